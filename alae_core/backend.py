@@ -1,0 +1,137 @@
+"""The contract between ALAE and a framework, and how plug-ins that fulfil it are found."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+
+from alae_core.config import Config
+from alae_core.errors import BackendError
+
+if TYPE_CHECKING:
+    from alae_core.model import Alae
+
+Tensor = Any
+GROUP = "alae.backends"
+_OWN = ("jax", "torch", "tensorflow")
+
+
+class Losses(Mapping[str, float]):
+    """The losses of one step by update name; a value waits for the device only when it is read."""
+
+    def __init__(self, scalars: Mapping[str, Any]) -> None:
+        self._scalars = scalars
+
+    def __getitem__(self, name: str) -> float:
+        return float(self._scalars[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._scalars)
+
+    def __len__(self) -> int:
+        return len(self._scalars)
+
+    def __repr__(self) -> str:
+        return f"Losses({dict(self)})"
+
+
+class Runner(Protocol):
+    """One training run: holds weights, Adam moments and averaged networks where the framework wants them.
+
+    It walks `alae_core.updates(config)` and knows nothing else of ALAE. It trains the model that it was given in
+    place: after every step that model's networks hold the new weights.
+    """
+
+    def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Any:
+        """Start moving a batch to the device; `step` takes the result. May be called from another thread.
+
+        Args:
+            images: float32 (batch, H, W, C) in [−1, 1].
+            labels: class numbers (batch,), for a model with labels.
+        """
+
+    def step(self, images: Any, labels: np.ndarray | None = None) -> Losses:
+        """One training step: every update in order, then the averages. `images` is an array or what `put` returned.
+
+        Each update's z comes from `alae_core.state.draws(config, seed, step)`. Nothing in a step waits for the device.
+        """
+
+    def losses(self, images: np.ndarray, draws: Mapping[str, np.ndarray], labels: np.ndarray | None = None) -> Losses:
+        """Every update's loss at the present weights, given its z; nothing moves."""
+
+    def gradients(
+        self, update: str, images: np.ndarray, draws: Mapping[str, np.ndarray], labels: np.ndarray | None = None
+    ) -> dict[str, np.ndarray]:
+        """The gradient of one update's loss by the name of each weight it trains; nothing moves."""
+
+    def weights(self, averaged: bool = False) -> dict[str, np.ndarray]:
+        """Every network's weights, or their running averages, by the names of `Alae.variables`."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that decides the rest of the run, free of any framework: the arrays of `alae_core.state`."""
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on exactly from `state()`, of this or another backend. Raises CheckpointError where it does not fit."""
+
+
+class Backend(Protocol):
+    """A framework that can train ALAE. Plug-ins register a class of this kind as an entry point of "alae.backends".
+
+    Importing the plug-in must not import Keras: `keras_backend` is read first, and decides what Keras becomes.
+    """
+
+    name: ClassVar[str]  # what `--backend` calls it
+    keras_backend: ClassVar[str]  # the KERAS_BACKEND it needs
+    requires: ClassVar[tuple[str, ...]]  # the distributions whose versions a checkpoint records
+    device: str  # where it computes, in the framework's own words
+
+    def __init__(self, device: str | None = None) -> None:
+        """Take `device` ("cpu", "gpu", "gpu:1"), or the accelerator where there is one. Raises BackendError if absent."""
+
+    def devices(self) -> list[str]:
+        """Every device this framework sees, as `--device` spells them."""
+
+    def input_gradient(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+        """(fn(x), d sum(fn(x)) / dx), itself differentiable."""
+
+    def runner(self, alae: "Alae", config: Config, *, seed: int = 0) -> Runner:
+        """Start a training run from the weights that `alae` holds."""
+
+
+def installed_backends() -> dict[str, EntryPoint]:
+    """Every registered plug-in by name, alae's own first; nothing is imported."""
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    return {name: found[name] for name in sorted(found, key=lambda name: (name not in _OWN, _OWN.index(name) if name in _OWN else 0, name))}
+
+
+def load_backend(name: str, device: str | None = None) -> Backend:
+    """The backend plug-in `name`, on `device` or its accelerator; Keras then runs on that framework too.
+
+    Raises:
+        BackendError: no such plug-in; its framework is not installed (the `pip install` that brings it is named);
+            Keras already runs on another framework in this process; or there is no such device.
+    """
+    plugins = installed_backends()
+    if name not in plugins:
+        raise BackendError(f"there is no backend {name!r}; installed plug-ins: {', '.join(plugins) or 'none'}")
+    try:
+        plugin = plugins[name].load()
+        _select_keras(name, plugin.keras_backend)
+        return plugin(device)
+    except ModuleNotFoundError as error:
+        how = f"pip install 'alae[{name}]'" if name in _OWN else f"pip install {error.name}"
+        raise BackendError(f"backend {name!r} needs {error.name}, which is not installed: {how}") from error
+
+
+def _select_keras(name: str, keras_backend: str) -> None:
+    if "keras" in sys.modules:
+        running = sys.modules["keras"].backend.backend()
+        if running != keras_backend:
+            raise BackendError(
+                f"backend {name!r} needs Keras on {keras_backend}, but it already runs on {running} in this process: "
+                f"set KERAS_BACKEND={keras_backend} before Python starts, or call load_backend({name!r}) before build"
+            )
+    os.environ["KERAS_BACKEND"] = keras_backend

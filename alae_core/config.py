@@ -1,0 +1,215 @@
+"""What can be chosen: every number of the algorithm as a field of one frozen, typed configuration."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Strict,
+    ValidationError,
+    model_validator,
+)
+
+from alae_core.errors import ConfigError
+
+# YAML has lists only; strict models would refuse them where a tuple keeps the configuration hashable.
+Widths = Annotated[tuple[PositiveInt, ...], Strict(False)]
+ImageShape = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Strict(False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Frozen(BaseModel):
+    # Without allow_inf_nan=False a `.nan` learning rate would pass every bound.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Perceptron(_Frozen):
+    """One network of dense layers; its input and output sizes follow from its place in ALAE."""
+
+    hidden: Widths = Field(description="widths of the layers before the last")
+    slope: PositiveFloat = Field(0.2, description="negative slope of the leaky ReLU after each layer; 1 is no activation")
+    activate_output: bool = Field(False, description="leaky ReLU after the last layer too")
+    pixel_norm: bool = Field(False, description="divide the input by its root mean square first")
+    lrmul: PositiveFloat = Field(1.0, description="learning-rate multiplier of equalized layers")
+
+
+class MlpNetworks(_Frozen):
+    """MLP-ALAE (paper section 5.1, permutation-invariant MNIST): F, G, E and D are perceptrons."""
+
+    family: Literal["mlp"]
+    z: PositiveInt = Field(description="size of the prior's z")
+    w: PositiveInt = Field(description="size of the latent w")
+    equalized: bool = Field(False, description="scale N(0, 1/lrmul²) kernels when used, instead of Glorot-uniform ones")
+    F: Perceptron
+    G: Perceptron
+    E: Perceptron
+    D: Perceptron
+
+    @model_validator(mode="after")
+    def _lrmul_needs_equalized(self) -> "MlpNetworks":
+        for name in "FGED":
+            lrmul = getattr(self, name).lrmul
+            if lrmul != 1 and not self.equalized:
+                raise ValueError(f"{name}.lrmul is {lrmul:g}, which only equalized layers use: set equalized to true or lrmul to 1")
+        return self
+
+
+class Adam(_Frozen):
+    """Adam as Keras and the authors place ε: step = α·√(1−β2ᵗ)/(1−β1ᵗ) · m/(√v + ε)."""
+
+    learning_rate: PositiveFloat
+    beta1: Fraction = 0.0
+    beta2: Fraction = 0.99
+    epsilon: PositiveFloat = 1e-8
+
+
+class Training(_Frozen):
+    """How long a run is, what it reads and what it leaves behind."""
+
+    data: str = Field(description="a named data set, or the path of an IDX folder, an .npz file or a folder of images")
+    steps: PositiveInt = Field(description="training steps in all; each runs every update once")
+    batch_size: PositiveInt = 128
+    held_out: PositiveInt = Field(description="images kept out of training, where the data names no test split")
+    seed: NonNegativeInt = Field(0, lt=2**63, description="decides initial weights, every z and the order of the images")
+    report_every: PositiveInt = Field(50, description="steps between two records of the losses")
+    checkpoint_every: PositiveInt = Field(1000, description="steps between two checkpoints")
+    keep_checkpoints: PositiveInt = Field(3, description="newest checkpoints kept, besides the best")
+    grid_every: PositiveInt = Field(100_000, description="training images between two grids")
+
+
+class Config(_Frozen):
+    """A whole experiment. `load_config` makes one from a preset or a YAML file."""
+
+    description: str = ""
+    image: ImageShape = Field(description="height, width, channels")
+    labels: NonNegativeInt = Field(0, description="classes appended as one-hot to E's and G's input; 0 trains without labels")
+    networks: MlpNetworks
+    objective: Literal["logistic", "wasserstein", "hinge"] = "logistic"
+    r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖²; 0 leaves the penalty out")
+    reciprocity: Literal["latent", "data", "both", "none"] = Field("latent", description="the space(s) in which the loop is closed")
+    updates: Literal["paper", "official"] = Field("paper", description="Algorithm 1 as printed, or as the authors' code runs it")
+    adam: Adam
+    average_halflife: PositiveFloat = Field(10_000.0, description="images after which averaged networks forget half")
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 computes layers in it, keeps weights and losses float32")
+    training: Training
+
+    @model_validator(mode="after")
+    def _labels_are_several(self) -> "Config":
+        if self.labels == 1:
+            raise ValueError("labels is 1, a single class says nothing: use 0 for no labels, or the number of classes")
+        return self
+
+    def to_yaml(self) -> str:
+        """This configuration as YAML text that `load_config` reads back to an equal one."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class _YamlLoader(yaml.SafeLoader):
+    """YAML 1.1 reads 1e-3 as text; people mean a number."""
+
+
+_YamlLoader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+
+
+def parse_yaml(text: str) -> Any:
+    """The plain data (mappings, lists, numbers, text) in YAML `text`; raises yaml.YAMLError."""
+    # A SafeLoader: it builds plain data only and executes nothing.
+    return yaml.load(text, Loader=_YamlLoader)  # noqa: S506
+
+
+def preset_names() -> list[str]:
+    """Names of the configurations that ship with alae, sorted."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in files("alae_core.presets").iterdir() if entry.name.endswith(".yaml"))
+
+
+def preset_text(name: str) -> str:
+    """The YAML of the preset `name`. Raises ConfigError, naming the nearest one, where there is none."""
+    if name not in preset_names():
+        raise ConfigError(f"there is no preset {name!r}{_nearest(name, preset_names())}; presets: {', '.join(preset_names())}")
+    return files("alae_core.presets").joinpath(f"{name}.yaml").read_text("utf-8")
+
+
+def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read a preset's name or a YAML file's path, with some fields replaced.
+
+    Args:
+        source: a name from `preset_names()`, or the path of a YAML file.
+        overrides: new values by dotted key, such as `{"adam.learning_rate": 1e-3, "updates": "official"}`.
+
+    Raises:
+        ConfigError: the source is missing, is no YAML mapping, or holds an unknown key (the nearest valid one is
+            named), a wrong type or an impossible combination.
+    """
+    path = Path(source)
+    is_file = path.suffix in (".yaml", ".yml") or path.exists()
+    try:
+        data = parse_yaml(path.read_text("utf-8") if is_file else preset_text(str(source)))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read the configuration {source}: {getattr(error, 'strerror', None) or error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
+    return make_config(data, overrides, source=str(source))
+
+
+def make_config(data: Any, overrides: Mapping[str, Any] | None = None, *, source: str = "the configuration") -> Config:
+    """A Config from plain data, such as `Config.model_dump(mode="json")` returns; `source` names it in errors."""
+    if not isinstance(data, dict):
+        raise ConfigError(f"{source} must be a mapping of configuration keys, but holds {type(data).__name__}")
+    data = {**data}
+    for key, value in (overrides or {}).items():
+        _replace(data, key, value)
+    try:
+        return Config.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{source}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
+
+
+def _replace(data: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        below = data.get(parent, {})
+        if not isinstance(below, dict):
+            raise ConfigError(f"{key!r} cannot be set: {parent!r} is the value {below!r}, not a group of keys")
+        # A copy per level, so that the caller's data stays as it was.
+        data[parent] = {**below}
+        data = data[parent]
+    data[last] = value
+
+
+def _explain(problem: Any) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    match problem["type"]:
+        case "extra_forbidden":
+            fields = list(_fields_at(location[:-1]))
+            return f"unknown key {key!r}{_nearest(location[-1], fields, prefix=location[:-1])}; keys here: {', '.join(fields)}"
+        case "missing":
+            return f"the key {key!r} is missing"
+        case "value_error":
+            return f"{key + ': ' if key else ''}{problem['ctx']['error']}"
+        case _:
+            message = problem["msg"][0].lower() + problem["msg"][1:]
+            return f"{key} is {problem['input']!r}: {message}"
+
+
+def _fields_at(location: list[str]) -> Mapping[str, Any]:
+    model: type[BaseModel] = Config
+    for part in location:
+        model = model.model_fields[part].annotation  # type: ignore[assignment]
+    return model.model_fields
+
+
+def _nearest(word: str, choices: list[str], prefix: list[str] | None = None) -> str:
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
+    return f"; did you mean {'.'.join([*(prefix or []), close[0]])!r}?" if close else ""

@@ -1,0 +1,17 @@
+"""The errors that are a user's to mend: one line each, naming what was wrong and what would be right."""
+
+
+class AlaeError(ValueError):
+    """Base of every error a user can mend; the command line prints it without a traceback and exits with code 2."""
+
+
+class ConfigError(AlaeError):
+    """A configuration value, key or combination is not allowed."""
+
+
+class BackendError(AlaeError):
+    """A backend or device is unknown, not installed, or cannot be selected any more in this process."""
+
+
+class CheckpointError(AlaeError):
+    """A checkpoint is missing, damaged, or does not fit the model."""

@@ -1,0 +1,56 @@
+"""The mathematics of ALAE's losses, on tensors of whichever framework Keras runs; every loss is a float32 scalar."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from keras import ops
+
+Tensor = Any
+
+
+class Objective(NamedTuple):
+    """An adversarial objective: per-sample terms as functions of the logits D(E(·)), shape (batch,).
+
+    The paper writes them with one f (equation 5): the discriminator maximises f(D(real)) + f(−D(fake)) and the
+    generator f(D(fake)), so each term here is a −f(±logit), up to the hinge.
+    """
+
+    real: Callable[[Tensor], Tensor]
+    fake: Callable[[Tensor], Tensor]
+    generator: Callable[[Tensor], Tensor]
+
+
+OBJECTIVES = {
+    # f(t) = −log(1 + exp(−t)), the non-saturating logistic GAN (Goodfellow et al. 2014)
+    "logistic": Objective(real=lambda t: ops.softplus(-t), fake=ops.softplus, generator=lambda t: ops.softplus(-t)),
+    # f(t) = t (Arjovsky et al. 2017)
+    "wasserstein": Objective(real=lambda t: -t, fake=lambda t: t, generator=lambda t: -t),
+    # f(t) = min(0, t − 1) for the discriminator, f(t) = t for the generator (Lim and Ye 2017)
+    "hinge": Objective(real=lambda t: ops.relu(1 - t), fake=lambda t: ops.relu(1 + t), generator=lambda t: -t),
+}
+
+
+def discriminator_loss(objective: Objective, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    """Mean over the batch of the objective's real and fake terms; logits have shape (batch,)."""
+    return ops.mean(objective.real(real_logits)) + ops.mean(objective.fake(fake_logits))
+
+
+def generator_loss(objective: Objective, fake_logits: Tensor) -> Tensor:
+    """Mean over the batch of the objective's generator term; logits have shape (batch,)."""
+    return ops.mean(objective.generator(fake_logits))
+
+
+def r1_penalty(image_gradient: Tensor, gamma: float) -> Tensor:
+    """γ/2 · mean over images of ‖∇ₓD(E(x))‖² (Mescheder et al. 2018, equation 9).
+
+    `image_gradient`, shape (batch, H, W, C), is the gradient with respect to the *images*, never to parameters; its
+    square is summed over pixels and channels.
+    """
+    return gamma / 2 * squared_distance(image_gradient, 0.0, mean=False)
+
+
+def squared_distance(target: Tensor, estimate: Tensor, *, mean: bool) -> Tensor:
+    """‖target − estimate‖² averaged over the batch: a sum over all other axes (paper) or, if `mean`, a mean (authors' code)."""
+    square = ops.square(target - estimate)
+    per_sample = tuple(range(1, len(square.shape)))
+    return ops.mean(ops.mean(square, per_sample) if mean else ops.sum(square, per_sample))

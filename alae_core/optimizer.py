@@ -1,0 +1,36 @@
+"""Adam and weight averaging, the arithmetic of a step: the reference that a backend may replace by a fused kernel."""
+
+from typing import Any
+
+from keras import ops
+
+from alae_core.config import Adam, Config
+
+Tensor = Any
+
+
+def adam_step(adam: Adam, value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """One Adam step (Kingma and Ba 2015, the reordered form before section 2.1, whose ε is added to √v uncorrected).
+
+    Args:
+        adam: learning rate, β1, β2, ε.
+        value, gradient, m, v: tensors of one shape, float32.
+        t: how many steps this network has taken with these moments, this one included; a float32 scalar.
+
+    Returns:
+        The new value, m and v.
+    """
+    m = adam.beta1 * m + (1 - adam.beta1) * gradient
+    v = adam.beta2 * v + (1 - adam.beta2) * ops.square(gradient)
+    rate = adam.learning_rate * ops.sqrt(1 - adam.beta2**t) / (1 - adam.beta1**t)
+    return value - rate * m / (ops.sqrt(v) + adam.epsilon), m, v
+
+
+def average_decay(config: Config) -> float:
+    """β of the averaged networks, average ← β·average + (1−β)·weight once a step: 0.5^(batch / half-life)."""
+    return 0.5 ** (config.training.batch_size / config.average_halflife)
+
+
+def average_step(decay: float, average: Tensor, value: Tensor) -> Tensor:
+    """The next average after a weight has become `value`."""
+    return average + (1 - decay) * (value - average)

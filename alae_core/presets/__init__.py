@@ -1,0 +1,1 @@
+"""One YAML file per published configuration; the file's name is the preset's name."""

@@ -1,0 +1,57 @@
+"""The state of a training run as named NumPy arrays: what a checkpoint holds and any backend goes on from.
+
+    weights/F/dense0/kernel                       a weight
+    averages/F/dense0/kernel                      its running average
+    adam/generator/F/m/dense0/kernel, …/v/…       the moments of one Adam for one network
+    adam/generator/F/t                            how many steps that network took with them
+    step                                          training steps done
+
+Random numbers need no state: every z follows from seed, step and update.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from alae_core.config import Config
+from alae_core.latents import sample_prior
+from alae_core.model import Alae, require_same_arrays
+from alae_core.updates import updates
+
+
+def draws(config: Config, seed: int, step: int, count: int) -> dict[str, np.ndarray]:
+    """The z of every update of training step `step` (0 is the first): float32 (count, z), other ones for each."""
+    return {
+        update.name: sample_prior(count, config.networks.z, seed=seed, purpose=f"z/{update.name}", position=step)
+        for update in updates(config)
+    }
+
+
+def adams(config: Config) -> list[tuple[str, str]]:
+    """Every (Adam, network) pair that has moments of its own, in order of first use."""
+    return list(dict.fromkeys((adam, network) for update in updates(config) for network, adam in update.trains.items()))
+
+
+def moment_name(adam: str, moment: str, weight: str) -> str:
+    """Where the moment "m" or "v" of the weight "F/dense0/kernel" is kept for one Adam."""
+    network, variable = weight.split("/", 1)
+    return f"adam/{adam}/{network}/{moment}/{variable}"
+
+
+def initial_state(alae: Alae) -> dict[str, np.ndarray]:
+    """The state before the first step, from the weights that `alae` holds."""
+    weights = alae.weights()
+    state = {"step": np.zeros((), np.int64)}
+    state |= {f"weights/{name}": value for name, value in weights.items()}
+    state |= {f"averages/{name}": value.copy() for name, value in weights.items()}
+    for adam, network in adams(alae.config):
+        state[f"adam/{adam}/{network}/t"] = np.zeros((), np.int64)
+        for name, value in weights.items():
+            if name.startswith(f"{network}/"):
+                state |= {moment_name(adam, moment, name): np.zeros_like(value) for moment in "mv"}
+    return state
+
+
+def require_state(alae: Alae, state: Mapping[str, np.ndarray]) -> None:
+    """Raise CheckpointError unless `state` has exactly the arrays that a run of `alae` needs."""
+    require_same_arrays({name: value.shape for name, value in initial_state(alae).items()}, state)

@@ -1,0 +1,51 @@
+"""ALAE on JAX: the plug-in that `--backend jax` finds."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from alae_core import BackendError
+
+if TYPE_CHECKING:
+    import jax
+
+    from alae_core import Alae, Config
+    from alae_jax.runner import JaxRunner
+
+
+class JaxBackend:
+    """See `alae_core.Backend`: one jitted step, its state donated."""
+
+    name: ClassVar[str] = "jax"
+    keras_backend: ClassVar[str] = "jax"
+    requires: ClassVar[tuple[str, ...]] = ("jax", "jaxlib")
+
+    def __init__(self, device: str | None = None) -> None:
+        import jax
+
+        known = _devices()
+        # JAX lists its accelerators first, so the first device is the best there is.
+        self.device = device or next(iter(known))
+        chosen = known.get(self.device, known.get(f"{self.device}:0"))
+        if chosen is None:
+            raise BackendError(f"JAX sees no device {device!r}; it sees {', '.join(known)}")
+        jax.config.update("jax_default_device", chosen)
+
+    def devices(self) -> list[str]:
+        return list(_devices())
+
+    def input_gradient(self, fn: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
+        from alae_jax.runner import input_gradient
+
+        return input_gradient(fn, x)
+
+    def runner(self, alae: "Alae", config: "Config", *, seed: int = 0) -> "JaxRunner":
+        from alae_jax.runner import JaxRunner
+
+        return JaxRunner(alae, config, seed=seed)
+
+
+def _devices() -> "dict[str, jax.Device]":
+    import jax
+
+    accelerators = jax.devices() if jax.default_backend() != "cpu" else []
+    return {f"{device.platform}:{device.id}": device for device in [*accelerators, *jax.devices("cpu")]}

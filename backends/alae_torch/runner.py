@@ -1,0 +1,105 @@
+"""ALAE's training step in PyTorch: each update traced once, through its own gradients, into a flat graph of kernels."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from alae_core.config import Config
+from alae_core.model import Alae
+from alae_core.optimizer import average_decay
+from alae_core.runner import BaseRunner
+from alae_core.state import moment_name
+from alae_core.updates import Batch, Update
+
+Tensors = dict[str, torch.Tensor]
+
+
+def input_gradient(fn: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """See `Backend.input_gradient`."""
+    x = x.detach().requires_grad_()
+    value = fn(x)
+    (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True)
+    return value, gradient
+
+
+class TorchRunner(BaseRunner[torch.Tensor]):
+    """See `alae_core.Runner`."""
+
+    def __init__(self, alae: Alae, config: Config, *, seed: int = 0) -> None:
+        self._graphs: dict[Any, Callable[..., tuple[torch.Tensor, Tensors]]] = {}
+        super().__init__(alae, config, seed=seed)
+
+    def to_device(self, array: np.ndarray) -> torch.Tensor:
+        device = next(iter(self.alae.variables.values())).value.device
+        tensor = torch.tensor(array)
+        # From page-locked memory the copy runs beside the computation.
+        return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+    def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
+        return tensor.detach().cpu().numpy().copy()
+
+    def place(self, arrays: Mapping[str, np.ndarray]) -> None:
+        if not self.tensors:
+            # The model's weights are trained in place; the rest of the state is the runner's own.
+            weights = {f"weights/{name}": variable.value.data for name, variable in self.alae.variables.items()}
+            self.tensors = {name: weights[name] if name in weights else self.to_device(array) for name, array in arrays.items()}
+        for name, array in arrays.items():
+            self.tensors[name].copy_(torch.from_numpy(np.array(array)))
+
+    @torch.no_grad()
+    def train(self, batches: Mapping[str, Batch]) -> dict[str, Any]:
+        losses = {}
+        for update in self.updates:
+            losses[update.name], gradients = self.differentiate(update, batches[update.name])
+            for network, adam in update.trains.items():
+                self._adam_step(network, adam, gradients)
+        names = list(self.alae.variables)
+        averages = [self.tensors[f"averages/{name}"] for name in names]
+        torch._foreach_lerp_(averages, [self.tensors[f"weights/{name}"] for name in names], 1 - average_decay(self.config))
+        return losses
+
+    @torch.no_grad()
+    def differentiate(self, update: Update, batch: Batch) -> tuple[torch.Tensor, Tensors]:
+        weights = {name: self.tensors[f"weights/{name}"] for name in self.alae.variables}
+        key = (update.name, batch.images.shape, batch.labels is None)
+        if key not in self._graphs:
+            # Keras' layers and autograd cost more than small networks compute. The trace holds what they did, the
+            # gradients included, and nothing else; like a compiled function it is valid for these shapes.
+            with torch.enable_grad():
+                self._graphs[key] = make_fx(lambda weights, batch: self._value_and_gradient(update, weights, batch))(weights, batch)
+        return self._graphs[key](weights, batch)
+
+    def _value_and_gradient(self, update: Update, weights: Tensors, batch: Batch) -> tuple[torch.Tensor, Tensors]:
+        trained = self.trained(update)
+        weights = {name: weight.detach().requires_grad_(name in trained) for name, weight in weights.items()}
+        scope = keras.StatelessScope(state_mapping=[(self.alae.variables[name], weight) for name, weight in weights.items()])
+        with scope:
+            loss = update.loss(self.alae, batch, input_gradient)
+            gradients = torch.autograd.grad(loss, [weights[name] for name in trained])
+        return loss.detach(), dict(zip(trained, gradients, strict=True))
+
+    def _adam_step(self, network: str, adam: str, gradients: Tensors) -> None:
+        choice, names = self.config.adam, [name for name in gradients if name.startswith(f"{network}/")]
+        t = self.tensors[f"adam/{adam}/{network}/t"].add_(1)
+        steps = int(t)
+        # The kernel of torch.optim.Adam(fused=True). It adds ε to √(v / (1 − β2ᵗ)), ALAE's Adam to √v: the factor
+        # makes the two the same.
+        torch._fused_adam_(
+            [self.tensors[f"weights/{name}"] for name in names],
+            [gradients[name] for name in names],
+            [self.tensors[moment_name(adam, "m", name)] for name in names],
+            [self.tensors[moment_name(adam, "v", name)] for name in names],
+            [],
+            [t.float()] * len(names),
+            lr=choice.learning_rate,
+            beta1=choice.beta1,
+            beta2=choice.beta2,
+            weight_decay=0.0,
+            eps=choice.epsilon / (1 - choice.beta2**steps) ** 0.5,
+            amsgrad=False,
+            maximize=False,
+        )
