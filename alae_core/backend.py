@@ -85,11 +85,13 @@ class Backend(Protocol):
 
     name: ClassVar[str]  # what `--backend` calls it
     keras_backend: ClassVar[str]  # the KERAS_BACKEND it needs
-    requires: ClassVar[tuple[str, ...]]  # the distributions whose versions a checkpoint records
     device: str  # where it computes, in the framework's own words
 
     def __init__(self, device: str | None = None) -> None:
         """Take `device` ("cpu", "gpu", "gpu:1"), or the accelerator where there is one. Raises BackendError if absent."""
+
+    def versions(self) -> dict[str, str]:
+        """The versions a checkpoint records: Keras and the framework, by name."""
 
     def devices(self) -> list[str]:
         """Every device this framework sees, as `--device` spells them."""

@@ -17,7 +17,6 @@ class JaxBackend:
 
     name: ClassVar[str] = "jax"
     keras_backend: ClassVar[str] = "jax"
-    requires: ClassVar[tuple[str, ...]] = ("jax", "jaxlib")
 
     def __init__(self, device: str | None = None) -> None:
         import jax
@@ -29,6 +28,12 @@ class JaxBackend:
         if chosen is None:
             raise BackendError(f"JAX sees no device {device!r}; it sees {', '.join(known)}")
         jax.config.update("jax_default_device", chosen)
+
+    def versions(self) -> dict[str, str]:
+        import jax
+        import keras
+
+        return {"keras": keras.__version__, "jax": jax.__version__}
 
     def devices(self) -> list[str]:
         return list(_devices())

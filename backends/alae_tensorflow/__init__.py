@@ -31,9 +31,11 @@ class TensorflowBackend:
         else:
             tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[int(index)], "GPU")
 
-    @classmethod
-    def distributions(cls) -> tuple[str, ...]:
-        return ("tensorflow", "tensorflow-cpu")
+    def versions(self) -> dict[str, str]:
+        import tensorflow
+        import keras
+
+        return {"keras": keras.__version__, "tensorflow": tensorflow.__version__}
 
     def devices(self) -> list[str]:
         import tensorflow as tf

@@ -26,6 +26,12 @@ class TorchBackend:
         # Keras reads this when it is first imported, and puts every variable there.
         os.environ["KERAS_TORCH_DEVICE"] = self.device
 
+    def versions(self) -> dict[str, str]:
+        import torch
+        import keras
+
+        return {"keras": keras.__version__, "torch": torch.__version__}
+
     def devices(self) -> list[str]:
         import torch
 

@@ -1,0 +1,1 @@
+"""What a person does around a model: data, training runs, measures and pictures."""

@@ -1,0 +1,31 @@
+"""The command line's entry point: the commands, and how a user's mistake ends."""
+
+import sys
+
+import typer
+
+from alae_cli import look, models, training
+from alae_core import AlaeError
+
+app = typer.Typer(
+    name="alae",
+    help="Adversarial Latent Autoencoders on JAX, PyTorch or TensorFlow.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(training.train)
+app.command()(models.generate)
+app.command()(models.reconstruct)
+app.command()(models.encode)
+app.add_typer(look.presets, name="presets")
+app.command()(look.doctor)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on standard error and exit code 2."""
+    try:
+        app()
+    except AlaeError as error:
+        print(f"alae: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,199 @@
+"""A training run, from its start or a checkpoint to its summary: steps, records, grids, checkpoints, and stopping well."""
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from alae_core import AlaeError, Backend, Checkpoint, Config, Losses, Runner, build, save_checkpoint
+from alae_core.checkpoint import checkpoints
+from alae_workbench.data.images import DataSet
+from alae_workbench.data.loader import batches
+from alae_workbench.evaluation.errors import reciprocity_error, reconstruction_error
+from alae_workbench.evaluation.nearest import nearest_neighbour_accuracies
+from alae_workbench.figures.grid import training_grid
+from alae_workbench.progress import reporter
+from alae_workbench.run import Log, Run
+
+# Enough to follow a run by, few enough that watching costs next to nothing.
+_WATCHED_Z, _WATCHED_IMAGES = 256, 512
+
+
+class DivergedError(AlaeError):
+    """A loss or weight became NaN or infinite."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to. The measures are of the averaged networks, on images and z that no step trained on."""
+
+    step: int
+    losses: dict[str, float]
+    reciprocity_error: float
+    reconstruction_error: float
+    nearest_neighbour: dict[str, float] | None
+    checkpoint: Path
+    grid: Path
+    stopped_by: signal.Signals | None
+
+
+class Trainer:
+    """One training run. `train` goes until `config.training.steps`, or until Ctrl-C or SIGTERM, which save first.
+
+    Args:
+        run: where everything is written.
+        config: what to train; its seed decides all that is random.
+        backend: what computes the steps.
+        data: images to train on and to watch with.
+        console: where progress is shown.
+        resume: the checkpoint to go on from, exactly as if the run had never stopped.
+
+    Raises:
+        CheckpointError: `resume` does not fit the configuration.
+        AlaeError: `resume` is at the last step already.
+    """
+
+    def __init__(self, run: Run, config: Config, backend: Backend, data: DataSet, console: Console, resume: Checkpoint | None = None) -> None:
+        self.run, self.config, self.backend, self.data, self.console = run, config, backend, data, console
+        self.training = config.training
+        self.runner: Runner = backend.runner(build(config, self.training.seed), config, seed=self.training.seed)
+        self.step = 0
+        if resume:
+            self.runner.load(resume.state)
+            self.step = resume.step
+        if self.step >= self.training.steps:
+            raise AlaeError(f"{run.path} is at step {self.step} of {self.training.steps} already: go on with --steps N, N above {self.step}")
+        # What a person is shown comes from the averaged networks; the runner's own stay untouched.
+        self._shown = build(config)
+
+    def train(self) -> Summary:
+        """Run the steps that are left. Raises DivergedError where a loss or weight is no longer finite."""
+        stopped_by = None
+        with _Stop() as stop, Log(self.run, self.step) as log, reporter(self.console, self.step, self.training.steps) as shown:
+            resumed_at, clock = self.step, time.monotonic()
+            for batch in self._batches():
+                losses = self.runner.step(batch)
+                self.step += 1
+                stopped_by = stop.signal
+                if self._due(self.training.report_every) or stopped_by:
+                    values = self._finite(losses)
+                    speed = (self.step - resumed_at) * self.training.batch_size / (time.monotonic() - clock)
+                    self._show_averages()
+                    error = reciprocity_error(self._shown, _WATCHED_Z)
+                    log.write(self.step, {"losses": values, "reciprocity_error": error, "images_per_second": speed})
+                    shown.report(self.step, values, error, speed)
+                    # Watching is not training: the speed counts steps alone.
+                    resumed_at, clock = self.step, time.monotonic()
+                if self._grid_due() or stopped_by:
+                    grid = self._save_grid()
+                if self._due(self.training.checkpoint_every) or stopped_by:
+                    self._finite(losses)
+                    checkpoint, evaluation = self._save()
+                    log.write(self.step, {"evaluation": evaluation})
+                if stopped_by:
+                    shown.note(f"{stopped_by.name}: saved step {self.step}; go on with: alae train --resume {self.run.path}")
+                    break
+        return self._summarise(values, checkpoint, grid, stopped_by)
+
+    def _batches(self) -> Iterator[Any]:
+        def put(images: np.ndarray, labels: np.ndarray | None) -> Any:
+            return self.runner.put(images, labels if self.config.labels else None)
+
+        endless = batches(self.data.train, self.training.batch_size, seed=self.training.seed, start=self.step, put=put)
+        for _, batch in zip(range(self.step, self.training.steps), endless, strict=False):
+            yield batch
+
+    def _due(self, every: int) -> bool:
+        return self.step % every == 0 or self.step == self.training.steps
+
+    def _grid_due(self) -> bool:
+        seen, batch = self.step * self.training.batch_size, self.training.batch_size
+        return seen // self.training.grid_every > (seen - batch) // self.training.grid_every or self.step == self.training.steps
+
+    def _finite(self, losses: Losses) -> dict[str, float]:
+        values = dict(losses)
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise self._diverged(f"the {name} loss is {value}")
+        return values
+
+    def _diverged(self, what: str) -> DivergedError:
+        kept = checkpoints(self.run.checkpoints)
+        last = f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint had been written"
+        rate = self.config.adam.learning_rate
+        return DivergedError(f"{what} at step {self.step}, so the run stopped; {last}; try a lower adam.learning_rate (it is {rate:g}) or a higher r1_gamma")
+
+    def _show_averages(self) -> None:
+        self._shown.set_weights(self.runner.weights(averaged=True))
+
+    def _save_grid(self) -> Path:
+        self._show_averages()
+        path = self.run.grids / f"step-{self.step:08d}.png"
+        images = self.step * self.training.batch_size
+        caption = f"{self.run.path.name} · step {self.step:,} · {images:,} images · averaged networks"
+        training_grid(self._shown, self.data.held_out, caption).save(path)
+        return path
+
+    def _save(self) -> tuple[Path, dict[str, float]]:
+        state = self.runner.state()
+        for name, array in state.items():
+            if not np.isfinite(array).all():
+                raise self._diverged(f"{name} is no longer finite")
+        self._show_averages()
+        error = reconstruction_error(self._shown, self.data.held_out[:_WATCHED_IMAGES])
+        path = save_checkpoint(
+            self.run.checkpoints,
+            state,
+            self.config,
+            seed=self.training.seed,
+            backend=self.backend,
+            metric=error,
+            keep=self.training.keep_checkpoints,
+        )
+        return path, {"reconstruction_error": error}
+
+    def _summarise(self, losses: dict[str, float], checkpoint: Path, grid: Path, stopped_by: signal.Signals | None) -> Summary:
+        summary = Summary(
+            step=self.step,
+            losses=losses,
+            reciprocity_error=reciprocity_error(self._shown),
+            reconstruction_error=reconstruction_error(self._shown, self.data.held_out),
+            nearest_neighbour=nearest_neighbour_accuracies(self._shown, self.data),
+            checkpoint=checkpoint,
+            grid=grid,
+            stopped_by=stopped_by,
+        )
+        self.run.summary.write_text(json.dumps(asdict(summary), indent=2, default=str) + "\n", "utf-8")
+        return summary
+
+
+class _Stop:
+    """Notes Ctrl-C and SIGTERM instead of dying of them; a second one takes effect at once. A context manager."""
+
+    def __init__(self) -> None:
+        self.signal: signal.Signals | None = None
+
+    def __enter__(self) -> "_Stop":
+        self._before = {}
+        # Python hands signals to the main thread only; elsewhere (a notebook's worker, say) nothing is caught.
+        if threading.current_thread() is threading.main_thread():
+            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.signal = signal.Signals(number)
+        signal.signal(number, self._before[self.signal])
+
