@@ -88,7 +88,7 @@ class Backend(Protocol):
     device: str  # where it computes, in the framework's own words
 
     def __init__(self, device: str | None = None) -> None:
-        """Take `device` ("cpu", "gpu", "gpu:1"), or the accelerator where there is one. Raises BackendError if absent."""
+        """Take `device` ("cpu", "gpu:1"), or the accelerator where there is one. Raises BackendError if absent."""
 
     def versions(self) -> dict[str, str]:
         """The versions a checkpoint records: Keras and the framework, by name."""
@@ -106,7 +106,10 @@ class Backend(Protocol):
 def installed_backends() -> dict[str, EntryPoint]:
     """Every registered plug-in by name, alae's own first; nothing is imported."""
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
-    return {name: found[name] for name in sorted(found, key=lambda name: (name not in _OWN, _OWN.index(name) if name in _OWN else 0, name))}
+    return {
+        name: found[name]
+        for name in sorted(found, key=lambda name: (name not in _OWN, _OWN.index(name) if name in _OWN else 0, name))
+    }
 
 
 def load_backend(name: str, device: str | None = None) -> Backend:

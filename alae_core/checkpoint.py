@@ -54,7 +54,9 @@ class Checkpoint:
         from alae_core.model import build
 
         alae, prefix = build(self.config), "averages/" if self.averaged else "weights/"
-        alae.set_weights({name.removeprefix(prefix): value for name, value in self.state.items() if name.startswith(prefix)})
+        alae.set_weights(
+            {name.removeprefix(prefix): value for name, value in self.state.items() if name.startswith(prefix)}
+        )
         return alae
 
 
@@ -129,7 +131,8 @@ def load_checkpoint(directory: str | Path, averaged: bool = False) -> Checkpoint
         return _read(path, averaged)
     except CheckpointError as error:
         older = [other for other in reversed(checkpoints(path.parent)) if other.name < path.name and _is_intact(other)]
-        raise CheckpointError(f"{error}; {f'an older one is intact: {older[0]}' if older else 'no older one is intact'}") from error
+        advice = f"an older one is intact: {older[0]}" if older else "no older one is intact"
+        raise CheckpointError(f"{error}; {advice}") from error
 
 
 def checkpoints(directory: Path) -> list[Path]:
@@ -142,7 +145,9 @@ def _resolve(directory: Path) -> Path:
         return directory
     found = checkpoints(directory / "checkpoints") or checkpoints(directory)
     if not found:
-        raise CheckpointError(f"there is no checkpoint in {directory}: give a run of `alae train` or one of its checkpoints/step-… directories")
+        raise CheckpointError(
+            f"there is no checkpoint in {directory}: give a run of `alae train`, or one of its checkpoints/step-…"
+        )
     return found[-1]
 
 

@@ -38,7 +38,9 @@ class Perceptron(_Frozen):
     """One network of dense layers; its input and output sizes follow from its place in ALAE."""
 
     hidden: Widths = Field(description="widths of the layers before the last")
-    slope: PositiveFloat = Field(0.2, description="negative slope of the leaky ReLU after each layer; 1 is no activation")
+    slope: PositiveFloat = Field(
+        0.2, description="negative slope of the leaky ReLU after each layer; 1 is no activation"
+    )
     activate_output: bool = Field(False, description="leaky ReLU after the last layer too")
     pixel_norm: bool = Field(False, description="divide the input by its root mean square first")
     lrmul: PositiveFloat = Field(1.0, description="learning-rate multiplier of equalized layers")
@@ -61,7 +63,9 @@ class MlpNetworks(_Frozen):
         for name in "FGED":
             lrmul = getattr(self, name).lrmul
             if lrmul != 1 and not self.equalized:
-                raise ValueError(f"{name}.lrmul is {lrmul:g}, which only equalized layers use: set equalized to true or lrmul to 1")
+                raise ValueError(
+                    f"{name}.lrmul is {lrmul:g}, which only equalized layers use: set equalized to true or lrmul to 1"
+                )
         return self
 
 
@@ -81,7 +85,9 @@ class Training(_Frozen):
     steps: PositiveInt = Field(description="training steps in all; each runs every update once")
     batch_size: PositiveInt = 128
     held_out: PositiveInt = Field(description="images kept out of training, where the data names no test split")
-    seed: NonNegativeInt = Field(0, lt=2**63, description="decides initial weights, every z and the order of the images")
+    seed: NonNegativeInt = Field(
+        0, lt=2**63, description="decides initial weights, every z and the order of the images"
+    )
     report_every: PositiveInt = Field(50, description="steps between two records of the losses")
     checkpoint_every: PositiveInt = Field(1000, description="steps between two checkpoints")
     keep_checkpoints: PositiveInt = Field(3, description="newest checkpoints kept, besides the best")
@@ -93,15 +99,23 @@ class Config(_Frozen):
 
     description: str = ""
     image: ImageShape = Field(description="height, width, channels")
-    labels: NonNegativeInt = Field(0, description="classes appended as one-hot to E's and G's input; 0 trains without labels")
+    labels: NonNegativeInt = Field(
+        0, description="classes appended as one-hot to E's and G's input; 0 trains without labels"
+    )
     networks: MlpNetworks
     objective: Literal["logistic", "wasserstein", "hinge"] = "logistic"
     r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖²; 0 leaves the penalty out")
-    reciprocity: Literal["latent", "data", "both", "none"] = Field("latent", description="the space(s) in which the loop is closed")
-    updates: Literal["paper", "official"] = Field("paper", description="Algorithm 1 as printed, or as the authors' code runs it")
+    reciprocity: Literal["latent", "data", "both", "none"] = Field(
+        "latent", description="the space(s) in which the loop is closed"
+    )
+    updates: Literal["paper", "official"] = Field(
+        "paper", description="Algorithm 1 as printed, or as the authors' code runs it"
+    )
     adam: Adam
     average_halflife: PositiveFloat = Field(10_000.0, description="images after which averaged networks forget half")
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="bfloat16 computes layers in it, keeps weights and losses float32")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="bfloat16 computes layers in it, keeps weights and losses float32"
+    )
     training: Training
 
     @model_validator(mode="after")
@@ -119,24 +133,32 @@ class _YamlLoader(yaml.SafeLoader):
     """YAML 1.1 reads 1e-3 as text; people mean a number."""
 
 
-_YamlLoader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
 
 
 def parse_yaml(text: str) -> Any:
     """The plain data (mappings, lists, numbers, text) in YAML `text`; raises yaml.YAMLError."""
     # A SafeLoader: it builds plain data only and executes nothing.
-    return yaml.load(text, Loader=_YamlLoader)  # noqa: S506
+    return yaml.load(text, Loader=_YamlLoader)
 
 
 def preset_names() -> list[str]:
     """Names of the configurations that ship with alae, sorted."""
-    return sorted(entry.name.removesuffix(".yaml") for entry in files("alae_core.presets").iterdir() if entry.name.endswith(".yaml"))
+    return sorted(
+        entry.name.removesuffix(".yaml")
+        for entry in files("alae_core.presets").iterdir()
+        if entry.name.endswith(".yaml")
+    )
 
 
 def preset_text(name: str) -> str:
     """The YAML of the preset `name`. Raises ConfigError, naming the nearest one, where there is none."""
     if name not in preset_names():
-        raise ConfigError(f"there is no preset {name!r}{_nearest(name, preset_names())}; presets: {', '.join(preset_names())}")
+        raise ConfigError(
+            f"there is no preset {name!r}{_nearest(name, preset_names())}; presets: {', '.join(preset_names())}"
+        )
     return files("alae_core.presets").joinpath(f"{name}.yaml").read_text("utf-8")
 
 
@@ -156,7 +178,9 @@ def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) 
     try:
         data = parse_yaml(path.read_text("utf-8") if is_file else preset_text(str(source)))
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read the configuration {source}: {getattr(error, 'strerror', None) or error}") from error
+        raise ConfigError(
+            f"cannot read the configuration {source}: {getattr(error, 'strerror', None) or error}"
+        ) from error
     except yaml.YAMLError as error:
         raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
     return make_config(data, overrides, source=str(source))
@@ -193,7 +217,8 @@ def _explain(problem: Any) -> str:
     match problem["type"]:
         case "extra_forbidden":
             fields = list(_fields_at(location[:-1]))
-            return f"unknown key {key!r}{_nearest(location[-1], fields, prefix=location[:-1])}; keys here: {', '.join(fields)}"
+            hint = _nearest(location[-1], fields, prefix=location[:-1])
+            return f"unknown key {key!r}{hint}; keys here: {', '.join(fields)}"
         case "missing":
             return f"the key {key!r} is missing"
         case "value_error":

@@ -1,4 +1,4 @@
-"""Every random number that decides a result: drawn by NumPy from counter-based streams, the same bits on every backend."""
+"""Every random number that decides a result: NumPy's counter-based streams, the same bits on every backend."""
 
 from zlib import crc32
 

@@ -50,7 +50,7 @@ def r1_penalty(image_gradient: Tensor, gamma: float) -> Tensor:
 
 
 def squared_distance(target: Tensor, estimate: Tensor, *, mean: bool) -> Tensor:
-    """‖target − estimate‖² averaged over the batch: a sum over all other axes (paper) or, if `mean`, a mean (authors' code)."""
+    """‖target − estimate‖², averaged over the batch; over other axes a sum (paper) or, if `mean`, a mean (authors)."""
     square = ops.square(target - estimate)
     per_sample = tuple(range(1, len(square.shape)))
     return ops.mean(ops.mean(square, per_sample) if mean else ops.sum(square, per_sample))

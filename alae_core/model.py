@@ -34,7 +34,9 @@ class Alae:
         self.F, self.G, self.E, self.D = (networks[name] for name in "FGED")
         self.networks = dict(networks)
         #: every weight by name, such as "F/dense0/kernel", whatever backend holds it
-        self.variables = {f"{name}/{v.path}": v for name, network in networks.items() for v in network.trainable_variables}
+        self.variables = {
+            f"{name}/{v.path}": v for name, network in networks.items() for v in network.trainable_variables
+        }
 
     def sample_prior(self, count: int, seed: int = 0) -> np.ndarray:
         """z ~ N(0, I), shape (count, z); the same bits on every backend."""
@@ -51,7 +53,9 @@ class Alae:
     def encode(self, x: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """w = E(x): (batch, H, W, C) to (batch, w). Raises ValueError where x has another image shape."""
         if np.shape(x)[1:] != self.config.image:
-            raise ValueError(f"images must have shape (batch, {', '.join(map(str, self.config.image))}), but have {np.shape(x)}")
+            raise ValueError(
+                f"images must have shape (batch, {', '.join(map(str, self.config.image))}), but have {np.shape(x)}"
+            )
         return _in_chunks(self.E, x, *self._one_hot(labels))
 
     def discriminate(self, w: np.ndarray) -> np.ndarray:
@@ -76,12 +80,16 @@ class Alae:
         """Class numbers (batch,) as float32 (batch, classes). Raises ValueError for a number that is no class."""
         labels = np.asarray(labels)
         if labels.size and not 0 <= labels.min() <= labels.max() < self.config.labels:
-            raise ValueError(f"labels must lie in 0 … {self.config.labels - 1}, but reach from {labels.min()} to {labels.max()}")
+            raise ValueError(
+                f"labels must lie in 0 … {self.config.labels - 1}, but reach from {labels.min()} to {labels.max()}"
+            )
         return np.eye(self.config.labels, dtype=np.float32)[labels]
 
     def _one_hot(self, labels: np.ndarray | None) -> list[np.ndarray]:
-        if (labels is None) == bool(self.config.labels):
-            raise ValueError(f"the model has {self.config.labels} labels, so labels {'are needed' if labels is None else 'mean nothing'} here")
+        if labels is None and self.config.labels:
+            raise ValueError(f"the model was trained with {self.config.labels} labels: give the images' labels too")
+        if labels is not None and not self.config.labels:
+            raise ValueError("the model was trained without labels: leave labels away")
         return [] if labels is None else [self.one_hot(labels)]
 
 
@@ -89,7 +97,9 @@ def require_same_arrays(expected: Mapping[str, tuple[int, ...]], arrays: Mapping
     """Raise CheckpointError unless `arrays` has exactly the expected names and shapes: loading is strict."""
     missing, unknown = sorted(expected.keys() - arrays.keys()), sorted(arrays.keys() - expected.keys())
     if missing or unknown:
-        raise CheckpointError(f"the arrays do not fit the model: missing {missing[:3] or 'none'}, unknown {unknown[:3] or 'none'}")
+        raise CheckpointError(
+            f"the arrays do not fit the model: missing {missing[:3] or 'none'}, unknown {unknown[:3] or 'none'}"
+        )
     for name, shape in expected.items():
         if tuple(arrays[name].shape) != shape:
             raise CheckpointError(f"{name} has shape {tuple(arrays[name].shape)}, but the model needs {shape}")

@@ -9,7 +9,9 @@ from alae_core.config import Adam, Config
 Tensor = Any
 
 
-def adam_step(adam: Adam, value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def adam_step(
+    adam: Adam, value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, t: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """One Adam step (Kingma and Ba 2015, the reordered form before section 2.1, whose ε is added to √v uncorrected).
 
     Args:

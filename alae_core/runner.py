@@ -71,7 +71,9 @@ class BaseRunner(ABC, Generic[Tensor]):
         """See `Runner.gradients`."""
         batches = self._with_draws(self.put(images, labels), draws)
         chosen = next(candidate for candidate in self.updates if candidate.name == update)
-        return {name: self.to_numpy(gradient) for name, gradient in self.differentiate(chosen, batches[update])[1].items()}
+        return {
+            name: self.to_numpy(gradient) for name, gradient in self.differentiate(chosen, batches[update])[1].items()
+        }
 
     def weights(self, averaged: bool = False) -> dict[str, np.ndarray]:
         """See `Runner.weights`."""

@@ -62,7 +62,11 @@ def updates(config: Config) -> tuple[Update, ...]:
         del losses["reciprocity"]
     shared_adam = {"E": "encoder", "D": "encoder", "F": "decoder", "G": "decoder"}
     return tuple(
-        Update(name, partial(loss, config), {network: shared_adam[network] if official else name for network in trained[name]})
+        Update(
+            name,
+            partial(loss, config),
+            {network: shared_adam[network] if official else name for network in trained[name]},
+        )
         for name, loss in losses.items()
     )
 

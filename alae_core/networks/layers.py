@@ -45,7 +45,9 @@ class EqualizedDense(keras.layers.Layer):
     Shapes: (batch, fan_in) to (batch, units).
     """
 
-    def __init__(self, units: int, *, seed: int, purpose: str, gain: float = 2**0.5, lrmul: float = 1.0, **kwargs) -> None:
+    def __init__(
+        self, units: int, *, seed: int, purpose: str, gain: float = 2**0.5, lrmul: float = 1.0, **kwargs
+    ) -> None:
         super().__init__(**kwargs)
         self.units, self.seed, self.purpose, self.gain, self.lrmul = units, seed, purpose, gain, lrmul
 

@@ -32,7 +32,9 @@ def build_mlp(config: Config, seed: int) -> dict[str, keras.Model]:
     x = keras.Input(image, name="image")
     labels = label()
     flat = layers.Flatten(name="flatten")(x)
-    E = keras.Model(_inputs([x, *labels]), _float32(_perceptron(_append([flat, *labels]), "E", networks.w, config, seed)), name="E")
+    E = keras.Model(
+        _inputs([x, *labels]), _float32(_perceptron(_append([flat, *labels]), "E", networks.w, config, seed)), name="E"
+    )
 
     logit = ops.squeeze(_perceptron(w, "D", 1, config, seed), axis=-1)
     D = keras.Model(w, _float32(logit), name="D")

@@ -78,7 +78,10 @@ class JaxRunner(BaseRunner[jax.Array]):
         update = next(update for update in self.updates if update.name == update_name)
 
         def loss(trained: Tensors) -> jax.Array:
-            values = [(variable, trained.get(name, tensors[f"weights/{name}"])) for name, variable in self.alae.variables.items()]
+            values = [
+                (variable, trained.get(name, tensors[f"weights/{name}"]))
+                for name, variable in self.alae.variables.items()
+            ]
             with keras.StatelessScope(state_mapping=values):
                 return update.loss(self.alae, batch, input_gradient)
 

@@ -32,8 +32,8 @@ class TensorflowBackend:
             tf.config.set_visible_devices(tf.config.list_physical_devices("GPU")[int(index)], "GPU")
 
     def versions(self) -> dict[str, str]:
-        import tensorflow
         import keras
+        import tensorflow
 
         return {"keras": keras.__version__, "tensorflow": tensorflow.__version__}
 

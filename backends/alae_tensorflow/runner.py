@@ -27,6 +27,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
 
     def __init__(self, alae: Alae, config: Config, *, seed: int = 0) -> None:
         import os
+
         jit = os.environ.get("JIT") == "1"
         self._step = tf.function(self._train, jit_compile=jit, autograph=False)
         self._differentiate = tf.function(self._value_and_gradient, autograph=False)
@@ -43,7 +44,9 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
         if not self.tensors:
             # The model's weights are trained in place; the rest of the state is the runner's own.
             weights = {f"weights/{name}": variable.value for name, variable in self.alae.variables.items()}
-            self.tensors = {name: weights[name] if name in weights else tf.Variable(array) for name, array in arrays.items()}
+            self.tensors = {
+                name: weights[name] if name in weights else tf.Variable(array) for name, array in arrays.items()
+            }
         for name, array in arrays.items():
             self.tensors[name].assign(array)
 

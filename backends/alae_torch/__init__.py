@@ -27,8 +27,8 @@ class TorchBackend:
         os.environ["KERAS_TORCH_DEVICE"] = self.device
 
     def versions(self) -> dict[str, str]:
-        import torch
         import keras
+        import torch
 
         return {"keras": keras.__version__, "torch": torch.__version__}
 

@@ -46,7 +46,9 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         if not self.tensors:
             # The model's weights are trained in place; the rest of the state is the runner's own.
             weights = {f"weights/{name}": variable.value.data for name, variable in self.alae.variables.items()}
-            self.tensors = {name: weights[name] if name in weights else self.to_device(array) for name, array in arrays.items()}
+            self.tensors = {
+                name: weights[name] if name in weights else self.to_device(array) for name, array in arrays.items()
+            }
         for name, array in arrays.items():
             self.tensors[name].copy_(torch.from_numpy(np.array(array)))
 
@@ -59,7 +61,9 @@ class TorchRunner(BaseRunner[torch.Tensor]):
                 self._adam_step(network, adam, gradients)
         names = list(self.alae.variables)
         averages = [self.tensors[f"averages/{name}"] for name in names]
-        torch._foreach_lerp_(averages, [self.tensors[f"weights/{name}"] for name in names], 1 - average_decay(self.config))
+        torch._foreach_lerp_(
+            averages, [self.tensors[f"weights/{name}"] for name in names], 1 - average_decay(self.config)
+        )
         return losses
 
     @torch.no_grad()
@@ -70,13 +74,17 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             # Keras' layers and autograd cost more than small networks compute. The trace holds what they did, the
             # gradients included, and nothing else; like a compiled function it is valid for these shapes.
             with torch.enable_grad():
-                self._graphs[key] = make_fx(lambda weights, batch: self._value_and_gradient(update, weights, batch))(weights, batch)
+                self._graphs[key] = make_fx(lambda weights, batch: self._value_and_gradient(update, weights, batch))(
+                    weights, batch
+                )
         return self._graphs[key](weights, batch)
 
     def _value_and_gradient(self, update: Update, weights: Tensors, batch: Batch) -> tuple[torch.Tensor, Tensors]:
         trained = self.trained(update)
         weights = {name: weight.detach().requires_grad_(name in trained) for name, weight in weights.items()}
-        scope = keras.StatelessScope(state_mapping=[(self.alae.variables[name], weight) for name, weight in weights.items()])
+        scope = keras.StatelessScope(
+            state_mapping=[(self.alae.variables[name], weight) for name, weight in weights.items()]
+        )
         with scope:
             loss = update.loss(self.alae, batch, input_gradient)
             gradients = torch.autograd.grad(loss, [weights[name] for name in trained])

@@ -39,7 +39,9 @@ def doctor() -> None:
         # A process each: Keras runs on one framework per process.
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         environment.pop("KERAS_BACKEND", None)
-        found = subprocess.run([sys.executable, "-m", "alae_cli.look", name], capture_output=True, text=True, env=environment, check=False)
+        found = subprocess.run(
+            [sys.executable, "-m", "alae_cli.look", name], capture_output=True, text=True, env=environment, check=False
+        )
         lines = found.stdout.strip().splitlines()
         last_word = (found.stderr.strip().splitlines() or ["it ended without a word"])[-1]
         print(f"{name:12}{lines[-1] if found.returncode == 0 and lines else last_word}")

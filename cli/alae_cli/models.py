@@ -11,22 +11,33 @@ from alae_core import AlaeError
 
 if TYPE_CHECKING:
     import numpy as np
+    from alae_workbench.data.images import Images
     from PIL.Image import Image
 
     from alae_core import Checkpoint
-    from alae_workbench.data.images import Images
 
 Model = Annotated[Path, typer.Argument(help="a run of `alae train`, or one of its checkpoints", show_default=False)]
 Raw = Annotated[bool, typer.Option("--raw", help="the networks as trained, instead of their running averages")]
-Source = Annotated[str | None, typer.Argument(help="images as for `alae train --data`, or one image file; by default the run's own held-out images", show_default=False)]
+Source = Annotated[
+    str | None,
+    typer.Argument(
+        help="images as for `alae train --data`, or one image file; by default the run's own held-out images",
+        show_default=False,
+    ),
+]
 
 
 def generate(
     model: Model,
-    out: Annotated[Path, typer.Option(help="a .png grid, or .npy: float32 (count, H, W, C) in [-1, 1]")] = Path("samples.png"),
+    out: Annotated[Path, typer.Option(help="a .png grid, or .npy: float32 (count, H, W, C) in [-1, 1]")] = Path(
+        "samples.png"
+    ),
     count: Annotated[int, typer.Option(min=1, help="how many images")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="decides every z")] = 0,
-    label: Annotated[int | None, typer.Option(min=0, help="the class to generate, for a model trained with labels", show_default="all in turn")] = None,
+    label: Annotated[
+        int | None,
+        typer.Option(min=0, help="the class to generate, for a model trained with labels", show_default="all in turn"),
+    ] = None,
     raw: Raw = False,
     backend: BackendName = None,
     device: Device = None,
@@ -35,7 +46,8 @@ def generate(
     checkpoint = _open(model, raw, backend, device)
     classes = checkpoint.config.labels
     if label is not None and label >= classes:
-        raise AlaeError(f"--label is {label}, but the model {f'has the classes 0 … {classes - 1}' if classes else 'was trained without labels'}")
+        known = f"has the classes 0 … {classes - 1}" if classes else "was trained without labels"
+        raise AlaeError(f"--label is {label}, but the model {known}")
     from alae_workbench.figures.grid import compose, in_rows, sample
 
     images = sample(checkpoint.model, count, seed=seed, label=label)
@@ -45,7 +57,9 @@ def generate(
 def reconstruct(
     model: Model,
     source: Source = None,
-    out: Annotated[Path, typer.Option(help="a .png grid of images and reconstructions, or .npy: the reconstructions")] = Path("reconstructions.png"),
+    out: Annotated[
+        Path, typer.Option(help="a .png grid of images and reconstructions, or .npy: the reconstructions")
+    ] = Path("reconstructions.png"),
     count: Annotated[int, typer.Option(min=1, help="how many images at the most")] = 48,
     raw: Raw = False,
     backend: BackendName = None,
@@ -64,7 +78,9 @@ def reconstruct(
 def encode(
     model: Model,
     source: Source = None,
-    out: Annotated[Path, typer.Option(help=".npy: float32 (count, w), a row per image in the order of their files")] = Path("w.npy"),
+    out: Annotated[
+        Path, typer.Option(help=".npy: float32 (count, w), a row per image in the order of their files")
+    ] = Path("w.npy"),
     raw: Raw = False,
     backend: BackendName = None,
     device: Device = None,

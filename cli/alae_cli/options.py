@@ -8,10 +8,23 @@ from alae_core import AlaeError, Backend
 
 BackendName = Annotated[
     str | None,
-    typer.Option("--backend", "-b", help="jax, torch, tensorflow, or a plug-in's name; by default the first of these that is installed", show_default=False),
+    typer.Option(
+        "--backend",
+        "-b",
+        help="jax, torch, tensorflow, or a plug-in's name; by default the first of these that is installed",
+        show_default=False,
+    ),
 ]
-Device = Annotated[str | None, typer.Option(help="cpu, gpu, gpu:1, …; by default the accelerator where there is one", show_default=False)]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE replaces any configuration field, such as adam.learning_rate=1e-3", show_default=False)]
+Device = Annotated[
+    str | None,
+    typer.Option(help="cpu, gpu, gpu:1, …; by default the accelerator where there is one", show_default=False),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", help="KEY=VALUE replaces any configuration field, such as adam.learning_rate=1e-3", show_default=False
+    ),
+]
 
 
 def open_backend(name: str | None, device: str | None) -> Backend:

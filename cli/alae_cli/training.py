@@ -10,23 +10,43 @@ from alae_cli.options import BackendName, Device, Overrides, open_backend, parse
 from alae_core import AlaeError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from alae_workbench.trainer import Summary
+    from rich.console import Console
 
 
 def train(
     backend: BackendName = None,
-    preset: Annotated[str | None, typer.Option(help="a configuration that ships with alae; `alae presets` lists them", show_default="digits-mlp")] = None,
-    config: Annotated[Path | None, typer.Option(help="a configuration of your own, as YAML", show_default=False)] = None,
-    data: Annotated[str | None, typer.Option(help="digits, mnist, fashion_mnist, cifar10, an .npz, an IDX folder or a folder of images", show_default="the preset's")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="a configuration that ships with alae; `alae presets` lists them", show_default="digits-mlp"),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="a configuration of your own, as YAML", show_default=False)
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="digits, mnist, fashion_mnist, cifar10, an .npz, an IDX folder or a folder of images",
+            show_default="the preset's",
+        ),
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="training steps in all", show_default="the preset's")] = None,
-    seed: Annotated[int | None, typer.Option(help="decides initial weights, every z and the order of images", show_default="the preset's")] = None,
-    out: Annotated[Path | None, typer.Option(help="directory of the run", show_default="the first free runs/PRESET-BACKEND")] = None,
-    resume: Annotated[Path | None, typer.Option(help="go on with a run (or from one of its checkpoints), on any backend", show_default=False)] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="decides initial weights, every z and the order of images", show_default="the preset's"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="directory of the run", show_default="the first free runs/PRESET-BACKEND")
+    ] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(help="go on with a run (or from one of its checkpoints), on any backend", show_default=False),
+    ] = None,
     device: Device = None,
     overrides: Overrides = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="go on without unreadable images of a folder, and count them")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="go on without unreadable images of a folder, and count them")
+    ] = False,
 ) -> None:
     """Train a model, and show how well it does.
 
@@ -38,7 +58,11 @@ def train(
     from alae_core.config import make_config
 
     chosen = parse_overrides(overrides)
-    chosen |= {key: value for key, value in (("training.data", data), ("training.steps", steps), ("training.seed", seed)) if value is not None}
+    chosen |= {
+        key: value
+        for key, value in (("training.data", data), ("training.steps", steps), ("training.seed", seed))
+        if value is not None
+    }
     if sum(option is not None for option in (preset, config, resume)) > 1:
         raise AlaeError("--preset, --config and --resume each say what to train: give one of them")
     if resume and out:
@@ -64,7 +88,8 @@ def train(
         run = Run.new(out or _free(f"{(config or Path(preset or 'digits-mlp')).stem}-{plugin.name}"), settings)
     console = Console()
     skipped = f", {images.skipped} unreadable ones skipped" if images.skipped else ""
-    console.print(f"{run.path}: {settings.training.data}, {len(images.train):,} images{skipped}; {plugin.name} on {plugin.device}", highlight=False)
+    what = f"{settings.training.data}, {len(images.train):,} images{skipped}"
+    console.print(f"{run.path}: {what}; {plugin.name} on {plugin.device}", highlight=False, soft_wrap=True)
     summary = Trainer(run, settings, plugin, images, console, resume=checkpoint).train()
     _print(summary, console)
     if summary.stopped_by:

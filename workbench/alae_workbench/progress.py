@@ -20,7 +20,9 @@ class Reporter(Protocol):
     def __exit__(self, *error: object) -> None:
         """Stop showing, whatever happened."""
 
-    def report(self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float) -> None:
+    def report(
+        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float
+    ) -> None:
         """The losses of `step`, counted from 1."""
 
     def note(self, text: str) -> None:
@@ -53,7 +55,9 @@ class _Bar:
     def __exit__(self, *error: object) -> None:
         self._progress.stop()
 
-    def report(self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float) -> None:
+    def report(
+        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float
+    ) -> None:
         shown = _losses(losses, reciprocity_error)
         self._progress.update(self._task, completed=step, speed=f"{images_per_second:,.0f} images/s", losses=shown)
 
@@ -73,7 +77,9 @@ class _Lines:
     def __exit__(self, *error: object) -> None:
         pass
 
-    def report(self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float) -> None:
+    def report(
+        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float
+    ) -> None:
         now = time.monotonic()
         if self._first_step < 0:
             self._first_step, self._started = step, now
@@ -90,4 +96,6 @@ class _Lines:
 
 
 def _losses(losses: Mapping[str, float], reciprocity_error: float) -> str:
-    return "  ".join([*(f"{_SHORT[name]} {value:.3f}" for name, value in losses.items()), f"F(z)≈E(G(F(z))) {reciprocity_error:.3f}"])
+    return "  ".join(
+        [*(f"{_SHORT[name]} {value:.3f}" for name, value in losses.items()), f"F(z)≈E(G(F(z))) {reciprocity_error:.3f}"]
+    )

@@ -1,11 +1,11 @@
 """What a training run leaves on disk, and where.
 
-    config.yaml       the whole configuration, to be read back by `alae train --config`
-    metrics.jsonl     one record a line: losses, reciprocity error, speed; evaluations
-    events.*          the same for TensorBoard
-    grids/            pictures, one per `training.grid_every` images
-    checkpoints/      what `--resume` goes on from and the other commands load
-    summary.json      the table printed at the end
+config.yaml       the whole configuration, to be read back by `alae train --config`
+metrics.jsonl     one record a line: losses, reciprocity error, speed; evaluations
+events.*          the same for TensorBoard
+grids/            pictures, one per `training.grid_every` images
+checkpoints/      what `--resume` goes on from and the other commands load
+summary.json      the table printed at the end
 """
 
 import json
@@ -16,6 +16,7 @@ from typing import Any
 from tensorboardX import SummaryWriter
 
 from alae_core import AlaeError, Config
+from alae_core.checkpoint import checkpoints
 
 
 class Run:
@@ -45,6 +46,10 @@ class Run:
         """The run that `checkpoint` belongs to, its records after `step` dropped: they will be written again."""
         run = cls(checkpoint.parent.parent)
         run.grids.mkdir(exist_ok=True)
+        for later in checkpoints(run.checkpoints):
+            # Gone back on purpose: kept for whoever wants it, but no longer what the run goes on from.
+            if later.name > checkpoint.name:
+                later.rename(later.with_name(f"abandoned-{later.name}"))
         run.config.write_text(config.to_yaml(), "utf-8")
         if run.metrics.exists():
             kept = [line for line in run.metrics.read_text("utf-8").splitlines() if _step_of(line) <= step]
@@ -85,7 +90,7 @@ class Log:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
-    pairs = []
+    pairs: list[tuple[str, float]] = []
     for name, value in values.items():
         pairs += _flat(value, f"{prefix}{name}/") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
     return pairs

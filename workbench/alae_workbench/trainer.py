@@ -1,4 +1,4 @@
-"""A training run, from its start or a checkpoint to its summary: steps, records, grids, checkpoints, and stopping well."""
+"""A training run: steps, records, grids, checkpoints, stopping well, and what it came to."""
 
 import json
 import math
@@ -62,7 +62,15 @@ class Trainer:
         AlaeError: `resume` is at the last step already.
     """
 
-    def __init__(self, run: Run, config: Config, backend: Backend, data: DataSet, console: Console, resume: Checkpoint | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        config: Config,
+        backend: Backend,
+        data: DataSet,
+        console: Console,
+        resume: Checkpoint | None = None,
+    ) -> None:
         self.run, self.config, self.backend, self.data, self.console = run, config, backend, data, console
         self.training = config.training
         self.runner: Runner = backend.runner(build(config, self.training.seed), config, seed=self.training.seed)
@@ -71,14 +79,21 @@ class Trainer:
             self.runner.load(resume.state)
             self.step = resume.step
         if self.step >= self.training.steps:
-            raise AlaeError(f"{run.path} is at step {self.step} of {self.training.steps} already: go on with --steps N, N above {self.step}")
+            raise AlaeError(
+                f"{run.path} is at step {self.step} of {self.training.steps} already: "
+                f"go on with --steps N, N above {self.step}"
+            )
         # What a person is shown comes from the averaged networks; the runner's own stay untouched.
         self._shown = build(config)
 
     def train(self) -> Summary:
         """Run the steps that are left. Raises DivergedError where a loss or weight is no longer finite."""
         stopped_by = None
-        with _Stop() as stop, Log(self.run, self.step) as log, reporter(self.console, self.step, self.training.steps) as shown:
+        with (
+            _Stop() as stop,
+            Log(self.run, self.step) as log,
+            reporter(self.console, self.step, self.training.steps) as shown,
+        ):
             resumed_at, clock = self.step, time.monotonic()
             for batch in self._batches():
                 losses = self.runner.step(batch)
@@ -100,7 +115,9 @@ class Trainer:
                     checkpoint, evaluation = self._save()
                     log.write(self.step, {"evaluation": evaluation})
                 if stopped_by:
-                    shown.note(f"{stopped_by.name}: saved step {self.step}; go on with: alae train --resume {self.run.path}")
+                    shown.note(
+                        f"{stopped_by.name}: saved step {self.step}; go on with: alae train --resume {self.run.path}"
+                    )
                     break
         return self._summarise(values, checkpoint, grid, stopped_by)
 
@@ -117,7 +134,10 @@ class Trainer:
 
     def _grid_due(self) -> bool:
         seen, batch = self.step * self.training.batch_size, self.training.batch_size
-        return seen // self.training.grid_every > (seen - batch) // self.training.grid_every or self.step == self.training.steps
+        return (
+            seen // self.training.grid_every > (seen - batch) // self.training.grid_every
+            or self.step == self.training.steps
+        )
 
     def _finite(self, losses: Losses) -> dict[str, float]:
         values = dict(losses)
@@ -130,7 +150,10 @@ class Trainer:
         kept = checkpoints(self.run.checkpoints)
         last = f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint had been written"
         rate = self.config.adam.learning_rate
-        return DivergedError(f"{what} at step {self.step}, so the run stopped; {last}; try a lower adam.learning_rate (it is {rate:g}) or a higher r1_gamma")
+        return DivergedError(
+            f"{what} at step {self.step}, so the run stopped; {last}; "
+            f"try a lower adam.learning_rate (it is {rate:g}) or a higher r1_gamma"
+        )
 
     def _show_averages(self) -> None:
         self._shown.set_weights(self.runner.weights(averaged=True))
@@ -161,7 +184,9 @@ class Trainer:
         )
         return path, {"reconstruction_error": error}
 
-    def _summarise(self, losses: dict[str, float], checkpoint: Path, grid: Path, stopped_by: signal.Signals | None) -> Summary:
+    def _summarise(
+        self, losses: dict[str, float], checkpoint: Path, grid: Path, stopped_by: signal.Signals | None
+    ) -> Summary:
         summary = Summary(
             step=self.step,
             losses=losses,
@@ -196,4 +221,3 @@ class _Stop:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.signal = signal.Signals(number)
         signal.signal(number, self._before[self.signal])
-

@@ -63,9 +63,14 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 
 
 def split(images: Images, held_out: int) -> tuple[Images, Images]:
-    """(train, held-out): keep `held_out` random images out of training: the same ones whatever a run's seed. Raises DataError if too many."""
+    """(train, held-out): `held_out` random images are kept out, the same ones whatever a run's seed.
+
+    Raises DataError where nothing would be left to train on.
+    """
     if held_out >= len(images):
-        raise DataError(f"training.held_out is {held_out}, but there are only {len(images)} images in all: set it lower")
+        raise DataError(
+            f"training.held_out is {held_out}, but there are only {len(images)} images in all: set it lower"
+        )
     order = stream(0, "held-out images").permutation(len(images))
     # Kept in their own order, so that grids and encodings line up with the source.
     return images[np.sort(order[held_out:])], images[np.sort(order[:held_out])]

@@ -88,7 +88,9 @@ def _fitting(name: str, images: Images, config: Config) -> Images:
             raise DataError(f"labels is {config.labels}, but {name} has no labels: use --set labels=0")
         highest = int(images.labels.max())
         if highest >= config.labels:
-            raise DataError(f"labels is {config.labels}, but {name} has class {highest}: use --set labels={highest + 1}")
+            raise DataError(
+                f"labels is {config.labels}, but {name} has class {highest}: use --set labels={highest + 1}"
+            )
     return images
 
 
@@ -115,7 +117,7 @@ def _keras_data_set(module: str, cache: str) -> Callable[[], Source]:
             path = Path(os.environ.get("KERAS_HOME", "~/.keras"), "datasets", cache)
             raise DataError(
                 f"{module} cannot be read: {str(error).splitlines()[0]}; "
-                f"download it once to {path}, or use the embedded digits (--data digits) or your own copy (--data FOLDER)"
+                f"put it into {path}, or use your own copy (--data FOLDER) or the embedded digits (--data digits)"
             ) from error
         return Source(Images(train, train_labels), Images(test, test_labels))
 
@@ -167,7 +169,8 @@ def _npz(path: Path) -> Source:
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     raise DataError(
-        f"{path} must hold 'images' (and 'labels' if there are any), or 'x_train' and 'x_test'; it holds {', '.join(arrays) or 'nothing'}"
+        f"{path} must hold 'images' (and 'labels' if there are any), or 'x_train' and 'x_test'; "
+        f"it holds {', '.join(arrays) or 'nothing'}"
     )
 
 
@@ -184,11 +187,13 @@ def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool) -> So
             bad.append(str(error))
     if bad and not (skip_bad and kept):
         shown = "; ".join(bad[:5]) + (f"; and {len(bad) - 5} more" if len(bad) > 5 else "")
-        raise DataError(f"{len(bad)} of {len(files)} images in {path} cannot be read: {shown}; --skip-bad goes on without them")
+        raise DataError(
+            f"{len(bad)} of {len(files)} images in {path} cannot be read: {shown}; --skip-bad goes on without them"
+        )
     folders = [file.relative_to(path).parts[0] if file.parent != path else None for file in kept]
     classes = sorted({folder for folder in folders if folder})
     # Images sorted into subfolders are labelled by them; a stray image at the top has no class, so none is given.
-    labels = np.array([classes.index(folder) for folder in folders]) if len(classes) > 1 and None not in folders else None
+    labels = np.array([classes.index(f) for f in folders if f]) if len(classes) > 1 and None not in folders else None
     return Source(Images(np.stack(pixels), labels), skipped=len(bad))
 
 
