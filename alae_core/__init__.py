@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from alae_core.model import build as build
     from alae_core.updates import Batch as Batch
     from alae_core.updates import Update as Update
-    from alae_core.updates import updates as updates
+    from alae_core.updates import updates_of as updates_of_of
 
 _HOME = {
     "Alae": "model",
@@ -54,7 +54,7 @@ _HOME = {
     "load_config": "config",
     "preset_names": "config",
     "save_checkpoint": "checkpoint",
-    "updates": "updates",
+    "updates_of": "updates",
 }
 __all__ = sorted(_HOME)
 

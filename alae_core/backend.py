@@ -41,7 +41,7 @@ class Losses(Mapping[str, float]):
 class Runner(Protocol):
     """One training run: holds weights, Adam moments and averaged networks where the framework wants them.
 
-    It walks `alae_core.updates(config)` and knows nothing else of ALAE. It trains the model that it was given in
+    It walks `alae_core.updates_of(config)` and knows nothing else of ALAE. It trains the model that it was given in
     place: after every step that model's networks hold the new weights.
     """
 

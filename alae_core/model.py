@@ -106,8 +106,11 @@ def require_same_arrays(expected: Mapping[str, tuple[int, ...]], arrays: Mapping
 
 
 def _in_chunks(network: keras.Model, *inputs: np.ndarray) -> np.ndarray:
-    inputs = tuple(np.asarray(array, np.float32) for array in inputs)
-    chunks = [tuple(array[i : i + _CHUNK] for array in inputs) for i in range(0, len(inputs[0]), _CHUNK)]
-    # predict_on_batch compiles where the framework can, records no gradients and returns NumPy.
-    outputs = [network.predict_on_batch(chunk[0] if len(chunk) == 1 else list(chunk)) for chunk in chunks]
-    return np.concatenate(outputs) if outputs else np.empty((0, *network.output_shape[1:]), np.float32)
+    arrays = [np.asarray(array, np.float32) for array in inputs]
+    outputs = [np.empty((0, *network.output_shape[1:]), np.float32)]
+    for start in range(0, len(arrays[0]), _CHUNK):
+        chunk = [keras.ops.convert_to_tensor(array[start : start + _CHUNK]) for array in arrays]
+        # A plain call: Keras' predict would donate weights on JAX that a runner holds.
+        output = network(chunk if len(chunk) > 1 else chunk[0], training=False)
+        outputs.append(keras.ops.convert_to_numpy(output))
+    return np.concatenate(outputs)

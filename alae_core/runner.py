@@ -10,7 +10,7 @@ from alae_core.backend import Losses
 from alae_core.config import Config
 from alae_core.model import Alae
 from alae_core.state import draws, initial_state, require_state
-from alae_core.updates import Batch, Update, updates
+from alae_core.updates import Batch, Update, updates_of
 
 Tensor = TypeVar("Tensor")
 
@@ -24,7 +24,7 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     def __init__(self, alae: Alae, config: Config, *, seed: int = 0) -> None:
         self.alae, self.config, self.seed = alae, config, seed
-        self.updates = updates(config)
+        self.updates = updates_of(config)
         self.tensors: dict[str, Tensor] = {}
         self.load(initial_state(alae))
 

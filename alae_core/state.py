@@ -16,20 +16,20 @@ import numpy as np
 from alae_core.config import Config
 from alae_core.latents import sample_prior
 from alae_core.model import Alae, require_same_arrays
-from alae_core.updates import updates
+from alae_core.updates import updates_of
 
 
 def draws(config: Config, seed: int, step: int, count: int) -> dict[str, np.ndarray]:
     """The z of every update of training step `step` (0 is the first): float32 (count, z), other ones for each."""
     return {
         update.name: sample_prior(count, config.networks.z, seed=seed, purpose=f"z/{update.name}", position=step)
-        for update in updates(config)
+        for update in updates_of(config)
     }
 
 
 def adams(config: Config) -> list[tuple[str, str]]:
     """Every (Adam, network) pair that has moments of its own, in order of first use."""
-    return list(dict.fromkeys((adam, network) for update in updates(config) for network, adam in update.trains.items()))
+    return list(dict.fromkeys((adam, network) for update in updates_of(config) for network, adam in update.trains.items()))
 
 
 def moment_name(adam: str, moment: str, weight: str) -> str:

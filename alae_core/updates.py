@@ -42,7 +42,7 @@ class Update:
     trains: Mapping[str, str]
 
 
-def updates(config: Config) -> tuple[Update, ...]:
+def updates_of(config: Config) -> tuple[Update, ...]:
     """The updates of one training step, in order; each sees a z of its own (paper, Algorithm 1).
 
     *paper*: one Adam per update; reciprocity sums over w and leaves F alone. *official* (the authors' code): one Adam

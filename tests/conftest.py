@@ -1,0 +1,41 @@
+"""What all tests share. Keras runs on one framework per process: KERAS_BACKEND says which; `make test` runs each."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import alae_core as alae
+
+# Quiet before TensorFlow is first imported: its start-up notices are no test's business.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+#: a model that trains in milliseconds: no two sizes are equal, so that a swapped axis cannot go unnoticed
+TINY = {
+    "image": [4, 3, 2],
+    "networks.z": 5,
+    "networks.w": 7,
+    "networks.F.hidden": [11],
+    "networks.G.hidden": [13, 9],
+    "networks.E.hidden": [12, 10],
+    "networks.D.hidden": [8],
+    "training.batch_size": 6,
+    "training.steps": 20,
+}
+REPOSITORY = Path(__file__).parent.parent
+
+
+def tiny_config(**overrides):
+    """The tiny model's configuration; keyword a__b stands for the key a.b."""
+    return alae.load_config("digits-mlp", overrides=TINY | {key.replace("__", "."): v for key, v in overrides.items()})
+
+
+def random_images(count=6, shape=(4, 3, 2), seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, (count, *shape)).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def backend():
+    """The backend under test: the one KERAS_BACKEND names."""
+    return alae.load_backend(os.environ["KERAS_BACKEND"])

@@ -1,0 +1,68 @@
+"""Losses against closed forms and a float64 NumPy reference."""
+
+import numpy as np
+import pytest
+from keras import ops
+from tests.tolerances import FLOAT32
+
+from alae_core.losses import OBJECTIVES, discriminator_loss, generator_loss, r1_penalty, squared_distance
+
+REAL = np.array([-6.0, -1.5, 0.0, 0.3, 5.0])
+FAKE = np.array([4.0, 0.9, -0.2, -3.0, 1.0])
+
+
+def softplus(t):
+    return np.logaddexp(0, t)
+
+
+REFERENCE = {
+    "logistic": (softplus(-REAL).mean() + softplus(FAKE).mean(), softplus(-FAKE).mean()),
+    "wasserstein": (FAKE.mean() - REAL.mean(), -FAKE.mean()),
+    "hinge": (np.maximum(0, 1 - REAL).mean() + np.maximum(0, 1 + FAKE).mean(), -FAKE.mean()),
+}
+
+
+def tensor(array):
+    return ops.convert_to_tensor(array, "float32")
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_adversarial_losses_match_numpy(name):
+    discriminator, generator = REFERENCE[name]
+    objective = OBJECTIVES[name]
+    found = ops.convert_to_numpy(discriminator_loss(objective, tensor(REAL), tensor(FAKE)))
+    np.testing.assert_allclose(found, discriminator, **FLOAT32)
+    np.testing.assert_allclose(ops.convert_to_numpy(generator_loss(objective, tensor(FAKE))), generator, **FLOAT32)
+
+
+def test_undecided_logits_cost_two_and_one_times_ln_2():
+    zeros = tensor(np.zeros(4))
+    logistic = OBJECTIVES["logistic"]
+    np.testing.assert_allclose(ops.convert_to_numpy(discriminator_loss(logistic, zeros, zeros)), 2 * np.log(2), **FLOAT32)
+    np.testing.assert_allclose(ops.convert_to_numpy(generator_loss(logistic, zeros)), np.log(2), **FLOAT32)
+
+
+@pytest.mark.parametrize("logit", [-100.0, 100.0])
+def test_logistic_losses_do_not_overflow(logit):
+    found = ops.convert_to_numpy(generator_loss(OBJECTIVES["logistic"], tensor([logit])))
+    np.testing.assert_allclose(found, softplus(-logit), **FLOAT32)
+
+
+def test_r1_sums_over_pixels_and_averages_over_images():
+    gradient = np.random.default_rng(0).normal(size=(6, 4, 3, 2))
+    expected = 10 / 2 * np.mean([np.sum(image**2) for image in gradient])
+    np.testing.assert_allclose(ops.convert_to_numpy(r1_penalty(tensor(gradient), 10.0)), expected, **FLOAT32)
+
+
+@pytest.mark.parametrize("mean", [False, True])
+def test_squared_distance_sums_or_averages_over_w_and_averages_over_the_batch(mean):
+    rng = np.random.default_rng(1)
+    target, estimate = rng.normal(size=(6, 7)), rng.normal(size=(6, 7))
+    expected = np.square(target - estimate).sum() / (6 * 7 if mean else 6)
+    found = ops.convert_to_numpy(squared_distance(tensor(target), tensor(estimate), mean=mean))
+    np.testing.assert_allclose(found, expected, **FLOAT32)
+
+
+def test_a_closed_loop_costs_nothing():
+    w = tensor(np.random.default_rng(2).normal(size=(5, 3)))
+    assert ops.convert_to_numpy(squared_distance(w, w, mean=False)) == 0
