@@ -23,7 +23,8 @@ class TorchBackend:
         self.device = wanted if wanted in known else f"{wanted}:0"
         if self.device not in known:
             raise BackendError(f"PyTorch sees no device {device!r}; it sees {', '.join(known)}")
-        # Keras reads this when it is first imported, and puts every variable there.
+        # Keras reads this when it is first imported, and puts every variable there. It is "cpu", never "cpu:0":
+        # PyTorch takes the two for different devices, and Keras would copy every tensor from one to the other.
         os.environ["KERAS_TORCH_DEVICE"] = self.device
 
     def versions(self) -> dict[str, str]:
@@ -37,7 +38,7 @@ class TorchBackend:
 
         cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
         mps = ["mps:0"] if torch.backends.mps.is_available() else []
-        return [*cuda, *mps, "cpu:0"]
+        return [*cuda, *mps, "cpu"]
 
     def input_gradient(self, fn: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
         from alae_torch.runner import input_gradient

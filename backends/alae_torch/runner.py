@@ -71,13 +71,20 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         weights = {name: self.tensors[f"weights/{name}"] for name in self.alae.variables}
         key = (update.name, batch.images.shape, batch.labels is None)
         if key not in self._graphs:
-            # Keras' layers and autograd cost more than small networks compute. The trace holds what they did, the
-            # gradients included, and nothing else; like a compiled function it is valid for these shapes.
-            with torch.enable_grad():
-                self._graphs[key] = make_fx(lambda weights, batch: self._value_and_gradient(update, weights, batch))(
-                    weights, batch
-                )
+            self._graphs[key] = self._trace(update, weights, batch)
         return self._graphs[key](weights, batch)
+
+    def _trace(self, update: Update, weights: Tensors, batch: Batch) -> torch.fx.GraphModule:
+        # Keras' layers and autograd cost more than small networks compute. The trace holds what they did, the gradients
+        # included, as kernels alone; like a compiled function it is valid for these shapes.
+        with torch.enable_grad():
+            traced = make_fx(lambda weights, batch: self._value_and_gradient(update, weights, batch))(weights, batch)
+        for node in traced.graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
+            # It tells autograd something, and autograd's work is done.
+            node.replace_all_uses_with(node.args[0])
+        traced.graph.eliminate_dead_code()
+        traced.recompile()
+        return traced
 
     def _value_and_gradient(self, update: Update, weights: Tensors, batch: Batch) -> tuple[torch.Tensor, Tensors]:
         trained = self.trained(update)

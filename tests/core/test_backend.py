@@ -32,7 +32,7 @@ def test_a_missing_framework_names_the_install(monkeypatch):
 
 
 def test_an_absent_device_names_those_there_are():
-    with pytest.raises(alae.BackendError, match="sees no device 'gpu:77'; it sees .*cpu:0"):
+    with pytest.raises(alae.BackendError, match="sees no device 'gpu:77'; it sees .*cpu"):
         alae.load_backend(os.environ["KERAS_BACKEND"], device="gpu:77")
 
 
