@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from alae_core.model import build as build
     from alae_core.updates import Batch as Batch
     from alae_core.updates import Update as Update
-    from alae_core.updates import updates_of as updates_of_of
+    from alae_core.updates import updates_of as updates_of
 
 _HOME = {
     "Alae": "model",

@@ -29,7 +29,9 @@ def draws(config: Config, seed: int, step: int, count: int) -> dict[str, np.ndar
 
 def adams(config: Config) -> list[tuple[str, str]]:
     """Every (Adam, network) pair that has moments of its own, in order of first use."""
-    return list(dict.fromkeys((adam, network) for update in updates_of(config) for network, adam in update.trains.items()))
+    return list(
+        dict.fromkeys((adam, network) for update in updates_of(config) for network, adam in update.trains.items())
+    )
 
 
 def moment_name(adam: str, moment: str, weight: str) -> str:

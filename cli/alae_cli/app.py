@@ -27,5 +27,11 @@ def main() -> None:
     try:
         app()
     except AlaeError as error:
-        print(f"alae: {error}", file=sys.stderr)
-        sys.exit(2)
+        problem = str(error)
+    except OSError as error:
+        # A directory that cannot be written, a full disk: theirs to mend as well.
+        problem = f"{error.filename or 'input/output'}: {error.strerror or error}"
+    else:
+        return
+    print(f"alae: {problem}", file=sys.stderr)
+    sys.exit(2)

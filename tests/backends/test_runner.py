@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
-from tests.conftest import random_images, tiny_config
-from tests.tolerances import BFLOAT16, DIFFERENCES, FLOAT32
 
 import alae_core as alae
 from alae_core.state import adams, draws
+from tests.conftest import random_images, tiny_config
+from tests.tolerances import BFLOAT16, DIFFERENCES, FLOAT32
 
 OBJECTIVES = ("logistic", "wasserstein", "hinge")
 

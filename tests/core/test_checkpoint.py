@@ -6,10 +6,10 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.conftest import random_images, tiny_config
 
 import alae_core as alae
 from alae_core.checkpoint import checkpoints
+from tests.conftest import random_images, tiny_config
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from keras import ops
-from tests.tolerances import FLOAT32
 
 from alae_core.losses import OBJECTIVES, discriminator_loss, generator_loss, r1_penalty, squared_distance
+from tests.tolerances import FLOAT32
 
 REAL = np.array([-6.0, -1.5, 0.0, 0.3, 5.0])
 FAKE = np.array([4.0, 0.9, -0.2, -3.0, 1.0])
@@ -38,7 +38,9 @@ def test_adversarial_losses_match_numpy(name):
 def test_undecided_logits_cost_two_and_one_times_ln_2():
     zeros = tensor(np.zeros(4))
     logistic = OBJECTIVES["logistic"]
-    np.testing.assert_allclose(ops.convert_to_numpy(discriminator_loss(logistic, zeros, zeros)), 2 * np.log(2), **FLOAT32)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(discriminator_loss(logistic, zeros, zeros)), 2 * np.log(2), **FLOAT32
+    )
     np.testing.assert_allclose(ops.convert_to_numpy(generator_loss(logistic, zeros)), np.log(2), **FLOAT32)
 
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from tests.conftest import random_images, tiny_config
-from tests.tolerances import BFLOAT16, FLOAT32
 
 import alae_core as alae
+from tests.conftest import random_images, tiny_config
+from tests.tolerances import BFLOAT16, FLOAT32
 
 
 def leaky(x):
@@ -24,7 +24,9 @@ def model(backend):
     """A tiny model whose biases are not zero."""
     model = alae.build(tiny_config(), seed=1)
     rng = np.random.default_rng(0)
-    biases = {name: rng.normal(size=w.shape).astype(np.float32) for name, w in model.weights().items() if "bias" in name}
+    biases = {
+        name: rng.normal(size=w.shape).astype(np.float32) for name, w in model.weights().items() if "bias" in name
+    }
     model.set_weights(model.weights() | biases)
     return model
 
@@ -59,7 +61,9 @@ def test_the_authors_networks_match_numpy(backend):
     normed = z / np.sqrt((z**2).mean(axis=1, keepdims=True) + 1e-8)
     w = leaky(perceptron(normed, effective, "F", 3))
     np.testing.assert_allclose(model.map(z), w, **FLOAT32)
-    np.testing.assert_allclose(model.discriminate(w), perceptron(w, effective, "D", 2, slope=lambda x: x)[:, 0], **FLOAT32)
+    np.testing.assert_allclose(
+        model.discriminate(w), perceptron(w, effective, "D", 2, slope=lambda x: x)[:, 0], **FLOAT32
+    )
 
 
 def test_equalized_kernels_start_as_n_0_1_over_lrmul():

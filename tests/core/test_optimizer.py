@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from keras import ops
-from tests.conftest import tiny_config
-from tests.tolerances import FLOAT32
 
 from alae_core.config import Adam
 from alae_core.optimizer import adam_step, average_decay, average_step
+from tests.conftest import tiny_config
+from tests.tolerances import FLOAT32
 
 
 # ε is far from negligible here, so that its place under or beside the root shows.

@@ -1,10 +1,10 @@
 """Algorithm 1 as data: what each preset trains, and with whose moments."""
 
 import pytest
-from tests.conftest import tiny_config
 
 from alae_core import updates_of
 from alae_core.state import adams
+from tests.conftest import tiny_config
 
 
 def trains(**overrides):

@@ -15,7 +15,7 @@ from typing import Any
 
 from tensorboardX import SummaryWriter
 
-from alae_core import AlaeError, Config
+from alae_core import AlaeError, Checkpoint, Config
 from alae_core.checkpoint import checkpoints
 
 
@@ -31,30 +31,27 @@ class Run:
         self.summary = path / "summary.json"
 
     @classmethod
-    def new(cls, path: Path, config: Config) -> "Run":
-        """Make the directory of a new run. Raises AlaeError where there is one already: nothing is overwritten."""
-        if path.exists() and any(path.iterdir()):
+    def new(cls, path: Path) -> "Run":
+        """A run that has yet to begin. Raises AlaeError where `path` is in use: nothing is ever overwritten."""
+        if path.is_dir() and any(path.iterdir()):
             raise AlaeError(f"{path} is not empty: go on with that run by --resume {path}, or choose another --out")
-        run = cls(path)
-        run.grids.mkdir(parents=True)
-        run.checkpoints.mkdir()
-        run.config.write_text(config.to_yaml(), "utf-8")
-        return run
+        return cls(path)
 
-    @classmethod
-    def resumed(cls, checkpoint: Path, step: int, config: Config) -> "Run":
-        """The run that `checkpoint` belongs to, its records after `step` dropped: they will be written again."""
-        run = cls(checkpoint.parent.parent)
-        run.grids.mkdir(exist_ok=True)
-        for later in checkpoints(run.checkpoints):
+    def begin(self, config: Config, resume: Checkpoint | None) -> None:
+        """Write the configuration, and take back what lies beyond the checkpoint that the run goes on from."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.grids.mkdir(exist_ok=True)
+        self.checkpoints.mkdir(exist_ok=True)
+        self.config.write_text(config.to_yaml(), "utf-8")
+        if resume is None:
+            return
+        for later in checkpoints(self.checkpoints):
             # Gone back on purpose: kept for whoever wants it, but no longer what the run goes on from.
-            if later.name > checkpoint.name:
+            if later.name > resume.path.name:
                 later.rename(later.with_name(f"abandoned-{later.name}"))
-        run.config.write_text(config.to_yaml(), "utf-8")
-        if run.metrics.exists():
-            kept = [line for line in run.metrics.read_text("utf-8").splitlines() if _step_of(line) <= step]
-            run.metrics.write_text("".join(f"{line}\n" for line in kept), "utf-8")
-        return run
+        if self.metrics.exists():
+            lines = self.metrics.read_text("utf-8").splitlines()
+            self.metrics.write_text("".join(f"{line}\n" for line in lines if _step_of(line) <= resume.step), "utf-8")
 
 
 def _step_of(line: str) -> float:

@@ -4,6 +4,7 @@ import gzip
 import os
 import struct
 import zipfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -142,12 +143,15 @@ def _idx_file(path: Path, name: str) -> Path | None:
 def _read_idx(path: Path) -> np.ndarray:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        zeros, kind, axes = struct.unpack(">HBB", content[:4])
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    if content[:3] != b"\x00\x00\x08":
+        raise DataError(f"{path} is no IDX file of bytes: it must start with 00 00 08, not {content[:3].hex(' ')!r}")
+    try:
+        axes = content[3]
         shape = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])
-    except (OSError, EOFError, struct.error) as error:
-        raise DataError(f"{path} cannot be read as IDX: {error}") from error
-    if zeros or kind != 8:
-        raise DataError(f"{path} is no IDX file of bytes: it must start with 00 00 08, not {content[:3].hex(' ')}")
+    except (IndexError, struct.error) as error:
+        raise DataError(f"{path} is cut short: it ends within its header") from error
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * axes)
     if values.size != np.prod(shape):
         raise DataError(f"{path} is cut short: its header promises {_size(shape)} bytes, but {values.size} follow")

@@ -1,0 +1,81 @@
+"""MLP-ALAE's training step as one would write it in JAX for this model alone."""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from alae_core import Config
+
+
+def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
+    """A function that trains one step on `images` and returns something to wait for."""
+    adam, gamma, batch = config.adam, config.r1_gamma, len(images)
+    decay = 0.5 ** (batch / config.average_halflife)
+
+    def network(name):
+        depth = len(getattr(config.networks, name).hidden) + 1
+        return [(weights[f"{name}/dense{i}/kernel"], weights[f"{name}/dense{i}/bias"]) for i in range(depth)]
+
+    def apply(layers, x):
+        for kernel, bias in layers[:-1]:
+            x = jax.nn.leaky_relu(x @ kernel + bias, 0.2)
+        kernel, bias = layers[-1]
+        return x @ kernel + bias
+
+    def discriminator_loss(ed, fg, x, z):
+        def score(x):
+            return apply(ed["D"], apply(ed["E"], x))[:, 0]
+
+        real, pull_back = jax.vjp(score, x)
+        (gradient,) = pull_back(jnp.ones_like(real))
+        fake = score(apply(fg["G"], apply(fg["F"], z)))
+        penalty = gamma / 2 * jnp.square(gradient).sum(axis=1).mean()
+        return jax.nn.softplus(fake).mean() + jax.nn.softplus(-real).mean() + penalty
+
+    def generator_loss(fg, ed, x, z):
+        return jax.nn.softplus(-apply(ed["D"], apply(ed["E"], apply(fg["G"], apply(fg["F"], z))))).mean()
+
+    def reciprocity_loss(eg, f, x, z):
+        w = apply(f["F"], z)
+        return jnp.square(w - apply(eg["E"], apply(eg["G"], w))).sum(axis=1).mean()
+
+    def adam_step(values, gradients, m, v, t):
+        rate = adam.learning_rate * jnp.sqrt(1 - adam.beta2**t)
+        m = gradients  # β1 is 0
+        v = jax.tree.map(lambda v, g: adam.beta2 * v + (1 - adam.beta2) * g * g, v, gradients)
+        values = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + adam.epsilon), values, m, v)
+        return values, m, v
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state, x):
+        values, averages, moments, t, key = state
+        moments, t, losses = {**moments}, t + 1, []
+        for loss, trained in ((discriminator_loss, "ED"), (generator_loss, "FG"), (reciprocity_loss, "EG")):
+            key, now = jax.random.split(key)
+            z = jax.random.normal(now, (batch, config.networks.z))
+            mine = {name: values[name] for name in trained}
+            others = {name: values[name] for name in values if name not in trained}
+            value, gradients = jax.value_and_grad(loss)(mine, others, x, z)
+            mine, *moments[trained] = adam_step(mine, gradients, *moments[trained], t)
+            values, losses = {**values, **mine}, [*losses, value]
+        averages = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), averages, values)
+        return (values, averages, moments, t, key), losses
+
+    values = jax.tree.map(jnp.array, {name: network(name) for name in "FGED"})
+    zeros = {
+        trained: {name: jax.tree.map(jnp.zeros_like, values[name]) for name in trained}
+        for trained in ("ED", "FG", "EG")
+    }
+    moments = {trained: [zeros[trained], jax.tree.map(jnp.zeros_like, zeros[trained])] for trained in zeros}
+    state = (values, jax.tree.map(jnp.copy, values), moments, jnp.zeros(()), jax.random.key(0))
+    x = jnp.array(images.reshape(batch, -1))
+
+    def run():
+        nonlocal state
+        state, losses = step(state, x)
+        return losses
+
+    return run

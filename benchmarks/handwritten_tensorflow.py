@@ -1,0 +1,86 @@
+"""MLP-ALAE's training step as one would write it in TensorFlow for this model alone."""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from alae_core import Config
+
+
+def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
+    """A function that trains one step on `images` and returns something to wait for."""
+    batch, gamma, choice = len(images), config.r1_gamma, config.adam
+    decay = 0.5 ** (batch / config.average_halflife)
+
+    def network(name):
+        depth = len(getattr(config.networks, name).hidden) + 1
+        names = [(f"{name}/dense{i}/kernel", f"{name}/dense{i}/bias") for i in range(depth)]
+        return [(tf.Variable(weights[kernel]), tf.Variable(weights[bias])) for kernel, bias in names]
+
+    def apply(layers, x):
+        for kernel, bias in layers[:-1]:
+            x = tf.nn.leaky_relu(tf.nn.bias_add(tf.matmul(x, kernel), bias), 0.2)
+        kernel, bias = layers[-1]
+        return tf.nn.bias_add(tf.matmul(x, kernel), bias)
+
+    F, G, E, D = (network(name) for name in "FGED")
+
+    def variables(*networks):
+        return [variable for layers in networks for pair in layers for variable in pair]
+
+    trained = [variables(E, D), variables(F, G), variables(E, G)]
+    moments = [[(tf.Variable(tf.zeros_like(p)), tf.Variable(tf.zeros_like(p))) for p in group] for group in trained]
+    averages = [tf.Variable(variable) for variable in variables(F, G, E, D)]
+    t = tf.Variable(0.0)
+
+    def prior():
+        return tf.random.normal((batch, config.networks.z))
+
+    def update(index, loss):
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(trained[index])
+            value = loss()
+        gradients = tape.gradient(value, trained[index])
+        for variable, gradient, (m, v) in zip(trained[index], gradients, moments[index], strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=m.handle,
+                v=v.handle,
+                beta1_power=0.0,
+                beta2_power=choice.beta2**t,
+                lr=choice.learning_rate,
+                beta1=choice.beta1,
+                beta2=choice.beta2,
+                epsilon=choice.epsilon,
+                grad=gradient,
+            )
+        return value
+
+    x = tf.constant(images.reshape(batch, -1))
+
+    def discriminator():
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(x)
+            real = apply(D, apply(E, x))
+        gradient = tape.gradient(real, x)
+        fake = apply(D, apply(E, tf.stop_gradient(apply(G, apply(F, prior())))))
+        penalty = gamma / 2 * tf.reduce_mean(tf.reduce_sum(tf.square(gradient), axis=1))
+        return tf.reduce_mean(tf.nn.softplus(fake)) + tf.reduce_mean(tf.nn.softplus(-real)) + penalty
+
+    def generator():
+        return tf.reduce_mean(tf.nn.softplus(-apply(D, apply(E, apply(G, apply(F, prior()))))))
+
+    def reciprocity():
+        w = apply(F, prior())
+        return tf.reduce_mean(tf.reduce_sum(tf.square(w - apply(E, apply(G, w))), axis=1))
+
+    @tf.function(autograph=False)
+    def run():
+        t.assign_add(1.0)
+        losses = [update(index, loss) for index, loss in enumerate((discriminator, generator, reciprocity))]
+        for average, variable in zip(averages, variables(F, G, E, D), strict=True):
+            average.assign_add((1 - decay) * (variable - average))
+        return losses
+
+    return run

@@ -1,0 +1,72 @@
+"""MLP-ALAE's training step as one would write it in PyTorch for this model alone."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from alae_core import Config
+
+
+def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
+    """A function that trains one step on `images` and returns something to wait for."""
+    batch, gamma = len(images), config.r1_gamma
+    decay = 0.5 ** (batch / config.average_halflife)
+
+    def network(name):
+        depth = len(getattr(config.networks, name).hidden) + 1
+        kernels = [
+            torch.tensor(weights[f"{name}/dense{i}/kernel"].T).contiguous().requires_grad_() for i in range(depth)
+        ]
+        biases = [torch.tensor(weights[f"{name}/dense{i}/bias"]).requires_grad_() for i in range(depth)]
+        return list(zip(kernels, biases, strict=True))
+
+    def apply(layers, x):
+        for kernel, bias in layers[:-1]:
+            x = functional.leaky_relu(functional.linear(x, kernel, bias), 0.2)
+        return functional.linear(x, *layers[-1])
+
+    F, G, E, D = (network(name) for name in "FGED")
+
+    def adam(*networks):
+        parameters = [tensor for layers in networks for pair in layers for tensor in pair]
+        choice = config.adam
+        betas = (choice.beta1, choice.beta2)
+        return torch.optim.Adam(parameters, choice.learning_rate, betas, choice.epsilon, fused=True)
+
+    optimizers = [adam(E, D), adam(F, G), adam(E, G)]
+    everything = [tensor for layers in (F, G, E, D) for pair in layers for tensor in pair]
+    averages = [tensor.detach().clone() for tensor in everything]
+
+    def update(optimizer, loss):
+        parameters = optimizer.param_groups[0]["params"]
+        for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
+            parameter.grad = gradient
+        optimizer.step()
+        return loss.detach()
+
+    def prior():
+        return torch.randn(batch, config.networks.z)
+
+    flat = torch.tensor(images.reshape(batch, -1))
+
+    def run():
+        x = flat.detach().requires_grad_()
+        with torch.no_grad():
+            fake = apply(G, apply(F, prior()))
+        real = apply(D, apply(E, x))
+        (gradient,) = torch.autograd.grad(real.sum(), x, create_graph=True)
+        penalty = gamma / 2 * gradient.square().sum(dim=1).mean()
+        loss = functional.softplus(apply(D, apply(E, fake))).mean() + functional.softplus(-real).mean() + penalty
+        losses = [update(optimizers[0], loss)]
+        fake = apply(G, apply(F, prior()))
+        losses.append(update(optimizers[1], functional.softplus(-apply(D, apply(E, fake))).mean()))
+        with torch.no_grad():
+            w = apply(F, prior())
+        losses.append(update(optimizers[2], (w - apply(E, apply(G, w))).square().sum(dim=1).mean()))
+        with torch.no_grad():
+            torch._foreach_lerp_(averages, everything, 1 - decay)
+        return losses
+
+    return run

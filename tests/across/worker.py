@@ -1,0 +1,32 @@
+"""One backend's share of a comparison, in a process of its own: python -m tests.across.worker BACKEND JOB.
+
+JOB is JSON: {"steps": N, "resume": DIRECTORY or null, "save": DIRECTORY or null, "overrides": {…}}. The last line it
+prints is JSON: the losses of every step.
+"""
+
+import json
+import sys
+
+from alae_workbench.data.loader import batches
+from alae_workbench.data.sources import load_data
+
+import alae_core as alae
+
+
+def main() -> None:
+    name, job = sys.argv[1], json.loads(sys.argv[2])
+    backend = alae.load_backend(name)
+    config = alae.load_config("digits-mlp", overrides=job["overrides"])
+    runner = backend.runner(alae.build(config, seed=5), config, seed=5)
+    if job["resume"]:
+        runner.load(alae.load_checkpoint(job["resume"]).state)
+    start = runner.step_count
+    images = batches(load_data(config).train, 128, seed=5, start=start, put=lambda images, labels: runner.put(images))
+    losses = [dict(runner.step(next(images))) for _ in range(job["steps"])]
+    if job["save"]:
+        alae.save_checkpoint(job["save"], runner.state(), config, seed=5, backend=backend)
+    print(json.dumps(losses))
+
+
+if __name__ == "__main__":
+    main()

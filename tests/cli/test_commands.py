@@ -1,0 +1,178 @@
+"""The commands as a person calls them: what works, and what each mistake is told."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from alae_cli.app import main
+from PIL import Image
+
+import alae_core as alae
+from tests.conftest import TINY, tiny_config
+
+BACKEND = os.environ.get("KERAS_BACKEND", "jax")
+
+
+@pytest.fixture
+def run_alae(monkeypatch, capsys, tmp_path):
+    """Call `alae` with some words in a directory of its own; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["alae", *map(str, words)])
+        code = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code or 0
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def trained(backend, tmp_path):
+    """A checkpoint of a model of the embedded digits, hardly trained."""
+    overrides = {key: value for key, value in TINY.items() if key != "image"}
+    config = alae.load_config("digits-mlp", overrides=overrides)
+    runner = backend.runner(alae.build(config), config)
+    return alae.save_checkpoint(tmp_path / "run" / "checkpoints", runner.state(), config, seed=0, backend=backend)
+
+
+@pytest.fixture
+def conditional(backend, tmp_path):
+    config = tiny_config(labels=3)
+    runner = backend.runner(alae.build(config), config)
+    return alae.save_checkpoint(tmp_path / "c", runner.state(), config, seed=0, backend=backend)
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["train", "--help"], ["presets", "list"], ["presets", "show", "mnist-mlp"]]
+)
+def test_help_and_presets_import_no_framework(words):
+    script = (
+        "import sys; sys.argv[0] = 'alae'\n"
+        "from alae_cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print('LOADED', sorted({'keras', 'jax', 'torch', 'tensorflow', 'grain', 'sklearn'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, check=True)
+    assert found.stdout.strip().splitlines()[-1] == "LOADED []"
+
+
+def test_presets(run_alae):
+    _, out, _ = run_alae("presets", "list")
+    assert [line.split()[0] for line in out.splitlines()] == alae.preset_names()
+    _, out, _ = run_alae("presets", "show", "mnist-mlp")
+    assert "learning_rate" in out
+
+
+def test_generate_writes_grids_and_arrays(run_alae, trained):
+    code, out, _ = run_alae("generate", "run", "--backend", BACKEND)
+    assert (code, out) == (0, "samples.png: 60 × 8×8×1\n")
+    with Image.open("samples.png") as picture:
+        assert picture.width > 300
+    run_alae("generate", "run", "--out", "new/x.npy", "--count", 5, "--seed", 3, "--raw", "--backend", BACKEND)
+    model = alae.load_checkpoint(trained).model
+    assert np.array_equal(np.load("new/x.npy"), model.generate(model.map(model.sample_prior(5, seed=3))))
+
+
+def test_reconstruct_and_encode_take_the_runs_own_images_or_others(run_alae, trained):
+    code, out, _ = run_alae("reconstruct", "run", "--backend", BACKEND)
+    assert (code, out) == (0, "reconstructions.png: 48 × 8×8×1\n")
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save("mine.png")
+    assert run_alae("encode", "run", "mine.png", "--backend", BACKEND)[:2] == (0, "w.npy: 1 × 7\n")
+    assert run_alae("encode", "run", "--out", "own.npy", "--backend", BACKEND)[:2] == (0, "own.npy: 360 × 7\n")
+    images = np.load("own.npy")
+    assert images.shape == (360, 7)
+    assert images.dtype == np.float32
+
+
+def test_a_class_can_be_generated(run_alae, conditional):
+    run_alae("generate", conditional, "--label", 2, "--count", 4, "--out", "x.npy", "--backend", BACKEND)
+    model = alae.load_checkpoint(conditional, averaged=True).model
+    assert np.array_equal(np.load("x.npy"), model.generate(model.map(model.sample_prior(4)), np.full(4, 2)))
+
+
+def test_doctor_examines_every_backend(run_alae, capfd):
+    code, out, _ = run_alae("doctor")
+    assert code == 0
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    for backend in ("jax", "torch", "tensorflow"):
+        assert "ready: keras" in lines[backend] or "pip install" in lines[backend]
+
+
+MISTAKES = [
+    (["train", "--preset", "mnist"], "no preset 'mnist'; did you mean 'mnist-mlp'?"),
+    (["train", "--backend", "tpu"], "no backend 'tpu'; installed plug-ins: jax"),
+    (["train", "--backend", BACKEND, "--device", "gpu:77"], "sees no device 'gpu:77'"),
+    (["train", "--set", "adam.rate=1"], "unknown key 'adam.rate'"),
+    (["train", "--set", "adam.learning_rate"], "must be KEY=VALUE"),
+    (["train", "--set", "image=[1"], "the value is not YAML"),
+    (["train", "--set", "training.steps=many"], "training.steps is 'many'"),
+    (["train", "--steps", "0"], "training.steps is 0: input should be greater than 0"),
+    (["train", "--preset", "digits-mlp", "--config", "x.yaml"], "give one of them"),
+    (["train", "--config", "absent.yaml"], "absent.yaml: No such file"),
+    (["train", "--data", "absent", "--backend", BACKEND], "there is no data 'absent'"),
+    (["train", "--set", "image=[9,9,1]", "--backend", BACKEND], "digits are 8×8×1, but the configuration says 9×9×1"),
+    (["train", "--set", "labels=4", "--backend", BACKEND], "labels is 4, but digits has class 9"),
+    (
+        ["train", "--set", "training.held_out=5000", "--backend", BACKEND],
+        "training.held_out is 5000, but there are only 1797",
+    ),
+    (["train", "--resume", "absent"], "no checkpoint in absent"),
+    (["train", "--resume", "run", "--out", "other"], "leave --out away"),
+    (["train", "--resume", "run", "--seed", "8"], "the run was started with seed 0"),
+    (["train", "--resume", "run", "--set", "networks.w=9", "--backend", BACKEND], "but the model needs"),
+    (["train", "--resume", "run", "--set", "updates=official", "--backend", BACKEND], "do not fit the model"),
+    (["generate", "absent"], "no checkpoint in absent"),
+    (["generate", "run", "--out", "x.gif", "--backend", BACKEND], "x.gif must end in .png or .npy"),
+    (["generate", "run", "--label", "1", "--backend", BACKEND], "was trained without labels"),
+    (["generate", "c", "--label", "3", "--backend", BACKEND], "has the classes 0 … 2"),
+    (["encode", "run", "absent", "--backend", BACKEND], "there is no data 'absent'"),
+    (["encode", "run", "--out", "w.png", "--backend", BACKEND], "w.png must end in .npy"),
+    (["reconstruct", "run", "torn.png", "--backend", BACKEND], "torn.png"),
+    (["presets", "show", "nothing"], "no preset 'nothing'"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), MISTAKES, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_a_mistake_is_one_line_and_exit_code_2(run_alae, trained, conditional, tmp_path, words, message):
+    (tmp_path / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = run_alae(*words)
+    assert code == 2
+    assert message in err
+    assert err.startswith("alae: ")
+    assert len(err.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before, "a mistake leaves nothing behind"
+
+
+def test_a_directory_that_cannot_be_written_is_named(run_alae, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = run_alae("train", "--out", "file/run", "--backend", BACKEND)
+    assert (code, err) == (2, "alae: file/run: Not a directory\n")
+
+
+def test_a_damaged_checkpoint_is_named_with_an_intact_one(run_alae, trained, backend, tmp_path):
+    checkpoint = alae.load_checkpoint(trained)
+    state = checkpoint.state | {"step": np.array(1)}
+    later = alae.save_checkpoint(trained.parent, state, checkpoint.config, seed=0, backend=backend)
+    file = later / "state.safetensors"
+    file.write_bytes(file.read_bytes()[:-1])
+    code, _, err = run_alae("train", "--resume", "run")
+    assert code == 2
+    assert "state.safetensors is damaged" in err
+    assert "an older one is intact: run/checkpoints/step-00000000" in err
+
+
+def test_usage_mistakes_have_exit_code_2_too(run_alae):
+    for words in (["train", "--nonsense"], ["generate"], ["generate", "run", "--count", "0"]):
+        code, _, err = run_alae(*words)
+        assert code == 2
+        assert "Traceback" not in err
