@@ -83,9 +83,9 @@ def train(
 
     images = load_data(settings, skip_bad=skip_bad)
     if checkpoint:
-        run = Run.resumed(checkpoint.path, checkpoint.step, settings)
+        run = Run.of(checkpoint)
     else:
-        run = Run.new(out or _free(f"{(config or Path(preset or 'digits-mlp')).stem}-{plugin.name}"), settings)
+        run = Run.new(out or _free(f"{(config or Path(preset or 'digits-mlp')).stem}-{plugin.name}"))
     console = Console()
     skipped = f", {images.skipped} unreadable ones skipped" if images.skipped else ""
     what = f"{settings.training.data}, {len(images.train):,} images{skipped}"

@@ -97,7 +97,7 @@ def test_a_class_can_be_generated(run_alae, conditional):
     assert np.array_equal(np.load("x.npy"), model.generate(model.map(model.sample_prior(4)), np.full(4, 2)))
 
 
-def test_doctor_examines_every_backend(run_alae, capfd):
+def test_doctor_examines_every_backend(run_alae):
     code, out, _ = run_alae("doctor")
     assert code == 0
     lines = {line.split()[0]: line for line in out.splitlines()}

@@ -37,6 +37,14 @@ class Run:
             raise AlaeError(f"{path} is not empty: go on with that run by --resume {path}, or choose another --out")
         return cls(path)
 
+    @classmethod
+    def of(cls, checkpoint: Checkpoint) -> "Run":
+        """The run that `checkpoint` was written by. Raises AlaeError where it lies outside a run."""
+        directory = checkpoint.path.absolute().parent
+        if directory.name != "checkpoints":
+            raise AlaeError(f"{checkpoint.path} lies in no run: a run of `alae train` keeps it in its checkpoints/")
+        return cls(checkpoint.path.parent.parent)
+
     def begin(self, config: Config, resume: Checkpoint | None) -> None:
         """Write the configuration, and take back what lies beyond the checkpoint that the run goes on from."""
         self.path.mkdir(parents=True, exist_ok=True)

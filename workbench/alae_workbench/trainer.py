@@ -74,7 +74,7 @@ class Trainer:
         self.run, self.config, self.backend, self.data, self.console = run, config, backend, data, console
         self.training = config.training
         self.runner: Runner = backend.runner(build(config, self.training.seed), config, seed=self.training.seed)
-        self.step = 0
+        self.step, self._resume = 0, resume
         if resume:
             self.runner.load(resume.state)
             self.step = resume.step
@@ -88,6 +88,7 @@ class Trainer:
 
     def train(self) -> Summary:
         """Run the steps that are left. Raises DivergedError where a loss or weight is no longer finite."""
+        self.run.begin(self.config, self._resume)
         stopped_by = None
         with (
             _Stop() as stop,

@@ -1,0 +1,43 @@
+# `make train` and `make test` need Python 3.11 or newer, make and a package index; nothing else.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: train test lint benchmark clean
+
+# Train the default model: real 8×8 digits, on JAX.
+train: $(VENV)/.train
+	$(BIN)/alae train --backend jax
+
+# Every test, on all three backends, each in a process of its own.
+test: $(VENV)/.test
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -q tests/core tests/backends
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q tests/core tests/backends
+
+# Style, types and the direction of imports.
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# A training step beside the same mathematics written by hand.
+benchmark: $(VENV)/.test
+	$(BIN)/python -m benchmarks.step
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(BIN)/pip:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.train: $(BIN)/pip pyproject.toml constraints.txt
+	$(PIP) --editable '.[jax]'
+	@touch $@
+
+$(VENV)/.test: $(BIN)/pip pyproject.toml constraints.txt
+	$(PIP) --editable '.[all,dev]'
+	@touch $@ $(VENV)/.train
