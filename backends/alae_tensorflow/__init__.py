@@ -1,5 +1,6 @@
 """ALAE on TensorFlow: the plug-in that `--backend tensorflow` finds."""
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,8 @@ class TensorflowBackend:
     keras_backend: ClassVar[str] = "tensorflow"
 
     def __init__(self, device: str | None = None) -> None:
+        # Its start-up notices are about builds of TensorFlow, not about the run; warnings still show.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         import tensorflow as tf
 
         known = self.devices()

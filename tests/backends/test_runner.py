@@ -86,10 +86,12 @@ def test_gradients_match_differences_of_the_loss(backend, update, updates, space
     np.testing.assert_allclose((losses[0] - losses[1]) / 4e-3, norm, **DIFFERENCES)
 
 
+# With an ε that is far from negligible its place, beside the root and before the bias correction, shows too.
+@pytest.mark.parametrize("epsilon", [1e-8, 1e-3])
 @pytest.mark.parametrize("updates", ["paper", "official"])
-def test_a_step_is_its_updates_one_after_the_other(backend, updates):
-    """With first-step Adam (m = g, v = (1−β2)g²) the displacement is −α·sign-like in the gradient of *that* moment."""
-    model, runner = start(backend, updates=updates)
+def test_a_step_is_its_updates_one_after_the_other(backend, updates, epsilon):
+    """Each update's gradients at the weights the one before left, and Adam's recurrence in float64."""
+    model, runner = start(backend, updates=updates, adam__epsilon=epsilon)
     images = random_images()
     weights, z = model.weights(), draws(runner.config, 0, 0, 6)
     adam, t, v, state = runner.config.adam, {}, {}, runner.state()
@@ -103,7 +105,7 @@ def test_a_step_is_its_updates_one_after_the_other(backend, updates):
             owner = update.trains[network]
             second = v[owner, name] = 0.99 * v.get((owner, name), 0) + 0.01 * gradient.astype(np.float64) ** 2
             rate = adam.learning_rate * np.sqrt(1 - 0.99 ** t[owner, network])
-            weights[name] = (weights[name] - rate * gradient / (np.sqrt(second) + 1e-8)).astype(np.float32)
+            weights[name] = (weights[name] - rate * gradient / (np.sqrt(second) + epsilon)).astype(np.float32)
     runner.load(state)
     runner.step(images)
     for name, expected in weights.items():
