@@ -11,10 +11,10 @@ from alae_core import AlaeError
 
 if TYPE_CHECKING:
     import numpy as np
-    from alae_workbench.data.images import Images
     from PIL.Image import Image
 
     from alae_core import Checkpoint
+    from alae_workbench.data.images import Images
 
 Model = Annotated[Path, typer.Argument(help="a run of `alae train`, or one of its checkpoints", show_default=False)]
 Raw = Annotated[bool, typer.Option("--raw", help="the networks as trained, instead of their running averages")]

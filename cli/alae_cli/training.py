@@ -10,8 +10,9 @@ from alae_cli.options import BackendName, Device, Overrides, open_backend, parse
 from alae_core import AlaeError
 
 if TYPE_CHECKING:
-    from alae_workbench.trainer import Summary
     from rich.console import Console
+
+    from alae_workbench.trainer import Summary
 
 
 def train(

@@ -7,10 +7,9 @@ prints is JSON: the losses of every step.
 import json
 import sys
 
+import alae_core as alae
 from alae_workbench.data.loader import batches
 from alae_workbench.data.sources import load_data
-
-import alae_core as alae
 
 
 def main() -> None:

@@ -6,10 +6,10 @@ import sys
 
 import numpy as np
 import pytest
-from alae_cli.app import main
 from PIL import Image
 
 import alae_core as alae
+from alae_cli.app import main
 from tests.conftest import TINY, tiny_config
 
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")

@@ -3,6 +3,7 @@
 from itertools import islice
 
 import numpy as np
+
 from alae_workbench.data.images import Images, to_uint8
 from alae_workbench.data.loader import batches
 

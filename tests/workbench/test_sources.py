@@ -5,11 +5,11 @@ import struct
 
 import numpy as np
 import pytest
-from alae_workbench.data.images import DataError, Images, to_float, to_uint8
-from alae_workbench.data.sources import load_data, load_images
 from PIL import Image
 
 from alae_core import load_config
+from alae_workbench.data.images import DataError, Images, to_float, to_uint8
+from alae_workbench.data.sources import load_data, load_images
 from tests.conftest import REPOSITORY
 
 MNIST = REPOSITORY.parent / "shared" / "data" / "mnist"
