@@ -238,6 +238,8 @@ def _write_synced(path: Path, content: bytes) -> None:
 
 
 def _sync_directory(path: Path) -> None:
+    if os.name == "nt":
+        return  # Windows has no such call; a rename there is a record of its file system's journal.
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

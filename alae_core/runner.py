@@ -26,7 +26,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         self.alae, self.config, self.seed = alae, config, seed
         self.updates = updates_of(config)
         self.tensors: dict[str, Tensor] = {}
-        self.load(initial_state(alae))
+        self.load(initial_state(alae, config))
 
     @abstractmethod
     def to_device(self, array: np.ndarray) -> Tensor:
@@ -87,7 +87,7 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         """See `Runner.load`."""
-        require_state(self.alae, state)
+        require_state(self.alae, self.config, state)
         self.step_count = int(state["step"])
         self.place({name: array for name, array in state.items() if name != "step"})
 

@@ -40,13 +40,13 @@ def moment_name(adam: str, moment: str, weight: str) -> str:
     return f"adam/{adam}/{network}/{moment}/{variable}"
 
 
-def initial_state(alae: Alae) -> dict[str, np.ndarray]:
-    """The state before the first step, from the weights that `alae` holds."""
+def initial_state(alae: Alae, config: Config) -> dict[str, np.ndarray]:
+    """The state before the first step of `config`, from the weights that `alae` holds."""
     weights = alae.weights()
     state = {"step": np.zeros((), np.int64)}
     state |= {f"weights/{name}": value for name, value in weights.items()}
     state |= {f"averages/{name}": value.copy() for name, value in weights.items()}
-    for adam, network in adams(alae.config):
+    for adam, network in adams(config):
         state[f"adam/{adam}/{network}/t"] = np.zeros((), np.int64)
         for name, value in weights.items():
             if name.startswith(f"{network}/"):
@@ -54,6 +54,6 @@ def initial_state(alae: Alae) -> dict[str, np.ndarray]:
     return state
 
 
-def require_state(alae: Alae, state: Mapping[str, np.ndarray]) -> None:
-    """Raise CheckpointError unless `state` has exactly the arrays that a run of `alae` needs."""
-    require_same_arrays({name: value.shape for name, value in initial_state(alae).items()}, state)
+def require_state(alae: Alae, config: Config, state: Mapping[str, np.ndarray]) -> None:
+    """Raise CheckpointError unless `state` has exactly the arrays that a run of `alae` with `config` needs."""
+    require_same_arrays({name: value.shape for name, value in initial_state(alae, config).items()}, state)

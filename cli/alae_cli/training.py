@@ -1,6 +1,5 @@
 """`alae train`."""
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,7 +93,7 @@ def train(
     summary = Trainer(run, settings, plugin, images, console, resume=checkpoint).train()
     _print(summary, console)
     if summary.stopped_by:
-        raise typer.Exit(130 if summary.stopped_by is signal.SIGINT else 143)
+        raise typer.Exit(130 if summary.stopped_by == "SIGINT" else 143)
 
 
 def _free(name: str) -> Path:

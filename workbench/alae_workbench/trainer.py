@@ -43,7 +43,7 @@ class Summary:
     nearest_neighbour: dict[str, float] | None
     checkpoint: Path
     grid: Path
-    stopped_by: signal.Signals | None
+    stopped_by: str | None  # the signal that ended the run before its last step
 
 
 class Trainer:
@@ -196,7 +196,7 @@ class Trainer:
             nearest_neighbour=nearest_neighbour_accuracies(self._shown, self.data),
             checkpoint=checkpoint,
             grid=grid,
-            stopped_by=stopped_by,
+            stopped_by=stopped_by.name if stopped_by else None,
         )
         self.run.summary.write_text(json.dumps(asdict(summary), indent=2, default=str) + "\n", "utf-8")
         return summary

@@ -9,7 +9,7 @@ from alae_core import Alae
 from alae_workbench.data.images import Images, to_uint8
 
 _COLUMNS, _MARGIN, _TEXT = 12, 12, 15
-_CELL = 48  # smaller images are enlarged by a whole factor towards this many pixels, so that a person can see them
+_CELL = 64  # smaller images are enlarged by a whole factor towards this many pixels, so that a person can see them
 _INK, _PAPER = (40, 40, 40), (250, 250, 248)
 
 
