@@ -70,9 +70,12 @@ class MlpNetworks(_Frozen):
 
 
 class Adam(_Frozen):
-    """Adam as Keras and the authors place ε: step = α·√(1−β2ᵗ)/(1−β1ᵗ) · m/(√v + ε)."""
+    """Adam as Keras and the authors place ε: step = α·(1−warmupᵗ) · √(1−β2ᵗ)/(1−β1ᵗ) · m/(√v + ε)."""
 
     learning_rate: PositiveFloat
+    warmup: Fraction = Field(
+        0.0, description="the rate starts at learning_rate · (1 − warmup) and rises; 0 is no warm-up"
+    )
     beta1: Fraction = 0.0
     beta2: Fraction = 0.99
     epsilon: PositiveFloat = 1e-8

@@ -15,7 +15,7 @@ def adam_step(
     """One Adam step (Kingma and Ba 2015, the reordered form before section 2.1, whose ε is added to √v uncorrected).
 
     Args:
-        adam: learning rate, β1, β2, ε.
+        adam: learning rate and its warm-up, β1, β2, ε.
         value, gradient, m, v: tensors of one shape, float32.
         t: how many steps this network has taken with these moments, this one included; a float32 scalar.
 
@@ -24,7 +24,7 @@ def adam_step(
     """
     m = adam.beta1 * m + (1 - adam.beta1) * gradient
     v = adam.beta2 * v + (1 - adam.beta2) * ops.square(gradient)
-    rate = adam.learning_rate * ops.sqrt(1 - adam.beta2**t) / (1 - adam.beta1**t)
+    rate = adam.learning_rate * (1 - adam.warmup**t) * ops.sqrt(1 - adam.beta2**t) / (1 - adam.beta1**t)
     return value - rate * m / (ops.sqrt(v) + adam.epsilon), m, v
 
 

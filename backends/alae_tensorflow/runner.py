@@ -80,7 +80,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
             v=self.tensors[moment_name(adam, "v", name)].handle,
             beta1_power=choice.beta1**t,
             beta2_power=choice.beta2**t,
-            lr=choice.learning_rate,
+            lr=choice.learning_rate * (1 - choice.warmup**t),
             beta1=choice.beta1,
             beta2=choice.beta2,
             epsilon=choice.epsilon,

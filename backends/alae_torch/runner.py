@@ -110,7 +110,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             [self.tensors[moment_name(adam, "v", name)] for name in names],
             [],
             [t.float()] * len(names),
-            lr=choice.learning_rate,
+            lr=choice.learning_rate * (1 - choice.warmup**steps),
             beta1=choice.beta1,
             beta2=choice.beta2,
             weight_decay=0.0,

@@ -91,7 +91,7 @@ def test_gradients_match_differences_of_the_loss(backend, update, updates, space
 @pytest.mark.parametrize("updates", ["paper", "official"])
 def test_a_step_is_its_updates_one_after_the_other(backend, updates, epsilon):
     """Each update's gradients at the weights the one before left, and Adam's recurrence in float64."""
-    model, runner = start(backend, updates=updates, adam__epsilon=epsilon)
+    model, runner = start(backend, updates=updates, adam__epsilon=epsilon, adam__warmup=0.9)
     images = random_images()
     weights, z = model.weights(), draws(runner.config, 0, 0, 6)
     adam, t, v, state = runner.config.adam, {}, {}, runner.state()
@@ -104,7 +104,7 @@ def test_a_step_is_its_updates_one_after_the_other(backend, updates, epsilon):
             network = name.split("/")[0]
             owner = update.trains[network]
             second = v[owner, name] = 0.99 * v.get((owner, name), 0) + 0.01 * gradient.astype(np.float64) ** 2
-            rate = adam.learning_rate * np.sqrt(1 - 0.99 ** t[owner, network])
+            rate = adam.learning_rate * (1 - 0.9 ** t[owner, network]) * np.sqrt(1 - 0.99 ** t[owner, network])
             weights[name] = (weights[name] - rate * gradient / (np.sqrt(second) + epsilon)).astype(np.float32)
     runner.load(state)
     runner.step(images)

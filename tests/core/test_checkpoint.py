@@ -76,6 +76,14 @@ def test_damage_is_named_with_the_newest_intact_checkpoint(saved, file, damage):
     assert f"an older one is intact: {directory / 'step-00000002'}" in str(caught.value)
 
 
+def test_a_manifest_that_was_edited_is_damaged(saved):
+    _, directory = saved
+    path = directory / "step-00000003" / "manifest.json"
+    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    with pytest.raises(alae.CheckpointError, match=r"manifest\.json is damaged: its own SHA-256 does not fit"):
+        alae.load_checkpoint(directory)
+
+
 def test_a_pickle_in_place_of_the_state_is_refused_unread(saved, tmp_path):
     class Bomb:
         def __reduce__(self):

@@ -13,8 +13,9 @@ from tests.tolerances import FLOAT32
 # ε is far from negligible here, so that its place under or beside the root shows.
 @pytest.mark.parametrize("beta1", [0.0, 0.5])
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-3])
-def test_adam_follows_the_recurrence(beta1, epsilon):
-    adam = Adam(learning_rate=0.01, beta1=beta1, beta2=0.99, epsilon=epsilon)
+@pytest.mark.parametrize("warmup", [0.0, 0.9])
+def test_adam_follows_the_recurrence(beta1, epsilon, warmup):
+    adam = Adam(learning_rate=0.01, warmup=warmup, beta1=beta1, beta2=0.99, epsilon=epsilon)
     rng = np.random.default_rng(0)
     expected = value = rng.normal(size=7)
     m = v = found_m = found_v = np.zeros(7)
@@ -22,7 +23,7 @@ def test_adam_follows_the_recurrence(beta1, epsilon):
         gradient = scale * rng.normal(size=7)
         m = beta1 * m + (1 - beta1) * gradient
         v = 0.99 * v + 0.01 * gradient**2
-        corrected = 0.01 * np.sqrt(1 - 0.99**t) / (1 - beta1**t)
+        corrected = 0.01 * (1 - warmup**t) * np.sqrt(1 - 0.99**t) / (1 - beta1**t)
         expected = expected - corrected * m / (np.sqrt(v) + epsilon)
         state = [ops.convert_to_tensor(array, "float32") for array in (value, gradient, found_m, found_v)]
         value, found_m, found_v = map(ops.convert_to_numpy, adam_step(adam, *state, ops.convert_to_tensor(float(t))))

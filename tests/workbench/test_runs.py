@@ -142,22 +142,28 @@ def test_a_run_is_never_overwritten(straight):
     assert err.strip().splitlines()[-1].startswith("alae: run is not empty: go on with that run by --resume run")
 
 
-def test_divergence_stops_at_the_last_good_checkpoint(tmp_path):
+@pytest.mark.parametrize("every", [1, 1000])
+def test_divergence_stops_at_the_last_good_checkpoint(tmp_path, every):
     # Adam's step has the size of its rate, whatever the gradient: this one overflows float32 within steps.
-    rate = {"adam.learning_rate": 1e18, "training.report_every": 1, "training.checkpoint_every": 1}
-    _, err = finish(start(tmp_path, "--steps", 60, "--out", "run", **rate), code=2)
+    rate = {"adam.learning_rate": 1e18, "training.report_every": 1, "training.checkpoint_every": every}
+    _, err = finish(start(tmp_path, "--steps", 2000, "--out", "run", **rate), code=2)
     message = err.strip().splitlines()[-1]
     assert "so the run stopped" in message
     assert "try a lower adam.learning_rate" in message
-    kept = steps(tmp_path / "run")
-    if kept:
-        assert str(checkpoints(tmp_path / "run" / "checkpoints")[-1].name) in message
-        state = alae.load_checkpoint(tmp_path / "run").state
-        assert all(np.isfinite(array).all() for array in state.values())
+    kept = checkpoints(tmp_path / "run" / "checkpoints")
+    if every == 1000:
+        assert not kept
+        assert " loss is " in message
+        assert "no checkpoint had been written" in message
+    for path in kept:
+        assert kept[-1].name in message
+        assert all(np.isfinite(array).all() for array in alae.load_checkpoint(path).state.values())
 
 
 def test_going_back_to_an_earlier_checkpoint_sets_later_ones_aside(straight, tmp_path):
     finish(start(tmp_path, "--steps", 30, "--out", "run"))
     finish(start(tmp_path, "--resume", "run/checkpoints/step-00000010", "--steps", 15))
     assert steps(tmp_path / "run") == [10, 15]
+    records = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert records == [5, 10, 10, 15, 15]
     assert (tmp_path / "run" / "checkpoints" / "abandoned-step-00000030").exists()

@@ -100,21 +100,24 @@ class Trainer:
                 losses = self.runner.step(batch)
                 self.step += 1
                 stopped_by = stop.signal
-                if self._due(self.training.report_every) or stopped_by:
+                reporting = self._due(self.training.report_every) or stopped_by
+                drawing = self._grid_due() or stopped_by
+                saving = self._due(self.training.checkpoint_every) or stopped_by
+                if reporting or drawing or saving:
                     values = self._finite(losses)
                     speed = (self.step - resumed_at) * self.training.batch_size / (time.monotonic() - clock)
-                    self._show_averages()
-                    error = reciprocity_error(self._shown, _WATCHED_Z)
-                    log.write(self.step, {"losses": values, "reciprocity_error": error, "images_per_second": speed})
-                    shown.report(self.step, values, error, speed)
+                    self._shown.set_weights(self.runner.weights(averaged=True))
+                    if reporting:
+                        error = reciprocity_error(self._shown, _WATCHED_Z)
+                        log.write(self.step, {"losses": values, "reciprocity_error": error, "images_per_second": speed})
+                        shown.report(self.step, values, error, speed)
+                    if drawing:
+                        grid = self._save_grid()
+                    if saving:
+                        checkpoint, evaluation = self._save()
+                        log.write(self.step, {"evaluation": evaluation})
                     # Watching is not training: the speed counts steps alone.
                     resumed_at, clock = self.step, time.monotonic()
-                if self._grid_due() or stopped_by:
-                    grid = self._save_grid()
-                if self._due(self.training.checkpoint_every) or stopped_by:
-                    self._finite(losses)
-                    checkpoint, evaluation = self._save()
-                    log.write(self.step, {"evaluation": evaluation})
                 if stopped_by:
                     shown.note(
                         f"{stopped_by.name}: saved step {self.step}; go on with: alae train --resume {self.run.path}"
@@ -156,11 +159,7 @@ class Trainer:
             f"try a lower adam.learning_rate (it is {rate:g}) or a higher r1_gamma"
         )
 
-    def _show_averages(self) -> None:
-        self._shown.set_weights(self.runner.weights(averaged=True))
-
     def _save_grid(self) -> Path:
-        self._show_averages()
         path = self.run.grids / f"step-{self.step:08d}.png"
         images = self.step * self.training.batch_size
         caption = f"{self.run.path.name} · step {self.step:,} · {images:,} images · averaged networks"
@@ -172,7 +171,6 @@ class Trainer:
         for name, array in state.items():
             if not np.isfinite(array).all():
                 raise self._diverged(f"{name} is no longer finite")
-        self._show_averages()
         error = reconstruction_error(self._shown, self.data.held_out[:_WATCHED_IMAGES])
         path = save_checkpoint(
             self.run.checkpoints,
