@@ -70,10 +70,8 @@ class BaseRunner(ABC, Generic[Tensor]):
     ) -> dict[str, np.ndarray]:
         """See `Runner.gradients`."""
         batches = self._with_draws(self.put(images, labels), draws)
-        chosen = next(candidate for candidate in self.updates if candidate.name == update)
-        return {
-            name: self.to_numpy(gradient) for name, gradient in self.differentiate(chosen, batches[update])[1].items()
-        }
+        _, gradients = self.differentiate(self.named(update), batches[update])
+        return {name: self.to_numpy(gradient) for name, gradient in gradients.items()}
 
     def weights(self, averaged: bool = False) -> dict[str, np.ndarray]:
         """See `Runner.weights`."""
@@ -90,6 +88,10 @@ class BaseRunner(ABC, Generic[Tensor]):
         require_state(self.alae, self.config, state)
         self.step_count = int(state["step"])
         self.place({name: array for name, array in state.items() if name != "step"})
+
+    def named(self, update: str) -> Update:
+        """The update of that name."""
+        return next(candidate for candidate in self.updates if candidate.name == update)
 
     def trained(self, update: Update) -> dict[str, str]:
         """Every weight that `update` moves, with the Adam whose moments it uses."""

@@ -75,7 +75,7 @@ class JaxRunner(BaseRunner[jax.Array]):
         return tensors, losses
 
     def _value_and_gradient(self, update_name: str, tensors: Tensors, batch: Batch) -> tuple[jax.Array, Tensors]:
-        update = next(update for update in self.updates if update.name == update_name)
+        update = self.named(update_name)
 
         def loss(trained: Tensors) -> jax.Array:
             values = [

@@ -88,7 +88,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
         )
 
     def _value_and_gradient(self, update_name: str, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        update = next(update for update in self.updates if update.name == update_name)
+        update = self.named(update_name)
         weights = {name: self.tensors[f"weights/{name}"] for name in self.trained(update)}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(weights.values()))
