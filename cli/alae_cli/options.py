@@ -1,17 +1,21 @@
 """Options that several commands share, and what they turn into."""
 
-from typing import Annotated, Any
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alae_core import AlaeError, Backend
+from alae_core import AlaeError
+
+if TYPE_CHECKING:
+    from alae_core import Backend
 
 BackendName = Annotated[
     str | None,
     typer.Option(
         "--backend",
         "-b",
-        help="jax, torch, tensorflow, or a plug-in's name; by default the first of these that is installed",
+        help="jax, torch, tensorflow, or a plug-in's name; by default KERAS_BACKEND, or the first installed",
         show_default=False,
     ),
 ]
@@ -27,15 +31,13 @@ Overrides = Annotated[
 ]
 
 
-def open_backend(name: str | None, device: str | None) -> Backend:
+def open_backend(name: str | None, device: str | None) -> "Backend":
     """The backend that --backend and --device ask for. Raises BackendError where it cannot be had."""
-    from importlib.util import find_spec
+    from alae_core import load_backend
 
-    from alae_core import installed_backends, load_backend
-
-    # A plug-in of alae's own bears its framework's name; another one must be asked for by name.
-    present = [plugin for plugin in installed_backends() if find_spec(plugin)]
-    return load_backend(name or (present[0] if present else "jax"), device)
+    # alae_core has set it to the first framework that is installed, unless the user had; numpy stands for none.
+    default = os.environ["KERAS_BACKEND"].replace("numpy", "jax")
+    return load_backend(name or default, device)
 
 
 def parse_overrides(assignments: list[str] | None) -> dict[str, Any]:
