@@ -13,9 +13,9 @@ train: $(VENV)/.train
 
 # Every test, on all three backends, each in a process of its own.
 test: $(VENV)/.test
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -q tests/core tests/backends
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q tests/core tests/backends
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n 2
+	KERAS_BACKEND=torch $(BIN)/python -m pytest -q -n 2 tests/core tests/backends
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q -n 2 tests/core tests/backends
 
 # Style, types and the direction of imports.
 lint: $(VENV)/.test

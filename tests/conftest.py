@@ -1,6 +1,7 @@
 """What all tests share. Keras runs on one framework per process: KERAS_BACKEND says which; `make test` runs each."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ import alae_core as alae
 
 # Quiet before TensorFlow is first imported: its start-up notices are no test's business.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Most tests compile the same few tiny steps; compiling them once halves the suite's time under JAX.
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir(), "alae-tests-jax-cache")))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
 #: a model that trains in milliseconds: no two sizes are equal, so that a swapped axis cannot go unnoticed
 TINY = {

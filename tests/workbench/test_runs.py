@@ -132,7 +132,7 @@ def test_kills_at_random_moments_lose_nothing_before_the_last_checkpoint(straigh
     process.communicate()
     last = steps(run)[-1]
     finish(start(tmp_path, "--resume", "run", "--steps", last + 1))
-    finish(start(tmp_path, "--steps", last + 1, "--out", "straight"))
+    finish(start(tmp_path, "--steps", last + 1, "--out", "straight", **{"training.checkpoint_every": 1000}))
     assert same_state(run, tmp_path / "straight"), "the run that was killed is the run that was not"
 
 
