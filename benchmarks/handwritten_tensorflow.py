@@ -75,7 +75,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         w = apply(F, prior())
         return tf.reduce_mean(tf.reduce_sum(tf.square(w - apply(E, apply(G, w))), axis=1))
 
-    @tf.function(autograph=False)
+    @tf.function(jit_compile=True, autograph=False)
     def run():
         t.assign_add(1.0)
         losses = [update(index, loss) for index, loss in enumerate((discriminator, generator, reciprocity))]
