@@ -4,11 +4,10 @@
 FLOAT32 = {"rtol": 1e-5, "atol": 1e-6}
 #: central differences in float32 have an error of about 1e-3 at the best step; wrong formulas are off by 10 % and more
 DIFFERENCES = {"rtol": 1e-2, "atol": 1e-3}
-#: one training step in float32 on different frameworks: sums in another order; measured below 2e-6
-STEP = {"rtol": 1e-4, "atol": 1e-6}
-#: the first 50 steps of equal seeds on different frameworks; rounding differences have grown to below 3e-4 by then
+#: the first 50 steps of equal seeds on different frameworks: rounding flips a leaky ReLU now and then, and R1 magnifies
+#: it; measured up to 7e-4
 TRAJECTORY = {"rtol": 1e-3, "atol": 0.0}
-#: 100 more steps after a checkpoint changed frameworks: the same growth over twice the steps
-RESUMED_TRAJECTORY = {"rtol": 1e-2, "atol": 0.0}
+#: 100 steps after a checkpoint changed frameworks, at a rate that has risen: measured up to 1e-2, 0.1 without the warm-up
+RESUMED_TRAJECTORY = {"rtol": 5e-2, "atol": 0.0}
 #: bfloat16 has 8 bits of mantissa: losses of three chained networks differ by a few parts in a hundred
 BFLOAT16 = {"rtol": 5e-2, "atol": 1e-2}

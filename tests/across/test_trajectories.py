@@ -50,4 +50,5 @@ def test_a_jax_checkpoint_goes_on_under_every_backend(tmp_path):
         np.testing.assert_array_equal(resumed["jax"][name], expected[100:])
         for backend in ("torch", "tensorflow"):
             found = resumed[backend][name]
+            np.testing.assert_allclose(found[:20], expected[100:120], **TRAJECTORY, err_msg=f"{backend} {name}")
             np.testing.assert_allclose(found, expected[100:], **RESUMED_TRAJECTORY, err_msg=f"{backend} {name}")
