@@ -7,7 +7,7 @@ DIFFERENCES = {"rtol": 1e-2, "atol": 1e-3}
 #: the first 50 steps of equal seeds on different frameworks: rounding flips a leaky ReLU now and then, and R1 magnifies
 #: it; measured up to 7e-4
 TRAJECTORY = {"rtol": 1e-3, "atol": 0.0}
-#: 100 steps after a checkpoint changed frameworks, at a rate that has risen: measured up to 1e-2, 0.1 without the warm-up
+#: 100 steps after a checkpoint changed frameworks, at a rate that has risen: measured up to 1e-2
 RESUMED_TRAJECTORY = {"rtol": 5e-2, "atol": 0.0}
 #: bfloat16 has 8 bits of mantissa: losses of three chained networks differ by a few parts in a hundred
 BFLOAT16 = {"rtol": 5e-2, "atol": 1e-2}
