@@ -106,10 +106,8 @@ class Backend(Protocol):
 def installed_backends() -> dict[str, EntryPoint]:
     """Every registered plug-in by name, alae's own first; nothing is imported."""
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
-    return {
-        name: found[name]
-        for name in sorted(found, key=lambda name: (name not in _OWN, _OWN.index(name) if name in _OWN else 0, name))
-    }
+    order = [*(name for name in _OWN if name in found), *sorted(found.keys() - set(_OWN))]
+    return {name: found[name] for name in order}
 
 
 def load_backend(name: str, device: str | None = None) -> Backend:

@@ -153,11 +153,12 @@ def _resolve(directory: Path) -> Path:
 
 def _read(path: Path, averaged: bool) -> Checkpoint:
     manifest = _read_manifest(path)
+    contents = {name: _read_file(path / name) for name in manifest["files"]}
     for name, digest in manifest["files"].items():
-        if sha256(_read_file(path / name)).hexdigest() != digest:
+        if sha256(contents[name]).hexdigest() != digest:
             raise CheckpointError(f"{path / name} is damaged: its SHA-256 is not the one in {_MANIFEST}")
     try:
-        state = safetensors.numpy.load(_read_file(path / _STATE))
+        state = safetensors.numpy.load(contents[_STATE])
         config = make_config(manifest["config"], source=str(path / _MANIFEST))
     except (SafetensorError, AlaeError) as error:
         raise CheckpointError(f"{path} cannot be read by this version of alae: {error}") from error

@@ -47,10 +47,14 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             # The model's weights are trained in place; the rest of the state is the runner's own.
             weights = {f"weights/{name}": variable.value.data for name, variable in self.alae.variables.items()}
             self.tensors = {
-                name: weights[name] if name in weights else self.to_device(array) for name, array in arrays.items()
+                name: weights[name] if name in weights else self._own(name, array) for name, array in arrays.items()
             }
         for name, array in arrays.items():
             self.tensors[name].copy_(torch.from_numpy(np.array(array)))
+
+    def _own(self, name: str, array: np.ndarray) -> torch.Tensor:
+        # Adam's counts stay on the host, where a step reads them: reading one from the device would wait for it.
+        return torch.tensor(array) if name.endswith("/t") else self.to_device(array)
 
     @torch.no_grad()
     def train(self, batches: Mapping[str, Batch]) -> dict[str, Any]:
@@ -99,17 +103,18 @@ class TorchRunner(BaseRunner[torch.Tensor]):
 
     def _adam_step(self, network: str, adam: str, gradients: Tensors) -> None:
         choice, names = self.config.adam, [name for name in gradients if name.startswith(f"{network}/")]
-        t = self.tensors[f"adam/{adam}/{network}/t"].add_(1)
-        steps = int(t)
+        weights = [self.tensors[f"weights/{name}"] for name in names]
+        steps = int(self.tensors[f"adam/{adam}/{network}/t"].add_(1))
+        t = torch.full((), steps, dtype=torch.float32, device=weights[0].device)
         # The kernel of torch.optim.Adam(fused=True). It adds ε to √(v / (1 − β2ᵗ)), ALAE's Adam to √v: the factor
         # makes the two the same.
         torch._fused_adam_(
-            [self.tensors[f"weights/{name}"] for name in names],
+            weights,
             [gradients[name] for name in names],
             [self.tensors[moment_name(adam, "m", name)] for name in names],
             [self.tensors[moment_name(adam, "v", name)] for name in names],
             [],
-            [t.float()] * len(names),
+            [t] * len(names),
             lr=choice.learning_rate * (1 - choice.warmup**steps),
             beta1=choice.beta1,
             beta2=choice.beta2,

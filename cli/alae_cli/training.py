@@ -75,7 +75,7 @@ def train(
     else:
         settings = load_config(config or preset or "digits-mlp", overrides=chosen)
 
-    # Data first: a wrong path should show before a framework has taken seconds to start.
+    # The backend first: Keras picks its framework when first imported, and reading its data sets imports it.
     plugin = open_backend(backend, device)
     from alae_workbench.data.sources import load_data
     from alae_workbench.run import Run

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alae_core import AlaeError
+from alae_core import AlaeError, Config
 from alae_core.latents import stream
 
 
@@ -37,6 +37,10 @@ class Images:
 
     def __getitem__(self, chosen: slice | np.ndarray) -> "Images":
         return Images(self.pixels[chosen], None if self.labels is None else self.labels[chosen])
+
+    def labels_for(self, config: Config) -> np.ndarray | None:
+        """The labels, if a model of `config` takes any."""
+        return self.labels if config.labels else None
 
     def floats(self) -> np.ndarray:
         """The images as the networks see them: float32 in [−1, 1]."""

@@ -23,5 +23,4 @@ def reciprocity_error(alae: Alae, count: int = 1024) -> float:
 def reconstruction_error(alae: Alae, images: Images) -> float:
     """mean (x − G(E(x)))² over pixels and images, for x in [−1, 1]."""
     x = images.floats()
-    labels = images.labels if alae.config.labels else None
-    return float(np.square(x - alae.reconstruct(x, labels)).mean())
+    return float(np.square(x - alae.reconstruct(x, images.labels_for(alae.config))).mean())

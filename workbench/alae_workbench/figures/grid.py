@@ -22,9 +22,8 @@ def training_grid(alae: Alae, images: Images, caption: str) -> Image.Image:
         caption: a line under the grid.
     """
     shown = images[: 2 * _COLUMNS]
-    x, labels = shown.floats(), shown.labels if alae.config.labels else None
-    pairs = np.stack([x, alae.reconstruct(x, labels)], axis=1)
-    rows = [row for i in range(0, len(pairs), _COLUMNS) for row in np.moveaxis(pairs[i : i + _COLUMNS], 1, 0)]
+    x = shown.floats()
+    rows = _paired_rows(x, alae.reconstruct(x, shown.labels_for(alae.config)))
     samples = sample(alae, 3 * _COLUMNS, seed=0)
     return compose(
         [
@@ -37,8 +36,9 @@ def training_grid(alae: Alae, images: Images, caption: str) -> Image.Image:
 
 def reconstruction_grid(images: np.ndarray, reconstructions: np.ndarray, caption: str) -> Image.Image:
     """Rows of images, float (count, H, W, C), each row followed by its reconstructions."""
-    rows = [part for pair in zip(in_rows(images), in_rows(reconstructions), strict=True) for part in pair]
-    return compose([("images, and below each its reconstruction G(E(x))", rows)], caption)
+    return compose(
+        [("images, and below each its reconstruction G(E(x))", _paired_rows(images, reconstructions))], caption
+    )
 
 
 def sample(alae: Alae, count: int, *, seed: int, label: int | None = None) -> np.ndarray:
@@ -53,6 +53,10 @@ def sample(alae: Alae, count: int, *, seed: int, label: int | None = None) -> np
 def in_rows(images: np.ndarray) -> list[np.ndarray]:
     """(count, H, W, C) cut into the rows of a grid; the last may be shorter."""
     return [images[i : i + _COLUMNS] for i in range(0, len(images), _COLUMNS)]
+
+
+def _paired_rows(images: np.ndarray, reconstructions: np.ndarray) -> list[np.ndarray]:
+    return [row for pair in zip(in_rows(images), in_rows(reconstructions), strict=True) for row in pair]
 
 
 def compose(sections: Sequence[tuple[str, Sequence[np.ndarray]]], caption: str) -> Image.Image:
