@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from alae_core.config import Config
+from alae_core.config import Config, Precision
 from alae_core.errors import BackendError
 
 if TYPE_CHECKING:
@@ -49,14 +49,19 @@ class Runner(Protocol):
         """Start moving a batch to the device; `step` takes the result. May be called from another thread.
 
         Args:
-            images: float32 (batch, H, W, C) in [−1, 1].
+            images: (batch, H, W, C) in [−1, 1].
             labels: class numbers (batch,), for a model with labels.
         """
 
-    def step(self, images: Any, labels: np.ndarray | None = None) -> Losses:
-        """One training step: every update in order, then the averages. `images` is an array or what `put` returned.
+    def step(self, images: Any, labels: np.ndarray | None = None, *, only: str | None = None) -> Losses:
+        """One training step: every update in order, then the averages. Nothing in it waits for the device.
 
-        Each update's z comes from `alae_core.state.draws(config, seed, step)`. Nothing in a step waits for the device.
+        Args:
+            images: an array, as for `put`, or what `put` returned.
+            labels: as for `put`, where `images` is an array.
+            only: the one update to run in this step; averages and the count of steps move all the same.
+
+        Each update's z comes from `alae_core.state.draws(config, seed, step)`, of which `step` counts from 0.
         """
 
     def losses(self, images: np.ndarray, draws: Mapping[str, np.ndarray], labels: np.ndarray | None = None) -> Losses:
@@ -87,8 +92,16 @@ class Backend(Protocol):
     keras_backend: ClassVar[str]  # the KERAS_BACKEND it needs
     device: str  # where it computes, in the framework's own words
 
-    def __init__(self, device: str | None = None) -> None:
-        """Take `device` ("cpu", "gpu:1"), or the accelerator where there is one. Raises BackendError if absent."""
+    def __init__(self, device: str | None = None, precision: Precision = "float32") -> None:
+        """Make the framework ready, before Keras is imported.
+
+        Args:
+            device: "cpu", "gpu:1", …; by default the accelerator where there is one.
+            precision: what configurations will ask for.
+
+        Raises:
+            BackendError: there is no such device, or the framework cannot compute so.
+        """
 
     def versions(self) -> dict[str, str]:
         """The versions a checkpoint records: Keras and the framework, by name."""
@@ -110,12 +123,13 @@ def installed_backends() -> dict[str, EntryPoint]:
     return {name: found[name] for name in order}
 
 
-def load_backend(name: str, device: str | None = None) -> Backend:
+def load_backend(name: str, device: str | None = None, precision: Precision = "float32") -> Backend:
     """The backend plug-in `name`, on `device` or its accelerator; Keras then runs on that framework too.
 
     Raises:
         BackendError: no such plug-in; its framework is not installed (the `pip install` that brings it is named);
-            Keras already runs on another framework in this process; or there is no such device.
+            Keras already runs on another framework in this process; there is no such device; or the framework cannot
+            compute in `precision`.
     """
     plugins = installed_backends()
     if name not in plugins:
@@ -123,7 +137,7 @@ def load_backend(name: str, device: str | None = None) -> Backend:
     try:
         plugin = plugins[name].load()
         _select_keras(name, plugin.keras_backend)
-        return plugin(device)
+        return plugin(device, precision)
     except ModuleNotFoundError as error:
         how = f"pip install 'alae[{name}]'" if name in _OWN else f"pip install {error.name}"
         raise BackendError(f"backend {name!r} needs {error.name}, which is not installed: {how}") from error

@@ -27,6 +27,7 @@ from alae_core.errors import ConfigError
 Widths = Annotated[tuple[PositiveInt, ...], Strict(False)]
 ImageShape = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Strict(False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Precision = Literal["float32", "bfloat16", "float64"]
 
 
 class _Frozen(BaseModel):
@@ -116,8 +117,8 @@ class Config(_Frozen):
     )
     adam: Adam
     average_halflife: PositiveFloat = Field(10_000.0, description="images after which averaged networks forget half")
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="bfloat16 computes layers in it, keeps weights and losses float32"
+    precision: Precision = Field(
+        "float32", description="bfloat16 computes layers in it, keeps weights and losses float32; float64 is all of it"
     )
     training: Training
 
@@ -126,6 +127,11 @@ class Config(_Frozen):
         if self.labels == 1:
             raise ValueError("labels is 1, a single class says nothing: use 0 for no labels, or the number of classes")
         return self
+
+    @property
+    def dtype(self) -> Literal["float32", "float64"]:
+        """What weights, optimizer state, images, outputs and losses are held in; only layers may compute in less."""
+        return "float64" if self.precision == "float64" else "float32"
 
     def to_yaml(self) -> str:
         """This configuration as YAML text that `load_config` reads back to an equal one."""

@@ -1,6 +1,7 @@
-"""The mathematics of ALAE's losses, on tensors of whichever framework Keras runs; every loss is a float32 scalar."""
+"""The mathematics of ALAE's losses, on tensors of whichever framework Keras runs; every loss is a scalar of `config.dtype`."""
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -21,8 +22,11 @@ class Objective(NamedTuple):
 
 
 OBJECTIVES = {
-    # f(t) = −log(1 + exp(−t)), the non-saturating logistic GAN (Goodfellow et al. 2014)
-    "logistic": Objective(real=lambda t: ops.softplus(-t), fake=ops.softplus, generator=lambda t: ops.softplus(-t)),
+    # f(t) = −log(1 + exp(−t)), the non-saturating logistic GAN (Goodfellow et al. 2014); not by Keras' softplus, which
+    # under PyTorch is cut off at 20, 2e-9 away
+    "logistic": Objective(
+        real=lambda t: -ops.log_sigmoid(t), fake=lambda t: -ops.log_sigmoid(-t), generator=lambda t: -ops.log_sigmoid(t)
+    ),
     # f(t) = t (Arjovsky et al. 2017)
     "wasserstein": Objective(real=lambda t: -t, fake=lambda t: t, generator=lambda t: -t),
     # f(t) = min(0, t − 1) for the discriminator, f(t) = t for the generator (Lim and Ye 2017)
@@ -32,12 +36,12 @@ OBJECTIVES = {
 
 def discriminator_loss(objective: Objective, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Mean over the batch of the objective's real and fake terms; logits have shape (batch,)."""
-    return ops.mean(objective.real(real_logits)) + ops.mean(objective.fake(fake_logits))
+    return _mean(objective.real(real_logits)) + _mean(objective.fake(fake_logits))
 
 
 def generator_loss(objective: Objective, fake_logits: Tensor) -> Tensor:
     """Mean over the batch of the objective's generator term; logits have shape (batch,)."""
-    return ops.mean(objective.generator(fake_logits))
+    return _mean(objective.generator(fake_logits))
 
 
 def r1_penalty(image_gradient: Tensor, gamma: float) -> Tensor:
@@ -52,5 +56,9 @@ def r1_penalty(image_gradient: Tensor, gamma: float) -> Tensor:
 def squared_distance(target: Tensor, estimate: Tensor, *, mean: bool) -> Tensor:
     """‖target − estimate‖², averaged over the batch; over other axes a sum (paper) or, if `mean`, a mean (authors)."""
     square = ops.square(target - estimate)
-    per_sample = tuple(range(1, len(square.shape)))
-    return ops.mean(ops.mean(square, per_sample) if mean else ops.sum(square, per_sample))
+    return _mean(square) if mean else ops.sum(square) / square.shape[0]
+
+
+def _mean(x: Tensor) -> Tensor:
+    # keras.ops.mean would compute float64 in float32 under JAX and PyTorch.
+    return ops.sum(x) / prod(x.shape)

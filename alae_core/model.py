@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from alae_core.config import Config
-from alae_core.errors import CheckpointError
+from alae_core.errors import BackendError, CheckpointError
 from alae_core.latents import sample_prior
 from alae_core.networks.mlp import build_mlp
 
@@ -15,15 +15,26 @@ _CHUNK = 512
 
 
 def build(config: Config, seed: int = 0) -> "Alae":
-    """The model of `config`, its initial weights decided by `seed`: the same bits on every backend."""
-    return Alae(config, build_mlp(config, seed))
+    """The model of `config`, its initial weights decided by `seed`: the same bits on every backend.
+
+    Raises BackendError where the framework was not opened for the configuration's precision.
+    """
+    alae = Alae(config, build_mlp(config, seed))
+    held = {keras.backend.standardize_dtype(variable.value.dtype) for variable in alae.variables.values()}
+    if held != {config.dtype}:
+        # JAX would go on in float32 without a word.
+        raise BackendError(
+            f"precision {config.precision} needs {config.dtype} weights, but the framework made {held.pop()} ones: "
+            f"call load_backend(name, precision={config.precision!r}) before build"
+        )
+    return alae
 
 
 class Alae:
     """An adversarial latent autoencoder: generator G∘F, discriminator D∘E, autoencoder G∘E.
 
     `F`, `G`, `E` and `D` are Keras models, to be called on tensors and differentiated through. The methods below are
-    for looking: they take and return NumPy float32 arrays, in chunks, without gradients, and change nothing.
+    for looking: they take and return NumPy arrays of `config.dtype`, in chunks, without gradients, and change nothing.
 
     Images have shape (batch, H, W, C) and range [−1, 1] (uint8 / 127.5 − 1). Where the configuration has labels,
     `generate`, `encode` and `reconstruct` need `labels`: class numbers of shape (batch,).
@@ -44,11 +55,11 @@ class Alae:
 
     def map(self, z: np.ndarray) -> np.ndarray:
         """w = F(z): (batch, z) to (batch, w)."""
-        return _in_chunks(self.F, z)
+        return self._in_chunks(self.F, z)
 
     def generate(self, w: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """x = G(w): (batch, w) to (batch, H, W, C); G is linear, so values may leave [−1, 1]."""
-        return _in_chunks(self.G, w, *self._one_hot(labels))
+        return self._in_chunks(self.G, w, *self._one_hot(labels))
 
     def encode(self, x: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """w = E(x): (batch, H, W, C) to (batch, w). Raises ValueError where x has another image shape."""
@@ -56,11 +67,11 @@ class Alae:
             raise ValueError(
                 f"images must have shape (batch, {', '.join(map(str, self.config.image))}), but have {np.shape(x)}"
             )
-        return _in_chunks(self.E, x, *self._one_hot(labels))
+        return self._in_chunks(self.E, x, *self._one_hot(labels))
 
     def discriminate(self, w: np.ndarray) -> np.ndarray:
         """The logit D(w): (batch, w) to (batch,); above 0 means real."""
-        return _in_chunks(self.D, w)
+        return self._in_chunks(self.D, w)
 
     def reconstruct(self, x: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
         """G(E(x)): (batch, H, W, C) to the same shape."""
@@ -77,13 +88,13 @@ class Alae:
             variable.assign(weights[name])
 
     def one_hot(self, labels: np.ndarray) -> np.ndarray:
-        """Class numbers (batch,) as float32 (batch, classes). Raises ValueError for a number that is no class."""
+        """Class numbers (batch,) as (batch, classes) of `config.dtype`. Raises ValueError for a number that is no class."""
         labels = np.asarray(labels)
         if labels.size and not 0 <= labels.min() <= labels.max() < self.config.labels:
             raise ValueError(
                 f"labels must lie in 0 … {self.config.labels - 1}, but reach from {labels.min()} to {labels.max()}"
             )
-        return np.eye(self.config.labels, dtype=np.float32)[labels]
+        return np.eye(self.config.labels, dtype=self.config.dtype)[labels]
 
     def _one_hot(self, labels: np.ndarray | None) -> list[np.ndarray]:
         if labels is None and self.config.labels:
@@ -91,6 +102,16 @@ class Alae:
         if labels is not None and not self.config.labels:
             raise ValueError("the model was trained without labels: leave labels away")
         return [] if labels is None else [self.one_hot(labels)]
+
+    def _in_chunks(self, network: keras.Model, *inputs: np.ndarray) -> np.ndarray:
+        arrays = [np.asarray(array, self.config.dtype) for array in inputs]
+        outputs = [np.empty((0, *network.output_shape[1:]), self.config.dtype)]
+        for start in range(0, len(arrays[0]), _CHUNK):
+            chunk = [keras.ops.convert_to_tensor(array[start : start + _CHUNK]) for array in arrays]
+            # A plain call: Keras' predict would donate weights on JAX that a runner holds.
+            output = network(chunk if len(chunk) > 1 else chunk[0], training=False)
+            outputs.append(keras.ops.convert_to_numpy(output))
+        return np.concatenate(outputs)
 
 
 def require_same_arrays(expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray]) -> None:
@@ -103,14 +124,3 @@ def require_same_arrays(expected: Mapping[str, tuple[int, ...]], arrays: Mapping
     for name, shape in expected.items():
         if tuple(arrays[name].shape) != shape:
             raise CheckpointError(f"{name} has shape {tuple(arrays[name].shape)}, but the model needs {shape}")
-
-
-def _in_chunks(network: keras.Model, *inputs: np.ndarray) -> np.ndarray:
-    arrays = [np.asarray(array, np.float32) for array in inputs]
-    outputs = [np.empty((0, *network.output_shape[1:]), np.float32)]
-    for start in range(0, len(arrays[0]), _CHUNK):
-        chunk = [keras.ops.convert_to_tensor(array[start : start + _CHUNK]) for array in arrays]
-        # A plain call: Keras' predict would donate weights on JAX that a runner holds.
-        output = network(chunk if len(chunk) > 1 else chunk[0], training=False)
-        outputs.append(keras.ops.convert_to_numpy(output))
-    return np.concatenate(outputs)

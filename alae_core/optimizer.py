@@ -16,8 +16,8 @@ def adam_step(
 
     Args:
         adam: learning rate and its warm-up, β1, β2, ε.
-        value, gradient, m, v: tensors of one shape, float32.
-        t: how many steps this network has taken with these moments, this one included; a float32 scalar.
+        value, gradient, m, v: tensors of one shape and dtype.
+        t: how many steps this network has taken with these moments, this one included; a scalar of that dtype.
 
     Returns:
         The new value, m and v.

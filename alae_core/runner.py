@@ -42,7 +42,7 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     @abstractmethod
     def train(self, batches: Mapping[str, Batch]) -> dict[str, Any]:
-        """Run every update on its batch, then the averages; return the losses as scalars of the framework, unread."""
+        """Run each update that has a batch, in order, then the averages; return the losses as unread scalars."""
 
     @abstractmethod
     def differentiate(self, update: Update, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
@@ -51,12 +51,13 @@ class BaseRunner(ABC, Generic[Tensor]):
     def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
         """See `Runner.put`; the batch has no z yet."""
         one_hot = None if labels is None else self.to_device(self.alae.one_hot(labels))
-        return Batch(self.to_device(np.asarray(images, np.float32)), None, one_hot)
+        return Batch(self.to_device(np.asarray(images, self.config.dtype)), None, one_hot)
 
-    def step(self, images: Any, labels: np.ndarray | None = None) -> Losses:
+    def step(self, images: Any, labels: np.ndarray | None = None, *, only: str | None = None) -> Losses:
         """See `Runner.step`."""
         batch = images if isinstance(images, Batch) else self.put(images, labels)
-        losses = self.train(self._with_draws(batch, draws(self.config, self.seed, self.step_count, len(batch.images))))
+        z = draws(self.config, self.seed, self.step_count, len(batch.images))
+        losses = self.train(self._with_draws(batch, z if only is None else {only: z[only]}))
         self.step_count += 1
         return Losses(losses)
 
@@ -87,11 +88,17 @@ class BaseRunner(ABC, Generic[Tensor]):
         """See `Runner.load`."""
         require_state(self.alae, self.config, state)
         self.step_count = int(state["step"])
-        self.place({name: array for name, array in state.items() if name != "step"})
+        # Another run's precision may have been another.
+        dtypes = {name: np.int64 if name.endswith("/t") else self.config.dtype for name in state if name != "step"}
+        self.place({name: np.asarray(state[name], dtype) for name, dtype in dtypes.items()})
 
     def named(self, update: str) -> Update:
         """The update of that name."""
         return next(candidate for candidate in self.updates if candidate.name == update)
+
+    def chosen(self, batches: Mapping[str, Batch]) -> list[Update]:
+        """The updates that have a batch, in order: all of them, but for `step(only=…)`."""
+        return [update for update in self.updates if update.name in batches]
 
     def trained(self, update: Update) -> dict[str, str]:
         """Every weight that `update` moves, with the Adam whose moments it uses."""
@@ -99,4 +106,4 @@ class BaseRunner(ABC, Generic[Tensor]):
         return {name: adam for name, adam in adam_of.items() if adam is not None}
 
     def _with_draws(self, batch: Batch, draws: Mapping[str, np.ndarray]) -> dict[str, Batch]:
-        return {update.name: batch._replace(z=self.to_device(draws[update.name])) for update in self.updates}
+        return {name: batch._replace(z=self.to_device(np.asarray(z, self.config.dtype))) for name, z in draws.items()}

@@ -1,4 +1,7 @@
-"""Layers that Keras lacks, and initial weights that are the same bits on every backend."""
+"""The layers of ALAE, and initial weights that are the same bits on every backend.
+
+They compute with operators on tensors: `keras.ops.matmul` and `mean` turn float64 into float32 under JAX or PyTorch.
+"""
 
 import keras
 import numpy as np
@@ -36,39 +39,75 @@ class Normal(keras.initializers.Initializer):
         return {"seed": self.seed, "purpose": self.purpose, "std": self.std}
 
 
-class EqualizedDense(keras.layers.Layer):
-    """A dense layer with equalized learning rate: y = x · (kernel · gain/√fan_in · lrmul) + bias · lrmul.
+class Dense(keras.layers.Layer):
+    """y = x · kernel + bias; with equalized learning rate y = x · (kernel · gain/√fan_in · lrmul) + bias · lrmul.
 
-    The stored kernel is N(0, 1/lrmul²), so that every layer's effective kernel starts at gain/√fan_in and moves at a
-    pace set by lrmul alone (Karras et al. 2018, section 4.1; the authors' `lreq.Linear`).
+    Plain kernels start Glorot-uniform. Equalized ones are stored as N(0, 1/lrmul²), so that every layer's effective
+    kernel starts at gain/√fan_in and moves at a pace set by lrmul alone (Karras et al. 2018, section 4.1; the authors'
+    `lreq.Linear`). Biases start at zero; `purpose` names the stream that the kernel is drawn from.
 
     Shapes: (batch, fan_in) to (batch, units).
     """
 
     def __init__(
-        self, units: int, *, seed: int, purpose: str, gain: float = 2**0.5, lrmul: float = 1.0, **kwargs
+        self,
+        units: int,
+        *,
+        seed: int,
+        purpose: str,
+        equalized: bool = False,
+        gain: float = 2**0.5,
+        lrmul: float = 1.0,
+        **kwargs,
     ) -> None:
         super().__init__(**kwargs)
-        self.units, self.seed, self.purpose, self.gain, self.lrmul = units, seed, purpose, gain, lrmul
+        self.units, self.seed, self.purpose = units, seed, purpose
+        self.equalized, self.gain, self.lrmul = equalized, gain, lrmul
 
     def build(self, input_shape):
         fan_in = input_shape[-1]
         self.scale = self.gain / fan_in**0.5 * self.lrmul
-        kernel = Normal(self.seed, self.purpose, 1 / self.lrmul)
+        kernel = Normal(self.seed, self.purpose, 1 / self.lrmul) if self.equalized else Glorot(self.seed, self.purpose)
         self.kernel = self.add_weight(name="kernel", shape=(fan_in, self.units), initializer=kernel)
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
     def call(self, x):
-        return ops.matmul(x, self.kernel * self.scale) + self.bias * self.lrmul
+        kernel, bias = ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias)
+        return x @ (kernel * self.scale) + bias * self.lrmul if self.equalized else x @ kernel + bias
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], self.units)
 
     def get_config(self):
-        own = {"units": self.units, "seed": self.seed, "purpose": self.purpose, "gain": self.gain, "lrmul": self.lrmul}
-        return {**super().get_config(), **own}
+        names = ("units", "seed", "purpose", "equalized", "gain", "lrmul")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def pixel_norm(x):
+class LeakyReLU(keras.layers.Layer):
+    """x where it is positive, slope · x elsewhere."""
+
+    def __init__(self, slope: float, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.slope = slope
+
+    def call(self, x):
+        if self.compute_dtype == "float64":
+            # TensorFlow's kernel holds the slope in float32.
+            return ops.where(x > 0, x, x * self.slope)
+        return ops.leaky_relu(x, self.slope)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "slope": self.slope}
+
+
+class PixelNorm(keras.layers.Layer):
     """x / √(mean x² + 1e-8) over the last axis: each vector leaves with root mean square 1."""
-    return x * ops.rsqrt(ops.mean(ops.square(x), axis=-1, keepdims=True) + 1e-8)
+
+    def call(self, x):
+        return x / ops.sqrt(ops.sum(x * x, axis=-1, keepdims=True) / x.shape[-1] + 1e-8)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape

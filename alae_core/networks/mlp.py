@@ -3,10 +3,10 @@
 from math import prod
 
 import keras
-from keras import layers, ops
+from keras import ops
 
-from alae_core.config import Config, MlpNetworks, Perceptron
-from alae_core.networks.layers import EqualizedDense, Glorot, pixel_norm
+from alae_core.config import Config, Perceptron
+from alae_core.networks.layers import Dense, LeakyReLU, PixelNorm
 
 
 def build_mlp(config: Config, seed: int) -> dict[str, keras.Model]:
@@ -14,60 +14,59 @@ def build_mlp(config: Config, seed: int) -> dict[str, keras.Model]:
 
     F: (batch, z) to (batch, w). G: (batch, w) to (batch, H, W, C), linear. E: (batch, H, W, C) to (batch, w).
     D: (batch, w) to (batch,), the logit. With `config.labels`, G and E take a list [input, one-hot label] and append
-    the label to their flat input. All outputs are float32, whatever the precision of the layers.
+    the label to their flat input. Inputs and outputs have `config.dtype`, whatever the precision of the layers.
     """
     networks, image = config.networks, config.image
 
+    def placeholder(*shape: int, name: str):
+        return keras.Input(shape, name=name, dtype=config.dtype)
+
     def label() -> list:
-        return [keras.Input((config.labels,), name="label")] if config.labels else []
+        return [placeholder(config.labels, name="label")] if config.labels else []
 
-    z = keras.Input((networks.z,), name="z")
-    F = keras.Model(z, _float32(_perceptron(z, "F", networks.w, config, seed)), name="F")
+    z = placeholder(networks.z, name="z")
+    F = keras.Model(z, _perceptron(z, "F", networks.w, config, seed), name="F")
 
-    w = keras.Input((networks.w,), name="w")
+    w = placeholder(networks.w, name="w")
     labels = label()
     pixels = _perceptron(_append([w, *labels]), "G", prod(image), config, seed)
-    G = keras.Model(_inputs([w, *labels]), _float32(layers.Reshape(image, name="image")(pixels)), name="G")
+    G = keras.Model(_inputs([w, *labels]), ops.reshape(pixels, (-1, *image)), name="G")
 
-    x = keras.Input(image, name="image")
+    x = placeholder(*image, name="image")
     labels = label()
-    flat = layers.Flatten(name="flatten")(x)
+    flat = ops.reshape(x, (-1, prod(image)))
     E = keras.Model(
-        _inputs([x, *labels]), _float32(_perceptron(_append([flat, *labels]), "E", networks.w, config, seed)), name="E"
+        _inputs([x, *labels]), _perceptron(_append([flat, *labels]), "E", networks.w, config, seed), name="E"
     )
 
-    logit = ops.squeeze(_perceptron(w, "D", 1, config, seed), axis=-1)
-    D = keras.Model(w, _float32(logit), name="D")
+    D = keras.Model(w, ops.squeeze(_perceptron(w, "D", 1, config, seed), axis=-1), name="D")
     return {"F": F, "G": G, "E": E, "D": D}
 
 
 def _perceptron(x, network: str, outputs: int, config: Config, seed: int):
     choice: Perceptron = getattr(config.networks, network)
-    dtype = "mixed_bfloat16" if config.precision == "bfloat16" else "float32"
+    dtype = "mixed_bfloat16" if config.precision == "bfloat16" else config.precision
     if choice.pixel_norm:
-        x = pixel_norm(x)
-    widths = [*choice.hidden, outputs]
-    for i, width in enumerate(widths):
-        x = _dense(width, f"dense{i}", f"weights/{network}/dense{i}", choice, config.networks, seed, dtype)(x)
+        x = PixelNorm(dtype=config.dtype, name="pixel_norm")(x)
+    for i, width in enumerate([*choice.hidden, outputs]):
+        x = Dense(
+            width,
+            seed=seed,
+            purpose=f"weights/{network}/dense{i}",
+            equalized=config.networks.equalized,
+            lrmul=choice.lrmul,
+            dtype=dtype,
+            name=f"dense{i}",
+        )(x)
         if choice.slope != 1 and (i < len(choice.hidden) or choice.activate_output):
-            x = layers.LeakyReLU(choice.slope, dtype=dtype, name=f"leaky{i}")(x)
-    return x
-
-
-def _dense(width: int, name: str, purpose: str, choice: Perceptron, networks: MlpNetworks, seed: int, dtype: str):
-    if networks.equalized:
-        return EqualizedDense(width, seed=seed, purpose=purpose, lrmul=choice.lrmul, dtype=dtype, name=name)
-    return layers.Dense(width, kernel_initializer=Glorot(seed, purpose), dtype=dtype, name=name)
+            x = LeakyReLU(choice.slope, dtype=dtype, name=f"leaky{i}")(x)
+    # Losses and everything a person reads keep their digits, whatever the layers computed in.
+    return ops.cast(x, config.dtype)
 
 
 def _append(tensors: list):
-    return layers.Concatenate(name="append_label")(tensors) if len(tensors) > 1 else tensors[0]
+    return ops.concatenate(tensors, axis=-1) if len(tensors) > 1 else tensors[0]
 
 
 def _inputs(tensors: list):
     return tensors if len(tensors) > 1 else tensors[0]
-
-
-def _float32(x):
-    # Losses and everything a person reads are float32; layers before may have computed in bfloat16.
-    return ops.cast(x, "float32")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import jax
 
     from alae_core import Alae, Config
+    from alae_core.config import Precision
     from alae_jax.runner import JaxRunner
 
 
@@ -18,7 +19,7 @@ class JaxBackend:
     name: ClassVar[str] = "jax"
     keras_backend: ClassVar[str] = "jax"
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
         import jax
 
         known = _devices()
@@ -28,6 +29,8 @@ class JaxBackend:
         if chosen is None:
             raise BackendError(f"JAX sees no device {device!r}; it sees {', '.join(known)}")
         jax.config.update("jax_default_device", chosen)
+        if precision == "float64":
+            jax.config.update("jax_enable_x64", True)
 
     def versions(self) -> dict[str, str]:
         import jax

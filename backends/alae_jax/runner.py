@@ -60,13 +60,13 @@ class JaxRunner(BaseRunner[jax.Array]):
 
     def _train(self, tensors: Tensors, batches: Mapping[str, Batch]) -> tuple[Tensors, Tensors]:
         tensors, losses = {**tensors}, {}
-        for update in self.updates:
+        for update in self.chosen(batches):
             losses[update.name], gradients = self._value_and_gradient(update.name, tensors, batches[update.name])
             for network, adam in update.trains.items():
                 tensors[f"adam/{adam}/{network}/t"] += 1
             for name, adam in self.trained(update).items():
                 where = (f"weights/{name}", moment_name(adam, "m", name), moment_name(adam, "v", name))
-                t = tensors[f"adam/{adam}/{name.split('/', 1)[0]}/t"].astype(jnp.float32)
+                t = tensors[f"adam/{adam}/{name.split('/', 1)[0]}/t"].astype(self.config.dtype)
                 value, m, v = (tensors[key] for key in where)
                 tensors |= zip(where, adam_step(self.config.adam, value, gradients[name], m, v, t), strict=True)
         decay = average_decay(self.config)

@@ -8,6 +8,7 @@ from alae_core import BackendError
 
 if TYPE_CHECKING:
     from alae_core import Alae, Config
+    from alae_core.config import Precision
     from alae_tensorflow.runner import TensorflowRunner
 
 
@@ -17,7 +18,7 @@ class TensorflowBackend:
     name: ClassVar[str] = "tensorflow"
     keras_backend: ClassVar[str] = "tensorflow"
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
         # Its start-up notices are about builds of TensorFlow, not about the run; warnings still show.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         import tensorflow as tf

@@ -56,7 +56,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
 
     def _train(self, batches: Mapping[str, Batch]) -> dict[str, tf.Tensor]:
         losses = {}
-        for update in self.updates:
+        for update in self.chosen(batches):
             losses[update.name], gradients = self._value_and_gradient(update.name, batches[update.name])
             for network, adam in update.trains.items():
                 self.tensors[f"adam/{adam}/{network}/t"].assign_add(1)
@@ -71,7 +71,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
     def _adam_step(self, name: str, adam: str, gradient: tf.Tensor) -> None:
         # TensorFlow's own kernel for the arithmetic of `alae_core.optimizer.adam_step`, in place.
         choice = self.config.adam
-        t = tf.cast(self.tensors[f"adam/{adam}/{name.split('/', 1)[0]}/t"], tf.float32)
+        t = tf.cast(self.tensors[f"adam/{adam}/{name.split('/', 1)[0]}/t"], self.config.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=self.tensors[f"weights/{name}"].handle,
             m=self.tensors[moment_name(adam, "m", name)].handle,

@@ -8,6 +8,7 @@ from alae_core import BackendError
 
 if TYPE_CHECKING:
     from alae_core import Alae, Config
+    from alae_core.config import Precision
     from alae_torch.runner import TorchRunner
 
 
@@ -17,7 +18,7 @@ class TorchBackend:
     name: ClassVar[str] = "torch"
     keras_backend: ClassVar[str] = "torch"
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
         known = self.devices()
         wanted = (device or known[0]).replace("gpu", "cuda")
         self.device = wanted if wanted in known else f"{wanted}:0"

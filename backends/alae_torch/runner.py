@@ -59,7 +59,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
     @torch.no_grad()
     def train(self, batches: Mapping[str, Batch]) -> dict[str, Any]:
         losses = {}
-        for update in self.updates:
+        for update in self.chosen(batches):
             losses[update.name], gradients = self.differentiate(update, batches[update.name])
             for network, adam in update.trains.items():
                 self._adam_step(network, adam, gradients)

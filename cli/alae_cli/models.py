@@ -98,7 +98,7 @@ def _open(model: Path, raw: bool, backend: str | None, device: str | None) -> "C
     from alae_core import load_checkpoint
 
     checkpoint = load_checkpoint(model, averaged=not raw)
-    open_backend(backend, device)
+    open_backend(backend, device, checkpoint.config.precision)
     return checkpoint
 
 

@@ -9,6 +9,7 @@ from alae_core import AlaeError
 
 if TYPE_CHECKING:
     from alae_core import Backend
+    from alae_core.config import Precision
 
 BackendName = Annotated[
     str | None,
@@ -31,13 +32,13 @@ Overrides = Annotated[
 ]
 
 
-def open_backend(name: str | None, device: str | None) -> "Backend":
+def open_backend(name: str | None, device: str | None, precision: "Precision") -> "Backend":
     """The backend that --backend and --device ask for. Raises BackendError where it cannot be had."""
     from alae_core import load_backend
 
     # alae_core has set it to the first framework that is installed, unless the user had; numpy stands for none.
     default = os.environ["KERAS_BACKEND"].replace("numpy", "jax")
-    return load_backend(name or default, device)
+    return load_backend(name or default, device, precision)
 
 
 def parse_overrides(assignments: list[str] | None) -> dict[str, Any]:

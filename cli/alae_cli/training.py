@@ -76,7 +76,7 @@ def train(
         settings = load_config(config or preset or "digits-mlp", overrides=chosen)
 
     # The backend first: Keras picks its framework when first imported, and reading its data sets imports it.
-    plugin = open_backend(backend, device)
+    plugin = open_backend(backend, device, settings.precision)
     from alae_workbench.data.sources import load_data
     from alae_workbench.run import Run
     from alae_workbench.trainer import Trainer

@@ -1,0 +1,242 @@
+"""What is done to a subject in each experiment, and what is seen; the reference is asked in the very same way."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from alae_conformance import tape as tapes
+from alae_conformance.judge import Observations
+from alae_conformance.subjects import Arrays, Subject
+from alae_conformance.subjects.reference import ReferenceSubject
+from alae_conformance.tolerances import Lane
+from alae_conformance.vectors import Experiment, Fixture, config_of
+from alae_core.errors import CheckpointError
+
+#: steps of a free run; half of them before a checkpoint changes hands
+STEPS = 20
+#: steps of each run of the reciprocity statistics, and how often it is measured
+LONG_RUN, EVERY = 400, 50
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where an experiment takes place."""
+
+    fixture: Fixture
+    lane: Lane
+    tape: Mapping[str, np.ndarray]
+    checkpoints: Path  # where subjects leave checkpoints for each other, by subject and fixture
+    peers: tuple[str, ...] = field(default=("reference",))  # who has left one
+
+    def open(self, subject: Subject) -> None:
+        """Open the fixture's run."""
+        subject.open(config_of(self.fixture, self.lane).model_dump(mode="json"), self.fixture.seed)
+
+    def start(self) -> Arrays:
+        """The state that runs start from."""
+        reference = ReferenceSubject()
+        self.open(reference)
+        return tapes.start(self.tape, reference)
+
+
+def contract(subject: Subject, setting: Setting) -> Observations:
+    """L0: names, shapes, dtypes, loading by name, refusing what does not fit, the z of a run."""
+    setting.open(subject)
+    hello = subject.hello()
+    found = {
+        "identity/Keras runs on the framework that the backend declares": hello["running"] == hello["keras_backend"],
+        "identity/it says on which device it computes": bool(hello["device"]) and bool(hello["devices"]),
+        "identity/it records the version of Keras": "keras" in hello["versions"],
+    }
+    state = tapes.group("states/7", setting.tape)
+    dtype = config_of(setting.fixture, setting.lane).dtype
+    # In another order: a state is known by its names.
+    subject.load(dict(reversed(state.items())))
+    after, weights = subject.state(), tapes.group("weights", state)
+    given = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in state.items()}
+    found |= {
+        "names/state": np.array([f"{name} {array.shape}" for name, array in sorted(after.items())]),
+        "names/weights": np.array([f"{name} {array.shape}" for name, array in sorted(subject.weights().items())]),
+        "dtypes/state": np.array(
+            sum(name in given and array.dtype != given[name].dtype for name, array in after.items())
+        ),
+        "by_name/state": _changed(after, given),
+        "by_name/weights": _changed(subject.weights(), weights),
+        "by_name/averages": _changed(subject.weights(averaged=True), tapes.group("averages", state)),
+        "by_name/model": _changed(subject.model_weights(), weights),
+    }
+    first = next(iter(weights))
+    faulty = {
+        "an array is missing": {name: array for name, array in state.items() if name != f"weights/{first}"},
+        "an array is unknown": state | {"weights/H/dense0/kernel": np.zeros(3)},
+        "an array has another shape": state | {f"weights/{first}": np.zeros((1, 1))},
+    }
+    for what, arrays in faulty.items():
+        refused = False
+        try:
+            subject.load(arrays)
+        except CheckpointError:
+            refused = True
+        found[f"refuses/{what}"] = refused
+    subject.load(state)
+    found["snapshot/arrays changed later"] = len(subject.snapshot_changes(tapes.batches(setting.tape)))
+    size = setting.tape["images"].shape[1]
+    for step in tapes.DRAWN:
+        found |= {f"draws/{step}/{update}": z for update, z in subject.draws(step, size).items()}
+    return {name: np.asarray(value) for name, value in found.items()}
+
+
+def values(subject: Subject, setting: Setting) -> Observations:
+    """L1: each network's output, the gradient with respect to images, every loss."""
+    setting.open(subject)
+    subject.load(setting.start())
+    given = tapes.inputs(setting.tape)
+    logits, gradient = subject.input_gradient(given)
+    return {
+        **{f"forward/{name}": array for name, array in subject.forward(given).items()},
+        "input_gradient/D(E(x))": logits,
+        "input_gradient/gradient": gradient,
+        **{f"losses/{update}": np.asarray(loss) for update, loss in subject.losses(given).items()},
+    }
+
+
+def gradients(subject: Subject, setting: Setting) -> Observations:
+    """L2: every gradient of every update, and that looking changes nothing."""
+    setting.open(subject)
+    subject.load(setting.start())
+    given, before = tapes.inputs(setting.tape), subject.state()
+    found = {}
+    for update in given.z:
+        found |= {f"gradients/{update}/{name}": array for name, array in subject.gradients(update, given).items()}
+    subject.losses(given)
+    subject.forward(given)
+    return found | {"still/state": _changed(subject.state(), before)}
+
+
+def substeps(subject: Subject, setting: Setting) -> Observations:
+    """L3: from states of a trajectory, each update by itself: who moved, how far, with which moments."""
+    setting.open(subject)
+    found: Observations = {}
+    for k in tapes.STATES:
+        state = tapes.group(f"states/{k}", setting.tape)
+        for update in tapes.inputs(setting.tape).z:
+            subject.load(state)
+            before = subject.state()
+            losses = subject.run(tapes.batches(setting.tape), 1, only=update)
+            found |= {f"losses/{k}/{name}": loss for name, loss in losses.items()}
+            moves = _moves(f"{k}/{update}", before, subject.state())
+            found |= {key: array for key, array in moves.items() if not key.startswith("averages")}
+    return found
+
+
+def free_run(subject: Subject, setting: Setting) -> Observations:
+    """L3: twenty whole steps, as training runs them."""
+    setting.open(subject)
+    subject.load(setting.start())
+    before = subject.state()
+    losses = subject.run(tapes.batches(setting.tape), STEPS)
+    after = subject.state()
+    return {
+        **{f"trajectory/{update}": array for update, array in losses.items()},
+        **{key: array for key, array in _moves(f"{STEPS}", before, after).items() if not key.startswith("moments")},
+        "in_place/weights of the model": _changed(subject.model_weights(), subject.weights()),
+        "in_place/weights of the run": _changed(subject.weights(), tapes.group("weights", after)),
+    }
+
+
+def reciprocity(subject: Subject, setting: Setting) -> Observations:
+    """L4: R = mean ‖F(z) − E(G(F(z)))‖² / var F(z) of held-out z, along 24 long runs."""
+    setting.open(subject)
+    fresh, batches = setting.start(), tapes.batches(setting.tape)
+    z = setting.tape["held_out_z"]
+    errors = np.empty((setting.fixture.seeds, LONG_RUN // EVERY + 1))
+    for seed in range(len(errors)):
+        # One compiled run: other weights, and a stretch of steps of its own, hence other z.
+        weights = tapes.group(f"seeds/{seed}", setting.tape)
+        state = fresh | {f"{kind}/{name}": array for name, array in weights.items() for kind in ("weights", "averages")}
+        subject.load(state | {"step": np.int64(seed * LONG_RUN)})
+        errors[seed, 0] = subject.reciprocity_error(z)
+        for point in range(1, errors.shape[1]):
+            subject.run(batches, EVERY)
+            errors[seed, point] = subject.reciprocity_error(z)
+    return {"reciprocity/error": errors}
+
+
+def portability(subject: Subject, setting: Setting) -> Observations:
+    """L5: a checkpoint midway, read back by its writer: the very same run; its numbers are the reference's."""
+    setting.open(subject)
+    start = setting.start()
+    subject.load(start)
+    before, batches = subject.state(), tapes.batches(setting.tape)
+    subject.run(batches, STEPS // 2)
+    path = subject.save(str(home(setting, subject.hello()["name"])))
+    written = subject.state()
+    subject.run(batches, STEPS // 2)
+    straight = subject.state()
+    subject.load(start)
+    subject.resume(path)
+    read = subject.state()
+    subject.run(batches, STEPS // 2)
+    return {
+        "own/state read back": _changed(read, written),
+        "own/state ten steps later": _changed(subject.state(), straight),
+        **{key: array for key, array in _moves("written", before, written).items() if not key.startswith("moments")},
+    }
+
+
+def peers(subject: Subject, setting: Setting) -> Observations:
+    """L5: going on from the checkpoints that others have written, the reference among them."""
+    setting.open(subject)
+    subject.load(setting.start())
+    before, found = subject.state(), {}
+    for peer in setting.peers:
+        (path,) = home(setting, peer).glob("step-*")
+        subject.resume(str(path))
+        subject.run(tapes.batches(setting.tape), STEPS // 2)
+        moves = _moves(f"from {peer}", before, subject.state())
+        found |= {key: array for key, array in moves.items() if not key.startswith("moments")}
+    return found
+
+
+EXPERIMENTS: dict[Experiment, Callable[[Subject, Setting], Observations]] = {
+    "contract": contract,
+    "values": values,
+    "gradients": gradients,
+    "substeps": substeps,
+    "free_run": free_run,
+    "reciprocity": reciprocity,
+    "portability": portability,
+    "peers": peers,
+}
+
+
+def home(setting: Setting, subject: str) -> Path:
+    """Where a subject leaves its checkpoints of a fixture."""
+    return setting.checkpoints / subject / setting.fixture.id
+
+
+def _changed(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> np.ndarray:
+    """How many arrays are not the same to the last bit, or not there."""
+    names = found.keys() | expected.keys()
+    same = (name in found and name in expected and np.array_equal(found[name], expected[name]) for name in names)
+    return np.array(sum(not equal for equal in same))
+
+
+def _moves(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> Observations:
+    """How far everything in a state went, in float64; counts as they are."""
+    found = {}
+    for name, array in after.items():
+        kind, _, rest = name.partition("/")
+        if array.dtype.kind == "i":
+            found[f"counts/{prefix}/{name}"] = array
+        else:
+            difference = array.astype(np.float64) - np.asarray(before[name], np.float64)
+            if kind == "adam":
+                adam, network, moment, weight = rest.split("/", 3)
+                found[f"moments/{moment}/{prefix}/{adam}/{network}/{weight}"] = difference
+            else:
+                check = "displacement" if kind == "weights" else "averages"
+                found[f"{check}/{prefix}/{rest}"] = difference
+    return found

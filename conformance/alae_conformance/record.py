@@ -1,0 +1,138 @@
+"""The record of a run of the suite: everything that the table, JUnit, the page and the badge are made from."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from alae_conformance.tolerances import Lane
+from alae_conformance.vectors import Profile
+
+#: failed: a comparison did. error: the plug-in raised, crashed or hung. expected: it failed, as an xfail file says.
+#: stale: it passed, though an xfail file says it fails. unsupported: the backend does not compute in this lane.
+Status = Literal["passed", "failed", "error", "expected", "stale", "unsupported"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CheckRecord(_Record):
+    """One check of one case: how many quantities it compared, and the worst of them."""
+
+    check: str
+    compared: int
+    failed: int
+    quantity: str
+    error: float
+    limit: float
+    ratio: float
+    note: str
+
+
+class CaseRecord(_Record):
+    """One case in one lane on one backend."""
+
+    case: str
+    level: int
+    lane: Lane
+    status: Status
+    seconds: float
+    message: str = ""
+    details: str = ""
+    checks: list[CheckRecord] = []
+    #: what the page draws: losses of a free run by update, reciprocity errors of each seed
+    curves: dict[str, list[float] | list[list[float]]] = {}
+
+    @property
+    def ratio(self) -> float:
+        """The largest error / limit of all checks."""
+        return max((check.ratio for check in self.checks), default=0.0)
+
+
+class LevelRecord(_Record):
+    """A level in one lane: it holds only if every required case was executed and passed."""
+
+    level: int
+    lane: Lane
+    required: int
+    executed: int
+    passed: int
+    holds: bool
+    #: an xfail file takes one of its cases out of the claim, and the level with it
+    withdrawn: bool
+    ratio: float
+
+
+class BackendRecord(_Record):
+    """All that was seen of one backend."""
+
+    name: str
+    device: str
+    keras_backend: str
+    versions: dict[str, str]
+    cases: list[CaseRecord]
+    levels: list[LevelRecord]
+
+    @property
+    def conforms(self) -> bool:
+        """Every claimed level holds, in float32 and in each other lane the backend has, and at least one is claimed."""
+        claimed = [level for level in self.levels if not level.withdrawn and not self._lacks(level.lane)]
+        stale = any(case.status == "stale" for case in self.cases)
+        return any(level.lane == "float32" for level in claimed) and all(level.holds for level in claimed) and not stale
+
+    def highest(self, lane: Lane) -> int | None:
+        """The highest level up to which all hold in a lane, or None."""
+        reached = None
+        for level in sorted((level for level in self.levels if level.lane == lane), key=lambda level: level.level):
+            if not level.holds:
+                break
+            reached = level.level
+        return reached
+
+    def _lacks(self, lane: Lane) -> bool:
+        statuses = {case.status for case in self.cases if case.lane == lane}
+        return lane != "float32" and statuses == {"unsupported"}
+
+
+class Report(_Record):
+    """A whole run."""
+
+    format: int = 1
+    alae: str
+    specification: str
+    manifest: str  # the hash of the frozen numbers
+    profile: Profile
+    fresh: int | None  # the seed of fresh numbers, or None for the frozen ones
+    started: str  # ISO 8601, UTC
+    seconds: float
+    platform: str
+    python: str
+    backends: list[BackendRecord]
+    #: the reference's own curves, by case
+    reference: dict[str, dict[str, list[float] | list[list[float]]]]
+
+    @property
+    def conforms(self) -> bool:
+        """Whether every backend does; none at all does not."""
+        return bool(self.backends) and all(backend.conforms for backend in self.backends)
+
+
+def levels_of(cases: Iterable[CaseRecord]) -> list[LevelRecord]:
+    """Count cases by lane and level."""
+    groups: dict[tuple[Lane, int], list[CaseRecord]] = {}
+    for case in cases:
+        groups.setdefault((case.lane, case.level), []).append(case)
+    return [
+        LevelRecord(
+            level=level,
+            lane=lane,
+            required=len(group),
+            executed=sum(case.status in ("passed", "failed", "expected", "stale") for case in group),
+            passed=sum(case.status == "passed" for case in group),
+            holds=all(case.status == "passed" for case in group),
+            withdrawn=any(case.status == "expected" for case in group),
+            ratio=max((case.ratio for case in group), default=0.0),
+        )
+        for (lane, level), group in groups.items()
+    ]

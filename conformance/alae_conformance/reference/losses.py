@@ -1,0 +1,53 @@
+"""The adversarial objectives: each term of a logit with its derivative."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+Array = np.ndarray
+Term = Callable[[Array], tuple[Array, Array]]
+
+
+class Objective(NamedTuple):
+    """Per-sample terms: logits (batch,) to (values, derivatives)."""
+
+    real: Term
+    fake: Term
+    generator: Term
+
+
+def softplus(t: Array) -> tuple[Array, Array]:
+    """log(1 + exp(t)), by whichever form neither overflows nor cancels, and its derivative 1/(1 + exp(−t))."""
+    positive = t.real > 0
+    small = np.exp(np.where(positive, -t, t))
+    return np.where(positive, t, 0) + np.log1p(small), np.where(positive, 1, small) / (1 + small)
+
+
+def mirrored(term: Term) -> Term:
+    """t ↦ term(−t)."""
+
+    def mirror(t: Array) -> tuple[Array, Array]:
+        value, derivative = term(-t)
+        return value, -derivative
+
+    return mirror
+
+
+def linear(t: Array) -> tuple[Array, Array]:
+    """t."""
+    return t, np.ones_like(t)
+
+
+def hinge(t: Array) -> tuple[Array, Array]:
+    """max(0, 1 + t)."""
+    inside = np.where(1 + t.real > 0, 1.0, 0.0)
+    return (1 + t) * inside, inside
+
+
+OBJECTIVES = {
+    # f(t) = −log(1 + exp(−t)), paper equation 5: −f(D(real)), −f(−D(fake)), and −f(D(fake)) for the generator
+    "logistic": Objective(real=mirrored(softplus), fake=softplus, generator=mirrored(softplus)),
+    "wasserstein": Objective(real=mirrored(linear), fake=linear, generator=mirrored(linear)),
+    "hinge": Objective(real=mirrored(hinge), fake=hinge, generator=mirrored(linear)),
+}

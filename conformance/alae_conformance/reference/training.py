@@ -1,0 +1,193 @@
+"""One training step of ALAE: three losses and their gradients, Adam, averages (paper, Algorithm 1)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from alae_conformance.reference import mlp
+from alae_conformance.reference.layers import Array, Weights
+from alae_conformance.reference.losses import OBJECTIVES
+from alae_core.config import Config
+
+Gradients = dict[str, Array]
+State = dict[str, Array]
+
+
+class Batch(NamedTuple):
+    """Images (batch, H, W, C), the update's own z (batch, z), one-hot labels (batch, classes) or None."""
+
+    images: Array
+    z: Array
+    labels: Array | None = None
+
+
+class Reference:
+    """ALAE of one configuration; all weights and states are passed in and out, under the names of a checkpoint."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.networks = mlp.build(config)
+        self.objective = OBJECTIVES[config.objective]
+        self.gamma = config.r1_gamma
+
+    # ---- what each update lowers, with its gradient -------------------------------------------------------------
+
+    def differentiate(self, update: str, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
+        """The loss of one update, and its gradient by the name of each weight that the update trains."""
+        losses = {
+            "discriminator": self.discriminator,
+            "generator": self.generator,
+            "reciprocity": self.reciprocity,
+        }
+        loss, gradients = losses[update](weights, batch)
+        trained = self.trains()[update]
+        return loss, {name: gradients[name] for name in weights if name[0] in trained}
+
+    def discriminator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
+        """mean fake(D(E(G(F(z))))) + mean real(D(E(x))) + γ/2 · mean ‖∇ₓD(E(x))‖²."""
+        F, G, E, D = (self.networks[name] for name in "FGED")
+        n = len(batch.images)
+
+        images = G.forward(weights, F.forward(weights, batch.z).output.value, labels=batch.labels).output.value
+        e = E.forward(weights, images, labels=batch.labels)
+        d = D.forward(weights, e.output.value)
+        fake, slope = self.objective.fake(d.output.value)
+        back, d_gradients = D.backward(weights, d, slope / n)
+        _, e_gradients = E.backward(weights, e, back.value)
+
+        # The penalty is γ/2n · Σ g·g. With the direction v = g held, its gradient is γ/n · ∇_θ Σ v·g = γ/n · ∇_θ Σ ṡ.
+        _, g = self.input_gradient(weights, batch)
+        e = E.forward(weights, batch.images, g, labels=batch.labels)
+        d = D.forward(weights, e.output.value, e.output.tangent)
+        real, slope = self.objective.real(d.output.value)
+        back, d_penalised = D.backward(weights, d, slope / n, np.full(n, self.gamma / n))
+        _, e_penalised = E.backward(weights, e, back.value, back.tangent)
+
+        loss = fake.mean() + real.mean() + self.gamma / 2 * (g * g).sum() / n
+        return loss, add(d_gradients | e_gradients, d_penalised | e_penalised)
+
+    def input_gradient(self, weights: Weights, batch: Batch) -> tuple[Array, Array]:
+        """D(E(x)), shape (batch,), and the gradient of its sum with respect to x."""
+        E, D = self.networks["E"], self.networks["D"]
+        e = E.forward(weights, batch.images, labels=batch.labels)
+        d = D.forward(weights, e.output.value)
+        back, _ = D.backward(weights, d, np.ones(len(batch.images)))
+        back, _ = E.backward(weights, e, back.value)
+        return d.output.value, back.value
+
+    def generator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
+        """mean generator(D(E(G(F(z)))))."""
+        F, G, E, D = (self.networks[name] for name in "FGED")
+        f = F.forward(weights, batch.z)
+        g = G.forward(weights, f.output.value, labels=batch.labels)
+        e = E.forward(weights, g.output.value, labels=batch.labels)
+        d = D.forward(weights, e.output.value)
+        terms, slope = self.objective.generator(d.output.value)
+        back, _ = D.backward(weights, d, slope / len(terms))
+        back, _ = E.backward(weights, e, back.value)
+        back, g_gradients = G.backward(weights, g, back.value)
+        _, f_gradients = F.backward(weights, f, back.value)
+        return terms.mean(), g_gradients | f_gradients
+
+    def reciprocity(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
+        """mean ‖F(z) − E(G(F(z)))‖², or ‖x − G(E(x))‖², or both; F learns, if at all, through G alone."""
+        F, G, E = (self.networks[name] for name in "FGE")
+        loss, gradients = 0.0, {name: np.zeros_like(value) for name, value in weights.items() if name[0] in "FGE"}
+        if self.config.reciprocity in ("latent", "both"):
+            f = F.forward(weights, batch.z)
+            g = G.forward(weights, f.output.value, labels=batch.labels)
+            e = E.forward(weights, g.output.value, labels=batch.labels)
+            distance, slope = self.distance(f.output.value, e.output.value)
+            back, e_gradients = E.backward(weights, e, slope)
+            back, g_gradients = G.backward(weights, g, back.value)
+            _, f_gradients = F.backward(weights, f, back.value)
+            loss, gradients = loss + distance, add(gradients, e_gradients | g_gradients | f_gradients)
+        if self.config.reciprocity in ("data", "both"):
+            e = E.forward(weights, batch.images, labels=batch.labels)
+            g = G.forward(weights, e.output.value, labels=batch.labels)
+            distance, slope = self.distance(batch.images, g.output.value)
+            back, g_gradients = G.backward(weights, g, slope)
+            _, e_gradients = E.backward(weights, e, back.value)
+            loss, gradients = loss + distance, add(gradients, e_gradients | g_gradients)
+        return loss, gradients
+
+    def distance(self, target: Array, estimate: Array) -> tuple[float, Array]:
+        """‖target − estimate‖² averaged over the batch, and its derivative by the estimate.
+
+        Over other axes it is a sum (paper) or a mean (official).
+        """
+        difference = estimate - target
+        share = 1 / len(target) if self.config.updates == "paper" else 1 / target.size
+        return (difference * difference).sum() * share, 2 * share * difference
+
+    # ---- who moves, and how -------------------------------------------------------------------------------------
+
+    def trains(self) -> dict[str, str]:
+        """The networks that each update trains, updates in order."""
+        reciprocity = {"none": "", "data": "EG"}.get(self.config.reciprocity)
+        if reciprocity is None:
+            reciprocity = "EG" if self.config.updates == "paper" else "EGF"
+        trained = {"discriminator": "ED", "generator": "FG", "reciprocity": reciprocity}
+        return {update: networks for update, networks in trained.items() if networks}
+
+    def adam_of(self, update: str, network: str) -> str:
+        """The name of the Adam whose moments an update uses for a network."""
+        if self.config.updates == "paper":
+            return update
+        return "encoder" if network in "ED" else "decoder"
+
+    def initial_state(self, weights: Weights) -> State:
+        """A checkpoint's arrays before the first step."""
+        state = {"step": np.int64(0)}
+        state |= {f"weights/{name}": value for name, value in weights.items()}
+        state |= {f"averages/{name}": value for name, value in weights.items()}
+        for update, networks in self.trains().items():
+            for network in networks:
+                adam = self.adam_of(update, network)
+                state[f"adam/{adam}/{network}/t"] = np.int64(0)
+                for name in (name for name in weights if name.startswith(network)):
+                    for moment in "mv":
+                        state[f"adam/{adam}/{network}/{moment}/{name[2:]}"] = np.zeros_like(weights[name])
+        return state
+
+    def step(
+        self, state: Mapping[str, Array], images: Array, z: Mapping[str, Array], labels: Array | None = None
+    ) -> tuple[State, dict[str, float]]:
+        """Every update that has a z, one after the other, then the averages; the new state and each update's loss."""
+        state, losses = {**state}, {}
+        for update in (update for update in self.trains() if update in z):
+            weights = _weights(state)
+            losses[update], gradients = self.differentiate(update, weights, Batch(images, z[update], labels))
+            self.apply(state, update, gradients)
+        decay = 0.5 ** (self.config.training.batch_size / self.config.average_halflife)
+        for name, value in _weights(state).items():
+            state[f"averages/{name}"] = decay * state[f"averages/{name}"] + (1 - decay) * value
+        return state | {"step": state["step"] + 1}, losses
+
+    def apply(self, state: State, update: str, gradients: Gradients) -> None:
+        """Move the weights of one update in `state`, with its moments and counts."""
+        for network in self.trains()[update]:
+            home = f"adam/{self.adam_of(update, network)}/{network}"
+            state[f"{home}/t"] = state[f"{home}/t"] + 1
+            for name in (name for name in gradients if name.startswith(network)):
+                keys = f"weights/{name}", f"{home}/m/{name[2:]}", f"{home}/v/{name[2:]}"
+                moved = self.adam(*(state[key] for key in keys), gradients[name], int(state[f"{home}/t"]))
+                state.update(zip(keys, moved, strict=True))
+
+    def adam(self, value: Array, m: Array, v: Array, gradient: Array, t: int) -> tuple[Array, Array, Array]:
+        """Adam with ε beside the uncorrected root (Kingma and Ba 2015, before section 2.1); t counts this step too."""
+        adam = self.config.adam
+        m = adam.beta1 * m + (1 - adam.beta1) * gradient
+        v = adam.beta2 * v + (1 - adam.beta2) * gradient**2
+        rate = adam.learning_rate * (1 - adam.warmup**t) * np.sqrt(1 - adam.beta2**t) / (1 - adam.beta1**t)
+        return value - rate * m / (np.sqrt(v) + adam.epsilon), m, v
+
+
+def add(left: Gradients, right: Gradients) -> Gradients:
+    """The sum of two sets of gradients; a name that one lacks counts as zero there."""
+    return left | {name: left[name] + value if name in left else value for name, value in right.items()}
+
+
+def _weights(state: Mapping[str, Array]) -> dict[str, Array]:
+    return {name.removeprefix("weights/"): value for name, value in state.items() if name.startswith("weights/")}

@@ -1,0 +1,89 @@
+"""What the suite asks of whatever it judges: a plug-in in its own process, the reference, or a faulty copy of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Batches of images (count, batch, H, W, C), and class numbers (count, batch) for a model with labels."""
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+
+    def at(self, step: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """The images and labels of one training step; after the last batch comes the first."""
+        k = step % len(self.images)
+        return self.images[k], None if self.labels is None else self.labels[k]
+
+
+class Inputs(NamedTuple):
+    """One batch of everything that the four networks take."""
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    w: np.ndarray
+    z: Mapping[str, np.ndarray]  # by update
+
+
+def reciprocity_error(w: np.ndarray, again: np.ndarray) -> float:
+    """mean ‖w − again‖² over the variance of w, both (count, w): F may shrink w, which is no reciprocity."""
+    w, again = w.astype(np.float64), again.astype(np.float64)
+    return float(np.square(w - again).sum(1).mean() / w.var(0).sum())
+
+
+class Subject(Protocol):
+    """All arrays are NumPy, under the names of `alae_core.state`; an exception is the subject's own fault."""
+
+    def hello(self) -> dict[str, Any]:
+        """name, keras_backend (declared), running (what Keras runs on), device, devices, versions."""
+
+    def open(self, config: Mapping[str, Any], seed: int) -> None:
+        """Make the run of (config, seed) the one that all other calls are about; it may have been opened before."""
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go on from a state."""
+
+    def state(self) -> Arrays:
+        """The state."""
+
+    def weights(self, averaged: bool = False) -> Arrays:
+        """The weights, or their averages, as the run has them."""
+
+    def model_weights(self) -> Arrays:
+        """The weights as the model has them that the run was started with."""
+
+    def forward(self, inputs: Inputs) -> Arrays:
+        """F(z), G(w), E(images) and D(w) by network; z is the generator's."""
+
+    def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+        """D(E(images)), and the gradient of its sum with respect to the images."""
+
+    def losses(self, inputs: Inputs) -> dict[str, float]:
+        """Every update's loss."""
+
+    def gradients(self, update: str, inputs: Inputs) -> Arrays:
+        """The gradient of one update's loss by each weight it trains."""
+
+    def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
+        """Training steps, with the z of the run's seed and step; each update's losses, shape (steps,)."""
+
+    def draws(self, step: int, count: int) -> Arrays:
+        """The z of every update at one step."""
+
+    def snapshot_changes(self, batches: Batches) -> list[str]:
+        """The arrays of an earlier `state()` that a step and a later load have changed: none, in a sound subject."""
+
+    def reciprocity_error(self, z: np.ndarray) -> float:
+        """mean ‖F(z) − E(G(F(z)))‖² / var F(z), of the model as it is."""
+
+    def save(self, directory: str) -> str:
+        """Write a checkpoint; returns its path."""
+
+    def resume(self, path: str) -> None:
+        """Open the run of a checkpoint, and go on from it."""

@@ -1,0 +1,142 @@
+"""The reference as a subject: the same questions reach it as a plug-in, and its answers are the expected ones."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from alae_conformance.reference import mlp
+from alae_conformance.reference.training import Batch, Reference
+from alae_conformance.subjects import Arrays, Batches, Inputs, reciprocity_error
+from alae_core.checkpoint import load_checkpoint, save_checkpoint
+from alae_core.config import Config, make_config
+from alae_core.errors import CheckpointError
+from alae_core.latents import sample_prior
+
+
+class ReferenceSubject:
+    """See `Subject`; `faulty` replaces the reference by a subclass that has a fault."""
+
+    # What a checkpoint records of who wrote it.
+    name = "reference"
+
+    def __init__(self, faulty: type[Reference] = Reference) -> None:
+        self.reference_class = faulty
+
+    def versions(self) -> dict[str, str]:
+        return {"numpy": np.__version__}
+
+    def hello(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "keras_backend": "numpy",
+            "running": "numpy",
+            "device": "cpu",
+            "devices": ["cpu"],
+            "versions": {"keras": "none", **self.versions()},
+        }
+
+    def open(self, config: Mapping[str, Any], seed: int) -> None:
+        self.config: Config = make_config(config)
+        self.seed = seed
+        self.reference = self.reference_class(self.config)
+        blank = {name: np.zeros(shape) for name, shape in mlp.shapes(self.config).items()}
+        self._state = self.reference.initial_state(blank)
+
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
+        if {name: np.shape(array) for name, array in state.items()} != {
+            name: np.shape(array) for name, array in self._state.items()
+        }:
+            raise CheckpointError("the arrays do not fit the model")
+        self._state = {
+            name: np.asarray(array, array.dtype if array.dtype.kind == "i" else np.float64)
+            for name, array in state.items()
+        }
+
+    def state(self) -> Arrays:
+        # What a backend of this precision could hold at the best.
+        return {
+            name: np.array(array, np.int64 if array.dtype.kind == "i" else self.config.dtype)
+            for name, array in self._state.items()
+        }
+
+    def weights(self, averaged: bool = False) -> Arrays:
+        return _group("averages/" if averaged else "weights/", self.state())
+
+    def model_weights(self) -> Arrays:
+        return self.weights()
+
+    def forward(self, inputs: Inputs) -> Arrays:
+        labels = self._one_hot(inputs.labels)
+        through = {
+            "F": (inputs.z["generator"], None),
+            "G": (inputs.w, labels),
+            "E": (inputs.images, labels),
+            "D": (inputs.w, None),
+        }
+        networks, weights = self.reference.networks, self._weights()
+        return {
+            name: networks[name].forward(weights, x, labels=given).output.value for name, (x, given) in through.items()
+        }
+
+    def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
+        return self.reference.input_gradient(self._weights(), self._batch("discriminator", inputs))
+
+    def losses(self, inputs: Inputs) -> dict[str, float]:
+        return {update: self._differentiate(update, inputs)[0] for update in self.reference.trains()}
+
+    def gradients(self, update: str, inputs: Inputs) -> Arrays:
+        return self._differentiate(update, inputs)[1]
+
+    def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
+        records = []
+        for _ in range(steps):
+            step = int(self._state["step"])
+            images, labels = batches.at(step)
+            z = self.draws(step, len(images))
+            self._state, losses = self.reference.step(
+                self._state, images, z if only is None else {only: z[only]}, self._one_hot(labels)
+            )
+            records.append(losses)
+        return {update: np.array([losses[update] for losses in records]) for update in records[0]}
+
+    def draws(self, step: int, count: int) -> Arrays:
+        return {
+            update: sample_prior(
+                count, self.config.networks.z, seed=self.seed, purpose=f"z/{update}", position=step
+            ).astype(np.float64)
+            for update in self.reference.trains()
+        }
+
+    def snapshot_changes(self, batches: Batches) -> list[str]:
+        return []
+
+    def reciprocity_error(self, z: np.ndarray) -> float:
+        F, G, E = (self.reference.networks[name] for name in "FGE")
+        weights = self._weights()
+        w = F.forward(weights, z).output.value
+        return reciprocity_error(w, E.forward(weights, G.forward(weights, w).output.value).output.value)
+
+    def save(self, directory: str) -> str:
+        return str(save_checkpoint(directory, self.state(), self.config, seed=self.seed, backend=self))
+
+    def resume(self, path: str) -> None:
+        checkpoint = load_checkpoint(path)
+        self.open(checkpoint.config.model_dump(mode="json"), checkpoint.seed)
+        self.load(checkpoint.state)
+
+    def _weights(self) -> Arrays:
+        return _group("weights/", self._state)
+
+    def _one_hot(self, labels: np.ndarray | None) -> np.ndarray | None:
+        return None if labels is None else np.eye(self.config.labels)[labels]
+
+    def _batch(self, update: str, inputs: Inputs) -> Batch:
+        return Batch(inputs.images, inputs.z[update], self._one_hot(inputs.labels))
+
+    def _differentiate(self, update: str, inputs: Inputs) -> tuple[float, Arrays]:
+        return self.reference.differentiate(update, self._weights(), self._batch(update, inputs))
+
+
+def _group(prefix: str, state: Arrays) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in state.items() if name.startswith(prefix)}

@@ -1,0 +1,262 @@
+"""The suite itself: every case on every backend, in processes of their own, and the record of it."""
+
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+from os import cpu_count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alae_conformance import vectors
+from alae_conformance.experiments import EXPERIMENTS, Setting
+from alae_conformance.judge import Comparison, Observations, judge
+from alae_conformance.numbers import Fresh, Frozen, Numbers, weight_norms
+from alae_conformance.record import BackendRecord, CaseRecord, CheckRecord, Report, levels_of
+from alae_conformance.subjects.process import Process, SubjectError, SubjectLost
+from alae_conformance.subjects.reference import ReferenceSubject
+from alae_conformance.tolerances import LANES, TOLERANCES, Lane
+from alae_conformance.vectors import Case, Profile, VectorsError
+from alae_conformance.xfail import Xfail
+from alae_core.errors import AlaeError, BackendError
+
+#: seconds that a plug-in may take for one answer: the longest, a first compiled step, takes a sound one five
+PATIENCE = 120.0
+#: processes that a backend may lose in one lane before the rest of its cases count as errors unseen
+_LOSSES = 3
+
+Listener = Callable[[str, CaseRecord], None]
+
+
+def conform(
+    backends: Sequence[str],
+    profile: Profile = "standard",
+    *,
+    fresh: int | None = None,
+    xfails: Mapping[tuple[str, str, str], Xfail] | None = None,
+    on_case: Listener = lambda backend, record: None,
+    patience: float = PATIENCE,
+) -> Report:
+    """Judge backends by the cases of a profile.
+
+    Args:
+        backends: names of plug-ins, as `alae.backends` registers them.
+        profile: "smoke" is L0 and most of L1, "standard" L0 to L3, "full" everything.
+        fresh: draw new numbers from this seed instead of taking the frozen ones.
+        xfails: from `read_xfails`.
+        on_case: called with a backend's name and each of its cases as it ends, from any thread.
+        patience: seconds to wait for one answer.
+
+    Raises:
+        VectorsError: the suite's own files are damaged.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    numbers: Numbers = Frozen() if fresh is None else Fresh(fresh)
+    chosen = select(profile)
+    with tempfile.TemporaryDirectory(prefix="alae-conformance-") as checkpoints:
+        home = Path(checkpoints)
+        _leave_reference_checkpoints(chosen, numbers, home)
+        judges = [Judge(name, numbers, home, xfails or {}, on_case, patience) for name in backends]
+        with ThreadPoolExecutor(min(len(judges), cpu_count() or 1)) as pool:
+            try:
+                # Peers go on from each other's checkpoints, so all must have been written first.
+                for peers in (False, True):
+                    share = [case for case in chosen if (case.experiment == "peers") is peers]
+                    list(pool.map(lambda judge, share=share: judge.run(share, backends), judges))
+            finally:
+                for each in judges:
+                    each.close()
+    return Report(
+        alae=version("alae"),
+        specification=vectors.VERSION,
+        manifest=vectors.manifest_hash(),
+        profile=profile,
+        fresh=fresh,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - clock, 1),
+        platform=platform.platform(),
+        python=sys.version.split()[0],
+        backends=[each.record() for each in judges],
+        reference={
+            case.id: _curves(numbers.expected(case.id)) for case in chosen if _curves(numbers.expected(case.id))
+        },
+    )
+
+
+def select(profile: Profile) -> list[Case]:
+    """The cases of a profile, lowest level first."""
+    wanted = vectors.PROFILES[: vectors.PROFILES.index(profile) + 1]
+    return [case for case in vectors.cases().values() if case.profile in wanted]
+
+
+class Judge:
+    """One backend before the suite: a process for each lane, restarted where it was lost."""
+
+    def __init__(
+        self,
+        name: str,
+        numbers: Numbers,
+        checkpoints: Path,
+        xfails: Mapping[tuple[str, str, str], Xfail],
+        on_case: Listener = lambda backend, record: None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self.name, self.numbers, self.checkpoints = name, numbers, checkpoints
+        self.xfails, self.on_case, self.patience = xfails, on_case, patience
+        self.hello: dict[str, Any] = {}
+        self.cases: list[CaseRecord] = []
+        self._processes: dict[Lane, Process] = {}
+        self._refusals: dict[Lane, BackendError] = {}
+        self._losses = dict.fromkeys(LANES, 0)
+
+    def run(self, cases: Sequence[Case], backends: Sequence[str]) -> None:
+        """Judge the cases, lane by lane."""
+        for lane in LANES:
+            for case in (case for case in cases if lane in case.lanes):
+                self.run_case(case, lane, backends)
+
+    def run_case(self, case: Case, lane: Lane, backends: Sequence[str]) -> CaseRecord:
+        """Judge one case in one lane; whatever goes wrong is in the record."""
+        clock, comparisons, found = time.monotonic(), [], {}
+        status, message, details = "passed", "", ""
+        peers = ("reference", *(name for name in backends if name != self.name))
+        try:
+            found = self._observe(case, lane, peers)
+            comparisons = compare(case, lane, found, self.numbers, peers)
+            if not all(comparison.passed for comparison in comparisons):
+                status = "failed"
+        except _Refused as error:
+            # Only float32 is required of a backend.
+            status, message = ("error" if lane == "float32" else "unsupported"), str(error)
+        except VectorsError:
+            raise
+        except SubjectError as error:
+            status, message, details = "error", str(error), error.details
+        except (AlaeError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
+            # What it answered has not even the form of an answer.
+            status, message = "error", f"{type(error).__name__}: {error}"
+        xfail = self.xfails.get((self.name, case.id, lane))
+        if xfail:
+            stale = f"it passes, so the xfail ({xfail.link}) is out of date: delete it"
+            status, message = ("stale", stale) if status == "passed" else ("expected", f"{xfail.reason}: {xfail.link}")
+        record = CaseRecord(
+            case=case.id,
+            level=case.level,
+            lane=lane,
+            status=status,
+            seconds=round(time.monotonic() - clock, 2),
+            message=message,
+            details=details,
+            checks=summarise(comparisons),
+            curves=_curves(found),
+        )
+        self.cases.append(record)
+        self.on_case(self.name, record)
+        return record
+
+    def record(self) -> BackendRecord:
+        """All that was seen."""
+        return BackendRecord(
+            name=self.name,
+            device=str(self.hello.get("device", "unknown")),
+            keras_backend=str(self.hello.get("keras_backend", "unknown")),
+            versions=self.hello.get("versions", {}),
+            cases=self.cases,
+            levels=levels_of(self.cases),
+        )
+
+    def close(self) -> None:
+        """End its processes."""
+        for process in self._processes.values():
+            process.close()
+        self._processes.clear()
+
+    def _observe(self, case: Case, lane: Lane, peers: tuple[str, ...]) -> Observations:
+        if self._losses[lane] >= _LOSSES:
+            raise SubjectError(f"not run: the process was lost {_LOSSES} times in this lane", "")
+        setting = Setting(
+            vectors.fixtures()[case.fixture], lane, self.numbers.tape(case.fixture), self.checkpoints, peers
+        )
+        try:
+            if lane not in self._processes:
+                self._processes[lane] = self._start(lane)
+                self.hello = self.hello or self._processes[lane].hello()
+            return EXPERIMENTS[case.experiment](self._processes[lane], setting)
+        except SubjectLost:
+            self._losses[lane] += 1
+            if lane in self._processes:
+                self._processes.pop(lane).close()
+            raise
+
+    def _start(self, lane: Lane) -> Process:
+        if lane not in self._refusals:
+            try:
+                return Process(self.name, lane, self.patience)
+            except BackendError as error:
+                self._refusals[lane] = error
+        raise _Refused(str(self._refusals[lane]))
+
+
+class _Refused(Exception):
+    """The plug-in does not load in this lane."""
+
+
+def compare(
+    case: Case, lane: Lane, found: Observations, numbers: Numbers, peers: Sequence[str] = ("reference",)
+) -> list[Comparison]:
+    """Judge what was seen in a case. Each check that the case names must have compared something, and no other may."""
+    expected = dict(numbers.expected(case.id))
+    if case.experiment == "peers":
+        # Whoever wrote the checkpoint, what follows from it is the same.
+        expected = {
+            key.replace("from reference", f"from {peer}"): array for key, array in expected.items() for peer in peers
+        }
+    tolerance = None if case.tolerance in ("exact", "statistics") else TOLERANCES[case.tolerance, lane]
+    comparisons = judge(found, expected, tolerance, weight_norms(numbers.tape(case.fixture)))
+    compared = {comparison.check for comparison in comparisons}
+    if compared != set(case.checks):
+        raise VectorsError(f"{case.id} lists the checks {case.checks}, but compared {sorted(compared)}")
+    return comparisons
+
+
+def summarise(comparisons: Sequence[Comparison]) -> list[CheckRecord]:
+    """Each check's worst comparison."""
+    by_check: dict[str, list[Comparison]] = {}
+    for comparison in comparisons:
+        by_check.setdefault(comparison.check, []).append(comparison)
+    worst = {check: max(group, key=_badness) for check, group in by_check.items()}
+    return [
+        CheckRecord(
+            check=check,
+            compared=len(group),
+            failed=sum(not comparison.passed for comparison in group),
+            quantity=worst[check].quantity,
+            error=worst[check].error,
+            limit=worst[check].limit,
+            ratio=worst[check].ratio,
+            note=worst[check].note,
+        )
+        for check, group in by_check.items()
+    ]
+
+
+def _badness(comparison: Comparison) -> float:
+    return float("inf") if np.isnan(comparison.ratio) else comparison.ratio
+
+
+def _curves(observations: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    return {
+        key: array.tolist() for key, array in observations.items() if key.startswith(("trajectory/", "reciprocity/"))
+    }
+
+
+def _leave_reference_checkpoints(cases: Sequence[Case], numbers: Numbers, checkpoints: Path) -> None:
+    for case in (case for case in cases if case.experiment == "portability"):
+        setting = Setting(vectors.fixtures()[case.fixture], "float32", numbers.tape(case.fixture), checkpoints)
+        EXPERIMENTS["portability"](ReferenceSubject(), setting)

@@ -1,0 +1,121 @@
+"""What goes into a fixture's cases: numbers drawn once, exactly representable, and clear of kinks."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from alae_conformance.reference import mlp
+from alae_conformance.subjects import Batches, Inputs
+from alae_conformance.subjects.reference import ReferenceSubject
+from alae_conformance.vectors import Arrays, Fixture, config_of
+from alae_core.config import Config
+
+#: batches of images on a tape; later training steps begin again with the first
+BATCHES = 4
+#: training steps after which the state on a tape was taken
+STATES = (0, 7)
+#: training steps whose z are on the tape
+DRAWN = (0, 7, 100_000)
+#: z that reciprocity is measured on
+HELD_OUT = 1024
+
+
+def draw(fixture: Fixture, seed: int) -> Arrays:
+    """A tape: weights/…, images, labels, w, z/…, draws/STEP/…, states/STEP/….
+
+    Weights, images, w and z are rounded to bfloat16, so that every lane starts from the same numbers; states to float32.
+    """
+    rng = np.random.default_rng(seed)
+    config = config_of(fixture, "float64")
+    size, image = config.training.batch_size, config.image
+    subject = ReferenceSubject()
+    subject.open(config.model_dump(mode="json"), fixture.seed)
+    tape = {f"weights/{name}": _weight(rng, config, name, shape) for name, shape in mlp.shapes(config).items()}
+    tape["images"] = to_bfloat16(rng.uniform(-1, 1, (BATCHES, size, *image)))
+    if config.labels:
+        tape["labels"] = rng.integers(0, config.labels, (BATCHES, size))
+    tape["w"] = to_bfloat16(rng.normal(size=(size, config.networks.w)))
+    for update in subject.reference.trains():
+        tape[f"z/{update}"] = to_bfloat16(rng.normal(size=(size, config.networks.z)))
+    _spread_logits(subject, tape, fixture.logits)
+    for step in DRAWN:
+        tape |= {f"draws/{step}/{update}": z for update, z in subject.draws(step, size).items()}
+    if fixture.seeds:
+        tape["held_out_z"] = rng.normal(size=(HELD_OUT, config.networks.z)).astype(np.float32)
+    for number in range(fixture.seeds):
+        tape |= {f"seeds/{number}/{name}": _glorot(rng, shape) for name, shape in mlp.shapes(config).items()}
+    subject.load(start(tape, subject))
+    for step in range(max(STATES) + 1):
+        if step in STATES:
+            tape |= {f"states/{step}/{name}": _to_float32(array) for name, array in subject.state().items()}
+        subject.run(batches(tape), 1)
+    return tape
+
+
+def inputs(tape: Mapping[str, np.ndarray]) -> Inputs:
+    """The first batch of everything."""
+    images, labels = batches(tape).at(0)
+    return Inputs(images, labels, tape["w"], group("z", tape))
+
+
+def batches(tape: Mapping[str, np.ndarray]) -> Batches:
+    """The batches of training steps."""
+    return Batches(tape["images"], tape.get("labels"))
+
+
+def start(tape: Mapping[str, np.ndarray], subject: ReferenceSubject) -> Arrays:
+    """The state before the first step from the tape's weights."""
+    return subject.reference.initial_state(group("weights", tape))
+
+
+def group(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
+    """The arrays below a prefix, by the rest of their names."""
+    return {name.removeprefix(f"{prefix}/"): array for name, array in arrays.items() if name.startswith(f"{prefix}/")}
+
+
+def to_bfloat16(x: np.ndarray) -> np.ndarray:
+    """The nearest numbers of 8 significant bits, as float64."""
+    bits = np.asarray(x, np.float32).view(np.uint32)
+    return ((bits + 0x8000) & 0xFFFF0000).astype(np.uint32).view(np.float32).astype(np.float64)
+
+
+def nudged(tape: Mapping[str, np.ndarray], seed: int) -> Arrays:
+    """The tape with weights and the state's floats moved by about one unit in float32's last place."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: array * (1 + 2.0**-23 * rng.normal(size=array.shape))
+        if array.dtype.kind == "f" and name.startswith(("weights/", "states/"))
+        else array
+        for name, array in tape.items()
+    }
+
+
+def _weight(rng: np.random.Generator, config: Config, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    if name.endswith("bias"):
+        return to_bfloat16(rng.normal(0, 0.3, shape))
+    if config.networks.equalized:
+        return to_bfloat16(rng.normal(0, 1 / getattr(config.networks, name[0]).lrmul, shape))
+    return to_bfloat16(rng.normal(0, 1.2 / np.sqrt(shape[0]), shape))
+
+
+def _glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    limit = np.sqrt(6 / sum(shape)) if len(shape) == 2 else 0
+    return rng.uniform(-limit, limit, shape).astype(np.float32)
+
+
+def _spread_logits(subject: ReferenceSubject, tape: Arrays, spread: float) -> None:
+    """Scale D's last layer: logits of both signs, some large, are where the objectives differ."""
+    subject.load(start(tape, subject))
+    given = inputs(tape)
+    logits, _ = subject.input_gradient(given)
+    last = max(name for name in tape if name.startswith("weights/D/") and name.endswith("kernel"))
+    tape[last] = to_bfloat16(tape[last] * spread / np.std(logits))
+    bias = last.replace("kernel", "bias")
+    subject.load(start(tape, subject))
+    logits, _ = subject.input_gradient(given)
+    lrmul = subject.config.networks.D.lrmul
+    tape[bias] = to_bfloat16(tape[bias] - logits.mean() / lrmul)
+
+
+def _to_float32(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if array.dtype.kind == "f" else array

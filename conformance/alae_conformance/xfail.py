@@ -1,0 +1,74 @@
+"""Failures that are known: a TOML file that names each exactly, says why, and until when.
+
+[[xfail]]
+backend = "mine"
+case = "L3-official-run"
+lane = "float32"
+reason = "the shared Adam is not written yet"
+link = "https://example.org/mine/issues/7"
+expires = 2027-01-31
+"""
+
+import tomllib
+from collections.abc import Collection
+from datetime import date
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from alae_conformance.tolerances import Lane
+from alae_conformance.vectors import cases
+from alae_core.errors import AlaeError
+
+
+class XfailError(AlaeError):
+    """An xfail file that is no use any more, or never was."""
+
+
+class Xfail(BaseModel):
+    """One known failure. Cases give the same result each time, so it must fail as long as it stands here."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    backend: str
+    case: str
+    lane: Lane
+    reason: str = Field(min_length=10)
+    link: str = Field(pattern="^https?://")
+    expires: date
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    xfail: list[Xfail] = Field(min_length=1)
+
+
+def read_xfails(path: Path, backends: Collection[str], today: date | None = None) -> dict[tuple[str, str, str], Xfail]:
+    """The known failures by (backend, case, lane).
+
+    Raises XfailError for an entry that is expired, names no case, lane of the case or backend of this run, or is there
+    twice, and for a file that is no such TOML.
+    """
+    try:
+        entries = _File.model_validate(tomllib.loads(path.read_text("utf-8"))).xfail
+    except OSError as error:
+        raise XfailError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise XfailError(f"{path} is not TOML: {error}") from error
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise XfailError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+    known: dict[tuple[str, str, str], Xfail] = {}
+    for entry in entries:
+        what = f"{path}: the xfail of {entry.case} in {entry.lane} for {entry.backend}"
+        if entry.backend not in backends:
+            raise XfailError(f"{what} names a backend that is not judged here: {', '.join(backends)} are")
+        if entry.case not in cases() or entry.lane not in cases()[entry.case].lanes:
+            raise XfailError(f"{what} names no case of the suite; `alae conform --list` shows them")
+        if entry.expires < (today or date.today()):
+            raise XfailError(f"{what} expired on {entry.expires}: mend the backend, or say until when not")
+        if (entry.backend, entry.case, entry.lane) in known:
+            raise XfailError(f"{what} stands there twice")
+        known[entry.backend, entry.case, entry.lane] = entry
+    return known
