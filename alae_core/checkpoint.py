@@ -17,7 +17,7 @@ from functools import cached_property
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import safetensors.numpy
@@ -27,11 +27,21 @@ from alae_core.config import Config, make_config
 from alae_core.errors import AlaeError, CheckpointError
 
 if TYPE_CHECKING:
-    from alae_core.backend import Backend
     from alae_core.model import Alae
 
 FORMAT = 1
 _STATE, _MANIFEST = "state.safetensors", "manifest.json"
+
+
+class Author(Protocol):
+    """Who writes a checkpoint: a `Backend`, as far as a checkpoint records it."""
+
+    @property
+    def name(self) -> str:
+        """What `--backend` calls it."""
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the software that it computes with."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ def save_checkpoint(
     config: Config,
     *,
     seed: int,
-    backend: "Backend",
+    backend: Author,
     metric: float | None = None,
     keep: int | None = None,
 ) -> Path:
@@ -76,7 +86,7 @@ def save_checkpoint(
         directory: where checkpoints lie beside each other; made if need be.
         state: `Runner.state()`.
         config, seed: what the run was started with.
-        backend: the one that computed `state`; its name and versions are recorded.
+        backend: what computed `state`; its name and versions are recorded.
         metric: how good the model is, lower is better; the best checkpoint is never dropped.
         keep: how many of the newest stay, besides the best; None keeps all.
 

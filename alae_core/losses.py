@@ -1,4 +1,4 @@
-"""The mathematics of ALAE's losses, on tensors of whichever framework Keras runs; every loss is a scalar of `config.dtype`."""
+"""The mathematics of ALAE's losses, on tensors of whichever framework Keras runs; each is a scalar."""
 
 from collections.abc import Callable
 from math import prod

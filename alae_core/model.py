@@ -88,7 +88,7 @@ class Alae:
             variable.assign(weights[name])
 
     def one_hot(self, labels: np.ndarray) -> np.ndarray:
-        """Class numbers (batch,) as (batch, classes) of `config.dtype`. Raises ValueError for a number that is no class."""
+        """Class numbers (batch,) as (batch, classes) of `config.dtype`. Raises ValueError for one that is no class."""
         labels = np.asarray(labels)
         if labels.size and not 0 <= labels.min() <= labels.max() < self.config.labels:
             raise ValueError(

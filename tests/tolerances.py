@@ -11,3 +11,7 @@ TRAJECTORY = {"rtol": 1e-3, "atol": 0.0}
 RESUMED_TRAJECTORY = {"rtol": 5e-2, "atol": 0.0}
 #: bfloat16 has 8 bits of mantissa: losses of three chained networks differ by a few parts in a hundred
 BFLOAT16 = {"rtol": 5e-2, "atol": 1e-2}
+#: a complex step has no cancellation: what is left are roundings of 1e-16 in sums over some thousand terms
+COMPLEX_STEP = 1e-12
+#: central differences in float64 with h = 1e-5: h² of truncation and 1e-16 / h of rounding
+CENTRAL_DIFFERENCE = 1e-6

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from alae_cli import look, models, training
+from alae_cli import conformance, look, models, training
 from alae_core import AlaeError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.command()(models.reconstruct)
 app.command()(models.encode)
 app.add_typer(look.presets, name="presets")
 app.command()(look.doctor)
+app.command()(conformance.conform)
 
 
 def main() -> None:

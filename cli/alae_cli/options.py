@@ -36,9 +36,13 @@ def open_backend(name: str | None, device: str | None, precision: "Precision") -
     """The backend that --backend and --device ask for. Raises BackendError where it cannot be had."""
     from alae_core import load_backend
 
+    return load_backend(name or default_backend(), device, precision)
+
+
+def default_backend() -> str:
+    """The backend of a command that names none."""
     # alae_core has set it to the first framework that is installed, unless the user had; numpy stands for none.
-    default = os.environ["KERAS_BACKEND"].replace("numpy", "jax")
-    return load_backend(name or default, device, precision)
+    return os.environ["KERAS_BACKEND"].replace("numpy", "jax")
 
 
 def parse_overrides(assignments: list[str] | None) -> dict[str, Any]:

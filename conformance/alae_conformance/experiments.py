@@ -107,7 +107,7 @@ def gradients(subject: Subject, setting: Setting) -> Observations:
     setting.open(subject)
     subject.load(setting.start())
     given, before = tapes.inputs(setting.tape), subject.state()
-    found = {}
+    found: Observations = {}
     for update in given.z:
         found |= {f"gradients/{update}/{name}": array for name, array in subject.gradients(update, given).items()}
     subject.losses(given)
@@ -156,7 +156,7 @@ def reciprocity(subject: Subject, setting: Setting) -> Observations:
         # One compiled run: other weights, and a stretch of steps of its own, hence other z.
         weights = tapes.group(f"seeds/{seed}", setting.tape)
         state = fresh | {f"{kind}/{name}": array for name, array in weights.items() for kind in ("weights", "averages")}
-        subject.load(state | {"step": np.int64(seed * LONG_RUN)})
+        subject.load(state | {"step": np.array(seed * LONG_RUN)})
         errors[seed, 0] = subject.reciprocity_error(z)
         for point in range(1, errors.shape[1]):
             subject.run(batches, EVERY)
@@ -190,7 +190,8 @@ def peers(subject: Subject, setting: Setting) -> Observations:
     """L5: going on from the checkpoints that others have written, the reference among them."""
     setting.open(subject)
     subject.load(setting.start())
-    before, found = subject.state(), {}
+    before = subject.state()
+    found: Observations = {}
     for peer in setting.peers:
         (path,) = home(setting, peer).glob("step-*")
         subject.resume(str(path))
@@ -226,7 +227,7 @@ def _changed(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
 
 def _moves(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> Observations:
     """How far everything in a state went, in float64; counts as they are."""
-    found = {}
+    found: Observations = {}
     for name, array in after.items():
         kind, _, rest = name.partition("/")
         if array.dtype.kind == "i":

@@ -1,6 +1,6 @@
 """Tapes and expected values: drawn and computed here, frozen as files, computed again and compared in CI.
 
-    python -m alae_conformance.freeze CASE_OR_FIXTURE…   write what is new, and the manifest
+    python -m alae_conformance.freeze CASE_OR_FIXTURE…   write what is new, the manifest and the schemas
     python -m alae_conformance.freeze                    compute everything again and compare
 
 Writing refuses to touch a file that exists: other numbers need another case id.
@@ -10,25 +10,24 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from alae_conformance import vectors
 from alae_conformance.numbers import answers, draw_steady
+from alae_conformance.record import Report
+from alae_conformance.vectors import Case
 
 #: the same numbers computed elsewhere: sums in another order
 _SAME = 1e-12
 
 
-def differences() -> list[str]:
-    """Every frozen number that the reference does not compute again, in words."""
-    found = []
-    for case in vectors.cases().values():
-        again, frozen = answers(case, vectors.tape(case.fixture)), vectors.expected(case.id)
-        for name in sorted(again.keys() | frozen.keys()):
-            if name not in again or name not in frozen or not _same(again[name], frozen[name]):
-                found.append(f"{case.id}: {name}")
-    return found
+def differences(case: Case) -> list[str]:
+    """The frozen numbers of a case that the reference does not compute again, by name."""
+    again, frozen = answers(case, vectors.tape(case.fixture)), vectors.expected(case.id)
+    names = sorted(again.keys() | frozen.keys())
+    return [name for name in names if name not in again or name not in frozen or not _same(again[name], frozen[name])]
 
 
 def _same(again: np.ndarray, frozen: np.ndarray) -> bool:
@@ -52,7 +51,7 @@ def main() -> None:
     wanted = sys.argv[1:]
     if not wanted:
         vectors.verify()
-        changed = differences()
+        changed = [f"{case.id}: {name}" for case in vectors.cases().values() for name in differences(case)]
         sys.exit("\n".join(["the reference computes other numbers:", *changed]) if changed else 0)
     for name in wanted:
         if name in vectors.fixtures():
@@ -60,7 +59,13 @@ def main() -> None:
         else:
             case = vectors.cases()[name]
             _write(vectors.HOME / "expected" / f"{name}.npz", answers(case, vectors.tape(case.fixture)))
-    (vectors.HOME / "manifest.json").write_text(json.dumps(vectors.make_manifest(), indent=1) + "\n", "utf-8")
+    for name, model in (("case", Case), ("report", Report)):
+        _write_json(vectors.HOME.parent / f"{name}.schema.json", model.model_json_schema())
+    _write_json(vectors.HOME / "manifest.json", vectors.make_manifest())
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", "utf-8")
 
 
 if __name__ == "__main__":

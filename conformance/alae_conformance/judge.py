@@ -104,7 +104,8 @@ def _close(
 def _exact(check: str, quantity: str, found: np.ndarray, expected: np.ndarray) -> Comparison:
     if found.shape == expected.shape:
         different = int(np.sum(np.asarray(found != expected)))
-        return Comparison(check, quantity, float(different), 0.0, f"{different} differ" if different else "")
+        note = f"{different} differ" if expected.ndim else f"is {found}, but should be {expected}"
+        return Comparison(check, quantity, float(different), 0.0, note if different else "")
     if "U" in (found.dtype.kind, expected.dtype.kind):
         names = sorted(set(found.tolist()) ^ set(expected.tolist()))
         return Comparison(check, quantity, inf, 0.0, f"missing or unknown: {', '.join(names[:3])}")

@@ -18,7 +18,7 @@ from alae_conformance import vectors
 from alae_conformance.experiments import EXPERIMENTS, Setting
 from alae_conformance.judge import Comparison, Observations, judge
 from alae_conformance.numbers import Fresh, Frozen, Numbers, weight_norms
-from alae_conformance.record import BackendRecord, CaseRecord, CheckRecord, Report, levels_of
+from alae_conformance.record import BackendRecord, CaseRecord, CheckRecord, Report, Status, levels_of
 from alae_conformance.subjects.process import Process, SubjectError, SubjectLost
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.tolerances import LANES, TOLERANCES, Lane
@@ -61,7 +61,7 @@ def conform(
     chosen = select(profile)
     with tempfile.TemporaryDirectory(prefix="alae-conformance-") as checkpoints:
         home = Path(checkpoints)
-        _leave_reference_checkpoints(chosen, numbers, home)
+        leave_reference_checkpoints(chosen, numbers, home)
         judges = [Judge(name, numbers, home, xfails or {}, on_case, patience) for name in backends]
         with ThreadPoolExecutor(min(len(judges), cpu_count() or 1)) as pool:
             try:
@@ -123,8 +123,10 @@ class Judge:
 
     def run_case(self, case: Case, lane: Lane, backends: Sequence[str]) -> CaseRecord:
         """Judge one case in one lane; whatever goes wrong is in the record."""
-        clock, comparisons, found = time.monotonic(), [], {}
-        status, message, details = "passed", "", ""
+        clock, message, details = time.monotonic(), "", ""
+        status: Status = "passed"
+        comparisons: list[Comparison] = []
+        found: Observations = {}
         peers = ("reference", *(name for name in backends if name != self.name))
         try:
             found = self._observe(case, lane, peers)
@@ -225,6 +227,13 @@ def compare(
     return comparisons
 
 
+def leave_reference_checkpoints(cases: Sequence[Case], numbers: Numbers, checkpoints: Path) -> None:
+    """Write the checkpoints that every backend goes on from in L5."""
+    for case in (case for case in cases if case.experiment == "portability"):
+        setting = Setting(vectors.fixtures()[case.fixture], "float32", numbers.tape(case.fixture), checkpoints)
+        EXPERIMENTS["portability"](ReferenceSubject(), setting)
+
+
 def summarise(comparisons: Sequence[Comparison]) -> list[CheckRecord]:
     """Each check's worst comparison."""
     by_check: dict[str, list[Comparison]] = {}
@@ -254,9 +263,3 @@ def _curves(observations: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {
         key: array.tolist() for key, array in observations.items() if key.startswith(("trajectory/", "reciprocity/"))
     }
-
-
-def _leave_reference_checkpoints(cases: Sequence[Case], numbers: Numbers, checkpoints: Path) -> None:
-    for case in (case for case in cases if case.experiment == "portability"):
-        setting = Setting(vectors.fixtures()[case.fixture], "float32", numbers.tape(case.fixture), checkpoints)
-        EXPERIMENTS["portability"](ReferenceSubject(), setting)

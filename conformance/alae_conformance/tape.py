@@ -23,7 +23,8 @@ HELD_OUT = 1024
 def draw(fixture: Fixture, seed: int) -> Arrays:
     """A tape: weights/…, images, labels, w, z/…, draws/STEP/…, states/STEP/….
 
-    Weights, images, w and z are rounded to bfloat16, so that every lane starts from the same numbers; states to float32.
+    Weights, images, w and z are rounded to bfloat16, so that every lane starts from the same numbers; states, to
+    float32.
     """
     rng = np.random.default_rng(seed)
     config = config_of(fixture, "float64")
@@ -79,11 +80,11 @@ def to_bfloat16(x: np.ndarray) -> np.ndarray:
     return ((bits + 0x8000) & 0xFFFF0000).astype(np.uint32).view(np.float32).astype(np.float64)
 
 
-def nudged(tape: Mapping[str, np.ndarray], seed: int) -> Arrays:
-    """The tape with weights and the state's floats moved by about one unit in float32's last place."""
+def nudged(tape: Mapping[str, np.ndarray], seed: int, roundings: float) -> Arrays:
+    """The tape with weights and the state's floats moved by about so many units in float32's last place."""
     rng = np.random.default_rng(seed)
     return {
-        name: array * (1 + 2.0**-23 * rng.normal(size=array.shape))
+        name: array * (1 + roundings * 2.0**-23 * rng.normal(size=array.shape))
         if array.dtype.kind == "f" and name.startswith(("weights/", "states/"))
         else array
         for name, array in tape.items()

@@ -1,6 +1,6 @@
 """The cases and their frozen numbers, as files: a closed schema, and a SHA-256 of everything.
 
-    vectors/v1/
+    cases/v1/
         fixtures.json        models: a whole configuration, and what each fixture changes in it
         L0.json … L5.json    cases by level
         tapes/FIXTURE.npz    what goes in: weights, images, labels, z, states; float32 or less holds all of it exactly
@@ -25,7 +25,7 @@ from alae_core.config import Config, make_config
 from alae_core.errors import AlaeError
 
 VERSION = "v1"
-HOME = Path(__file__).parent / "vectors" / VERSION
+HOME = Path(__file__).parent / "cases" / VERSION
 Profile = Literal["smoke", "standard", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "standard", "full")
 Experiment = Literal["contract", "values", "gradients", "substeps", "free_run", "reciprocity", "portability", "peers"]

@@ -1,9 +1,9 @@
 """Layers with hand-derived gradients of their value *and* of their directional derivative.
 
-R1 penalises ∇ₓD(E(x)), so its own gradient differentiates twice. For the gradient g of a scalar s and a direction v held
-constant, ∇_θ(v·g) is the gradient of the directional derivative ṡ of s along v. So a layer maps a pair (x, ẋ) to
-(y, ẏ), ẏ being the derivative of y along ẋ, and pulls adjoints (ȳ, ẏ̄) of both back to (x̄, ẋ̄) and its weights. Without a
-direction ẋ is None and so is everything that follows from it.
+R1 penalises ∇ₓD(E(x)), so its own gradient differentiates twice. For the gradient g of a scalar s and a direction v
+held constant, ∇_θ(v·g) is the gradient of the directional derivative ṡ of s along v. So a layer maps a pair (x, ẋ) to
+(y, ẏ), ẏ being the derivative of y along ẋ, and pulls adjoints (ȳ, ẏ̄) of both back to (x̄, ẋ̄) and its weights. Without
+a direction ẋ is None and so is everything that follows from it.
 
 All formulas are analytic wherever a leaky ReLU has no kink, and hold for complex numbers, which the complex step uses.
 """
@@ -51,7 +51,7 @@ class Dense:
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
         transposed = weights[f"{self.name}/kernel"].T * self.scale
         kernel = x.value.T @ adjoint.value
-        if adjoint.tangent is not None:
+        if adjoint.tangent is not None and x.tangent is not None:
             kernel = kernel + x.tangent.T @ adjoint.tangent
         gradients = {
             f"{self.name}/kernel": kernel * self.scale,

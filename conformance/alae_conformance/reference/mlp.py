@@ -1,5 +1,6 @@
 """MLP-ALAE's F, G, E and D: perceptrons on flat inputs (paper section 5.1)."""
 
+from itertools import pairwise
 from math import prod, sqrt
 from typing import NamedTuple
 
@@ -69,7 +70,7 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     found: dict[str, tuple[int, ...]] = {}
     for network in "FGED":
         widths = _widths(config, network)
-        for i, (fan_in, units) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (fan_in, units) in enumerate(pairwise(widths)):
             found |= {f"{network}/dense{i}/kernel": (fan_in, units), f"{network}/dense{i}/bias": (units,)}
     return found
 

@@ -139,13 +139,13 @@ class Reference:
 
     def initial_state(self, weights: Weights) -> State:
         """A checkpoint's arrays before the first step."""
-        state = {"step": np.int64(0)}
+        state: State = {"step": np.array(0)}
         state |= {f"weights/{name}": value for name, value in weights.items()}
         state |= {f"averages/{name}": value for name, value in weights.items()}
         for update, networks in self.trains().items():
             for network in networks:
                 adam = self.adam_of(update, network)
-                state[f"adam/{adam}/{network}/t"] = np.int64(0)
+                state[f"adam/{adam}/{network}/t"] = np.array(0)
                 for name in (name for name in weights if name.startswith(network)):
                     for moment in "mv":
                         state[f"adam/{adam}/{network}/{moment}/{name[2:]}"] = np.zeros_like(weights[name])
@@ -172,7 +172,8 @@ class Reference:
             state[f"{home}/t"] = state[f"{home}/t"] + 1
             for name in (name for name in gradients if name.startswith(network)):
                 keys = f"weights/{name}", f"{home}/m/{name[2:]}", f"{home}/v/{name[2:]}"
-                moved = self.adam(*(state[key] for key in keys), gradients[name], int(state[f"{home}/t"]))
+                value, m, v = (state[key] for key in keys)
+                moved = self.adam(value, m, v, gradients[name], int(state[f"{home}/t"]))
                 state.update(zip(keys, moved, strict=True))
 
     def adam(self, value: Array, m: Array, v: Array, gradient: Array, t: int) -> tuple[Array, Array, Array]:

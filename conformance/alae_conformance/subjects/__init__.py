@@ -37,6 +37,16 @@ def reciprocity_error(w: np.ndarray, again: np.ndarray) -> float:
     return float(np.square(w - again).sum(1).mean() / w.var(0).sum())
 
 
+def snapshot_changes(subject: "Subject", batches: Batches) -> list[str]:
+    """See `Subject.snapshot_changes`; it must run where the arrays are, since sending them elsewhere copies them."""
+    state = subject.state()
+    kept = {name: np.array(array) for name, array in state.items()}
+    subject.run(batches, 1)
+    subject.load(state)
+    subject.run(batches, 1)
+    return [name for name, array in kept.items() if not np.array_equal(array, state[name])]
+
+
 class Subject(Protocol):
     """All arrays are NumPy, under the names of `alae_core.state`; an exception is the subject's own fault."""
 

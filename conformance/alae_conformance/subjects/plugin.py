@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 import alae_core as alae
-from alae_conformance.subjects import Arrays, Batches, Inputs, reciprocity_error
+from alae_conformance.subjects import Arrays, Batches, Inputs, reciprocity_error, snapshot_changes
 from alae_core.config import Precision, make_config
 
 
@@ -84,12 +84,7 @@ class Plugin:
         return draws(self.config, self.seed, step, count)
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
-        state = self.runner.state()
-        kept = {name: np.array(array) for name, array in state.items()}
-        self.run(batches, 1)
-        self.runner.load(state)
-        self.run(batches, 1)
-        return [name for name, array in kept.items() if not np.array_equal(array, state[name])]
+        return snapshot_changes(self, batches)
 
     def reciprocity_error(self, z: np.ndarray) -> float:
         w = self.model.map(z)

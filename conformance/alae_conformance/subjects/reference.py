@@ -7,7 +7,7 @@ import numpy as np
 
 from alae_conformance.reference import mlp
 from alae_conformance.reference.training import Batch, Reference
-from alae_conformance.subjects import Arrays, Batches, Inputs, reciprocity_error
+from alae_conformance.subjects import Arrays, Batches, Inputs, reciprocity_error, snapshot_changes
 from alae_core.checkpoint import load_checkpoint, save_checkpoint
 from alae_core.config import Config, make_config
 from alae_core.errors import CheckpointError
@@ -109,7 +109,7 @@ class ReferenceSubject:
         }
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
-        return []
+        return snapshot_changes(self, batches)
 
     def reciprocity_error(self, z: np.ndarray) -> float:
         F, G, E = (self.reference.networks[name] for name in "FGE")
@@ -118,7 +118,7 @@ class ReferenceSubject:
         return reciprocity_error(w, E.forward(weights, G.forward(weights, w).output.value).output.value)
 
     def save(self, directory: str) -> str:
-        return str(save_checkpoint(directory, self.state(), self.config, seed=self.seed, backend=self))
+        return str(save_checkpoint(directory, self._state, self.config, seed=self.seed, backend=self))
 
     def resume(self, path: str) -> None:
         checkpoint = load_checkpoint(path)

@@ -1,0 +1,100 @@
+"""`alae conform`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from alae_cli.options import default_backend
+from alae_core import AlaeError
+
+
+def conform(
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            help="a plug-in to judge, several times if need be; by default KERAS_BACKEND, or the first installed",
+            show_default=False,
+        ),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="judge every plug-in that is registered")] = False,
+    profile: Annotated[
+        str,
+        typer.Option(
+            click_type=click.Choice(["smoke", "standard", "full"]),
+            help="smoke: contract, outputs and losses; standard: gradients and updates too; full: statistics of long "
+            "runs, and checkpoints that change hands",
+        ),
+    ] = "standard",
+    html: Annotated[Path | None, typer.Option(help="write a page with plots", show_default=False)] = None,
+    json: Annotated[Path | None, typer.Option(help="write the whole record", show_default=False)] = None,
+    junit: Annotated[Path | None, typer.Option(help="write JUnit XML, for CI", show_default=False)] = None,
+    badge: Annotated[Path | None, typer.Option(help="write a badge, for shields.io", show_default=False)] = None,
+    xfail: Annotated[
+        Path | None,
+        typer.Option(help="TOML of known failures: each exactly named, with reason, link, expiry", show_default=False),
+    ] = None,
+    fresh: Annotated[
+        int | None,
+        typer.Option(min=0, help="draw new numbers from this seed, instead of the frozen ones", show_default=False),
+    ] = None,
+    listing: Annotated[bool, typer.Option("--list", help="name the cases of the profile, and run none")] = False,
+) -> None:
+    """Judge backends against the NumPy reference.
+
+    The exit code is 0 only if every claimed level holds on every backend.
+    """
+    from rich.console import Console
+
+    from alae_conformance.suite import conform as judge
+    from alae_conformance.suite import select
+    from alae_conformance.xfail import read_xfails
+    from alae_core import installed_backends
+
+    console = Console()
+    if listing:
+        for case in select(profile):  # type: ignore[arg-type]
+            console.print(f"{case.id:28}{', '.join(case.lanes)}\n    {case.requirement}", highlight=False)
+        return
+    names = _names(backend, every)
+    plugins = installed_backends()
+    for name in names:
+        if name not in plugins:
+            raise AlaeError(f"there is no backend {name!r}; installed plug-ins: {', '.join(plugins) or 'none'}")
+    files = {"html": html, "json": json, "junit": junit, "badge": badge}
+    for path in filter(None, files.values()):
+        # Before minutes of work, not after.
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    from alae_conformance.report.badge import badge as to_badge
+    from alae_conformance.report.junit import junit as to_junit
+    from alae_conformance.report.page import page as to_html
+    from alae_conformance.report.terminal import Lines, summary
+
+    report = judge(
+        names,
+        profile,  # type: ignore[arg-type]
+        fresh=fresh,
+        xfails=read_xfails(xfail, names) if xfail else None,
+        on_case=Lines(console, names).case,
+    )
+    summary(report, console)
+    writers = {"html": to_html, "json": lambda report: report.model_dump_json(indent=1), "junit": to_junit}
+    for kind, path in files.items():
+        if path:
+            path.write_text((writers | {"badge": to_badge})[kind](report), "utf-8")
+            console.print(f"{kind:6}{path}", highlight=False, soft_wrap=True)
+    raise typer.Exit(0 if report.conforms else 1)
+
+
+def _names(backend: list[str] | None, every: bool) -> list[str]:
+    from alae_core import installed_backends
+
+    if backend and every:
+        raise AlaeError("--all judges every backend: leave --backend away")
+    if every:
+        return list(installed_backends())
+    return list(dict.fromkeys(backend or [default_backend()]))

@@ -1,0 +1,80 @@
+"""A run as JUnit XML, which every CI reads."""
+
+from collections import Counter
+from xml.etree import ElementTree as ET
+
+from alae_conformance.record import BackendRecord, CaseRecord, Report, Status
+from alae_conformance.report.words import failing, number, plain
+
+_ELEMENTS: dict[Status, str] = {
+    "failed": "failure",
+    "stale": "failure",
+    "error": "error",
+    "unsupported": "skipped",
+    "expected": "skipped",
+}
+
+
+def junit(report: Report) -> str:
+    """One XML document: a test suite for each backend, in it a test case for each case and lane."""
+    root = ET.Element("testsuites", name="ALAE conformance", time=f"{report.seconds:.2f}")
+    for backend in report.backends:
+        root.append(_suite(report, backend))
+    for counted in ("tests", "failures", "errors", "skipped"):
+        root.set(counted, str(sum(int(suite.get(counted, "0")) for suite in root)))
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(report: Report, backend: BackendRecord) -> ET.Element:
+    kinds = Counter(_ELEMENTS.get(case.status) for case in backend.cases)
+    suite = ET.Element(
+        "testsuite",
+        name=f"alae_conformance.{plain(backend.name)}",
+        timestamp=report.started,
+        time=f"{sum(case.seconds for case in backend.cases):.2f}",
+        tests=str(len(backend.cases)),
+        failures=str(kinds["failure"]),
+        errors=str(kinds["error"]),
+        skipped=str(kinds["skipped"]),
+    )
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _properties(report, backend).items():
+        ET.SubElement(properties, "property", name=plain(name), value=plain(value))
+    for case in backend.cases:
+        suite.append(_testcase(backend, case))
+    return suite
+
+
+def _properties(report: Report, backend: BackendRecord) -> dict[str, str]:
+    return {
+        "alae": report.alae,
+        "specification": report.specification,
+        "manifest": report.manifest,
+        "profile": report.profile,
+        "numbers": "frozen" if report.fresh is None else f"fresh, seed {report.fresh}",
+        "python": report.python,
+        "platform": report.platform,
+        "device": backend.device,
+        "keras backend": backend.keras_backend,
+        **{f"version of {package}": version for package, version in backend.versions.items()},
+    }
+
+
+def _testcase(backend: BackendRecord, case: CaseRecord) -> ET.Element:
+    element = ET.Element(
+        "testcase",
+        classname=f"alae_conformance.{plain(backend.name)}.{case.lane}.L{case.level}",
+        name=case.case,
+        time=f"{case.seconds:.2f}",
+    )
+    kind = _ELEMENTS.get(case.status)
+    if kind:
+        lines = [
+            f"{check.check} {check.quantity}: {number(check.error)} > {number(check.limit)} {check.note}".rstrip()
+            for check in failing(case)
+        ]
+        message = case.message or next(iter(lines), case.status)
+        outcome = ET.SubElement(element, kind, type=case.status, message=plain(message))
+        outcome.text = plain("\n".join(filter(None, [*lines, case.details])))
+    return element

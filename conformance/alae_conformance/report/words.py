@@ -1,0 +1,109 @@
+"""A record in words: what the table, JUnit, the badge and the page all say in the same way."""
+
+import re
+from math import inf
+from typing import Literal
+
+from alae_conformance.record import BackendRecord, CaseRecord, CheckRecord, LevelRecord, Report
+from alae_conformance.tolerances import LANES, Lane
+
+LEVELS = {
+    0: "contract",
+    1: "forward and losses",
+    2: "gradients",
+    3: "updates",
+    4: "reciprocity",
+    5: "portability",
+}
+#: withdrawn: an xfail file takes a case of it out of the claim. unsupported: the backend lacks the lane.
+Standing = Literal["held", "not held", "withdrawn", "unsupported"]
+MARKS: dict[Standing, str] = {"held": "✓", "not held": "✗", "withdrawn": "○", "unsupported": "–"}
+
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+_NOT_XML = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def plain(text: str) -> str:
+    """Text of a plug-in without colours, and with \\x1b and the like spelt out: safe at a terminal and in XML."""
+    return _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], _ANSI.sub("", text))
+
+
+def number(value: float) -> str:
+    """Two significant digits at least; infinity is ∞."""
+    return (f"{value:.0f}" if 10 <= value < 1e5 else f"{value:.2g}").replace("inf", "∞")
+
+
+def ratio(value: float) -> str:
+    """An error over its limit; what is far below the limit is not told apart."""
+    return "<0.001" if 0 < value < 1e-3 else number(value)
+
+
+def failing(case: CaseRecord) -> list[CheckRecord]:
+    """The checks of a case that failed, the worst first."""
+    return sorted((check for check in case.checks if check.failed), key=lambda check: -check.ratio)
+
+
+def worst(case: CaseRecord) -> CheckRecord | None:
+    """The check that came nearest to its limit, or went furthest beyond; None where nothing was compared."""
+    return max(case.checks, key=lambda check: check.ratio, default=None)
+
+
+def excess(case: CaseRecord) -> float | None:
+    """The worst error over limit; ∞ for a case that ended before it compared anything, None for one not run."""
+    if case.checks:
+        return case.ratio
+    return None if case.status == "unsupported" else inf
+
+
+def rows(report: Report) -> list[tuple[Lane, int]]:
+    """Every lane and level that any backend was judged in, in the order of LANES."""
+    found = {(level.lane, level.level) for backend in report.backends for level in backend.levels}
+    return sorted(found, key=lambda row: (LANES.index(row[0]), row[1]))
+
+
+def level_of(backend: BackendRecord, lane: Lane, level: int) -> LevelRecord | None:
+    """A backend's record of a level in a lane, or None if it was not judged there."""
+    return next((record for record in backend.levels if (record.lane, record.level) == (lane, level)), None)
+
+
+def standing(backend: BackendRecord, level: LevelRecord) -> Standing:
+    """Where a level stands."""
+    if level.holds:
+        return "held"
+    if level.withdrawn:
+        return "withdrawn"
+    statuses = {case.status for case in backend.cases if (case.lane, case.level) == (level.lane, level.level)}
+    return "unsupported" if statuses == {"unsupported"} else "not held"
+
+
+def count(level: LevelRecord) -> str:
+    """How many of a level's cases passed, and how near to a limit any of them came."""
+    worst_ratio = f" · {ratio(level.ratio)}" if level.executed else ""
+    return f"{level.passed}/{level.required}{worst_ratio}"
+
+
+def reached(backend: BackendRecord) -> dict[Lane, int]:
+    """The level up to which all hold, by lane, of the lanes where any does."""
+    levels = {lane: backend.highest(lane) for lane in LANES}
+    return {lane: level for lane, level in levels.items() if level is not None}
+
+
+def refusals(backend: BackendRecord) -> list[str]:
+    """Why it does not compute in the lanes that it lacks."""
+    return list(dict.fromkeys(case.message for case in backend.cases if case.status == "unsupported"))
+
+
+def verdict(backend: BackendRecord) -> str:
+    """Whether it conforms, and up to which levels; or what does not hold."""
+    by_standing: dict[Standing, list[str]] = {}
+    for level in backend.levels:
+        by_standing.setdefault(standing(backend, level), []).append(f"L{level.level} in {level.lane}")
+    withdrawn = [f"withdrawn: {', '.join(by_standing['withdrawn'])}"] if "withdrawn" in by_standing else []
+    if backend.conforms:
+        levels = ", ".join(f"L{level} in {lane}" for lane, level in reached(backend).items()) or "no level from L0 on"
+        return "; ".join([f"conforms: {levels}", *withdrawn])
+    lost = by_standing.get("not held", [])
+    stale = sum(case.status == "stale" for case in backend.cases)
+    reasons = [f"not held: {', '.join(lost)}"] if lost else []
+    reasons += [f"xfails out of date: {stale}"] if stale else []
+    return "does not conform: " + "; ".join([*(reasons or ["nothing in float32 is claimed"]), *withdrawn])

@@ -1,0 +1,34 @@
+"""The suite is as sharp as it claims: each mutant dies of the check that is named for it, and the sound reference of none."""
+
+from collections import Counter
+
+import pytest
+
+from alae_conformance import vectors
+from tests.conformance.mutants import EQUIVALENTS, MUTANTS, comparisons, of_control, worst
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_dies_of_the_check_named_for_it(mutant):
+    control = worst(of_control(mutant.case, mutant.lane), mutant.check)
+    assert control.passed, control
+    found = worst(comparisons(mutant.case, mutant.lane, mutant.make()), mutant.check)
+    assert not found.passed, found
+    # A limit within which a fault nearly fits is none.
+    assert found.ratio > 2.5, found
+
+
+@pytest.mark.parametrize("equivalent", EQUIVALENTS, ids=lambda mutant: mutant.name)
+def test_the_same_written_otherwise_passes(equivalent):
+    found = comparisons(equivalent.case, equivalent.lane, equivalent.make())
+    assert worst(found, equivalent.check).passed
+    assert all(comparison.passed for comparison in found)
+
+
+def test_every_check_and_every_case_kills():
+    assert len(MUTANTS) >= 30
+    assert Counter(mutant.name for mutant in MUTANTS).most_common(1)[0][1] == 1
+    checks = {check for case in vectors.cases().values() for check in case.checks}
+    assert {mutant.check for mutant in MUTANTS} == checks
+    assert {mutant.case for mutant in MUTANTS} == set(vectors.cases())
+    assert all(mutant.check in vectors.cases()[mutant.case].checks for mutant in MUTANTS)

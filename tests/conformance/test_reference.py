@@ -1,0 +1,176 @@
+"""The reference proves itself: nothing here knows of Keras or of a backend."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from alae_conformance.reference import mlp
+from alae_conformance.reference.layers import Pair, PixelNorm
+from alae_conformance.reference.losses import OBJECTIVES
+from alae_conformance.reference.training import Batch, Reference
+from tests.conftest import tiny_config
+from tests.tolerances import CENTRAL_DIFFERENCE, COMPLEX_STEP
+
+CHOICES = [
+    pytest.param(
+        updates, reciprocity, curved, objective, labels, id=f"{updates}-{reciprocity}-{curved}-{objective}-{labels}"
+    )
+    for updates, reciprocity, curved, (objective, labels) in product(
+        ("paper", "official"),
+        ("latent", "data", "both"),
+        ("leaky", "curved"),
+        (("logistic", 0), ("wasserstein", 3), ("hinge", 0)),
+    )
+]
+
+
+def problem(updates="paper", reciprocity="latent", curved="curved", objective="logistic", labels=0):
+    """A reference, weights with biases, and a batch."""
+    rng = np.random.default_rng(7)
+    choice = {"slope": 1.0, "pixel_norm": True} if curved == "curved" else {}
+    networks = {f"networks__{name}__{key}": value for name in "FGED" for key, value in choice.items()}
+    reference = Reference(
+        tiny_config(
+            updates=updates, reciprocity=reciprocity, objective=objective, labels=labels, r1_gamma=3.0, **networks
+        )
+    )
+    weights = {name: rng.normal(0, 0.6, shape) for name, shape in mlp.shapes(reference.config).items()}
+    one_hot = np.eye(labels)[rng.integers(0, labels, 6)] if labels else None
+    return reference, weights, Batch(rng.uniform(-1, 1, (6, 4, 3, 2)), rng.normal(size=(6, 5)), one_hot)
+
+
+def loss_with_target_held(reference, update, held, weights, batch):
+    """The loss, F(z) as the target of the authors' reciprocity held at the weights `held`."""
+    if update == "reciprocity" and reference.config.updates == "official":
+        F, G, E = (reference.networks[name] for name in "FGE")
+        target = F.forward(held, batch.z).output.value
+        reference = Reference(reference.config)
+        distance = reference.distance
+        reference.distance = lambda w, e: distance(target if w.shape == target.shape else w, e)
+    return getattr(reference, update)(weights, batch)[0]
+
+
+@pytest.mark.parametrize(("updates", "reciprocity", "curved", "objective", "labels"), CHOICES)
+def test_every_gradient_is_the_complex_step_of_its_loss(updates, reciprocity, curved, objective, labels):
+    """Im loss(weight + ih) / h is the derivative to the last digits: nothing is subtracted. R1's gradient included."""
+    reference, weights, batch = problem(updates, reciprocity, curved, objective, labels)
+    rng = np.random.default_rng(1)
+    for update in reference.trains():
+        _, gradients = reference.differentiate(update, weights, batch)
+        assert {name[0] for name in gradients} == set(reference.trains()[update])
+        for name, gradient in gradients.items():
+            direction = rng.normal(size=gradient.shape)
+            moved = weights | {name: weights[name] + 1e-30j * direction}
+            found = loss_with_target_held(reference, update, weights, moved, batch).imag / 1e-30
+            scale = np.linalg.norm(gradient) * np.linalg.norm(direction)
+            assert abs(found - np.sum(gradient * direction)) <= COMPLEX_STEP * max(scale, 1e-3), (update, name)
+
+
+@pytest.mark.parametrize("update", ["discriminator", "generator", "reciprocity"])
+def test_gradients_are_central_differences_and_leave_a_taylor_remainder_of_second_order(update):
+    reference, weights, batch = problem()
+    _, gradients = reference.differentiate(update, weights, batch)
+    rng = np.random.default_rng(2)
+    direction = {name: rng.normal(size=gradient.shape) for name, gradient in gradients.items()}
+    slope = sum(np.sum(gradients[name] * direction[name]) for name in gradients)
+
+    def loss(h):
+        moved = weights | {name: weights[name] + h * direction[name] for name in gradients}
+        return reference.differentiate(update, moved, batch)[0]
+
+    np.testing.assert_allclose((loss(1e-5) - loss(-1e-5)) / 2e-5, slope, rtol=CENTRAL_DIFFERENCE)
+    steps = np.array([1e-4, 1e-5])
+    remainders = [abs(loss(h) - loss(0) - h * slope) for h in steps]
+    order = np.diff(np.log(remainders)) / np.diff(np.log(steps))
+    assert 1.8 < order[0] < 2.2
+    # A gradient 1 % wrong leaves a remainder of first order: the slope is what tells them apart.
+    wrong = [abs(loss(h) - loss(0) - 1.01 * h * slope) for h in steps]
+    assert (np.diff(np.log(wrong)) / np.diff(np.log(steps)))[0] < 1.5
+
+
+def test_the_input_gradient_is_the_complex_step_of_each_logit():
+    reference, weights, batch = problem()
+    _, gradient = reference.input_gradient(weights, batch)
+    for pixel in ((0, 0, 0), (3, 2, 1), (1, 0, 1)):
+        moved = batch.images.astype(complex)
+        moved[(slice(None), *pixel)] += 1e-30j
+        logits, _ = reference.input_gradient(weights, batch._replace(images=moved))
+        np.testing.assert_allclose(logits.imag / 1e-30, gradient[(slice(None), *pixel)], rtol=1e-10)
+
+
+def test_a_layers_tangent_is_the_derivative_along_its_direction():
+    rng = np.random.default_rng(3)
+    x, direction = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
+    pair = PixelNorm().forward({}, Pair(x, direction))
+    stepped = PixelNorm().forward({}, Pair(x + 1e-30j * direction)).value
+    np.testing.assert_allclose(pair.tangent, stepped.imag / 1e-30, rtol=1e-12)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("term", ["real", "fake", "generator"])
+def test_each_term_has_its_derivative_even_where_exp_overflows(objective, term):
+    term = getattr(OBJECTIVES[objective], term)
+    logits = np.array([-800.0, -90.0, -3.0, -0.5, 0.5, 3.0, 90.0, 800.0])
+    values, slopes = term(logits)
+    stepped, _ = term(logits + 1e-30j)
+    assert np.isfinite(values).all()
+    np.testing.assert_allclose(stepped.imag / 1e-30, slopes, rtol=1e-12)
+
+
+def test_softplus_in_closed_form():
+    fake, _ = OBJECTIVES["logistic"].fake(np.array([0.0, -1000.0, 1000.0, 1.0]))
+    np.testing.assert_allclose(fake, [np.log(2), 0.0, 1000.0, np.log(1 + np.e)], rtol=1e-15)
+
+
+def test_a_penalty_in_closed_form():
+    """With one linear layer each, D(E(x)) = x·k, and R1 is γ/2 ‖k‖² whatever x is."""
+    choice = {f"networks__{name}__hidden": [] for name in "FGED"}
+    reference = Reference(tiny_config(r1_gamma=3.0, **choice))
+    _, _, batch = problem()
+    weights = {name: np.zeros(shape) for name, shape in mlp.shapes(reference.config).items()}
+    rng = np.random.default_rng(4)
+    for name in ("E/dense0/kernel", "D/dense0/kernel"):
+        weights[name] = rng.normal(size=weights[name].shape)
+    k = weights["E/dense0/kernel"] @ weights["D/dense0/kernel"]
+    logits = batch.images.reshape(6, -1) @ k[:, 0]
+    expected = np.log(2) + np.log1p(np.exp(-logits)).mean() + 1.5 * np.sum(k**2)
+    loss, _ = reference.discriminator(weights, batch)
+    np.testing.assert_allclose(loss, expected, rtol=1e-13)
+
+
+def test_adam_in_closed_form():
+    """A constant gradient g from nothing: m = (1 − β1ᵗ) g, v = (1 − β2ᵗ) g², so each step is rate · g / (|g| + ε')."""
+    reference = Reference(tiny_config(adam__beta1=0.5, adam__epsilon=1e-3, adam__learning_rate=0.1, adam__warmup=0.0))
+    g, value, m, v = np.array([2.0, -1e-3]), np.zeros(2), np.zeros(2), np.zeros(2)
+    for t in range(1, 6):
+        before = value
+        value, m, v = reference.adam(value, m, v, g, t)
+        correction = np.sqrt(1 - 0.99**t)
+        np.testing.assert_allclose(value - before, -0.1 * g / (np.abs(g) + 1e-3 / correction), rtol=1e-12)
+
+
+def test_averages_halve_their_distance_after_the_half_life():
+    reference = Reference(tiny_config(average_halflife=30.0))  # five steps of six images
+    _, weights, batch = problem()
+    state = reference.initial_state(weights)
+    state |= {name: array + 1 for name, array in state.items() if name.startswith("averages/")}
+    for _ in range(5):
+        state, _ = reference.step(state, batch.images, {})
+    for name, weight in weights.items():
+        np.testing.assert_allclose(state[f"averages/{name}"] - weight, 0.5, rtol=1e-12)
+    assert state["step"] == 5
+
+
+def test_updates_follow_one_another_and_tick_what_they_train():
+    reference, weights, batch = problem(updates="official")
+    state = reference.initial_state(weights)
+    together, losses = reference.step(state, batch.images, {update: batch.z for update in reference.trains()})
+    apart = state
+    for update in reference.trains():
+        apart, loss = reference.step(apart, batch.images, {update: batch.z})
+        assert loss[update] == losses[update]
+    for name in (name for name in state if name.startswith(("weights/", "adam/"))):
+        assert np.array_equal(together[name], apart[name]), name
+    counts = {name.split("/")[2]: int(together[name]) for name in together if name.endswith("/t")}
+    assert counts == {"E": 2, "D": 1, "F": 2, "G": 2}

@@ -1,0 +1,122 @@
+"""The frozen numbers are what the reference computes, and damage to any file is found."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from alae_conformance import freeze, vectors
+from alae_conformance.numbers import Fresh, answers, steady
+from alae_conformance.record import Report
+from alae_conformance.tape import to_bfloat16
+from alae_conformance.vectors import Case, VectorsError
+
+
+@pytest.mark.parametrize("case", vectors.cases().values(), ids=lambda case: case.id)
+def test_the_reference_computes_the_frozen_numbers_again(case):
+    assert freeze.differences(case) == []
+
+
+@pytest.mark.parametrize("fixture", [f for f in vectors.fixtures().values() if not f.seeds], ids=lambda f: f.id)
+def test_no_frozen_tape_is_near_a_kink(fixture):
+    assert steady(fixture, vectors.tape(fixture.id))
+
+
+@pytest.mark.parametrize("fixture", vectors.fixtures())
+def test_what_goes_in_is_exact_in_every_lane(fixture):
+    tape = vectors.tape(fixture)
+    for name in ("images", "w", *(name for name in tape if name.startswith(("weights/", "z/")))):
+        assert np.array_equal(to_bfloat16(tape[name]), tape[name]), name
+    for name in (name for name in tape if name.startswith(("states/", "draws/", "seeds/", "held_out_z"))):
+        assert np.array_equal(tape[name].astype(np.float32), tape[name]), name
+
+
+def test_logits_have_both_signs_and_reach_where_objectives_differ():
+    for fixture in vectors.fixtures():
+        frozen = vectors.expected(f"L1-{fixture}-values") if f"L1-{fixture}-values" in vectors.cases() else None
+        if frozen:
+            logits = frozen["input_gradient/D(E(x))"]
+            assert logits.min() < -1.5, fixture
+            assert logits.max() > 1.5, fixture
+    assert np.abs(vectors.expected("L1-overflow-values")["input_gradient/D(E(x))"]).max() > 100
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """The suite's files, to be damaged."""
+    home = tmp_path / vectors.VERSION
+    shutil.copytree(vectors.HOME, home)
+    monkeypatch.setattr(vectors, "HOME", home)
+    for cached in (vectors.cases, vectors.fixtures, vectors.tape, vectors.expected):
+        cached.cache_clear()
+    yield home
+    monkeypatch.undo()
+    for cached in (vectors.cases, vectors.fixtures, vectors.tape, vectors.expected):
+        cached.cache_clear()
+
+
+def change_case(home, **changed):
+    path = home / "L2.json"
+    cases = json.loads(path.read_text("utf-8"))
+    cases[0] |= changed
+    path.write_text(json.dumps(cases), "utf-8")
+
+
+def test_damage_is_found(copy):
+    vectors.verify()
+    content = bytearray((copy / "tapes" / "leaky.npz").read_bytes())
+    content[1000] ^= 1
+    (copy / "tapes" / "leaky.npz").write_bytes(content)
+    with pytest.raises(VectorsError, match=r"leaky.npz has changed"):
+        vectors.verify()
+    (copy / "tapes" / "leaky.npz").unlink()
+    with pytest.raises(VectorsError, match=r"leaky.npz is missing"):
+        vectors.verify()
+
+
+def test_a_file_that_the_manifest_does_not_know_is_found(copy):
+    (copy / "expected" / "L2-mine.npz").write_bytes(b"")
+    with pytest.raises(VectorsError, match=r"L2-mine.npz is new"):
+        vectors.verify()
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"tolerence": "value"}, "Extra inputs are not permitted"),
+        ({"id": "L2-Leaky"}, "String should match pattern"),
+        ({"lanes": ["float16"]}, "Input should be"),
+        ({"checks": []}, "at least 1 item"),
+        ({"level": 3}, "stands in L2.json"),
+        ({"id": "L2-official-gradients"}, "used twice"),
+        ({"fixture": "leakier"}, "'leakier', which there is not"),
+    ],
+)
+def test_the_schema_is_closed(copy, changed, complaint):
+    change_case(copy, **changed)
+    with pytest.raises(VectorsError, match=complaint):
+        vectors.cases()
+
+
+def test_changed_numbers_are_not_frozen_over_old_ones(copy, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["freeze", "leaky"])
+    with pytest.raises(SystemExit, match="other numbers need another case id"):
+        freeze.main()
+
+
+def test_the_published_schemas_are_those_of_the_models():
+    for name, model in (("case", Case), ("report", Report)):
+        published = json.loads((vectors.HOME.parent / f"{name}.schema.json").read_text("utf-8"))
+        assert published == model.model_json_schema()
+    with pytest.raises(ValidationError):
+        Case.model_validate({"id": "L1-leaky-values"})
+
+
+def test_fresh_numbers_are_other_numbers():
+    first, other = Fresh(1), Fresh(2)
+    assert not np.array_equal(first.tape("large")["images"], other.tape("large")["images"])
+    assert not np.array_equal(first.tape("large")["images"], vectors.tape("large")["images"])
+    again = answers(vectors.cases()["L1-large-values"], first.tape("large"))
+    assert np.array_equal(first.expected("L1-large-values")["losses/generator"], again["losses/generator"])
