@@ -1,13 +1,17 @@
 """`alae conform`."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import click
 import typer
 
 from alae_cli.options import default_backend
 from alae_core import AlaeError
+
+if TYPE_CHECKING:
+    from alae_conformance.record import Report
 
 
 def conform(
@@ -65,10 +69,10 @@ def conform(
         if name not in plugins:
             raise AlaeError(f"there is no backend {name!r}; installed plug-ins: {', '.join(plugins) or 'none'}")
     files = {"html": html, "json": json, "junit": junit, "badge": badge}
-    for path in filter(None, files.values()):
+    for target in filter(None, files.values()):
         # Before minutes of work, not after.
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
     from alae_conformance.report.badge import badge as to_badge
     from alae_conformance.report.junit import junit as to_junit
     from alae_conformance.report.page import page as to_html
@@ -82,10 +86,15 @@ def conform(
         on_case=Lines(console, names).case,
     )
     summary(report, console)
-    writers = {"html": to_html, "json": lambda report: report.model_dump_json(indent=1), "junit": to_junit}
+    writers: dict[str, Callable[[Report], str]] = {
+        "html": to_html,
+        "json": lambda report: report.model_dump_json(indent=1),
+        "junit": to_junit,
+        "badge": to_badge,
+    }
     for kind, path in files.items():
         if path:
-            path.write_text((writers | {"badge": to_badge})[kind](report), "utf-8")
+            path.write_text(writers[kind](report), "utf-8")
             console.print(f"{kind:6}{path}", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if report.conforms else 1)
 

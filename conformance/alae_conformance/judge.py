@@ -115,7 +115,8 @@ def _exact(check: str, quantity: str, found: np.ndarray, expected: np.ndarray) -
 def _statistics(found: np.ndarray, expected: np.ndarray) -> Iterator[Comparison]:
     """`found` and `expected` are R of shape (seeds, 1 + steps/50), the first column before any training."""
     if _flaw(found, expected) or not (found > 0).all():
-        yield Comparison("ratio", "R400 / R0", inf, 0.0, _flaw(found, expected) or "an error of zero or less")
+        for check in ("ratio", "equivalence"):
+            yield Comparison(check, "R", inf, 0.0, _flaw(found, expected) or "an error of zero or less")
         return
     worst_allowed = np.sort(found[:, -1] / found[:, 0])[-1 - RECIPROCITY_EXCEPTIONS]
     yield Comparison("ratio", "R400 / R0", float(worst_allowed), RECIPROCITY_RATIO)

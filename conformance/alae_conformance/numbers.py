@@ -21,7 +21,7 @@ from alae_conformance.vectors import Arrays, Case, Fixture, VectorsError
 NUDGE = 8.0
 #: how much of a float32 limit one rounding may use up, and how much a kink may
 STEADY = 0.5
-_PAIRS, _ATTEMPTS = 8, 100
+_PAIRS, _ATTEMPTS = 4, 100
 
 
 class Numbers(Protocol):

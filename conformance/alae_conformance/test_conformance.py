@@ -1,4 +1,4 @@
-"""The suite as pytest tests, one for each case, lane and backend: `pytest --pyargs alae_conformance --alae-backend NAME`."""
+"""The suite as pytest tests, a test for each case: `pytest --pyargs alae_conformance --alae-backend NAME`."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The suite is as sharp as it claims: each mutant dies of the check that is named for it, and the sound reference of none."""
+"""The suite is as sharp as it claims: each mutant dies of the check named for it, the sound reference of none."""
 
 from collections import Counter
 

@@ -43,8 +43,7 @@ def problem(updates="paper", reciprocity="latent", curved="curved", objective="l
 def loss_with_target_held(reference, update, held, weights, batch):
     """The loss, F(z) as the target of the authors' reciprocity held at the weights `held`."""
     if update == "reciprocity" and reference.config.updates == "official":
-        F, G, E = (reference.networks[name] for name in "FGE")
-        target = F.forward(held, batch.z).output.value
+        target = reference.networks["F"].forward(held, batch.z).output.value
         reference = Reference(reference.config)
         distance = reference.distance
         reference.distance = lambda w, e: distance(target if w.shape == target.shape else w, e)
@@ -165,7 +164,7 @@ def test_averages_halve_their_distance_after_the_half_life():
 def test_updates_follow_one_another_and_tick_what_they_train():
     reference, weights, batch = problem(updates="official")
     state = reference.initial_state(weights)
-    together, losses = reference.step(state, batch.images, {update: batch.z for update in reference.trains()})
+    together, losses = reference.step(state, batch.images, dict.fromkeys(reference.trains(), batch.z))
     apart = state
     for update in reference.trains():
         apart, loss = reference.step(apart, batch.images, {update: batch.z})

@@ -1,0 +1,21 @@
+"""Faulty plug-ins are registered here as an installed distribution would be."""
+
+import sys
+
+import pytest
+
+from tests.conformance import plugins
+
+
+@pytest.fixture(scope="session", autouse=True)
+def faulty_plugins(tmp_path_factory):
+    """Makes `load_backend(NAME)` find every class of tests/conformance/plugins.py, here and in child processes."""
+    home = tmp_path_factory.mktemp("plugins")
+    info = home / "faulty_backends-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty-backends\nVersion: 1\n", "utf-8")
+    lines = [f"{name} = tests.conformance.plugins:{name}" for name in plugins.ALL]
+    (info / "entry_points.txt").write_text("\n".join(["[alae.backends]", *lines]), "utf-8")
+    sys.path.insert(0, str(home))
+    yield
+    sys.path.remove(str(home))

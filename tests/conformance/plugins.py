@@ -1,0 +1,248 @@
+"""Plug-ins with a fault: alae's own, patched, and ones that crash, hang or answer nonsense.
+
+Each class is registered under its own name by the fixture `faulty_plugins`, and found and run like any other. It lives
+in a process of its own, so it may patch whatever it likes.
+"""
+
+import os
+import time
+
+import numpy as np
+
+from alae_core import BackendError
+from alae_jax import JaxBackend
+from alae_tensorflow import TensorflowBackend
+from alae_torch import TorchBackend
+
+# ---- real mutants: (case, check) that must catch each ---------------------------------------------------------------
+
+KILLS = {}
+
+
+def killed_by(case, check):
+    def register(cls):
+        cls.name = cls.__name__
+        KILLS[cls.__name__] = (case, check)
+        return cls
+
+    return register
+
+
+@killed_by("L2-leaky-gradients", "gradients")
+class JaxDetachedR1(JaxBackend):
+    """R1's gradient is a constant to the loss."""
+
+    def runner(self, alae, config, *, seed=0):
+        import jax
+
+        from alae_jax import runner
+
+        sound = runner.input_gradient
+        runner.input_gradient = lambda fn, x: (sound(fn, x)[0], jax.lax.stop_gradient(sound(fn, x)[1]))
+        return super().runner(alae, config, seed=seed)
+
+
+@killed_by("L3-leaky-substeps", "displacement")
+class JaxLateCount(JaxBackend):
+    """Adam's t is one ahead."""
+
+    def runner(self, alae, config, *, seed=0):
+        from alae_core.optimizer import adam_step
+        from alae_jax import runner
+
+        runner.adam_step = lambda adam, value, gradient, m, v, t: adam_step(adam, value, gradient, m, v, t + 1)
+        return super().runner(alae, config, seed=seed)
+
+
+@killed_by("L3-leaky-run", "in_place")
+class JaxHiddenWeights(JaxBackend):
+    """The model that was given is not the one trained."""
+
+    def runner(self, alae, config, *, seed=0):
+        from alae_jax.runner import JaxRunner
+
+        JaxRunner._show = lambda self: None
+        return super().runner(alae, config, seed=seed)
+
+
+@killed_by("L2-smooth-gradients", "gradients")
+class TorchDetachedR1(TorchBackend):
+    """No graph of R1's gradient is made."""
+
+    def runner(self, alae, config, *, seed=0):
+        from alae_torch import runner
+
+        sound = runner.input_gradient
+        runner.input_gradient = lambda fn, x: (sound(fn, x)[0], sound(fn, x)[1].detach())
+        return super().runner(alae, config, seed=seed)
+
+
+@killed_by("L3-smooth-substeps", "displacement")
+class TorchEpsilon(TorchBackend):
+    """ε where PyTorch's Adam has it, after the bias correction."""
+
+    def runner(self, alae, config, *, seed=0):
+        import torch
+
+        fused = torch._fused_adam_
+        torch._fused_adam_ = lambda *arguments, eps, **options: fused(*arguments, eps=config.adam.epsilon, **options)
+        return super().runner(alae, config, seed=seed)
+
+
+@killed_by("L0-leaky-contract", "snapshot")
+class TorchLiveState(TorchBackend):
+    """Arrays that are given out share memory with the weights in training."""
+
+    def runner(self, alae, config, *, seed=0):
+        from alae_torch.runner import TorchRunner
+
+        TorchRunner.to_numpy = lambda self, tensor: tensor.detach().numpy()
+        return super().runner(alae, config, seed=seed)
+
+
+@killed_by("L1-leaky-values", "input_gradient")
+class TensorflowMeanGradient(TensorflowBackend):
+    """The gradient of the mean, not of the sum."""
+
+    def input_gradient(self, fn, x):
+        value, gradient = super().input_gradient(fn, x)
+        return value, gradient / len(x)
+
+
+@killed_by("L3-leaky-substeps", "displacement")
+class TensorflowUncorrected(TensorflowBackend):
+    """Adam without bias correction."""
+
+    def runner(self, alae, config, *, seed=0):
+        import tensorflow as tf
+
+        kernel = tf.raw_ops.ResourceApplyAdam
+        tf.raw_ops.ResourceApplyAdam = lambda *, beta2_power, **options: kernel(beta2_power=0 * beta2_power, **options)
+        return super().runner(alae, config, seed=seed)
+
+
+@killed_by("L3-leaky-run", "averages")
+class TensorflowOtherDecay(TensorflowBackend):
+    """Averages that forget at another pace."""
+
+    def runner(self, alae, config, *, seed=0):
+        from alae_tensorflow import runner
+
+        runner.average_decay = lambda config: 0.8
+        return super().runner(alae, config, seed=seed)
+
+
+class NothingHeld(JaxBackend):
+    """No stop_gradient anywhere: the same, where only the trained networks' gradients are taken. It must pass."""
+
+    name = "NothingHeld"
+
+    def runner(self, alae, config, *, seed=0):
+        from alae_core import updates
+
+        class Ops:
+            stop_gradient = staticmethod(lambda x: x)
+
+        updates.ops = Ops
+        return super().runner(alae, config, seed=seed)
+
+
+# ---- plug-ins that are no use at all --------------------------------------------------------------------------------
+
+
+class Wrapped(TorchBackend):
+    """A sound plug-in whose runner is changed by `spoil`."""
+
+    def runner(self, alae, config, *, seed=0):
+        runner = super().runner(alae, config, seed=seed)
+        self.spoil(runner)
+        return runner
+
+
+class Crashes(Wrapped):
+    name = "Crashes"
+
+    def spoil(self, runner):
+        def losses(*arguments):
+            print("the last words of a dying process", flush=True)
+            os._exit(7)
+
+        runner.losses = losses
+
+
+class Hangs(Wrapped):
+    name = "Hangs"
+
+    def spoil(self, runner):
+        runner.losses = lambda *arguments: time.sleep(1000)
+
+
+class Raises(Wrapped):
+    name = "Raises"
+
+    def spoil(self, runner):
+        def losses(*arguments):
+            raise RuntimeError("no kernel for this")
+
+        runner.losses = losses
+
+
+class NotANumber(Wrapped):
+    name = "NotANumber"
+
+    def spoil(self, runner):
+        sound = runner.losses
+        runner.losses = lambda *arguments: {name: float("nan") for name in sound(*arguments)}
+
+
+class MissingTensor(Wrapped):
+    name = "MissingTensor"
+
+    def spoil(self, runner):
+        sound = runner.gradients
+        runner.gradients = lambda *arguments: dict(list(sound(*arguments).items())[1:])
+
+
+class WrongDtype(Wrapped):
+    name = "WrongDtype"
+
+    def spoil(self, runner):
+        sound = runner.state
+        runner.state = lambda: {
+            name: array.astype(np.float16) if array.dtype == np.float32 else array for name, array in sound().items()
+        }
+
+
+class NotNumPy(Wrapped):
+    name = "NotNumPy"
+
+    def spoil(self, runner):
+        import torch
+
+        sound = runner.gradients
+        runner.gradients = lambda *arguments: {name: torch.tensor(array) for name, array in sound(*arguments).items()}
+
+
+class Refuses(TorchBackend):
+    """Unsupported, says it to everything."""
+
+    name = "Refuses"
+
+    def __init__(self, device=None, precision="float32"):
+        raise BackendError("this backend computes on Thursdays only")
+
+
+class OnlyFloat32(TorchBackend):
+    name = "OnlyFloat32"
+
+    def __init__(self, device=None, precision="float32"):
+        if precision != "float32":
+            raise BackendError(f"this backend has no {precision}")
+        super().__init__(device, precision)
+
+
+ALL = [
+    *KILLS,
+    *(cls.__name__ for cls in (NothingHeld, Crashes, Hangs, Raises, NotANumber, MissingTensor, WrongDtype, NotNumPy)),
+    *(cls.__name__ for cls in (Refuses, OnlyFloat32)),
+]

@@ -1,0 +1,36 @@
+"""The example backend is what docs/write-a-backend.md shows, and conforms."""
+
+import tomllib
+
+import pytest
+
+from alae_conformance.suite import conform
+from alae_conformance.tolerances import LANES
+from tests.conftest import REPOSITORY
+
+EXAMPLE = REPOSITORY / "examples" / "third_party_backend"
+PROJECT = tomllib.loads((EXAMPLE / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+@pytest.mark.parametrize(
+    ("language", "file"),
+    [("toml", "pyproject.toml"), ("python", "alae_eager/__init__.py"), ("python", "alae_eager/runner.py")],
+)
+def test_the_document_quotes_the_example_in_full(language, file):
+    document = (REPOSITORY / "docs" / "write-a-backend.md").read_text("utf-8")
+    assert f"`{file}`:\n\n```{language}\n{(EXAMPLE / file).read_text('utf-8')}```\n" in document
+
+
+def test_the_example_conforms(tmp_path, monkeypatch):
+    # What `pip install` would leave: a child process finds the entry point there, on the path that it inherits.
+    name, version, entries = PROJECT["name"], PROJECT["version"], PROJECT["entry-points"]["alae.backends"]
+    installed = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n", "utf-8")
+    lines = ["[alae.backends]", *(" = ".join(entry) for entry in entries.items())]
+    (installed / "entry_points.txt").write_text("\n".join(lines), "utf-8")
+    for directory in (tmp_path, EXAMPLE):
+        monkeypatch.syspath_prepend(directory)
+    report = conform(list(entries), "smoke")
+    assert report.conforms
+    assert {(case.lane, case.status) for case in report.backends[0].cases} == {(lane, "passed") for lane in LANES}
