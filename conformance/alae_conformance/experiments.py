@@ -147,7 +147,7 @@ def free_run(subject: Subject, setting: Setting) -> Observations:
 
 
 def reciprocity(subject: Subject, setting: Setting) -> Observations:
-    """L4: R = mean ‖F(z) − E(G(F(z)))‖² / var F(z) of held-out z, along 24 long runs."""
+    """L4: R = mean ‖F(z) − E(G(F(z)))‖² / var F(z) of held-out z, along many long runs."""
     setting.open(subject)
     fresh, batches = setting.start(), tapes.batches(setting.tape)
     z = setting.tape["held_out_z"]

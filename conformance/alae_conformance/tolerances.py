@@ -45,8 +45,10 @@ TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
 }
 
 #: the reciprocity error R = mean ‖F(z) − E(G(F(z)))‖² / var F(z) after 400 steps, over the one at the start, for all
-#: but two of the seeds; F alone can shrink the numerator, hence the variance. MEASURED
+#: but one of the runs; F alone can shrink the numerator, hence the variance. The reference reaches 0.19, and 1.16 without
+#: the reciprocity update: that R falls would prove nothing, that it falls so far does
 RECIPROCITY_RATIO = 0.40
-RECIPROCITY_EXCEPTIONS = 2
-#: by step: how far the mean of log R may be from the reference's, with 90 % confidence on either side, paired by seed
+RECIPROCITY_EXCEPTIONS = 1
+#: by step: how far the mean of log R may be from the reference's, with 90 % confidence on either side, paired by run.
+#: Sound backends have a standard deviation of 0.0002 after 100 steps and 0.07 after 400, and use up a quarter of it
 RECIPROCITY_EQUIVALENCE = {100: log(1.05), 400: log(1.25)}

@@ -9,7 +9,10 @@ from tests.conformance import plugins
 
 @pytest.fixture(scope="session", autouse=True)
 def faulty_plugins(tmp_path_factory):
-    """Makes `load_backend(NAME)` find every class of tests/conformance/plugins.py, here and in child processes."""
+    """Makes `load_backend(NAME)` find every class of tests/conformance/plugins.py, here and in child processes.
+
+    Yields the directory that a process of another kind needs on its path.
+    """
     home = tmp_path_factory.mktemp("plugins")
     info = home / "faulty_backends-1.dist-info"
     info.mkdir()
@@ -17,5 +20,5 @@ def faulty_plugins(tmp_path_factory):
     lines = [f"{name} = tests.conformance.plugins:{name}" for name in plugins.ALL]
     (info / "entry_points.txt").write_text("\n".join(["[alae.backends]", *lines]), "utf-8")
     sys.path.insert(0, str(home))
-    yield
+    yield str(home)
     sys.path.remove(str(home))

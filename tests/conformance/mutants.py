@@ -66,7 +66,7 @@ def comparisons(case, lane, subject):
 def of_control(case, lane):
     """What the suite says of the sound reference."""
     if vectors.cases()[case].tolerance == "statistics":
-        # Its 24 runs take long, and test_vectors.py has seen that they are these.
+        # Its runs take long, and test_vectors.py has seen that they are these.
         return compare(vectors.cases()[case], lane, dict(vectors.expected(case)), Frozen())
     return comparisons(case, lane, ReferenceSubject())
 

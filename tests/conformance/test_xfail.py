@@ -1,0 +1,83 @@
+"""Known failures: exactly named, not for ever, and never a pass."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from alae_conformance import vectors
+from alae_conformance.numbers import Frozen
+from alae_conformance.suite import Judge
+from alae_conformance.xfail import XfailError, read_xfails
+
+ENTRY = {
+    "backend": '"NotANumber"',
+    "case": '"L1-hinge-values"',
+    "lane": '"float32"',
+    "reason": '"its losses are not written yet"',
+    "link": '"https://example.org/issues/7"',
+    "expires": "2027-01-31",
+}
+TODAY = date(2026, 12, 1)
+
+
+def file(directory, *entries):
+    path = Path(directory, "xfail.toml")
+    blocks = ["\n".join(["[[xfail]]", *(f"{key} = {value}" for key, value in entry.items())]) for entry in entries]
+    path.write_text("\n\n".join(blocks), "utf-8")
+    return path
+
+
+def test_an_entry_is_read(tmp_path):
+    known = read_xfails(file(tmp_path, ENTRY), ["NotANumber"], TODAY)
+    assert known["NotANumber", "L1-hinge-values", "float32"].expires == date(2027, 1, 31)
+
+
+@pytest.mark.parametrize(
+    ("changed", "complaint"),
+    [
+        ({"case": '"L1-hinge"'}, "names no case"),
+        ({"lane": '"bfloat16"'}, "names no case"),
+        ({"backend": '"other"'}, "not judged here"),
+        ({"expires": "2026-11-30"}, "expired on 2026-11-30"),
+        ({"reason": '"?"'}, "reason"),
+        ({"link": '"later"'}, "link"),
+        ({"unless": "true"}, "unless"),
+        ({"expires": '"never"'}, "expires"),
+    ],
+)
+def test_an_entry_that_is_no_use_is_an_error(tmp_path, changed, complaint):
+    with pytest.raises(XfailError, match=complaint):
+        read_xfails(file(tmp_path, ENTRY | changed), ["NotANumber"], TODAY)
+
+
+def test_a_file_that_is_none_is_an_error(tmp_path):
+    with pytest.raises(XfailError, match="cannot read"):
+        read_xfails(tmp_path / "missing.toml", ["NotANumber"])
+    with pytest.raises(XfailError, match="twice"):
+        read_xfails(file(tmp_path, ENTRY, ENTRY), ["NotANumber"], TODAY)
+    (tmp_path / "xfail.toml").write_text("[[xfail", "utf-8")
+    with pytest.raises(XfailError, match="is not TOML"):
+        read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
+    (tmp_path / "xfail.toml").write_text("", "utf-8")
+    with pytest.raises(XfailError, match="xfail"):
+        read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
+
+
+def test_a_known_failure_is_no_pass_and_one_that_passes_is_stale(tmp_path):
+    entries = [ENTRY, ENTRY | {"case": '"L2-hinge-gradients"'}]
+    known = read_xfails(file(tmp_path, *entries), ["NotANumber"], TODAY)
+    judge = Judge("NotANumber", Frozen(), tmp_path, known)
+    try:
+        failed = judge.run_case(vectors.cases()["L1-hinge-values"], "float32", [])
+        assert failed.status == "expected"
+        assert "https://example.org/issues/7" in failed.message
+        record = judge.record()
+        assert not record.levels[0].holds
+        assert record.levels[0].withdrawn
+        assert not record.conforms, "no level holds"
+        sound = judge.run_case(vectors.cases()["L2-hinge-gradients"], "float32", [])
+    finally:
+        judge.close()
+    assert sound.status == "stale"
+    assert not judge.record().conforms
