@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import click
 import typer
 
 from alae_cli.options import default_backend
@@ -26,9 +25,8 @@ def conform(
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="judge every plug-in that is registered")] = False,
     profile: Annotated[
-        str,
+        Literal["smoke", "standard", "full"],
         typer.Option(
-            click_type=click.Choice(["smoke", "standard", "full"]),
             help="smoke: contract, outputs and losses; standard: gradients and updates too; full: statistics of long "
             "runs, and checkpoints that change hands",
         ),
@@ -60,7 +58,7 @@ def conform(
 
     console = Console()
     if listing:
-        for case in select(profile):  # type: ignore[arg-type]
+        for case in select(profile):
             console.print(f"{case.id:28}{', '.join(case.lanes)}\n    {case.requirement}", highlight=False)
         return
     names = _names(backend, every)
@@ -80,7 +78,7 @@ def conform(
 
     report = judge(
         names,
-        profile,  # type: ignore[arg-type]
+        profile,
         fresh=fresh,
         xfails=read_xfails(xfail, names) if xfail else None,
         on_case=Lines(console, names).case,

@@ -45,8 +45,8 @@ TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
 }
 
 #: the reciprocity error R = mean ‖F(z) − E(G(F(z)))‖² / var F(z) after 400 steps, over the one at the start, for all
-#: but one of the runs; F alone can shrink the numerator, hence the variance. The reference reaches 0.19, and 1.16 without
-#: the reciprocity update: that R falls would prove nothing, that it falls so far does
+#: but one of the runs; F alone can shrink the numerator, hence the variance. The reference reaches 0.19, and 1.16
+#: without the reciprocity update: that R falls would prove nothing, that it falls so far does
 RECIPROCITY_RATIO = 0.40
 RECIPROCITY_EXCEPTIONS = 1
 #: by step: how far the mean of log R may be from the reference's, with 90 % confidence on either side, paired by run.

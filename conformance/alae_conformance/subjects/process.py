@@ -91,6 +91,9 @@ class Process:
 
 
 def _serve(pipe: Connection, name: str, precision: Precision, log: str) -> None:
+    # The networks are tiny: a second thread only waits, and takes the processor from what is judged beside this.
+    for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
+        os.environ.setdefault(variable, "1")
     # What frameworks print belongs neither on the user's screen nor between the answers.
     with open(log, "wb") as file:
         os.dup2(file.fileno(), 1)
