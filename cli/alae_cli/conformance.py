@@ -27,8 +27,8 @@ def conform(
     profile: Annotated[
         Literal["smoke", "standard", "full"],
         typer.Option(
-            help="smoke: contract, outputs and losses; standard: gradients and updates too; full: statistics of long "
-            "runs, and checkpoints that change hands",
+            help="smoke: contract, outputs and losses in float32; standard: gradients and updates too; full: statistics "
+            "of long runs, and checkpoints that change hands",
         ),
     ] = "standard",
     html: Annotated[Path | None, typer.Option(help="write a page with plots", show_default=False)] = None,
@@ -58,7 +58,7 @@ def conform(
 
     console = Console()
     if listing:
-        for case in select(profile):
+        for case in {case.id: case for case, _ in select(profile)}.values():
             console.print(f"{case.id:28}{', '.join(case.lanes)}\n    {case.requirement}", highlight=False)
         return
     names = _names(backend, every)

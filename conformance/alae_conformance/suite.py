@@ -47,7 +47,7 @@ def conform(
 
     Args:
         backends: names of plug-ins, as `alae.backends` registers them.
-        profile: "smoke" is L0 and most of L1, "standard" L0 to L3, "full" everything.
+        profile: "smoke" is L0 and half of L1 in float32, "standard" L0 to L3, "full" everything.
         fresh: draw new numbers from this seed instead of taking the frozen ones.
         xfails: from `read_xfails`.
         on_case: called with a backend's name and each of its cases as it ends, from any thread.
@@ -67,7 +67,7 @@ def conform(
             try:
                 # Peers go on from each other's checkpoints, so all must have been written first.
                 for peers in (False, True):
-                    share = [case for case in chosen if (case.experiment == "peers") is peers]
+                    share = [task for task in chosen if (task[0].experiment == "peers") is peers]
                     list(pool.map(lambda judge, share=share: judge.run(share, backends), judges))
             finally:
                 for each in judges:
@@ -83,16 +83,19 @@ def conform(
         platform=platform.platform(),
         python=sys.version.split()[0],
         backends=[each.record() for each in judges],
-        reference={
-            case.id: _curves(numbers.expected(case.id)) for case in chosen if _curves(numbers.expected(case.id))
-        },
+        reference={case.id: curves for case, _ in chosen if (curves := _curves(numbers.expected(case.id)))},
     )
 
 
-def select(profile: Profile) -> list[Case]:
-    """The cases of a profile, lowest level first."""
+def select(profile: Profile) -> list[tuple[Case, Lane]]:
+    """The cases of a profile in each of their lanes, lane by lane, lowest level first; smoke is float32 only."""
     wanted = vectors.PROFILES[: vectors.PROFILES.index(profile) + 1]
-    return [case for case in vectors.cases().values() if case.profile in wanted]
+    return [
+        (case, lane)
+        for lane in (LANES[:1] if profile == "smoke" else LANES)
+        for case in vectors.cases().values()
+        if case.profile in wanted and lane in case.lanes
+    ]
 
 
 class Judge:
@@ -115,11 +118,10 @@ class Judge:
         self._refusals: dict[Lane, BackendError] = {}
         self._losses = dict.fromkeys(LANES, 0)
 
-    def run(self, cases: Sequence[Case], backends: Sequence[str]) -> None:
-        """Judge the cases, lane by lane."""
-        for lane in LANES:
-            for case in (case for case in cases if lane in case.lanes):
-                self.run_case(case, lane, backends)
+    def run(self, tasks: Sequence[tuple[Case, Lane]], backends: Sequence[str]) -> None:
+        """Judge the cases, each in its lane; `backends` are all that are judged in this run."""
+        for case, lane in tasks:
+            self.run_case(case, lane, backends)
 
     def run_case(self, case: Case, lane: Lane, backends: Sequence[str]) -> CaseRecord:
         """Judge one case in one lane; whatever goes wrong is in the record."""
@@ -228,9 +230,9 @@ def compare(
     return comparisons
 
 
-def leave_reference_checkpoints(cases: Sequence[Case], numbers: Numbers, checkpoints: Path) -> None:
+def leave_reference_checkpoints(tasks: Sequence[tuple[Case, Lane]], numbers: Numbers, checkpoints: Path) -> None:
     """Write the checkpoints that every backend goes on from in L5."""
-    for case in (case for case in cases if case.experiment == "portability"):
+    for case in (case for case, _ in tasks if case.experiment == "portability"):
         setting = Setting(vectors.fixtures()[case.fixture], "float32", numbers.tape(case.fixture), checkpoints)
         EXPERIMENTS["portability"](ReferenceSubject(), setting)
 

@@ -5,7 +5,6 @@ import tomllib
 import pytest
 
 from alae_conformance.suite import conform
-from alae_conformance.tolerances import LANES
 from tests.conftest import REPOSITORY
 
 EXAMPLE = REPOSITORY / "examples" / "third_party_backend"
@@ -33,4 +32,4 @@ def test_the_example_conforms(tmp_path, monkeypatch):
         monkeypatch.syspath_prepend(directory)
     report = conform(list(entries), "smoke")
     assert report.conforms
-    assert {(case.lane, case.status) for case in report.backends[0].cases} == {(lane, "passed") for lane in LANES}
+    assert {(case.lane, case.status) for case in report.backends[0].cases} == {("float32", "passed")}

@@ -8,7 +8,7 @@ from alae_conformance import vectors
 from alae_conformance.numbers import Fresh, Frozen
 from alae_conformance.record import BackendRecord, levels_of
 from alae_conformance.subjects.process import Process, SubjectError, SubjectLost
-from alae_conformance.suite import Judge, leave_reference_checkpoints
+from alae_conformance.suite import Judge, leave_reference_checkpoints, select
 from alae_conformance.tape import inputs
 from alae_core import BackendError
 from tests.conformance import plugins
@@ -130,7 +130,7 @@ def test_nothing_executed_is_a_failure():
 
 
 def test_a_sound_plugin_conforms_and_goes_on_from_the_references_checkpoint(judge, tmp_path):
-    leave_reference_checkpoints(list(vectors.cases().values()), Frozen(), tmp_path)
+    leave_reference_checkpoints(select("full"), Frozen(), tmp_path)
     judged = run(judge, "OnlyFloat32", "L5-official-checkpoint", "L5-official-peers")
     assert [record.status for record in judged.cases] == ["passed", "passed"]
 
