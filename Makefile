@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: train test lint benchmark clean
+.PHONY: train test lint conform benchmark clean
 
 # Train the default model: real 8×8 digits, on JAX.
 train: $(VENV)/.train
@@ -24,12 +24,18 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The conformance suite on all three backends: a table here, and reports as files.
+conform: $(VENV)/.test
+	$(BIN)/alae conform --backend jax --backend torch --backend tensorflow \
+		--html reports/conformance.html --json reports/conformance.json \
+		--junit reports/conformance.xml --badge reports/badge.json
+
 # A training step beside the same mathematics written by hand.
 benchmark: $(VENV)/.test
 	$(BIN)/python -m benchmarks.step
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)

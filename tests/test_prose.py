@@ -57,6 +57,8 @@ def test_paths_that_documents_name_exist(document):
     text = document.read_text("utf-8")
     linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
     assert all((document.parent / path).exists() for path in linked)
-    mentioned = re.findall(r"`((?:alae_core|backends|workbench|cli|tests|docs)/[\w/.]+\.\w+)`", text)
+    mentioned = re.findall(
+        r"`((?:alae_core|backends|conformance|workbench|cli|tests|docs|examples)/[\w/.]+\.\w+)`", text
+    )
     future = {"alae_core/networks/style.py"}
     assert all((REPOSITORY / path).exists() for path in set(mentioned) - future)

@@ -27,8 +27,8 @@ def conform(
     profile: Annotated[
         Literal["smoke", "standard", "full"],
         typer.Option(
-            help="smoke: contract, outputs and losses in float32; standard: gradients and updates too; full: statistics "
-            "of long runs, and checkpoints that change hands",
+            help="smoke: contract, outputs and losses in float32; standard: gradients and updates too; full: long "
+            "runs and checkpoints that change hands too",
         ),
     ] = "standard",
     html: Annotated[Path | None, typer.Option(help="write a page with plots", show_default=False)] = None,

@@ -6,6 +6,7 @@ import pytest
 
 from alae_conformance import vectors
 from tests.conformance.mutants import EQUIVALENTS, MUTANTS, comparisons, of_control, worst
+from tests.conftest import REPOSITORY
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -23,6 +24,15 @@ def test_the_same_written_otherwise_passes(equivalent):
     found = comparisons(equivalent.case, equivalent.lane, equivalent.make())
     assert worst(found, equivalent.check).passed
     assert all(comparison.passed for comparison in found)
+
+
+def test_the_documents_name_every_mutant():
+    document = (REPOSITORY / "docs" / "conformance.md").read_text("utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:5]] for line in document.splitlines() if line.startswith("| ")]
+    expected = [[m.name, m.fault, f"{m.case}, {m.check}", m.lane] for m in MUTANTS]
+    assert [row for row in rows if row in expected] == expected
+    assert f"{len(MUTANTS)} faulty copies" in document
+    assert f"{len(MUTANTS)} faults planted on purpose" in (REPOSITORY / "README.md").read_text("utf-8")
 
 
 def test_every_check_and_every_case_kills():
