@@ -19,7 +19,8 @@ class BaseRunner(ABC, Generic[Tensor]):
     """A `Runner` whose state is `self.tensors`: the arrays of `alae_core.state`, by name, as the framework's tensors.
 
     A plug-in says how arrays reach the device and come back, how one training step runs, and how one update is
-    differentiated. The count of steps stays on the host, in `self.step_count`.
+    differentiated. The count of steps stays on the host, in `self.step_count`. `__init__` loads the initial state: what
+    these methods need must be set before it.
     """
 
     def __init__(self, alae: Alae, config: Config, *, seed: int = 0) -> None:
@@ -38,7 +39,10 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     @abstractmethod
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Make `arrays` (all of the state but "step") the values of `self.tensors` and of the model's weights."""
+        """Make `arrays` (all of the state but "step") the values of `self.tensors` and of the model's weights.
+
+        The two must stay the same in training: let them share memory, or hand the model its weights after each step.
+        """
 
     @abstractmethod
     def train(self, batches: Mapping[str, Batch]) -> dict[str, Any]:

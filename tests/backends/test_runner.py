@@ -248,6 +248,32 @@ def test_bfloat16_trains_near_float32_with_float32_weights(backend):
     assert all(array.dtype in (np.float32, np.int64) for array in mixed.state().values())
 
 
+def test_one_update_alone_moves_what_it_trains(backend):
+    _, runner = start(backend, updates="official")
+    before = runner.state()
+    losses = runner.step(random_images(), only="generator")
+    after = runner.state()
+    assert set(losses) == {"generator"}
+    changed = {name for name in before if not np.array_equal(before[name], after[name])}
+    # The averages of E and D equal their weights already; the step is counted whatever ran in it.
+    assert {name.split("/")[0] for name in changed} == {"weights", "averages", "adam", "step"}
+    assert {name.split("/")[1] for name in changed if name.startswith("weights")} == set("FG")
+    assert {name.split("/")[2] for name in changed if name.startswith("adam")} == set("FG")
+    assert after["step"] == 1
+
+
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")  # JAX says so, and goes on
+def test_float64_needs_a_framework_that_was_opened_for_it(backend):
+    config = tiny_config(precision="float64")
+    if backend.name == "jax":
+        with pytest.raises(alae.BackendError, match=r"float64 needs .* precision='float64'\) before build"):
+            alae.build(config)
+    else:
+        runner = backend.runner(alae.build(config), config)
+        runner.step(random_images())
+        assert {array.dtype for array in runner.state().values()} == {np.dtype("float64"), np.dtype("int64")}
+
+
 def test_other_batch_sizes_are_welcome(backend):
     _, runner = start(backend)
     for count in (6, 1, 9):
