@@ -30,7 +30,7 @@ class Tolerance(NamedTuple):
 TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
     ("value", "float32"): Tolerance(2e-5, 2e-6, False, 0.0, "some ten roundings of 6e-8 in sums of up to 60 terms"),
     ("value", "float64"): Tolerance(1e-12, 1e-13, False, 0.0, "a cut-off softplus is 1e-10 away, a float32 one 1e-8"),
-    ("value", "bfloat16"): Tolerance(1e-1, 5e-2, False, 0.0, "8 bits through up to four networks"),
+    ("value", "bfloat16"): Tolerance(1e-1, 1e-2, False, 0.0, "8 bits through up to four networks"),
     ("gradient", "float32"): Tolerance(2e-4, 2e-6, False, 0.0, "R1's second derivative multiplies the noise by ten"),
     ("gradient", "float64"): Tolerance(1e-11, 1e-13, False, 0.0, "as for values"),
     ("gradient", "bfloat16"): Tolerance(2e-1, 0.0, True, 0.0, "one direction: a cosine of 0.98 at least"),
