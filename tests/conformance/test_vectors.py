@@ -43,17 +43,20 @@ def test_logits_have_both_signs_and_reach_where_objectives_differ():
     assert np.abs(vectors.expected("L1-overflow-values")["input_gradient/D(E(x))"]).max() > 100
 
 
+CACHED = (vectors.cases, vectors.fixtures, vectors._fixtures_file, vectors.tape, vectors.expected)
+
+
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """The suite's files, to be damaged."""
     home = tmp_path / vectors.VERSION
     shutil.copytree(vectors.HOME, home)
     monkeypatch.setattr(vectors, "HOME", home)
-    for cached in (vectors.cases, vectors.fixtures, vectors.tape, vectors.expected):
+    for cached in CACHED:
         cached.cache_clear()
     yield home
     monkeypatch.undo()
-    for cached in (vectors.cases, vectors.fixtures, vectors.tape, vectors.expected):
+    for cached in CACHED:
         cached.cache_clear()
 
 

@@ -1,0 +1,146 @@
+"""L3: the optimizer's arithmetic."""
+
+import numpy as np
+
+from alae_conformance.reference.training import Reference, add
+from tests.conformance.mutants.registry import EQUIVALENTS, fault
+
+
+class OtherAdam(Reference):
+    """Another rule from (gradient, new m, new v, t) to a step."""
+
+    def adam(self, value, m, v, gradient, t):
+        _, m, v = super().adam(value, m, v, gradient, t)
+        return value - self.rate(t) * self.direction(gradient, m, v, t), m, v
+
+    def rate(self, t):
+        adam = self.config.adam
+        return adam.learning_rate * (1 - adam.warmup**t) * np.sqrt(1 - adam.beta2**t) / (1 - adam.beta1**t)
+
+    def direction(self, gradient, m, v, t):
+        return m / (np.sqrt(v) + self.config.adam.epsilon)
+
+
+@fault("Adam without bias correction", "L3-leaky-substeps", "displacement")
+class NoBiasCorrection(OtherAdam):
+    def rate(self, t):
+        return self.config.adam.learning_rate
+
+
+@fault("Adam's t stuck at 1", "L3-leaky-substeps", "displacement")
+class StuckT(OtherAdam):
+    def rate(self, t):
+        return super().rate(1)
+
+
+@fault("Adam's t one ahead", "L3-leaky-substeps", "displacement")
+class TOneAhead(OtherAdam):
+    def rate(self, t):
+        return super().rate(t + 1)
+
+
+@fault("Adam's t counts training steps, not a network's updates", "L3-official-substeps", "counts")
+class OneTPerStep(Reference):
+    def apply(self, state, update, gradients):
+        before = {**state}
+        super().apply(state, update, gradients)
+        if update == "reciprocity":
+            state |= {name: before[name] for name in state if name.endswith("/t")}
+
+
+@fault("ε added after the bias correction, as PyTorch and Optax do", "L3-smooth-substeps", "displacement")
+class TorchEpsilon(OtherAdam):
+    def direction(self, gradient, m, v, t):
+        correction = np.sqrt(1 - self.config.adam.beta2**t)
+        return m / correction / (np.sqrt(v) / correction + self.config.adam.epsilon)
+
+
+@fault("ε inside the root", "L3-smooth-substeps", "displacement")
+class EpsilonInside(OtherAdam):
+    def direction(self, gradient, m, v, t):
+        return m / np.sqrt(v + self.config.adam.epsilon)
+
+
+@fault("sign descent for Adam", "L3-smooth-substeps", "displacement")
+class SignDescent(OtherAdam):
+    def direction(self, gradient, m, v, t):
+        return np.sign(gradient)
+
+
+@fault("the learning rate 1 % too large", "L3-leaky-substeps", "displacement")
+class RateOnePercent(OtherAdam):
+    def rate(self, t):
+        return 1.01 * super().rate(t)
+
+
+@fault("no warm-up", "L3-smooth-substeps", "displacement")
+class NoWarmup(OtherAdam):
+    def rate(self, t):
+        return super().rate(t) / (1 - self.config.adam.warmup**t)
+
+
+def with_adam(**changed):
+    """A reference whose Adam has other constants."""
+
+    class Changed(Reference):
+        def adam(self, *arguments):
+            config, self.config = (
+                self.config,
+                self.config.model_copy(update={"adam": self.config.adam.model_copy(update=changed)}),
+            )
+            try:
+                return super().adam(*arguments)
+            finally:
+                self.config = config
+
+    return Changed
+
+
+@fault("β2 = 0.999", "L3-leaky-substeps", "moments")
+class OtherBeta2(with_adam(beta2=0.999)):
+    pass
+
+
+@fault("β1 = 0.5 where it is 0", "L3-leaky-substeps", "moments")
+class OtherBeta1(with_adam(beta1=0.5)):
+    pass
+
+
+@fault("gradients not cleared between updates", "L3-official-run", "displacement")
+class UnclearedGradients(Reference):
+    def step(self, state, images, z, labels=None):
+        self._kept = {}
+        return super().step(state, images, z, labels)
+
+    def apply(self, state, update, gradients):
+        self._kept = add(self._kept, gradients)
+        super().apply(state, update, {name: self._kept[name] for name in gradients})
+
+
+@fault("an Adam for each update where the authors share two", "L3-official-run", "displacement")
+class UnsharedAdam(Reference):
+    def apply(self, state, update, gradients):
+        own = self.__dict__.setdefault("_own", {})
+        if int(state["step"]) == 0:
+            own.pop(update, None)
+        moments = own.setdefault(update, {name: 0 * state[name] for name in state if name.startswith("adam/")})
+        shared = {name: state[name] for name in moments}
+        state |= moments
+        super().apply(state, update, gradients)
+        own[update] = {name: state[name] for name in moments}
+        state |= shared
+        for network in self.trains()[update]:
+            home = f"adam/{self.adam_of(update, network)}/{network}/t"
+            state[home] = state[home] + 1
+
+
+@fault("both moments corrected, and ε rescaled to its place", "L3-smooth-substeps", "displacement", into=EQUIVALENTS)
+class CorrectedMoments(OtherAdam):
+    def rate(self, t):
+        adam = self.config.adam
+        return adam.learning_rate * (1 - adam.warmup**t)
+
+    def direction(self, gradient, m, v, t):
+        adam = self.config.adam
+        root = np.sqrt(v / (1 - adam.beta2**t))
+        return m / (1 - adam.beta1**t) / (root + adam.epsilon / np.sqrt(1 - adam.beta2**t))

@@ -1,0 +1,52 @@
+"""L5: what is lost when a checkpoint changes hands."""
+
+import numpy as np
+
+from alae_conformance.subjects.reference import ReferenceSubject
+from tests.conformance.mutants.registry import fault
+
+
+@fault("Adam's counts start again when a checkpoint is read", "L5-leaky-checkpoint", "own")
+class CountsForgotten(ReferenceSubject):
+    def resume(self, path):
+        super().resume(path)
+        self._state |= {name: np.array(0) for name in self._state if name.endswith("/t")}
+
+
+def read_as(found, wanted):
+    """A subject that takes the arrays of one group of a checkpoint for those of another."""
+
+    class Mistaken(ReferenceSubject):
+        def resume(self, path):
+            super().resume(path)
+            names = [name for name in self._state if name.startswith(wanted)]
+            self._state |= {name: self._state[name.replace(wanted, found)] for name in names}
+
+    return Mistaken
+
+
+@fault("averages read in place of weights", "L5-leaky-peers", "displacement")
+class AveragesForWeights(read_as("averages/", "weights/")):
+    pass
+
+
+@fault("the count of steps starts again when a checkpoint is read, and the z with it", "L5-official-peers", "counts")
+class StepForgotten(ReferenceSubject):
+    def resume(self, path):
+        super().resume(path)
+        self._state["step"] = np.array(0)
+
+
+@fault("averages start again from the weights when a checkpoint is read", "L5-official-peers", "averages")
+class AveragesForgotten(read_as("weights/", "averages/")):
+    pass
+
+
+@fault("a checkpoint holds half precision", "L5-official-checkpoint", "own")
+class HalfPrecision(ReferenceSubject):
+    def resume(self, path):
+        super().resume(path)
+        self._state = {
+            name: array.astype(np.float16).astype(np.float64) if array.dtype.kind == "f" else array
+            for name, array in self._state.items()
+        }

@@ -1,0 +1,305 @@
+"""L1: networks and losses."""
+
+import numpy as np
+
+from alae_conformance.reference.layers import Dense, Leaky, PixelNorm
+from alae_conformance.reference.losses import hinge, linear, mirrored, softplus
+from alae_conformance.reference.training import Reference
+from alae_conformance.subjects.reference import ReferenceSubject
+from tests.conformance.mutants.registry import fault
+
+
+def channels_first(array, shape):
+    """Flatten as NCHW."""
+    return np.moveaxis(array.reshape(len(array), *shape), -1, 1).reshape(len(array), -1)
+
+
+@fault("E flattens images channels first", "L1-leaky-values", "forward")
+class FlattenChannelsFirst(Reference):
+    def __init__(self, config):
+        super().__init__(config)
+        self.networks["E"].flatten = lambda x: channels_first(x, config.image) if x.ndim == 4 else x.reshape(len(x), -1)
+
+
+@fault("G unflattens images channels first", "L1-leaky-values", "forward")
+class UnflattenChannelsFirst(Reference):
+    def __init__(self, config):
+        super().__init__(config)
+        h, w, c = config.image
+        self.networks["G"].unflatten = lambda x, shape: (
+            np.moveaxis(x.reshape(len(x), c, h, w), 1, -1) if len(shape) == 3 else x.reshape(len(x), *shape)
+        )
+
+
+def with_layers(change):
+    """A reference whose layers are changed one by one."""
+
+    class Changed(Reference):
+        def __init__(self, config):
+            super().__init__(config)
+            for network in self.networks.values():
+                network.layers = [changed for layer in network.layers if (changed := change(layer)) is not None]
+
+    return Changed
+
+
+@fault("leaky ReLU of slope 0.01", "L1-leaky-values", "forward")
+class OtherSlope(with_layers(lambda layer: Leaky(0.01) if layer == Leaky(0.2) else layer)):
+    pass
+
+
+@fault("no pixel norm", "L1-smooth-values", "forward")
+class NoPixelNorm(with_layers(lambda layer: None if isinstance(layer, PixelNorm) else layer)):
+    pass
+
+
+@fault("lrmul multiplies kernels, not biases", "L1-official-values", "forward")
+class BiasWithoutLrmul(
+    with_layers(lambda layer: Dense(layer.name, layer.scale) if isinstance(layer, Dense) else layer)
+):
+    pass
+
+
+@fault("labels do not reach G", "L1-labels-values", "forward")
+class LabelsNotInG(Reference):
+    def __init__(self, config):
+        super().__init__(config)
+        forward = self.networks["G"].forward
+        self.networks["G"].forward = lambda weights, x, direction=None, labels=None: forward(
+            weights, x, direction, None if labels is None else 0 * labels
+        )
+
+
+@fault("float32 under a float64 label: outputs", "L1-leaky-values", "forward", "float64")
+class Float32Outputs(ReferenceSubject):
+    def forward(self, inputs):
+        return {name: array.astype(np.float32) for name, array in super().forward(inputs).items()}
+
+
+@fault("the input gradient is of the mean of D(E(x)), not of its sum", "L1-leaky-values", "input_gradient")
+class GradientOfTheMean(ReferenceSubject):
+    def input_gradient(self, inputs):
+        logits, gradient = super().input_gradient(inputs)
+        return logits, gradient / len(logits)
+
+
+class Penalised(Reference):
+    """R1 with another penalty; its gradient is left as it was."""
+
+    def discriminator(self, weights, batch):
+        loss, gradients = super().discriminator(weights, batch)
+        _, g = self.input_gradient(weights, batch)
+        right = self.gamma / 2 * (g * g).sum() / len(g)
+        return loss - right + self.gamma / 2 * self.penalty(weights, batch, g), gradients
+
+
+@fault("γ for γ/2", "L1-leaky-values", "losses")
+class GammaNotHalved(Penalised):
+    def penalty(self, weights, batch, g):
+        return 2 * (g * g).sum() / len(g)
+
+
+@fault("γ 1 % too large", "L1-leaky-values", "losses")
+class GammaOnePercent(Penalised):
+    def penalty(self, weights, batch, g):
+        return 1.01 * (g * g).sum() / len(g)
+
+
+@fault("no R1", "L1-leaky-values", "losses")
+class NoR1(Penalised):
+    def penalty(self, weights, batch, g):
+        return 0
+
+
+@fault("R1 of the gradient with respect to parameters", "L1-leaky-values", "losses")
+class R1OfParameters(Penalised):
+    def penalty(self, weights, batch, g):
+        E, D = self.networks["E"], self.networks["D"]
+        e = E.forward(weights, batch.images, labels=batch.labels)
+        d = D.forward(weights, e.output.value)
+        back, first = D.backward(weights, d, np.ones(len(g)) / len(g))
+        _, second = E.backward(weights, e, back.value)
+        return sum((gradient**2).sum() for gradient in (first | second).values())
+
+
+@fault("R1 of the gradient with respect to E(x)", "L1-leaky-values", "losses")
+class R1OfLatents(Penalised):
+    def penalty(self, weights, batch, g):
+        E, D = self.networks["E"], self.networks["D"]
+        d = D.forward(weights, E.forward(weights, batch.images, labels=batch.labels).output.value)
+        back, _ = D.backward(weights, d, np.ones(len(g)))
+        return (back.value**2).sum() / len(g)
+
+
+@fault("R1 on generated images", "L1-leaky-values", "losses")
+class R1OnFakes(Penalised):
+    def penalty(self, weights, batch, g):
+        F, G = self.networks["F"], self.networks["G"]
+        fakes = G.forward(weights, F.forward(weights, batch.z).output.value, labels=batch.labels).output.value
+        _, g = self.input_gradient(weights, batch._replace(images=fakes))
+        return (g * g).sum() / len(g)
+
+
+@fault("R1 of the mean logit", "L1-leaky-values", "losses")
+class R1OfTheMean(Penalised):
+    def penalty(self, weights, batch, g):
+        return (g * g).sum() / len(g) ** 2
+
+
+@fault("R1 averaged over pixels", "L1-leaky-values", "losses")
+class R1OverPixels(Penalised):
+    def penalty(self, weights, batch, g):
+        return (g * g).mean()
+
+
+@fault("R1 of the norm, not its square", "L1-leaky-values", "losses")
+class R1Unsquared(Penalised):
+    def penalty(self, weights, batch, g):
+        return np.sqrt((g * g).sum((1, 2, 3))).mean()
+
+
+def with_objective(name, **terms):
+    """A reference whose objective `name` has other terms."""
+
+    class Changed(Reference):
+        def __init__(self, config):
+            super().__init__(config)
+            if config.objective == name:
+                self.objective = self.objective._replace(**terms)
+
+    return Changed
+
+
+@fault("softplus of the wrong sign in the discriminator's loss", "L1-leaky-values", "losses")
+class DiscriminatorSign(with_objective("logistic", real=softplus, fake=mirrored(softplus))):
+    pass
+
+
+@fault("softplus of the wrong sign in the generator's loss", "L1-leaky-values", "losses")
+class GeneratorSign(with_objective("logistic", generator=softplus)):
+    pass
+
+
+@fault("the saturating generator loss", "L1-leaky-values", "losses")
+class SaturatingGenerator(with_objective("logistic", generator=lambda t: tuple(-part for part in softplus(t)))):
+    pass
+
+
+@fault("hinge for softplus", "L1-leaky-values", "losses")
+class HingeForSoftplus(with_objective("logistic", real=mirrored(hinge), fake=hinge)):
+    pass
+
+
+def naive(t):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.log(1 + np.exp(t)), np.exp(t) / (1 + np.exp(t))
+
+
+# exp overflows beyond 88 in float32, beyond 709 in float64, in which the reference computes.
+def naive_in_float32(t):
+    value, slope = naive(np.asarray(t, np.float32))
+    return value.astype(np.float64), slope.astype(np.float64)
+
+
+@fault("log(1 + exp(t)) overflows", "L1-overflow-values", "losses")
+class NaiveSoftplus(
+    with_objective(
+        "logistic", real=mirrored(naive_in_float32), fake=naive_in_float32, generator=mirrored(naive_in_float32)
+    )
+):
+    pass
+
+
+def cut_off(t):
+    value, slope = softplus(t)
+    return np.where(t > 20, t, value), np.where(t > 20, 1, slope)
+
+
+@fault("softplus linear above 20, as Keras has it on PyTorch", "L1-large-values", "losses", "float64")
+class CutOffSoftplus(with_objective("logistic", real=mirrored(cut_off), fake=cut_off, generator=mirrored(cut_off))):
+    pass
+
+
+@fault("the Wasserstein critic upside down", "L1-wasserstein-values", "losses")
+class WassersteinSign(with_objective("wasserstein", real=linear, fake=mirrored(linear))):
+    pass
+
+
+def no_margin(t):
+    return np.maximum(t, 0), np.where(t > 0, 1.0, 0.0)
+
+
+@fault("a hinge without its margin", "L1-hinge-values", "losses")
+class HingeWithoutMargin(with_objective("hinge", real=mirrored(no_margin), fake=no_margin)):
+    pass
+
+
+class Rescaled(Reference):
+    """One update's loss and gradient multiplied."""
+
+    update, factor = "", 1.0
+
+    def differentiate(self, update, weights, batch):
+        loss, gradients = super().differentiate(update, weights, batch)
+        factor = self.scale(batch) if update == self.update else 1.0
+        return loss * factor, {name: gradient * factor for name, gradient in gradients.items()}
+
+    def scale(self, batch):
+        return self.factor
+
+
+@fault("the discriminator's loss summed over the batch", "L1-leaky-values", "losses")
+class SumInDiscriminator(Rescaled):
+    update = "discriminator"
+
+    def scale(self, batch):
+        return len(batch.images)
+
+
+@fault("the generator's loss summed over the batch", "L1-leaky-values", "losses")
+class SumInGenerator(Rescaled):
+    update = "generator"
+
+    def scale(self, batch):
+        return len(batch.images)
+
+
+@fault("reciprocity averaged over w under the paper's updates", "L1-leaky-values", "losses")
+class MeanOverLatents(Rescaled):
+    update, factor = "reciprocity", 1 / 7
+
+
+@fault("reciprocity summed over w under the authors' updates", "L1-official-values", "losses")
+class SumOverLatents(Rescaled):
+    update, factor = "reciprocity", 7
+
+
+@fault("half the squared norm in reciprocity", "L1-leaky-values", "losses")
+class HalfReciprocity(Rescaled):
+    update, factor = "reciprocity", 0.5
+
+
+@fault("the norm in reciprocity, not its square", "L1-leaky-values", "losses")
+class UnsquaredReciprocity(Reference):
+    def distance(self, target, estimate):
+        _, slope = super().distance(target, estimate)
+        return np.sqrt(((target - estimate) ** 2).sum(1)).mean(), slope
+
+
+@fault("reciprocity with z itself as the target", "L1-leaky-values", "losses")
+class TargetZ(Reference):
+    def reciprocity(self, weights, batch):
+        self._z = batch.z
+        return super().reciprocity(weights, batch)
+
+    def distance(self, target, estimate):
+        target = target.copy()
+        target[:, : self._z.shape[1]] = self._z
+        return super().distance(target, estimate)
+
+
+@fault("of reciprocity in both spaces only the latent one", "L1-labels-values", "losses")
+class OnlyLatent(Reference):
+    def reciprocity(self, weights, batch):
+        self.config = self.config.model_copy(update={"reciprocity": "latent"})
+        return super().reciprocity(weights, batch)

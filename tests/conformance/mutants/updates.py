@@ -1,0 +1,159 @@
+"""L3 and L4: who moves, when, and on which z; and what comes of reciprocity."""
+
+from alae_conformance.reference.training import Batch, Reference
+from alae_conformance.subjects.reference import ReferenceSubject
+from tests.conformance.mutants.registry import EQUIVALENTS, fault
+
+
+@fault("reciprocity moves F as well", "L3-leaky-substeps", "untouched")
+class MovesF(Reference):
+    def apply(self, state, update, gradients):
+        super().apply(state, update, gradients)
+        if update == "reciprocity":
+            for name in (name for name in state if name.startswith("weights/F")):
+                state[name] = state[name] - 1e-3 * state[name]
+
+
+@fault("D's second moment decays in reciprocity, by a zero gradient", "L3-official-substeps", "untouched")
+class ZeroGradientTicksD(Reference):
+    def apply(self, state, update, gradients):
+        super().apply(state, update, gradients)
+        if update == "reciprocity":
+            for name in (name for name in state if name.startswith("adam/encoder/D/v/")):
+                state[name] = state[name] * self.config.adam.beta2
+
+
+class Partial(Reference):
+    """Some networks of an update stay where they are."""
+
+    update, stay = "", ""
+
+    def apply(self, state, update, gradients):
+        before = {**state}
+        super().apply(state, update, gradients)
+        if update == self.update:
+            state |= {name: before[name] for name in state if name.startswith(tuple(f"weights/{n}" for n in self.stay))}
+
+
+@fault("reciprocity moves E only", "L3-leaky-substeps", "displacement")
+class MovesOnlyE(Partial):
+    update, stay = "reciprocity", "G"
+
+
+@fault("reciprocity moves G only", "L3-leaky-substeps", "displacement")
+class MovesOnlyG(Partial):
+    update, stay = "reciprocity", "E"
+
+
+@fault("F frozen in the generator's update", "L3-leaky-substeps", "displacement")
+class FrozenF(Partial):
+    update, stay = "generator", "F"
+
+
+@fault("D frozen in the discriminator's update", "L3-leaky-substeps", "displacement")
+class FrozenD(Partial):
+    update, stay = "discriminator", "D"
+
+
+@fault("the same z for all three updates", "L3-leaky-run", "trajectory")
+class SameZ(Reference):
+    def step(self, state, images, z, labels=None):
+        return super().step(state, images, dict.fromkeys(z, z.get("discriminator", next(iter(z.values())))), labels)
+
+
+@fault("the same z at every step", "L3-leaky-run", "trajectory")
+class SameZEachStep(ReferenceSubject):
+    def draws(self, step, count):
+        return super().draws(0, count)
+
+
+@fault("updates at once, not one after the other", "L3-leaky-run", "trajectory")
+class Simultaneous(Reference):
+    def step(self, state, images, z, labels=None):
+        self._at_first = {name.removeprefix("weights/"): state[name] for name in state if name.startswith("weights/")}
+        return super().step(state, images, z, labels)
+
+    def differentiate(self, update, weights, batch):
+        return super().differentiate(update, self._at_first, batch)
+
+
+@fault("the generator's update before the discriminator's", "L3-leaky-run", "trajectory")
+class OtherOrder(Reference):
+    def trains(self):
+        found = super().trains()
+        return {update: found[update] for update in ("generator", "discriminator", "reciprocity") if update in found}
+
+
+@fault("each step's batch drawn again from the first", "L3-hinge-run", "trajectory")
+class SameBatch(ReferenceSubject):
+    def run(self, batches, steps, only=None):
+        return super().run(type(batches)(batches.images[:1], batches.labels), steps, only)
+
+
+@fault("labels of the first batch for every batch", "L3-labels-run", "trajectory")
+class StaleLabels(ReferenceSubject):
+    def run(self, batches, steps, only=None):
+        labels = None if batches.labels is None else batches.labels[[0] * len(batches.labels)]
+        return super().run(type(batches)(batches.images, labels), steps, only)
+
+
+@fault("the model that was given is not the one trained", "L3-leaky-run", "in_place")
+class StaleModel(ReferenceSubject):
+    def load(self, state):
+        super().load(state)
+        self._loaded = self.weights()
+
+    def model_weights(self):
+        return self._loaded
+
+
+@fault("losses reported after their update has moved", "L3-leaky-substeps", "losses")
+class LossAfterwards(Reference):
+    def step(self, state, images, z, labels=None):
+        after, losses = super().step(state, images, z, labels)
+        weights = {name.removeprefix("weights/"): after[name] for name in after if name.startswith("weights/")}
+        return after, {u: self.differentiate(u, weights, Batch(images, z[u], labels))[0] for u in losses}
+
+
+@fault("averages taken before the step", "L3-leaky-run", "averages")
+class AveragesBefore(Reference):
+    def step(self, state, images, z, labels=None):
+        after, losses = super().step(state, images, z, labels)
+        again, _ = super().step(state, images, {}, labels)
+        return after | {name: again[name] for name in again if name.startswith("averages/")}, losses
+
+
+@fault("averages forget per step, whatever the batch size", "L3-official-run", "averages")
+class OtherDecay(Reference):
+    def __init__(self, config):
+        super().__init__(config)
+        training = config.training.model_copy(update={"batch_size": 1})
+        self.config = config.model_copy(update={"training": training})
+
+
+@fault("no reciprocity update", "L4-leaky-reciprocity", "ratio")
+class NoReciprocity(Reference):
+    def apply(self, state, update, gradients):
+        if update != "reciprocity":
+            super().apply(state, update, gradients)
+
+
+@fault("reciprocity at a third of its learning rate", "L4-leaky-reciprocity", "equivalence")
+class SlowReciprocity(Reference):
+    def apply(self, state, update, gradients):
+        before = {**state}
+        super().apply(state, update, gradients)
+        if update == "reciprocity":
+            for name in (name for name in state if name.startswith("weights/")):
+                state[name] = before[name] + (state[name] - before[name]) / 3
+
+
+@fault("averages moved towards the weights", "L3-leaky-run", "averages", into=EQUIVALENTS)
+class AveragesMoved(Reference):
+    def step(self, state, images, z, labels=None):
+        after, losses = super().step(state, images, z, labels)
+        share = 1 - 0.5 ** (self.config.training.batch_size / self.config.average_halflife)
+        for name in (name for name in state if name.startswith("averages/")):
+            weight = after[name.replace("averages/", "weights/")]
+            after[name] = state[name] + share * (weight - state[name])
+        return after, losses
