@@ -123,6 +123,14 @@ def installed_backends() -> dict[str, EntryPoint]:
     return {name: found[name] for name in order}
 
 
+def find_backend(name: str) -> EntryPoint:
+    """The registered plug-in `name`; nothing is imported. Raises BackendError, naming those there are, for none."""
+    plugins = installed_backends()
+    if name not in plugins:
+        raise BackendError(f"there is no backend {name!r}; installed plug-ins: {', '.join(plugins) or 'none'}")
+    return plugins[name]
+
+
 def load_backend(name: str, device: str | None = None, precision: Precision = "float32") -> Backend:
     """The backend plug-in `name`, on `device` or its accelerator; Keras then runs on that framework too.
 
@@ -131,11 +139,9 @@ def load_backend(name: str, device: str | None = None, precision: Precision = "f
             Keras already runs on another framework in this process; there is no such device; or the framework cannot
             compute in `precision`.
     """
-    plugins = installed_backends()
-    if name not in plugins:
-        raise BackendError(f"there is no backend {name!r}; installed plug-ins: {', '.join(plugins) or 'none'}")
+    entry = find_backend(name)
     try:
-        plugin = plugins[name].load()
+        plugin = entry.load()
         _select_keras(name, plugin.keras_backend)
         return plugin(device, precision)
     except ModuleNotFoundError as error:

@@ -27,7 +27,7 @@ from alae_core.errors import ConfigError
 Widths = Annotated[tuple[PositiveInt, ...], Strict(False)]
 ImageShape = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Strict(False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Precision = Literal["float32", "bfloat16", "float64"]
+Precision = Literal["float32", "float64", "bfloat16"]
 
 
 class _Frozen(BaseModel):

@@ -54,7 +54,7 @@ def conform(
     from alae_conformance.suite import conform as judge
     from alae_conformance.suite import select
     from alae_conformance.xfail import read_xfails
-    from alae_core import installed_backends
+    from alae_core.backend import find_backend
 
     console = Console()
     if listing:
@@ -62,10 +62,9 @@ def conform(
             console.print(f"{case.id:28}{', '.join(case.lanes)}\n    {case.requirement}", highlight=False)
         return
     names = _names(backend, every)
-    plugins = installed_backends()
     for name in names:
-        if name not in plugins:
-            raise AlaeError(f"there is no backend {name!r}; installed plug-ins: {', '.join(plugins) or 'none'}")
+        find_backend(name)
+    xfails = read_xfails(xfail, names) if xfail else None
     files = {"html": html, "json": json, "junit": junit, "badge": badge}
     for target in filter(None, files.values()):
         # Before minutes of work, not after.
@@ -80,7 +79,7 @@ def conform(
         names,
         profile,
         fresh=fresh,
-        xfails=read_xfails(xfail, names) if xfail else None,
+        xfails=xfails,
         on_case=Lines(console, names).case,
     )
     summary(report, console)

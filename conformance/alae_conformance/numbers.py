@@ -13,9 +13,10 @@ from alae_conformance import tape as tapes
 from alae_conformance import vectors
 from alae_conformance.experiments import EXPERIMENTS, Setting
 from alae_conformance.judge import Observations, judge
+from alae_conformance.subjects import Arrays
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.tolerances import TOLERANCES
-from alae_conformance.vectors import Arrays, Case, Fixture, VectorsError
+from alae_conformance.vectors import Case, Fixture, VectorsError
 
 #: how far `steady` nudges weights, in float32 roundings: further than a backend strays within a free run
 NUDGE = 8.0

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from alae_conformance.reference import mlp
-from alae_conformance.subjects import Batches, Inputs
+from alae_conformance.subjects import Arrays, Batches, Inputs
 from alae_conformance.subjects.reference import ReferenceSubject
-from alae_conformance.vectors import Arrays, Fixture, config_of
+from alae_conformance.vectors import Fixture, config_of
 from alae_core.config import Config
 
 #: batches of images on a tape; later training steps begin again with the first

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from alae_conformance.numbers import Frozen
-from alae_conformance.record import CaseRecord
+from alae_conformance.report.words import complaints
 from alae_conformance.suite import Judge, leave_reference_checkpoints, select
 from alae_conformance.tolerances import Lane
 from alae_conformance.vectors import Case
@@ -50,17 +50,8 @@ def test_case(judges: dict[str, Judge], backend: str, case: Case, lane: Lane) ->
     if record.status == "expected":
         pytest.xfail(record.message)
     if record.status != "passed":
-        pytest.fail(_explain(case, record), pytrace=False)
-
-
-def _explain(case: Case, record: CaseRecord) -> str:
-    failed = (
-        f"{check.check}: {check.failed} of {check.compared} quantities; worst: {check.quantity}: "
-        f"{check.note or f'error {check.error:.3g}, limit {check.limit:.3g}'}"
-        for check in record.checks
-        if check.failed
-    )
-    return "\n".join([case.requirement, *filter(None, [record.message, *failed, record.details])])
+        said = [case.requirement, record.message, *complaints(record), record.details]
+        pytest.fail("\n".join(filter(None, said)), pytrace=False)
 
 
 def _backends(config: pytest.Config) -> list[str]:

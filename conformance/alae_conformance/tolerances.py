@@ -12,7 +12,10 @@ says how it was measured). A row may change only with a new measurement of that 
 from math import log
 from typing import Literal, NamedTuple
 
-Lane = Literal["float32", "float64", "bfloat16"]
+from alae_core.config import Precision
+
+#: the precision that a configuration asks for
+Lane = Precision
 LANES: tuple[Lane, ...] = ("float32", "float64", "bfloat16")
 ToleranceClass = Literal["exact", "value", "gradient", "step", "run", "statistics"]
 

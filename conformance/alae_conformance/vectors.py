@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from alae_conformance.subjects import Arrays
 from alae_conformance.tolerances import Lane, ToleranceClass
 from alae_core.config import Config, make_config
 from alae_core.errors import AlaeError
@@ -29,7 +30,6 @@ HOME = Path(__file__).parent / "cases" / VERSION
 Profile = Literal["smoke", "standard", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "standard", "full")
 Experiment = Literal["contract", "values", "gradients", "substeps", "free_run", "reciprocity", "portability", "peers"]
-Arrays = dict[str, np.ndarray]
 
 
 class VectorsError(AlaeError):
@@ -90,28 +90,27 @@ def cases() -> dict[str, Case]:
 @cache
 def fixtures() -> dict[str, Fixture]:
     """Every fixture by id."""
-    return {fixture.id: fixture for fixture in _read(TypeAdapter(_Fixtures), "fixtures.json").fixtures}
+    return {fixture.id: fixture for fixture in _fixtures_file().fixtures}
 
 
 def config_of(fixture: Fixture, lane: Lane) -> Config:
     """The fixture's configuration in one lane."""
-    base = _read(TypeAdapter(_Fixtures), "fixtures.json").base
-    return make_config(base, {**fixture.overrides, "precision": lane}, source=f"fixture {fixture.id}")
+    return make_config(_fixtures_file().base, {**fixture.overrides, "precision": lane}, source=f"fixture {fixture.id}")
 
 
 @cache
 def tape(fixture: str) -> Mapping[str, np.ndarray]:
     """What goes in: see `alae_conformance.tape`."""
-    return load_arrays(HOME / "tapes" / f"{fixture}.npz")
+    return _load_arrays(HOME / "tapes" / f"{fixture}.npz")
 
 
 @cache
 def expected(case: str) -> Mapping[str, np.ndarray]:
     """What must come out: see `alae_conformance.experiments`."""
-    return load_arrays(HOME / "expected" / f"{case}.npz")
+    return _load_arrays(HOME / "expected" / f"{case}.npz")
 
 
-def load_arrays(path: Path) -> Arrays:
+def _load_arrays(path: Path) -> Arrays:
     """The arrays of an .npz, without pickles."""
     with np.load(path, allow_pickle=False) as file:
         return dict(file)
@@ -136,6 +135,11 @@ def verify() -> None:
         if written.get(name) != present.get(name):
             state = "is missing" if name not in present else "is new" if name not in written else "has changed"
             raise VectorsError(f"{HOME / name} {state}: reinstall alae")
+
+
+@cache
+def _fixtures_file() -> _Fixtures:
+    return _read(TypeAdapter(_Fixtures), "fixtures.json")
 
 
 def _read(adapter: TypeAdapter[Any], name: str) -> Any:

@@ -4,7 +4,7 @@ from collections import Counter
 from xml.etree import ElementTree as ET
 
 from alae_conformance.record import BackendRecord, CaseRecord, Report, Status
-from alae_conformance.report.words import failing, number, plain
+from alae_conformance.report.words import complaints, plain
 
 _ELEMENTS: dict[Status, str] = {
     "failed": "failure",
@@ -70,10 +70,7 @@ def _testcase(backend: BackendRecord, case: CaseRecord) -> ET.Element:
     )
     kind = _ELEMENTS.get(case.status)
     if kind:
-        lines = [
-            f"{check.check} {check.quantity}: {number(check.error)} > {number(check.limit)} {check.note}".rstrip()
-            for check in failing(case)
-        ]
+        lines = complaints(case)
         message = case.message or next(iter(lines), case.status)
         outcome = ET.SubElement(element, kind, type=case.status, message=plain(message))
         outcome.text = plain("\n".join(filter(None, [*lines, case.details])))

@@ -12,11 +12,10 @@ from alae_conformance.report.words import (
     LEVELS,
     MARKS,
     Standing,
+    complaints,
     count,
     excess,
-    failing,
     level_of,
-    number,
     plain,
     ratio,
     refusals,
@@ -67,12 +66,8 @@ class Lines:
 def _beneath(case: CaseRecord) -> list[str]:
     if case.status == "unsupported":
         return []  # one reason for a whole lane: the summary gives it
-    checks = [
-        f"{check.check}  {check.quantity}  {number(check.error)} > {number(check.limit)}  {check.note}".rstrip()
-        for check in failing(case)
-    ]
     last = [line.strip() for line in case.details.splitlines() if line.strip()][-1:]
-    return [*checks, *case.message.splitlines(), *last]
+    return [*complaints(case), *case.message.splitlines(), *last]
 
 
 def summary(report: Report, console: Console) -> None:

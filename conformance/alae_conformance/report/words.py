@@ -43,6 +43,14 @@ def failing(case: CaseRecord) -> list[CheckRecord]:
     return sorted((check for check in case.checks if check.failed), key=lambda check: -check.ratio)
 
 
+def complaints(case: CaseRecord) -> list[str]:
+    """A line for each check that failed: its worst quantity, the error and the limit."""
+    return [
+        f"{check.check}  {check.quantity}  {number(check.error)} > {number(check.limit)}  {check.note}".rstrip()
+        for check in failing(case)
+    ]
+
+
 def worst(case: CaseRecord) -> CheckRecord | None:
     """The check that came nearest to its limit, or went furthest beyond; None where nothing was compared."""
     return max(case.checks, key=lambda check: check.ratio, default=None)
