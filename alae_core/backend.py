@@ -12,6 +12,7 @@ from alae_core.config import Config, Precision
 from alae_core.errors import BackendError
 
 if TYPE_CHECKING:
+    from alae_core.latents import Draws
     from alae_core.model import Alae
 
 Tensor = Any
@@ -53,24 +54,50 @@ class Runner(Protocol):
             labels: class numbers (batch,), for a model with labels.
         """
 
-    def step(self, images: Any, labels: np.ndarray | None = None, *, only: str | None = None) -> Losses:
+    def step(
+        self,
+        images: Any,
+        labels: np.ndarray | None = None,
+        *,
+        only: str | None = None,
+        draws: "Mapping[str, Draws] | None" = None,
+    ) -> Losses:
         """One training step: every update in order, then the averages. Nothing in it waits for the device.
 
+        Style networks train at the level of detail where `alae_core.growth.position(config, step)` is, of which `step`
+        counts from 0; the images are pooled and faded as `growth.real_images` says, and Adam starts anew where it says so.
+
         Args:
-            images: an array, as for `put`, or what `put` returned.
+            images: an array, as for `put`, or what `put` returned; of the level's resolution or a larger one.
             labels: as for `put`, where `images` is an array.
             only: the one update to run in this step; averages and the count of steps move all the same.
-
-        Each update's z comes from `alae_core.state.draws(config, seed, step)`, of which `step` counts from 0.
+            draws: what each update draws, by default `alae_core.state.draws(config, seed, step)`.
         """
 
-    def losses(self, images: np.ndarray, draws: Mapping[str, np.ndarray], labels: np.ndarray | None = None) -> Losses:
-        """Every update's loss at the present weights, given its z; nothing moves."""
+    def losses(
+        self,
+        images: np.ndarray,
+        draws: "Mapping[str, Draws]",
+        labels: np.ndarray | None = None,
+        *,
+        blend: float = 1.0,
+    ) -> Losses:
+        """Every update's loss at the present weights, given its draws; nothing moves.
+
+        Images are taken as they are; for style networks their resolution says at which level of detail, and `blend` how
+        far that has faded in.
+        """
 
     def gradients(
-        self, update: str, images: np.ndarray, draws: Mapping[str, np.ndarray], labels: np.ndarray | None = None
+        self,
+        update: str,
+        images: np.ndarray,
+        draws: "Mapping[str, Draws]",
+        labels: np.ndarray | None = None,
+        *,
+        blend: float = 1.0,
     ) -> dict[str, np.ndarray]:
-        """The gradient of one update's loss by the name of each weight it trains; nothing moves."""
+        """The gradient of one update's loss by the name of each weight it trains there; as for `losses`."""
 
     def weights(self, averaged: bool = False) -> dict[str, np.ndarray]:
         """Every network's weights, or their running averages, by the names of `Alae.variables`."""

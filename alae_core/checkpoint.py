@@ -67,6 +67,8 @@ class Checkpoint:
         alae.set_weights(
             {name.removeprefix(prefix): value for name, value in self.state.items() if name.startswith(prefix)}
         )
+        if "w_mean" in self.state:
+            alae.w_mean = self.state["w_mean"]
         return alae
 
 

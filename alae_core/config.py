@@ -2,10 +2,10 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import yaml
 from pydantic import (
@@ -27,6 +27,7 @@ from alae_core.errors import ConfigError
 Widths = Annotated[tuple[PositiveInt, ...], Strict(False)]
 ImageShape = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Strict(False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["float32", "float64", "bfloat16"]
 
 
@@ -53,6 +54,7 @@ class MlpNetworks(_Frozen):
     family: Literal["mlp"]
     z: PositiveInt = Field(description="size of the prior's z")
     w: PositiveInt = Field(description="size of the latent w")
+    discriminator: ClassVar[str] = "latent"
     equalized: bool = Field(False, description="scale N(0, 1/lrmul²) kernels when used, instead of Glorot-uniform ones")
     F: Perceptron
     G: Perceptron
@@ -68,6 +70,65 @@ class MlpNetworks(_Frozen):
                     f"{name}.lrmul is {lrmul:g}, which only equalized layers use: set equalized to true or lrmul to 1"
                 )
         return self
+
+
+class StyleNetworks(_Frozen):
+    """StyleALAE (paper section 4): style-based G and E of L blocks for images of 4·2^(L−1) pixels, F and D perceptrons."""
+
+    equalized: ClassVar[bool] = True
+
+    family: Literal["style"]
+    z: PositiveInt = Field(description="size of the prior's z")
+    w: PositiveInt = Field(description="size of the latent w")
+    startf: PositiveInt = Field(description="feature maps at the highest resolution; each level down has twice as many")
+    maxf: PositiveInt = Field(512, description="feature maps at the most")
+    mapping_layers: PositiveInt = Field(8, description="dense layers of F")
+    encoder: Literal["style", "plain"] = Field("style", description="plain leaves the style statistics out of E")
+    discriminator: Literal["latent", "images"] = Field(
+        "latent", description="what D looks at: w = E(x) or, as a network beside E, the images themselves"
+    )
+    fused_from: PositiveInt = Field(
+        128, description="resolution from which resampling is part of a convolution: the same function, less work"
+    )
+    style_mixing: Probability = Field(0.9, description="how often a batch takes its finer layers' styles from other z")
+    w_mean_beta: Fraction = Field(0.995, description="share that the running mean of w keeps at each generation")
+    truncation_psi: Probability = Field(0.7, description="w′ = mean + ψ · (w − mean), where images are truncated")
+    truncation_layers: NonNegativeInt = Field(8, description="style layers that are truncated, coarsest first")
+
+    @property
+    def F(self) -> Perceptron:
+        """F: pixel norm, then `mapping_layers` dense layers of w, each rectified."""
+        hidden = (self.w,) * (self.mapping_layers - 1)
+        return Perceptron(hidden=hidden, pixel_norm=True, activate_output=True, lrmul=0.1)
+
+    @property
+    def D(self) -> Perceptron:
+        """D on w: three dense layers with no activation between, as the authors have it."""
+        return Perceptron(hidden=(self.w, self.w), slope=1.0, lrmul=0.1)
+
+    def width(self, doublings: int) -> int:
+        """Feature maps after so many doublings of `startf`."""
+        return min(self.maxf, self.startf * 2**doublings)
+
+    def widths(self, lods: int) -> list[int]:
+        """Feature maps at each of `lods` levels of detail, coarsest first."""
+        return [self.width(lods - 1 - lod) for lod in range(lods)]
+
+
+class Level(_Frozen):
+    """One level of detail in training."""
+
+    images: PositiveInt = Field(description="real images shown at this level")
+    batch_size: PositiveInt | None = Field(None, description="training.batch_size, if not given")
+    learning_rate: PositiveFloat | None = Field(None, description="adam.learning_rate, if not given")
+    fade: Probability = Field(0.5, description="share of the images over which the level fades in; none at the first")
+
+
+class Growth(_Frozen):
+    """How StyleALAE grows: a level for each resolution from 4×4 to the images' own."""
+
+    levels: Annotated[tuple[Level, ...], Strict(False)]
+    restart_adam: bool = Field(True, description="moments and counts start anew at each level")
 
 
 class Adam(_Frozen):
@@ -86,7 +147,9 @@ class Training(_Frozen):
     """How long a run is, what it reads and what it leaves behind."""
 
     data: str = Field(description="a named data set, or the path of an IDX folder, an .npz file or a folder of images")
-    steps: PositiveInt = Field(description="training steps in all; each runs every update once")
+    steps: PositiveInt | None = Field(
+        None, description="training steps in all; each runs every update once. By default what the growth schedule takes"
+    )
     batch_size: PositiveInt = 128
     held_out: PositiveInt = Field(description="images kept out of training, where the data names no test split")
     seed: NonNegativeInt = Field(
@@ -106,11 +169,13 @@ class Config(_Frozen):
     labels: NonNegativeInt = Field(
         0, description="classes appended as one-hot to E's and G's input; 0 trains without labels"
     )
-    networks: MlpNetworks
+    networks: Annotated[MlpNetworks | StyleNetworks, Field(discriminator="family")]
+    growth: Growth | None = Field(None, description="the levels of detail, for style networks")
     objective: Literal["logistic", "wasserstein", "hinge"] = "logistic"
     r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖²; 0 leaves the penalty out")
-    reciprocity: Literal["latent", "data", "both", "none"] = Field(
-        "latent", description="the space(s) in which the loop is closed"
+    reciprocity: Literal["latent", "data", "both", "none", "z"] = Field(
+        "latent",
+        description="the space(s) in which the loop is closed; z lets E estimate z instead of w, both of one size",
     )
     updates: Literal["paper", "official"] = Field(
         "paper", description="Algorithm 1 as printed, or as the authors' code runs it"
@@ -127,6 +192,42 @@ class Config(_Frozen):
         if self.labels == 1:
             raise ValueError("labels is 1, a single class says nothing: use 0 for no labels, or the number of classes")
         return self
+
+    @model_validator(mode="after")
+    def _the_loop_can_close(self) -> "Config":
+        if self.reciprocity == "z" and self.networks.z != self.networks.w:
+            raise ValueError(
+                f"reciprocity z makes E's output an estimate of z, but z has {self.networks.z} numbers and "
+                f"w {self.networks.w}: make them equal"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _growth_fits(self) -> "Config":
+        if isinstance(self.networks, MlpNetworks):
+            if self.growth:
+                raise ValueError("growth is for style networks: mlp networks have one level of detail")
+            if self.training.steps is None:
+                raise ValueError("the key 'training.steps' is missing: only a growth schedule says how long to train")
+            return self
+        height, width, _ = self.image
+        lods = height.bit_length() - 2
+        if height != width or height != 4 * 2 ** (lods - 1):
+            raise ValueError(f"style networks make square images of 4, 8, 16, … pixels, but image is {height}×{width}")
+        if self.labels:
+            raise ValueError(f"labels is {self.labels}, but style networks take none: set it to 0")
+        if not self.growth or len(self.growth.levels) != lods:
+            given = len(self.growth.levels) if self.growth else "none"
+            raise ValueError(
+                f"growth.levels must hold a level for each of {lods} resolutions from 4×4 to {height}×{width}, but "
+                f"holds {given}"
+            )
+        return self
+
+    @property
+    def lods(self) -> int:
+        """How many levels of detail style networks have: resolution R is 4·2^(lods − 1)."""
+        return self.image[0].bit_length() - 2
 
     @property
     def dtype(self) -> Literal["float32", "float64"]:
@@ -221,27 +322,53 @@ def _replace(data: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _explain(problem: Any) -> str:
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
+    *parents, last, model = _locate(problem["loc"])
+    key = ".".join([*parents, last])
     match problem["type"]:
         case "extra_forbidden":
-            fields = list(_fields_at(location[:-1]))
-            hint = _nearest(location[-1], fields, prefix=location[:-1])
+            fields = list(model.model_fields)
+            hint = _nearest(last, fields, prefix=parents)
             return f"unknown key {key!r}{hint}; keys here: {', '.join(fields)}"
         case "missing":
             return f"the key {key!r} is missing"
         case "value_error":
             return f"{key + ': ' if key else ''}{problem['ctx']['error']}"
+        case "union_tag_invalid":
+            return f"{key}.family is {problem['ctx']['tag']!r}: it should be one of {problem['ctx']['expected_tags']}"
+        case "union_tag_not_found":
+            return f"the key '{key}.family' is missing"
         case _:
             message = problem["msg"][0].lower() + problem["msg"][1:]
             return f"{key} is {problem['input']!r}: {message}"
 
 
-def _fields_at(location: list[str]) -> Mapping[str, Any]:
-    model: type[BaseModel] = Config
-    for part in location:
-        model = model.model_fields[part].annotation  # type: ignore[assignment]
-    return model.model_fields
+def _locate(location: Sequence[str | int]) -> tuple[Any, ...]:
+    """The key at `location`, part by part, then the model whose field its last part is, or should have been."""
+    if not location:
+        return "", Config
+    key: list[str] = []
+    model, holder = Config, Config
+    parts = list(location)
+    while parts:
+        part = parts.pop(0)
+        key.append(str(part))
+        if isinstance(part, int) or part not in model.model_fields:
+            holder = model
+            continue
+        holder, inner = model, _models(model.model_fields[part].annotation)
+        if len(inner) > 1 and parts:
+            # Between alternatives pydantic puts the tag of the one it took.
+            family = parts.pop(0)
+            inner = [one for one in inner if get_args(one.model_fields["family"].annotation) == (family,)]
+        model = inner[0] if inner else model
+    return *key, holder
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a field's annotation names, whatever it wraps them in."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
 
 
 def _nearest(word: str, choices: list[str], prefix: list[str] | None = None) -> str:

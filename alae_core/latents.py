@@ -1,5 +1,7 @@
 """Every random number that decides a result: NumPy's counter-based streams, the same bits on every backend."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -16,6 +18,57 @@ def stream(seed: int, purpose: str, position: int = 0) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[seed, crc32(purpose.encode())], counter=[0, 0, position, 0]))
 
 
+class Draws(NamedTuple):
+    """All that one update draws.
+
+    Attributes:
+        z: (batch, z).
+        mix: other z (batch, z), whose styles the layers from `cutoff` on take; None where no styles are mixed.
+        cutoff: how many layers keep the style of `z`.
+        noise: a map (batch, R, R, 1) for each layer of G, by its resolution R, the first of batch 1; None has them drawn
+            on the device.
+    """
+
+    z: np.ndarray
+    mix: np.ndarray | None = None
+    cutoff: int | None = None
+    noise: Sequence[np.ndarray] | None = None
+
+
 def sample_prior(count: int, size: int, *, seed: int, purpose: str = "prior", position: int = 0) -> np.ndarray:
     """z ~ N(0, I): float32 of shape (count, size)."""
     return stream(seed, purpose, position).standard_normal((count, size), dtype=np.float32)
+
+
+def mixing_cutoff(probability: float, lod: int, *, seed: int, purpose: str, position: int) -> int:
+    """How many of 2·(lod + 1) style layers keep their style: with `probability` uniform from 1 to all, else all."""
+    choice = stream(seed, purpose, position)
+    layers = 2 * (lod + 1)
+    return int(choice.integers(1, layers + 1)) if choice.random() < probability else layers
+
+
+def noise_shapes(lod: int, count: int) -> list[tuple[int, int, int, int]]:
+    """The shape of each of G's noise maps for `count` images; one map serves all on the learned constant."""
+    sizes = [4 * 2 ** (layer // 2) for layer in range(2 * (lod + 1))]
+    return [(count if layer else 1, size, size, 1) for layer, size in enumerate(sizes)]
+
+
+def sample_noise(lod: int, count: int, *, seed: int) -> list[np.ndarray]:
+    """η ~ N(0, I) for each layer of G, float32 of `noise_shapes`; the same bits on every backend."""
+    return [
+        stream(seed, "noise", layer).standard_normal(shape, dtype=np.float32)
+        for layer, shape in enumerate(noise_shapes(lod, count))
+    ]
+
+
+def truncate(w: np.ndarray, mean: np.ndarray, psi: float, truncated: int, layers: int) -> np.ndarray:
+    """Styles for each layer, (batch, layers, w): mean + ψ · (w − mean) on the first `truncated`, w on the others.
+
+    Args:
+        w: (batch, w), or already a style for each layer (batch, layers, w).
+        mean: the running mean of w, (w,).
+        psi: 1 leaves every style as it is, 0 makes it the mean (Karras et al. 2019, section 2.1 and appendix B).
+        truncated, layers: how many style layers, coarsest first; how many in all.
+    """
+    styles = np.repeat(w[:, None], layers, axis=1) if w.ndim == 2 else w
+    return np.where(np.arange(layers)[:, None] < truncated, mean + psi * (styles - mean), styles).astype(w.dtype)

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from alae_core.config import Adam, Config
+from alae_core.config import Adam
 
 Tensor = Any
 
@@ -28,9 +28,9 @@ def adam_step(
     return value - rate * m / (ops.sqrt(v) + adam.epsilon), m, v
 
 
-def average_decay(config: Config) -> float:
-    """β of the averaged networks, average ← β·average + (1−β)·weight once a step: 0.5^(batch / half-life)."""
-    return 0.5 ** (config.training.batch_size / config.average_halflife)
+def mean_step(beta: float, mean: Tensor, w: Tensor) -> Tensor:
+    """The next running mean of w, (w,), after a generation from w = F(z), (batch, w): it keeps the share `beta`."""
+    return average_step(beta, mean, ops.sum(w, axis=0) / w.shape[0])
 
 
 def average_step(decay: float, average: Tensor, value: Tensor) -> Tensor:

@@ -2,14 +2,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from math import prod
 from typing import Any, Generic, TypeVar
 
+import keras
 import numpy as np
+from keras import ops
 
+from alae_core import state
 from alae_core.backend import Losses
 from alae_core.config import Config
+from alae_core.growth import Stage, position, real_images
+from alae_core.latents import Draws, noise_shapes, stream
 from alae_core.model import Alae
-from alae_core.state import draws, initial_state, require_state
 from alae_core.updates import Batch, Update, updates_of
 
 Tensor = TypeVar("Tensor")
@@ -27,7 +32,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         self.alae, self.config, self.seed = alae, config, seed
         self.updates = updates_of(config)
         self.tensors: dict[str, Tensor] = {}
-        self.load(initial_state(alae, config))
+        self.load(state.initial_state(alae, config))
 
     @abstractmethod
     def to_device(self, array: np.ndarray) -> Tensor:
@@ -45,8 +50,11 @@ class BaseRunner(ABC, Generic[Tensor]):
         """
 
     @abstractmethod
-    def train(self, batches: Mapping[str, Batch]) -> dict[str, Any]:
-        """Run each update that has a batch, in order, then the averages; return the losses as unread scalars."""
+    def train(self, batches: Mapping[str, Batch], stage: Stage) -> dict[str, Any]:
+        """Run each update that has a batch, in order, then the averages; return the losses as unread scalars.
+
+        With a running mean of w in the state, each update first moves it by `alae_core.optimizer.mean_step`.
+        """
 
     @abstractmethod
     def differentiate(self, update: Update, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
@@ -57,24 +65,55 @@ class BaseRunner(ABC, Generic[Tensor]):
         one_hot = None if labels is None else self.to_device(self.alae.one_hot(labels))
         return Batch(self.to_device(np.asarray(images, self.config.dtype)), None, one_hot)
 
-    def step(self, images: Any, labels: np.ndarray | None = None, *, only: str | None = None) -> Losses:
+    def draw_noise(self, count: int, key: int) -> Tensor:
+        """`count` numbers from N(0, 1), drawn on the device; `key` decides them."""
+        return keras.random.normal((count,), dtype=self.config.dtype, seed=key)
+
+    def step(
+        self,
+        images: Any,
+        labels: np.ndarray | None = None,
+        *,
+        only: str | None = None,
+        draws: Mapping[str, Draws] | None = None,
+    ) -> Losses:
         """See `Runner.step`."""
         batch = images if isinstance(images, Batch) else self.put(images, labels)
-        z = draws(self.config, self.seed, self.step_count, len(batch.images))
-        losses = self.train(self._with_draws(batch, z if only is None else {only: z[only]}))
+        stage, blend, _, restarts = position(self.config, self.step_count)
+        if restarts:
+            self._restart_adam()
+        if stage.lod is not None:
+            batch = batch._replace(images=real_images(batch.images, stage.lod, blend))
+        if draws is None:
+            draws = state.draws(self.config, self.seed, self.step_count, len(batch.images))
+        chosen = draws if only is None else {only: draws[only]}
+        losses = self.train(self._with_draws(batch, chosen, blend), stage)
         self.step_count += 1
         return Losses(losses)
 
-    def losses(self, images: np.ndarray, draws: Mapping[str, np.ndarray], labels: np.ndarray | None = None) -> Losses:
+    def losses(
+        self,
+        images: np.ndarray,
+        draws: Mapping[str, Draws],
+        labels: np.ndarray | None = None,
+        *,
+        blend: float = 1.0,
+    ) -> Losses:
         """See `Runner.losses`."""
-        batches = self._with_draws(self.put(images, labels), draws)
+        batches = self._with_draws(self.put(images, labels), draws, blend)
         return Losses({update.name: self.differentiate(update, batches[update.name])[0] for update in self.updates})
 
     def gradients(
-        self, update: str, images: np.ndarray, draws: Mapping[str, np.ndarray], labels: np.ndarray | None = None
+        self,
+        update: str,
+        images: np.ndarray,
+        draws: Mapping[str, Draws],
+        labels: np.ndarray | None = None,
+        *,
+        blend: float = 1.0,
     ) -> dict[str, np.ndarray]:
         """See `Runner.gradients`."""
-        batches = self._with_draws(self.put(images, labels), draws)
+        batches = self._with_draws(self.put(images, labels), {update: draws[update]}, blend)
         _, gradients = self.differentiate(self.named(update), batches[update])
         return {name: self.to_numpy(gradient) for name, gradient in gradients.items()}
 
@@ -85,16 +124,16 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     def state(self) -> dict[str, np.ndarray]:
         """See `Runner.state`."""
-        state = {name: self.to_numpy(tensor) for name, tensor in self.tensors.items()}
-        return {"step": np.asarray(self.step_count, np.int64), **state}
+        arrays = {name: self.to_numpy(tensor) for name, tensor in self.tensors.items()}
+        return {"step": np.asarray(self.step_count, np.int64), **arrays}
 
-    def load(self, state: Mapping[str, np.ndarray]) -> None:
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
         """See `Runner.load`."""
-        require_state(self.alae, self.config, state)
-        self.step_count = int(state["step"])
+        state.require_state(self.alae, self.config, arrays)
+        self.step_count = int(arrays["step"])
         # Another run's precision may have been another.
-        dtypes = {name: np.int64 if name.endswith("/t") else self.config.dtype for name in state if name != "step"}
-        self.place({name: np.asarray(state[name], dtype) for name, dtype in dtypes.items()})
+        dtypes = {name: np.int64 if name.endswith("/t") else self.config.dtype for name in arrays if name != "step"}
+        self.place({name: np.asarray(arrays[name], dtype) for name, dtype in dtypes.items()})
 
     def named(self, update: str) -> Update:
         """The update of that name."""
@@ -104,10 +143,41 @@ class BaseRunner(ABC, Generic[Tensor]):
         """The updates that have a batch, in order: all of them, but for `step(only=…)`."""
         return [update for update in self.updates if update.name in batches]
 
-    def trained(self, update: Update) -> dict[str, str]:
-        """Every weight that `update` moves, with the Adam whose moments it uses."""
-        adam_of = {name: update.trains.get(name.split("/", 1)[0]) for name in self.alae.variables}
+    def trained(self, update: Update, batch: Batch) -> dict[str, str]:
+        """Every weight that `update` moves at the batch's level of detail, with the Adam whose moments it uses."""
+        lod = self.alae.level_of(batch.images)
+        adam_of = {
+            name: update.trains.get(name.split("/", 1)[0])
+            for name in self.alae.variables
+            if self.alae.takes_part(name, lod)
+        }
         return {name: adam for name, adam in adam_of.items() if adam is not None}
 
-    def _with_draws(self, batch: Batch, draws: Mapping[str, np.ndarray]) -> dict[str, Batch]:
-        return {name: batch._replace(z=self.to_device(np.asarray(z, self.config.dtype))) for name, z in draws.items()}
+    def _with_draws(self, batch: Batch, draws: Mapping[str, Draws], blend: float) -> dict[str, Batch]:
+        return {name: self._with(batch, name, given, blend) for name, given in draws.items()}
+
+    def _with(self, batch: Batch, update: str, draws: Draws, blend: float) -> Batch:
+        def floats(array: Any) -> Tensor:
+            return self.to_device(np.asarray(array, self.config.dtype))
+
+        batch = batch._replace(z=floats(draws.z))
+        lod = self.alae.level_of(batch.images)
+        if lod is None:
+            return batch
+        if draws.mix is not None:
+            batch = batch._replace(mix=floats(draws.mix), cutoff=self.to_device(np.asarray(draws.cutoff, np.int32)))
+        noise = self._noise(update, lod, len(draws.z)) if draws.noise is None else [floats(map) for map in draws.noise]
+        return batch._replace(blend=floats(blend), noise=noise)
+
+    def _noise(self, update: str, lod: int, count: int) -> list[Tensor]:
+        shapes = noise_shapes(lod, count)
+        ends = np.cumsum([prod(shape) for shape in shapes])
+        key = int(stream(self.seed, f"noise/{update}", self.step_count).integers(2**31))
+        numbers = self.draw_noise(int(ends[-1]), key)
+        return [
+            ops.reshape(numbers[end - prod(shape) : end], shape) for shape, end in zip(shapes, ends.tolist(), strict=True)
+        ]
+
+    def _restart_adam(self) -> None:
+        before = self.state()
+        self.load({name: np.zeros_like(array) if name.startswith("adam/") else array for name, array in before.items()})

@@ -4,6 +4,7 @@
     averages/F/dense0/kernel                      its running average
     adam/generator/F/m/dense0/kernel, …/v/…       the moments of one Adam for one network
     adam/generator/F/t                            how many steps that network took with them
+    w_mean                                        the running mean of w = F(z), of style networks
     step                                          training steps done
 
 Random numbers need no state: every z follows from seed, step and update.
@@ -14,17 +15,28 @@ from collections.abc import Mapping
 import numpy as np
 
 from alae_core.config import Config
-from alae_core.latents import sample_prior
+from alae_core.growth import position
+from alae_core.latents import Draws, mixing_cutoff, sample_prior
 from alae_core.model import Alae, require_same_arrays
-from alae_core.updates import updates_of
+from alae_core.updates import Update, updates_of
 
 
-def draws(config: Config, seed: int, step: int, count: int) -> dict[str, np.ndarray]:
-    """The z of every update of training step `step` (0 is the first): float32 (count, z), other ones for each."""
-    return {
-        update.name: sample_prior(count, config.networks.z, seed=seed, purpose=f"z/{update.name}", position=step)
-        for update in updates_of(config)
-    }
+def draws(config: Config, seed: int, step: int, count: int) -> dict[str, Draws]:
+    """What every update of training step `step` (0 is the first) draws, each its own: float32 z (count, z).
+
+    Style networks also mix styles in the two adversarial updates, and leave their noise to the device.
+    """
+    return {update.name: _draw(config, update, seed, step, count) for update in updates_of(config)}
+
+
+def _draw(config: Config, update: Update, seed: int, step: int, count: int) -> Draws:
+    size, lod = config.networks.z, position(config, step).stage.lod
+    z = sample_prior(count, size, seed=seed, purpose=f"z/{update.name}", position=step)
+    if lod is None or update.name == "reciprocity" or not config.networks.style_mixing:
+        return Draws(z)
+    mix = sample_prior(count, size, seed=seed, purpose=f"mix/{update.name}", position=step)
+    probability, purpose = config.networks.style_mixing, f"cutoff/{update.name}"
+    return Draws(z, mix, mixing_cutoff(probability, lod, seed=seed, purpose=purpose, position=step))
 
 
 def adams(config: Config) -> list[tuple[str, str]]:
@@ -46,6 +58,8 @@ def initial_state(alae: Alae, config: Config) -> dict[str, np.ndarray]:
     state = {"step": np.zeros((), np.int64)}
     state |= {f"weights/{name}": value for name, value in weights.items()}
     state |= {f"averages/{name}": value.copy() for name, value in weights.items()}
+    if alae.w_mean is not None:
+        state["w_mean"] = alae.w_mean.copy()
     for adam, network in adams(config):
         state[f"adam/{adam}/{network}/t"] = np.zeros((), np.int64)
         for name, value in weights.items():

@@ -1,6 +1,6 @@
 """Algorithm 1 of the paper as data: which loss, which networks it trains, with whose Adam moments."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,11 +19,23 @@ InputGradient = Callable[[Callable[[Tensor], Tensor], Tensor], tuple[Tensor, Ten
 
 
 class Batch(NamedTuple):
-    """What one update sees: images (batch, H, W, C) in [−1, 1], its own z (batch, z), one-hot labels or None."""
+    """What one update sees, as tensors.
+
+    Attributes:
+        images: (batch, H, W, C) in [−1, 1]; for style networks of the level's resolution, which says what the level is.
+        z: the update's own (batch, z).
+        labels: one-hot (batch, classes), for a model with labels.
+        mix, cutoff, noise: the update's own `latents.Draws`, for style networks.
+        blend: how far the level has faded in, a scalar, for style networks.
+    """
 
     images: Tensor
     z: Tensor
     labels: Tensor | None = None
+    mix: Tensor | None = None
+    cutoff: Tensor | None = None
+    noise: Sequence[Tensor] | None = None
+    blend: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -51,9 +63,9 @@ def updates_of(config: Config) -> tuple[Update, ...]:
     """
     official = config.updates == "official"
     # In data space F takes no part in the loss, so neither preset can train it there.
-    closes_latent = config.reciprocity in ("latent", "both")
+    closes_latent = config.reciprocity in ("latent", "both", "z")
     trained = {
-        "discriminator": "ED",
+        "discriminator": "ED" if config.networks.discriminator == "latent" else "D",
         "generator": "FG",
         "reciprocity": "EGF" if official and closes_latent else "EG",
     }
@@ -73,39 +85,58 @@ def updates_of(config: Config) -> tuple[Update, ...]:
 
 def _discriminator(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
     objective = OBJECTIVES[config.objective]
-    fake = ops.stop_gradient(_generate(alae, alae.F(batch.z), batch.labels))
-    fake_logits = alae.D(_encode(alae, fake, batch.labels))
-
-    def score(images: Tensor) -> Tensor:
-        return alae.D(_encode(alae, images, batch.labels))
-
+    fake = ops.stop_gradient(_generate(alae, _styles(alae, batch), batch))
+    fake_logits = _score(alae, fake, batch)
     if config.r1_gamma == 0:
-        return discriminator_loss(objective, score(batch.images), fake_logits)
-    real_logits, image_gradient = input_gradient(score, batch.images)
+        return discriminator_loss(objective, _score(alae, batch.images, batch), fake_logits)
+    real_logits, image_gradient = input_gradient(lambda images: _score(alae, images, batch), batch.images)
     return discriminator_loss(objective, real_logits, fake_logits) + r1_penalty(image_gradient, config.r1_gamma)
 
 
 def _generator(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
-    fake = _generate(alae, alae.F(batch.z), batch.labels)
-    return generator_loss(OBJECTIVES[config.objective], alae.D(_encode(alae, fake, batch.labels)))
+    fake = _generate(alae, _styles(alae, batch), batch)
+    return generator_loss(OBJECTIVES[config.objective], _score(alae, fake, batch))
 
 
 def _reciprocity(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
     official = config.updates == "official"
     loss = 0.0
-    if config.reciprocity in ("latent", "both"):
+    if config.reciprocity in ("latent", "both", "z"):
         w = alae.F(batch.z)
-        target = ops.stop_gradient(w) if official else w
-        loss += squared_distance(target, _encode(alae, _generate(alae, w, batch.labels), batch.labels), mean=official)
+        code = batch.z if config.reciprocity == "z" else w
+        target = ops.stop_gradient(code) if official else code
+        loss += squared_distance(target, _encode(alae, _generate(alae, w, batch), batch), mean=official)
     if config.reciprocity in ("data", "both"):
-        reconstruction = _generate(alae, _encode(alae, batch.images, batch.labels), batch.labels)
+        reconstruction = _generate(alae, _encode(alae, batch.images, batch), batch)
         loss += squared_distance(batch.images, reconstruction, mean=official)
     return loss
 
 
-def _generate(alae: "Alae", w: Tensor, labels: Tensor | None) -> Tensor:
-    return alae.G(w if labels is None else [w, labels])
+def _styles(alae: "Alae", batch: Batch) -> Tensor:
+    """w = F(z), (batch, w); with style mixing a style for each layer, (batch, layers, w)."""
+    w = alae.F(batch.z)
+    if batch.mix is None:
+        return w
+    layers = ops.arange(len(batch.noise))[None, :, None]
+    return ops.where(layers < batch.cutoff, w[:, None], alae.F(batch.mix)[:, None])
 
 
-def _encode(alae: "Alae", images: Tensor, labels: Tensor | None) -> Tensor:
-    return alae.E(images if labels is None else [images, labels])
+def _generate(alae: "Alae", w: Tensor, batch: Batch) -> Tensor:
+    if alae.is_style:
+        return alae.G(w, noise=batch.noise, **_level(alae, batch))
+    return alae.G(w if batch.labels is None else [w, batch.labels])
+
+
+def _encode(alae: "Alae", images: Tensor, batch: Batch) -> Tensor:
+    return alae.E(images if batch.labels is None else [images, batch.labels], **_level(alae, batch))
+
+
+def _score(alae: "Alae", images: Tensor, batch: Batch) -> Tensor:
+    """The logit of each image: D(E(x)), or D(x) where D looks at images."""
+    if alae.config.networks.discriminator == "images":
+        return alae.D(images, **_level(alae, batch))
+    return alae.D(_encode(alae, images, batch))
+
+
+def _level(alae: "Alae", batch: Batch) -> dict[str, Any]:
+    return {"lod": alae.level_of(batch.images), "blend": batch.blend} if alae.is_style else {}

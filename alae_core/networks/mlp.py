@@ -24,9 +24,6 @@ def build_mlp(config: Config, seed: int) -> dict[str, keras.Model]:
     def label() -> list:
         return [placeholder(config.labels, name="label")] if config.labels else []
 
-    z = placeholder(networks.z, name="z")
-    F = keras.Model(z, _perceptron(z, "F", networks.w, config, seed), name="F")
-
     w = placeholder(networks.w, name="w")
     labels = label()
     pixels = _perceptron(_append([w, *labels]), "G", prod(image), config, seed)
@@ -39,8 +36,22 @@ def build_mlp(config: Config, seed: int) -> dict[str, keras.Model]:
         _inputs([x, *labels]), _perceptron(_append([flat, *labels]), "E", networks.w, config, seed), name="E"
     )
 
-    D = keras.Model(w, ops.squeeze(_perceptron(w, "D", 1, config, seed), axis=-1), name="D")
-    return {"F": F, "G": G, "E": E, "D": D}
+    return {
+        "F": build_perceptron("F", networks.z, networks.w, config, seed),
+        "G": G,
+        "E": E,
+        "D": build_perceptron("D", networks.w, None, config, seed),
+    }
+
+
+def build_perceptron(name: str, inputs: int, outputs: int | None, config: Config, seed: int) -> keras.Model:
+    """The network `name` of `config`, a perceptron on vectors: (batch, inputs) to (batch, outputs).
+
+    Without `outputs` it answers a number for each: (batch,).
+    """
+    x = keras.Input((inputs,), name="vector", dtype=config.dtype)
+    y = _perceptron(x, name, outputs or 1, config, seed)
+    return keras.Model(x, y if outputs else ops.squeeze(y, axis=-1), name=name)
 
 
 def _perceptron(x, network: str, outputs: int, config: Config, seed: int):

@@ -9,8 +9,9 @@ import keras
 import numpy as np
 
 from alae_core.config import Config
+from alae_core.growth import Stage
 from alae_core.model import Alae
-from alae_core.optimizer import adam_step, average_decay, average_step
+from alae_core.optimizer import adam_step, average_step, mean_step
 from alae_core.runner import BaseRunner
 from alae_core.state import moment_name
 from alae_core.updates import Batch, Update
@@ -28,7 +29,7 @@ class JaxRunner(BaseRunner[jax.Array]):
     """See `alae_core.Runner`."""
 
     def __init__(self, alae: Alae, config: Config, *, seed: int = 0) -> None:
-        self._step = jax.jit(self._train, donate_argnums=0)
+        self._step = jax.jit(self._train, donate_argnums=0, static_argnums=2)
         self._differentiate = jax.jit(self._value_and_gradient, static_argnums=0)
         super().__init__(alae, config, seed=seed)
 
@@ -45,8 +46,8 @@ class JaxRunner(BaseRunner[jax.Array]):
         self.tensors = {name: self.to_device(array) for name, array in arrays.items()}
         self._show()
 
-    def train(self, batches: Mapping[str, Batch]) -> dict[str, Any]:
-        self.tensors, losses = self._step(self.tensors, batches)
+    def train(self, batches: Mapping[str, Batch], stage: Stage) -> dict[str, Any]:
+        self.tensors, losses = self._step(self.tensors, batches, stage)
         self._show()
         return losses
 
@@ -58,31 +59,36 @@ class JaxRunner(BaseRunner[jax.Array]):
         for name, variable in self.alae.variables.items():
             variable._direct_assign(self.tensors[f"weights/{name}"])
 
-    def _train(self, tensors: Tensors, batches: Mapping[str, Batch]) -> tuple[Tensors, Tensors]:
+    def _train(self, tensors: Tensors, batches: Mapping[str, Batch], stage: Stage) -> tuple[Tensors, Tensors]:
         tensors, losses = {**tensors}, {}
         for update in self.chosen(batches):
-            losses[update.name], gradients = self._value_and_gradient(update.name, tensors, batches[update.name])
+            batch = batches[update.name]
+            if "w_mean" in tensors:
+                with self._weights_of(tensors):
+                    beta = self.config.networks.w_mean_beta
+                    tensors["w_mean"] = mean_step(beta, tensors["w_mean"], self.alae.F(batch.z))
+            losses[update.name], gradients = self._value_and_gradient(update.name, tensors, batch)
             for network, adam in update.trains.items():
                 tensors[f"adam/{adam}/{network}/t"] += 1
-            for name, adam in self.trained(update).items():
+            for name, adam in self.trained(update, batch).items():
                 where = (f"weights/{name}", moment_name(adam, "m", name), moment_name(adam, "v", name))
                 t = tensors[f"adam/{adam}/{name.split('/', 1)[0]}/t"].astype(self.config.dtype)
                 value, m, v = (tensors[key] for key in where)
-                tensors |= zip(where, adam_step(self.config.adam, value, gradients[name], m, v, t), strict=True)
-        decay = average_decay(self.config)
+                tensors |= zip(where, adam_step(stage.adam, value, gradients[name], m, v, t), strict=True)
         for name in self.alae.variables:
-            tensors[f"averages/{name}"] = average_step(decay, tensors[f"averages/{name}"], tensors[f"weights/{name}"])
+            average, weight = tensors[f"averages/{name}"], tensors[f"weights/{name}"]
+            tensors[f"averages/{name}"] = average_step(stage.average_decay, average, weight)
         return tensors, losses
 
     def _value_and_gradient(self, update_name: str, tensors: Tensors, batch: Batch) -> tuple[jax.Array, Tensors]:
         update = self.named(update_name)
 
         def loss(trained: Tensors) -> jax.Array:
-            values = [
-                (variable, trained.get(name, tensors[f"weights/{name}"]))
-                for name, variable in self.alae.variables.items()
-            ]
-            with keras.StatelessScope(state_mapping=values):
+            with self._weights_of(tensors | {f"weights/{name}": weight for name, weight in trained.items()}):
                 return update.loss(self.alae, batch, input_gradient)
 
-        return jax.value_and_grad(loss)({name: tensors[f"weights/{name}"] for name in self.trained(update)})
+        return jax.value_and_grad(loss)({name: tensors[f"weights/{name}"] for name in self.trained(update, batch)})
+
+    def _weights_of(self, tensors: Tensors) -> keras.StatelessScope:
+        variables = self.alae.variables.items()
+        return keras.StatelessScope([(variable, tensors[f"weights/{name}"]) for name, variable in variables])

@@ -1,14 +1,16 @@
 """ALAE's training step as one `tf.function` over TensorFlow variables."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from alae_core.config import Config
+from alae_core.config import Adam, Config
+from alae_core.growth import Stage
 from alae_core.model import Alae
-from alae_core.optimizer import average_decay
+from alae_core.optimizer import mean_step
 from alae_core.runner import BaseRunner
 from alae_core.state import moment_name
 from alae_core.updates import Batch, Update
@@ -26,8 +28,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
     """See `alae_core.Runner`."""
 
     def __init__(self, alae: Alae, config: Config, *, seed: int = 0) -> None:
-        # XLA fuses what TensorFlow's kernels would each read and write in turn: a fifth faster on mnist-mlp.
-        self._step = tf.function(self._train, jit_compile=True, autograph=False)
+        self._steps: dict[Stage, Callable[[Mapping[str, Batch]], dict[str, tf.Tensor]]] = {}
         self._differentiate = tf.function(self._value_and_gradient, autograph=False)
         super().__init__(alae, config, seed=seed)
 
@@ -48,29 +49,34 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
         for name, array in arrays.items():
             self.tensors[name].assign(array)
 
-    def train(self, batches: Mapping[str, Batch]) -> dict[str, Any]:
-        return self._step(batches)
+    def train(self, batches: Mapping[str, Batch], stage: Stage) -> dict[str, Any]:
+        if stage not in self._steps:
+            # XLA fuses what TensorFlow's kernels would each read and write in turn: a fifth faster on mnist-mlp.
+            self._steps[stage] = tf.function(partial(self._train, stage), jit_compile=True, autograph=False)
+        return self._steps[stage](batches)
 
     def differentiate(self, update: Update, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         return self._differentiate(update.name, batch)
 
-    def _train(self, batches: Mapping[str, Batch]) -> dict[str, tf.Tensor]:
+    def _train(self, stage: Stage, batches: Mapping[str, Batch]) -> dict[str, tf.Tensor]:
         losses = {}
         for update in self.chosen(batches):
-            losses[update.name], gradients = self._value_and_gradient(update.name, batches[update.name])
+            batch = batches[update.name]
+            if "w_mean" in self.tensors:
+                mean, beta = self.tensors["w_mean"], self.config.networks.w_mean_beta
+                mean.assign(mean_step(beta, mean, self.alae.F(batch.z)))
+            losses[update.name], gradients = self._value_and_gradient(update.name, batch)
             for network, adam in update.trains.items():
                 self.tensors[f"adam/{adam}/{network}/t"].assign_add(1)
-            for name, adam in self.trained(update).items():
-                self._adam_step(name, adam, gradients[name])
-        decay = average_decay(self.config)
+            for name, adam in self.trained(update, batch).items():
+                self._adam_step(stage.adam, name, adam, gradients[name])
         for name in self.alae.variables:
             average = self.tensors[f"averages/{name}"]
-            average.assign_add((1 - decay) * (self.tensors[f"weights/{name}"] - average))
+            average.assign_add((1 - stage.average_decay) * (self.tensors[f"weights/{name}"] - average))
         return losses
 
-    def _adam_step(self, name: str, adam: str, gradient: tf.Tensor) -> None:
+    def _adam_step(self, choice: Adam, name: str, adam: str, gradient: tf.Tensor) -> None:
         # TensorFlow's own kernel for the arithmetic of `alae_core.optimizer.adam_step`, in place.
-        choice = self.config.adam
         t = tf.cast(self.tensors[f"adam/{adam}/{name.split('/', 1)[0]}/t"], self.config.dtype)
         tf.raw_ops.ResourceApplyAdam(
             var=self.tensors[f"weights/{name}"].handle,
@@ -87,7 +93,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
 
     def _value_and_gradient(self, update_name: str, batch: Batch) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         update = self.named(update_name)
-        weights = {name: self.tensors[f"weights/{name}"] for name in self.trained(update)}
+        weights = {name: self.tensors[f"weights/{name}"] for name in self.trained(update, batch)}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(weights.values()))
             loss = update.loss(self.alae, batch, input_gradient)

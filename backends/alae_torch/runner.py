@@ -1,6 +1,7 @@
 """ALAE's training step in PyTorch: each update traced once, through its own gradients, into a flat graph of kernels."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import keras
@@ -8,9 +9,10 @@ import numpy as np
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from alae_core.config import Config
+from alae_core.config import Adam, Config
+from alae_core.growth import Stage
 from alae_core.model import Alae
-from alae_core.optimizer import average_decay
+from alae_core.optimizer import mean_step
 from alae_core.runner import BaseRunner
 from alae_core.state import moment_name
 from alae_core.updates import Batch, Update
@@ -39,6 +41,12 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         # From page-locked memory the copy runs beside the computation.
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
+    def draw_noise(self, count: int, key: int) -> torch.Tensor:
+        # Keras would read its seed from the device, and wait for it.
+        device = next(iter(self.alae.variables.values())).value.device
+        generator = torch.Generator(device).manual_seed(key)
+        return torch.randn(count, generator=generator, device=device, dtype=getattr(torch, self.config.dtype))
+
     def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
         return tensor.detach().cpu().numpy().copy()
 
@@ -57,52 +65,51 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         return torch.tensor(array) if name.endswith("/t") else self.to_device(array)
 
     @torch.no_grad()
-    def train(self, batches: Mapping[str, Batch]) -> dict[str, Any]:
+    def train(self, batches: Mapping[str, Batch], stage: Stage) -> dict[str, Any]:
         losses = {}
         for update in self.chosen(batches):
-            losses[update.name], gradients = self.differentiate(update, batches[update.name])
+            batch = batches[update.name]
+            if "w_mean" in self.tensors:
+                mean, beta = self.tensors["w_mean"], self.config.networks.w_mean_beta
+                mean.copy_(mean_step(beta, mean, self._traced("F", self._map, batch)))
+            losses[update.name], gradients = self.differentiate(update, batch)
             for network, adam in update.trains.items():
-                self._adam_step(network, adam, gradients)
+                self._adam_step(stage.adam, network, adam, gradients)
         names = list(self.alae.variables)
         averages = [self.tensors[f"averages/{name}"] for name in names]
         torch._foreach_lerp_(
-            averages, [self.tensors[f"weights/{name}"] for name in names], 1 - average_decay(self.config)
+            averages, [self.tensors[f"weights/{name}"] for name in names], 1 - stage.average_decay
         )
         return losses
 
     @torch.no_grad()
     def differentiate(self, update: Update, batch: Batch) -> tuple[torch.Tensor, Tensors]:
+        return self._traced(update.name, partial(self._value_and_gradient, update), batch)
+
+    def _traced(self, name: str, fn: Callable[[Tensors, Batch], Any], batch: Batch) -> Any:
         weights = {name: self.tensors[f"weights/{name}"] for name in self.alae.variables}
-        key = (update.name, batch.images.shape, batch.labels is None)
+        key = (name, batch.images.shape, batch.labels is None, batch.mix is None)
         if key not in self._graphs:
-            self._graphs[key] = self._trace(update, weights, batch)
+            self._graphs[key] = _trace(fn, weights, batch)
         return self._graphs[key](weights, batch)
-
-    def _trace(self, update: Update, weights: Tensors, batch: Batch) -> torch.fx.GraphModule:
-        # Keras' layers and autograd cost more than small networks compute. The trace holds what they did, the gradients
-        # included, as kernels alone; like a compiled function it is valid for these shapes.
-        with torch.enable_grad():
-            traced = make_fx(lambda weights, batch: self._value_and_gradient(update, weights, batch))(weights, batch)
-        for node in traced.graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
-            # It tells autograd something, and autograd's work is done.
-            node.replace_all_uses_with(node.args[0])
-        traced.graph.eliminate_dead_code()
-        traced.recompile()
-        return traced
-
     def _value_and_gradient(self, update: Update, weights: Tensors, batch: Batch) -> tuple[torch.Tensor, Tensors]:
-        trained = self.trained(update)
+        trained = self.trained(update, batch)
         weights = {name: weight.detach().requires_grad_(name in trained) for name, weight in weights.items()}
-        scope = keras.StatelessScope(
-            state_mapping=[(self.alae.variables[name], weight) for name, weight in weights.items()]
-        )
-        with scope:
+        with self._weights_of(weights):
             loss = update.loss(self.alae, batch, input_gradient)
-            gradients = torch.autograd.grad(loss, [weights[name] for name in trained])
+            # Laid out as the weights are: the fused Adam pairs numbers by their place in memory.
+            gradients = [g.contiguous() for g in torch.autograd.grad(loss, [weights[name] for name in trained])]
         return loss.detach(), dict(zip(trained, gradients, strict=True))
 
-    def _adam_step(self, network: str, adam: str, gradients: Tensors) -> None:
-        choice, names = self.config.adam, [name for name in gradients if name.startswith(f"{network}/")]
+    def _map(self, weights: Tensors, batch: Batch) -> torch.Tensor:
+        with self._weights_of(weights):
+            return self.alae.F(batch.z)
+
+    def _weights_of(self, weights: Tensors) -> keras.StatelessScope:
+        return keras.StatelessScope([(self.alae.variables[name], weight) for name, weight in weights.items()])
+
+    def _adam_step(self, choice: Adam, network: str, adam: str, gradients: Tensors) -> None:
+        names = [name for name in gradients if name.startswith(f"{network}/")]
         weights = [self.tensors[f"weights/{name}"] for name in names]
         steps = int(self.tensors[f"adam/{adam}/{network}/t"].add_(1))
         t = torch.full((), steps, dtype=torch.float32, device=weights[0].device)
@@ -123,3 +130,17 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             amsgrad=False,
             maximize=False,
         )
+
+
+def _trace(fn: Callable[[Tensors, Batch], Any], weights: Tensors, batch: Batch) -> torch.fx.GraphModule:
+    # Keras' layers and autograd cost more than small networks compute. The trace holds what they did, the gradients
+    # included, as kernels alone; like a compiled function it is valid for these shapes.
+    with torch.enable_grad():
+        # Not `fn` itself: make_fx counts the parameters of what it traces, a partial's bound ones too.
+        traced = make_fx(lambda weights, batch: fn(weights, batch))(weights, batch)
+    for node in traced.graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
+        # It tells autograd something, and autograd's work is done.
+        node.replace_all_uses_with(node.args[0])
+    traced.graph.eliminate_dead_code()
+    traced.recompile()
+    return traced

@@ -1,0 +1,347 @@
+"""StyleALAE: a style-based generator and the encoder that mirrors it, grown level by level (paper section 4).
+
+A network of L blocks makes images of 4·2^(L−1) pixels; block i, of level of detail (lod) i, works at 4·2^i. Both networks
+run at any lod: through the blocks up to it, between the from-RGB and to-RGB of that lod. `blend`, from 0 to 1, fades
+block `lod` in beside the path through the lod below.
+"""
+
+from math import pi, prod, sqrt
+
+import keras
+from keras import ops
+
+from alae_core.config import Config, StyleNetworks
+from alae_core.networks.features import (
+    Conv,
+    Tensor,
+    blur,
+    downsample,
+    from_nhwc,
+    moments,
+    normalize,
+    per_channel,
+    statistics,
+    to_nhwc,
+    upsample,
+)
+from alae_core.networks.layers import Dense, LeakyReLU
+from alae_core.networks.mlp import build_perceptron
+
+_SLOPE = 0.2
+# ε of instance norm in the authors' E and G
+_E_EPSILON, _G_EPSILON = 1e-5, 1e-8
+
+
+def build_style(config: Config, seed: int) -> dict[str, keras.Model]:
+    """The four networks of `config`, their initial weights decided by `seed`.
+
+    F: (batch, z) to (batch, w) and D: (batch, w) to (batch,) are perceptrons; for G and E see `Generator` and `Encoder`.
+    With `discriminator: images`, D is an encoder of its own with one output: (batch, H, W, C) to (batch,).
+    """
+    networks = config.networks
+    assert isinstance(networks, StyleNetworks)
+    encoder = Encoder if networks.encoder == "style" else PlainEncoder
+    built = {
+        "F": build_perceptron("F", networks.z, networks.w, config, seed),
+        "G": Generator(config, seed, name="G"),
+        "E": encoder(config, seed, name="E"),
+    }
+    if networks.discriminator == "images":
+        built["D"] = PlainEncoder(config, seed, is_discriminator=True, name="D")
+    else:
+        built["D"] = build_perceptron("D", networks.w, None, config, seed)
+    for network in (built["G"], built["E"], built["D"]):
+        if not network.built:
+            network.build(None)
+    return built
+
+
+def takes_part(weight: str, lod: int) -> bool:
+    """Whether the weight "G/block2/conv1/kernel", say, is used at level of detail `lod`, whatever the blend."""
+    part = weight.split("/")[1]
+    if part.startswith("block"):
+        return int(part.removeprefix("block")) <= lod
+    if part.startswith(("to_rgb", "from_rgb")):
+        return lod - 1 <= int(part.partition("_rgb")[2]) <= lod
+    return True
+
+
+class Generator(keras.Model):
+    """G: a style for each layer, and noise, to images.
+
+    From a learned 4×4 constant, each block upsamples, convolves and blurs (the first has the constant instead); then
+    come noise, bias, leaky ReLU, instance norm and style, a convolution, and the same once more.
+    """
+
+    def __init__(self, config: Config, seed: int, **kwargs) -> None:
+        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
+        self.widths = config.networks.widths(config.lods)
+        self.blocks = [
+            _GeneratorBlock(config, seed, i, self.widths[i], name=f"block{i}") for i in range(config.lods)
+        ]
+        self.to_rgb = [
+            _conv(config, seed, f"G/to_rgb{i}", config.image[2], 1, gain=0.03, bias=True) for i in range(config.lods)
+        ]
+
+    def build(self, input_shape):
+        self.const = self.add_weight(name="const", shape=(4, 4, self.widths[0]), initializer="ones")
+        for i, width in enumerate(self.widths):
+            self.blocks[i].build(self.widths[max(i - 1, 0)])
+            self.to_rgb[i].build(width)
+
+    def call(self, w, lod: int, blend: Tensor | float = 1.0, noise=None):
+        """Images at one level of detail.
+
+        Args:
+            w: (batch, w), or a style for each layer: (batch, at least 2·(lod + 1), w).
+            lod: the level of detail.
+            blend: 0 shows the level below enlarged, 1 this one.
+            noise: a map for each layer, (batch, R, R, 1) of the layer's resolution R; the first may, like the constant,
+                have batch 1. None is no noise, "bump" what the authors add in its place.
+
+        Returns:
+            (batch, R, R, C) with R = 4·2^lod; linear, so values may leave [−1, 1].
+        """
+        maps = noise if isinstance(noise, (list, tuple)) else [noise] * 2 * (lod + 1)
+        x, below = from_nhwc(ops.convert_to_tensor(self.const)[None]), None
+        for i, block in enumerate(self.blocks[: lod + 1]):
+            if 0 < i == lod and _fades(blend):
+                below = upsample(self.to_rgb[i - 1](x))
+            layers = (2 * i, 2 * i + 1)
+            styles = [w if len(w.shape) == 2 else w[:, k] for k in layers]
+            x = block(x, styles, noise=[maps[k] for k in layers])
+        image = self.to_rgb[lod](x)
+        return to_nhwc(image if below is None else _lerp(below, image, blend))
+
+
+class _GeneratorBlock(keras.layers.Layer):
+    def __init__(self, config: Config, seed: int, lod: int, width: int, **kwargs) -> None:
+        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
+        self.width, self.w, purpose = width, config.networks.w, f"G/block{lod}"
+        fused = 4 * 2**lod >= config.networks.fused_from
+        self.conv1 = (
+            _conv(config, seed, f"{purpose}/conv1", width, 3, resample="up", fused=fused) if lod else None
+        )
+        self.styled1 = _Styled(config, seed, f"{purpose}/styled1", lod, width, name="styled1")
+        self.conv2 = _conv(config, seed, f"{purpose}/conv2", width, 3)
+        self.styled2 = _Styled(config, seed, f"{purpose}/styled2", lod, width, name="styled2")
+
+    def build(self, inputs):
+        if self.conv1 is not None:
+            self.conv1.build(inputs)
+        self.conv2.build(self.width)
+        for styled in (self.styled1, self.styled2):
+            styled.build(self.w)
+
+    def call(self, x, styles, noise):
+        x = x if self.conv1 is None else blur(self.conv1(x))
+        x = self.styled1(x, styles[0], noise=noise[0])
+        return self.styled2(self.conv2(x), styles[1], noise=noise[1])
+
+
+class _Styled(keras.layers.Layer):
+    """Noise (one map per image, a weight per channel), bias, leaky ReLU, instance norm; then x · (s₀ + 1) + s₁."""
+
+    def __init__(self, config: Config, seed: int, purpose: str, lod: int, width: int, **kwargs) -> None:
+        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
+        self.lod, self.width = lod, width
+        self.style = _dense(config, seed, f"{purpose}/style", 2 * width, gain=1.0)
+        self.leaky = LeakyReLU(_SLOPE, dtype=config.dtype)
+
+    def build(self, w):
+        self.noise = self.add_weight(name="noise", shape=(self.width,), initializer="zeros")
+        self.bias = self.add_weight(name="bias", shape=(self.width,), initializer="zeros")
+        self.style.build((None, w))
+
+    def call(self, x, w, noise):
+        if isinstance(noise, str):
+            x = x + _bump(x, self.lod)
+        elif noise is not None:
+            x = x + from_nhwc(noise) * per_channel(ops.convert_to_tensor(self.noise))
+        x = self.leaky(x + per_channel(ops.convert_to_tensor(self.bias)))
+        x = normalize(x, *moments(x), _G_EPSILON)
+        style = self.style(w)
+        return x * (per_channel(style[:, : self.width]) + 1) + per_channel(style[:, self.width :])
+
+
+def _bump(x: Tensor, lod: int) -> Tensor:
+    # What the authors' `noise=False` adds: not zero noise, but 0.8·s·exp(−x²/2s²)/√2π with s = √(lod + 1).
+    s = sqrt(lod + 1)
+    return 0.8 * s / sqrt(2 * pi) * ops.exp(-ops.square(x) / (2 * s * s))
+
+
+class Encoder(keras.Model):
+    """E: images to w, the sum over layers of an affine map of each one's channel means and standard deviations.
+
+    Each block convolves, rectifies, describes and normalizes; then blurs, convolves and halves, rectifies, describes and
+    normalizes once more.
+    """
+
+    def __init__(self, config: Config, seed: int, **kwargs) -> None:
+        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
+        self.config, self.widths = config, config.networks.widths(config.lods)
+        self.from_rgb = [_conv(config, seed, f"E/from_rgb{i}", n, 1, bias=True) for i, n in enumerate(self.widths)]
+        # Rectified twice by the authors.
+        self.leaky = LeakyReLU(_SLOPE**2, dtype=config.dtype)
+        self.blocks = [
+            _EncoderBlock(config, seed, i, config.networks.width(config.lods - i), name=f"block{i}")
+            for i in range(config.lods)
+        ]
+
+    def build(self, input_shape):
+        for i, width in enumerate(self.widths):
+            self.from_rgb[i].build(self.config.image[2])
+            self.blocks[i].build(width)
+
+    def call(self, x, lod: int, blend: Tensor | float = 1.0):
+        """(batch, R, R, C) with R = 4·2^lod to (batch, w); `blend` as in `Generator.call`."""
+        image, w = from_nhwc(x), 0.0
+        x = self.leaky(self.from_rgb[lod](image))
+        for i in range(lod, -1, -1):
+            x, part = self.blocks[i](x)
+            if 0 < i == lod and _fades(blend):
+                x = _lerp(self.leaky(self.from_rgb[i - 1](downsample(image))), x, blend)
+                part = part * blend
+            w = w + part
+        return w
+
+
+class _EncoderBlock(keras.layers.Layer):
+    def __init__(self, config: Config, seed: int, lod: int, outputs: int, **kwargs) -> None:
+        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
+        self.outputs, purpose = outputs, f"E/block{lod}"
+        fused = 4 * 2**lod >= config.networks.fused_from
+        inputs = config.networks.widths(config.lods)[lod]
+        self.conv1 = _conv(config, seed, f"{purpose}/conv1", inputs, 3)
+        self.described1 = _Described(config, seed, f"{purpose}/described1", name="described1")
+        self.conv2 = _conv(config, seed, f"{purpose}/conv2", outputs, 3, resample="down", fused=fused)
+        self.described2 = _Described(config, seed, f"{purpose}/described2", name="described2")
+
+    def build(self, inputs):
+        self.conv1.build(inputs)
+        self.described1.build(inputs)
+        self.conv2.build(inputs)
+        self.described2.build(self.outputs)
+
+    def call(self, x):
+        x, first = self.described1(self.conv1(x))
+        x, second = self.described2(self.conv2(blur(x)))
+        return x, first + second
+
+
+class _Described(keras.layers.Layer):
+    """Bias and leaky ReLU; then instance norm, and beside it the layer's part of w."""
+
+    def __init__(self, config: Config, seed: int, purpose: str, **kwargs) -> None:
+        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
+        self.style = _dense(config, seed, f"{purpose}/style", config.networks.w)
+        self.leaky = LeakyReLU(_SLOPE, dtype=config.dtype)
+
+    def build(self, width):
+        self.bias = self.add_weight(name="bias", shape=(width,), initializer="zeros")
+        self.style.build((None, 2 * width))
+
+    def call(self, x):
+        x = self.leaky(x + per_channel(ops.convert_to_tensor(self.bias)))
+        mean, variance = moments(x)
+        return normalize(x, mean, variance, _E_EPSILON), self.style(statistics(mean, variance))
+
+
+class PlainEncoder(keras.Model):
+    """Images to a vector without style statistics: an ablation of E or, as a discriminator beside E, an image's logit.
+
+    Blocks like E's, without statistics and norms; the 4×4 block ends in a dense layer. A discriminator's 4×4 block also
+    sees how much its batch varies (Karras et al. 2018, section 3).
+    """
+
+    def __init__(self, config: Config, seed: int, *, is_discriminator: bool = False, **kwargs) -> None:
+        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
+        self.config, self.is_discriminator = config, is_discriminator
+        self.widths = config.networks.widths(config.lods)
+        self.from_rgb = [
+            _conv(config, seed, f"{self.name}/from_rgb{i}", n, 1, bias=True) for i, n in enumerate(self.widths)
+        ]
+        self.leaky = LeakyReLU(_SLOPE**2, dtype=config.dtype)
+        self.blocks = [
+            _PlainBlock(config, seed, f"{self.name}/block{i}", i, name=f"block{i}") for i in range(config.lods)
+        ]
+        self.head = _dense(config, seed, f"{self.name}/head", 1 if is_discriminator else config.networks.w, gain=1.0)
+
+    def build(self, input_shape):
+        for i, width in enumerate(self.widths):
+            self.from_rgb[i].build(self.config.image[2])
+            self.blocks[i].build(width + (1 if self.is_discriminator and i == 0 else 0))
+        self.head.build((None, self.config.networks.width(self.config.lods)))
+
+    def call(self, x, lod: int, blend: Tensor | float = 1.0):
+        """(batch, R, R, C) with R = 4·2^lod to (batch, w), or (batch,) as a discriminator; `blend` fades features."""
+        image = from_nhwc(x)
+        x = self.leaky(self.from_rgb[lod](image))
+        for i in range(lod, -1, -1):
+            x = self.blocks[i](_with_spread(x) if self.is_discriminator and i == 0 else x)
+            if 0 < i == lod and _fades(blend):
+                x = _lerp(self.leaky(self.from_rgb[i - 1](downsample(image))), x, blend)
+        x = self.head(x)
+        return x[:, 0] if self.is_discriminator else x
+
+
+class _PlainBlock(keras.layers.Layer):
+    def __init__(self, config: Config, seed: int, purpose: str, lod: int, **kwargs) -> None:
+        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
+        inputs, outputs = (config.networks.width(config.lods - i) for i in (lod + 1, lod))
+        self.lod, self.leaky = lod, LeakyReLU(_SLOPE, dtype=config.dtype)
+        self.conv1 = _conv(config, seed, f"{purpose}/conv1", inputs, 3, bias=True)
+        if lod:
+            fused = 4 * 2**lod >= config.networks.fused_from
+            self.conv2 = _conv(config, seed, f"{purpose}/conv2", outputs, 3, bias=True, resample="down", fused=fused)
+        else:
+            self.dense = _dense(config, seed, f"{purpose}/dense", outputs)
+
+    def build(self, inputs):
+        self.conv1.build(inputs)
+        if self.lod:
+            self.conv2.build(self.conv1.filters)
+        else:
+            self.dense.build((None, 4 * 4 * self.conv1.filters))
+
+    def call(self, x):
+        x = self.leaky(self.conv1(x))
+        if self.lod:
+            return self.leaky(self.conv2(blur(x)))
+        return self.leaky(self.dense(ops.reshape(to_nhwc(x), (x.shape[0], 4 * 4 * self.conv1.filters))))
+
+
+def _with_spread(x: Tensor, group: int = 4) -> Tensor:
+    """`x` with one more channel: the mean standard deviation within each `group` of images that lie count/group apart."""
+    maps, count = to_nhwc(x), x.shape[0]
+    group = min(group, count)
+    missing = -count % group
+    full = ops.concatenate([maps, maps[:missing]]) if missing else maps
+    members = ops.reshape(full, (group, -1, *maps.shape[1:]))
+    difference = members - ops.sum(members, axis=0, keepdims=True) / group
+    deviation = ops.sqrt(ops.sum(ops.square(difference), axis=0) / group + 1e-8)
+    spread = ops.sum(deviation, axis=(1, 2, 3), keepdims=True) / prod(maps.shape[1:])
+    spread = ops.tile(spread, (group, *maps.shape[1:3], 1))[:count]
+    return from_nhwc(ops.concatenate([maps, spread], axis=-1))
+
+
+def _conv(config: Config, seed: int, name: str, filters: int, size: int, **choices) -> Conv:
+    # Convolutions are where the work is, and all that computes in bfloat16: norms and statistics need their digits.
+    dtype = "mixed_bfloat16" if config.precision == "bfloat16" else config.precision
+    last = name.rpartition("/")[2]
+    return Conv(filters, size, seed=seed, purpose=f"weights/{name}", dtype=dtype, name=last, **choices)
+
+
+def _dense(config: Config, seed: int, name: str, units: int, **choices) -> Dense:
+    last = name.rpartition("/")[2]
+    purpose = f"weights/{name}"
+    return Dense(units, seed=seed, purpose=purpose, equalized=True, dtype=config.dtype, name=last, **choices)
+
+
+def _fades(blend: Tensor | float) -> bool:
+    """Whether the lod below is needed: a blend that is no tensor is known, and 1 shows nothing of it."""
+    return not (isinstance(blend, (int, float)) and blend == 1)
+
+
+def _lerp(below: Tensor, above: Tensor, blend: Tensor | float) -> Tensor:
+    return below * (1 - blend) + above * blend

@@ -1,0 +1,192 @@
+"""The authors' published checkpoints, as checkpoints of ours: F, G, E, D, their averages and the running mean of w.
+
+The authors store kernels multiplied by their equalizing constant, and scale their steps; here the constant is divided out.
+Sizes follow from the shapes of the tensors. Optimizer state is left behind.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alae_core.config import Config, StyleNetworks, make_config
+from alae_core.errors import CheckpointError
+from alae_core.growth import total_steps
+from alae_core.torch_files import Tensor, read_torch_file
+
+#: our networks by the names in the authors' checkpoints
+NETWORKS = {"F": "mapping_fl", "G": "generator", "E": "discriminator", "D": "mapping_tl"}
+#: images per step at each level of detail, and where the published learning rates rise
+_BATCHES = (512, 256, 128, 64, 32)
+
+Arrays = dict[str, np.ndarray]
+Read = Callable[[np.ndarray], np.ndarray]
+
+
+def import_official(file: str | Path, out: str | Path) -> Path:
+    """Write the authors' checkpoint `file` as a run of ours in `out`, ready for `load_checkpoint` and `alae train --resume`.
+
+    Returns:
+        The new checkpoint's path, `out`/checkpoints/step-…, at the end of a growth schedule as the authors used it.
+
+    Raises:
+        CheckpointError: the file cannot be read (see `torch_files`), or its tensors are not those of a StyleALAE.
+        FileExistsError: `out` is there already.
+    """
+    from alae_core.checkpoint import save_checkpoint
+    from alae_core.model import build
+    from alae_core.state import initial_state
+
+    models = read_models(Path(file))
+    config = config_of(models, description=f"imported from {Path(file).name}")
+    alae = build(config)
+    weights = convert(models, config)
+    averages = convert(models, config, averaged=True)
+    alae.set_weights(weights)
+    alae.w_mean = _mean_of_w(models)
+    arrays = initial_state(alae, config) | {f"averages/{name}": array for name, array in averages.items()}
+    arrays["step"] = np.array(total_steps(config), np.int64)
+    Path(out).mkdir(parents=True)
+    return save_checkpoint(Path(out) / "checkpoints", arrays, config, seed=0, backend=_Authors())
+
+
+class _Authors:
+    """See `checkpoint.Author`."""
+
+    name = "official"
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+
+def read_models(file: Path) -> dict[str, Arrays]:
+    """Every state dictionary under "models" in the authors' checkpoint: float32 arrays by the authors' names."""
+    saved, numbers = read_torch_file(file)
+    models = saved.get("models") if isinstance(saved, dict) else None
+    if not isinstance(models, dict):
+        raise CheckpointError(f"{file} is no checkpoint of the authors': it has no 'models'")
+    return {
+        name: {key: numbers(value).astype(np.float32) for key, value in state.items() if isinstance(value, Tensor)}
+        for name, state in models.items()
+        if isinstance(state, dict)
+    }
+
+
+def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
+    """The configuration whose networks have the shapes of these tensors. Raises CheckpointError where there is none."""
+    try:
+        E, F = models["discriminator"], models["mapping_fl"]
+        lods = sum(key.endswith("from_rgb.weight") for key in E)
+        first, channels = E["from_rgb.0.from_rgb.weight"].shape[:2]
+        last = E[f"encode_block.{lods - 1}.conv_2.weight"].shape[0]
+        w, z = E["encode_block.0.style_1.weight"].shape[0], F["map_blocks.0.fc.weight"].shape[1]
+    except (KeyError, ValueError, IndexError) as error:
+        raise CheckpointError(
+            f"these are not the tensors of a StyleALAE: {error} is missing; the authors' default networks are read, "
+            "not their ablations"
+        ) from error
+    data: dict[str, Any] = {
+        "description": description,
+        "image": [4 * 2 ** (lods - 1)] * 2 + [channels],
+        "networks": {
+            "family": "style",
+            "z": z,
+            "w": w,
+            "startf": first,
+            "maxf": last,
+            "mapping_layers": sum(key.endswith("fc.weight") for key in F),
+        },
+        "updates": "official",
+        "growth": {"levels": [{"images": 600_000, "batch_size": _BATCHES[min(lod, 4)]} for lod in range(lods)]},
+        "adam": {"learning_rate": 0.0015},
+        "training": {"data": "unknown", "held_out": 1, "batch_size": _BATCHES[-1]},
+    }
+    return make_config(data)
+
+
+def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = False) -> Arrays:
+    """The weights by our names (`Alae.variables`), of the networks as trained or of their averages.
+
+    Raises CheckpointError where a tensor is missing, left over, or of another shape than `config` gives it.
+    """
+    arrays: Arrays = {}
+    for network, theirs in NETWORKS.items():
+        name = f"{theirs}_s" if averaged else theirs
+        if name not in models:
+            raise CheckpointError(f"the authors' checkpoint has no {name!r}, which is our {network}")
+        left = {key: array for key, array in models[name].items() if not key.endswith("blur.weight")}
+        for ours, (key, read) in names(network, config).items():
+            if key not in left:
+                raise CheckpointError(f"{name!r} has no tensor {key!r}")
+            arrays[ours] = np.ascontiguousarray(read(left.pop(key)), np.float32)
+        if left:
+            raise CheckpointError(f"{name!r} has tensors that no StyleALAE has: {', '.join(sorted(left)[:3])}")
+    return arrays
+
+
+def names(network: str, config: Config) -> dict[str, tuple[str, Read]]:
+    """For each of our weights the authors' name for it, and what turns their array into ours."""
+    networks, lods = config.networks, config.lods
+    assert isinstance(networks, StyleNetworks)
+    widths, w, channels = networks.widths(lods), networks.w, config.image[2]
+    found: dict[str, tuple[str, Read]] = {}
+
+    def dense(ours: str, theirs: str, fan_in: int, *, gain: float = 2**0.5, lrmul: float = 1.0, row: int | None = None) -> None:
+        rows = slice(row, None if row is None else row + 1)
+        found[f"{ours}/kernel"] = f"{theirs}.weight", lambda array: array[rows].T / (gain / fan_in**0.5 * lrmul)
+        found[f"{ours}/bias"] = f"{theirs}.bias", lambda array: array[rows] / lrmul
+
+    def conv(ours: str, theirs: str, fan_in: int, *, gain: float = 2**0.5) -> None:
+        found[f"{ours}/kernel"] = f"{theirs}.weight", lambda array: array.transpose(2, 3, 1, 0) / (gain / fan_in**0.5)
+
+    def transposed_conv(ours: str, theirs: str, fan_in: int) -> None:
+        # Its kernel has its channels exchanged, and is read from the output's side.
+        found[f"{ours}/kernel"] = (
+            f"{theirs}.weight",
+            lambda array: array.transpose(2, 3, 0, 1)[::-1, ::-1] / (2**0.5 / fan_in**0.5),
+        )
+
+    def vector(ours: str, theirs: str) -> None:
+        found[ours] = theirs, lambda array: array.reshape(-1)
+
+    match network:
+        case "F":
+            for i in range(networks.mapping_layers):
+                dense(f"F/dense{i}", f"map_blocks.{i}.fc", w if i else networks.z, lrmul=0.1)
+        case "D":
+            for i in range(3):
+                # Of the last layer's 2·w outputs the authors read the one at w.
+                dense(f"D/dense{i}", f"map_blocks.{i}", w, lrmul=0.1, row=w if i == 2 else None)
+        case "G":
+            found["G/const"] = "const", lambda array: array[0].transpose(1, 2, 0)
+            for i, width in enumerate(widths):
+                ours, theirs = f"G/block{i}", f"decode_block.{i}"
+                if i:
+                    fused = 4 * 2**i >= networks.fused_from
+                    (transposed_conv if fused else conv)(f"{ours}/conv1", f"{theirs}.conv_1", 9 * widths[i - 1])
+                conv(f"{ours}/conv2", f"{theirs}.conv_2", 9 * width)
+                for k in (1, 2):
+                    vector(f"{ours}/styled{k}/noise", f"{theirs}.noise_weight_{k}")
+                    vector(f"{ours}/styled{k}/bias", f"{theirs}.bias_{k}")
+                    dense(f"{ours}/styled{k}/style", f"{theirs}.style_{k}", w, gain=1.0)
+                conv(f"G/to_rgb{i}", f"to_rgb.{i}.to_rgb", width, gain=0.03)
+                vector(f"G/to_rgb{i}/bias", f"to_rgb.{i}.to_rgb.bias")
+        case "E":
+            for i, width in enumerate(widths):
+                # The authors count E's blocks from the finest.
+                ours, theirs, below = f"E/block{i}", f"encode_block.{lods - 1 - i}", networks.width(lods - i)
+                conv(f"E/from_rgb{i}", f"from_rgb.{lods - 1 - i}.from_rgb", channels)
+                vector(f"E/from_rgb{i}/bias", f"from_rgb.{lods - 1 - i}.from_rgb.bias")
+                for k, described in ((1, width), (2, below)):
+                    conv(f"{ours}/conv{k}", f"{theirs}.conv_{k}", 9 * width)
+                    vector(f"{ours}/described{k}/bias", f"{theirs}.bias_{k}")
+                    dense(f"{ours}/described{k}/style", f"{theirs}.style_{k}", 2 * described)
+    return found
+
+
+def _mean_of_w(models: Mapping[str, Arrays]) -> np.ndarray:
+    rows = models.get("dlatent_avg", {}).get("buff")
+    if rows is None or not np.array_equal(rows, np.broadcast_to(rows[0], rows.shape)):
+        raise CheckpointError("the authors' checkpoint has no running mean of w that all style layers share")
+    return rows[0].copy()

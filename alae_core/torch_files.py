@@ -1,0 +1,383 @@
+"""Reading what `torch.save` wrote, without PyTorch and without trust: no name in the file is ever looked up.
+
+A pickle is a program for a small machine. Its instructions are taken apart by `pickletools`, as data, and carried out here;
+there is no instruction that imports or calls. What the file names stays a name, and whatever a name is "called" with
+becomes a `Placeholder`, but for the three names that tensors and dictionaries are made of.
+"""
+
+import mmap
+import pickletools
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from alae_core.errors import CheckpointError
+
+_DTYPES = {
+    "DoubleStorage": "<f8",
+    "FloatStorage": "<f4",
+    "HalfStorage": "<f2",
+    "LongStorage": "<i8",
+    "IntStorage": "<i4",
+    "ShortStorage": "<i2",
+    "CharStorage": "i1",
+    "ByteStorage": "u1",
+    "BoolStorage": "?",
+}
+#: what the standard library raises for a file that is not what it claims to be
+_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, IndexError, TypeError, OverflowError, NotImplementedError)
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+
+
+class TorchFileError(CheckpointError):
+    """A file is not what `torch.save` writes, is cut short, or is not plain data."""
+
+
+class Name(NamedTuple):
+    """A class or function that the file mentions."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Placeholder:
+    """What stands where the file has an object of a class that is neither a tensor nor a container."""
+
+    of: str
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor whose numbers have not been read yet."""
+
+    storage: str
+    dtype: str
+    elements: int  # in the storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def array(self, storages: Mapping[str, bytes]) -> np.ndarray:
+        """Its numbers, a copy. Raises TorchFileError where they do not lie within the storage."""
+        content, size = storages.get(self.storage, b""), np.dtype(self.dtype).itemsize
+        reach = self.offset + sum((length - 1) * stride for length, stride in zip(self.shape, self.strides, strict=True))
+        whole = min((self.offset, *self.shape, *self.strides), default=0) >= 0 and prod(self.shape) <= self.elements
+        if not whole or (prod(self.shape) and reach >= self.elements) or len(content) != self.elements * size:
+            raise TorchFileError(
+                f"a tensor of shape {self.shape} does not lie within its storage of {self.elements} numbers"
+            )
+        numbers = np.frombuffer(content, self.dtype)[self.offset :]
+        steps = [stride * size for stride in self.strides]
+        return np.array(np.lib.stride_tricks.as_strided(numbers, self.shape, steps, writeable=False))
+
+
+def read_torch_file(path: Path) -> tuple[Any, Callable[[Tensor], np.ndarray]]:
+    """The object that was saved, and what reads a `Tensor` in it.
+
+    Both serializations are known: the zip archive (PyTorch 1.6 and later) and the row of pickles before it.
+
+    Raises:
+        TorchFileError: it is neither, is cut short, or needs more than containers, numbers and tensors. Reading a tensor
+            raises it too.
+    """
+    with _told(path):
+        saved, storages = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(_mapped(path))
+
+    def numbers(tensor: Tensor) -> np.ndarray:
+        with _told(path):
+            return tensor.array(storages)
+
+    return saved, numbers
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except TorchFileError as error:
+        raise TorchFileError(f"{path} cannot be read: {error}") from error
+    except OSError as error:
+        raise TorchFileError(f"{path} cannot be read: {error.strerror or error}") from error
+    except _DAMAGE as error:
+        raise TorchFileError(f"{path} is damaged, or no file of torch.save: {error}") from error
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        # A map never reads beyond the file's end, whatever length the file claims.
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+class _ZipStorages(Mapping[str, bytes]):
+    def __init__(self, path: Path, root: str) -> None:
+        self.path, self.root = path, root
+
+    def __getitem__(self, key: str) -> bytes:
+        with zipfile.ZipFile(self.path) as archive:
+            return _stored(archive, f"{self.root}/data/{key}")
+
+    def __iter__(self) -> Iterator[str]:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+
+def _read_zip(path: Path) -> tuple[Any, Mapping[str, bytes]]:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
+        if len(pickles) != 1:
+            raise TorchFileError("the archive has no data.pkl: it is not a file of torch.save")
+        root = pickles[0].partition("/")[0]
+        if f"{root}/byteorder" in names and _stored(archive, f"{root}/byteorder") != b"little":
+            raise TorchFileError("its numbers are big-endian, which only little-endian ones can be read")
+        return _Machine(BytesIO(_stored(archive, pickles[0]))).run(), _ZipStorages(path, root)
+
+
+def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        # torch.save never compresses, and what is compressed may be of any size.
+        raise TorchFileError(f"{name} is compressed, which torch.save does not do")
+    return archive.read(name)
+
+
+def _read_legacy(content: mmap.mmap) -> tuple[Any, Mapping[str, bytes]]:
+    if _Machine(content).run() != _LEGACY_MAGIC:
+        raise TorchFileError("it is not a file of torch.save")
+    _, system = _Machine(content).run(), _Machine(content).run()
+    if not (isinstance(system, dict) and system.get("little_endian")):
+        raise TorchFileError("its numbers are big-endian, which only little-endian ones can be read")
+    machine = _Machine(content)
+    saved, order = machine.run(), _Machine(content).run()
+    storages = {}
+    for key in order:
+        dtype, elements = machine.storages[key]
+        claimed, size = int.from_bytes(content.read(8), "little"), np.dtype(dtype).itemsize * elements
+        if claimed != elements or content.size() - content.tell() < size:
+            raise TorchFileError(f"it is cut short: the storage {key} should have {elements} numbers")
+        storages[key] = content.read(size)
+    return saved, storages
+
+
+class _Source(Protocol):
+    def read(self, size: int = ..., /) -> bytes: ...
+
+    def readline(self) -> bytes: ...
+
+
+class _Machine:
+    """Carries out one pickle from where `source` stands, and leaves it after its end."""
+
+    def __init__(self, source: _Source) -> None:
+        self.source = source
+        self.stack: list[Any] = []
+        self.marks: list[list[Any]] = []
+        self.memo: dict[int, Any] = {}
+        self.storages: dict[str, tuple[str, int]] = {}
+
+    def run(self) -> Any:
+        # Nothing is skipped: an instruction that is not known ends the reading.
+        for opcode, argument, _ in pickletools.genops(self.source):  # type: ignore[arg-type]
+            name = opcode.name
+            if name == "STOP":
+                return self.stack.pop()
+            if name in _LITERALS:
+                self.stack.append(argument)
+            elif name in _CONSTANTS:
+                self.stack.append(_CONSTANTS[name]())
+            elif step := getattr(self, f"_{name.lower()}", None):
+                step(argument)
+            else:
+                raise TorchFileError(f"it holds the pickle instruction {name}, which no tensor or container needs")
+        raise TorchFileError("it is cut short: a pickle in it does not end")
+
+    # ---- the stack -----------------------------------------------------------------------------------------------
+
+    def _proto(self, version: int) -> None:
+        pass
+
+    _frame = _proto
+
+    def _mark(self, _: None) -> None:
+        self.marks.append(self.stack)
+        self.stack = []
+
+    def _since_mark(self) -> list[Any]:
+        items, self.stack = self.stack, self.marks.pop()
+        return items
+
+    def _pop(self, _: None) -> None:
+        if self.stack:
+            self.stack.pop()
+        else:
+            self._since_mark()
+
+    def _pop_mark(self, _: None) -> None:
+        self._since_mark()
+
+    def _dup(self, _: None) -> None:
+        self.stack.append(self.stack[-1])
+
+    def _put(self, index: int) -> None:
+        self.memo[index] = self.stack[-1]
+
+    _binput = _long_binput = _put
+
+    def _memoize(self, _: None) -> None:
+        self._put(len(self.memo))
+
+    def _get(self, index: int) -> None:
+        self.stack.append(self.memo[index])
+
+    _binget = _long_binget = _get
+
+    # ---- containers ----------------------------------------------------------------------------------------------
+
+    def _tuple(self, _: None) -> None:
+        items = self._since_mark()
+        self.stack.append(tuple(items))
+
+    def _tuple1(self, _: None) -> None:
+        self.stack[-1:] = [tuple(self.stack[-1:])]
+
+    def _tuple2(self, _: None) -> None:
+        self.stack[-2:] = [tuple(self.stack[-2:])]
+
+    def _tuple3(self, _: None) -> None:
+        self.stack[-3:] = [tuple(self.stack[-3:])]
+
+    def _list(self, _: None) -> None:
+        items = self._since_mark()
+        self.stack.append(items)
+
+    def _dict(self, _: None) -> None:
+        items = self._since_mark()
+        self.stack.append({})
+        self._fill(items)
+
+    def _append(self, _: None) -> None:
+        item = self.stack.pop()
+        self._extend([item])
+
+    def _appends(self, _: None) -> None:
+        self._extend(self._since_mark())
+
+    # Nobody asks for sets: their members may stay in the order of the file.
+    _additems = _appends
+
+    def _frozenset(self, _: None) -> None:
+        self._list(_)
+
+    def _setitem(self, _: None) -> None:
+        items = self.stack[-2:]
+        del self.stack[-2:]
+        self._fill(items)
+
+    def _setitems(self, _: None) -> None:
+        self._fill(self._since_mark())
+
+    def _extend(self, items: list[Any]) -> None:
+        if isinstance(self.stack[-1], list):
+            self.stack[-1].extend(items)
+
+    def _fill(self, items: list[Any]) -> None:
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if isinstance(self.stack[-1], dict) and isinstance(key, (str, int, float, type(None))):
+                self.stack[-1][key] = value
+
+    # ---- names, which stay names ---------------------------------------------------------------------------------
+
+    def _global(self, name: str) -> None:
+        self.stack.append(Name(*name.split(" ", 1)))
+
+    def _stack_global(self, _: None) -> None:
+        module, name = self.stack[-2:]
+        if not (isinstance(module, str) and isinstance(name, str)):
+            raise TorchFileError("a name in it is no text")
+        self.stack[-2:] = [Name(module, name)]
+
+    def _reduce(self, _: None) -> None:
+        arguments = self.stack.pop()
+        self.stack[-1] = self._call(self.stack[-1], arguments)
+
+    def _newobj(self, _: None) -> None:
+        self.stack.pop()
+        self.stack[-1] = _placeholder(self.stack[-1])
+
+    def _newobj_ex(self, _: None) -> None:
+        self.stack.pop()
+        self._newobj(_)
+
+    def _obj(self, _: None) -> None:
+        items = self._since_mark()
+        self.stack.append(_placeholder(items[0]))
+
+    def _inst(self, name: str) -> None:
+        self._since_mark()
+        self.stack.append(Placeholder(name))
+
+    def _build(self, _: None) -> None:
+        # The state of a placeholder, or PyTorch's note of versions on a dictionary.
+        self.stack.pop()
+
+    def _binpersid(self, _: None) -> None:
+        match self.stack.pop():
+            case ("storage", Name(name=kind), str(key), _, int(elements), *_) if kind in _DTYPES and elements >= 0:
+                self.storages[key] = (_DTYPES[kind], elements)
+                self.stack.append((key, *self.storages[key]))
+            case ("module", Name() as name, *_):
+                self.stack.append(name)
+            case _:
+                raise TorchFileError("it refers to something that is no storage of numbers")
+
+    @staticmethod
+    def _call(name: Any, arguments: Any) -> Any:
+        match str(name) if isinstance(name, Name) else "", arguments:
+            case "collections.OrderedDict", ():
+                return {}
+            case "torch._utils._rebuild_tensor_v2", ((str(key), str(dtype), int(elements)), int(offset), shape, strides, *_):
+                return Tensor(key, dtype, elements, offset, _integers(shape), _integers(strides))
+            case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
+                return tensor
+            case _:
+                return _placeholder(name)
+
+
+def _placeholder(of: Any) -> Placeholder:
+    # Only names are put into words: the text of a list that holds itself many times over has no end.
+    return Placeholder(str(of) if isinstance(of, Name) else "an object")
+
+
+def _integers(values: Any) -> tuple[int, ...]:
+    if not isinstance(values, tuple) or not all(isinstance(value, int) for value in values):
+        raise TorchFileError("the shape or strides of a tensor are no whole numbers")
+    return values
+
+
+_CONSTANTS: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_DICT": dict,
+    "EMPTY_LIST": list,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_SET": list,
+}
+#: instructions whose argument is the value itself
+_LITERALS = frozenset(
+    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE "
+    "SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8".split()
+)
