@@ -65,7 +65,7 @@ class Runner(Protocol):
         """One training step: every update in order, then the averages. Nothing in it waits for the device.
 
         Style networks train at the level of detail where `alae_core.growth.position(config, step)` is, of which `step`
-        counts from 0; the images are pooled and faded as `growth.real_images` says, and Adam starts anew where it says so.
+        counts from 0: the images are pooled and faded by `growth.real_images`, and Adam starts anew where it says so.
 
         Args:
             images: an array, as for `put`, or what `put` returned; of the level's resolution or a larger one.

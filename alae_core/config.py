@@ -73,7 +73,7 @@ class MlpNetworks(_Frozen):
 
 
 class StyleNetworks(_Frozen):
-    """StyleALAE (paper section 4): style-based G and E of L blocks for images of 4·2^(L−1) pixels, F and D perceptrons."""
+    """StyleALAE (paper section 4): G and E of L blocks each for images of 4·2^(L−1) pixels, F and D perceptrons."""
 
     equalized: ClassVar[bool] = True
 
@@ -99,12 +99,12 @@ class StyleNetworks(_Frozen):
     def F(self) -> Perceptron:
         """F: pixel norm, then `mapping_layers` dense layers of w, each rectified."""
         hidden = (self.w,) * (self.mapping_layers - 1)
-        return Perceptron(hidden=hidden, pixel_norm=True, activate_output=True, lrmul=0.1)
+        return Perceptron(hidden=hidden, slope=0.2, pixel_norm=True, activate_output=True, lrmul=0.1)
 
     @property
     def D(self) -> Perceptron:
         """D on w: three dense layers with no activation between, as the authors have it."""
-        return Perceptron(hidden=(self.w, self.w), slope=1.0, lrmul=0.1)
+        return Perceptron(hidden=(self.w, self.w), slope=1.0, pixel_norm=False, activate_output=False, lrmul=0.1)
 
     def width(self, doublings: int) -> int:
         """Feature maps after so many doublings of `startf`."""
@@ -148,7 +148,8 @@ class Training(_Frozen):
 
     data: str = Field(description="a named data set, or the path of an IDX folder, an .npz file or a folder of images")
     steps: PositiveInt | None = Field(
-        None, description="training steps in all; each runs every update once. By default what the growth schedule takes"
+        None,
+        description="training steps in all; each runs every update once. By default what the growth schedule takes",
     )
     batch_size: PositiveInt = 128
     held_out: PositiveInt = Field(description="images kept out of training, where the data names no test split")
@@ -223,6 +224,13 @@ class Config(_Frozen):
                 f"holds {given}"
             )
         return self
+
+    @property
+    def style(self) -> StyleNetworks:
+        """`networks`, where they are style networks."""
+        if not isinstance(self.networks, StyleNetworks):
+            raise ConfigError("networks are of the family mlp, but what was asked for is about style networks")
+        return self.networks
 
     @property
     def lods(self) -> int:
@@ -347,7 +355,8 @@ def _locate(location: Sequence[str | int]) -> tuple[Any, ...]:
     if not location:
         return "", Config
     key: list[str] = []
-    model, holder = Config, Config
+    model: type[BaseModel] = Config
+    holder = model
     parts = list(location)
     while parts:
         part = parts.pop(0)

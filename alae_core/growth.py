@@ -66,8 +66,9 @@ def total_steps(config: Config) -> int:
     """How many steps a run of `config` takes."""
     if config.training.steps is not None:
         return config.training.steps
-    assert config.growth is not None, "validated: without a growth schedule a configuration has training.steps"
-    return sum(_pace(config, level)[1] for level in config.growth.levels)
+    # A configuration without a growth schedule says its steps; that is validated.
+    levels = config.growth.levels if config.growth else ()
+    return sum(_pace(config, level)[1] for level in levels)
 
 
 def real_images(images: Tensor, lod: int, blend: float) -> Tensor:

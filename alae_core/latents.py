@@ -25,7 +25,7 @@ class Draws(NamedTuple):
         z: (batch, z).
         mix: other z (batch, z), whose styles the layers from `cutoff` on take; None where no styles are mixed.
         cutoff: how many layers keep the style of `z`.
-        noise: a map (batch, R, R, 1) for each layer of G, by its resolution R, the first of batch 1; None has them drawn
+        noise: a map (batch, R, R, 1) for each layer of G, R its resolution, the first of batch 1; None has them drawn
             on the device.
     """
 

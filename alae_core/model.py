@@ -59,6 +59,8 @@ class Alae:
             for name, network in networks.items()
             for v in network.trainable_variables
         }
+        #: the constant that each weight is multiplied by when used: 1 but for equalized ones
+        self.scales = {name: getattr(v, "equalized_by", 1.0) for name, v in self.variables.items()}
         #: the running mean of w = F(z) over training, (w,), towards which styles are truncated; None without styles
         self.w_mean = np.zeros(config.networks.w, config.dtype) if self.is_style else None
 
@@ -75,7 +77,7 @@ class Alae:
         return self._in_chunks(self.F, z)
 
     def truncate(self, w: np.ndarray, psi: float | None = None) -> np.ndarray:
-        """Styles for each layer, (batch, 2L, w), the first `truncation_layers` drawn to `w_mean`; see `latents.truncate`.
+        """Styles for each layer, (batch, 2L, w), the first `truncation_layers` drawn to `w_mean` by `latents.truncate`.
 
         `psi` is by default the configuration's. Only for style networks.
         """
@@ -99,8 +101,8 @@ class Alae:
         Args:
             w: (batch, w), or for style networks a style for each layer, (batch, 2L, w).
             lod, blend: the level of detail, and how far it has faded in.
-            noise: None draws a map for each layer, others at every call; "zero" adds none; "bump" adds what the authors'
-                code does when told to leave noise out; or a list of 2·(lod + 1) maps (batch, R, R, 1), R the layer's
+            noise: None draws a map for each layer, others at every call; "zero" adds none; "bump" adds what the
+                authors' code does when told to leave noise out; or a list of 2·(lod + 1) maps (batch, R, R, 1), R the layer's
                 resolution, the first of batch 1, as `sample_noise` makes them.
             labels: the images' classes.
         """
@@ -119,8 +121,10 @@ class Alae:
         expected = noise_shapes(level["lod"], len(w))
         shapes = [np.shape(each) for each in noise]
         # A map may always serve the whole batch, and the first may differ from image to image.
-        fitting = [shape in (right, (len(w), *right[1:]), (1, *right[1:])) for shape, right in zip(shapes, expected)]
-        if len(shapes) != len(expected) or not all(fitting):
+        fitting = len(shapes) == len(expected) and all(
+            shape in ((len(w), *right[1:]), (1, *right[1:])) for shape, right in zip(shapes, expected, strict=True)
+        )
+        if not fitting:
             raise ValueError(f"noise must be maps of shapes {expected}, but they have {shapes}")
         return self._in_chunks(lambda given, **at: self.G(given[0], noise=given[1:], **at), w, *noise, **level)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from alae_core.config import Config, StyleNetworks, make_config
+from alae_core.config import Config, make_config
 from alae_core.errors import CheckpointError
 from alae_core.growth import total_steps
 from alae_core.torch_files import Tensor, read_torch_file
@@ -25,7 +25,7 @@ Read = Callable[[np.ndarray], np.ndarray]
 
 
 def import_official(file: str | Path, out: str | Path) -> Path:
-    """Write the authors' checkpoint `file` as a run of ours in `out`, ready for `load_checkpoint` and `alae train --resume`.
+    """Write the authors' checkpoint `file` as a run of ours in `out`, for `load_checkpoint` and `alae train --resume`.
 
     Returns:
         The new checkpoint's path, `out`/checkpoints/step-…, at the end of a growth schedule as the authors used it.
@@ -127,12 +127,13 @@ def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = Fa
 
 def names(network: str, config: Config) -> dict[str, tuple[str, Read]]:
     """For each of our weights the authors' name for it, and what turns their array into ours."""
-    networks, lods = config.networks, config.lods
-    assert isinstance(networks, StyleNetworks)
+    networks, lods = config.style, config.lods
     widths, w, channels = networks.widths(lods), networks.w, config.image[2]
     found: dict[str, tuple[str, Read]] = {}
 
-    def dense(ours: str, theirs: str, fan_in: int, *, gain: float = 2**0.5, lrmul: float = 1.0, row: int | None = None) -> None:
+    def dense(
+        ours: str, theirs: str, fan_in: int, *, gain: float = 2**0.5, lrmul: float = 1.0, row: int | None = None
+    ) -> None:
         rows = slice(row, None if row is None else row + 1)
         found[f"{ours}/kernel"] = f"{theirs}.weight", lambda array: array[rows].T / (gain / fan_in**0.5 * lrmul)
         found[f"{ours}/bias"] = f"{theirs}.bias", lambda array: array[rows] / lrmul

@@ -1,10 +1,13 @@
 """Adam and weight averaging, the arithmetic of a step: the reference that a backend may replace by a fused kernel."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras import ops
 
 from alae_core.config import Adam
+
+if TYPE_CHECKING:
+    from alae_core.model import Alae
 
 Tensor = Any
 
@@ -16,7 +19,9 @@ def adam_step(
 
     Args:
         adam: learning rate and its warm-up, β1, β2, ε.
-        value, gradient, m, v: tensors of one shape and dtype.
+        value, gradient, m, v: tensors of one shape and dtype. The gradient is that of the weight as it is used: where
+            equalized learning rate multiplies it by `Alae.scales`, that of the loss divided by the constant. So ε acts
+            where the authors' does.
         t: how many steps this network has taken with these moments, this one included; a scalar of that dtype.
 
     Returns:
@@ -28,9 +33,10 @@ def adam_step(
     return value - rate * m / (ops.sqrt(v) + adam.epsilon), m, v
 
 
-def mean_step(beta: float, mean: Tensor, w: Tensor) -> Tensor:
-    """The next running mean of w, (w,), after a generation from w = F(z), (batch, w): it keeps the share `beta`."""
-    return average_step(beta, mean, ops.sum(w, axis=0) / w.shape[0])
+def mean_step(alae: "Alae", mean: Tensor, z: Tensor) -> Tensor:
+    """The next running mean of w, (w,), after styles were generated from `z`: it keeps the share `w_mean_beta`."""
+    w = alae.F(z)
+    return average_step(alae.config.style.w_mean_beta, mean, ops.sum(w, axis=0) / w.shape[0])
 
 
 def average_step(decay: float, average: Tensor, value: Tensor) -> Tensor:

@@ -175,7 +175,8 @@ class BaseRunner(ABC, Generic[Tensor]):
         key = int(stream(self.seed, f"noise/{update}", self.step_count).integers(2**31))
         numbers = self.draw_noise(int(ends[-1]), key)
         return [
-            ops.reshape(numbers[end - prod(shape) : end], shape) for shape, end in zip(shapes, ends.tolist(), strict=True)
+            ops.reshape(numbers[end - prod(shape) : end], shape)
+            for shape, end in zip(shapes, ends.tolist(), strict=True)
         ]
 
     def _restart_adam(self) -> None:

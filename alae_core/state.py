@@ -32,10 +32,10 @@ def draws(config: Config, seed: int, step: int, count: int) -> dict[str, Draws]:
 def _draw(config: Config, update: Update, seed: int, step: int, count: int) -> Draws:
     size, lod = config.networks.z, position(config, step).stage.lod
     z = sample_prior(count, size, seed=seed, purpose=f"z/{update.name}", position=step)
-    if lod is None or update.name == "reciprocity" or not config.networks.style_mixing:
+    if lod is None or update.name == "reciprocity" or not config.style.style_mixing:
         return Draws(z)
     mix = sample_prior(count, size, seed=seed, purpose=f"mix/{update.name}", position=step)
-    probability, purpose = config.networks.style_mixing, f"cutoff/{update.name}"
+    probability, purpose = config.style.style_mixing, f"cutoff/{update.name}"
     return Draws(z, mix, mixing_cutoff(probability, lod, seed=seed, purpose=purpose, position=step))
 
 
@@ -55,7 +55,7 @@ def moment_name(adam: str, moment: str, weight: str) -> str:
 def initial_state(alae: Alae, config: Config) -> dict[str, np.ndarray]:
     """The state before the first step of `config`, from the weights that `alae` holds."""
     weights = alae.weights()
-    state = {"step": np.zeros((), np.int64)}
+    state: dict[str, np.ndarray] = {"step": np.zeros((), np.int64)}
     state |= {f"weights/{name}": value for name, value in weights.items()}
     state |= {f"averages/{name}": value.copy() for name, value in weights.items()}
     if alae.w_mean is not None:

@@ -1,8 +1,8 @@
 """Reading what `torch.save` wrote, without PyTorch and without trust: no name in the file is ever looked up.
 
-A pickle is a program for a small machine. Its instructions are taken apart by `pickletools`, as data, and carried out here;
-there is no instruction that imports or calls. What the file names stays a name, and whatever a name is "called" with
-becomes a `Placeholder`, but for the three names that tensors and dictionaries are made of.
+A pickle is a program for a small machine. Its instructions are taken apart by `pickletools`, as data, and carried out
+here; there is no instruction that imports or calls. What the file names stays a name, and whatever a name is "called"
+with becomes a `Placeholder`, but for the three names that tensors and dictionaries are made of.
 """
 
 import mmap
@@ -33,7 +33,16 @@ _DTYPES = {
     "BoolStorage": "?",
 }
 #: what the standard library raises for a file that is not what it claims to be
-_DAMAGE = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, IndexError, TypeError, OverflowError, NotImplementedError)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    NotImplementedError,
+)
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 
 
@@ -72,9 +81,12 @@ class Tensor:
     def array(self, storages: Mapping[str, bytes]) -> np.ndarray:
         """Its numbers, a copy. Raises TorchFileError where they do not lie within the storage."""
         content, size = storages.get(self.storage, b""), np.dtype(self.dtype).itemsize
-        reach = self.offset + sum((length - 1) * stride for length, stride in zip(self.shape, self.strides, strict=True))
-        whole = min((self.offset, *self.shape, *self.strides), default=0) >= 0 and prod(self.shape) <= self.elements
-        if not whole or (prod(self.shape) and reach >= self.elements) or len(content) != self.elements * size:
+        reach = self.offset + sum(
+            (length - 1) * stride for length, stride in zip(self.shape, self.strides, strict=True)
+        )
+        count: int = prod(self.shape)
+        whole = min((self.offset, *self.shape, *self.strides), default=0) >= 0 and count <= self.elements
+        if not whole or (count and reach >= self.elements) or len(content) != self.elements * size:
             raise TorchFileError(
                 f"a tensor of shape {self.shape} does not lie within its storage of {self.elements} numbers"
             )
@@ -348,7 +360,13 @@ class _Machine:
         match str(name) if isinstance(name, Name) else "", arguments:
             case "collections.OrderedDict", ():
                 return {}
-            case "torch._utils._rebuild_tensor_v2", ((str(key), str(dtype), int(elements)), int(offset), shape, strides, *_):
+            case "torch._utils._rebuild_tensor_v2", (
+                (str(key), str(dtype), int(elements)),
+                int(offset),
+                shape,
+                strides,
+                *_,
+            ):
                 return Tensor(key, dtype, elements, offset, _integers(shape), _integers(strides))
             case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
                 return tensor
@@ -377,7 +395,8 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
     "EMPTY_SET": list,
 }
 #: instructions whose argument is the value itself
-_LITERALS = frozenset(
-    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE "
-    "SHORT_BINUNICODE BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8".split()
+_LITERALS = (
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 )

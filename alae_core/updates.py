@@ -115,7 +115,7 @@ def _reciprocity(config: Config, alae: "Alae", batch: Batch, input_gradient: Inp
 def _styles(alae: "Alae", batch: Batch) -> Tensor:
     """w = F(z), (batch, w); with style mixing a style for each layer, (batch, layers, w)."""
     w = alae.F(batch.z)
-    if batch.mix is None:
+    if batch.mix is None or batch.noise is None:
         return w
     layers = ops.arange(len(batch.noise))[None, :, None]
     return ops.where(layers < batch.cutoff, w[:, None], alae.F(batch.mix)[:, None])

@@ -112,7 +112,10 @@ class Conv(keras.layers.Layer):
     def build(self, inputs: int):
         self.scale = self.gain / (self.size**2 * inputs) ** 0.5
         kernel = Normal(self.seed, self.purpose)
-        self.kernel = self.add_weight(name="kernel", shape=(self.size, self.size, inputs, self.filters), initializer=kernel)
+        self.kernel = self.add_weight(
+            name="kernel", shape=(self.size, self.size, inputs, self.filters), initializer=kernel
+        )
+        self.kernel.equalized_by = self.scale
         self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.has_bias else None
 
     def call(self, x):
@@ -141,9 +144,7 @@ def _downsampling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
 def _upsampling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
     # A transposed convolution reads its kernel from the output's side: turned round, with its channels exchanged.
     kernel = ops.transpose(ops.flip(_four_shifts(kernel), axis=(0, 1)), (0, 1, 3, 2))
-    return ops.conv_transpose(
-        maps, kernel, strides=2, padding="same", data_format=keras.config.image_data_format()
-    )
+    return ops.conv_transpose(maps, kernel, strides=2, padding="same", data_format=keras.config.image_data_format())
 
 
 def _four_shifts(kernel: Tensor) -> Tensor:

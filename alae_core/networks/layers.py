@@ -70,6 +70,8 @@ class Dense(keras.layers.Layer):
         kernel = Normal(self.seed, self.purpose, 1 / self.lrmul) if self.equalized else Glorot(self.seed, self.purpose)
         self.kernel = self.add_weight(name="kernel", shape=(fan_in, self.units), initializer=kernel)
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        if self.equalized:
+            self.kernel.equalized_by, self.bias.equalized_by = self.scale, self.lrmul
 
     def call(self, x):
         kernel, bias = ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias)

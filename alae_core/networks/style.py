@@ -1,8 +1,8 @@
 """StyleALAE: a style-based generator and the encoder that mirrors it, grown level by level (paper section 4).
 
-A network of L blocks makes images of 4·2^(L−1) pixels; block i, of level of detail (lod) i, works at 4·2^i. Both networks
-run at any lod: through the blocks up to it, between the from-RGB and to-RGB of that lod. `blend`, from 0 to 1, fades
-block `lod` in beside the path through the lod below.
+A network of L blocks makes images of 4·2^(L−1) pixels; block i, of level of detail (lod) i, works at 4·2^i. Both
+networks run at any lod: through the blocks up to it, between the from-RGB and to-RGB of that lod. `blend`, from 0 to 1,
+fades block `lod` in beside the path through the lod below.
 """
 
 from math import pi, prod, sqrt
@@ -10,7 +10,7 @@ from math import pi, prod, sqrt
 import keras
 from keras import ops
 
-from alae_core.config import Config, StyleNetworks
+from alae_core.config import Config
 from alae_core.networks.features import (
     Conv,
     Tensor,
@@ -35,11 +35,10 @@ _E_EPSILON, _G_EPSILON = 1e-5, 1e-8
 def build_style(config: Config, seed: int) -> dict[str, keras.Model]:
     """The four networks of `config`, their initial weights decided by `seed`.
 
-    F: (batch, z) to (batch, w) and D: (batch, w) to (batch,) are perceptrons; for G and E see `Generator` and `Encoder`.
+    F: (batch, z) to (batch, w) and D: (batch, w) to (batch,) are perceptrons; see `Generator` and `Encoder` for G and E.
     With `discriminator: images`, D is an encoder of its own with one output: (batch, H, W, C) to (batch,).
     """
-    networks = config.networks
-    assert isinstance(networks, StyleNetworks)
+    networks = config.style
     encoder = Encoder if networks.encoder == "style" else PlainEncoder
     built = {
         "F": build_perceptron("F", networks.z, networks.w, config, seed),
@@ -75,10 +74,8 @@ class Generator(keras.Model):
 
     def __init__(self, config: Config, seed: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.widths = config.networks.widths(config.lods)
-        self.blocks = [
-            _GeneratorBlock(config, seed, i, self.widths[i], name=f"block{i}") for i in range(config.lods)
-        ]
+        self.widths = config.style.widths(config.lods)
+        self.blocks = [_GeneratorBlock(config, seed, i, self.widths[i], name=f"block{i}") for i in range(config.lods)]
         self.to_rgb = [
             _conv(config, seed, f"G/to_rgb{i}", config.image[2], 1, gain=0.03, bias=True) for i in range(config.lods)
         ]
@@ -117,11 +114,9 @@ class Generator(keras.Model):
 class _GeneratorBlock(keras.layers.Layer):
     def __init__(self, config: Config, seed: int, lod: int, width: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.width, self.w, purpose = width, config.networks.w, f"G/block{lod}"
-        fused = 4 * 2**lod >= config.networks.fused_from
-        self.conv1 = (
-            _conv(config, seed, f"{purpose}/conv1", width, 3, resample="up", fused=fused) if lod else None
-        )
+        self.width, self.w, purpose = width, config.style.w, f"G/block{lod}"
+        fused = 4 * 2**lod >= config.style.fused_from
+        self.conv1 = _conv(config, seed, f"{purpose}/conv1", width, 3, resample="up", fused=fused) if lod else None
         self.styled1 = _Styled(config, seed, f"{purpose}/styled1", lod, width, name="styled1")
         self.conv2 = _conv(config, seed, f"{purpose}/conv2", width, 3)
         self.styled2 = _Styled(config, seed, f"{purpose}/styled2", lod, width, name="styled2")
@@ -173,18 +168,18 @@ def _bump(x: Tensor, lod: int) -> Tensor:
 class Encoder(keras.Model):
     """E: images to w, the sum over layers of an affine map of each one's channel means and standard deviations.
 
-    Each block convolves, rectifies, describes and normalizes; then blurs, convolves and halves, rectifies, describes and
-    normalizes once more.
+    Each block convolves, rectifies, describes and normalizes; then blurs, convolves and halves, rectifies, describes
+    and normalizes once more.
     """
 
     def __init__(self, config: Config, seed: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.config, self.widths = config, config.networks.widths(config.lods)
+        self.config, self.widths = config, config.style.widths(config.lods)
         self.from_rgb = [_conv(config, seed, f"E/from_rgb{i}", n, 1, bias=True) for i, n in enumerate(self.widths)]
         # Rectified twice by the authors.
         self.leaky = LeakyReLU(_SLOPE**2, dtype=config.dtype)
         self.blocks = [
-            _EncoderBlock(config, seed, i, config.networks.width(config.lods - i), name=f"block{i}")
+            _EncoderBlock(config, seed, i, config.style.width(config.lods - i), name=f"block{i}")
             for i in range(config.lods)
         ]
 
@@ -210,8 +205,8 @@ class _EncoderBlock(keras.layers.Layer):
     def __init__(self, config: Config, seed: int, lod: int, outputs: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         self.outputs, purpose = outputs, f"E/block{lod}"
-        fused = 4 * 2**lod >= config.networks.fused_from
-        inputs = config.networks.widths(config.lods)[lod]
+        fused = 4 * 2**lod >= config.style.fused_from
+        inputs = config.style.widths(config.lods)[lod]
         self.conv1 = _conv(config, seed, f"{purpose}/conv1", inputs, 3)
         self.described1 = _Described(config, seed, f"{purpose}/described1", name="described1")
         self.conv2 = _conv(config, seed, f"{purpose}/conv2", outputs, 3, resample="down", fused=fused)
@@ -234,7 +229,7 @@ class _Described(keras.layers.Layer):
 
     def __init__(self, config: Config, seed: int, purpose: str, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.style = _dense(config, seed, f"{purpose}/style", config.networks.w)
+        self.style = _dense(config, seed, f"{purpose}/style", config.style.w)
         self.leaky = LeakyReLU(_SLOPE, dtype=config.dtype)
 
     def build(self, width):
@@ -257,7 +252,7 @@ class PlainEncoder(keras.Model):
     def __init__(self, config: Config, seed: int, *, is_discriminator: bool = False, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         self.config, self.is_discriminator = config, is_discriminator
-        self.widths = config.networks.widths(config.lods)
+        self.widths = config.style.widths(config.lods)
         self.from_rgb = [
             _conv(config, seed, f"{self.name}/from_rgb{i}", n, 1, bias=True) for i, n in enumerate(self.widths)
         ]
@@ -265,13 +260,13 @@ class PlainEncoder(keras.Model):
         self.blocks = [
             _PlainBlock(config, seed, f"{self.name}/block{i}", i, name=f"block{i}") for i in range(config.lods)
         ]
-        self.head = _dense(config, seed, f"{self.name}/head", 1 if is_discriminator else config.networks.w, gain=1.0)
+        self.head = _dense(config, seed, f"{self.name}/head", 1 if is_discriminator else config.style.w, gain=1.0)
 
     def build(self, input_shape):
         for i, width in enumerate(self.widths):
             self.from_rgb[i].build(self.config.image[2])
             self.blocks[i].build(width + (1 if self.is_discriminator and i == 0 else 0))
-        self.head.build((None, self.config.networks.width(self.config.lods)))
+        self.head.build((None, self.config.style.width(self.config.lods)))
 
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
         """(batch, R, R, C) with R = 4·2^lod to (batch, w), or (batch,) as a discriminator; `blend` fades features."""
@@ -288,11 +283,11 @@ class PlainEncoder(keras.Model):
 class _PlainBlock(keras.layers.Layer):
     def __init__(self, config: Config, seed: int, purpose: str, lod: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        inputs, outputs = (config.networks.width(config.lods - i) for i in (lod + 1, lod))
+        inputs, outputs = (config.style.width(config.lods - i) for i in (lod + 1, lod))
         self.lod, self.leaky = lod, LeakyReLU(_SLOPE, dtype=config.dtype)
         self.conv1 = _conv(config, seed, f"{purpose}/conv1", inputs, 3, bias=True)
         if lod:
-            fused = 4 * 2**lod >= config.networks.fused_from
+            fused = 4 * 2**lod >= config.style.fused_from
             self.conv2 = _conv(config, seed, f"{purpose}/conv2", outputs, 3, bias=True, resample="down", fused=fused)
         else:
             self.dense = _dense(config, seed, f"{purpose}/dense", outputs)
@@ -312,7 +307,7 @@ class _PlainBlock(keras.layers.Layer):
 
 
 def _with_spread(x: Tensor, group: int = 4) -> Tensor:
-    """`x` with one more channel: the mean standard deviation within each `group` of images that lie count/group apart."""
+    """`x` with one more channel: the mean standard deviation within each `group` of images, count/group apart."""
     maps, count = to_nhwc(x), x.shape[0]
     group = min(group, count)
     missing = -count % group

@@ -65,8 +65,7 @@ class JaxRunner(BaseRunner[jax.Array]):
             batch = batches[update.name]
             if "w_mean" in tensors:
                 with self._weights_of(tensors):
-                    beta = self.config.networks.w_mean_beta
-                    tensors["w_mean"] = mean_step(beta, tensors["w_mean"], self.alae.F(batch.z))
+                    tensors["w_mean"] = mean_step(self.alae, tensors["w_mean"], batch.z)
             losses[update.name], gradients = self._value_and_gradient(update.name, tensors, batch)
             for network, adam in update.trains.items():
                 tensors[f"adam/{adam}/{network}/t"] += 1
@@ -74,7 +73,8 @@ class JaxRunner(BaseRunner[jax.Array]):
                 where = (f"weights/{name}", moment_name(adam, "m", name), moment_name(adam, "v", name))
                 t = tensors[f"adam/{adam}/{name.split('/', 1)[0]}/t"].astype(self.config.dtype)
                 value, m, v = (tensors[key] for key in where)
-                tensors |= zip(where, adam_step(stage.adam, value, gradients[name], m, v, t), strict=True)
+                gradient = gradients[name] / self.alae.scales[name]
+                tensors |= zip(where, adam_step(stage.adam, value, gradient, m, v, t), strict=True)
         for name in self.alae.variables:
             average, weight = tensors[f"averages/{name}"], tensors[f"weights/{name}"]
             tensors[f"averages/{name}"] = average_step(stage.average_decay, average, weight)

@@ -63,13 +63,13 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
         for update in self.chosen(batches):
             batch = batches[update.name]
             if "w_mean" in self.tensors:
-                mean, beta = self.tensors["w_mean"], self.config.networks.w_mean_beta
-                mean.assign(mean_step(beta, mean, self.alae.F(batch.z)))
+                mean = self.tensors["w_mean"]
+                mean.assign(mean_step(self.alae, mean, batch.z))
             losses[update.name], gradients = self._value_and_gradient(update.name, batch)
             for network, adam in update.trains.items():
                 self.tensors[f"adam/{adam}/{network}/t"].assign_add(1)
             for name, adam in self.trained(update, batch).items():
-                self._adam_step(stage.adam, name, adam, gradients[name])
+                self._adam_step(stage.adam, name, adam, gradients[name] / self.alae.scales[name])
         for name in self.alae.variables:
             average = self.tensors[f"averages/{name}"]
             average.assign_add((1 - stage.average_decay) * (self.tensors[f"weights/{name}"] - average))

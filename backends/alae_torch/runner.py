@@ -70,16 +70,13 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         for update in self.chosen(batches):
             batch = batches[update.name]
             if "w_mean" in self.tensors:
-                mean, beta = self.tensors["w_mean"], self.config.networks.w_mean_beta
-                mean.copy_(mean_step(beta, mean, self._traced("F", self._map, batch)))
+                self.tensors["w_mean"].copy_(self._traced("w_mean", self._mean_step, batch))
             losses[update.name], gradients = self.differentiate(update, batch)
             for network, adam in update.trains.items():
                 self._adam_step(stage.adam, network, adam, gradients)
         names = list(self.alae.variables)
         averages = [self.tensors[f"averages/{name}"] for name in names]
-        torch._foreach_lerp_(
-            averages, [self.tensors[f"weights/{name}"] for name in names], 1 - stage.average_decay
-        )
+        torch._foreach_lerp_(averages, [self.tensors[f"weights/{name}"] for name in names], 1 - stage.average_decay)
         return losses
 
     @torch.no_grad()
@@ -92,6 +89,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         if key not in self._graphs:
             self._graphs[key] = _trace(fn, weights, batch)
         return self._graphs[key](weights, batch)
+
     def _value_and_gradient(self, update: Update, weights: Tensors, batch: Batch) -> tuple[torch.Tensor, Tensors]:
         trained = self.trained(update, batch)
         weights = {name: weight.detach().requires_grad_(name in trained) for name, weight in weights.items()}
@@ -101,9 +99,10 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             gradients = [g.contiguous() for g in torch.autograd.grad(loss, [weights[name] for name in trained])]
         return loss.detach(), dict(zip(trained, gradients, strict=True))
 
-    def _map(self, weights: Tensors, batch: Batch) -> torch.Tensor:
+    def _mean_step(self, weights: Tensors, batch: Batch) -> torch.Tensor:
         with self._weights_of(weights):
-            return self.alae.F(batch.z)
+            # The trace keeps the very tensor of the state, which changes in place only.
+            return mean_step(self.alae, self.tensors["w_mean"], batch.z)
 
     def _weights_of(self, weights: Tensors) -> keras.StatelessScope:
         return keras.StatelessScope([(self.alae.variables[name], weight) for name, weight in weights.items()])
@@ -117,7 +116,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         # makes the two the same.
         torch._fused_adam_(
             weights,
-            [gradients[name] for name in names],
+            torch._foreach_div([gradients[name] for name in names], [self.alae.scales[name] for name in names]),
             [self.tensors[moment_name(adam, "m", name)] for name in names],
             [self.tensors[moment_name(adam, "v", name)] for name in names],
             [],

@@ -71,7 +71,7 @@ def reconstruct(
 
     images = _images(checkpoint, source)[:count]
     x = images.floats()
-    reconstructions = checkpoint.model.reconstruct(x, images.labels_for(checkpoint.config))
+    reconstructions = checkpoint.model.reconstruct(x, labels=images.labels_for(checkpoint.config))
     _write(out, reconstructions, lambda: reconstruction_grid(x, reconstructions, _name(checkpoint)))
 
 
@@ -90,7 +90,7 @@ def encode(
     if out.suffix != ".npy":
         raise AlaeError(f"--out {out} must end in .npy")
     images = _images(checkpoint, source)
-    w = checkpoint.model.encode(images.floats(), images.labels_for(checkpoint.config))
+    w = checkpoint.model.encode(images.floats(), labels=images.labels_for(checkpoint.config))
     _write(out, w, None)
 
 

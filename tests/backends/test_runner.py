@@ -44,7 +44,7 @@ def test_the_discriminator_loss_has_r1_on_the_input(backend, objective):
         difference = model.discriminate(model.encode(images + step)) - model.discriminate(model.encode(images - step))
         squares += (difference / (2 * h)) ** 2
     real = model.discriminate(model.encode(images))
-    fake = model.discriminate(model.encode(model.generate(model.map(z["discriminator"]))))
+    fake = model.discriminate(model.encode(model.generate(model.map(z["discriminator"].z))))
     adversarial = {
         "logistic": np.logaddexp(0, -real).mean() + np.logaddexp(0, fake).mean(),
         "wasserstein": fake.mean() - real.mean(),
@@ -59,7 +59,7 @@ def test_the_discriminator_loss_has_r1_on_the_input(backend, objective):
 def test_the_reciprocity_loss_closes_the_loop_it_is_asked_to(backend, space, updates):
     model, runner = start(backend, reciprocity=space, updates=updates)
     images, z = random_images(), draws(runner.config, 0, 0, 6)
-    w = model.map(z["reciprocity"])
+    w = model.map(z["reciprocity"].z)
     sizes = (7, 24) if updates == "official" else (1, 1)
     latent = np.square(w - model.encode(model.generate(w))).sum(axis=1).mean() / sizes[0]
     data = np.square(images - model.reconstruct(images)).sum(axis=(1, 2, 3)).mean() / sizes[1]
@@ -136,7 +136,7 @@ def test_official_reciprocity_trains_f_through_g_alone(backend):
     z = draws(runner.config, 0, 0, 6)
     found = runner.gradients("reciprocity", random_images(), z)["F/dense1/bias"]
     # dL/dw through G only, by differences in w with the target held; the last bias of F shifts every w alike.
-    w, h = model.map(z["reciprocity"]), 1e-2
+    w, h = model.map(z["reciprocity"].z), 1e-2
     expected = np.zeros(7)
     for i in range(7):
         moved_up, moved_down = (model.encode(model.generate(w + sign * h * np.eye(7)[i])) for sign in (1, -1))
@@ -222,7 +222,7 @@ def test_put_batches_and_arrays_are_the_same_step(backend):
 def test_seeds_and_steps_change_the_draws(backend):
     config = tiny_config()
     z = [draws(config, seed, step, 6) for seed, step in ((0, 0), (0, 1), (1, 0))]
-    arrays = [array for drawn in z for array in drawn.values()]
+    arrays = [array for drawn in z for array in (each.z for each in drawn.values())]
     assert len(arrays) == 9
     assert len({array.tobytes() for array in arrays}) == 9
 

@@ -94,7 +94,7 @@ def test_reconstruct_and_encode_take_the_runs_own_images_or_others(run_alae, tra
 def test_a_class_can_be_generated(run_alae, conditional):
     run_alae("generate", conditional, "--label", 2, "--count", 4, "--out", "x.npy", "--backend", BACKEND)
     model = alae.load_checkpoint(conditional, averaged=True).model
-    assert np.array_equal(np.load("x.npy"), model.generate(model.map(model.sample_prior(4)), np.full(4, 2)))
+    assert np.array_equal(np.load("x.npy"), model.generate(model.map(model.sample_prior(4)), labels=np.full(4, 2)))
 
 
 def test_doctor_examines_every_backend(run_alae):

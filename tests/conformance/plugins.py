@@ -126,10 +126,8 @@ class TensorflowOtherDecay(TensorflowBackend):
     """Averages that forget at another pace."""
 
     def runner(self, alae, config, *, seed=0):
-        from alae_tensorflow import runner
-
-        runner.average_decay = lambda config: 0.8
-        return super().runner(alae, config, seed=seed)
+        faulty = config.model_copy(update={"average_halflife": 2 * config.average_halflife})
+        return super().runner(alae, faulty, seed=seed)
 
 
 class NothingHeld(JaxBackend):

@@ -113,18 +113,18 @@ def test_labels_are_appended_to_the_inputs_of_e_and_g(backend):
     assert model.E.get_layer("dense0").kernel.shape[0] == 24 + 3
     assert model.G.get_layer("dense0").kernel.shape[0] == 7 + 3
     x = random_images(2)
-    same_class, other_class = model.encode(x, np.array([0, 1])), model.encode(x, np.array([0, 2]))
+    same_class, other_class = (model.encode(x, labels=np.array(labels)) for labels in ([0, 1], [0, 2]))
     assert np.array_equal(same_class[0], other_class[0])
     assert not np.allclose(same_class[1], other_class[1])
     with pytest.raises(ValueError, match="labels must lie in 0 … 2, but reach from 0 to 3"):
-        model.encode(x, np.array([0, 3]))
+        model.encode(x, labels=np.array([0, 3]))
     with pytest.raises(ValueError, match="was trained with 3 labels"):
         model.encode(x)
 
 
 def test_labels_mean_nothing_to_a_model_without(model):
     with pytest.raises(ValueError, match="trained without labels"):
-        model.encode(random_images(1), np.array([0]))
+        model.encode(random_images(1), labels=np.array([0]))
 
 
 def test_bfloat16_layers_return_float32_near_the_exact_answer(backend):

@@ -5,7 +5,8 @@ import pytest
 from keras import ops
 
 from alae_core.config import Adam
-from alae_core.optimizer import adam_step, average_decay, average_step
+from alae_core.growth import position
+from alae_core.optimizer import adam_step, average_step
 from tests.conftest import tiny_config
 from tests.tolerances import FLOAT32
 
@@ -36,5 +37,5 @@ def test_averages_forget_half_within_the_half_life():
     config = tiny_config(training__batch_size=100, average_halflife=1000.0)
     average = 1.0
     for _ in range(10):  # 10 batches of 100 images
-        average = average_step(average_decay(config), average, 0.0)
+        average = average_step(position(config, 0).stage.average_decay, average, 0.0)
     np.testing.assert_allclose(average, 0.5, **FLOAT32)

@@ -1,5 +1,6 @@
 """MLP-ALAE's F, G, E and D: perceptrons on flat inputs (paper section 5.1)."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from math import prod, sqrt
 from typing import NamedTuple
@@ -72,6 +73,16 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
         widths = _widths(config, network)
         for i, (fan_in, units) in enumerate(pairwise(widths)):
             found |= {f"{network}/dense{i}/kernel": (fan_in, units), f"{network}/dense{i}/bias": (units,)}
+    return found
+
+
+def scales(networks: Mapping[str, Network]) -> dict[str, float]:
+    """What each weight is multiplied by when used: equalized learning rate's constant, or 1."""
+    found: dict[str, float] = {}
+    for network in networks.values():
+        for layer in network.layers:
+            if isinstance(layer, Dense):
+                found |= {f"{layer.name}/kernel": layer.scale, f"{layer.name}/bias": layer.bias_scale}
     return found
 
 

@@ -28,6 +28,7 @@ class Reference:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.networks = mlp.build(config)
+        self.scales = mlp.scales(self.networks)
         self.objective = OBJECTIVES[config.objective]
         self.gamma = config.r1_gamma
 
@@ -173,7 +174,8 @@ class Reference:
             for name in (name for name in gradients if name.startswith(network)):
                 keys = f"weights/{name}", f"{home}/m/{name[2:]}", f"{home}/v/{name[2:]}"
                 value, m, v = (state[key] for key in keys)
-                moved = self.adam(value, m, v, gradients[name], int(state[f"{home}/t"]))
+                # Adam sees the gradient by the weight as it is used, so that ε acts where the authors' does.
+                moved = self.adam(value, m, v, gradients[name] / self.scales[name], int(state[f"{home}/t"]))
                 state.update(zip(keys, moved, strict=True))
 
     def adam(self, value: Array, m: Array, v: Array, gradient: Array, t: int) -> tuple[Array, Array, Array]:

@@ -8,6 +8,7 @@ import numpy as np
 import alae_core as alae
 from alae_conformance.subjects import Arrays, Batches, Inputs, reciprocity_error, snapshot_changes
 from alae_core.config import Precision, make_config
+from alae_core.latents import Draws
 
 
 class Plugin:
@@ -52,8 +53,8 @@ class Plugin:
     def forward(self, inputs: Inputs) -> Arrays:
         return {
             "F": self.model.map(inputs.z["generator"]),
-            "G": self.model.generate(inputs.w, inputs.labels),
-            "E": self.model.encode(inputs.images, inputs.labels),
+            "G": self.model.generate(inputs.w, labels=inputs.labels),
+            "E": self.model.encode(inputs.images, labels=inputs.labels),
             "D": self.model.discriminate(inputs.w),
         }
 
@@ -67,10 +68,10 @@ class Plugin:
         return logits, gradient
 
     def losses(self, inputs: Inputs) -> dict[str, float]:
-        return dict(self.runner.losses(inputs.images, inputs.z, inputs.labels))
+        return dict(self.runner.losses(inputs.images, _draws(inputs), inputs.labels))
 
     def gradients(self, update: str, inputs: Inputs) -> Arrays:
-        return _numpy(self.runner.gradients(update, inputs.images, inputs.z, inputs.labels))
+        return _numpy(self.runner.gradients(update, inputs.images, _draws(inputs), inputs.labels))
 
     def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
         first = int(self.runner.state()["step"])
@@ -81,7 +82,7 @@ class Plugin:
     def draws(self, step: int, count: int) -> Arrays:
         from alae_core.state import draws
 
-        return draws(self.config, self.seed, step, count)
+        return {update: drawn.z for update, drawn in draws(self.config, self.seed, step, count).items()}
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
         return snapshot_changes(self, batches)
@@ -100,6 +101,10 @@ class Plugin:
         checkpoint = alae.load_checkpoint(path)
         self.open(checkpoint.config.model_dump(mode="json"), checkpoint.seed)
         self.runner.load(checkpoint.state)
+
+
+def _draws(inputs: Inputs) -> dict[str, Draws]:
+    return {update: Draws(z) for update, z in inputs.z.items()}
 
 
 def _numpy(arrays: Mapping[str, Any]) -> Arrays:

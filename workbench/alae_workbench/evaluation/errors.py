@@ -16,11 +16,11 @@ def reciprocity_error(alae: Alae, count: int = 1024) -> float:
     w = alae.map(alae.sample_prior(count, seed=0))
     classes = alae.config.labels
     labels = stream(0, "labels of held-out z").integers(classes, size=count) if classes else None
-    distance = np.square(w - alae.encode(alae.generate(w, labels), labels)).sum(axis=1).mean()
+    distance = np.square(w - alae.encode(alae.generate(w, labels=labels), labels=labels)).sum(axis=1).mean()
     return float(distance / w.var(axis=0).sum())
 
 
 def reconstruction_error(alae: Alae, images: Images) -> float:
     """mean (x − G(E(x)))² over pixels and images, for x in [−1, 1]."""
     x = images.floats()
-    return float(np.square(x - alae.reconstruct(x, images.labels_for(alae.config))).mean())
+    return float(np.square(x - alae.reconstruct(x, labels=images.labels_for(alae.config))).mean())

@@ -23,7 +23,7 @@ def training_grid(alae: Alae, images: Images, caption: str) -> Image.Image:
     """
     shown = images[: 2 * _COLUMNS]
     x = shown.floats()
-    rows = _paired_rows(x, alae.reconstruct(x, shown.labels_for(alae.config)))
+    rows = _paired_rows(x, alae.reconstruct(x, labels=shown.labels_for(alae.config)))
     samples = sample(alae, 3 * _COLUMNS, seed=0)
     return compose(
         [
@@ -47,7 +47,7 @@ def sample(alae: Alae, count: int, *, seed: int, label: int | None = None) -> np
     if not alae.config.labels:
         return alae.generate(w)
     in_turn = np.arange(count) % _COLUMNS % alae.config.labels
-    return alae.generate(w, in_turn if label is None else np.full(count, label))
+    return alae.generate(w, labels=in_turn if label is None else np.full(count, label))
 
 
 def in_rows(images: np.ndarray) -> list[np.ndarray]:
