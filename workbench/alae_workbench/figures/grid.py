@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from keras import ops
 from PIL import Image, ImageDraw, ImageFont
 
 from alae_core import Alae
+from alae_core.growth import real_images
 from alae_workbench.data.images import Images, to_uint8
 
 _COLUMNS, _MARGIN, _TEXT = 12, 12, 15
@@ -13,18 +15,21 @@ _CELL = 64  # smaller images are enlarged by a whole factor towards this many pi
 _INK, _PAPER = (40, 40, 40), (250, 250, 248)
 
 
-def training_grid(alae: Alae, images: Images, caption: str) -> Image.Image:
+def training_grid(
+    alae: Alae, images: Images, caption: str, *, lod: int | None = None, blend: float = 1.0
+) -> Image.Image:
     """Real images, each above its reconstruction G(E(x)), and samples G(F(z)): what a run looks like at a glance.
 
     Args:
         alae: the model, usually with its averaged weights.
         images: images it was not trained on; the first two rows' worth are shown.
         caption: a line under the grid.
+        lod, blend: the level of detail that style networks are shown at, and how far it has faded in.
     """
-    shown = images[: 2 * _COLUMNS]
-    x = shown.floats()
-    rows = _paired_rows(x, alae.reconstruct(x, labels=shown.labels_for(alae.config)))
-    samples = sample(alae, 3 * _COLUMNS, seed=0)
+    shown, noise = images[: 2 * _COLUMNS], fixed_noise(alae, lod=lod)
+    x = at_level(shown.floats(), lod, blend)
+    rows = _paired_rows(x, alae.reconstruct(x, lod, blend, noise, labels=shown.labels_for(alae.config)))
+    samples = sample(alae, 3 * _COLUMNS, seed=0, psi=1.0, lod=lod, blend=blend, noise=noise)
     return compose(
         [
             ("real images, and below each its reconstruction G(E(x))", rows),
@@ -41,13 +46,48 @@ def reconstruction_grid(images: np.ndarray, reconstructions: np.ndarray, caption
     )
 
 
-def sample(alae: Alae, count: int, *, seed: int, label: int | None = None) -> np.ndarray:
-    """`count` samples G(F(z)); with a model of labels, all of class `label`, or the classes in turn along each row."""
+def sample(
+    alae: Alae,
+    count: int,
+    *,
+    seed: int,
+    label: int | None = None,
+    psi: float | None = None,
+    lod: int | None = None,
+    blend: float = 1.0,
+    noise: str | Sequence[np.ndarray] | None = None,
+) -> np.ndarray:
+    """`count` samples G(F(z)): (count, H, W, C).
+
+    Args:
+        alae: the model.
+        count, seed: how many, and what decides every z.
+        label: with a model of labels the class of all; by default the classes in turn along each row.
+        psi: how far styles are truncated, by default as the configuration says.
+        lod, blend, noise: see `Alae.generate`.
+    """
     w = alae.map(alae.sample_prior(count, seed=seed))
+    if alae.is_style:
+        return alae.generate(alae.truncate(w, psi), lod, blend, noise)
     if not alae.config.labels:
         return alae.generate(w)
     in_turn = np.arange(count) % _COLUMNS % alae.config.labels
     return alae.generate(w, labels=in_turn if label is None else np.full(count, label))
+
+
+def fixed_noise(alae: Alae, seed: int = 0, lod: int | None = None) -> list[np.ndarray] | None:
+    """For each layer one map that serves all images, so that none differs from its neighbour by noise.
+
+    The same bits on every backend; None for networks that have no noise.
+    """
+    return alae.sample_noise(1, seed, lod) if alae.is_style else None
+
+
+def at_level(images: np.ndarray, lod: int | None, blend: float = 1.0) -> np.ndarray:
+    """Float images (count, H, W, C) as level of detail `lod` is shown them; None leaves them as they are."""
+    if lod is None:
+        return images
+    return ops.convert_to_numpy(real_images(ops.convert_to_tensor(images), lod, blend))
 
 
 def in_rows(images: np.ndarray) -> list[np.ndarray]:
