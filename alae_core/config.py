@@ -152,6 +152,8 @@ class Training(_Frozen):
         description="training steps in all; each runs every update once. By default what the growth schedule takes",
     )
     batch_size: PositiveInt = 128
+    margin: NonNegativeInt = Field(0, description="black pixels on each side of an image, within its size")
+    mirror: bool = Field(False, description="show half of the images, at random, the other way round")
     held_out: PositiveInt = Field(description="images kept out of training, where the data names no test split")
     seed: NonNegativeInt = Field(
         0, lt=2**63, description="decides initial weights, every z and the order of the images"
@@ -192,6 +194,14 @@ class Config(_Frozen):
     def _labels_are_several(self) -> "Config":
         if self.labels == 1:
             raise ValueError("labels is 1, a single class says nothing: use 0 for no labels, or the number of classes")
+        return self
+
+    @model_validator(mode="after")
+    def _the_margin_leaves_an_image(self) -> "Config":
+        if 2 * self.training.margin >= min(self.image[:2]):
+            raise ValueError(
+                f"training.margin is {self.training.margin}, which leaves nothing of images of {self.image}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,7 @@ from keras import ops
 
 from alae_core.config import Config, StyleNetworks
 from alae_core.errors import BackendError, CheckpointError
+from alae_core.growth import real_images
 from alae_core.latents import noise_shapes, sample_noise, sample_prior, truncate
 from alae_core.networks.mlp import build_mlp
 from alae_core.networks.style import build_style, takes_part
@@ -163,6 +164,14 @@ class Alae:
         codes = self.encode(x, lod, blend, labels=labels)
         w = self.map(codes) if self.config.reciprocity == "z" else codes
         return self.generate(w, lod, blend, noise, labels=labels)
+
+    def at_level(self, images: np.ndarray, lod: int | None = None, blend: float = 1.0) -> np.ndarray:
+        """Images of the configuration's size as level `lod` is shown them: see `growth.real_images`."""
+        level = self._level(lod, blend)
+        if not level:
+            return images
+        self._require_images(images, self._level(None, 1.0))
+        return self._in_chunks(real_images, images, **level)
 
     def level_of(self, images: Any) -> int | None:
         """The level of detail that images (batch, H, W, C) are of; None for networks that have none."""

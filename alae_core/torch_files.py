@@ -7,6 +7,7 @@ with becomes a `Placeholder`, but for the three names that tensors and dictionar
 
 import mmap
 import pickletools
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -32,18 +33,14 @@ _DTYPES = {
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
-#: what the standard library raises for a file that is not what it claims to be
+#: what the standard library raises for a file that is not what it claims to be; RuntimeError where it is encrypted
 _DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    OverflowError,
-    NotImplementedError,
+    *(zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, LookupError, TypeError, OverflowError),
+    *(MemoryError, RuntimeError),
 )
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+#: NumPy's own; and what fits a signed machine word
+_MOST_AXES, _MOST_NUMBERS = 64, 2**63 - 1
 
 
 class TorchFileError(CheckpointError):
@@ -67,30 +64,43 @@ class Placeholder:
     of: str
 
 
+class Storage(NamedTuple):
+    """Where the numbers of tensors lie: how the file calls it, their type, and how many there are."""
+
+    key: str
+    dtype: str
+    elements: int
+
+
 @dataclass(frozen=True)
 class Tensor:
     """A tensor whose numbers have not been read yet."""
 
-    storage: str
-    dtype: str
-    elements: int  # in the storage
+    storage: Storage
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
+    @property
+    def nbytes(self) -> int:
+        """What its numbers take in memory."""
+        return prod(self.shape) * np.dtype(self.storage.dtype).itemsize
+
     def array(self, storages: Mapping[str, bytes]) -> np.ndarray:
         """Its numbers, a copy. Raises TorchFileError where they do not lie within the storage."""
-        content, size = storages.get(self.storage, b""), np.dtype(self.dtype).itemsize
+        count, (key, dtype, elements) = prod(self.shape), self.storage
         reach = self.offset + sum(
             (length - 1) * stride for length, stride in zip(self.shape, self.strides, strict=True)
         )
-        count: int = prod(self.shape)
-        whole = min((self.offset, *self.shape, *self.strides), default=0) >= 0 and count <= self.elements
-        if not whole or (count and reach >= self.elements) or len(content) != self.elements * size:
-            raise TorchFileError(
-                f"a tensor of shape {self.shape} does not lie within its storage of {self.elements} numbers"
-            )
-        numbers = np.frombuffer(content, self.dtype)[self.offset :]
+        # One number may stand for many, by a stride of 0: an array that large is nothing torch.save has been given.
+        if count > elements or (count and reach >= elements):
+            raise TorchFileError(f"a tensor of shape {self.shape} needs more than its storage of {elements} numbers")
+        if not count:
+            return np.empty(self.shape, dtype)
+        content, size = storages[key], np.dtype(dtype).itemsize
+        if len(content) != elements * size:
+            raise TorchFileError(f"the storage {key!r} should have {elements} numbers, but has {len(content)} bytes")
+        numbers = np.frombuffer(content, dtype)[self.offset :]
         steps = [stride * size for stride in self.strides]
         return np.array(np.lib.stride_tricks.as_strided(numbers, self.shape, steps, writeable=False))
 
@@ -160,9 +170,13 @@ def _read_zip(path: Path) -> tuple[Any, Mapping[str, bytes]]:
 
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+    entry = archive.getinfo(name)
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         # torch.save never compresses, and what is compressed may be of any size.
-        raise TorchFileError(f"{name} is compressed, which torch.save does not do")
+        raise TorchFileError(f"{name!r} is compressed, which torch.save does not do")
+    if entry.file_size > Path(archive.filename or "").stat().st_size:
+        # Memory would be reserved for all of it before a byte is read.
+        raise TorchFileError(f"it is cut short: {name!r} should have {entry.file_size} bytes")
     return archive.read(name)
 
 
@@ -175,11 +189,12 @@ def _read_legacy(content: mmap.mmap) -> tuple[Any, Mapping[str, bytes]]:
     machine = _Machine(content)
     saved, order = machine.run(), _Machine(content).run()
     storages = {}
-    for key in order:
-        dtype, elements = machine.storages[key]
+    for key in order if isinstance(order, list) else ():
+        # Only text is looked up: the hash of a tuple that holds itself many times over has no end.
+        _, dtype, elements = machine.storages[key if isinstance(key, str) else ""]
         claimed, size = int.from_bytes(content.read(8), "little"), np.dtype(dtype).itemsize * elements
         if claimed != elements or content.size() - content.tell() < size:
-            raise TorchFileError(f"it is cut short: the storage {key} should have {elements} numbers")
+            raise TorchFileError(f"it is cut short: the storage {key!r} should have {elements} numbers")
         storages[key] = content.read(size)
     return saved, storages
 
@@ -198,7 +213,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.storages: dict[str, tuple[str, int]] = {}
+        self.storages: dict[str, Storage] = {}
 
     def run(self) -> Any:
         # Nothing is skipped: an instruction that is not known ends the reading.
@@ -347,9 +362,11 @@ class _Machine:
 
     def _binpersid(self, _: None) -> None:
         match self.stack.pop():
-            case ("storage", Name(name=kind), str(key), _, int(elements), *_) if kind in _DTYPES and elements >= 0:
-                self.storages[key] = (_DTYPES[kind], elements)
-                self.stack.append((key, *self.storages[key]))
+            case ("storage", Name(name=kind), str(key), _, int(elements), *view) if not any(view):
+                if kind not in _DTYPES or not 0 <= elements <= _MOST_NUMBERS:
+                    raise TorchFileError(f"it holds {kind!r} of {elements:.4g} numbers, which only PyTorch reads")
+                self.storages[key] = Storage(key, _DTYPES[kind], elements)
+                self.stack.append(self.storages[key])
             case ("module", Name() as name, *_):
                 self.stack.append(name)
             case _:
@@ -360,14 +377,8 @@ class _Machine:
         match str(name) if isinstance(name, Name) else "", arguments:
             case "collections.OrderedDict", ():
                 return {}
-            case "torch._utils._rebuild_tensor_v2", (
-                (str(key), str(dtype), int(elements)),
-                int(offset),
-                shape,
-                strides,
-                *_,
-            ):
-                return Tensor(key, dtype, elements, offset, _integers(shape), _integers(strides))
+            case "torch._utils._rebuild_tensor_v2", (Storage() as storage, offset, shape, strides, *_):
+                return Tensor(storage, *_lengths((offset,)), _lengths(shape), _lengths(strides))
             case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
                 return tensor
             case _:
@@ -379,9 +390,12 @@ def _placeholder(of: Any) -> Placeholder:
     return Placeholder(str(of) if isinstance(of, Name) else "an object")
 
 
-def _integers(values: Any) -> tuple[int, ...]:
-    if not isinstance(values, tuple) or not all(isinstance(value, int) for value in values):
-        raise TorchFileError("the shape or strides of a tensor are no whole numbers")
+def _lengths(values: Any) -> tuple[int, ...]:
+    # Bounded, so that no product of them takes long.
+    if not isinstance(values, tuple) or len(values) > _MOST_AXES:
+        raise TorchFileError("a tensor's shape or strides are no row of numbers")
+    if not all(isinstance(value, int) and 0 <= value <= _MOST_NUMBERS for value in values):
+        raise TorchFileError("a tensor's offset, shape or strides are no counts")
     return values
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import alae_core as alae
+from alae_core.config import make_config
 
 # Quiet before TensorFlow is first imported: its start-up notices are no test's business.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,12 +29,26 @@ TINY = {
     "training.batch_size": 6,
     "training.steps": 20,
 }
+#: a style model of two levels, three steps at the first and four at the second
+TINY_STYLE = {
+    "description": "",
+    "image": [8, 8, 2],
+    "networks": {"family": "style", "z": 5, "w": 7, "startf": 3, "maxf": 5, "mapping_layers": 2},
+    "growth": {"levels": [{"images": 12, "batch_size": 4}, {"images": 20}]},
+    "adam": {"learning_rate": 1e-3},
+    "training": {"data": "none", "held_out": 1, "batch_size": 6},
+}
 REPOSITORY = Path(__file__).parent.parent
 
 
 def tiny_config(**overrides):
     """The tiny model's configuration; keyword a__b stands for the key a.b."""
     return alae.load_config("digits-mlp", overrides=TINY | {key.replace("__", "."): v for key, v in overrides.items()})
+
+
+def tiny_style_config(**overrides):
+    """The tiny style model's configuration; keyword a__b stands for the key a.b."""
+    return make_config(TINY_STYLE, {key.replace("__", "."): value for key, value in overrides.items()})
 
 
 def random_images(count=6, shape=(4, 3, 2), seed=0):

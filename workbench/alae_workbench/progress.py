@@ -21,9 +21,9 @@ class Reporter(Protocol):
         """Stop showing, whatever happened."""
 
     def report(
-        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float
+        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float, level: str
     ) -> None:
-        """The losses of `step`, counted from 1."""
+        """The losses of `step`, counted from 1; `level` says the level of detail in words, if there is one."""
 
     def note(self, text: str) -> None:
         """A line of its own."""
@@ -56,9 +56,9 @@ class _Bar:
         self._progress.stop()
 
     def report(
-        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float
+        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float, level: str
     ) -> None:
-        shown = _losses(losses, reciprocity_error)
+        shown = _losses(losses, reciprocity_error, level)
         self._progress.update(self._task, completed=step, speed=f"{images_per_second:,.0f} images/s", losses=shown)
 
     def note(self, text: str) -> None:
@@ -78,7 +78,7 @@ class _Lines:
         pass
 
     def report(
-        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float
+        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float, level: str
     ) -> None:
         now = time.monotonic()
         if self._first_step < 0:
@@ -89,13 +89,12 @@ class _Lines:
         done = step - self._first_step
         left = f"{(self._steps - step) * (now - self._started) / done:.0f} s left" if done else "…"
         speed = f"{images_per_second:,.0f} images/s"
-        self.note(f"step {step}/{self._steps}  {speed}  {left}  {_losses(losses, reciprocity_error)}")
+        self.note(f"step {step}/{self._steps}  {speed}  {left}  {_losses(losses, reciprocity_error, level)}")
 
     def note(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
 
 
-def _losses(losses: Mapping[str, float], reciprocity_error: float) -> str:
-    return "  ".join(
-        [*(f"{_SHORT[name]} {value:.3f}" for name, value in losses.items()), f"F(z)≈E(G(F(z))) {reciprocity_error:.3f}"]
-    )
+def _losses(losses: Mapping[str, float], reciprocity_error: float, level: str) -> str:
+    values = [f"{_SHORT[name]} {value:.3f}" for name, value in losses.items()]
+    return "  ".join([*([level] if level else []), *values, f"F(z)≈E(G(F(z))) {reciprocity_error:.3f}"])

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from alae_core import AlaeError, Backend, Checkpoint, Config, Losses, Runner, build, save_checkpoint
 from alae_core.checkpoint import checkpoints
+from alae_core.growth import Position, position, total_steps
 from alae_workbench.data.images import DataSet
 from alae_workbench.data.loader import batches
 from alae_workbench.evaluation.errors import reciprocity_error, reconstruction_error
@@ -47,7 +48,7 @@ class Summary:
 
 
 class Trainer:
-    """One training run. `train` goes until `config.training.steps`, or until Ctrl-C or SIGTERM, which save first.
+    """One training run. `train` goes until the last step of its configuration, or until Ctrl-C or SIGTERM, which save first.
 
     Args:
         run: where everything is written.
@@ -74,14 +75,13 @@ class Trainer:
         self.run, self.config, self.backend, self.data, self.console = run, config, backend, data, console
         self.training = config.training
         self.runner: Runner = backend.runner(build(config, self.training.seed), config, seed=self.training.seed)
-        self.step, self._resume = 0, resume
+        self.step, self.steps, self._resume = 0, total_steps(config), resume
         if resume:
             self.runner.load(resume.state)
             self.step = resume.step
-        if self.step >= self.training.steps:
+        if self.step >= self.steps:
             raise AlaeError(
-                f"{run.path} is at step {self.step} of {self.training.steps} already: "
-                f"go on with --steps N, N above {self.step}"
+                f"{run.path} is at step {self.step} of {self.steps} already: go on with --steps N, N above {self.step}"
             )
         # What a person is shown comes from the averaged networks; the runner's own stay untouched.
         self._shown = build(config)
@@ -93,9 +93,9 @@ class Trainer:
         with (
             _Stop() as stop,
             Log(self.run, self.step) as log,
-            reporter(self.console, self.step, self.training.steps) as shown,
+            reporter(self.console, self.step, self.steps) as shown,
         ):
-            resumed_at, clock = self.step, time.monotonic()
+            resumed_at, clock = self._here().shown, time.monotonic()
             for batch in self._batches():
                 losses = self.runner.step(batch)
                 self.step += 1
@@ -105,19 +105,20 @@ class Trainer:
                 saving = self._due(self.training.checkpoint_every) or stopped_by
                 if reporting or drawing or saving:
                     values = self._finite(losses)
-                    speed = (self.step - resumed_at) * self.training.batch_size / (time.monotonic() - clock)
+                    speed = (self._next().shown - resumed_at) / (time.monotonic() - clock)
                     self._shown.set_weights(self.runner.weights(averaged=True))
                     if reporting:
-                        error = reciprocity_error(self._shown, _WATCHED_Z)
-                        log.write(self.step, {"losses": values, "reciprocity_error": error, "images_per_second": speed})
-                        shown.report(self.step, values, error, speed)
+                        error = reciprocity_error(self._shown, _WATCHED_Z, **self._level())
+                        record = {"losses": values, "reciprocity_error": error, "images_per_second": speed}
+                        log.write(self.step, record | self._level())
+                        shown.report(self.step, values, error, speed, self._resolution())
                     if drawing:
                         grid = self._save_grid()
                     if saving:
                         checkpoint, evaluation = self._save()
                         log.write(self.step, {"evaluation": evaluation})
                     # Watching is not training: the speed counts steps alone.
-                    resumed_at, clock = self.step, time.monotonic()
+                    resumed_at, clock = self._next().shown, time.monotonic()
                 if stopped_by:
                     shown.note(
                         f"{stopped_by.name}: saved step {self.step}; go on with: alae train --resume {self.run.path}"
@@ -129,19 +130,34 @@ class Trainer:
         def put(images: np.ndarray, labels: np.ndarray | None) -> Any:
             return self.runner.put(images, labels if self.config.labels else None)
 
-        endless = batches(self.data.train, self.training.batch_size, seed=self.training.seed, start=self.step, put=put)
-        for _, batch in zip(range(self.step, self.training.steps), endless, strict=False):
-            yield batch
+        return batches(self.data.train, self.config, start=self.step, put=put)
+
+    def _here(self) -> Position:
+        """Where the run was before the last step, if there has been one: what it trained at."""
+        return position(self.config, max(self.step - 1, 0))
+
+    def _next(self) -> Position:
+        return position(self.config, self.step)
+
+    def _level(self) -> dict[str, Any]:
+        """The level of detail that the run is at, for what takes `lod` and `blend`; empty where there are none."""
+        here = self._here()
+        return {} if here.stage.lod is None else {"lod": here.stage.lod, "blend": here.blend}
+
+    def _resolution(self) -> str:
+        here = self._here()
+        if here.stage.lod is None:
+            return ""
+        size = 4 * 2**here.stage.lod
+        return f"{size}×{size}" + (f" fading in, {here.blend:.0%}" if here.blend < 1 else "")
 
     def _due(self, every: int) -> bool:
-        return self.step % every == 0 or self.step == self.training.steps
+        return self.step % every == 0 or self.step == self.steps
 
     def _grid_due(self) -> bool:
-        seen, batch = self.step * self.training.batch_size, self.training.batch_size
-        return (
-            seen // self.training.grid_every > (seen - batch) // self.training.grid_every
-            or self.step == self.training.steps
-        )
+        before, after, every = self._here(), self._next(), self.training.grid_every
+        grown = after.stage.lod != before.stage.lod
+        return after.shown // every > before.shown // every or grown or self.step == self.steps
 
     def _finite(self, losses: Losses) -> dict[str, float]:
         values = dict(losses)
@@ -153,7 +169,7 @@ class Trainer:
     def _diverged(self, what: str) -> DivergedError:
         kept = checkpoints(self.run.checkpoints)
         last = f"the last good checkpoint is {kept[-1]}" if kept else "no checkpoint had been written"
-        rate = self.config.adam.learning_rate
+        rate = self._here().stage.adam.learning_rate
         return DivergedError(
             f"{what} at step {self.step}, so the run stopped; {last}; "
             f"try a lower adam.learning_rate (it is {rate:g}) or a higher r1_gamma"
@@ -161,9 +177,9 @@ class Trainer:
 
     def _save_grid(self) -> Path:
         path = self.run.grids / f"step-{self.step:08d}.png"
-        images = self.step * self.training.batch_size
-        caption = f"{self.run.path.name} · step {self.step:,} · {images:,} images · averaged networks"
-        training_grid(self._shown, self.data.held_out, caption).save(path)
+        where = [f"step {self.step:,}", f"{self._next().shown:,} images", self._resolution(), "averaged networks"]
+        caption = " · ".join([self.run.path.name, *filter(None, where)])
+        training_grid(self._shown, self.data.held_out, caption, **self._level()).save(path)
         return path
 
     def _save(self) -> tuple[Path, dict[str, float]]:
@@ -171,14 +187,16 @@ class Trainer:
         for name, array in state.items():
             if not np.isfinite(array).all():
                 raise self._diverged(f"{name} is no longer finite")
-        error = reconstruction_error(self._shown, self.data.held_out[:_WATCHED_IMAGES])
+        error = reconstruction_error(self._shown, self.data.held_out[:_WATCHED_IMAGES], **self._level())
+        # Errors of different levels of detail say nothing about which model is better.
+        comparable = self._here().stage.lod in (None, self.config.lods - 1)
         path = save_checkpoint(
             self.run.checkpoints,
             state,
             self.config,
             seed=self.training.seed,
             backend=self.backend,
-            metric=error,
+            metric=error if comparable else None,
             keep=self.training.keep_checkpoints,
         )
         return path, {"reconstruction_error": error}
@@ -189,9 +207,9 @@ class Trainer:
         summary = Summary(
             step=self.step,
             losses=losses,
-            reciprocity_error=reciprocity_error(self._shown),
-            reconstruction_error=reconstruction_error(self._shown, self.data.held_out),
-            nearest_neighbour=nearest_neighbour_accuracies(self._shown, self.data),
+            reciprocity_error=reciprocity_error(self._shown, **self._level()),
+            reconstruction_error=reconstruction_error(self._shown, self.data.held_out, **self._level()),
+            nearest_neighbour=nearest_neighbour_accuracies(self._shown, self.data, self._here().stage.lod),
             checkpoint=checkpoint,
             grid=grid,
             stopped_by=stopped_by.name if stopped_by else None,

@@ -38,6 +38,13 @@ class Images:
     def __getitem__(self, chosen: slice | np.ndarray) -> "Images":
         return Images(self.pixels[chosen], None if self.labels is None else self.labels[chosen])
 
+    def framed(self, margin: int) -> "Images":
+        """The images with `margin` black pixels on each side."""
+        if not margin:
+            return self
+        sides = ((0, 0), (margin, margin), (margin, margin), (0, 0))
+        return Images(np.pad(self.pixels, sides), self.labels)
+
     def labels_for(self, config: Config) -> np.ndarray | None:
         """The labels, if a model of `config` takes any."""
         return self.labels if config.labels else None

@@ -51,17 +51,23 @@ def load_images(name: str, config: Config, *, skip_bad: bool = False) -> Images:
     """
     path = Path(name)
     if path.is_file() and path.suffix.lower() in _ENDINGS:
-        return _fitting(name, Images(read_image(path, config.image)[None]), config)
+        single = Images(read_image(path, _within_margin(config))[None])
+        return _fitting(name, single.framed(config.training.margin), config)
     source = _read(name, config, skip_bad)
     return source.images if source.test is None else source.test
 
 
 def _read(name: str, config: Config, skip_bad: bool) -> Source:
     source = NAMED[name]() if name in NAMED else _from_path(Path(name).expanduser(), config, skip_bad)
-    for images in (source.images, source.test):
+    framed = Source(
+        source.images.framed(config.training.margin),
+        source.test.framed(config.training.margin) if source.test else None,
+        source.skipped,
+    )
+    for images in (framed.images, framed.test):
         if images is not None:
             _fitting(name, images, config)
-    return source
+    return framed
 
 
 def _from_path(path: Path, config: Config, skip_bad: bool) -> Source:
@@ -74,7 +80,12 @@ def _from_path(path: Path, config: Config, skip_bad: bool) -> Source:
         )
     if _idx_file(path, _IDX_IMAGES["train"]):
         return _idx_folder(path)
-    return _image_folder(path, config.image, skip_bad)
+    return _image_folder(path, _within_margin(config), skip_bad)
+
+
+def _within_margin(config: Config) -> tuple[int, int, int]:
+    height, width, channels = config.image
+    return height - 2 * config.training.margin, width - 2 * config.training.margin, channels
 
 
 def _fitting(name: str, images: Images, config: Config) -> Images:

@@ -10,20 +10,24 @@ from alae_workbench.data.images import DataSet, Images
 NEIGHBOURS = 10_000
 
 
-def nearest_neighbour_accuracies(alae: Alae, data: DataSet) -> dict[str, float] | None:
+def nearest_neighbour_accuracies(alae: Alae, data: DataSet, lod: int | None = None) -> dict[str, float] | None:
     """The share of held-out images whose nearest training image (Euclidean) has their class.
 
     Returns:
-        {"w": by E(x), "pixels": by the images themselves}, over the same neighbours; None where there are no classes,
-        or where E is told the label and the answer would be in the question.
+        {"w": by E(x), at level `lod` of style networks, "pixels": by the images themselves}, over the same neighbours;
+        None where there are no classes, or where E is told the label and the answer would be in the question.
     """
     if data.train.labels is None or data.held_out.labels is None or alae.config.labels:
         return None
     train, test = data.train[:NEIGHBOURS], data.held_out
     return {
-        "w": _accuracy(alae.encode(train.floats()), train, alae.encode(test.floats()), test),
+        "w": _accuracy(_codes(alae, train, lod), train, _codes(alae, test, lod), test),
         "pixels": _accuracy(_flat(train), train, _flat(test), test),
     }
+
+
+def _codes(alae: Alae, images: Images, lod: int | None) -> np.ndarray:
+    return alae.encode(alae.at_level(images.floats(), lod), lod)
 
 
 def _flat(images: Images) -> np.ndarray:
