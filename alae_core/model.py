@@ -103,8 +103,8 @@ class Alae:
             w: (batch, w), or for style networks a style for each layer, (batch, 2L, w).
             lod, blend: the level of detail, and how far it has faded in.
             noise: None draws a map for each layer, others at every call; "zero" adds none; "bump" adds what the
-                authors' code does when told to leave noise out; or a list of 2·(lod + 1) maps (batch, R, R, 1), R the layer's
-                resolution, the first of batch 1, as `sample_noise` makes them.
+                authors' code does when told to leave noise out; or a list of 2·(lod + 1) maps (batch, R, R, 1), R the
+                layer's resolution, the first of batch 1, as `sample_noise` makes them.
             labels: the images' classes.
         """
         if not self.is_style:

@@ -1,6 +1,6 @@
 """The authors' published checkpoints, as checkpoints of ours: F, G, E, D, their averages and the running mean of w.
 
-The authors store kernels multiplied by their equalizing constant, and scale their steps; here the constant is divided out.
+The authors store kernels multiplied by their equalizing constant, and scale their steps; the constant is divided out.
 Sizes follow from the shapes of the tensors. Optimizer state is left behind.
 """
 

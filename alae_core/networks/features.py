@@ -1,7 +1,7 @@
 """Operations on feature maps: convolution, resampling, blur, normalization, statistics.
 
-Feature maps have four axes in the order that Keras is set to (`keras.config.image_data_format`), which is each backend's
-choice; `from_nhwc` and `to_nhwc` lead in and out. As in `layers.py`, arithmetic is by operators on tensors.
+Feature maps have four axes in the order that Keras is set to (`keras.config.image_data_format`), which is each
+backend's choice; `from_nhwc` and `to_nhwc` lead in and out. As in `layers.py`, arithmetic is by operators on tensors.
 """
 
 from collections.abc import Sequence

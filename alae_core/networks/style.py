@@ -35,7 +35,7 @@ _E_EPSILON, _G_EPSILON = 1e-5, 1e-8
 def build_style(config: Config, seed: int) -> dict[str, keras.Model]:
     """The four networks of `config`, their initial weights decided by `seed`.
 
-    F: (batch, z) to (batch, w) and D: (batch, w) to (batch,) are perceptrons; see `Generator` and `Encoder` for G and E.
+    F, (batch, z) to (batch, w), and D, (batch, w) to (batch,), are perceptrons; for G and E see their classes.
     With `discriminator: images`, D is an encoder of its own with one output: (batch, H, W, C) to (batch,).
     """
     networks = config.style

@@ -1,6 +1,9 @@
 """ALAE on JAX: the plug-in that `--backend jax` finds."""
 
+import os
+import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from alae_core import BackendError
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class JaxBackend:
-    """See `alae_core.Backend`: one jitted step, its state donated."""
+    """See `alae_core.Backend`: one jitted step, its state donated; what is compiled is kept for the next run."""
 
     name: ClassVar[str] = "jax"
     keras_backend: ClassVar[str] = "jax"
@@ -29,6 +32,8 @@ class JaxBackend:
         if chosen is None:
             raise BackendError(f"JAX sees no device {device!r}; it sees {', '.join(known)}")
         jax.config.update("jax_default_device", chosen)
+        if jax.config.jax_compilation_cache_dir is None:
+            jax.config.update("jax_compilation_cache_dir", str(_cache()))
         if precision == "float64":
             jax.config.update("jax_enable_x64", True)
 
@@ -50,6 +55,13 @@ class JaxBackend:
         from alae_jax.runner import JaxRunner
 
         return JaxRunner(alae, config, seed=seed)
+
+
+def _cache() -> Path:
+    """Where compiled steps are kept: a style network takes longer to compile at each level than a small run to train."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    # By host: homes are shared between machines, and what is compiled for one processor may not run on another.
+    return home / "alae" / "jax" / platform.node()
 
 
 def _devices() -> "dict[str, jax.Device]":

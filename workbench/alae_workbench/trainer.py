@@ -48,7 +48,7 @@ class Summary:
 
 
 class Trainer:
-    """One training run. `train` goes until the last step of its configuration, or until Ctrl-C or SIGTERM, which save first.
+    """One training run. `train` goes until its last step, or until Ctrl-C or SIGTERM, which save first.
 
     Args:
         run: where everything is written.
