@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from alae_cli import conformance, look, models, training
+from alae_cli import conformance, look, models, official, styles, training
 from alae_core import AlaeError
 
 app = typer.Typer(
@@ -18,6 +18,9 @@ app.command()(training.train)
 app.command()(models.generate)
 app.command()(models.reconstruct)
 app.command()(models.encode)
+app.command()(styles.mix)
+app.command()(styles.interpolate)
+app.command()(official.import_official)
 app.add_typer(look.presets, name="presets")
 app.command()(look.doctor)
 app.command()(conformance.conform)

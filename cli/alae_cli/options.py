@@ -1,6 +1,7 @@
 """Options that several commands share, and what they turn into."""
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,9 +9,13 @@ import typer
 from alae_core import AlaeError
 
 if TYPE_CHECKING:
-    from alae_core import Backend
+    from alae_core import Backend, Checkpoint, Config
     from alae_core.config import Precision
 
+Model = Annotated[Path, typer.Argument(help="a run of `alae train`, or one of its checkpoints", show_default=False)]
+Averaged = Annotated[
+    bool, typer.Option("--averaged/--raw", help="the networks' running averages, or the networks as trained")
+]
 BackendName = Annotated[
     str | None,
     typer.Option(
@@ -37,6 +42,52 @@ def open_backend(name: str | None, device: str | None, precision: "Precision") -
     from alae_core import load_backend
 
     return load_backend(name or default_backend(), device, precision)
+
+
+def open_model(
+    model: Path, averaged: bool, backend: str | None, device: str | None, **style_options: Any
+) -> "Checkpoint":
+    """The checkpoint that a command is about, its backend ready to run it.
+
+    Raises AlaeError where one of `style_options`, options for style models only, is given for another model.
+    """
+    from alae_core import load_checkpoint
+
+    checkpoint = load_checkpoint(model, averaged=averaged)
+    for name, value in style_options.items():
+        if value is not None:
+            require_style(checkpoint.config, f"--{name}")
+    open_backend(backend, device, checkpoint.config.precision)
+    return checkpoint
+
+
+def require_style(config: "Config", what: str) -> None:
+    """Raise AlaeError, saying that `what` is for style models, where this is none."""
+    family = config.networks.family
+    if family != "style":
+        raise AlaeError(f"{what} is for style models, but this one's networks are of the family {family}")
+
+
+def level(checkpoint: "Checkpoint", lod: int | None = None) -> dict[str, Any]:
+    """The keywords `lod` and `blend` that say at which level of detail to work: by default where training had come to.
+
+    Raises AlaeError where the model has no level `lod`.
+    """
+    from alae_core.growth import position
+
+    if lod is not None:
+        if lod >= checkpoint.config.lods:
+            raise AlaeError(f"--lod is {lod}, but the model has the levels 0 … {checkpoint.config.lods - 1}")
+        return {"lod": lod, "blend": 1.0}
+    last = position(checkpoint.config, max(checkpoint.step - 1, 0))
+    return {"lod": last.stage.lod, "blend": last.blend}
+
+
+def require_seed(seed: int) -> int:
+    """`seed`, where random streams can start from it. Raises AlaeError."""
+    if not 0 <= seed < 2**63:
+        raise AlaeError(f"the seed is {seed}, but must lie in 0 … 2**63 - 1")
+    return seed
 
 
 def default_backend() -> str:

@@ -1,13 +1,15 @@
 """Grids of images with captions, as PNG."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
+from math import ceil
+from pathlib import Path
 
 import numpy as np
-from keras import ops
+from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
 from alae_core import Alae
-from alae_core.growth import real_images
 from alae_workbench.data.images import Images, to_uint8
 
 _COLUMNS, _MARGIN, _TEXT = 12, 12, 15
@@ -27,7 +29,7 @@ def training_grid(
         lod, blend: the level of detail that style networks are shown at, and how far it has faded in.
     """
     shown, noise = images[: 2 * _COLUMNS], fixed_noise(alae, lod=lod)
-    x = at_level(shown.floats(), lod, blend)
+    x = alae.at_level(shown.floats(), lod, blend)
     rows = _paired_rows(x, alae.reconstruct(x, lod, blend, noise, labels=shown.labels_for(alae.config)))
     samples = sample(alae, 3 * _COLUMNS, seed=0, psi=1.0, lod=lod, blend=blend, noise=noise)
     return compose(
@@ -83,11 +85,12 @@ def fixed_noise(alae: Alae, seed: int = 0, lod: int | None = None) -> list[np.nd
     return alae.sample_noise(1, seed, lod) if alae.is_style else None
 
 
-def at_level(images: np.ndarray, lod: int | None, blend: float = 1.0) -> np.ndarray:
-    """Float images (count, H, W, C) as level of detail `lod` is shown them; None leaves them as they are."""
+def resolution(lod: int | None, blend: float) -> str:
+    """What a caption says of a level of detail, such as "8×8 fading in, 40%"; empty for networks that have none."""
     if lod is None:
-        return images
-    return ops.convert_to_numpy(real_images(ops.convert_to_tensor(images), lod, blend))
+        return ""
+    size = 4 * 2**lod
+    return f"{size}×{size}" + (f" fading in, {blend:.0%}" if blend < 1 else "")
 
 
 def in_rows(images: np.ndarray) -> list[np.ndarray]:
@@ -99,29 +102,43 @@ def _paired_rows(images: np.ndarray, reconstructions: np.ndarray) -> list[np.nda
     return [row for pair in zip(in_rows(images), in_rows(reconstructions), strict=True) for row in pair]
 
 
-def compose(sections: Sequence[tuple[str, Sequence[np.ndarray]]], caption: str) -> Image.Image:
-    """A picture of titled sections, each of rows of float images (count, H, W, C) in [−1, 1], over a caption."""
-    height, width = sections[0][1][0].shape[1:3]
+def compose(sections: Sequence[tuple[str, Sequence[Iterable[np.ndarray | None]]]], caption: str) -> Image.Image:
+    """A picture of titled sections over a caption.
+
+    Each section has rows of float images (H, W, C) in [−1, 1], all of one size; None leaves a cell empty.
+    """
+    drawn = [
+        (title, [[None if image is None else to_uint8(image) for image in row] for row in rows])
+        for title, rows in sections
+    ]
+    height, width = next(image.shape[:2] for _, rows in drawn for row in rows for image in row if image is not None)
     factor = max(1, _CELL // max(height, width))
     cell_height, cell_width = height * factor + 2, width * factor + 2
-    columns = max(len(row) for _, rows in sections for row in rows)
-    lines = sum(len(rows) for _, rows in sections)
-    font = ImageFont.load_default(_TEXT)
-    texts = [*(title for title, _ in sections), caption]
-    picture_width = 2 * _MARGIN + max(columns * cell_width, *(round(font.getlength(text)) for text in texts))
+    columns = max(len(row) for _, rows in drawn for row in rows)
+    lines = sum(len(rows) for _, rows in drawn)
+    font = _font()
+    texts = [*(title for title, _ in drawn), caption]
+    picture_width = 2 * _MARGIN + max(columns * cell_width, *(ceil(font.getlength(text)) for text in texts))
     picture_height = 2 * _MARGIN + lines * cell_height + len(texts) * (_TEXT + _MARGIN)
     picture = Image.new("RGB", (picture_width, picture_height), _PAPER)
     draw, y = ImageDraw.Draw(picture), _MARGIN
-    for title, rows in sections:
+    for title, rows in drawn:
         draw.text((_MARGIN, y), title, _INK, font)
         y += _TEXT + _MARGIN // 2
         for row in rows:
-            for column, image in enumerate(to_uint8(row)):
-                picture.paste(_enlarged(image, factor), (_MARGIN + column * cell_width, y))
+            for column, image in enumerate(row):
+                if image is not None:
+                    picture.paste(_enlarged(image, factor), (_MARGIN + column * cell_width, y))
             y += cell_height
         y += _MARGIN // 2
     draw.text((_MARGIN, y), caption, _INK, font)
     return picture
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    # Pillow's own font lacks × and ψ.
+    return ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), _TEXT)
 
 
 def _enlarged(image: np.ndarray, factor: int) -> Image.Image:
