@@ -16,6 +16,8 @@ from alae_core.errors import CheckpointError
 
 #: steps of a free run; half of them before a checkpoint changes hands
 STEPS = 20
+#: the steps after which a growing run is looked at
+GROWN = (2, 6)
 #: steps of each run of the reciprocity statistics, and how often it is measured
 LONG_RUN, EVERY = 400, 50
 
@@ -84,7 +86,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
     found["snapshot/arrays changed later"] = len(subject.snapshot_changes(tapes.batches(setting.tape)))
     size = setting.tape["images"].shape[1]
     for step in tapes.DRAWN:
-        found |= {f"draws/{step}/{update}": z for update, z in subject.draws(step, size).items()}
+        found |= {f"draws/{step}/{name}": array for name, array in subject.draws(step, size).items()}
     return {name: np.asarray(value) for name, value in found.items()}
 
 
@@ -92,26 +94,26 @@ def values(subject: Subject, setting: Setting) -> Observations:
     """L1: each network's output, the gradient with respect to images, every loss."""
     setting.open(subject)
     subject.load(setting.start())
-    given = tapes.inputs(setting.tape)
-    logits, gradient = subject.input_gradient(given)
-    return {
-        **{f"forward/{name}": array for name, array in subject.forward(given).items()},
-        "input_gradient/D(E(x))": logits,
-        "input_gradient/gradient": gradient,
-        **{f"losses/{update}": np.asarray(loss) for update, loss in subject.losses(given).items()},
-    }
+    found: Observations = {}
+    for where, given in tapes.views(setting.fixture, setting.tape).items():
+        logits, gradient = subject.input_gradient(given)
+        found |= {f"forward/{name}{where}": array for name, array in subject.forward(given).items()}
+        found |= {f"input_gradient/D(E(x)){where}": logits, f"input_gradient/gradient{where}": gradient}
+        found |= {f"losses/{update}{where}": np.asarray(loss) for update, loss in subject.losses(given).items()}
+    return found
 
 
 def gradients(subject: Subject, setting: Setting) -> Observations:
     """L2: every gradient of every update, and that looking changes nothing."""
     setting.open(subject)
     subject.load(setting.start())
-    given, before = tapes.inputs(setting.tape), subject.state()
-    found: Observations = {}
-    for update in given.z:
-        found |= {f"gradients/{update}/{name}": array for name, array in subject.gradients(update, given).items()}
-    subject.losses(given)
-    subject.forward(given)
+    before, found = subject.state(), Observations()
+    for where, given in tapes.views(setting.fixture, setting.tape).items():
+        for update in given.draws:
+            pulled = subject.gradients(update, given)
+            found |= {f"gradients/{update}{where}/{name}": array for name, array in pulled.items()}
+        subject.losses(given)
+        subject.forward(given)
     return found | {"still/state": _changed(subject.state(), before)}
 
 
@@ -121,7 +123,7 @@ def substeps(subject: Subject, setting: Setting) -> Observations:
     found: Observations = {}
     for k in tapes.STATES:
         state = tapes.group(f"states/{k}", setting.tape)
-        for update in tapes.inputs(setting.tape).z:
+        for update in tapes.inputs(setting.tape).draws:
             subject.load(state)
             before = subject.state()
             losses = subject.run(tapes.batches(setting.tape), 1, only=update)
@@ -144,6 +146,20 @@ def free_run(subject: Subject, setting: Setting) -> Observations:
         "in_place/weights of the model": _changed(subject.model_weights(), subject.weights()),
         "in_place/weights of the run": _changed(subject.weights(), tapes.group("weights", after)),
     }
+
+
+def growth(subject: Subject, setting: Setting) -> Observations:
+    """L3: from one level of detail through the fade of the next, seen at the end of each."""
+    setting.open(subject)
+    subject.load(setting.start())
+    found, first = Observations(), 0
+    for last in GROWN:
+        before = subject.state()
+        losses = subject.run(tapes.batches(setting.tape), last - first)
+        found |= {f"trajectory/{update} from step {first + 1}": array for update, array in losses.items()}
+        found |= _moves(f"{last}", before, subject.state())
+        first = last
+    return found
 
 
 def reciprocity(subject: Subject, setting: Setting) -> Observations:
@@ -207,6 +223,7 @@ EXPERIMENTS: dict[Experiment, Callable[[Subject, Setting], Observations]] = {
     "gradients": gradients,
     "substeps": substeps,
     "free_run": free_run,
+    "growth": growth,
     "reciprocity": reciprocity,
     "portability": portability,
     "peers": peers,
@@ -234,7 +251,9 @@ def _moves(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np
             found[f"counts/{prefix}/{name}"] = array
         else:
             difference = array.astype(np.float64) - np.asarray(before[name], np.float64)
-            if kind == "adam":
+            if kind == "w_mean":
+                found[f"w_mean/{prefix}"] = difference
+            elif kind == "adam":
                 adam, network, moment, weight = rest.split("/", 3)
                 found[f"moments/{moment}/{prefix}/{adam}/{network}/{weight}"] = difference
             else:

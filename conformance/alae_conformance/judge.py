@@ -161,7 +161,8 @@ def _group(key: str) -> str:
 
 
 def _weight(key: str) -> str:
-    return "/".join(key.split("/")[-3:])
+    parts = key.split("/")
+    return "/".join(parts[min(parts.index(network) for network in "FGED" if network in parts) :])
 
 
 def _norm(array: np.ndarray) -> float:

@@ -23,6 +23,7 @@ NUDGE = 8.0
 #: how much of a float32 limit one rounding may use up, and how much a kink may
 STEADY = 0.2
 _PAIRS, _ATTEMPTS = 4, 100
+_STEADY = ("values", "gradients", "substeps", "free_run", "growth")
 
 
 class Numbers(Protocol):
@@ -72,7 +73,7 @@ def steady(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> bool:
     there and back must be where no nudge leads: what remains of it is a leaky ReLU or hinge that changed sides.
     """
     cases = [case for case in vectors.cases().values() if case.fixture == fixture.id]
-    for case in (case for case in cases if case.experiment in ("values", "gradients", "substeps", "free_run")):
+    for case in (case for case in cases if case.experiment in _STEADY):
         expected = answers(case, tape)
         for copy in range(_PAIRS):
             there, back = (answers(case, tapes.nudged(tape, copy, sign * NUDGE)) for sign in (1, -1))

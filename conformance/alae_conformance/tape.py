@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from alae_conformance.reference import mlp
 from alae_conformance.subjects import Arrays, Batches, Inputs
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.vectors import Fixture, config_of
 from alae_core.config import Config
+from alae_core.latents import Draws, noise_shapes
 
 #: batches of images on a tape; later training steps begin again with the first
 BATCHES = 4
@@ -21,30 +21,36 @@ HELD_OUT = 1024
 
 
 def draw(fixture: Fixture, seed: int) -> Arrays:
-    """A tape: weights/…, images, labels, w, z/…, draws/STEP/…, states/STEP/….
+    """A tape: weights/…, images, labels, w, z/…, mix/…, cutoff/…, noise/LAYER, draws/STEP/…, states/STEP/….
 
-    Weights, images, w and z are rounded to bfloat16, so that every lane starts from the same numbers; states, to
-    float32.
+    Weights, images, w, z, mix and noise are rounded to bfloat16, so that every lane starts from the same numbers;
+    states, to float32.
     """
     rng = np.random.default_rng(seed)
     config = config_of(fixture, "float64")
     size, image = config.training.batch_size, config.image
     subject = ReferenceSubject()
     subject.open(config.model_dump(mode="json"), fixture.seed)
-    tape = {f"weights/{name}": _weight(rng, config, name, shape) for name, shape in mlp.shapes(config).items()}
+    tape = {f"weights/{name}": _weight(rng, config, name, shape) for name, shape in subject.reference.shapes.items()}
     tape["images"] = to_bfloat16(rng.uniform(-1, 1, (BATCHES, size, *image)))
     if config.labels:
         tape["labels"] = rng.integers(0, config.labels, (BATCHES, size))
     tape["w"] = to_bfloat16(rng.normal(size=(size, config.networks.w)))
     for update in subject.reference.trains():
         tape[f"z/{update}"] = to_bfloat16(rng.normal(size=(size, config.networks.z)))
-    _spread_logits(subject, tape, fixture.logits)
+    if config.growth:
+        for update in ("discriminator", "generator"):
+            tape[f"mix/{update}"] = to_bfloat16(rng.normal(size=(size, config.networks.z)))
+            tape[f"cutoff/{update}"] = np.asarray(rng.integers(1, 2 * config.lods))
+        for layer, shape in enumerate(noise_shapes(config.lods - 1, size)):
+            tape[f"noise/{layer}"] = to_bfloat16(rng.normal(size=shape))
+    _spread_logits(subject, tape, fixture)
     for step in DRAWN:
-        tape |= {f"draws/{step}/{update}": z for update, z in subject.draws(step, size).items()}
+        tape |= {f"draws/{step}/{name}": array for name, array in subject.draws(step, size).items()}
     if fixture.seeds:
         tape["held_out_z"] = rng.normal(size=(HELD_OUT, config.networks.z)).astype(np.float32)
     for number in range(fixture.seeds):
-        tape |= {f"seeds/{number}/{name}": _glorot(rng, shape) for name, shape in mlp.shapes(config).items()}
+        tape |= {f"seeds/{number}/{name}": _glorot(rng, shape) for name, shape in subject.reference.shapes.items()}
     subject.load(start(tape, subject))
     for step in range(max(STATES) + 1):
         if step in STATES:
@@ -53,10 +59,26 @@ def draw(fixture: Fixture, seed: int) -> Arrays:
     return tape
 
 
-def inputs(tape: Mapping[str, np.ndarray]) -> Inputs:
-    """The first batch of everything."""
-    images, labels = batches(tape).at(0)
-    return Inputs(images, labels, tape["w"], group("z", tape))
+def inputs(tape: Mapping[str, np.ndarray], lod: int | None = None, blend: float = 1.0) -> Inputs:
+    """The first batch of everything; for style networks at a level of detail, images cut to its size."""
+    images, labels = tape["images"][0], tape["labels"][0] if "labels" in tape else None
+    if lod is None:
+        return Inputs(images, labels, tape["w"], {update: Draws(z) for update, z in group("z", tape).items()}, blend)
+    size, noise = 4 * 2**lod, [tape[f"noise/{layer}"] for layer in range(2 * (lod + 1))]
+    draws = {
+        update: Draws(z, tape.get(f"mix/{update}"), int(tape[f"cutoff/{update}"]), noise)
+        if f"mix/{update}" in tape
+        else Draws(z, noise=noise)
+        for update, z in group("z", tape).items()
+    }
+    return Inputs(images[:, :size, :size], labels, tape["w"], draws, blend)
+
+
+def views(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Inputs]:
+    """Inputs at every level that the fixture is looked at, by what distinguishes them in a quantity's name."""
+    if not fixture.levels:
+        return {"": inputs(tape)}
+    return {f" at level {lod}, blend {blend:g}": inputs(tape, lod, blend) for lod, blend in fixture.levels}
 
 
 def batches(tape: Mapping[str, np.ndarray]) -> Batches:
@@ -92,11 +114,10 @@ def nudged(tape: Mapping[str, np.ndarray], seed: int, roundings: float) -> Array
 
 
 def _weight(rng: np.random.Generator, config: Config, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    if name.endswith("bias"):
-        return to_bfloat16(rng.normal(0, 0.3, shape))
-    if config.networks.equalized:
-        return to_bfloat16(rng.normal(0, 1 / getattr(config.networks, name[0]).lrmul, shape))
-    return to_bfloat16(rng.normal(0, 1.2 / np.sqrt(shape[0]), shape))
+    if name.endswith("kernel"):
+        lrmul = getattr(config.networks, name[0]).lrmul if config.growth is None or name[0] in "FD" else 1.0
+        return to_bfloat16(rng.normal(0, 1 / lrmul if config.networks.equalized else 1.2 / np.sqrt(shape[0]), shape))
+    return to_bfloat16(rng.normal(0, 0.3, shape))
 
 
 def _glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -104,13 +125,13 @@ def _glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return rng.uniform(-limit, limit, shape).astype(np.float32)
 
 
-def _spread_logits(subject: ReferenceSubject, tape: Arrays, spread: float) -> None:
+def _spread_logits(subject: ReferenceSubject, tape: Arrays, fixture: Fixture) -> None:
     """Scale D's last layer: logits of both signs, some large, are where the objectives differ."""
     subject.load(start(tape, subject))
-    given = inputs(tape)
+    given = next(iter(views(fixture, tape).values()))
     logits, _ = subject.input_gradient(given)
     last = max(name for name in tape if name.startswith("weights/D/") and name.endswith("kernel"))
-    tape[last] = to_bfloat16(tape[last] * spread / np.std(logits))
+    tape[last] = to_bfloat16(tape[last] * fixture.logits / np.std(logits))
     bias = last.replace("kernel", "bias")
     subject.load(start(tape, subject))
     logits, _ = subject.input_gradient(given)

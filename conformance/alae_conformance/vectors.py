@@ -3,7 +3,7 @@
     cases/v1/
         fixtures.json        models: a whole configuration, and what each fixture changes in it
         L0.json … L5.json    cases by level
-        tapes/FIXTURE.npz    what goes in: weights, images, labels, z, states; float32 or less holds all of it exactly
+        tapes/FIXTURE.npz    what goes in: weights, images, labels, z, noise, states; float32 or less holds it exactly
         expected/CASE.npz    what must come out, computed by the reference in float64
         manifest.json        the SHA-256 of every other file
 
@@ -29,7 +29,9 @@ VERSION = "v1"
 HOME = Path(__file__).parent / "cases" / VERSION
 Profile = Literal["smoke", "standard", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "standard", "full")
-Experiment = Literal["contract", "values", "gradients", "substeps", "free_run", "reciprocity", "portability", "peers"]
+Experiment = Literal[
+    "contract", "values", "gradients", "substeps", "free_run", "growth", "reciprocity", "portability", "peers"
+]
 
 
 class VectorsError(AlaeError):
@@ -48,6 +50,7 @@ class Fixture(_Closed):
     overrides: dict[str, Any] = Field(description="what differs from the base configuration, by dotted key")
     seed: int = Field(description="of the run: it decides every z of a training step")
     logits: float = Field(description="the standard deviation that D's logits are scaled to")
+    levels: list[tuple[int, float]] = Field([], description="where style networks are looked at: levels and blends")
     seeds: int = Field(0, description="initial weights drawn besides, for statistics over seeds")
 
 

@@ -5,10 +5,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from alae_conformance.reference import mlp
+from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Statistics, Upsample
+from alae_conformance.reference.growth import position, shown
 from alae_conformance.reference.layers import Pair, PixelNorm
 from alae_conformance.reference.losses import OBJECTIVES
 from alae_conformance.reference.training import Batch, Reference
+from alae_core.config import make_config
+from alae_core.latents import Draws, noise_shapes
 from tests.conftest import tiny_config
 from tests.tolerances import CENTRAL_DIFFERENCE, COMPLEX_STEP
 
@@ -35,9 +38,31 @@ def problem(updates="paper", reciprocity="latent", curved="curved", objective="l
             updates=updates, reciprocity=reciprocity, objective=objective, labels=labels, r1_gamma=3.0, **networks
         )
     )
-    weights = {name: rng.normal(0, 0.6, shape) for name, shape in mlp.shapes(reference.config).items()}
+    weights = {name: rng.normal(0, 0.6, shape) for name, shape in reference.shapes.items()}
     one_hot = np.eye(labels)[rng.integers(0, labels, 6)] if labels else None
     return reference, weights, Batch(rng.uniform(-1, 1, (6, 4, 3, 2)), rng.normal(size=(6, 5)), one_hot)
+
+
+STYLE = {
+    "image": [8, 8, 2],
+    "networks": {"family": "style", "z": 3, "w": 4, "startf": 2, "maxf": 3, "mapping_layers": 2},
+    "growth": {"levels": [{"images": 8}, {"images": 18, "batch_size": 3, "learning_rate": 0.5, "fade": 0.5}]},
+    "training": {"data": "none", "batch_size": 4, "held_out": 1},
+    "adam": {"learning_rate": 0.1},
+    "r1_gamma": 3.0,
+}
+
+
+def style_problem(lod, blend, **choices):
+    """The same of style networks at a level of detail, styles mixed from the second layer on."""
+    rng = np.random.default_rng(8)
+    reference = Reference(make_config(STYLE, choices))
+    weights = {name: rng.normal(0, 0.7, shape) for name, shape in reference.shapes.items()}
+    weights["D/dense2/kernel"] *= 1000  # three dense layers of lrmul 0.1 leave next to nothing
+    images = rng.uniform(-1, 1, (2, 4 * 2**lod, 4 * 2**lod, 2))
+    noise = [rng.normal(size=shape) for shape in noise_shapes(lod, 2)]
+    z, mix = rng.normal(size=(2, 2, 3))
+    return reference, weights, Batch(images, z, None, mix, 1, noise, blend)
 
 
 def loss_with_target_held(reference, update, held, weights, batch):
@@ -50,10 +75,8 @@ def loss_with_target_held(reference, update, held, weights, batch):
     return getattr(reference, update)(weights, batch)[0]
 
 
-@pytest.mark.parametrize(("updates", "reciprocity", "curved", "objective", "labels"), CHOICES)
-def test_every_gradient_is_the_complex_step_of_its_loss(updates, reciprocity, curved, objective, labels):
+def assert_gradients_are_complex_steps(reference, weights, batch):
     """Im loss(weight + ih) / h is the derivative to the last digits: nothing is subtracted. R1's gradient included."""
-    reference, weights, batch = problem(updates, reciprocity, curved, objective, labels)
     rng = np.random.default_rng(1)
     for update in reference.trains():
         _, gradients = reference.differentiate(update, weights, batch)
@@ -64,6 +87,24 @@ def test_every_gradient_is_the_complex_step_of_its_loss(updates, reciprocity, cu
             found = loss_with_target_held(reference, update, weights, moved, batch).imag / 1e-30
             scale = np.linalg.norm(gradient) * np.linalg.norm(direction)
             assert abs(found - np.sum(gradient * direction)) <= COMPLEX_STEP * max(scale, 1e-3), (update, name)
+
+
+@pytest.mark.parametrize(("updates", "reciprocity", "curved", "objective", "labels"), CHOICES)
+def test_every_gradient_is_the_complex_step_of_its_loss(updates, reciprocity, curved, objective, labels):
+    assert_gradients_are_complex_steps(*problem(updates, reciprocity, curved, objective, labels))
+
+
+@pytest.mark.parametrize(
+    ("lod", "blend", "updates", "reciprocity"),
+    [
+        (0, 1.0, "official", "latent"),
+        (1, 0.3, "official", "both"),
+        (1, 0.3, "paper", "latent"),
+        (1, 1.0, "paper", "data"),
+    ],
+)
+def test_every_gradient_of_style_networks_is_the_complex_step_of_its_loss(lod, blend, updates, reciprocity):
+    assert_gradients_are_complex_steps(*style_problem(lod, blend, updates=updates, reciprocity=reciprocity))
 
 
 @pytest.mark.parametrize("update", ["discriminator", "generator", "reciprocity"])
@@ -98,12 +139,36 @@ def test_the_input_gradient_is_the_complex_step_of_each_logit():
         np.testing.assert_allclose(logits.imag / 1e-30, gradient[(slice(None), *pixel)], rtol=1e-10)
 
 
-def test_a_layers_tangent_is_the_derivative_along_its_direction():
+@pytest.mark.parametrize(
+    "layer", [PixelNorm(), PixelNorm((1, 2), 1e-5), Statistics(), Blur(), Conv("c", 0.5)], ids=repr
+)
+def test_a_layers_tangent_is_the_derivative_along_its_direction(layer):
     rng = np.random.default_rng(3)
-    x, direction = rng.normal(size=(4, 5)), rng.normal(size=(4, 5))
-    pair = PixelNorm().forward({}, Pair(x, direction))
-    stepped = PixelNorm().forward({}, Pair(x + 1e-30j * direction)).value
+    shape = (4, 5) if layer == PixelNorm() else (3, 4, 4, 2)
+    x, direction, weights = rng.normal(size=shape), rng.normal(size=shape), {"c/kernel": rng.normal(size=(3, 3, 2, 5))}
+    pair = layer.forward(weights, Pair(x, direction))
+    stepped = layer.forward(weights, Pair(x + 1e-30j * direction)).value
     np.testing.assert_allclose(pair.tangent, stepped.imag / 1e-30, rtol=1e-12)
+
+
+@pytest.mark.parametrize("layer", [Upsample(), Downsample(), Blur(), Centre()], ids=lambda layer: type(layer).__name__)
+def test_a_linear_layer_and_its_transposed_fit(layer):
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(2, 4, 6, 3))
+    y = rng.normal(size=layer.apply(x).shape)
+    np.testing.assert_allclose(np.sum(layer.apply(x) * y), np.sum(x * layer.transposed(y)), rtol=1e-12)
+
+
+def test_a_convolution_in_closed_form():
+    """One pixel lights up the kernel, turned by half, around it."""
+    x, weights = np.zeros((1, 5, 5, 1)), {"c/kernel": np.arange(9.0).reshape(3, 3, 1, 1)}
+    x[0, 1, 2, 0] = 1.0
+    y = Conv("c", 2.0).forward(weights, Pair(x)).value[0, :, :, 0]
+    np.testing.assert_array_equal(y[:3, 1:4], 2 * np.arange(9.0).reshape(3, 3)[::-1, ::-1])
+    assert np.count_nonzero(y) == 8
+    blurred = Blur().apply(x)[0, :, :, 0]
+    np.testing.assert_array_equal(blurred[:3, 1:4] * 16, [[1, 2, 1], [2, 4, 2], [1, 2, 1]])
+    assert blurred.sum() == 1
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -127,7 +192,7 @@ def test_a_penalty_in_closed_form():
     choice = {f"networks__{name}__hidden": [] for name in "FGED"}
     reference = Reference(tiny_config(r1_gamma=3.0, **choice))
     _, _, batch = problem()
-    weights = {name: np.zeros(shape) for name, shape in mlp.shapes(reference.config).items()}
+    weights = {name: np.zeros(shape) for name, shape in reference.shapes.items()}
     rng = np.random.default_rng(4)
     for name in ("E/dense0/kernel", "D/dense0/kernel"):
         weights[name] = rng.normal(size=weights[name].shape)
@@ -140,11 +205,11 @@ def test_a_penalty_in_closed_form():
 
 def test_adam_in_closed_form():
     """A constant gradient g from nothing: m = (1 − β1ᵗ) g, v = (1 − β2ᵗ) g², so each step is rate · g / (|g| + ε')."""
-    reference = Reference(tiny_config(adam__beta1=0.5, adam__epsilon=1e-3, adam__learning_rate=0.1, adam__warmup=0.0))
+    reference = Reference(tiny_config(adam__beta1=0.5, adam__epsilon=1e-3, adam__warmup=0.0))
     g, value, m, v = np.array([2.0, -1e-3]), np.zeros(2), np.zeros(2), np.zeros(2)
     for t in range(1, 6):
         before = value
-        value, m, v = reference.adam(value, m, v, g, t)
+        value, m, v = reference.adam(value, m, v, g, t, 0.1)
         correction = np.sqrt(1 - 0.99**t)
         np.testing.assert_allclose(value - before, -0.1 * g / (np.abs(g) + 1e-3 / correction), rtol=1e-12)
 
@@ -164,12 +229,59 @@ def test_averages_halve_their_distance_after_the_half_life():
 def test_updates_follow_one_another_and_tick_what_they_train():
     reference, weights, batch = problem(updates="official")
     state = reference.initial_state(weights)
-    together, losses = reference.step(state, batch.images, dict.fromkeys(reference.trains(), batch.z))
+    together, losses = reference.step(state, batch.images, dict.fromkeys(reference.trains(), Draws(batch.z)))
     apart = state
     for update in reference.trains():
-        apart, loss = reference.step(apart, batch.images, {update: batch.z})
+        apart, loss = reference.step(apart, batch.images, {update: Draws(batch.z)})
         assert loss[update] == losses[update]
     for name in (name for name in state if name.startswith(("weights/", "adam/"))):
         assert np.array_equal(together[name], apart[name]), name
     counts = {name.split("/")[2]: int(together[name]) for name in together if name.endswith("/t")}
     assert counts == {"E": 2, "D": 1, "F": 2, "G": 2}
+
+
+def test_growth_in_closed_form():
+    """Two steps of four images; then six of three, the first three of which fade, at blends ½ − ½cos(π · {0, ⅓, ⅔})."""
+    config = make_config(STYLE)
+    found = [position(config, step) for step in range(9)]
+    assert [at.lod for at in found] == [0, 0, 1, 1, 1, 1, 1, 1, 1]
+    np.testing.assert_allclose([at.blend for at in found], [1, 1, 0, 0.25, 0.75, 1, 1, 1, 1], rtol=1e-12)
+    assert [at.batch_size for at in found] == [4, 4] + 7 * [3]
+    assert [at.learning_rate for at in found] == [0.1, 0.1] + 7 * [0.5]
+    assert [at.restarts for at in found] == [False, False, True] + 6 * [False]
+
+
+def test_real_images_are_pooled_and_faded():
+    images = np.arange(64.0).reshape(1, 8, 8, 1)
+    np.testing.assert_array_equal(shown(images, 0, 1.0)[0, :, :, 0], images[0, ::2, ::2, 0] + 4.5)
+    np.testing.assert_array_equal(shown(images, 1, 1.0), images)
+    faded = shown(images, 1, 0.25)
+    np.testing.assert_array_equal(faded[0, :2, :2, 0], 0.75 * 4.5 + 0.25 * images[0, :2, :2, 0])
+
+
+def test_the_mean_of_w_moves_before_each_update_with_f_as_it_is_then():
+    reference, weights, batch = style_problem(0, 1.0)
+    drawn = Draws(batch.z, batch.mix, batch.cutoff, batch.noise)
+    state = reference.initial_state(weights)
+    after, _ = reference.step(state, batch.images, {"generator": drawn, "reciprocity": drawn._replace(mix=None)})
+    mean = np.zeros(4)
+    moved = weights | {name.removeprefix("weights/"): after[name] for name in after if name.startswith("weights/F")}
+    for F in (weights, moved):  # the paper's reciprocity leaves F as the generator's update left it
+        mean = 0.995 * mean + 0.005 * reference.networks["F"].forward(F, batch.z).output.value.mean(0)
+    np.testing.assert_allclose(after["w_mean"], mean, rtol=1e-12)
+
+
+def test_adam_starts_anew_with_a_level_and_leaves_alone_what_takes_no_part():
+    reference, weights, batch = style_problem(0, 1.0, updates="official")
+    rng = np.random.default_rng(9)
+    images = rng.uniform(-1, 1, (4, 8, 8, 2))
+    state, states = reference.initial_state(weights), []
+    for step in range(3):
+        lod = position(reference.config, step).lod
+        noise = [rng.normal(size=shape) for shape in noise_shapes(lod, 2)]
+        draws = dict.fromkeys(reference.trains(), Draws(batch.z, noise=noise))
+        state, _ = reference.step(state, images[:2], draws)
+        states.append(state)
+    for name in (name for name in states[1] if name.endswith("block1/conv2/kernel")):
+        assert not states[1][name].any() or np.array_equal(states[1][name], weights["/".join(name.split("/")[1:])])
+    assert [int(state["adam/encoder/E/t"]) for state in states] == [2, 4, 2]

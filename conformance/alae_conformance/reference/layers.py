@@ -10,6 +10,7 @@ All formulas are analytic wherever a leaky ReLU has no kink, and hold for comple
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -80,36 +81,37 @@ class Leaky:
 
 @dataclass(frozen=True)
 class PixelNorm:
-    """y = x·q with q = (mean x² + 1e-8)^(−1/2) over the last axis of (batch, n).
+    """y = x·q with q = (mean x² + ε)^(−1/2) over `axes`, by default the last of (batch, n).
 
     Along ẋ: q̇ = −q³·m with m = mean(x·ẋ), and ẏ = ẋ·q + x·q̇.
     """
+
+    axes: tuple[int, ...] = (-1,)
+    epsilon: float = 1e-8
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
         q = self._q(x.value)
         if x.tangent is None:
             return Pair(x.value * q)
-        return Pair(x.value * q, x.tangent * q - x.value * q**3 * _mean(x.value * x.tangent))
+        return Pair(x.value * q, x.tangent * q - x.value * q**3 * self._mean(x.value * x.tangent))
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
-        q, n = self._q(x.value), x.value.shape[-1]
+        q, n = self._q(x.value), prod(x.value.shape[axis] for axis in self.axes)
         q_by_x = -(q**3) * x.value / n
-        back = adjoint.value * q + _sum(adjoint.value * x.value) * q_by_x
+        back = adjoint.value * q + self._sum(adjoint.value * x.value) * q_by_x
         if adjoint.tangent is None or x.tangent is None:
             return Pair(back), {}
-        m, along = _mean(x.value * x.tangent), _sum(adjoint.tangent * x.value)
+        m, along = self._mean(x.value * x.tangent), self._sum(adjoint.tangent * x.value)
         rate = -(q**3) * m
         rate_by_x = -3 * q**2 * m * q_by_x - q**3 * x.tangent / n
-        back = back + _sum(adjoint.tangent * x.tangent) * q_by_x + adjoint.tangent * rate + along * rate_by_x
+        back = back + self._sum(adjoint.tangent * x.tangent) * q_by_x + adjoint.tangent * rate + along * rate_by_x
         return Pair(back, adjoint.tangent * q + along * q_by_x), {}
 
     def _q(self, x: Array) -> Array:
-        return (_mean(x * x) + 1e-8) ** -0.5
+        return (self._mean(x * x) + self.epsilon) ** -0.5
 
+    def _mean(self, x: Array) -> Array:
+        return x.mean(self.axes, keepdims=True)
 
-def _mean(x: Array) -> Array:
-    return x.mean(-1, keepdims=True)
-
-
-def _sum(x: Array) -> Array:
-    return x.sum(-1, keepdims=True)
+    def _sum(self, x: Array) -> Array:
+        return x.sum(self.axes, keepdims=True)

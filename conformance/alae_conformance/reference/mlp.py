@@ -63,13 +63,18 @@ class Network:
 def build(config: Config) -> dict[str, Network]:
     """The four networks of a configuration of the family "mlp"."""
     outputs = {"F": (config.networks.w,), "G": config.image, "E": (config.networks.w,), "D": ()}
-    return {network: Network(_perceptron(config, network), shape) for network, shape in outputs.items()}
+    return {network: perceptron(config, network, shape) for network, shape in outputs.items()}
 
 
-def shapes(config: Config) -> dict[str, tuple[int, ...]]:
+def perceptron(config: Config, network: str, output: tuple[int, ...]) -> Network:
+    """One network of a configuration, whatever its family, that is a perceptron there."""
+    return Network(_layers(config, network), output)
+
+
+def shapes(config: Config, networks: str = "FGED") -> dict[str, tuple[int, ...]]:
     """The shape of every weight by name: kernels are (fan_in, units)."""
     found: dict[str, tuple[int, ...]] = {}
-    for network in "FGED":
+    for network in networks:
         widths = _widths(config, network)
         for i, (fan_in, units) in enumerate(pairwise(widths)):
             found |= {f"{network}/dense{i}/kernel": (fan_in, units), f"{network}/dense{i}/bias": (units,)}
@@ -92,7 +97,7 @@ def _widths(config: Config, network: str) -> list[int]:
     return [inputs, *getattr(config.networks, network).hidden, outputs]
 
 
-def _perceptron(config: Config, network: str) -> list[Layer]:
+def _layers(config: Config, network: str) -> list[Layer]:
     choice = getattr(config.networks, network)
     layers: list[Layer] = [PixelNorm()] if choice.pixel_norm else []
     fans = _widths(config, network)[:-1]

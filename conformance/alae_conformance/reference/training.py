@@ -1,41 +1,51 @@
 """One training step of ALAE: three losses and their gradients, Adam, averages (paper, Algorithm 1)."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from alae_conformance.reference import mlp
+from alae_conformance.reference import growth, mlp, style
 from alae_conformance.reference.layers import Array, Weights
 from alae_conformance.reference.losses import OBJECTIVES
 from alae_core.config import Config
+from alae_core.latents import Draws
 
 Gradients = dict[str, Array]
 State = dict[str, Array]
 
 
 class Batch(NamedTuple):
-    """Images (batch, H, W, C), the update's own z (batch, z), one-hot labels (batch, classes) or None."""
+    """Images (batch, H, W, C), the update's own z (batch, z), one-hot labels (batch, classes) or None.
+
+    For style networks also the update's own mix, cutoff and noise, as `Draws` has them, and the blend.
+    """
 
     images: Array
     z: Array
     labels: Array | None = None
+    mix: Array | None = None
+    cutoff: int | None = None
+    noise: Sequence[Array] | None = None
+    blend: float = 1.0
 
 
 class Reference:
     """ALAE of one configuration; all weights and states are passed in and out, under the names of a checkpoint."""
 
     def __init__(self, config: Config) -> None:
+        family: Any = {"mlp": mlp, "style": style}[config.networks.family]
         self.config = config
-        self.networks = mlp.build(config)
-        self.scales = mlp.scales(self.networks)
+        self.networks: dict[str, Any] = family.build(config)
+        self.shapes: dict[str, tuple[int, ...]] = family.shapes(config)
+        self.scales: dict[str, float] = dict.fromkeys(self.shapes, 1.0) | family.scales(self.networks)
         self.objective = OBJECTIVES[config.objective]
         self.gamma = config.r1_gamma
 
     # ---- what each update lowers, with its gradient -------------------------------------------------------------
 
     def differentiate(self, update: str, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
-        """The loss of one update, and its gradient by the name of each weight that the update trains."""
+        """The loss of one update, and its gradient by each weight that the update trains at the level of detail."""
         losses = {
             "discriminator": self.discriminator,
             "generator": self.generator,
@@ -43,15 +53,15 @@ class Reference:
         }
         loss, gradients = losses[update](weights, batch)
         trained = self.trains()[update]
-        return loss, {name: gradients[name] for name in weights if name[0] in trained}
+        return loss, {name: gradients[name] for name in weights if name[0] in trained and name in gradients}
 
     def discriminator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """mean fake(D(E(G(F(z))))) + mean real(D(E(x))) + γ/2 · mean ‖∇ₓD(E(x))‖²."""
-        F, G, E, D = (self.networks[name] for name in "FGED")
+        E, D = self.networks["E"], self.networks["D"]
         n = len(batch.images)
 
-        images = G.forward(weights, F.forward(weights, batch.z).output.value, labels=batch.labels).output.value
-        e = E.forward(weights, images, labels=batch.labels)
+        images = self.generate(weights, self.styles(weights, batch)[1], batch).output.value
+        e = self.encode(weights, images, batch)
         d = D.forward(weights, e.output.value)
         fake, slope = self.objective.fake(d.output.value)
         back, d_gradients = D.backward(weights, d, slope / n)
@@ -59,7 +69,7 @@ class Reference:
 
         # The penalty is γ/2n · Σ g·g. With the direction v = g held, its gradient is γ/n · ∇_θ Σ v·g = γ/n · ∇_θ Σ ṡ.
         _, g = self.input_gradient(weights, batch)
-        e = E.forward(weights, batch.images, g, labels=batch.labels)
+        e = self.encode(weights, batch.images, batch, g)
         d = D.forward(weights, e.output.value, e.output.tangent)
         real, slope = self.objective.real(d.output.value)
         back, d_penalised = D.backward(weights, d, slope / n, np.full(n, self.gamma / n))
@@ -71,7 +81,7 @@ class Reference:
     def input_gradient(self, weights: Weights, batch: Batch) -> tuple[Array, Array]:
         """D(E(x)), shape (batch,), and the gradient of its sum with respect to x."""
         E, D = self.networks["E"], self.networks["D"]
-        e = E.forward(weights, batch.images, labels=batch.labels)
+        e = self.encode(weights, batch.images, batch)
         d = D.forward(weights, e.output.value)
         back, _ = D.backward(weights, d, np.ones(len(batch.images)))
         back, _ = E.backward(weights, e, back.value)
@@ -79,34 +89,33 @@ class Reference:
 
     def generator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """mean generator(D(E(G(F(z)))))."""
-        F, G, E, D = (self.networks[name] for name in "FGED")
-        f = F.forward(weights, batch.z)
-        g = G.forward(weights, f.output.value, labels=batch.labels)
-        e = E.forward(weights, g.output.value, labels=batch.labels)
+        G, E, D = (self.networks[name] for name in "GED")
+        f, w = self.styles(weights, batch)
+        g = self.generate(weights, w, batch)
+        e = self.encode(weights, g.output.value, batch)
         d = D.forward(weights, e.output.value)
         terms, slope = self.objective.generator(d.output.value)
         back, _ = D.backward(weights, d, slope / len(terms))
         back, _ = E.backward(weights, e, back.value)
         back, g_gradients = G.backward(weights, g, back.value)
-        _, f_gradients = F.backward(weights, f, back.value)
-        return terms.mean(), g_gradients | f_gradients
+        return terms.mean(), g_gradients | self.styles_backward(weights, f, batch, back.value)
 
     def reciprocity(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """mean ‖F(z) − E(G(F(z)))‖², or ‖x − G(E(x))‖², or both; F learns, if at all, through G alone."""
         F, G, E = (self.networks[name] for name in "FGE")
-        loss, gradients = 0.0, {name: np.zeros_like(value) for name, value in weights.items() if name[0] in "FGE"}
+        loss, gradients = 0.0, Gradients()
         if self.config.reciprocity in ("latent", "both"):
             f = F.forward(weights, batch.z)
-            g = G.forward(weights, f.output.value, labels=batch.labels)
-            e = E.forward(weights, g.output.value, labels=batch.labels)
+            g = self.generate(weights, f.output.value, batch)
+            e = self.encode(weights, g.output.value, batch)
             distance, slope = self.distance(f.output.value, e.output.value)
             back, e_gradients = E.backward(weights, e, slope)
             back, g_gradients = G.backward(weights, g, back.value)
             _, f_gradients = F.backward(weights, f, back.value)
             loss, gradients = loss + distance, add(gradients, e_gradients | g_gradients | f_gradients)
         if self.config.reciprocity in ("data", "both"):
-            e = E.forward(weights, batch.images, labels=batch.labels)
-            g = G.forward(weights, e.output.value, labels=batch.labels)
+            e = self.encode(weights, batch.images, batch)
+            g = self.generate(weights, e.output.value, batch)
             distance, slope = self.distance(batch.images, g.output.value)
             back, g_gradients = G.backward(weights, g, slope)
             _, e_gradients = E.backward(weights, e, back.value)
@@ -121,6 +130,41 @@ class Reference:
         difference = estimate - target
         share = 1 / len(target) if self.config.updates == "paper" else 1 / target.size
         return (difference * difference).sum() * share, 2 * share * difference
+
+    # ---- the networks at a batch's level of detail ---------------------------------------------------------------
+
+    def encode(self, weights: Weights, images: Array, batch: Batch, direction: Array | None = None) -> Any:
+        """A pass of images through E, with a derivative along `direction` where that is given."""
+        given = {"labels": batch.labels} if self.config.growth is None else {"blend": batch.blend}
+        return self.networks["E"].forward(weights, images, direction, **given)
+
+    def generate(self, weights: Weights, w: Array, batch: Batch) -> Any:
+        """A pass of w, or of a style for each layer, through G."""
+        given: dict[str, Any] = {"labels": batch.labels}
+        if self.config.growth is not None:
+            given = {"noise": batch.noise, "blend": batch.blend}
+        return self.networks["G"].forward(weights, w, **given)
+
+    def styles(self, weights: Weights, batch: Batch) -> tuple[Any, Array]:
+        """A pass of z, and of what is mixed in, through F; and w, or with style mixing a style for each layer."""
+        F = self.networks["F"]
+        if batch.mix is None:
+            f = F.forward(weights, batch.z)
+            return f, f.output.value
+        f = F.forward(weights, np.concatenate([batch.z, batch.mix]))
+        own, other = np.split(f.output.value, 2)
+        return f, np.where(self.keeps(batch), own[:, None], other[:, None])
+
+    def styles_backward(self, weights: Weights, f: Any, batch: Batch, adjoint: Array) -> Gradients:
+        """The gradient of F's weights from the adjoint of `styles`."""
+        if batch.mix is not None:
+            keeps = self.keeps(batch)
+            adjoint = np.concatenate([np.where(mask, adjoint, 0).sum(1) for mask in (keeps, ~keeps)])
+        return self.networks["F"].backward(weights, f, adjoint)[1]
+
+    def keeps(self, batch: Batch) -> Array:
+        """Which layers keep the style of z, (layers, 1): the first `cutoff`."""
+        return np.arange(len(batch.noise or ()))[:, None] < (batch.cutoff or 0)
 
     # ---- who moves, and how -------------------------------------------------------------------------------------
 
@@ -143,6 +187,8 @@ class Reference:
         state: State = {"step": np.array(0)}
         state |= {f"weights/{name}": value for name, value in weights.items()}
         state |= {f"averages/{name}": value for name, value in weights.items()}
+        if self.config.growth is not None:
+            state["w_mean"] = np.zeros(self.config.networks.w)
         for update, networks in self.trains().items():
             for network in networks:
                 adam = self.adam_of(update, network)
@@ -153,21 +199,43 @@ class Reference:
         return state
 
     def step(
-        self, state: Mapping[str, Array], images: Array, z: Mapping[str, Array], labels: Array | None = None
+        self, state: Mapping[str, Array], images: Array, draws: Mapping[str, Draws], labels: Array | None = None
     ) -> tuple[State, dict[str, float]]:
-        """Every update that has a z, one after the other, then the averages; the new state and each update's loss."""
+        """Every update that has draws, one after the other, then the averages; the new state and each update's loss."""
         state, losses = {**state}, {}
-        for update in (update for update in self.trains() if update in z):
+        lod, blend, batch_size, _, restarts = self.position(state)
+        if restarts:
+            state |= {name: np.zeros_like(array) for name, array in state.items() if name.startswith("adam/")}
+        if lod is not None:
+            images = self.shown(images, lod, blend)
+        for update in (update for update in self.trains() if update in draws):
             weights = _weights(state)
-            losses[update], gradients = self.differentiate(update, weights, Batch(images, z[update], labels))
+            if lod is not None:
+                state["w_mean"] = self.mean_step(weights, state["w_mean"], draws[update].z)
+            batch = Batch(images, labels=labels, blend=blend, **draws[update]._asdict())
+            losses[update], gradients = self.differentiate(update, weights, batch)
             self.apply(state, update, gradients)
-        decay = 0.5 ** (self.config.training.batch_size / self.config.average_halflife)
+        decay = 0.5 ** (batch_size / self.config.average_halflife)
         for name, value in _weights(state).items():
             state[f"averages/{name}"] = decay * state[f"averages/{name}"] + (1 - decay) * value
         return state | {"step": state["step"] + 1}, losses
 
+    def position(self, state: State) -> growth.Position:
+        """Where growth is before the step that follows a state."""
+        return growth.position(self.config, int(state["step"]))
+
+    def shown(self, images: Array, lod: int, blend: float) -> Array:
+        """Real images as a level of detail is shown them."""
+        return growth.shown(images, lod, blend)
+
+    def mean_step(self, weights: Weights, mean: Array, z: Array) -> Array:
+        """The running mean of w after styles were generated from z."""
+        beta = self.config.style.w_mean_beta
+        return beta * mean + (1 - beta) * self.networks["F"].forward(weights, z).output.value.mean(0)
+
     def apply(self, state: State, update: str, gradients: Gradients) -> None:
         """Move the weights of one update in `state`, with its moments and counts."""
+        learning_rate = self.position(state).learning_rate
         for network in self.trains()[update]:
             home = f"adam/{self.adam_of(update, network)}/{network}"
             state[f"{home}/t"] = state[f"{home}/t"] + 1
@@ -175,15 +243,18 @@ class Reference:
                 keys = f"weights/{name}", f"{home}/m/{name[2:]}", f"{home}/v/{name[2:]}"
                 value, m, v = (state[key] for key in keys)
                 # Adam sees the gradient by the weight as it is used, so that ε acts where the authors' does.
-                moved = self.adam(value, m, v, gradients[name] / self.scales[name], int(state[f"{home}/t"]))
+                gradient, t = gradients[name] / self.scales[name], int(state[f"{home}/t"])
+                moved = self.adam(value, m, v, gradient, t, learning_rate)
                 state.update(zip(keys, moved, strict=True))
 
-    def adam(self, value: Array, m: Array, v: Array, gradient: Array, t: int) -> tuple[Array, Array, Array]:
+    def adam(
+        self, value: Array, m: Array, v: Array, gradient: Array, t: int, learning_rate: float
+    ) -> tuple[Array, Array, Array]:
         """Adam with ε beside the uncorrected root (Kingma and Ba 2015, before section 2.1); t counts this step too."""
         adam = self.config.adam
         m = adam.beta1 * m + (1 - adam.beta1) * gradient
         v = adam.beta2 * v + (1 - adam.beta2) * gradient**2
-        rate = adam.learning_rate * (1 - adam.warmup**t) * np.sqrt(1 - adam.beta2**t) / (1 - adam.beta1**t)
+        rate = learning_rate * (1 - adam.warmup**t) * np.sqrt(1 - adam.beta2**t) / (1 - adam.beta1**t)
         return value - rate * m / (np.sqrt(v) + adam.epsilon), m, v
 
 

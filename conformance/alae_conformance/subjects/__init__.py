@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
+from zlib import crc32
 
 import numpy as np
+
+from alae_core.latents import Draws, sample_noise
 
 Arrays = dict[str, np.ndarray]
 
@@ -16,19 +19,35 @@ class Batches:
     images: np.ndarray
     labels: np.ndarray | None = None
 
-    def at(self, step: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The images and labels of one training step; after the last batch comes the first."""
+    def at(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """`size` images and labels for one training step; after the last batch comes the first."""
         k = step % len(self.images)
-        return self.images[k], None if self.labels is None else self.labels[k]
+        return self.images[k, :size], None if self.labels is None else self.labels[k, :size]
 
 
 class Inputs(NamedTuple):
-    """One batch of everything that the four networks take."""
+    """One batch of everything that the four networks take; for style networks, at one level of detail."""
 
     images: np.ndarray
     labels: np.ndarray | None
     w: np.ndarray
-    z: Mapping[str, np.ndarray]  # by update
+    draws: Mapping[str, Draws]  # by update
+    blend: float
+
+
+def with_noise(draws: Draws, update: str, step: int, lod: int) -> Draws:
+    """What an update of a training step draws, with noise that is the same for every subject."""
+    return draws._replace(noise=sample_noise(lod, len(draws.z), seed=crc32(f"{update} {step}".encode())))
+
+
+def listed(draws: Mapping[str, Draws]) -> Arrays:
+    """What updates draw, but for noise, by update, update/mix and update/cutoff."""
+    found: Arrays = {}
+    for update, (z, mix, cutoff, _) in draws.items():
+        found[update] = z
+        if mix is not None:
+            found |= {f"{update}/mix": mix, f"{update}/cutoff": np.asarray(cutoff, np.int64)}
+    return found
 
 
 def reciprocity_error(w: np.ndarray, again: np.ndarray) -> float:
@@ -81,10 +100,10 @@ class Subject(Protocol):
         """The gradient of one update's loss by each weight it trains."""
 
     def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
-        """Training steps, with the z of the run's seed and step; each update's losses, shape (steps,)."""
+        """Training steps with the draws of the run's seed and step, and given noise; losses of shape (steps,)."""
 
     def draws(self, step: int, count: int) -> Arrays:
-        """The z of every update at one step."""
+        """What every update draws at one step, as `listed` names it."""
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
         """The arrays of an earlier `state()` that a step and a later load have changed: none, in a sound subject."""

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 import alae_core as alae
-from alae_conformance.subjects import Arrays, Batches, Inputs, reciprocity_error, snapshot_changes
+from alae_conformance.subjects import Arrays, Batches, Inputs, listed, reciprocity_error, snapshot_changes, with_noise
 from alae_core.config import Precision, make_config
-from alae_core.latents import Draws
 
 
 class Plugin:
@@ -51,38 +50,54 @@ class Plugin:
         return self.model.weights()
 
     def forward(self, inputs: Inputs) -> Arrays:
+        lod, drawn = self.model.level_of(inputs.images), inputs.draws["generator"]
         return {
-            "F": self.model.map(inputs.z["generator"]),
-            "G": self.model.generate(inputs.w, labels=inputs.labels),
-            "E": self.model.encode(inputs.images, labels=inputs.labels),
+            "F": self.model.map(drawn.z),
+            "G": self.model.generate(inputs.w, lod, inputs.blend, drawn.noise, labels=inputs.labels),
+            "E": self.model.encode(inputs.images, lod, inputs.blend, labels=inputs.labels),
             "D": self.model.discriminate(inputs.w),
         }
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         from keras import ops
 
-        arrays = [inputs.images] if inputs.labels is None else [inputs.images, self.model.one_hot(inputs.labels)]
+        model, lod = self.model, self.model.level_of(inputs.images)
+        level = {} if lod is None else {"lod": lod, "blend": inputs.blend}
+        arrays = [inputs.images] if inputs.labels is None else [inputs.images, model.one_hot(inputs.labels)]
         images, *labels = (ops.convert_to_tensor(np.asarray(array, self.config.dtype)) for array in arrays)
-        found = self.backend.input_gradient(lambda x: self.model.D(self.model.E([x, *labels] if labels else x)), images)
+        found = self.backend.input_gradient(lambda x: model.D(model.E([x, *labels] if labels else x, **level)), images)
         logits, gradient = (np.array(ops.convert_to_numpy(ops.stop_gradient(tensor))) for tensor in found)
         return logits, gradient
 
     def losses(self, inputs: Inputs) -> dict[str, float]:
-        return dict(self.runner.losses(inputs.images, _draws(inputs), inputs.labels))
+        return dict(self.runner.losses(inputs.images, inputs.draws, inputs.labels, blend=inputs.blend))
 
     def gradients(self, update: str, inputs: Inputs) -> Arrays:
-        return _numpy(self.runner.gradients(update, inputs.images, _draws(inputs), inputs.labels))
+        found = self.runner.gradients(update, inputs.images, inputs.draws, inputs.labels, blend=inputs.blend)
+        return _numpy(found)
 
     def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
         first = int(self.runner.state()["step"])
         # Read at the end only, as training does between two reports: a step must not wait for its losses.
-        records = [self.runner.step(*batches.at(k), only=only) for k in range(first, first + steps)]
+        records = [self._step(batches, step, only) for step in range(first, first + steps)]
         return {update: np.array([losses[update] for losses in records]) for update in records[0]}
 
     def draws(self, step: int, count: int) -> Arrays:
         from alae_core.state import draws
 
-        return {update: drawn.z for update, drawn in draws(self.config, self.seed, step, count).items()}
+        return listed(draws(self.config, self.seed, step, count))
+
+    def _step(self, batches: Batches, step: int, only: str | None) -> Mapping[str, float]:
+        from alae_core.growth import position
+        from alae_core.state import draws
+
+        stage = position(self.config, step).stage
+        images, labels = batches.at(step, stage.batch_size)
+        if stage.lod is None:
+            return self.runner.step(images, labels, only=only)
+        drawn = draws(self.config, self.seed, step, len(images))
+        given = {update: with_noise(each, update, step, stage.lod) for update, each in drawn.items()}
+        return self.runner.step(images, labels, only=only, draws=given)
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
         return snapshot_changes(self, batches)
@@ -101,10 +116,6 @@ class Plugin:
         checkpoint = alae.load_checkpoint(path)
         self.open(checkpoint.config.model_dump(mode="json"), checkpoint.seed)
         self.runner.load(checkpoint.state)
-
-
-def _draws(inputs: Inputs) -> dict[str, Draws]:
-    return {update: Draws(z) for update, z in inputs.z.items()}
 
 
 def _numpy(arrays: Mapping[str, Any]) -> Arrays:

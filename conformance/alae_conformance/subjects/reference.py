@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from alae_conformance.reference import mlp
+from alae_conformance.reference import growth
 from alae_conformance.reference.training import Batch, Reference
-from alae_conformance.subjects import Arrays, Batches, Inputs, reciprocity_error, snapshot_changes
+from alae_conformance.subjects import Arrays, Batches, Inputs, listed, reciprocity_error, snapshot_changes, with_noise
 from alae_core.checkpoint import load_checkpoint, save_checkpoint
 from alae_core.config import Config, make_config
 from alae_core.errors import CheckpointError
-from alae_core.latents import sample_prior
+from alae_core.latents import Draws, mixing_cutoff, sample_prior
 
 
 class ReferenceSubject:
@@ -40,7 +40,7 @@ class ReferenceSubject:
         self.config: Config = make_config(config)
         self.seed = seed
         self.reference = self.reference_class(self.config)
-        blank = {name: np.zeros(shape) for name, shape in mlp.shapes(self.config).items()}
+        blank = {name: np.zeros(shape) for name, shape in self.reference.shapes.items()}
         self._state = self.reference.initial_state(blank)
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
@@ -67,17 +67,14 @@ class ReferenceSubject:
         return self.weights()
 
     def forward(self, inputs: Inputs) -> Arrays:
-        labels = self._one_hot(inputs.labels)
-        through = {
-            "F": (inputs.z["generator"], None),
-            "G": (inputs.w, labels),
-            "E": (inputs.images, labels),
-            "D": (inputs.w, None),
+        reference, weights, batch = self.reference, self._weights(), self._batch("generator", inputs)
+        traces = {
+            "F": reference.networks["F"].forward(weights, batch.z),
+            "G": reference.generate(weights, inputs.w, batch),
+            "E": reference.encode(weights, inputs.images, batch),
+            "D": reference.networks["D"].forward(weights, inputs.w),
         }
-        networks, weights = self.reference.networks, self._weights()
-        return {
-            name: networks[name].forward(weights, x, labels=given).output.value for name, (x, given) in through.items()
-        }
+        return {name: trace.output.value for name, trace in traces.items()}
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         return self.reference.input_gradient(self._weights(), self._batch("discriminator", inputs))
@@ -92,21 +89,19 @@ class ReferenceSubject:
         records = []
         for _ in range(steps):
             step = int(self._state["step"])
-            images, labels = batches.at(step)
-            z = self.draws(step, len(images))
-            self._state, losses = self.reference.step(
-                self._state, images, z if only is None else {only: z[only]}, self._one_hot(labels)
-            )
+            lod, _, size, *_ = self.reference.position(self._state)
+            images, labels = batches.at(step, size)
+            draws = self._drawn(step, len(images))
+            if lod is not None:
+                draws = {update: with_noise(drawn, update, step, lod) for update, drawn in draws.items()}
+            if only is not None:
+                draws = {only: draws[only]}
+            self._state, losses = self.reference.step(self._state, images, draws, self._one_hot(labels))
             records.append(losses)
         return {update: np.array([losses[update] for losses in records]) for update in records[0]}
 
     def draws(self, step: int, count: int) -> Arrays:
-        return {
-            update: sample_prior(
-                count, self.config.networks.z, seed=self.seed, purpose=f"z/{update}", position=step
-            ).astype(np.float64)
-            for update in self.reference.trains()
-        }
+        return listed(self._drawn(step, count))
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
         return snapshot_changes(self, batches)
@@ -132,7 +127,24 @@ class ReferenceSubject:
         return None if labels is None else np.eye(self.config.labels)[labels]
 
     def _batch(self, update: str, inputs: Inputs) -> Batch:
-        return Batch(inputs.images, inputs.z[update], self._one_hot(inputs.labels))
+        labels, given = self._one_hot(inputs.labels), inputs.draws[update]
+        return Batch(inputs.images, labels=labels, blend=inputs.blend, **given._asdict())
+
+    def _drawn(self, step: int, count: int) -> dict[str, Draws]:
+        return {update: self._draw(update, step, count) for update in self.reference.trains()}
+
+    def _draw(self, update: str, step: int, count: int) -> Draws:
+        def prior(purpose: str) -> np.ndarray:
+            return sample_prior(
+                count, self.config.networks.z, seed=self.seed, purpose=f"{purpose}/{update}", position=step
+            ).astype(np.float64)
+
+        lod = growth.position(self.config, step).lod
+        if lod is None or update == "reciprocity":
+            return Draws(prior("z"))
+        probability, purpose = self.config.style.style_mixing, f"cutoff/{update}"
+        cutoff = mixing_cutoff(probability, lod, seed=self.seed, purpose=purpose, position=step)
+        return Draws(prior("z"), prior("mix"), cutoff)
 
     def _differentiate(self, update: str, inputs: Inputs) -> tuple[float, Arrays]:
         return self.reference.differentiate(update, self._weights(), self._batch(update, inputs))

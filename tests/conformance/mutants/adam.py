@@ -9,8 +9,8 @@ from tests.conformance.mutants.registry import EQUIVALENTS, fault
 class OtherAdam(Reference):
     """Another rule from (gradient, new m, new v, t) to a step."""
 
-    def adam(self, value, m, v, gradient, t):
-        _, m, v = super().adam(value, m, v, gradient, t)
+    def adam(self, value, m, v, gradient, t, learning_rate):
+        _, m, v = super().adam(value, m, v, gradient, t, learning_rate)
         return value - self.rate(t) * self.direction(gradient, m, v, t), m, v
 
     def rate(self, t):
@@ -108,9 +108,9 @@ class OtherBeta1(with_adam(beta1=0.5)):
 
 @fault("gradients not cleared between updates", "L3-official-run", "displacement")
 class UnclearedGradients(Reference):
-    def step(self, state, images, z, labels=None):
+    def step(self, state, images, draws, labels=None):
         self._kept = {}
-        return super().step(state, images, z, labels)
+        return super().step(state, images, draws, labels)
 
     def apply(self, state, update, gradients):
         self._kept = add(self._kept, gradients)

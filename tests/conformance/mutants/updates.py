@@ -57,21 +57,22 @@ class FrozenD(Partial):
 
 @fault("the same z for all three updates", "L3-leaky-run", "trajectory")
 class SameZ(Reference):
-    def step(self, state, images, z, labels=None):
-        return super().step(state, images, dict.fromkeys(z, z.get("discriminator", next(iter(z.values())))), labels)
+    def step(self, state, images, draws, labels=None):
+        first = next(iter(draws.values()))
+        return super().step(state, images, dict.fromkeys(draws, first), labels)
 
 
 @fault("the same z at every step", "L3-leaky-run", "trajectory")
 class SameZEachStep(ReferenceSubject):
-    def draws(self, step, count):
-        return super().draws(0, count)
+    def _drawn(self, step, count):
+        return super()._drawn(0, count)
 
 
 @fault("updates at once, not one after the other", "L3-leaky-run", "trajectory")
 class Simultaneous(Reference):
-    def step(self, state, images, z, labels=None):
+    def step(self, state, images, draws, labels=None):
         self._at_first = {name.removeprefix("weights/"): state[name] for name in state if name.startswith("weights/")}
-        return super().step(state, images, z, labels)
+        return super().step(state, images, draws, labels)
 
     def differentiate(self, update, weights, batch):
         return super().differentiate(update, self._at_first, batch)
@@ -109,16 +110,16 @@ class StaleModel(ReferenceSubject):
 
 @fault("losses reported after their update has moved", "L3-leaky-substeps", "losses")
 class LossAfterwards(Reference):
-    def step(self, state, images, z, labels=None):
-        after, losses = super().step(state, images, z, labels)
+    def step(self, state, images, draws, labels=None):
+        after, losses = super().step(state, images, draws, labels)
         weights = {name.removeprefix("weights/"): after[name] for name in after if name.startswith("weights/")}
-        return after, {u: self.differentiate(u, weights, Batch(images, z[u], labels))[0] for u in losses}
+        return after, {u: self.differentiate(u, weights, Batch(images, draws[u].z, labels))[0] for u in losses}
 
 
 @fault("averages taken before the step", "L3-leaky-run", "averages")
 class AveragesBefore(Reference):
-    def step(self, state, images, z, labels=None):
-        after, losses = super().step(state, images, z, labels)
+    def step(self, state, images, draws, labels=None):
+        after, losses = super().step(state, images, draws, labels)
         again, _ = super().step(state, images, {}, labels)
         return after | {name: again[name] for name in again if name.startswith("averages/")}, losses
 
@@ -150,8 +151,8 @@ class SlowReciprocity(Reference):
 
 @fault("averages moved towards the weights", "L3-leaky-run", "averages", into=EQUIVALENTS)
 class AveragesMoved(Reference):
-    def step(self, state, images, z, labels=None):
-        after, losses = super().step(state, images, z, labels)
+    def step(self, state, images, draws, labels=None):
+        after, losses = super().step(state, images, draws, labels)
         share = 1 - 0.5 ** (self.config.training.batch_size / self.config.average_halflife)
         for name in (name for name in state if name.startswith("averages/")):
             weight = after[name.replace("averages/", "weights/")]

@@ -1,0 +1,182 @@
+"""Layers on feature maps (batch, H, W, C), as `layers.py` has them: of pairs, with gradients derived by hand."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from alae_conformance.reference.layers import Array, Pair, Weights
+
+_PIXELS = (1, 2)
+
+
+class Linear(ABC):
+    """A linear map without weights: its tangent is led as its value, and adjoints by the transposed map."""
+
+    def forward(self, weights: Weights, x: Pair) -> Pair:
+        return both(self.apply, x)
+
+    def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
+        return both(self.transposed, adjoint), {}
+
+    @abstractmethod
+    def apply(self, x: Array) -> Array:
+        """The map."""
+
+    @abstractmethod
+    def transposed(self, y: Array) -> Array:
+        """The map whose matrix is the transposed one."""
+
+
+class Upsample(Linear):
+    """Each pixel becomes 2×2 equal ones."""
+
+    def apply(self, x: Array) -> Array:
+        return x.repeat(2, axis=1).repeat(2, axis=2)
+
+    def transposed(self, y: Array) -> Array:
+        return 4 * pooled(y, 2)
+
+
+class Downsample(Linear):
+    """The mean of each 2×2 pixels."""
+
+    def apply(self, x: Array) -> Array:
+        return pooled(x, 2)
+
+    def transposed(self, y: Array) -> Array:
+        return Upsample().apply(y) / 4
+
+
+class Blur(Linear):
+    """Each map convolved with [1 2 1] ⊗ [1 2 1] / 16, zeros around it: a symmetric matrix."""
+
+    def apply(self, x: Array) -> Array:
+        kernel = np.outer([1, 2, 1], [1, 2, 1]) / 16
+        return np.tensordot(_windows(x, 3), kernel, 2)
+
+    def transposed(self, y: Array) -> Array:
+        return self.apply(y)
+
+
+class Centre(Linear):
+    """Each map less its mean: a projection, hence its own transposed."""
+
+    def apply(self, x: Array) -> Array:
+        return x - x.mean(_PIXELS, keepdims=True)
+
+    def transposed(self, y: Array) -> Array:
+        return self.apply(y)
+
+
+@dataclass(frozen=True)
+class Conv:
+    """y = x ∗ (kernel · scale), kernel (k, k, in, out), as neural networks convolve: unturned, with zeros around x."""
+
+    name: str
+    scale: float
+
+    def forward(self, weights: Weights, x: Pair) -> Pair:
+        kernel = weights[f"{self.name}/kernel"] * self.scale
+        return both(lambda maps: _convolved(maps, kernel), x)
+
+    def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
+        kernel = weights[f"{self.name}/kernel"] * self.scale
+        turned = kernel[::-1, ::-1].swapaxes(2, 3)
+        gradient = self._kernel_gradient(x.value, adjoint.value, len(kernel))
+        if adjoint.tangent is not None and x.tangent is not None:
+            gradient = gradient + self._kernel_gradient(x.tangent, adjoint.tangent, len(kernel))
+        back = both(lambda maps: _convolved(maps, turned), adjoint)
+        return back, {f"{self.name}/kernel": gradient * self.scale}
+
+    def _kernel_gradient(self, x: Array, adjoint: Array, size: int) -> Array:
+        images_and_pixels = ([0, 1, 2], [0, 1, 2])
+        return np.tensordot(_windows(x, size), adjoint, images_and_pixels).transpose(1, 2, 0, 3)
+
+
+@dataclass(frozen=True)
+class Bias:
+    """y = x + bias, a number for each channel."""
+
+    name: str
+
+    def forward(self, weights: Weights, x: Pair) -> Pair:
+        return Pair(x.value + weights[f"{self.name}/bias"], x.tangent)
+
+    def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
+        return adjoint, {f"{self.name}/bias": adjoint.value.sum((0, 1, 2))}
+
+
+@dataclass(frozen=True)
+class Noise:
+    """y = x + noise · weight, a map for each image or one for all, and a weight for each channel."""
+
+    name: str
+    maps: Array
+
+    def forward(self, weights: Weights, x: Pair) -> Pair:
+        return Pair(x.value + self.maps * weights[f"{self.name}/noise"], x.tangent)
+
+    def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
+        return adjoint, {f"{self.name}/noise": (adjoint.value * self.maps).sum((0, 1, 2))}
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """(batch, 2C): the mean μ of each map beside its deviation d = (mean c² + ε)^(1/2), where c = x − μ.
+
+    Along ẋ: μ̇ = mean ẋ and ḋ = m/d with m = mean(c·ċ).
+    """
+
+    epsilon: float = 1e-10
+
+    def forward(self, weights: Weights, x: Pair) -> Pair:
+        c, d = self._centred(x.value)
+        y = np.concatenate([x.value.mean(_PIXELS), d], 1)
+        if x.tangent is None:
+            return Pair(y)
+        m = (c * x.tangent).mean(_PIXELS)  # c has no mean that ẋ's could meet
+        return Pair(y, np.concatenate([x.tangent.mean(_PIXELS), m / d], 1))
+
+    def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
+        (c, d), n = self._centred(x.value), x.value.shape[1] * x.value.shape[2]
+        by_mean, by_d = np.split(adjoint.value, 2, 1)
+        if adjoint.tangent is None or x.tangent is None:
+            return Pair((_maps(by_mean) + _maps(by_d / d) * c) / n), {}
+        by_mean_rate, by_rate = np.split(adjoint.tangent, 2, 1)
+        still, m = Centre().apply(x.tangent), (c * x.tangent).mean(_PIXELS)
+        by_d = by_d - by_rate * m / d**2
+        back = _maps(by_mean) + _maps(by_d / d) * c + _maps(by_rate / d) * still
+        return Pair(back / n, (_maps(by_mean_rate) + _maps(by_rate / d) * c) / n), {}
+
+    def _centred(self, x: Array) -> tuple[Array, Array]:
+        c = Centre().apply(x)
+        return c, ((c * c).mean(_PIXELS) + self.epsilon) ** 0.5
+
+
+def both(fn: Callable[[Array], Array], pair: Pair) -> Pair:
+    """A linear map of value and tangent."""
+    return Pair(fn(pair.value), None if pair.tangent is None else fn(pair.tangent))
+
+
+def pooled(x: Array, size: int) -> Array:
+    """The mean of each size × size pixels."""
+    batch, height, width, channels = x.shape
+    return x.reshape(batch, height // size, size, width // size, size, channels).mean((2, 4))
+
+
+def _windows(x: Array, size: int) -> Array:
+    """(batch, H, W, C, size, size): what a kernel sees at each pixel, zeros beyond the map."""
+    margin = size // 2
+    padded = np.pad(x, [(0, 0), (margin, margin), (margin, margin), (0, 0)])
+    return np.lib.stride_tricks.sliding_window_view(padded, (size, size), _PIXELS)
+
+
+def _convolved(x: Array, kernel: Array) -> Array:
+    return np.tensordot(_windows(x, len(kernel)), kernel, ([4, 5, 3], [0, 1, 2]))
+
+
+def _maps(x: Array) -> Array:
+    """(batch, C), to be used with maps."""
+    return x[:, None, None, :]

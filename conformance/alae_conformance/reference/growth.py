@@ -1,0 +1,43 @@
+"""How StyleALAE grows (paper section 4; Karras et al. 2018): where a run is before a step, and what it is shown."""
+
+from math import cos, inf, pi
+from typing import NamedTuple
+
+from alae_conformance.reference.features import Downsample, Upsample, pooled
+from alae_conformance.reference.layers import Array
+from alae_core.config import Config
+
+
+class Position(NamedTuple):
+    """Where a run is before one of its steps."""
+
+    lod: int | None  # None for networks without levels of detail
+    blend: float
+    batch_size: int
+    learning_rate: float
+    restarts: bool  # whether Adam starts anew
+
+
+def position(config: Config, step: int) -> Position:
+    """The level of which the step is one, and how far it has faded in."""
+    if config.growth is None:
+        return Position(None, 1.0, config.training.batch_size, config.adam.learning_rate, False)
+    first = 0
+    for lod, level in enumerate(config.growth.levels):
+        size = level.batch_size or config.training.batch_size
+        steps = -(-level.images // size) if lod + 1 < config.lods else inf
+        if step < first + steps:
+            shown, fading = (step - first) * size, level.fade * level.images
+            blend = (1 - cos(pi * shown / fading)) / 2 if lod and shown < fading else 1.0
+            restarts = config.growth.restart_adam and lod > 0 and step == first
+            return Position(lod, blend, size, level.learning_rate or config.adam.learning_rate, restarts)
+        first += int(steps)
+    raise AssertionError("the last level has no end")
+
+
+def shown(images: Array, lod: int, blend: float) -> Array:
+    """Real images as a level sees them: pooled to its resolution, and faded as its fakes are."""
+    images = pooled(images, images.shape[1] // (4 * 2**lod))
+    if lod == 0:
+        return images
+    return (1 - blend) * Upsample().apply(Downsample().apply(images)) + blend * images
