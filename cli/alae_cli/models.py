@@ -46,7 +46,7 @@ def generate(
         "samples.png"
     ),
     count: Annotated[int, typer.Option(min=1, help="how many images")] = 60,
-    seed: Annotated[int, typer.Option(help="decides every z, and fixed noise")] = 0,
+    seed: Annotated[int, typer.Option(help="decides every z")] = 0,
     label: Annotated[
         int | None,
         typer.Option(min=0, help="the class to generate, for a model trained with labels", show_default="all in turn"),
@@ -77,9 +77,7 @@ def generate(
     from alae_workbench.figures.grid import compose, in_rows, sample
 
     alae, at = checkpoint.model, level(checkpoint, lod)
-    images = sample(
-        alae, count, seed=seed, label=label, psi=truncation, noise=_noise(alae, noise, at["lod"], seed), **at
-    )
+    images = sample(alae, count, seed=seed, label=label, psi=truncation, noise=_noise(alae, noise, at["lod"]), **at)
     caption = f"{describe(checkpoint, **at)} · seed {seed}"
     if alae.is_style:
         caption += f" · truncation ψ {checkpoint.config.style.truncation_psi if truncation is None else truncation:g}"
@@ -178,7 +176,7 @@ def _images(checkpoint: "Checkpoint", source: str | None) -> "Images":
     return load_data(checkpoint.config).held_out if source is None else load_images(source, checkpoint.config)
 
 
-def _noise(alae: "Alae", noise: str | None, lod: int | None, seed: int = 0) -> "str | Sequence[np.ndarray] | None":
+def _noise(alae: "Alae", noise: str | None, lod: int | None) -> "str | Sequence[np.ndarray] | None":
     from alae_workbench.figures.grid import fixed_noise
 
     match noise:
@@ -187,4 +185,4 @@ def _noise(alae: "Alae", noise: str | None, lod: int | None, seed: int = 0) -> "
         case "none":
             return "zero"
         case _:
-            return fixed_noise(alae, seed, lod)
+            return fixed_noise(alae, lod)

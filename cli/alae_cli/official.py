@@ -1,6 +1,7 @@
 """`alae import-official`."""
 
 from pathlib import Path
+from shutil import rmtree
 from typing import Annotated
 
 import typer
@@ -21,7 +22,12 @@ def import_official(
     from alae_core.official import import_official as read
 
     open_backend(backend, None, "float32")
-    checkpoint = load_checkpoint(read(file, out))
+    try:
+        checkpoint = load_checkpoint(read(file, out))
+    except BaseException:
+        # Nothing was there before, so whatever is there now is half a run.
+        rmtree(out, ignore_errors=True)
+        raise
     config = checkpoint.config
     networks = config.style
     images = "×".join(map(str, config.image))

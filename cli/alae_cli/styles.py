@@ -42,7 +42,7 @@ def mix(
     ranges = layer_ranges(at["lod"] + 1)
     if layers != "all":
         if layers not in ranges:
-            raise AlaeError(f"--layers is {layers}, but so small a model has only {' and '.join(ranges)} ones")
+            raise AlaeError(f"--layers is {layers}, but so small a model has only {' and '.join(ranges)} styles")
         ranges = {layers: ranges[layers]}
     left, above = (
         latents(alae, _sources(words.split(","), checkpoint.config, most=_MOST), **at) for words in (rows, columns)
@@ -77,7 +77,7 @@ def interpolate(
     alae, at = checkpoint.model, level(checkpoint)
     w = latents(alae, _sources(corners or ["0", "1", "2", "3"], config), **at)
     if not 2 <= len(w) <= 4:
-        raise AlaeError(f"interpolation is between 2, 3 or 4 corners, but there are {len(w)}")
+        raise AlaeError(f"interpolation is between 2, 3 or 4 corners, not {len(w)}")
     picture = interpolation_grid(alae, w, count, describe(checkpoint, **at), **at)
     write(out, picture, f"{len(w)} corners, {count} images from corner to corner")
 
@@ -85,4 +85,9 @@ def interpolate(
 def _sources(words: list[str], config: "Config", most: int | None = None) -> "list[int | Images]":
     from alae_workbench.data.sources import load_images
 
-    return [require_seed(int(word)) if word.isdecimal() else load_images(word, config)[:most] for word in words]
+    sources: list[int | Images] = []
+    for word in map(str.strip, words):
+        if not word:
+            raise AlaeError("a source is empty: it should be a seed, an image file or a folder of images")
+        sources.append(require_seed(int(word)) if word.isdecimal() else load_images(word, config)[:most])
+    return sources

@@ -28,7 +28,7 @@ def training_grid(
         caption: a line under the grid.
         lod, blend: the level of detail that style networks are shown at, and how far it has faded in.
     """
-    shown, noise = images[: 2 * _COLUMNS], fixed_noise(alae, lod=lod)
+    shown, noise = images[: 2 * _COLUMNS], fixed_noise(alae, lod)
     x = alae.at_level(shown.floats(), lod, blend)
     rows = _paired_rows(x, alae.reconstruct(x, lod, blend, noise, labels=shown.labels_for(alae.config)))
     samples = sample(alae, 3 * _COLUMNS, seed=0, psi=1.0, lod=lod, blend=blend, noise=noise)
@@ -77,12 +77,12 @@ def sample(
     return alae.generate(w, labels=in_turn if label is None else np.full(count, label))
 
 
-def fixed_noise(alae: Alae, seed: int = 0, lod: int | None = None) -> list[np.ndarray] | None:
-    """For each layer one map that serves all images, so that none differs from its neighbour by noise.
+def fixed_noise(alae: Alae, lod: int | None = None) -> list[np.ndarray] | None:
+    """The noise of every picture: for each layer one map that serves all images, so that none differs by noise.
 
     The same bits on every backend; None for networks that have no noise.
     """
-    return alae.sample_noise(1, seed, lod) if alae.is_style else None
+    return alae.sample_noise(1, lod=lod) if alae.is_style else None
 
 
 def resolution(lod: int | None, blend: float) -> str:

@@ -73,7 +73,7 @@ def mixing_grid(
     """
     mixed = [mix(rows, columns, levels).reshape(-1, *rows.shape[1:]) for levels in ranges.values()]
     # All at once: JAX compiles anew for every number of images.
-    images = alae.generate(np.concatenate([rows, columns, *mixed]), lod, blend, fixed_noise(alae, lod=lod))
+    images = alae.generate(np.concatenate([rows, columns, *mixed]), lod, blend, fixed_noise(alae, lod))
     left, above, cells = np.split(images, [len(rows), len(rows) + len(columns)])
     lines = iter(np.split(cells, len(ranges) * len(rows)))
     sections = [
@@ -103,7 +103,7 @@ def interpolation_grid(
     """
     shares = _shares(len(corners), count)
     w = np.tensordot(np.concatenate(shares), corners, 1).astype(corners.dtype)
-    images = alae.generate(w, lod, blend, fixed_noise(alae, lod=lod))
+    images = alae.generate(w, lod, blend, fixed_noise(alae, lod))
     rows = np.split(images, np.cumsum([len(row) for row in shares])[:-1])
     return compose([("images G(w), w interpolated between the corners", rows)], caption)
 
