@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from alae_core.errors import BackendError as BackendError
     from alae_core.errors import CheckpointError as CheckpointError
     from alae_core.errors import ConfigError as ConfigError
+    from alae_core.latents import Draws as Draws
     from alae_core.model import Alae as Alae
     from alae_core.model import build as build
+    from alae_core.official import import_official as import_official
     from alae_core.updates import Batch as Batch
     from alae_core.updates import Update as Update
     from alae_core.updates import updates_of as updates_of
@@ -44,10 +46,12 @@ _HOME = {
     "CheckpointError": "errors",
     "Config": "config",
     "ConfigError": "errors",
+    "Draws": "latents",
     "Losses": "backend",
     "Runner": "backend",
     "Update": "updates",
     "build": "model",
+    "import_official": "official",
     "installed_backends": "backend",
     "load_backend": "backend",
     "load_checkpoint": "checkpoint",
