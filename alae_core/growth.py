@@ -72,12 +72,17 @@ def total_steps(config: Config) -> int:
 
 
 def real_images(images: Tensor, lod: int, blend: float) -> Tensor:
-    """Images (batch, H, W, C) as level `lod` is shown them: pooled to its resolution, and faded like its fakes."""
+    """Images (batch, H, W, C) as level `lod` is shown them: pooled to its resolution, and faded like its fakes.
+
+    Raises ValueError where they are smaller than the level, or no power of two times its size.
+    """
     from alae_core.networks.features import downsample, from_nhwc, to_nhwc, upsample
 
-    x, resolution = from_nhwc(images), images.shape[1]
-    while resolution > 4 * 2**lod:
-        x, resolution = downsample(x), resolution // 2
+    x, (height, width), size = from_nhwc(images), images.shape[1:3], 4 * 2**lod
+    if height != width or height % size or (height // size).bit_count() != 1:
+        raise ValueError(f"images of {height}×{width} cannot be pooled to the {size}×{size} of level {lod}")
+    for _ in range((height // size).bit_length() - 1):
+        x = downsample(x)
     if lod and blend < 1:
         x = upsample(downsample(x)) * (1 - blend) + x * blend
     return to_nhwc(x)
