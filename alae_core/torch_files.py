@@ -111,8 +111,8 @@ def read_torch_file(path: Path) -> tuple[Any, Callable[[Tensor], np.ndarray]]:
     Both serializations are known: the zip archive (PyTorch 1.6 and later) and the row of pickles before it.
 
     Raises:
-        TorchFileError: it is neither, is cut short, or needs more than containers, numbers and tensors. Reading a tensor
-            raises it too.
+        TorchFileError: it is neither, is cut short, or needs more than containers, numbers and tensors. Reading a
+            tensor raises it too.
     """
     with _told(path):
         saved, storages = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(_mapped(path))
@@ -192,8 +192,8 @@ def _read_legacy(content: mmap.mmap) -> tuple[Any, Mapping[str, bytes]]:
     for key in order if isinstance(order, list) else ():
         # Only text is looked up: the hash of a tuple that holds itself many times over has no end.
         _, dtype, elements = machine.storages[key if isinstance(key, str) else ""]
-        claimed, size = int.from_bytes(content.read(8), "little"), np.dtype(dtype).itemsize * elements
-        if claimed != elements or content.size() - content.tell() < size:
+        claimed, size = content.read(8), np.dtype(dtype).itemsize * elements
+        if claimed != elements.to_bytes(8, "little") or content.size() - content.tell() < size:
             raise TorchFileError(f"it is cut short: the storage {key!r} should have {elements} numbers")
         storages[key] = content.read(size)
     return saved, storages

@@ -1,0 +1,55 @@
+"""The authors' recorded numbers, on the backend under test; skipped where the records are absent."""
+
+import numpy as np
+import pytest
+
+from alae_core.growth import position, real_images
+from alae_workbench.evaluation import parity
+from alae_workbench.evaluation.parity import Row
+from tests.conftest import REPOSITORY, random_images, tiny_style_config
+from tests.tolerances import FLOAT32
+
+RECORDS = REPOSITORY.parent / "shared" / "official_parity"
+needs_records = pytest.mark.skipif(not RECORDS.exists(), reason=f"{RECORDS} is not here")
+
+
+@needs_records
+def test_every_recorded_number_is_met(backend):
+    found = parity.parity(RECORDS / "style32.pth", RECORDS / "style32.npz", backend)
+    assert found.holds, found.markdown()
+    compared = {quantity: row.compared for quantity, row in found.rows.items()}
+    assert compared["G(F(z)), noise as recorded"] == 4 * 3 * (4**2 + 2 * (8**2 + 16**2 + 32**2))
+    assert compared["training at lod 2, blend 0.35: losses"] == 6
+    # On a constant map, in front of an instance norm, a bias has no gradient but rounding.
+    assert [each.weight for each in found.undecided] == ["G/block0/styled1/bias"]
+    assert compared["training at lod 2, blend 1: displacement of each weight"] == 99
+
+
+def test_an_error_beyond_its_limit_is_seen_and_so_is_a_nan():
+    for wrong, holds in ((1e-5, True), (2e-4, False), (np.nan, False)):
+        result = parity.Parity()
+        result["x"].numbers(np.zeros(3), np.zeros(3), rtol=1e-4, atol=1e-4)
+        result["x"].numbers([0.0, wrong], [0.0, 0.0], rtol=1e-4, atol=1e-4)
+        assert result.holds == holds
+    row = Row("moved")
+    row.displacement(np.zeros(3), np.zeros(3))
+    assert row.of_limit == 0
+    row.displacement(np.full(3, 1e-9), np.zeros(3))
+    assert row.of_limit > 1, "what the authors left alone has moved"
+
+
+@pytest.mark.parametrize("blend", [0.05, 0.35, 1.0])
+def test_images_are_given_so_that_the_step_sees_those_recorded(blend, backend):
+    x = random_images(2, (8, 8, 3))
+    seen = np.asarray(real_images(parity._unfaded(x, 1, blend), 1, blend))
+    np.testing.assert_allclose(seen, x, **FLOAT32)
+
+
+def test_the_schedule_is_at_the_recorded_level_and_blend():
+    config = parity._schedule(tiny_style_config(), 4)
+    for lod, blend in ((0, 1.0), (1, 0.0), (1, 0.35), (1, 0.999), (1, 1.0)):
+        step = parity._step_at(lod, blend)
+        for each in (step, step + 1):
+            stage, found, _, _ = position(config, each)
+            assert (stage.lod, stage.batch_size) == (lod, 4)
+            assert abs(found - blend) < 1e-8

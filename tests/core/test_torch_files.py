@@ -1,0 +1,485 @@
+"""Files of torch.save, read without PyTorch: good ones equal what it reads, all others are refused and do nothing."""
+
+import os
+import pickle
+import struct
+import time
+import tracemalloc
+import zipfile
+from collections import OrderedDict
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from alae_core.torch_files import Placeholder, Tensor, TorchFileError, read_torch_file
+
+#: pickles are written by hand, an instruction at a time
+MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, 2)
+HEAD = MAGIC + pickle.dumps(1001, 2) + pickle.dumps({"little_endian": True}, 2)
+END = pickle.dumps([], 2)
+#: bytes of memory that reading may take, beside a few for each of the file's own
+MEMORY = 2**22
+
+
+def text(value):
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+def name(module, attribute):
+    return f"c{module}\n{attribute}\n".encode()
+
+
+def number(value):
+    return pickle.dumps(value, 2)[2:-1]
+
+
+def storage(key="0", elements=6, kind="FloatStorage"):
+    """A reference to a storage, as torch.save writes it."""
+    return b"(" + text("storage") + name("torch", kind) + text(key) + text("cpu") + number(elements) + b"tQ"
+
+
+def tensor(shape=(2, 3), strides=(3, 1), offset=0, elements=6, kind="FloatStorage"):
+    # The defaults fill the six numbers that each of the writers below stores.
+    shape, strides = (b"(" + b"".join(map(number, values)) + b"t" for values in (shape, strides))
+    hooks = name("collections", "OrderedDict") + b")R"
+    arguments = storage(elements=elements, kind=kind) + number(offset) + shape + strides + b"\x89" + hooks
+    return name("torch._utils", "_rebuild_tensor_v2") + b"(" + arguments + b"tR"
+
+
+def zipped(path, program, numbers=b"\0" * 24, root="archive", compression=zipfile.ZIP_STORED, **more):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr(f"{root}/data.pkl", b"\x80\x02" + program + b".")
+        archive.writestr(f"{root}/data/0", numbers)
+        for entry, content in more.items():
+            archive.writestr(f"{root}/{entry}", content)
+    return path
+
+
+def legacy(path, program, order=END, numbers=b""):
+    path.write_bytes(HEAD + b"\x80\x02" + program + b"." + order + numbers)
+    return path
+
+
+def read_all(path):
+    """What is in the file, and the numbers of every tensor there."""
+    saved, numbers = read_torch_file(path)
+    return saved, [numbers(tensor) for tensor in tensors_in(saved)]
+
+
+def tensors_in(value, depth=5):
+    if isinstance(value, Tensor):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return [each for part in inner for each in tensors_in(part, depth - 1)] if depth else []
+
+
+def refuse(path, message=None):
+    """Reading `path`, and each tensor in it, ends in one sentence that names it; soon, and in little memory."""
+    tracemalloc.start()
+    start = time.process_time()
+    with pytest.raises(TorchFileError, match=message) as caught:
+        read_all(path)
+    took, (_, peak) = time.process_time() - start, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < len(str(path)) + 300
+    assert peak < MEMORY + (6 * path.stat().st_size if path.is_file() else 0)
+    assert took < 2
+
+
+both = pytest.mark.parametrize("write", [zipped, legacy])
+
+
+# ---- what a file asks to be called -----------------------------------------------------------------------------------
+
+
+def calls(marker):
+    """Programs that would touch `marker`, were they carried out."""
+    command = f"touch {marker}"
+    code = f"__import__('pathlib').Path({str(marker)!r}).touch()"
+    inner = pickle.dumps(None)[:-2] + name("os", "system") + b"(" + text(command) + b"tR."
+    system = b"(" + text(command) + b"t"
+    yield "reduce", name("os", "system") + system + b"R"
+    yield "posix", name("posix", "system") + system + b"R"
+    yield "stack global", text("os") + text("system") + b"\x93" + system + b"R"
+    yield "eval", name("builtins", "eval") + b"(" + text(code) + b"tR"
+    yield "exec", name("__builtin__", "exec") + b"(" + text(code) + b"tR"
+    yield "nested", name("pickle", "loads") + b"(B" + struct.pack("<I", len(inner)) + inner + b"tR"
+    got = name("builtins", "getattr") + b"(" + name("os", "") + text("system") + b"tR"
+    yield "getattr", got + system + b"R"
+    yield "inst", b"(" + text(command) + b"ios\nsystem\n"
+    yield "obj", b"(" + name("os", "system") + text(command) + b"o"
+    yield "newobj", name("subprocess", "Popen") + b"(" + text(command) + b"t\x81"
+    yield "newobj_ex", name("subprocess", "Popen") + b"(" + text(command) + b"t}\x92"
+    yield (
+        "build",
+        name("subprocess", "Popen") + b")\x81}" + text("__setstate__") + name("os", "system") + b"sb" + system + b"b",
+    )
+    # As arguments of what is known, where a reader could be careless.
+    yield "ordered dict", name("collections", "OrderedDict") + b"(" + name("os", "system") + system + b"RtR"
+    yield "parameter", name("torch._utils", "_rebuild_parameter") + b"(" + name("os", "system") + system + b"RtR"
+
+
+@both
+def test_nothing_that_a_file_names_is_called(tmp_path, write):
+    marker = tmp_path / "executed"
+    for kind, program in calls(marker):
+        saved, _ = read_torch_file(write(tmp_path / kind, program))
+        assert isinstance(saved, Placeholder), kind
+        assert not marker.exists(), kind
+
+
+def test_the_bombs_are_live(tmp_path):
+    """The programs above do what they say where pickle itself runs them."""
+    marker = tmp_path / "executed"
+    for kind, program in calls(marker):
+        if kind in ("reduce", "eval", "nested", "inst", "obj", "stack global"):
+            pickle.loads(b"\x80\x02" + program + b".")
+            assert marker.exists(), kind
+            marker.unlink()
+
+
+@both
+def test_objects_with_hooks_of_their_own_are_placeholders(tmp_path, write):
+    class Hooked:
+        def __reduce_ex__(self, protocol):
+            return os.mkdir, (str(tmp_path / "executed"),), {"state": 1}, iter([1]), iter([("key", 2)])
+
+    saved, _ = read_torch_file(write(tmp_path / "file", pickle.dumps({"a": [Hooked()], "b": 1}, 2)[2:-1]))
+    assert saved == {"a": [Placeholder("posix.mkdir" if os.name == "posix" else "nt.mkdir")], "b": 1}
+    assert not (tmp_path / "executed").exists()
+
+
+@both
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"\x82\x01",  # EXT1
+        b"\x83\x01\x00",  # EXT2
+        b"\x84\x01\x00\x00\x00",  # EXT4
+        b"Pkey\n",  # PERSID
+        b"\x97",  # NEXT_BUFFER
+        b"N\x98",  # READONLY_BUFFER
+    ],
+)
+def test_instructions_that_no_container_needs_are_refused(tmp_path, write, program):
+    refuse(write(tmp_path / "file", program), "holds the pickle instruction [A-Z_0-9]+, which")
+
+
+# ---- what a file claims ----------------------------------------------------------------------------------------------
+
+GIGABYTES = 10 * 2**30
+CLAIMS = {
+    "BINBYTES8": b"\x8e" + struct.pack("<Q", GIGABYTES),
+    "BINUNICODE8": b"\x8d" + struct.pack("<Q", GIGABYTES),
+    "BYTEARRAY8": b"\x96" + struct.pack("<Q", GIGABYTES),
+    "BINBYTES": b"B" + struct.pack("<I", 2**32 - 1),
+    "BINUNICODE": b"X" + struct.pack("<I", 2**32 - 1),
+    "BINSTRING": b"T" + struct.pack("<i", 2**31 - 1),
+    "LONG4": b"\x8b" + struct.pack("<i", 2**31 - 1),
+    "LONG4 below 0": b"\x8b" + struct.pack("<i", -1),
+    "FRAME": b"\x95" + struct.pack("<Q", GIGABYTES),
+    "LONG": b"L" + b"9" * 5000 + b"L\n",
+    "UNICODE": b"V\\ud8\n",
+    "STRING": b"S'\\x\n",
+    "FLOAT": b"Fone\n",
+    "unknown memo": b"h\x07",
+    "empty stack": b"0",
+    "no mark": b"t",
+    "odd items": b"}(K\x01u",
+    "a list as key": b"(]]d",
+    "tensor of no storage": name("torch._utils", "_rebuild_tensor_v2")
+    + b"("
+    + b"("
+    + text("0")
+    + text("O")
+    + b"K\x01t"
+    + b"K\0))\x89NtR",
+}
+
+
+@both
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_lengths_and_places_are_only_claims(tmp_path, write, claim):
+    path = write(tmp_path / "file", CLAIMS[claim])
+    if claim in ("a list as key", "tensor of no storage"):
+        assert read_torch_file(path)[0] in ({}, Placeholder("torch._utils._rebuild_tensor_v2"))
+    else:
+        refuse(path)
+
+
+@both
+def test_a_huge_memo_index_takes_no_memory(tmp_path, write):
+    tracemalloc.start()
+    assert read_torch_file(write(tmp_path / "file", b"]r" + struct.pack("<I", 2**31)))[0] == []
+    assert tracemalloc.get_traced_memory()[1] < MEMORY
+    tracemalloc.stop()
+
+
+def doubled(start, times=200):
+    """A container that holds itself twice, two hundred times over: 2²⁰⁰ items, had anybody the time to visit them."""
+    return start + b"q\x00" + b"".join(b"0h%ch%c\x86q%c" % (i, i, i + 1) for i in range(times))
+
+
+@both
+def test_containers_that_grow_at_each_look_are_not_looked_through(tmp_path, write):
+    many = doubled(b")")
+    for path, program in {
+        "value": many,
+        "key": b"}" + many + b"Ns",
+        "callee": many + b")R",
+        "class": many + b")\x81",
+        "arguments": name("os", "system") + many + b"R",
+        "persistent": b"0" + many,
+    }.items():
+        start = time.process_time()
+        read_torch_file(write(tmp_path / path, b"N" + program))
+        assert time.process_time() - start < 2
+    refuse(write(tmp_path / "id", many + b"Q"), "no storage of numbers")
+    shape = name("torch._utils", "_rebuild_tensor_v2") + b"(" + storage() + b"K\0" + many + many + b"\x89NtR"
+    refuse(write(tmp_path / "shape", shape), "no row of numbers|no counts")
+    refuse(write(tmp_path / "name", b"N" + many + b"N\x93"), "a name in it is no text")
+
+
+def test_the_order_of_storages_is_not_looked_through_either(tmp_path):
+    order = b"\x80\x02](" + doubled(b")") + b"e."
+    refuse(legacy(tmp_path / "file", storage(), order))
+    refuse(legacy(tmp_path / "more", storage(), b"\x80\x02" + doubled(b")") + b"a."))
+
+
+@both
+def test_deep_nesting_takes_no_recursion(tmp_path, write):
+    depth = 100_000
+    saved, _ = read_torch_file(write(tmp_path / "file", b"]" * depth + b"a" * (depth - 1)))
+    for _ in range(depth - 1):
+        (saved,) = saved
+    assert saved == []
+
+
+@both
+@pytest.mark.parametrize(
+    "claimed",
+    [
+        {"offset": 1},
+        {"offset": 2**62},
+        {"offset": -1},
+        {"shape": (2, 4)},
+        {"shape": (3, 3)},
+        {"strides": (4, 1)},
+        {"strides": (-3, 1)},
+        {"strides": (2**62, 1)},
+        {"strides": (2**80, 1)},
+        {"strides": (3,)},
+        {"shape": (-2, 3)},
+        {"shape": (2**40, 2**40), "strides": (0, 0)},
+        {"shape": (10**9,), "strides": (0,)},
+        {"shape": (2**62,) * 100_000, "strides": (0,) * 100_000},
+        {"shape": (0, 2**62, 2**62), "strides": (0, 0, 0)},
+        {"elements": 7},
+        {"elements": 10**12, "shape": (10**12,), "strides": (1,)},
+        {"elements": 2**80},
+        {"elements": -6},
+        {"kind": "BFloat16Storage"},
+        {"kind": "QUInt8Storage"},
+        {"kind": "UntypedStorage"},
+        {"kind": "OddStorage"},
+    ],
+    ids=lambda claimed: ",".join(claimed),
+)
+def test_a_tensor_lies_within_its_storage(tmp_path, write, claimed):
+    stored = {"order": b"\x80\x02]" + text("0") + b"a.", "numbers": struct.pack("<Q", 6) + b"\0" * 24}
+    refuse(write(tmp_path / "file", tensor(**claimed), **(stored if write is legacy else {})))
+
+
+def test_a_storage_of_no_numbers_still_says_how_many(tmp_path):
+    none, order = tensor((0,), (1,), elements=0), b"\x80\x02]" + text("0") + b"a."
+    refuse(legacy(tmp_path / "cut", none, order, bytes(7)), "cut short")
+    assert read_all(legacy(tmp_path / "whole", none, order, bytes(8)))[1][0].shape == (0,)
+
+
+def test_a_storage_that_is_not_there_is_refused(tmp_path):
+    program = (
+        name("torch._utils", "_rebuild_tensor_v2") + b"(" + storage(key="../7") + b"K\0(K\x02K\x03t(K\x03K\x01t\x89NtR"
+    )
+    refuse(zipped(tmp_path / "zip", program), "no item named")
+    refuse(legacy(tmp_path / "legacy", program), "damaged")
+
+
+# ---- files that are not what they seem -------------------------------------------------------------------------------
+
+
+def test_other_files_are_refused(tmp_path):
+    for kind, content in {
+        "empty": b"",
+        "text": b"once upon a time\n" * 100,
+        "one byte": b"\x80",
+        "another pickle": pickle.dumps({"models": 1}),
+        "wrong magic": pickle.dumps(0x1950A86A20F9469CFC6D, 2) + HEAD[len(MAGIC) :],
+        "big-endian": MAGIC + pickle.dumps(1001, 2) + pickle.dumps({"little_endian": False}, 2) + b"N." + END,
+        "no system": MAGIC + pickle.dumps(1001, 2) + pickle.dumps(None, 2) + b"N." + END,
+        "PNG": b"\x89PNG\r\n\x1a\n" + bytes(100),
+    }.items():
+        path = tmp_path / kind
+        path.write_bytes(content)
+        refuse(path, "big-endian" if kind == "big-endian" else None)
+    refuse(tmp_path, "directory")
+    refuse(tmp_path / "nowhere", "No such file")
+
+
+def test_other_archives_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "none", "w") as archive:
+        archive.writestr("archive/other", b"")
+    refuse(tmp_path / "none", "no data.pkl")
+    with zipfile.ZipFile(tmp_path / "two", "w") as archive:
+        for root in "ab":
+            archive.writestr(f"{root}/data.pkl", b"N.")
+    refuse(tmp_path / "two", "no data.pkl")
+    refuse(zipped(tmp_path / "big", tensor(), byteorder=b"big"), "big-endian")
+    refuse(zipped(tmp_path / "bomb", b"N" + b"0N" * 10**6, compression=zipfile.ZIP_DEFLATED), "compressed")
+    bomb = tmp_path / "numbers"
+    with zipfile.ZipFile(bomb, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + tensor() + b".")
+        archive.writestr("archive/data/0", b"\0" * 24, zipfile.ZIP_DEFLATED)
+    refuse(bomb, "compressed")
+
+
+@pytest.mark.parametrize(
+    ("claimed", "message"),
+    [
+        ((2**31 - 8, 2**31 - 8), "cut short"),
+        ((300, 300), "damaged"),
+        ((24, 2**31 - 8), "compressed"),
+        ((12, 12), "damaged"),
+    ],
+)
+def test_an_archive_entry_has_the_size_that_it_claims(tmp_path, claimed, message):
+    path = zipped(tmp_path / "file", tensor())
+    content = bytearray(path.read_bytes())
+    at = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
+    assert struct.unpack_from("<II", content, at + 20) == (24, 24)
+    struct.pack_into("<II", content, at + 20, *claimed)
+    path.write_bytes(content)
+    refuse(path, message)
+
+
+def test_an_encrypted_archive_is_refused(tmp_path):
+    path = zipped(tmp_path / "file", tensor())
+    content = bytearray(path.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = -1
+        while (at := content.find(mark, at + 1)) >= 0:
+            content[at + flags] |= 1
+    path.write_bytes(content)
+    refuse(path, "encrypted")
+
+
+# ---- good files ------------------------------------------------------------------------------------------------------
+
+
+def same(found, expected, numbers):
+    import torch
+
+    if isinstance(expected, torch.Tensor):
+        assert isinstance(found, Tensor)
+        array, expected = numbers(found), expected.detach().numpy()
+        assert array.dtype == expected.dtype
+        assert array.shape == expected.shape
+        np.testing.assert_array_equal(array, expected)
+    elif isinstance(expected, dict):
+        assert list(found) == list(expected)
+        for key, value in expected.items():
+            same(found[key], value, numbers)
+    elif isinstance(expected, (list, tuple)):
+        assert isinstance(found, list if isinstance(expected, list) else tuple)
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            same(one, other, numbers)
+    else:
+        assert type(found) is type(expected)
+        assert found == expected
+
+
+def everything():
+    """One of each that people save, from torch."""
+    import torch
+
+    base = torch.arange(60, dtype=torch.float32).reshape(3, 4, 5)
+    layer = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2))
+    return {
+        "plain": base,
+        "transposed": base.transpose(0, 2),
+        "slices": [base[1:], base[:, ::2], base[..., 3], base[2, 1:3, 1:4:2]],
+        "other kinds": tuple(
+            torch.tensor([[1, 0, 3], [0, 5, 6]]).to(kind)
+            for kind in (
+                torch.float64,
+                torch.float16,
+                torch.int64,
+                torch.int32,
+                torch.int16,
+                torch.int8,
+                torch.uint8,
+                torch.bool,
+            )
+        ),
+        "scalar": torch.tensor(2.5),
+        "empty": torch.empty(0),
+        "empty rows": torch.empty(0, 7, 2),
+        "one by one": base[:1, :1, :1],
+        "parameter": torch.nn.Parameter(torch.full((2, 2), 0.1)),
+        "module": layer.state_dict(),
+        "containers": OrderedDict(a=[1, 2.5, None, True], b=("x", "é", {3: "y"})),
+        "numbers": [0, -1, 255, 70_000, -(2**31), 2**40, 2**100, float("inf"), -0.0],
+        "nothing": [[], (), {}, ""],
+        "again": [base, base],
+    }
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["zip", "legacy"])
+def good(request, tmp_path_factory):
+    torch = pytest.importorskip("torch")
+    path = tmp_path_factory.mktemp("good") / "file.pt"
+    torch.save(everything(), path, _use_new_zipfile_serialization=request.param)
+    return path
+
+
+def test_what_torch_saves_is_what_it_loads(good):
+    import torch
+
+    saved, numbers = read_torch_file(good)
+    same(saved, torch.load(good, weights_only=False), numbers)
+    array = numbers(saved["plain"])
+    array[:] = 0
+    assert numbers(saved["plain"]).any(), "what is read is the reader's own"
+
+
+def test_an_expanded_tensor_is_refused_with_a_sentence(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save(torch.zeros(1).expand(1000), tmp_path / "file")
+    refuse(tmp_path / "file", r"a tensor of shape \(1000,\) needs more than its storage of 1 numbers")
+
+
+def test_files_that_end_too_soon_are_refused(good, tmp_path):
+    content = good.read_bytes()
+    path = tmp_path / "cut"
+    for end in [*range(1, 400, 7), *range(400, len(content), max(1, len(content) // 60)), len(content) - 1]:
+        path.write_bytes(content[:end])
+        refuse(path)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_file_is_read_or_refused(good, tmp_path, data):
+    content = bytearray(good.read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        # The directory of an archive is at its end, a legacy file's structure at its start.
+        at = data.draw(st.one_of(st.integers(0, 3000), st.integers(0, len(content) - 1), st.integers(-1500, -1)))
+        content[at] = data.draw(st.integers(0, 255))
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with suppress(TorchFileError):
+        read_all(path)
