@@ -6,12 +6,12 @@ Sizes follow from the shapes of the tensors. Optimizer state is left behind.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from alae_core.config import Config, make_config
-from alae_core.errors import CheckpointError
+from alae_core.errors import CheckpointError, ConfigError
 from alae_core.growth import total_steps
 from alae_core.torch_files import Tensor, read_torch_file
 
@@ -21,7 +21,14 @@ NETWORKS = {"F": "mapping_fl", "G": "generator", "E": "discriminator", "D": "map
 _BATCHES = (512, 256, 128, 64, 32)
 
 Arrays = dict[str, np.ndarray]
-Read = Callable[[np.ndarray], np.ndarray]
+
+
+class Theirs(NamedTuple):
+    """A tensor of the authors': its name and shape, and what turns it into our weight."""
+
+    name: str
+    shape: tuple[int, ...]
+    read: Callable[[np.ndarray], np.ndarray]
 
 
 def import_official(file: str | Path, out: str | Path) -> Path:
@@ -40,11 +47,11 @@ def import_official(file: str | Path, out: str | Path) -> Path:
 
     models = read_models(Path(file))
     config = config_of(models, description=f"imported from {Path(file).name}")
+    # Before anything of the sizes that the file claims is built.
+    weights, averages = convert(models, config), convert(models, config, averaged=True)
     alae = build(config)
-    weights = convert(models, config)
-    averages = convert(models, config, averaged=True)
     alae.set_weights(weights)
-    alae.w_mean = _mean_of_w(models)
+    alae.w_mean = _mean_of_w(models, config)
     arrays = initial_state(alae, config) | {f"averages/{name}": array for name, array in averages.items()}
     arrays["step"] = np.array(total_steps(config), np.int64)
     Path(out).mkdir(parents=True)
@@ -66,10 +73,16 @@ def read_models(file: Path) -> dict[str, Arrays]:
     models = saved.get("models") if isinstance(saved, dict) else None
     if not isinstance(models, dict):
         raise CheckpointError(f"{file} is no checkpoint of the authors': it has no 'models'")
-    return {
-        name: {key: numbers(value).astype(np.float32) for key, value in state.items() if isinstance(value, Tensor)}
+    states = {
+        name: {key: value for key, value in state.items() if isinstance(key, str) and isinstance(value, Tensor)}
         for name, state in models.items()
         if isinstance(state, dict)
+    }
+    if sum(tensor.nbytes for state in states.values() for tensor in state.values()) > file.stat().st_size:
+        raise CheckpointError(f"{file} is no checkpoint of the authors': its tensors are larger than the file")
+    return {
+        name: {key: numbers(tensor).astype(np.float32) for key, tensor in state.items()}
+        for name, state in states.items()
     }
 
 
@@ -102,7 +115,10 @@ def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
         "adam": {"learning_rate": 0.0015},
         "training": {"data": "unknown", "held_out": 1, "batch_size": _BATCHES[-1]},
     }
-    return make_config(data)
+    try:
+        return make_config(data)
+    except ConfigError as error:
+        raise CheckpointError(f"these are not the tensors of a StyleALAE: {error}") from error
 
 
 def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = False) -> Arrays:
@@ -116,78 +132,90 @@ def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = Fa
         if name not in models:
             raise CheckpointError(f"the authors' checkpoint has no {name!r}, which is our {network}")
         left = {key: array for key, array in models[name].items() if not key.endswith("blur.weight")}
-        for ours, (key, read) in names(network, config).items():
+        for ours, (key, shape, read) in names(network, config).items():
             if key not in left:
                 raise CheckpointError(f"{name!r} has no tensor {key!r}")
-            arrays[ours] = np.ascontiguousarray(read(left.pop(key)), np.float32)
+            array = left.pop(key)
+            if array.shape != shape:
+                raise CheckpointError(f"{key!r} of {name!r} has shape {array.shape}, but its place is for {shape}")
+            arrays[ours] = np.ascontiguousarray(read(array), np.float32)
         if left:
             raise CheckpointError(f"{name!r} has tensors that no StyleALAE has: {', '.join(sorted(left)[:3])}")
     return arrays
 
 
-def names(network: str, config: Config) -> dict[str, tuple[str, Read]]:
-    """For each of our weights the authors' name for it, and what turns their array into ours."""
+def names(network: str, config: Config) -> dict[str, Theirs]:
+    """For each of our weights the tensor of the authors that it is made of."""
     networks, lods = config.style, config.lods
     widths, w, channels = networks.widths(lods), networks.w, config.image[2]
-    found: dict[str, tuple[str, Read]] = {}
+    found: dict[str, Theirs] = {}
 
     def dense(
-        ours: str, theirs: str, fan_in: int, *, gain: float = 2**0.5, lrmul: float = 1.0, row: int | None = None
+        ours: str,
+        theirs: str,
+        inputs: int,
+        outputs: int,
+        *,
+        gain: float = 2**0.5,
+        lrmul: float = 1.0,
+        row: int | None = None,
     ) -> None:
-        rows = slice(row, None if row is None else row + 1)
-        found[f"{ours}/kernel"] = f"{theirs}.weight", lambda array: array[rows].T / (gain / fan_in**0.5 * lrmul)
-        found[f"{ours}/bias"] = f"{theirs}.bias", lambda array: array[rows] / lrmul
+        rows, scale = slice(row, None if row is None else row + 1), gain / inputs**0.5 * lrmul
+        found[f"{ours}/kernel"] = Theirs(f"{theirs}.weight", (outputs, inputs), lambda array: array[rows].T / scale)
+        found[f"{ours}/bias"] = Theirs(f"{theirs}.bias", (outputs,), lambda array: array[rows] / lrmul)
 
-    def conv(ours: str, theirs: str, fan_in: int, *, gain: float = 2**0.5) -> None:
-        found[f"{ours}/kernel"] = f"{theirs}.weight", lambda array: array.transpose(2, 3, 1, 0) / (gain / fan_in**0.5)
+    def conv(ours: str, theirs: str, inputs: int, outputs: int, size: int = 3, *, gain: float = 2**0.5) -> None:
+        shape, scale = (outputs, inputs, size, size), gain / (size**2 * inputs) ** 0.5
+        found[f"{ours}/kernel"] = Theirs(f"{theirs}.weight", shape, lambda array: array.transpose(2, 3, 1, 0) / scale)
 
-    def transposed_conv(ours: str, theirs: str, fan_in: int) -> None:
+    def transposed_conv(ours: str, theirs: str, inputs: int, outputs: int) -> None:
         # Its kernel has its channels exchanged, and is read from the output's side.
-        found[f"{ours}/kernel"] = (
-            f"{theirs}.weight",
-            lambda array: array.transpose(2, 3, 0, 1)[::-1, ::-1] / (2**0.5 / fan_in**0.5),
+        shape, scale = (inputs, outputs, 3, 3), 2**0.5 / (9 * inputs) ** 0.5
+        found[f"{ours}/kernel"] = Theirs(
+            f"{theirs}.weight", shape, lambda array: array.transpose(2, 3, 0, 1)[::-1, ::-1] / scale
         )
 
-    def vector(ours: str, theirs: str) -> None:
-        found[ours] = theirs, lambda array: array.reshape(-1)
+    def vector(ours: str, theirs: str, *shape: int) -> None:
+        found[ours] = Theirs(theirs, shape, lambda array: array.reshape(-1))
 
     match network:
         case "F":
             for i in range(networks.mapping_layers):
-                dense(f"F/dense{i}", f"map_blocks.{i}.fc", w if i else networks.z, lrmul=0.1)
+                dense(f"F/dense{i}", f"map_blocks.{i}.fc", w if i else networks.z, w, lrmul=0.1)
         case "D":
-            for i in range(3):
-                # Of the last layer's 2·w outputs the authors read the one at w.
-                dense(f"D/dense{i}", f"map_blocks.{i}", w, lrmul=0.1, row=w if i == 2 else None)
+            for i in range(2):
+                dense(f"D/dense{i}", f"map_blocks.{i}", w, w, lrmul=0.1)
+            # Of the last layer's outputs the authors read the one at w.
+            dense("D/dense2", "map_blocks.2", w, 2 * w, lrmul=0.1, row=w)
         case "G":
-            found["G/const"] = "const", lambda array: array[0].transpose(1, 2, 0)
+            found["G/const"] = Theirs("const", (1, widths[0], 4, 4), lambda array: array[0].transpose(1, 2, 0))
             for i, width in enumerate(widths):
                 ours, theirs = f"G/block{i}", f"decode_block.{i}"
                 if i:
                     fused = 4 * 2**i >= networks.fused_from
-                    (transposed_conv if fused else conv)(f"{ours}/conv1", f"{theirs}.conv_1", 9 * widths[i - 1])
-                conv(f"{ours}/conv2", f"{theirs}.conv_2", 9 * width)
+                    (transposed_conv if fused else conv)(f"{ours}/conv1", f"{theirs}.conv_1", widths[i - 1], width)
+                conv(f"{ours}/conv2", f"{theirs}.conv_2", width, width)
                 for k in (1, 2):
-                    vector(f"{ours}/styled{k}/noise", f"{theirs}.noise_weight_{k}")
-                    vector(f"{ours}/styled{k}/bias", f"{theirs}.bias_{k}")
-                    dense(f"{ours}/styled{k}/style", f"{theirs}.style_{k}", w, gain=1.0)
-                conv(f"G/to_rgb{i}", f"to_rgb.{i}.to_rgb", width, gain=0.03)
-                vector(f"G/to_rgb{i}/bias", f"to_rgb.{i}.to_rgb.bias")
+                    vector(f"{ours}/styled{k}/noise", f"{theirs}.noise_weight_{k}", 1, width, 1, 1)
+                    vector(f"{ours}/styled{k}/bias", f"{theirs}.bias_{k}", 1, width, 1, 1)
+                    dense(f"{ours}/styled{k}/style", f"{theirs}.style_{k}", w, 2 * width, gain=1.0)
+                conv(f"G/to_rgb{i}", f"to_rgb.{i}.to_rgb", width, channels, 1, gain=0.03)
+                vector(f"G/to_rgb{i}/bias", f"to_rgb.{i}.to_rgb.bias", channels)
         case "E":
             for i, width in enumerate(widths):
                 # The authors count E's blocks from the finest.
                 ours, theirs, below = f"E/block{i}", f"encode_block.{lods - 1 - i}", networks.width(lods - i)
-                conv(f"E/from_rgb{i}", f"from_rgb.{lods - 1 - i}.from_rgb", channels)
-                vector(f"E/from_rgb{i}/bias", f"from_rgb.{lods - 1 - i}.from_rgb.bias")
+                conv(f"E/from_rgb{i}", f"from_rgb.{lods - 1 - i}.from_rgb", channels, width, 1)
+                vector(f"E/from_rgb{i}/bias", f"from_rgb.{lods - 1 - i}.from_rgb.bias", width)
                 for k, described in ((1, width), (2, below)):
-                    conv(f"{ours}/conv{k}", f"{theirs}.conv_{k}", 9 * width)
-                    vector(f"{ours}/described{k}/bias", f"{theirs}.bias_{k}")
-                    dense(f"{ours}/described{k}/style", f"{theirs}.style_{k}", 2 * described)
+                    conv(f"{ours}/conv{k}", f"{theirs}.conv_{k}", width, described)
+                    vector(f"{ours}/described{k}/bias", f"{theirs}.bias_{k}", 1, described, 1, 1)
+                    dense(f"{ours}/described{k}/style", f"{theirs}.style_{k}", 2 * described, w)
     return found
 
 
-def _mean_of_w(models: Mapping[str, Arrays]) -> np.ndarray:
+def _mean_of_w(models: Mapping[str, Arrays], config: Config) -> np.ndarray:
     rows = models.get("dlatent_avg", {}).get("buff")
-    if rows is None or not np.array_equal(rows, np.broadcast_to(rows[0], rows.shape)):
+    if rows is None or rows.shape != (2 * config.lods, config.style.w) or (rows != rows[0]).any():
         raise CheckpointError("the authors' checkpoint has no running mean of w that all style layers share")
     return rows[0].copy()

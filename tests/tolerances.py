@@ -15,3 +15,5 @@ BFLOAT16 = {"rtol": 5e-2, "atol": 1e-2}
 COMPLEX_STEP = 1e-12
 #: central differences in float64 with h = 1e-5: h² of truncation and 1e-16 / h of rounding
 CENTRAL_DIFFERENCE = 1e-6
+#: a float32 that was divided by a constant, stored, and multiplied by it: two roundings of 6e-8
+STORED = {"rtol": 3e-7, "atol": 0.0}

@@ -268,7 +268,7 @@ def _displacements(record: Arrays, at: str, models: dict[str, Arrays], config: C
         ours: read(record[f"{at}{_AFTER[network]}.{theirs}"].astype(np.float64))
         - read(models[NETWORKS[network]][theirs].astype(np.float64))
         for network in NETWORKS
-        for ours, (theirs, read) in names(network, config).items()
+        for ours, (theirs, _, read) in names(network, config).items()
     }
 
 

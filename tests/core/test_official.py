@@ -1,0 +1,287 @@
+"""The authors' checkpoints by name, shape and scale; their tensors are made here from weights of ours."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+import alae_core as alae
+from alae_core.config import make_config
+from alae_core.errors import CheckpointError
+from alae_core.growth import total_steps
+from alae_core.networks.features import from_nhwc, to_nhwc
+from alae_core.official import NETWORKS, config_of, convert, import_official, names
+from tests.tolerances import FLOAT32, STORED
+
+#: (levels, channels, startf, maxf, z, w, mapping layers)
+SIZES = {
+    "usual": (2, 3, 3, 5, 7, 7, 2),
+    "one channel": (3, 1, 2, 16, 5, 5, 4),
+    "startf beyond maxf": (2, 3, 6, 4, 5, 5, 1),
+    "startf as maxf": (2, 3, 4, 4, 5, 5, 1),
+    "one level": (1, 3, 3, 5, 4, 4, 1),
+    "z unlike w": (2, 4, 2, 8, 3, 6, 3),
+    "fused at 128": (6, 3, 1, 3, 4, 4, 1),
+}
+
+
+def config_with(levels, channels, startf, maxf, z, w, layers):
+    networks = {"family": "style", "z": z, "w": w, "startf": startf, "maxf": maxf, "mapping_layers": layers}
+    return make_config(
+        {
+            "image": [2 ** (levels + 1)] * 2 + [channels],
+            "networks": networks,
+            "updates": "official",
+            "growth": {"levels": [{"images": 8}] * levels},
+            "adam": {"learning_rate": 0.0015},
+            "training": {"data": "none", "held_out": 1},
+        }
+    )
+
+
+def theirs_of(config, weights, fill=0.0):
+    """The authors' tensors of one set of weights, by network and name; `fill` is what of theirs we never read."""
+    models = {}
+    for network, their_network in NETWORKS.items():
+        state = models[their_network] = {}
+        for ours, (name, shape, read) in names(network, config).items():
+            # Where each of our numbers is taken from, and what it is multiplied by on the way.
+            factor = read(np.ones(shape))
+            place = np.rint(read(np.arange(np.prod(shape), dtype=np.float64).reshape(shape)) / factor).astype(int)
+            tensor = np.full(np.prod(shape), fill)
+            tensor[place] = weights[ours] / factor
+            state[name] = tensor.reshape(shape).astype(np.float32)
+    return models
+
+
+def checkpoint_of(config, seed=0):
+    """All that their checkpoint holds under "models", and the weights of ours that it was made from."""
+    rng, model = np.random.default_rng(seed), alae.build(config)
+    trained, averaged = (
+        {name: rng.normal(size=w.shape).astype(np.float32) for name, w in model.weights().items()} for _ in range(2)
+    )
+    models = theirs_of(config, trained, fill=7.0)
+    models |= {f"{name}_s": state for name, state in theirs_of(config, averaged, fill=7.0).items()}
+    for name in ("generator", "generator_s"):
+        models[name]["decode_block.0.blur.weight"] = np.ones((1, 1, 3, 3), np.float32)
+    mean = rng.normal(size=config.style.w).astype(np.float32)
+    models["dlatent_avg"] = {"buff": np.tile(mean, (2 * config.lods, 1))}
+    return models, trained, averaged, mean
+
+
+@pytest.fixture(scope="module", params=SIZES, ids=lambda name: name.replace(" ", "-"))
+def sizes(request):
+    return SIZES[request.param]
+
+
+def test_every_weight_has_a_name_and_a_scale_of_the_authors(sizes):
+    config = config_with(*sizes)
+    model = alae.build(config)
+    found = {ours: theirs for network in "FGED" for ours, theirs in names(network, config).items()}
+    assert found.keys() == model.variables.keys()
+    for network in "FGED":
+        each = [theirs.name for theirs in names(network, config).values()]
+        assert len(set(each)) == len(each)
+    for ours, theirs in found.items():
+        # They store what the layer computes with.
+        np.testing.assert_allclose(theirs.read(np.ones(theirs.shape)) * model.scales[ours], 1, **FLOAT32)
+        assert theirs.read(np.ones(theirs.shape)).shape == tuple(model.variables[ours].shape), ours
+
+
+def test_sizes_follow_from_the_shapes_and_weights_from_the_numbers(sizes):
+    config = config_with(*sizes)
+    models, trained, averaged, _ = checkpoint_of(config)
+    found = config_of(models)
+    levels, _, _, _, z, w, layers = sizes
+    assert found.image == config.image
+    assert (found.lods, found.style.z, found.style.w, found.style.mapping_layers) == (levels, z, w, layers)
+    assert found.style.widths(levels) == config.style.widths(levels)
+    assert found.style.width(levels) == config.style.width(levels)
+    assert found.updates == "official"
+    for expected, is_average in ((trained, False), (averaged, True)):
+        converted = convert(models, found, averaged=is_average)
+        assert converted.keys() == expected.keys()
+        for name, array in converted.items():
+            assert (array.dtype, array.flags.c_contiguous) == (np.float32, True)
+            np.testing.assert_allclose(array, expected[name], **STORED, err_msg=name)
+
+
+def test_dense_layers_compute_what_the_authors_do():
+    """y = W·x + b with what they store; of the last layer's outputs the one at w is the logit."""
+    config = config_with(*SIZES["z unlike w"])
+    models, trained, *_ = checkpoint_of(config)
+    model = alae.build(config)
+    model.set_weights(trained)
+    x = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
+    state, logits = models["mapping_tl"], x.astype(np.float64)
+    for i in range(3):
+        logits = logits @ state[f"map_blocks.{i}.weight"].T + state[f"map_blocks.{i}.bias"]
+    assert logits.shape == (4, 12)
+    np.testing.assert_allclose(model.discriminate(x), logits[:, 6], **FLOAT32)
+
+
+def test_transposed_kernels_compute_what_the_authors_do(backend):
+    """From 128×128 on they store a kernel for a transposed convolution: by its definition, number by number."""
+    config = config_with(*SIZES["fused at 128"])
+    models, trained, *_ = checkpoint_of(config)
+    model = alae.build(config)
+    model.set_weights(trained)
+    kernel = models["generator"]["decode_block.5.conv_1.weight"].astype(np.float64)
+    shifted = np.zeros((*kernel.shape[:2], 4, 4))
+    for i in (0, 1):
+        for j in (0, 1):
+            shifted[:, :, i : i + 3, j : j + 3] += kernel
+    x = np.random.default_rng(2).normal(size=(2, 5, 5, kernel.shape[0])).astype(np.float32)
+    expected = np.zeros((2, 12, 12, kernel.shape[1]))
+    for i, j in np.ndindex(5, 5):
+        expected[:, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4] += np.einsum("nc,cohw->nhwo", x[:, i, j], shifted)
+    found = model.G.blocks[5].conv1(from_nhwc(ops.convert_to_tensor(x)))
+    np.testing.assert_allclose(ops.convert_to_numpy(to_nhwc(found)), expected[:, 1:-1, 1:-1], **FLOAT32)
+
+
+def broken(models, network, key, change):
+    state = dict(models[network])
+    change(state, key)
+    return models | {network: state}
+
+
+@pytest.mark.parametrize(
+    ("network", "key", "change", "message"),
+    [
+        ("generator", "const", dict.pop, "'generator' has no tensor 'const'"),
+        ("mapping_tl", "map_blocks.2.weight", dict.pop, "'mapping_tl' has no tensor 'map_blocks.2.weight'"),
+        (
+            "discriminator",
+            "more.weight",
+            lambda state, key: state.update({key: np.zeros(1)}),
+            "'discriminator' has tensors that no StyleALAE has: more.weight",
+        ),
+        (
+            "generator",
+            "decode_block.1.conv_1.weight",
+            lambda state, key: state.update({key: state[key][:, :-1]}),
+            r"'decode_block.1.conv_1.weight' of 'generator' has shape \(3, 4, 3, 3\), .* for \(3, 5, 3, 3\)",
+        ),
+        (
+            "mapping_fl",
+            "map_blocks.1.fc.weight",
+            lambda state, key: state.update({key: np.zeros((7, 8))}),
+            r"'map_blocks.1.fc.weight' of 'mapping_fl' has shape \(7, 8\), but its place is for \(7, 7\)",
+        ),
+        (
+            "mapping_tl",
+            "map_blocks.2.bias",
+            lambda state, key: state.update({key: state[key][:8]}),
+            r"'map_blocks.2.bias' of 'mapping_tl' has shape \(8,\), but its place is for \(14,\)",
+        ),
+    ],
+)
+def test_conversion_is_strict(network, key, change, message):
+    config = config_with(*SIZES["usual"])
+    models = checkpoint_of(config)[0]
+    with pytest.raises(CheckpointError, match=message):
+        convert(broken(models, network, key, change), config)
+
+
+@pytest.mark.parametrize("network", ["mapping_fl", "generator", "discriminator", "mapping_tl"])
+def test_a_network_that_is_not_there_is_named(network):
+    config = config_with(*SIZES["usual"])
+    models = checkpoint_of(config)[0]
+    del models[f"{network}_s"]
+    with pytest.raises(CheckpointError, match=f"has no '{network}_s', which is our [FGED]"):
+        convert(models, config, averaged=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda models: models.pop("discriminator"),
+        lambda models: models["discriminator"].pop("from_rgb.0.from_rgb.weight"),
+        lambda models: models["discriminator"].update({"from_rgb.0.from_rgb.weight": np.zeros(3)}),
+        lambda models: models["discriminator"].update({"encode_block.1.conv_2.weight": np.zeros(())}),
+        lambda models: models["discriminator"].update({"from_rgb.0.from_rgb.weight": np.zeros((0, 3, 1, 1))}),
+        lambda models: models["mapping_fl"].clear(),
+        lambda models: models["mapping_fl"].update({"map_blocks.0.fc.weight": np.zeros((7, 0))}),
+    ],
+)
+def test_tensors_of_something_else_are_refused(change):
+    models = checkpoint_of(config_with(*SIZES["usual"]))[0]
+    change(models)
+    with pytest.raises(CheckpointError, match="these are not the tensors of a StyleALAE"):
+        config_of(models)
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def save(models, path, is_zip=True):
+    torch = pytest.importorskip("torch")
+    state = {name: {key: torch.tensor(a) for key, a in state.items()} for name, state in models.items()}
+    torch.save({"models": state, "auxiliary": {"step": 3}}, path, _use_new_zipfile_serialization=is_zip)
+    return path
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_a_file_becomes_a_checkpoint(tmp_path, backend, is_zip):
+    config = config_with(*SIZES["usual"])
+    models, trained, averaged, mean = checkpoint_of(config)
+    file = save(models, tmp_path / "their.pth", is_zip)
+    path = import_official(file, tmp_path / "run")
+    found = alae.load_checkpoint(tmp_path / "run")
+    assert found.path == path
+    assert found.backend == "official"
+    assert found.step == total_steps(found.config)
+    assert np.array_equal(found.model.w_mean, mean)
+    for each, expected in ((found, trained), (alae.load_checkpoint(path, averaged=True), averaged)):
+        for name, array in each.model.weights().items():
+            np.testing.assert_allclose(array, expected[name], **STORED)
+    assert not any(array.any() for name, array in found.state.items() if name.startswith("adam/"))
+    # What was loaded can be trained on.
+    runner = backend.runner(found.model, found.config)
+    runner.load(found.state)
+    assert runner.step_count == found.step
+    with pytest.raises(FileExistsError):
+        import_official(file, tmp_path / "run")
+
+
+def refuse(models, tmp_path, message):
+    with pytest.raises(CheckpointError, match=message):
+        import_official(save(models, tmp_path / "their.pth"), tmp_path / "run")
+    assert not (tmp_path / "run").exists(), "nothing is left of a refused file"
+
+
+def test_a_mean_of_w_that_differs_between_layers_is_refused(tmp_path):
+    models = checkpoint_of(config_with(*SIZES["usual"]))[0]
+    rows = models["dlatent_avg"]["buff"]
+    for wrong in (np.concatenate([rows[1:], rows[:1] + 1]), rows[:-1], rows[0], rows[:, 1:], rows[:0]):
+        refuse(models | {"dlatent_avg": {"buff": wrong}}, tmp_path, "no running mean of w that all style layers share")
+    refuse(models | {"dlatent_avg": {}}, tmp_path, "no running mean of w")
+
+
+def test_sizes_beyond_the_file_are_refused_before_anything_is_built(tmp_path, monkeypatch):
+    """One thin tensor can claim a million feature maps; none of them may be made."""
+    models = checkpoint_of(config_with(*SIZES["one level"]))[0]
+    monkeypatch.setattr(alae.model, "build", lambda config: pytest.fail("the networks were built"))
+    models["discriminator"]["encode_block.0.conv_2.weight"] = np.zeros((10**6, 1, 1, 1), np.float32)
+    models["discriminator"]["from_rgb.0.from_rgb.weight"] = np.zeros((10**6, 3, 1, 1), np.float32)
+    refuse(models, tmp_path, "has shape")
+
+
+def test_tensors_that_share_their_numbers_many_times_are_refused(tmp_path):
+    torch = pytest.importorskip("torch")
+    shared = torch.zeros(2**16)
+    torch.save({"models": {"generator": {str(i): shared for i in range(1000)}}}, tmp_path / "file")
+    with pytest.raises(CheckpointError, match="its tensors are larger than the file"):
+        import_official(tmp_path / "file", tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", [[], {"models": 3}, {"model": {}}, {"models": {"generator": 3, 4: {}}}])
+def test_other_content_is_refused(tmp_path, content):
+    torch = pytest.importorskip("torch")
+    torch.save(content, tmp_path / "file")
+    with pytest.raises(CheckpointError, match=r"no checkpoint of the authors'|not the tensors of a StyleALAE"):
+        import_official(tmp_path / "file", tmp_path / "run")
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(CheckpointError, match=f"{tmp_path / 'none'} cannot be read: No such file"):
+        import_official(tmp_path / "none", tmp_path / "run")
