@@ -70,9 +70,10 @@ def steady(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> bool:
     """Whether a correct backend must pass on this tape, whatever its rounding does.
 
     Weights are nudged there and back, by several float32 roundings. What that does must stay small; and the mean of
-    there and back must be where no nudge leads: what remains of it is a leaky ReLU or hinge that changed sides.
+    there and back must be where no nudge leads: what remains of it is a leaky ReLU or hinge that changed sides. What is
+    judged in float64 alone need not be clear of kinks: its roundings come near none.
     """
-    cases = [case for case in vectors.cases().values() if case.fixture == fixture.id]
+    cases = [case for case in vectors.cases().values() if case.fixture == fixture.id and "float32" in case.lanes]
     for case in (case for case in cases if case.experiment in _STEADY):
         expected = answers(case, tape)
         for copy in range(_PAIRS):

@@ -6,7 +6,7 @@ import numpy as np
 
 from alae_conformance.subjects import Arrays, Batches, Inputs
 from alae_conformance.subjects.reference import ReferenceSubject
-from alae_conformance.vectors import Fixture, config_of
+from alae_conformance.vectors import Fixture, cases, config_of
 from alae_core.config import Config
 from alae_core.latents import Draws, noise_shapes
 
@@ -29,12 +29,16 @@ def draw(fixture: Fixture, seed: int) -> Arrays:
     rng = np.random.default_rng(seed)
     config = config_of(fixture, "float64")
     size, image = config.training.batch_size, config.image
+    experiments = {case.experiment for case in cases().values() if case.fixture == fixture.id}
+    # What is only looked at needs neither further batches nor states.
+    trained = not experiments <= {"values", "gradients"}
+    count = BATCHES if trained else 1
     subject = ReferenceSubject()
     subject.open(config.model_dump(mode="json"), fixture.seed)
     tape = {f"weights/{name}": _weight(rng, config, name, shape) for name, shape in subject.reference.shapes.items()}
-    tape["images"] = to_bfloat16(rng.uniform(-1, 1, (BATCHES, size, *image)))
+    tape["images"] = to_bfloat16(rng.uniform(-1, 1, (count, size, *image)))
     if config.labels:
-        tape["labels"] = rng.integers(0, config.labels, (BATCHES, size))
+        tape["labels"] = rng.integers(0, config.labels, (count, size))
     tape["w"] = to_bfloat16(rng.normal(size=(size, config.networks.w)))
     for update in subject.reference.trains():
         tape[f"z/{update}"] = to_bfloat16(rng.normal(size=(size, config.networks.z)))
@@ -51,6 +55,8 @@ def draw(fixture: Fixture, seed: int) -> Arrays:
         tape["held_out_z"] = rng.normal(size=(HELD_OUT, config.networks.z)).astype(np.float32)
     for number in range(fixture.seeds):
         tape |= {f"seeds/{number}/{name}": _glorot(rng, shape) for name, shape in subject.reference.shapes.items()}
+    if not trained:
+        return tape
     subject.load(start(tape, subject))
     for step in range(max(STATES) + 1):
         if step in STATES:

@@ -161,7 +161,7 @@ class Crashes(Wrapped):
     name = "Crashes"
 
     def spoil(self, runner):
-        def losses(*arguments):
+        def losses(*arguments, **options):
             print("the last words of a dying process", flush=True)
             os._exit(7)
 
@@ -172,14 +172,14 @@ class Hangs(Wrapped):
     name = "Hangs"
 
     def spoil(self, runner):
-        runner.losses = lambda *arguments: time.sleep(1000)
+        runner.losses = lambda *arguments, **options: time.sleep(1000)
 
 
 class Raises(Wrapped):
     name = "Raises"
 
     def spoil(self, runner):
-        def losses(*arguments):
+        def losses(*arguments, **options):
             raise RuntimeError("no kernel for this")
 
         runner.losses = losses
@@ -190,7 +190,7 @@ class NotANumber(Wrapped):
 
     def spoil(self, runner):
         sound = runner.losses
-        runner.losses = lambda *arguments: {name: float("nan") for name in sound(*arguments)}
+        runner.losses = lambda *arguments, **options: {name: float("nan") for name in sound(*arguments, **options)}
 
 
 class MissingTensor(Wrapped):
@@ -198,7 +198,7 @@ class MissingTensor(Wrapped):
 
     def spoil(self, runner):
         sound = runner.gradients
-        runner.gradients = lambda *arguments: dict(list(sound(*arguments).items())[1:])
+        runner.gradients = lambda *arguments, **options: dict(list(sound(*arguments, **options).items())[1:])
 
 
 class WrongDtype(Wrapped):
@@ -218,7 +218,9 @@ class NotNumPy(Wrapped):
         import torch
 
         sound = runner.gradients
-        runner.gradients = lambda *arguments: {name: torch.tensor(array) for name, array in sound(*arguments).items()}
+        runner.gradients = lambda *arguments, **options: {
+            name: torch.tensor(array) for name, array in sound(*arguments, **options).items()
+        }
 
 
 class Refuses(TorchBackend):

@@ -27,7 +27,7 @@ def test_no_frozen_tape_is_near_a_kink(fixture):
 @pytest.mark.parametrize("fixture", vectors.fixtures())
 def test_what_goes_in_is_exact_in_every_lane(fixture):
     tape = vectors.tape(fixture)
-    for name in ("images", "w", *(name for name in tape if name.startswith(("weights/", "z/")))):
+    for name in ("images", "w", *(name for name in tape if name.startswith(("weights/", "z/", "mix/", "noise/")))):
         assert np.array_equal(to_bfloat16(tape[name]), tape[name]), name
     for name in (name for name in tape if name.startswith(("states/", "draws/", "seeds/", "held_out_z"))):
         assert np.array_equal(tape[name].astype(np.float32), tape[name]), name

@@ -53,8 +53,9 @@ class Blur(Linear):
     """Each map convolved with [1 2 1] ⊗ [1 2 1] / 16, zeros around it: a symmetric matrix."""
 
     def apply(self, x: Array) -> Array:
-        kernel = np.outer([1, 2, 1], [1, 2, 1]) / 16
-        return np.tensordot(_windows(x, 3), kernel, 2)
+        x = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        x = (x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]) / 4
+        return (x[:, :, :-2] + 2 * x[:, :, 1:-1] + x[:, :, 2:]) / 4
 
     def transposed(self, y: Array) -> Array:
         return self.apply(y)

@@ -169,7 +169,7 @@ class Encoder:
         lod = (x.shape[1] // 4).bit_length() - 1
         y, parts = path.through(image, *self.chains[f"E/from_rgb{lod}"]), []
         for i in range(lod, -1, -1):
-            share = blend if 0 < i == lod else 1.0
+            share = self.share(blend) if 0 < i == lod else 1.0
             for described in (f"E/block{i}/described1", f"E/block{i}/described2"):
                 y = path.through(y, *self.chains[described])
                 parts.append((share, path.through(y, *self.chains[f"{described}/style"])))
@@ -184,6 +184,10 @@ class Encoder:
             return adjoints[image], gradients
 
         return Trace(path.pairs[w], pull)
+
+    def share(self, blend: float) -> float:
+        """How much the block that fades in adds to w of what it has to say."""
+        return blend
 
     def backward(
         self, weights: Weights, trace: Trace, adjoint: Array, tangent_adjoint: Array | None = None

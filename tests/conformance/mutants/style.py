@@ -1,0 +1,432 @@
+"""L0 to L3: style networks and their growth."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Noise, Statistics
+from alae_conformance.reference.layers import Pair, PixelNorm
+from alae_conformance.reference.style import Encoder, Generator
+from alae_conformance.reference.training import Reference
+from alae_conformance.subjects.reference import ReferenceSubject
+from tests.conformance.mutants.registry import fault
+
+
+def with_chains(change):
+    """A reference whose chains of G's and E's layers are changed: from their name and layers to other layers."""
+
+    class Changed(Reference):
+        def __init__(self, config):
+            super().__init__(config)
+            for network in (self.networks["G"], self.networks["E"]):
+                network.chains = {name: change(name, layers) for name, layers in network.chains.items()}
+
+    return Changed
+
+
+def with_layers(kind, change):
+    """A reference in which `change` stands for each layer of a kind; None leaves it out."""
+
+    def changed(name, layers):
+        found = [change(layer) if isinstance(layer, kind) else layer for layer in layers]
+        return [layer for layer in found if layer is not None]
+
+    return with_chains(changed)
+
+
+def with_network(name, network):
+    """A reference with another G or E."""
+
+    class Changed(Reference):
+        def __init__(self, config):
+            super().__init__(config)
+            self.networks[name] = network(config)
+
+    return Changed
+
+
+def with_weights_of_g(change):
+    """A reference whose G takes other weights: from the name and value of each to another value."""
+
+    class Changed(Reference):
+        def generate(self, weights, w, batch):
+            changed = {name: change(name, weight) for name, weight in weights.items() if name.startswith("G")}
+            return super().generate({**weights, **changed}, w, batch)
+
+    return Changed
+
+
+# ---- L0 -------------------------------------------------------------------------------------------------------------
+
+
+@fault("styles mixed from the second layer on in each batch", "L0-style-contract", "draws")
+class AlwaysMixed(ReferenceSubject):
+    def _draw(self, update, step, count):
+        drawn = super()._draw(update, step, count)
+        return drawn if drawn.cutoff is None else drawn._replace(cutoff=1)
+
+
+# ---- L1 -------------------------------------------------------------------------------------------------------------
+
+
+@fault("no blur", "L1-style-values", "forward")
+class NoBlur(with_layers(Blur, lambda layer: None)):
+    pass
+
+
+class Box(Blur):
+    """Means of 3×3 pixels."""
+
+    def apply(self, x):
+        padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        height, width = x.shape[1:3]
+        return sum(padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9
+
+
+@fault("blur with equal weights", "L1-style-values", "forward")
+class BoxBlur(with_layers(Blur, lambda layer: Box())):
+    pass
+
+
+class Turned(Conv):
+    """Convolution as mathematics has it."""
+
+    def forward(self, weights, x):
+        name = f"{self.name}/kernel"
+        return super().forward({**weights, name: weights[name][::-1, ::-1]}, x)
+
+
+@fault("kernels turned by half", "L1-style-values", "forward")
+class TurnedKernels(with_layers(Conv, lambda layer: Turned(layer.name, layer.scale))):
+    pass
+
+
+class Nearest(Downsample):
+    """One pixel of four."""
+
+    def apply(self, x):
+        return x[:, ::2, ::2]
+
+
+@fault("one pixel of four for their mean", "L1-style-values", "forward")
+class NearestDownsampling(with_layers(Downsample, lambda layer: Nearest())):
+    pass
+
+
+@fault("style multiplies by s₀, not by s₀ + 1", "L1-style-values", "forward")
+class ModulationWithoutOne(
+    with_weights_of_g(
+        lambda name, weight: weight - np.repeat([1, 0], len(weight) // 2) if name.endswith("style/bias") else weight
+    )
+):
+    pass
+
+
+@fault("noise alike in all channels, whatever its weights", "L1-style-values", "forward")
+class NoiseUnweighted(
+    with_weights_of_g(lambda name, weight: np.ones_like(weight) if name.endswith("noise") else weight)
+):
+    pass
+
+
+class LateNoise(Generator):
+    """Noise after the leaky ReLU."""
+
+    def styled(self, path, name, x, w, noise):
+        bias, leaky, *norm = self.chains[name]
+        x = path.through(x, bias, leaky, Noise(name, noise), *norm)
+        return path.modulate(x, path.through(w, *self.chains[f"{name}/style"]))
+
+
+@fault("noise added after the leaky ReLU", "L1-style-values", "forward")
+class NoiseAfterActivation(with_network("G", LateNoise)):
+    pass
+
+
+@fault("images rectified once on their way into E", "L1-style-values", "forward")
+class RectifiedOnce(with_chains(lambda name, layers: layers[:-1] if "from_rgb" in name else layers)):
+    pass
+
+
+class Uncentred(Statistics):
+    """The root of the mean square."""
+
+    def _centred(self, x):
+        return x, ((x * x).mean((1, 2)) + self.epsilon) ** 0.5
+
+
+@fault("the standard deviation without the mean subtracted", "L1-style-values", "forward")
+class UncentredDeviation(with_layers(Statistics, lambda layer: Uncentred())):
+    pass
+
+
+class Described(Statistics):
+    """The variance in the deviation's place."""
+
+    def forward(self, weights, x):
+        mean, deviation = np.split(super().forward(weights, x).value, 2, 1)
+        return Pair(np.concatenate([mean, deviation**2], 1), super().forward(weights, x).tangent)
+
+
+@fault("the variance for the standard deviation", "L1-style-values", "forward")
+class VarianceForDeviation(with_layers(Statistics, lambda layer: Described())):
+    pass
+
+
+@fault("instance norm before the statistics", "L1-style-values", "forward")
+class NormFirst(
+    with_chains(
+        lambda name, layers: (
+            [Centre(), PixelNorm((1, 2), 1e-5), *layers] if isinstance(layers[0], Statistics) else layers
+        )
+    )
+):
+    pass
+
+
+class Whole(Encoder):
+    """A block's statistics count in full while it fades in."""
+
+    def share(self, blend):
+        return 1.0
+
+
+@fault("E's statistics not faded", "L1-style-values", "forward")
+class StatisticsUnfaded(with_network("E", Whole)):
+    pass
+
+
+@fault("blend 1 shows the level below, 0 this one", "L1-style-values", "forward")
+class FadedBackwards(Reference):
+    def generate(self, weights, w, batch):
+        return super().generate(weights, w, batch._replace(blend=1 - batch.blend))
+
+
+@fault("styles mixed from a layer too late", "L1-style-values", "losses")
+class LateCutoff(Reference):
+    def keeps(self, batch):
+        return np.arange(len(batch.noise))[:, None] <= batch.cutoff
+
+
+@fault("the finer layers keep their style, and the coarser ones are mixed", "L1-style-values", "losses")
+class MixedFromBelow(Reference):
+    def keeps(self, batch):
+        return ~super().keeps(batch)
+
+
+@fault("reciprocity with mixed styles", "L1-style-values", "losses")
+class MixedReciprocity(ReferenceSubject):
+    def losses(self, inputs):
+        draws = inputs.draws
+        mixed = draws["reciprocity"]._replace(mix=draws["generator"].mix, cutoff=1)
+        found = super().losses(inputs)
+        _, w = self.reference.styles(self._weights(), self._batch("reciprocity", inputs))
+        batch = self._batch("reciprocity", inputs._replace(draws={"reciprocity": mixed}))
+        _, styles = self.reference.styles(self._weights(), batch)
+        images = self.reference.generate(self._weights(), styles, batch).output.value
+        code = self.reference.encode(self._weights(), images, batch).output.value
+        return found | {"reciprocity": self.reference.distance(w, code)[0]}
+
+
+def with_epsilon(network, epsilon):
+    """A reference whose instance norms in a network have another ε."""
+
+    class Changed(Reference):
+        def __init__(self, config):
+            super().__init__(config)
+            chains = self.networks[network].chains
+            for name, layers in chains.items():
+                chains[name] = [
+                    replace(layer, epsilon=epsilon) if isinstance(layer, PixelNorm) else layer for layer in layers
+                ]
+
+    return Changed
+
+
+@fault("the ε of G's instance norms in E", "L1-deep-values", "forward", "float64")
+class EpsilonOfGInE(with_epsilon("E", 1e-8)):
+    pass
+
+
+@fault("the ε of E's instance norms in G", "L1-deep-values", "forward", "float64")
+class EpsilonOfEInG(with_epsilon("G", 1e-5)):
+    pass
+
+
+class Single(Conv):
+    """Computes in float32."""
+
+    def forward(self, weights, x):
+        found = super().forward(weights, x)
+        return Pair(*(None if part is None else part.astype(np.float32).astype(np.float64) for part in found))
+
+
+@fault("float32 under a float64 label: convolutions", "L1-deep-values", "forward", "float64")
+class Float32Convolutions(with_layers(Conv, lambda layer: Single(layer.name, layer.scale))):
+    pass
+
+
+# ---- L2 -------------------------------------------------------------------------------------------------------------
+
+
+class Flat(PixelNorm):
+    """Its second derivative is taken for zero."""
+
+    def backward(self, weights, x, adjoint):
+        back, _ = super().backward(weights, Pair(x.value), Pair(adjoint.value))
+        if adjoint.tangent is None:
+            return back, {}
+        return Pair(back.value, super().backward(weights, Pair(x.value), Pair(adjoint.tangent))[0].value), {}
+
+
+@fault("R1's gradient without the curvature of instance norm", "L2-style-gradients", "gradients")
+class NoCurvatureOfNorms(with_layers(PixelNorm, lambda layer: Flat(layer.axes, layer.epsilon))):
+    pass
+
+
+class Held(Statistics):
+    """A deviation without a gradient."""
+
+    def backward(self, weights, x, adjoint):
+        still = np.repeat([1, 0], adjoint.value.shape[1] // 2)
+        by_mean = Pair(*(None if part is None else part * still for part in adjoint))
+        return super().backward(weights, x, by_mean)
+
+
+@fault("standard deviations taken for constants", "L2-style-gradients", "gradients")
+class HeldDeviation(with_layers(Statistics, lambda layer: Held())):
+    pass
+
+
+@fault("F learns nothing from the styles that are mixed in", "L2-style-gradients", "gradients")
+class DetachedMix(Reference):
+    def styles_backward(self, weights, f, batch, adjoint):
+        return super().styles_backward(weights, f, batch, adjoint * self.keeps(batch) if adjoint.ndim == 3 else adjoint)
+
+
+@fault("a zero gradient for weights that take no part in a level", "L2-style-gradients", "gradients")
+class ZeroForOtherLevels(Reference):
+    def differentiate(self, update, weights, batch):
+        loss, gradients = super().differentiate(update, weights, batch)
+        trained = [name for name in weights if name[0] in self.trains()[update]]
+        return loss, {name: gradients.get(name, np.zeros_like(weights[name])) for name in trained}
+
+
+class Steep(PixelNorm):
+    """Its derivative forgets ε."""
+
+    def backward(self, weights, x, adjoint):
+        return PixelNorm(self.axes, 0.0).backward(weights, x, adjoint)
+
+
+@fault("instance norm's ε left out of its derivative", "L2-deep-gradients", "gradients", "float64")
+class DerivativeWithoutEpsilon(with_layers(PixelNorm, lambda layer: Steep(layer.axes, layer.epsilon))):
+    pass
+
+
+class Shifted(Conv):
+    """What it writes lies one pixel off."""
+
+    def forward(self, weights, x):
+        return Pair(*(None if part is None else np.roll(part, 1, (1, 2)) for part in super().forward(weights, x)))
+
+
+@fault("a fused convolution with stride pads on one side only", "L2-fused-gradients", "gradients", "float64")
+class PaddedOnOneSide(
+    with_layers(Conv, lambda layer: Shifted(layer.name, layer.scale) if layer.name == "E/block5/conv2" else layer)
+):
+    pass
+
+
+@fault("the kernel of a fused transposed convolution not turned", "L2-fused-gradients", "gradients", "float64")
+class UnturnedFusedKernel(
+    with_layers(Conv, lambda layer: Turned(layer.name, layer.scale) if layer.name == "G/block5/conv1" else layer)
+):
+    pass
+
+
+# ---- L3 -------------------------------------------------------------------------------------------------------------
+
+
+@fault("the running mean of w moved once a step, not at each generation", "L3-style-growth", "w_mean")
+class MeanOnce(Reference):
+    def step(self, state, images, draws, labels=None):
+        after, losses = super().step(state, images, draws, labels)
+        weights = {name.removeprefix("weights/"): state[name] for name in state if name.startswith("weights/")}
+        return after | {"w_mean": self.mean_step(weights, state["w_mean"], draws["discriminator"].z)}, losses
+
+
+@fault("the running mean of w taken of F as it was before the step", "L3-style-growth", "w_mean")
+class MeanOfTheFirstF(Reference):
+    def step(self, state, images, draws, labels=None):
+        self._at_first = {name.removeprefix("weights/"): state[name] for name in state if name.startswith("weights/")}
+        return super().step(state, images, draws, labels)
+
+    def mean_step(self, weights, mean, z):
+        return super().mean_step(self._at_first, mean, z)
+
+
+def at_another_position(**changed):
+    """A reference that mistakes where growth is: a field's new value from the position and the configuration."""
+
+    class Changed(Reference):
+        def position(self, state):
+            found = super().position(state)
+            return found._replace(**{name: change(found, self.config) for name, change in changed.items()})
+
+    return Changed
+
+
+@fault("Adam goes on from level to level", "L3-style-growth", "counts")
+class AdamGoesOn(at_another_position(restarts=lambda found, config: False)):
+    pass
+
+
+@fault("the learning rate of the first level at every level", "L3-style-growth", "displacement")
+class RateOfTheFirstLevel(at_another_position(learning_rate=lambda found, config: config.adam.learning_rate)):
+    pass
+
+
+@fault("a straight fade", "L3-style-growth", "trajectory")
+class StraightFade(at_another_position(blend=lambda found, config: np.arccos(1 - 2 * found.blend) / np.pi)):
+    pass
+
+
+@fault("real images not faded", "L3-style-growth", "trajectory")
+class RealImagesUnfaded(Reference):
+    def shown(self, images, lod, blend):
+        return super().shown(images, lod, 1.0)
+
+
+@fault("real images not pooled but cut", "L3-style-growth", "trajectory")
+class RealImagesCut(Reference):
+    def shown(self, images, lod, blend):
+        return super().shown(images[:, : 4 * 2**lod, : 4 * 2**lod], lod, blend)
+
+
+@fault("averages at the pace of the first level's batch", "L3-style-growth", "averages")
+class DecayOfTheFirstLevel(Reference):
+    def step(self, state, images, draws, labels=None):
+        after, losses = super().step(state, images, draws, labels)
+        decay = 0.5 ** (self.config.training.batch_size / self.config.average_halflife)
+        for name in (name for name in state if name.startswith("averages/")):
+            weight = after[name.replace("averages/", "weights/")]
+            after[name] = decay * state[name] + (1 - decay) * weight
+        return after, losses
+
+
+@fault("Adam sees gradients by the weights as they are stored", "L3-style-growth", "displacement")
+class StoredEpsilon(Reference):
+    def __init__(self, config):
+        super().__init__(config)
+        self.scales = dict.fromkeys(self.scales, 1.0)
+
+
+@fault("weights of a level that is yet to come decay", "L3-style-growth", "untouched")
+class NextLevelDecays(Reference):
+    def apply(self, state, update, gradients):
+        super().apply(state, update, gradients)
+        trained = tuple(f"weights/{network}" for network in self.trains()[update])
+        for name in (name for name in state if name.startswith(trained)):
+            if name.removeprefix("weights/") not in gradients:
+                state[name] = state[name] * 0.999
