@@ -23,7 +23,7 @@ NUDGE = 8.0
 #: how much of a float32 limit one rounding may use up, and how much a kink may
 STEADY = 0.2
 _PAIRS, _ATTEMPTS = 4, 100
-_STEADY = ("values", "gradients", "substeps", "free_run", "growth")
+_ROUNDED = ("values", "gradients", "substeps", "free_run", "growth")
 
 
 class Numbers(Protocol):
@@ -74,7 +74,7 @@ def steady(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> bool:
     judged in float64 alone need not be clear of kinks: its roundings come near none.
     """
     cases = [case for case in vectors.cases().values() if case.fixture == fixture.id and "float32" in case.lanes]
-    for case in (case for case in cases if case.experiment in _STEADY):
+    for case in (case for case in cases if case.experiment in _ROUNDED):
         expected = answers(case, tape)
         for copy in range(_PAIRS):
             there, back = (answers(case, tapes.nudged(tape, copy, sign * NUDGE)) for sign in (1, -1))

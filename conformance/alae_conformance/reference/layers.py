@@ -81,7 +81,9 @@ class Leaky:
 
 @dataclass(frozen=True)
 class PixelNorm:
-    """y = x·q with q = (mean x² + ε)^(−1/2) over `axes`, by default the last of (batch, n).
+    """y = x·q with q = (mean x² + ε)^(−1/2) over `axes`: by default the last of (batch, n).
+
+    Over the pixels of centred feature maps it is instance norm.
 
     Along ẋ: q̇ = −q³·m with m = mean(x·ẋ), and ẏ = ẋ·q + x·q̇.
     """

@@ -105,9 +105,7 @@ class Generator:
             rgb = f"G/to_rgb{lod}"
             self.chains[rgb] = [_conv(scales, rgb), Bias(rgb)]
 
-    def forward(
-        self, weights: Weights, w: Array, direction: None = None, *, noise: Sequence[Array], blend: float
-    ) -> Trace:
+    def forward(self, weights: Weights, w: Array, *, noise: Sequence[Array], blend: float) -> Trace:
         """Images; `noise` has maps for each layer up to the level's last."""
         path = Path(weights)
         styles = [path.enter(Pair(w if w.ndim == 2 else w[:, layer])) for layer in range(len(noise))]

@@ -135,6 +135,7 @@ class Reference:
 
     def encode(self, weights: Weights, images: Array, batch: Batch, direction: Array | None = None) -> Any:
         """A pass of images through E, with a derivative along `direction` where that is given."""
+        # Style networks grow, and perceptrons do not.
         given = {"labels": batch.labels} if self.config.growth is None else {"blend": batch.blend}
         return self.networks["E"].forward(weights, images, direction, **given)
 

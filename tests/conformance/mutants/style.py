@@ -301,7 +301,7 @@ class HeldDeviation(with_layers(Statistics, lambda layer: Held())):
 @fault("F learns nothing from the styles that are mixed in", "L2-style-gradients", "gradients")
 class DetachedMix(Reference):
     def styles_backward(self, weights, f, batch, adjoint):
-        return super().styles_backward(weights, f, batch, adjoint * self.keeps(batch) if adjoint.ndim == 3 else adjoint)
+        return super().styles_backward(weights, f, batch, adjoint * self.keeps(batch))
 
 
 @fault("a zero gradient for weights that take no part in a level", "L2-style-gradients", "gradients")
