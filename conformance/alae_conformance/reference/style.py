@@ -57,8 +57,7 @@ class Path:
 
     def sum(self, *terms: tuple[float, int]) -> int:
         """The sum of factor · pair."""
-        total = _sum([_times(factor, self.pairs[x]) for factor, x in terms])
-        y = self.enter(total)
+        y = self.enter(_sum([_times(factor, self.pairs[x]) for factor, x in terms]))
         factors, inputs = zip(*terms, strict=True)
         self._steps.append((y, inputs, lambda adjoint: ([_times(factor, adjoint) for factor in factors], {})))
         return y
@@ -96,8 +95,7 @@ class Generator:
         self.chains: dict[str, list[Layer]] = {}
         for lod in range(config.lods):
             block = f"G/block{lod}"
-            if lod:
-                self.chains[f"{block}/conv1"] = [Upsample(), _conv(scales, f"{block}/conv1"), Blur()]
+            self.chains[f"{block}/conv1"] = [Upsample(), _conv(scales, f"{block}/conv1"), Blur()] if lod else []
             self.chains[f"{block}/conv2"] = [_conv(scales, f"{block}/conv2")]
             for styled in (f"{block}/styled1", f"{block}/styled2"):
                 self.chains[styled] = [Bias(styled), Leaky(_SLOPE), Centre(), PixelNorm((1, 2), 1e-8)]
@@ -114,9 +112,9 @@ class Generator:
         for i in range(lod + 1):
             if 0 < i == lod:
                 below = path.through(x, *self.chains[f"G/to_rgb{lod - 1}"], Upsample())
-            x = self.styled(path, f"G/block{i}/styled1", self.enlarge(path, i, x), styles[2 * i], noise[2 * i])
-            x = path.through(x, *self.chains[f"G/block{i}/conv2"])
-            x = self.styled(path, f"G/block{i}/styled2", x, styles[2 * i + 1], noise[2 * i + 1])
+            for conv, styled, layer in (("conv1", "styled1", 2 * i), ("conv2", "styled2", 2 * i + 1)):
+                x = path.through(x, *self.chains[f"G/block{i}/{conv}"])
+                x = self.styled(path, f"G/block{i}/{styled}", x, styles[layer], noise[layer])
         image = path.through(x, *self.chains[f"G/to_rgb{lod}"])
         if lod:
             image = path.sum((1 - blend, below), (blend, image))
@@ -128,10 +126,6 @@ class Generator:
             return Pair(by_layer.sum(1) if w.ndim == 2 else by_layer), gradients
 
         return Trace(path.pairs[image], pull)
-
-    def enlarge(self, path: Path, lod: int, x: int) -> int:
-        """Twice the size, for all blocks but the first."""
-        return path.through(x, *self.chains[f"G/block{lod}/conv1"]) if lod else x
 
     def styled(self, path: Path, name: str, x: int, w: int, noise: Array) -> int:
         """Noise, bias, leaky ReLU, instance norm, style."""

@@ -173,14 +173,15 @@ class VarianceForDeviation(with_layers(Statistics, lambda layer: Described())):
     pass
 
 
+class Normalized(Statistics):
+    """Of maps that instance norm has already passed."""
+
+    def forward(self, weights, x):
+        return super().forward(weights, PixelNorm((1, 2), 1e-5).forward(weights, Centre().forward(weights, x)))
+
+
 @fault("instance norm before the statistics", "L1-style-values", "forward")
-class NormFirst(
-    with_chains(
-        lambda name, layers: (
-            [Centre(), PixelNorm((1, 2), 1e-5), *layers] if isinstance(layers[0], Statistics) else layers
-        )
-    )
-):
+class NormFirst(with_layers(Statistics, lambda layer: Normalized())):
     pass
 
 
