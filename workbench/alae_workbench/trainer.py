@@ -21,7 +21,7 @@ from alae_workbench.data.images import DataSet
 from alae_workbench.data.loader import batches
 from alae_workbench.evaluation.errors import reciprocity_error, reconstruction_error
 from alae_workbench.evaluation.nearest import nearest_neighbour_accuracies
-from alae_workbench.figures.grid import training_grid
+from alae_workbench.figures.grid import resolution, training_grid
 from alae_workbench.progress import reporter
 from alae_workbench.run import Log, Run
 
@@ -108,10 +108,11 @@ class Trainer:
                     speed = (self._next().shown - resumed_at) / (time.monotonic() - clock)
                     self._shown.set_weights(self.runner.weights(averaged=True))
                     if reporting:
-                        error = reciprocity_error(self._shown, _WATCHED_Z, **self._level())
+                        level = self._level()
+                        error = reciprocity_error(self._shown, _WATCHED_Z, **level)
                         record = {"losses": values, "reciprocity_error": error, "images_per_second": speed}
-                        log.write(self.step, record | self._level())
-                        shown.report(self.step, values, error, speed, self._resolution())
+                        log.write(self.step, record | ({} if level["lod"] is None else level))
+                        shown.report(self.step, values, error, speed, resolution(**level))
                     if drawing:
                         grid = self._save_grid()
                     if saving:
@@ -140,16 +141,8 @@ class Trainer:
         return position(self.config, self.step)
 
     def _level(self) -> dict[str, Any]:
-        """The level of detail that the run is at, for what takes `lod` and `blend`; empty where there are none."""
-        here = self._here()
-        return {} if here.stage.lod is None else {"lod": here.stage.lod, "blend": here.blend}
-
-    def _resolution(self) -> str:
-        here = self._here()
-        if here.stage.lod is None:
-            return ""
-        size = 4 * 2**here.stage.lod
-        return f"{size}×{size}" + (f" fading in, {here.blend:.0%}" if here.blend < 1 else "")
+        """The level of detail that the run is at, for what takes `lod` and `blend`."""
+        return {"lod": self._here().stage.lod, "blend": self._here().blend}
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.steps
@@ -177,7 +170,7 @@ class Trainer:
 
     def _save_grid(self) -> Path:
         path = self.run.grids / f"step-{self.step:08d}.png"
-        where = [f"step {self.step:,}", f"{self._next().shown:,} images", self._resolution(), "averaged networks"]
+        where = [f"step {self.step:,}", f"{self._next().shown:,} images", resolution(**self._level()), "averaged networks"]
         caption = " · ".join([self.run.path.name, *filter(None, where)])
         training_grid(self._shown, self.data.held_out, caption, **self._level()).save(path)
         return path
