@@ -1,5 +1,6 @@
 """The command line for style models: generate, reconstruct and encode with their options, mix, interpolate, import."""
 
+from math import cos, pi
 from shutil import copytree
 
 import numpy as np
@@ -19,6 +20,7 @@ from tests.tolerances import FLOAT32
 OFFICIAL = REPOSITORY.parent / "shared" / "official_parity" / "style32.pth"
 needs_official = pytest.mark.skipif(not OFFICIAL.exists(), reason=f"the authors' checkpoint is not in {OFFICIAL}")
 LEVELS = [{"images": 12, "batch_size": 4}, {"images": 24, "batch_size": 4, "fade": 1.0}, {"images": 12}]
+SCALES = {"styled1/style": 8, "styled2/style": 8, "G/to_rgb0/bias": 0, "G/to_rgb1/bias": 0, "G/to_rgb2/bias": 0}
 
 
 def style_config(**overrides):
@@ -30,8 +32,9 @@ def state_of(config, step=None):
     model, rng = alae.build(config), np.random.default_rng(0)
     state = initial_state(model, config)
     for name, value in model.weights().items():
-        value = value + rng.normal(0, 0.5, value.shape)
-        state[f"weights/{name}"] = (value * (15 if "to_rgb" in name else 1)).astype("float32")
+        # Styles that matter, and images within [−1, 1], so that pictures show each difference.
+        scale = next((number for part, number in SCALES.items() if part in name), 1)
+        state[f"weights/{name}"] = scale * (value + rng.normal(0, 0.5, value.shape)).astype("float32")
         state[f"averages/{name}"] = state[f"weights/{name}"] * np.float32(0.9)
     state["w_mean"] = rng.normal(size=config.networks.w).astype("float32")
     return state | {"step": np.array(total_steps(config) if step is None else step)}
@@ -100,6 +103,7 @@ def cells(file, sizes):
 
 def alike(shown, images):
     """Whether what a picture shows is `images`, but for a grey level's rounding."""
+    assert (np.abs(images) < 1).mean() > 0.8, "what is clipped shows no difference"
     return np.abs(shown.astype(int) - to_uint8(images).astype(int)).max() <= 1
 
 
@@ -161,7 +165,7 @@ def test_reconstruct_without_noise(run_alae, style):
 def test_a_model_is_shown_where_training_had_come_to(run_alae, style):
     run_alae("generate", "young", "--count", 2, "--out", "x.npy")
     styles = style.truncate(style.map(style.sample_prior(2)))
-    blend = 0.5 - 0.5 * np.cos(np.pi * 2 / 6)  # before the last step
+    blend = 0.5 - 0.5 * cos(pi * 2 / 6)  # before the last step
     assert np.allclose(np.load("x.npy"), images_of(style, styles, 1, blend), **FLOAT32)
 
 
