@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
 from math import prod
 from typing import Any, Generic, TypeVar
 
@@ -171,12 +172,13 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     def _noise(self, update: str, lod: int, count: int) -> list[Tensor]:
         shapes = noise_shapes(lod, count)
-        ends = np.cumsum([prod(shape) for shape in shapes])
+        ends = list(accumulate(prod(shape) for shape in shapes))
         key = int(stream(self.seed, f"noise/{update}", self.step_count).integers(2**31))
-        numbers = self.draw_noise(int(ends[-1]), key)
+        # In one go: a launch for each of many small maps would take longer than drawing them.
+        numbers: Any = self.draw_noise(ends[-1], key)
         return [
-            ops.reshape(numbers[end - prod(shape) : end], shape)
-            for shape, end in zip(shapes, ends.tolist(), strict=True)
+            ops.reshape(numbers[start:end], shape)
+            for shape, (start, end) in zip(shapes, pairwise([0, *ends]), strict=True)
         ]
 
     def _restart_adam(self) -> None:

@@ -32,7 +32,7 @@ class JaxBackend:
         if chosen is None:
             raise BackendError(f"JAX sees no device {device!r}; it sees {', '.join(known)}")
         jax.config.update("jax_default_device", chosen)
-        if jax.config.jax_compilation_cache_dir is None:
+        if not (os.environ.get("JAX_COMPILATION_CACHE_DIR") or jax.config.values.get("jax_compilation_cache_dir")):
             jax.config.update("jax_compilation_cache_dir", str(_cache()))
         if precision == "float64":
             jax.config.update("jax_enable_x64", True)

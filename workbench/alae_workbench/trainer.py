@@ -95,7 +95,7 @@ class Trainer:
             Log(self.run, self.step) as log,
             reporter(self.console, self.step, self.steps) as shown,
         ):
-            resumed_at, clock = self._here().shown, time.monotonic()
+            resumed_at, clock = self._next().shown, time.monotonic()
             for batch in self._batches():
                 losses = self.runner.step(batch)
                 self.step += 1
@@ -170,7 +170,12 @@ class Trainer:
 
     def _save_grid(self) -> Path:
         path = self.run.grids / f"step-{self.step:08d}.png"
-        where = [f"step {self.step:,}", f"{self._next().shown:,} images", resolution(**self._level()), "averaged networks"]
+        where = [
+            f"step {self.step:,}",
+            f"{self._next().shown:,} images",
+            resolution(**self._level()),
+            "averaged networks",
+        ]
         caption = " · ".join([self.run.path.name, *filter(None, where)])
         training_grid(self._shown, self.data.held_out, caption, **self._level()).save(path)
         return path
