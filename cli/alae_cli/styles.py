@@ -20,7 +20,7 @@ _MOST = 8
 def mix(
     model: Model,
     rows: Annotated[
-        str, typer.Option(help="seeds of samples, image files or folders of up to 8 images, separated by commas")
+        str, typer.Option(help="seeds of samples, image files or folders (their first 8), separated by commas")
     ] = "0,1,2,3",
     columns: Annotated[str, typer.Option(help="the same for the columns")] = "4,5,6,7,8,9",
     layers: Annotated[
