@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -152,14 +153,12 @@ def growth(subject: Subject, setting: Setting) -> Observations:
     """L3: from one level of detail through the fade of the next, seen at the end of each."""
     setting.open(subject)
     subject.load(setting.start())
-    found, first = Observations(), 0
-    for last in GROWN:
+    found, losses = Observations(), []
+    for first, last in pairwise((0, *GROWN)):
         before = subject.state()
-        losses = subject.run(tapes.batches(setting.tape), last - first)
-        found |= {f"trajectory/{update} from step {first + 1}": array for update, array in losses.items()}
+        losses.append(subject.run(tapes.batches(setting.tape), last - first))
         found |= _moves(f"{last}", before, subject.state())
-        first = last
-    return found
+    return found | {f"trajectory/{update}": np.concatenate([leg[update] for leg in losses]) for update in losses[0]}
 
 
 def reciprocity(subject: Subject, setting: Setting) -> Observations:
