@@ -160,10 +160,15 @@ class Alae:
         *,
         labels: np.ndarray | None = None,
     ) -> np.ndarray:
-        """G(E(x)), or G(F(E(x))) where reciprocity is z: (batch, H, W, C) to the same shape; see `generate`."""
+        """G of `w_of(x)`: (batch, H, W, C) to the same shape; see `generate`."""
+        return self.generate(self.w_of(x, lod, blend, labels=labels), lod, blend, noise, labels=labels)
+
+    def w_of(
+        self, x: np.ndarray, lod: int | None = None, blend: float = 1.0, *, labels: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The w that G makes images like x of, (batch, w): E(x), or F(E(x)) where reciprocity is z."""
         codes = self.encode(x, lod, blend, labels=labels)
-        w = self.map(codes) if self.config.reciprocity == "z" else codes
-        return self.generate(w, lod, blend, noise, labels=labels)
+        return self.map(codes) if self.config.reciprocity == "z" else codes
 
     def at_level(self, images: np.ndarray, lod: int | None = None, blend: float = 1.0) -> np.ndarray:
         """Images of the configuration's size as level `lod` is shown them: see `growth.real_images`."""
@@ -220,7 +225,8 @@ class Alae:
             raise ValueError(f"lod is {lod}, but the model has the levels 0 … {self.config.lods - 1}")
         if not 0 <= blend <= 1:
             raise ValueError(f"blend is {blend}, but must lie in 0 … 1")
-        return {"lod": lod, "blend": blend}
+        # A number of NumPy's own would become a float64 tensor under TensorFlow.
+        return {"lod": lod, "blend": float(blend)}
 
     def _require_images(self, x: np.ndarray, level: Mapping[str, Any]) -> None:
         height, width, channels = self.config.image

@@ -29,6 +29,7 @@ def run(backend, steps, resume=None, save=None, **overrides):
 
 
 def on_all(job):
+    """{backend: job(backend)}, two at a time."""
     with ThreadPoolExecutor(2) as pool:
         return dict(zip(BACKENDS, pool.map(job, BACKENDS), strict=True))
 

@@ -26,8 +26,7 @@ def _latents(alae: Alae, source: int | Images, lod: int | None, blend: float) ->
     if isinstance(source, int):
         w, psi = alae.map(alae.sample_prior(1, seed=source)), None
     else:
-        codes, psi = alae.encode(alae.at_level(source.floats(), lod, blend), lod, blend), 1.0
-        w = alae.map(codes) if alae.config.reciprocity == "z" else codes
+        w, psi = alae.w_of(alae.at_level(source.floats(), lod, blend), lod, blend), 1.0
     return alae.truncate(w, psi) if alae.is_style else w
 
 
