@@ -1,0 +1,225 @@
+"""Training that grows, on the backend under test: who takes part, what restarts, what a resumed fade goes on with."""
+
+import numpy as np
+import pytest
+
+import alae_core as alae
+from alae_core.growth import position, total_steps
+from alae_core.latents import Draws, noise_shapes, stream
+from alae_core.state import draws
+from tests.conftest import random_images, tiny_style_config
+from tests.tolerances import BFLOAT16, FLOAT32
+
+#: level 0 takes steps 0 … 2, level 1 the four after; half of it is fade
+FIRST_OF_LEVEL_1 = 3
+_UPDATES = ("discriminator", "generator", "reciprocity")
+
+
+def start(backend, seed=0, step=0, **overrides):
+    """A runner about to take training step `step`, with weights as they are at the very first."""
+    config = tiny_style_config(**overrides)
+    model = alae.build(config, seed=seed)
+    runner = backend.runner(model, config, seed=seed)
+    if step:
+        runner.load(runner.state() | {"step": np.array(step, np.int64)})
+    return model, runner
+
+
+def images(step):
+    return random_images(4, (8, 8, 2), seed=step)
+
+
+def changed(before, after, group):
+    prefix = f"{group}/"
+    return {n.removeprefix(prefix) for n in before if n.startswith(prefix) and not np.array_equal(before[n], after[n])}
+
+
+@pytest.fixture(scope="module")
+def grown(backend):
+    """The states of one run before each of its first five steps, and after: from level 0 into the fade of level 1."""
+    _, runner = start(backend)
+    states, losses = [runner.state()], []
+    for step in range(5):
+        losses.append(dict(runner.step(images(step))))
+        states.append(runner.state())
+    return runner, states, losses
+
+
+def test_a_run_grows_by_its_own_count_of_steps(grown):
+    runner, states, losses = grown
+    assert total_steps(runner.config) == 7
+    assert [position(runner.config, int(state["step"])).stage.lod for state in states] == [0, 0, 0, 1, 1, 1]
+    assert all(np.isfinite(value) for each in losses for value in each.values())
+    assert all(np.isfinite(array).all() for array in states[-1].values())
+
+
+def test_weights_that_take_no_part_keep_every_bit(grown):
+    runner, states, _ = grown
+    before, after = states[0], states[FIRST_OF_LEVEL_1]
+    idle = {n for n in runner.alae.variables if "block1" in n or "rgb1" in n}
+    assert len(idle) > 20
+    moved = changed(before, after, "weights")
+    assert not moved & idle
+    assert changed(before, after, "averages") == moved
+    for name in idle:
+        network, weight = name.split("/", 1)
+        assert not any(
+            array.any()
+            for n, array in after.items()
+            if n.startswith("adam/") and n.endswith(f"/{weight}") and f"/{network}/" in n
+        )
+    # All others have moved: also those whose gradient is rounding.
+    assert moved >= {n for n in runner.alae.variables if n.endswith("kernel")} - idle
+
+
+def test_at_a_levels_first_step_the_new_block_is_not_seen_yet(grown):
+    """With blend 0 no gradient reaches it, in none of the updates; a step later all of it moves."""
+    runner, states, _ = grown
+    new = {n for n in runner.alae.variables if "block1" in n or "rgb1" in n}
+    first, second = states[FIRST_OF_LEVEL_1 : FIRST_OF_LEVEL_1 + 2], states[FIRST_OF_LEVEL_1 + 1 : FIRST_OF_LEVEL_1 + 3]
+    assert not changed(*first, "weights") & new
+    assert changed(*second, "weights") >= {n for n in new if n.endswith("kernel")}
+
+
+def test_adam_starts_anew_at_a_level(grown):
+    _, states, _ = grown
+    counts = {n: [int(state[n]) for state in states] for n in states[0] if n.endswith("/t")}
+    assert counts == {
+        "adam/discriminator/E/t": [0, 1, 2, 3, 1, 2],
+        "adam/discriminator/D/t": [0, 1, 2, 3, 1, 2],
+        "adam/generator/F/t": [0, 1, 2, 3, 1, 2],
+        "adam/generator/G/t": [0, 1, 2, 3, 1, 2],
+        "adam/reciprocity/E/t": [0, 1, 2, 3, 1, 2],
+        "adam/reciprocity/G/t": [0, 1, 2, 3, 1, 2],
+    }
+    # After one step v is (1 − β2)·g², whatever the level before had gathered.
+    m, v = (states[FIRST_OF_LEVEL_1 + 1][f"adam/discriminator/D/{moment}/dense2/kernel"] for moment in "mv")
+    np.testing.assert_allclose(v, 0.01 * np.square(m.astype(np.float64)), **FLOAT32)
+
+
+@pytest.fixture(scope="module")
+def resumed(backend):
+    """Another runner at level 1: tracing and compiling one for each test takes too long."""
+    _, runner = start(backend, step=4)
+    return runner
+
+
+def test_a_run_that_stops_in_a_fade_goes_on_bit_for_bit(grown, resumed):
+    """The noise that the device draws included."""
+    _, states, losses = grown
+    resumed.load(states[4])
+    assert dict(resumed.step(images(4))) == losses[4]
+    found = resumed.state()
+    assert all(np.array_equal(array, found[name]) for name, array in states[5].items())
+
+
+def test_seeds_and_steps_draw_other_noise(backend):
+    _, runner = start(backend)
+    _, other = start(backend, seed=1)
+    drawn = {}
+    for each in (runner, other):
+        for step in (0, 1):
+            each.step_count = step
+            for update in ("discriminator", "generator"):
+                drawn[each.seed, step, update] = [each.to_numpy(noise) for noise in each._noise(update, 1, 4)]
+    assert [noise.shape for noise in drawn[0, 0, "generator"]] == noise_shapes(1, 4)
+    numbers = np.array([np.concatenate([noise.ravel() for noise in maps]) for maps in drawn.values()])
+    assert len(np.unique(numbers)) > 0.999 * numbers.size
+    assert abs(numbers.mean()) < 5 / np.sqrt(numbers.size)
+    assert abs(numbers.var() - 1) < 5 * np.sqrt(2 / numbers.size)
+
+
+def test_the_mean_of_w_moves_before_each_update(backend):
+    """β·mean + (1 − β)·mean over the batch of F(z), at the weights that the update before has left."""
+    config = {"updates": "official", "networks__w_mean_beta": 0.9}
+    model, runner = start(backend, **config)
+    given = draws(runner.config, 0, 0, 4)
+    state = runner.state() | {"w_mean": np.linspace(-1, 1, 7, dtype=np.float32)}
+    expected, weights = state["w_mean"].astype(np.float64), {}
+    runner.load(state)
+    for update in _UPDATES:
+        expected = 0.9 * expected + 0.1 * model.map(given[update].z).astype(np.float64).mean(axis=0)
+        runner.load(runner.state() | {"step": np.array(0, np.int64)})
+        runner.step(images(0), only=update)
+        np.testing.assert_allclose(runner.state()["w_mean"], expected, **FLOAT32)
+        weights = runner.weights()
+    runner.load(state)
+    runner.step(images(0))
+    np.testing.assert_allclose(runner.state()["w_mean"], expected, **FLOAT32)
+    # And the three updates, one after the other, are the step.
+    for name, found in runner.weights().items():
+        assert np.array_equal(found, weights[name]) or np.abs(found - weights[name]).max() < 1e-2 * 1e-3, name
+
+
+def test_averages_follow_with_the_levels_batch(grown):
+    runner, states, _ = grown
+    for step in (0, 3, 4):
+        decay = 0.5 ** (position(runner.config, step).stage.batch_size / runner.config.average_halflife)
+        for name in ("G/const", "E/block0/conv1/kernel", "F/dense0/kernel", "D/dense2/bias"):
+            before, weight = states[step][f"averages/{name}"], states[step + 1][f"weights/{name}"]
+            expected = decay * before.astype(np.float64) + (1 - decay) * weight
+            np.testing.assert_allclose(states[step + 1][f"averages/{name}"], expected, **FLOAT32)
+
+
+def test_the_default_draws_handed_over_are_the_default_step(grown, resumed):
+    _, states, losses = grown
+    resumed.load(states[4])
+    given = {
+        update: each._replace(noise=[resumed.to_numpy(noise) for noise in resumed._noise(update, 1, 4)])
+        for update, each in draws(resumed.config, 0, 4, 4).items()
+    }
+    for update, loss in resumed.step(images(4), draws=given).items():
+        np.testing.assert_allclose(loss, losses[4][update], **FLOAT32)
+    resumed.load(states[4])
+    other = {update: each._replace(noise=[-noise for noise in each.noise]) for update, each in given.items()}
+    assert abs(resumed.step(images(4), draws=other)["generator"] - losses[4]["generator"]) > 1e-6
+
+
+def test_layers_from_the_cutoff_on_take_the_other_style(resumed):
+    x, plain = random_images(4, (8, 8, 2)), draws(resumed.config, 0, 4, 4)["generator"]
+    noise = [stream(9, "noise", i).standard_normal(shape, np.float32) for i, shape in enumerate(noise_shapes(1, 4))]
+
+    def loss(z, mix, cutoff):
+        given = dict.fromkeys(_UPDATES, Draws(z, mix, cutoff, noise)) | {"reciprocity": Draws(z, noise=noise)}
+        return resumed.losses(x, given, blend=0.5)["generator"]
+
+    unmixed, mixed = loss(plain.z, plain.z, 2), loss(plain.z, plain.mix, 2)
+    np.testing.assert_allclose(loss(plain.z, plain.mix, 4), unmixed, **FLOAT32)
+    np.testing.assert_allclose(loss(plain.mix, plain.z, 0), unmixed, **FLOAT32)
+    assert abs(mixed - unmixed) > 1e-6
+
+
+def test_bfloat16_trains_near_float32(backend):
+    _, exact = start(backend)
+    _, mixed = start(backend, precision="bfloat16")
+    expected, found = dict(exact.step(images(0))), dict(mixed.step(images(0)))
+    for update in expected:
+        np.testing.assert_allclose(found[update], expected[update], **BFLOAT16)
+    state = mixed.state()
+    assert all(np.isfinite(array).all() for array in state.values())
+    assert {array.dtype for array in state.values()} == {np.dtype(np.float32), np.dtype(np.int64)}
+    for update in expected:
+        assert found[update] != expected[update], "nothing was computed in bfloat16"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"networks__encoder": "plain"},
+        {"networks__discriminator": "images"},
+        {"reciprocity": "z", "networks__z": 7},
+    ],
+    ids=["plain encoder", "discriminator of images", "reciprocity in z"],
+)
+def test_ablations_train_what_their_updates_say(backend, overrides):
+    model, runner = start(backend, updates="official", **overrides)
+    for update in alae.updates_of(runner.config):
+        before = runner.state()
+        runner.load(before | {"step": np.array(0, np.int64)})
+        losses = runner.step(images(0), only=update.name)
+        assert np.isfinite(losses[update.name])
+        after = runner.state()
+        assert {n.split("/")[0] for n in changed(before, after, "weights")} == set(update.trains)
+        moments = {n.split("/")[1] for n in changed(before, after, "adam")}
+        assert moments == set(update.trains)
+    assert model.reconstruct(images(0), noise="zero").shape == (4, 8, 8, 2)
