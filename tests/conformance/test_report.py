@@ -110,7 +110,14 @@ BAD = a_report(a_backend("jax"), a_backend("mine", [FAILED, ERROR, EXPECTED, STA
 WITHOUT_CURVES = a_report(a_backend(with_curves=False), with_curves=False)
 NOTHING_HOLDS = a_report(
     a_backend("jax"),
-    a_backend("mine", [a_case(name, status="error", message="no", details="") for name in cases()]),
+    a_backend(
+        "mine",
+        [
+            a_case(name, status="error", message="no", details="")
+            for name, case in cases().items()
+            if "float32" in case.lanes
+        ],
+    ),
 )
 EMPTY = a_report(with_curves=False)
 EACH = {"good": GOOD, "bad": BAD, "without curves": WITHOUT_CURVES, "nothing holds": NOTHING_HOLDS, "empty": EMPTY}
