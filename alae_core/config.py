@@ -223,7 +223,7 @@ class Config(_Frozen):
             return self
         height, width, _ = self.image
         lods = height.bit_length() - 2
-        if height != width or height != 4 * 2 ** (lods - 1):
+        if height != width or height < 4 or height != 4 * 2 ** (lods - 1):
             raise ValueError(f"style networks make square images of 4, 8, 16, … pixels, but image is {height}×{width}")
         if self.labels:
             raise ValueError(f"labels is {self.labels}, but style networks take none: set it to 0")

@@ -1,0 +1,96 @@
+"""Operations on feature maps against NumPy, in both orders of axes."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from alae_core.networks import features
+from alae_core.networks.features import Conv
+from tests.tolerances import FLOAT32
+
+MAPS = np.random.default_rng(0).normal(size=(2, 6, 4, 3)).astype(np.float32)
+AXES = ("channels_last", "channels_first")
+
+
+@pytest.fixture(params=AXES)
+def order(request, backend):
+    """The order of axes that Keras is set to; TensorFlow on a CPU has convolutions for one of them only."""
+    if backend.name == "tensorflow" and request.param == "channels_first":
+        pytest.skip("TensorFlow has no such convolutions on a CPU")
+    before = keras.config.image_data_format()
+    keras.config.set_image_data_format(request.param)
+    yield request.param
+    keras.config.set_image_data_format(before)
+
+
+def on_maps(function, maps=MAPS):
+    """`function` of feature maps, from and to NHWC in NumPy."""
+    found = features.to_nhwc(function(features.from_nhwc(ops.convert_to_tensor(maps))))
+    return ops.convert_to_numpy(ops.stop_gradient(found))
+
+
+def test_upsample_repeats_each_pixel(order):
+    np.testing.assert_array_equal(on_maps(features.upsample), MAPS.repeat(2, axis=1).repeat(2, axis=2))
+
+
+def test_downsample_is_the_mean_of_four(order):
+    expected = MAPS.astype(np.float64).reshape(2, 3, 2, 2, 2, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(on_maps(features.downsample), expected, **FLOAT32)
+    np.testing.assert_allclose(on_maps(lambda maps: features.downsample(features.upsample(maps))), MAPS, **FLOAT32)
+
+
+def test_blur_is_a_convolution_with_zeros_outside(order):
+    padded = np.pad(MAPS.astype(np.float64), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
+    expected = sum(weights[i, j] * padded[:, i : i + 6, j : j + 4] for i in range(3) for j in range(3))
+    np.testing.assert_allclose(on_maps(features.blur), expected, **FLOAT32)
+
+
+def test_instance_norm_and_statistics_are_over_pixels(order):
+    maps = 3 + 2 * MAPS
+    mean, variance = features.moments(features.from_nhwc(ops.convert_to_tensor(maps)))
+    exact = maps.astype(np.float64)
+    expected_mean, expected_variance = exact.mean(axis=(1, 2)), exact.var(axis=(1, 2))
+    found = ops.convert_to_numpy(features.statistics(mean, variance))
+    np.testing.assert_allclose(found, np.hstack([expected_mean, np.sqrt(expected_variance)]), **FLOAT32)
+    expected = (exact - expected_mean[:, None, None]) / np.sqrt(expected_variance[:, None, None] + 0.5)
+    np.testing.assert_allclose(on_maps(lambda m: features.normalize(m, mean, variance, 0.5), maps), expected, **FLOAT32)
+
+
+def test_vectors_meet_their_channels(order):
+    shared, own = np.arange(3, dtype=np.float32), np.arange(6, dtype=np.float32).reshape(2, 3)
+    for vector, expected in ((shared, MAPS * shared), (own, MAPS * own[:, None, None])):
+        tensor = ops.convert_to_tensor(vector)
+        np.testing.assert_array_equal(on_maps(lambda maps, t=tensor: maps * features.per_channel(t)), expected)
+
+
+def convolved(maps, kernel):
+    """A 3×3 convolution that keeps the size, in float64."""
+    padded = np.pad(maps.astype(np.float64), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    height, width = maps.shape[1:3]
+    return sum(padded[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(3) for j in range(3))
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("resample", [None, "up", "down"])
+def test_convolutions_and_their_fused_forms_are_the_definition(order, resample, fused):
+    layer = Conv(5, 3, seed=1, purpose="test", resample=resample, fused=fused, bias=True)
+    layer.build(3)
+    layer.bias.assign(np.arange(5, dtype=np.float32))
+    kernel = ops.convert_to_numpy(layer.kernel.value).astype(np.float64) * np.sqrt(2 / 27)
+    if resample == "up":
+        expected = convolved(MAPS.repeat(2, axis=1).repeat(2, axis=2), kernel)
+    elif resample == "down":
+        expected = convolved(MAPS, kernel).reshape(2, 3, 2, 2, 2, 5).mean(axis=(2, 4))
+    else:
+        expected = convolved(MAPS, kernel)
+    np.testing.assert_allclose(on_maps(layer), expected + np.arange(5), **FLOAT32)
+
+
+def test_kernels_start_standard_normal_and_say_what_they_are_multiplied_by():
+    layer = Conv(64, 3, seed=1, purpose="test", gain=0.03)
+    layer.build(32)
+    kernel = ops.convert_to_numpy(layer.kernel.value)
+    assert abs(kernel.std() - 1) < 5 / np.sqrt(2 * kernel.size)
+    assert layer.kernel.equalized_by == pytest.approx(0.03 / np.sqrt(9 * 32))
