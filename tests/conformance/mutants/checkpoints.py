@@ -3,6 +3,7 @@
 import numpy as np
 
 from alae_conformance.subjects.reference import ReferenceSubject
+from alae_conformance.tape import to_bfloat16
 from tests.conformance.mutants.registry import fault
 
 
@@ -47,6 +48,5 @@ class HalfPrecision(ReferenceSubject):
     def resume(self, path):
         super().resume(path)
         self._state = {
-            name: array.astype(np.float16).astype(np.float64) if array.dtype.kind == "f" else array
-            for name, array in self._state.items()
+            name: to_bfloat16(array) if array.dtype.kind == "f" else array for name, array in self._state.items()
         }
