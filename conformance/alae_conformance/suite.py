@@ -26,7 +26,7 @@ from alae_conformance.vectors import Case, Profile, VectorsError
 from alae_conformance.xfail import Xfail
 from alae_core.errors import BackendError
 
-#: seconds that a plug-in may take for one answer: the longest, a gradient compiled for 128 pixels, takes a sound one 100
+#: seconds that a plug-in may take for one answer: the longest, compiling for 128 pixels, takes a sound one a hundred
 PATIENCE = 600.0
 #: processes that a backend may lose in one lane before the rest of its cases count as errors unseen
 _LOSSES = 3
