@@ -378,7 +378,7 @@ class _Machine:
             case "collections.OrderedDict", ():
                 return {}
             case "torch._utils._rebuild_tensor_v2", (Storage() as storage, offset, shape, strides, *_):
-                return Tensor(storage, *_lengths((offset,)), _lengths(shape), _lengths(strides))
+                return Tensor(storage, _lengths((offset,))[0], _lengths(shape), _lengths(strides))
             case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
                 return tensor
             case _:

@@ -58,7 +58,7 @@ class JaxBackend:
 
 
 def _cache() -> Path:
-    """Where compiled steps are kept: a style network takes longer to compile at each level than a small run to train."""
+    """Where compiled steps are kept: a style network's takes longer to compile, at each level, than many to run."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     # By host: homes are shared between machines, and what is compiled for one processor may not run on another.
     return home / "alae" / "jax" / platform.node()

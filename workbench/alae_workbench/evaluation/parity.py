@@ -213,10 +213,10 @@ class _Replay:
         """
         self._rewind(lod, blend)
         images = _unfaded(_nhwc(self.record[f"lod{lod}/x"]), lod, blend)[order]
-        losses = {}
+        losses: dict[str, float] = {}
         for iteration in sorted({int(found[1]) for key in self.record if (found := re.match(rf"{at}it(\d+)/", key))}):
-            found = self.runner.step(images, draws=self._draws(at, iteration, lod, order))
-            losses |= {f"it{iteration}/{theirs}": found[ours] for ours, theirs in _LOSSES.items()}
+            step = self.runner.step(images, draws=self._draws(at, iteration, lod, order))
+            losses |= {f"it{iteration}/{theirs}": step[ours] for ours, theirs in _LOSSES.items()}
         after = self.runner.state()
         moved = {
             name: after[f"weights/{name}"] - self.state[f"weights/{name}"].astype(np.float64)
