@@ -131,24 +131,19 @@ def test_seeds_and_steps_draw_other_noise(backend):
 
 def test_the_mean_of_w_moves_before_each_update(backend):
     """β·mean + (1 − β)·mean over the batch of F(z), at the weights that the update before has left."""
-    config = {"updates": "official", "networks__w_mean_beta": 0.9}
-    model, runner = start(backend, **config)
-    given = draws(runner.config, 0, 0, 4)
+    model, runner = start(backend)
+    given, beta = draws(runner.config, 0, 0, 4), runner.config.style.w_mean_beta
     state = runner.state() | {"w_mean": np.linspace(-1, 1, 7, dtype=np.float32)}
-    expected, weights = state["w_mean"].astype(np.float64), {}
+    expected = state["w_mean"].astype(np.float64)
     runner.load(state)
     for update in _UPDATES:
-        expected = 0.9 * expected + 0.1 * model.map(given[update].z).astype(np.float64).mean(axis=0)
+        expected = beta * expected + (1 - beta) * model.map(given[update].z).astype(np.float64).mean(axis=0)
         runner.load(runner.state() | {"step": np.array(0, np.int64)})
         runner.step(images(0), only=update)
         np.testing.assert_allclose(runner.state()["w_mean"], expected, **FLOAT32)
-        weights = runner.weights()
     runner.load(state)
     runner.step(images(0))
     np.testing.assert_allclose(runner.state()["w_mean"], expected, **FLOAT32)
-    # And the three updates, one after the other, are the step.
-    for name, found in runner.weights().items():
-        assert np.array_equal(found, weights[name]) or np.abs(found - weights[name]).max() < 1e-2 * 1e-3, name
 
 
 def test_averages_follow_with_the_levels_batch(grown):
@@ -175,13 +170,14 @@ def test_the_default_draws_handed_over_are_the_default_step(grown, resumed):
     assert abs(resumed.step(images(4), draws=other)["generator"] - losses[4]["generator"]) > 1e-6
 
 
-def test_layers_from_the_cutoff_on_take_the_other_style(resumed):
-    x, plain = random_images(4, (8, 8, 2)), draws(resumed.config, 0, 4, 4)["generator"]
+def test_layers_from_the_cutoff_on_take_the_other_style(grown, resumed):
+    plain = draws(resumed.config, 0, 4, 4)["generator"]
     noise = [stream(9, "noise", i).standard_normal(shape, np.float32) for i, shape in enumerate(noise_shapes(1, 4))]
 
     def loss(z, mix, cutoff):
-        given = dict.fromkeys(_UPDATES, Draws(z, mix, cutoff, noise)) | {"reciprocity": Draws(z, noise=noise)}
-        return resumed.losses(x, given, blend=0.5)["generator"]
+        resumed.load(grown[1][4])
+        given = {"generator": Draws(z, mix, cutoff, noise)}
+        return resumed.step(images(4), only="generator", draws=given)["generator"]
 
     unmixed, mixed = loss(plain.z, plain.z, 2), loss(plain.z, plain.mix, 2)
     np.testing.assert_allclose(loss(plain.z, plain.mix, 4), unmixed, **FLOAT32)
@@ -189,37 +185,47 @@ def test_layers_from_the_cutoff_on_take_the_other_style(resumed):
     assert abs(mixed - unmixed) > 1e-6
 
 
-def test_bfloat16_trains_near_float32(backend):
-    _, exact = start(backend)
+def test_bfloat16_trains_near_float32(grown, backend):
     _, mixed = start(backend, precision="bfloat16")
-    expected, found = dict(exact.step(images(0))), dict(mixed.step(images(0)))
+    expected, found = grown[2][0], dict(mixed.step(images(0)))
     for update in expected:
         np.testing.assert_allclose(found[update], expected[update], **BFLOAT16)
+        assert found[update] != expected[update], "nothing was computed in bfloat16"
     state = mixed.state()
     assert all(np.isfinite(array).all() for array in state.values())
     assert {array.dtype for array in state.values()} == {np.dtype(np.float32), np.dtype(np.int64)}
-    for update in expected:
-        assert found[update] != expected[update], "nothing was computed in bfloat16"
+
+
+def test_a_constant_image_leaves_everything_finite(grown):
+    """Its maps have no variance: where a standard deviation or a norm divides by it, R1 differentiates that twice."""
+    runner, states, _ = grown
+    before = runner.state()
+    runner.load(states[0])
+    losses = dict(runner.step(np.zeros((4, 8, 8, 2), np.float32)))
+    found = runner.state()
+    runner.load(before)
+    assert all(np.isfinite(loss) for loss in losses.values())
+    # Adam's moments are the gradients and their squares.
+    assert all(np.isfinite(array).all() for array in found.values())
 
 
 @pytest.mark.parametrize(
-    "overrides",
+    ("overrides", "updates"),
     [
-        {"networks__encoder": "plain"},
-        {"networks__discriminator": "images"},
-        {"reciprocity": "z", "networks__z": 7},
+        ({"networks__encoder": "plain"}, _UPDATES),
+        ({"networks__discriminator": "images"}, ("discriminator", "generator")),
+        ({"reciprocity": "z", "networks__z": 7}, ("reciprocity",)),
     ],
     ids=["plain encoder", "discriminator of images", "reciprocity in z"],
 )
-def test_ablations_train_what_their_updates_say(backend, overrides):
+def test_ablations_train_what_their_updates_say(backend, overrides, updates):
     model, runner = start(backend, updates="official", **overrides)
-    for update in alae.updates_of(runner.config):
+    trains = {update.name: set(update.trains) for update in alae.updates_of(runner.config)}
+    for update in updates:
         before = runner.state()
         runner.load(before | {"step": np.array(0, np.int64)})
-        losses = runner.step(images(0), only=update.name)
-        assert np.isfinite(losses[update.name])
+        assert np.isfinite(runner.step(images(0), only=update)[update])
         after = runner.state()
-        assert {n.split("/")[0] for n in changed(before, after, "weights")} == set(update.trains)
-        moments = {n.split("/")[1] for n in changed(before, after, "adam")}
-        assert moments == set(update.trains)
+        assert {n.split("/")[0] for n in changed(before, after, "weights")} == trains[update]
+        assert {n.split("/")[1] for n in changed(before, after, "adam")} == trains[update]
     assert model.reconstruct(images(0), noise="zero").shape == (4, 8, 8, 2)

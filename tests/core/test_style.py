@@ -6,7 +6,6 @@ from keras import ops
 
 import alae_core as alae
 from alae_core.networks.style import takes_part
-from alae_core.state import draws
 from tests.conftest import random_images, tiny_style_config
 from tests.tolerances import FLOAT32, STYLE
 
@@ -285,19 +284,3 @@ def test_what_takes_no_part_has_no_influence(model, w):
     model.set_weights(weights)
     for one, other in zip(before, after, strict=True):
         assert np.array_equal(one, other)
-
-
-# ---- losses at the edge ----------------------------------------------------------------------------------------------
-
-
-def test_a_constant_image_has_finite_losses_and_gradients(backend):
-    """Its maps have no variance: where a standard deviation or a norm divides by it, R1 differentiates that twice."""
-    config = tiny_style_config()
-    runner = backend.runner(alae.build(config), config)
-    images, given = np.zeros((4, 4, 4, 2), np.float32), draws(config, 0, 0, 4)
-    for update, loss in runner.losses(images, given).items():
-        assert np.isfinite(loss), update
-        for name, gradient in runner.gradients(update, images, given).items():
-            assert np.isfinite(gradient).all(), (update, name)
-    runner.step(images)
-    assert all(np.isfinite(array).all() for array in runner.state().values())
