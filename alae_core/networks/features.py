@@ -111,12 +111,13 @@ class Conv(keras.layers.Layer):
 
     def build(self, inputs: int):
         self.scale = self.gain / (self.size**2 * inputs) ** 0.5
-        kernel = Normal(self.seed, self.purpose)
-        self.kernel = self.add_weight(
-            name="kernel", shape=(self.size, self.size, inputs, self.filters), initializer=kernel
-        )
+        kernel, shape = Normal(self.seed, self.purpose), (self.size, self.size, inputs, self.filters)
+        # Keras would cast both where they are read, though the layer is told not to.
+        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=kernel, autocast=False)
         self.kernel.equalized_by = self.scale
-        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros") if self.has_bias else None
+        self.bias = None
+        if self.has_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros", autocast=False)
 
     def call(self, x):
         kernel = ops.cast(ops.convert_to_tensor(self.kernel) * self.scale, self.compute_dtype)

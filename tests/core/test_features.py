@@ -94,3 +94,16 @@ def test_kernels_start_standard_normal_and_say_what_they_are_multiplied_by():
     kernel = ops.convert_to_numpy(layer.kernel.value)
     assert abs(kernel.std() - 1) < 5 / np.sqrt(2 * kernel.size)
     assert layer.kernel.equalized_by == pytest.approx(0.03 / np.sqrt(9 * 32))
+
+
+def test_only_the_convolution_is_in_fewer_digits():
+    """A kernel of ones sums small whole numbers, which bfloat16 holds; a bias of 1 + 2⁻¹² it does not."""
+    layer = Conv(1, 1, seed=1, purpose="test", gain=1.0, bias=True, dtype="mixed_bfloat16")
+    layer.build(1)
+    layer.kernel.assign(np.ones((1, 1, 1, 1), np.float32))
+    layer.bias.assign(np.array([1 + 2**-12], np.float32))
+    maps = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+    found = on_maps(layer, maps)
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, maps + np.float32(1 + 2**-12))
+    assert not np.array_equal(on_maps(layer, maps + 1 / 1000), maps + 1 / 1000), "the convolution itself is rounded"
