@@ -100,16 +100,9 @@ def test_adam_starts_anew_at_a_level(grown):
     np.testing.assert_allclose(v, 0.01 * np.square(m.astype(np.float64)), **FLOAT32)
 
 
-@pytest.fixture(scope="module")
-def resumed(backend):
-    """Another runner at level 1: tracing and compiling one for each test takes too long."""
-    _, runner = start(backend, step=4)
-    return runner
-
-
-def test_a_run_that_stops_in_a_fade_goes_on_bit_for_bit(grown, resumed):
+def test_a_run_that_stops_in_a_fade_goes_on_bit_for_bit(grown):
     """The noise that the device draws included."""
-    _, states, losses = grown
+    resumed, states, losses = grown
     resumed.load(states[4])
     assert dict(resumed.step(images(4))) == losses[4]
     found = resumed.state()
@@ -132,11 +125,11 @@ def test_seeds_and_steps_draw_other_noise(backend):
     assert abs(numbers.var() - 1) < 5 * np.sqrt(2 / numbers.size)
 
 
-def test_the_mean_of_w_moves_before_each_update(backend):
+def test_the_mean_of_w_moves_before_each_update(grown):
     """β·mean + (1 − β)·mean over the batch of F(z), at the weights that the update before has left."""
-    model, runner = start(backend)
-    given, beta = draws(runner.config, 0, 0, 4), runner.config.style.w_mean_beta
-    state = runner.state() | {"w_mean": np.linspace(-1, 1, 7, dtype=np.float32)}
+    runner, states, _ = grown
+    given, beta, model = draws(runner.config, 0, 0, 4), runner.config.style.w_mean_beta, runner.alae
+    state = states[0] | {"w_mean": np.linspace(-1, 1, 7, dtype=np.float32)}
     expected = state["w_mean"].astype(np.float64)
     runner.load(state)
     for update in _UPDATES:
@@ -159,8 +152,8 @@ def test_averages_follow_with_the_levels_batch(grown):
             np.testing.assert_allclose(states[step + 1][f"averages/{name}"], expected, **FLOAT32)
 
 
-def test_the_default_draws_handed_over_are_the_default_step(grown, resumed):
-    _, states, losses = grown
+def test_the_default_draws_handed_over_are_the_default_step(grown):
+    resumed, states, losses = grown
     resumed.load(states[4])
     given = {
         update: each._replace(noise=[resumed.to_numpy(noise) for noise in resumed._noise(update, 1, 4)])
@@ -173,14 +166,15 @@ def test_the_default_draws_handed_over_are_the_default_step(grown, resumed):
     assert abs(resumed.step(images(4), draws=other)["generator"] - losses[4]["generator"]) > 1e-6
 
 
-def test_layers_from_the_cutoff_on_take_the_other_style(grown, resumed):
-    plain = draws(resumed.config, 0, 4, 4)["generator"]
+def test_layers_from_the_cutoff_on_take_the_other_style(grown):
+    runner, states, _ = grown
+    others = draws(runner.config, 0, 4, 4)
+    plain = others["generator"]
     noise = [stream(9, "noise", i).standard_normal(shape, np.float32) for i, shape in enumerate(noise_shapes(1, 4))]
 
     def loss(z, mix, cutoff):
-        resumed.load(grown[1][4])
-        given = {"generator": Draws(z, mix, cutoff, noise)}
-        return resumed.step(images(4), only="generator", draws=given)["generator"]
+        runner.load(states[4])
+        return runner.step(images(4), draws=others | {"generator": Draws(z, mix, cutoff, noise)})["generator"]
 
     unmixed, mixed = loss(plain.z, plain.z, 2), loss(plain.z, plain.mix, 2)
     np.testing.assert_allclose(loss(plain.z, plain.mix, 4), unmixed, **FLOAT32)
