@@ -27,6 +27,6 @@ def test_images_agree_to_a_grey_level(tmp_path, file):
 
     found = on_all(images)
     assert found["jax"].shape == (2, 8, 32, 32, 3)
-    assert found["jax"].std() > 10, "these are pictures of something"
+    assert found["jax"].std() > 5, "these are pictures of something"
     for backend in ("torch", "tensorflow"):
         assert np.abs(found[backend] - found["jax"]).max() <= 1, backend
