@@ -140,7 +140,9 @@ def test_the_input_gradient_is_the_complex_step_of_each_logit():
 
 
 @pytest.mark.parametrize(
-    "layer", [PixelNorm(), PixelNorm((1, 2), 1e-5), Statistics(), Blur(), Conv("c", 0.5)], ids=repr
+    "layer",
+    [PixelNorm(), PixelNorm((1, 2), 1e-5), Statistics(), Blur(), Conv("c", 0.5)],
+    ids=["pixel norm", "instance norm", "statistics", "blur", "convolution"],
 )
 def test_a_layers_tangent_is_the_derivative_along_its_direction(layer):
     rng = np.random.default_rng(3)
