@@ -9,7 +9,9 @@ from alae_core.config import parse_yaml
 
 
 def test_presets_are_the_documented_ones():
-    assert preset_names() == ["digits-mlp", "mnist-mlp", "mnist-mlp-official"]
+    perceptrons = ["digits-mlp", "mnist-mlp", "mnist-mlp-official"]
+    styles = ["bedroom", "celeba", "celeba-hq256", "digits-style", "ffhq", "mnist-style"]
+    assert preset_names() == sorted(perceptrons + styles)
 
 
 @pytest.mark.parametrize("name", preset_names())
