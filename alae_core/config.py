@@ -106,6 +106,10 @@ class StyleNetworks(_Frozen):
         """D on w: three dense layers with no activation between, as the authors have it."""
         return Perceptron(hidden=(self.w, self.w), slope=1.0, pixel_norm=False, activate_output=False, lrmul=0.1)
 
+    def fuses(self, lod: int) -> bool:
+        """Whether block `lod` resamples within a convolution."""
+        return 4 * 2**lod >= self.fused_from
+
     def width(self, doublings: int) -> int:
         """Feature maps after so many doublings of `startf`."""
         return min(self.maxf, self.startf * 2**doublings)

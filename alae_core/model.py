@@ -107,11 +107,11 @@ class Alae:
                 layer's resolution, the first of batch 1, as `sample_noise` makes them.
             labels: the images' classes.
         """
+        condition, level = self._one_hot(labels), self._level(lod, blend)
         if not self.is_style:
             if noise is not None:
                 raise ValueError("noise is for style networks: mlp networks have none")
-            return self._in_chunks(self.G, w, *self._one_hot(labels), **self._level(lod, blend))
-        level = self._level(lod, blend, labels)
+            return self._in_chunks(self.G, w, *condition)
         if noise is None:
             entropy = np.random.SeedSequence().generate_state(1)
             noise = self.sample_noise(len(w), int(entropy[0]), level["lod"])
@@ -136,7 +136,7 @@ class Alae:
 
         Raises ValueError where x is not of the image shape that the configuration, or level `lod`, has.
         """
-        level = self._level(lod, blend, labels)
+        level = self._level(lod, blend)
         self._require_images(x, level)
         return self._in_chunks(self.E, x, *self._one_hot(labels), **level)
 
@@ -212,14 +212,12 @@ class Alae:
             raise ValueError("the model was trained without labels: leave labels away")
         return [] if labels is None else [self.one_hot(labels)]
 
-    def _level(self, lod: int | None, blend: float, labels: np.ndarray | None = None) -> dict[str, Any]:
+    def _level(self, lod: int | None, blend: float) -> dict[str, Any]:
         """The keywords that say to G and E at which level of detail to work."""
         if not self.is_style:
             if lod is not None or blend != 1:
                 raise ValueError("levels of detail are for style networks: leave lod and blend away")
             return {}
-        if labels is not None:
-            self._one_hot(labels)
         lod = self.config.lods - 1 if lod is None else lod
         if not 0 <= lod < self.config.lods:
             raise ValueError(f"lod is {lod}, but the model has the levels 0 … {self.config.lods - 1}")

@@ -6,6 +6,7 @@ Sizes follow from the shapes of the tensors. Optimizer state is left behind.
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shutil import rmtree
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from alae_core.torch_files import Tensor, read_torch_file
 
 #: our networks by the names in the authors' checkpoints
 NETWORKS = {"F": "mapping_fl", "G": "generator", "E": "discriminator", "D": "mapping_tl"}
-#: images per step at each level of detail, and where the published learning rates rise
+#: images per step at each level of detail; the last holds for all further ones
 _BATCHES = (512, 256, 128, 64, 32)
 
 Arrays = dict[str, np.ndarray]
@@ -38,15 +39,18 @@ def import_official(file: str | Path, out: str | Path) -> Path:
         The new checkpoint's path, `out`/checkpoints/step-…, at the end of a growth schedule as the authors used it.
 
     Raises:
-        CheckpointError: the file cannot be read (see `torch_files`), or its tensors are not those of a StyleALAE.
-        FileExistsError: `out` is there already.
+        CheckpointError: the file cannot be read (see `torch_files`), its tensors are not those of a StyleALAE, or
+            `out` is there already. Nothing is left behind.
     """
     from alae_core.checkpoint import save_checkpoint
     from alae_core.model import build
     from alae_core.state import initial_state
 
-    models = read_models(Path(file))
-    config = config_of(models, description=f"imported from {Path(file).name}")
+    file, out = Path(file), Path(out)
+    if out.exists():
+        raise CheckpointError(f"{out} is there already: choose another place")
+    models = read_models(file)
+    config = config_of(models, description=f"imported from {file.name}")
     # Before anything of the sizes that the file claims is built.
     weights, averages = convert(models, config), convert(models, config, averaged=True)
     alae = build(config)
@@ -54,8 +58,12 @@ def import_official(file: str | Path, out: str | Path) -> Path:
     alae.w_mean = _mean_of_w(models, config)
     arrays = initial_state(alae, config) | {f"averages/{name}": array for name, array in averages.items()}
     arrays["step"] = np.array(total_steps(config), np.int64)
-    Path(out).mkdir(parents=True)
-    return save_checkpoint(Path(out) / "checkpoints", arrays, config, seed=0, backend=_Authors())
+    out.mkdir(parents=True)
+    try:
+        return save_checkpoint(out / "checkpoints", arrays, config, seed=0, backend=_Authors())
+    except BaseException:
+        rmtree(out, ignore_errors=True)
+        raise
 
 
 class _Authors:
@@ -192,7 +200,7 @@ def names(network: str, config: Config) -> dict[str, Theirs]:
             for i, width in enumerate(widths):
                 ours, theirs = f"G/block{i}", f"decode_block.{i}"
                 if i:
-                    fused = 4 * 2**i >= networks.fused_from
+                    fused = networks.fuses(i)
                     (transposed_conv if fused else conv)(f"{ours}/conv1", f"{theirs}.conv_1", widths[i - 1], width)
                 conv(f"{ours}/conv2", f"{theirs}.conv_2", width, width)
                 for k in (1, 2):

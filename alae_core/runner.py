@@ -64,7 +64,7 @@ class BaseRunner(ABC, Generic[Tensor]):
     def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
         """See `Runner.put`; the batch has no z yet."""
         one_hot = None if labels is None else self.to_device(self.alae.one_hot(labels))
-        return Batch(self.to_device(np.asarray(images, self.config.dtype)), None, one_hot)
+        return Batch(self._floats(images), None, one_hot)
 
     def draw_noise(self, count: int, key: int) -> Tensor:
         """`count` numbers from N(0, 1), drawn on the device; `key` decides them."""
@@ -155,20 +155,24 @@ class BaseRunner(ABC, Generic[Tensor]):
         return {name: adam for name, adam in adam_of.items() if adam is not None}
 
     def _with_draws(self, batch: Batch, draws: Mapping[str, Draws], blend: float) -> dict[str, Batch]:
-        return {name: self._with(batch, name, given, blend) for name, given in draws.items()}
+        if self.alae.is_style:
+            batch = batch._replace(blend=self._floats(blend))
+        return {name: self._with(batch, name, given) for name, given in draws.items()}
 
-    def _with(self, batch: Batch, update: str, draws: Draws, blend: float) -> Batch:
-        def floats(array: Any) -> Tensor:
-            return self.to_device(np.asarray(array, self.config.dtype))
-
-        batch = batch._replace(z=floats(draws.z))
+    def _with(self, batch: Batch, update: str, draws: Draws) -> Batch:
+        batch = batch._replace(z=self._floats(draws.z))
         lod = self.alae.level_of(batch.images)
         if lod is None:
             return batch
         if draws.mix is not None:
-            batch = batch._replace(mix=floats(draws.mix), cutoff=self.to_device(np.asarray(draws.cutoff, np.int32)))
-        noise = self._noise(update, lod, len(draws.z)) if draws.noise is None else [floats(map) for map in draws.noise]
-        return batch._replace(blend=floats(blend), noise=noise)
+            cutoff = self.to_device(np.asarray(draws.cutoff, np.int32))
+            batch = batch._replace(mix=self._floats(draws.mix), cutoff=cutoff)
+        if draws.noise is None:
+            return batch._replace(noise=self._noise(update, lod, len(draws.z)))
+        return batch._replace(noise=[self._floats(map) for map in draws.noise])
+
+    def _floats(self, array: Any) -> Tensor:
+        return self.to_device(np.asarray(array, self.config.dtype))
 
     def _noise(self, update: str, lod: int, count: int) -> list[Tensor]:
         shapes = noise_shapes(lod, count)

@@ -8,9 +8,10 @@ with becomes a `Placeholder`, but for the three names that tensors and dictionar
 import mmap
 import pickletools
 import struct
+import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -72,6 +73,10 @@ class Storage(NamedTuple):
     elements: int
 
 
+#: the bytes of the storage of that key
+ReadStorage = Callable[[str], bytes]
+
+
 @dataclass(frozen=True)
 class Tensor:
     """A tensor whose numbers have not been read yet."""
@@ -86,7 +91,7 @@ class Tensor:
         """What its numbers take in memory."""
         return prod(self.shape) * np.dtype(self.storage.dtype).itemsize
 
-    def array(self, storages: Mapping[str, bytes]) -> np.ndarray:
+    def array(self, read: ReadStorage) -> np.ndarray:
         """Its numbers, a copy. Raises TorchFileError where they do not lie within the storage."""
         count, (key, dtype, elements) = prod(self.shape), self.storage
         reach = self.offset + sum(
@@ -97,7 +102,7 @@ class Tensor:
             raise TorchFileError(f"a tensor of shape {self.shape} needs more than its storage of {elements} numbers")
         if not count:
             return np.empty(self.shape, dtype)
-        content, size = storages[key], np.dtype(dtype).itemsize
+        content, size = read(key), np.dtype(dtype).itemsize
         if len(content) != elements * size:
             raise TorchFileError(f"the storage {key!r} should have {elements} numbers, but has {len(content)} bytes")
         numbers = np.frombuffer(content, dtype)[self.offset :]
@@ -114,12 +119,14 @@ def read_torch_file(path: Path) -> tuple[Any, Callable[[Tensor], np.ndarray]]:
         TorchFileError: it is neither, is cut short, or needs more than containers, numbers and tensors. Reading a
             tensor raises it too.
     """
-    with _told(path):
-        saved, storages = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(_mapped(path))
+    with _told(path), warnings.catch_warnings():
+        # A damaged text in it may hold what Python has come to warn about, such as an unknown escape.
+        warnings.simplefilter("ignore")
+        saved, read = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(_mapped(path))
 
     def numbers(tensor: Tensor) -> np.ndarray:
         with _told(path):
-            return tensor.array(storages)
+            return tensor.array(read)
 
     return saved, numbers
 
@@ -142,22 +149,11 @@ def _mapped(path: Path) -> mmap.mmap:
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-class _ZipStorages(Mapping[str, bytes]):
-    def __init__(self, path: Path, root: str) -> None:
-        self.path, self.root = path, root
+def _read_zip(path: Path) -> tuple[Any, ReadStorage]:
+    def read(key: str) -> bytes:
+        with zipfile.ZipFile(path) as archive:
+            return _stored(archive, f"{root}/data/{key}")
 
-    def __getitem__(self, key: str) -> bytes:
-        with zipfile.ZipFile(self.path) as archive:
-            return _stored(archive, f"{self.root}/data/{key}")
-
-    def __iter__(self) -> Iterator[str]:
-        raise NotImplementedError
-
-    def __len__(self) -> int:
-        raise NotImplementedError
-
-
-def _read_zip(path: Path) -> tuple[Any, Mapping[str, bytes]]:
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
@@ -166,7 +162,7 @@ def _read_zip(path: Path) -> tuple[Any, Mapping[str, bytes]]:
         root = pickles[0].partition("/")[0]
         if f"{root}/byteorder" in names and _stored(archive, f"{root}/byteorder") != b"little":
             raise TorchFileError("its numbers are big-endian, which only little-endian ones can be read")
-        return _Machine(BytesIO(_stored(archive, pickles[0]))).run(), _ZipStorages(path, root)
+        return _Machine(BytesIO(_stored(archive, pickles[0]))).run(), read
 
 
 def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
@@ -180,7 +176,7 @@ def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
     return archive.read(name)
 
 
-def _read_legacy(content: mmap.mmap) -> tuple[Any, Mapping[str, bytes]]:
+def _read_legacy(content: mmap.mmap) -> tuple[Any, ReadStorage]:
     if _Machine(content).run() != _LEGACY_MAGIC:
         raise TorchFileError("it is not a file of torch.save")
     _, system = _Machine(content).run(), _Machine(content).run()
@@ -196,7 +192,7 @@ def _read_legacy(content: mmap.mmap) -> tuple[Any, Mapping[str, bytes]]:
         if claimed != elements.to_bytes(8, "little") or content.size() - content.tell() < size:
             raise TorchFileError(f"it is cut short: the storage {key!r} should have {elements} numbers")
         storages[key] = content.read(size)
-    return saved, storages
+    return saved, storages.__getitem__
 
 
 class _Source(Protocol):

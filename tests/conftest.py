@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import alae_core as alae
 from alae_core.config import make_config
@@ -16,6 +17,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir(), "alae-tests-jax-cache")))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
+
+# The same examples every time: what fails in CI fails at home. A busy machine is no failure.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 #: a model that trains in milliseconds: no two sizes are equal, so that a swapped axis cannot go unnoticed
 TINY = {

@@ -115,7 +115,7 @@ class _GeneratorBlock(keras.layers.Layer):
     def __init__(self, config: Config, seed: int, lod: int, width: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         self.width, self.w, purpose = width, config.style.w, f"G/block{lod}"
-        fused = 4 * 2**lod >= config.style.fused_from
+        fused = config.style.fuses(lod)
         self.conv1 = _conv(config, seed, f"{purpose}/conv1", width, 3, resample="up", fused=fused) if lod else None
         self.styled1 = _Styled(config, seed, f"{purpose}/styled1", lod, width, name="styled1")
         self.conv2 = _conv(config, seed, f"{purpose}/conv2", width, 3)
@@ -165,7 +165,36 @@ def _bump(x: Tensor, lod: int) -> Tensor:
     return 0.8 * s / sqrt(2 * pi) * ops.exp(-ops.square(x) / (2 * s * s))
 
 
-class Encoder(keras.Model):
+class _Downwards(keras.Model):
+    """Images through a from-RGB convolution, and blocks from theirs down to 4×4."""
+
+    def __init__(self, config: Config, seed: int, blocks: list[keras.layers.Layer], **kwargs) -> None:
+        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
+        self.channels, self.widths, self.blocks = config.image[2], config.style.widths(config.lods), blocks
+        self.from_rgb = [
+            _conv(config, seed, f"{self.name}/from_rgb{i}", n, 1, bias=True) for i, n in enumerate(self.widths)
+        ]
+        # Rectified twice by the authors.
+        self.leaky = LeakyReLU(_SLOPE**2, dtype=config.dtype)
+
+    def build(self, input_shape):
+        for i, width in enumerate(self.widths):
+            self.from_rgb[i].build(self.channels)
+            self.blocks[i].build(width)
+
+    def _down(self, x: Tensor, lod: int, blend: Tensor | float) -> tuple[Tensor, list[Tensor]]:
+        """What the 4×4 block makes of images, and what each block has beside its maps, finest first."""
+        image, beside = from_nhwc(x), []
+        x = self.leaky(self.from_rgb[lod](image))
+        for i in range(lod, -1, -1):
+            x, more = self.blocks[i](x)
+            beside.append(more)
+            if 0 < i == lod and _fades(blend):
+                x = _lerp(self.leaky(self.from_rgb[i - 1](downsample(image))), x, blend)
+        return x, beside
+
+
+class Encoder(_Downwards):
     """E: images to w, the sum over layers of an affine map of each one's channel means and standard deviations.
 
     Each block convolves, rectifies, describes and normalizes; then blurs, convolves and halves, rectifies, describes
@@ -173,43 +202,25 @@ class Encoder(keras.Model):
     """
 
     def __init__(self, config: Config, seed: int, **kwargs) -> None:
-        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.config, self.widths = config, config.style.widths(config.lods)
-        self.from_rgb = [_conv(config, seed, f"E/from_rgb{i}", n, 1, bias=True) for i, n in enumerate(self.widths)]
-        # Rectified twice by the authors.
-        self.leaky = LeakyReLU(_SLOPE**2, dtype=config.dtype)
-        self.blocks = [
-            _EncoderBlock(config, seed, i, config.style.width(config.lods - i), name=f"block{i}")
-            for i in range(config.lods)
-        ]
-
-    def build(self, input_shape):
-        for i, width in enumerate(self.widths):
-            self.from_rgb[i].build(self.config.image[2])
-            self.blocks[i].build(width)
+        blocks = [_EncoderBlock(config, seed, i, name=f"block{i}") for i in range(config.lods)]
+        super().__init__(config, seed, blocks, **kwargs)
 
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
         """(batch, R, R, C) with R = 4·2^lod to (batch, w); `blend` as in `Generator.call`."""
-        image, w = from_nhwc(x), 0.0
-        x = self.leaky(self.from_rgb[lod](image))
-        for i in range(lod, -1, -1):
-            x, part = self.blocks[i](x)
-            if 0 < i == lod and _fades(blend):
-                x = _lerp(self.leaky(self.from_rgb[i - 1](downsample(image))), x, blend)
-                part = part * blend
-            w = w + part
-        return w
+        _, parts = self._down(x, lod, blend)
+        if lod and _fades(blend):
+            parts[0] = parts[0] * blend
+        return sum(parts[1:], parts[0])
 
 
 class _EncoderBlock(keras.layers.Layer):
-    def __init__(self, config: Config, seed: int, lod: int, outputs: int, **kwargs) -> None:
+    def __init__(self, config: Config, seed: int, lod: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.outputs, purpose = outputs, f"E/block{lod}"
-        fused = 4 * 2**lod >= config.style.fused_from
-        inputs = config.style.widths(config.lods)[lod]
+        inputs, self.outputs = _widths_down(config, lod)
+        purpose, fused = f"E/block{lod}", config.style.fuses(lod)
         self.conv1 = _conv(config, seed, f"{purpose}/conv1", inputs, 3)
         self.described1 = _Described(config, seed, f"{purpose}/described1", name="described1")
-        self.conv2 = _conv(config, seed, f"{purpose}/conv2", outputs, 3, resample="down", fused=fused)
+        self.conv2 = _conv(config, seed, f"{purpose}/conv2", self.outputs, 3, resample="down", fused=fused)
         self.described2 = _Described(config, seed, f"{purpose}/described2", name="described2")
 
     def build(self, inputs):
@@ -242,68 +253,61 @@ class _Described(keras.layers.Layer):
         return normalize(x, mean, variance, _E_EPSILON), self.style(statistics(mean, variance))
 
 
-class PlainEncoder(keras.Model):
+class PlainEncoder(_Downwards):
     """Images to a vector without style statistics: an ablation of E or, as a discriminator beside E, an image's logit.
 
     Blocks like E's, without statistics and norms; the 4×4 block ends in a dense layer. A discriminator's 4×4 block also
     sees how much its batch varies (Karras et al. 2018, section 3).
     """
 
-    def __init__(self, config: Config, seed: int, *, is_discriminator: bool = False, **kwargs) -> None:
-        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.config, self.is_discriminator = config, is_discriminator
-        self.widths = config.style.widths(config.lods)
-        self.from_rgb = [
-            _conv(config, seed, f"{self.name}/from_rgb{i}", n, 1, bias=True) for i, n in enumerate(self.widths)
+    def __init__(self, config: Config, seed: int, *, name: str, is_discriminator: bool = False) -> None:
+        blocks = [
+            _PlainBlock(config, seed, f"{name}/block{i}", i, sees_spread=is_discriminator and i == 0, name=f"block{i}")
+            for i in range(config.lods)
         ]
-        self.leaky = LeakyReLU(_SLOPE**2, dtype=config.dtype)
-        self.blocks = [
-            _PlainBlock(config, seed, f"{self.name}/block{i}", i, name=f"block{i}") for i in range(config.lods)
-        ]
-        self.head = _dense(config, seed, f"{self.name}/head", 1 if is_discriminator else config.style.w, gain=1.0)
+        super().__init__(config, seed, blocks, name=name)
+        self.is_discriminator, self.features = is_discriminator, config.style.width(config.lods)
+        self.head = _dense(config, seed, f"{name}/head", 1 if is_discriminator else config.style.w, gain=1.0)
 
     def build(self, input_shape):
-        for i, width in enumerate(self.widths):
-            self.from_rgb[i].build(self.config.image[2])
-            self.blocks[i].build(width + (1 if self.is_discriminator and i == 0 else 0))
-        self.head.build((None, self.config.style.width(self.config.lods)))
+        super().build(input_shape)
+        self.head.build((None, self.features))
 
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
         """(batch, R, R, C) with R = 4·2^lod to (batch, w), or (batch,) as a discriminator; `blend` fades features."""
-        image = from_nhwc(x)
-        x = self.leaky(self.from_rgb[lod](image))
-        for i in range(lod, -1, -1):
-            x = self.blocks[i](_with_spread(x) if self.is_discriminator and i == 0 else x)
-            if 0 < i == lod and _fades(blend):
-                x = _lerp(self.leaky(self.from_rgb[i - 1](downsample(image))), x, blend)
-        x = self.head(x)
+        x = self.head(self._down(x, lod, blend)[0])
         return x[:, 0] if self.is_discriminator else x
 
 
 class _PlainBlock(keras.layers.Layer):
-    def __init__(self, config: Config, seed: int, purpose: str, lod: int, **kwargs) -> None:
+    def __init__(self, config: Config, seed: int, purpose: str, lod: int, *, sees_spread: bool, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        inputs, outputs = (config.style.width(config.lods - i) for i in (lod + 1, lod))
-        self.lod, self.leaky = lod, LeakyReLU(_SLOPE, dtype=config.dtype)
+        inputs, outputs = _widths_down(config, lod)
+        self.lod, self.sees_spread, self.leaky = lod, sees_spread, LeakyReLU(_SLOPE, dtype=config.dtype)
         self.conv1 = _conv(config, seed, f"{purpose}/conv1", inputs, 3, bias=True)
         if lod:
-            fused = 4 * 2**lod >= config.style.fused_from
+            fused = config.style.fuses(lod)
             self.conv2 = _conv(config, seed, f"{purpose}/conv2", outputs, 3, bias=True, resample="down", fused=fused)
         else:
             self.dense = _dense(config, seed, f"{purpose}/dense", outputs)
 
     def build(self, inputs):
-        self.conv1.build(inputs)
+        self.conv1.build(inputs + self.sees_spread)
         if self.lod:
-            self.conv2.build(self.conv1.filters)
+            self.conv2.build(inputs)
         else:
-            self.dense.build((None, 4 * 4 * self.conv1.filters))
+            self.dense.build((None, 4 * 4 * inputs))
 
     def call(self, x):
-        x = self.leaky(self.conv1(x))
+        x = self.leaky(self.conv1(_with_spread(x) if self.sees_spread else x))
         if self.lod:
-            return self.leaky(self.conv2(blur(x)))
-        return self.leaky(self.dense(ops.reshape(to_nhwc(x), (x.shape[0], 4 * 4 * self.conv1.filters))))
+            return self.leaky(self.conv2(blur(x))), None
+        return self.leaky(self.dense(ops.reshape(to_nhwc(x), (x.shape[0], 4 * 4 * self.conv1.filters)))), None
+
+
+def _widths_down(config: Config, lod: int) -> tuple[int, int]:
+    """Feature maps that a block of E sees, and that it makes for the block below."""
+    return config.style.width(config.lods - lod - 1), config.style.width(config.lods - lod)
 
 
 def _with_spread(x: Tensor, group: int = 4) -> Tensor:

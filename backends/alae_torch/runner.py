@@ -35,17 +35,20 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         self._graphs: dict[Any, Callable[..., tuple[torch.Tensor, Tensors]]] = {}
         super().__init__(alae, config, seed=seed)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie, and all else that training needs."""
+        return next(iter(self.alae.variables.values())).value.device
+
     def to_device(self, array: np.ndarray) -> torch.Tensor:
-        device = next(iter(self.alae.variables.values())).value.device
-        tensor = torch.tensor(array)
+        tensor, device = torch.tensor(array), self.device
         # From page-locked memory the copy runs beside the computation.
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
     def draw_noise(self, count: int, key: int) -> torch.Tensor:
         # Keras would read its seed from the device, and wait for it.
-        device = next(iter(self.alae.variables.values())).value.device
-        generator = torch.Generator(device).manual_seed(key)
-        return torch.randn(count, generator=generator, device=device, dtype=getattr(torch, self.config.dtype))
+        generator = torch.Generator(self.device).manual_seed(key)
+        return torch.randn(count, generator=generator, device=self.device, dtype=getattr(torch, self.config.dtype))
 
     def to_numpy(self, tensor: torch.Tensor) -> np.ndarray:
         return tensor.detach().cpu().numpy().copy()
@@ -95,9 +98,9 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         weights = {name: weight.detach().requires_grad_(name in trained) for name, weight in weights.items()}
         with self._weights_of(weights):
             loss = update.loss(self.alae, batch, input_gradient)
-            # Laid out as the weights are: the fused Adam pairs numbers by their place in memory.
-            gradients = [g.contiguous() for g in torch.autograd.grad(loss, [weights[name] for name in trained])]
-        return loss.detach(), dict(zip(trained, gradients, strict=True))
+            gradients = torch.autograd.grad(loss, [weights[name] for name in trained])
+        # Laid out as the weights are: the fused Adam pairs numbers by their place in memory.
+        return loss.detach(), {name: g.contiguous() for name, g in zip(trained, gradients, strict=True)}
 
     def _mean_step(self, weights: Tensors, batch: Batch) -> torch.Tensor:
         with self._weights_of(weights):
@@ -108,7 +111,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         return keras.StatelessScope([(self.alae.variables[name], weight) for name, weight in weights.items()])
 
     def _adam_step(self, choice: Adam, network: str, adam: str, gradients: Tensors) -> None:
-        names = [name for name in gradients if name.startswith(f"{network}/")]
+        names, scales = [name for name in gradients if name.startswith(f"{network}/")], self.alae.scales
         weights = [self.tensors[f"weights/{name}"] for name in names]
         steps = int(self.tensors[f"adam/{adam}/{network}/t"].add_(1))
         t = torch.full((), steps, dtype=torch.float32, device=weights[0].device)
@@ -116,7 +119,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         # makes the two the same.
         torch._fused_adam_(
             weights,
-            torch._foreach_div([gradients[name] for name in names], [self.alae.scales[name] for name in names]),
+            [gradients[name] if scales[name] == 1 else gradients[name] / scales[name] for name in names],
             [self.tensors[moment_name(adam, "m", name)] for name in names],
             [self.tensors[moment_name(adam, "v", name)] for name in names],
             [],

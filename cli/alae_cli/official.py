@@ -1,13 +1,11 @@
 """`alae import-official`."""
 
 from pathlib import Path
-from shutil import rmtree
 from typing import Annotated
 
 import typer
 
 from alae_cli.options import BackendName, open_backend
-from alae_core import AlaeError
 
 
 def import_official(
@@ -16,18 +14,11 @@ def import_official(
     backend: BackendName = None,
 ) -> None:
     """Turn a checkpoint of the authors' StyleALAE into a run for the other commands. Nothing in FILE is executed."""
-    if out.exists():
-        raise AlaeError(f"{out} is there already: choose another OUT")
     from alae_core import load_checkpoint
     from alae_core.official import import_official as read
 
     open_backend(backend, None, "float32")
-    try:
-        checkpoint = load_checkpoint(read(file, out))
-    except BaseException:
-        # Nothing was there before, so whatever is there now is half a run.
-        rmtree(out, ignore_errors=True)
-        raise
+    checkpoint = load_checkpoint(read(file, out))
     config = checkpoint.config
     networks = config.style
     images = "×".join(map(str, config.image))

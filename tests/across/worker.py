@@ -15,12 +15,12 @@ from alae_workbench.data.sources import load_data
 def main() -> None:
     name, job = sys.argv[1], json.loads(sys.argv[2])
     backend = alae.load_backend(name)
-    config = alae.load_config("digits-mlp", overrides=job["overrides"])
+    config = alae.load_config("digits-mlp", overrides={"training.seed": 5, **job["overrides"]})
     runner = backend.runner(alae.build(config, seed=5), config, seed=5)
     if job["resume"]:
         runner.load(alae.load_checkpoint(job["resume"]).state)
     start = runner.step_count
-    images = batches(load_data(config).train, 128, seed=5, start=start, put=lambda images, labels: runner.put(images))
+    images = batches(load_data(config).train, config, start=start, put=lambda images, labels: runner.put(images))
     losses = [dict(runner.step(next(images))) for _ in range(job["steps"])]
     if job["save"]:
         alae.save_checkpoint(job["save"], runner.state(), config, seed=5, backend=backend)

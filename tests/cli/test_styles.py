@@ -334,7 +334,7 @@ MISTAKES = [
     (["import-official", "absent.pth", "out"], "absent.pth cannot be read: No such file"),
     (["import-official", "photos/0.png", "out"], "photos/0.png"),
     (["import-official", "photos", "out"], "photos"),
-    (["import-official", "photos/0.png", "style"], "style is there already: choose another OUT"),
+    (["import-official", "photos/0.png", "style"], "style is there already: choose another place"),
 ]
 
 

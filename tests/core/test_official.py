@@ -239,7 +239,7 @@ def test_a_file_becomes_a_checkpoint(tmp_path, backend, is_zip):
     runner = backend.runner(found.model, found.config)
     runner.load(found.state)
     assert runner.step_count == found.step
-    with pytest.raises(FileExistsError):
+    with pytest.raises(CheckpointError, match="is there already"):
         import_official(file, tmp_path / "run")
 
 

@@ -457,6 +457,11 @@ def test_what_torch_saves_is_what_it_loads(good):
     assert numbers(saved["plain"]).any(), "what is read is the reader's own"
 
 
+@both
+def test_an_unknown_escape_is_read_without_a_warning(tmp_path, write):
+    assert read_torch_file(write(tmp_path / "file", rb"S'\o'" + b"\n"))[0] == r"\o"
+
+
 def test_an_expanded_tensor_is_refused_with_a_sentence(tmp_path):
     torch = pytest.importorskip("torch")
     torch.save(torch.zeros(1).expand(1000), tmp_path / "file")
@@ -471,7 +476,7 @@ def test_files_that_end_too_soon_are_refused(good, tmp_path):
         refuse(path)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_damaged_file_is_read_or_refused(good, tmp_path, data):
     content = bytearray(good.read_bytes())
