@@ -87,9 +87,6 @@ class StyleNetworks(_Frozen):
     discriminator: Literal["latent", "images"] = Field(
         "latent", description="what D looks at: w = E(x) or, as a network beside E, the images themselves"
     )
-    fused_from: PositiveInt = Field(
-        128, description="resolution from which resampling is part of a convolution: the same function, less work"
-    )
     style_mixing: Probability = Field(0.9, description="how often a batch takes its finer layers' styles from other z")
     w_mean_beta: Fraction = Field(0.995, description="share that the running mean of w keeps at each generation")
     truncation_psi: Probability = Field(0.7, description="w′ = mean + ψ · (w − mean), where images are truncated")
@@ -105,10 +102,6 @@ class StyleNetworks(_Frozen):
     def D(self) -> Perceptron:
         """D on w: three dense layers with no activation between, as the authors have it."""
         return Perceptron(hidden=(self.w, self.w), slope=1.0, pixel_norm=False, activate_output=False, lrmul=0.1)
-
-    def fuses(self, lod: int) -> bool:
-        """Whether block `lod` resamples within a convolution."""
-        return 4 * 2**lod >= self.fused_from
 
     def width(self, doublings: int) -> int:
         """Feature maps after so many doublings of `startf`."""

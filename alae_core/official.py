@@ -20,6 +20,8 @@ from alae_core.torch_files import Tensor, read_torch_file
 NETWORKS = {"F": "mapping_fl", "G": "generator", "E": "discriminator", "D": "mapping_tl"}
 #: images per step at each level of detail; the last holds for all further ones
 _BATCHES = (512, 256, 128, 64, 32)
+#: resolution from which the authors upsample within a convolution, its kernel's channels exchanged
+_TRANSPOSED_FROM = 128
 
 Arrays = dict[str, np.ndarray]
 
@@ -200,8 +202,8 @@ def names(network: str, config: Config) -> dict[str, Theirs]:
             for i, width in enumerate(widths):
                 ours, theirs = f"G/block{i}", f"decode_block.{i}"
                 if i:
-                    fused = networks.fuses(i)
-                    (transposed_conv if fused else conv)(f"{ours}/conv1", f"{theirs}.conv_1", widths[i - 1], width)
+                    upsampling = transposed_conv if 4 * 2**i >= _TRANSPOSED_FROM else conv
+                    upsampling(f"{ours}/conv1", f"{theirs}.conv_1", widths[i - 1], width)
                 conv(f"{ours}/conv2", f"{theirs}.conv_2", width, width)
                 for k in (1, 2):
                     vector(f"{ours}/styled{k}/noise", f"{theirs}.noise_weight_{k}", 1, width, 1, 1)

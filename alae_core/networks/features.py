@@ -5,14 +5,19 @@ backend's choice; `from_nhwc` and `to_nhwc` lead in and out. As in `layers.py`, 
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from alae_core.networks.layers import Normal
 
 Tensor = Any
+
+# the largest map that is blurred by matrices
+_SMALL = 64
 
 
 def from_nhwc(images: Tensor) -> Tensor:
@@ -50,29 +55,25 @@ def downsample(maps: Tensor) -> Tensor:
 def blur(maps: Tensor) -> Tensor:
     """Convolution of each channel with [1 2 1] ⊗ [1 2 1] / 16; outside the map are zeros."""
     height, width = _spatial_axes()
-    # By shifts: depthwise convolutions are ten times slower under XLA on a CPU.
-    maps = ops.pad(maps, [(1, 1) if axis in (height, width) else (0, 0) for axis in range(4)])
-    for axis in (height, width):
-        first, middle, last = (_window(axis, start, maps.shape[axis] - 2) for start in range(3))
-        maps = (maps[first] + 2 * maps[middle] + maps[last]) / 4
-    return maps
+    # Depthwise convolutions are ten times slower under XLA on a CPU. A product with a band of three diagonals is one
+    # operation where shifts, and their gradients, are many; on large maps it would be mostly zeros.
+    blur_axis = _blur_by_matrix if max(maps.shape[height], maps.shape[width]) <= _SMALL else _blur_by_shifts
+    return blur_axis(blur_axis(maps, height), width)
 
 
-def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and variance over the pixels of each map, shaped to be used with it."""
+def instance_norm(maps: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
+    """(x − mean) / √(variance + ε), and both moments, of each map over its pixels; all with four axes."""
     axes = _spatial_axes()
     pixels = maps.shape[axes[0]] * maps.shape[axes[1]]
     mean = ops.sum(maps, axis=axes, keepdims=True) / pixels
-    return mean, ops.sum(ops.square(maps - mean), axis=axes, keepdims=True) / pixels
-
-
-def normalize(maps: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
-    """Instance norm, from `moments`: (x − mean) / √(variance + ε)."""
-    return (maps - mean) / ops.sqrt(variance + epsilon)
+    centred = maps - mean
+    variance = ops.sum(centred * centred, axis=axes, keepdims=True) / pixels
+    # The factor is small: dividing would cost more, and its gradient much more.
+    return centred * (1 / ops.sqrt(variance + epsilon)), mean, variance
 
 
 def statistics(mean: Tensor, variance: Tensor) -> Tensor:
-    """(mean, standard deviation) of each map side by side: (batch, 2C).
+    """(mean, standard deviation) of each map side by side, from `instance_norm`'s moments: (batch, 2C).
 
     Deviation: the authors take √variance, whose gradient at a constant map is infinite times zero. The 1e-10 beside it
     moves a standard deviation by 5e-9 at 0.01, and bounds R1's second derivative.
@@ -86,10 +87,10 @@ class Conv(keras.layers.Layer):
     """A convolution with equalized learning rate: kernel N(0, 1), multiplied by gain/√fan_in when used.
 
     Every kernel pads its input to keep its size. `resample` is "up" (input upsampled first), "down" (output downsampled
-    after) or None; with `fused` the resampling is part of one strided convolution, whose 4×4 kernel is the sum of the
-    four one-pixel shifts of the 3×3 one (their mean, downwards): the same function with 4 multiplications for 9.
-    `bias` adds a number per output channel, last. Only the convolution is computed in the layer's compute dtype
-    (Karras et al. 2018, section 4.1; the authors' `lreq.Conv2d`).
+    after) or None; the resampling is part of the convolution, whose 4×4 kernel is the sum of the four one-pixel shifts
+    of the 3×3 one (their mean, downwards): the same function with 4 multiplications for 9. `bias` adds a number per
+    output channel, last. Only the convolution is computed in the layer's compute dtype (Karras et al. 2018, section
+    4.1; the authors' `lreq.Conv2d`).
     """
 
     def __init__(
@@ -102,12 +103,11 @@ class Conv(keras.layers.Layer):
         gain: float = 2**0.5,
         bias: bool = False,
         resample: str | None = None,
-        fused: bool = False,
         **kwargs,
     ) -> None:
         super().__init__(autocast=False, **kwargs)
         self.filters, self.size, self.seed, self.purpose, self.gain = filters, size, seed, purpose, gain
-        self.has_bias, self.resample, self.fused = bias, resample, fused
+        self.has_bias, self.resample = bias, resample
 
     def build(self, inputs: int):
         self.scale = self.gain / (self.size**2 * inputs) ** 0.5
@@ -124,33 +124,60 @@ class Conv(keras.layers.Layer):
         x = ops.cast(x, self.compute_dtype)
         match self.resample:
             case "up":
-                x = _upsampling_conv(x, kernel) if self.fused else _conv(upsample(x), kernel)
+                x = _upsampling_conv(x, kernel)
             case "down":
-                x = _downsampling_conv(x, kernel) if self.fused else downsample(_conv(x, kernel))
+                x = _conv(x, _four_shifts(kernel) / 4, strides=2)
             case _:
                 x = _conv(x, kernel)
         x = ops.cast(x, self.variable_dtype)
         return x if self.bias is None else x + per_channel(ops.convert_to_tensor(self.bias))
 
 
-def _conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    return ops.conv(maps, kernel, padding="same", data_format=keras.config.image_data_format())
-
-
-def _downsampling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    kernel = _four_shifts(kernel) / 4
-    return ops.conv(maps, kernel, strides=2, padding="same", data_format=keras.config.image_data_format())
+def _conv(maps: Tensor, kernel: Tensor, strides: int = 1, padding: str = "same") -> Tensor:
+    order = keras.config.image_data_format()
+    return ops.conv(maps, kernel, strides=strides, padding=padding, data_format=order)
 
 
 def _upsampling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    # A transposed convolution reads its kernel from the output's side: turned round, with its channels exchanged.
-    kernel = ops.transpose(ops.flip(_four_shifts(kernel), axis=(0, 1)), (0, 1, 3, 2))
-    return ops.conv_transpose(maps, kernel, strides=2, padding="same", data_format=keras.config.image_data_format())
+    # The four pixels that an input pixel becomes, as four times the channels of a 2×2 convolution: what a transposed
+    # convolution does, which XLA on a CPU takes eight times as long for.
+    inputs, outputs = kernel.shape[2:]
+    # In the order of a window between input pixels, which sees the last of one's pixels and the first of the next's.
+    taps = ops.flip(ops.reshape(_four_shifts(kernel), (2, 2, 2, 2, inputs, outputs)), axis=(1, 3))
+    taps = ops.reshape(ops.transpose(taps, (0, 2, 4, 1, 3, 5)), (2, 2, inputs, 4 * outputs))
+    maps = to_nhwc(_conv(_with_border(maps), taps, padding="valid"))
+    batch, height, width, _ = maps.shape
+    maps = ops.transpose(ops.reshape(maps, (batch, height, width, 2, 2, outputs)), (0, 1, 3, 2, 4, 5))
+    return from_nhwc(ops.reshape(maps, (batch, 2 * height, 2 * width, outputs))[:, 1:-1, 1:-1])
 
 
 def _four_shifts(kernel: Tensor) -> Tensor:
-    padded = ops.pad(kernel, [(1, 1), (1, 1), (0, 0), (0, 0)])
-    return padded[1:, 1:] + padded[:-1, 1:] + padded[1:, :-1] + padded[:-1, :-1]
+    both = np.eye(4, 3) + np.eye(4, 3, k=-1)
+    return _along(_along(kernel, 0, both), 1, both)
+
+
+def _blur_by_matrix(maps: Tensor, axis: int) -> Tensor:
+    size = maps.shape[axis]
+    return _along(maps, axis, (np.eye(size, k=-1) + 2 * np.eye(size) + np.eye(size, k=1)) / 4)
+
+
+def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
+    """The product of `matrix` with every column of `array` along `axis`."""
+    before, after = array.shape[:axis], array.shape[axis + 1 :]
+    columns = ops.reshape(array, (prod(before), array.shape[axis], prod(after)))
+    product = ops.matmul(ops.convert_to_tensor(matrix, array.dtype), columns)
+    return ops.reshape(product, (*before, len(matrix), *after))
+
+
+def _blur_by_shifts(maps: Tensor, axis: int) -> Tensor:
+    size = maps.shape[axis]
+    maps = ops.pad(maps, [(int(each == axis),) * 2 for each in range(4)])
+    first, middle, last = (maps[(*(slice(None),) * axis, slice(start, start + size))] for start in range(3))
+    return (first + 2 * middle + last) / 4
+
+
+def _with_border(maps: Tensor) -> Tensor:
+    return ops.pad(maps, [(int(axis in _spatial_axes()),) * 2 for axis in range(4)])
 
 
 def _channels_last() -> bool:
@@ -164,7 +191,3 @@ def _spatial_axes() -> tuple[int, int]:
 def _beside(shape: Sequence[int], axes: tuple[int, int], size: int) -> list[int]:
     """`shape` with an axis of `size` after each of `axes`."""
     return [part for axis, length in enumerate(shape) for part in ((length, size) if axis in axes else (length,))]
-
-
-def _window(axis: int, start: int, size: int) -> tuple[slice, ...]:
-    return (*(slice(None) for _ in range(axis)), slice(start, start + size))

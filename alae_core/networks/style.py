@@ -17,8 +17,7 @@ from alae_core.networks.features import (
     blur,
     downsample,
     from_nhwc,
-    moments,
-    normalize,
+    instance_norm,
     per_channel,
     statistics,
     to_nhwc,
@@ -115,8 +114,7 @@ class _GeneratorBlock(keras.layers.Layer):
     def __init__(self, config: Config, seed: int, lod: int, width: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         self.width, self.w, purpose = width, config.style.w, f"G/block{lod}"
-        fused = config.style.fuses(lod)
-        self.conv1 = _conv(config, seed, f"{purpose}/conv1", width, 3, resample="up", fused=fused) if lod else None
+        self.conv1 = _conv(config, seed, f"{purpose}/conv1", width, 3, resample="up") if lod else None
         self.styled1 = _Styled(config, seed, f"{purpose}/styled1", lod, width, name="styled1")
         self.conv2 = _conv(config, seed, f"{purpose}/conv2", width, 3)
         self.styled2 = _Styled(config, seed, f"{purpose}/styled2", lod, width, name="styled2")
@@ -154,7 +152,7 @@ class _Styled(keras.layers.Layer):
         elif noise is not None:
             x = x + from_nhwc(noise) * per_channel(ops.convert_to_tensor(self.noise))
         x = self.leaky(x + per_channel(ops.convert_to_tensor(self.bias)))
-        x = normalize(x, *moments(x), _G_EPSILON)
+        x, _, _ = instance_norm(x, _G_EPSILON)
         style = self.style(w)
         return x * (per_channel(style[:, : self.width]) + 1) + per_channel(style[:, self.width :])
 
@@ -217,10 +215,10 @@ class _EncoderBlock(keras.layers.Layer):
     def __init__(self, config: Config, seed: int, lod: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         inputs, self.outputs = _widths_down(config, lod)
-        purpose, fused = f"E/block{lod}", config.style.fuses(lod)
+        purpose = f"E/block{lod}"
         self.conv1 = _conv(config, seed, f"{purpose}/conv1", inputs, 3)
         self.described1 = _Described(config, seed, f"{purpose}/described1", name="described1")
-        self.conv2 = _conv(config, seed, f"{purpose}/conv2", self.outputs, 3, resample="down", fused=fused)
+        self.conv2 = _conv(config, seed, f"{purpose}/conv2", self.outputs, 3, resample="down")
         self.described2 = _Described(config, seed, f"{purpose}/described2", name="described2")
 
     def build(self, inputs):
@@ -249,8 +247,8 @@ class _Described(keras.layers.Layer):
 
     def call(self, x):
         x = self.leaky(x + per_channel(ops.convert_to_tensor(self.bias)))
-        mean, variance = moments(x)
-        return normalize(x, mean, variance, _E_EPSILON), self.style(statistics(mean, variance))
+        x, mean, variance = instance_norm(x, _E_EPSILON)
+        return x, self.style(statistics(mean, variance))
 
 
 class PlainEncoder(_Downwards):
@@ -286,8 +284,7 @@ class _PlainBlock(keras.layers.Layer):
         self.lod, self.sees_spread, self.leaky = lod, sees_spread, LeakyReLU(_SLOPE, dtype=config.dtype)
         self.conv1 = _conv(config, seed, f"{purpose}/conv1", inputs, 3, bias=True)
         if lod:
-            fused = config.style.fuses(lod)
-            self.conv2 = _conv(config, seed, f"{purpose}/conv2", outputs, 3, bias=True, resample="down", fused=fused)
+            self.conv2 = _conv(config, seed, f"{purpose}/conv2", outputs, 3, bias=True, resample="down")
         else:
             self.dense = _dense(config, seed, f"{purpose}/dense", outputs)
 

@@ -139,10 +139,20 @@ def _trace(fn: Callable[[Tensors, Batch], Any], weights: Tensors, batch: Batch) 
     # included, as kernels alone; like a compiled function it is valid for these shapes.
     with torch.enable_grad():
         # Not `fn` itself: make_fx counts the parameters of what it traces, a partial's bound ones too.
-        traced = make_fx(lambda weights, batch: fn(weights, batch))(weights, batch)
-    for node in traced.graph.find_nodes(op="call_function", target=torch.ops.aten.detach.default):
+        # Nothing is computed while tracing, but for constants.
+        trace = make_fx(lambda weights, batch: fn(weights, batch), tracing_mode="fake", _allow_non_fake_inputs=True)
+        traced = trace(weights, batch)
+    aten = torch.ops.aten
+    for node in traced.graph.find_nodes(op="call_function", target=aten.detach.default):
         # It tells autograd something, and autograd's work is done.
         node.replace_all_uses_with(node.args[0])
+    for node in traced.graph.find_nodes(op="call_function", target=aten.clone.default):
+        source = node.args[0]
+        while source.target == aten.clone.default:
+            source = source.args[0]
+        # Keras lays a convolution's input out channels first, and then as it was: two copies of every feature map.
+        if source.meta["tensor_meta"].stride == node.meta["tensor_meta"].stride:
+            node.replace_all_uses_with(source)
     traced.graph.eliminate_dead_code()
     traced.recompile()
     return traced

@@ -40,7 +40,9 @@ def test_downsample_is_the_mean_of_four(order):
     np.testing.assert_allclose(on_maps(lambda maps: features.downsample(features.upsample(maps))), MAPS, **FLOAT32)
 
 
-def test_blur_is_a_convolution_with_zeros_outside(order):
+@pytest.mark.parametrize("small", [0, 64], ids=["by shifts", "by matrices"])
+def test_blur_is_a_convolution_with_zeros_outside(order, monkeypatch, small):
+    monkeypatch.setattr(features, "_SMALL", small)
     padded = np.pad(MAPS.astype(np.float64), [(0, 0), (1, 1), (1, 1), (0, 0)])
     weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
     expected = sum(weights[i, j] * padded[:, i : i + 6, j : j + 4] for i in range(3) for j in range(3))
@@ -49,13 +51,13 @@ def test_blur_is_a_convolution_with_zeros_outside(order):
 
 def test_instance_norm_and_statistics_are_over_pixels(order):
     maps = 3 + 2 * MAPS
-    mean, variance = features.moments(features.from_nhwc(ops.convert_to_tensor(maps)))
+    normalized, mean, variance = features.instance_norm(features.from_nhwc(ops.convert_to_tensor(maps)), 0.5)
     exact = maps.astype(np.float64)
     expected_mean, expected_variance = exact.mean(axis=(1, 2)), exact.var(axis=(1, 2))
     found = ops.convert_to_numpy(features.statistics(mean, variance))
     np.testing.assert_allclose(found, np.hstack([expected_mean, np.sqrt(expected_variance)]), **FLOAT32)
     expected = (exact - expected_mean[:, None, None]) / np.sqrt(expected_variance[:, None, None] + 0.5)
-    np.testing.assert_allclose(on_maps(lambda m: features.normalize(m, mean, variance, 0.5), maps), expected, **FLOAT32)
+    np.testing.assert_allclose(ops.convert_to_numpy(features.to_nhwc(normalized)), expected, **FLOAT32)
 
 
 def test_vectors_meet_their_channels(order):
@@ -72,10 +74,9 @@ def convolved(maps, kernel):
     return sum(padded[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(3) for j in range(3))
 
 
-@pytest.mark.parametrize("fused", [False, True])
 @pytest.mark.parametrize("resample", [None, "up", "down"])
-def test_convolutions_and_their_fused_forms_are_the_definition(order, resample, fused):
-    layer = Conv(5, 3, seed=1, purpose="test", resample=resample, fused=fused, bias=True)
+def test_convolutions_and_their_resampling_are_the_definition(order, resample):
+    layer = Conv(5, 3, seed=1, purpose="test", resample=resample, bias=True)
     layer.build(3)
     layer.bias.assign(np.arange(5, dtype=np.float32))
     kernel = ops.convert_to_numpy(layer.kernel.value).astype(np.float64) * np.sqrt(2 / 27)

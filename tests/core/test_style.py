@@ -129,13 +129,6 @@ def test_both_networks_are_their_formulas(model, w, lod, blend):
     np.testing.assert_allclose(model.encode(x, lod, blend), encode(v, x.astype(np.float64), lod, blend), **STYLE)
 
 
-def test_fused_networks_are_the_same_function(backend):
-    plain, fused = built(**THREE, networks__fused_from=10**6), built(**THREE, networks__fused_from=4)
-    w, x = plain.map(plain.sample_prior(3)), random_images(3, (16, 16, 2))
-    np.testing.assert_allclose(fused.generate(w, noise="zero"), plain.generate(w, noise="zero"), **STYLE)
-    np.testing.assert_allclose(fused.encode(x), plain.encode(x), **STYLE)
-
-
 # ---- levels and blends -----------------------------------------------------------------------------------------------
 
 
