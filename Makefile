@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+# two processes, of which one that is done takes over what the other has left
+SHARED := -q -n 2 --dist worksteal
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: train test lint conform benchmark clean
@@ -13,9 +15,9 @@ train: $(VENV)/.train
 
 # Every test, on all three backends, each in a process of its own.
 test: $(VENV)/.test
-	KERAS_BACKEND=jax $(BIN)/python -m pytest -q -n 2
-	KERAS_BACKEND=torch $(BIN)/python -m pytest -q -n 2 tests/core tests/backends
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest -q -n 2 tests/core tests/backends
+	KERAS_BACKEND=jax $(BIN)/python -m pytest $(SHARED)
+	KERAS_BACKEND=torch $(BIN)/python -m pytest $(SHARED) tests/core tests/backends
+	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(SHARED) tests/core tests/backends
 
 # Style, types and the direction of imports.
 lint: $(VENV)/.test

@@ -164,6 +164,8 @@ def _blur_by_matrix(maps: Tensor, axis: int) -> Tensor:
 def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
     """The product of `matrix` with every column of `array` along `axis`."""
     before, after = array.shape[:axis], array.shape[axis + 1 :]
+    if not after:
+        return ops.matmul(array, ops.convert_to_tensor(matrix.T, array.dtype))
     columns = ops.reshape(array, (prod(before), array.shape[axis], prod(after)))
     product = ops.matmul(ops.convert_to_tensor(matrix, array.dtype), columns)
     return ops.reshape(product, (*before, len(matrix), *after))

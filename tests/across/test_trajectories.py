@@ -13,6 +13,7 @@ from tests.conftest import REPOSITORY
 from tests.tolerances import RESUMED_TRAJECTORY, TRAJECTORY
 
 BACKENDS = ("jax", "torch", "tensorflow")
+OTHERS = BACKENDS[1:]
 
 
 def run(backend, steps, resume=None, save=None, **overrides):
@@ -28,28 +29,44 @@ def run(backend, steps, resume=None, save=None, **overrides):
     return {name: np.array([record[name] for record in records]) for name in records[0]}
 
 
-def on_all(job):
+def on_all(job, backends=BACKENDS):
     """{backend: job(backend)}, two at a time."""
     with ThreadPoolExecutor(2) as pool:
-        return dict(zip(BACKENDS, pool.map(job, BACKENDS), strict=True))
+        return dict(zip(backends, pool.map(job, backends), strict=True))
 
 
-@pytest.mark.parametrize("updates", ["paper", "official"])
-def test_equal_seeds_agree_for_fifty_steps(updates):
-    losses = on_all(lambda backend: run(backend, 50, updates=updates))
-    for backend in ("torch", "tensorflow"):
-        for name, expected in losses["jax"].items():
-            np.testing.assert_allclose(losses[backend][name], expected, **TRAJECTORY, err_msg=f"{backend} {name}")
+def agree(found, expected, tolerance):
+    for name, losses in expected.items():
+        np.testing.assert_allclose(found[name], losses, **tolerance, err_msg=name)
 
 
-def test_a_jax_checkpoint_goes_on_under_every_backend(tmp_path):
-    straight = run("jax", 200)
-    first = run("jax", 100, save=tmp_path)
-    np.testing.assert_array_equal(first["generator"], straight["generator"][:100])
-    resumed = on_all(lambda backend: run(backend, 100, resume=tmp_path))
-    for name, expected in straight.items():
+def part(losses, start, end):
+    return {name: each[start:end] for name, each in losses.items()}
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """200 steps under JAX, and the checkpoint after half of them."""
+    directory = tmp_path_factory.mktemp("straight")
+    return run("jax", 200, save=directory), directory
+
+
+def test_equal_seeds_agree_for_fifty_steps(straight):
+    for losses in on_all(lambda backend: run(backend, 50), OTHERS).values():
+        agree(losses, part(straight[0], 0, 50), TRAJECTORY)
+
+
+def test_equal_seeds_agree_with_the_updates_of_the_authors():
+    losses = on_all(lambda backend: run(backend, 50, updates="official"))
+    for backend in OTHERS:
+        agree(losses[backend], losses["jax"], TRAJECTORY)
+
+
+def test_a_jax_checkpoint_goes_on_under_every_backend(straight):
+    losses, checkpoint = straight
+    resumed = on_all(lambda backend: run(backend, 100, resume=checkpoint))
+    for name, expected in losses.items():
         np.testing.assert_array_equal(resumed["jax"][name], expected[100:])
-        for backend in ("torch", "tensorflow"):
-            found = resumed[backend][name]
-            np.testing.assert_allclose(found[:20], expected[100:120], **TRAJECTORY, err_msg=f"{backend} {name}")
-            np.testing.assert_allclose(found, expected[100:], **RESUMED_TRAJECTORY, err_msg=f"{backend} {name}")
+    for backend in OTHERS:
+        agree(part(resumed[backend], 0, 20), part(losses, 100, 120), TRAJECTORY)
+        agree(resumed[backend], part(losses, 100, 200), RESUMED_TRAJECTORY)

@@ -1,7 +1,7 @@
 """One backend's share of a comparison, in a process of its own: python -m tests.across.worker BACKEND JOB.
 
-JOB is JSON: {"steps": N, "resume": DIRECTORY or null, "save": DIRECTORY or null, "overrides": {…}}. The last line it
-prints is JSON: the losses of every step.
+JOB is JSON: {"steps": N, "resume": DIRECTORY or null, "save": DIRECTORY or null, "overrides": {…}}; a run that is saved
+is saved halfway. The last line it prints is JSON: the losses of every step.
 """
 
 import json
@@ -21,9 +21,11 @@ def main() -> None:
         runner.load(alae.load_checkpoint(job["resume"]).state)
     start = runner.step_count
     images = batches(load_data(config).train, config, start=start, put=lambda images, labels: runner.put(images))
-    losses = [dict(runner.step(next(images))) for _ in range(job["steps"])]
-    if job["save"]:
-        alae.save_checkpoint(job["save"], runner.state(), config, seed=5, backend=backend)
+    losses = []
+    for step in range(job["steps"]):
+        if job["save"] and step == job["steps"] // 2:
+            alae.save_checkpoint(job["save"], runner.state(), config, seed=5, backend=backend)
+        losses.append(dict(runner.step(next(images))))
     print(json.dumps(losses))
 
 

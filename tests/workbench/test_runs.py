@@ -17,7 +17,7 @@ from alae_core.checkpoint import checkpoints
 from tests.conftest import TINY
 
 #: random moments at which a run is killed; any number must do, and a patient tester sets more
-KILLS = int(os.environ.get("ALAE_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("ALAE_TEST_KILLS", "2"))
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
 SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")} | {
     "training.batch_size": 16,
