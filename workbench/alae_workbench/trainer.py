@@ -202,6 +202,8 @@ class Trainer:
     def _summarise(
         self, losses: dict[str, float], checkpoint: Path, grid: Path, stopped_by: signal.Signals | None
     ) -> Summary:
+        # Large models on many images take minutes here.
+        self.console.print(f"measuring on {len(self.data.held_out):,} held-out images", highlight=False)
         summary = Summary(
             step=self.step,
             losses=losses,
