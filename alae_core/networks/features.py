@@ -165,9 +165,10 @@ def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
     """The product of `matrix` with every column of `array` along `axis`."""
     before, after = array.shape[:axis], array.shape[axis + 1 :]
     if not after:
-        return ops.matmul(array, ops.convert_to_tensor(matrix.T, array.dtype))
+        return array @ ops.convert_to_tensor(matrix.T, array.dtype)
     columns = ops.reshape(array, (prod(before), array.shape[axis], prod(after)))
-    product = ops.matmul(ops.convert_to_tensor(matrix, array.dtype), columns)
+    # By the operator: under PyTorch `ops.matmul` makes float64 into float32.
+    product = ops.convert_to_tensor(matrix, array.dtype) @ columns
     return ops.reshape(product, (*before, len(matrix), *after))
 
 

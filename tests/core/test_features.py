@@ -60,6 +60,16 @@ def test_instance_norm_and_statistics_are_over_pixels(order):
     np.testing.assert_allclose(ops.convert_to_numpy(features.to_nhwc(normalized)), expected, **FLOAT32)
 
 
+def test_float64_stays_float64(order, backend):
+    if backend.name == "jax":
+        pytest.skip("JAX was opened for float32; the conformance suite opens it for float64")
+    layers = [Conv(5, 3, seed=1, purpose="test", resample=each, dtype="float64") for each in (None, "up", "down")]
+    for layer in layers:
+        layer.build(3)
+    for function in (features.upsample, features.downsample, features.blur, *layers):
+        assert on_maps(function, MAPS.astype(np.float64)).dtype == np.float64, function
+
+
 def test_vectors_meet_their_channels(order):
     shared, own = np.arange(3, dtype=np.float32), np.arange(6, dtype=np.float32).reshape(2, 3)
     for vector, expected in ((shared, MAPS * shared), (own, MAPS * own[:, None, None])):
