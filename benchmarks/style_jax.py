@@ -150,7 +150,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         jax.tree.map(jnp.copy, p),
         second,
         jnp.zeros(style.w),
-        dict.fromkeys("FGED", jnp.zeros(())),
+        {network: jnp.zeros(()) for network in "FGED"},
         jax.random.key(0),
     )
     x = jnp.array(images)
