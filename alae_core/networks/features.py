@@ -145,7 +145,7 @@ def _upsampling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
     # In the order of a window between input pixels, which sees the last of one's pixels and the first of the next's.
     taps = ops.flip(ops.reshape(_four_shifts(kernel), (2, 2, 2, 2, inputs, outputs)), axis=(1, 3))
     taps = ops.reshape(ops.transpose(taps, (0, 2, 4, 1, 3, 5)), (2, 2, inputs, 4 * outputs))
-    maps = to_nhwc(_conv(_with_border(maps), taps, padding="valid"))
+    maps = to_nhwc(_conv(_with_border(maps, *_spatial_axes()), taps, padding="valid"))
     batch, height, width, _ = maps.shape
     maps = ops.transpose(ops.reshape(maps, (batch, height, width, 2, 2, outputs)), (0, 1, 3, 2, 4, 5))
     return from_nhwc(ops.reshape(maps, (batch, 2 * height, 2 * width, outputs))[:, 1:-1, 1:-1])
@@ -174,13 +174,13 @@ def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
 
 def _blur_by_shifts(maps: Tensor, axis: int) -> Tensor:
     size = maps.shape[axis]
-    maps = ops.pad(maps, [(int(each == axis),) * 2 for each in range(4)])
+    maps = _with_border(maps, axis)
     first, middle, last = (maps[(*(slice(None),) * axis, slice(start, start + size))] for start in range(3))
     return (first + 2 * middle + last) / 4
 
 
-def _with_border(maps: Tensor) -> Tensor:
-    return ops.pad(maps, [(int(axis in _spatial_axes()),) * 2 for axis in range(4)])
+def _with_border(maps: Tensor, *axes: int) -> Tensor:
+    return ops.pad(maps, [(int(axis in axes),) * 2 for axis in range(4)])
 
 
 def _channels_last() -> bool:
