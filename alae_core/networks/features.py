@@ -16,7 +16,7 @@ from alae_core.networks.layers import Normal
 
 Tensor = Any
 
-# the largest map that is blurred by matrices
+# the largest map that is filtered by matrices
 _SMALL = 64
 
 
@@ -55,10 +55,7 @@ def downsample(maps: Tensor) -> Tensor:
 def blur(maps: Tensor) -> Tensor:
     """Convolution of each channel with [1 2 1] ⊗ [1 2 1] / 16; outside the map are zeros."""
     height, width = _spatial_axes()
-    # Depthwise convolutions are ten times slower under XLA on a CPU. A product with a band of three diagonals is one
-    # operation where shifts, and their gradients, are many; on large maps it would be mostly zeros.
-    blur_axis = _blur_by_matrix if max(maps.shape[height], maps.shape[width]) <= _SMALL else _blur_by_shifts
-    return blur_axis(blur_axis(maps, height), width)
+    return _filtered(_filtered(maps, height, [0.25, 0.5, 0.25]), width, [0.25, 0.5, 0.25])
 
 
 def instance_norm(maps: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,10 +84,9 @@ class Conv(keras.layers.Layer):
     """A convolution with equalized learning rate: kernel N(0, 1), multiplied by gain/√fan_in when used.
 
     Every kernel pads its input to keep its size. `resample` is "up" (input upsampled first), "down" (output downsampled
-    after) or None; the resampling is part of the convolution, whose 4×4 kernel is the sum of the four one-pixel shifts
-    of the 3×3 one (their mean, downwards): the same function with 4 multiplications for 9. `bias` adds a number per
-    output channel, last. Only the convolution is computed in the layer's compute dtype (Karras et al. 2018, section
-    4.1; the authors' `lreq.Conv2d`).
+    after) or None; the resampling is part of the convolution: the same function with 4/9 of the multiplications
+    upwards, and 1/4 downwards. `bias` adds a number per output channel, last. Only the convolution is computed in the
+    layer's compute dtype (Karras et al. 2018, section 4.1; the authors' `lreq.Conv2d`).
     """
 
     def __init__(
@@ -121,12 +117,12 @@ class Conv(keras.layers.Layer):
 
     def call(self, x):
         kernel = ops.cast(ops.convert_to_tensor(self.kernel) * self.scale, self.compute_dtype)
-        x = ops.cast(x, self.compute_dtype)
+        x = ops.cast(_means_of_four(x) if self.resample == "down" else x, self.compute_dtype)
         match self.resample:
             case "up":
                 x = _upsampling_conv(x, kernel)
             case "down":
-                x = _conv(x, _four_shifts(kernel) / 4, strides=2)
+                x = _halving_conv(x, kernel)
             case _:
                 x = _conv(x, kernel)
         x = ops.cast(x, self.variable_dtype)
@@ -139,11 +135,14 @@ def _conv(maps: Tensor, kernel: Tensor, strides: int = 1, padding: str = "same")
 
 
 def _upsampling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    # The four pixels that an input pixel becomes, as four times the channels of a 2×2 convolution: what a transposed
-    # convolution does, which XLA on a CPU takes eight times as long for.
+    # The four pixels that an input pixel becomes, as four times the channels of a 2×2 convolution, whose taps are the
+    # 3×3 kernel summed over its four one-pixel shifts: what a transposed convolution does, which XLA on a CPU takes
+    # eight times as long for.
     inputs, outputs = kernel.shape[2:]
+    both = np.eye(4, 3) + np.eye(4, 3, k=-1)
+    taps = _along(_along(kernel, 0, both), 1, both)
     # In the order of a window between input pixels, which sees the last of one's pixels and the first of the next's.
-    taps = ops.flip(ops.reshape(_four_shifts(kernel), (2, 2, 2, 2, inputs, outputs)), axis=(1, 3))
+    taps = ops.flip(ops.reshape(taps, (2, 2, 2, 2, inputs, outputs)), axis=(1, 3))
     taps = ops.reshape(ops.transpose(taps, (0, 2, 4, 1, 3, 5)), (2, 2, inputs, 4 * outputs))
     maps = to_nhwc(_conv(_with_border(maps, *_spatial_axes()), taps, padding="valid"))
     batch, height, width, _ = maps.shape
@@ -151,14 +150,36 @@ def _upsampling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
     return from_nhwc(ops.reshape(maps, (batch, 2 * height, 2 * width, outputs))[:, 1:-1, 1:-1])
 
 
-def _four_shifts(kernel: Tensor) -> Tensor:
-    both = np.eye(4, 3) + np.eye(4, 3, k=-1)
-    return _along(_along(kernel, 0, both), 1, both)
+def _means_of_four(maps: Tensor) -> Tensor:
+    # Of all 2×2 neighbours, zeros around: one more of them than pixels each way.
+    height, width = _spatial_axes()
+    return _filtered(_filtered(maps, height, [0.5, 0.5]), width, [0.5, 0.5])
 
 
-def _blur_by_matrix(maps: Tensor, axis: int) -> Tensor:
+def _halving_conv(means: Tensor, kernel: Tensor) -> Tensor:
+    # The mean of four neighbours that a convolution makes is what it makes of the means of their windows.
+    if keras.backend.backend() != "jax":
+        return _conv(means, kernel, strides=2, padding="valid")
+    # As a product with patches: XLA on a CPU takes ten times as long for the second derivative that R1 needs.
+    means, (size, _, inputs, outputs) = to_nhwc(means), kernel.shape
+    height, width = (means.shape[axis] - size + 1 for axis in (1, 2))
+    places = [(slice(i, i + height, 2), slice(j, j + width, 2)) for i in range(size) for j in range(size)]
+    patches = ops.concatenate([means[:, rows, columns] for rows, columns in places], axis=-1)
+    return from_nhwc(patches @ ops.reshape(kernel, (size * size * inputs, outputs)))
+
+
+def _filtered(maps: Tensor, axis: int, weights: Sequence[float]) -> Tensor:
+    """`maps`, a zero at both ends of `axis`, filtered along it by symmetric `weights`."""
     size = maps.shape[axis]
-    return _along(maps, axis, (np.eye(size, k=-1) + 2 * np.eye(size) + np.eye(size, k=1)) / 4)
+    filtered = size + 3 - len(weights)
+    # Depthwise convolutions are ten times slower under XLA on a CPU. A product with a matrix of few diagonals is one
+    # operation where shifts, and their gradients, are many; on large maps it would be mostly zeros.
+    if size <= _SMALL:
+        diagonals = [weight * np.eye(filtered, size, k=k - 1) for k, weight in enumerate(weights)]
+        return _along(maps, axis, np.sum(diagonals, axis=0))
+    maps, before = _with_border(maps, axis), (slice(None),) * axis
+    shifts = [weight * maps[(*before, slice(k, k + filtered))] for k, weight in enumerate(weights)]
+    return sum(shifts[1:], shifts[0])
 
 
 def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
@@ -170,13 +191,6 @@ def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
     # By the operator: under PyTorch `ops.matmul` makes float64 into float32.
     product = ops.convert_to_tensor(matrix, array.dtype) @ columns
     return ops.reshape(product, (*before, len(matrix), *after))
-
-
-def _blur_by_shifts(maps: Tensor, axis: int) -> Tensor:
-    size = maps.shape[axis]
-    maps = _with_border(maps, axis)
-    first, middle, last = (maps[(*(slice(None),) * axis, slice(start, start + size))] for start in range(3))
-    return (first + 2 * middle + last) / 4
 
 
 def _with_border(maps: Tensor, *axes: int) -> Tensor:

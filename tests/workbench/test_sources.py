@@ -170,8 +170,9 @@ def test_nothing_readable_cannot_be_skipped(tmp_path):
 
 
 def test_a_missing_path_lists_what_could_be_given(tmp_path):
-    with pytest.raises(DataError, match="give one of digits, mnist, fashion_mnist, cifar10"):
-        load_data(config(tmp_path / "nowhere"))
+    for name in (tmp_path / "nowhere", ""):
+        with pytest.raises(DataError, match=f"there is no data '{name}': give one of digits, mnist, fashion_mnist"):
+            load_data(config(name))
     with pytest.raises(DataError, match="there are no images in"):
         load_data(config(tmp_path))
 

@@ -58,7 +58,7 @@ def load_images(name: str, config: Config, *, skip_bad: bool = False) -> Images:
 
 
 def _read(name: str, config: Config, skip_bad: bool) -> Source:
-    source = NAMED[name]() if name in NAMED else _from_path(Path(name).expanduser(), config, skip_bad)
+    source = NAMED[name]() if name in NAMED else _from_path(name, config, skip_bad)
     framed = Source(
         source.images.framed(config.training.margin),
         source.test.framed(config.training.margin) if source.test else None,
@@ -70,12 +70,14 @@ def _read(name: str, config: Config, skip_bad: bool) -> Source:
     return framed
 
 
-def _from_path(path: Path, config: Config, skip_bad: bool) -> Source:
+def _from_path(name: str, config: Config, skip_bad: bool) -> Source:
+    path = Path(name).expanduser()
     if path.suffix == ".npz" and path.is_file():
         return _npz(path)
-    if not path.is_dir():
+    # An empty name, such as an unset variable of a script leaves, would be the working directory.
+    if not name or not path.is_dir():
         raise DataError(
-            f"there is no data {str(path)!r}: give one of {', '.join(NAMED)}, an .npz file, "
+            f"there is no data {name!r}: give one of {', '.join(NAMED)}, an .npz file, "
             f"a folder of images, or a folder with {_IDX_IMAGES['train']}"
         )
     if _idx_file(path, _IDX_IMAGES["train"]):
