@@ -54,8 +54,7 @@ def downsample(maps: Tensor) -> Tensor:
 
 def blur(maps: Tensor) -> Tensor:
     """Convolution of each channel with [1 2 1] ⊗ [1 2 1] / 16; outside the map are zeros."""
-    height, width = _spatial_axes()
-    return _filtered(_filtered(maps, height, [0.25, 0.5, 0.25]), width, [0.25, 0.5, 0.25])
+    return _filtered(maps, [0.25, 0.5, 0.25], border=1)
 
 
 def instance_norm(maps: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -84,9 +83,9 @@ class Conv(keras.layers.Layer):
     """A convolution with equalized learning rate: kernel N(0, 1), multiplied by gain/√fan_in when used.
 
     Every kernel pads its input to keep its size. `resample` is "up" (input upsampled first), "down" (output downsampled
-    after) or None; the resampling is part of the convolution: the same function with 4/9 of the multiplications
-    upwards, and 1/4 downwards. `bias` adds a number per output channel, last. Only the convolution is computed in the
-    layer's compute dtype (Karras et al. 2018, section 4.1; the authors' `lreq.Conv2d`).
+    after) or None; it is part of the convolution: the same function with a quarter of the multiplications. `bias` adds
+    a number per output channel, last. Only the convolution is computed in the layer's compute dtype (Karras et al.
+    2018, section 4.1; the authors' `lreq.Conv2d`).
     """
 
     def __init__(
@@ -116,70 +115,80 @@ class Conv(keras.layers.Layer):
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros", autocast=False)
 
     def call(self, x):
+        if self.resample == "down":
+            # The mean of four pixels that a convolution makes is what it makes of the means of four.
+            x = _filtered(x, [0.5, 0.5], border=1)
         kernel = ops.cast(ops.convert_to_tensor(self.kernel) * self.scale, self.compute_dtype)
-        x = ops.cast(_means_of_four(x) if self.resample == "down" else x, self.compute_dtype)
-        match self.resample:
-            case "up":
-                x = _upsampling_conv(x, kernel)
-            case "down":
-                x = _halving_conv(x, kernel)
-            case _:
-                x = _conv(x, kernel)
+        x = _CONVOLUTIONS[self.resample](ops.cast(x, self.compute_dtype), kernel)
         x = ops.cast(x, self.variable_dtype)
+        if self.resample == "up":
+            # Four equal pixels are one and three zeros, summed by fours.
+            x = _filtered(x, [1.0, 1.0], border=0)
         return x if self.bias is None else x + per_channel(ops.convert_to_tensor(self.bias))
 
 
-def _conv(maps: Tensor, kernel: Tensor, strides: int = 1, padding: str = "same") -> Tensor:
-    order = keras.config.image_data_format()
-    return ops.conv(maps, kernel, strides=strides, padding=padding, data_format=order)
+def _conv(maps: Tensor, kernel: Tensor) -> Tensor:
+    return ops.conv(maps, kernel, padding="same", data_format=keras.config.image_data_format())
 
 
-def _upsampling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    # The four pixels that an input pixel becomes, as four times the channels of a 2×2 convolution, whose taps are the
-    # 3×3 kernel summed over its four one-pixel shifts: what a transposed convolution does, which XLA on a CPU takes
-    # eight times as long for.
+def _halving_conv(maps: Tensor, kernel: Tensor) -> Tensor:
+    """Without border, at every other pixel: 2R + 1 pixels to R."""
+    if keras.backend.backend() == "jax":
+        # XLA on a CPU takes ten times as long for the second derivative that R1 needs of a strided convolution.
+        return _by_patches(maps, kernel, strides=2)
+    return ops.conv(maps, kernel, strides=2, padding="valid", data_format=keras.config.image_data_format())
+
+
+def _doubling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
+    """Zeros between and around pixels: R pixels to 2R + 1."""
+    if keras.backend.backend() == "jax":
+        return _doubling_by_patches(maps, kernel)
+    # Keras transposes a convolution as its gradient does, which turns the kernel.
+    kernel = ops.transpose(ops.flip(kernel, axis=(0, 1)), (0, 1, 3, 2))
+    return ops.conv_transpose(maps, kernel, strides=2, padding="valid", data_format=keras.config.image_data_format())
+
+
+def _doubling_by_patches(maps: Tensor, kernel: Tensor) -> Tensor:
+    # Each 2×2 window of pixels decides 2×2 pixels, as four times the channels: XLA on a CPU takes five times as long
+    # for a transposed convolution.
     inputs, outputs = kernel.shape[2:]
-    both = np.eye(4, 3) + np.eye(4, 3, k=-1)
-    taps = _along(_along(kernel, 0, both), 1, both)
-    # In the order of a window between input pixels, which sees the last of one's pixels and the first of the next's.
+    taps = ops.pad(kernel, [(1, 0), (1, 0), (0, 0), (0, 0)])
     taps = ops.flip(ops.reshape(taps, (2, 2, 2, 2, inputs, outputs)), axis=(1, 3))
     taps = ops.reshape(ops.transpose(taps, (0, 2, 4, 1, 3, 5)), (2, 2, inputs, 4 * outputs))
-    maps = to_nhwc(_conv(_with_border(maps, *_spatial_axes()), taps, padding="valid"))
+    maps = to_nhwc(_by_patches(_with_border(maps, *_spatial_axes()), taps))
     batch, height, width, _ = maps.shape
     maps = ops.transpose(ops.reshape(maps, (batch, height, width, 2, 2, outputs)), (0, 1, 3, 2, 4, 5))
-    return from_nhwc(ops.reshape(maps, (batch, 2 * height, 2 * width, outputs))[:, 1:-1, 1:-1])
+    return from_nhwc(ops.reshape(maps, (batch, 2 * height, 2 * width, outputs))[:, :-1, :-1])
 
 
-def _means_of_four(maps: Tensor) -> Tensor:
-    # Of all 2×2 neighbours, zeros around: one more of them than pixels each way.
-    height, width = _spatial_axes()
-    return _filtered(_filtered(maps, height, [0.5, 0.5]), width, [0.5, 0.5])
-
-
-def _halving_conv(means: Tensor, kernel: Tensor) -> Tensor:
-    # The mean of four neighbours that a convolution makes is what it makes of the means of their windows.
-    if keras.backend.backend() != "jax":
-        return _conv(means, kernel, strides=2, padding="valid")
-    # As a product with patches: XLA on a CPU takes ten times as long for the second derivative that R1 needs.
-    means, (size, _, inputs, outputs) = to_nhwc(means), kernel.shape
-    height, width = (means.shape[axis] - size + 1 for axis in (1, 2))
-    places = [(slice(i, i + height, 2), slice(j, j + width, 2)) for i in range(size) for j in range(size)]
-    patches = ops.concatenate([means[:, rows, columns] for rows, columns in places], axis=-1)
+def _by_patches(maps: Tensor, kernel: Tensor, strides: int = 1) -> Tensor:
+    """A convolution without border as a product of the patches it sees with the kernel."""
+    maps, (size, _, inputs, outputs) = to_nhwc(maps), kernel.shape
+    height, width = (maps.shape[axis] - size + 1 for axis in (1, 2))
+    places = [(slice(i, i + height, strides), slice(j, j + width, strides)) for i in range(size) for j in range(size)]
+    patches = ops.concatenate([maps[:, rows, columns] for rows, columns in places], axis=-1)
     return from_nhwc(patches @ ops.reshape(kernel, (size * size * inputs, outputs)))
 
 
-def _filtered(maps: Tensor, axis: int, weights: Sequence[float]) -> Tensor:
-    """`maps`, a zero at both ends of `axis`, filtered along it by symmetric `weights`."""
-    size = maps.shape[axis]
-    filtered = size + 3 - len(weights)
-    # Depthwise convolutions are ten times slower under XLA on a CPU. A product with a matrix of few diagonals is one
-    # operation where shifts, and their gradients, are many; on large maps it would be mostly zeros.
-    if size <= _SMALL:
-        diagonals = [weight * np.eye(filtered, size, k=k - 1) for k, weight in enumerate(weights)]
-        return _along(maps, axis, np.sum(diagonals, axis=0))
-    maps, before = _with_border(maps, axis), (slice(None),) * axis
-    shifts = [weight * maps[(*before, slice(k, k + filtered))] for k, weight in enumerate(weights)]
-    return sum(shifts[1:], shifts[0])
+_CONVOLUTIONS = {None: _conv, "up": _doubling_conv, "down": _halving_conv}
+
+
+def _filtered(maps: Tensor, weights: Sequence[float], border: int) -> Tensor:
+    """`maps`, with so many zeros around, filtered along both axes by symmetric `weights`."""
+    for axis in _spatial_axes():
+        before = maps.shape[axis]
+        after = before + 2 * border + 1 - len(weights)
+        # Depthwise convolutions are ten times slower under XLA on a CPU. A product with a matrix of few diagonals is
+        # one operation where shifts, and their gradients, are many; on large maps it would be mostly zeros.
+        if min(before, after) <= _SMALL:
+            diagonals = [weight * np.eye(after, before, k=k - border) for k, weight in enumerate(weights)]
+            maps = _along(maps, axis, np.sum(diagonals, axis=0))
+        else:
+            maps = _with_border(maps, axis) if border else maps
+            rest = (slice(None),) * axis
+            shifts = [weight * maps[(*rest, slice(k, k + after))] for k, weight in enumerate(weights)]
+            maps = sum(shifts[1:], shifts[0])
+    return maps
 
 
 def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
