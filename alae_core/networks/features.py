@@ -133,24 +133,28 @@ def _conv(maps: Tensor, kernel: Tensor) -> Tensor:
 
 def _halving_conv(maps: Tensor, kernel: Tensor) -> Tensor:
     """Without border, at every other pixel: 2R + 1 pixels to R."""
-    if keras.backend.backend() == "jax":
-        # XLA on a CPU takes ten times as long for the second derivative that R1 needs of a strided convolution.
+    if _prefers_patches():
         return _by_patches(maps, kernel, strides=2)
     return ops.conv(maps, kernel, strides=2, padding="valid", data_format=keras.config.image_data_format())
 
 
 def _doubling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
     """Zeros between and around pixels: R pixels to 2R + 1."""
-    if keras.backend.backend() == "jax":
+    if _prefers_patches():
         return _doubling_by_patches(maps, kernel)
     # Keras transposes a convolution as its gradient does, which turns the kernel.
     kernel = ops.transpose(ops.flip(kernel, axis=(0, 1)), (0, 1, 3, 2))
     return ops.conv_transpose(maps, kernel, strides=2, padding="valid", data_format=keras.config.image_data_format())
 
 
+def _prefers_patches() -> bool:
+    # JAX on a CPU takes five times as long for a transposed convolution, and ten times for the second derivative that
+    # R1 needs of a strided one. Elsewhere convolutions are faster, and patches would only take memory.
+    return keras.backend.backend() == "jax" and keras.distribution.list_devices()[0].startswith("cpu")
+
+
 def _doubling_by_patches(maps: Tensor, kernel: Tensor) -> Tensor:
-    # Each 2×2 window of pixels decides 2×2 pixels, as four times the channels: XLA on a CPU takes five times as long
-    # for a transposed convolution.
+    # Each 2×2 window of pixels decides 2×2 pixels, as four times the channels.
     inputs, outputs = kernel.shape[2:]
     taps = ops.pad(kernel, [(1, 0), (1, 0), (0, 0), (0, 0)])
     taps = ops.flip(ops.reshape(taps, (2, 2, 2, 2, inputs, outputs)), axis=(1, 3))

@@ -84,10 +84,12 @@ def convolved(maps, kernel):
     return sum(padded[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(3) for j in range(3))
 
 
+@pytest.mark.parametrize("patches", [False, True], ids=["by convolutions", "by patches"])
 @pytest.mark.parametrize("small", [0, 64], ids=["by shifts", "by matrices"])
 @pytest.mark.parametrize("resample", [None, "up", "down"])
-def test_convolutions_and_their_resampling_are_the_definition(order, monkeypatch, resample, small):
+def test_convolutions_and_their_resampling_are_the_definition(order, monkeypatch, resample, small, patches):
     monkeypatch.setattr(features, "_SMALL", small)
+    monkeypatch.setattr(features, "_prefers_patches", lambda: patches)
     layer = Conv(5, 3, seed=1, purpose="test", resample=resample, bias=True)
     layer.build(3)
     layer.bias.assign(np.arange(5, dtype=np.float32))
