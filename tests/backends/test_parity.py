@@ -1,5 +1,10 @@
 """The authors' recorded numbers, on the backend under test; skipped where the records are absent."""
 
+import os
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from keras import ops
@@ -16,14 +21,19 @@ needs_records = pytest.mark.skipif(not RECORDS.exists(), reason=f"{RECORDS} is n
 
 @needs_records
 def test_every_recorded_number_is_met(backend):
-    found = parity.parity(RECORDS / "style32.pth", RECORDS / "style32.npz", backend)
-    assert found.holds, found.markdown()
-    compared = {quantity: row.compared for quantity, row in found.rows.items()}
-    assert compared["G(F(z)), noise as recorded"] == 4 * 3 * (4**2 + 2 * (8**2 + 16**2 + 32**2))
-    assert compared["training at lod 2, blend 0.35: losses"] == 6
+    # As users compile. Without XLA's optimization (see conftest.py) TensorFlow's second iteration leaves its limits, by
+    # as much as another order of the batch then changes.
+    environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+    files = [str(RECORDS / name) for name in ("style32.pth", "style32.npz")]
+    command = [sys.executable, "-m", "alae_workbench.evaluation.parity", *files, "--backend", backend.name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    compared = dict(re.findall(r"^\| (.*?) \| ([\d,]+) \|", done.stdout, re.MULTILINE))
+    assert compared["G(F(z)), noise as recorded"] == f"{4 * 3 * (4**2 + 2 * (8**2 + 16**2 + 32**2)):,}"
+    assert compared["training at lod 2, blend 0.35: losses"] == "6"
     # On a constant map, in front of an instance norm, a bias has no gradient but rounding.
-    assert [each.weight for each in found.undecided] == ["G/block0/styled1/bias"]
-    assert compared["training at lod 2, blend 1: displacement of each weight"] == 99
+    assert re.findall(r"^- `(.*?)`", done.stdout, re.MULTILINE) == ["G/block0/styled1/bias"]
+    assert compared["training at lod 2, blend 1: displacement of each weight"] == "99"
 
 
 def test_an_error_beyond_its_limit_is_seen_and_so_is_a_nan():
