@@ -54,7 +54,7 @@ def downsample(maps: Tensor) -> Tensor:
 
 def blur(maps: Tensor) -> Tensor:
     """Convolution of each channel with [1 2 1] ⊗ [1 2 1] / 16; outside the map are zeros."""
-    return _filtered(maps, [0.25, 0.5, 0.25], border=1)
+    return _filtered(maps, [0.25, 0.5, 0.25], border=True)
 
 
 def instance_norm(maps: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -83,9 +83,9 @@ class Conv(keras.layers.Layer):
     """A convolution with equalized learning rate: kernel N(0, 1), multiplied by gain/√fan_in when used.
 
     Every kernel pads its input to keep its size. `resample` is "up" (input upsampled first), "down" (output downsampled
-    after) or None; it is part of the convolution: the same function with a quarter of the multiplications. `bias` adds
-    a number per output channel, last. Only the convolution is computed in the layer's compute dtype (Karras et al.
-    2018, section 4.1; the authors' `lreq.Conv2d`).
+    after) or None; it is part of the convolution: the same function with a quarter of the multiplications (4/9 upwards
+    by patches). `bias` adds a number per output channel, last. Only the convolution is computed in the layer's compute
+    dtype (Karras et al. 2018, section 4.1; the authors' `lreq.Conv2d`).
     """
 
     def __init__(
@@ -117,25 +117,25 @@ class Conv(keras.layers.Layer):
     def call(self, x):
         if self.resample == "down":
             # The mean of four pixels that a convolution makes is what it makes of the means of four.
-            x = _filtered(x, [0.5, 0.5], border=1)
+            x = _filtered(x, [0.5, 0.5], border=True)
         kernel = ops.cast(ops.convert_to_tensor(self.kernel) * self.scale, self.compute_dtype)
         x = _CONVOLUTIONS[self.resample](ops.cast(x, self.compute_dtype), kernel)
         x = ops.cast(x, self.variable_dtype)
         if self.resample == "up":
             # Four equal pixels are one and three zeros, summed by fours.
-            x = _filtered(x, [1.0, 1.0], border=0)
+            x = _filtered(x, [1.0, 1.0], border=False)
         return x if self.bias is None else x + per_channel(ops.convert_to_tensor(self.bias))
 
 
 def _conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    return ops.conv(maps, kernel, padding="same", data_format=keras.config.image_data_format())
+    return ops.conv(maps, kernel, padding="same")
 
 
 def _halving_conv(maps: Tensor, kernel: Tensor) -> Tensor:
     """Without border, at every other pixel: 2R + 1 pixels to R."""
     if _prefers_patches():
         return _by_patches(maps, kernel, strides=2)
-    return ops.conv(maps, kernel, strides=2, padding="valid", data_format=keras.config.image_data_format())
+    return ops.conv(maps, kernel, strides=2, padding="valid")
 
 
 def _doubling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ def _doubling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
         return _doubling_by_patches(maps, kernel)
     # Keras transposes a convolution as its gradient does, which turns the kernel.
     kernel = ops.transpose(ops.flip(kernel, axis=(0, 1)), (0, 1, 3, 2))
-    return ops.conv_transpose(maps, kernel, strides=2, padding="valid", data_format=keras.config.image_data_format())
+    return ops.conv_transpose(maps, kernel, strides=2, padding="valid")
 
 
 def _prefers_patches() -> bool:
@@ -177,8 +177,8 @@ def _by_patches(maps: Tensor, kernel: Tensor, strides: int = 1) -> Tensor:
 _CONVOLUTIONS = {None: _conv, "up": _doubling_conv, "down": _halving_conv}
 
 
-def _filtered(maps: Tensor, weights: Sequence[float], border: int) -> Tensor:
-    """`maps`, with so many zeros around, filtered along both axes by symmetric `weights`."""
+def _filtered(maps: Tensor, weights: Sequence[float], border: bool) -> Tensor:
+    """`maps`, with a border of zeros or without, filtered along both axes by symmetric `weights`."""
     for axis in _spatial_axes():
         before = maps.shape[axis]
         after = before + 2 * border + 1 - len(weights)
