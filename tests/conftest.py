@@ -1,7 +1,10 @@
 """What all tests share. Keras runs on one framework per process: KERAS_BACKEND says which; `make test` runs each."""
 
 import os
+import sys
 import tempfile
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 import alae_core as alae
+from alae_cli.app import main
 from alae_core.config import make_config
 
 # Quiet before TensorFlow is first imported: its start-up notices are no test's business.
@@ -61,6 +65,19 @@ def tiny_style_config(**overrides):
 
 def random_images(count=6, shape=(4, 3, 2), seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, (count, *shape)).astype(np.float32)
+
+
+def call_alae(directory, *words):
+    """Call `alae` with some words in a directory, in this process; returns (exit code, stdout, stderr)."""
+    out, err, code = StringIO(), StringIO(), 0
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(directory)
+        patch.setattr(sys, "argv", ["alae", *map(str, words)])
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code or 0
+    return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -34,17 +34,25 @@ def doctor() -> None:
 
     from alae_core import installed_backends
 
-    print(f"Python {sys.version.split()[0]}")
-    for name in installed_backends():
-        # A process each: Keras runs on one framework per process.
-        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        environment.pop("KERAS_BACKEND", None)
-        found = subprocess.run(
-            [sys.executable, "-m", "alae_cli.look", name], capture_output=True, text=True, env=environment, check=False
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("KERAS_BACKEND", None)
+    # A process each: Keras runs on one framework per process.
+    processes = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "alae_cli.look", name],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
         )
-        lines = found.stdout.strip().splitlines()
-        last_word = (found.stderr.strip().splitlines() or ["it ended without a word"])[-1]
-        print(f"{name:12}{lines[-1] if found.returncode == 0 and lines else last_word}")
+        for name in installed_backends()
+    }
+    print(f"Python {sys.version.split()[0]}")
+    for name, process in processes.items():
+        out, err = process.communicate()
+        lines = out.strip().splitlines()
+        last_word = (err.strip().splitlines() or ["it ended without a word"])[-1]
+        print(f"{name:12}{lines[-1] if process.returncode == 0 and lines else last_word}")
 
 
 def _examine(name: str) -> str:

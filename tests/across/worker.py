@@ -1,33 +1,38 @@
-"""One backend's share of a comparison, in a process of its own: python -m tests.across.worker BACKEND JOB.
+"""What one backend does for a comparison; called in a process of its own, which only ever opens that backend."""
 
-JOB is JSON: {"steps": N, "resume": DIRECTORY or null, "save": DIRECTORY or null, "overrides": {…}}; a run that is saved
-is saved halfway. The last line it prints is JSON: the losses of every step.
-"""
+from pathlib import Path
+from typing import Any
 
-import json
-import sys
+import numpy as np
 
 import alae_core as alae
 from alae_workbench.data.loader import batches
 from alae_workbench.data.sources import load_data
 
 
-def main() -> None:
-    name, job = sys.argv[1], json.loads(sys.argv[2])
+def losses(
+    name: str, steps: int, *, resume: Path | None = None, save: Path | None = None, **overrides: Any
+) -> dict[str, np.ndarray]:
+    """Each update's losses in `steps` training steps on real digits; a run that is saved is saved halfway."""
     backend = alae.load_backend(name)
-    config = alae.load_config("digits-mlp", overrides={"training.seed": 5, **job["overrides"]})
+    config = alae.load_config("digits-mlp", overrides={"training.seed": 5, **overrides})
     runner = backend.runner(alae.build(config, seed=5), config, seed=5)
-    if job["resume"]:
-        runner.load(alae.load_checkpoint(job["resume"]).state)
+    if resume:
+        runner.load(alae.load_checkpoint(resume).state)
     start = runner.step_count
     images = batches(load_data(config).train, config, start=start, put=lambda images, labels: runner.put(images))
-    losses = []
-    for step in range(job["steps"]):
-        if job["save"] and step == job["steps"] // 2:
-            alae.save_checkpoint(job["save"], runner.state(), config, seed=5, backend=backend)
-        losses.append(dict(runner.step(next(images))))
-    print(json.dumps(losses))
+    found = []
+    for step in range(steps):
+        if save and step == steps // 2:
+            alae.save_checkpoint(save, runner.state(), config, seed=5, backend=backend)
+        found.append(dict(runner.step(next(images))))
+    return {update: np.array([each[update] for each in found]) for update in found[0]}
 
 
-if __name__ == "__main__":
-    main()
+def pictures(name: str, run: Path) -> np.ndarray:
+    """Samples of a checkpoint, and their reconstructions: (2, 8, H, W, C)."""
+    alae.load_backend(name)
+    model = alae.load_checkpoint(run, averaged=True).model
+    w = model.truncate(model.map(model.sample_prior(8, seed=3)))
+    x = model.generate(w, noise=model.sample_noise(8, seed=4))
+    return np.stack([x, model.reconstruct(x, noise=model.sample_noise(8, seed=5))])

@@ -1,30 +1,20 @@
 """What the tests of the command line share."""
 
 import os
-import sys
+from functools import partial
 
 import pytest
 
-from alae_cli.app import main
+from tests.conftest import call_alae
 
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
 
 
 @pytest.fixture
-def run_alae(monkeypatch, capsys, tmp_path):
-    """Call `alae` with some words in a directory of its own; returns (exit code, stdout, stderr)."""
+def run_alae(monkeypatch, tmp_path):
+    """Call `alae` with some words in a directory of its own, where the test is too."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["alae", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as exit_:
-            code = exit_.code or 0
-        return code, *capsys.readouterr()
-
-    return call
+    return partial(call_alae, tmp_path)
 
 
 @pytest.fixture

@@ -145,10 +145,10 @@ class NothingHeld(JaxBackend):
         return super().runner(alae, config, seed=seed)
 
 
-# ---- plug-ins that are no use at all --------------------------------------------------------------------------------
+# ---- plug-ins that are no use at all, on JAX because it starts soonest -----------------------------------------------
 
 
-class Wrapped(TorchBackend):
+class Wrapped(JaxBackend):
     """A sound plug-in whose runner is changed by `spoil`."""
 
     def runner(self, alae, config, *, seed=0):
@@ -215,15 +215,15 @@ class NotNumPy(Wrapped):
     name = "NotNumPy"
 
     def spoil(self, runner):
-        import torch
+        import jax
 
         sound = runner.gradients
         runner.gradients = lambda *arguments, **options: {
-            name: torch.tensor(array) for name, array in sound(*arguments, **options).items()
+            name: jax.numpy.asarray(array) for name, array in sound(*arguments, **options).items()
         }
 
 
-class Refuses(TorchBackend):
+class Refuses(JaxBackend):
     """Unsupported, says it to everything."""
 
     name = "Refuses"
@@ -232,7 +232,7 @@ class Refuses(TorchBackend):
         raise BackendError("this backend computes on Thursdays only")
 
 
-class OnlyFloat32(TorchBackend):
+class OnlyFloat32(JaxBackend):
     name = "OnlyFloat32"
 
     def __init__(self, device=None, precision="float32"):

@@ -23,15 +23,15 @@ def run(command, directory, plugins=""):
 def test_a_smoke_run_writes_every_report(tmp_path):
     files = {kind: tmp_path / "reports" / f"conformance.{kind}" for kind in ("html", "json", "junit", "badge")}
     options = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
-    found = run(["alae_cli", "conform", "--backend", "torch", "--profile", "smoke", *options], tmp_path)
+    found = run(["alae_cli", "conform", "--backend", "jax", "--profile", "smoke", *options], tmp_path)
     assert found.returncode == 0, found.stdout + found.stderr
-    assert "torch conforms" in found.stdout
+    assert "jax conforms" in found.stdout
     report = Report.model_validate_json(files["json"].read_text("utf-8"))
     assert report.conforms
     assert report.profile == "smoke"
     cases = ElementTree.fromstring(files["junit"].read_text("utf-8")).findall(".//testcase")
     assert len(cases) == len(report.backends[0].cases) == 6
-    assert "torch" in files["html"].read_text("utf-8")
+    assert "jax" in files["html"].read_text("utf-8")
     assert json.loads(files["badge"].read_text("utf-8"))["message"].startswith("L1 ")
 
 

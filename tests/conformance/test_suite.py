@@ -105,7 +105,7 @@ def test_a_process_raises_what_its_plugin_raised():
     try:
         with pytest.raises(SubjectError, match="AttributeError"):
             process.state()  # nothing is open yet
-        assert process.hello()["running"] == "torch"
+        assert process.hello()["running"] == "jax"
     finally:
         process.close()
     with pytest.raises(BackendError, match="no float64"):

@@ -12,15 +12,23 @@ from alae_core.checkpoint import checkpoints
 from tests.conftest import random_images, tiny_config
 
 
-@pytest.fixture
-def saved(backend, tmp_path):
-    """A runner after three steps, checkpointed after each."""
-    config = tiny_config()
+@pytest.fixture(scope="module")
+def trained(backend, tmp_path_factory):
+    """A runner, its state after three steps, and the directory where each step left a checkpoint."""
+    config, directory = tiny_config(), tmp_path_factory.mktemp("trained")
     runner = backend.runner(alae.build(config), config)
     for metric in (0.3, 0.1, 0.2):
         runner.step(random_images())
-        alae.save_checkpoint(tmp_path, runner.state(), config, seed=0, backend=backend, metric=metric)
-    return runner, tmp_path
+        alae.save_checkpoint(directory, runner.state(), config, seed=0, backend=backend, metric=metric)
+    return runner, runner.state(), directory
+
+
+@pytest.fixture
+def saved(trained, tmp_path):
+    """A runner after three steps, and a directory with a checkpoint of each that a test may do anything to."""
+    runner, state, directory = trained
+    runner.load(state)
+    return runner, shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
 
 
 def test_a_checkpoint_gives_back_every_bit(saved):

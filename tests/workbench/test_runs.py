@@ -1,4 +1,4 @@
-"""Whole runs of `alae train` in processes of their own: stopping, killing, resuming, and what they leave behind."""
+"""Whole runs of `alae train`: stopping, killing, resuming, and what they leave behind."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from PIL import Image
 
 import alae_core as alae
 from alae_core.checkpoint import checkpoints
-from tests.conftest import TINY
+from tests.conftest import TINY, call_alae
 
 #: random moments at which a run is killed; any number must do, and a patient tester sets more
 KILLS = int(os.environ.get("ALAE_TEST_KILLS", "2"))
@@ -28,29 +28,28 @@ SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")
 }
 
 
-def command(*options, **overrides):
+def words(*options, **overrides):
     settings = [f"{key}={json.dumps(value)}" for key, value in (SMALL | overrides).items()]
     flags = [word for setting in settings for word in ("--set", setting)]
-    return [sys.executable, "-m", "alae_cli", "train", "--backend", BACKEND, *map(str, options), *flags]
+    return ["train", "--backend", BACKEND, *map(str, options), *flags]
+
+
+def train(directory, *options, code=0, **overrides):
+    """A run from its beginning to its end, in this process; returns (stdout, stderr)."""
+    found, out, err = call_alae(directory, *words(*options, **overrides))
+    assert found == code, f"{out}\n{err}"
+    return out, err
 
 
 def start(directory, *options, **overrides):
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    """A run in a process of its own, for whatever may happen to a process."""
     return subprocess.Popen(
-        command(*options, **overrides),
+        [sys.executable, "-m", "alae_cli", *words(*options, **overrides)],
         cwd=directory,
-        env=environment,
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
-
-
-def finish(process, code=0):
-    out, err = process.communicate(timeout=240)
-    assert process.returncode == code, f"{out}\n{err}"
-    assert "Traceback" not in err
-    return out, err
 
 
 def steps(run):
@@ -74,7 +73,7 @@ def same_state(first, second):
 def straight(tmp_path_factory):
     """A run of 60 steps that nothing interrupted."""
     directory = tmp_path_factory.mktemp("straight")
-    out, _ = finish(start(directory, "--steps", 60, "--out", "run"))
+    out, _ = train(directory, "--steps", 60, "--out", "run")
     return directory / "run", out
 
 
@@ -96,27 +95,28 @@ def test_a_run_leaves_what_it_promises(straight):
 
 
 def test_n_and_resume_and_n_are_2n_bit_for_bit(straight, tmp_path):
-    finish(start(tmp_path, "--steps", 25, "--out", "run"))
-    finish(start(tmp_path, "--resume", "run", "--steps", 60))
+    train(tmp_path, "--steps", 25, "--out", "run")
+    train(tmp_path, "--resume", "run", "--steps", 60)
     assert same_state(tmp_path / "run", straight[0])
     records = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert records == sorted(records)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_save_and_stop(straight, tmp_path, number, code):
+def test_signals_save_and_stop(tmp_path, number, code):
     run = tmp_path / "run"
     process = start(tmp_path, "--steps", 100_000, "--out", "run")
     wait_for(lambda: steps(run), process)
     process.send_signal(number)
-    out, _ = finish(process, code)
+    out, err = process.communicate(timeout=240)
+    assert (process.returncode, "Traceback" in err) == (code, False), f"{out}\n{err}"
     saved = steps(run)[-1]
     assert f"{number.name}: saved step {saved}; go on with: alae train --resume run" in out
-    finish(start(tmp_path, "--resume", "run", "--steps", saved + 5))
+    train(tmp_path, "--resume", "run", "--steps", saved + 5)
     assert steps(run)[-1] == saved + 5
 
 
-def test_kills_at_random_moments_lose_nothing_before_the_last_checkpoint(straight, tmp_path):
+def test_kills_at_random_moments_lose_nothing_before_the_last_checkpoint(tmp_path):
     run, moments = tmp_path / "run", random.Random(0)
     process = start(tmp_path, "--steps", 1_000_000, "--out", "run", **{"training.checkpoint_every": 1})
     wait_for(lambda: steps(run), process)
@@ -131,14 +131,14 @@ def test_kills_at_random_moments_lose_nothing_before_the_last_checkpoint(straigh
     process.kill()
     process.communicate()
     last = steps(run)[-1]
-    finish(start(tmp_path, "--resume", "run", "--steps", last + 1))
-    finish(start(tmp_path, "--steps", last + 1, "--out", "straight", **{"training.checkpoint_every": 1000}))
+    train(tmp_path, "--resume", "run", "--steps", last + 1)
+    train(tmp_path, "--steps", last + 1, "--out", "straight", **{"training.checkpoint_every": 1000})
     assert same_state(run, tmp_path / "straight"), "the run that was killed is the run that was not"
 
 
 def test_a_run_is_never_overwritten(straight):
     run, _ = straight
-    _, err = finish(start(run.parent, "--steps", 5, "--out", "run"), code=2)
+    _, err = train(run.parent, "--steps", 5, "--out", "run", code=2)
     assert err.strip().splitlines()[-1].startswith("alae: run is not empty: go on with that run by --resume run")
 
 
@@ -146,7 +146,7 @@ def test_a_run_is_never_overwritten(straight):
 def test_divergence_stops_at_the_last_good_checkpoint(tmp_path, every):
     # Adam's step has the size of its rate, whatever the gradient: this one overflows float32 within steps.
     rate = {"adam.learning_rate": 1e18, "training.report_every": 1, "training.checkpoint_every": every}
-    _, err = finish(start(tmp_path, "--steps", 2000, "--out", "run", **rate), code=2)
+    _, err = train(tmp_path, "--steps", 2000, "--out", "run", code=2, **rate)
     message = err.strip().splitlines()[-1]
     assert "so the run stopped" in message
     assert "try a lower adam.learning_rate" in message
@@ -160,9 +160,9 @@ def test_divergence_stops_at_the_last_good_checkpoint(tmp_path, every):
         assert all(np.isfinite(array).all() for array in alae.load_checkpoint(path).state.values())
 
 
-def test_going_back_to_an_earlier_checkpoint_sets_later_ones_aside(straight, tmp_path):
-    finish(start(tmp_path, "--steps", 30, "--out", "run"))
-    finish(start(tmp_path, "--resume", "run/checkpoints/step-00000010", "--steps", 15))
+def test_going_back_to_an_earlier_checkpoint_sets_later_ones_aside(tmp_path):
+    train(tmp_path, "--steps", 30, "--out", "run")
+    train(tmp_path, "--resume", "run/checkpoints/step-00000010", "--steps", 15)
     assert steps(tmp_path / "run") == [10, 15]
     records = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert records == [5, 10, 10, 15, 15]

@@ -1,0 +1,23 @@
+"""Every backend in a process of its own, which lasts: opening a framework takes longer than any comparison."""
+
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from multiprocessing import get_context
+
+import pytest
+
+BACKENDS = ("jax", "torch", "tensorflow")
+
+
+@pytest.fixture(scope="session")
+def on():
+    """on(backends, function, …) is {backend: function(backend, …)}, each computed in that backend's process."""
+    with ExitStack() as stack:
+        spawn = get_context("spawn")
+        pools = {name: stack.enter_context(ProcessPoolExecutor(1, mp_context=spawn)) for name in BACKENDS}
+
+        def compute(backends, function, *arguments, **options):
+            asked = {name: pools[name].submit(function, name, *arguments, **options) for name in backends}
+            return {name: future.result(timeout=300) for name, future in asked.items()}
+
+        yield compute
