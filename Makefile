@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-# two processes, of which one that is done takes over what the other has left
-SHARED := -q -n 2 --dist worksteal
+# two processes; tests that share something dear stay in one
+SHARED := -q -n 2 --dist loadgroup
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: train test lint conform benchmark clean
