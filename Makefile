@@ -3,8 +3,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-# two processes; tests that share something dear stay in one
-SHARED := -q -n 2 --dist loadgroup
+# two processes; a file's tests, which may share something dear, stay in one
+SHARED := -q -n 2 --dist loadfile
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: train test lint conform benchmark clean

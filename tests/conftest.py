@@ -17,9 +17,9 @@ from alae_core.config import make_config
 
 # Quiet before TensorFlow is first imported: its start-up notices are no test's business.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# XLA takes longer to polish a tiny step than the step will ever run; what it makes of a polished one is what
-# `make conform` looks at.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+# XLA takes longer to polish a tiny step than the step will ever run, and its newer emitters half as long again; what it
+# makes of a polished one is what `make conform` looks at.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
 # Most tests compile the same few tiny steps; compiling them once halves the suite's time under JAX.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir(), "alae-tests-jax-cache")))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

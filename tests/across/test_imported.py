@@ -9,7 +9,6 @@ from tests.across.conftest import BACKENDS
 from tests.across.worker import pictures
 from tests.conftest import REPOSITORY
 
-pytestmark = pytest.mark.xdist_group("across")
 RECORDS = REPOSITORY.parent / "shared" / "official_parity"
 needs_records = pytest.mark.skipif(not RECORDS.exists(), reason=f"{RECORDS} is not here")
 

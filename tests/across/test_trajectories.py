@@ -7,7 +7,6 @@ from tests.across.conftest import BACKENDS
 from tests.across.worker import losses
 from tests.tolerances import RESUMED_TRAJECTORY, TRAJECTORY
 
-pytestmark = pytest.mark.xdist_group("across")
 OTHERS = BACKENDS[1:]
 
 

@@ -10,7 +10,6 @@ from alae_core.state import draws, moment_name
 from tests.conftest import random_images, tiny_style_config
 from tests.tolerances import BFLOAT16, FLOAT32
 
-pytestmark = pytest.mark.xdist_group("grown")
 #: level 0 takes steps 0 … 2, level 1 the four after; half of it is fade
 FIRST_OF_LEVEL_1 = 3
 _UPDATES = ("discriminator", "generator", "reciprocity")
