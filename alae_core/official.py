@@ -45,7 +45,6 @@ def import_official(file: str | Path, out: str | Path) -> Path:
             `out` is there already. Nothing is left behind.
     """
     from alae_core.checkpoint import save_checkpoint
-    from alae_core.model import build
     from alae_core.state import initial_state
 
     file, out = Path(file), Path(out)
@@ -53,12 +52,9 @@ def import_official(file: str | Path, out: str | Path) -> Path:
         raise CheckpointError(f"{out} is there already: choose another place")
     models = read_models(file)
     config = config_of(models, description=f"imported from {file.name}")
-    # Before anything of the sizes that the file claims is built.
     weights, averages = convert(models, config), convert(models, config, averaged=True)
-    alae = build(config)
-    alae.set_weights(weights)
-    alae.w_mean = _mean_of_w(models, config)
-    arrays = initial_state(alae, config) | {f"averages/{name}": array for name, array in averages.items()}
+    arrays = initial_state(config, weights, _mean_of_w(models, config))
+    arrays |= {f"averages/{name}": array for name, array in averages.items()}
     arrays["step"] = np.array(total_steps(config), np.int64)
     out.mkdir(parents=True)
     try:
@@ -78,7 +74,10 @@ class _Authors:
 
 
 def read_models(file: Path) -> dict[str, Arrays]:
-    """Every state dictionary under "models" in the authors' checkpoint: float32 arrays by the authors' names."""
+    """Every state dictionary under "models" in the authors' checkpoint: arrays by the authors' names.
+
+    They are float32; float64 where the file holds any, as that of a model that was made double.
+    """
     saved, numbers = read_torch_file(file)
     models = saved.get("models") if isinstance(saved, dict) else None
     if not isinstance(models, dict):
@@ -90,9 +89,10 @@ def read_models(file: Path) -> dict[str, Arrays]:
     }
     if sum(tensor.nbytes for state in states.values() for tensor in state.values()) > file.stat().st_size:
         raise CheckpointError(f"{file} is no checkpoint of the authors': its tensors are larger than the file")
+    doubles = any(tensor.storage.dtype == "<f8" for state in states.values() for tensor in state.values())
+    dtype = np.float64 if doubles else np.float32
     return {
-        name: {key: numbers(tensor).astype(np.float32) for key, tensor in state.items()}
-        for name, state in states.items()
+        name: {key: numbers(tensor).astype(dtype) for key, tensor in state.items()} for name, state in states.items()
     }
 
 
@@ -123,6 +123,7 @@ def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
         "updates": "official",
         "growth": {"levels": [{"images": 600_000, "batch_size": _BATCHES[min(lod, 4)]} for lod in range(lods)]},
         "adam": {"learning_rate": 0.0015},
+        "precision": E["from_rgb.0.from_rgb.weight"].dtype.name,
         "training": {"data": "unknown", "held_out": 1, "batch_size": _BATCHES[-1]},
     }
     try:
@@ -148,7 +149,7 @@ def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = Fa
             array = left.pop(key)
             if array.shape != shape:
                 raise CheckpointError(f"{key!r} of {name!r} has shape {array.shape}, but its place is for {shape}")
-            arrays[ours] = np.ascontiguousarray(read(array), np.float32)
+            arrays[ours] = np.ascontiguousarray(read(array), config.dtype)
         if left:
             raise CheckpointError(f"{name!r} has tensors that no StyleALAE has: {', '.join(sorted(left)[:3])}")
     return arrays

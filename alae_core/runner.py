@@ -33,7 +33,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         self.alae, self.config, self.seed = alae, config, seed
         self.updates = updates_of(config)
         self.tensors: dict[str, Tensor] = {}
-        self.load(state.initial_state(alae, config))
+        self.load(state.initial_state(config, alae.weights(), alae.w_mean))
 
     @abstractmethod
     def to_device(self, array: np.ndarray) -> Tensor:

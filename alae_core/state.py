@@ -52,14 +52,15 @@ def moment_name(adam: str, moment: str, weight: str) -> str:
     return f"adam/{adam}/{network}/{moment}/{variable}"
 
 
-def initial_state(alae: Alae, config: Config) -> dict[str, np.ndarray]:
-    """The state before the first step of `config`, from the weights that `alae` holds."""
-    weights = alae.weights()
+def initial_state(
+    config: Config, weights: Mapping[str, np.ndarray], w_mean: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """The state before the first step of `config`, from a model's weights by name and its running mean of w."""
     state: dict[str, np.ndarray] = {"step": np.zeros((), np.int64)}
     state |= {f"weights/{name}": value for name, value in weights.items()}
     state |= {f"averages/{name}": value.copy() for name, value in weights.items()}
-    if alae.w_mean is not None:
-        state["w_mean"] = alae.w_mean.copy()
+    if w_mean is not None:
+        state["w_mean"] = w_mean.copy()
     for adam, network in adams(config):
         state[f"adam/{adam}/{network}/t"] = np.zeros((), np.int64)
         for name, value in weights.items():
@@ -70,4 +71,5 @@ def initial_state(alae: Alae, config: Config) -> dict[str, np.ndarray]:
 
 def require_state(alae: Alae, config: Config, state: Mapping[str, np.ndarray]) -> None:
     """Raise CheckpointError unless `state` has exactly the arrays that a run of `alae` with `config` needs."""
-    require_same_arrays({name: value.shape for name, value in initial_state(alae, config).items()}, state)
+    needed = initial_state(config, alae.weights(), alae.w_mean)
+    require_same_arrays({name: value.shape for name, value in needed.items()}, state)

@@ -5,19 +5,15 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import BackendName, open_backend
-
 
 def import_official(
     file: Annotated[Path, typer.Argument(help="a checkpoint of the authors' code, .pth", show_default=False)],
     out: Annotated[Path, typer.Argument(help="the new run's directory", show_default=False)],
-    backend: BackendName = None,
 ) -> None:
     """Turn a checkpoint of the authors' StyleALAE into a run for the other commands. Nothing in FILE is executed."""
     from alae_core import load_checkpoint
     from alae_core.official import import_official as read
 
-    open_backend(backend, None, "float32")
     checkpoint = load_checkpoint(read(file, out))
     config = checkpoint.config
     networks = config.style

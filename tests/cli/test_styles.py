@@ -30,7 +30,7 @@ def style_config(**overrides):
 def state_of(config, step=None):
     """A run's state at some step, by default its last: noise shows, images differ, and so do averages and weights."""
     model, rng = alae.build(config), np.random.default_rng(0)
-    state = initial_state(model, config)
+    state = initial_state(config, model.weights(), model.w_mean)
     for name, value in model.weights().items():
         # Styles that matter, and images within [−1, 1], so that pictures show each difference.
         scale = next((number for part, number in SCALES.items() if part in name), 1)
@@ -49,8 +49,8 @@ def runs(backend, tmp_path_factory):
         "style": (young, state_of(young)),
         # Three steps at 4×4, then three of the six in which 8×8 fades in.
         "young": (young, state_of(young, step=6)),
-        "mlp": (mlp, initial_state(alae.build(mlp), mlp)),
-        "classes": (classes, initial_state(alae.build(classes), classes)),
+        "mlp": (mlp, initial_state(mlp, alae.build(mlp).weights(), None)),
+        "classes": (classes, initial_state(classes, alae.build(classes).weights(), None)),
     }
     for name, (config, state) in states.items():
         alae.save_checkpoint(directory / name / "checkpoints", state, config, seed=0, backend=backend)
@@ -249,7 +249,7 @@ def test_four_corners_are_a_square(run_alae, style):
 @pytest.mark.parametrize("reciprocity", ["latent", "z"])
 def test_mlp_models_interpolate_as_well(run_alae, backend, tmp_path, reciprocity):
     config = tiny_config(image=[16, 16, 1], networks__z=7, reciprocity=reciprocity)
-    state = initial_state(alae.build(config), config)
+    state = initial_state(config, alae.build(config).weights(), None)
     path = alae.save_checkpoint(tmp_path / "mlp", state, config, seed=0, backend=backend)
     Image.fromarray(photos()[0, :, :, 0]).save(tmp_path / "mine.png")
     run_alae("interpolate", "mlp", 4, "mine.png", "--count", 3)

@@ -243,6 +243,29 @@ def test_a_file_becomes_a_checkpoint(tmp_path, backend, is_zip):
         import_official(file, tmp_path / "run")
 
 
+def test_an_import_builds_no_network(tmp_path, monkeypatch):
+    models = checkpoint_of(config_with(*SIZES["usual"]))[0]
+    monkeypatch.setattr(alae.model, "build", lambda config: pytest.fail("the networks were built"))
+    import_official(save(models, tmp_path / "their.pth"), tmp_path / "run")
+
+
+def test_doubles_stay_doubles(tmp_path):
+    config = config_with(*SIZES["usual"])
+    models = {
+        name: {key: array * (1 + 1e-12) for key, array in ((k, a.astype(np.float64)) for k, a in state.items())}
+        for name, state in checkpoint_of(config)[0].items()
+    }
+    path = import_official(save(models, tmp_path / "their.pth"), tmp_path / "run")
+    found = alae.load_checkpoint(path)
+    assert found.config.precision == "float64"
+    for prefix, is_average in (("weights", False), ("averages", True)):
+        for name, array in convert(models, found.config, averaged=is_average).items():
+            assert array.dtype == np.float64
+            assert np.array_equal(found.state[f"{prefix}/{name}"], array), name
+    assert np.array_equal(found.state["w_mean"], models["dlatent_avg"]["buff"][0])
+    assert not np.array_equal(found.state["w_mean"], found.state["w_mean"].astype(np.float32))
+
+
 def refuse(models, tmp_path, message):
     with pytest.raises(CheckpointError, match=message):
         import_official(save(models, tmp_path / "their.pth"), tmp_path / "run")
@@ -257,10 +280,10 @@ def test_a_mean_of_w_that_differs_between_layers_is_refused(tmp_path):
     refuse(models | {"dlatent_avg": {}}, tmp_path, "no running mean of w")
 
 
-def test_sizes_beyond_the_file_are_refused_before_anything_is_built(tmp_path, monkeypatch):
+def test_sizes_beyond_the_file_are_refused_before_anything_is_made(tmp_path, monkeypatch):
     """One thin tensor can claim a million feature maps; none of them may be made."""
     models = checkpoint_of(config_with(*SIZES["one level"]))[0]
-    monkeypatch.setattr(alae.model, "build", lambda config: pytest.fail("the networks were built"))
+    monkeypatch.setattr(alae.state, "initial_state", lambda *_: pytest.fail("a state was made"))
     models["discriminator"]["encode_block.0.conv_2.weight"] = np.zeros((10**6, 1, 1, 1), np.float32)
     models["discriminator"]["from_rgb.0.from_rgb.weight"] = np.zeros((10**6, 3, 1, 1), np.float32)
     refuse(models, tmp_path, "has shape")
