@@ -186,6 +186,11 @@ class Alae:
         """Whether the weight of that name is used at level of detail `lod`."""
         return lod is None or takes_part(weight, lod)
 
+    def chunks(self, count: int) -> list[slice]:
+        """`count` images in parts, each as many as the model works on at a time; no images are one empty part."""
+        size = max(1, min(_CHUNK, _CHUNK_PIXELS // prod(self.config.image[:2])))
+        return [slice(start, start + size) for start in range(0, max(count, 1), size)]
+
     def weights(self) -> dict[str, np.ndarray]:
         """A copy of every weight, by the names of `variables`."""
         return {name: np.array(keras.ops.convert_to_numpy(variable.value)) for name, variable in self.variables.items()}
@@ -236,14 +241,11 @@ class Alae:
     def _in_chunks(self, network: Callable[..., Any], *inputs: np.ndarray, **choices: Any) -> np.ndarray:
         """`network` of the inputs and choices; an input of length 1 serves every chunk."""
         arrays = [np.asarray(array, self.config.dtype) for array in inputs]
-        count, size = len(arrays[0]), max(1, min(_CHUNK, _CHUNK_PIXELS // prod(self.config.image[:2])))
         # Values without a past: PyTorch would keep every intermediate result for gradients that nobody asks for.
         values = [(variable, ops.stop_gradient(variable.value)) for variable in self.variables.values()]
         outputs = []
-        for start in range(0, max(count, 1), size):
-            chunk = [
-                ops.convert_to_tensor(array if len(array) == 1 else array[start : start + size]) for array in arrays
-            ]
+        for part in self.chunks(len(arrays[0])):
+            chunk = [ops.convert_to_tensor(array if len(array) == 1 else array[part]) for array in arrays]
             # A plain call: Keras' predict would donate weights on JAX that a runner holds.
             with keras.StatelessScope(state_mapping=values):
                 outputs.append(ops.convert_to_numpy(network(chunk if len(chunk) > 1 else chunk[0], **choices)))

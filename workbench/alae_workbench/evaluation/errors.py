@@ -19,14 +19,25 @@ def reciprocity_error(alae: Alae, count: int = 1024, lod: int | None = None, ble
     code = z if alae.config.reciprocity == "z" else w
     classes = alae.config.labels
     labels = stream(0, "labels of held-out z").integers(classes, size=count) if classes else None
-    images = alae.generate(w, lod, blend, "zero" if alae.is_style else None, labels=labels)
-    distance = np.square(code - alae.encode(images, lod, blend, labels=labels)).sum(axis=1).mean()
-    return float(distance / code.var(axis=0).sum())
+    noise = "zero" if alae.is_style else None
+
+    def estimates(part: slice) -> np.ndarray:
+        its_labels = None if labels is None else labels[part]
+        images = alae.generate(w[part], lod, blend, noise, labels=its_labels)
+        return alae.encode(images, lod, blend, labels=its_labels)
+
+    # In parts: images of all z at once would not fit into memory where images are large.
+    estimate = np.concatenate([estimates(part) for part in alae.chunks(count)])
+    return float(np.square(code - estimate).sum(axis=1).mean() / code.var(axis=0).sum())
 
 
 def reconstruction_error(alae: Alae, images: Images, lod: int | None = None, blend: float = 1.0) -> float:
     """mean (x − G(E(x)))² over pixels and images, for x in [−1, 1], at one level of detail, without noise."""
-    x = alae.at_level(images.floats(), lod, blend)
     noise = "zero" if alae.is_style else None
-    again = alae.reconstruct(x, lod, blend, noise, labels=images.labels_for(alae.config))
-    return float(np.square(x - again).mean())
+
+    def errors(part: Images) -> np.ndarray:
+        x = alae.at_level(part.floats(), lod, blend)
+        again = alae.reconstruct(x, lod, blend, noise, labels=part.labels_for(alae.config))
+        return np.square(x - again).mean(axis=(1, 2, 3))
+
+    return float(np.concatenate([errors(images[part]) for part in alae.chunks(len(images))]).mean())

@@ -27,7 +27,8 @@ def nearest_neighbour_accuracies(alae: Alae, data: DataSet, lod: int | None = No
 
 
 def _codes(alae: Alae, images: Images, lod: int | None) -> np.ndarray:
-    return alae.encode(alae.at_level(images.floats(), lod), lod)
+    parts = (alae.at_level(images[part].floats(), lod) for part in alae.chunks(len(images)))
+    return np.concatenate([alae.encode(x, lod) for x in parts])
 
 
 def _flat(images: Images) -> np.ndarray:
