@@ -60,6 +60,13 @@ def test_instance_norm_and_statistics_are_over_pixels(order):
     np.testing.assert_allclose(ops.convert_to_numpy(features.to_nhwc(normalized)), expected, **FLOAT32)
 
 
+def test_moments_of_large_maps_keep_their_digits(backend):
+    maps = np.abs(np.random.default_rng(1).normal(size=(1, 512, 512, 2))).astype(np.float32)
+    _, mean, variance = features.instance_norm(ops.convert_to_tensor(maps), 0.0)
+    for found, expected in ((mean, maps.mean((1, 2), np.float64)), (variance, maps.var((1, 2), np.float64))):
+        np.testing.assert_allclose(ops.convert_to_numpy(found)[:, 0, 0], expected, **FLOAT32)
+
+
 def test_float64_stays_float64(order, backend):
     if backend.name == "jax":
         pytest.skip("JAX was opened for float32; the conformance suite opens it for float64")
