@@ -68,9 +68,10 @@ def instance_norm(maps: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]
 
 def _mean_of_pixels(maps: Tensor) -> Tensor:
     height, width = _spatial_axes()
-    # Row by row: TensorFlow would add one pixel after the other, and lose three digits on maps of 512².
-    total = ops.sum(ops.sum(maps, axis=width, keepdims=True), axis=height, keepdims=True)
-    return total / (maps.shape[height] * maps.shape[width])
+    # Row by row: TensorFlow would add one pixel after the other, and lose three digits on maps of 512². Without the
+    # division between, XLA would make the two sums one again.
+    rows = ops.sum(maps, axis=width, keepdims=True) / maps.shape[width]
+    return ops.sum(rows, axis=height, keepdims=True) / maps.shape[height]
 
 
 def statistics(mean: Tensor, variance: Tensor) -> Tensor:
