@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 Model = Annotated[Path, typer.Argument(help="a run of `alae train`, or one of its checkpoints", show_default=False)]
 Averaged = Annotated[
-    bool, typer.Option("--averaged/--raw", help="the networks' running averages, or the networks as trained")
+    bool,
+    typer.Option(
+        "--averaged/--raw",
+        help="the networks' running averages, which lag in short runs (average_halflife), or the networks as trained",
+    ),
 ]
 BackendName = Annotated[
     str | None,
