@@ -10,6 +10,7 @@ from alae_conformance.tolerances import (
     RECIPROCITY_EQUIVALENCE,
     RECIPROCITY_EXCEPTIONS,
     RECIPROCITY_RATIO,
+    UNDERFLOW,
     Tolerance,
 )
 
@@ -97,7 +98,7 @@ def _close(
         return Comparison(check, f"{quantity} at step {worst + 1}", float(errors[worst]), float(limits[worst]))
     if check in ("forward", "input_gradient", "losses"):
         scale = sqrt(expected.size)
-    limit = tolerance.relative * _norm(expected) + tolerance.floor * scale
+    limit = tolerance.relative * _norm(expected) + tolerance.floor * scale + UNDERFLOW
     return Comparison(check, quantity, _norm(found - expected), limit)
 
 
