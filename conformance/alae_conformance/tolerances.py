@@ -5,7 +5,7 @@ the whole tensor: single elements may cancel to anything, and a limit that grew 
 pass. The scale is what the tensor was computed from: 1 per element for outputs and losses, the norm of all gradients of
 an update for each of them, the norm of the weights for how far they moved.
 
-`noise` is the largest share of a limit that a sound backend used up in 100 runs with fresh numbers (docs/conformance.md
+`noise` is the largest share of a limit that a sound backend used up in runs with fresh numbers (docs/conformance.md
 says how it was measured). A row may change only with a new measurement of that kind.
 """
 
@@ -31,15 +31,15 @@ class Tolerance(NamedTuple):
 
 
 TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
-    ("value", "float32"): Tolerance(2e-5, 2e-6, False, 0.14, "some ten roundings of 6e-8 in sums of up to 60 terms"),
+    ("value", "float32"): Tolerance(2e-5, 2e-6, False, 0.16, "some ten roundings of 6e-8 in sums of up to 60 terms"),
     ("value", "float64"): Tolerance(1e-12, 1e-13, False, 0.007, "a cut-off softplus is 1e-10 away, a float32 one 1e-8"),
     ("value", "bfloat16"): Tolerance(1e-1, 1e-2, False, 0.29, "8 bits through up to four networks"),
-    ("gradient", "float32"): Tolerance(2e-4, 2e-6, False, 0.07, "R1's second derivative multiplies the noise by ten"),
+    ("gradient", "float32"): Tolerance(2e-4, 2e-6, False, 0.08, "R1's second derivative multiplies the noise by ten"),
     ("gradient", "float64"): Tolerance(1e-11, 1e-13, False, 0.009, "as for values"),
     ("gradient", "bfloat16"): Tolerance(2e-1, 0.0, True, 0.49, "one direction: a cosine of 0.98 at least"),
     ("step", "float32"): Tolerance(2e-4, 2.4e-7, False, 0.22, "1 − β2ᵗ cancels; weights round to 2⁻²⁴ of themselves"),
     ("step", "float64"): Tolerance(1e-9, 4.5e-16, False, 0.003, "as for gradients"),
-    ("run", "float32"): Tolerance(5e-4, 2.4e-6, False, 0.22, "20 steps; no tape has a leaky ReLU near its kink"),
+    ("run", "float32"): Tolerance(5e-4, 2.4e-6, False, 0.52, "20 steps; no tape has a leaky ReLU near its kink"),
     ("run", "float64"): Tolerance(1e-8, 4.5e-15, False, 0.001, "as for steps"),
 }
 
