@@ -17,6 +17,5 @@ COMPLEX_STEP = 1e-12
 CENTRAL_DIFFERENCE = 1e-6
 #: a float32 that was divided by a constant, stored, and multiplied by it: two roundings of 6e-8
 STORED = {"rtol": 3e-7, "atol": 0.0}
-#: float32 against float64, or a w that differs by a rounding, through up to six convolutions and instance norms, which
-#: divide by a standard deviation
+#: float32 against float64 through up to six convolutions and instance norms, which divide by a standard deviation
 STYLE = {"rtol": 1e-4, "atol": 2e-5}
