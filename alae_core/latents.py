@@ -71,4 +71,5 @@ def truncate(w: np.ndarray, mean: np.ndarray, psi: float, truncated: int, layers
         truncated, layers: how many style layers, coarsest first; how many in all.
     """
     styles = np.repeat(w[:, None], layers, axis=1) if w.ndim == 2 else w
-    return np.where(np.arange(layers)[:, None] < truncated, mean + psi * (styles - mean), styles).astype(w.dtype)
+    # Written so that 0 and 1 are exact.
+    return np.where(np.arange(layers)[:, None] < truncated, psi * styles + (1 - psi) * mean, styles).astype(w.dtype)
