@@ -51,6 +51,12 @@ def test_an_error_beyond_its_limit_is_seen_and_so_is_a_nan():
     assert row.of_limit > 1
 
 
+def test_a_record_that_lacks_a_loss_is_refused():
+    record = {f"a/{name}": np.ones(()) for name in ("grad_E_norm", "it0/loss_d", "it0/loss_g")}
+    with pytest.raises(KeyError, match="a/it0/loss_ae"):
+        parity._recorded(record, "a/", {}, tiny_style_config())
+
+
 def judged(ours, theirs, nudge=0.0):
     """What is said of a weight that ours moves so far, theirs so far, and a nudge by that much more."""
     key, result = ("displacement of each weight", "`w`"), parity.Parity()

@@ -245,7 +245,7 @@ def test_a_file_becomes_a_checkpoint(tmp_path, backend, is_zip):
 
 def test_an_import_builds_no_network(tmp_path, monkeypatch):
     models = checkpoint_of(config_with(*SIZES["usual"]))[0]
-    monkeypatch.setattr(alae.model, "build", lambda config: pytest.fail("the networks were built"))
+    monkeypatch.setattr("alae_core.model.build", lambda config: pytest.fail("the networks were built"))
     import_official(save(models, tmp_path / "their.pth"), tmp_path / "run")
 
 
@@ -283,7 +283,7 @@ def test_a_mean_of_w_that_differs_between_layers_is_refused(tmp_path):
 def test_sizes_beyond_the_file_are_refused_before_anything_is_made(tmp_path, monkeypatch):
     """One thin tensor can claim a million feature maps; none of them may be made."""
     models = checkpoint_of(config_with(*SIZES["one level"]))[0]
-    monkeypatch.setattr(alae.state, "initial_state", lambda *_: pytest.fail("a state was made"))
+    monkeypatch.setattr("alae_core.state.initial_state", lambda *_: pytest.fail("a state was made"))
     models["discriminator"]["encode_block.0.conv_2.weight"] = np.zeros((10**6, 1, 1, 1), np.float32)
     models["discriminator"]["from_rgb.0.from_rgb.weight"] = np.zeros((10**6, 3, 1, 1), np.float32)
     refuse(models, tmp_path, "has shape")

@@ -131,12 +131,14 @@ class Parity:
         return "\n".join(lines)
 
 
-def parity(file: Path, record: Path, backend: Backend) -> Parity:
-    """Import the authors' checkpoint `file` and compare every quantity in `record` with what `backend` makes of it.
+def parity(file: Path, record: Path, backend: str) -> Parity:
+    """Import the authors' checkpoint `file` and compare every quantity in `record` with what a backend makes of it.
 
-    Raises CheckpointError where `file` is no checkpoint of theirs, AlaeError where `record` lacks what it should hold.
+    Raises CheckpointError where `file` is no checkpoint of theirs, AlaeError where `record` lacks what it should hold,
+    BackendError where the backend of that name cannot be had.
     """
-    result = Parity()
+    result, models = Parity(), read_models(file)
+    plugin = load_backend(backend, precision=config_of(models).precision)
     try:
         with np.load(record) as content:
             arrays = {key: content[key] for key in content.files}
@@ -147,7 +149,7 @@ def parity(file: Path, record: Path, backend: Backend) -> Parity:
         trained, averaged = load_checkpoint(imported), load_checkpoint(imported, averaged=True)
     try:
         _compare_outputs(result, arrays, trained, averaged)
-        _compare_training(result, arrays, trained, file, backend)
+        _compare_training(result, arrays, trained, models, plugin)
     except KeyError as error:
         raise AlaeError(f"{record} is no record of {file}: it has no {error}") from error
     return result
@@ -178,11 +180,13 @@ def _compare_outputs(result: Parity, record: Arrays, trained: Checkpoint, averag
             images("styles mixed", alae.generate(styles, lod, blend, noise), key)
 
 
-def _compare_training(result: Parity, record: Arrays, start: Checkpoint, file: Path, backend: Backend) -> None:
+def _compare_training(
+    result: Parity, record: Arrays, start: Checkpoint, models: dict[str, Arrays], backend: Backend
+) -> None:
     levels = list(_levels(record, r"train/lod(\d+)/blend([\d.]+)/"))
     if not levels:
         return
-    models, config = read_models(file), _schedule(start.config, len(record[f"lod{levels[0][1]}/x"]))
+    config = _schedule(start.config, len(record[f"lod{levels[0][1]}/x"]))
     replay = _Replay(record, start, config, backend)
     for at, lod, blend in levels:
         title = f"training at lod {lod}, blend {blend:g}"
@@ -213,7 +217,9 @@ def _judge(result: Parity, title: str, expected: Training, train: Callable[[int 
 def _recorded(record: Arrays, at: str, models: dict[str, Arrays], config: Config) -> Training:
     """What the record holds of one training, by our names and in our scale."""
     found: Training = {(_GRADIENT, ""): record[f"{at}grad_E_norm"]}
-    found |= {(_LOSS, key.removeprefix(at)): record[key] for key in record if re.match(rf"{at}it\d+/", key)}
+    for iteration in _iterations(record, at):
+        losses = [f"it{iteration}/{loss}" for loss in _LOSSES.values()]
+        found |= {(_LOSS, name): record[at + name] for name in losses}
     if not any(key.startswith(f"{at}after/") for key in record):
         return found
     for network, theirs in NETWORKS.items():
@@ -243,7 +249,7 @@ class _Replay:
         self.runner.load(state)
         found: Training = {(_GRADIENT, ""): self._gradient_norm(x, self._draws(at, 0, lod), blend)}
         images = _unfaded(x, lod, blend)
-        for iteration in sorted({int(match[1]) for key in self.record if (match := re.match(rf"{at}it(\d+)/", key))}):
+        for iteration in _iterations(self.record, at):
             step = self.runner.step(images, draws=self._draws(at, iteration, lod))
             found |= {(_LOSS, f"it{iteration}/{theirs}"): np.array(step[ours]) for ours, theirs in _LOSSES.items()}
         after = self.runner.state()
@@ -308,6 +314,11 @@ def _levels(record: Arrays, pattern: str) -> Iterator[tuple[str, int, float]]:
         yield at, int(found[at][1]), float(found[at][2])
 
 
+def _iterations(record: Arrays, at: str) -> list[int]:
+    """The numbers of a training's recorded iterations, in order."""
+    return sorted({int(match[1]) for key in record if (match := re.match(rf"{at}it(\d+)/", key))})
+
+
 def _noise(record: Arrays, prefix: str, first: int, lod: int) -> list[np.ndarray]:
     return [_nhwc(record[f"{prefix}{first + layer}"]) for layer in range(2 * (lod + 1))]
 
@@ -330,8 +341,7 @@ def main() -> None:
     parser.add_argument("--backend", required=True, help="jax, torch, tensorflow or another plug-in")
     arguments = parser.parse_args()
     try:
-        precision = config_of(read_models(arguments.file)).precision
-        result = parity(arguments.file, arguments.record, load_backend(arguments.backend, precision=precision))
+        result = parity(arguments.file, arguments.record, arguments.backend)
     except AlaeError as error:
         print(f"parity: {error}", file=sys.stderr)
         sys.exit(2)
