@@ -2,13 +2,15 @@
 
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
-from alae_core.config import Config, Precision
+from alae_core.config import Precision
 from alae_core.errors import BackendError
 
 if TYPE_CHECKING:
@@ -42,50 +44,54 @@ class Losses(Mapping[str, float]):
 class Runner(Protocol):
     """One training run: holds weights, Adam moments and averaged networks where the framework wants them.
 
-    It walks `alae_core.updates_of(config)` and knows nothing else of ALAE. It trains the model that it was given in
-    place: after every step that model's networks hold the new weights.
+    It walks `model.updates` (`alae_core.walk`) and knows nothing else of ALAE. It trains the model that it was given in
+    place: after every step that model's networks hold the new weights, and its `w_mean` the running mean of w.
     """
+
+    model: "Alae"  # what it trains
+    backend: "Backend"  # what it runs on
+    step_number: int  # training steps done
 
     def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Any:
         """Start moving a batch to the device; `step` takes the result. May be called from another thread.
 
         Args:
-            images: (batch, H, W, C) in [−1, 1].
+            images: (batch, H, W, C), uint8 or floats in [−1, 1]; bytes become floats on the device.
             labels: class numbers (batch,), for a model with labels.
         """
 
     def step(
         self,
         images: Any,
-        labels: np.ndarray | None = None,
         *,
+        labels: np.ndarray | None = None,
         only: str | None = None,
         draws: "Mapping[str, Draws] | None" = None,
     ) -> Losses:
         """One training step: every update in order, then the averages. Nothing in it waits for the device.
 
-        Style networks train at the level of detail where `alae_core.growth.position(config, step)` is, of which `step`
-        counts from 0: the images are pooled and faded by `growth.real_images`, and Adam starts anew where it says so.
+        Networks that grow train at the level of detail where `alae_core.growth.position(config, step)` is, of which
+        `step` counts from 0: the images fade as the level does, and Adam starts anew where it says so.
 
         Args:
-            images: an array, as for `put`, or what `put` returned; of the level's resolution or a larger one.
+            images: an array, as for `put`, or what `put` returned; of the level's resolution.
             labels: as for `put`, where `images` is an array.
             only: the one update to run in this step; averages and the count of steps move all the same.
-            draws: what each update draws, by default `alae_core.state.draws(config, seed, step)`.
+            draws: what each update draws, by default `self.draws(step, batch)`.
         """
 
     def losses(
         self,
         images: np.ndarray,
         draws: "Mapping[str, Draws]",
-        labels: np.ndarray | None = None,
         *,
+        labels: np.ndarray | None = None,
         blend: float = 1.0,
     ) -> Losses:
         """Every update's loss at the present weights, given its draws; nothing moves.
 
-        Images are taken as they are; for style networks their resolution says at which level of detail, and `blend` how
-        far that has faded in.
+        Images are taken as they are; for networks that grow their resolution says at which level of detail, and `blend`
+        how far that has faded in.
         """
 
     def gradients(
@@ -93,11 +99,14 @@ class Runner(Protocol):
         update: str,
         images: np.ndarray,
         draws: "Mapping[str, Draws]",
-        labels: np.ndarray | None = None,
         *,
+        labels: np.ndarray | None = None,
         blend: float = 1.0,
     ) -> dict[str, np.ndarray]:
         """The gradient of one update's loss by the name of each weight it trains there; as for `losses`."""
+
+    def draws(self, step: int, count: int) -> "dict[str, Draws]":
+        """What each update draws at training step `step` for `count` images: `alae_core.latents.draws`."""
 
     def weights(self, averaged: bool = False) -> dict[str, np.ndarray]:
         """Every network's weights, or their running averages, by the names of `Alae.variables`."""
@@ -139,8 +148,81 @@ class Backend(Protocol):
     def input_gradient(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
         """(fn(x), d sum(fn(x)) / dx), itself differentiable."""
 
-    def runner(self, alae: "Alae", config: Config, *, seed: int = 0) -> Runner:
-        """Start a training run from the weights that `alae` holds."""
+    def compile(self, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """The same function, compiled for each new shape of its arguments: nested dictionaries and lists of tensors.
+
+        `fn` is pure, and nobody differentiates what it returns. A framework that has nothing to compile returns `fn`,
+        or one that keeps no record for gradients.
+        """
+
+    def runner(self, model: "Alae") -> Runner:
+        """Start a training run from the weights that `model` holds."""
+
+
+class BaseBackend(ABC):
+    """A `Backend` that readies its framework, and leaves the rest to the module and class named by `engine`.
+
+    That module has the functions `input_gradient` and `compiled` (see `Backend.compile`), and the runner's class; it is
+    imported when first needed, for it imports Keras.
+    """
+
+    name: ClassVar[str]
+    keras_backend: ClassVar[str]
+    engine: ClassVar[str]  # such as "alae_jax.runner:JaxRunner"
+    device: str
+
+    @abstractmethod
+    def __init__(self, device: str | None = None, precision: Precision = "float32") -> None:
+        """See `Backend`."""
+
+    @abstractmethod
+    def devices(self) -> list[str]:
+        """See `Backend`."""
+
+    def versions(self) -> dict[str, str]:
+        """See `Backend`."""
+        return {package: import_module(package).__version__ for package in ("keras", self.keras_backend)}
+
+    def input_gradient(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+        """See `Backend`."""
+        return self._engine().input_gradient(fn, x)
+
+    def compile(self, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """See `Backend`."""
+        return self._engine().compiled(fn)
+
+    def runner(self, model: "Alae") -> Runner:
+        """See `Backend`."""
+        return getattr(self._engine(), self.engine.partition(":")[2])(self, model)
+
+    def chosen(self, device: str | None, default: str) -> str:
+        """The one of `self.devices()` that `device` means, "gpu" being "gpu:0". Raises BackendError for none."""
+        known = self.devices()
+        found = next((name for name in (device or default, f"{device}:0") if name in known), None)
+        if found is None:
+            raise BackendError(f"backend {self.name!r} sees no device {device!r}; it sees {', '.join(known)}")
+        return found
+
+    def __repr__(self) -> str:
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions().items())
+        return f"<backend {self.name} on {self.device}: {versions}>"
+
+    def _engine(self) -> Any:
+        return import_module(self.engine.partition(":")[0])
+
+
+#: the backend that `load_backend` opened last in this process
+_opened: list[Backend] = []
+
+
+def backend_in_use() -> Backend | None:
+    """The backend opened last in this process, or the one for the framework that Keras runs on; None for no such."""
+    if not _opened:
+        import keras
+
+        name = keras.backend.backend()
+        return load_backend(name) if name in installed_backends() else None
+    return _opened[-1]
 
 
 def installed_backends() -> dict[str, EntryPoint]:
@@ -170,10 +252,18 @@ def load_backend(name: str, device: str | None = None, precision: Precision = "f
     try:
         plugin = entry.load()
         _select_keras(name, plugin.keras_backend)
-        return plugin(device, precision)
+        backend: Backend = plugin(device, precision)
     except ModuleNotFoundError as error:
         how = f"pip install 'alae[{name}]'" if name in _OWN else f"pip install {error.name}"
         raise BackendError(f"backend {name!r} needs {error.name}, which is not installed: {how}") from error
+    _opened[:] = [backend]
+    return backend
+
+
+def default_backend() -> str:
+    """The backend of whoever names none: KERAS_BACKEND, or the first framework that is installed."""
+    # alae_core has set it unless the user had; numpy stands for no framework.
+    return os.environ["KERAS_BACKEND"].replace("numpy", "jax")
 
 
 def _select_keras(name: str, keras_backend: str) -> None:

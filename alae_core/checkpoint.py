@@ -2,7 +2,7 @@
 
     step-00001000/
         state.safetensors      every array of `alae_core.state`
-        manifest.json          format, step, seed, configuration, who wrote it, the SHA-256 of each file and of itself
+        manifest.json          format, step, configuration, who wrote it, the SHA-256 of each file and of itself
 
 Reading one parses JSON and copies numbers: nothing in it is ever executed.
 """
@@ -12,8 +12,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -23,13 +22,18 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from alae_core.config import Config, make_config
+from alae_core.backend import Runner, default_backend, load_backend
+from alae_core.config import RUN, Config, make_config, migrate
 from alae_core.errors import AlaeError, CheckpointError
+from alae_core.growth import position
+from alae_core.view import View
 
 if TYPE_CHECKING:
     from alae_core.model import Alae
 
-FORMAT = 1
+#: the format of the files; the configuration in a manifest has a version of its own, the specification's
+FORMAT = 2
+_READ = (1, FORMAT)
 _STATE, _MANIFEST = "state.safetensors", "manifest.json"
 
 
@@ -44,57 +48,112 @@ class Author(Protocol):
         """Versions of the software that it computes with."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checkpoint:
-    """A checkpoint that has been read and verified."""
+    """A checkpoint that has been read and verified.
+
+    Attributes:
+        path: its directory.
+        config: what the run was started with.
+        step: training steps done.
+        backend: the plug-in that wrote it; any other may go on from it.
+        versions: of the software that it was written by.
+        metric: how good the model is, lower is better; None where nobody measured.
+        run: plain data of whoever trained, as `save_checkpoint` was given it.
+        state: the arrays of `alae_core.state`.
+    """
 
     path: Path
     config: Config
-    seed: int
     step: int
-    backend: str  # the plug-in that wrote it; any other may go on from it
+    backend: str
     versions: Mapping[str, str]
     metric: float | None
-    averaged: bool
-    state: dict[str, np.ndarray]
+    run: Mapping[str, Any] = field(default_factory=dict)
+    state: Mapping[str, np.ndarray] = field(default_factory=dict)
 
-    @cached_property
-    def model(self) -> "Alae":
-        """The networks with this checkpoint's weights: the averaged ones if it was loaded so."""
+    @property
+    def view(self) -> View | None:
+        """Where training had come to, for networks that grow."""
+        return position(self.config, max(self.step - 1, 0)).view
+
+    def model(self, averaged: bool = True) -> "Alae":
+        """The networks with this checkpoint's weights, averaged or as trained, looked at where training had come to.
+
+        A backend must have been opened for the configuration's precision, as `load` does.
+        """
         from alae_core.model import build
 
-        alae, prefix = build(self.config), "averages/" if self.averaged else "weights/"
+        alae, prefix = build(self.config), "averages/" if averaged else "weights/"
         alae.set_weights(
             {name.removeprefix(prefix): value for name, value in self.state.items() if name.startswith(prefix)}
         )
-        if "w_mean" in self.state:
-            alae.w_mean = self.state["w_mean"]
+        if alae.w_mean is not None and "w_mean" in self.state:
+            alae.w_mean.assign(self.state["w_mean"])
+        alae.view = self.view
         return alae
+
+    def __repr__(self) -> str:
+        weights = sum(array.size for name, array in self.state.items() if name.startswith("weights/"))
+        at = f" at {self.view}" if self.view else ""
+        return (
+            f"<checkpoint {self.path}: step {self.step:,}{at}, {weights:,} weights, written by {self.backend}; "
+            f"{self.config}>"
+        )
+
+
+def load(path: str | Path, *, backend: str | None = None, device: str | None = None, averaged: bool = True) -> "Alae":
+    """The model of a run or a checkpoint, ready to use.
+
+    Args:
+        path: as for `load_checkpoint`.
+        backend, device: as for `load_backend`; by default KERAS_BACKEND, or the first framework installed.
+        averaged: whether its weights are the running averages, which look better but lag in short runs, or those
+            trained.
+
+    Raises CheckpointError as `load_checkpoint` does, and BackendError as `load_backend` does.
+    """
+    checkpoint = load_checkpoint(path)
+    load_backend(backend or default_backend(), device, checkpoint.config.precision)
+    return checkpoint.model(averaged)
 
 
 def save_checkpoint(
     directory: str | Path,
-    state: Mapping[str, np.ndarray],
-    config: Config,
+    runner: Runner,
     *,
-    seed: int,
-    backend: Author,
     metric: float | None = None,
     keep: int | None = None,
+    run: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write `directory`/step-NNNNNNNN, whole or not at all, then drop old ones.
+    """Write the state of a run to `directory`/step-NNNNNNNN, whole or not at all, then drop old ones.
 
     Args:
         directory: where checkpoints lie beside each other; made if need be.
-        state: `Runner.state()`.
-        config, seed: what the run was started with.
-        backend: what computed `state`; its name and versions are recorded.
+        runner: what is saved: state, configuration, and who computed it.
         metric: how good the model is, lower is better; the best checkpoint is never dropped.
         keep: how many of the newest stay, besides the best; None keeps all.
+        run: plain data, as JSON has it, to be given back by `Checkpoint.run`.
 
     Returns:
         The new checkpoint's path.
     """
+    return write_checkpoint(
+        directory, runner.state(), runner.model.config, author=runner.backend, metric=metric, keep=keep, run=run
+    )
+
+
+def write_checkpoint(
+    directory: str | Path,
+    state: Mapping[str, np.ndarray],
+    config: Config,
+    *,
+    author: Author,
+    metric: float | None = None,
+    keep: int | None = None,
+    run: Mapping[str, Any] | None = None,
+) -> Path:
+    """`save_checkpoint` for whoever has a state, but no runner; `author` is recorded as what computed it."""
     directory, step = Path(directory), int(state["step"])
     # Killed earlier while writing: what it left is no checkpoint, and nobody else writes here.
     for leftover in directory.glob(".writing-*"):
@@ -106,11 +165,11 @@ def save_checkpoint(
     manifest = {
         "format": FORMAT,
         "step": step,
-        "seed": seed,
         "metric": metric,
-        "backend": backend.name,
-        "versions": {"alae": version("alae"), **backend.versions()},
-        "config": config.model_dump(mode="json"),
+        "backend": author.name,
+        "versions": {"alae": version("alae"), **author.versions()},
+        "config": config.data(),
+        "run": dict(run or {}),
         "files": {_STATE: sha256(content).hexdigest()},
     }
     manifest["sha256"] = _digest(manifest)
@@ -127,22 +186,23 @@ def save_checkpoint(
     return directory / name
 
 
-def load_checkpoint(directory: str | Path, averaged: bool = False) -> Checkpoint:
+def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read and verify a checkpoint.
 
     Args:
-        directory: a checkpoint, a directory of checkpoints, or a run that has a `checkpoints` directory; of several,
-            the newest is read.
-        averaged: whether `.model` holds the averaged networks instead of the trained ones.
+        path: a checkpoint, a directory of checkpoints, or a run that has a `checkpoints` directory; of several, the
+            newest is read.
 
     Raises:
-        CheckpointError: there is none, or it is damaged: the file at fault and the newest intact older one are named.
+        CheckpointError: there is none, it is damaged (the file at fault and the newest intact older one are named), or
+            it follows a version of the format or specification that this alae does not know.
     """
-    path = _resolve(Path(directory))
+    found = _resolve(Path(path))
     try:
-        return _read(path, averaged)
+        return _read(found)
     except CheckpointError as error:
-        older = [other for other in reversed(checkpoints(path.parent)) if other.name < path.name and _is_intact(other)]
+        others = [other for other in reversed(checkpoints(found.parent)) if other.name < found.name]
+        older = [other for other in others if _is_intact(other)]
         advice = f"an older one is intact: {older[0]}" if older else "no older one is intact"
         raise CheckpointError(f"{error}; {advice}") from error
 
@@ -163,7 +223,7 @@ def _resolve(directory: Path) -> Path:
     return found[-1]
 
 
-def _read(path: Path, averaged: bool) -> Checkpoint:
+def _read(path: Path) -> Checkpoint:
     manifest = _read_manifest(path)
     contents = {name: _read_file(path / name) for name in manifest["files"]}
     for name, digest in manifest["files"].items():
@@ -171,18 +231,20 @@ def _read(path: Path, averaged: bool) -> Checkpoint:
             raise CheckpointError(f"{path / name} is damaged: its SHA-256 is not the one in {_MANIFEST}")
     try:
         state = safetensors.numpy.load(contents[_STATE])
+        written = migrate(manifest["config"], str(path / _MANIFEST))
         config = make_config(manifest["config"], source=str(path / _MANIFEST))
     except (SafetensorError, AlaeError) as error:
         raise CheckpointError(f"{path} cannot be read by this version of alae: {error}") from error
+    # In format 1 the configuration held what is a run's own.
+    run = manifest["run"] if "run" in manifest else {key: written[key] for key in (RUN,) if key in written}
     return Checkpoint(
         path=path,
         config=config,
-        seed=manifest["seed"],
         step=manifest["step"],
         backend=manifest["backend"],
         versions=manifest["versions"],
         metric=manifest["metric"],
-        averaged=averaged,
+        run=run,
         state=state,
     )
 
@@ -194,8 +256,8 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         digest, written = manifest.pop("sha256"), manifest["format"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{file} is damaged: it is not a manifest") from error
-    if written != FORMAT:
-        raise CheckpointError(f"{file} has format {written}, but this version of alae reads format {FORMAT}")
+    if written not in _READ:
+        raise CheckpointError(f"{file} has format {written}, but this version of alae reads formats 1 to {FORMAT}")
     if digest != _digest(manifest):
         raise CheckpointError(f"{file} is damaged: its own SHA-256 does not fit")
     return manifest
@@ -203,7 +265,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 def _is_intact(path: Path) -> bool:
     try:
-        _read(path, averaged=False)
+        _read(path)
     except CheckpointError:
         return False
     return True
@@ -211,18 +273,18 @@ def _is_intact(path: Path) -> bool:
 
 def _drop_old(directory: Path, keep: int) -> None:
     present = checkpoints(directory)
-    best = min(present, key=_metric, default=None)
+    measured = {path: metric for path in present if (metric := _metric(path)) is not None}
+    best = min(measured, key=lambda path: measured[path], default=None)
     for path in present[:-keep]:
         if path != best:
             _remove(path)
 
 
-def _metric(path: Path) -> float:
+def _metric(path: Path) -> float | None:
     try:
-        metric = _read_manifest(path)["metric"]
+        return _read_manifest(path)["metric"]
     except CheckpointError:
-        metric = None
-    return float("inf") if metric is None else metric
+        return None
 
 
 def _remove(path: Path) -> None:

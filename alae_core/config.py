@@ -1,27 +1,46 @@
-"""What can be chosen: every number of the algorithm as a field of one frozen, typed configuration."""
+"""What can be chosen: every number that decides the mathematics as a field of one frozen, typed configuration."""
 
-import difflib
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal
 
-import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     Strict,
-    ValidationError,
+    field_serializer,
+    field_validator,
     model_validator,
 )
 
 from alae_core.errors import ConfigError
+from alae_core.settings import (
+    Frozen,
+    differences,
+    listed,
+    moved,
+    nearest,
+    override,
+    parse_yaml,
+    read_text,
+    read_yaml,
+    to_yaml,
+    validate,
+)
+
+#: the version of the specification that configurations, checkpoints and conformance cases follow
+SPECIFICATION = 2
+#: for each older version the fields that the next one renamed, by dotted key; a file without a version is of the first
+MIGRATIONS: dict[int, dict[str, str]] = {
+    1: {"training.batch_size": "batch_size", "training.seed": "seed"},
+}
+#: the group of a YAML file that says how a run goes: it belongs to whoever trains, and the specification passes over it
+RUN = "training"
 
 # YAML has lists only; strict models would refuse them where a tuple keeps the configuration hashable.
 Widths = Annotated[tuple[PositiveInt, ...], Strict(False)]
@@ -31,12 +50,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["float32", "float64", "bfloat16"]
 
 
-class _Frozen(BaseModel):
-    # Without allow_inf_nan=False a `.nan` learning rate would pass every bound.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Perceptron(_Frozen):
+class Perceptron(Frozen):
     """One network of dense layers; its input and output sizes follow from its place in ALAE."""
 
     hidden: Widths = Field(description="widths of the layers before the last")
@@ -48,7 +62,7 @@ class Perceptron(_Frozen):
     lrmul: PositiveFloat = Field(1.0, description="learning-rate multiplier of equalized layers")
 
 
-class MlpNetworks(_Frozen):
+class MlpNetworks(Frozen):
     """MLP-ALAE (paper section 5.1, permutation-invariant MNIST): F, G, E and D are perceptrons."""
 
     family: Literal["mlp"]
@@ -72,7 +86,7 @@ class MlpNetworks(_Frozen):
         return self
 
 
-class StyleNetworks(_Frozen):
+class StyleNetworks(Frozen):
     """StyleALAE (paper section 4): G and E of L blocks each for images of 4·2^(L−1) pixels, F and D perceptrons."""
 
     equalized: ClassVar[bool] = True
@@ -112,7 +126,7 @@ class StyleNetworks(_Frozen):
         return [self.width(lods - 1 - lod) for lod in range(lods)]
 
 
-class Level(_Frozen):
+class Level(Frozen):
     """One level of detail in training."""
 
     images: PositiveInt = Field(description="real images shown at this level")
@@ -121,14 +135,14 @@ class Level(_Frozen):
     fade: Probability = Field(0.5, description="share of the images over which the level fades in; none at the first")
 
 
-class Growth(_Frozen):
+class Growth(Frozen):
     """How StyleALAE grows: a level for each resolution from 4×4 to the images' own."""
 
     levels: Annotated[tuple[Level, ...], Strict(False)]
     restart_adam: bool = Field(True, description="moments and counts start anew at each level")
 
 
-class Adam(_Frozen):
+class Adam(Frozen):
     """Adam as Keras and the authors place ε: step = α·(1−warmupᵗ) · √(1−β2ᵗ)/(1−β1ᵗ) · m/(√v + ε)."""
 
     learning_rate: PositiveFloat
@@ -140,65 +154,83 @@ class Adam(_Frozen):
     epsilon: PositiveFloat = 1e-8
 
 
-class Training(_Frozen):
-    """How long a run is, what it reads and what it leaves behind."""
+class Updates(Frozen):
+    """What the paper and the authors' code do differently in a training step: independent choices, so that they cross.
 
-    data: str = Field(description="a named data set, or the path of an IDX folder, an .npz file or a folder of images")
-    steps: PositiveInt | None = Field(
-        None,
-        description="training steps in all; each runs every update once. By default what the growth schedule takes",
+    `paper` and `official` name the two bundles (`BUNDLES`); the defaults are the paper's.
+    """
+
+    adam: Literal["own", "shared"] = Field(
+        "own", description="own: each update has an Adam; shared: one for E and D and one for F and G serve all updates"
     )
-    batch_size: PositiveInt = 128
-    margin: NonNegativeInt = Field(0, description="black pixels on each side of an image, within its size")
-    mirror: bool = Field(False, description="show half of the images, at random, the other way round")
-    held_out: PositiveInt = Field(description="images kept out of training, where the data names no test split")
-    seed: NonNegativeInt = Field(
-        0, lt=2**63, description="decides initial weights, every z and the order of the images"
+    distance: Literal["sum", "mean"] = Field(
+        "sum",
+        description="reciprocity's squares over w, or over pixels: summed, or averaged as over the batch",
     )
-    report_every: PositiveInt = Field(50, description="steps between two records of the losses")
-    checkpoint_every: PositiveInt = Field(1000, description="steps between two checkpoints")
-    keep_checkpoints: PositiveInt = Field(3, description="newest checkpoints kept, besides the best")
-    grid_every: PositiveInt = Field(100_000, description="training images between two grids")
+    target: Literal["followed", "constant"] = Field(
+        "followed", description="whether F learns to meet E(G(F(z))): only where reciprocity trains F"
+    )
+    trains_F: bool = Field(False, description="whether reciprocity trains F, through G(F(z))")
+
+    @property
+    def bundle(self) -> str | None:
+        """The name of the bundle that these choices are, if they are one."""
+        return next((name for name, bundle in BUNDLES.items() if bundle == self), None)
 
 
-class Config(_Frozen):
-    """A whole experiment. `load_config` makes one from a preset or a YAML file."""
+BUNDLES = {
+    "paper": Updates(adam="own", distance="sum", target="followed", trains_F=False),
+    "official": Updates(adam="shared", distance="mean", target="constant", trains_F=True),
+}
+
+
+class Config(Frozen):
+    """The specification of one model and its training. `load_config` makes one from a preset or a YAML file."""
 
     description: str = ""
     image: ImageShape = Field(description="height, width, channels")
     labels: NonNegativeInt = Field(
         0, description="classes appended as one-hot to E's and G's input; 0 trains without labels"
     )
+    algorithm: str = Field("alae", description="networks and the updates that train them: one of alae_core.algorithms")
     networks: Annotated[MlpNetworks | StyleNetworks, Field(discriminator="family")]
     growth: Growth | None = Field(None, description="the levels of detail, for style networks")
+    batch_size: PositiveInt = Field(128, description="images per step, where a level of growth says nothing else")
     objective: Literal["logistic", "wasserstein", "hinge"] = "logistic"
     r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖²; 0 leaves the penalty out")
     reciprocity: Literal["latent", "data", "both", "none", "z"] = Field(
         "latent",
         description="the space(s) in which the loop is closed; z lets E estimate z instead of w, both of one size",
     )
-    updates: Literal["paper", "official"] = Field(
-        "paper", description="Algorithm 1 as printed, or as the authors' code runs it"
+    updates: Updates = Field(
+        BUNDLES["paper"], description="paper: Algorithm 1 as printed; official: as the authors' code runs it; or a mix"
     )
     adam: Adam
     average_halflife: PositiveFloat = Field(10_000.0, description="images after which averaged networks forget half")
     precision: Precision = Field(
         "float32", description="bfloat16 computes layers in it, keeps weights and losses float32; float64 is all of it"
     )
-    training: Training
+    seed: NonNegativeInt = Field(
+        0, lt=2**63, description="decides initial weights, every z and the order of the images"
+    )
+
+    @field_validator("updates", mode="before")
+    @classmethod
+    def _updates_by_name(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            if value not in BUNDLES:
+                raise ValueError(f"{value!r} is no bundle of updates: it should be {' or '.join(BUNDLES)}, or a group")
+            return BUNDLES[value]
+        return value
+
+    @field_serializer("updates")
+    def _updates_as_a_name(self, updates: Updates) -> Any:
+        return updates.bundle or updates.model_dump()
 
     @model_validator(mode="after")
     def _labels_are_several(self) -> "Config":
         if self.labels == 1:
             raise ValueError("labels is 1, a single class says nothing: use 0 for no labels, or the number of classes")
-        return self
-
-    @model_validator(mode="after")
-    def _the_margin_leaves_an_image(self) -> "Config":
-        if 2 * self.training.margin >= min(self.image[:2]):
-            raise ValueError(
-                f"training.margin is {self.training.margin}, which leaves nothing of images of {self.image}"
-            )
         return self
 
     @model_validator(mode="after")
@@ -215,8 +247,6 @@ class Config(_Frozen):
         if isinstance(self.networks, MlpNetworks):
             if self.growth:
                 raise ValueError("growth is for style networks: mlp networks have one level of detail")
-            if self.training.steps is None:
-                raise ValueError("the key 'training.steps' is missing: only a growth schedule says how long to train")
             return self
         height, width, _ = self.image
         lods = height.bit_length() - 2
@@ -249,24 +279,24 @@ class Config(_Frozen):
         """What weights, optimizer state, images, outputs and losses are held in; only layers may compute in less."""
         return "float64" if self.precision == "float64" else "float32"
 
+    def data(self) -> dict[str, Any]:
+        """This configuration as plain data, its version first, that `make_config` reads back to an equal one."""
+        return {"specification": SPECIFICATION, **self.model_dump(mode="json")}
+
     def to_yaml(self) -> str:
         """This configuration as YAML text that `load_config` reads back to an equal one."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return to_yaml(self.data())
 
+    def __repr__(self) -> str:
+        plain = self.model_dump(mode="json", exclude={"description"})
+        family = self.networks.family
+        presets = {name: base for name, base in _presets().items() if base["networks"]["family"] == family}
+        preset, changes = min(
+            ((name, _changes(plain, base)) for name, base in presets.items()), key=lambda pair: len(pair[1])
+        )
+        return f"Config({preset}{', but ' + listed(changes, most=12) if changes else ''})"
 
-class _YamlLoader(yaml.SafeLoader):
-    """YAML 1.1 reads 1e-3 as text; people mean a number."""
-
-
-_YamlLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def parse_yaml(text: str) -> Any:
-    """The plain data (mappings, lists, numbers, text) in YAML `text`; raises yaml.YAMLError."""
-    # A SafeLoader: it builds plain data only and executes nothing.
-    return yaml.load(text, Loader=_YamlLoader)
+    __str__ = __repr__
 
 
 def preset_names() -> list[str]:
@@ -282,111 +312,98 @@ def preset_text(name: str) -> str:
     """The YAML of the preset `name`. Raises ConfigError, naming the nearest one, where there is none."""
     if name not in preset_names():
         raise ConfigError(
-            f"there is no preset {name!r}{_nearest(name, preset_names())}; presets: {', '.join(preset_names())}"
+            f"there is no preset {name!r}{nearest(name, preset_names())}; presets: {', '.join(preset_names())}"
         )
     return files("alae_core.presets").joinpath(f"{name}.yaml").read_text("utf-8")
 
 
 def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Read a preset's name or a YAML file's path, with some fields replaced.
+    """Read a preset's name or a YAML file's path, with some fields changed.
 
     Args:
         source: a name from `preset_names()`, or the path of a YAML file.
-        overrides: new values by dotted key, such as `{"adam.learning_rate": 1e-3, "updates": "official"}`.
+        overrides: new values by dotted key, such as `{"adam.learning_rate": 1e-3, "growth.levels.0.images": 5000}`; a
+            mapping changes the keys it has of a group, such as `{"networks": {"w": 16}}`.
 
     Raises:
         ConfigError: the source is missing, is no YAML mapping, or holds an unknown key (the nearest valid one is
             named), a wrong type or an impossible combination.
     """
-    path = Path(source)
-    is_file = path.suffix in (".yaml", ".yml") or path.exists()
-    try:
-        data = parse_yaml(path.read_text("utf-8") if is_file else preset_text(str(source)))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read the configuration {source}: {getattr(error, 'strerror', None) or error}"
-        ) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
-    return make_config(data, overrides, source=str(source))
+    return make_config(read_config(source, overrides), source=str(source))
 
 
 def make_config(data: Any, overrides: Mapping[str, Any] | None = None, *, source: str = "the configuration") -> Config:
-    """A Config from plain data, such as `Config.model_dump(mode="json")` returns; `source` names it in errors."""
-    if not isinstance(data, dict):
+    """A Config from plain data, such as `Config.data` returns; `source` names it in errors."""
+    if not isinstance(data, Mapping):
         raise ConfigError(f"{source} must be a mapping of configuration keys, but holds {type(data).__name__}")
-    data = {**data}
-    for key, value in (overrides or {}).items():
-        _replace(data, key, value)
-    try:
-        return Config.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{source}: " + "; ".join(_explain(problem) for problem in error.errors())) from error
+    changed = _overridden(migrate(data, source), overrides or {})
+    return validate(Config, {key: value for key, value in changed.items() if key != RUN}, source)
 
 
-def _replace(data: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        below = data.get(parent, {})
-        if not isinstance(below, dict):
-            raise ConfigError(f"{key!r} cannot be set: {parent!r} is the value {below!r}, not a group of keys")
-        # A copy per level, so that the caller's data stays as it was.
-        data[parent] = {**below}
-        data = data[parent]
-    data[last] = value
+def read_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The plain data that `load_config` validates, in the present version, with the group `training` if there is one.
+
+    `source` may be such data itself. Where an override changes what the specification says, the description says so.
+    """
+    if isinstance(source, Mapping):
+        data, name = migrate(source), str(source.get("description", ""))
+    else:
+        path, name = Path(source), Path(source).name
+        is_file = path.suffix in (".yaml", ".yml") or path.exists()
+        data = migrate(read_yaml(read_text(path) if is_file else preset_text(str(source)), str(source)), str(source))
+    changed = _overridden(data, overrides or {})
+    changes = _changes(changed, data)
+    if changes and "description" not in changes:
+        changed["description"] = f"{name}, but {listed(changes)}"
+    return {"specification": SPECIFICATION, **changed}
 
 
-def _explain(problem: Any) -> str:
-    *parents, last, model = _locate(problem["loc"])
-    key = ".".join([*parents, last])
-    match problem["type"]:
-        case "extra_forbidden":
-            fields = list(model.model_fields)
-            hint = _nearest(last, fields, prefix=parents)
-            return f"unknown key {key!r}{hint}; keys here: {', '.join(fields)}"
-        case "missing":
-            return f"the key {key!r} is missing"
-        case "value_error":
-            return f"{key + ': ' if key else ''}{problem['ctx']['error']}"
-        case "union_tag_invalid":
-            return f"{key}.family is {problem['ctx']['tag']!r}: it should be one of {problem['ctx']['expected_tags']}"
-        case "union_tag_not_found":
-            return f"the key '{key}.family' is missing"
-        case _:
-            message = problem["msg"][0].lower() + problem["msg"][1:]
-            return f"{key} is {problem['input']!r}: {message}"
+def migrate(data: Mapping[str, Any], source: str = "the configuration") -> dict[str, Any]:
+    """Plain data of any version in the present one's keys, the version itself taken out.
+
+    Raises ConfigError where this version of alae does not know the version that the data names.
+    """
+    version = data.get("specification", 1)
+    if not isinstance(version, int) or not 1 <= version <= SPECIFICATION:
+        raise ConfigError(
+            f"{source} follows version {version!r} of the specification, but this version of alae reads 1 to "
+            f"{SPECIFICATION}: install a newer alae"
+        )
+    found = {key: value for key, value in data.items() if key != "specification"}
+    for older in range(version, SPECIFICATION):
+        for old, new in MIGRATIONS[older].items():
+            found = moved(found, old, new)
+    return found
 
 
-def _locate(location: Sequence[str | int]) -> tuple[Any, ...]:
-    """The key at `location`, part by part, then the model whose field its last part is, or should have been."""
-    if not location:
-        return "", Config
-    key: list[str] = []
-    model: type[BaseModel] = Config
-    holder = model
-    parts = list(location)
-    while parts:
-        part = parts.pop(0)
-        key.append(str(part))
-        if isinstance(part, int) or part not in model.model_fields:
-            holder = model
-            continue
-        holder, inner = model, _models(model.model_fields[part].annotation)
-        if len(inner) > 1 and parts:
-            # Between alternatives pydantic puts the tag of the one it took.
-            family = parts.pop(0)
-            inner = [one for one in inner if get_args(one.model_fields["family"].annotation) == (family,)]
-        model = inner[0] if inner else model
-    return *key, holder
+def _overridden(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    renamed = {old: new for renames in MIGRATIONS.values() for old, new in renames.items()}
+    found = _spelled_out(data)
+    for key, value in overrides.items():
+        if key in renamed:
+            raise ConfigError(f"the key {key!r} is now called {renamed[key]!r}")
+        found = _spelled_out(override(found, key, value))
+    return found
 
 
-def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models that a field's annotation names, whatever it wraps them in."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for part in get_args(annotation) for model in _models(part)]
+def _spelled_out(data: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` with a bundle of updates as the group it stands for, so that one of its choices can be changed."""
+    bundle = data.get("updates")
+    if not isinstance(bundle, str) or bundle not in BUNDLES:
+        return dict(data)
+    return {**data, "updates": BUNDLES[bundle].model_dump()}
 
 
-def _nearest(word: str, choices: list[str], prefix: list[str] | None = None) -> str:
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
-    return f"; did you mean {'.'.join([*(prefix or []), close[0]])!r}?" if close else ""
+def _changes(data: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """What the specification in `data` says otherwise than that in `base`, by dotted key."""
+    left, right = ({**_spelled_out(each), RUN: None} for each in (data, base))
+    bundle = next((name for name, bundle in BUNDLES.items() if left.get("updates") == bundle.model_dump()), None)
+    if bundle and left["updates"] != right.get("updates"):
+        left["updates"] = bundle
+    return differences(left, right)
+
+
+@cache
+def _presets() -> dict[str, dict[str, Any]]:
+    presets = {name: make_config(parse_yaml(preset_text(name)), source=name) for name in preset_names()}
+    return {name: config.model_dump(mode="json", exclude={"description"}) for name, config in presets.items()}

@@ -5,6 +5,17 @@ class AlaeError(ValueError):
     """Base of every error a user can mend; the command line prints it without a traceback and exits with code 2."""
 
 
+class ArgumentError(AlaeError):
+    """An argument of a function has a value it cannot have.
+
+    The message starts with the argument's name; the command line puts the flag that gave it in its place.
+    """
+
+    def __init__(self, argument: str, problem: str) -> None:
+        super().__init__(f"{argument} {problem}")
+        self.argument, self.problem = argument, problem
+
+
 class ConfigError(AlaeError):
     """A configuration value, key or combination is not allowed."""
 

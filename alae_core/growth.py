@@ -1,11 +1,10 @@
-"""Level of detail, fade-in and pace as functions of the training step, and real images as a level sees them."""
+"""The schedule: level of detail, fade-in and pace as functions of the training step."""
 
 from math import ceil, cos, pi
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from alae_core.config import Adam, Config, Level
-
-Tensor = Any
+from alae_core.view import View
 
 
 class Stage(NamedTuple):
@@ -39,6 +38,11 @@ class Position(NamedTuple):
     shown: int
     restarts: bool
 
+    @property
+    def view(self) -> View | None:
+        """The level and its blend; None for networks that have no levels."""
+        return None if self.stage.lod is None else View(self.stage.lod, self.blend)
+
 
 def position(config: Config, step: int) -> Position:
     """Where a run of `config` is before training step `step` (0 is the first).
@@ -47,7 +51,7 @@ def position(config: Config, step: int) -> Position:
     fade. After the schedule the last level goes on.
     """
     if config.growth is None:
-        stage = _stage(config, None, config.training.batch_size, config.adam.learning_rate)
+        stage = _stage(config, None, config.batch_size, config.adam.learning_rate)
         return Position(stage, 1.0, step * stage.batch_size, restarts=False)
     shown = 0
     for lod, level in enumerate(config.growth.levels):
@@ -62,35 +66,14 @@ def position(config: Config, step: int) -> Position:
     return Position(stage, 0.5 - 0.5 * cos(pi * progress), shown + step * batch_size, restarts)
 
 
-def total_steps(config: Config) -> int:
-    """How many steps a run of `config` takes."""
-    if config.training.steps is not None:
-        return config.training.steps
-    # A configuration without a growth schedule says its steps; that is validated.
-    levels = config.growth.levels if config.growth else ()
-    return sum(_pace(config, level)[1] for level in levels)
-
-
-def real_images(images: Tensor, lod: int, blend: float) -> Tensor:
-    """Images (batch, H, W, C) as level `lod` is shown them: pooled to its resolution, and faded like its fakes.
-
-    Raises ValueError where they are smaller than the level, or no power of two times its size.
-    """
-    from alae_core.networks.features import downsample, from_nhwc, to_nhwc, upsample
-
-    x, (height, width), size = from_nhwc(images), images.shape[1:3], 4 * 2**lod
-    if height != width or height % size or (height // size).bit_count() != 1:
-        raise ValueError(f"images of {height}×{width} cannot be pooled to the {size}×{size} of level {lod}")
-    for _ in range((height // size).bit_length() - 1):
-        x = downsample(x)
-    if lod and blend < 1:
-        x = upsample(downsample(x)) * (1 - blend) + x * blend
-    return to_nhwc(x)
+def scheduled_steps(config: Config) -> int | None:
+    """How many steps the growth schedule takes; None for a configuration that has none."""
+    return sum(_pace(config, level)[1] for level in config.growth.levels) if config.growth else None
 
 
 def _pace(config: Config, level: Level) -> tuple[int, int]:
     """(batch size, steps) of a level."""
-    batch_size = level.batch_size or config.training.batch_size
+    batch_size = level.batch_size or config.batch_size
     return batch_size, ceil(level.images / batch_size)
 
 

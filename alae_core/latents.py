@@ -1,10 +1,31 @@
 """Every random number that decides a result: NumPy's counter-based streams, the same bits on every backend."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from zlib import crc32
 
 import numpy as np
+
+from alae_core.config import Config
+from alae_core.errors import ArgumentError
+from alae_core.growth import position
+
+if TYPE_CHECKING:
+    from alae_core.updates import Update
+
+#: what a person says of G's noise. fixed: a map for each layer that serves every image, the same bits on every backend;
+#: random: other maps for each image, and at every call; none: zero; bump: what the authors' code adds when told to
+#: leave noise out (`networks.style`)
+NoiseWord = Literal["fixed", "random", "none", "bump"]
+#: the same, or a map (batch, R, R, 1) for each layer of G, R its resolution; one of batch 1 serves every image
+Noise = NoiseWord | Sequence[np.ndarray]
+
+
+def require_seed(seed: int, argument: str = "seed") -> int:
+    """`seed`, where streams can start from it. Raises ArgumentError."""
+    if not 0 <= seed < 2**63:
+        raise ArgumentError(argument, f"is {seed}: it must lie in 0 … 2**63 - 1")
+    return seed
 
 
 def stream(seed: int, purpose: str, position: int = 0) -> np.random.Generator:
@@ -22,17 +43,40 @@ class Draws(NamedTuple):
     """All that one update draws.
 
     Attributes:
-        z: (batch, z).
+        z: (batch, z); None for an update that draws none.
         mix: other z (batch, z), whose styles the layers from `cutoff` on take; None where no styles are mixed.
         cutoff: how many layers keep the style of `z`.
         noise: a map (batch, R, R, 1) for each layer of G, R its resolution, the first of batch 1; None has them drawn
             on the device.
     """
 
-    z: np.ndarray
+    z: np.ndarray | None
     mix: np.ndarray | None = None
     cutoff: int | None = None
     noise: Sequence[np.ndarray] | None = None
+
+
+def draws(config: Config, updates: "Sequence[Update]", step: int, count: int) -> dict[str, Draws]:
+    """What every update of training step `step` (0 is the first) draws, each its own: float32 z (count, z).
+
+    Where the networks have styles, an update may mix them; its noise is left to the device.
+    """
+    return {update.name: _draw(config, update, step, count) for update in updates}
+
+
+def _draw(config: Config, update: "Update", step: int, count: int) -> Draws:
+    def prior(purpose: str) -> np.ndarray:
+        size, seed = config.networks.z, config.seed
+        return sample_prior(count, size, seed=seed, purpose=f"{purpose}/{update.name}", position=step)
+
+    if "z" not in update.draws:
+        return Draws(None)
+    lod = position(config, step).stage.lod
+    if lod is None or "mix" not in update.draws or not config.style.style_mixing:
+        return Draws(prior("z"))
+    probability, purpose = config.style.style_mixing, f"cutoff/{update.name}"
+    cutoff = mixing_cutoff(probability, lod, seed=config.seed, purpose=purpose, position=step)
+    return Draws(prior("z"), prior("mix"), cutoff)
 
 
 def sample_prior(count: int, size: int, *, seed: int, purpose: str = "prior", position: int = 0) -> np.ndarray:

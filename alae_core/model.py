@@ -1,6 +1,7 @@
-"""Alae: the four networks, and what a person does with them."""
+"""Alae: the networks of one configuration, and what a person does with them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -8,24 +9,34 @@ import keras
 import numpy as np
 from keras import ops
 
-from alae_core.config import Config, StyleNetworks
-from alae_core.errors import BackendError, CheckpointError
-from alae_core.growth import real_images
-from alae_core.latents import noise_shapes, sample_noise, sample_prior, truncate
-from alae_core.networks.mlp import build_mlp
-from alae_core.networks.style import build_style, takes_part
+from alae_core import latents
+from alae_core.algorithms import FAMILIES, algorithm_of
+from alae_core.backend import backend_in_use
+from alae_core.config import Config
+from alae_core.errors import AlaeError, ArgumentError, BackendError
+from alae_core.images import to_float
+from alae_core.latents import Noise, noise_shapes, require_seed
+from alae_core.networks.family import Family
+from alae_core.state import require_same_arrays
+from alae_core.updates import Update
+from alae_core.view import View
+
+Tensor = Any
 
 # Large enough to keep any processor busy, small enough that memory stays flat whatever the number of images.
 _CHUNK, _CHUNK_PIXELS = 512, 2**22
 
 
-def build(config: Config, seed: int = 0) -> "Alae":
-    """The model of `config`, its initial weights decided by `seed`: the same bits on every backend.
+def build(config: Config) -> "Alae":
+    """The model of `config`, its initial weights decided by the configuration's seed: the same bits on every backend.
 
-    Raises BackendError where the framework was not opened for the configuration's precision.
+    Raises:
+        BackendError: the framework was not opened for the configuration's precision.
+        ConfigError: there is no such algorithm.
     """
-    networks = build_style(config, seed) if isinstance(config.networks, StyleNetworks) else build_mlp(config, seed)
-    alae = Alae(config, networks)
+    algorithm = algorithm_of(config)
+    family = FAMILIES[config.networks.family](config, algorithm.networks(config))
+    alae = Alae(family, algorithm.updates(config))
     held = {keras.backend.standardize_dtype(variable.value.dtype) for variable in alae.variables.values()}
     if held != {config.dtype}:
         # JAX would go on in float32 without a word.
@@ -40,160 +51,220 @@ class Alae:
     """An adversarial latent autoencoder: generator G∘F, discriminator D∘E, autoencoder G∘E.
 
     `F`, `G`, `E` and `D` are Keras models, to be called on tensors and differentiated through. The methods below are
-    for looking: they take and return NumPy arrays of `config.dtype`, in chunks, without gradients, and change nothing.
+    for looking: they take and return NumPy arrays of `config.dtype`, run compiled and in chunks, without gradients, and
+    change nothing. They raise ArgumentError where an argument does not fit the model.
 
-    Images have shape (batch, H, W, C) and range [−1, 1] (uint8 / 127.5 − 1). Where the configuration has labels,
-    `generate`, `encode` and `reconstruct` need `labels`: class numbers of shape (batch,). Style networks work at any
-    level of detail: at `lod` images are of 4·2^lod pixels (None is the last, the configuration's own size), of which
-    `blend` says how far it has faded in. Where an argument is one that only the other family of networks has,
-    ValueError is raised.
+    Images have shape (batch, H, W, C) and are uint8, or floats in [−1, 1] (uint8 / 127.5 − 1). Where the configuration
+    has labels, `generate`, `encode`, `reconstruct`, `w_of` and `reencode` need `labels`: class numbers of shape
+    (batch,); F and D know nothing of them.
+
+    Networks that grow are looked at where a `View` says; None is `self.view`.
+
+    Attributes:
+        config: what the model was built from.
+        family: the networks, and what differs between kinds of them.
+        updates: what a training step does to them.
+        view: where the model is looked at unless one says otherwise: at its finest level if it was just built, where
+            training had come to if it was loaded; None for networks that do not grow.
+        w_mean: the running mean of w = F(z) over training, (w,), towards which styles are truncated: a Keras variable
+            that no gradient reaches; None without styles.
     """
 
-    def __init__(self, config: Config, networks: Mapping[str, keras.Model]) -> None:
-        self.config = config
-        self.F, self.G, self.E, self.D = (networks[name] for name in "FGED")
-        self.networks = dict(networks)
-        self.is_style = isinstance(config.networks, StyleNetworks)
-        #: every weight by name, such as "F/dense0/kernel", whatever backend holds it
-        self.variables = {
-            f"{name}/{v.path.removeprefix(name + '/')}": v
-            for name, network in networks.items()
-            for v in network.trainable_variables
-        }
-        #: the constant that each weight is multiplied by when used: 1 but for equalized ones
-        self.scales = {name: getattr(v, "equalized_by", 1.0) for name, v in self.variables.items()}
-        #: the running mean of w = F(z) over training, (w,), towards which styles are truncated; None without styles
-        self.w_mean = np.zeros(config.networks.w, config.dtype) if self.is_style else None
+    def __init__(self, family: Family, updates: Sequence[Update]) -> None:
+        self.family, self.config, self.updates = family, family.config, tuple(updates)
+        self.view = family.finest
+        self.w_mean = None
+        if family.has_styles and "F" in family.networks:
+            zeros = np.zeros(self.config.networks.w, self.config.dtype)
+            self.w_mean = keras.Variable(zeros, trainable=False, dtype=self.config.dtype, name="w_mean")
+        self._compiled: dict[Any, Callable[..., Any]] = {}
+
+    @property
+    def networks(self) -> dict[str, keras.Model]:
+        """Every network by name."""
+        return self.family.networks
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Every weight by name, such as "F/dense0/kernel", whatever backend holds it."""
+        return self.family.variables
+
+    @property
+    def scales(self) -> dict[str, float]:
+        """The constant that each weight is multiplied by when used: 1 but for equalized ones."""
+        return self.family.scales
+
+    @property
+    def held(self) -> dict[str, Any]:
+        """The model's own variables, by the names that a state has for them."""
+        own = {f"weights/{name}": variable for name, variable in self.variables.items()}
+        return own if self.w_mean is None else own | {"w_mean": self.w_mean}
+
+    @property
+    def F(self) -> keras.Model:
+        """z to w."""
+        return self._network("F")
+
+    @property
+    def G(self) -> keras.Model:
+        """w to images."""
+        return self._network("G")
+
+    @property
+    def E(self) -> keras.Model:
+        """Images to w."""
+        return self._network("E")
+
+    @property
+    def D(self) -> keras.Model:
+        """w to logits."""
+        return self._network("D")
+
+    def has(self, networks: str) -> bool:
+        """Whether the model has all of these networks, such as "GE"."""
+        return set(networks) <= self.networks.keys()
+
+    def update(self, name: str) -> Update:
+        """The update of that name. Raises ArgumentError."""
+        found = {update.name: update for update in self.updates}
+        if name not in found:
+            raise ArgumentError("update", f"is {name!r}: it should be one of {', '.join(found)}")
+        return found[name]
+
+    def __repr__(self) -> str:
+        counts = {name: sum(prod(weight.shape) for weight in net.weights) for name, net in self.networks.items()}
+        weights = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+        return f"<Alae of {'×'.join(map(str, self.config.image))} images, weights {weights}; {self.config}>"
+
+    # ---- looking ----
 
     def sample_prior(self, count: int, seed: int = 0) -> np.ndarray:
         """z ~ N(0, I), shape (count, z); the same bits on every backend."""
-        return sample_prior(count, self.config.networks.z, seed=seed)
+        return latents.sample_prior(count, self.config.networks.z, seed=require_seed(seed))
 
-    def sample_noise(self, count: int, seed: int = 0, lod: int | None = None) -> list[np.ndarray]:
+    def sample_noise(self, count: int, seed: int = 0, view: View | None = None) -> list[np.ndarray]:
         """Noise for `generate`, a map for each layer of style networks; the same bits on every backend."""
-        return sample_noise(self._level(lod, 1.0)["lod"], count, seed=seed)
+        view = self._view(view)
+        if view is None:
+            raise ArgumentError("noise", "is for style networks: perceptrons have none")
+        return latents.sample_noise(view.lod, count, seed=require_seed(seed))
 
     def map(self, z: np.ndarray) -> np.ndarray:
         """w = F(z): (batch, z) to (batch, w)."""
-        return self._in_chunks(self.F, z)
+        F = self.F
+        return self._look("map", lambda z, at: F(z), [self._array("z", z)])
 
     def truncate(self, w: np.ndarray, psi: float | None = None) -> np.ndarray:
         """Styles for each layer, (batch, 2L, w), the first `truncation_layers` drawn to `w_mean` by `latents.truncate`.
 
-        `psi` is by default the configuration's. Only for style networks.
+        `psi` is by default the configuration's; 1 truncates nothing. Only for style networks.
         """
-        networks = self.config.networks
-        if not isinstance(networks, StyleNetworks) or self.w_mean is None:
-            raise ValueError("truncation is for style networks: mlp networks keep no mean of w")
+        if self.w_mean is None:
+            raise ArgumentError("psi", "is for style networks: perceptrons keep no mean of w")
+        networks = self.config.style
         psi = networks.truncation_psi if psi is None else psi
-        return truncate(w, self.w_mean, psi, networks.truncation_layers, 2 * self.config.lods)
+        if not 0 <= psi <= 1:
+            raise ArgumentError("psi", f"is {psi:g}: it must lie in 0 … 1")
+        mean = ops.convert_to_numpy(ops.stop_gradient(self.w_mean.value))
+        return latents.truncate(self._array("w", w), mean, psi, networks.truncation_layers, 2 * self.config.lods)
 
     def generate(
-        self,
-        w: np.ndarray,
-        lod: int | None = None,
-        blend: float = 1.0,
-        noise: str | Sequence[np.ndarray] | None = None,
-        *,
-        labels: np.ndarray | None = None,
+        self, w: np.ndarray, view: View | None = None, *, noise: Noise = "fixed", labels: np.ndarray | None = None
     ) -> np.ndarray:
         """x = G(w): (batch, H, W, C). G ends linear, so values may leave [−1, 1].
 
         Args:
             w: (batch, w), or for style networks a style for each layer, (batch, 2L, w).
-            lod, blend: the level of detail, and how far it has faded in.
-            noise: None draws a map for each layer, others at every call; "zero" adds none; "bump" adds what the
-                authors' code does when told to leave noise out; or a list of 2·(lod + 1) maps (batch, R, R, 1), R the
-                layer's resolution, the first of batch 1, as `sample_noise` makes them.
+            view: where style networks are looked at.
+            noise: what style networks add (`latents.Noise`); perceptrons add none, and pass over it.
             labels: the images' classes.
         """
-        condition, level = self._one_hot(labels), self._level(lod, blend)
-        if not self.is_style:
-            if noise is not None:
-                raise ValueError("noise is for style networks: mlp networks have none")
-            return self._in_chunks(self.G, w, *condition)
-        if noise is None:
-            entropy = np.random.SeedSequence().generate_state(1)
-            noise = self.sample_noise(len(w), int(entropy[0]), level["lod"])
-        if isinstance(noise, str):
-            if noise not in ("zero", "bump"):
-                raise ValueError(f"noise is {noise!r}: it should be None, 'zero', 'bump' or a list of maps")
-            return self._in_chunks(self.G, w, noise=None if noise == "zero" else noise, **level)
-        expected = noise_shapes(level["lod"], len(w))
-        shapes = [np.shape(each) for each in noise]
-        # A map may always serve the whole batch, and the first may differ from image to image.
-        fitting = len(shapes) == len(expected) and all(
-            shape in ((len(w), *right[1:]), (1, *right[1:])) for shape, right in zip(shapes, expected, strict=True)
-        )
-        if not fitting:
-            raise ValueError(f"noise must be maps of shapes {expected}, but they have {shapes}")
-        return self._in_chunks(lambda given, **at: self.G(given[0], noise=given[1:], **at), w, *noise, **level)
+        w, family, view = self._array("w", w), self.family, self._view(view)
+        maps, word = self._noise(noise, view, len(w))
 
-    def encode(
-        self, x: np.ndarray, lod: int | None = None, blend: float = 1.0, *, labels: np.ndarray | None = None
-    ) -> np.ndarray:
-        """w = E(x): (batch, H, W, C) to (batch, w); where reciprocity is z, an estimate of z.
+        def generate(w: Tensor, *rest: Tensor, at: Mapping[str, Any]) -> Tensor:
+            noise, labels = _split(rest, len(maps))
+            return family.generate(w, noise=noise or word, labels=labels, **at)
 
-        Raises ValueError where x is not of the image shape that the configuration, or level `lod`, has.
-        """
-        level = self._level(lod, blend)
-        self._require_images(x, level)
-        return self._in_chunks(self.E, x, *self._one_hot(labels), **level)
+        return self._look(("generate", word, len(maps)), generate, [w, *maps, *self._classes(labels, len(w))], view)
 
-    def discriminate(self, codes: np.ndarray, lod: int | None = None, blend: float = 1.0) -> np.ndarray:
+    def encode(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
+        """w = E(x): (batch, H, W, C) to (batch, w); where reciprocity is z, an estimate of z."""
+        x, family, view = self._images(x, view), self.family, self._view(view)
+
+        def encode(x: Tensor, *labels: Tensor, at: Mapping[str, Any]) -> Tensor:
+            return family.encode(x, labels=labels[0] if labels else None, **at)
+
+        return self._look("encode", encode, [x, *self._classes(labels, len(x))], view)
+
+    def discriminate(self, codes: np.ndarray, view: View | None = None) -> np.ndarray:
         """The logit D(w): (batch, w) to (batch,); above 0 means real.
 
-        Where the configuration lets D look at images, `codes` are images (batch, H, W, C), of level `lod`.
+        Where the configuration lets D look at images, `codes` are images (batch, H, W, C).
         """
+        D = self.D
         if self.config.networks.discriminator == "latent":
-            return self._in_chunks(self.D, codes)
-        level = self._level(lod, blend)
-        self._require_images(codes, level)
-        return self._in_chunks(self.D, codes, **level)
+            return self._look("discriminate", lambda w, at: D(w), [self._array("codes", codes)])
+        codes = self._images(codes, view)
+        # Such a D compares the images of a batch: none must be there that nobody gave.
+        return self._look("discriminate", lambda x, at: D(x, **at), [codes], self._view(view), fill=False)
 
     def reconstruct(
-        self,
-        x: np.ndarray,
-        lod: int | None = None,
-        blend: float = 1.0,
-        noise: str | Sequence[np.ndarray] | None = None,
-        *,
-        labels: np.ndarray | None = None,
+        self, x: np.ndarray, view: View | None = None, *, noise: Noise = "fixed", labels: np.ndarray | None = None
     ) -> np.ndarray:
-        """G of `w_of(x)`: (batch, H, W, C) to the same shape; see `generate`."""
-        return self.generate(self.w_of(x, lod, blend, labels=labels), lod, blend, noise, labels=labels)
+        """G(E(x)), or G(F(E(x))) where reciprocity is z: (batch, H, W, C) to the same shape; see `generate`."""
+        x, family, view = self._images(x, view), self.family, self._view(view)
+        maps, word = self._noise(noise, view, len(x))
+        through = self.F if self.config.reciprocity == "z" else _itself
 
-    def w_of(
-        self, x: np.ndarray, lod: int | None = None, blend: float = 1.0, *, labels: np.ndarray | None = None
+        def reconstruct(x: Tensor, *rest: Tensor, at: Mapping[str, Any]) -> Tensor:
+            noise, labels = _split(rest, len(maps))
+            w = through(family.encode(x, labels=labels, **at))
+            return family.generate(w, noise=noise or word, labels=labels, **at)
+
+        return self._look(
+            ("reconstruct", word, len(maps)), reconstruct, [x, *maps, *self._classes(labels, len(x))], view
+        )
+
+    def reencode(
+        self, w: np.ndarray, view: View | None = None, *, noise: Noise = "fixed", labels: np.ndarray | None = None
     ) -> np.ndarray:
+        """E(G(w)), which reciprocity wants to be w again, or z of w = F(z): (batch, w); see `generate`."""
+        w, family, view = self._array("w", w), self.family, self._view(view)
+        maps, word = self._noise(noise, view, len(w))
+
+        def reencode(w: Tensor, *rest: Tensor, at: Mapping[str, Any]) -> Tensor:
+            noise, labels = _split(rest, len(maps))
+            return family.encode(family.generate(w, noise=noise or word, labels=labels, **at), labels=labels, **at)
+
+        return self._look(("reencode", word, len(maps)), reencode, [w, *maps, *self._classes(labels, len(w))], view)
+
+    def w_of(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
         """The w that G makes images like x of, (batch, w): E(x), or F(E(x)) where reciprocity is z."""
-        codes = self.encode(x, lod, blend, labels=labels)
+        codes = self.encode(x, view, labels=labels)
         return self.map(codes) if self.config.reciprocity == "z" else codes
 
-    def at_level(self, images: np.ndarray, lod: int | None = None, blend: float = 1.0) -> np.ndarray:
-        """Images of the configuration's size as level `lod` is shown them: see `growth.real_images`."""
-        level = self._level(lod, blend)
-        if not level:
+    def as_seen(self, images: np.ndarray, view: View | None = None) -> np.ndarray:
+        """Images of the view's size as floats, and as training shows them while the level fades in."""
+        images, family, view = self._images(images, view), self.family, self._view(view)
+        if view is None or view.blend == 1:
             return images
-        self._require_images(images, self._level(None, 1.0))
-        return self._in_chunks(real_images, images, **level)
-
-    def level_of(self, images: Any) -> int | None:
-        """The level of detail that images (batch, H, W, C) are of; None for networks that have none."""
-        return (images.shape[1] // 4).bit_length() - 1 if self.is_style else None
-
-    def takes_part(self, weight: str, lod: int | None) -> bool:
-        """Whether the weight of that name is used at level of detail `lod`."""
-        return lod is None or takes_part(weight, lod)
+        return self._look("as_seen", lambda x, at: family.faded(x, at["blend"]), [images], view)
 
     def chunks(self, count: int) -> list[slice]:
         """`count` images in parts, each as many as the model works on at a time; no images are one empty part."""
         size = max(1, min(_CHUNK, _CHUNK_PIXELS // prod(self.config.image[:2])))
-        return [slice(start, start + size) for start in range(0, max(count, 1), size)]
+        return [slice(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
+
+    # ---- weights ----
 
     def weights(self) -> dict[str, np.ndarray]:
         """A copy of every weight, by the names of `variables`."""
-        return {name: np.array(keras.ops.convert_to_numpy(variable.value)) for name, variable in self.variables.items()}
+        return {name: _copy(variable) for name, variable in self.variables.items()}
+
+    def mean_of_w(self) -> np.ndarray | None:
+        """A copy of the running mean of w."""
+        return None if self.w_mean is None else _copy(self.w_mean)
 
     def set_weights(self, weights: Mapping[str, np.ndarray]) -> None:
         """Take over every weight. Raises CheckpointError where a name or shape is missing, unknown or different."""
@@ -201,64 +272,169 @@ class Alae:
         for name, variable in self.variables.items():
             variable.assign(weights[name])
 
-    def one_hot(self, labels: np.ndarray) -> np.ndarray:
-        """Class numbers (batch,) as (batch, classes) of `config.dtype`. Raises ValueError for one that is no class."""
+    @contextmanager
+    def holding(self, state: Mapping[str, Tensor]) -> Iterator[None]:
+        """Let the networks compute with the tensors "weights/…" of a state in place of the model's own weights."""
+        values = [(variable, state[f"weights/{name}"]) for name, variable in self.variables.items()]
+        with keras.StatelessScope(values):
+            yield
+
+    def one_hot(self, labels: np.ndarray | None) -> list[np.ndarray]:
+        """Class numbers (batch,) as [(batch, classes)] of `config.dtype`; nothing for a model without labels.
+
+        Raises ArgumentError where labels are missing, not wanted, or no classes of the model's.
+        """
+        classes = self.config.labels
+        if labels is None or not classes:
+            if classes:
+                raise ArgumentError("labels", f"are missing: the model has {classes} classes, and needs the images'")
+            if labels is not None:
+                raise ArgumentError("labels", "were given, but the model was trained without labels: omit them")
+            return []
         labels = np.asarray(labels)
-        if labels.size and not 0 <= labels.min() <= labels.max() < self.config.labels:
-            raise ValueError(
-                f"labels must lie in 0 … {self.config.labels - 1}, but reach from {labels.min()} to {labels.max()}"
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
+            raise ArgumentError("labels", f"must be class numbers (batch,), but are {labels.dtype} {labels.shape}")
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise ArgumentError(
+                "labels", f"must lie in 0 … {classes - 1}, but reach from {labels.min()} to {labels.max()}"
             )
-        return np.eye(self.config.labels, dtype=self.config.dtype)[labels]
+        return [np.eye(classes, dtype=self.config.dtype)[labels]]
 
-    def _one_hot(self, labels: np.ndarray | None) -> list[np.ndarray]:
-        if labels is None and self.config.labels:
-            raise ValueError(f"the model was trained with {self.config.labels} labels: give the images' labels too")
-        if labels is not None and not self.config.labels:
-            raise ValueError("the model was trained without labels: leave labels away")
-        return [] if labels is None else [self.one_hot(labels)]
+    # ---- how ----
 
-    def _level(self, lod: int | None, blend: float) -> dict[str, Any]:
-        """The keywords that say to G and E at which level of detail to work."""
-        if not self.is_style:
-            if lod is not None or blend != 1:
-                raise ValueError("levels of detail are for style networks: leave lod and blend away")
-            return {}
-        lod = self.config.lods - 1 if lod is None else lod
-        if not 0 <= lod < self.config.lods:
-            raise ValueError(f"lod is {lod}, but the model has the levels 0 … {self.config.lods - 1}")
-        if not 0 <= blend <= 1:
-            raise ValueError(f"blend is {blend}, but must lie in 0 … 1")
-        # A number of NumPy's own would become a float64 tensor under TensorFlow.
-        return {"lod": lod, "blend": float(blend)}
+    def _network(self, name: str) -> keras.Model:
+        if name not in self.networks:
+            raise AlaeError(f"the model has no network {name}: {self.config.algorithm} has {', '.join(self.networks)}")
+        return self.networks[name]
 
-    def _require_images(self, x: np.ndarray, level: Mapping[str, Any]) -> None:
+    def _view(self, view: View | None) -> View | None:
+        return self.family.require(self.view if view is None else view)
+
+    def _array(self, argument: str, array: np.ndarray) -> np.ndarray:
+        require_no_tensor(argument, array)
+        return np.asarray(array, self.config.dtype)
+
+    def _images(self, images: np.ndarray, view: View | None) -> np.ndarray:
+        images, view = require_images(images), self._view(view)
         height, width, channels = self.config.image
-        size = 4 * 2 ** level["lod"] if level else None
-        shape = (size or height, size or width, channels)
-        if np.shape(x)[1:] != shape:
-            raise ValueError(f"images must have shape (batch, {', '.join(map(str, shape))}), but have {np.shape(x)}")
+        shape = (height, width, channels) if view is None else (view.size, view.size, channels)
+        if images.shape[1:] != shape:
+            raise ArgumentError(
+                "images", f"must have shape (batch, {', '.join(map(str, shape))}), but have {images.shape}"
+            )
+        return np.asarray(to_float(images) if images.dtype == np.uint8 else images, self.config.dtype)
 
-    def _in_chunks(self, network: Callable[..., Any], *inputs: np.ndarray, **choices: Any) -> np.ndarray:
-        """`network` of the inputs and choices; an input of length 1 serves every chunk."""
-        arrays = [np.asarray(array, self.config.dtype) for array in inputs]
-        # Values without a past: PyTorch would keep every intermediate result for gradients that nobody asks for.
-        values = [(variable, ops.stop_gradient(variable.value)) for variable in self.variables.values()]
-        outputs = []
-        for part in self.chunks(len(arrays[0])):
-            chunk = [ops.convert_to_tensor(array if len(array) == 1 else array[part]) for array in arrays]
-            # A plain call: Keras' predict would donate weights on JAX that a runner holds.
-            with keras.StatelessScope(state_mapping=values):
-                outputs.append(ops.convert_to_numpy(network(chunk if len(chunk) > 1 else chunk[0], **choices)))
+    def _classes(self, labels: np.ndarray | None, count: int) -> list[np.ndarray]:
+        one_hot = self.one_hot(labels)
+        if one_hot and len(one_hot[0]) != count:
+            raise ArgumentError("labels", f"are {len(one_hot[0])}, but must be {count}, one for each image")
+        return one_hot
+
+    def _noise(self, noise: Noise, view: View | None, count: int) -> tuple[list[np.ndarray], str | None]:
+        """Noise as maps, or as the word that stands for them."""
+        if view is None:
+            if not isinstance(noise, str):
+                raise ArgumentError("noise", "is for style networks: perceptrons have none")
+            return [], None
+        if isinstance(noise, str):
+            if noise not in ("fixed", "random", "none", "bump"):
+                raise ArgumentError("noise", f"is {noise!r}: it should be fixed, random, none, bump or a list of maps")
+            if noise in ("none", "bump"):
+                return [], "bump" if noise == "bump" else None
+            fixed = noise == "fixed"
+            seed = 0 if fixed else int(np.random.SeedSequence().generate_state(1)[0])
+            noise = latents.sample_noise(view.lod, 1 if fixed else count, seed=seed)
+        for each in noise:
+            require_no_tensor("noise", each)
+        expected, shapes = noise_shapes(view.lod, count), [np.shape(each) for each in noise]
+        # A map may always serve the whole batch, and the first may differ from image to image.
+        fitting = len(shapes) == len(expected) and all(
+            shape in ((count, *right[1:]), (1, *right[1:])) for shape, right in zip(shapes, expected, strict=True)
+        )
+        if not fitting:
+            raise ArgumentError("noise", f"must be maps of shapes {expected}, but they have {shapes}")
+        return [np.asarray(each, self.config.dtype) for each in noise], None
+
+    def _look(
+        self,
+        what: Any,
+        fn: Callable[..., Tensor],
+        arrays: Sequence[np.ndarray],
+        view: View | None = None,
+        *,
+        fill: bool = True,
+    ) -> np.ndarray:
+        """`fn` of the arrays in chunks, compiled; an array of length 1 beside a longer first one serves every chunk.
+
+        Chunks keep few shapes, each compiled once: all have the same length, and the last a power of two, filled up
+        with copies of its last row unless `fill` is false.
+        """
+        count, fading = len(arrays[0]), view is not None and view.blend < 1
+        key = what, len(arrays), view and view.lod, fading
+        if key not in self._compiled:
+            self._compiled[key] = self._compile(fn, view, fading)
+        compiled, outputs = self._compiled[key], []
+        # A plain number would be another function at each step of a fade.
+        blend = [np.asarray(view.blend, self.config.dtype)] if view is not None and fading else []
+        weights = {name: ops.stop_gradient(variable.value) for name, variable in self.variables.items()}
+        for part in self.chunks(count):
+            length = part.stop - part.start
+            filled = min(2 ** (length - 1).bit_length(), self.chunks(count)[0].stop) if fill and length else length
+            rows = [_filled(array[part], filled) if len(array) == count else array for array in arrays]
+            tensors = [ops.convert_to_tensor(array) for array in [*blend, *rows]]
+            outputs.append(ops.convert_to_numpy(compiled(weights, *tensors))[:length])
         return np.concatenate(outputs)
 
+    def _compile(self, fn: Callable[..., Tensor], view: View | None, fading: bool) -> Callable[..., Tensor]:
+        def whole(weights: Mapping[str, Tensor], *tensors: Tensor) -> Tensor:
+            blend, *inputs = tensors if fading else (1.0, *tensors)
+            at = {} if view is None else {"lod": view.lod, "blend": blend}
+            with self.holding({f"weights/{name}": weight for name, weight in weights.items()}):
+                return fn(*inputs, at=at)
 
-def require_same_arrays(expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise CheckpointError unless `arrays` has exactly the expected names and shapes: loading is strict."""
-    missing, unknown = sorted(expected.keys() - arrays.keys()), sorted(arrays.keys() - expected.keys())
-    if missing or unknown:
-        raise CheckpointError(
-            f"the arrays do not fit the model: missing {missing[:3] or 'none'}, unknown {unknown[:3] or 'none'}"
+        backend = backend_in_use()
+        return whole if backend is None else backend.compile(whole)
+
+
+def require_images(images: np.ndarray) -> np.ndarray:
+    """`images`, where they are an array (batch, H, W, C) of uint8 or of floats in [−1, 1].
+
+    Raises ArgumentError for a framework's tensor, another shape or dtype, and floats of 0 … 255.
+    """
+    require_no_tensor("images", images)
+    images = np.asarray(images)
+    if images.ndim != 4 or not (images.dtype == np.uint8 or images.dtype.kind == "f"):
+        raise ArgumentError(
+            "images", f"must be uint8 or floats (batch, H, W, C), but are {images.dtype} of shape {images.shape}"
         )
-    for name, shape in expected.items():
-        if tuple(arrays[name].shape) != shape:
-            raise CheckpointError(f"{name} has shape {tuple(arrays[name].shape)}, but the model needs {shape}")
+    if images.dtype.kind == "f" and images.size and images.max() > 1.5 and images.min() >= 0:
+        raise ArgumentError(
+            "images", f"are floats of {images.min():g} … {images.max():g}: they should be uint8, or floats in [−1, 1]"
+        )
+    return images
+
+
+def require_no_tensor(argument: str, array: Any) -> None:
+    """Raise ArgumentError for a framework's tensor: NumPy would cut it off from its gradient, silently or not."""
+    if ops.is_tensor(array) or isinstance(array, keras.Variable):
+        raise ArgumentError(
+            argument, "is a tensor, but methods of a model take NumPy arrays: call model.F, .G, .E or .D on tensors"
+        )
+
+
+def _split(rest: Sequence[Tensor], maps: int) -> tuple[list[Tensor], Tensor | None]:
+    """Noise maps, and labels if there are any."""
+    return list(rest[:maps]), rest[maps] if len(rest) > maps else None
+
+
+def _filled(array: np.ndarray, length: int) -> np.ndarray:
+    missing = length - len(array)
+    return array if missing <= 0 else np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+
+
+def _itself(w: Tensor) -> Tensor:
+    return w
+
+
+def _copy(variable: Any) -> np.ndarray:
+    return np.array(ops.convert_to_numpy(ops.stop_gradient(variable.value)))

@@ -1,13 +1,10 @@
 """Adam and weight averaging, the arithmetic of a step: the reference that a backend may replace by a fused kernel."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras import ops
 
 from alae_core.config import Adam
-
-if TYPE_CHECKING:
-    from alae_core.model import Alae
 
 Tensor = Any
 
@@ -33,12 +30,6 @@ def adam_step(
     return value - rate * m / (ops.sqrt(v) + adam.epsilon), m, v
 
 
-def mean_step(alae: "Alae", mean: Tensor, z: Tensor) -> Tensor:
-    """The next running mean of w, (w,), after styles were generated from `z`: it keeps the share `w_mean_beta`."""
-    w = alae.F(z)
-    return average_step(alae.config.style.w_mean_beta, mean, ops.sum(w, axis=0) / w.shape[0])
-
-
 def average_step(decay: float, average: Tensor, value: Tensor) -> Tensor:
-    """The next average after a weight has become `value`."""
+    """The next average after a weight, or what a batch makes of w, has become `value`."""
     return average + (1 - decay) * (value - average)

@@ -1,7 +1,7 @@
 """What a training run does in every framework: a base class that leaves plug-ins the framework's own part."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate, pairwise
 from math import prod
 from typing import Any, Generic, TypeVar
@@ -10,30 +10,39 @@ import keras
 import numpy as np
 from keras import ops
 
-from alae_core import state
-from alae_core.backend import Losses
-from alae_core.config import Config
-from alae_core.growth import Stage, position, real_images
+from alae_core import latents
+from alae_core.backend import Backend, Losses
+from alae_core.config import Adam
+from alae_core.errors import ArgumentError
+from alae_core.growth import Stage, position
 from alae_core.latents import Draws, noise_shapes, stream
-from alae_core.model import Alae
-from alae_core.updates import Batch, Update, updates_of
+from alae_core.model import Alae, require_images
+from alae_core.optimizer import adam_step, average_step
+from alae_core.state import count_name, initial_state, moment_name, require_same_arrays, shapes
+from alae_core.updates import Batch, Update
+from alae_core.walk import walk
 
 Tensor = TypeVar("Tensor")
+Tensors = dict[str, Tensor]
 
 
 class BaseRunner(ABC, Generic[Tensor]):
     """A `Runner` whose state is `self.tensors`: the arrays of `alae_core.state`, by name, as the framework's tensors.
 
-    A plug-in says how arrays reach the device and come back, how one training step runs, and how one update is
-    differentiated. The count of steps stays on the host, in `self.step_count`. `__init__` loads the initial state: what
-    these methods need must be set before it.
+    A plug-in says how arrays reach the device and come back, and how one update is differentiated; `alae_core.walk`
+    does the rest. A framework with kernels of its own for Adam or averages replaces `apply` or `average`; one that
+    compiles its step replaces `train`. The count of steps stays on the host, in `self.step_number`. `__init__` loads
+    the initial state: what these methods need must be set before it.
     """
 
-    def __init__(self, alae: Alae, config: Config, *, seed: int = 0) -> None:
-        self.alae, self.config, self.seed = alae, config, seed
-        self.updates = updates_of(config)
-        self.tensors: dict[str, Tensor] = {}
-        self.load(state.initial_state(config, alae.weights(), alae.w_mean))
+    def __init__(self, backend: Backend, model: Alae) -> None:
+        self.backend, self.model, self.config = backend, model, model.config
+        self.step_number = 0
+        self.tensors: Tensors = {}
+        self.load(initial_state(model.updates, model.weights(), model.mean_of_w()))
+
+    def __repr__(self) -> str:
+        return f"<run on {self.backend.name} at step {self.step_number:,}: {self.model!r}>"
 
     @abstractmethod
     def to_device(self, array: np.ndarray) -> Tensor:
@@ -45,130 +54,193 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     @abstractmethod
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Make `arrays` (all of the state but "step") the values of `self.tensors` and of the model's weights.
+        """Make `arrays` (all of the state but "step") the values of `self.tensors` and of the model's own variables.
 
-        The two must stay the same in training: let them share memory, or hand the model its weights after each step.
+        `self.model.held` has these by their names in the state. The two must stay the same in training: let them share
+        memory, or hand the model its values after each step.
         """
 
     @abstractmethod
+    def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[Tensor, Tensors]:
+        """The loss of one update and its gradient by each weight of `self.trained(update, batch)`; nothing moves.
+
+        The weights are those in `tensors`; `self.model.holding` lets the networks use them.
+        """
+
+    # ---- what a framework may do in a way of its own ----
+
     def train(self, batches: Mapping[str, Batch], stage: Stage) -> dict[str, Any]:
-        """Run each update that has a batch, in order, then the averages; return the losses as unread scalars.
+        """Walk one training step on `self.tensors`; return the losses as unread scalars."""
+        return walk(self, self.tensors, batches, stage)
 
-        With a running mean of w in the state, each update first moves it by `alae_core.optimizer.mean_step`.
-        """
+    def differentiate(self, update: Update, batch: Batch) -> tuple[Tensor, Tensors]:
+        """`gradient` at the present weights."""
+        return self.gradient(self.tensors, update, batch)
 
-    @abstractmethod
-    def differentiate(self, update: Update, batch: Batch) -> tuple[Any, dict[str, Tensor]]:
-        """The loss of one update and its gradient by trained weight, at the present weights; nothing moves."""
+    def evaluate(self, tensors: Tensors, fn: Callable[[Alae, Batch], Tensor], update: Update, batch: Batch) -> Tensor:
+        """See `walk.Mechanics`."""
+        with self.model.holding(tensors):
+            return fn(self.model, batch)
 
-    def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
-        """See `Runner.put`; the batch has no z yet."""
-        one_hot = None if labels is None else self.to_device(self.alae.one_hot(labels))
-        return Batch(self._floats(images), None, one_hot)
+    def reduce(self, means: Tensors) -> Tensors:
+        """See `walk.Mechanics`: on one device the batch is whole."""
+        return means
+
+    def apply(self, tensors: Tensors, choice: Adam, adam: str, gradients: Mapping[str, Tensor]) -> None:
+        """See `walk.Mechanics`."""
+        if not gradients:
+            return
+        count = count_name(adam, next(iter(gradients)))
+        t = tensors[count] + 1
+        moved: Tensors = {count: t}
+        for name, gradient in gradients.items():
+            where = (f"weights/{name}", moment_name(adam, "m", name), moment_name(adam, "v", name))
+            value, m, v = (tensors[key] for key in where)
+            moved |= zip(where, adam_step(choice, value, gradient, m, v, ops.cast(t, self.config.dtype)), strict=True)
+        self.write(tensors, moved)
+
+    def average(self, tensors: Tensors, decay: float) -> None:
+        """See `walk.Mechanics`."""
+        names = [(f"averages/{name}", f"weights/{name}") for name in self.model.variables]
+        self.write(
+            tensors, {average: average_step(decay, tensors[average], tensors[weight]) for average, weight in names}
+        )
+
+    def write(self, tensors: Tensors, values: Mapping[str, Tensor]) -> None:
+        """See `walk.Mechanics`: other tensors in the place of those that were there."""
+        tensors.update(values)
+
+    def clear(self, names: Iterable[str]) -> None:
+        """Make zeros of these tensors where they are."""
+        self.write(self.tensors, {name: ops.zeros_like(self.tensors[name]) for name in names})
 
     def draw_noise(self, count: int, key: int) -> Tensor:
         """`count` numbers from N(0, 1), drawn on the device; `key` decides them."""
         return keras.random.normal((count,), dtype=self.config.dtype, seed=key)
 
+    # ---- the contract ----
+
+    def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
+        """See `Runner.put`; the batch has no draws yet."""
+        images = require_images(images)
+        one_hot = next((self.to_device(array) for array in self.model.one_hot(labels)), None)
+        if images.dtype != np.uint8:
+            return Batch(self._floats(images), one_hot)
+        # Bytes travel, and become on the device what `images.to_float` makes of them. By a tensor: XLA would turn a
+        # division by a number into a product with its reciprocal, and 111 of the 256 grey levels into other floats.
+        floats = ops.cast(self.to_device(images), "float32")
+        return Batch(ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype), one_hot)
+
     def step(
         self,
         images: Any,
-        labels: np.ndarray | None = None,
         *,
+        labels: np.ndarray | None = None,
         only: str | None = None,
         draws: Mapping[str, Draws] | None = None,
     ) -> Losses:
         """See `Runner.step`."""
         batch = images if isinstance(images, Batch) else self.put(images, labels)
-        stage, blend, _, restarts = position(self.config, self.step_count)
-        if restarts:
-            self._restart_adam()
-        if stage.lod is not None:
-            batch = batch._replace(images=real_images(batch.images, stage.lod, blend))
+        here = position(self.config, self.step_number)
+        self._require_size(batch, here.view)
+        if here.restarts:
+            self.clear(name for name in self.tensors if name.startswith("adam/"))
+        batch = batch._replace(images=self.model.family.faded(batch.images, here.blend))
         if draws is None:
-            draws = state.draws(self.config, self.seed, self.step_count, len(batch.images))
-        chosen = draws if only is None else {only: draws[only]}
-        losses = self.train(self._with_draws(batch, chosen, blend), stage)
-        self.step_count += 1
+            draws = self.draws(self.step_number, len(batch.images))
+        chosen = draws if only is None else {only: draws[self.model.update(only).name]}
+        losses = self.train(self._with_draws(batch, chosen, here.blend), here.stage)
+        self.step_number += 1
         return Losses(losses)
 
     def losses(
         self,
         images: np.ndarray,
         draws: Mapping[str, Draws],
-        labels: np.ndarray | None = None,
         *,
+        labels: np.ndarray | None = None,
         blend: float = 1.0,
     ) -> Losses:
         """See `Runner.losses`."""
         batches = self._with_draws(self.put(images, labels), draws, blend)
-        return Losses({update.name: self.differentiate(update, batches[update.name])[0] for update in self.updates})
+        updates = self.model.updates
+        return Losses({update.name: self.differentiate(update, batches[update.name])[0] for update in updates})
 
     def gradients(
         self,
         update: str,
         images: np.ndarray,
         draws: Mapping[str, Draws],
-        labels: np.ndarray | None = None,
         *,
+        labels: np.ndarray | None = None,
         blend: float = 1.0,
     ) -> dict[str, np.ndarray]:
         """See `Runner.gradients`."""
+        chosen = self.model.update(update)
         batches = self._with_draws(self.put(images, labels), {update: draws[update]}, blend)
-        _, gradients = self.differentiate(self.named(update), batches[update])
+        _, gradients = self.differentiate(chosen, batches[update])
         return {name: self.to_numpy(gradient) for name, gradient in gradients.items()}
+
+    def draws(self, step: int, count: int) -> dict[str, Draws]:
+        """See `Runner.draws`."""
+        return latents.draws(self.config, self.model.updates, step, count)
 
     def weights(self, averaged: bool = False) -> dict[str, np.ndarray]:
         """See `Runner.weights`."""
         group = "averages" if averaged else "weights"
-        return {name: self.to_numpy(self.tensors[f"{group}/{name}"]) for name in self.alae.variables}
+        return {name: self.to_numpy(self.tensors[f"{group}/{name}"]) for name in self.model.variables}
 
     def state(self) -> dict[str, np.ndarray]:
         """See `Runner.state`."""
         arrays = {name: self.to_numpy(tensor) for name, tensor in self.tensors.items()}
-        return {"step": np.asarray(self.step_count, np.int64), **arrays}
+        return {"step": np.asarray(self.step_number, np.int64), **arrays}
 
-    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+    def load(self, state: Mapping[str, np.ndarray]) -> None:
         """See `Runner.load`."""
-        state.require_state(self.alae, self.config, arrays)
-        self.step_count = int(arrays["step"])
+        w_mean = None if self.model.w_mean is None else tuple(self.model.w_mean.shape)
+        weights = {name: tuple(variable.shape) for name, variable in self.model.variables.items()}
+        require_same_arrays(shapes(self.model.updates, weights, w_mean), state)
+        self.step_number = int(state["step"])
         # Another run's precision may have been another.
-        dtypes = {name: np.int64 if name.endswith("/t") else self.config.dtype for name in arrays if name != "step"}
-        self.place({name: np.asarray(arrays[name], dtype) for name, dtype in dtypes.items()})
+        dtypes = {name: np.int64 if name.endswith("/t") else self.config.dtype for name in state if name != "step"}
+        self.place({name: np.asarray(state[name], dtype) for name, dtype in dtypes.items()})
 
-    def named(self, update: str) -> Update:
-        """The update of that name."""
-        return next(candidate for candidate in self.updates if candidate.name == update)
+    def trained(self, update: Update, batch: Batch) -> list[str]:
+        """Every weight that `update` moves at the batch's level of detail."""
+        family = self.model.family
+        lod = family.level_of(batch.images)
+        return [
+            name
+            for name in self.model.variables
+            if name.split("/", 1)[0] in update.trains and family.takes_part(name, lod)
+        ]
 
-    def chosen(self, batches: Mapping[str, Batch]) -> list[Update]:
-        """The updates that have a batch, in order: all of them, but for `step(only=…)`."""
-        return [update for update in self.updates if update.name in batches]
-
-    def trained(self, update: Update, batch: Batch) -> dict[str, str]:
-        """Every weight that `update` moves at the batch's level of detail, with the Adam whose moments it uses."""
-        lod = self.alae.level_of(batch.images)
-        adam_of = {
-            name: update.trains.get(name.split("/", 1)[0])
-            for name in self.alae.variables
-            if self.alae.takes_part(name, lod)
-        }
-        return {name: adam for name, adam in adam_of.items() if adam is not None}
+    def _require_size(self, batch: Batch, view: Any) -> None:
+        height, width, channels = self.config.image
+        expected = (height, width, channels) if view is None else (view.size, view.size, channels)
+        if tuple(batch.images.shape[1:]) != expected:
+            raise ArgumentError(
+                "images",
+                f"have shape {tuple(batch.images.shape)}, but step {self.step_number} trains on images of shape "
+                f"(batch, {', '.join(map(str, expected))}); alae_core.images.pooled makes larger ones smaller",
+            )
 
     def _with_draws(self, batch: Batch, draws: Mapping[str, Draws], blend: float) -> dict[str, Batch]:
-        if self.alae.is_style:
+        if self.model.family.has_styles:
             batch = batch._replace(blend=self._floats(blend))
         return {name: self._with(batch, name, given) for name, given in draws.items()}
 
     def _with(self, batch: Batch, update: str, draws: Draws) -> Batch:
-        batch = batch._replace(z=self._floats(draws.z))
-        lod = self.alae.level_of(batch.images)
-        if lod is None:
+        if draws.z is not None:
+            batch = batch._replace(z=self._floats(draws.z))
+        lod = self.model.family.level_of(batch.images)
+        if lod is None or "noise" not in self.model.update(update).draws:
             return batch
         if draws.mix is not None:
             cutoff = self.to_device(np.asarray(draws.cutoff, np.int32))
             batch = batch._replace(mix=self._floats(draws.mix), cutoff=cutoff)
         if draws.noise is None:
-            return batch._replace(noise=self._noise(update, lod, len(draws.z)))
+            return batch._replace(noise=self._noise(update, lod, len(batch.images)))
         return batch._replace(noise=[self._floats(map) for map in draws.noise])
 
     def _floats(self, array: Any) -> Tensor:
@@ -177,14 +249,10 @@ class BaseRunner(ABC, Generic[Tensor]):
     def _noise(self, update: str, lod: int, count: int) -> list[Tensor]:
         shapes = noise_shapes(lod, count)
         ends = list(accumulate(prod(shape) for shape in shapes))
-        key = int(stream(self.seed, f"noise/{update}", self.step_count).integers(2**31))
+        key = int(stream(self.config.seed, f"noise/{update}", self.step_number).integers(2**31))
         # In one go: a launch for each of many small maps would take longer than drawing them.
         numbers: Any = self.draw_noise(ends[-1], key)
         return [
             ops.reshape(numbers[start:end], shape)
             for shape, (start, end) in zip(shapes, pairwise([0, *ends]), strict=True)
         ]
-
-    def _restart_adam(self) -> None:
-        before = self.state()
-        self.load({name: np.zeros_like(array) if name.startswith("adam/") else array for name, array in before.items()})

@@ -10,40 +10,19 @@
 Random numbers need no state: every z follows from seed, step and update.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from alae_core.config import Config
-from alae_core.growth import position
-from alae_core.latents import Draws, mixing_cutoff, sample_prior
-from alae_core.model import Alae, require_same_arrays
-from alae_core.updates import Update, updates_of
+from alae_core.errors import CheckpointError
+from alae_core.updates import Update
+
+Shape = tuple[int, ...]
 
 
-def draws(config: Config, seed: int, step: int, count: int) -> dict[str, Draws]:
-    """What every update of training step `step` (0 is the first) draws, each its own: float32 z (count, z).
-
-    Style networks also mix styles in the two adversarial updates, and leave their noise to the device.
-    """
-    return {update.name: _draw(config, update, seed, step, count) for update in updates_of(config)}
-
-
-def _draw(config: Config, update: Update, seed: int, step: int, count: int) -> Draws:
-    size, lod = config.networks.z, position(config, step).stage.lod
-    z = sample_prior(count, size, seed=seed, purpose=f"z/{update.name}", position=step)
-    if lod is None or update.name == "reciprocity" or not config.style.style_mixing:
-        return Draws(z)
-    mix = sample_prior(count, size, seed=seed, purpose=f"mix/{update.name}", position=step)
-    probability, purpose = config.style.style_mixing, f"cutoff/{update.name}"
-    return Draws(z, mix, mixing_cutoff(probability, lod, seed=seed, purpose=purpose, position=step))
-
-
-def adams(config: Config) -> list[tuple[str, str]]:
+def adams(updates: Iterable[Update]) -> list[tuple[str, str]]:
     """Every (Adam, network) pair that has moments of its own, in order of first use."""
-    return list(
-        dict.fromkeys((adam, network) for update in updates_of(config) for network, adam in update.trains.items())
-    )
+    return list(dict.fromkeys((adam, network) for update in updates for network, adam in update.trains.items()))
 
 
 def moment_name(adam: str, moment: str, weight: str) -> str:
@@ -52,24 +31,47 @@ def moment_name(adam: str, moment: str, weight: str) -> str:
     return f"adam/{adam}/{network}/{moment}/{variable}"
 
 
-def initial_state(
-    config: Config, weights: Mapping[str, np.ndarray], w_mean: np.ndarray | None
-) -> dict[str, np.ndarray]:
-    """The state before the first step of `config`, from a model's weights by name and its running mean of w."""
-    state: dict[str, np.ndarray] = {"step": np.zeros((), np.int64)}
-    state |= {f"weights/{name}": value for name, value in weights.items()}
-    state |= {f"averages/{name}": value.copy() for name, value in weights.items()}
+def count_name(adam: str, weight: str) -> str:
+    """Where one Adam's count of the steps of that weight's network is kept."""
+    return f"adam/{adam}/{weight.split('/', 1)[0]}/t"
+
+
+def shapes(updates: Sequence[Update], weights: Mapping[str, Shape], w_mean: Shape | None) -> dict[str, Shape]:
+    """The name and shape of every array of a state, from those of a model's weights and its running mean of w."""
+    found: dict[str, Shape] = {"step": ()}
+    for group in ("weights", "averages"):
+        found |= {f"{group}/{name}": shape for name, shape in weights.items()}
     if w_mean is not None:
-        state["w_mean"] = w_mean.copy()
-    for adam, network in adams(config):
-        state[f"adam/{adam}/{network}/t"] = np.zeros((), np.int64)
-        for name, value in weights.items():
-            if name.startswith(f"{network}/"):
-                state |= {moment_name(adam, moment, name): np.zeros_like(value) for moment in "mv"}
-    return state
+        found["w_mean"] = w_mean
+    for adam, network in adams(updates):
+        own = {name: shape for name, shape in weights.items() if name.startswith(f"{network}/")}
+        found[f"adam/{adam}/{network}/t"] = ()
+        found |= {moment_name(adam, moment, name): shape for name, shape in own.items() for moment in "mv"}
+    return found
 
 
-def require_state(alae: Alae, config: Config, state: Mapping[str, np.ndarray]) -> None:
-    """Raise CheckpointError unless `state` has exactly the arrays that a run of `alae` with `config` needs."""
-    needed = initial_state(config, alae.weights(), alae.w_mean)
-    require_same_arrays({name: value.shape for name, value in needed.items()}, state)
+def initial_state(
+    updates: Sequence[Update], weights: Mapping[str, np.ndarray], w_mean: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """The state before the first step, from a model's weights by name and its running mean of w."""
+    given = {f"{group}/{name}": value for group in ("weights", "averages") for name, value in weights.items()}
+    if w_mean is not None:
+        given["w_mean"] = w_mean
+    dtype = next(iter(weights.values())).dtype
+    needed = shapes(updates, {name: w.shape for name, w in weights.items()}, None if w_mean is None else w_mean.shape)
+    return {
+        name: given[name].copy() if name in given else np.zeros(shape, dtype if shape else np.int64)
+        for name, shape in needed.items()
+    }
+
+
+def require_same_arrays(expected: Mapping[str, Shape], arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise CheckpointError unless `arrays` has exactly the expected names and shapes: loading is strict."""
+    missing, unknown = sorted(expected.keys() - arrays.keys()), sorted(arrays.keys() - expected.keys())
+    if missing or unknown:
+        raise CheckpointError(
+            f"the arrays do not fit the model: missing {missing[:3] or 'none'}, unknown {unknown[:3] or 'none'}"
+        )
+    for name, shape in expected.items():
+        if tuple(arrays[name].shape) != shape:
+            raise CheckpointError(f"{name} has shape {tuple(arrays[name].shape)}, but the model needs {shape}")

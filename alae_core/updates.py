@@ -1,9 +1,9 @@
-"""Algorithm 1 of the paper as data: which loss, which networks it trains, with whose Adam moments."""
+"""Algorithm 1 of the paper as data: which loss, which networks it trains with whose Adam moments, what it draws."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from keras import ops
 
@@ -23,15 +23,15 @@ class Batch(NamedTuple):
 
     Attributes:
         images: (batch, H, W, C) in [−1, 1]; for style networks of the level's resolution, which says what the level is.
-        z: the update's own (batch, z).
         labels: one-hot (batch, classes), for a model with labels.
+        z: the update's own (batch, z); None where it draws none.
         mix, cutoff, noise: the update's own `latents.Draws`, for style networks.
         blend: how far the level has faded in, a scalar, for style networks.
     """
 
     images: Tensor
-    z: Tensor
     labels: Tensor | None = None
+    z: Tensor | None = None
     mix: Tensor | None = None
     cutoff: Tensor | None = None
     noise: Sequence[Tensor] | None = None
@@ -43,44 +43,55 @@ class Update:
     """One update of a training step.
 
     Attributes:
-        name: "discriminator", "generator" or "reciprocity".
+        name: what draws, moments and losses are kept by, such as "discriminator".
+        symbol: a letter or two that stand for it where there is little room, such as "D".
         loss: the scalar to lower, given the model, the batch and the backend's `input_gradient`.
         trains: for each network that moves, the name of the Adam whose moments it uses. Any other network takes no
             optimizer step: neither its weights nor its moments change by a single bit.
+        draws: z from the prior; where networks have styles, also what is mixed in, and noise for G.
+        moves_w_mean: whether the running mean of w, where there is one, moves by this update's F(z) before it.
     """
 
     name: str
+    symbol: str
     loss: Callable[["Alae", Batch, InputGradient], Tensor]
     trains: Mapping[str, str]
+    draws: tuple[Literal["z", "mix", "noise"], ...] = ("z", "mix", "noise")
+    moves_w_mean: bool = True
 
 
 def updates_of(config: Config) -> tuple[Update, ...]:
     """The updates of one training step, in order; each sees a z of its own (paper, Algorithm 1).
 
-    *paper*: one Adam per update; reciprocity sums over w and leaves F alone. *official* (the authors' code): one Adam
-    for E and D and one for F and G, shared by all updates; reciprocity averages over w, takes F(z) as a constant
-    target, yet trains F through G(F(z)).
+    Where the paper and the authors' code differ, `config.updates` says which way; the discriminator trains E and D,
+    the generator F and G, reciprocity E and G and, if so chosen, F. Discrepancies: docs/deviations.md.
     """
-    official = config.updates == "official"
-    # In data space F takes no part in the loss, so neither preset can train it there.
-    closes_latent = config.reciprocity in ("latent", "both", "z")
-    trained = {
-        "discriminator": "ED" if config.networks.discriminator == "latent" else "D",
-        "generator": "FG",
-        "reciprocity": "EGF" if official and closes_latent else "EG",
-    }
-    losses = {"discriminator": _discriminator, "generator": _generator, "reciprocity": _reciprocity}
-    if config.reciprocity == "none":
-        del losses["reciprocity"]
-    shared_adam = {"E": "encoder", "D": "encoder", "F": "decoder", "G": "decoder"}
-    return tuple(
-        Update(
-            name,
-            partial(loss, config),
-            {network: shared_adam[network] if official else name for network in trained[name]},
-        )
-        for name, loss in losses.items()
+    choices = config.updates
+    # In data space F takes no part in the loss, so nothing can train it there.
+    trains_F = choices.trains_F and config.reciprocity in ("latent", "both", "z")
+    D = Update(
+        "discriminator", "D", partial(_discriminator, config), _adams(config, "discriminator", _discriminating(config))
     )
+    G = Update("generator", "G", partial(_generator, config), _adams(config, "generator", "FG"))
+    R = Update(
+        "reciprocity",
+        "R",
+        partial(_reciprocity, config),
+        _adams(config, "reciprocity", "EGF" if trains_F else "EG"),
+        draws=("z", "noise"),
+    )
+    return (D, G) if config.reciprocity == "none" else (D, G, R)
+
+
+def _discriminating(config: Config) -> str:
+    return "ED" if config.networks.discriminator == "latent" else "D"
+
+
+def _adams(config: Config, update: str, networks: str) -> dict[str, str]:
+    """The name of the Adam that an update uses for each of its networks."""
+    if config.updates.adam == "own":
+        return dict.fromkeys(networks, update)
+    return {network: "encoder" if network in "ED" else "decoder" for network in networks}
 
 
 def _discriminator(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
@@ -99,16 +110,16 @@ def _generator(config: Config, alae: "Alae", batch: Batch, input_gradient: Input
 
 
 def _reciprocity(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
-    official = config.updates == "official"
-    loss = 0.0
+    choices, loss = config.updates, 0.0
+    mean = choices.distance == "mean"
     if config.reciprocity in ("latent", "both", "z"):
         w = alae.F(batch.z)
         code = batch.z if config.reciprocity == "z" else w
-        target = ops.stop_gradient(code) if official else code
-        loss += squared_distance(target, _encode(alae, _generate(alae, w, batch), batch), mean=official)
+        target = ops.stop_gradient(code) if choices.target == "constant" else code
+        loss += squared_distance(target, _encode(alae, _generate(alae, w, batch), batch), mean=mean)
     if config.reciprocity in ("data", "both"):
         reconstruction = _generate(alae, _encode(alae, batch.images, batch), batch)
-        loss += squared_distance(batch.images, reconstruction, mean=official)
+        loss += squared_distance(batch.images, reconstruction, mean=mean)
     return loss
 
 
@@ -122,21 +133,16 @@ def _styles(alae: "Alae", batch: Batch) -> Tensor:
 
 
 def _generate(alae: "Alae", w: Tensor, batch: Batch) -> Tensor:
-    if alae.is_style:
-        return alae.G(w, noise=batch.noise, **_level(alae, batch))
-    return alae.G(w if batch.labels is None else [w, batch.labels])
+    return alae.family.generate(w, labels=batch.labels, noise=batch.noise, **_level(alae, batch))
 
 
 def _encode(alae: "Alae", images: Tensor, batch: Batch) -> Tensor:
-    return alae.E(images if batch.labels is None else [images, batch.labels], **_level(alae, batch))
+    return alae.family.encode(images, labels=batch.labels, **_level(alae, batch))
 
 
 def _score(alae: "Alae", images: Tensor, batch: Batch) -> Tensor:
-    """The logit of each image: D(E(x)), or D(x) where D looks at images."""
-    if alae.config.networks.discriminator == "images":
-        return alae.D(images, **_level(alae, batch))
-    return alae.D(_encode(alae, images, batch))
+    return alae.family.score(images, labels=batch.labels, **_level(alae, batch))
 
 
 def _level(alae: "Alae", batch: Batch) -> dict[str, Any]:
-    return {"lod": alae.level_of(batch.images), "blend": batch.blend} if alae.is_style else {}
+    return {"lod": alae.family.level_of(batch.images), "blend": batch.blend}

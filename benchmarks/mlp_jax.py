@@ -1,4 +1,4 @@
-"""MLP-ALAE's training step as one would write it in JAX for this model alone."""
+"""MLP-ALAE as one would write it in JAX for this model alone: the training step, and inference."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,20 +10,22 @@ import numpy as np
 from alae_core import Config
 
 
+def network(config, weights, name):
+    depth = len(getattr(config.networks, name).hidden) + 1
+    return [(weights[f"{name}/dense{i}/kernel"], weights[f"{name}/dense{i}/bias"]) for i in range(depth)]
+
+
+def apply(layers, x):
+    for kernel, bias in layers[:-1]:
+        x = jax.nn.leaky_relu(x @ kernel + bias, 0.2)
+    kernel, bias = layers[-1]
+    return x @ kernel + bias
+
+
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
     """A function that trains one step on `images` and returns something to wait for."""
     adam, gamma, batch = config.adam, config.r1_gamma, len(images)
     decay = 0.5 ** (batch / config.average_halflife)
-
-    def network(name):
-        depth = len(getattr(config.networks, name).hidden) + 1
-        return [(weights[f"{name}/dense{i}/kernel"], weights[f"{name}/dense{i}/bias"]) for i in range(depth)]
-
-    def apply(layers, x):
-        for kernel, bias in layers[:-1]:
-            x = jax.nn.leaky_relu(x @ kernel + bias, 0.2)
-        kernel, bias = layers[-1]
-        return x @ kernel + bias
 
     def discriminator_loss(ed, fg, x, z):
         def score(x):
@@ -64,7 +66,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         averages = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), averages, values)
         return (values, averages, moments, t, key), losses
 
-    values = jax.tree.map(jnp.array, {name: network(name) for name in "FGED"})
+    values = jax.tree.map(jnp.array, {name: network(config, weights, name) for name in "FGED"})
     zeros = {
         trained: {name: jax.tree.map(jnp.zeros_like, values[name]) for name in trained}
         for trained in ("ED", "FG", "EG")
@@ -79,3 +81,20 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         return losses
 
     return run
+
+
+def make_inference(config: Config, weights: dict[str, np.ndarray]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """`encode`, `generate` and `reconstruct` of one chunk."""
+
+    def encode(p, x):
+        return apply(p["E"], x.reshape(len(x), -1))
+
+    def generate(p, w):
+        return apply(p["G"], w).reshape(-1, *config.image)
+
+    def reconstruct(p, x):
+        return generate(p, encode(p, x))
+
+    p = jax.tree.map(jnp.array, {name: network(config, weights, name) for name in "GE"})
+    functions = {f.__name__: jax.jit(f) for f in (encode, generate, reconstruct)}
+    return {name: lambda array, f=f: np.asarray(f(p, array)) for name, f in functions.items()}

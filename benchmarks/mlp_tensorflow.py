@@ -1,4 +1,4 @@
-"""MLP-ALAE's training step as one would write it in TensorFlow for this model alone."""
+"""MLP-ALAE as one would write it in TensorFlow for this model alone: the training step, and inference."""
 
 from collections.abc import Callable
 
@@ -8,23 +8,25 @@ import tensorflow as tf
 from alae_core import Config
 
 
+def network(config, weights, name):
+    depth = len(getattr(config.networks, name).hidden) + 1
+    names = [(f"{name}/dense{i}/kernel", f"{name}/dense{i}/bias") for i in range(depth)]
+    return [(tf.Variable(weights[kernel]), tf.Variable(weights[bias])) for kernel, bias in names]
+
+
+def apply(layers, x):
+    for kernel, bias in layers[:-1]:
+        x = tf.nn.leaky_relu(tf.nn.bias_add(tf.matmul(x, kernel), bias), 0.2)
+    kernel, bias = layers[-1]
+    return tf.nn.bias_add(tf.matmul(x, kernel), bias)
+
+
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
     """A function that trains one step on `images` and returns something to wait for."""
     batch, gamma, choice = len(images), config.r1_gamma, config.adam
     decay = 0.5 ** (batch / config.average_halflife)
 
-    def network(name):
-        depth = len(getattr(config.networks, name).hidden) + 1
-        names = [(f"{name}/dense{i}/kernel", f"{name}/dense{i}/bias") for i in range(depth)]
-        return [(tf.Variable(weights[kernel]), tf.Variable(weights[bias])) for kernel, bias in names]
-
-    def apply(layers, x):
-        for kernel, bias in layers[:-1]:
-            x = tf.nn.leaky_relu(tf.nn.bias_add(tf.matmul(x, kernel), bias), 0.2)
-        kernel, bias = layers[-1]
-        return tf.nn.bias_add(tf.matmul(x, kernel), bias)
-
-    F, G, E, D = (network(name) for name in "FGED")
+    F, G, E, D = (network(config, weights, name) for name in "FGED")
 
     def variables(*networks):
         return [variable for layers in networks for pair in layers for variable in pair]
@@ -84,3 +86,24 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         return losses
 
     return run
+
+
+def make_inference(
+    config: Config, weights: dict[str, np.ndarray], jit=False
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """`encode`, `generate` and `reconstruct` of one chunk."""
+    G, E = (network(config, weights, name) for name in "GE")
+
+    def encode(x):
+        return apply(E, tf.reshape(x, (x.shape[0], -1)))
+
+    def generate(w):
+        return tf.reshape(apply(G, w), (-1, *config.image))
+
+    # TensorFlow's own matrix products are faster than XLA's, and there are no gradients to fuse.
+    def compiled(function):
+        run = tf.function(function, autograph=False)
+        return lambda array: run(tf.constant(array)).numpy()
+
+    functions = {"encode": encode, "generate": generate, "reconstruct": lambda x: generate(encode(x))}
+    return {name: compiled(function) for name, function in functions.items()}

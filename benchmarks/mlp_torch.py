@@ -1,4 +1,4 @@
-"""MLP-ALAE's training step as one would write it in PyTorch for this model alone."""
+"""MLP-ALAE as one would write it in PyTorch for this model alone: the training step, and inference."""
 
 from collections.abc import Callable
 
@@ -9,25 +9,29 @@ from torch.nn import functional
 from alae_core import Config
 
 
+device = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def network(config, weights, name):
+    depth = len(getattr(config.networks, name).hidden) + 1
+    kernels = [torch.tensor(weights[f"{name}/dense{i}/kernel"].T, device=device).contiguous() for i in range(depth)]
+    biases = [torch.tensor(weights[f"{name}/dense{i}/bias"], device=device) for i in range(depth)]
+    return list(zip(kernels, biases, strict=True))
+
+
+def apply(layers, x):
+    for kernel, bias in layers[:-1]:
+        x = functional.leaky_relu(functional.linear(x, kernel, bias), 0.2)
+    return functional.linear(x, *layers[-1])
+
+
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
     """A function that trains one step on `images` and returns something to wait for."""
     batch, gamma = len(images), config.r1_gamma
     decay = 0.5 ** (batch / config.average_halflife)
 
-    def network(name):
-        depth = len(getattr(config.networks, name).hidden) + 1
-        kernels = [
-            torch.tensor(weights[f"{name}/dense{i}/kernel"].T).contiguous().requires_grad_() for i in range(depth)
-        ]
-        biases = [torch.tensor(weights[f"{name}/dense{i}/bias"]).requires_grad_() for i in range(depth)]
-        return list(zip(kernels, biases, strict=True))
-
-    def apply(layers, x):
-        for kernel, bias in layers[:-1]:
-            x = functional.leaky_relu(functional.linear(x, kernel, bias), 0.2)
-        return functional.linear(x, *layers[-1])
-
-    F, G, E, D = (network(name) for name in "FGED")
+    F, G, E, D = (network(config, weights, name) for name in "FGED")
+    everything = [tensor.requires_grad_() for layers in (F, G, E, D) for pair in layers for tensor in pair]
 
     def adam(*networks):
         parameters = [tensor for layers in networks for pair in layers for tensor in pair]
@@ -36,7 +40,6 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         return torch.optim.Adam(parameters, choice.learning_rate, betas, choice.epsilon, fused=True)
 
     optimizers = [adam(E, D), adam(F, G), adam(E, G)]
-    everything = [tensor for layers in (F, G, E, D) for pair in layers for tensor in pair]
     averages = [tensor.detach().clone() for tensor in everything]
 
     def update(optimizer, loss):
@@ -47,9 +50,9 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         return loss.detach()
 
     def prior():
-        return torch.randn(batch, config.networks.z)
+        return torch.randn(batch, config.networks.z, device=device)
 
-    flat = torch.tensor(images.reshape(batch, -1))
+    flat = torch.tensor(images.reshape(batch, -1), device=device)
 
     def run():
         x = flat.detach().requires_grad_()
@@ -70,3 +73,29 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         return losses
 
     return run
+
+
+def make_inference(config: Config, weights: dict[str, np.ndarray]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """`encode`, `generate` and `reconstruct` of one chunk."""
+    G, E = (network(config, weights, name) for name in "GE")
+
+    def infer(layers, x):
+        for kernel, bias in layers[:-1]:
+            x = functional.leaky_relu_(functional.linear(x, kernel, bias), 0.2)
+        return functional.linear(x, *layers[-1])
+
+    def encode(x):
+        return infer(E, x.flatten(1))
+
+    def generate(w):
+        return infer(G, w).view(-1, *config.image)
+
+    def looking(function):
+        @torch.no_grad()
+        def run(array):
+            return function(torch.from_numpy(array).to(device)).cpu().numpy()
+
+        return run
+
+    functions = {"encode": encode, "generate": generate, "reconstruct": lambda x: generate(encode(x))}
+    return {name: looking(function) for name, function in functions.items()}

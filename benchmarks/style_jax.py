@@ -1,6 +1,7 @@
-"""StyleALAE's training step, at one level and with the authors' updates, as one would write it in JAX."""
+"""StyleALAE as one would write it in JAX: the training step at one level with the authors' updates, and inference."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -10,110 +11,167 @@ import numpy as np
 from alae_core import Config
 
 
+@dataclass(frozen=True)
+class Networks:
+    """F, G, E and D at one level of detail, over weights by name."""
+
+    p: Mapping[str, jax.Array]
+    mapping_layers: int
+    lod: int
+    blend: float = 1.0
+
+    def F(self, z):
+        x = z / jnp.sqrt(jnp.square(z).mean(1, keepdims=True) + 1e-8)
+        for i in range(self.mapping_layers):
+            x = leaky(self.dense(f"F/dense{i}", x, lrmul=0.1))
+        return x
+
+    def D(self, w):
+        for i in range(3):
+            w = self.dense(f"D/dense{i}", w, lrmul=0.1)
+        return w[:, 0]
+
+    def G(self, w, noise):
+        p, x, below = self.p, self.p["G/const"][None], None
+        for i in range(self.lod + 1):
+            if i == self.lod and self.blend < 1:
+                below = up(self.to_rgb(i - 1, x))
+            block = f"G/block{i}"
+            x = blur(self.up_conv(f"{block}/conv1", x)) if i else x
+            for k in (1, 2):
+                x = self.conv(f"{block}/conv2", x) if k == 2 else x
+                x = leaky(x + noise[2 * i + k - 1] * p[f"{block}/styled{k}/noise"] + p[f"{block}/styled{k}/bias"])
+                mean, variance = moments(x)
+                s = self.dense(f"{block}/styled{k}/style", w[:, 2 * i + k - 1], gain=1.0)[:, None, None]
+                s0, s1 = jnp.split(s, 2, axis=-1)
+                x = (x - mean) / jnp.sqrt(variance + 1e-8) * (s0 + 1) + s1
+        image = self.to_rgb(self.lod, x)
+        return image if below is None else below * (1 - self.blend) + image * self.blend
+
+    def E(self, x):
+        image, w = x, 0.0
+        x = self.from_rgb(self.lod, x)
+        for i in range(self.lod, -1, -1):
+            part = 0.0
+            for k in (1, 2):
+                name = f"E/block{i}/described{k}"
+                x = self.conv(f"E/block{i}/conv1", x) if k == 1 else self.down_conv(f"E/block{i}/conv2", blur(x))
+                x = leaky(x + self.p[f"{name}/bias"])
+                mean, variance = moments(x)
+                statistics = jnp.concatenate([mean, jnp.sqrt(variance + 1e-10)], -1)[:, 0, 0]
+                part = part + self.dense(f"{name}/style", statistics)
+                x = (x - mean) / jnp.sqrt(variance + 1e-5)
+            if i == self.lod and self.blend < 1:
+                part = part * self.blend
+                x = self.from_rgb(i - 1, down(image)) * (1 - self.blend) + x * self.blend
+            w = w + part
+        return w
+
+    def dense(self, name, x, gain=2**0.5, lrmul=1.0):
+        kernel = self.p[f"{name}/kernel"]
+        return x @ (kernel * (gain / len(kernel) ** 0.5 * lrmul)) + self.p[f"{name}/bias"] * lrmul
+
+    def kernel(self, name, gain=2**0.5):
+        kernel = self.p[f"{name}/kernel"]
+        return kernel * (gain / np.prod(kernel.shape[:3]) ** 0.5)
+
+    def conv(self, name, x, gain=2**0.5):
+        return convolution(x, self.kernel(name, gain))
+
+    def up_conv(self, name, x):
+        return self.conv(name, up(x))
+
+    def down_conv(self, name, x):
+        return down(self.conv(name, x))
+
+    def to_rgb(self, i, x):
+        return self.conv(f"G/to_rgb{i}", x, 0.03) + self.p[f"G/to_rgb{i}/bias"]
+
+    def from_rgb(self, i, x):
+        return leaky(self.conv(f"E/from_rgb{i}", x) + self.p[f"E/from_rgb{i}/bias"], 0.04)
+
+
+class Inference(Networks):
+    """The same, but resampling is part of the convolution, a kernel of 4×4 with stride 2."""
+
+    def up_conv(self, name, x):
+        kernel = four_by_four(self.kernel(name))
+        # Each 2×2 window of pixels decides 2×2 pixels, as four times the channels; XLA is slower at transposed convolutions.
+        taps = jnp.stack([kernel[1 - i :: 2, 1 - j :: 2] for i in (0, 1) for j in (0, 1)], axis=3)
+        x = convolution(x, taps.reshape(2, 2, kernel.shape[2], -1), padding=((1, 1), (1, 1)))
+        n, h, w, _ = x.shape
+        x = x.reshape(n, h, w, 2, 2, -1).transpose(0, 1, 3, 2, 4, 5).reshape(n, 2 * h, 2 * w, -1)
+        return x[:, 1:-1, 1:-1]
+
+    def down_conv(self, name, x):
+        return convolution(x, four_by_four(self.kernel(name)) / 4, stride=2, padding=((1, 1), (1, 1)))
+
+
+def four_by_four(kernel):
+    """The kernel (3, 3, …) summed over 2×2 neighbours."""
+    kernel = jnp.pad(kernel, ((1, 1), (1, 1), (0, 0), (0, 0)))
+    kernel = kernel[1:] + kernel[:-1]
+    return kernel[:, 1:] + kernel[:, :-1]
+
+
+def convolution(x, kernel, stride=1, padding="SAME"):
+    order = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=order)
+
+
+def leaky(x, slope=0.2):
+    return jax.nn.leaky_relu(x, slope)
+
+
+def up(x):
+    return x.repeat(2, axis=1).repeat(2, axis=2)
+
+
+def down(x):
+    n, h, w, c = x.shape
+    return x.reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))
+
+
+def blur(x):
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    x = (x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]) / 4
+    return (x[:, :, :-2] + 2 * x[:, :, 1:-1] + x[:, :, 2:]) / 4
+
+
+def moments(x):
+    mean = x.mean((1, 2), keepdims=True)
+    return mean, jnp.square(x - mean).mean((1, 2), keepdims=True)
+
+
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray, blend: float) -> Callable[[], object]:
     """A function that trains one step on `images`, of the level's resolution, and returns something to wait for."""
     batch, gamma, adam, style = len(images), config.r1_gamma, config.adam, config.style
     lod, decay = (images.shape[1] // 4).bit_length() - 1, 0.5 ** (len(images) / config.average_halflife)
     layers = 2 * (lod + 1)
 
-    def dense(p, name, x, gain=2**0.5, lrmul=1.0):
-        kernel = p[f"{name}/kernel"]
-        return x @ (kernel * (gain / len(kernel) ** 0.5 * lrmul)) + p[f"{name}/bias"] * lrmul
+    def networks(p):
+        return Networks(p, style.mapping_layers, lod, blend)
 
-    def conv(p, name, x, gain=2**0.5):
-        kernel = p[f"{name}/kernel"]
-        kernel = kernel * (gain / np.prod(kernel.shape[:3]) ** 0.5)
-        return jax.lax.conv_general_dilated(x, kernel, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-
-    def leaky(x, slope=0.2):
-        return jax.nn.leaky_relu(x, slope)
-
-    def up(x):
-        return x.repeat(2, axis=1).repeat(2, axis=2)
-
-    def down(x):
-        n, h, w, c = x.shape
-        return x.reshape(n, h // 2, 2, w // 2, 2, c).mean((2, 4))
-
-    def blur(x):
-        x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-        x = (x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]) / 4
-        return (x[:, :, :-2] + 2 * x[:, :, 1:-1] + x[:, :, 2:]) / 4
-
-    def moments(x):
-        mean = x.mean((1, 2), keepdims=True)
-        return mean, jnp.square(x - mean).mean((1, 2), keepdims=True)
-
-    def F(p, z):
-        x = z / jnp.sqrt(jnp.square(z).mean(1, keepdims=True) + 1e-8)
-        for i in range(style.mapping_layers):
-            x = leaky(dense(p, f"F/dense{i}", x, lrmul=0.1))
-        return x
-
-    def D(p, w):
-        for i in range(3):
-            w = dense(p, f"D/dense{i}", w, lrmul=0.1)
-        return w[:, 0]
-
-    def to_rgb(p, i, x):
-        return conv(p, f"G/to_rgb{i}", x, 0.03) + p[f"G/to_rgb{i}/bias"]
-
-    def G(p, w, noise):
-        x = p["G/const"][None]
-        for i in range(lod + 1):
-            below = up(to_rgb(p, i - 1, x)) if i == lod else None
-            block = f"G/block{i}"
-            x = blur(conv(p, f"{block}/conv1", up(x))) if i else x
-            for k in (1, 2):
-                x = conv(p, f"{block}/conv2", x) if k == 2 else x
-                x = leaky(x + noise[2 * i + k - 1] * p[f"{block}/styled{k}/noise"] + p[f"{block}/styled{k}/bias"])
-                mean, variance = moments(x)
-                s = dense(p, f"{block}/styled{k}/style", w[:, 2 * i + k - 1], gain=1.0)[:, None, None]
-                s0, s1 = jnp.split(s, 2, axis=-1)
-                x = (x - mean) / jnp.sqrt(variance + 1e-8) * (s0 + 1) + s1
-        return below * (1 - blend) + to_rgb(p, lod, x) * blend
-
-    def from_rgb(p, i, x):
-        return leaky(conv(p, f"E/from_rgb{i}", x) + p[f"E/from_rgb{i}/bias"], 0.04)
-
-    def E(p, x):
-        image, w = x, 0.0
-        x = from_rgb(p, lod, x)
-        for i in range(lod, -1, -1):
-            part = 0.0
-            for k in (1, 2):
-                name = f"E/block{i}/described{k}"
-                x = conv(p, f"E/block{i}/conv1", x) if k == 1 else down(conv(p, f"E/block{i}/conv2", blur(x)))
-                x = leaky(x + p[f"{name}/bias"])
-                mean, variance = moments(x)
-                statistics = jnp.concatenate([mean, jnp.sqrt(variance + 1e-10)], -1)[:, 0, 0]
-                part = part + dense(p, f"{name}/style", statistics)
-                x = (x - mean) / jnp.sqrt(variance + 1e-5)
-            if i == lod:
-                part, x = part * blend, from_rgb(p, lod - 1, down(image)) * (1 - blend) + x * blend
-            w = w + part
-        return w
-
-    def styles(p, z, mix, cutoff):
-        w, other = F(p, z), F(p, mix)
+    def styles(n, z, mix, cutoff):
+        w, other = n.F(z), n.F(mix)
         return jnp.where(jnp.arange(layers)[:, None] < cutoff, w[:, None], other[:, None])
 
     def discriminator_loss(mine, others, x, draw):
-        p = mine | others
-        real, pull_back = jax.vjp(lambda x: D(p, E(p, x)), x)
+        n = networks(mine | others)
+        real, pull_back = jax.vjp(lambda x: n.D(n.E(x)), x)
         (gradient,) = pull_back(jnp.ones_like(real))
-        fake = D(p, E(p, jax.lax.stop_gradient(G(p, styles(p, *draw[:3]), draw[3]))))
+        fake = n.D(n.E(jax.lax.stop_gradient(n.G(styles(n, *draw[:3]), draw[3]))))
         penalty = gamma / 2 * jnp.square(gradient).sum((1, 2, 3)).mean()
         return jax.nn.softplus(fake).mean() + jax.nn.softplus(-real).mean() + penalty
 
     def generator_loss(mine, others, x, draw):
-        p = mine | others
-        return jax.nn.softplus(-D(p, E(p, G(p, styles(p, *draw[:3]), draw[3])))).mean()
+        n = networks(mine | others)
+        return jax.nn.softplus(-n.D(n.E(n.G(styles(n, *draw[:3]), draw[3])))).mean()
 
     def reciprocity_loss(mine, others, x, draw):
-        p = mine | others
-        w = F(p, draw[0])
-        code = E(p, G(p, w[:, None].repeat(layers, axis=1), draw[3]))
+        n = networks(mine | others)
+        w = n.F(draw[0])
+        code = n.E(n.G(w[:, None].repeat(layers, axis=1), draw[3]))
         return jnp.square(jax.lax.stop_gradient(w) - code).mean()
 
     def draws(key):
@@ -130,7 +188,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         for loss, trained in ((discriminator_loss, "ED"), (generator_loss, "FG"), (reciprocity_loss, "EGF")):
             key, now = jax.random.split(key)
             draw = draws(now)
-            mean = mean + (1 - style.w_mean_beta) * (F(p, draw[0]).mean(0) - mean)
+            mean = mean + (1 - style.w_mean_beta) * (networks(p).F(draw[0]).mean(0) - mean)
             mine = {name: value for name, value in p.items() if name[0] in trained}
             others = {name: value for name, value in p.items() if name[0] not in trained}
             value, gradients = jax.value_and_grad(loss)(mine, others, x, draw)
@@ -161,3 +219,28 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         return losses
 
     return run
+
+
+def make_inference(
+    config: Config, weights: dict[str, np.ndarray], noise: Sequence[np.ndarray]
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """`encode`, `generate` and `reconstruct` of one chunk, at the last level and with the same noise for every image."""
+    lod, layers = config.lods - 1, 2 * config.lods
+
+    def networks(p):
+        return Inference(p, config.style.mapping_layers, lod)
+
+    def generate(p, noise, w):
+        return networks(p).G(w[:, None].repeat(layers, axis=1), noise)
+
+    @jax.jit
+    def encode(p, noise, x):
+        return networks(p).E(x)
+
+    @jax.jit
+    def reconstruct(p, noise, x):
+        return generate(p, noise, networks(p).E(x))
+
+    p, maps = jax.tree.map(jnp.array, (weights, list(noise)))
+    functions = {"encode": encode, "generate": jax.jit(generate), "reconstruct": reconstruct}
+    return {name: lambda array, f=f: np.asarray(f(p, maps, array)) for name, f in functions.items()}

@@ -1,6 +1,7 @@
-"""StyleALAE's training step, at one level and with the authors' updates, as one would write it in PyTorch."""
+"""StyleALAE as one would write it in PyTorch: the training step at one level with the authors' updates, and inference."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,105 +9,186 @@ from torch.nn import functional
 
 from alae_core import Config
 
+device = "cuda" if torch.cuda.is_available() else "cpu"
+smooth = torch.tensor([1.0, 2.0, 1.0])
+smooth = (smooth[:, None] * smooth / 16).expand(1024, 1, 3, 3).contiguous().to(device)
+
+
+@dataclass(frozen=True)
+class Networks:
+    """F, G, E and D at one level of detail, over weights by name, as `native` lays them out."""
+
+    p: Mapping[str, torch.Tensor]
+    mapping_layers: int
+    lod: int
+    blend: float = 1.0
+
+    def F(self, z):
+        x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
+        for i in range(self.mapping_layers):
+            x = leaky(self.dense(f"F/dense{i}", x, lrmul=0.1))
+        return x
+
+    def D(self, w):
+        for i in range(3):
+            w = self.dense(f"D/dense{i}", w, lrmul=0.1)
+        return w[:, 0]
+
+    def G(self, w, noise):
+        x, below = self.constant(len(w)), None
+        for i in range(self.lod + 1):
+            if i == self.lod and self.blend < 1:
+                below = up(self.to_rgb(i - 1, x))
+            block = f"G/block{i}"
+            x = blur(self.up_conv(f"{block}/conv1", x)) if i else x
+            for k in (1, 2):
+                x = self.conv(f"{block}/conv2", x) if k == 2 else x
+                x = self.styled(f"{block}/styled{k}", x, noise[2 * i + k - 1], w[:, 2 * i + k - 1])
+        image = self.to_rgb(self.lod, x)
+        return image if below is None else torch.lerp(below, image, self.blend)
+
+    def E(self, x):
+        image, w = x, 0.0
+        x = self.from_rgb(self.lod, x)
+        for i in range(self.lod, -1, -1):
+            part = 0.0
+            for k in (1, 2):
+                x = self.conv(f"E/block{i}/conv1", x) if k == 1 else self.down_conv(f"E/block{i}/conv2", blur(x))
+                x, more = self.described(f"E/block{i}/described{k}", x)
+                part = part + more
+            if i == self.lod and self.blend < 1:
+                part, x = part * self.blend, torch.lerp(self.from_rgb(i - 1, down(image)), x, self.blend)
+            w = w + part
+        return w
+
+    def constant(self, count):
+        return self.p["G/const"][None]
+
+    def styled(self, name, x, noise, w):
+        x = leaky(x + noise * channels(self.p[f"{name}/noise"]) + channels(self.p[f"{name}/bias"]))
+        x = functional.instance_norm(x, eps=1e-8)
+        s0, s1 = self.style(name, w)
+        return torch.addcmul(s1, x, s0 + 1)
+
+    def style(self, name, w):
+        return self.dense(f"{name}/style", w, gain=1.0)[:, :, None, None].chunk(2, dim=1)
+
+    def described(self, name, x):
+        x = leaky(x + channels(self.p[f"{name}/bias"]))
+        mean = x.mean((2, 3), keepdim=True)
+        variance = (x - mean).square().mean((2, 3), keepdim=True)
+        return (x - mean) * torch.rsqrt(variance + 1e-5), self.statistics(name, mean, variance)
+
+    def statistics(self, name, mean, variance):
+        return self.dense(f"{name}/style", torch.cat([mean, torch.sqrt(variance + 1e-10)], 1)[:, :, 0, 0])
+
+    def dense(self, name, x, gain=2**0.5, lrmul=1.0):
+        kernel = self.p[f"{name}/kernel"]
+        scale = gain / kernel.shape[1] ** 0.5 * lrmul
+        return functional.linear(x, kernel * scale, self.p[f"{name}/bias"] * lrmul)
+
+    def kernel(self, name, gain=2**0.5):
+        kernel = self.p[f"{name}/kernel"]
+        return kernel * (gain / np.prod(kernel.shape[1:]) ** 0.5)
+
+    def conv(self, name, x, gain=2**0.5, bias=None):
+        kernel = self.kernel(name, gain)
+        return functional.conv2d(x, kernel, bias, padding=kernel.shape[2] // 2)
+
+    def up_conv(self, name, x):
+        return self.conv(name, up(x))
+
+    def down_conv(self, name, x):
+        return down(self.conv(name, x))
+
+    def to_rgb(self, i, x):
+        return self.conv(f"G/to_rgb{i}", x, 0.03, self.p[f"G/to_rgb{i}/bias"])
+
+    def from_rgb(self, i, x):
+        return leaky(self.conv(f"E/from_rgb{i}", x, bias=self.p[f"E/from_rgb{i}/bias"]), 0.04)
+
+
+class Inference(Networks):
+    """The same without gradients: what follows a convolution is computed in place, where it came out.
+
+    Resampling is part of the convolution, a kernel of 4×4 with stride 2.
+    """
+
+    def constant(self, count):
+        return self.p["G/const"].repeat(count, 1, 1, 1)
+
+    def styled(self, name, x, noise, w):
+        x.add_(noise * channels(self.p[f"{name}/noise"]) + channels(self.p[f"{name}/bias"]))
+        _, variance = centred_(functional.leaky_relu_(x, 0.2))
+        s0, s1 = self.style(name, w)
+        return x.mul_(torch.rsqrt(variance + 1e-8) * (s0 + 1)).add_(s1)
+
+    def described(self, name, x):
+        mean, variance = centred_(functional.leaky_relu_(x.add_(channels(self.p[f"{name}/bias"])), 0.2))
+        return x.mul_(torch.rsqrt(variance + 1e-5)), self.statistics(name, mean, variance)
+
+    def up_conv(self, name, x):
+        kernel = four_by_four(self.kernel(name).flip(2, 3).transpose(0, 1))
+        return functional.conv_transpose2d(x, kernel, stride=2, padding=1)
+
+    def down_conv(self, name, x):
+        return functional.conv2d(x, four_by_four(self.kernel(name)) / 4, stride=2, padding=1)
+
+    def from_rgb(self, i, x):
+        return functional.leaky_relu_(self.conv(f"E/from_rgb{i}", x, bias=self.p[f"E/from_rgb{i}/bias"]), 0.04)
+
+
+def centred_(x):
+    """Take each map's mean from it in place; returns the means and variances."""
+    mean = x.mean((2, 3), keepdim=True)
+    return mean, x.sub_(mean).square().mean((2, 3), keepdim=True)
+
+
+def four_by_four(kernel):
+    """The kernel (…, 3, 3) summed over 2×2 neighbours."""
+    kernel = functional.pad(kernel, (1, 1, 1, 1))
+    kernel = kernel[..., 1:, :] + kernel[..., :-1, :]
+    return kernel[..., 1:] + kernel[..., :-1]
+
+
+def native(array):
+    """Weights as PyTorch lays them out: kernels (outputs, inputs, …), of convolutions with channels last in memory."""
+    tensor = torch.tensor(array, device=device)
+    if tensor.ndim == 4:
+        return tensor.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
+    if tensor.ndim == 3:
+        return tensor.permute(2, 0, 1).contiguous()
+    return tensor.T.contiguous() if tensor.ndim == 2 else tensor
+
+
+def leaky(x, slope=0.2):
+    return functional.leaky_relu(x, slope)
+
+
+def up(x):
+    return functional.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def down(x):
+    return functional.avg_pool2d(x, 2)
+
+
+def blur(x):
+    return functional.conv2d(x, smooth[: x.shape[1]], padding=1, groups=x.shape[1])
+
+
+def channels(vector):
+    return vector[:, None, None]
+
 
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray, blend: float) -> Callable[[], object]:
     """A function that trains one step on `images`, of the level's resolution, and returns something to wait for."""
     batch, gamma, choice, style = len(images), config.r1_gamma, config.adam, config.style
     lod, decay = (images.shape[1] // 4).bit_length() - 1, 0.5 ** (len(images) / config.average_halflife)
-    layers, memory = 2 * (lod + 1), torch.channels_last
-
-    def native(name, value):
-        tensor = torch.tensor(value)
-        if tensor.ndim == 4:
-            tensor = tensor.permute(3, 2, 0, 1).contiguous(memory_format=memory)
-        elif tensor.ndim == 3:
-            tensor = tensor.permute(2, 0, 1).contiguous()
-        elif tensor.ndim == 2:
-            tensor = tensor.T.contiguous()
-        return tensor.requires_grad_()
-
-    p = {name: native(name, value) for name, value in weights.items()}
-
-    def dense(name, x, gain=2**0.5, lrmul=1.0):
-        kernel = p[f"{name}/kernel"]
-        return functional.linear(x, kernel * (gain / kernel.shape[1] ** 0.5 * lrmul), p[f"{name}/bias"] * lrmul)
-
-    def conv(name, x, gain=2**0.5, bias=None):
-        kernel = p[f"{name}/kernel"]
-        kernel = kernel * (gain / np.prod(kernel.shape[1:]) ** 0.5)
-        return functional.conv2d(x, kernel, bias, padding=kernel.shape[2] // 2)
-
-    def leaky(x, slope=0.2):
-        return functional.leaky_relu(x, slope)
-
-    def up(x):
-        return functional.interpolate(x, scale_factor=2, mode="nearest")
-
-    def down(x):
-        return functional.avg_pool2d(x, 2)
-
-    smooth = torch.tensor([1.0, 2.0, 1.0])
-    smooth = (smooth[:, None] * smooth / 16).expand(1024, 1, 3, 3).contiguous()
-
-    def blur(x):
-        return functional.conv2d(x, smooth[: x.shape[1]], padding=1, groups=x.shape[1])
-
-    def moments(x):
-        mean = x.mean((2, 3), keepdim=True)
-        return mean, (x - mean).square().mean((2, 3), keepdim=True)
-
-    def channels(vector):
-        return vector[:, None, None]
-
-    def F(z):
-        x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
-        for i in range(style.mapping_layers):
-            x = leaky(dense(f"F/dense{i}", x, lrmul=0.1))
-        return x
-
-    def D(w):
-        for i in range(3):
-            w = dense(f"D/dense{i}", w, lrmul=0.1)
-        return w[:, 0]
-
-    def to_rgb(i, x):
-        return conv(f"G/to_rgb{i}", x, 0.03, p[f"G/to_rgb{i}/bias"])
-
-    def G(w, noise):
-        x = p["G/const"][None]
-        for i in range(lod + 1):
-            below = up(to_rgb(i - 1, x)) if i == lod else None
-            block = f"G/block{i}"
-            x = blur(conv(f"{block}/conv1", up(x))) if i else x
-            for k in (1, 2):
-                x = conv(f"{block}/conv2", x) if k == 2 else x
-                name = f"{block}/styled{k}"
-                x = leaky(x + noise[2 * i + k - 1] * channels(p[f"{name}/noise"]) + channels(p[f"{name}/bias"]))
-                x = functional.instance_norm(x, eps=1e-8)
-                s = dense(f"{name}/style", w[:, 2 * i + k - 1], gain=1.0)[:, :, None, None]
-                s0, s1 = s.chunk(2, dim=1)
-                x = torch.addcmul(s1, x, s0 + 1)
-        return torch.lerp(below, to_rgb(lod, x), blend)
-
-    def from_rgb(i, x):
-        return leaky(conv(f"E/from_rgb{i}", x, bias=p[f"E/from_rgb{i}/bias"]), 0.04)
-
-    def E(x):
-        image, w = x, 0.0
-        x = from_rgb(lod, x)
-        for i in range(lod, -1, -1):
-            part = 0.0
-            for k in (1, 2):
-                name = f"E/block{i}/described{k}"
-                x = conv(f"E/block{i}/conv1", x) if k == 1 else down(conv(f"E/block{i}/conv2", blur(x)))
-                x = leaky(x + channels(p[f"{name}/bias"]))
-                mean, variance = moments(x)
-                part = part + dense(f"{name}/style", torch.cat([mean, torch.sqrt(variance + 1e-10)], 1)[:, :, 0, 0])
-                x = (x - mean) * torch.rsqrt(variance + 1e-5)
-            if i == lod:
-                part, x = part * blend, torch.lerp(from_rgb(lod - 1, down(image)), x, blend)
-            w = w + part
-        return w
+    layers = 2 * (lod + 1)
+    p = {name: native(value).requires_grad_() for name, value in weights.items()}
+    n = Networks(p, style.mapping_layers, lod, blend)
+    F, G, E, D = n.F, n.G, n.E, n.D
 
     def adam(networks):
         parameters = [value for name, value in p.items() if name[0] in networks]
@@ -115,7 +197,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 
     encoder, decoder = adam("ED"), adam("FG")
     averages = [value.detach().clone() for value in p.values()]
-    mean_of_w = torch.zeros(style.w)
+    mean_of_w = torch.zeros(style.w, device=device)
 
     def update(loss, networks, *optimizers):
         names = [name for name in p if name[0] in networks]
@@ -130,20 +212,22 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 
     def draw():
         sizes = [4 * 2 ** (k // 2) for k in range(layers)]
-        noise = [torch.randn(batch if k else 1, 1, size, size) for k, size in enumerate(sizes)]
-        z = torch.randn(batch, style.z)
+        noise = [torch.randn(batch if k else 1, 1, size, size, device=device) for k, size in enumerate(sizes)]
+        z = torch.randn(batch, style.z, device=device)
         with torch.no_grad():
             mean_of_w.lerp_(F(z).mean(0), 1 - style.w_mean_beta)
         return z, noise
 
     def fake():
         z, noise = draw()
-        w, other = F(z), F(torch.randn(batch, style.z))
+        w, other = F(z), F(torch.randn(batch, style.z, device=device))
+        # Drawn on the host, which a device need not be waited for.
         cutoff = int(torch.randint(1, layers + 1, ()))
-        w = torch.where(torch.arange(layers)[:, None] < cutoff, w[:, None], other[:, None])
+        w = torch.where(torch.arange(layers, device=device)[:, None] < cutoff, w[:, None], other[:, None])
         return G(w, noise)
 
-    real_images = torch.tensor(images).permute(0, 3, 1, 2).contiguous(memory_format=memory)
+    real_images = torch.tensor(images, device=device).permute(0, 3, 1, 2)
+    real_images = real_images.contiguous(memory_format=torch.channels_last)
 
     def run():
         x = real_images.detach().requires_grad_()
@@ -164,3 +248,29 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         return losses
 
     return run
+
+
+def make_inference(
+    config: Config, weights: dict[str, np.ndarray], noise: Sequence[np.ndarray]
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """`encode`, `generate` and `reconstruct` of one chunk, at the last level and with the same noise for every image."""
+    p = {name: native(value) for name, value in weights.items()}
+    n = Inference(p, config.style.mapping_layers, config.lods - 1)
+    maps = [torch.tensor(each, device=device).permute(0, 3, 1, 2) for each in noise]
+
+    def encode(x):
+        # NHWC in memory, and so channels last already.
+        return n.E(x.permute(0, 3, 1, 2))
+
+    def generate(w):
+        return n.G(w[:, None].expand(-1, 2 * config.lods, -1), maps).permute(0, 2, 3, 1)
+
+    def looking(function):
+        @torch.no_grad()
+        def run(array):
+            return function(torch.from_numpy(array).to(device)).cpu().numpy()
+
+        return run
+
+    functions = {"encode": encode, "generate": generate, "reconstruct": lambda x: generate(encode(x))}
+    return {name: looking(function) for name, function in functions.items()}

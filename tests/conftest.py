@@ -12,7 +12,6 @@ import pytest
 from hypothesis import settings
 
 import alae_core as alae
-from alae_cli.app import main
 from alae_core.config import make_config
 
 # Quiet before TensorFlow is first imported: its start-up notices are no test's business.
@@ -38,17 +37,17 @@ TINY = {
     "networks.G.hidden": [13, 9],
     "networks.E.hidden": [12, 10],
     "networks.D.hidden": [8],
-    "training.batch_size": 6,
-    "training.steps": 20,
+    "batch_size": 6,
 }
 #: a style model of two levels, three steps at the first and four at the second
 TINY_STYLE = {
+    "specification": 2,
     "description": "",
     "image": [8, 8, 2],
     "networks": {"family": "style", "z": 5, "w": 7, "startf": 3, "maxf": 5, "mapping_layers": 2},
     "growth": {"levels": [{"images": 12, "batch_size": 4}, {"images": 20}]},
+    "batch_size": 6,
     "adam": {"learning_rate": 1e-3},
-    "training": {"data": "none", "held_out": 1, "batch_size": 6},
 }
 REPOSITORY = Path(__file__).parent.parent
 
@@ -69,6 +68,9 @@ def random_images(count=6, shape=(4, 3, 2), seed=0):
 
 def call_alae(directory, *words):
     """Call `alae` with some words in a directory, in this process; returns (exit code, stdout, stderr)."""
+    # Here, because the specification's tests need no command line.
+    from alae_cli.app import main
+
     out, err, code = StringIO(), StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.chdir(directory)

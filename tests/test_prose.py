@@ -27,12 +27,22 @@ def commands():
 
 
 def test_the_python_of_the_readme_runs(tmp_path):
-    assert len(blocks("python")) == 1
+    # One after the other, as they stand.
+    code = "\n".join(blocks("python"))
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
-    command = [sys.executable, "-c", blocks("python")[0]]
+    command = [sys.executable, "-c", code]
     found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert found.returncode == 0, found.stderr
     assert "'reciprocity': " in found.stdout
+
+
+def test_the_example_notebook_runs(tmp_path):
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    command = [sys.executable, str(REPOSITORY / "examples" / "notebook.py")]
+    found = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    *_, last = found.stdout.strip().splitlines()
+    assert "step 60" in last, "it went on under another framework"
 
 
 @pytest.mark.parametrize("line", commands())

@@ -12,7 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from alae_core.networks.layers import Normal
+from alae_core.backend import backend_in_use
+from alae_core.networks.layers import Normal, Scaled
 
 Tensor = Any
 
@@ -85,7 +86,7 @@ def statistics(mean: Tensor, variance: Tensor) -> Tensor:
     return ops.concatenate([ops.reshape(part, (-1, channels)) for part in (mean, deviation)], axis=-1)
 
 
-class Conv(keras.layers.Layer):
+class Conv(Scaled):
     """A convolution with equalized learning rate: kernel N(0, 1), multiplied by gain/√fan_in when used.
 
     Every kernel pads its input to keep its size. `resample` is "up" (input upsampled first), "down" (output downsampled
@@ -114,11 +115,10 @@ class Conv(keras.layers.Layer):
         self.scale = self.gain / (self.size**2 * inputs) ** 0.5
         kernel, shape = Normal(self.seed, self.purpose), (self.size, self.size, inputs, self.filters)
         # Keras would cast both where they are read, though the layer is told not to.
-        self.kernel = self.add_weight(name="kernel", shape=shape, initializer=kernel, autocast=False)
-        self.kernel.equalized_by = self.scale
+        self.kernel = self.add_scaled("kernel", shape, kernel, scale=self.scale, autocast=False)
         self.bias = None
         if self.has_bias:
-            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros", autocast=False)
+            self.bias = self.add_scaled("bias", (self.filters,), "zeros", autocast=False)
 
     def call(self, x):
         if self.resample == "down":
@@ -156,7 +156,10 @@ def _doubling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
 def _prefers_patches() -> bool:
     # JAX on a CPU takes five times as long for a transposed convolution, and ten times for the second derivative that
     # R1 needs of a strided one. Elsewhere convolutions are faster, and patches would only take memory.
-    return keras.backend.backend() == "jax" and keras.distribution.list_devices()[0].startswith("cpu")
+    if keras.backend.backend() != "jax":
+        return False
+    backend = backend_in_use()
+    return backend is not None and backend.device.startswith("cpu")
 
 
 def _doubling_by_patches(maps: Tensor, kernel: Tensor) -> Tensor:

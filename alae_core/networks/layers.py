@@ -39,7 +39,19 @@ class Normal(keras.initializers.Initializer):
         return {"seed": self.seed, "purpose": self.purpose, "std": self.std}
 
 
-class Dense(keras.layers.Layer):
+class Scaled(keras.layers.Layer):
+    """A layer or network of alae's own, which says of each weight what it is multiplied by when used.
+
+    `scales` has the constant by the weight's name: 1 but for equalized ones, whose gradient Adam sees of the product.
+    """
+
+    def add_scaled(self, name: str, shape, initializer, *, scale: float = 1.0, **choices):
+        """A new trainable weight, which `call` multiplies by `scale`."""
+        self.scales = {**getattr(self, "scales", {}), name: scale}
+        return self.add_weight(name=name, shape=shape, initializer=initializer, **choices)
+
+
+class Dense(Scaled):
     """y = x · kernel + bias; with equalized learning rate y = x · (kernel · gain/√fan_in · lrmul) + bias · lrmul.
 
     Plain kernels start Glorot-uniform. Equalized ones are stored as N(0, 1/lrmul²), so that every layer's effective
@@ -68,10 +80,9 @@ class Dense(keras.layers.Layer):
         fan_in = input_shape[-1]
         self.scale = self.gain / fan_in**0.5 * self.lrmul
         kernel = Normal(self.seed, self.purpose, 1 / self.lrmul) if self.equalized else Glorot(self.seed, self.purpose)
-        self.kernel = self.add_weight(name="kernel", shape=(fan_in, self.units), initializer=kernel)
-        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
-        if self.equalized:
-            self.kernel.equalized_by, self.bias.equalized_by = self.scale, self.lrmul
+        scales = (self.scale, self.lrmul) if self.equalized else (1.0, 1.0)
+        self.kernel = self.add_scaled("kernel", (fan_in, self.units), kernel, scale=scales[0])
+        self.bias = self.add_scaled("bias", (self.units,), "zeros", scale=scales[1])
 
     def call(self, x):
         kernel, bias = ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias)

@@ -6,11 +6,27 @@ import keras
 from keras import ops
 
 from alae_core.config import Config, Perceptron
+from alae_core.networks.family import Family
 from alae_core.networks.layers import Dense, LeakyReLU, PixelNorm
 
 
-def build_mlp(config: Config, seed: int) -> dict[str, keras.Model]:
-    """The four networks of `config`, their initial weights decided by `seed`.
+class Perceptrons(Family):
+    """MLP-ALAE: one level of detail, no styles; labels appended as one-hot."""
+
+    @classmethod
+    def build(cls, config: Config) -> dict[str, keras.Model]:
+        """See `build_mlp`."""
+        return build_mlp(config)
+
+    def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):
+        return self.networks["G"](w if labels is None else [w, labels])
+
+    def encode(self, images, *, labels=None, lod=None, blend=1.0):
+        return self.networks["E"](images if labels is None else [images, labels])
+
+
+def build_mlp(config: Config) -> dict[str, keras.Model]:
+    """The four networks of `config`, their initial weights decided by its seed.
 
     F: (batch, z) to (batch, w). G: (batch, w) to (batch, H, W, C), linear. E: (batch, H, W, C) to (batch, w).
     D: (batch, w) to (batch,), the logit. With `config.labels`, G and E take a list [input, one-hot label] and append
@@ -26,35 +42,33 @@ def build_mlp(config: Config, seed: int) -> dict[str, keras.Model]:
 
     w = placeholder(networks.w, name="w")
     labels = label()
-    pixels = _perceptron(_append([w, *labels]), "G", prod(image), config, seed)
+    pixels = _perceptron(_append([w, *labels]), "G", prod(image), config)
     G = keras.Model(_inputs([w, *labels]), ops.reshape(pixels, (-1, *image)), name="G")
 
     x = placeholder(*image, name="image")
     labels = label()
     flat = ops.reshape(x, (-1, prod(image)))
-    E = keras.Model(
-        _inputs([x, *labels]), _perceptron(_append([flat, *labels]), "E", networks.w, config, seed), name="E"
-    )
+    E = keras.Model(_inputs([x, *labels]), _perceptron(_append([flat, *labels]), "E", networks.w, config), name="E")
 
     return {
-        "F": build_perceptron("F", networks.z, networks.w, config, seed),
+        "F": build_perceptron("F", networks.z, networks.w, config),
         "G": G,
         "E": E,
-        "D": build_perceptron("D", networks.w, None, config, seed),
+        "D": build_perceptron("D", networks.w, None, config),
     }
 
 
-def build_perceptron(name: str, inputs: int, outputs: int | None, config: Config, seed: int) -> keras.Model:
+def build_perceptron(name: str, inputs: int, outputs: int | None, config: Config) -> keras.Model:
     """The network `name` of `config`, a perceptron on vectors: (batch, inputs) to (batch, outputs).
 
     Without `outputs` it answers a number for each: (batch,).
     """
     x = keras.Input((inputs,), name="vector", dtype=config.dtype)
-    y = _perceptron(x, name, outputs or 1, config, seed)
+    y = _perceptron(x, name, outputs or 1, config)
     return keras.Model(x, y if outputs else ops.squeeze(y, axis=-1), name=name)
 
 
-def _perceptron(x, network: str, outputs: int, config: Config, seed: int):
+def _perceptron(x, network: str, outputs: int, config: Config):
     choice: Perceptron = getattr(config.networks, network)
     dtype = "mixed_bfloat16" if config.precision == "bfloat16" else config.precision
     if choice.pixel_norm:
@@ -62,7 +76,7 @@ def _perceptron(x, network: str, outputs: int, config: Config, seed: int):
     for i, width in enumerate([*choice.hidden, outputs]):
         x = Dense(
             width,
-            seed=seed,
+            seed=config.seed,
             purpose=f"weights/{network}/dense{i}",
             equalized=config.networks.equalized,
             lrmul=choice.lrmul,

@@ -5,12 +5,15 @@ networks run at any lod: through the blocks up to it, between the from-RGB and t
 fades block `lod` in beside the path through the lod below.
 """
 
+from collections.abc import Mapping
 from math import pi, prod, sqrt
 
 import keras
 from keras import ops
 
 from alae_core.config import Config
+from alae_core.errors import ArgumentError
+from alae_core.networks.family import Family
 from alae_core.networks.features import (
     Conv,
     Tensor,
@@ -23,16 +26,68 @@ from alae_core.networks.features import (
     to_nhwc,
     upsample,
 )
-from alae_core.networks.layers import Dense, LeakyReLU
+from alae_core.networks.layers import Dense, LeakyReLU, Scaled
 from alae_core.networks.mlp import build_perceptron
+from alae_core.view import View
 
 _SLOPE = 0.2
 # ε of instance norm in the authors' E and G
 _E_EPSILON, _G_EPSILON = 1e-5, 1e-8
 
 
-def build_style(config: Config, seed: int) -> dict[str, keras.Model]:
-    """The four networks of `config`, their initial weights decided by `seed`.
+class Styles(Family):
+    """StyleALAE: levels of detail that grow, a style and noise for each layer of G, a running mean of w."""
+
+    has_styles = True
+
+    def __init__(self, config: Config, networks: Mapping[str, keras.Model]) -> None:
+        super().__init__(config, networks)
+        # At every level from a block's own on; an RGB convolution also while the level above fades in.
+        found = [
+            (weight, levels)
+            for network in self.networks.values()
+            if isinstance(network, Generator | _Downwards)
+            for part, levels in network.levels()
+            for weight in part.trainable_variables
+        ]
+        used = {id(weight): levels for weight, levels in found}
+        self._used = {name: used.get(id(weight), range(config.lods)) for name, weight in self.variables.items()}
+
+    @classmethod
+    def build(cls, config: Config) -> dict[str, keras.Model]:
+        """See `build_style`."""
+        return build_style(config)
+
+    def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):
+        return self.networks["G"](w, noise=noise, lod=lod, blend=blend)
+
+    def encode(self, images, *, labels=None, lod=None, blend=1.0):
+        return self.networks["E"](images, lod=lod, blend=blend)
+
+    def faded(self, images, blend):
+        if self.level_of(images) == 0 or not _fades(blend):
+            return images
+        maps = from_nhwc(images)
+        return to_nhwc(_lerp(upsample(downsample(maps)), maps, blend))
+
+    @property
+    def finest(self) -> View:
+        return View(self.config.lods - 1)
+
+    def require(self, view: View | None) -> View:
+        if view is None or view.lod < self.config.lods:
+            return view or self.finest
+        raise ArgumentError("lod", f"is {view.lod}, but the model has the levels 0 … {self.config.lods - 1}")
+
+    def level_of(self, images) -> int:
+        return (images.shape[1] // 4).bit_length() - 1
+
+    def takes_part(self, weight: str, lod: int | None) -> bool:
+        return lod is None or lod in self._used[weight]
+
+
+def build_style(config: Config) -> dict[str, keras.Model]:
+    """The four networks of `config`, their initial weights decided by its seed.
 
     F, (batch, z) to (batch, w), and D, (batch, w) to (batch,), are perceptrons; for G and E see their classes.
     With `discriminator: images`, D is an encoder of its own with one output: (batch, H, W, C) to (batch,).
@@ -40,50 +95,44 @@ def build_style(config: Config, seed: int) -> dict[str, keras.Model]:
     networks = config.style
     encoder = Encoder if networks.encoder == "style" else PlainEncoder
     built = {
-        "F": build_perceptron("F", networks.z, networks.w, config, seed),
-        "G": Generator(config, seed, name="G"),
-        "E": encoder(config, seed, name="E"),
+        "F": build_perceptron("F", networks.z, networks.w, config),
+        "G": Generator(config, name="G"),
+        "E": encoder(config, name="E"),
     }
     if networks.discriminator == "images":
-        built["D"] = PlainEncoder(config, seed, is_discriminator=True, name="D")
+        built["D"] = PlainEncoder(config, is_discriminator=True, name="D")
     else:
-        built["D"] = build_perceptron("D", networks.w, None, config, seed)
+        built["D"] = build_perceptron("D", networks.w, None, config)
     for network in (built["G"], built["E"], built["D"]):
         if not network.built:
             network.build(None)
     return built
 
 
-def takes_part(weight: str, lod: int) -> bool:
-    """Whether the weight "G/block2/conv1/kernel", say, is used at level of detail `lod`, whatever the blend."""
-    part = weight.split("/")[1]
-    if part.startswith("block"):
-        return int(part.removeprefix("block")) <= lod
-    if part.startswith(("to_rgb", "from_rgb")):
-        return lod - 1 <= int(part.partition("_rgb")[2]) <= lod
-    return True
-
-
-class Generator(keras.Model):
+class Generator(Scaled, keras.Model):
     """G: a style for each layer, and noise, to images.
 
     From a learned 4×4 constant, each block upsamples, convolves and blurs (the first has the constant instead); then
     come noise, bias, leaky ReLU, instance norm and style, a convolution, and the same once more.
     """
 
-    def __init__(self, config: Config, seed: int, **kwargs) -> None:
+    def __init__(self, config: Config, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         self.widths = config.style.widths(config.lods)
-        self.blocks = [_GeneratorBlock(config, seed, i, self.widths[i], name=f"block{i}") for i in range(config.lods)]
+        self.blocks = [_GeneratorBlock(config, i, self.widths[i], name=f"block{i}") for i in range(config.lods)]
         self.to_rgb = [
-            _conv(config, seed, f"G/to_rgb{i}", config.image[2], 1, gain=0.03, bias=True) for i in range(config.lods)
+            _conv(config, f"G/to_rgb{i}", config.image[2], 1, gain=0.03, bias=True) for i in range(config.lods)
         ]
 
     def build(self, input_shape):
-        self.const = self.add_weight(name="const", shape=(4, 4, self.widths[0]), initializer="ones")
+        self.const = self.add_scaled("const", (4, 4, self.widths[0]), "ones")
         for i, width in enumerate(self.widths):
             self.blocks[i].build(self.widths[max(i - 1, 0)])
             self.to_rgb[i].build(width)
+
+    def levels(self) -> list[tuple[keras.layers.Layer, range]]:
+        """Its parts, each with the levels of detail that it takes part in."""
+        return _levels(self.blocks, self.to_rgb)
 
     def call(self, w, lod: int, blend: Tensor | float = 1.0, noise=None):
         """Images at one level of detail.
@@ -111,13 +160,13 @@ class Generator(keras.Model):
 
 
 class _GeneratorBlock(keras.layers.Layer):
-    def __init__(self, config: Config, seed: int, lod: int, width: int, **kwargs) -> None:
+    def __init__(self, config: Config, lod: int, width: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         self.width, self.w, purpose = width, config.style.w, f"G/block{lod}"
-        self.conv1 = _conv(config, seed, f"{purpose}/conv1", width, 3, resample="up") if lod else None
-        self.styled1 = _Styled(config, seed, f"{purpose}/styled1", lod, width, name="styled1")
-        self.conv2 = _conv(config, seed, f"{purpose}/conv2", width, 3)
-        self.styled2 = _Styled(config, seed, f"{purpose}/styled2", lod, width, name="styled2")
+        self.conv1 = _conv(config, f"{purpose}/conv1", width, 3, resample="up") if lod else None
+        self.styled1 = _Styled(config, f"{purpose}/styled1", lod, width, name="styled1")
+        self.conv2 = _conv(config, f"{purpose}/conv2", width, 3)
+        self.styled2 = _Styled(config, f"{purpose}/styled2", lod, width, name="styled2")
 
     def build(self, inputs):
         if self.conv1 is not None:
@@ -132,18 +181,18 @@ class _GeneratorBlock(keras.layers.Layer):
         return self.styled2(self.conv2(x), styles[1], noise=noise[1])
 
 
-class _Styled(keras.layers.Layer):
+class _Styled(Scaled):
     """Noise (one map per image, a weight per channel), bias, leaky ReLU, instance norm; then x · (s₀ + 1) + s₁."""
 
-    def __init__(self, config: Config, seed: int, purpose: str, lod: int, width: int, **kwargs) -> None:
+    def __init__(self, config: Config, purpose: str, lod: int, width: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         self.lod, self.width = lod, width
-        self.style = _dense(config, seed, f"{purpose}/style", 2 * width, gain=1.0)
+        self.style = _dense(config, f"{purpose}/style", 2 * width, gain=1.0)
         self.leaky = LeakyReLU(_SLOPE, dtype=config.dtype)
 
     def build(self, w):
-        self.noise = self.add_weight(name="noise", shape=(self.width,), initializer="zeros")
-        self.bias = self.add_weight(name="bias", shape=(self.width,), initializer="zeros")
+        self.noise = self.add_scaled("noise", (self.width,), "zeros")
+        self.bias = self.add_scaled("bias", (self.width,), "zeros")
         self.style.build((None, w))
 
     def call(self, x, w, noise):
@@ -166,12 +215,10 @@ def _bump(x: Tensor, lod: int) -> Tensor:
 class _Downwards(keras.Model):
     """Images through a from-RGB convolution, and blocks from theirs down to 4×4."""
 
-    def __init__(self, config: Config, seed: int, blocks: list[keras.layers.Layer], **kwargs) -> None:
+    def __init__(self, config: Config, blocks: list[keras.layers.Layer], **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         self.channels, self.widths, self.blocks = config.image[2], config.style.widths(config.lods), blocks
-        self.from_rgb = [
-            _conv(config, seed, f"{self.name}/from_rgb{i}", n, 1, bias=True) for i, n in enumerate(self.widths)
-        ]
+        self.from_rgb = [_conv(config, f"{self.name}/from_rgb{i}", n, 1, bias=True) for i, n in enumerate(self.widths)]
         # Rectified twice by the authors.
         self.leaky = LeakyReLU(_SLOPE**2, dtype=config.dtype)
 
@@ -179,6 +226,10 @@ class _Downwards(keras.Model):
         for i, width in enumerate(self.widths):
             self.from_rgb[i].build(self.channels)
             self.blocks[i].build(width)
+
+    def levels(self) -> list[tuple[keras.layers.Layer, range]]:
+        """Its parts, each with the levels of detail that it takes part in."""
+        return _levels(self.blocks, self.from_rgb)
 
     def _down(self, x: Tensor, lod: int, blend: Tensor | float) -> tuple[Tensor, list[Tensor]]:
         """What the 4×4 block makes of images, and what each block has beside its maps, finest first."""
@@ -199,9 +250,9 @@ class Encoder(_Downwards):
     and normalizes once more.
     """
 
-    def __init__(self, config: Config, seed: int, **kwargs) -> None:
-        blocks = [_EncoderBlock(config, seed, i, name=f"block{i}") for i in range(config.lods)]
-        super().__init__(config, seed, blocks, **kwargs)
+    def __init__(self, config: Config, **kwargs) -> None:
+        blocks = [_EncoderBlock(config, i, name=f"block{i}") for i in range(config.lods)]
+        super().__init__(config, blocks, **kwargs)
 
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
         """(batch, R, R, C) with R = 4·2^lod to (batch, w); `blend` as in `Generator.call`."""
@@ -212,14 +263,14 @@ class Encoder(_Downwards):
 
 
 class _EncoderBlock(keras.layers.Layer):
-    def __init__(self, config: Config, seed: int, lod: int, **kwargs) -> None:
+    def __init__(self, config: Config, lod: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         inputs, self.outputs = _widths_down(config, lod)
         purpose = f"E/block{lod}"
-        self.conv1 = _conv(config, seed, f"{purpose}/conv1", inputs, 3)
-        self.described1 = _Described(config, seed, f"{purpose}/described1", name="described1")
-        self.conv2 = _conv(config, seed, f"{purpose}/conv2", self.outputs, 3, resample="down")
-        self.described2 = _Described(config, seed, f"{purpose}/described2", name="described2")
+        self.conv1 = _conv(config, f"{purpose}/conv1", inputs, 3)
+        self.described1 = _Described(config, f"{purpose}/described1", name="described1")
+        self.conv2 = _conv(config, f"{purpose}/conv2", self.outputs, 3, resample="down")
+        self.described2 = _Described(config, f"{purpose}/described2", name="described2")
 
     def build(self, inputs):
         self.conv1.build(inputs)
@@ -233,16 +284,16 @@ class _EncoderBlock(keras.layers.Layer):
         return x, first + second
 
 
-class _Described(keras.layers.Layer):
+class _Described(Scaled):
     """Bias and leaky ReLU; then instance norm, and beside it the layer's part of w."""
 
-    def __init__(self, config: Config, seed: int, purpose: str, **kwargs) -> None:
+    def __init__(self, config: Config, purpose: str, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.style = _dense(config, seed, f"{purpose}/style", config.style.w)
+        self.style = _dense(config, f"{purpose}/style", config.style.w)
         self.leaky = LeakyReLU(_SLOPE, dtype=config.dtype)
 
     def build(self, width):
-        self.bias = self.add_weight(name="bias", shape=(width,), initializer="zeros")
+        self.bias = self.add_scaled("bias", (width,), "zeros")
         self.style.build((None, 2 * width))
 
     def call(self, x):
@@ -258,14 +309,14 @@ class PlainEncoder(_Downwards):
     sees how much its batch varies (Karras et al. 2018, section 3).
     """
 
-    def __init__(self, config: Config, seed: int, *, name: str, is_discriminator: bool = False) -> None:
+    def __init__(self, config: Config, *, name: str, is_discriminator: bool = False) -> None:
         blocks = [
-            _PlainBlock(config, seed, f"{name}/block{i}", i, sees_spread=is_discriminator and i == 0, name=f"block{i}")
+            _PlainBlock(config, f"{name}/block{i}", i, sees_spread=is_discriminator and i == 0, name=f"block{i}")
             for i in range(config.lods)
         ]
-        super().__init__(config, seed, blocks, name=name)
+        super().__init__(config, blocks, name=name)
         self.is_discriminator, self.features = is_discriminator, config.style.width(config.lods)
-        self.head = _dense(config, seed, f"{name}/head", 1 if is_discriminator else config.style.w, gain=1.0)
+        self.head = _dense(config, f"{name}/head", 1 if is_discriminator else config.style.w, gain=1.0)
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -278,15 +329,15 @@ class PlainEncoder(_Downwards):
 
 
 class _PlainBlock(keras.layers.Layer):
-    def __init__(self, config: Config, seed: int, purpose: str, lod: int, *, sees_spread: bool, **kwargs) -> None:
+    def __init__(self, config: Config, purpose: str, lod: int, *, sees_spread: bool, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         inputs, outputs = _widths_down(config, lod)
         self.lod, self.sees_spread, self.leaky = lod, sees_spread, LeakyReLU(_SLOPE, dtype=config.dtype)
-        self.conv1 = _conv(config, seed, f"{purpose}/conv1", inputs, 3, bias=True)
+        self.conv1 = _conv(config, f"{purpose}/conv1", inputs, 3, bias=True)
         if lod:
-            self.conv2 = _conv(config, seed, f"{purpose}/conv2", outputs, 3, bias=True, resample="down")
+            self.conv2 = _conv(config, f"{purpose}/conv2", outputs, 3, bias=True, resample="down")
         else:
-            self.dense = _dense(config, seed, f"{purpose}/dense", outputs)
+            self.dense = _dense(config, f"{purpose}/dense", outputs)
 
     def build(self, inputs):
         self.conv1.build(inputs + self.sees_spread)
@@ -300,6 +351,13 @@ class _PlainBlock(keras.layers.Layer):
         if self.lod:
             return self.leaky(self.conv2(blur(x))), None
         return self.leaky(self.dense(ops.reshape(to_nhwc(x), (x.shape[0], 4 * 4 * self.conv1.filters)))), None
+
+
+def _levels(blocks, rgb) -> list[tuple[keras.layers.Layer, range]]:
+    return [
+        *((block, range(i, len(blocks))) for i, block in enumerate(blocks)),
+        *((convolution, range(i, i + 2)) for i, convolution in enumerate(rgb)),
+    ]
 
 
 def _widths_down(config: Config, lod: int) -> tuple[int, int]:
@@ -321,17 +379,17 @@ def _with_spread(x: Tensor, group: int = 4) -> Tensor:
     return from_nhwc(ops.concatenate([maps, spread], axis=-1))
 
 
-def _conv(config: Config, seed: int, name: str, filters: int, size: int, **choices) -> Conv:
+def _conv(config: Config, name: str, filters: int, size: int, **choices) -> Conv:
     # Convolutions are where the work is, and all that computes in bfloat16: norms and statistics need their digits.
     dtype = "mixed_bfloat16" if config.precision == "bfloat16" else config.precision
     last = name.rpartition("/")[2]
-    return Conv(filters, size, seed=seed, purpose=f"weights/{name}", dtype=dtype, name=last, **choices)
+    return Conv(filters, size, seed=config.seed, purpose=f"weights/{name}", dtype=dtype, name=last, **choices)
 
 
-def _dense(config: Config, seed: int, name: str, units: int, **choices) -> Dense:
+def _dense(config: Config, name: str, units: int, **choices) -> Dense:
     last = name.rpartition("/")[2]
     purpose = f"weights/{name}"
-    return Dense(units, seed=seed, purpose=purpose, equalized=True, dtype=config.dtype, name=last, **choices)
+    return Dense(units, seed=config.seed, purpose=purpose, equalized=True, dtype=config.dtype, name=last, **choices)
 
 
 def _fades(blend: Tensor | float) -> bool:

@@ -2,59 +2,38 @@
 
 import os
 import platform
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-from alae_core import BackendError
+from alae_core.backend import BaseBackend
 
 if TYPE_CHECKING:
     import jax
 
-    from alae_core import Alae, Config
     from alae_core.config import Precision
-    from alae_jax.runner import JaxRunner
 
 
-class JaxBackend:
+class JaxBackend(BaseBackend):
     """See `alae_core.Backend`: one jitted step, its state donated; what is compiled is kept for the next run."""
 
-    name: ClassVar[str] = "jax"
-    keras_backend: ClassVar[str] = "jax"
+    name = "jax"
+    keras_backend = "jax"
+    engine = "alae_jax.runner:JaxRunner"
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
         import jax
 
         known = _devices()
         # JAX lists its accelerators first, so the first device is the best there is.
-        self.device = device or next(iter(known))
-        chosen = known.get(self.device, known.get(f"{self.device}:0"))
-        if chosen is None:
-            raise BackendError(f"JAX sees no device {device!r}; it sees {', '.join(known)}")
-        jax.config.update("jax_default_device", chosen)
+        self.device = self.chosen(device, next(iter(known)))
+        jax.config.update("jax_default_device", known[self.device])
         if not (os.environ.get("JAX_COMPILATION_CACHE_DIR") or jax.config.values.get("jax_compilation_cache_dir")):
             jax.config.update("jax_compilation_cache_dir", str(_cache()))
         if precision == "float64":
             jax.config.update("jax_enable_x64", True)
 
-    def versions(self) -> dict[str, str]:
-        import jax
-        import keras
-
-        return {"keras": keras.__version__, "jax": jax.__version__}
-
     def devices(self) -> list[str]:
         return list(_devices())
-
-    def input_gradient(self, fn: Callable[[Any], Any], x: Any) -> tuple[Any, Any]:
-        from alae_jax.runner import input_gradient
-
-        return input_gradient(fn, x)
-
-    def runner(self, alae: "Alae", config: "Config", *, seed: int = 0) -> "JaxRunner":
-        from alae_jax.runner import JaxRunner
-
-        return JaxRunner(alae, config, seed=seed)
 
 
 def _cache() -> Path:

@@ -1,20 +1,19 @@
 """ALAE's training step in PyTorch: each update traced once, through its own gradients, into a flat graph of kernels."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
-import keras
 import numpy as np
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils import _pytree as pytree
 
-from alae_core.config import Adam, Config
+from alae_core.backend import Backend
+from alae_core.config import Adam
 from alae_core.growth import Stage
 from alae_core.model import Alae
-from alae_core.optimizer import mean_step
 from alae_core.runner import BaseRunner
-from alae_core.state import moment_name
+from alae_core.state import count_name, moment_name
 from alae_core.updates import Batch, Update
 
 Tensors = dict[str, torch.Tensor]
@@ -29,16 +28,16 @@ def input_gradient(fn: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) 
 
 
 class TorchRunner(BaseRunner[torch.Tensor]):
-    """See `alae_core.Runner`."""
+    """See `alae_core.Runner`. Everything in `self.tensors` is changed in place."""
 
-    def __init__(self, alae: Alae, config: Config, *, seed: int = 0) -> None:
-        self._graphs: dict[Any, Callable[..., tuple[torch.Tensor, Tensors]]] = {}
-        super().__init__(alae, config, seed=seed)
+    def __init__(self, backend: Backend, model: Alae) -> None:
+        self._graphs: dict[Hashable, Callable[..., Any]] = {}
+        super().__init__(backend, model)
 
     @property
     def device(self) -> torch.device:
         """Where the weights lie, and all else that training needs."""
-        return next(iter(self.alae.variables.values())).value.device
+        return next(iter(self.model.variables.values())).value.device
 
     def to_device(self, array: np.ndarray) -> torch.Tensor:
         tensor, device = torch.tensor(array), self.device
@@ -55,73 +54,76 @@ class TorchRunner(BaseRunner[torch.Tensor]):
 
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
         if not self.tensors:
-            # The model's weights are trained in place; the rest of the state is the runner's own.
-            weights = {f"weights/{name}": variable.value.data for name, variable in self.alae.variables.items()}
+            held = self.model.held
             self.tensors = {
-                name: weights[name] if name in weights else self._own(name, array) for name, array in arrays.items()
+                name: held[name].value.data if name in held else self._own(name, array)
+                for name, array in arrays.items()
             }
-        for name, array in arrays.items():
-            self.tensors[name].copy_(torch.from_numpy(np.array(array)))
+        self.write(self.tensors, {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
 
     def _own(self, name: str, array: np.ndarray) -> torch.Tensor:
         # Adam's counts stay on the host, where a step reads them: reading one from the device would wait for it.
         return torch.tensor(array) if name.endswith("/t") else self.to_device(array)
 
+    def write(self, tensors: Tensors, values: Mapping[str, torch.Tensor]) -> None:
+        for name, value in values.items():
+            tensors[name].copy_(value)
+
+    def clear(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.tensors[name].zero_()
+
     @torch.no_grad()
     def train(self, batches: Mapping[str, Batch], stage: Stage) -> dict[str, Any]:
-        losses = {}
-        for update in self.chosen(batches):
-            batch = batches[update.name]
-            if "w_mean" in self.tensors:
-                self.tensors["w_mean"].copy_(self._traced("w_mean", self._mean_step, batch))
-            losses[update.name], gradients = self.differentiate(update, batch)
-            for network, adam in update.trains.items():
-                self._adam_step(stage.adam, network, adam, gradients)
-        names = list(self.alae.variables)
-        averages = [self.tensors[f"averages/{name}"] for name in names]
-        torch._foreach_lerp_(averages, [self.tensors[f"weights/{name}"] for name in names], 1 - stage.average_decay)
-        return losses
+        return super().train(batches, stage)
 
     @torch.no_grad()
-    def differentiate(self, update: Update, batch: Batch) -> tuple[torch.Tensor, Tensors]:
-        return self._traced(update.name, partial(self._value_and_gradient, update), batch)
+    def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[torch.Tensor, Tensors]:
+        def value_and_gradient(weights: Tensors, batch: Batch) -> tuple[torch.Tensor, Tensors]:
+            trained = self.trained(update, batch)
+            weights = {
+                key: weight.detach().requires_grad_(key.removeprefix("weights/") in trained)
+                for key, weight in weights.items()
+            }
+            with self.model.holding(weights):
+                loss = update.loss(self.model, batch, input_gradient)
+                gradients = torch.autograd.grad(loss, [weights[f"weights/{name}"] for name in trained])
+            # Laid out as the weights are: the fused Adam pairs numbers by their place in memory.
+            return loss.detach(), {name: g.contiguous() for name, g in zip(trained, gradients, strict=True)}
 
-    def _traced(self, name: str, fn: Callable[[Tensors, Batch], Any], batch: Batch) -> Any:
-        weights = {name: self.tensors[f"weights/{name}"] for name in self.alae.variables}
-        key = (name, batch.images.shape, batch.labels is None, batch.mix is None)
+        return self._traced(update.name, value_and_gradient, tensors, batch)
+
+    def evaluate(
+        self, tensors: Tensors, fn: Callable[[Alae, Batch], Any], update: Update, batch: Batch
+    ) -> torch.Tensor:
+        def value(weights: Tensors, batch: Batch) -> torch.Tensor:
+            with self.model.holding(weights):
+                return fn(self.model, batch)
+
+        return self._traced(f"{update.name} {fn.__name__}", value, tensors, batch)
+
+    def _traced(self, name: str, fn: Callable[[Tensors, Batch], Any], tensors: Tensors, batch: Batch) -> Any:
+        weights = {key: tensors[key] for key in (f"weights/{name}" for name in self.model.variables)}
+        # What a batch's tensors can differ in: comparing all of them would take longer than small networks compute.
+        key = name, batch.images.shape, batch.labels is None, batch.mix is None
         if key not in self._graphs:
-            self._graphs[key] = _trace(fn, weights, batch)
+            self._graphs[key] = traced(fn, weights, batch)
         return self._graphs[key](weights, batch)
 
-    def _value_and_gradient(self, update: Update, weights: Tensors, batch: Batch) -> tuple[torch.Tensor, Tensors]:
-        trained = self.trained(update, batch)
-        weights = {name: weight.detach().requires_grad_(name in trained) for name, weight in weights.items()}
-        with self._weights_of(weights):
-            loss = update.loss(self.alae, batch, input_gradient)
-            gradients = torch.autograd.grad(loss, [weights[name] for name in trained])
-        # Laid out as the weights are: the fused Adam pairs numbers by their place in memory.
-        return loss.detach(), {name: g.contiguous() for name, g in zip(trained, gradients, strict=True)}
-
-    def _mean_step(self, weights: Tensors, batch: Batch) -> torch.Tensor:
-        with self._weights_of(weights):
-            # The trace keeps the very tensor of the state, which changes in place only.
-            return mean_step(self.alae, self.tensors["w_mean"], batch.z)
-
-    def _weights_of(self, weights: Tensors) -> keras.StatelessScope:
-        return keras.StatelessScope([(self.alae.variables[name], weight) for name, weight in weights.items()])
-
-    def _adam_step(self, choice: Adam, network: str, adam: str, gradients: Tensors) -> None:
-        names, scales = [name for name in gradients if name.startswith(f"{network}/")], self.alae.scales
-        weights = [self.tensors[f"weights/{name}"] for name in names]
-        steps = int(self.tensors[f"adam/{adam}/{network}/t"].add_(1))
+    def apply(self, tensors: Tensors, choice: Adam, adam: str, gradients: Mapping[str, torch.Tensor]) -> None:
+        if not gradients:
+            return
+        names = list(gradients)
+        weights = [tensors[f"weights/{name}"] for name in names]
+        steps = int(tensors[count_name(adam, names[0])].add_(1))
         t = torch.full((), steps, dtype=torch.float32, device=weights[0].device)
         # The kernel of torch.optim.Adam(fused=True). It adds ε to √(v / (1 − β2ᵗ)), ALAE's Adam to √v: the factor
         # makes the two the same.
         torch._fused_adam_(
             weights,
-            [gradients[name] if scales[name] == 1 else gradients[name] / scales[name] for name in names],
-            [self.tensors[moment_name(adam, "m", name)] for name in names],
-            [self.tensors[moment_name(adam, "v", name)] for name in names],
+            list(gradients.values()),
+            [tensors[moment_name(adam, "m", name)] for name in names],
+            [tensors[moment_name(adam, "v", name)] for name in names],
             [],
             [t] * len(names),
             lr=choice.learning_rate * (1 - choice.warmup**steps),
@@ -133,26 +135,46 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             maximize=False,
         )
 
+    def average(self, tensors: Tensors, decay: float) -> None:
+        names = list(self.model.variables)
+        averages, weights = ([tensors[f"{group}/{name}"] for name in names] for group in ("averages", "weights"))
+        torch._foreach_lerp_(averages, weights, 1 - decay)
 
-def _trace(fn: Callable[[Tensors, Batch], Any], weights: Tensors, batch: Batch) -> torch.fx.GraphModule:
-    # Keras' layers and autograd cost more than small networks compute. The trace holds what they did, the gradients
-    # included, as kernels alone; like a compiled function it is valid for these shapes.
+
+def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """See `Backend.compile`: a trace for each new shape of the arguments."""
+    graphs: dict[Hashable, Callable[..., Any]] = {}
+
+    @torch.no_grad()
+    def call(*arguments: Any) -> Any:
+        leaves, structure = pytree.tree_flatten(arguments)
+        key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        if key not in graphs:
+            graphs[key] = traced(fn, *arguments)
+        return graphs[key](*arguments)
+
+    return call
+
+
+def traced(fn: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:
+    """`fn`, gradients that it takes included, as a flat graph of kernels; valid for these arguments' shapes."""
+    # Keras' layers and autograd cost more than small networks compute.
     with torch.enable_grad():
         # Not `fn` itself: make_fx counts the parameters of what it traces, a partial's bound ones too.
         # Nothing is computed while tracing, but for constants.
-        trace = make_fx(lambda weights, batch: fn(weights, batch), tracing_mode="fake", _allow_non_fake_inputs=True)
-        traced = trace(weights, batch)
+        trace = make_fx(lambda *arguments: fn(*arguments), tracing_mode="fake", _allow_non_fake_inputs=True)
+        graph = trace(*arguments)
     aten = torch.ops.aten
-    for node in traced.graph.find_nodes(op="call_function", target=aten.detach.default):
+    for node in graph.graph.find_nodes(op="call_function", target=aten.detach.default):
         # It tells autograd something, and autograd's work is done.
         node.replace_all_uses_with(node.args[0])
-    for node in traced.graph.find_nodes(op="call_function", target=aten.clone.default):
+    for node in graph.graph.find_nodes(op="call_function", target=aten.clone.default):
         source = node.args[0]
         while source.target == aten.clone.default:
             source = source.args[0]
         # Keras lays a convolution's input out channels first, and then as it was: two copies of every feature map.
         if source.meta["tensor_meta"].stride == node.meta["tensor_meta"].stride:
             node.replace_all_uses_with(source)
-    traced.graph.eliminate_dead_code()
-    traced.recompile()
-    return traced
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return graph

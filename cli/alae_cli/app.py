@@ -5,7 +5,8 @@ import sys
 import typer
 
 from alae_cli import conformance, look, models, official, styles, training
-from alae_core import AlaeError
+from alae_cli.options import flag
+from alae_core import AlaeError, ArgumentError
 
 app = typer.Typer(
     name="alae",
@@ -30,6 +31,8 @@ def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit code 2."""
     try:
         app()
+    except ArgumentError as error:
+        problem = f"{flag(error.argument) or error.argument} {error.problem}"
     except AlaeError as error:
         problem = str(error)
     except OSError as error:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alae_cli.options import default_backend
 from alae_core import AlaeError
 
 if TYPE_CHECKING:
@@ -98,9 +97,10 @@ def conform(
 
 def _names(backend: list[str] | None, every: bool) -> list[str]:
     from alae_core import installed_backends
+    from alae_core.backend import default_backend
 
     if backend and every:
-        raise AlaeError("--all judges every backend: leave --backend away")
+        raise AlaeError("--all judges every backend: omit --backend")
     if every:
         return list(installed_backends())
     return list(dict.fromkeys(backend or [default_backend()]))

@@ -1,20 +1,16 @@
 """`alae generate`, `reconstruct` and `encode`: what a trained model is used for."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alae_cli.options import Averaged, BackendName, Device, Model, level, open_model, require_seed
-from alae_core import AlaeError
+from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
+from alae_core.latents import NoiseWord, require_seed
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
-
-    from alae_core import Alae, Checkpoint
-    from alae_workbench.data.images import Images
 
 Source = Annotated[
     str | None,
@@ -32,9 +28,10 @@ Lod = Annotated[
     ),
 ]
 Noise = Annotated[
-    Literal["fixed", "random", "none"] | None,
+    NoiseWord | None,
     typer.Option(
-        help="style models: fixed adds the same to every image, on every backend; random another at every call",
+        help="style models: fixed adds the same to every image, on every backend; random another at every call; bump "
+        "what the authors' code adds when told to leave noise out",
         show_default="fixed",
     ),
 ]
@@ -67,23 +64,20 @@ def generate(
     """Draw samples G(F(z))."""
     require_ending(out, ".png", ".npy")
     require_seed(seed)
-    checkpoint = open_model(model, averaged, backend, device, truncation=truncation, lod=lod, noise=noise)
-    classes = checkpoint.config.labels
-    if label is not None and label >= classes:
-        known = f"has the classes 0 … {classes - 1}" if classes else "was trained without labels"
-        raise AlaeError(f"--label is {label}, but the model {known}")
-    if truncation is not None and not 0 <= truncation <= 1:
-        raise AlaeError(f"--truncation is {truncation:g}, but must lie in 0 … 1")
-    from alae_workbench.figures.grid import compose, in_rows, sample
+    from alae_workbench.opening import open_model
 
-    alae, at = checkpoint.model, level(checkpoint, lod)
-    images = sample(alae, count, seed=seed, label=label, psi=truncation, noise=_noise(alae, noise, at["lod"]), **at)
-    caption = f"{describe(checkpoint, **at)} · seed {seed}"
-    if alae.is_style:
-        caption += f" · truncation ψ {checkpoint.config.style.truncation_psi if truncation is None else truncation:g}"
-    write(
-        out, images if out.suffix == ".npy" else compose([("samples G(F(z))", in_rows(images))], caption), size(images)
-    )
+    opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, psi=truncation, noise=noise)
+    from alae_workbench.figures.grid import sample_grid
+    from alae_workbench.sampling import sample
+
+    images = sample(opened.model, count, seed=seed, label=label, psi=truncation, noise=noise or "fixed")
+    if out.suffix == ".npy":
+        write(out, images, size(images))
+        return
+    psi = []
+    if opened.view:
+        psi = [f"truncation ψ {opened.model.config.style.truncation_psi if truncation is None else truncation:g}"]
+    write(out, sample_grid(images, opened.caption(f"seed {seed}", *psi)), size(images))
 
 
 def reconstruct(
@@ -101,15 +95,14 @@ def reconstruct(
 ) -> None:
     """Show images beside their reconstructions G(E(x))."""
     require_ending(out, ".png", ".npy")
-    checkpoint = open_model(model, averaged, backend, device, lod=lod, noise=noise)
+    from alae_workbench.opening import open_model
+
+    opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
     from alae_workbench.figures.grid import reconstruction_grid
 
-    alae, at = checkpoint.model, level(checkpoint, lod)
-    images = _images(checkpoint, source)[:count]
-    x = alae.at_level(images.floats(), **at)
-    labels = images.labels_for(checkpoint.config)
-    reconstructions = alae.reconstruct(x, noise=_noise(alae, noise, at["lod"]), labels=labels, **at)
-    picture = reconstruction_grid(x, reconstructions, describe(checkpoint, **at))
+    x, labels = opened.look_at(source, count)
+    reconstructions = opened.model.reconstruct(x, noise=noise or "fixed", labels=labels)
+    picture = reconstruction_grid(x, reconstructions, opened.caption())
     write(out, reconstructions if out.suffix == ".npy" else picture, size(reconstructions))
 
 
@@ -126,31 +119,12 @@ def encode(
 ) -> None:
     """Encode images into w = E(x)."""
     require_ending(out, ".npy")
-    checkpoint = open_model(model, averaged, backend, device, lod=lod)
-    alae, at = checkpoint.model, level(checkpoint, lod)
-    images = _images(checkpoint, source)
-    w = alae.encode(alae.at_level(images.floats(), **at), labels=images.labels_for(checkpoint.config), **at)
+    from alae_workbench.opening import open_model
+
+    opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod)
+    x, labels = opened.look_at(source)
+    w = opened.model.encode(x, labels=labels)
     write(out, w, size(w))
-
-
-def require_ending(out: Path, *endings: str) -> None:
-    """Raise AlaeError unless `out` ends in one of the endings."""
-    if out.suffix not in endings:
-        raise AlaeError(f"--out {out} must end in {' or '.join(endings)}")
-
-
-def describe(checkpoint: "Checkpoint", lod: int | None, blend: float) -> str:
-    """What a picture's caption says of its model, shown at one level of detail."""
-    from alae_workbench.figures.grid import resolution
-
-    networks = "averaged networks" if checkpoint.averaged else "networks as trained"
-    parts = [
-        checkpoint.path.absolute().parent.parent.name,
-        f"step {checkpoint.step:,}",
-        resolution(lod, blend),
-        networks,
-    ]
-    return " · ".join(filter(None, parts))
 
 
 def write(out: Path, content: "np.ndarray | Image", what: str) -> None:
@@ -168,21 +142,3 @@ def write(out: Path, content: "np.ndarray | Image", what: str) -> None:
 def size(array: "np.ndarray") -> str:
     """How many of what shape, as text."""
     return f"{len(array)} × {'×'.join(map(str, array.shape[1:]))}"
-
-
-def _images(checkpoint: "Checkpoint", source: str | None) -> "Images":
-    from alae_workbench.data.sources import load_data, load_images
-
-    return load_data(checkpoint.config).held_out if source is None else load_images(source, checkpoint.config)
-
-
-def _noise(alae: "Alae", noise: str | None, lod: int | None) -> "str | Sequence[np.ndarray] | None":
-    from alae_workbench.figures.grid import fixed_noise
-
-    match noise:
-        case "random":
-            return None
-        case "none":
-            return "zero"
-        case _:
-            return fixed_noise(alae, lod)

@@ -7,12 +7,13 @@ import typer
 
 
 def import_official(
-    file: Annotated[Path, typer.Argument(help="a checkpoint of the authors' code, .pth", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="one of the authors' checkpoints, .pth", show_default=False)],
     out: Annotated[Path, typer.Argument(help="the new run's directory", show_default=False)],
 ) -> None:
-    """Turn a checkpoint of the authors' StyleALAE into a run for the other commands. Nothing in FILE is executed."""
+    """Turn one of the authors' StyleALAE checkpoints into a run for the other commands; reading FILE runs no code."""
+    from alae_workbench.exchange.official import import_official as read
+
     from alae_core import load_checkpoint
-    from alae_core.official import import_official as read
 
     checkpoint = load_checkpoint(read(file, out))
     config = checkpoint.config

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alae_cli.models import describe, require_ending, write
-from alae_cli.options import Averaged, BackendName, Device, Model, level, open_model, require_seed, require_style
-from alae_core import AlaeError
+from alae_cli.models import write
+from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
+from alae_core import AlaeError, ArgumentError
+from alae_core.latents import require_seed
 
 if TYPE_CHECKING:
-    from alae_core import Config
-    from alae_workbench.data.images import Images
+    from alae_workbench.data.source import Source
+    from alae_workbench.opening import Opened
 
 # A row of more would be too long to look at.
 _MOST = 8
@@ -34,20 +35,19 @@ def mix(
 ) -> None:
     """Mix styles: some layers' from the column, the others' from the row."""
     require_ending(out, ".png")
-    checkpoint = open_model(model, averaged, backend, device)
-    require_style(checkpoint.config, "mixing")
-    from alae_workbench.figures.styles import latents, layer_ranges, mixing_grid
+    from alae_workbench.opening import open_model
 
-    alae, at = checkpoint.model, level(checkpoint)
-    ranges = layer_ranges(at["lod"] + 1)
+    opened = open_model(model, backend=backend, device=device, averaged=averaged, mixing=True)
+    from alae_workbench.figures.styles import mixing_grid
+    from alae_workbench.styles import latents, layer_ranges
+
+    ranges = layer_ranges(opened.view.lod + 1 if opened.view else 0)
     if layers != "all":
         if layers not in ranges:
-            raise AlaeError(f"--layers is {layers}, but so small a model has only {' and '.join(ranges)} styles")
+            raise ArgumentError("layers", f"is {layers}, but so small a model has only {' and '.join(ranges)} styles")
         ranges = {layers: ranges[layers]}
-    left, above = (
-        latents(alae, _sources(words.split(","), checkpoint.config, most=_MOST), **at) for words in (rows, columns)
-    )
-    picture = mixing_grid(alae, left, above, ranges, describe(checkpoint, **at), **at)
+    left, above = (latents(opened.model, _sources(words.split(","), opened, most=_MOST)) for words in (rows, columns))
+    picture = mixing_grid(opened.model, left, above, ranges, opened.caption())
     write(out, picture, f"{len(left)} rows × {len(above)} columns, {', '.join(ranges)} styles")
 
 
@@ -68,26 +68,27 @@ def interpolate(
 ) -> None:
     """Interpolate between images, or samples, in w."""
     require_ending(out, ".png")
-    checkpoint = open_model(model, averaged, backend, device)
-    config = checkpoint.config
-    if config.labels:
-        raise AlaeError(f"interpolation is for models without labels, but this one has {config.labels} classes")
-    from alae_workbench.figures.styles import interpolation_grid, latents
+    from alae_workbench.opening import open_model
 
-    alae, at = checkpoint.model, level(checkpoint)
-    w = latents(alae, _sources(corners or ["0", "1", "2", "3"], config), **at)
-    if not 2 <= len(w) <= 4:
-        raise AlaeError(f"interpolation is between 2, 3 or 4 corners, not {len(w)}")
-    picture = interpolation_grid(alae, w, count, describe(checkpoint, **at), **at)
+    opened = open_model(model, backend=backend, device=device, averaged=averaged)
+    from alae_workbench.figures.styles import interpolation_grid
+    from alae_workbench.styles import latents
+
+    w = latents(opened.model, _sources(corners or ["0", "1", "2", "3"], opened))
+    picture = interpolation_grid(opened.model, w, count, opened.caption())
     write(out, picture, f"{len(w)} corners, {count} images from corner to corner")
 
 
-def _sources(words: list[str], config: "Config", most: int | None = None) -> "list[int | Images]":
-    from alae_workbench.data.sources import load_images
+def _sources(words: list[str], opened: "Opened", most: int | None = None) -> "list[int | Source]":
+    from alae_workbench.data.source import first
 
-    sources: list[int | Images] = []
+    sources: list[int | Source] = []
     for word in map(str.strip, words):
         if not word:
             raise AlaeError("a source is empty: it should be a seed, an image file or a folder of images")
-        sources.append(require_seed(int(word)) if word.isdecimal() else load_images(word, config)[:most])
+        if word.isdecimal():
+            sources.append(require_seed(int(word)))
+        else:
+            images = opened.images(word)
+            sources.append(first(images, most or len(images)))
     return sources

@@ -1,1 +1,1 @@
-"""The conformance suite: every ALAE backend against a reference in NumPy, case by case, in a process of its own."""
+"""What judges a backend: the conformance suite, case by case against a reference in NumPy, and the authors' numbers."""

@@ -35,7 +35,7 @@ class Setting:
 
     def open(self, subject: Subject) -> None:
         """Open the fixture's run."""
-        subject.open(config_of(self.fixture, self.lane).model_dump(mode="json"), self.fixture.seed)
+        subject.open(config_of(self.fixture, self.lane).data())
 
     def start(self) -> Arrays:
         """The state that runs start from."""
@@ -68,7 +68,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
         "by_name/state": _changed(after, given),
         "by_name/weights": _changed(subject.weights(), weights),
         "by_name/averages": _changed(subject.weights(averaged=True), tapes.group("averages", state)),
-        "by_name/model": _changed(subject.model_weights(), weights),
+        "by_name/model": _changed(subject.held(), _only(("weights", "w_mean"), given)),
     }
     first = next(iter(weights))
     faulty = {
@@ -144,8 +144,7 @@ def free_run(subject: Subject, setting: Setting) -> Observations:
     return {
         **{f"trajectory/{update}": array for update, array in losses.items()},
         **{key: array for key, array in _moves(f"{STEPS}", before, after).items() if not key.startswith("moments")},
-        "in_place/weights of the model": _changed(subject.model_weights(), subject.weights()),
-        "in_place/weights of the run": _changed(subject.weights(), tapes.group("weights", after)),
+        **_in_place(subject, after),
     }
 
 
@@ -159,6 +158,14 @@ def growth(subject: Subject, setting: Setting) -> Observations:
         losses.append(subject.run(tapes.batches(setting.tape), last - first))
         found |= _moves(f"{last}", before, subject.state())
     return found | {f"trajectory/{update}": np.concatenate([leg[update] for leg in losses]) for update in losses[0]}
+
+
+def in_place(subject: Subject, setting: Setting) -> Observations:
+    """L3: a run trains the model that it was started with, through all levels that `growth` looks at."""
+    setting.open(subject)
+    subject.load(setting.start())
+    subject.run(tapes.batches(setting.tape), GROWN[-1])
+    return _in_place(subject, subject.state())
 
 
 def reciprocity(subject: Subject, setting: Setting) -> Observations:
@@ -223,6 +230,7 @@ EXPERIMENTS: dict[Experiment, Callable[[Subject, Setting], Observations]] = {
     "substeps": substeps,
     "free_run": free_run,
     "growth": growth,
+    "in_place": in_place,
     "reciprocity": reciprocity,
     "portability": portability,
     "peers": peers,
@@ -239,6 +247,23 @@ def _changed(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
     names = found.keys() | expected.keys()
     same = (name in found and name in expected and np.array_equal(found[name], expected[name]) for name in names)
     return np.array(sum(not equal for equal in same))
+
+
+def _only(kinds: tuple[str, ...], state: Mapping[str, np.ndarray]) -> Arrays:
+    """The arrays of some kinds, "weights" or "w_mean" say, by their whole names."""
+    return {name: array for name, array in state.items() if name.partition("/")[0] in kinds}
+
+
+def _in_place(subject: Subject, state: Mapping[str, np.ndarray]) -> Observations:
+    """What of the model that a run was started with, and of the run, is not as in the run's state."""
+    held, weights = subject.held(), tapes.group("weights", state)
+    found = {
+        "in_place/weights of the model": _changed(tapes.group("weights", held), weights),
+        "in_place/weights of the run": _changed(subject.weights(), weights),
+    }
+    if "w_mean" in state:
+        found["in_place/running mean of w"] = _changed(_only(("w_mean",), held), _only(("w_mean",), state))
+    return found
 
 
 def _moves(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> Observations:

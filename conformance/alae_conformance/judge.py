@@ -130,7 +130,7 @@ def _statistics(found: np.ndarray, expected: np.ndarray) -> Iterator[Comparison]
 
 
 def _t95(freedom: int) -> float:
-    from scipy.stats import t  # scikit-learn brings it
+    from scipy.stats import t  # slow to import, and only L4 needs it
 
     return float(t.ppf(0.95, freedom))
 

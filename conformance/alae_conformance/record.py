@@ -93,9 +93,9 @@ class BackendRecord(_Record):
 class Report(_Record):
     """A whole run."""
 
-    format: int = 1
+    format: int = 2
     alae: str
-    specification: str
+    specification: int  # its version
     manifest: str  # the hash of the frozen numbers
     profile: Profile
     fresh: int | None  # the seed of fresh numbers, or None for the frozen ones

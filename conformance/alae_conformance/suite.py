@@ -24,6 +24,7 @@ from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.tolerances import LANES, TOLERANCES, Lane
 from alae_conformance.vectors import Case, Profile, VectorsError
 from alae_conformance.xfail import Xfail
+from alae_core.config import SPECIFICATION
 from alae_core.errors import BackendError
 
 #: seconds that a plug-in may take for one answer: the longest, compiling for 128 pixels, takes a sound one a hundred
@@ -74,7 +75,7 @@ def conform(
                     each.close()
     return Report(
         alae=version("alae"),
-        specification=vectors.VERSION,
+        specification=SPECIFICATION,
         manifest=vectors.manifest_hash(),
         profile=profile,
         fresh=fresh,

@@ -9,6 +9,7 @@ from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.vectors import Fixture, cases, config_of
 from alae_core.config import Config
 from alae_core.latents import Draws, noise_shapes
+from alae_core.view import View
 
 #: batches of images on a tape; later training steps begin again with the first
 BATCHES = 4
@@ -28,13 +29,13 @@ def draw(fixture: Fixture, seed: int) -> Arrays:
     """
     rng = np.random.default_rng(seed)
     config = config_of(fixture, "float64")
-    size, image = config.training.batch_size, config.image
+    size, image = config.batch_size, config.image
     experiments = {case.experiment for case in cases().values() if case.fixture == fixture.id}
     # What is only looked at needs neither further batches nor states.
     trained = not experiments <= {"values", "gradients"}
     count = BATCHES if trained else 1
     subject = ReferenceSubject()
-    subject.open(config.model_dump(mode="json"), fixture.seed)
+    subject.open(config.data())
     tape = {f"weights/{name}": _weight(rng, config, name, shape) for name, shape in subject.reference.shapes.items()}
     tape["images"] = to_bfloat16(rng.uniform(-1, 1, (count, size, *image)))
     if config.labels:
@@ -65,26 +66,26 @@ def draw(fixture: Fixture, seed: int) -> Arrays:
     return tape
 
 
-def inputs(tape: Mapping[str, np.ndarray], lod: int | None = None, blend: float = 1.0) -> Inputs:
-    """The first batch of everything; for style networks at a level of detail, images cut to its size."""
+def inputs(tape: Mapping[str, np.ndarray], view: View | None = None) -> Inputs:
+    """The first batch of everything; for style networks in a view, images cut to its size."""
     images, labels = tape["images"][0], tape["labels"][0] if "labels" in tape else None
-    if lod is None:
-        return Inputs(images, labels, tape["w"], {update: Draws(z) for update, z in group("z", tape).items()}, blend)
-    size, noise = 4 * 2**lod, [tape[f"noise/{layer}"] for layer in range(2 * (lod + 1))]
+    if view is None:
+        return Inputs(images, labels, tape["w"], {update: Draws(z) for update, z in group("z", tape).items()})
+    noise = [tape[f"noise/{layer}"] for layer in range(2 * (view.lod + 1))]
     draws = {
         update: Draws(z, tape.get(f"mix/{update}"), int(tape[f"cutoff/{update}"]), noise)
         if f"mix/{update}" in tape
         else Draws(z, noise=noise)
         for update, z in group("z", tape).items()
     }
-    return Inputs(images[:, :size, :size], labels, tape["w"], draws, blend)
+    return Inputs(images[:, : view.size, : view.size], labels, tape["w"], draws, view)
 
 
 def views(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Inputs]:
     """Inputs at every level that the fixture is looked at, by what distinguishes them in a quantity's name."""
     if not fixture.levels:
         return {"": inputs(tape)}
-    return {f" at level {lod}, blend {blend:g}": inputs(tape, lod, blend) for lod, blend in fixture.levels}
+    return {f" at level {lod}, blend {blend:g}": inputs(tape, View(lod, blend)) for lod, blend in fixture.levels}
 
 
 def batches(tape: Mapping[str, np.ndarray]) -> Batches:

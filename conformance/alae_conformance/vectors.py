@@ -1,13 +1,13 @@
 """The cases and their frozen numbers, as files: a closed schema, and a SHA-256 of everything.
 
-    cases/v1/
+    cases/v2/
         fixtures.json        models: a whole configuration, and what each fixture changes in it
         L0.json … L5.json    cases by level
         tapes/FIXTURE.npz    what goes in: weights, images, labels, z, noise, states; float32 or less holds it exactly
         expected/CASE.npz    what must come out, computed by the reference in float64
         manifest.json        the SHA-256 of every other file
 
-`v1` is the version of the specification. A case id is never used again for something else.
+`v2` is the version of the specification that they follow. A case id is never used again for something else.
 """
 
 import json
@@ -22,15 +22,23 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from alae_conformance.subjects import Arrays
 from alae_conformance.tolerances import Lane, ToleranceClass
-from alae_core.config import Config, make_config
+from alae_core.config import SPECIFICATION, Config, make_config
 from alae_core.errors import AlaeError
 
-VERSION = "v1"
-HOME = Path(__file__).parent / "cases" / VERSION
+HOME = Path(__file__).parent / "cases" / f"v{SPECIFICATION}"
 Profile = Literal["smoke", "standard", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "standard", "full")
 Experiment = Literal[
-    "contract", "values", "gradients", "substeps", "free_run", "growth", "reciprocity", "portability", "peers"
+    "contract",
+    "values",
+    "gradients",
+    "substeps",
+    "free_run",
+    "growth",
+    "in_place",
+    "reciprocity",
+    "portability",
+    "peers",
 ]
 
 
@@ -47,8 +55,9 @@ class Fixture(_Closed):
 
     id: str = Field(pattern="^[a-z]+$")
     shows: str = Field(description="what this fixture brings to light that others hide")
-    overrides: dict[str, Any] = Field(description="what differs from the base configuration, by dotted key")
-    seed: int = Field(description="of the run: it decides every z of a training step")
+    overrides: dict[str, Any] = Field(
+        description="what differs from the base configuration, by dotted key; its seed decides every z of a step"
+    )
     logits: float = Field(description="the standard deviation that D's logits are scaled to")
     levels: list[tuple[int, float]] = Field([], description="where style networks are looked at: levels and blends")
     seeds: int = Field(0, description="initial weights drawn besides, for statistics over seeds")
@@ -142,7 +151,14 @@ def verify() -> None:
 
 @cache
 def _fixtures_file() -> _Fixtures:
-    return _read(TypeAdapter(_Fixtures), "fixtures.json")
+    found: _Fixtures = _read(TypeAdapter(_Fixtures), "fixtures.json")
+    version = found.base.get("specification")
+    if version != SPECIFICATION:
+        raise VectorsError(
+            f"{HOME / 'fixtures.json'} follows version {version} of the specification, but this version of alae judges "
+            f"by version {SPECIFICATION}: reinstall alae"
+        )
+    return found
 
 
 def _read(adapter: TypeAdapter[Any], name: str) -> Any:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from alae_core import load_checkpoint
-from alae_core.official import import_official
+from alae_workbench.exchange.official import import_official
 from tests.across.conftest import BACKENDS
 from tests.across.worker import pictures
 from tests.conftest import REPOSITORY

@@ -8,6 +8,7 @@ import numpy as np
 import alae_core as alae
 from alae_workbench.data.loader import batches
 from alae_workbench.data.sources import load_data
+from alae_workbench.experiment import load_experiment
 
 
 def losses(
@@ -15,24 +16,24 @@ def losses(
 ) -> dict[str, np.ndarray]:
     """Each update's losses in `steps` training steps on real digits; a run that is saved is saved halfway."""
     backend = alae.load_backend(name)
-    config = alae.load_config("digits-mlp", overrides={"training.seed": 5, **overrides})
-    runner = backend.runner(alae.build(config, seed=5), config, seed=5)
+    experiment = load_experiment("digits-mlp", {"seed": 5, **overrides})
+    config, training = experiment.config, experiment.training
+    runner = backend.runner(alae.build(config))
     if resume:
         runner.load(alae.load_checkpoint(resume).state)
-    start = runner.step_count
-    images = batches(load_data(config).train, config, start=start, put=lambda images, labels: runner.put(images))
+    digits = load_data(training.data, config, held_out=training.held_out).train
+    images = batches(digits, config, steps=experiment.steps, start=runner.step_number, put=runner.put)
     found = []
     for step in range(steps):
         if save and step == steps // 2:
-            alae.save_checkpoint(save, runner.state(), config, seed=5, backend=backend)
+            alae.save_checkpoint(save, runner)
         found.append(dict(runner.step(next(images))))
     return {update: np.array([each[update] for each in found]) for update in found[0]}
 
 
 def pictures(name: str, run: Path) -> np.ndarray:
     """Samples of a checkpoint, and their reconstructions: (2, 8, H, W, C)."""
-    alae.load_backend(name)
-    model = alae.load_checkpoint(run, averaged=True).model
+    model = alae.load(run, backend=name)
     w = model.truncate(model.map(model.sample_prior(8, seed=3)))
     x = model.generate(w, noise=model.sample_noise(8, seed=4))
     return np.stack([x, model.reconstruct(x, noise=model.sample_noise(8, seed=5))])

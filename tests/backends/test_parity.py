@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from keras import ops
 
-from alae_core.growth import position, real_images
-from alae_workbench.evaluation import parity
-from alae_workbench.evaluation.parity import Row
+import alae_core as alae
+from alae_conformance import parity
+from alae_conformance.parity import Row
+from alae_core.growth import position
 from tests.conftest import REPOSITORY, random_images, tiny_style_config
 from tests.tolerances import FLOAT32
 
@@ -27,7 +28,7 @@ def test_every_recorded_number_is_met(backend):
         # (docs/parity.md, "What cannot be compared").
         environment.pop("XLA_FLAGS", None)
     files = [str(RECORDS / name) for name in ("style32.pth", "style32.npz")]
-    command = [sys.executable, "-m", "alae_workbench.evaluation.parity", *files, "--backend", backend.name]
+    command = [sys.executable, "-m", "alae_conformance.parity", *files, "--backend", backend.name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     compared = dict(re.findall(r"^\| (.*?) \| ([\d,]+) \|", done.stdout, re.MULTILINE))
@@ -93,8 +94,8 @@ def test_an_error_that_a_nudge_explains_is_listed_aside():
 
 @pytest.mark.parametrize("blend", [0.05, 0.35, 1.0])
 def test_images_are_given_so_that_the_step_sees_those_recorded(blend, backend):
-    x = random_images(2, (8, 8, 3))
-    seen = real_images(ops.convert_to_tensor(parity._unfaded(x, 1, blend)), 1, blend)
+    x, family = random_images(2, (8, 8, 2)), alae.build(tiny_style_config()).family
+    seen = family.faded(ops.convert_to_tensor(parity._unfaded(x, 1, blend)), blend)
     np.testing.assert_allclose(ops.convert_to_numpy(seen), x, **FLOAT32)
 
 

@@ -6,17 +6,29 @@ import pytest
 from keras import ops
 
 import alae_core as alae
-from alae_core.state import adams, draws
-from tests.conftest import random_images, tiny_config
+from alae_core.images import to_float
+from alae_core.state import adams
+from tests.conftest import random_images, tiny_config, tiny_style_config
 from tests.tolerances import BFLOAT16, DIFFERENCES, FLOAT32
 
 OBJECTIVES = ("logistic", "wasserstein", "hinge")
+BUNDLES = ("paper", "official")
+#: choices of the two bundles, crossed
+CROSSINGS = (
+    {"distance": "mean"},
+    {"trains_F": True},
+    {"adam": "shared", "trains_F": True, "distance": "mean"},
+    {"adam": "own", "trains_F": True, "target": "constant"},
+)
 
 
-def start(backend, seed=0, **overrides):
-    config = tiny_config(**overrides)
-    model = alae.build(config, seed=seed)
-    return model, backend.runner(model, config, seed=seed)
+def start(backend, **overrides):
+    model = alae.build(tiny_config(**overrides))
+    return model, backend.runner(model)
+
+
+def random_bytes(count=6, shape=(4, 3, 2), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
 def moved(before, after):
@@ -36,7 +48,7 @@ def test_input_gradient_of_a_linear_function_is_its_matrix(backend):
 def test_the_discriminator_loss_has_r1_on_the_input(backend, objective):
     """R1 against central differences of D(E(x)) in x, everything else against the model's own logits."""
     model, runner = start(backend, objective=objective, r1_gamma=6.0)
-    images, z = random_images(), draws(runner.config, 0, 0, 6)
+    images, z = random_images(), runner.draws(0, 6)
     h, squares = 1e-2, np.zeros(6)
     for index in np.ndindex(images.shape[1:]):
         step = np.zeros_like(images)
@@ -54,28 +66,36 @@ def test_the_discriminator_loss_has_r1_on_the_input(backend, objective):
     np.testing.assert_allclose(found - adversarial, 6.0 / 2 * squares.mean(), **DIFFERENCES)
 
 
-@pytest.mark.parametrize("updates", ["paper", "official"])
+@pytest.mark.parametrize("updates", [*BUNDLES, *CROSSINGS], ids=str)
 @pytest.mark.parametrize("space", ["latent", "data", "both"])
 def test_the_reciprocity_loss_closes_the_loop_it_is_asked_to(backend, space, updates):
     model, runner = start(backend, reciprocity=space, updates=updates)
-    images, z = random_images(), draws(runner.config, 0, 0, 6)
+    images, z = random_images(), runner.draws(0, 6)
     w = model.map(z["reciprocity"].z)
-    sizes = (7, 24) if updates == "official" else (1, 1)
+    sizes = (7, 24) if model.config.updates.distance == "mean" else (1, 1)
     latent = np.square(w - model.encode(model.generate(w))).sum(axis=1).mean() / sizes[0]
     data = np.square(images - model.reconstruct(images)).sum(axis=(1, 2, 3)).mean() / sizes[1]
     expected = {"latent": latent, "data": data, "both": latent + data}[space]
     np.testing.assert_allclose(runner.losses(images, z)["reciprocity"], expected, **FLOAT32)
 
 
-@pytest.mark.parametrize("updates", ["paper", "official"])
+@pytest.mark.parametrize(
+    ("update", "updates"),
+    [
+        *((update, updates) for update in ("discriminator", "generator") for updates in BUNDLES),
+        *(("reciprocity", updates) for updates in (*BUNDLES, *CROSSINGS)),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("space", ["latent", "both"])
-@pytest.mark.parametrize("update", ["discriminator", "generator", "reciprocity"])
 def test_gradients_match_differences_of_the_loss(backend, update, updates, space):
     """R1's second derivative included: its own loss moved along the gradient must change by the gradient's square."""
-    _, runner = start(backend, updates=updates, reciprocity=space)
-    images, z = random_images(), draws(runner.config, 0, 0, 6)
+    model, runner = start(backend, updates=updates, reciprocity=space)
+    images, z = random_images(), runner.draws(0, 6)
     gradients = runner.gradients(update, images, z)
-    if updates == "official" and update == "reciprocity":
+    if update == "reciprocity":
+        assert any(name.startswith("F/") for name in gradients) == model.config.updates.trains_F
+    if update == "reciprocity" and model.config.updates.target == "constant":
         # F(z) is a constant target there, and no difference of the loss can hold it constant while F moves.
         gradients = {name: gradient for name, gradient in gradients.items() if not name.startswith("F/")}
     norm = np.sqrt(sum(np.square(gradient).sum() for gradient in gradients.values()))
@@ -88,14 +108,14 @@ def test_gradients_match_differences_of_the_loss(backend, update, updates, space
 
 # With an ε that is far from negligible its place, beside the root and before the bias correction, shows too.
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-3])
-@pytest.mark.parametrize("updates", ["paper", "official"])
+@pytest.mark.parametrize("updates", [*BUNDLES, {"adam": "shared"}, {"trains_F": True}], ids=str)
 def test_a_step_is_its_updates_one_after_the_other(backend, updates, epsilon):
     """Each update's gradients at the weights the one before left, and Adam's recurrence in float64."""
     model, runner = start(backend, updates=updates, adam__epsilon=epsilon, adam__warmup=0.9)
     images = random_images()
-    weights, z = model.weights(), draws(runner.config, 0, 0, 6)
-    adam, t, v, state = runner.config.adam, {}, {}, runner.state()
-    for update in runner.updates:
+    weights, z = model.weights(), runner.draws(0, 6)
+    adam, t, v, state = model.config.adam, {}, {}, runner.state()
+    for update in model.updates:
         runner.load(state | {f"weights/{name}": weight for name, weight in weights.items()})
         gradients = runner.gradients(update.name, images, z)
         for network, owner in update.trains.items():
@@ -125,7 +145,7 @@ def test_a_step_is_its_updates_one_after_the_other(backend, updates, epsilon):
 )
 def test_an_update_has_gradients_for_the_networks_it_trains_only(backend, update, updates, networks):
     _, runner = start(backend, updates=updates)
-    gradients = runner.gradients(update, random_images(), draws(runner.config, 0, 0, 6))
+    gradients = runner.gradients(update, random_images(), runner.draws(0, 6))
     assert {name[0] for name in gradients} == set(networks)
     assert all(np.any(gradient) for gradient in gradients.values())
 
@@ -133,7 +153,7 @@ def test_an_update_has_gradients_for_the_networks_it_trains_only(backend, update
 def test_official_reciprocity_trains_f_through_g_alone(backend):
     """The target F(z) is a constant: with it free, the gradient of F would have a second part."""
     model, runner = start(backend, updates="official")
-    z = draws(runner.config, 0, 0, 6)
+    z = runner.draws(0, 6)
     found = runner.gradients("reciprocity", random_images(), z)["F/dense1/bias"]
     # dL/dw through G only, by differences in w with the target held; the last bias of F shifts every w alike.
     w, h = model.map(z["reciprocity"].z), 1e-2
@@ -150,7 +170,7 @@ def test_moments_tick_once_per_update_that_trains_their_network(backend, updates
     for _ in range(3):
         runner.step(random_images())
     state = runner.state()
-    for adam, network in adams(runner.config):
+    for adam, network in adams(runner.model.updates):
         # official: E, F and G are each trained twice a step by one Adam, D once; paper: every pair once
         assert state[f"adam/{adam}/{network}/t"] == 3 * (1 if network == "D" else counts)
 
@@ -161,6 +181,7 @@ def test_the_model_is_trained_in_place_and_averages_follow(backend):
     runner.step(random_images())
     after, decay = model.weights(), 0.5 ** (6 / 10_000)
     assert moved(before, after) == set("FGED")
+    assert runner.model is model
     for name, weight in runner.weights().items():
         assert np.array_equal(weight, after[name])
         expected = decay * before[name].astype(np.float64) + (1 - decay) * after[name]
@@ -176,7 +197,7 @@ def test_losses_and_gradients_move_nothing(backend):
     _, runner = start(backend)
     runner.step(random_images())
     before = runner.state()
-    z = draws(runner.config, 0, 0, 6)
+    z = runner.draws(0, 6)
     runner.losses(random_images(), z)
     runner.gradients("discriminator", random_images(), z)
     assert all(np.array_equal(before[name], array) for name, array in runner.state().items())
@@ -185,7 +206,7 @@ def test_losses_and_gradients_move_nothing(backend):
 def test_a_step_reports_the_losses_that_the_same_draws_give(backend):
     _, runner = start(backend)
     images = random_images()
-    expected = runner.losses(images, draws(runner.config, 0, 0, 6))["discriminator"]
+    expected = runner.losses(images, runner.draws(0, 6))["discriminator"]
     np.testing.assert_allclose(runner.step(images)["discriminator"], expected, **FLOAT32)
 
 
@@ -198,7 +219,7 @@ def test_a_restored_run_goes_on_bit_for_bit(backend):
     for step in range(4, 8):
         straight.step(random_images(seed=step))
     other.load(state)
-    assert other.step_count == 4
+    assert other.step_number == 4
     for step in range(4, 8):
         other.step(random_images(seed=step))
     assert all(np.array_equal(array, other.state()[name]) for name, array in straight.state().items())
@@ -219,19 +240,180 @@ def test_put_batches_and_arrays_are_the_same_step(backend):
     assert dict(first.step(images)) == dict(second.step(second.put(images)))
 
 
-def test_seeds_and_steps_change_the_draws(backend):
-    config = tiny_config()
-    z = [draws(config, seed, step, 6) for seed, step in ((0, 0), (0, 1), (1, 0))]
-    arrays = [array for drawn in z for array in (each.z for each in drawn.values())]
-    assert len(arrays) == 9
-    assert len({array.tobytes() for array in arrays}) == 9
+def test_bytes_are_the_floats_they_stand_for(backend):
+    """Made on the device: a fourth of what travels."""
+    images = random_bytes()
+    (_, first), (_, second) = start(backend), start(backend)
+    batches = first.put(images), second.put(to_float(images))
+    one, other = (first.to_numpy(batch.images) for batch in batches)
+    assert one.dtype == other.dtype == np.float32
+    np.testing.assert_allclose(one, other, **FLOAT32)
+    losses, expected = dict(first.step(images)), dict(second.step(to_float(images)))
+    for update, loss in losses.items():
+        np.testing.assert_allclose(loss, expected[update], **FLOAT32)
+
+
+def test_what_is_put_is_the_runners_own(backend):
+    """A loader may fill its buffer again while the step waits."""
+    (_, first), (_, second) = start(backend), start(backend)
+    for images in (random_images(), random_bytes()):
+        expected = dict(first.step(images))
+        buffer = images.copy()
+        batch = second.put(buffer)
+        buffer[:] = 0
+        assert dict(second.step(batch)) == expected
+
+
+def test_draws_are_asked_of_the_runner(backend):
+    """Who draws otherwise trains otherwise: what is said to be drawn is what a step takes."""
+    (_, first), (_, second), (_, third) = (start(backend) for _ in range(3))
+    asked, sound = [], first.draws
+
+    def others(step, count):
+        asked.append((step, count))
+        return sound(step + 100, count)
+
+    first.draws = others
+    for step in range(2):
+        given = dict(second.step(random_images(seed=step), draws=second.draws(step + 100, 6)))
+        assert dict(first.step(random_images(seed=step))) == given
+        assert dict(third.step(random_images(seed=step))) != given
+    assert asked == [(0, 6), (1, 6)]
+    state = second.state()
+    assert all(np.array_equal(array, state[name]) for name, array in first.state().items())
+
+
+def test_the_number_of_the_step_is_read_without_the_state(backend, monkeypatch):
+    _, runner = start(backend)
+    for number in range(3):
+        assert runner.step_number == number
+        assert type(runner.step_number) is int
+        runner.step(random_images())
+    state = runner.state()
+    assert state["step"] == 3
+    runner.load(state | {"step": np.array(41, np.int64)})
+    assert runner.step_number == 41
+    assert "step 41" in repr(runner)
+    assert "\n" not in repr(runner)
+
+
+def test_a_step_takes_neither_state_nor_losses_to_the_host(backend, monkeypatch):
+    _, runner = start(backend)
+    monkeypatch.setattr(type(runner), "to_numpy", lambda self, tensor: pytest.fail("a step waited for the device"))
+    losses = runner.step(random_images())
+    monkeypatch.undo()
+    assert all(np.isfinite(loss) for loss in losses.values())
+
+
+def test_other_runners_models_and_states_are_left_alone(backend):
+    (_, first), (other, second) = start(backend), start(backend)
+    before = second.state()
+    for _ in range(2):
+        first.step(random_images())
+    assert all(np.array_equal(before[name], array) for name, array in second.state().items())
+    assert all(np.array_equal(before[f"weights/{name}"], array) for name, array in other.weights().items())
+
+
+# ---- the model in training -------------------------------------------------------------------------------------------
+
+
+def leaky(x):
+    return np.where(x > 0, x, 0.2 * x)
+
+
+def test_looking_at_a_model_in_training_sees_the_weights_it_has_now(backend):
+    """Compiled before the first step, and by a NumPy of E after each."""
+    model, runner = start(backend)
+    x, seen = random_images(), []
+    for _ in range(3):
+        seen.append(model.encode(x))
+        v, flat = {name: w.astype(np.float64) for name, w in runner.weights().items()}, x.reshape(6, 24)
+        for i in range(3):
+            flat = (leaky(flat) if i else flat) @ v[f"E/dense{i}/kernel"] + v[f"E/dense{i}/bias"]
+        np.testing.assert_allclose(seen[-1], flat, **FLOAT32)
+        runner.step(random_images())
+    assert not np.array_equal(seen[0], seen[1])
+    before = runner.state()
+    model.reconstruct(x)
+    assert all(np.array_equal(before[name], array) for name, array in runner.state().items())
+
+
+def test_loading_a_state_shows_at_once(backend):
+    model, runner = start(backend)
+    first, state = model.encode(random_images()), runner.state()
+    runner.step(random_images())
+    assert not np.array_equal(model.encode(random_images()), first)
+    runner.load(state)
+    assert np.array_equal(model.encode(random_images()), first)
+    assert all(np.array_equal(model.weights()[name], array) for name, array in runner.weights().items())
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
+def refused(call, argument):
+    with pytest.raises(alae.ArgumentError) as caught:
+        call()
+    assert caught.value.argument == argument
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_images_that_are_none_are_refused_before_anything_moves(backend):
+    _, runner = start(backend)
+    before = runner.state()
+    grey = np.linspace(0, 255, 144, dtype=np.float32).reshape(6, 4, 3, 2)
+    message = refused(lambda: runner.step(grey), "images")
+    assert message == "images are floats of 0 … 255: they should be uint8, or floats in [−1, 1]"
+    assert refused(lambda: runner.put(grey), "images") == message
+    message = refused(lambda: runner.step(random_images(shape=(3, 4, 2))), "images")
+    assert message.startswith("images have shape (6, 3, 4, 2), but step 0 trains on images of shape (batch, 4, 3, 2)")
+    assert "is a tensor" in refused(lambda: runner.step(ops.convert_to_tensor(random_images())), "images")
+    assert "int64" in refused(lambda: runner.step(np.zeros((6, 4, 3, 2), np.int64)), "images")
+    assert all(np.array_equal(before[name], array) for name, array in runner.state().items())
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_images_of_another_level_are_refused_with_both_sizes(backend, step):
+    runner = backend.runner(alae.build(tiny_style_config()))
+    runner.load(runner.state() | {"step": np.array(step, np.int64)})
+    right, wrong = (4, 8) if step == 0 else (8, 4)
+    images = random_images(4, (wrong, wrong, 2))
+    for given in (images, runner.put(images)):
+        message = refused(lambda given=given: runner.step(given), "images")
+        assert (
+            f"(4, {wrong}, {wrong}, 2), but step {step} trains on images of shape (batch, {right}, {right}, 2)"
+            in message
+        )
+    assert runner.step_number == step
+
+
+def test_labels_are_asked_for_and_checked_in_training_too(backend):
+    _, runner = start(backend, labels=3)
+    missing = "labels are missing: the model has 3 classes, and needs the images'"
+    assert refused(lambda: runner.step(random_images()), "labels") == missing
+    assert refused(lambda: runner.losses(random_images(), runner.draws(0, 6)), "labels") == missing
+    assert "reach from 0 to 3" in refused(lambda: runner.step(random_images(2), labels=[0, 3]), "labels")
+    assert "are 5, but must be 6" in refused(lambda: runner.step(random_images(), labels=[0, 1, 2, 0, 1]), "labels")
+    _, plain = start(backend)
+    assert "without labels" in refused(lambda: plain.step(random_images(2), labels=[0, 1]), "labels")
+
+
+def test_an_update_that_does_not_exist_is_answered_with_those_there_are(backend):
+    _, runner = start(backend)
+    names = "it should be one of discriminator, generator, reciprocity"
+    assert refused(lambda: runner.step(random_images(), only="encoder"), "update") == f"update is 'encoder': {names}"
+    assert names in refused(lambda: runner.gradients("encoder", random_images(), runner.draws(0, 6)), "update")
+
+
+# ---- labels, digits, sizes -------------------------------------------------------------------------------------------
 
 
 def test_a_conditional_model_trains(backend):
     model, runner = start(backend, labels=3)
     labels = np.array([0, 1, 2, 0, 1, 2])
     before = model.weights()
-    losses = dict(runner.step(random_images(), labels))
+    losses = dict(runner.step(random_images(), labels=labels))
     assert all(np.isfinite(value) for value in losses.values())
     # The rows of the first kernels that read the label have learnt too.
     for network, size in (("E", 24), ("G", 7)):
@@ -269,7 +451,7 @@ def test_float64_needs_a_framework_that_was_opened_for_it(backend):
         with pytest.raises(alae.BackendError, match=r"float64 needs .* precision='float64'\) before build"):
             alae.build(config)
     else:
-        runner = backend.runner(alae.build(config), config)
+        runner = backend.runner(alae.build(config))
         runner.step(random_images())
         assert {array.dtype for array in runner.state().values()} == {np.dtype("float64"), np.dtype("int64")}
 

@@ -1,12 +1,14 @@
 """Training that grows, on the backend under test: who takes part, what restarts, what a resumed fade goes on with."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import alae_core as alae
-from alae_core.growth import position, total_steps
+from alae_core.growth import position, scheduled_steps
 from alae_core.latents import Draws, noise_shapes, stream
-from alae_core.state import draws, moment_name
+from alae_core.state import moment_name
 from tests.conftest import random_images, tiny_style_config
 from tests.tolerances import BFLOAT16, FLOAT32
 
@@ -15,18 +17,19 @@ FIRST_OF_LEVEL_1 = 3
 _UPDATES = ("discriminator", "generator", "reciprocity")
 
 
-def start(backend, seed=0, step=0, **overrides):
+def start(backend, step=0, **overrides):
     """A runner about to take training step `step`, with weights as they are at the very first."""
-    config = tiny_style_config(**overrides)
-    model = alae.build(config, seed=seed)
-    runner = backend.runner(model, config, seed=seed)
+    model = alae.build(tiny_style_config(**overrides))
+    runner = backend.runner(model)
     if step:
         runner.load(runner.state() | {"step": np.array(step, np.int64)})
     return model, runner
 
 
 def images(step):
-    return random_images(4, (8, 8, 2), seed=step)
+    """A batch for training step `step`, of its level's size."""
+    size = 4 if step < FIRST_OF_LEVEL_1 else 8
+    return random_images(4, (size, size, 2), seed=step)
 
 
 def changed(before, after, group):
@@ -47,8 +50,8 @@ def grown(backend):
 
 def test_a_run_grows_by_its_own_count_of_steps(grown):
     runner, states, losses = grown
-    assert total_steps(runner.config) == 7
-    assert [position(runner.config, int(state["step"])).stage.lod for state in states] == [0, 0, 0, 1, 1, 1]
+    assert scheduled_steps(runner.model.config) == 7
+    assert [position(runner.model.config, int(state["step"])).stage.lod for state in states] == [0, 0, 0, 1, 1, 1]
     assert all(np.isfinite(value) for each in losses for value in each.values())
     assert all(np.isfinite(array).all() for array in states[-1].values())
 
@@ -56,7 +59,7 @@ def test_a_run_grows_by_its_own_count_of_steps(grown):
 def test_weights_that_take_no_part_keep_every_bit(grown):
     runner, states, _ = grown
     before, after = states[0], states[FIRST_OF_LEVEL_1]
-    idle = {n for n in runner.alae.variables if "block1" in n or "rgb1" in n}
+    idle = {n for n in runner.model.variables if "block1" in n or "rgb1" in n}
     assert len(idle) > 20
     moved = changed(before, after, "weights")
     assert not moved & idle
@@ -69,13 +72,13 @@ def test_weights_that_take_no_part_keep_every_bit(grown):
             if n.startswith("adam/") and n.endswith(f"/{weight}") and f"/{network}/" in n
         )
     # All others have moved: also those whose gradient is rounding.
-    assert moved >= {n for n in runner.alae.variables if n.endswith("kernel")} - idle
+    assert moved >= {n for n in runner.model.variables if n.endswith("kernel")} - idle
 
 
 def test_at_a_levels_first_step_the_new_block_is_not_seen_yet(grown):
     """With blend 0 no gradient reaches it, in none of the updates; a step later all of it has one."""
     runner, states, _ = grown
-    new = {n for n in runner.alae.variables if "block1" in n or "rgb1" in n}
+    new = {n for n in runner.model.variables if "block1" in n or "rgb1" in n}
     first, second = states[FIRST_OF_LEVEL_1 + 1 : FIRST_OF_LEVEL_1 + 3]
     assert not changed(states[FIRST_OF_LEVEL_1], first, "weights") & new
     # Not by where it has moved: two updates' first steps have one size, and may take each other back.
@@ -100,6 +103,113 @@ def test_adam_starts_anew_at_a_level(grown):
     np.testing.assert_allclose(v, 0.01 * np.square(m.astype(np.float64)), **FLOAT32)
 
 
+def test_moments_become_zeros_where_they_are(backend, monkeypatch):
+    """At a new level nothing of the state comes to the host, and what is held on the device stays held."""
+    _, runner = start(backend, step=FIRST_OF_LEVEL_1 - 1)
+    runner.step(images(2), only="generator")
+    before, held = runner.state(), dict(runner.tensors)
+    moments = {name for name in before if name.startswith("adam/")}
+    assert any(before[name].any() for name in moments)
+    seen, train = {}, runner.train
+
+    def watched(*arguments):
+        seen.update(
+            {name: (runner.tensors[name], read(runner, runner.tensors[name])) for name in before if name != "step"}
+        )
+        return train(*arguments)
+
+    read = type(runner).to_numpy
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, "train", watched)
+        patch.setattr(runner, "to_numpy", lambda tensor: pytest.fail("a tensor came to the host"))
+        patch.setattr(runner, "place", lambda arrays: pytest.fail("a state was placed anew"))
+        runner.step(images(3), only="generator")
+    for name, (tensor, found) in seen.items():
+        assert found.dtype == before[name].dtype
+        assert np.array_equal(found, np.zeros_like(found) if name in moments else before[name]), name
+        if backend.name != "jax":  # whose arrays never change
+            assert tensor is held[name], name
+
+
+def test_at_a_level_that_goes_on_nothing_is_cleared(backend):
+    _, runner = start(backend, step=FIRST_OF_LEVEL_1 - 1, growth__restart_adam=False)
+    for step in (2, 3):
+        runner.step(images(step), only="generator")
+    assert runner.state()["adam/generator/G/t"] == 2
+
+
+def test_a_fade_is_trained_without_compiling_anew(backend):
+    """A blend is a number that a step is given, not one it is compiled for."""
+    model, runner = start(backend, step=FIRST_OF_LEVEL_1)
+    traces = []
+
+    def counted(update):
+        def loss(*arguments):
+            traces.append(update.name)
+            return update.loss(*arguments)
+
+        return dataclasses.replace(update, loss=loss)
+
+    model.updates = tuple(counted(update) for update in model.updates)
+    blends = []
+    for step in range(3, 8):
+        blends.append(position(model.config, step).blend)
+        runner.step(images(step), only="generator")
+    assert len(set(blends)) > 2
+    assert traces == ["generator"]
+
+
+# ---- the model in training -------------------------------------------------------------------------------------------
+
+
+def test_a_model_in_training_is_truncated_towards_the_mean_it_has_now(backend):
+    """In a notebook nobody saves a checkpoint first."""
+    model, runner = start(backend)
+    w = model.map(model.sample_prior(2))
+    assert np.array_equal(model.truncate(w, 0.0), np.zeros((2, 4, 7)))
+    for step in range(2):
+        runner.step(images(step))
+        mean = runner.state()["w_mean"]
+        assert mean.any()
+        assert np.array_equal(model.mean_of_w(), mean)
+        assert np.array_equal(model.truncate(w, 0.0), np.tile(mean, (2, 4, 1)))
+    runner.load(runner.state() | {"w_mean": np.arange(7, dtype=np.float32)})
+    assert np.array_equal(model.truncate(w, 0.0), np.tile(np.arange(7), (2, 4, 1)))
+
+
+def test_no_gradient_reaches_the_mean(backend):
+    model, runner = start(backend)
+    assert "w_mean" not in model.variables
+    found = runner.gradients("generator", images(0), runner.draws(0, 4))
+    assert not {name for name in found if "w_mean" in name}
+
+
+def test_looking_at_a_model_that_grows_sees_the_weights_it_has_now(backend):
+    model, runner = start(backend)
+    x, view = images(0), alae.View(0)
+    for step in range(2):
+        twin = alae.build(model.config)
+        twin.set_weights(runner.weights())
+        np.testing.assert_allclose(model.reconstruct(x, view), twin.reconstruct(x, view), **FLOAT32)
+        runner.step(images(step))
+    before = runner.state()
+    model.reconstruct(images(3), alae.View(1, 0.4), noise="random")
+    assert all(np.array_equal(before[name], array) for name, array in runner.state().items())
+
+
+def test_real_images_fade_before_a_step_takes_them(grown):
+    """What a step makes of images is what `losses`, which takes them as they are, makes of faded ones."""
+    runner, states, _ = grown
+    runner.load(states[4])
+    view, x = position(runner.model.config, 4).view, images(4)
+    noise = [stream(9, "noise", i).standard_normal(shape, np.float32) for i, shape in enumerate(noise_shapes(1, 4))]
+    given = {name: each._replace(noise=noise) for name, each in runner.draws(4, 4).items()}
+    faded = runner.losses(runner.model.as_seen(x, view), given, blend=view.blend)["discriminator"]
+    sharp = runner.losses(x, given, blend=view.blend)["discriminator"]
+    assert abs(faded - sharp) > 1e-4
+    np.testing.assert_allclose(runner.step(x, draws=given)["discriminator"], faded, **FLOAT32)
+
+
 def test_a_run_that_stops_in_a_fade_goes_on_bit_for_bit(grown):
     """The noise that the device draws included."""
     resumed, states, losses = grown
@@ -115,9 +225,11 @@ def test_seeds_and_steps_draw_other_noise(backend):
     drawn = {}
     for each in (runner, other):
         for step in (0, 1):
-            each.step_count = step
+            each.step_number = step
             for update in ("discriminator", "generator"):
-                drawn[each.seed, step, update] = [each.to_numpy(noise) for noise in each._noise(update, 1, 4)]
+                drawn[each.model.config.seed, step, update] = [
+                    each.to_numpy(noise) for noise in each._noise(update, 1, 4)
+                ]
     assert [noise.shape for noise in drawn[0, 0, "generator"]] == noise_shapes(1, 4)
     numbers = np.array([np.concatenate([noise.ravel() for noise in maps]) for maps in drawn.values()])
     assert len(np.unique(numbers)) > 0.999 * numbers.size
@@ -128,7 +240,8 @@ def test_seeds_and_steps_draw_other_noise(backend):
 def test_the_mean_of_w_moves_before_each_update(grown):
     """β·mean + (1 − β)·mean over the batch of F(z), at the weights that the update before has left."""
     runner, states, _ = grown
-    given, beta, model = draws(runner.config, 0, 0, 4), runner.config.style.w_mean_beta, runner.alae
+    model = runner.model
+    given, beta = runner.draws(0, 4), model.config.style.w_mean_beta
     state = states[0] | {"w_mean": np.linspace(-1, 1, 7, dtype=np.float32)}
     expected = state["w_mean"].astype(np.float64)
     runner.load(state)
@@ -145,7 +258,7 @@ def test_the_mean_of_w_moves_before_each_update(grown):
 def test_averages_follow_with_the_levels_batch(grown):
     runner, states, _ = grown
     for step in (0, 3, 4):
-        decay = 0.5 ** (position(runner.config, step).stage.batch_size / runner.config.average_halflife)
+        decay = 0.5 ** (position(runner.model.config, step).stage.batch_size / runner.model.config.average_halflife)
         for name in ("G/const", "E/block0/conv1/kernel", "F/dense0/kernel", "D/dense2/bias"):
             before, weight = states[step][f"averages/{name}"], states[step + 1][f"weights/{name}"]
             expected = decay * before.astype(np.float64) + (1 - decay) * weight
@@ -157,7 +270,7 @@ def test_the_default_draws_handed_over_are_the_default_step(grown):
     resumed.load(states[4])
     given = {
         update: each._replace(noise=[resumed.to_numpy(noise) for noise in resumed._noise(update, 1, 4)])
-        for update, each in draws(resumed.config, 0, 4, 4).items()
+        for update, each in resumed.draws(4, 4).items()
     }
     for update, loss in resumed.step(images(4), draws=given).items():
         np.testing.assert_allclose(loss, losses[4][update], **FLOAT32)
@@ -168,7 +281,7 @@ def test_the_default_draws_handed_over_are_the_default_step(grown):
 
 def test_layers_from_the_cutoff_on_take_the_other_style(grown):
     runner, states, _ = grown
-    others = draws(runner.config, 0, 4, 4)
+    others = runner.draws(4, 4)
     plain = others["generator"]
     noise = [stream(9, "noise", i).standard_normal(shape, np.float32) for i, shape in enumerate(noise_shapes(1, 4))]
 
@@ -198,7 +311,7 @@ def test_a_constant_image_leaves_everything_finite(grown):
     runner, states, _ = grown
     before = runner.state()
     runner.load(states[0])
-    losses = dict(runner.step(np.zeros((4, 8, 8, 2), np.float32)))
+    losses = dict(runner.step(np.zeros((4, 4, 4, 2), np.float32)))
     found = runner.state()
     runner.load(before)
     assert all(np.isfinite(loss) for loss in losses.values())
@@ -217,7 +330,7 @@ def test_a_constant_image_leaves_everything_finite(grown):
 )
 def test_ablations_train_what_their_updates_say(backend, overrides, updates):
     model, runner = start(backend, updates="official", **overrides)
-    trains = {update.name: set(update.trains) for update in alae.updates_of(runner.config)}
+    trains = {update.name: set(update.trains) for update in model.updates}
     for update in updates:
         before = runner.state()
         runner.load(before | {"step": np.array(0, np.int64)})
@@ -225,4 +338,4 @@ def test_ablations_train_what_their_updates_say(backend, overrides, updates):
         after = runner.state()
         assert {n.split("/")[0] for n in changed(before, after, "weights")} == trains[update]
         assert {n.split("/")[1] for n in changed(before, after, "adam")} == trains[update]
-    assert model.reconstruct(images(0), noise="zero").shape == (4, 8, 8, 2)
+    assert model.reconstruct(images(0), alae.View(0)).shape == (4, 4, 4, 2)

@@ -8,8 +8,15 @@ import pytest
 from PIL import Image
 
 import alae_core as alae
+from alae_core.checkpoint import write_checkpoint
 from tests.cli.conftest import BACKEND
 from tests.conftest import TINY, tiny_config
+
+
+def save(directory, backend, config, **training):
+    """A checkpoint before the first step, of a run on the embedded digits."""
+    run = {"training": {"data": "digits", "held_out": 360, **training}}
+    return alae.save_checkpoint(directory, backend.runner(alae.build(config)), run=run)
 
 
 @pytest.fixture
@@ -17,15 +24,12 @@ def trained(backend, tmp_path):
     """A checkpoint of a model of the embedded digits, hardly trained."""
     overrides = {key: value for key, value in TINY.items() if key != "image"}
     config = alae.load_config("digits-mlp", overrides=overrides)
-    runner = backend.runner(alae.build(config), config)
-    return alae.save_checkpoint(tmp_path / "run" / "checkpoints", runner.state(), config, seed=0, backend=backend)
+    return save(tmp_path / "run" / "checkpoints", backend, config, steps=20)
 
 
 @pytest.fixture
 def conditional(backend, tmp_path):
-    config = tiny_config(labels=3)
-    runner = backend.runner(alae.build(config), config)
-    return alae.save_checkpoint(tmp_path / "c", runner.state(), config, seed=0, backend=backend)
+    return save(tmp_path / "c", backend, tiny_config(labels=3), steps=20)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +61,7 @@ def test_generate_writes_grids_and_arrays(run_alae, trained):
     with Image.open("samples.png") as picture:
         assert picture.width > 300
     run_alae("generate", "run", "--out", "new/x.npy", "--count", 5, "--seed", 3, "--raw", "--backend", BACKEND)
-    model = alae.load_checkpoint(trained).model
+    model = alae.load_checkpoint(trained).model(averaged=False)
     assert np.array_equal(np.load("new/x.npy"), model.generate(model.map(model.sample_prior(5, seed=3))))
 
 
@@ -74,7 +78,7 @@ def test_reconstruct_and_encode_take_the_runs_own_images_or_others(run_alae, tra
 
 def test_a_class_can_be_generated(run_alae, conditional):
     run_alae("generate", conditional, "--label", 2, "--count", 4, "--out", "x.npy", "--backend", BACKEND)
-    model = alae.load_checkpoint(conditional, averaged=True).model
+    model = alae.load_checkpoint(conditional).model()
     assert np.array_equal(np.load("x.npy"), model.generate(model.map(model.sample_prior(4)), labels=np.full(4, 2)))
 
 
@@ -105,7 +109,7 @@ MISTAKES = [
         "training.held_out is 5000, but there are only 1797",
     ),
     (["train", "--resume", "absent"], "no checkpoint in absent"),
-    (["train", "--resume", "run", "--out", "other"], "leave --out away"),
+    (["train", "--resume", "run", "--out", "other"], "omit --out"),
     (["train", "--resume", "run", "--seed", "8"], "the run was started with seed 0"),
     (["train", "--resume", "run", "--set", "networks.w=9", "--backend", BACKEND], "but the model needs"),
     (["train", "--resume", "run", "--set", "updates=official", "--backend", BACKEND], "do not fit the model"),
@@ -136,8 +140,8 @@ def test_a_directory_that_cannot_be_written_is_named(run_alae, tmp_path):
 
 def test_a_damaged_checkpoint_is_named_with_an_intact_one(run_alae, trained, backend, tmp_path):
     checkpoint = alae.load_checkpoint(trained)
-    state = checkpoint.state | {"step": np.array(1)}
-    later = alae.save_checkpoint(trained.parent, state, checkpoint.config, seed=0, backend=backend)
+    state = {**checkpoint.state, "step": np.array(1)}
+    later = write_checkpoint(trained.parent, state, checkpoint.config, author=backend)
     file = later / "state.safetensors"
     file.write_bytes(file.read_bytes()[:-1])
     code, _, err = run_alae("train", "--resume", "run")

@@ -8,12 +8,14 @@ import pytest
 from PIL import Image
 
 import alae_core as alae
-from alae_core.growth import total_steps
-from alae_core.official import config_of, convert, read_models
+from alae_core import View
+from alae_core.checkpoint import write_checkpoint
+from alae_core.growth import scheduled_steps
+from alae_core.images import to_float, to_uint8
 from alae_core.state import initial_state
-from alae_workbench.data.images import to_float, to_uint8
+from alae_workbench.exchange.official import config_of, convert, read_models
 from alae_workbench.figures.grid import compose
-from alae_workbench.figures.styles import layer_ranges
+from alae_workbench.styles import layer_ranges
 from tests.conftest import REPOSITORY, tiny_config, tiny_style_config
 from tests.tolerances import FLOAT32
 
@@ -30,14 +32,19 @@ def style_config(**overrides):
 def state_of(config, step=None):
     """A run's state at some step, by default its last: noise shows, images differ, and so do averages and weights."""
     model, rng = alae.build(config), np.random.default_rng(0)
-    state = initial_state(config, model.weights(), model.w_mean)
+    state = initial_state(model.updates, model.weights(), model.mean_of_w())
     for name, value in model.weights().items():
         # Styles that matter, and images within [−1, 1], so that pictures show each difference.
         scale = next((number for part, number in SCALES.items() if part in name), 1)
         state[f"weights/{name}"] = scale * (value + rng.normal(0, 0.5, value.shape)).astype("float32")
         state[f"averages/{name}"] = state[f"weights/{name}"] * np.float32(0.9)
     state["w_mean"] = rng.normal(size=config.networks.w).astype("float32")
-    return state | {"step": np.array(total_steps(config) if step is None else step)}
+    return state | {"step": np.array(scheduled_steps(config) if step is None else step)}
+
+
+def first_state(config):
+    model = alae.build(config)
+    return initial_state(model.updates, model.weights(), None)
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +56,11 @@ def runs(backend, tmp_path_factory):
         "style": (young, state_of(young)),
         # Three steps at 4×4, then three of the six in which 8×8 fades in.
         "young": (young, state_of(young, step=6)),
-        "mlp": (mlp, initial_state(mlp, alae.build(mlp).weights(), None)),
-        "classes": (classes, initial_state(classes, alae.build(classes).weights(), None)),
+        "mlp": (mlp, first_state(mlp)),
+        "classes": (classes, first_state(classes)),
     }
     for name, (config, state) in states.items():
-        alae.save_checkpoint(directory / name / "checkpoints", state, config, seed=0, backend=backend)
+        write_checkpoint(directory / name / "checkpoints", state, config, author=backend)
     (directory / "photos").mkdir()
     for i, pixels in enumerate(photos()):
         Image.fromarray(pixels).save(directory / "photos" / f"{i}.png")
@@ -62,7 +69,7 @@ def runs(backend, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def averaged_model(runs):
-    return alae.load_checkpoint(runs / "style", averaged=True).model
+    return alae.load_checkpoint(runs / "style").model()
 
 
 @pytest.fixture
@@ -81,8 +88,8 @@ def samples(model, *seeds, psi=None):
     return model.truncate(np.concatenate([model.map(model.sample_prior(1, seed=seed)) for seed in seeds]), psi)
 
 
-def images_of(model, styles, lod=None, blend=1.0):
-    return model.generate(styles, lod, blend, noise=model.sample_noise(1, lod=lod))
+def images_of(model, styles, view=None):
+    return model.generate(styles, view, noise=model.sample_noise(1, view=view))
 
 
 def cells(file, sizes):
@@ -115,7 +122,7 @@ def generated(run_alae, *words):
 def test_generate_truncates_as_configured_and_adds_the_same_noise_each_time(run_alae, style):
     w = style.map(style.sample_prior(4, seed=3))
     found = generated(run_alae, "--seed", 3)
-    assert np.allclose(found, images_of(style, 0.7 * w + 0.3 * style.w_mean), **FLOAT32)
+    assert np.allclose(found, images_of(style, 0.7 * w + 0.3 * style.mean_of_w()), **FLOAT32)
     assert np.array_equal(found, generated(run_alae, "--seed", 3))
 
 
@@ -123,14 +130,14 @@ def test_truncation_1_is_none_and_0_leaves_one_image(run_alae, style):
     w = style.map(style.sample_prior(4))
     assert np.allclose(generated(run_alae, "--truncation", 1), images_of(style, w), **FLOAT32)
     found = generated(run_alae, "--truncation", 0)
-    assert np.allclose(found, images_of(style, style.w_mean[None]).repeat(4, axis=0), **FLOAT32)
+    assert np.allclose(found, images_of(style, style.mean_of_w()[None]).repeat(4, axis=0), **FLOAT32)
 
 
 def test_noise_is_fixed_random_or_none(run_alae, style):
     styles = style.truncate(style.map(style.sample_prior(4)))
     none, fixed = generated(run_alae, "--noise", "none"), generated(run_alae, "--noise", "fixed")
     first, second = (generated(run_alae, "--noise", "random") for _ in range(2))
-    assert np.array_equal(none, style.generate(styles, noise="zero"))
+    assert np.array_equal(none, style.generate(styles, noise="none"))
     assert np.array_equal(fixed, generated(run_alae))
     assert not any(np.allclose(a, b, **FLOAT32) for a, b in ((none, fixed), (fixed, first), (first, second)))
 
@@ -138,7 +145,7 @@ def test_noise_is_fixed_random_or_none(run_alae, style):
 def test_the_averaged_networks_are_the_default(run_alae, style):
     default, averaged, raw = generated(run_alae), generated(run_alae, "--averaged"), generated(run_alae, "--raw")
     assert np.array_equal(default, averaged)
-    trained = alae.load_checkpoint("style").model
+    trained = alae.load_checkpoint("style").model(averaged=False)
     assert np.allclose(raw, images_of(trained, trained.truncate(trained.map(trained.sample_prior(4)))), **FLOAT32)
     assert not np.allclose(raw, averaged, **FLOAT32)
 
@@ -151,22 +158,22 @@ def test_generate_reconstruct_and_encode_at_a_level_of_detail(run_alae, style, l
         pooled = (pooled[:, :, ::2] + pooled[:, :, 1::2]) / 2
     assert generated(run_alae, "--lod", lod).shape == (4, size, size, 3)
     assert run_alae("encode", "style", "photos", "--lod", lod)[:2] == (0, "w.npy: 3 × 7\n")
-    assert np.allclose(np.load("w.npy"), style.encode(pooled, lod), **FLOAT32)
+    assert np.allclose(np.load("w.npy"), style.encode(pooled, View(lod)), **FLOAT32)
     code, out, _ = run_alae("reconstruct", "style", "photos", "--out", "x.npy", "--lod", lod)
     assert (code, out) == (0, f"x.npy: 3 × {size}×{size}×3\n")
-    assert np.allclose(np.load("x.npy"), images_of(style, style.encode(pooled, lod), lod), **FLOAT32)
+    assert np.allclose(np.load("x.npy"), images_of(style, style.encode(pooled, View(lod)), View(lod)), **FLOAT32)
 
 
 def test_reconstruct_without_noise(run_alae, style):
     run_alae("reconstruct", "style", "photos", "--out", "x.npy", "--noise", "none")
-    assert np.allclose(np.load("x.npy"), style.reconstruct(to_float(photos()), noise="zero"), **FLOAT32)
+    assert np.allclose(np.load("x.npy"), style.reconstruct(to_float(photos()), noise="none"), **FLOAT32)
 
 
 def test_a_model_is_shown_where_training_had_come_to(run_alae, style):
     run_alae("generate", "young", "--count", 2, "--out", "x.npy")
     styles = style.truncate(style.map(style.sample_prior(2)))
     blend = 0.5 - 0.5 * cos(pi * 2 / 6)  # before the last step
-    assert np.allclose(np.load("x.npy"), images_of(style, styles, 1, blend), **FLOAT32)
+    assert np.allclose(np.load("x.npy"), images_of(style, styles, View(1, blend)), **FLOAT32)
 
 
 def test_mixing_takes_a_range_of_layers_from_the_column_and_the_others_from_the_row(run_alae, style):
@@ -239,7 +246,7 @@ def test_three_corners_are_a_triangle(run_alae, style):
 def test_four_corners_are_a_square(run_alae, style):
     code, out, _ = run_alae("interpolate", "style", "--count", 3, "--raw")
     assert (code, out) == (0, "interpolation.png: 4 corners, 3 images from corner to corner\n")
-    trained = alae.load_checkpoint("style").model
+    trained = alae.load_checkpoint("style").model(averaged=False)
     a, b, c, d = samples(trained, 0, 1, 2, 3)
     rows = [[a, (a + b) / 2, b], [(a + c) / 2, (a + b + c + d) / 4, (b + d) / 2], [c, (c + d) / 2, d]]
     (square,) = cells("interpolation.png", [(3, 3)])
@@ -249,11 +256,10 @@ def test_four_corners_are_a_square(run_alae, style):
 @pytest.mark.parametrize("reciprocity", ["latent", "z"])
 def test_mlp_models_interpolate_as_well(run_alae, backend, tmp_path, reciprocity):
     config = tiny_config(image=[16, 16, 1], networks__z=7, reciprocity=reciprocity)
-    state = initial_state(config, alae.build(config).weights(), None)
-    path = alae.save_checkpoint(tmp_path / "mlp", state, config, seed=0, backend=backend)
+    path = write_checkpoint(tmp_path / "mlp", first_state(config), config, author=backend)
     Image.fromarray(photos()[0, :, :, 0]).save(tmp_path / "mine.png")
     run_alae("interpolate", "mlp", 4, "mine.png", "--count", 3)
-    model = alae.load_checkpoint(path).model
+    model = alae.load_checkpoint(path).model()
     ends = np.concatenate([model.generate(samples_of(model, 4)), model.reconstruct(to_float(photos()[:1, :, :, :1]))])
     (row,) = cells("interpolation.png", [(1, 3)])
     assert alike(row[0, ::2, :, :, :1], ends)
@@ -280,7 +286,7 @@ def test_import_official_says_what_it_found_and_writes_a_run(run_alae):
     models = read_models(OFFICIAL)
     for averaged in (False, True):
         expected = convert(models, config_of(models), averaged=averaged)
-        weights = alae.load_checkpoint(path, averaged=averaged).model.weights()
+        weights = alae.load_checkpoint(path).model(averaged).weights()
         assert all(np.array_equal(weights[name], array) for name, array in expected.items())
     assert run_alae("generate", "new/run", "--count", 2)[:2] == (0, "samples.png: 2 × 32×32×3\n")
 
@@ -315,22 +321,22 @@ MISTAKES = [
     (["generate", "style", "--lod", "3"], "--lod is 3, but the model has the levels 0 … 2"),
     (["reconstruct", "style", "photos", "--lod", "3"], "--lod is 3, but the model has the levels 0 … 2"),
     (["encode", "style", "photos", "--lod", "3"], "--lod is 3, but the model has the levels 0 … 2"),
-    (["generate", "style", "--truncation", "1.5"], "--truncation is 1.5, but must lie in 0 … 1"),
-    (["generate", "style", "--truncation", "nan"], "--truncation is nan, but must lie in 0 … 1"),
-    (["generate", "style", "--seed", "-1"], "the seed is -1, but must lie in 0 … 2**63 - 1"),
+    (["generate", "style", "--truncation", "1.5"], "--truncation is 1.5: it must lie in 0 … 1"),
+    (["generate", "style", "--truncation", "nan"], "--truncation is nan: it must lie in 0 … 1"),
+    (["generate", "style", "--seed", "-1"], "--seed is -1: it must lie in 0 … 2**63 - 1"),
     (["generate", "style", "--label", "1"], "was trained without labels"),
     (["mix", "mlp"], "mixing is for style models, but this one's networks are of the family mlp"),
     (["mix", "style", "--rows", "absent"], "there is no data 'absent'"),
     (["mix", "style", "--rows", "1,,2"], "a source is empty: it should be a seed"),
     (["mix", "style", "--columns", ""], "a source is empty"),
-    (["mix", "style", "--columns", str(2**63)], "the seed is 9223372036854775808, but must lie in"),
+    (["mix", "style", "--columns", str(2**63)], "--seed is 9223372036854775808: it must lie in"),
     (["mix", "style", "--out", "m.npy"], "m.npy must end in .png"),
     (["mix", "young", "--layers", "fine"], "--layers is fine, but so small a model has only coarse and middle styles"),
     (["interpolate", "style", "1"], "between 2, 3 or 4 corners, not 1"),
     (["interpolate", "style", "photos", "1", "2"], "between 2, 3 or 4 corners, not 5"),
     (["interpolate", "style", "1", "absent.png"], "there is no data 'absent.png'"),
     (["interpolate", "style", "--out", "m.npy"], "m.npy must end in .png"),
-    (["interpolate", "classes"], "interpolation is for models without labels, but this one has 3 classes"),
+    (["interpolate", "classes"], "w lies between images of models without labels, but this one has 3 classes"),
     (["import-official", "absent.pth", "out"], "absent.pth cannot be read: No such file"),
     (["import-official", "photos/0.png", "out"], "photos/0.png"),
     (["import-official", "photos", "out"], "photos"),

@@ -32,72 +32,106 @@ def killed_by(case, check):
 class JaxDetachedR1(JaxBackend):
     """R1's gradient is a constant to the loss."""
 
-    def runner(self, alae, config, *, seed=0):
+    def runner(self, model):
         import jax
 
         from alae_jax import runner
 
         sound = runner.input_gradient
         runner.input_gradient = lambda fn, x: (sound(fn, x)[0], jax.lax.stop_gradient(sound(fn, x)[1]))
-        return super().runner(alae, config, seed=seed)
+        return super().runner(model)
 
 
 @killed_by("L3-leaky-substeps", "displacement")
 class JaxLateCount(JaxBackend):
     """Adam's t is one ahead."""
 
-    def runner(self, alae, config, *, seed=0):
+    def runner(self, model):
+        from alae_core import runner
         from alae_core.optimizer import adam_step
-        from alae_jax import runner
 
         runner.adam_step = lambda adam, value, gradient, m, v, t: adam_step(adam, value, gradient, m, v, t + 1)
-        return super().runner(alae, config, seed=seed)
+        return super().runner(model)
 
 
 @killed_by("L3-leaky-run", "in_place")
 class JaxHiddenWeights(JaxBackend):
     """The model that was given is not the one trained."""
 
-    def runner(self, alae, config, *, seed=0):
+    def runner(self, model):
         from alae_jax.runner import JaxRunner
 
         JaxRunner._show = lambda self: None
-        return super().runner(alae, config, seed=seed)
+        return super().runner(model)
+
+
+@killed_by("L3-style-model", "in_place")
+class JaxHiddenMean(JaxBackend):
+    """The model keeps the running mean of w that it was given."""
+
+    def runner(self, model):
+        from alae_jax.runner import JaxRunner
+
+        class Forgetful(JaxRunner):
+            def _show(self):
+                mean = model.w_mean.numpy()
+                super()._show()
+                model.w_mean.assign(mean)
+
+        return Forgetful(self, model)
+
+
+@killed_by("L0-leaky-contract", "draws")
+class JaxSameZ(JaxBackend):
+    """Every update draws the z of the first."""
+
+    def runner(self, model):
+        runner = super().runner(model)
+        sound = runner.draws
+
+        def draws(step, count):
+            found = sound(step, count)
+            return dict.fromkeys(found, next(iter(found.values())))
+
+        runner.draws = draws
+        return runner
 
 
 @killed_by("L2-smooth-gradients", "gradients")
 class TorchDetachedR1(TorchBackend):
     """No graph of R1's gradient is made."""
 
-    def runner(self, alae, config, *, seed=0):
+    def runner(self, model):
         from alae_torch import runner
 
         sound = runner.input_gradient
         runner.input_gradient = lambda fn, x: (sound(fn, x)[0], sound(fn, x)[1].detach())
-        return super().runner(alae, config, seed=seed)
+        return super().runner(model)
 
 
 @killed_by("L3-smooth-substeps", "displacement")
 class TorchEpsilon(TorchBackend):
     """ε where PyTorch's Adam has it, after the bias correction."""
 
-    def runner(self, alae, config, *, seed=0):
+    def runner(self, model):
         import torch
 
         fused = torch._fused_adam_
-        torch._fused_adam_ = lambda *arguments, eps, **options: fused(*arguments, eps=config.adam.epsilon, **options)
-        return super().runner(alae, config, seed=seed)
+        torch._fused_adam_ = lambda *arguments, eps, **options: fused(
+            *arguments, eps=model.config.adam.epsilon, **options
+        )
+        return super().runner(model)
 
 
 @killed_by("L0-leaky-contract", "snapshot")
 class TorchLiveState(TorchBackend):
     """Arrays that are given out share memory with the weights in training."""
 
-    def runner(self, alae, config, *, seed=0):
+    def runner(self, model):
         from alae_torch.runner import TorchRunner
 
         TorchRunner.to_numpy = lambda self, tensor: tensor.detach().numpy()
-        return super().runner(alae, config, seed=seed)
+        return super().runner(model)
 
 
 @killed_by("L1-leaky-values", "input_gradient")
@@ -113,21 +147,22 @@ class TensorflowMeanGradient(TensorflowBackend):
 class TensorflowUncorrected(TensorflowBackend):
     """Adam without bias correction."""
 
-    def runner(self, alae, config, *, seed=0):
+    def runner(self, model):
         import tensorflow as tf
 
         kernel = tf.raw_ops.ResourceApplyAdam
         tf.raw_ops.ResourceApplyAdam = lambda *, beta2_power, **options: kernel(beta2_power=0 * beta2_power, **options)
-        return super().runner(alae, config, seed=seed)
+        return super().runner(model)
 
 
 @killed_by("L3-leaky-run", "averages")
 class TensorflowOtherDecay(TensorflowBackend):
     """Averages that forget at another pace."""
 
-    def runner(self, alae, config, *, seed=0):
-        faulty = config.model_copy(update={"average_halflife": 2 * config.average_halflife})
-        return super().runner(alae, faulty, seed=seed)
+    def runner(self, model):
+        runner = super().runner(model)
+        runner.config = model.config.model_copy(update={"average_halflife": 2 * model.config.average_halflife})
+        return runner
 
 
 class NothingHeld(JaxBackend):
@@ -135,14 +170,14 @@ class NothingHeld(JaxBackend):
 
     name = "NothingHeld"
 
-    def runner(self, alae, config, *, seed=0):
+    def runner(self, model):
         from alae_core import updates
 
         class Ops:
             stop_gradient = staticmethod(lambda x: x)
 
         updates.ops = Ops
-        return super().runner(alae, config, seed=seed)
+        return super().runner(model)
 
 
 # ---- plug-ins that are no use at all, on JAX because it starts soonest -----------------------------------------------
@@ -151,8 +186,8 @@ class NothingHeld(JaxBackend):
 class Wrapped(JaxBackend):
     """A sound plug-in whose runner is changed by `spoil`."""
 
-    def runner(self, alae, config, *, seed=0):
-        runner = super().runner(alae, config, seed=seed)
+    def runner(self, model):
+        runner = super().runner(model)
         self.spoil(runner)
         return runner
 

@@ -39,7 +39,7 @@ def test_a_smoke_run_writes_every_report(tmp_path):
     ("options", "complaint"),
     [
         (["--backend", "nonesuch"], "there is no backend 'nonesuch'; installed plug-ins: jax"),
-        (["--backend", "jax", "--all"], "--all judges every backend: leave --backend away"),
+        (["--backend", "jax", "--all"], "--all judges every backend: omit --backend"),
         (["--profile", "thorough"], "'thorough' is not one of"),
         (["--backend", "jax", "--xfail", "missing.toml"], "cannot read missing.toml"),
     ],

@@ -15,12 +15,19 @@ from alae_core.latents import Draws, noise_shapes
 from tests.conftest import tiny_config
 from tests.tolerances import CENTRAL_DIFFERENCE, COMPLEX_STEP
 
+#: the two bundles, and two ways to cross them
+UPDATES = {
+    "paper": "paper",
+    "official": "official",
+    "crossed": {"adam": "shared", "distance": "sum", "target": "followed", "trains_F": True},
+    "recrossed": {"adam": "own", "distance": "sum", "target": "constant", "trains_F": True},
+}
 CHOICES = [
     pytest.param(
         updates, reciprocity, curved, objective, labels, id=f"{updates}-{reciprocity}-{curved}-{objective}-{labels}"
     )
     for updates, reciprocity, curved, (objective, labels) in product(
-        ("paper", "official"),
+        UPDATES,
         ("latent", "data", "both"),
         ("leaky", "curved"),
         (("logistic", 0), ("wasserstein", 3), ("hinge", 0)),
@@ -35,7 +42,12 @@ def problem(updates="paper", reciprocity="latent", curved="curved", objective="l
     networks = {f"networks__{name}__{key}": value for name in "FGED" for key, value in choice.items()}
     reference = Reference(
         tiny_config(
-            updates=updates, reciprocity=reciprocity, objective=objective, labels=labels, r1_gamma=3.0, **networks
+            updates=UPDATES[updates],
+            reciprocity=reciprocity,
+            objective=objective,
+            labels=labels,
+            r1_gamma=3.0,
+            **networks,
         )
     )
     weights = {name: rng.normal(0, 0.6, shape) for name, shape in reference.shapes.items()}
@@ -44,10 +56,11 @@ def problem(updates="paper", reciprocity="latent", curved="curved", objective="l
 
 
 STYLE = {
+    "specification": 2,
     "image": [8, 8, 2],
     "networks": {"family": "style", "z": 3, "w": 4, "startf": 2, "maxf": 3, "mapping_layers": 2},
     "growth": {"levels": [{"images": 8}, {"images": 18, "batch_size": 3, "learning_rate": 0.5, "fade": 0.5}]},
-    "training": {"data": "none", "batch_size": 4, "held_out": 1},
+    "batch_size": 4,
     "adam": {"learning_rate": 0.1},
     "r1_gamma": 3.0,
 }
@@ -66,8 +79,8 @@ def style_problem(lod, blend, **choices):
 
 
 def loss_with_target_held(reference, update, held, weights, batch):
-    """The loss, F(z) as the target of the authors' reciprocity held at the weights `held`."""
-    if update == "reciprocity" and reference.config.updates == "official":
+    """The loss, F(z) as the target of reciprocity held at the weights `held` where it is a constant."""
+    if update == "reciprocity" and reference.config.updates.target == "constant":
         target = reference.networks["F"].forward(held, batch.z).output.value
         reference = Reference(reference.config)
         distance = reference.distance
@@ -99,12 +112,13 @@ def test_every_gradient_is_the_complex_step_of_its_loss(updates, reciprocity, cu
     [
         (0, 1.0, "official", "latent"),
         (1, 0.3, "official", "both"),
+        (1, 0.3, "crossed", "latent"),
         (1, 0.3, "paper", "latent"),
         (1, 1.0, "paper", "data"),
     ],
 )
 def test_every_gradient_of_style_networks_is_the_complex_step_of_its_loss(lod, blend, updates, reciprocity):
-    assert_gradients_are_complex_steps(*style_problem(lod, blend, updates=updates, reciprocity=reciprocity))
+    assert_gradients_are_complex_steps(*style_problem(lod, blend, updates=UPDATES[updates], reciprocity=reciprocity))
 
 
 @pytest.mark.parametrize("update", ["discriminator", "generator", "reciprocity"])

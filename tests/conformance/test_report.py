@@ -78,7 +78,7 @@ def a_backend(name="jax", but=(), with_curves=True):
 def a_report(*backends, with_curves=True):
     return Report(
         alae="0.1.0",
-        specification="v1",
+        specification=2,
         manifest="0123456789abcdef" * 4,
         profile="full",
         fresh=None,

@@ -88,7 +88,7 @@ def test_a_crash_is_an_error_that_tells_its_last_words_and_ends_only_its_own_cas
 def test_a_plugin_that_hangs_is_ended():
     process = Process("Hangs", "float32", PATIENCE)
     try:
-        process.open(vectors.config_of(vectors.fixtures()["hinge"], "float32").model_dump(mode="json"), 1)
+        process.open(vectors.config_of(vectors.fixtures()["hinge"], "float32").data())
         given = inputs(vectors.tape("hinge"))
         process._patience = 0.5
         with pytest.raises(SubjectLost, match=r"losses: no answer within 0.5 s"):

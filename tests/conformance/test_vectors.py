@@ -49,7 +49,7 @@ CACHED = (vectors.cases, vectors.fixtures, vectors._fixtures_file, vectors.tape,
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """The suite's files, to be damaged."""
-    home = tmp_path / vectors.VERSION
+    home = tmp_path / vectors.HOME.name
     shutil.copytree(vectors.HOME, home)
     monkeypatch.setattr(vectors, "HOME", home)
     for cached in CACHED:
@@ -100,6 +100,13 @@ def test_a_file_that_the_manifest_does_not_know_is_found(copy):
 def test_the_schema_is_closed(copy, changed, complaint):
     change_case(copy, **changed)
     with pytest.raises(VectorsError, match=complaint):
+        vectors.cases()
+
+
+def test_cases_of_another_version_of_the_specification_are_not_judged_by(copy):
+    path = copy / "fixtures.json"
+    path.write_text(path.read_text("utf-8").replace('"specification": 2', '"specification": 3'), "utf-8")
+    with pytest.raises(VectorsError, match=r"follows version 3 of the specification, but .* judges by version 2"):
         vectors.cases()
 
 

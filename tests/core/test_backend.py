@@ -1,12 +1,21 @@
-"""Finding and loading plug-ins: what is missing is named, with what would bring it."""
+"""Finding and loading plug-ins: what is missing is named, with what would bring it; and what each must do alone."""
 
+import json
 import os
+import subprocess
+import sys
 from importlib.metadata import EntryPoint
+from types import SimpleNamespace
 
+import keras
+import numpy as np
 import pytest
+from keras import ops
 
 import alae_core as alae
 from alae_core import backend as contract
+from alae_core.networks import features
+from tests.tolerances import FLOAT32
 
 
 def test_alaes_own_plugins_are_registered():
@@ -49,3 +58,96 @@ def test_losses_are_read_when_asked_for():
 
     losses = alae.Losses({"generator": Scalar()})
     assert dict(losses) == {"generator": 2.5}
+
+
+# ---- which framework -------------------------------------------------------------------------------------------------
+
+
+def chosen_framework(home, **environment):
+    """What a fresh Python takes for KERAS_BACKEND and for the default backend, where the user has this keras.json."""
+    inherited = {key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "KERAS_HOME")}
+    command = "import os, alae_core.backend as b; print(os.environ['KERAS_BACKEND'], b.default_backend())"
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        env={**inherited, "HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("variable", ["KERAS_HOME", "HOME"])
+def test_a_users_keras_json_is_honoured(tmp_path, variable):
+    home = tmp_path / ".keras" if variable == "HOME" else tmp_path / "elsewhere"
+    home.mkdir()
+    (home / "keras.json").write_text(json.dumps({"backend": "torch", "floatx": "float32"}))
+    environment = {} if variable == "HOME" else {"KERAS_HOME": str(home)}
+    assert chosen_framework(tmp_path, **environment) == ["torch", "torch"]
+    assert chosen_framework(tmp_path, KERAS_BACKEND="tensorflow", **environment) == ["tensorflow", "tensorflow"]
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '"torch"', "{}", '{"backend": 3}', '{"backend": "no_such"}'])
+def test_without_a_word_of_the_users_it_is_the_first_framework_installed(tmp_path, content):
+    if content is not None:
+        (tmp_path / "keras.json").write_text(content)
+    assert chosen_framework(tmp_path, KERAS_HOME=str(tmp_path)) == ["jax", "jax"]
+
+
+def test_keras_itself_follows(tmp_path):
+    (tmp_path / "keras.json").write_text(json.dumps({"backend": "torch"}))
+    inherited = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import alae_core, keras; print(keras.backend.backend())"],
+        env={**inherited, "KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["torch"]
+
+
+# ---- which backend is in use -----------------------------------------------------------------------------------------
+
+
+def test_the_backend_in_use_is_the_one_opened_last(backend, monkeypatch):
+    opened = alae.load_backend(backend.name)
+    assert contract.backend_in_use() is opened
+    # In a notebook nobody may have opened one: it is that of the framework that Keras runs on.
+    monkeypatch.setattr(contract, "_opened", [])
+    assert contract.backend_in_use().name == backend.name
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu:0", True), ("cpu", True), ("cuda:0", False), ("gpu:0", False)])
+def test_convolutions_suit_the_device_that_was_chosen(backend, monkeypatch, device, expected):
+    """Not the first device there is: on a machine with a GPU a person may have asked for the CPU."""
+    monkeypatch.setattr(features, "backend_in_use", lambda: SimpleNamespace(device=device))
+    assert features._prefers_patches() == (expected and keras.backend.backend() == "jax")
+
+
+def test_a_backend_is_shown_in_a_line(backend):
+    assert repr(backend).startswith(f"<backend {backend.name} on {backend.device}: keras {keras.__version__}, ")
+    assert "\n" not in repr(backend)
+
+
+# ---- what each compiles ----------------------------------------------------------------------------------------------
+
+
+def test_a_compiled_function_is_traced_once_for_each_shape_and_sees_other_values(backend):
+    traces = []
+
+    def fn(weights, x, rows):
+        traces.append(tuple(x.shape))
+        return ops.matmul(x, weights["kernel"]) + rows[0]
+
+    compiled, rng = backend.compile(fn), np.random.default_rng(0)
+    for count in (3, 3, 2, 3, 2):
+        kernel, x, row = (rng.normal(size=shape).astype(np.float32) for shape in ((4, 5), (count, 4), (5,)))
+        found = compiled({"kernel": tensor(kernel)}, tensor(x), [tensor(row)])
+        np.testing.assert_allclose(ops.convert_to_numpy(found), x @ kernel + row, **FLOAT32)
+    assert set(traces) == {(3, 4), (2, 4)}
+    assert len(traces) == 2
+
+
+def tensor(array):
+    return ops.convert_to_tensor(array)

@@ -1,25 +1,29 @@
 """Checkpoints: exact round trips, whole or absent, every damage named, nothing executed."""
 
+import hashlib
 import json
 import pickle
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import alae_core as alae
-from alae_core.checkpoint import checkpoints
-from tests.conftest import random_images, tiny_config
+from alae_core.checkpoint import checkpoints, write_checkpoint
+from alae_core.growth import position
+from tests.conftest import random_images, tiny_config, tiny_style_config
 
 
 @pytest.fixture(scope="module")
 def trained(backend, tmp_path_factory):
     """A runner, its state after three steps, and the directory where each step left a checkpoint."""
-    config, directory = tiny_config(), tmp_path_factory.mktemp("trained")
-    runner = backend.runner(alae.build(config), config)
+    directory = tmp_path_factory.mktemp("trained")
+    runner = backend.runner(alae.build(tiny_config()))
     for metric in (0.3, 0.1, 0.2):
         runner.step(random_images())
-        alae.save_checkpoint(directory, runner.state(), config, seed=0, backend=backend, metric=metric)
+        alae.save_checkpoint(directory, runner, metric=metric, run={"training": {"steps": 20, "data": None}})
     return runner, runner.state(), directory
 
 
@@ -31,11 +35,15 @@ def saved(trained, tmp_path):
     return runner, shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
 
 
-def test_a_checkpoint_gives_back_every_bit(saved):
+def test_a_checkpoint_gives_back_every_bit(saved, backend):
     runner, directory = saved
     checkpoint = alae.load_checkpoint(directory)
-    assert (checkpoint.step, checkpoint.seed, checkpoint.config) == (3, 0, runner.config)
+    assert (checkpoint.step, checkpoint.config, checkpoint.metric) == (3, runner.model.config, 0.2)
+    assert checkpoint.path == directory / "step-00000003"
+    assert (checkpoint.backend, checkpoint.view) == (backend.name, None)
+    assert checkpoint.versions.items() >= backend.versions().items()
     assert checkpoint.versions.keys() >= {"alae", "keras"}
+    assert checkpoint.run == {"training": {"steps": 20, "data": None}}
     state = runner.state()
     assert checkpoint.state.keys() == state.keys()
     for name, array in state.items():
@@ -46,25 +54,113 @@ def test_a_checkpoint_gives_back_every_bit(saved):
 @pytest.mark.parametrize("averaged", [False, True])
 def test_its_model_has_the_weights_asked_for(saved, averaged):
     runner, directory = saved
-    found, expected = alae.load_checkpoint(directory, averaged=averaged).model.weights(), runner.weights(averaged)
-    assert all(np.array_equal(found[name], expected[name]) for name in expected)
+    expected = runner.weights(averaged)
+    for model in (alae.load_checkpoint(directory).model(averaged), alae.load(directory, averaged=averaged)):
+        found = model.weights()
+        assert all(np.array_equal(found[name], expected[name]) for name in expected)
     assert not np.array_equal(runner.weights(True)["E/dense0/kernel"], runner.weights(False)["E/dense0/kernel"])
 
 
-def test_the_newest_and_the_best_are_kept(saved, backend):
+def test_a_model_is_ready_to_use_and_averaged_unless_one_says_otherwise(saved):
+    runner, directory = saved
+    assert np.array_equal(alae.load(directory).weights()["E/dense0/kernel"], runner.weights(True)["E/dense0/kernel"])
+    run = directory / "run"
+    shutil.copytree(directory / "step-00000002", run / "checkpoints" / "step-00000002")
+    for path in (directory / "step-00000002", str(run)):
+        model = alae.load(path)
+        assert model.encode(random_images()).shape == (6, 7)
+        second = alae.load_checkpoint(directory / "step-00000002").state
+        assert np.array_equal(model.weights()["G/dense0/bias"], second["averages/G/dense0/bias"])
+
+
+def test_a_loaded_model_is_looked_at_where_training_had_come_to(backend, tmp_path):
+    """And its styles are truncated towards the mean that training left."""
+    config = tiny_style_config()
+    runner = backend.runner(alae.build(config))
+    started = runner.state()
+    for step in (0, 3, 5, 100):
+        runner.load(started | {"step": np.array(step, np.int64), "w_mean": np.full(7, step, np.float32)})
+        alae.save_checkpoint(tmp_path, runner)
+    # Step 3 is the first of the second level: a run that stops before it never saw one.
+    for step, view in ((0, alae.View(0)), (3, alae.View(0)), (100, alae.View(1))):
+        checkpoint = alae.load_checkpoint(tmp_path / f"step-{step:08d}")
+        assert checkpoint.view == checkpoint.model().view == view
+    halfway = alae.load_checkpoint(tmp_path / "step-00000005")
+    assert halfway.view == alae.View(1, position(config, 4).blend)
+    assert 0 < halfway.view.blend < 1
+    model = alae.load(halfway.path)
+    w = model.map(model.sample_prior(2))
+    assert model.generate(w).shape == (2, 8, 8, 2)
+    assert np.array_equal(model.generate(w), model.generate(w, halfway.view))
+    assert np.array_equal(model.truncate(w, 0.0), np.full((2, 4, 7), 5, np.float32))
+
+
+def test_a_checkpoint_is_shown_in_a_line(saved, tmp_path, backend):
+    _, directory = saved
+    checkpoint = alae.load_checkpoint(directory)
+    weights = sum(array.size for name, array in checkpoint.state.items() if name.startswith("weights/"))
+    shown = repr(checkpoint)
+    assert shown.startswith(f"<checkpoint {checkpoint.path}: step 3, {weights:,} weights, written by {backend.name}; ")
+    assert "\n" not in shown
+    assert len(shown) < 500
+
+
+def test_whoever_has_a_state_but_no_runner_can_write_one(saved, tmp_path):
+    runner, _ = saved
+    author = SimpleNamespace(name="abacus", versions=lambda: {"beads": "7"})
+    path = write_checkpoint(tmp_path / "new", runner.state(), runner.model.config, author=author)
+    checkpoint = alae.load_checkpoint(path)
+    assert (checkpoint.backend, checkpoint.versions["beads"], checkpoint.metric) == ("abacus", "7", None)
+    assert (checkpoint.run, checkpoint.config) == ({}, runner.model.config)
+
+
+# ---- which are kept --------------------------------------------------------------------------------------------------
+
+
+def kept(directory, metrics, keep):
+    """The steps whose checkpoints are there after one with each metric was written."""
+    state = {"step": np.array(0, np.int64), "weights/E/dense0/bias": np.zeros(1, np.float32)}
+    author = SimpleNamespace(name="abacus", versions=dict)
+    for step, metric in enumerate(metrics):
+        state["step"] = np.array(step, np.int64)
+        write_checkpoint(directory, state, tiny_config(), author=author, metric=metric, keep=keep)
+    return [int(path.name.removeprefix("step-")) for path in checkpoints(directory)]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "keep", "expected"),
+    [
+        ([None, None, None, None], 2, [2, 3]),
+        ([None, None, None, None], None, [0, 1, 2, 3]),
+        ([0.3, 0.1, 0.2, 0.4], 1, [1, 3]),
+        ([0.3, 0.1, 0.2, 0.05], 1, [3]),
+        ([None, 0.5, None, None], 1, [1, 3]),
+        ([0.5, None, None, 0.4], 1, [3]),
+        ([0.0, 0.1, 0.1], 1, [0, 2]),
+    ],
+)
+def test_the_newest_are_kept_and_of_those_measured_the_best(tmp_path, metrics, keep, expected):
+    """Without a metric there is no best: the oldest is nothing of the kind."""
+    assert kept(tmp_path, metrics, keep) == expected
+
+
+def test_a_run_keeps_the_newest_and_the_best(saved):
     runner, directory = saved
     runner.step(random_images())
-    alae.save_checkpoint(directory, runner.state(), runner.config, seed=0, backend=backend, metric=0.4, keep=1)
+    alae.save_checkpoint(directory, runner, metric=0.4, keep=1)
     assert [path.name for path in checkpoints(directory)] == ["step-00000002", "step-00000004"]
 
 
-def test_what_a_killed_writer_left_is_no_checkpoint_and_is_cleared(saved, backend):
+def test_what_a_killed_writer_left_is_no_checkpoint_and_is_cleared(saved):
     runner, directory = saved
     shutil.copytree(directory / "step-00000003", directory / ".writing-step-00000009")
     assert alae.load_checkpoint(directory).step == 3
     runner.step(random_images())
-    alae.save_checkpoint(directory, runner.state(), runner.config, seed=0, backend=backend)
+    alae.save_checkpoint(directory, runner)
     assert not list(directory.glob(".writing-*"))
+
+
+# ---- damage ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("file", ["state.safetensors", "manifest.json"])
@@ -87,7 +183,7 @@ def test_damage_is_named_with_the_newest_intact_checkpoint(saved, file, damage):
 def test_a_manifest_that_was_edited_is_damaged(saved):
     _, directory = saved
     path = directory / "step-00000003" / "manifest.json"
-    path.write_text(path.read_text().replace('"seed": 0', '"seed": 1'))
+    path.write_text(path.read_text().replace('"step": 3', '"step": 4'))
     with pytest.raises(alae.CheckpointError, match=r"manifest\.json is damaged: its own SHA-256 does not fit"):
         alae.load_checkpoint(directory)
 
@@ -104,25 +200,128 @@ def test_a_pickle_in_place_of_the_state_is_refused_unread(saved, tmp_path):
     assert not tmp_path.joinpath("executed").exists()
 
 
-def test_a_newer_format_is_refused_as_such(saved):
-    _, directory = saved
-    path = directory / "step-00000003" / "manifest.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
-    with pytest.raises(alae.CheckpointError, match="format 2, but this version of alae reads format 1"):
-        alae.load_checkpoint(directory)
-
-
 def test_no_checkpoint_says_where_it_looked(tmp_path):
     with pytest.raises(alae.CheckpointError, match=f"no checkpoint in {tmp_path}"):
         alae.load_checkpoint(tmp_path)
 
 
-def test_loading_is_strict(saved, backend):
+# ---- versions --------------------------------------------------------------------------------------------------------
+
+#: the configuration of the tiny model as a manifest of format 1 held it
+FIRST_CONFIG = {
+    "description": "",
+    "image": [4, 3, 2],
+    "labels": 0,
+    "networks": {
+        "family": "mlp",
+        "z": 5,
+        "w": 7,
+        "equalized": False,
+        **{
+            name: {"hidden": hidden, "slope": 0.2, "activate_output": False, "pixel_norm": False, "lrmul": 1.0}
+            for name, hidden in {"F": [11], "G": [13, 9], "E": [12, 10], "D": [8]}.items()
+        },
+    },
+    "growth": None,
+    "objective": "logistic",
+    "r1_gamma": 100.0,
+    "reciprocity": "latent",
+    "updates": "paper",
+    "adam": {"learning_rate": 0.001, "warmup": 0.999, "beta1": 0.0, "beta2": 0.99, "epsilon": 1e-08},
+    "average_halflife": 10000.0,
+    "precision": "float32",
+    "training": {
+        "data": "digits",
+        "steps": 20,
+        "margin": 0,
+        "mirror": False,
+        "batch_size": 6,
+        "held_out": 360,
+        "seed": 0,
+        "report_every": 50,
+        "checkpoint_every": 1000,
+        "keep_checkpoints": 3,
+        "grid_every": 128000,
+    },
+}
+
+
+def write_first(path, state, config, seed=0):
+    """A checkpoint of format 1, as the first version of alae wrote it."""
+    path.mkdir(parents=True)
+    content = safetensors.numpy.save({name: np.array(array, order="C") for name, array in state.items()})
+    manifest = {
+        "format": 1,
+        "step": int(state["step"]),
+        "seed": seed,
+        "metric": 0.25,
+        "backend": "torch",
+        "versions": {"alae": "0.1.0", "keras": "3.12.0", "torch": "2.6.0"},
+        "config": config,
+        "files": {"state.safetensors": hashlib.sha256(content).hexdigest()},
+    }
+    manifest["sha256"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    path.joinpath("state.safetensors").write_bytes(content)
+    path.joinpath("manifest.json").write_text(json.dumps(manifest, indent=2))
+
+
+def test_a_checkpoint_of_the_first_format_is_read(saved, tmp_path):
+    runner, _ = saved
+    path = tmp_path / "old" / "step-00000003"
+    write_first(path, runner.state(), FIRST_CONFIG)
+    checkpoint = alae.load_checkpoint(path.parent)
+    assert checkpoint.config == tiny_config(description="")
+    assert (checkpoint.step, checkpoint.metric, checkpoint.backend) == (3, 0.25, "torch")
+    # Without what became the specification's.
+    training = {key: value for key, value in FIRST_CONFIG["training"].items() if key not in ("batch_size", "seed")}
+    assert checkpoint.run == {"training": training}
+    assert all(np.array_equal(array, runner.state()[name]) for name, array in checkpoint.state.items())
+    before = runner.state()
+    runner.load(checkpoint.state)
+    assert all(np.array_equal(array, before[name]) for name, array in runner.state().items())
+
+
+def test_a_run_of_the_first_format_goes_on_with_its_own_seed(saved, tmp_path):
+    """It stood beside the configuration, and decided every draw."""
+    runner, _ = saved
+    write_first(tmp_path / "old" / "step-00000003", runner.state(), FIRST_CONFIG, seed=5)
+    assert alae.load_checkpoint(tmp_path / "old").config.seed == 5
+
+
+def test_a_newer_format_is_refused_as_such(saved):
+    _, directory = saved
+    path = directory / "step-00000003" / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
+    with pytest.raises(alae.CheckpointError, match="format 3, but this version of alae reads formats 1 to 2"):
+        alae.load_checkpoint(directory)
+
+
+def test_a_newer_specification_is_refused_as_such(saved):
+    _, directory = saved
+    path = directory / "step-00000003" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["config"]["specification"] = 3
+    del manifest["sha256"]
+    manifest["sha256"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(alae.CheckpointError, match=r"version 3 of the specification, but .* reads 1 to 2") as caught:
+        alae.load_checkpoint(directory)
+    assert "\n" not in str(caught.value)
+
+
+# ---- strictness ------------------------------------------------------------------------------------------------------
+
+
+def test_loading_is_strict_and_changes_nothing_before_it_refuses(saved):
     runner, _ = saved
     state = runner.state()
+    other = {name: array + 1 for name, array in state.items()}
     with pytest.raises(alae.CheckpointError, match="unknown \\['extra'\\]"):
-        runner.load(state | {"extra": np.zeros(1)})
+        runner.load(other | {"extra": np.zeros(1)})
     with pytest.raises(alae.CheckpointError, match="missing \\['step'\\]"):
-        runner.load({name: array for name, array in state.items() if name != "step"})
+        runner.load({name: array for name, array in other.items() if name != "step"})
     with pytest.raises(alae.CheckpointError, match="weights/E/dense0/bias has shape \\(3,\\), but the model needs"):
-        runner.load(state | {"weights/E/dense0/bias": np.zeros(3, np.float32)})
+        runner.load(other | {"weights/E/dense0/bias": np.zeros(3, np.float32)})
+    with pytest.raises(alae.CheckpointError, match="adam/generator/F/m/dense0/bias has shape \\(3,\\), but"):
+        runner.load(other | {"adam/generator/F/m/dense0/bias": np.zeros(3, np.float32)})
+    assert all(np.array_equal(array, runner.state()[name]) for name, array in state.items())

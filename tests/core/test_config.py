@@ -1,11 +1,37 @@
-"""Configurations: presets load, every field is typed, and whatever is wrong is named."""
+"""Configurations: presets load, every field is typed, what changes is said, and whatever is wrong is named."""
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alae_core import ConfigError, load_config, preset_names
-from alae_core.config import parse_yaml
+from alae_core import ConfigError, Updates, load_config, preset_names
+from alae_core.config import BUNDLES, make_config, migrate, preset_text, read_config
+from alae_core.settings import differences, override, parse_yaml
+from tests.conftest import tiny_config, tiny_style_config
+
+#: what a file looked like when the specification was of version 1, before it had one
+FIRST = """
+description: two layers each
+image: [4, 3, 2]
+labels: 0
+networks:
+  family: mlp
+  z: 5
+  w: 7
+  F: {hidden: [11]}
+  G: {hidden: [13, 9]}
+  E: {hidden: [12, 10]}
+  D: {hidden: [8]}
+objective: hinge
+r1_gamma: 30.0
+reciprocity: latent
+updates: official
+adam: {learning_rate: 2.0e-4, warmup: 0.0, beta1: 0.0, beta2: 0.99, epsilon: 1.0e-8}
+average_halflife: 10000.0
+precision: float32
+training: {data: mnist, steps: 10000, batch_size: 12, held_out: 10, seed: 9, report_every: 100}
+"""
 
 
 def test_presets_are_the_documented_ones():
@@ -19,27 +45,215 @@ def test_a_written_configuration_reads_back_equal(name, tmp_path):
     config = load_config(name)
     (tmp_path / "config.yaml").write_text(config.to_yaml(), "utf-8")
     assert load_config(tmp_path / "config.yaml") == config
+    assert make_config(config.data()) == config
+    assert config.data()["specification"] == 2
 
 
 def test_mnist_presets_have_the_published_sizes():
     paper, official = load_config("mnist-mlp"), load_config("mnist-mlp-official")
     assert (paper.networks.z, paper.networks.w, paper.networks.F.hidden) == (128, 50, (1024,))
     assert paper.networks.G.hidden == paper.networks.E.hidden == (1024, 1024)
-    assert (paper.networks.D.hidden, paper.updates) == ((1024,), "paper")
+    assert (paper.networks.D.hidden, paper.updates.bundle) == ((1024,), "paper")
     assert (official.networks.z, official.networks.w, len(official.networks.F.hidden) + 1) == (50, 50, 6)
     assert (len(official.networks.D.hidden) + 1, official.networks.D.slope) == (3, 1.0)
-    assert (official.updates, official.adam.learning_rate) == ("official", 2e-3)
-
-
-def test_overrides_reach_nested_fields_and_leave_the_preset_alone():
-    config = load_config("mnist-mlp", overrides={"updates": "official", "adam.learning_rate": 1e-3})
-    assert (config.updates, config.adam.learning_rate, config.adam.beta2) == ("official", 1e-3, 0.99)
-    assert load_config("mnist-mlp").updates == "paper"
+    assert (official.updates.bundle, official.adam.learning_rate) == ("official", 2e-3)
 
 
 def test_a_configuration_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         load_config("digits-mlp").labels = 3
+
+
+# ---- overrides -------------------------------------------------------------------------------------------------------
+
+
+def test_overrides_reach_nested_fields_and_leave_the_preset_alone():
+    config = load_config("mnist-mlp", overrides={"updates": "official", "adam.learning_rate": 1e-3})
+    assert (config.updates.bundle, config.adam.learning_rate, config.adam.beta2) == ("official", 1e-3, 0.99)
+    assert load_config("mnist-mlp").updates.bundle == "paper"
+
+
+def test_a_group_that_is_given_merges_into_the_one_there_is():
+    found = load_config("digits-mlp", {"networks": {"w": 16, "F": {"hidden": [3]}}, "adam": {"beta1": 0.5}})
+    one_by_one = load_config("digits-mlp", {"networks.w": 16, "networks.F.hidden": [3], "adam.beta1": 0.5})
+    assert differences(found.data(), one_by_one.data()).keys() <= {"description"}
+    assert (found.networks.z, found.networks.w, found.networks.E.hidden) == (64, 16, (256, 256))
+    assert found.networks.F.hidden == (3,), "a list is one value: it is not merged"
+    assert (found.adam.beta1, found.adam.warmup) == (0.5, 0.999)
+
+
+def test_networks_of_another_family_replace_those_there_are():
+    style = {"family": "style", "z": 5, "w": 7, "startf": 3}
+    levels = {"levels": [{"images": 3}, {"images": 3}]}
+    found = load_config("digits-mlp", {"networks": style, "growth": levels})
+    assert (found.style.startf, found.style.maxf) == (3, 512)
+    assert load_config("digits-mlp", {"networks": {"family": "mlp", "w": 16}}).networks.F.hidden == (256,)
+
+
+def test_a_number_counts_into_a_list():
+    before = load_config("digits-style")
+    found = load_config("digits-style", {"growth.levels.0.images": 5000, "growth.levels.1": {"fade": 0.25}})
+    first, second = before.growth.levels
+    assert found.growth.levels == (
+        first.model_copy(update={"images": 5000}),
+        second.model_copy(update={"fade": 0.25}),
+    )
+
+
+def test_data_that_is_overridden_stays_as_it_was():
+    data = {"a": {"b": [1, {"c": 2}]}, "d": 3}
+    assert override(data, "a.b.1.c", 5) == {"a": {"b": [1, {"c": 5}]}, "d": 3}
+    assert override(data, "e.f", 5) == {**data, "e": {"f": 5}}
+    assert override(data, "a", {"g": 5}) == {"a": {"b": [1, {"c": 2}], "g": 5}, "d": 3}
+    assert override(data, "a", None) == {"a": None, "d": 3}
+    assert data == {"a": {"b": [1, {"c": 2}]}, "d": 3}
+
+
+KEYS = st.sampled_from("abc")
+NESTED = st.recursive(st.integers(), lambda inner: st.dictionaries(KEYS, inner, max_size=3))
+
+
+@given(st.dictionaries(KEYS, NESTED, max_size=3), st.data())
+def test_differences_are_what_overrides_bring_back(base, data):
+    """For nested groups with the same keys: what differs, put in again, gives the other."""
+    changed, found = _with_other_numbers(base, data.draw), base
+    for key, value in differences(changed, base).items():
+        found = override(found, key, value)
+    assert found == changed
+    assert differences(base, base) == {}
+
+
+def _with_other_numbers(value, draw):
+    if isinstance(value, dict):
+        return {key: _with_other_numbers(inner, draw) for key, inner in value.items()}
+    return draw(st.sampled_from([value, value + 1]))
+
+
+# ---- updates ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_of_updates_is_independent_choices_with_a_name():
+    paper, official = (load_config("digits-mlp", {"updates": name}).updates for name in ("paper", "official"))
+    assert paper.model_dump() == {"adam": "own", "distance": "sum", "target": "followed", "trains_F": False}
+    assert official.model_dump() == {"adam": "shared", "distance": "mean", "target": "constant", "trains_F": True}
+    assert (paper.bundle, official.bundle) == ("paper", "official")
+    assert Updates() == paper
+
+
+def test_bundles_can_be_crossed_and_only_whole_ones_have_a_name():
+    crossed = load_config("digits-mlp", {"updates": "official", "updates.distance": "sum"})
+    expected = Updates(adam="shared", distance="sum", target="constant", trains_F=True)
+    assert (crossed.updates, crossed.updates.bundle) == (expected, None)
+    assert crossed.data()["updates"] == expected.model_dump()
+    assert make_config(crossed.data()) == crossed
+    again = make_config(crossed.data(), {"updates.distance": "mean"})
+    assert (again.updates.bundle, again.data()["updates"]) == ("official", "official")
+    assert load_config("digits-mlp", {"updates": {"distance": "mean"}}).updates == Updates(distance="mean")
+    # The last word counts.
+    assert load_config("digits-mlp", {"updates.distance": "mean", "updates": "paper"}).updates == BUNDLES["paper"]
+
+
+# ---- versions --------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_of_the_first_version_reads_as_the_configuration_it_was(tmp_path):
+    path = tmp_path / "old.yaml"
+    path.write_text(FIRST, "utf-8")
+    expected = tiny_config(
+        batch_size=12,
+        seed=9,
+        objective="hinge",
+        r1_gamma=30.0,
+        updates="official",
+        adam__learning_rate=2e-4,
+        adam__warmup=0.0,
+        description="two layers each",
+    )
+    assert load_config(path) == expected
+    path.write_text("specification: 1\n" + FIRST, "utf-8")
+    assert load_config(path) == expected
+    # Whoever trains finds the rest of its group as it was.
+    assert read_config(path)["training"] == {"data": "mnist", "steps": 10000, "held_out": 10, "report_every": 100}
+
+
+def test_migrations_touch_only_what_was_renamed():
+    old = parse_yaml(FIRST)
+    assert migrate(old) == {
+        **{key: value for key, value in old.items() if key != "training"},
+        "training": {"data": "mnist", "steps": 10000, "held_out": 10, "report_every": 100},
+        "batch_size": 12,
+        "seed": 9,
+    }
+    assert old == parse_yaml(FIRST)
+    assert migrate({"specification": 2, "training": {"batch_size": 1}}) == {"training": {"batch_size": 1}}
+    assert migrate({"training": None, "image": [1, 2, 3]}) == {"training": None, "image": [1, 2, 3]}
+
+
+@pytest.mark.parametrize("version", [0, 3, -1, "2", 2.0, None])
+def test_an_unknown_version_is_refused_in_a_line(tmp_path, version):
+    path = tmp_path / "new.yaml"
+    path.write_text(yaml.safe_dump({"specification": version}) + FIRST, "utf-8")
+    with pytest.raises(ConfigError, match=rf"version {version!r} of the specification, but .* reads 1 to 2") as caught:
+        load_config(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("old", "new"), [("training.batch_size", "batch_size"), ("training.seed", "seed")])
+def test_an_old_name_is_answered_with_the_new(old, new):
+    with pytest.raises(ConfigError, match=f"the key '{old}' is now called '{new}'"):
+        load_config("digits-mlp", overrides={old: 3})
+
+
+def test_how_a_run_goes_is_none_of_the_specifications_business(tmp_path):
+    assert "training:" in preset_text("digits-mlp")
+    path = tmp_path / "mine.yaml"
+    path.write_text(load_config("digits-mlp").to_yaml() + "training: {data: anything, whatever: [1]}", "utf-8")
+    assert load_config(path) == load_config("digits-mlp")
+    assert load_config("digits-mlp", {"training.data": "mnist"}) == load_config("digits-mlp")
+    assert read_config(path, {"training.data": "mnist"})["training"] == {"data": "mnist", "whatever": [1]}
+
+
+# ---- what a person reads ---------------------------------------------------------------------------------------------
+
+
+def test_a_description_says_what_was_changed(tmp_path):
+    digits = load_config("digits-mlp")
+    found = load_config("digits-mlp", {"updates": "official", "adam.learning_rate": 2e-3}).description
+    assert found == "digits-mlp, but updates=official, adam.learning_rate=0.002"
+    assert load_config("digits-mlp", {"networks": {"w": 16}}).description == "digits-mlp, but networks.w=16"
+    crossed = {"updates": "official", "updates.adam": "own"}
+    assert load_config("digits-mlp", crossed).description == (
+        "digits-mlp, but updates.distance=mean, updates.target=constant, updates.trains_F=True"
+    )
+    # What changes nothing leaves it, and whoever describes is heard.
+    assert load_config("digits-mlp", {"batch_size": digits.batch_size}).description == digits.description
+    assert load_config("digits-mlp", {"training.data": "mnist"}).description == digits.description
+    assert load_config("digits-mlp", {"labels": 10, "description": "mine"}).description == "mine"
+    path = tmp_path / "mine.yaml"
+    path.write_text(digits.to_yaml(), "utf-8")
+    assert load_config(path, {"labels": 10}).description == "mine.yaml, but labels=10"
+
+
+def test_a_configuration_is_shown_as_the_nearest_preset_and_what_differs():
+    shown = {
+        "Config(mnist-mlp)": load_config("mnist-mlp"),
+        "Config(celeba, but networks.w=64, growth.levels.0.images=5, batch_size=3)": load_config(
+            "celeba", {"batch_size": 3, "networks.w": 64, "growth.levels.0.images": 5}
+        ),
+        "Config(digits-mlp, but updates=official)": load_config("digits-mlp", {"updates": "official"}),
+        "Config(digits-mlp, but updates.distance=mean)": load_config("digits-mlp", {"updates.distance": "mean"}),
+    }
+    assert {repr(config): config for config in shown.values()} == shown
+    assert str(load_config("mnist-mlp")) == "Config(mnist-mlp)"
+
+
+def test_networks_of_another_family_are_far_away():
+    assert repr(tiny_config()).startswith("Config(digits-mlp, but image.0=4, ")
+    assert repr(tiny_style_config()).startswith("Config(digits-style, but ")
+
+
+# ---- mistakes --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -48,17 +262,24 @@ def test_a_configuration_is_frozen():
         ({"adam.learning_rat": 1}, r"unknown key 'adam.learning_rat'; did you mean 'adam.learning_rate'\?"),
         ({"update": "paper"}, r"unknown key 'update'; did you mean 'updates'\?"),
         ({"networks.F.hiden": [3]}, r"did you mean 'networks.F.hidden'\?"),
-        ({"updates": "oficial"}, "updates is 'oficial': input should be 'paper' or 'official'"),
-        ({"training.steps": "many"}, "training.steps is 'many': input should be a valid integer"),
-        ({"training.steps": 0}, "training.steps is 0: input should be greater than 0"),
-        ({"training.batch_size": 1.5}, "training.batch_size is 1.5"),
+        ({"networks": {"hiden": [3]}}, r"unknown key 'networks.hiden'"),
+        ({"updates": "oficial"}, "updates: 'oficial' is no bundle of updates: it should be paper or official, or a"),
+        ({"updates.distance": "sums"}, "updates.distance is 'sums': input should be 'sum' or 'mean'"),
+        ({"updates.adams": "own"}, r"unknown key 'updates.adams'; did you mean 'updates.adam'\?"),
+        ({"batch_size": "many"}, "batch_size is 'many': input should be a valid integer"),
+        ({"batch_size": 0}, "batch_size is 0: input should be greater than 0"),
+        ({"batch_size": 1.5}, "batch_size is 1.5"),
+        ({"batch_size.x": 1}, "'batch_size.x' cannot be set: 'x' would lie within the value 128, no group of keys"),
+        ({"seed": -1}, "seed is -1: input should be greater than or equal to 0"),
+        ({"seed": 2**63}, f"seed is {2**63}: input should be less than {2**63}"),
         ({"adam.learning_rate": float("nan")}, "adam.learning_rate is nan: input should be a finite number"),
         ({"adam.learning_rate": "1"}, "adam.learning_rate is '1': input should be a valid number"),
         ({"adam.beta2": 1.0}, "adam.beta2 is 1.0: input should be less than 1"),
         ({"image": [28, 28]}, "image"),
+        ({"image.3": 1}, "'image.3' cannot be set: '3' is none of 0 … 2, the places of a list"),
+        ({"image.-1": 1}, "'image.-1' cannot be set: '-1' is none of 0 … 2, the places of a list"),
         ({"networks.F.lrmul": 0.1}, "F.lrmul is 0.1, which only equalized layers use"),
         ({"labels": 1}, "labels is 1, a single class says nothing"),
-        ({"updates.order": 1}, "'updates' is the value 'paper', not a group of keys"),
     ],
 )
 def test_a_mistake_is_named_with_its_value(overrides, message):

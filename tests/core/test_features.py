@@ -115,7 +115,7 @@ def test_kernels_start_standard_normal_and_say_what_they_are_multiplied_by():
     layer.build(32)
     kernel = ops.convert_to_numpy(layer.kernel.value)
     assert abs(kernel.std() - 1) < 5 / np.sqrt(2 * kernel.size)
-    assert layer.kernel.equalized_by == pytest.approx(0.03 / np.sqrt(9 * 32))
+    assert layer.scales == {"kernel": pytest.approx(0.03 / np.sqrt(9 * 32))}
 
 
 def test_only_the_convolution_is_in_fewer_digits():

@@ -34,7 +34,7 @@ def test_adam_follows_the_recurrence(beta1, epsilon, warmup):
 
 
 def test_averages_forget_half_within_the_half_life():
-    config = tiny_config(training__batch_size=100, average_halflife=1000.0)
+    config = tiny_config(batch_size=100, average_halflife=1000.0)
     average = 1.0
     for _ in range(10):  # 10 batches of 100 images
         average = average_step(position(config, 0).stage.average_decay, average, 0.0)

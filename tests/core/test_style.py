@@ -5,7 +5,9 @@ import pytest
 from keras import ops
 
 import alae_core as alae
-from alae_core.networks.style import takes_part
+from alae_core import View
+from alae_core.networks.features import Conv
+from alae_core.networks.layers import Dense
 from tests.conftest import random_images, tiny_style_config
 from tests.tolerances import FLOAT32, STYLE
 
@@ -14,7 +16,7 @@ THREE = {"image": [16, 16, 2], "growth__levels": [{"images": 8}] * 3}
 
 def built(seed=1, **overrides):
     """A model with every weight away from its start, so that noise and biases count."""
-    model = alae.build(tiny_style_config(**overrides), seed=seed)
+    model = alae.build(tiny_style_config(**overrides, seed=seed))
     rng = np.random.default_rng(seed)
     model.set_weights({n: w + 0.3 * rng.normal(size=w.shape).astype(np.float32) for n, w in model.weights().items()})
     return model
@@ -122,11 +124,12 @@ def encode(v, x, lod, blend):
 @pytest.mark.parametrize(("lod", "blend"), [(0, 1.0), (1, 1.0), (1, 0.3), (2, 0.3), (2, 0.0)])
 def test_both_networks_are_their_formulas(model, w, lod, blend):
     v = {name: array.astype(np.float64) for name, array in model.weights().items()}
-    noise = model.sample_noise(4, seed=2, lod=lod)
+    view = View(lod, blend)
+    noise = model.sample_noise(4, seed=2, view=view)
     expected = generate(v, w.astype(np.float64), lod, blend, noise)
-    np.testing.assert_allclose(model.generate(w, lod, blend, noise), expected, **STYLE)
+    np.testing.assert_allclose(model.generate(w, view, noise=noise), expected, **STYLE)
     x = random_images(4, (4 * 2**lod,) * 2 + (2,))
-    np.testing.assert_allclose(model.encode(x, lod, blend), encode(v, x.astype(np.float64), lod, blend), **STYLE)
+    np.testing.assert_allclose(model.encode(x, view), encode(v, x.astype(np.float64), lod, blend), **STYLE)
 
 
 # ---- levels and blends -----------------------------------------------------------------------------------------------
@@ -134,79 +137,76 @@ def test_both_networks_are_their_formulas(model, w, lod, blend):
 
 @pytest.mark.parametrize("lod", [0, 1, 2])
 def test_every_level_has_its_size(model, w, lod):
-    size = 4 * 2**lod
-    x = model.generate(w, lod)
+    size, view = 4 * 2**lod, View(lod)
+    x = model.generate(w, view)
     assert (x.shape, x.dtype) == ((4, size, size, 2), np.float32)
-    assert model.encode(x, lod).shape == (4, 7)
-    assert model.discriminate(model.encode(x, lod)).shape == (4,)
-    assert model.reconstruct(x, lod, 0.4).shape == x.shape
-    assert model.level_of(x) == lod
-    with pytest.raises(ValueError, match=rf"images must have shape \(batch, {size}, {size}, 2\), but have"):
-        model.encode(x[:, :2], lod)
+    assert model.encode(x, view).shape == (4, 7)
+    assert model.discriminate(model.encode(x, view)).shape == (4,)
+    assert model.reconstruct(x, View(lod, 0.4)).shape == x.shape
+    assert model.reencode(w, view).shape == model.w_of(x, view).shape == (4, 7)
+    assert model.family.level_of(x) == lod
 
 
 @pytest.mark.parametrize("lod", [1, 2])
 def test_a_blend_of_0_is_the_level_below_and_of_1_this_one_alone(model, w, lod):
-    noise = model.sample_noise(4, lod=lod)
-    below = model.generate(w, lod - 1, noise=noise[: 2 * lod])
-    np.testing.assert_allclose(model.generate(w, lod, 0.0, noise), enlarge(below), **STYLE)
-    size = 4 * 2**lod
-    x = random_images(4, (size, size, 2))
-    np.testing.assert_allclose(model.encode(x, lod, 0.0), model.encode(pool(x), lod - 1), **STYLE)
+    view, unseen = View(lod), View(lod, 0.0)
+    noise = model.sample_noise(4, view=view)
+    below = model.generate(w, View(lod - 1), noise=noise[: 2 * lod])
+    np.testing.assert_allclose(model.generate(w, unseen, noise=noise), enlarge(below), **STYLE)
+    x = random_images(4, (view.size, view.size, 2))
+    np.testing.assert_allclose(model.encode(x, unseen), model.encode(pool(x), View(lod - 1)), **STYLE)
     # A tensor takes the way that a step in training does.
     whole, images = ops.convert_to_tensor(np.float32(1.0)), ops.convert_to_tensor(x)
     maps = [ops.convert_to_tensor(each) for each in noise]
     traced = model.G(ops.convert_to_tensor(w), lod=lod, blend=whole, noise=maps)
-    np.testing.assert_allclose(_numpy(traced), model.generate(w, lod, 1.0, noise), **STYLE)
-    np.testing.assert_allclose(_numpy(model.E(images, lod=lod, blend=whole)), model.encode(x, lod, 1.0), **STYLE)
+    np.testing.assert_allclose(_numpy(traced), model.generate(w, view, noise=noise), **STYLE)
+    np.testing.assert_allclose(_numpy(model.E(images, lod=lod, blend=whole)), model.encode(x, view), **STYLE)
 
 
 def _numpy(tensor):
     return ops.convert_to_numpy(ops.stop_gradient(tensor))
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"lod": 3}, "lod is 3, but the model has the levels 0 … 2"),
-        ({"lod": -1}, "lod is -1, but the model has the levels 0 … 2"),
-        ({"blend": 1.5}, "blend is 1.5, but must lie in 0 … 1"),
-        ({"blend": float("nan")}, "blend is nan, but must lie in 0 … 1"),
-        ({"noise": "none"}, "noise is 'none': it should be None, 'zero', 'bump' or a list of maps"),
-        ({"noise": []}, r"noise must be maps of shapes .* but they have \[\]"),
-        ({"noise": [np.zeros((4, 4, 4, 1))] * 6}, "noise must be maps of shapes"),
-        ({"noise": [np.zeros((3, 4, 4, 1))] * 2, "lod": 0}, "noise must be maps of shapes"),
-    ],
-)
-def test_what_cannot_be_is_said(model, w, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        model.generate(w, **arguments)
-
-
-def test_only_style_networks_have_levels_noise_and_truncation(backend):
-    from tests.conftest import tiny_config
-
-    plain = alae.build(tiny_config())
-    w = plain.map(plain.sample_prior(2))
-    for wrong in ({"noise": "zero"}, {"lod": 0}, {"blend": 0.5}):
-        with pytest.raises(ValueError, match="for style networks"):
-            plain.generate(w, **wrong)
-    with pytest.raises(ValueError, match="for style networks"):
-        plain.truncate(w)
+@pytest.mark.parametrize("blend", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("lod", [0, 1, 2])
+def test_real_images_fade_as_the_fakes_do_and_keep_their_mean(model, lod, blend):
+    view = View(lod, blend)
+    x = random_images(3, (view.size, view.size, 2))
+    found = model.as_seen(x, view)
+    expected = (1 - blend) * enlarge(pool(x.astype(np.float64))) + blend * x if lod else x
+    np.testing.assert_allclose(found, expected, **FLOAT32)
+    np.testing.assert_allclose(found.mean(axis=(1, 2)), x.mean(axis=(1, 2)), **FLOAT32)
+    # What a training step does with its images, blend a tensor.
+    tensor = model.family.faded(ops.convert_to_tensor(x), ops.convert_to_tensor(np.float32(blend)))
+    np.testing.assert_allclose(_numpy(tensor), expected, **FLOAT32)
 
 
 # ---- noise -----------------------------------------------------------------------------------------------------------
 
 
 def test_noise_counts_as_its_weights_say(model, w):
-    zero, given = model.generate(w, noise="zero"), model.sample_noise(4, seed=1)
-    assert np.array_equal(zero, model.generate(w, noise="zero"))
+    none, given = model.generate(w, noise="none"), model.sample_noise(4, seed=1)
+    assert np.array_equal(none, model.generate(w, noise="none"))
     nothing = [np.zeros_like(each) for each in given]
-    np.testing.assert_allclose(model.generate(w, noise=nothing), zero, **FLOAT32)
-    assert np.abs(model.generate(w, noise=given) - zero).max() > 1e-3
-    assert not np.array_equal(model.generate(w), model.generate(w)), "drawn anew at every call"
+    np.testing.assert_allclose(model.generate(w, noise=nothing), none, **FLOAT32)
+    assert np.abs(model.generate(w, noise=given) - none).max() > 1e-3
     fresh = alae.build(model.config)
-    np.testing.assert_allclose(fresh.generate(w, noise=given), fresh.generate(w, noise="zero"), **FLOAT32)
+    np.testing.assert_allclose(fresh.generate(w, noise=given), fresh.generate(w, noise="none"), **FLOAT32)
+
+
+def test_fixed_noise_is_one_map_for_every_image_and_every_call(model, w):
+    fixed = model.generate(w)
+    assert np.array_equal(fixed, model.generate(w, noise="fixed"))
+    np.testing.assert_allclose(fixed, model.generate(w, noise=model.sample_noise(1)), **FLOAT32)
+    same = model.generate(np.repeat(w[:1], 3, axis=0))
+    np.testing.assert_allclose(same, np.repeat(fixed[:1], 3, axis=0), **FLOAT32)
+    np.testing.assert_allclose(model.generate(w[2:3]), fixed[2:3], **FLOAT32)
+
+
+def test_random_noise_is_another_map_for_each_image_and_at_every_call(model, w):
+    same = model.generate(np.repeat(w[:1], 3, axis=0), noise="random")
+    assert min(np.abs(same[0] - same[1]).max(), np.abs(same[1] - same[2]).max()) > 1e-3
+    assert not np.array_equal(model.generate(w, noise="random"), model.generate(w, noise="random"))
 
 
 def test_one_map_may_serve_the_batch_and_the_first_may_differ(model, w):
@@ -219,25 +219,26 @@ def test_one_map_may_serve_the_batch_and_the_first_may_differ(model, w):
 def test_the_authors_noise_off_is_a_bell_as_wide_as_its_block_is_fine(model, w, lod):
     v = {name: array.astype(np.float64) for name, array in model.weights().items()}
     expected = generate(v, w.astype(np.float64), lod, 1.0, "bump")
-    np.testing.assert_allclose(model.generate(w, lod, noise="bump"), expected, **STYLE)
+    np.testing.assert_allclose(model.generate(w, View(lod), noise="bump"), expected, **STYLE)
 
 
 # ---- styles ----------------------------------------------------------------------------------------------------------
 
 
 def test_truncation_draws_styles_to_their_mean(model, w):
-    model.w_mean = np.linspace(-1, 1, 7, dtype=np.float32)
+    mean = np.linspace(-1, 1, 7, dtype=np.float32)
+    model.w_mean.assign(mean)
     styles = model.truncate(w, 1.0)
     assert styles.shape == (4, 6, 7)
     assert np.array_equal(styles, np.repeat(w[:, None], 6, axis=1))
-    assert np.array_equal(model.truncate(w, 0.0), np.broadcast_to(model.w_mean, (4, 6, 7)))
-    np.testing.assert_allclose(model.truncate(w), model.w_mean + 0.7 * (styles - model.w_mean), **FLOAT32)
+    assert np.array_equal(model.truncate(w, 0.0), np.broadcast_to(mean, (4, 6, 7)))
+    np.testing.assert_allclose(model.truncate(w), mean + 0.7 * (styles - mean), **FLOAT32)
     few = built(**THREE, networks__truncation_layers=2)
-    few.w_mean = model.w_mean
+    few.w_mean.assign(mean)
     half = few.truncate(w, 0.5)
-    np.testing.assert_allclose(half[:, :2], (styles[:, :2] + model.w_mean) / 2, **FLOAT32)
+    np.testing.assert_allclose(half[:, :2], (styles[:, :2] + mean) / 2, **FLOAT32)
     assert np.array_equal(half[:, 2:], np.repeat(w[:, None], 4, axis=1))
-    np.testing.assert_allclose(model.generate(styles, noise="zero"), model.generate(w, noise="zero"), **FLOAT32)
+    np.testing.assert_allclose(model.generate(styles), model.generate(w), **FLOAT32)
 
 
 @pytest.mark.parametrize("cutoff", [1, 3, 5])
@@ -247,33 +248,126 @@ def test_layers_from_a_cutoff_on_change_only_what_is_finer(model, w, cutoff):
     mixed = np.where(np.arange(6)[:, None] < cutoff, styles, styles[::-1])
     same = cutoff // 2 - 1
     for lod in range(3):
-        one, other = (model.generate(each, lod, noise="zero") for each in (styles, mixed))
+        one, other = (model.generate(each, View(lod)) for each in (styles, mixed))
         assert np.array_equal(one, other) == (lod <= same)
 
 
-# ---- who takes part --------------------------------------------------------------------------------------------------
+# ---- who takes part, and what each weight is multiplied by -----------------------------------------------------------
+
+#: the levels of detail of a model of three at which each weight is used, by how its name starts
+ALWAYS, FIRST_TWO, LAST_TWO, LAST = [0, 1, 2], [0, 1], [1, 2], [2]
+PERCEPTRON = {"": ALWAYS}
+GENERATOR = {
+    "const": ALWAYS,
+    "block0/": ALWAYS,
+    "block1/": LAST_TWO,
+    "block2/": LAST,
+    "to_rgb0/": FIRST_TWO,
+    "to_rgb1/": LAST_TWO,
+    "to_rgb2/": LAST,
+}
+DOWNWARDS = {
+    "block0/": ALWAYS,
+    "block1/": LAST_TWO,
+    "block2/": LAST,
+    "from_rgb0/": FIRST_TWO,
+    "from_rgb1/": LAST_TWO,
+    "from_rgb2/": LAST,
+}
+PLAIN = DOWNWARDS | {"head/": ALWAYS}
 
 
-def test_weights_take_part_from_their_level_on(model):
-    def levels(name):
-        assert name in model.variables
-        return [lod for lod in range(3) if takes_part(name, lod)]
-
-    assert levels("G/const") == levels("F/dense0/kernel") == levels("D/dense2/bias") == [0, 1, 2]
-    assert levels("G/block0/conv2/kernel") == levels("E/block0/conv2/kernel") == [0, 1, 2]
-    assert levels("G/block1/styled1/noise") == levels("E/block1/described1/bias") == [1, 2]
-    assert levels("G/block2/conv1/kernel") == [2]
-    assert levels("G/to_rgb0/kernel") == levels("E/from_rgb0/bias") == [0, 1]
-    assert levels("G/to_rgb1/bias") == [1, 2]
-    assert levels("E/from_rgb2/kernel") == [2]
+def table(choices):
+    """Which levels use the weights of each network, the ablations' included."""
+    encoder = PLAIN if choices.get("networks__encoder") == "plain" else DOWNWARDS
+    discriminator = PLAIN if choices.get("networks__discriminator") == "images" else PERCEPTRON
+    return {"F": PERCEPTRON, "G": GENERATOR, "E": encoder, "D": discriminator}
 
 
-def test_what_takes_no_part_has_no_influence(model, w):
-    weights, noise = model.weights(), model.sample_noise(4, lod=1)
-    x = random_images(4, (8, 8, 2))
-    before = model.generate(w, 1, 0.5, noise), model.encode(x, 1, 0.5)
-    model.set_weights({name: a if takes_part(name, 1) else np.full_like(a, np.nan) for name, a in weights.items()})
-    after = model.generate(w, 1, 0.5, noise), model.encode(x, 1, 0.5)
+ABLATIONS = pytest.mark.parametrize(
+    "choices",
+    [{}, {"networks__encoder": "plain"}, {"networks__discriminator": "images"}],
+    ids=["style", "plain encoder", "discriminator of images"],
+)
+
+
+@ABLATIONS
+def test_weights_take_part_at_the_levels_of_the_table(backend, choices):
+    model, expected = alae.build(tiny_style_config(**THREE, **choices)), table(choices)
+    seen = {network: set() for network in expected}
+    for name in model.variables:
+        network, weight = name.split("/", 1)
+        (start,) = (start for start in expected[network] if weight.startswith(start))
+        seen[network].add(start)
+        assert [lod for lod in range(3) if model.family.takes_part(name, lod)] == expected[network][start], name
+        assert model.family.takes_part(name, None)
+    assert seen == {network: set(starts) for network, starts in expected.items()}
+
+
+@ABLATIONS
+def test_what_takes_no_part_has_no_influence_and_all_else_has(backend, choices):
+    """Not a number anywhere in a weight that is used is not a number in what is computed."""
+    model = built(**THREE, **choices)
+    family, weights, view = model.family, model.weights(), View(1, 0.5)
+    z, x = model.sample_prior(4), random_images(4, (8, 8, 2))
+    noise = model.sample_noise(4, view=view)
+
+    def looked(network):
+        if network in "FG":
+            return model.generate(model.map(z), view, noise=noise)
+        codes = model.encode(x, view)
+        if network == "E":
+            return codes
+        return model.discriminate(x if choices.get("networks__discriminator") == "images" else codes, view)
+
+    before = {network: looked(network) for network in "GED"}
+    model.set_weights({n: a if family.takes_part(n, 1) else np.full_like(a, np.nan) for n, a in weights.items()})
+    assert all(np.array_equal(looked(network), found) for network, found in before.items())
     model.set_weights(weights)
-    for one, other in zip(before, after, strict=True):
-        assert np.array_equal(one, other)
+    for name, variable in model.variables.items():
+        if family.takes_part(name, 1):
+            variable.assign(np.full_like(weights[name], np.nan))
+            assert np.isnan(looked(name[0])).any(), name
+            variable.assign(weights[name])
+
+
+def constant(name, shape, choices):
+    """What a weight of that name is multiplied by: gain / √fan_in · lrmul for a kernel, lrmul for a bias, or 1."""
+    network, *_, layer, weight = name.replace("G/const", "G/-/const").split("/")
+    perceptron = network == "F" or (network == "D" and choices.get("networks__discriminator") != "images")
+    lrmul = 0.1 if perceptron else 1.0
+    if weight != "kernel":
+        return lrmul
+    if layer.startswith("to_rgb"):
+        gain = 0.03
+    elif layer == "head" or (network == "G" and layer == "style"):
+        gain = 1.0
+    else:
+        gain = np.sqrt(2)
+    return gain / np.sqrt(np.prod(shape[:-1])) * lrmul
+
+
+@ABLATIONS
+def test_every_weight_states_its_constant(backend, choices):
+    model = alae.build(tiny_style_config(**THREE, **choices))
+    assert model.scales.keys() == model.variables.keys()
+    for name, weight in model.variables.items():
+        assert model.scales[name] == pytest.approx(constant(name, weight.shape, choices), rel=1e-12), name
+    kinds = {name.split("/")[-1] for name in model.scales}
+    assert kinds == {"kernel", "bias", "const", "noise"}
+
+
+def test_the_constants_stated_are_those_that_are_used(backend):
+    """Twice the constant on half the kernel is the same layer; so for each kind of layer, on its own."""
+    conv = Conv(5, 3, seed=1, purpose="test", gain=0.7, bias=True)
+    conv.build(3)
+    dense = Dense(5, seed=1, purpose="test", equalized=True, gain=0.7, lrmul=0.3)
+    dense.build((None, 3))
+    one = [ops.ones((2, *shape)) for shape in ((1, 1, 3), (3,))]
+    for layer, x, fan_in in ((conv, one[0], 27), (dense, one[1], 3)):
+        # On an input of ones, with a kernel of ones (at the edge only the middle pixel counts) and a bias of ones.
+        for weight in (layer.kernel, layer.bias):
+            weight.assign(np.ones(weight.shape, np.float32))
+        found = _numpy(layer(x)).ravel()
+        np.testing.assert_allclose(found, 3 * layer.scales["kernel"] + layer.scales["bias"], **FLOAT32)
+        assert layer.scales["kernel"] == pytest.approx(0.7 / np.sqrt(fan_in) * layer.scales["bias"])

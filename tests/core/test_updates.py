@@ -1,10 +1,12 @@
-"""Algorithm 1 as data: what each preset trains, and with whose moments."""
+"""Algorithm 1 as data: what each bundle trains, and with whose moments; and other algorithms beside it."""
 
 import pytest
 
+import alae_core as alae
 from alae_core import updates_of
 from alae_core.state import adams
-from tests.conftest import tiny_config
+from tests.algorithms import register
+from tests.conftest import tiny_config, tiny_style_config
 
 
 def trains(**overrides):
@@ -25,12 +27,12 @@ def test_official_has_two_adams_and_trains_f_in_reciprocity():
         "generator": {"F": "decoder", "G": "decoder"},
         "reciprocity": {"E": "encoder", "G": "decoder", "F": "decoder"},
     }
-    assert set(adams(tiny_config(updates="official"))) == {
+    assert adams(updates_of(tiny_config(updates="official"))) == [
         ("encoder", "E"),
         ("encoder", "D"),
         ("decoder", "F"),
         ("decoder", "G"),
-    }
+    ]
 
 
 def test_the_order_is_algorithm_1():
@@ -42,5 +44,59 @@ def test_reciprocity_none_leaves_a_plain_gan(kind):
     assert list(trains(updates=kind, reciprocity="none")) == ["discriminator", "generator"]
 
 
+def test_each_choice_changes_what_it_says_and_nothing_else():
+    paper = trains(updates="paper")
+    assert trains(updates="paper", updates__distance="mean") == trains(updates="paper", updates__target="constant")
+    assert trains(updates="paper", updates__distance="mean") == paper
+    assert trains(updates="paper", updates__trains_F=True) == paper | {
+        "reciprocity": {"E": "reciprocity", "G": "reciprocity", "F": "reciprocity"}
+    }
+    assert trains(updates="paper", updates__adam="shared") == {
+        "discriminator": {"E": "encoder", "D": "encoder"},
+        "generator": {"F": "decoder", "G": "decoder"},
+        "reciprocity": {"E": "encoder", "G": "decoder"},
+    }
+
+
+def test_a_discriminator_of_images_leaves_e_to_reciprocity():
+    config = tiny_style_config(networks__discriminator="images")
+    assert [set(update.trains) for update in updates_of(config)] == [{"D"}, {"F", "G"}, {"E", "G"}]
+
+
+def test_an_update_says_how_it_is_called_and_what_it_draws():
+    updates = updates_of(tiny_style_config())
+    assert [update.symbol for update in updates] == ["D", "G", "R"]
+    assert [update.draws for update in updates] == [("z", "mix", "noise"), ("z", "mix", "noise"), ("z", "noise")]
+    assert all(update.moves_w_mean for update in updates)
+
+
 def test_reciprocity_in_data_space_cannot_train_f():
     assert set(trains(updates="official", reciprocity="data")["reciprocity"]) == {"E", "G"}
+
+
+# ---- algorithms ------------------------------------------------------------------------------------------------------
+
+
+def test_an_algorithm_that_does_not_exist_suggests_the_nearest(backend):
+    with pytest.raises(alae.ConfigError, match=r"no algorithm 'alea'; did you mean 'alae'\?; algorithms: alae"):
+        alae.build(tiny_config(algorithm="alea"))
+
+
+def test_a_model_has_the_networks_of_its_algorithm(backend, monkeypatch):
+    register(monkeypatch)
+    model = alae.build(tiny_config(algorithm="autoencoder"))
+    assert (set(model.networks), model.has("GE"), model.has("F")) == ({"G", "E"}, True, False)
+    assert {name.split("/")[0] for name in model.variables} == {"G", "E"}
+    for wanted in (lambda: model.F, lambda: model.map(model.sample_prior(1))):
+        with pytest.raises(alae.AlaeError, match="the model has no network F: autoencoder has "):
+            wanted()
+    assert "F" not in repr(model).split(";")[0]
+
+
+def test_an_update_is_asked_for_by_name(backend, monkeypatch):
+    register(monkeypatch)
+    model = alae.build(tiny_config(algorithm="alae+pixels"))
+    assert [update.symbol for update in model.updates] == ["D", "G", "R", "P"]
+    assert model.update("pixels") is model.updates[3]
+    with pytest.raises(alae.ArgumentError, match="update is 'pixel': it should be one of discriminator, generator, re"):
+        model.update("pixel")

@@ -1,12 +1,15 @@
-"""The two errors that a run is watched by: their formulas, and that large images never lie in memory all at once."""
+"""The measures that a run is watched by: their formulas, and that large images never lie in memory all at once."""
 
 import numpy as np
 import pytest
 
 import alae_core as alae
-from alae_workbench.data.images import DataSet, Images, to_float
+from alae_core import View
+from alae_core.images import to_float
+from alae_workbench.data.source import Arrays, DataSet
 from alae_workbench.evaluation.errors import reciprocity_error, reconstruction_error
-from alae_workbench.evaluation.nearest import nearest_neighbour_accuracies
+from alae_workbench.evaluation.measures import MEASURES, measured
+from alae_workbench.evaluation.nearest import nearest_neighbour_pixels, nearest_neighbour_w
 from tests.conftest import tiny_config, tiny_style_config
 from tests.tolerances import FLOAT32
 
@@ -17,12 +20,17 @@ def pooled(x):
     return x.reshape(len(x), 4, 2, 4, 2, 2).mean((2, 4))
 
 
+def data(labels=None):
+    images = Arrays(PIXELS, labels)
+    return DataSet(images, images)
+
+
 @pytest.fixture
 def seen(monkeypatch):
-    """How many images each call of G and E was given; at most three fit at a time."""
+    """How many images each call of G or E was given; at most three fit at a time."""
     monkeypatch.setattr("alae_core.model._CHUNK", 3)
     counts = []
-    for method in ("generate", "encode"):
+    for method in ("reconstruct", "encode", "as_seen"):
         whole = getattr(alae.Alae, method)
 
         def counted(self, given, *args, whole=whole, **choices):
@@ -33,37 +41,75 @@ def seen(monkeypatch):
     return counts
 
 
-@pytest.mark.parametrize("lod", [0, 1])
-def test_errors_of_a_style_model_are_their_formulas_part_by_part(backend, seen, lod):
-    model = alae.build(tiny_style_config(), seed=3)
+@pytest.mark.parametrize("view", [View(0), View(1), View(1, 0.25)], ids=str)
+def test_errors_of_a_style_model_are_their_formulas_part_by_part(backend, seen, view):
+    model = alae.build(tiny_style_config(seed=3))
     z, x = model.sample_prior(8, seed=0), to_float(PIXELS)
-    w, x = model.map(z).astype(np.float64), pooled(x) if lod == 0 else x
-    again = model.encode(model.generate(w, lod, noise="zero"), lod)
+    if view.lod == 0:
+        x = pooled(x)
+    elif view.blend < 1:
+        x = view.blend * x + (1 - view.blend) * pooled(x).repeat(2, 1).repeat(2, 2)
+    w = model.map(z).astype(np.float64)
+    again = model.encode(model.generate(w, view, noise="none"), view)
     expected = np.square(w - again).sum(1).mean() / w.var(0).sum()
-    reconstruction = np.square(x - model.reconstruct(x, lod, noise="zero").astype(np.float64)).mean()
+    reconstruction = np.square(x - model.reconstruct(x, view, noise="none").astype(np.float64)).mean()
     seen.clear()
-    np.testing.assert_allclose(reciprocity_error(model, 8, lod), expected, **FLOAT32)
-    np.testing.assert_allclose(reconstruction_error(model, Images(PIXELS), lod), reconstruction, **FLOAT32)
+    np.testing.assert_allclose(reciprocity_error(model, None, view, 8), expected, **FLOAT32)
+    np.testing.assert_allclose(reconstruction_error(model, data(), view), reconstruction, **FLOAT32)
     assert max(seen) == 3
 
 
 def test_labels_stay_with_their_images(backend, seen):
-    model = alae.build(tiny_config(image=[8, 8, 2], labels=3), seed=1)
+    model = alae.build(tiny_config(image=[8, 8, 2], labels=3, seed=1))
     labels = np.arange(7) % 3
     x = to_float(PIXELS)
     expected = np.square(x - model.reconstruct(x, labels=labels)).mean()
     seen.clear()
-    np.testing.assert_allclose(reconstruction_error(model, Images(PIXELS, labels)), expected, **FLOAT32)
-    whole = reciprocity_error(model, 8)
+    np.testing.assert_allclose(reconstruction_error(model, data(labels)), expected, **FLOAT32)
     assert max(seen) == 3
+    whole = reciprocity_error(model, most=8)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("alae_core.model._CHUNK", 512)
-        np.testing.assert_allclose(reciprocity_error(model, 8), whole, **FLOAT32)
+        np.testing.assert_allclose(reciprocity_error(model, most=8), whole, **FLOAT32)
 
 
 def test_neighbours_are_encoded_part_by_part(backend, seen):
-    model = alae.build(tiny_style_config())
-    images = Images(PIXELS, np.arange(7))
-    found = nearest_neighbour_accuracies(model, DataSet(images, images, skipped=0), lod=1)
-    assert found == {"w": 1.0, "pixels": 1.0}, "each image is its own neighbour"
+    model, labelled = alae.build(tiny_style_config()), data(np.arange(7))
+    assert nearest_neighbour_w(model, labelled, View(1)) == 1, "each image is its own neighbour"
+    assert nearest_neighbour_pixels(model, labelled, View(1)) == 1
     assert max(seen) == 3
+
+
+def test_neighbours_are_seen_as_far_as_their_level_has_faded_in(backend):
+    """A run stopped in a fade reports accuracy and errors of one and the same model."""
+    model, views = alae.build(tiny_style_config()), []
+    encode = model.encode
+    model.encode = lambda x, view=None, **choices: views.append(view) or encode(x, view, **choices)
+    nearest_neighbour_w(model, data(np.arange(7)), View(1, 0.25))
+    assert set(views) == {View(1, 0.25)}
+
+
+def test_without_classes_or_with_attributes_there_are_no_neighbours_to_ask_for(backend):
+    model = alae.build(tiny_style_config())
+    assert nearest_neighbour_w(model, data()) is None
+    assert nearest_neighbour_w(model, data(np.zeros((7, 3), np.int64))) is None
+    found = measured(model, data(), None, "end")
+    assert found.keys() == {"reciprocity_error", "reconstruction_error"}
+
+
+def test_a_measure_is_one_function(backend, monkeypatch):
+    from alae_workbench.evaluation.measures import measure
+
+    monkeypatch.setattr("alae_workbench.evaluation.measures.MEASURES", dict(MEASURES))
+    monkeypatch.setitem(MEASURES, "brightness", None)
+    del MEASURES["brightness"]
+
+    @measure("brightness of samples", networks="FG", when="report")
+    def brightness(model, data, view, most):
+        return float(model.generate(model.map(model.sample_prior(most or 4)), view).mean())
+
+    model = alae.build(tiny_style_config())
+    from alae_workbench.evaluation.measures import MEASURES as entered
+
+    assert entered["brightness"].label == "brightness of samples"
+    assert measured(model, data(), View(0), "report").keys() == {"reciprocity_error", "brightness"}

@@ -14,13 +14,14 @@ from PIL import Image
 
 import alae_core as alae
 from alae_core.checkpoint import checkpoints
+from alae_workbench.experiment import load_experiment
 from tests.conftest import TINY, call_alae
 
 #: random moments at which a run is killed; any number must do, and a patient tester sets more
 KILLS = int(os.environ.get("ALAE_TEST_KILLS", "2"))
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
 SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")} | {
-    "training.batch_size": 16,
+    "batch_size": 16,
     "training.held_out": 100,
     "training.report_every": 5,
     "training.checkpoint_every": 10,
@@ -79,7 +80,7 @@ def straight(tmp_path_factory):
 
 def test_a_run_leaves_what_it_promises(straight):
     run, out = straight
-    assert alae.load_config(run / "config.yaml").training.steps == 60
+    assert load_experiment(run / "config.yaml").training.steps == 60
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records if "losses" in record] == list(range(5, 61, 5))
     assert set(records[0]["losses"]) == {"discriminator", "generator", "reciprocity"}
@@ -89,7 +90,7 @@ def test_a_run_leaves_what_it_promises(straight):
         assert min(picture.size) > 300
     assert list(run.glob("events.*"))
     summary = json.loads((run / "summary.json").read_text())
-    assert summary["nearest_neighbour"]["pixels"] > 0.9
+    assert summary["measures"]["nearest_neighbour_pixels"] > 0.9
     for shown in ("reciprocity error", "reconstruction error", "raw pixels", "grids/step-00000060.png"):
         assert shown in out
 

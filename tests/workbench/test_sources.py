@@ -1,24 +1,44 @@
-"""Data sources: what they hold, and what each broken one is told."""
+"""Data sources: what they hold, at their own size and smaller ones, and what each broken one is told."""
 
 import gzip
 import struct
+import subprocess
+import sys
+import tracemalloc
 
 import numpy as np
 import pytest
-from PIL import Image
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import EpsImagePlugin, Image
 
-from alae_core import load_config
-from alae_workbench.data.images import DataError, Images, to_float, to_uint8
-from alae_workbench.data.sources import load_data, load_images
+from alae_core import AlaeError, load_config
+from alae_core.images import pooled, to_float, to_uint8
+from alae_workbench.data.source import (
+    Arrays,
+    DataError,
+    DataSet,
+    Part,
+    all_images,
+    first,
+    framed,
+    labels_for,
+    split,
+)
+from alae_workbench.data.sources import as_data_set, load_data, load_images, needs_keras
 from tests.conftest import REPOSITORY
+from tests.tolerances import FLOAT32, POOLED
 
 MNIST = REPOSITORY.parent / "shared" / "data" / "mnist"
 FACES = REPOSITORY.parent / "shared" / "data" / "faces128"
 
 
-def config(data, **overrides):
-    overrides = {"training.data": str(data), "training.held_out": 2} | overrides
+def config(**overrides):
     return load_config("digits-mlp", overrides=overrides)
+
+
+def load(name, skip_bad=False, **overrides):
+    return load_data(str(name), config(**overrides), held_out=2, skip_bad=skip_bad)
 
 
 def write_idx(path, array):
@@ -40,28 +60,124 @@ def test_float_images_are_bytes_over_127_5_minus_1():
     assert list(to_uint8(np.array([-7.0, 7.0]))) == [0, 255]
 
 
+def random_bytes(count, size, channels=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, channels), np.uint8)
+
+
+def block_means(images, size):
+    """The closed form, in float64."""
+    count, height, _, channels = images.shape
+    block = height // size
+    return images.astype(np.float64).reshape(count, size, block, size, block, channels).mean((2, 4))
+
+
+def pooled_by_halves(floats, size):
+    """What the device did: float32 images whose 2×2 pixels become their mean, again and again."""
+    while floats.shape[1] > size:
+        floats = (floats[:, ::2, ::2] + floats[:, ::2, 1::2] + floats[:, 1::2, ::2] + floats[:, 1::2, 1::2]) / 4
+    return floats
+
+
+@given(st.integers(0, 3), st.integers(0, 5), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_bytes_are_pooled_to_the_exact_mean_of_their_blocks(count, halvings, channels, seed):
+    images = random_bytes(count, 3 * 2**halvings, channels, seed)
+    found = pooled(images, 3)
+    assert found.dtype == (np.float32 if halvings else np.uint8)
+    assert np.array_equal(found, block_means(images, 3))
+
+
+@pytest.mark.parametrize("block", [16, 32, 256])
+def test_the_largest_sums_are_exact(block):
+    """White blocks but for one pixel: their sums need all bits of the integers they are made in, and of float32."""
+    white = np.full((1, 2 * block, 2 * block, 2), 255, np.uint8)
+    white[0, 0, 0, 0] = 254
+    expected = block_means(white, 2)
+    assert expected[0, 0, 0, 0] == 255 - 1 / block**2
+    assert np.array_equal(pooled(white, 2), expected)
+
+
+def test_floats_are_pooled_in_their_own_range():
+    floats = np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32)
+    found = pooled(floats, 4)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, block_means(floats, 4), **FLOAT32)
+
+
+@pytest.mark.parametrize("size", [4, 64, 128, 256])
+def test_a_level_sees_what_pooling_floats_on_the_device_gave(size):
+    images = random_bytes(3, 256)
+    found = Arrays(images).images(np.array([2, 0]), size)
+    assert (found.dtype, found.shape) == (np.uint8 if size == 256 else np.float32, (2, size, size, 3))
+    floats = found if size < 256 else to_float(found)
+    np.testing.assert_allclose(floats, pooled_by_halves(to_float(images[[2, 0]]), size), **POOLED)
+
+
+def test_a_level_is_not_rounded_to_grey_levels():
+    """A block of 0, 0, 0, 1: its mean is a quarter of a grey level above black, which no byte holds."""
+    pixels = np.zeros((1, 8, 8, 1), np.uint8)
+    pixels[:, 1::2, 1::2] = 1
+    np.testing.assert_allclose(all_images(Arrays(pixels), 4), 0.25 / 127.5 - 1, **POOLED)
+
+
+@pytest.mark.parametrize("margin", [0, 4])
+def test_images_are_read_a_few_at_a_time_and_moved_at_the_size_of_their_level(margin):
+    pixels = random_bytes(32, 256 - 2 * margin)
+    source = framed(Arrays(pixels), margin)
+    tracemalloc.start()
+    try:
+        found = all_images(source, 4)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.nbytes == 32 * 4 * 4 * 3 * 4
+    assert peak < 3e6 < pixels.nbytes / 1.9
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "reason"),
+    [
+        ((8, 8), 16, "images of 8×8 cannot be pooled to 16×16"),
+        ((8, 8), 3, "images of 8×8 cannot be pooled to 3×3"),
+        ((12, 12), 4, "images of 12×12 cannot be pooled to 4×4"),
+        ((8, 8), 0, "images of 8×8 cannot be pooled to 0×0"),
+        ((8, 4), 4, "images of 8×4 cannot be pooled to 4×4"),
+        ((4, 8), 4, "images of 4×8 cannot be pooled to 4×4"),
+    ],
+)
+@pytest.mark.parametrize("count", [0, 3])
+def test_sizes_that_images_do_not_have_are_refused(shape, size, reason, count):
+    pixels = np.zeros((count, *shape, 1), np.uint8)
+    for source in (Arrays(pixels), Part(Arrays(pixels), slice(2)), framed(Arrays(pixels[:, 1:-1, 1:-1]), 1)):
+        with pytest.raises(DataError, match=f"size is {size}, but {reason}: they must be square"):
+            all_images(source, size)
+    with pytest.raises(AlaeError, match=reason):
+        pooled(pixels, size)
+
+
 def test_digits_are_embedded_and_split_the_same_way_for_every_seed():
-    data = load_data(load_config("digits-mlp"))
-    again = load_data(load_config("digits-mlp", overrides={"training.seed": 9}))
+    data = load_data("digits", config(), held_out=360)
+    again = load_data("digits", config(seed=9), held_out=360)
     assert (len(data.train), len(data.held_out)) == (1437, 360)
-    assert data.train.pixels.shape == (1437, 8, 8, 1)
-    assert (data.train.pixels.min(), data.train.pixels.max()) == (0, 255)
-    assert np.array_equal(data.held_out.pixels, again.held_out.pixels)
-    rows = {image.tobytes() for image in data.train.pixels}
-    assert not any(image.tobytes() in rows for image in data.held_out.pixels)
+    train, held_out = all_images(data.train), all_images(data.held_out)
+    assert train.shape == (1437, *data.train.shape) == (1437, 8, 8, 1)
+    assert (train.min(), train.max()) == (0, 255)
+    assert np.array_equal(held_out, all_images(again.held_out))
+    assert data.fingerprint == again.fingerprint
+    rows = {image.tobytes() for image in train}
+    assert not any(image.tobytes() in rows for image in held_out)
 
 
 @pytest.mark.skipif(not MNIST.exists(), reason=f"the real MNIST files are not in {MNIST}")
 def test_real_mnist_as_an_idx_folder():
-    data = load_data(load_config("mnist-mlp", overrides={"training.data": str(MNIST)}))
+    data = load_data(str(MNIST), load_config("mnist-mlp"), held_out=1)
     assert (len(data.train), len(data.held_out)) == (60_000, 10_000)
     assert np.bincount(data.train.labels).tolist()[:2] == [5923, 6742]
 
 
 @pytest.mark.skipif(not FACES.exists(), reason=f"the sample faces are not in {FACES}")
 def test_real_faces_as_a_folder():
-    data = load_data(config(FACES, image=[32, 32, 3], **{"training.held_out": 10}))
-    assert data.train.pixels.shape == (136, 32, 32, 3)
+    data = load_data(str(FACES), config(image=[32, 32, 3]), held_out=10)
+    assert (len(data.train), data.train.shape) == (136, (32, 32, 3))
 
 
 @pytest.mark.parametrize("ending", ["", ".gz"])
@@ -69,10 +185,10 @@ def test_idx_folders(tmp_path, ending):
     for part, count in (("train", 5), ("t10k", 3)):
         write_idx(tmp_path / f"{part}-images-idx3-ubyte{ending}", grey(count))
         write_idx(tmp_path / f"{part}-labels-idx1-ubyte{ending}", np.arange(count, dtype=np.uint8))
-    data = load_data(config(tmp_path))
-    assert np.array_equal(data.train.pixels[..., 0], grey(5))
+    data = load(tmp_path)
+    assert np.array_equal(all_images(data.train)[..., 0], grey(5))
     assert data.held_out.labels.tolist() == [0, 1, 2]
-    assert np.array_equal(load_images(str(tmp_path), config("digits")).labels, [0, 1, 2])
+    assert np.array_equal(load_images(str(tmp_path), config()).labels, [0, 1, 2])
 
 
 @pytest.mark.parametrize(
@@ -89,16 +205,16 @@ def test_broken_idx_files_are_named(tmp_path, content, message):
     path.write_bytes(content)
     write_idx(tmp_path / "t10k-images-idx3-ubyte", grey(3))
     with pytest.raises(DataError, match=message) as caught:
-        load_data(config(tmp_path))
+        load(tmp_path)
     assert str(path) in str(caught.value)
 
 
 def test_npz_with_and_without_a_test_split(tmp_path):
     np.savez(tmp_path / "one.npz", images=grey(7), labels=np.arange(7))
-    data = load_data(config(tmp_path / "one.npz"))
+    data = load(tmp_path / "one.npz")
     assert (len(data.train), len(data.held_out)) == (5, 2)
     np.savez(tmp_path / "two.npz", x_train=grey(7), x_test=grey(3))
-    assert len(load_data(config(tmp_path / "two.npz")).held_out) == 3
+    assert len(load(tmp_path / "two.npz").held_out) == 3
 
 
 @pytest.mark.parametrize(
@@ -108,14 +224,17 @@ def test_npz_with_and_without_a_test_split(tmp_path):
         ({"images": grey(3).astype(float)}, "images must be uint8 .* but are float64"),
         ({"images": grey(3), "labels": np.arange(2)}, "there are 3 images, but 2 labels"),
         ({"images": np.array([object()])}, "cannot be read as an .npz of plain arrays"),
-        ({"images": grey(3, size=9)}, r"are 9×9×1, but the configuration says 8×8×1: .*--set image=\[9,9,1\]"),
+        ({"images": grey(3, size=9)}, r"are 9×9×1, but the configuration says 8×8×1: .*set image=\[9,9,1\]"),
         ({"images": grey(2)}, "training.held_out is 2, but there are only 2 images"),
+        ({"images": grey(0)}, "mine.npz holds no images"),
+        ({"x_train": grey(3), "x_test": grey(0)}, "mine.npz holds no images"),
+        ({"images": grey(3), "labels": np.array(["a", "b", "c"])}, "labels must be class numbers .* but are <U1"),
     ],
 )
 def test_broken_npz_files_are_explained(tmp_path, arrays, message):
     np.savez(tmp_path / "mine.npz", **arrays)
     with pytest.raises(DataError, match=message):
-        load_data(config(tmp_path / "mine.npz"))
+        load(tmp_path / "mine.npz")
 
 
 def photos(folder, sizes=((20, 10), (8, 8), (9, 30), (64, 64), (10, 10))):
@@ -132,13 +251,14 @@ def photos(folder, sizes=((20, 10), (8, 8), (9, 30), (64, 64), (10, 10))):
 
 def test_a_folder_of_any_images_is_cropped_resized_and_labelled_by_subfolder(tmp_path):
     photos(tmp_path)
-    images = load_images(str(tmp_path), config("digits", image=[8, 8, 3]))
-    assert images.pixels.shape == (5, 8, 8, 3)
-    assert images.labels.tolist() == [0, 0, 0, 1, 1]
+    source = load_images(str(tmp_path), config(image=[8, 8, 3]))
+    assert source.labels.tolist() == [0, 0, 0, 1, 1]
     # Cropped about the centre, every picture is still dark on its left and bright on its right.
-    assert images.pixels[:, :, :3].max() < 60
-    assert images.pixels[:, :, 5:].min() > 200
-    assert load_images(str(tmp_path), config("digits")).pixels.shape == (5, 8, 8, 1)
+    pixels = all_images(source)
+    assert pixels.shape == (5, 8, 8, 3)
+    assert pixels[:, :, :3].max() < 60
+    assert pixels[:, :, 5:].min() > 200
+    assert all_images(load_images(str(tmp_path), config())).shape == (5, 8, 8, 1)
 
 
 def test_exif_orientation_is_applied(tmp_path):
@@ -147,7 +267,7 @@ def test_exif_orientation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180°
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
-    found = load_images(str(tmp_path / "turned.png"), config("digits")).pixels[0, :, :, 0]
+    found = all_images(load_images(str(tmp_path / "turned.png"), config()))[0, :, :, 0]
     assert found[:, :4].min() > 200
 
 
@@ -156,33 +276,37 @@ def test_unreadable_images_are_named_and_can_be_skipped(tmp_path):
     (tmp_path / "a" / "torn.png").write_bytes((tmp_path / "a" / "0.png").read_bytes()[:40])
     (tmp_path / "a" / "text.jpg").write_text("no image")
     with pytest.raises(DataError, match=r"2 of 7 images .* cannot be read") as caught:
-        load_data(config(tmp_path))
+        load(tmp_path)
     assert "torn.png" in str(caught.value)
     assert "text.jpg" in str(caught.value)
-    data = load_data(config(tmp_path), skip_bad=True)
+    data = load(tmp_path, skip_bad=True)
     assert (len(data.train) + len(data.held_out), data.skipped) == (5, 2)
 
 
 def test_nothing_readable_cannot_be_skipped(tmp_path):
     (tmp_path / "text.jpg").write_text("no image")
     with pytest.raises(DataError, match="1 of 1 images"):
-        load_data(config(tmp_path), skip_bad=True)
+        load(tmp_path, skip_bad=True)
 
 
 def test_a_missing_path_lists_what_could_be_given(tmp_path):
     for name in (tmp_path / "nowhere", ""):
         with pytest.raises(DataError, match=f"there is no data '{name}': give one of digits, mnist, fashion_mnist"):
-            load_data(config(name))
+            load(name)
     with pytest.raises(DataError, match="there are no images in"):
-        load_data(config(tmp_path))
+        load(tmp_path)
 
 
 def test_labels_must_fit_the_data(tmp_path):
-    with pytest.raises(DataError, match="labels is 5, but digits has class 9: use --set labels=10"):
-        load_data(config("digits", labels=5))
+    with pytest.raises(DataError, match="labels is 5, but digits has class 9: set labels=10"):
+        load("digits", labels=5)
     np.savez(tmp_path / "bare.npz", images=grey(7))
-    with pytest.raises(DataError, match=r"has no labels: use --set labels=0"):
-        load_data(config(tmp_path / "bare.npz", labels=5))
+    with pytest.raises(DataError, match="has no labels: set labels=0"):
+        load(tmp_path / "bare.npz", labels=5)
+    with pytest.raises(DataError, match="labels is 5, but data has class -1: classes count from 0"):
+        as_data_set(Arrays(grey(7), np.arange(-1, 6)), config(labels=5), held_out=2)
+    with pytest.raises(DataError, match="labels is 5, but data has 3 attributes an image, not a class: set labels=0"):
+        as_data_set(Arrays(grey(7), np.ones((7, 3))), config(labels=5), held_out=2)
 
 
 def test_a_download_that_fails_names_the_cache_and_the_alternatives(monkeypatch, tmp_path):
@@ -194,13 +318,224 @@ def test_a_download_that_fails_names_the_cache_and_the_alternatives(monkeypatch,
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(keras.datasets.mnist, "load_data", fail)
     with pytest.raises(DataError, match="mnist cannot be read: URL fetch failure") as caught:
-        load_data(load_config("mnist-mlp"))
+        load_data("mnist", load_config("mnist-mlp"), held_out=1)
     assert str(tmp_path / "datasets" / "mnist.npz") in str(caught.value)
-    assert "--data digits" in str(caught.value)
+    assert "the embedded digits" in str(caught.value)
 
 
-def test_images_select_with_their_labels():
-    images = Images(grey(5), np.arange(5))
-    chosen = images[np.array([4, 0])]
-    assert chosen.labels.tolist() == [4, 0]
-    assert np.array_equal(chosen.pixels, images.pixels[[4, 0]])
+def test_only_the_data_sets_of_keras_need_keras():
+    names = ["digits", "mnist", "fashion_mnist", "cifar10", "a/folder"]
+    assert [name for name in names if needs_keras(name)] == ["mnist", "fashion_mnist", "cifar10"]
+    code = (
+        "import sys; from alae_core import load_config; from alae_workbench.data.sources import load_data\n"
+        "load_data('digits', load_config('digits-mlp'), held_out=5)\n"
+        "print({'keras', 'jax', 'torch', 'tensorflow'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
+
+
+def test_a_postscript_file_in_disguise_is_never_opened(tmp_path, monkeypatch):
+    """Pillow goes by content, and for PostScript it calls Ghostscript, which runs what the file says."""
+
+    def ghostscript(*_, **__):
+        pytest.fail("Ghostscript was called")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
+    disguised = tmp_path / "photo.png"
+    disguised.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
+    with Image.open(disguised) as image:
+        assert image.format == "EPS", "Pillow would take it"
+    for name in (disguised, tmp_path):
+        with pytest.raises(DataError, match=r"photo.png \(its content is none of PNG, JPEG, WEBP, BMP, TIFF, GIF\)"):
+            load_images(str(name), config())
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"])
+def test_every_format_that_is_promised_can_be_read(tmp_path, ending):
+    Image.fromarray(np.full((8, 8), 77, np.uint8)).save(tmp_path / f"grey.{ending}")
+    found = all_images(load_images(str(tmp_path / f"grey.{ending}"), config()))
+    assert np.abs(found.astype(int) - 77).max() <= 2
+
+
+def test_a_margin_is_black_and_belongs_to_the_image(tmp_path):
+    pixels = random_bytes(5, 6, 1, seed=1)
+    source = framed(Arrays(pixels, np.arange(5)), 1)
+    expected = np.pad(pixels, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    assert (len(source), source.shape, source.labels.tolist()) == (5, (8, 8, 1), [0, 1, 2, 3, 4])
+    assert np.array_equal(all_images(source), expected)
+    assert np.array_equal(all_images(source, 4), to_float(block_means(expected, 4)))
+    np.savez(tmp_path / "mine.npz", images=pixels)
+    data = load_data(str(tmp_path / "mine.npz"), config(), margin=1, held_out=2)
+    assert np.array_equal(all_images(data.train), expected[data.train.indices])
+    Image.fromarray(np.full((30, 30), 255, np.uint8)).save(tmp_path / "white.png")
+    white = all_images(load_images(str(tmp_path / "white.png"), config(), margin=1))
+    assert np.array_equal(white, np.pad(np.full((1, 6, 6, 1), 255), ((0, 0), (1, 1), (1, 1), (0, 0))))
+    with pytest.raises(DataError, match="are 10×10×1 with the margin of 2, but the configuration says 8×8×1"):
+        load_data(str(tmp_path / "mine.npz"), config(), margin=2, held_out=2)
+
+
+def test_a_part_has_its_images_and_labels_in_its_own_order():
+    pixels, labels = random_bytes(5, 8), np.arange(5)
+    part = Part(Arrays(pixels, labels), np.array([4, 0, 2]))
+    assert (len(part), part.shape, part.labels.tolist()) == (3, (8, 8, 3), [4, 0, 2])
+    assert np.array_equal(all_images(part), pixels[[4, 0, 2]])
+    assert np.array_equal(part.images(np.array([2, 2, 0]), 4), to_float(block_means(pixels[[2, 2, 4]], 4)))
+    assert Part(Arrays(pixels), slice(2)).labels is None
+
+
+def test_a_part_of_a_part_is_a_part_of_the_whole():
+    whole = Arrays(random_bytes(5, 8), np.arange(5))
+    inner = Part(Part(whole, np.array([4, 0, 2, 1])), slice(1, 3))
+    assert inner.labels.tolist() == [0, 2]
+    assert np.array_equal(all_images(inner), whole.pixels[[0, 2]])
+    assert inner.fingerprint == Part(whole, np.array([0, 2])).fingerprint
+    assert [len(first(inner, count)) for count in (0, 1, 9)] == [0, 1, 2]
+    assert first(inner, 1).labels.tolist() == [0]
+
+
+def test_labels_go_to_models_that_take_them():
+    source = Arrays(grey(5), np.arange(5))
+    assert labels_for(source, np.array([3, 1]), config(labels=5)).tolist() == [3, 1]
+    assert labels_for(source, slice(2), config(labels=5)).tolist() == [0, 1]
+    assert labels_for(source, np.array([3, 1]), config()) is None
+    assert labels_for(Arrays(grey(5)), np.array([3, 1]), config()) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (np.array([3.0, 1.0], np.float32), np.array([3, 1])),
+        (np.array([[3], [1]], np.uint8), np.array([3, 1])),
+        (np.array([True, False]), np.array([1, 0])),
+        (np.array([[1, -1, 1], [0, 1, 1]], np.int8), np.array([[1, -1, 1], [0, 1, 1]])),
+        (np.array([[0.5, 1], [0, 1]]), np.array([[0.5, 1], [0, 1]])),
+    ],
+)
+def test_labels_are_class_numbers_or_attributes(given, kept):
+    found = Arrays(grey(2), given).labels
+    assert found.dtype == kept.dtype
+    assert np.array_equal(found, kept)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.array([0.5, 1.0]), "labels must be class numbers, whole ones, but one is 0.5"),
+        (np.array([np.inf, 1.0]), "labels must be class numbers, whole ones, but one is inf"),
+        (np.zeros((2, 2, 2)), r"labels must be class numbers .*, but are float64 of shape \(2, 2, 2\)"),
+        (np.array(["cat", "dog"]), "labels must be class numbers .*, but are <U3"),
+        (np.zeros((3, 2)), "there are 2 images, but 3 labels"),
+    ],
+)
+def test_other_labels_are_refused(labels, message):
+    with pytest.raises(DataError, match=message):
+        Arrays(grey(2), labels)
+
+
+def test_a_fingerprint_is_another_for_one_pixel_one_label_or_another_order():
+    pixels, labels = grey(4), np.arange(4)
+
+    def changed(array, at, value):
+        array = array.copy()
+        array[at] = value
+        return array
+
+    source, order = Arrays(pixels, labels), [1, 0, 2, 3]
+    others = [
+        Arrays(changed(pixels, (3, 7, 7), pixels[3, 7, 7] ^ 1), labels),
+        Arrays(pixels, changed(labels, 3, 0)),
+        Arrays(pixels[order], labels[order]),
+        Arrays(pixels, labels[order]),
+        Arrays(pixels),
+        Arrays(pixels, np.stack([labels, labels], 1)),
+        Arrays(pixels.reshape(4, 4, 16), labels),
+        framed(source, 1),
+        framed(source, 2),
+        Part(source, np.array([0, 1])),
+        Part(source, np.array([1, 0])),
+        Part(source, np.array([0, 2])),
+        Part(Arrays(pixels), np.array([0, 1])),
+    ]
+    sets = [DataSet(source, others[0]), DataSet(others[0], source), DataSet(source, source)]
+    found = {each.fingerprint for each in [source, *others, *sets]}
+    assert len(found) == 1 + len(others) + len(sets)
+    assert all(len(bytes.fromhex(each)) == 32 for each in found)
+
+
+def test_a_fingerprint_is_of_the_images_not_of_how_they_lie_in_memory():
+    pixels = random_bytes(4, 8)
+    expected = Arrays(pixels, np.arange(4)).fingerprint
+    assert Arrays(np.asfortranarray(pixels), [0, 1, 2, 3]).fingerprint == expected
+    assert Arrays(pixels[::-1].copy()[::-1], np.arange(4, dtype=np.uint8)).fingerprint == expected
+    assert Arrays(pixels, np.arange(4, dtype=float)).fingerprint == expected
+    assert Arrays(pixels[..., 0]).fingerprint == Arrays(pixels[..., :1]).fingerprint
+
+
+def test_images_in_hand_become_a_data_set():
+    pixels = grey(9)
+    data = as_data_set(pixels, config(), held_out=2)
+    assert (len(data.train), len(data.held_out), data.skipped) == (7, 2, 0)
+    assert np.array_equal(all_images(data.train)[..., 0], pixels[data.train.indices])
+    train, held_out = split(Arrays(pixels), 2)
+    assert (data.train.fingerprint, data.held_out.fingerprint) == (train.fingerprint, held_out.fingerprint)
+    labelled = as_data_set(Arrays(pixels, np.arange(9)), config(labels=9), held_out=2)
+    assert np.array_equal(np.sort([*labelled.train.labels, *labelled.held_out.labels]), np.arange(9))
+    assert as_data_set(pixels[:, 1:-1, 1:-1], config(), held_out=2, margin=1).train.shape == (8, 8, 1)
+    again = as_data_set(labelled, config(labels=9), held_out=5, margin=1)
+    assert again == labelled, "a data set is split and framed already"
+
+
+class Generated:
+    """A source of one's own: image i is grey i."""
+
+    labels, shape = None, (8, 8, 1)
+
+    def __init__(self):
+        self.asked = []
+
+    @property
+    def fingerprint(self):
+        raise AssertionError("nobody asked")
+
+    def __len__(self):
+        return 5
+
+    def images(self, indices, size=None):
+        self.asked.append((indices.tolist(), size))
+        return np.tile(indices.astype(np.uint8)[:, None, None, None], (size or 8, size or 8, 1))
+
+
+def test_a_source_of_ones_own_is_asked_for_nothing_it_need_not_give():
+    source = Generated()
+    data = as_data_set(source, config(), held_out=2)
+    assert source.asked == []
+    assert np.unique(all_images(data.held_out, 4)).tolist() == data.held_out.indices.tolist()
+    assert source.asked == [(data.held_out.indices.tolist(), 4)]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (grey(9).astype(np.float32), "images must be uint8 .*, but are float32"),
+        (grey(9)[0], "images must be uint8 .*, but are uint8 of shape .8, 8."),
+        (grey(9, size=9), "the images of data are 9×9×1, but the configuration says 8×8×1"),
+        (DataSet(Arrays(grey(3)), Arrays(grey(3, size=9))), "the images of data.held_out are 9×9×1"),
+        (grey(2), "training.held_out is 2, but there are only 2 images"),
+        (grey(0), "data holds no images"),
+        ([grey(9)], "data is of type list: it should be a uint8 array"),
+        ("digits", "data is of type str: it should be a uint8 array"),
+    ],
+)
+def test_what_is_no_data_is_explained(data, message):
+    with pytest.raises(DataError, match=message):
+        as_data_set(data, config(), held_out=2)
+
+
+def test_what_a_person_sees_of_a_source_is_a_line():
+    source = Arrays(np.zeros((2000, 8, 8), np.uint8), np.arange(2000) % 10)
+    assert repr(source) == "<2,000 images of 8×8×1, 10 classes>"
+    assert repr(framed(first(source, 3), 2)) == "<3 images of 12×12×1, 3 classes>"
+    assert repr(Arrays(grey(2), np.eye(2, 5))) == "<2 images of 8×8×1, 5 attributes each>"
+    assert repr(DataSet(Arrays(grey(2)), Arrays(grey(1)))) == (
+        "DataSet(train=<2 images of 8×8×1>, held_out=<1 image of 8×8×1>, skipped=0)"
+    )

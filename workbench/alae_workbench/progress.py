@@ -1,37 +1,76 @@
-"""What a person sees while a model trains: a live bar at a terminal, plain lines elsewhere."""
+"""What a person sees while a model trains: a live bar at a terminal, plain lines elsewhere, a table at the end."""
 
 import time
-from collections.abc import Mapping
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-_SHORT = {"discriminator": "D", "generator": "G", "reciprocity": "R"}
+from alae_workbench.evaluation.measures import MEASURES
+from alae_workbench.observers import Observer, Report, Start
+from alae_workbench.run import Summary
+
 _SECONDS_BETWEEN_LINES = 5.0
 
 
-class Reporter(Protocol):
-    """A context manager that is told of each record and of what is worth a line."""
+class Terminal(Observer):
+    """An observer that prints to a console, by default to standard output."""
 
-    def __enter__(self) -> "Reporter":
-        """Start showing."""
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console()
+        self._bar: _Bar | None = None
 
-    def __exit__(self, *error: object) -> None:
-        """Stop showing, whatever happened."""
+    def start(self, start: Start) -> None:
+        """See `Observer`."""
+        self._start, self._symbols = start, {update.name: update.symbol for update in start.model.updates}
+        self._first, self._began, self._last = -1, time.monotonic(), 0.0
+        self.note(start.text)
+        if self.console.is_terminal:
+            self._bar = _Bar(self.console, start.step, start.steps)
 
-    def report(
-        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float, level: str
-    ) -> None:
-        """The losses of `step`, counted from 1; `level` says the level of detail in words, if there is one."""
+    def report(self, report: Report) -> None:
+        """See `Observer`."""
+        speed = f"{report.images_per_second:,.0f} images/s"
+        level = [str(report.view)] if report.view else []
+        losses = [f"{self._symbols[name]} {value:.3f}" for name, value in report.losses.items()]
+        measures = [f"{MEASURES[name].symbol} {value:.3f}" for name, value in report.measures.items()]
+        text = "  ".join([*level, *losses, *measures])
+        if self._bar:
+            self._bar.show(report.step, speed, text)
+        else:
+            self._line(report.step, speed, text)
 
     def note(self, text: str) -> None:
-        """A line of its own."""
+        """See `Observer`."""
+        self.console.print(text, highlight=False, soft_wrap=True)
 
+    def finish(self, summary: Summary) -> None:
+        """See `Observer`."""
+        self.close()
+        table = Table(title=f"after {summary.step:,} steps", title_justify="left", show_header=False)
+        for name, value in summary.losses.items():
+            table.add_row(f"{name} loss", f"{value:.4f}")
+        for name, value in summary.measures.items():
+            table.add_row(MEASURES[name].label, f"{value:.4f}")
+        self.console.print(table)
+        self.note(f"look at  {summary.grid}\nload     {summary.checkpoint}")
 
-def reporter(console: Console, start: int, steps: int) -> Reporter:
-    """The reporter that suits `console`, for a run that goes from step `start` to `steps`."""
-    return _Bar(console, start, steps) if console.is_terminal else _Lines(console, steps)
+    def close(self) -> None:
+        """See `Observer`."""
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+    def _line(self, step: int, speed: str, text: str) -> None:
+        now, steps = time.monotonic(), self._start.steps
+        if self._first < 0:
+            self._first, self._began = step, now
+        if step < steps and now - self._last < _SECONDS_BETWEEN_LINES:
+            return
+        self._last = now
+        done = step - self._first
+        left = f"{(steps - step) * (now - self._began) / done:.0f} s left" if done else "…"
+        self.note(f"step {step}/{steps}  {speed}  {left}  {text}")
 
 
 class _Bar:
@@ -42,59 +81,15 @@ class _Bar:
             BarColumn(bar_width=None),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
+            TextColumn("{task.fields[text]}"),
             console=console,
             expand=True,
         )
-        self._task = self._progress.add_task("", total=steps, completed=start, speed="compiling …", losses="")
-
-    def __enter__(self) -> "_Bar":
+        self._task = self._progress.add_task("", total=steps, completed=start, speed="compiling …", text="")
         self._progress.start()
-        return self
 
-    def __exit__(self, *error: object) -> None:
+    def show(self, step: int, speed: str, text: str) -> None:
+        self._progress.update(self._task, completed=step, speed=speed, text=text)
+
+    def stop(self) -> None:
         self._progress.stop()
-
-    def report(
-        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float, level: str
-    ) -> None:
-        shown = _losses(losses, reciprocity_error, level)
-        self._progress.update(self._task, completed=step, speed=f"{images_per_second:,.0f} images/s", losses=shown)
-
-    def note(self, text: str) -> None:
-        self._progress.console.print(text, highlight=False)
-
-
-class _Lines:
-    def __init__(self, console: Console, steps: int) -> None:
-        self._console, self._steps = console, steps
-        self._last, self._first_step = 0.0, -1
-        self._started = time.monotonic()
-
-    def __enter__(self) -> "_Lines":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-    def report(
-        self, step: int, losses: Mapping[str, float], reciprocity_error: float, images_per_second: float, level: str
-    ) -> None:
-        now = time.monotonic()
-        if self._first_step < 0:
-            self._first_step, self._started = step, now
-        if step < self._steps and now - self._last < _SECONDS_BETWEEN_LINES:
-            return
-        self._last = now
-        done = step - self._first_step
-        left = f"{(self._steps - step) * (now - self._started) / done:.0f} s left" if done else "…"
-        speed = f"{images_per_second:,.0f} images/s"
-        self.note(f"step {step}/{self._steps}  {speed}  {left}  {_losses(losses, reciprocity_error, level)}")
-
-    def note(self, text: str) -> None:
-        self._console.print(text, highlight=False, soft_wrap=True)
-
-
-def _losses(losses: Mapping[str, float], reciprocity_error: float, level: str) -> str:
-    values = [f"{_SHORT[name]} {value:.3f}" for name, value in losses.items()]
-    return "  ".join([*([level] if level else []), *values, f"F(z)≈E(G(F(z))) {reciprocity_error:.3f}"])

@@ -10,13 +10,39 @@ summary.json      the table printed at the end
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from tensorboardX import SummaryWriter
-
-from alae_core import AlaeError, Checkpoint, Config
+from alae_core import AlaeError, Checkpoint
 from alae_core.checkpoint import checkpoints
+from alae_workbench.experiment import Experiment
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to. The measures are of the averaged networks, on images and z that no step trained on.
+
+    Attributes:
+        path: the run's directory.
+        step: training steps done.
+        losses: the last ones, by update.
+        measures: by name; `evaluation.measures.MEASURES` says what each is.
+        checkpoint: the last one, for `alae_core.load`.
+        grid: the last picture.
+        stopped_by: the signal that ended the run before its last step.
+    """
+
+    path: Path
+    step: int
+    losses: Mapping[str, float]
+    measures: Mapping[str, float]
+    checkpoint: Path
+    grid: Path
+    stopped_by: str | None = None
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(f"{name} {value:.4f}" for name, value in {**self.losses, **self.measures}.items())
+        return f"<run {self.path}, step {self.step:,}: {numbers}>"
 
 
 class Run:
@@ -45,12 +71,18 @@ class Run:
             raise AlaeError(f"{checkpoint.path} lies in no run: a run of `alae train` keeps it in its checkpoints/")
         return cls(checkpoint.path.parent.parent)
 
-    def begin(self, config: Config, resume: Checkpoint | None) -> None:
+    @classmethod
+    def free(cls, name: str) -> "Run":
+        """A run that has yet to begin, in the first of runs/NAME, runs/NAME-2, … that is not there."""
+        names = (name if number == 1 else f"{name}-{number}" for number in range(1, 10_000))
+        return cls(next(path for path in (Path("runs", name) for name in names) if not path.exists()))
+
+    def begin(self, experiment: Experiment, resume: Checkpoint | None) -> None:
         """Write the configuration, and take back what lies beyond the checkpoint that the run goes on from."""
         self.path.mkdir(parents=True, exist_ok=True)
         self.grids.mkdir(exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
-        self.config.write_text(config.to_yaml(), "utf-8")
+        self.config.write_text(experiment.to_yaml(), "utf-8")
         if resume is None:
             return
         for later in checkpoints(self.checkpoints):
@@ -61,6 +93,10 @@ class Run:
             lines = self.metrics.read_text("utf-8").splitlines()
             self.metrics.write_text("".join(f"{line}\n" for line in lines if _step_of(line) <= resume.step), "utf-8")
 
+    def end(self, summary: Summary) -> None:
+        """Write what the run came to."""
+        self.summary.write_text(json.dumps(asdict(summary), indent=2, default=str) + "\n", "utf-8")
+
 
 def _step_of(line: str) -> float:
     try:
@@ -68,34 +104,3 @@ def _step_of(line: str) -> float:
     except (ValueError, KeyError):
         # A kill can tear the last line.
         return float("inf")
-
-
-class Log:
-    """Records of a run, to metrics.jsonl and TensorBoard; a context manager."""
-
-    def __init__(self, run: Run, step: int) -> None:
-        self._file = run.metrics.open("a", encoding="utf-8")
-        # purge_step hides what an earlier process wrote beyond the checkpoint this one goes on from.
-        self._events = SummaryWriter(str(run.path), purge_step=step + 1 if step else None)
-
-    def __enter__(self) -> "Log":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._file.close()
-        self._events.close()
-
-    def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Record nested numbers as of `step`."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        self._file.flush()
-        for name, value in _flat(values):
-            self._events.add_scalar(name, value, step)
-        self._events.flush()
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
-    pairs: list[tuple[str, float]] = []
-    for name, value in values.items():
-        pairs += _flat(value, f"{prefix}{name}/") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
-    return pairs

@@ -1,50 +1,35 @@
-"""A training run: steps, records, grids, checkpoints, stopping well, and what it came to."""
+"""The loop of a training run: steps, reports, grids, checkpoints, stopping well, and what it came to."""
 
-import json
 import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
-from alae_core import AlaeError, Backend, Checkpoint, Config, Losses, Runner, build, save_checkpoint
-from alae_core.checkpoint import checkpoints
-from alae_core.growth import Position, position, total_steps
-from alae_workbench.data.images import DataSet
+from alae_core import AlaeError, Backend, Checkpoint, Losses, Runner, View, build
+from alae_core.checkpoint import checkpoints, write_checkpoint
+from alae_core.config import RUN
+from alae_core.growth import Position, position
 from alae_workbench.data.loader import batches
-from alae_workbench.evaluation.errors import reciprocity_error, reconstruction_error
-from alae_workbench.evaluation.nearest import nearest_neighbour_accuracies
-from alae_workbench.figures.grid import resolution, training_grid
-from alae_workbench.progress import reporter
-from alae_workbench.run import Log, Run
+from alae_workbench.data.source import DataSet
+from alae_workbench.evaluation.measures import measured
+from alae_workbench.experiment import Experiment
+from alae_workbench.figures.grid import training_grid
+from alae_workbench.observers import Observer, Report, Start
+from alae_workbench.run import Run, Summary
 
-# Enough to follow a run by, few enough that watching costs next to nothing.
-_WATCHED_Z, _WATCHED_IMAGES = 256, 512
+#: the measure by which one checkpoint is better than another: lower is better
+BEST = "reconstruction_error"
 
 
 class DivergedError(AlaeError):
     """A loss or weight became NaN or infinite."""
-
-
-@dataclass(frozen=True)
-class Summary:
-    """What a run came to. The measures are of the averaged networks, on images and z that no step trained on."""
-
-    step: int
-    losses: dict[str, float]
-    reciprocity_error: float
-    reconstruction_error: float
-    nearest_neighbour: dict[str, float] | None
-    checkpoint: Path
-    grid: Path
-    stopped_by: str | None  # the signal that ended the run before its last step
 
 
 class Trainer:
@@ -52,10 +37,11 @@ class Trainer:
 
     Args:
         run: where everything is written.
-        config: what to train; its seed decides all that is random.
+        experiment: what to train, and how; the configuration's seed decides all that is random.
         backend: what computes the steps.
         data: images to train on and to watch with.
-        console: where progress is shown.
+        observers: who is told how it goes.
+        text: what is trained on what, in a line for them.
         resume: the checkpoint to go on from, exactly as if the run had never stopped.
 
     Raises:
@@ -66,72 +52,94 @@ class Trainer:
     def __init__(
         self,
         run: Run,
-        config: Config,
+        experiment: Experiment,
         backend: Backend,
         data: DataSet,
-        console: Console,
+        observers: Sequence[Observer] = (),
+        *,
+        text: str = "",
         resume: Checkpoint | None = None,
     ) -> None:
-        self.run, self.config, self.backend, self.data, self.console = run, config, backend, data, console
-        self.training = config.training
-        self.runner: Runner = backend.runner(build(config, self.training.seed), config, seed=self.training.seed)
-        self.step, self.steps, self._resume = 0, total_steps(config), resume
+        self.run, self.experiment, self.data, self.observers = run, experiment, data, tuple(observers)
+        self.config, self.training, self.steps = experiment.config, experiment.training, experiment.steps
+        self.runner: Runner = backend.runner(build(self.config))
+        self._text, self._resume = text, resume
         if resume:
             self.runner.load(resume.state)
-            self.step = resume.step
         if self.step >= self.steps:
             raise AlaeError(
-                f"{run.path} is at step {self.step} of {self.steps} already: go on with --steps N, N above {self.step}"
+                f"{run.path} is at step {self.step} of {self.steps} already: to go on, give it more steps than that"
             )
         # What a person is shown comes from the averaged networks; the runner's own stay untouched.
-        self._shown = build(config)
+        self._shown = build(self.config)
+
+    @property
+    def step(self) -> int:
+        """Training steps done."""
+        return self.runner.step_number
 
     def train(self) -> Summary:
         """Run the steps that are left. Raises DivergedError where a loss or weight is no longer finite."""
-        self.run.begin(self.config, self._resume)
-        stopped_by = None
-        with (
-            _Stop() as stop,
-            Log(self.run, self.step) as log,
-            reporter(self.console, self.step, self.steps) as shown,
-        ):
-            resumed_at, clock = self._next().shown, time.monotonic()
+        self.run.begin(self.experiment, self._resume)
+        with ExitStack() as stack:
+            for observer in self.observers:
+                stack.callback(observer.close)
+                observer.start(Start(self.run, self.runner.model, self.step, self.steps, self._text))
+            losses, grid, checkpoint, stopped_by = self._steps()
+            # Large models on many images take minutes here.
+            self._note(f"measuring on {len(self.data.held_out):,} held-out images")
+            summary = Summary(
+                path=self.run.path,
+                step=self.step,
+                losses=losses,
+                measures=measured(self._shown, self.data, self._view(), "end"),
+                checkpoint=checkpoint,
+                grid=grid,
+                stopped_by=stopped_by.name if stopped_by else None,
+            )
+            self.run.end(summary)
+            for observer in self.observers:
+                observer.finish(summary)
+        return summary
+
+    def _steps(self) -> tuple[dict[str, float], Path, Path, signal.Signals | None]:
+        """Take the steps; the last losses, the last grid and checkpoint, and the signal that ended them early."""
+        with _Stop() as stop:
+            shown, clock = self._next().shown, time.monotonic()
             for batch in self._batches():
                 losses = self.runner.step(batch)
-                self.step += 1
                 stopped_by = stop.signal
                 reporting = self._due(self.training.report_every) or stopped_by
                 drawing = self._grid_due() or stopped_by
                 saving = self._due(self.training.checkpoint_every) or stopped_by
                 if reporting or drawing or saving:
                     values = self._finite(losses)
-                    speed = (self._next().shown - resumed_at) / (time.monotonic() - clock)
-                    self._shown.set_weights(self.runner.weights(averaged=True))
+                    speed = (self._next().shown - shown) / (time.monotonic() - clock)
+                    self._show()
                     if reporting:
-                        level = self._level()
-                        error = reciprocity_error(self._shown, _WATCHED_Z, **level)
-                        record = {"losses": values, "reciprocity_error": error, "images_per_second": speed}
-                        log.write(self.step, record | ({} if level["lod"] is None else level))
-                        shown.report(self.step, values, error, speed, resolution(**level))
+                        self._report(values, speed)
                     if drawing:
                         grid = self._save_grid()
                     if saving:
-                        checkpoint, evaluation = self._save()
-                        log.write(self.step, {"evaluation": evaluation})
+                        checkpoint = self._save()
                     # Watching is not training: the speed counts steps alone.
-                    resumed_at, clock = self._next().shown, time.monotonic()
+                    shown, clock = self._next().shown, time.monotonic()
                 if stopped_by:
-                    shown.note(
+                    self._note(
                         f"{stopped_by.name}: saved step {self.step}; go on with: alae train --resume {self.run.path}"
                     )
                     break
-        return self._summarise(values, checkpoint, grid, stopped_by)
+        return values, grid, checkpoint, stopped_by
 
     def _batches(self) -> Iterator[Any]:
-        def put(images: np.ndarray, labels: np.ndarray | None) -> Any:
-            return self.runner.put(images, labels if self.config.labels else None)
-
-        return batches(self.data.train, self.config, start=self.step, put=put)
+        return batches(
+            self.data.train,
+            self.config,
+            steps=self.steps,
+            start=self.step,
+            mirror=self.training.mirror,
+            put=self.runner.put,
+        )
 
     def _here(self) -> Position:
         """Where the run was before the last step, if there has been one: what it trained at."""
@@ -140,9 +148,8 @@ class Trainer:
     def _next(self) -> Position:
         return position(self.config, self.step)
 
-    def _level(self) -> dict[str, Any]:
-        """The level of detail that the run is at, for what takes `lod` and `blend`."""
-        return {"lod": self._here().stage.lod, "blend": self._here().blend}
+    def _view(self) -> View | None:
+        return self._here().view
 
     def _due(self, every: int) -> bool:
         return self.step % every == 0 or self.step == self.steps
@@ -151,6 +158,19 @@ class Trainer:
         before, after, every = self._here(), self._next(), self.training.grid_every
         grown = after.stage.lod != before.stage.lod
         return after.shown // every > before.shown // every or grown or self.step == self.steps
+
+    def _show(self) -> None:
+        self._shown.set_weights(self.runner.weights(averaged=True))
+        self._shown.view = self._view()
+
+    def _report(self, losses: dict[str, float], speed: float) -> None:
+        measures = measured(self._shown, self.data, self._view(), "report")
+        for observer in self.observers:
+            observer.report(Report(self.step, self._view(), losses, measures, speed))
+
+    def _note(self, text: str) -> None:
+        for observer in self.observers:
+            observer.note(text)
 
     def _finite(self, losses: Losses) -> dict[str, float]:
         values = dict(losses)
@@ -169,53 +189,32 @@ class Trainer:
         )
 
     def _save_grid(self) -> Path:
-        path = self.run.grids / f"step-{self.step:08d}.png"
-        where = [
-            f"step {self.step:,}",
-            f"{self._next().shown:,} images",
-            resolution(**self._level()),
-            "averaged networks",
-        ]
-        caption = " · ".join([self.run.path.name, *filter(None, where)])
-        training_grid(self._shown, self.data.held_out, caption, **self._level()).save(path)
+        path, view = self.run.grids / f"step-{self.step:08d}.png", self._view()
+        where = [f"step {self.step:,}", f"{self._next().shown:,} images", *([str(view)] if view else [])]
+        caption = " · ".join([self.run.path.name, *where, "averaged networks"])
+        training_grid(self._shown, self.data.held_out, caption, view).save(path)
         return path
 
-    def _save(self) -> tuple[Path, dict[str, float]]:
+    def _save(self) -> Path:
         state = self.runner.state()
         for name, array in state.items():
             if not np.isfinite(array).all():
                 raise self._diverged(f"{name} is no longer finite")
-        error = reconstruction_error(self._shown, self.data.held_out[:_WATCHED_IMAGES], **self._level())
+        measures = measured(self._shown, self.data, self._view(), "checkpoint")
         # Errors of different levels of detail say nothing about which model is better.
         comparable = self._here().stage.lod in (None, self.config.lods - 1)
-        path = save_checkpoint(
+        path = write_checkpoint(
             self.run.checkpoints,
             state,
             self.config,
-            seed=self.training.seed,
-            backend=self.backend,
-            metric=error if comparable else None,
+            author=self.runner.backend,
+            metric=measures.get(BEST) if comparable else None,
             keep=self.training.keep_checkpoints,
+            run={RUN: self.training.model_dump(mode="json"), "data": self.data.fingerprint},
         )
-        return path, {"reconstruction_error": error}
-
-    def _summarise(
-        self, losses: dict[str, float], checkpoint: Path, grid: Path, stopped_by: signal.Signals | None
-    ) -> Summary:
-        # Large models on many images take minutes here.
-        self.console.print(f"measuring on {len(self.data.held_out):,} held-out images", highlight=False)
-        summary = Summary(
-            step=self.step,
-            losses=losses,
-            reciprocity_error=reciprocity_error(self._shown, **self._level()),
-            reconstruction_error=reconstruction_error(self._shown, self.data.held_out, **self._level()),
-            nearest_neighbour=nearest_neighbour_accuracies(self._shown, self.data, self._here().stage.lod),
-            checkpoint=checkpoint,
-            grid=grid,
-            stopped_by=stopped_by.name if stopped_by else None,
-        )
-        self.run.summary.write_text(json.dumps(asdict(summary), indent=2, default=str) + "\n", "utf-8")
-        return summary
+        for observer in self.observers:
+            observer.evaluated(self.step, measures)
+        return path
 
 
 class _Stop:

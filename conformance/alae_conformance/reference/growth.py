@@ -21,10 +21,10 @@ class Position(NamedTuple):
 def position(config: Config, step: int) -> Position:
     """The level of which the step is one, and how far it has faded in."""
     if config.growth is None:
-        return Position(None, 1.0, config.training.batch_size, config.adam.learning_rate, False)
+        return Position(None, 1.0, config.batch_size, config.adam.learning_rate, False)
     first = 0
     for lod, level in enumerate(config.growth.levels):
-        size = level.batch_size or config.training.batch_size
+        size = level.batch_size or config.batch_size
         steps = -(-level.images // size) if lod + 1 < config.lods else inf
         if step < first + steps:
             shown, fading = (step - first) * size, level.fade * level.images

@@ -1,7 +1,7 @@
 """One training step of ALAE: three losses and their gradients, Adam, averages (paper, Algorithm 1)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -9,7 +9,6 @@ from alae_conformance.reference import growth, mlp, style
 from alae_conformance.reference.layers import Array, Weights
 from alae_conformance.reference.losses import OBJECTIVES
 from alae_core.config import Config
-from alae_core.latents import Draws
 
 Gradients = dict[str, Array]
 State = dict[str, Array]
@@ -18,7 +17,7 @@ State = dict[str, Array]
 class Batch(NamedTuple):
     """Images (batch, H, W, C), the update's own z (batch, z), one-hot labels (batch, classes) or None.
 
-    For style networks also the update's own mix, cutoff and noise, as `Draws` has them, and the blend.
+    For style networks also the update's own mix, cutoff and noise, as `Drawn` has them, and the blend.
     """
 
     images: Array
@@ -28,6 +27,13 @@ class Batch(NamedTuple):
     cutoff: int | None = None
     noise: Sequence[Array] | None = None
     blend: float = 1.0
+
+
+class Drawn(Protocol):
+    """What one update draws, such as `alae_core.latents.Draws`."""
+
+    def _asdict(self) -> dict[str, Any]:
+        """z (batch, z); mix, other z or None, whose styles the layers from `cutoff` on take; noise, a map for each."""
 
 
 class Reference:
@@ -101,7 +107,10 @@ class Reference:
         return terms.mean(), g_gradients | self.styles_backward(weights, f, batch, back.value)
 
     def reciprocity(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
-        """mean ‖F(z) − E(G(F(z)))‖², or ‖x − G(E(x))‖², or both; F learns, if at all, through G alone."""
+        """mean ‖F(z) − E(G(F(z)))‖², or ‖x − G(E(x))‖², or both.
+
+        F moves the estimate through G, and the target too, where that is followed: d‖e − f‖²/df is −d‖e − f‖²/de.
+        """
         F, G, E = (self.networks[name] for name in "FGE")
         loss, gradients = 0.0, Gradients()
         if self.config.reciprocity in ("latent", "both"):
@@ -111,7 +120,8 @@ class Reference:
             distance, slope = self.distance(f.output.value, e.output.value)
             back, e_gradients = E.backward(weights, e, slope)
             back, g_gradients = G.backward(weights, g, back.value)
-            _, f_gradients = F.backward(weights, f, back.value)
+            by_f = back.value if self.config.updates.target == "constant" else back.value - slope
+            _, f_gradients = F.backward(weights, f, by_f)
             loss, gradients = loss + distance, add(gradients, e_gradients | g_gradients | f_gradients)
         if self.config.reciprocity in ("data", "both"):
             e = self.encode(weights, batch.images, batch)
@@ -125,10 +135,10 @@ class Reference:
     def distance(self, target: Array, estimate: Array) -> tuple[float, Array]:
         """‖target − estimate‖² averaged over the batch, and its derivative by the estimate.
 
-        Over other axes it is a sum (paper) or a mean (official).
+        Over other axes it is a sum or a mean, as the configuration says.
         """
         difference = estimate - target
-        share = 1 / len(target) if self.config.updates == "paper" else 1 / target.size
+        share = 1 / len(target) if self.config.updates.distance == "sum" else 1 / target.size
         return (difference * difference).sum() * share, 2 * share * difference
 
     # ---- the networks at a batch's level of detail ---------------------------------------------------------------
@@ -171,15 +181,16 @@ class Reference:
 
     def trains(self) -> dict[str, str]:
         """The networks that each update trains, updates in order."""
-        reciprocity = {"none": "", "data": "EG"}.get(self.config.reciprocity)
-        if reciprocity is None:
-            reciprocity = "EG" if self.config.updates == "paper" else "EGF"
+        # In images F has no part in it.
+        reciprocity = {"none": "", "data": "EG"}.get(
+            self.config.reciprocity, "EGF" if self.config.updates.trains_F else "EG"
+        )
         trained = {"discriminator": "ED", "generator": "FG", "reciprocity": reciprocity}
         return {update: networks for update, networks in trained.items() if networks}
 
     def adam_of(self, update: str, network: str) -> str:
         """The name of the Adam whose moments an update uses for a network."""
-        if self.config.updates == "paper":
+        if self.config.updates.adam == "own":
             return update
         return "encoder" if network in "ED" else "decoder"
 
@@ -200,7 +211,7 @@ class Reference:
         return state
 
     def step(
-        self, state: Mapping[str, Array], images: Array, draws: Mapping[str, Draws], labels: Array | None = None
+        self, state: Mapping[str, Array], images: Array, draws: Mapping[str, Drawn], labels: Array | None = None
     ) -> tuple[State, dict[str, float]]:
         """Every update that has draws, one after the other, then the averages; the new state and each update's loss."""
         state, losses = {**state}, {}
@@ -211,9 +222,9 @@ class Reference:
             images = self.shown(images, lod, blend)
         for update in (update for update in self.trains() if update in draws):
             weights = _weights(state)
-            if lod is not None:
-                state["w_mean"] = self.mean_step(weights, state["w_mean"], draws[update].z)
             batch = Batch(images, labels=labels, blend=blend, **draws[update]._asdict())
+            if lod is not None:
+                state["w_mean"] = self.mean_step(weights, state["w_mean"], batch.z)
             losses[update], gradients = self.differentiate(update, weights, batch)
             self.apply(state, update, gradients)
         decay = 0.5 ** (batch_size / self.config.average_halflife)

@@ -49,7 +49,7 @@ def _suite(report: Report, backend: BackendRecord) -> ET.Element:
 def _properties(report: Report, backend: BackendRecord) -> dict[str, str]:
     return {
         "alae": report.alae,
-        "specification": report.specification,
+        "specification": str(report.specification),
         "manifest": report.manifest,
         "profile": report.profile,
         "numbers": "frozen" if report.fresh is None else f"fresh, seed {report.fresh}",

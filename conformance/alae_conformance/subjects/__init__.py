@@ -8,13 +8,14 @@ from zlib import crc32
 import numpy as np
 
 from alae_core.latents import Draws, sample_noise
+from alae_core.view import View
 
 Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of images (count, batch, H, W, C), and class numbers (count, batch) for a model with labels."""
+    """Batches of full-size images (count, batch, H, W, C), and class numbers (count, batch) for a model with labels."""
 
     images: np.ndarray
     labels: np.ndarray | None = None
@@ -26,25 +27,33 @@ class Batches:
 
 
 class Inputs(NamedTuple):
-    """One batch of everything that the four networks take; for style networks, at one level of detail."""
+    """One batch of everything that the four networks take; for style networks, as they are looked at in one view."""
 
     images: np.ndarray
     labels: np.ndarray | None
     w: np.ndarray
     draws: Mapping[str, Draws]  # by update
-    blend: float
+    view: View | None = None
+
+    @property
+    def blend(self) -> float:
+        """How far the view's level has faded in."""
+        return 1.0 if self.view is None else self.view.blend
 
 
-def with_noise(draws: Draws, update: str, step: int, lod: int) -> Draws:
-    """What an update of a training step draws, with noise that is the same for every subject."""
-    return draws._replace(noise=sample_noise(lod, len(draws.z), seed=crc32(f"{update} {step}".encode())))
+def with_noise(draws: Mapping[str, Draws], step: int, lod: int, count: int) -> dict[str, Draws]:
+    """What the updates of a training step draw for `count` images, with noise that is the same for every subject."""
+    return {
+        update: drawn._replace(noise=sample_noise(lod, count, seed=crc32(f"{update} {step}".encode())))
+        for update, drawn in draws.items()
+    }
 
 
 def listed(draws: Mapping[str, Draws]) -> Arrays:
     """What updates draw, but for noise, by update, update/mix and update/cutoff."""
     found: Arrays = {}
     for update, (z, mix, cutoff, _) in draws.items():
-        found[update] = z
+        found |= {} if z is None else {update: z}
         if mix is not None:
             found |= {f"{update}/mix": mix, f"{update}/cutoff": np.asarray(cutoff, np.int64)}
     return found
@@ -72,8 +81,8 @@ class Subject(Protocol):
     def hello(self) -> dict[str, Any]:
         """name, keras_backend (declared), running (what Keras runs on), device, devices, versions."""
 
-    def open(self, config: Mapping[str, Any], seed: int) -> None:
-        """Make the run of (config, seed) the one that all other calls are about; it may have been opened before."""
+    def open(self, config: Mapping[str, Any]) -> None:
+        """Make the run of `Config.data()` the one that all other calls are about; it may have been opened before."""
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from a state."""
@@ -84,8 +93,8 @@ class Subject(Protocol):
     def weights(self, averaged: bool = False) -> Arrays:
         """The weights, or their averages, as the run has them."""
 
-    def model_weights(self) -> Arrays:
-        """The weights as the model has them that the run was started with."""
+    def held(self) -> Arrays:
+        """Weights and running mean of w, as the run's model has them, by their names in a state."""
 
     def forward(self, inputs: Inputs) -> Arrays:
         """F(z), G(w), E(images) and D(w) by network; z is the generator's."""
@@ -103,7 +112,7 @@ class Subject(Protocol):
         """Training steps with the draws of the run's seed and step, and given noise; losses of shape (steps,)."""
 
     def draws(self, step: int, count: int) -> Arrays:
-        """What every update draws at one step, as `listed` names it."""
+        """What the run says that every update draws at one step, as `listed` names it."""
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
         """The arrays of an earlier `state()` that a step and a later load have changed: none, in a sound subject."""

@@ -8,6 +8,9 @@ import numpy as np
 import alae_core as alae
 from alae_conformance.subjects import Arrays, Batches, Inputs, listed, reciprocity_error, snapshot_changes, with_noise
 from alae_core.config import Precision, make_config
+from alae_core.growth import position
+from alae_core.images import pooled
+from alae_core.latents import Noise
 
 
 class Plugin:
@@ -29,12 +32,12 @@ class Plugin:
             "versions": dict(self.backend.versions()),
         }
 
-    def open(self, config: Mapping[str, Any], seed: int) -> None:
-        self.config, self.seed = make_config(config), seed
-        key = f"{seed} {self.config.to_yaml()}"
+    def open(self, config: Mapping[str, Any]) -> None:
+        self.config = make_config(config)
+        key = self.config.to_yaml()
         if key not in self._opened:
-            model = alae.build(self.config, seed)
-            self._opened[key] = model, self.backend.runner(model, self.config, seed=seed)
+            model = alae.build(self.config)
+            self._opened[key] = model, self.backend.runner(model)
         self.model, self.runner = self._opened[key]
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
@@ -46,75 +49,71 @@ class Plugin:
     def weights(self, averaged: bool = False) -> Arrays:
         return _numpy(self.runner.weights(averaged))
 
-    def model_weights(self) -> Arrays:
-        return self.model.weights()
+    def held(self) -> Arrays:
+        mean = self.model.mean_of_w()
+        weights = {f"weights/{name}": array for name, array in self.model.weights().items()}
+        return weights if mean is None else weights | {"w_mean": mean}
 
     def forward(self, inputs: Inputs) -> Arrays:
-        lod, drawn = self.model.level_of(inputs.images), inputs.draws["generator"]
+        model, view, labels, drawn = self.model, inputs.view, inputs.labels, inputs.draws["generator"]
+        noise: Noise = "fixed" if drawn.noise is None else drawn.noise
         return {
-            "F": self.model.map(drawn.z),
-            "G": self.model.generate(inputs.w, lod, inputs.blend, drawn.noise, labels=inputs.labels),
-            "E": self.model.encode(inputs.images, lod, inputs.blend, labels=inputs.labels),
-            "D": self.model.discriminate(inputs.w),
+            "F": model.map(listed(inputs.draws)["generator"]),
+            "G": model.generate(inputs.w, view, noise=noise, labels=labels),
+            "E": model.encode(inputs.images, view, labels=labels),
+            "D": model.discriminate(inputs.w, view),
         }
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         from keras import ops
 
-        model, lod = self.model, self.model.level_of(inputs.images)
-        level = {} if lod is None else {"lod": lod, "blend": inputs.blend}
-        arrays = [inputs.images] if inputs.labels is None else [inputs.images, model.one_hot(inputs.labels)]
-        images, *labels = (ops.convert_to_tensor(np.asarray(array, self.config.dtype)) for array in arrays)
-        found = self.backend.input_gradient(lambda x: model.D(model.E([x, *labels] if labels else x, **level)), images)
+        family, lod = self.model.family, None if inputs.view is None else inputs.view.lod
+        arrays = [inputs.images, *self.model.one_hot(inputs.labels)]
+        images, *rest = (ops.convert_to_tensor(np.asarray(array, self.config.dtype)) for array in arrays)
+        labels = rest[0] if rest else None
+        found = self.backend.input_gradient(
+            lambda x: family.score(x, labels=labels, lod=lod, blend=inputs.blend), images
+        )
         logits, gradient = (np.array(ops.convert_to_numpy(ops.stop_gradient(tensor))) for tensor in found)
         return logits, gradient
 
     def losses(self, inputs: Inputs) -> dict[str, float]:
-        return dict(self.runner.losses(inputs.images, inputs.draws, inputs.labels, blend=inputs.blend))
+        return dict(self.runner.losses(inputs.images, inputs.draws, labels=inputs.labels, blend=inputs.blend))
 
     def gradients(self, update: str, inputs: Inputs) -> Arrays:
-        found = self.runner.gradients(update, inputs.images, inputs.draws, inputs.labels, blend=inputs.blend)
+        found = self.runner.gradients(update, inputs.images, inputs.draws, labels=inputs.labels, blend=inputs.blend)
         return _numpy(found)
 
     def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
-        first = int(self.runner.state()["step"])
         # Read at the end only, as training does between two reports: a step must not wait for its losses.
-        records = [self._step(batches, step, only) for step in range(first, first + steps)]
+        records = [self._step(batches, only) for _ in range(steps)]
         return {update: np.array([losses[update] for losses in records]) for update in records[0]}
 
     def draws(self, step: int, count: int) -> Arrays:
-        from alae_core.state import draws
+        return listed(self.runner.draws(step, count))
 
-        return listed(draws(self.config, self.seed, step, count))
-
-    def _step(self, batches: Batches, step: int, only: str | None) -> Mapping[str, float]:
-        from alae_core.growth import position
-        from alae_core.state import draws
-
-        stage = position(self.config, step).stage
-        images, labels = batches.at(step, stage.batch_size)
-        if stage.lod is None:
-            return self.runner.step(images, labels, only=only)
-        drawn = draws(self.config, self.seed, step, len(images))
-        given = {update: with_noise(each, update, step, stage.lod) for update, each in drawn.items()}
-        return self.runner.step(images, labels, only=only, draws=given)
+    def _step(self, batches: Batches, only: str | None) -> Mapping[str, float]:
+        step = self.runner.step_number
+        here = position(self.config, step)
+        images, labels = batches.at(step, here.stage.batch_size)
+        if here.view is None:
+            return self.runner.step(images, labels=labels, only=only)
+        draws = with_noise(self.runner.draws(step, len(images)), step, here.view.lod, len(images))
+        return self.runner.step(pooled(images, here.view.size), labels=labels, only=only, draws=draws)
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
         return snapshot_changes(self, batches)
 
     def reciprocity_error(self, z: np.ndarray) -> float:
         w = self.model.map(z)
-        return reciprocity_error(w, self.model.encode(self.model.generate(w)))
+        return reciprocity_error(w, self.model.reencode(w))
 
     def save(self, directory: str) -> str:
-        path = alae.save_checkpoint(
-            directory, self.runner.state(), self.config, seed=self.seed, backend=self.backend, keep=None
-        )
-        return str(path)
+        return str(alae.save_checkpoint(directory, self.runner))
 
     def resume(self, path: str) -> None:
         checkpoint = alae.load_checkpoint(path)
-        self.open(checkpoint.config.model_dump(mode="json"), checkpoint.seed)
+        self.open(checkpoint.config.data())
         self.runner.load(checkpoint.state)
 
 

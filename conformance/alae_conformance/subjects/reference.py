@@ -8,7 +8,7 @@ import numpy as np
 from alae_conformance.reference import growth
 from alae_conformance.reference.training import Batch, Reference
 from alae_conformance.subjects import Arrays, Batches, Inputs, listed, reciprocity_error, snapshot_changes, with_noise
-from alae_core.checkpoint import load_checkpoint, save_checkpoint
+from alae_core.checkpoint import load_checkpoint, write_checkpoint
 from alae_core.config import Config, make_config
 from alae_core.errors import CheckpointError
 from alae_core.latents import Draws, mixing_cutoff, sample_prior
@@ -36,9 +36,8 @@ class ReferenceSubject:
             "versions": {"keras": "none", **self.versions()},
         }
 
-    def open(self, config: Mapping[str, Any], seed: int) -> None:
+    def open(self, config: Mapping[str, Any]) -> None:
         self.config: Config = make_config(config)
-        self.seed = seed
         self.reference = self.reference_class(self.config)
         blank = {name: np.zeros(shape) for name, shape in self.reference.shapes.items()}
         self._state = self.reference.initial_state(blank)
@@ -63,8 +62,8 @@ class ReferenceSubject:
     def weights(self, averaged: bool = False) -> Arrays:
         return _group("averages/" if averaged else "weights/", self.state())
 
-    def model_weights(self) -> Arrays:
-        return self.weights()
+    def held(self) -> Arrays:
+        return {name: array for name, array in self.state().items() if name.partition("/")[0] in ("weights", "w_mean")}
 
     def forward(self, inputs: Inputs) -> Arrays:
         reference, weights, batch = self.reference, self._weights(), self._batch("generator", inputs)
@@ -93,7 +92,7 @@ class ReferenceSubject:
             images, labels = batches.at(step, size)
             draws = self._drawn(step, len(images))
             if lod is not None:
-                draws = {update: with_noise(drawn, update, step, lod) for update, drawn in draws.items()}
+                draws = with_noise(draws, step, lod, len(images))
             if only is not None:
                 draws = {only: draws[only]}
             self._state, losses = self.reference.step(self._state, images, draws, self._one_hot(labels))
@@ -113,11 +112,11 @@ class ReferenceSubject:
         return reciprocity_error(w, E.forward(weights, G.forward(weights, w).output.value).output.value)
 
     def save(self, directory: str) -> str:
-        return str(save_checkpoint(directory, self._state, self.config, seed=self.seed, backend=self))
+        return str(write_checkpoint(directory, self._state, self.config, author=self))
 
     def resume(self, path: str) -> None:
         checkpoint = load_checkpoint(path)
-        self.open(checkpoint.config.model_dump(mode="json"), checkpoint.seed)
+        self.open(checkpoint.config.data())
         self.load(checkpoint.state)
 
     def _weights(self) -> Arrays:
@@ -136,14 +135,14 @@ class ReferenceSubject:
     def _draw(self, update: str, step: int, count: int) -> Draws:
         def prior(purpose: str) -> np.ndarray:
             return sample_prior(
-                count, self.config.networks.z, seed=self.seed, purpose=f"{purpose}/{update}", position=step
+                count, self.config.networks.z, seed=self.config.seed, purpose=f"{purpose}/{update}", position=step
             ).astype(np.float64)
 
         lod = growth.position(self.config, step).lod
         if lod is None or update == "reciprocity":
             return Draws(prior("z"))
         probability, purpose = self.config.style.style_mixing, f"cutoff/{update}"
-        cutoff = mixing_cutoff(probability, lod, seed=self.seed, purpose=purpose, position=step)
+        cutoff = mixing_cutoff(probability, lod, seed=self.config.seed, purpose=purpose, position=step)
         return Draws(prior("z"), prior("mix"), cutoff)
 
     def _differentiate(self, update: str, inputs: Inputs) -> tuple[float, Arrays]:

@@ -62,5 +62,5 @@ class LiveState(ReferenceSubject):
 
 @fault("the seed is left out of z", "L0-leaky-contract", "draws")
 class SeedlessDraws(ReferenceSubject):
-    def open(self, config, seed):
-        super().open(config, 0)
+    def open(self, config):
+        super().open(config | {"seed": 0})

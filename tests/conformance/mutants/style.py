@@ -367,6 +367,12 @@ class MeanOfTheFirstF(Reference):
         return super().mean_step(self._at_first, mean, z)
 
 
+@fault("the running mean of w is not handed to the model", "L3-style-model", "in_place")
+class HiddenMean(ReferenceSubject):
+    def held(self):
+        return super().held() | {"w_mean": np.zeros(self.config.networks.w)}
+
+
 def at_another_position(**changed):
     """A reference that mistakes where growth is: a field's new value from the position and the configuration."""
 
@@ -409,7 +415,7 @@ class RealImagesCut(Reference):
 class DecayOfTheFirstLevel(Reference):
     def step(self, state, images, draws, labels=None):
         after, losses = super().step(state, images, draws, labels)
-        decay = 0.5 ** (self.config.training.batch_size / self.config.average_halflife)
+        decay = 0.5 ** (self.config.batch_size / self.config.average_halflife)
         for name in (name for name in state if name.startswith("averages/")):
             weight = after[name.replace("averages/", "weights/")]
             after[name] = decay * state[name] + (1 - decay) * weight

@@ -104,8 +104,8 @@ class StaleModel(ReferenceSubject):
         super().load(state)
         self._loaded = self.weights()
 
-    def model_weights(self):
-        return self._loaded
+    def held(self):
+        return {f"weights/{name}": array for name, array in self._loaded.items()}
 
 
 @fault("losses reported after their update has moved", "L3-leaky-substeps", "losses")
@@ -128,8 +128,7 @@ class AveragesBefore(Reference):
 class OtherDecay(Reference):
     def __init__(self, config):
         super().__init__(config)
-        training = config.training.model_copy(update={"batch_size": 1})
-        self.config = config.model_copy(update={"training": training})
+        self.config = config.model_copy(update={"batch_size": 1})
 
 
 @fault("no reciprocity update", "L4-leaky-reciprocity", "ratio")
@@ -153,7 +152,7 @@ class SlowReciprocity(Reference):
 class AveragesMoved(Reference):
     def step(self, state, images, draws, labels=None):
         after, losses = super().step(state, images, draws, labels)
-        share = 1 - 0.5 ** (self.config.training.batch_size / self.config.average_halflife)
+        share = 1 - 0.5 ** (self.config.batch_size / self.config.average_halflife)
         for name in (name for name in state if name.startswith("averages/")):
             weight = after[name.replace("averages/", "weights/")]
             after[name] = state[name] + share * (weight - state[name])

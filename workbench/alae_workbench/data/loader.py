@@ -6,41 +6,49 @@ from typing import Any
 import grain
 import numpy as np
 
-from alae_core import Config
-from alae_core.growth import position, total_steps
+from alae_core.config import Config
+from alae_core.growth import position
 from alae_core.latents import stream
-from alae_workbench.data.images import Images
+from alae_workbench.data.source import Source, labels_for
 
 _AHEAD = 4
 
 
 def batches(
-    images: Images, config: Config, *, start: int = 0, put: Callable[[np.ndarray, np.ndarray | None], Any]
+    source: Source,
+    config: Config,
+    *,
+    steps: int,
+    start: int = 0,
+    mirror: bool = False,
+    put: Callable[[np.ndarray, np.ndarray | None], Any],
 ) -> Iterator[Any]:
     """The batches of a run of `config` from step `start` to its last; a resumed run sees exactly those not yet seen.
 
     Every epoch is a new permutation of the images; a batch may reach from one epoch into the next. How many images a
-    step takes is `alae_core.growth`'s to say.
+    step takes, and at which level of detail, is `alae_core.growth`'s to say.
 
     Args:
-        images: what to draw from.
+        source: what to draw from.
         config: its seed decides the order, and which images are mirrored.
+        steps: how many steps the whole run takes.
         start: the first batch wanted; no earlier one is read.
-        put: called with float32 images (batch, H, W, C) in [−1, 1] and their labels or None, on a thread of its own
-            a few batches ahead: `Runner.put`, so that a batch is on its way to the device before it is needed.
+        mirror: show half of the images, at random, the other way round.
+        put: called with a batch of images at the size of the level they are for, as `Source.images` gives them, and
+            their labels, None if the model takes none; on a thread of its own a few batches ahead: `Runner.put`, so
+            that a batch is on its way to the device before it is needed.
     """
-    seed = config.training.seed
-    order = int(stream(seed, "order of images").integers(2**32))
-    indices = grain.MapDataset.range(len(images)).seed(order).shuffle().repeat()
+    order = int(stream(config.seed, "order of images").integers(2**32))
+    indices = grain.MapDataset.range(len(source)).seed(order).shuffle().repeat()
 
     def gather(step: int) -> Any:
         where = position(config, step)
-        batch = images[np.array([indices[where.shown + i] for i in range(where.stage.batch_size)])]
-        pixels = batch.floats()
-        if config.training.mirror:
-            mirrored = stream(seed, "mirrored images", step).random(len(pixels)) < 0.5
-            pixels[mirrored] = pixels[mirrored, :, ::-1]
-        return put(pixels, batch.labels)
+        chosen = np.array([indices[where.shown + i] for i in range(where.stage.batch_size)])
+        images = source.images(chosen, where.view.size if where.view else None)
+        if mirror:
+            mirrored = stream(config.seed, "mirrored images", step).random(len(images)) < 0.5
+            images[mirrored] = images[mirrored, :, ::-1]
+        return put(images, labels_for(source, chosen, config))
 
     options = grain.ReadOptions(num_threads=1, prefetch_buffer_size=_AHEAD)
-    return iter(grain.MapDataset.range(start, total_steps(config)).map(gather).to_iter_dataset(options))
+    return iter(grain.MapDataset.range(start, steps).map(gather).to_iter_dataset(options))

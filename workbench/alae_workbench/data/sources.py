@@ -6,71 +6,106 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from inspect import getattr_static
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from alae_core import Config
-from alae_workbench.data.images import DataError, DataSet, Images, split
+from alae_core.config import Config
+from alae_workbench.data.source import Arrays, DataError, DataSet, Source, by, framed, split
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+# What those endings promise. Pillow goes by content and knows many more formats, some of which call other programs.
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 _IDX_IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 _IDX_LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
+# The data sets that Keras knows, and what each is called among its downloads.
+_OF_KERAS = {"mnist": "mnist.npz", "fashion_mnist": "fashion-mnist", "cifar10": "cifar-10-batches-py"}
 
 
-class Source(NamedTuple):
-    """What a source holds: its images in their own order, and its own test split where it has one."""
+class _Found(NamedTuple):
+    """What a name stands for: its images in their own order, and its own test split where it has one."""
 
-    images: Images
-    test: Images | None = None
+    images: Source
+    test: Source | None = None
     skipped: int = 0
 
 
-def load_data(config: Config, *, skip_bad: bool = False) -> DataSet:
-    """The data set that `config.training.data` names, split for training.
+def load_data(name: str, config: Config, *, margin: int = 0, held_out: int, skip_bad: bool = False) -> DataSet:
+    """The data set `name`, split for training.
 
     Args:
-        config: says which data, the image shape, and how many images to hold out where the source has no test split.
+        name: one of `NAMED`, or the path of an IDX folder, an .npz file or a folder of images.
+        config: says the images' shape and how many labels there may be.
+        margin: black pixels on each side of an image, within that shape.
+        held_out: how many images to keep out of training where the data has no test split of its own.
         skip_bad: go on without the unreadable images of a folder instead of refusing them.
 
     Raises:
         DataError: there is no such data, it cannot be read, or its shape or labels do not fit the configuration.
     """
-    source = _read(config.training.data, config, skip_bad)
-    if source.test is not None:
-        return DataSet(source.images, source.test, source.skipped)
-    return DataSet(*split(source.images, config.training.held_out), source.skipped)
+    found = _read(name, config, margin, skip_bad)
+    if found.test is not None:
+        return DataSet(found.images, found.test, found.skipped)
+    return DataSet(*split(found.images, held_out), found.skipped)
 
 
-def load_images(name: str, config: Config, *, skip_bad: bool = False) -> Images:
-    """The images to look at in the source `name`, in their own order: its test split if it has one, else all of them.
+def load_images(name: str, config: Config, *, margin: int = 0, skip_bad: bool = False) -> Source:
+    """The images to look at in the data `name`, in their own order: its test split if it has one, else all of them.
 
     Raises DataError as `load_data` does; `name` may be a single image file too.
     """
-    path = Path(name)
+    path = Path(name).expanduser()
     if path.is_file() and path.suffix.lower() in _ENDINGS:
-        single = Images(read_image(path, _within_margin(config))[None])
-        return _fitting(name, single.framed(config.training.margin), config)
-    source = _read(name, config, skip_bad)
-    return source.images if source.test is None else source.test
+        return _fitting(name, Arrays(read_image(path, _within(config, margin))[None]), config, margin)
+    found = _read(name, config, margin, skip_bad)
+    return found.images if found.test is None else found.test
 
 
-def _read(name: str, config: Config, skip_bad: bool) -> Source:
-    source = NAMED[name]() if name in NAMED else _from_path(name, config, skip_bad)
-    framed = Source(
-        source.images.framed(config.training.margin),
-        source.test.framed(config.training.margin) if source.test else None,
-        source.skipped,
+def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out: int, margin: int = 0) -> DataSet:
+    """Images a person has in hand, as a data set that fits the configuration.
+
+    Args:
+        data: a data set, which is taken as it is; or a source, or uint8 images (count, H, W) or (count, H, W, C),
+            which are framed and split. Labels come with `Arrays(pixels, labels)`.
+        config, held_out, margin: see `load_data`.
+
+    Raises:
+        DataError: `data` is none of these, or its shape or labels do not fit the configuration.
+    """
+    if isinstance(data, DataSet):
+        return DataSet(
+            _fitting("data.train", data.train, config),
+            _fitting("data.held_out", data.held_out, config),
+            data.skipped,
+        )
+    source = Arrays(data) if isinstance(data, np.ndarray) else data
+    # Not hasattr: it would take a fingerprint only to see that there is one.
+    if any(getattr_static(source, name, None) is None for name in ("shape", "fingerprint", "images", "__len__")):
+        raise DataError(
+            f"data is of type {type(data).__name__}: it should be a uint8 array (count, height, width) or "
+            f"(count, height, width, channels), a source of images, or a DataSet"
+        )
+    return DataSet(*split(_fitting("data", source, config, margin), held_out))
+
+
+def needs_keras(name: str) -> bool:
+    """Whether reading the data `name` imports Keras, and with it a framework: its own data sets do, no path does."""
+    return name in _OF_KERAS
+
+
+def _read(name: str, config: Config, margin: int, skip_bad: bool) -> _Found:
+    found = NAMED[name]() if name in NAMED else _from_path(name, config, margin, skip_bad)
+    return _Found(
+        _fitting(name, found.images, config, margin),
+        None if found.test is None else _fitting(name, found.test, config, margin),
+        found.skipped,
     )
-    for images in (framed.images, framed.test):
-        if images is not None:
-            _fitting(name, images, config)
-    return framed
 
 
-def _from_path(name: str, config: Config, skip_bad: bool) -> Source:
+def _from_path(name: str, config: Config, margin: int, skip_bad: bool) -> _Found:
     path = Path(name).expanduser()
     if path.suffix == ".npz" and path.is_file():
         return _npz(path)
@@ -82,71 +117,79 @@ def _from_path(name: str, config: Config, skip_bad: bool) -> Source:
         )
     if _idx_file(path, _IDX_IMAGES["train"]):
         return _idx_folder(path)
-    return _image_folder(path, _within_margin(config), skip_bad)
+    return _image_folder(path, _within(config, margin), skip_bad)
 
 
-def _within_margin(config: Config) -> tuple[int, int, int]:
+def _within(config: Config, margin: int) -> tuple[int, int, int]:
     height, width, channels = config.image
-    return height - 2 * config.training.margin, width - 2 * config.training.margin, channels
+    return height - 2 * margin, width - 2 * margin, channels
 
 
-def _fitting(name: str, images: Images, config: Config) -> Images:
-    shape = images.pixels.shape[1:]
-    if shape != config.image:
+def _fitting(name: str, source: Source, config: Config, margin: int = 0) -> Source:
+    """The images in their frame. Raises DataError unless shape and labels are what the configuration says."""
+    source = framed(source, margin)
+    if not len(source):
+        raise DataError(f"{name} holds no images")
+    if source.shape != config.image:
+        within = f" with the margin of {margin}" if margin else ""
         raise DataError(
-            f"the images of {name} are {_size(shape)}, but the configuration says {_size(config.image)}: "
-            f"choose a preset of that size, or --set image=[{','.join(map(str, shape))}]"
+            f"the images of {name} are {by(source.shape)}{within}, but the configuration says {by(config.image)}: "
+            f"choose a preset of that size, or set image=[{','.join(map(str, source.shape))}]"
         )
     if config.labels:
-        if images.labels is None:
-            raise DataError(f"labels is {config.labels}, but {name} has no labels: use --set labels=0")
-        highest = int(images.labels.max())
-        if highest >= config.labels:
-            raise DataError(
-                f"labels is {config.labels}, but {name} has class {highest}: use --set labels={highest + 1}"
-            )
-    return images
+        _require_classes(name, source.labels, config.labels)
+    return source
 
 
-def _size(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape))
+def _require_classes(name: str, labels: np.ndarray | None, classes: int) -> None:
+    if labels is None:
+        raise DataError(f"labels is {classes}, but {name} has no labels: set labels=0")
+    if labels.ndim > 1:
+        raise DataError(
+            f"labels is {classes}, but {name} has {labels.shape[1]} attributes an image, not a class: set labels=0"
+        )
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest < 0:
+        raise DataError(f"labels is {classes}, but {name} has class {lowest}: classes count from 0")
+    if highest >= classes:
+        raise DataError(f"labels is {classes}, but {name} has class {highest}: set labels={highest + 1}")
 
 
-def _digits() -> Source:
+def _digits() -> _Found:
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
     # Sixteen grey steps over the whole range of a byte.
-    return Source(Images(np.rint(bunch.images * (255 / 16)).astype(np.uint8), bunch.target))
+    return _Found(Arrays(np.rint(bunch.images * (255 / 16)).astype(np.uint8), bunch.target))
 
 
-def _keras_data_set(module: str, cache: str) -> Callable[[], Source]:
-    def load() -> Source:
+def _keras_data_set(module: str) -> Callable[[], _Found]:
+    def load() -> _Found:
         import keras
 
         try:
             (train, train_labels), (test, test_labels) = getattr(keras.datasets, module).load_data()
         except Exception as error:
             # Keras raises a bare Exception where the network fails and whatever NumPy raises for a torn file.
-            path = Path(os.environ.get("KERAS_HOME", "~/.keras"), "datasets", cache)
+            path = Path(os.environ.get("KERAS_HOME", "~/.keras"), "datasets", _OF_KERAS[module])
             raise DataError(
                 f"{module} cannot be read: {str(error).splitlines()[0]}; "
-                f"put it into {path}, or use your own copy (--data FOLDER) or the embedded digits (--data digits)"
+                f"put it into {path}, or give a folder with your own copy, or the embedded digits, as data"
             ) from error
-        return Source(Images(train, train_labels), Images(test, test_labels))
+        return _Found(Arrays(train, train_labels), Arrays(test, test_labels))
 
     return load
 
 
-def _idx_folder(path: Path) -> Source:
+def _idx_folder(path: Path) -> _Found:
     parts = {}
     for part in ("train", "test"):
         images = _idx_file(path, _IDX_IMAGES[part])
         labels = _idx_file(path, _IDX_LABELS[part])
         if images is None:
             raise DataError(f"{path} has {_IDX_IMAGES['train']} but no {_IDX_IMAGES['test']} (or the same with .gz)")
-        parts[part] = Images(_read_idx(images), _read_idx(labels) if labels else None)
-    return Source(parts["train"], parts["test"])
+        parts[part] = Arrays(_read_idx(images), _read_idx(labels) if labels else None)
+    return _Found(parts["train"], parts["test"])
 
 
 def _idx_file(path: Path, name: str) -> Path | None:
@@ -167,11 +210,11 @@ def _read_idx(path: Path) -> np.ndarray:
         raise DataError(f"{path} is cut short: it ends within its header") from error
     values = np.frombuffer(content, np.uint8, offset=4 + 4 * axes)
     if values.size != np.prod(shape):
-        raise DataError(f"{path} is cut short: its header promises {_size(shape)} bytes, but {values.size} follow")
+        raise DataError(f"{path} is cut short: its header promises {by(shape)} bytes, but {values.size} follow")
     return values.reshape(shape)
 
 
-def _npz(path: Path) -> Source:
+def _npz(path: Path) -> _Found:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = dict(archive)
@@ -179,10 +222,10 @@ def _npz(path: Path) -> Source:
         raise DataError(f"{path} cannot be read as an .npz of plain arrays: {error}") from error
     try:
         if "x_train" in arrays and "x_test" in arrays:
-            train = Images(arrays["x_train"], arrays.get("y_train"))
-            return Source(train, Images(arrays["x_test"], arrays.get("y_test")))
+            train = Arrays(arrays["x_train"], arrays.get("y_train"))
+            return _Found(train, Arrays(arrays["x_test"], arrays.get("y_test")))
         if "images" in arrays:
-            return Source(Images(arrays["images"], arrays.get("labels")))
+            return _Found(Arrays(arrays["images"], arrays.get("labels")))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     raise DataError(
@@ -191,7 +234,7 @@ def _npz(path: Path) -> Source:
     )
 
 
-def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool) -> Source:
+def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool) -> _Found:
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS)
     if not files:
         raise DataError(f"there are no images in {path}: it should hold {', '.join(_ENDINGS)} files, in any subfolders")
@@ -205,13 +248,14 @@ def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool) -> So
     if bad and not (skip_bad and kept):
         shown = "; ".join(bad[:5]) + (f"; and {len(bad) - 5} more" if len(bad) > 5 else "")
         raise DataError(
-            f"{len(bad)} of {len(files)} images in {path} cannot be read: {shown}; --skip-bad goes on without them"
+            f"{len(bad)} of {len(files)} images in {path} cannot be read: {shown}; "
+            "skip_bad (--skip-bad) goes on without them"
         )
     folders = [file.relative_to(path).parts[0] if file.parent != path else None for file in kept]
     classes = sorted({folder for folder in folders if folder})
     # Images sorted into subfolders are labelled by them; a stray image at the top has no class, so none is given.
     labels = np.array([classes.index(f) for f in folders if f]) if len(classes) > 1 and None not in folders else None
-    return Source(Images(np.stack(pixels), labels), skipped=len(bad))
+    return _Found(Arrays(np.stack(pixels), labels), skipped=len(bad))
 
 
 def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
@@ -224,17 +268,15 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     if channels not in (1, 3):
         raise DataError(f"image files have 1 or 3 channels, but the configuration says {channels}")
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_FORMATS) as image:
             upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
             fitted = ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS)
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} (its content is none of {', '.join(_FORMATS)})") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} ({error})") from error
     return np.asarray(fitted, np.uint8).reshape(shape)
 
 
-NAMED: dict[str, Callable[[], Source]] = {
-    "digits": _digits,
-    "mnist": _keras_data_set("mnist", "mnist.npz"),
-    "fashion_mnist": _keras_data_set("fashion_mnist", "fashion-mnist"),
-    "cifar10": _keras_data_set("cifar10", "cifar-10-batches-py"),
-}
+#: the data sets that have a name
+NAMED: dict[str, Callable[[], _Found]] = {"digits": _digits} | {name: _keras_data_set(name) for name in _OF_KERAS}

@@ -2,42 +2,64 @@
 
 import numpy as np
 
-from alae_core import Alae
+from alae_core import Alae, View
 from alae_core.latents import stream
-from alae_workbench.data.images import Images
+from alae_workbench.data.source import DataSet, labels_for
+from alae_workbench.evaluation.measures import measure
+
+#: z that the loop in latent space is measured on, unless there shall be fewer
+Z = 1024
 
 
-def reciprocity_error(alae: Alae, count: int = 1024, lod: int | None = None, blend: float = 1.0) -> float:
-    """mean ‖F(z) − E(G(F(z)))‖² / total variance of F(z), over `count` z that no training step draws.
+@measure(
+    "reciprocity error ‖F(z) − E(G(F(z)))‖² / var F(z), held-out z",
+    networks="FGE",
+    when="report",
+    symbol="F(z)≈E(G(F(z)))",
+)
+def reciprocity_error(
+    alae: Alae, data: DataSet | None = None, view: View | None = None, most: int | None = None
+) -> float:
+    """mean ‖F(z) − E(G(F(z)))‖² / total variance of F(z), over z that no training step draws; without noise.
 
     0 is a closed loop; 1 is no better than always answering the mean w. Dividing by the variance matters: a shrinking
     F lowers the plain distance without closing anything. With labels, each z gets a random class; where reciprocity is
-    z, E's estimate is held against z itself. Style networks are measured at one level of detail, without noise.
+    z, E's estimate is held against z itself. Images take no part.
+
+    Args:
+        alae: the model.
+        data: not looked at.
+        view: where networks that grow are looked at.
+        most: how many z at the most, of 1,024.
     """
+    count = min(most or Z, Z)
     z = alae.sample_prior(count, seed=0)
     w = alae.map(z)
-    code = z if alae.config.reciprocity == "z" else w
     classes = alae.config.labels
     labels = stream(0, "labels of held-out z").integers(classes, size=count) if classes else None
-    noise = "zero" if alae.is_style else None
-
-    def estimates(part: slice) -> np.ndarray:
-        its_labels = None if labels is None else labels[part]
-        images = alae.generate(w[part], lod, blend, noise, labels=its_labels)
-        return alae.encode(images, lod, blend, labels=its_labels)
-
-    # In parts: images of all z at once would not fit into memory where images are large.
-    estimate = np.concatenate([estimates(part) for part in alae.chunks(count)])
+    code = z if alae.config.reciprocity == "z" else w
+    estimate = alae.reencode(w, view, noise="none", labels=labels)
     return float(np.square(code - estimate).sum(axis=1).mean() / code.var(axis=0).sum())
 
 
-def reconstruction_error(alae: Alae, images: Images, lod: int | None = None, blend: float = 1.0) -> float:
-    """mean (x − G(E(x)))² over pixels and images, for x in [−1, 1], at one level of detail, without noise."""
-    noise = "zero" if alae.is_style else None
+@measure("reconstruction error (x − G(E(x)))², held-out images", networks="GE", when="checkpoint")
+def reconstruction_error(alae: Alae, data: DataSet, view: View | None = None, most: int | None = None) -> float:
+    """mean (x − G(E(x)))² over pixels and held-out images, for x in [−1, 1]; without noise.
 
-    def errors(part: Images) -> np.ndarray:
-        x = alae.at_level(part.floats(), lod, blend)
-        again = alae.reconstruct(x, lod, blend, noise, labels=part.labels_for(alae.config))
+    Args:
+        alae: the model.
+        data: its held-out images are looked at, the first `most` of them.
+        view: where networks that grow are looked at.
+        most: how many images at the most.
+    """
+    source, view = data.held_out, view or alae.view
+    count = min(most or len(source), len(source))
+
+    def errors(part: slice) -> np.ndarray:
+        indices = np.arange(part.start, part.stop)
+        x = alae.as_seen(source.images(indices, view.size if view else None), view)
+        again = alae.reconstruct(x, view, noise="none", labels=labels_for(source, indices, alae.config))
         return np.square(x - again).mean(axis=(1, 2, 3))
 
-    return float(np.concatenate([errors(images[part]) for part in alae.chunks(len(images))]).mean())
+    # In parts: all images at once would not fit into memory where they are large.
+    return float(np.concatenate([errors(part) for part in alae.chunks(count)]).mean())

@@ -1,40 +1,51 @@
 """Nearest-neighbour classification: how much of what tells the classes apart a representation keeps."""
 
+from collections.abc import Callable
+
 import numpy as np
 from sklearn.neighbors import KNeighborsClassifier
 
-from alae_core import Alae
-from alae_workbench.data.images import DataSet, Images
+from alae_core import Alae, View
+from alae_core.images import to_float
+from alae_workbench.data.source import DataSet, Source
+from alae_workbench.evaluation.measures import measure
 
 #: training images that serve as neighbours at the most: the first ones, the same for every representation
 NEIGHBOURS = 10_000
 
 
-def nearest_neighbour_accuracies(alae: Alae, data: DataSet, lod: int | None = None) -> dict[str, float] | None:
-    """The share of held-out images whose nearest training image (Euclidean) has their class.
+@measure("1-nearest-neighbour accuracy on E(x), held-out images", networks="E", when="end")
+def nearest_neighbour_w(alae: Alae, data: DataSet, view: View | None = None, most: int | None = None) -> float | None:
+    """The share of held-out images whose nearest training image, by E(x) (Euclidean), has their class.
 
-    Returns:
-        {"w": by E(x), at level `lod` of style networks, "pixels": by the images themselves}, over the same neighbours;
-        None where there are no classes, or where E is told the label and the answer would be in the question.
+    None where there are no classes, or where E is told the label and the answer would be in the question.
     """
-    if data.train.labels is None or data.held_out.labels is None or alae.config.labels:
+    view = view or alae.view
+    return _accuracy(
+        alae, data, lambda images: alae.encode(alae.as_seen(images, view), view), view.size if view else None, most
+    )
+
+
+@measure("the same on raw pixels", networks="E", when="end")
+def nearest_neighbour_pixels(
+    alae: Alae, data: DataSet, view: View | None = None, most: int | None = None
+) -> float | None:
+    """The same by the images themselves, at their own size: what E is to be held against."""
+    return _accuracy(alae, data, lambda images: to_float(images).reshape(len(images), -1), None, most)
+
+
+def _accuracy(
+    alae: Alae, data: DataSet, represent: Callable[[np.ndarray], np.ndarray], size: int | None, most: int | None
+) -> float | None:
+    known, asked = data.train.labels, data.held_out.labels
+    if known is None or asked is None or known.ndim > 1 or asked.ndim > 1 or alae.config.labels:
         return None
-    train, test = data.train[:NEIGHBOURS], data.held_out
-    return {
-        "w": _accuracy(_codes(alae, train, lod), train, _codes(alae, test, lod), test),
-        "pixels": _accuracy(_flat(train), train, _flat(test), test),
-    }
 
+    def rows(source: Source, count: int) -> np.ndarray:
+        parts = (np.arange(part.start, part.stop) for part in alae.chunks(count))
+        return np.concatenate([represent(source.images(indices, size)) for indices in parts])
 
-def _codes(alae: Alae, images: Images, lod: int | None) -> np.ndarray:
-    parts = (alae.at_level(images[part].floats(), lod) for part in alae.chunks(len(images)))
-    return np.concatenate([alae.encode(x, lod) for x in parts])
-
-
-def _flat(images: Images) -> np.ndarray:
-    return images.floats().reshape(len(images), -1)
-
-
-def _accuracy(known: np.ndarray, train: Images, asked: np.ndarray, test: Images) -> float:
-    classifier = KNeighborsClassifier(n_neighbors=1, algorithm="brute").fit(known, train.labels)
-    return float(classifier.score(asked, test.labels))
+    neighbours, count = min(NEIGHBOURS, len(known)), min(most or len(asked), len(asked))
+    classifier = KNeighborsClassifier(n_neighbors=1, algorithm="brute")
+    classifier.fit(rows(data.train, neighbours), known[:neighbours])
+    return float(classifier.score(rows(data.held_out, count), asked[:count]))

@@ -9,36 +9,38 @@ import numpy as np
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
-from alae_core import Alae
-from alae_workbench.data.images import Images, to_uint8
+from alae_core import Alae, View
+from alae_core.images import to_uint8
+from alae_workbench.data.source import Source, labels_for
+from alae_workbench.sampling import ROW, sample
 
-_COLUMNS, _MARGIN, _TEXT = 12, 12, 15
+_COLUMNS, _MARGIN, _TEXT = ROW, 12, 15
 _CELL = 64  # smaller images are enlarged by a whole factor towards this many pixels, so that a person can see them
 _INK, _PAPER = (40, 40, 40), (250, 250, 248)
 
 
-def training_grid(
-    alae: Alae, images: Images, caption: str, *, lod: int | None = None, blend: float = 1.0
-) -> Image.Image:
+def training_grid(alae: Alae, source: Source, caption: str, view: View | None = None) -> Image.Image:
     """Real images, each above its reconstruction G(E(x)), and samples G(F(z)): what a run looks like at a glance.
 
+    What the model has no networks for is left out.
+
     Args:
-        alae: the model, usually with its averaged weights.
-        images: images it was not trained on; the first two rows' worth are shown.
+        alae: the model, usually with its averaged weights; it has G and, beside it, E or F.
+        source: images it was not trained on; the first two rows' worth are shown.
         caption: a line under the grid.
-        lod, blend: the level of detail that style networks are shown at, and how far it has faded in.
+        view: where networks that grow are shown.
     """
-    shown, noise = images[: 2 * _COLUMNS], fixed_noise(alae, lod)
-    x = alae.at_level(shown.floats(), lod, blend)
-    rows = _paired_rows(x, alae.reconstruct(x, lod, blend, noise, labels=shown.labels_for(alae.config)))
-    samples = sample(alae, 3 * _COLUMNS, seed=0, psi=1.0, lod=lod, blend=blend, noise=noise)
-    return compose(
-        [
-            ("real images, and below each its reconstruction G(E(x))", rows),
-            ("samples G(F(z))" + (", a class per column" if alae.config.labels else ""), in_rows(samples)),
-        ],
-        caption,
-    )
+    view, sections = view or alae.view, []
+    if alae.has("GE"):
+        indices = np.arange(min(len(source), 2 * _COLUMNS))
+        x = alae.as_seen(source.images(indices, view.size if view else None), view)
+        rows = _paired_rows(x, alae.reconstruct(x, view, labels=labels_for(source, indices, alae.config)))
+        sections.append(("real images, and below each its reconstruction G(E(x))", rows))
+    if alae.has("GF"):
+        samples = sample(alae, 3 * _COLUMNS, psi=None if alae.w_mean is None else 1.0, view=view)
+        by_class = ", a class per column" if alae.config.labels else ""
+        sections.append((f"samples G(F(z)){by_class}", in_rows(samples)))
+    return compose(sections, caption)
 
 
 def reconstruction_grid(images: np.ndarray, reconstructions: np.ndarray, caption: str) -> Image.Image:
@@ -48,49 +50,9 @@ def reconstruction_grid(images: np.ndarray, reconstructions: np.ndarray, caption
     )
 
 
-def sample(
-    alae: Alae,
-    count: int,
-    *,
-    seed: int,
-    label: int | None = None,
-    psi: float | None = None,
-    lod: int | None = None,
-    blend: float = 1.0,
-    noise: str | Sequence[np.ndarray] | None = None,
-) -> np.ndarray:
-    """`count` samples G(F(z)): (count, H, W, C).
-
-    Args:
-        alae: the model.
-        count, seed: how many, and what decides every z.
-        label: with a model of labels the class of all; by default the classes in turn along each row.
-        psi: how far styles are truncated, by default as the configuration says.
-        lod, blend, noise: see `Alae.generate`.
-    """
-    w = alae.map(alae.sample_prior(count, seed=seed))
-    if alae.is_style:
-        return alae.generate(alae.truncate(w, psi), lod, blend, noise)
-    if not alae.config.labels:
-        return alae.generate(w)
-    in_turn = np.arange(count) % _COLUMNS % alae.config.labels
-    return alae.generate(w, labels=in_turn if label is None else np.full(count, label))
-
-
-def fixed_noise(alae: Alae, lod: int | None = None) -> list[np.ndarray] | None:
-    """The noise of every picture: for each layer one map that serves all images, so that none differs by noise.
-
-    The same bits on every backend; None for networks that have no noise.
-    """
-    return alae.sample_noise(1, lod=lod) if alae.is_style else None
-
-
-def resolution(lod: int | None, blend: float) -> str:
-    """What a caption says of a level of detail, such as "8×8 fading in, 40%"; empty for networks that have none."""
-    if lod is None:
-        return ""
-    size = 4 * 2**lod
-    return f"{size}×{size}" + (f" fading in, {blend:.0%}" if blend < 1 else "")
+def sample_grid(images: np.ndarray, caption: str) -> Image.Image:
+    """Rows of samples, float (count, H, W, C)."""
+    return compose([("samples G(F(z))", in_rows(images))], caption)
 
 
 def in_rows(images: np.ndarray) -> list[np.ndarray]:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alae_core.torch_files import Placeholder, Tensor, TorchFileError, read_torch_file
+from alae_workbench.exchange.torch_files import Placeholder, Tensor, TorchFileError, read_torch_file
 
 #: pickles are written by hand, an instruction at a time
 MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, 2)

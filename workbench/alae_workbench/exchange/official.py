@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alae_core.config import Config, make_config
+from alae_core.checkpoint import write_checkpoint
+from alae_core.config import SPECIFICATION, Config, make_config
 from alae_core.errors import CheckpointError, ConfigError
-from alae_core.growth import total_steps
-from alae_core.torch_files import Tensor, read_torch_file
+from alae_core.growth import scheduled_steps
+from alae_workbench.exchange.torch_files import Tensor, read_torch_file
 
 #: our networks by the names in the authors' checkpoints
 NETWORKS = {"F": "mapping_fl", "G": "generator", "E": "discriminator", "D": "mapping_tl"}
@@ -35,7 +36,7 @@ class Theirs(NamedTuple):
 
 
 def import_official(file: str | Path, out: str | Path) -> Path:
-    """Write the authors' checkpoint `file` as a run of ours in `out`, for `load_checkpoint` and `alae train --resume`.
+    """Write the authors' checkpoint `file` as a run of ours in `out`, for `alae_core.load` and `alae train --resume`.
 
     Returns:
         The new checkpoint's path, `out`/checkpoints/step-…, at the end of a growth schedule as the authors used it.
@@ -44,21 +45,15 @@ def import_official(file: str | Path, out: str | Path) -> Path:
         CheckpointError: the file cannot be read (see `torch_files`), its tensors are not those of a StyleALAE, or
             `out` is there already. Nothing is left behind.
     """
-    from alae_core.checkpoint import save_checkpoint
-    from alae_core.state import initial_state
-
     file, out = Path(file), Path(out)
     if out.exists():
         raise CheckpointError(f"{out} is there already: choose another place")
     models = read_models(file)
     config = config_of(models, description=f"imported from {file.name}")
-    weights, averages = convert(models, config), convert(models, config, averaged=True)
-    arrays = initial_state(config, weights, _mean_of_w(models, config))
-    arrays |= {f"averages/{name}": array for name, array in averages.items()}
-    arrays["step"] = np.array(total_steps(config), np.int64)
+    state = _state(models, config)
     out.mkdir(parents=True)
     try:
-        return save_checkpoint(out / "checkpoints", arrays, config, seed=0, backend=_Authors())
+        return write_checkpoint(out / "checkpoints", state, config, author=_Authors())
     except BaseException:
         rmtree(out, ignore_errors=True)
         raise
@@ -110,6 +105,7 @@ def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
             "not their ablations"
         ) from error
     data: dict[str, Any] = {
+        "specification": SPECIFICATION,
         "description": description,
         "image": [4 * 2 ** (lods - 1)] * 2 + [channels],
         "networks": {
@@ -122,9 +118,9 @@ def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
         },
         "updates": "official",
         "growth": {"levels": [{"images": 600_000, "batch_size": _BATCHES[min(lod, 4)]} for lod in range(lods)]},
+        "batch_size": _BATCHES[-1],
         "adam": {"learning_rate": 0.0015},
         "precision": E["from_rgb.0.from_rgb.weight"].dtype.name,
-        "training": {"data": "unknown", "held_out": 1, "batch_size": _BATCHES[-1]},
     }
     try:
         return make_config(data)
@@ -223,6 +219,18 @@ def names(network: str, config: Config) -> dict[str, Theirs]:
                     vector(f"{ours}/described{k}/bias", f"{theirs}.bias_{k}", 1, described, 1, 1)
                     dense(f"{ours}/described{k}/style", f"{theirs}.style_{k}", 2 * described, w)
     return found
+
+
+def _state(models: Mapping[str, Arrays], config: Config) -> Arrays:
+    weights, averages = convert(models, config), convert(models, config, averaged=True)
+    mean = _mean_of_w(models, config)
+    # Keras comes with these: what is refused above is refused without it.
+    from alae_core.state import initial_state
+    from alae_core.updates import updates_of
+
+    state = initial_state(updates_of(config), weights, mean)
+    state |= {f"averages/{name}": array for name, array in averages.items()}
+    return state | {"step": np.array(scheduled_steps(config), np.int64)}
 
 
 def _mean_of_w(models: Mapping[str, Arrays], config: Config) -> np.ndarray:

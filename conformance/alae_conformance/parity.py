@@ -1,6 +1,6 @@
 """Parity with the authors' own code: a checkpoint of theirs, and numbers that their code gave with it.
 
-    python -m alae_workbench.evaluation.parity FILE.pth RECORD.npz --backend torch
+    python -m alae_conformance.parity FILE.pth RECORD.npz --backend torch
 
 `docs/parity.md` says what a record holds and what the limits mean. Every number is computed by what a user calls: the
 checkpoint is imported, loaded and asked; training is `Runner.step`.
@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alae_core import AlaeError, Backend, Checkpoint, Config, load_backend, load_checkpoint
+from alae_core import Alae, AlaeError, Backend, Checkpoint, Config, View, load_backend, load_checkpoint
 from alae_core.config import make_config
-from alae_core.official import NETWORKS, config_of, import_official, names, read_models
+from alae_workbench.exchange.official import NETWORKS, config_of, import_official, names, read_models
 
 #: of each number of an output
 OUTPUTS = {"rtol": 1e-4, "atol": 1e-4}
@@ -146,38 +146,37 @@ def parity(file: Path, record: Path, backend: str) -> Parity:
         raise AlaeError(f"{record} cannot be read: {error}") from error
     with TemporaryDirectory() as directory:
         imported = import_official(file, Path(directory, "run"))
-        trained, averaged = load_checkpoint(imported), load_checkpoint(imported, averaged=True)
+        checkpoint = load_checkpoint(imported)
     try:
-        _compare_outputs(result, arrays, trained, averaged)
-        _compare_training(result, arrays, trained, models, plugin)
+        _compare_outputs(result, arrays, checkpoint.model(averaged=False), checkpoint.model())
+        _compare_training(result, arrays, checkpoint, models, plugin)
     except KeyError as error:
         raise AlaeError(f"{record} is no record of {file}: it has no {error}") from error
     return result
 
 
-def _compare_outputs(result: Parity, record: Arrays, trained: Checkpoint, averaged: Checkpoint) -> None:
-    alae, mean = trained.model, averaged.model
+def _compare_outputs(result: Parity, record: Arrays, alae: Alae, mean: Alae) -> None:
     w = alae.map(record["z"])
     result["F(z)"].numbers(w, record["F(z)"], **OUTPUTS)
     truncated = mean.truncate(mean.map(record["z"]))
     for at, lod, blend in _levels(record, r"lod(\d+)/blend([\d.]+)/"):
-        x, noise = _nhwc(record[f"lod{lod}/x"]), _noise(record, f"{at}noise", 0, lod)
-        codes = alae.encode(x, lod, blend)
+        x, noise, view = _nhwc(record[f"lod{lod}/x"]), _noise(record, f"{at}noise", 0, lod), View(lod, blend)
+        codes = alae.encode(x, view)
         result["E(x)"].numbers(codes, record[f"{at}E(x)"], **OUTPUTS)
         result["D(E(x))"].numbers(alae.discriminate(codes), record[f"{at}D(E(x))"], **OUTPUTS)
 
         def images(quantity: str, found: np.ndarray, key: str, at: str = at) -> None:
             result[quantity].numbers(found, _nhwc(record[at + key]), **OUTPUTS)
 
-        images("G(F(z)), noise as recorded", alae.generate(w, lod, blend, noise), "G(F(z))")
-        images("G(F(z)), the authors' noise off", alae.generate(w, lod, blend, "bump"), "G(F(z)) noise=off")
-        images("averaged networks, truncated", mean.generate(truncated, lod, blend, noise), "EMA truncated G")
+        images("G(F(z)), noise as recorded", alae.generate(w, view, noise=noise), "G(F(z))")
+        images("G(F(z)), the authors' noise off", alae.generate(w, view, noise="bump"), "G(F(z)) noise=off")
+        images("averaged networks, truncated", mean.generate(truncated, view, noise=noise), "EMA truncated G")
         if f"{at}G(E(x))" in record:
-            images("G(E(x))", alae.reconstruct(x, lod, blend, noise), "G(E(x))")
+            images("G(E(x))", alae.reconstruct(x, view, noise=noise), "G(E(x))")
         for key in [key.removeprefix(at) for key in record if key.startswith(f"{at}style mix cutoff")]:
             layers, cutoff = np.arange(2 * (lod + 1))[:, None], int(key.removeprefix("style mix cutoff"))
             styles = np.where(layers < cutoff, w[:, None], alae.map(record["z2"])[:, None])
-            images("styles mixed", alae.generate(styles, lod, blend, noise), key)
+            images("styles mixed", alae.generate(styles, view, noise=noise), key)
 
 
 def _compare_training(
@@ -238,7 +237,7 @@ class _Replay:
 
         self.record, self.state = record, start.state
         self.alae = build(config)
-        self.runner = backend.runner(self.alae, config)
+        self.runner = backend.runner(self.alae)
 
     def train(self, at: str, lod: int, blend: float, nudge: int | None = None) -> Training:
         """All that a record may hold of the training at one level.
@@ -265,12 +264,13 @@ class _Replay:
         return np.sqrt(sum(np.square(gradient.astype(np.float64)).sum() for gradient in ours))
 
     def _start(self, lod: int, blend: float, nudge: int | None) -> Arrays:
-        state = self.state | {"step": np.array(_step_at(lod, blend), np.int64)}
+        state = {**self.state, "step": np.array(_step_at(lod, blend), np.int64)}
         if nudge is None:
             return state
         rng = np.random.default_rng(nudge)
         rounding = np.finfo(self.alae.config.dtype).eps
-        weights = {name: array for name, array in state.items() if name.startswith("weights/")}
+        # Sorted: safetensors gives its arrays in another order in each process.
+        weights = {name: state[name] for name in sorted(state) if name.startswith("weights/")}
         return state | {
             name: (array * (1 + rounding * rng.standard_normal(array.shape))).astype(array.dtype)
             for name, array in weights.items()
@@ -290,8 +290,7 @@ class _Replay:
 def _schedule(config: Config, batch_size: int) -> Config:
     # Half of a level is its fade.
     level = {"images": 2 * _FADE * batch_size, "batch_size": batch_size, "fade": 0.5}
-    data = config.model_dump(mode="json")
-    return make_config(data | {"growth": {"levels": [level] * config.lods}})
+    return make_config(config.data() | {"growth": {"levels": [level] * config.lods}})
 
 
 def _step_at(lod: int, blend: float) -> int:
@@ -300,7 +299,7 @@ def _step_at(lod: int, blend: float) -> int:
 
 
 def _unfaded(x: np.ndarray, lod: int, blend: float) -> np.ndarray:
-    """Images that `growth.real_images` fades into `x`: the authors' step was given x, ours fades what it is given."""
+    """Images that `Styles.faded` makes `x` of: the authors' step was given x, ours fades what it is given."""
     if lod == 0 or blend in (0, 1):
         return x  # at 0 only the level below is looked at, and that is the same in both
     count, size, _, channels = x.shape
@@ -334,7 +333,7 @@ def _nhwc(images: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Print the table; exit code 1 where an error is beyond its limit, 2 where a file cannot be read."""
     parser = argparse.ArgumentParser(
-        prog="python -m alae_workbench.evaluation.parity", description=(__doc__ or "").partition("\n")[0]
+        prog="python -m alae_conformance.parity", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("file", type=Path, help="a checkpoint of the authors' code (.pth)")
     parser.add_argument("record", type=Path, help="what their code gave with it (.npz)")

@@ -1,0 +1,57 @@
+"""Images as arrays: between the bytes of files and the floats of networks, and smaller by means of blocks."""
+
+import numpy as np
+
+from alae_core.errors import ArgumentError
+
+
+def to_float(pixels: np.ndarray) -> np.ndarray:
+    """Grey levels 0 … 255 as the networks see them: float32 in [−1, 1], pixels / 127.5 − 1."""
+    floats = pixels.astype(np.float32)
+    floats /= np.float32(127.5)
+    floats -= np.float32(1)
+    return floats
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """The nearest grey levels of float images in [−1, 1]; values outside are clipped."""
+    return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
+
+
+def pooled(images: np.ndarray, size: int) -> np.ndarray:
+    """Images as a coarser level has them: each pixel the mean of a square block of theirs.
+
+    Args:
+        images: square ones (count, H, H, C), uint8 or floats.
+        size: H, or H divided by a power of two.
+
+    Returns:
+        The images themselves where H is `size`; else float32 (count, size, size, C) in the images' own range: of bytes
+        the grey levels 0 … 255, not rounded to whole ones but exact, up to blocks of 256×256.
+
+    Raises:
+        ArgumentError: the images have no such size.
+    """
+    count, height, width, channels = images.shape
+    if height != width or size < 1 or height % size or (height // size).bit_count() != 1:
+        raise ArgumentError(
+            "size",
+            f"is {size}, but images of {height}×{width} cannot be pooled to {size}×{size}: "
+            "they must be square, and larger by a power of two",
+        )
+    block = height // size
+    if block == 1:
+        return images
+    # The narrowest integers that hold a block's sum: half the bytes take half the time.
+    total = np.float64 if images.dtype.kind == "f" else np.min_scalar_type(255 * block * block)
+    sums = np.add.reduce(images.reshape(count * size, block, width * channels), axis=1, dtype=total)
+    # Columns in pairs and channel by channel: NumPy is slow at sums along short axes.
+    while sums.shape[1] > size * channels:
+        halved = np.empty((len(sums), sums.shape[1] // 2), total)
+        for channel in range(channels):
+            left, right = sums[:, channel :: 2 * channels], sums[:, channels + channel :: 2 * channels]
+            np.add(left, right, out=halved[:, channel::channels])
+        sums = halved
+    means = sums.astype(np.float32)
+    means /= np.float32(block * block)
+    return means.reshape(count, size, size, channels)

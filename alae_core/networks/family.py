@@ -1,0 +1,106 @@
+"""What differs between families of architectures: their networks, how these are called, and what levels they have."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import keras
+
+from alae_core.config import Config
+from alae_core.errors import ArgumentError
+from alae_core.networks.layers import Scaled
+from alae_core.view import View
+
+Tensor = Any
+
+
+class Family(ABC):
+    """The networks of one model, and all that the rest of alae must know of their kind.
+
+    A family is one class, and a line in `alae_core.algorithms.FAMILIES`. Its `generate`, `encode` and `score` take
+    and return tensors, for losses to differentiate through; arguments that a family has no use for it passes over.
+
+    Attributes:
+        config: what the networks were built for.
+        networks: Keras models by name.
+        variables: every weight by name, such as "F/dense0/kernel", whatever backend holds it.
+        scales: the constant that each weight is multiplied by when used: 1 but for equalized ones.
+    """
+
+    #: whether images are made of styles that can be mixed and truncated, and of noise
+    has_styles: ClassVar[bool] = False
+
+    def __init__(self, config: Config, networks: Mapping[str, keras.Model]) -> None:
+        self.config, self.networks = config, dict(networks)
+        owners = {name: _weights(name, network) for name, network in self.networks.items()}
+        self.variables = {name: v for weights in owners.values() for name, (v, _) in weights.items()}
+        self.scales = {name: scale for weights in owners.values() for name, (_, scale) in weights.items()}
+
+    @classmethod
+    @abstractmethod
+    def build(cls, config: Config) -> dict[str, keras.Model]:
+        """F, G, E and D of `config`, their initial weights decided by its seed."""
+
+    @abstractmethod
+    def generate(
+        self,
+        w: Tensor,
+        *,
+        labels: Tensor | None = None,
+        noise: Sequence[Tensor] | str | None = None,
+        lod: int | None = None,
+        blend: Tensor | float = 1.0,
+    ) -> Tensor:
+        """Images (batch, H, W, C) that G makes of w, or of styles where there are any."""
+
+    @abstractmethod
+    def encode(
+        self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
+    ) -> Tensor:
+        """What E makes of images: (batch, w)."""
+
+    def score(
+        self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
+    ) -> Tensor:
+        """The logit of each image, (batch,): D(E(x)), or D(x) where D looks at images."""
+        if self.config.networks.discriminator == "images":
+            return self.networks["D"](images, lod=lod, blend=blend)
+        return self.networks["D"](self.encode(images, labels=labels, lod=lod, blend=blend))
+
+    def faded(self, images: Tensor, blend: Tensor | float) -> Tensor:
+        """Real images as a level is shown them while it fades in, as its fakes do."""
+        return images
+
+    @property
+    def finest(self) -> View | None:
+        """The view at the images' own size; None for networks without levels."""
+        return None
+
+    def require(self, view: View | None) -> View | None:
+        """`view`, where the networks can be looked at there. Raises ArgumentError."""
+        if view is not None:
+            raise ArgumentError("lod", f"is {view.lod}, but only style networks have levels of detail")
+        return view
+
+    def level_of(self, images: Any) -> int | None:
+        """The level of detail that images (batch, H, W, C) are of; None for networks that have none."""
+        return None
+
+    def takes_part(self, weight: str, lod: int | None) -> bool:
+        """Whether the weight of that name is used at level of detail `lod`, whatever the blend."""
+        return True
+
+
+def _weights(name: str, network: keras.Model) -> dict[str, tuple[Any, float]]:
+    """Every trainable weight of a network, and what it is multiplied by, by its name within alae."""
+    found = {}
+    scales = {
+        id(weight): layer.scales[weight.name]
+        for layer in network._flatten_layers()
+        if isinstance(layer, Scaled)
+        for weight in layer._trainable_variables
+    }
+    for weight in network.trainable_variables:
+        # A layer that is none of alae's own multiplies its weights by nothing.
+        found[f"{name}/{weight.path.removeprefix(name + '/')}"] = weight, scales.get(id(weight), 1.0)
+    return found

@@ -1,0 +1,82 @@
+"""One training step, walked once for every framework: running mean → gradient → Adam → averages."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from keras import ops
+
+from alae_core.config import Adam
+from alae_core.growth import Stage
+from alae_core.optimizer import average_step
+from alae_core.updates import Batch, Update
+
+if TYPE_CHECKING:
+    from alae_core.model import Alae
+
+Tensor = TypeVar("Tensor")
+
+
+class Mechanics(Protocol[Tensor]):
+    """What a framework supplies to the walk.
+
+    `tensors` is the state of a run by the names of `alae_core.state`. Whatever changes it leaves the new value under
+    the old name: written into the tensor that is there, or as another in its place.
+    """
+
+    model: "Alae"
+
+    def evaluate(
+        self, tensors: dict[str, Tensor], fn: Callable[["Alae", Batch], Tensor], update: Update, batch: Batch
+    ) -> Tensor:
+        """fn(model, batch) at the weights in `tensors`, to be differentiated by nobody."""
+
+    def gradient(self, tensors: dict[str, Tensor], update: Update, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The update's loss at the weights in `tensors`, and its gradient by the name of each weight it trains."""
+
+    def reduce(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Means over this device's share of a batch as means over the whole batch."""
+
+    def apply(self, tensors: dict[str, Tensor], choice: Adam, adam: str, gradients: Mapping[str, Tensor]) -> None:
+        """One step of the Adam of that name for one network, whose weights' gradients are given."""
+
+    def average(self, tensors: dict[str, Tensor], decay: float) -> None:
+        """Let every average follow its weight, by `alae_core.optimizer.average_step`."""
+
+    def write(self, tensors: dict[str, Tensor], values: Mapping[str, Tensor]) -> None:
+        """Leave new values in `tensors`."""
+
+
+def walk(
+    mechanics: Mechanics[Tensor], tensors: dict[str, Tensor], batches: Mapping[str, Batch], stage: Stage
+) -> dict[str, Tensor]:
+    """One training step: each update that has a batch, in order, on the weights that the one before left.
+
+    Returns the losses by update, as scalars that nobody has waited for.
+    """
+    model, losses = mechanics.model, {}
+    for update in (update for update in model.updates if update.name in batches):
+        batch = batches[update.name]
+        if update.moves_w_mean and "w_mean" in tensors:
+            mean = mechanics.reduce({"w_mean": mechanics.evaluate(tensors, mean_of_w, update, batch)})["w_mean"]
+            beta = model.config.style.w_mean_beta
+            mechanics.write(tensors, {"w_mean": average_step(beta, tensors["w_mean"], mean)})
+        loss, gradients = mechanics.gradient(tensors, update, batch)
+        reduced = mechanics.reduce({"loss": loss, **gradients})
+        losses[update.name] = reduced.pop("loss")
+        for network, adam in update.trains.items():
+            own = {name: _by_use(model, name, each) for name, each in reduced.items() if name.startswith(f"{network}/")}
+            mechanics.apply(tensors, stage.adam, adam, own)
+    mechanics.average(tensors, stage.average_decay)
+    return losses
+
+
+def mean_of_w(model: "Alae", batch: Batch) -> Any:
+    """The mean of w = F(z) over the batch, (w,): what the running mean of w moves towards."""
+    w = model.F(batch.z)
+    return ops.sum(w, axis=0) / w.shape[0]
+
+
+def _by_use(model: "Alae", name: str, gradient: Any) -> Any:
+    # Adam sees the gradient by the weight as it is used, so that its ε acts where the authors' does.
+    scale = model.scales[name]
+    return gradient if scale == 1 else gradient / scale

@@ -1,0 +1,147 @@
+"""The walk of a training step: what is asked of a framework, in which order, and where many devices would meet."""
+
+import numpy as np
+import pytest
+
+import alae_core as alae
+from tests.conftest import random_images, tiny_config, tiny_style_config
+from tests.tolerances import FLOAT32, STYLE
+
+UPDATES = ("discriminator", "generator", "reciprocity")
+
+
+def start(backend, config):
+    return backend.runner(alae.build(config))
+
+
+def trained(runner, update):
+    return {name for name in runner.model.variables if name.split("/")[0] in runner.model.update(update).trains}
+
+
+def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, monkeypatch):
+    """A device's share of them: the mean of w before each update, then its loss and all its gradients in one go."""
+    runner, calls = start(backend, tiny_style_config()), []
+
+    def recorded(name):
+        sound = getattr(runner, name)
+
+        def call(*arguments):
+            calls.append((name, arguments))
+            return sound(*arguments)
+
+        monkeypatch.setattr(runner, name, call)
+
+    for name in ("evaluate", "gradient", "reduce", "apply", "average"):
+        recorded(name)
+    runner.step(random_images(4, (4, 4, 2)))
+    expected = []
+    for update in UPDATES:
+        networks = list(runner.model.update(update).trains)
+        expected += ["evaluate", "reduce", "gradient", "reduce", *["apply"] * len(networks)]
+    assert [name for name, _ in calls] == [*expected, "average"]
+    # What a step trains at its level, w's mean aside.
+    reduced = [set(arguments[0]) for name, arguments in calls if name == "reduce"]
+    at_level_0 = {name for name in runner.model.variables if runner.model.family.takes_part(name, 0)}
+    for means, update in zip(reduced[::2], UPDATES, strict=True):
+        assert means == {"w_mean"}
+        gradients = reduced[1 + 2 * UPDATES.index(update)]
+        assert gradients == {"loss"} | (trained(runner, update) & at_level_0)
+
+
+@pytest.mark.parametrize("update", UPDATES)
+def test_adam_sees_what_was_reduced(backend, monkeypatch, update):
+    """Twice the gradient is four times the moment v and twice the loss; and every bit of it, 2 being a power of two."""
+    single, double = (start(backend, tiny_config()) for _ in range(2))
+    monkeypatch.setattr(double, "reduce", lambda means: {name: 2 * mean for name, mean in means.items()})
+    images = random_images()
+    losses = [runner.step(images, only=update)[update] for runner in (single, double)]
+    assert losses[1] == 2 * losses[0]
+    one, other = single.state(), double.state()
+    moments = [name for name in one if name.startswith("adam/") and "/v/" in name and one[name].any()]
+    assert {name.split("/")[2] for name in moments} == set(single.model.update(update).trains)
+    for name in moments:
+        assert np.array_equal(other[name], 4 * one[name]), name
+
+
+def test_the_running_mean_is_of_what_was_reduced(backend, monkeypatch):
+    single, double = (start(backend, tiny_style_config()) for _ in range(2))
+    monkeypatch.setattr(double, "reduce", lambda means: {name: 2 * mean for name, mean in means.items()})
+    for runner in (single, double):
+        runner.step(random_images(4, (4, 4, 2)), only="discriminator")
+    np.testing.assert_allclose(double.model.mean_of_w(), 2 * single.model.mean_of_w(), **FLOAT32)
+
+
+def half(batch, part):
+    """One device's share of a batch; a map of noise that serves every image serves both halves."""
+    count = len(batch.images)
+
+    def of(tensor):
+        return None if tensor is None else tensor[part] if len(tensor) == count else tensor
+
+    noise = batch.noise and [of(each) for each in batch.noise]
+    return batch._replace(
+        images=of(batch.images), labels=of(batch.labels), z=of(batch.z), mix=of(batch.mix), noise=noise
+    )
+
+
+class TwoHalves:
+    """Makes a runner work as two devices would, each on half of every batch, that meet in `reduce`."""
+
+    def __init__(self, runner):
+        self.evaluate, self.gradient = runner.evaluate, runner.gradient
+        self.waiting = {}
+        runner.evaluate, runner.gradient, runner.reduce = self.evaluate_halves, self.gradient_halves, self.reduce
+
+    def evaluate_halves(self, tensors, fn, update, batch):
+        mine, theirs = (self.evaluate(tensors, fn, update, half(batch, part)) for part in halves(batch))
+        self.waiting = {"w_mean": theirs}
+        return mine
+
+    def gradient_halves(self, tensors, update, batch):
+        mine, theirs = (self.gradient(tensors, update, half(batch, part)) for part in halves(batch))
+        self.waiting = {"loss": theirs[0], **theirs[1]}
+        return mine
+
+    def reduce(self, means):
+        assert means.keys() == self.waiting.keys()
+        return {name: (mean + self.waiting[name]) / 2 for name, mean in means.items()}
+
+
+def halves(batch):
+    middle = len(batch.images) // 2
+    return slice(None, middle), slice(middle, None)
+
+
+@pytest.mark.parametrize("kind", ["perceptrons", "classes", "styles"])
+def test_two_halves_that_meet_in_reduce_are_the_whole_batch(backend, kind):
+    """Losses, running mean and gradients are means over the batch: so the mean of two halves' is that of the whole."""
+    # An ε that makes Adam's step smooth in the gradient: else rounding decides the sign of a step near zero.
+    if kind == "styles":
+        config, shape, labels = tiny_style_config(adam__epsilon=1e-2), (4, 4, 2), None
+    else:
+        classes = 3 if kind == "classes" else 0
+        config, shape = tiny_config(adam__epsilon=1e-2, labels=classes), (4, 3, 2)
+        labels = np.array([0, 1, 2, 2, 1, 1]) if classes else None
+    whole, split = start(backend, config), start(backend, config)
+    TwoHalves(split)
+    before = whole.state()
+    for step in range(2):
+        images = random_images(6, shape, seed=step)
+        expected, found = (dict(runner.step(images, labels=labels)) for runner in (whole, split))
+        for update, loss in expected.items():
+            np.testing.assert_allclose(found[update], loss, **STYLE)
+    found = split.state()
+    for name, array in whole.state().items():
+        if array.any() and not name.endswith("/t"):
+            moved, error = np.linalg.norm(array - before[name]), np.linalg.norm(found[name] - array)
+            assert error <= 1e-3 * moved + 1e-7 * np.linalg.norm(array), name
+
+
+def test_an_update_without_a_batch_is_left_out(backend):
+    runner = start(backend, tiny_style_config())
+    before = runner.state()
+    runner.step(random_images(4, (4, 4, 2)), only="reciprocity")
+    after = runner.state()
+    counts = {name: after[name] - before[name] for name in before if name.endswith("/t")}
+    assert {name.split("/")[1] for name, count in counts.items() if count} == {"reciprocity"}
+    assert not np.array_equal(before["w_mean"], after["w_mean"])

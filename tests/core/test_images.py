@@ -1,0 +1,96 @@
+"""Images between bytes and floats, and smaller by means of blocks, against NumPy in float64."""
+
+import numpy as np
+import pytest
+
+from alae_core import ArgumentError
+from alae_core.images import pooled, to_float, to_uint8
+from tests.conftest import random_images
+from tests.tolerances import FLOAT32, POOLED
+
+GREYS = np.arange(256, dtype=np.uint8)
+
+
+def means(images, size):
+    count, height, _, channels = images.shape
+    block = height // size
+    return images.astype(np.float64).reshape(count, size, block, size, block, channels).mean(axis=(2, 4))
+
+
+def random_bytes(count, size, channels=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, size, size, channels), dtype=np.uint8)
+
+
+def test_grey_levels_are_floats_between_minus_1_and_1_and_come_back():
+    floats = to_float(GREYS)
+    assert floats.dtype == np.float32
+    assert (floats[0], floats[-1]) == (-1, 1)
+    np.testing.assert_allclose(floats, np.arange(256) / 127.5 - 1, **FLOAT32)
+    assert np.array_equal(to_uint8(floats), GREYS)
+
+
+def test_floats_become_the_nearest_grey_level_and_stay_in_range():
+    assert to_uint8(np.array([-3.0, -1.0, 0.001, 1.0, 9.0], np.float32)).tolist() == [0, 0, 128, 255, 255]
+
+
+def test_float_conversion_leaves_the_bytes_alone():
+    images = random_bytes(2, 4)
+    kept = images.copy()
+    to_float(images)
+    assert np.array_equal(images, kept)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [1, 4, 8])
+def test_pooled_floats_are_means_of_blocks(size, channels):
+    images = random_images(3, (16, 16, channels))
+    found = pooled(images, size)
+    assert (found.shape, found.dtype) == ((3, size, size, channels), np.float32)
+    np.testing.assert_allclose(found, means(images, size), **FLOAT32)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [1, 2, 16, 32])
+def test_pooled_bytes_are_the_exact_means_not_rounded_to_grey_levels(size, channels):
+    """A sum of bytes over a block of a power of two is a float32 without rounding."""
+    images = random_bytes(2, 64, channels)
+    found = pooled(images, size)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, means(images, size))
+    assert not np.array_equal(found, np.rint(found)), "grey levels between the whole ones"
+
+
+@pytest.mark.parametrize("size", [512, 256, 4])
+def test_the_brightest_bytes_overflow_nothing(size):
+    assert np.array_equal(pooled(np.full((1, 512, 512, 1), 255, np.uint8), size), np.full((1, size, size, 1), 255.0))
+
+
+def test_pooling_in_one_go_or_by_halves_is_the_same():
+    """So a level sees what halving the finest images again and again makes of them."""
+    images = random_bytes(2, 64)
+    by_halves = to_float(images)
+    for size in (32, 16, 8, 4):
+        by_halves = means(by_halves, size).astype(np.float32)
+        np.testing.assert_allclose(to_float(pooled(images, size)), by_halves, **POOLED)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_images_of_the_size_asked_for_are_themselves(dtype):
+    images = random_bytes(2, 8).astype(dtype)
+    assert pooled(images, 8) is images
+
+
+def test_no_images_are_none():
+    assert pooled(random_bytes(0, 8), 4).shape == (0, 4, 4, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [((2, 8, 8, 3), 16), ((2, 8, 8, 3), 3), ((2, 12, 12, 3), 4), ((2, 8, 4, 3), 4), ((2, 8, 8, 3), 0)],
+)
+def test_a_size_that_cannot_be_is_refused(shape, size):
+    with pytest.raises(
+        ArgumentError, match=rf"size is {size}, but images of {shape[1]}×{shape[2]} cannot be"
+    ) as caught:
+        pooled(np.zeros(shape, np.uint8), size)
+    assert caught.value.argument == "size"

@@ -1,0 +1,440 @@
+"""What a person does with a model: how it is compiled and cut into chunks, that it changes nothing, what it refuses."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from keras import ops
+
+import alae_core as alae
+from alae_core import View
+from alae_core import model as module
+from alae_core.images import to_float
+from tests.conftest import random_images, tiny_config, tiny_style_config
+from tests.tolerances import FLOAT32, STYLE
+
+#: 513 is one more than a chunk
+COUNTS = [0, 1, 2, 3, 5, 513]
+
+
+def moved(model):
+    """The model with every weight away from its start, so that noise, biases and labels count."""
+    rng = np.random.default_rng(0)
+    model.set_weights({n: w + 0.3 * rng.normal(size=w.shape).astype(np.float32) for n, w in model.weights().items()})
+    return model
+
+
+def style_images(count, size=8):
+    return random_images(count, (size, size, 2))
+
+
+@pytest.fixture(scope="module")
+def plain(backend):
+    return moved(alae.build(tiny_config()))
+
+
+@pytest.fixture(scope="module")
+def classes(backend):
+    return moved(alae.build(tiny_config(labels=3)))
+
+
+@pytest.fixture(scope="module")
+def style(backend):
+    return moved(alae.build(tiny_style_config()))
+
+
+@pytest.fixture(scope="module")
+def of_z(backend):
+    return moved(alae.build(tiny_style_config(reciprocity="z", networks__z=7)))
+
+
+@pytest.fixture
+def of_images(backend):
+    """One whose D is far from its start, so that a small difference between images is a large one of logits."""
+    model = moved(alae.build(tiny_style_config(networks__discriminator="images")))
+    model.set_weights({name: 3 * w if name.startswith("D/") else w for name, w in model.weights().items()})
+    return model
+
+
+def tensor(array):
+    return ops.convert_to_tensor(array)
+
+
+def array(tensor):
+    return ops.convert_to_numpy(ops.stop_gradient(tensor))
+
+
+# ---- chunks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_any_number_of_images_is_what_the_networks_make_of_them(plain, count):
+    """The networks called on all of them at once, neither compiled nor in chunks."""
+    x, z = random_images(count), plain.sample_prior(count, seed=1)
+    w = array(plain.F(tensor(z)))
+    for found, expected in {
+        "map": (plain.map(z), w),
+        "generate": (plain.generate(w), array(plain.G(tensor(w)))),
+        "encode": (plain.encode(x), array(plain.E(tensor(x)))),
+        "discriminate": (plain.discriminate(w), array(plain.D(tensor(w)))),
+        "reconstruct": (plain.reconstruct(x), array(plain.G(plain.E(tensor(x))))),
+        "reencode": (plain.reencode(w), array(plain.E(plain.G(tensor(w))))),
+    }.values():
+        assert (found.shape, found.dtype) == (expected.shape, np.float32)
+        np.testing.assert_allclose(found, expected, **FLOAT32)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 4, 512])
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_chunks_and_what_fills_them_up_are_not_seen(style, classes, monkeypatch, chunk, count):
+    """Neither by images nor by labels, noise maps or styles that belong to them."""
+    x, labels, view = style_images(count), np.arange(count) % 3, View(1, 0.4)
+    noise = [np.repeat(each, count if len(each) > 1 else 1, axis=0)[:count] for each in style.sample_noise(7)]
+    styles = np.random.default_rng(0).normal(size=(count, 4, 7)).astype(np.float32)
+    whole = (
+        style.reconstruct(x, view, noise=noise),
+        style.generate(styles, noise=noise),
+        style.reencode(styles, view),
+        classes.reconstruct(random_images(count), labels=labels),
+    )
+    monkeypatch.setattr(module, "_CHUNK", chunk)
+    parts = (
+        style.reconstruct(x, view, noise=noise),
+        style.generate(styles, noise=noise),
+        style.reencode(styles, view),
+        classes.reconstruct(random_images(count), labels=labels),
+    )
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one, other, **STYLE)
+
+
+def test_large_images_make_small_chunks(plain, monkeypatch):
+    assert [(part.start, part.stop) for part in plain.chunks(1025)] == [(0, 512), (512, 1024), (1024, 1025)]
+    assert plain.chunks(0) == [slice(0, 0)]
+    monkeypatch.setattr(module, "_CHUNK_PIXELS", 24)
+    assert [part.stop for part in plain.chunks(5)] == [2, 4, 5], "images of 4×3"
+    monkeypatch.setattr(module, "_CHUNK_PIXELS", 1)
+    assert [part.stop for part in plain.chunks(2)] == [1, 2]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 6])
+def test_a_discriminator_that_compares_images_sees_only_those_given(of_images, count):
+    """It looks at how much a batch varies: rows that fill a chunk up would change every answer."""
+    x = style_images(count)
+    expected = array(of_images.D(tensor(x), lod=1))
+    np.testing.assert_allclose(of_images.discriminate(x), expected, **STYLE)
+    if count == 3:
+        filled = array(of_images.D(tensor(np.concatenate([x, x[-1:]])), lod=1))[:3]
+        assert np.abs(filled - expected).max() > 1e-3, "else this test could not see it"
+
+
+# ---- one after the other ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", [View(0), View(1), View(1, 0.3)], ids=str)
+@pytest.mark.parametrize("noise", ["fixed", "none", "bump"])
+def test_networks_in_one_go_are_one_after_the_other(style, view, noise):
+    x, w = style_images(3, view.size), style.map(style.sample_prior(3))
+    made = style.generate(style.encode(x, view), view, noise=noise)
+    np.testing.assert_allclose(style.reconstruct(x, view, noise=noise), made, **STYLE)
+    codes = style.encode(style.generate(w, view, noise=noise), view)
+    np.testing.assert_allclose(style.reencode(w, view, noise=noise), codes, **STYLE)
+    np.testing.assert_allclose(style.w_of(x, view), style.encode(x, view), **STYLE)
+
+
+def test_so_are_those_with_labels(classes):
+    x, labels = random_images(4), np.array([0, 2, 1, 2])
+    made = classes.generate(classes.encode(x, labels=labels), labels=labels)
+    np.testing.assert_allclose(classes.reconstruct(x, labels=labels), made, **FLOAT32)
+    w = classes.map(classes.sample_prior(4))
+    codes = classes.encode(classes.generate(w, labels=labels), labels=labels)
+    np.testing.assert_allclose(classes.reencode(w, labels=labels), codes, **FLOAT32)
+
+
+def test_where_e_estimates_z_images_come_back_through_f(of_z):
+    x, z = style_images(3), of_z.sample_prior(3)
+    np.testing.assert_allclose(of_z.w_of(x), of_z.map(of_z.encode(x)), **STYLE)
+    np.testing.assert_allclose(of_z.reconstruct(x), of_z.generate(of_z.w_of(x)), **STYLE)
+    w = of_z.map(z)
+    np.testing.assert_allclose(of_z.reencode(w), of_z.encode(of_z.generate(w)), **STYLE)
+
+
+def test_bytes_are_looked_at_as_the_floats_they_stand_for(plain, style):
+    for model, shape in ((plain, (4, 3, 2)), (style, (8, 8, 2))):
+        images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
+        for look in (model.encode, model.reconstruct, model.w_of, model.as_seen):
+            assert np.array_equal(look(images), look(to_float(images)))
+
+
+# ---- where one looks -------------------------------------------------------------------------------------------------
+
+
+def test_a_built_model_is_looked_at_at_its_finest_level(plain, style):
+    assert (plain.view, style.view) == (None, View(1))
+    w = style.map(style.sample_prior(2))
+    assert np.array_equal(style.generate(w), style.generate(w, View(1)))
+    assert np.array_equal(style.encode(style_images(2)), style.encode(style_images(2), View(1)))
+    assert [each.shape for each in style.sample_noise(2)] == [
+        each.shape for each in style.sample_noise(2, view=View(1))
+    ]
+
+
+def test_a_models_view_is_where_it_is_looked_at_unless_one_says_otherwise(backend):
+    model = moved(alae.build(tiny_style_config()))
+    w, x = model.map(model.sample_prior(2)), style_images(2)
+    for view in (View(0), View(1, 0.25)):
+        model.view = view
+        seen = style_images(2, view.size)
+        assert np.array_equal(model.generate(w), model.generate(w, view))
+        assert np.array_equal(model.encode(seen), model.encode(seen, view))
+        assert np.array_equal(model.reconstruct(seen), model.reconstruct(seen, view))
+        assert np.array_equal(model.reencode(w), model.reencode(w, view))
+        assert np.array_equal(model.as_seen(seen), model.as_seen(seen, view))
+        assert len(model.sample_noise(2)) == 2 * (view.lod + 1)
+    assert not np.array_equal(model.encode(x, View(1)), model.encode(x)), "the blend counts"
+
+
+@pytest.mark.parametrize("look", ["generate", "encode", "reconstruct", "reencode"])
+def test_a_fade_does_not_compile_anew(backend, monkeypatch, look):
+    """A run's grid is drawn at a blend that nobody has looked at before."""
+    traces = []
+
+    class Counting:
+        device = backend.device
+
+        def compile(self, fn):
+            return backend.compile(lambda *arguments: traces.append(1) or fn(*arguments))
+
+    monkeypatch.setattr(module, "backend_in_use", Counting)
+    model = moved(alae.build(tiny_style_config()))
+    given = model.map(model.sample_prior(4)) if look in ("generate", "reencode") else style_images(4)
+    traces.clear()
+    seen = [getattr(model, look)(given, View(1, blend)) for blend in (0.0, 0.2, 0.4, 0.9)]
+    assert len(traces) == 1
+    assert all(not np.array_equal(one, other) for one, other in pairwise(seen))
+    getattr(model, look)(given, View(1))
+    assert len(traces) == 2, "a level that is whole needs nothing of the one below"
+
+
+def test_a_few_shapes_serve_any_number_of_images(backend, monkeypatch):
+    """Each new shape compiles anew, and compiling takes longer than looking."""
+    shapes = set()
+
+    class Recording:
+        device = backend.device
+
+        def compile(self, fn):
+            def recorded(weights, *tensors):
+                shapes.add(tuple(tensors[0].shape))
+                return fn(weights, *tensors)
+
+            return recorded
+
+    monkeypatch.setattr(module, "backend_in_use", Recording)
+    monkeypatch.setattr(module, "_CHUNK", 16)
+    model = alae.build(tiny_config())
+    for count in range(60):
+        assert len(model.map(model.sample_prior(count))) == count
+    assert {shape[0] for shape in shapes} == {0, 1, 2, 4, 8, 16}
+
+
+@pytest.mark.parametrize("words", [("none", "bump"), ("none", "fixed"), ("bump", "fixed")])
+def test_one_kind_of_noise_is_not_taken_for_another(style, words):
+    w = style.map(style.sample_prior(2))
+    one, other = (style.generate(w, noise=word) for word in words)
+    assert np.abs(one - other).max() > 1e-4
+    assert np.array_equal(one, style.generate(w, noise=words[0]))
+
+
+# ---- nothing changes -------------------------------------------------------------------------------------------------
+
+
+def test_looking_changes_nothing_and_repeats(plain, style):
+    for model, x in ((plain, random_images(600)), (style, style_images(5))):
+        kept, before, mean = x.copy(), model.weights(), model.mean_of_w()
+        w = model.map(model.sample_prior(len(x)))
+        for look, given in ((model.reconstruct, x), (model.encode, x), (model.generate, w), (model.reencode, w)):
+            assert np.array_equal(look(given), look(given))
+        assert all(np.array_equal(before[name], after) for name, after in model.weights().items())
+        assert np.array_equal(x, kept)
+        assert mean is None or np.array_equal(mean, model.mean_of_w())
+
+
+def test_what_is_given_back_is_ones_own(plain):
+    w = plain.encode(random_images())
+    kept = w.copy()
+    plain.encode(random_images(seed=1))
+    assert np.array_equal(w, kept)
+    w += 1
+    assert np.array_equal(plain.encode(random_images()), kept)
+
+
+def test_other_weights_are_seen_at_once(backend):
+    model, x = alae.build(tiny_config()), random_images()
+    first, weights = model.encode(x), model.weights()
+    model.set_weights({name: 2 * array for name, array in weights.items()})
+    assert not np.allclose(model.encode(x), first)
+    model.set_weights(weights)
+    assert np.array_equal(model.encode(x), first)
+    model.E.get_layer("dense2").bias.assign(np.full(7, 3, np.float32))
+    np.testing.assert_allclose(model.encode(x), first + 3, **FLOAT32)
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
+def refused(call):
+    """The ArgumentError that `call` raises: one line, its argument's name first."""
+    with pytest.raises(alae.ArgumentError) as caught:
+        call()
+    message = str(caught.value)
+    assert message == f"{caught.value.argument} {caught.value.problem}"
+    assert "\n" not in message
+    return caught.value.argument, message
+
+
+LOOKS = {
+    "map": lambda model, given: model.map(given["z"]),
+    "truncate": lambda model, given: model.truncate(given["w"]),
+    "generate": lambda model, given: model.generate(given["w"]),
+    "encode": lambda model, given: model.encode(given["images"]),
+    "discriminate": lambda model, given: model.discriminate(given["codes"]),
+    "reconstruct": lambda model, given: model.reconstruct(given["images"]),
+    "reencode": lambda model, given: model.reencode(given["w"]),
+    "w_of": lambda model, given: model.w_of(given["images"]),
+    "as_seen": lambda model, given: model.as_seen(given["images"]),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_a_frameworks_tensor_is_refused_in_a_line_that_says_what_takes_it(style, look):
+    """NumPy would cut it off from its gradient: with an error under one framework, without a word under another."""
+    arrays = {"z": np.zeros((2, 5)), "w": np.zeros((2, 7)), "codes": np.zeros((2, 7)), "images": np.zeros((2, 8, 8, 2))}
+    LOOKS[look](style, arrays)
+    tensors = {name: ops.convert_to_tensor(array, "float32") for name, array in arrays.items()}
+    argument, message = refused(lambda: LOOKS[look](style, tensors))
+    assert argument in arrays
+    assert message.endswith(
+        "is a tensor, but methods of a model take NumPy arrays: call model.F, .G, .E or .D on tensors"
+    )
+    # So is a weight.
+    argument, message = refused(lambda: style.generate(style.w_mean))
+    assert (argument, "is a tensor" in message) == ("w", True)
+
+
+def test_tensors_of_noise_are_refused_too_and_as_images_of_a_discriminator(style, of_images):
+    maps = [tensor(each) for each in style.sample_noise(2)]
+    assert refused(lambda: style.generate(np.zeros((2, 7)), noise=maps))[0] == "noise"
+    argument, message = refused(lambda: of_images.discriminate(tensor(style_images(2))))
+    assert (argument, "is a tensor" in message) == ("images", True)
+
+
+@pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
+def test_floats_of_grey_levels_are_refused(plain, look):
+    grey = np.linspace(0, 255, 48, dtype=np.float32).reshape(2, 4, 3, 2)
+    argument, message = refused(lambda: getattr(plain, look)(grey))
+    assert (argument, message) == ("images", "images are floats of 0 … 255: they should be uint8, or floats in [−1, 1]")
+    # What G makes may leave the range, and an image may be all white.
+    for images in (random_images() * 1.7, np.ones((1, 4, 3, 2)), np.full((1, 4, 3, 2), -40.0)):
+        getattr(plain, look)(images)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (
+            np.zeros((2, 4, 3, 2), np.int64),
+            "must be uint8 or floats (batch, H, W, C), but are int64 of shape (2, 4, 3, 2)",
+        ),
+        (np.zeros((2, 4, 3, 2), bool), "must be uint8 or floats (batch, H, W, C), but are bool"),
+        (np.zeros((4, 3, 2)), "must be uint8 or floats (batch, H, W, C), but are float64 of shape (4, 3, 2)"),
+        (np.zeros((2, 3, 4, 2)), "must have shape (batch, 4, 3, 2), but have (2, 3, 4, 2)"),
+        (np.zeros((2, 4, 3, 1)), "must have shape (batch, 4, 3, 2), but have (2, 4, 3, 1)"),
+    ],
+)
+@pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
+def test_what_are_no_images_of_the_models_is_refused(plain, look, images, message):
+    assert refused(lambda: getattr(plain, look)(images))[1].startswith(f"images {message}")
+
+
+@pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
+def test_images_of_another_level_are_refused(style, look):
+    message = refused(lambda: getattr(style, look)(style_images(2, 4)))[1]
+    assert message == "images must have shape (batch, 8, 8, 2), but have (2, 4, 4, 2)"
+    message = refused(lambda: getattr(style, look)(style_images(2, 8), View(0)))[1]
+    assert message == "images must have shape (batch, 4, 4, 2), but have (2, 8, 8, 2)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "argument", "message"),
+    [
+        ({"view": lambda: View(2)}, "lod", "lod is 2, but the model has the levels 0 … 1"),
+        ({"view": lambda: View(-1)}, "lod", "lod is -1: levels of detail count from 0"),
+        ({"view": lambda: View(1, 1.5)}, "blend", "blend is 1.5: it must lie in 0 … 1"),
+        ({"noise": "zero"}, "noise", "noise is 'zero': it should be fixed, random, none, bump or a list of maps"),
+        ({"noise": []}, "noise", "noise must be maps of shapes [(1, 4, 4, 1), (4, 4, 4, 1), (4, 8, 8, 1), "),
+        ({"noise": [np.zeros((4, 4, 4, 1))] * 4}, "noise", "noise must be maps of shapes"),
+        ({"noise": [np.zeros((3, 4, 4, 1))] * 2, "view": lambda: View(0)}, "noise", "noise must be maps of shapes"),
+        ({"labels": np.zeros(4, int)}, "labels", "labels were given, but the model was trained without labels: omit"),
+    ],
+)
+@pytest.mark.parametrize("look", ["generate", "reencode"])
+def test_what_cannot_be_is_said(style, look, arguments, argument, message):
+    def call():
+        view = arguments["view"]() if "view" in arguments else None
+        rest = {key: value for key, value in arguments.items() if key != "view"}
+        return getattr(style, look)(np.zeros((4, 7)), view, **rest)
+
+    found, text = refused(call)
+    assert found == argument
+    assert text.startswith(message)
+
+
+@pytest.mark.parametrize("psi", [-0.1, 1.5, float("nan")])
+def test_psi_lies_between_0_and_1(style, psi):
+    assert refused(lambda: style.truncate(np.zeros((2, 7)), psi)) == ("psi", f"psi is {psi:g}: it must lie in 0 … 1")
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_seeds_are_where_streams_can_start(style, seed):
+    expected = ("seed", f"seed is {seed}: it must lie in 0 … 2**63 - 1")
+    assert refused(lambda: style.sample_prior(1, seed)) == expected
+    assert refused(lambda: style.sample_noise(1, seed)) == expected
+
+
+def test_only_style_networks_have_levels_noise_and_truncation(plain):
+    w = plain.map(plain.sample_prior(2))
+    assert refused(lambda: plain.generate(w, View(0))) == (
+        "lod",
+        "lod is 0, but only style networks have levels of detail",
+    )
+    assert refused(lambda: plain.encode(random_images(2), View(1, 0.5)))[0] == "lod"
+    assert refused(lambda: plain.generate(w, noise=[]))[1] == "noise is for style networks: perceptrons have none"
+    assert refused(lambda: plain.sample_noise(2))[1] == "noise is for style networks: perceptrons have none"
+    assert refused(lambda: plain.truncate(w))[1] == "psi is for style networks: perceptrons keep no mean of w"
+    # The words are those of the command line, for any model: a perceptron passes over them.
+    assert np.array_equal(plain.generate(w, noise="none"), plain.generate(w))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "labels are missing: the model has 3 classes, and needs the images'"),
+        (np.array([0, 3]), "labels must lie in 0 … 2, but reach from 0 to 3"),
+        (np.array([-1, 2]), "labels must lie in 0 … 2, but reach from -1 to 2"),
+        (np.array([0.0, 1.0]), "labels must be class numbers (batch,), but are float64 (2,)"),
+        (np.eye(3, dtype=int)[:2], "labels must be class numbers (batch,), but are int64 (2, 3)"),
+        (np.array([0, 1, 2]), "labels are 3, but must be 2, one for each image"),
+    ],
+)
+@pytest.mark.parametrize("look", ["generate", "encode", "reconstruct", "reencode", "w_of"])
+def test_labels_are_asked_for_and_checked(classes, look, labels, message):
+    given = np.zeros((2, 7)) if look in ("generate", "reencode") else random_images(2)
+    getattr(classes, look)(given, labels=[0, 2])
+    assert refused(lambda: getattr(classes, look)(given, labels=labels)) == ("labels", message)
+
+
+def test_labels_mean_nothing_to_f_and_d_and_to_a_model_without(classes, plain):
+    classes.discriminate(classes.map(classes.sample_prior(2)))
+    message = "labels were given, but the model was trained without labels: omit them"
+    assert refused(lambda: plain.encode(random_images(1), labels=np.array([0])))[1] == message

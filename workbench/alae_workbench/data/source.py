@@ -1,0 +1,282 @@
+"""What a source of images is, sources in memory, and what is made of other sources: parts, frames, two halves."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Protocol
+
+import numpy as np
+
+from alae_core.config import Config
+from alae_core.errors import AlaeError, ArgumentError
+from alae_core.images import pooled, to_float
+from alae_core.latents import stream
+
+# Bytes of images read at once to be pooled: they stay in the processor's cache, and NumPy's calls few.
+_GROUP = 2**20
+
+
+class DataError(AlaeError):
+    """A data set is missing, unreadable, or does not fit the configuration."""
+
+
+class Source(Protocol):
+    """Images by their index, at their own size or a smaller one; what loader, trainer, measures and grids know."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """Class numbers (count,) or several attributes an image (count, k); None where there are none."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that are others where any pixel, any label, or their order is another."""
+
+    def __len__(self) -> int:
+        """How many images there are."""
+
+    def images(self, indices: np.ndarray, size: int | None = None) -> np.ndarray:
+        """The images at `indices`, an array that is the caller's to change.
+
+        Returns:
+            uint8 (len(indices), H, W, C) where `size` is None or their own; at a smaller size float32
+            (len(indices), size, size, C) in [−1, 1], means of square blocks that were never rounded to grey levels.
+
+        Raises:
+            DataError: the images are not square, or `size` is not theirs divided by a power of two.
+        """
+
+
+class _Legible:
+    """A source that says at a prompt what it holds."""
+
+    def __repr__(self: Source) -> str:
+        text = f"{len(self):,} image{'s' if len(self) != 1 else ''} of {by(self.shape)}"
+        if self.labels is not None and self.labels.ndim == 2:
+            text += f", {self.labels.shape[1]} attributes each"
+        elif self.labels is not None:
+            text += f", {len(np.unique(self.labels))} classes"
+        return f"<{text}>"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Arrays(_Legible):
+    """Images in memory.
+
+    Args:
+        pixels: uint8 (count, H, W, C), or (count, H, W) where they are grey.
+        labels: class numbers (count,), or attributes (count, k), where there are any.
+
+    Raises:
+        DataError: the arrays have another type or shape, or are not equally many.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.pixels.dtype != np.uint8 or self.pixels.ndim not in (3, 4):
+            raise DataError(
+                f"images must be uint8 of shape (count, height, width) or (count, height, width, channels), "
+                f"but are {self.pixels.dtype} of shape {self.pixels.shape}"
+            )
+        if self.pixels.ndim == 3:
+            object.__setattr__(self, "pixels", self.pixels[..., None])
+        if self.labels is not None:
+            object.__setattr__(self, "labels", _labels(np.asarray(self.labels)))
+            if len(self.labels) != len(self.pixels):
+                raise DataError(f"there are {len(self.pixels)} images, but {len(self.labels)} labels")
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        _, height, width, channels = self.pixels.shape
+        return height, width, channels
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of shape, pixels and labels, taken when first asked for."""
+        digest = hashlib.sha256(repr(self.pixels.shape).encode())
+        digest.update(np.ascontiguousarray(self.pixels).data)
+        if self.labels is not None:
+            digest.update(np.ascontiguousarray(self.labels).data)
+        return digest.hexdigest()
+
+    def images(self, indices: np.ndarray, size: int | None = None) -> np.ndarray:
+        """The images at `indices`: see `Source.images`."""
+        return at_size(lambda some: self.pixels[some], self.shape, indices, size)
+
+
+class Part(_Legible):
+    """Some images of another source, in the order of `indices` (integers, or a slice); reads none before asked."""
+
+    def __init__(self, source: Source, indices: np.ndarray | slice) -> None:
+        self.source, self.indices = source, np.arange(len(source))[indices]
+        # A part of a part is a part of the whole, and has the fingerprint of one.
+        if isinstance(source, Part):
+            self.source, self.indices = source.source, source.indices[self.indices]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of every image."""
+        return self.source.shape
+
+    @cached_property
+    def labels(self) -> np.ndarray | None:
+        """The labels of these images."""
+        return None if self.source.labels is None else self.source.labels[self.indices]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the source's fingerprint and of the indices."""
+        return _combined("part", self.source.fingerprint, hashlib.sha256(self.indices.astype("<i8").data).hexdigest())
+
+    def images(self, indices: np.ndarray, size: int | None = None) -> np.ndarray:
+        """The images at `indices` of this part: see `Source.images`."""
+        return self.source.images(self.indices[indices], size)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Framed(_Legible):
+    source: Source
+    margin: int
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        height, width, channels = self.source.shape
+        return height + 2 * self.margin, width + 2 * self.margin, channels
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        return self.source.labels
+
+    @property
+    def fingerprint(self) -> str:
+        return _combined("framed", self.source.fingerprint, str(self.margin))
+
+    def images(self, indices: np.ndarray, size: int | None = None) -> np.ndarray:
+        return at_size(self._read, self.shape, indices, size)
+
+    def _read(self, indices: np.ndarray) -> np.ndarray:
+        height, width, _ = self.source.shape
+        framed = np.zeros((len(indices), *self.shape), np.uint8)
+        framed[:, self.margin : self.margin + height, self.margin : self.margin + width] = self.source.images(indices)
+        return framed
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Images to train on and images kept out of training; `skipped` counts unreadable ones left out."""
+
+    train: Source
+    held_out: Source
+    skipped: int = 0
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of both sources' fingerprints: what a run that goes on must find again."""
+        return _combined("data set", self.train.fingerprint, self.held_out.fingerprint)
+
+
+def at_size(
+    read: Callable[[np.ndarray], np.ndarray], shape: tuple[int, int, int], indices: np.ndarray, size: int | None
+) -> np.ndarray:
+    """`Source.images` for a source that has its images at one size.
+
+    Args:
+        read: the images at some indices, as new uint8 (count, H, W, C). For a smaller size it is asked for a few at a
+            time, so that those of a whole batch never lie in memory.
+        shape: H, W and C.
+        indices, size: what `Source.images` was asked for.
+    """
+    indices = np.asarray(indices)
+    if size is None or shape[:2] == (size, size):
+        return read(indices)
+    try:
+        # Sizes are refused before anything is read, or memory taken.
+        level = pooled(np.empty((0, *shape), np.uint8), size).shape[1:]
+    except ArgumentError as error:
+        raise DataError(str(error)) from error
+    found = np.empty((len(indices), *level), np.float32)
+    count = max(1, _GROUP // prod(shape))
+    for start in range(0, len(indices), count):
+        group = slice(start, start + count)
+        found[group] = to_float(pooled(read(indices[group]), size))
+    return found
+
+
+def framed(source: Source, margin: int) -> Source:
+    """The images with `margin` black pixels on each side."""
+    return _Framed(source, margin) if margin else source
+
+
+def first(source: Source, count: int) -> Source:
+    """The first `count` images, or all where there are fewer."""
+    return Part(source, slice(count))
+
+
+def all_images(source: Source, size: int | None = None) -> np.ndarray:
+    """Every image, in order: `Source.images` of all indices."""
+    return source.images(np.arange(len(source)), size)
+
+
+def labels_for(source: Source, indices: np.ndarray | slice, config: Config) -> np.ndarray | None:
+    """The labels at `indices`, if a model of `config` takes any."""
+    return source.labels[indices] if config.labels and source.labels is not None else None
+
+
+def split(source: Source, held_out: int) -> tuple[Part, Part]:
+    """(train, held-out): `held_out` random images are kept out, the same ones whatever a run's seed.
+
+    Raises DataError where nothing would be left to train on.
+    """
+    if held_out >= len(source):
+        raise DataError(
+            f"training.held_out is {held_out}, but there are only {len(source)} images in all: set it lower"
+        )
+    order = stream(0, "held-out images").permutation(len(source))
+    # Kept in their own order, so that grids and encodings line up with the source.
+    return Part(source, np.sort(order[held_out:])), Part(source, np.sort(order[:held_out]))
+
+
+def by(shape: tuple[int, ...]) -> str:
+    """A shape as text, such as 28×28×1."""
+    return "×".join(map(str, shape))
+
+
+def _labels(labels: np.ndarray) -> np.ndarray:
+    """Class numbers (count,) as int64; attributes (count, k) as int64, or float64 where some are no whole numbers."""
+    if labels.dtype.kind not in "buif" or labels.ndim not in (1, 2):
+        raise DataError(
+            f"labels must be class numbers of shape (count,) or attributes of shape (count, k), "
+            f"but are {labels.dtype} of shape {labels.shape}"
+        )
+    # Class numbers as CIFAR has them, in a column.
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.dtype.kind != "f":
+        return labels.astype(np.int64)
+    whole = np.isfinite(labels) & (labels == np.rint(labels))
+    if whole.all():
+        return labels.astype(np.int64)
+    if labels.ndim == 1:
+        raise DataError(f"labels must be class numbers, whole ones, but one is {labels[~whole][0]:g}")
+    return labels.astype(np.float64)
+
+
+def _combined(*parts: str) -> str:
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()

@@ -1,0 +1,105 @@
+"""A trained model opened to be looked at: ready to run, with what a picture's caption says of it, and images for it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from alae_core import ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
+from alae_core.backend import default_backend
+from alae_workbench.data.source import DataError, Source, labels_for
+from alae_workbench.data.sources import load_data, load_images
+from alae_workbench.experiment import training_of
+
+if TYPE_CHECKING:
+    from alae_core import Alae
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model, and the checkpoint that it is of.
+
+    Attributes:
+        model: its `view` is where it is to be looked at.
+        checkpoint: where its weights are from.
+        averaged: whether they are the running averages.
+    """
+
+    model: "Alae"
+    checkpoint: Checkpoint
+    averaged: bool
+
+    @property
+    def view(self) -> View | None:
+        """Where it is looked at."""
+        return self.model.view
+
+    def caption(self, *more: str) -> str:
+        """What a picture's caption says of the model, and more."""
+        run = self.checkpoint.path.absolute().parent.parent.name
+        networks = "averaged networks" if self.averaged else "networks as trained"
+        view = [str(self.view)] if self.view else []
+        return " · ".join([run, f"step {self.checkpoint.step:,}", *view, networks, *more])
+
+    def images(self, source: str | None = None) -> Source:
+        """Images to look at: of a named data set, a path or a single file; by default the run's own held-out ones.
+
+        Raises DataError where there are none, or they do not fit the model.
+        """
+        training, config = training_of(self.checkpoint), self.model.config
+        if source is not None:
+            return load_images(source, config, margin=training.margin)
+        if training.data is None:
+            raise DataError(f"{self.checkpoint.path} does not say what images it was trained on: name some")
+        return load_data(training.data, config, margin=training.margin, held_out=training.held_out).held_out
+
+    def look_at(self, source: str | None = None, most: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+        """The first `most` images of a source as the model sees them, and their labels if it takes any."""
+        images, view = self.images(source), self.view
+        indices = np.arange(min(most or len(images), len(images)))
+        x = self.model.as_seen(images.images(indices, view.size if view else None), view)
+        return x, labels_for(images, indices, self.model.config)
+
+
+def open_model(
+    path: str | Path,
+    *,
+    backend: str | None = None,
+    device: str | None = None,
+    averaged: bool = True,
+    lod: int | None = None,
+    **for_styles: Any,
+) -> Opened:
+    """Open a run or a checkpoint.
+
+    What can be refused without a framework is refused before one is imported.
+
+    Args:
+        path: as for `alae_core.load_checkpoint`.
+        backend, device, averaged: as for `alae_core.load`.
+        lod: the level of detail to look at; by default where training had come to.
+        for_styles: choices that only style models have, by name; None stands for none.
+
+    Raises:
+        ArgumentError: the model has no such level, or no styles and a choice for style models is given.
+        CheckpointError, BackendError: as `alae_core.load`.
+    """
+    checkpoint = load_checkpoint(path)
+    for name, value in {"lod": lod, **for_styles}.items():
+        if value is not None:
+            require_styles(checkpoint.config, name)
+    if lod is not None and lod >= checkpoint.config.lods:
+        raise ArgumentError("lod", f"is {lod}, but the model has the levels 0 … {checkpoint.config.lods - 1}")
+    load_backend(backend or default_backend(), device, checkpoint.config.precision)
+    model = checkpoint.model(averaged)
+    if lod is not None:
+        model.view = View(lod)
+    return Opened(model, checkpoint, averaged)
+
+
+def require_styles(config: Config, argument: str) -> None:
+    """Raise ArgumentError, saying that `argument` is for style models, where this is none."""
+    family = config.networks.family
+    if family != "style":
+        raise ArgumentError(argument, f"is for style models, but this one's networks are of the family {family}")

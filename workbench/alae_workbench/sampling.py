@@ -1,0 +1,48 @@
+"""Samples of a model, by seeds."""
+
+import numpy as np
+
+from alae_core import Alae, ArgumentError, View
+from alae_core.latents import Noise
+
+#: where a model has labels, samples take the classes in turn along rows of so many
+ROW = 12
+
+
+def sample(
+    alae: Alae,
+    count: int,
+    *,
+    seed: int = 0,
+    label: int | None = None,
+    psi: float | None = None,
+    view: View | None = None,
+    noise: Noise = "fixed",
+) -> np.ndarray:
+    """`count` samples G(F(z)): (count, H, W, C).
+
+    Args:
+        alae: the model.
+        count, seed: how many, and what decides every z.
+        label: with a model of labels the class of all; by default the classes in turn along each row of a grid.
+        psi: how far styles are truncated, by default as the configuration says; 1 is no truncation.
+        view, noise: see `Alae.generate`.
+
+    Raises:
+        ArgumentError: the model has no such class, or no styles to truncate; or as `Alae.generate`.
+    """
+    require_label(label, alae.config.labels)
+    w = alae.map(alae.sample_prior(count, seed=seed))
+    if alae.w_mean is not None or psi is not None:
+        w = alae.truncate(w, psi)
+    if not alae.config.labels:
+        return alae.generate(w, view, noise=noise)
+    in_turn = np.arange(count) % ROW % alae.config.labels
+    return alae.generate(w, view, noise=noise, labels=in_turn if label is None else np.full(count, label))
+
+
+def require_label(label: int | None, classes: int) -> None:
+    """Raise ArgumentError where a model of so many classes, or none, has no class `label`."""
+    if label is not None and not 0 <= label < classes:
+        known = f"has the classes 0 … {classes - 1}" if classes else "was trained without labels"
+        raise ArgumentError("label", f"is {label}, but the model {known}")
