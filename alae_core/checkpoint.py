@@ -4,7 +4,7 @@
         state.safetensors      every array of `alae_core.state`
         manifest.json          format, step, configuration, who wrote it, the SHA-256 of each file and of itself
 
-Reading one parses JSON and copies numbers: nothing in it is ever executed.
+Reading one parses JSON and copies numbers, and runs no code.
 """
 
 import json

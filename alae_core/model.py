@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -94,7 +95,7 @@ class Alae:
         """The constant that each weight is multiplied by when used: 1 but for equalized ones."""
         return self.family.scales
 
-    @property
+    @cached_property
     def held(self) -> dict[str, Any]:
         """The model's own variables, by the names that a state has for them."""
         own = {f"weights/{name}": variable for name, variable in self.variables.items()}
@@ -251,9 +252,11 @@ class Alae:
             return images
         return self._look("as_seen", lambda x, at: family.faded(x, at["blend"]), [images], view)
 
-    def chunks(self, count: int) -> list[slice]:
+    def chunks(self, count: int, view: View | None = None) -> list[slice]:
         """`count` images in parts, each as many as the model works on at a time; no images are one empty part."""
-        size = max(1, min(_CHUNK, _CHUNK_PIXELS // prod(self.config.image[:2])))
+        view = self._view(view)
+        pixels = prod(self.config.image[:2]) if view is None else view.size**2
+        size = max(1, min(_CHUNK, _CHUNK_PIXELS // pixels))
         return [slice(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
 
     # ---- weights ----
@@ -377,9 +380,10 @@ class Alae:
         # A plain number would be another function at each step of a fade.
         blend = [np.asarray(view.blend, self.config.dtype)] if view is not None and fading else []
         weights = {name: ops.stop_gradient(variable.value) for name, variable in self.variables.items()}
-        for part in self.chunks(count):
+        chunks = self.chunks(count, view)
+        for part in chunks:
             length = part.stop - part.start
-            filled = min(2 ** (length - 1).bit_length(), self.chunks(count)[0].stop) if fill and length else length
+            filled = min(2 ** (length - 1).bit_length(), chunks[0].stop) if fill and length else length
             rows = [_filled(array[part], filled) if len(array) == count else array for array in arrays]
             tensors = [ops.convert_to_tensor(array) for array in [*blend, *rows]]
             outputs.append(ops.convert_to_numpy(compiled(weights, *tensors))[:length])

@@ -10,12 +10,12 @@ import numpy as np
 from alae_core import Config
 
 
-def network(config, weights, name):
+def _network(config, weights, name):
     depth = len(getattr(config.networks, name).hidden) + 1
     return [(weights[f"{name}/dense{i}/kernel"], weights[f"{name}/dense{i}/bias"]) for i in range(depth)]
 
 
-def apply(layers, x):
+def _apply(layers, x):
     for kernel, bias in layers[:-1]:
         x = jax.nn.leaky_relu(x @ kernel + bias, 0.2)
     kernel, bias = layers[-1]
@@ -29,20 +29,20 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 
     def discriminator_loss(ed, fg, x, z):
         def score(x):
-            return apply(ed["D"], apply(ed["E"], x))[:, 0]
+            return _apply(ed["D"], _apply(ed["E"], x))[:, 0]
 
         real, pull_back = jax.vjp(score, x)
         (gradient,) = pull_back(jnp.ones_like(real))
-        fake = score(apply(fg["G"], apply(fg["F"], z)))
+        fake = score(_apply(fg["G"], _apply(fg["F"], z)))
         penalty = gamma / 2 * jnp.square(gradient).sum(axis=1).mean()
         return jax.nn.softplus(fake).mean() + jax.nn.softplus(-real).mean() + penalty
 
     def generator_loss(fg, ed, x, z):
-        return jax.nn.softplus(-apply(ed["D"], apply(ed["E"], apply(fg["G"], apply(fg["F"], z))))).mean()
+        return jax.nn.softplus(-_apply(ed["D"], _apply(ed["E"], _apply(fg["G"], _apply(fg["F"], z))))).mean()
 
     def reciprocity_loss(eg, f, x, z):
-        w = apply(f["F"], z)
-        return jnp.square(w - apply(eg["E"], apply(eg["G"], w))).sum(axis=1).mean()
+        w = _apply(f["F"], z)
+        return jnp.square(w - _apply(eg["E"], _apply(eg["G"], w))).sum(axis=1).mean()
 
     def adam_step(values, gradients, m, v, t):
         rate = adam.learning_rate * jnp.sqrt(1 - adam.beta2**t)
@@ -66,7 +66,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         averages = jax.tree.map(lambda a, p: a + (1 - decay) * (p - a), averages, values)
         return (values, averages, moments, t, key), losses
 
-    values = jax.tree.map(jnp.array, {name: network(config, weights, name) for name in "FGED"})
+    values = jax.tree.map(jnp.array, {name: _network(config, weights, name) for name in "FGED"})
     zeros = {
         trained: {name: jax.tree.map(jnp.zeros_like, values[name]) for name in trained}
         for trained in ("ED", "FG", "EG")
@@ -87,14 +87,14 @@ def make_inference(config: Config, weights: dict[str, np.ndarray]) -> dict[str, 
     """`encode`, `generate` and `reconstruct` of one chunk."""
 
     def encode(p, x):
-        return apply(p["E"], x.reshape(len(x), -1))
+        return _apply(p["E"], x.reshape(len(x), -1))
 
     def generate(p, w):
-        return apply(p["G"], w).reshape(-1, *config.image)
+        return _apply(p["G"], w).reshape(-1, *config.image)
 
     def reconstruct(p, x):
         return generate(p, encode(p, x))
 
-    p = jax.tree.map(jnp.array, {name: network(config, weights, name) for name in "GE"})
+    p = jax.tree.map(jnp.array, {name: _network(config, weights, name) for name in "GE"})
     functions = {f.__name__: jax.jit(f) for f in (encode, generate, reconstruct)}
     return {name: lambda array, f=f: np.asarray(f(p, array)) for name, f in functions.items()}

@@ -8,13 +8,13 @@ import tensorflow as tf
 from alae_core import Config
 
 
-def network(config, weights, name):
+def _network(config, weights, name):
     depth = len(getattr(config.networks, name).hidden) + 1
     names = [(f"{name}/dense{i}/kernel", f"{name}/dense{i}/bias") for i in range(depth)]
     return [(tf.Variable(weights[kernel]), tf.Variable(weights[bias])) for kernel, bias in names]
 
 
-def apply(layers, x):
+def _apply(layers, x):
     for kernel, bias in layers[:-1]:
         x = tf.nn.leaky_relu(tf.nn.bias_add(tf.matmul(x, kernel), bias), 0.2)
     kernel, bias = layers[-1]
@@ -26,7 +26,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
     batch, gamma, choice = len(images), config.r1_gamma, config.adam
     decay = 0.5 ** (batch / config.average_halflife)
 
-    F, G, E, D = (network(config, weights, name) for name in "FGED")
+    F, G, E, D = (_network(config, weights, name) for name in "FGED")
 
     def variables(*networks):
         return [variable for layers in networks for pair in layers for variable in pair]
@@ -64,18 +64,18 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
     def discriminator():
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
-            real = apply(D, apply(E, x))
+            real = _apply(D, _apply(E, x))
         gradient = tape.gradient(real, x)
-        fake = apply(D, apply(E, tf.stop_gradient(apply(G, apply(F, prior())))))
+        fake = _apply(D, _apply(E, tf.stop_gradient(_apply(G, _apply(F, prior())))))
         penalty = gamma / 2 * tf.reduce_mean(tf.reduce_sum(tf.square(gradient), axis=1))
         return tf.reduce_mean(tf.nn.softplus(fake)) + tf.reduce_mean(tf.nn.softplus(-real)) + penalty
 
     def generator():
-        return tf.reduce_mean(tf.nn.softplus(-apply(D, apply(E, apply(G, apply(F, prior()))))))
+        return tf.reduce_mean(tf.nn.softplus(-_apply(D, _apply(E, _apply(G, _apply(F, prior()))))))
 
     def reciprocity():
-        w = apply(F, prior())
-        return tf.reduce_mean(tf.reduce_sum(tf.square(w - apply(E, apply(G, w))), axis=1))
+        w = _apply(F, prior())
+        return tf.reduce_mean(tf.reduce_sum(tf.square(w - _apply(E, _apply(G, w))), axis=1))
 
     @tf.function(jit_compile=True, autograph=False)
     def run():
@@ -92,13 +92,13 @@ def make_inference(
     config: Config, weights: dict[str, np.ndarray], jit=False
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """`encode`, `generate` and `reconstruct` of one chunk."""
-    G, E = (network(config, weights, name) for name in "GE")
+    G, E = (_network(config, weights, name) for name in "GE")
 
     def encode(x):
-        return apply(E, tf.reshape(x, (x.shape[0], -1)))
+        return _apply(E, tf.reshape(x, (x.shape[0], -1)))
 
     def generate(w):
-        return tf.reshape(apply(G, w), (-1, *config.image))
+        return tf.reshape(_apply(G, w), (-1, *config.image))
 
     # TensorFlow's own matrix products are faster than XLA's, and there are no gradients to fuse.
     def compiled(function):

@@ -8,18 +8,17 @@ from torch.nn import functional
 
 from alae_core import Config
 
+_DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
-device = "cuda" if torch.cuda.is_available() else "cpu"
 
-
-def network(config, weights, name):
+def _network(config, weights, name):
     depth = len(getattr(config.networks, name).hidden) + 1
-    kernels = [torch.tensor(weights[f"{name}/dense{i}/kernel"].T, device=device).contiguous() for i in range(depth)]
-    biases = [torch.tensor(weights[f"{name}/dense{i}/bias"], device=device) for i in range(depth)]
+    kernels = [torch.tensor(weights[f"{name}/dense{i}/kernel"].T, device=_DEVICE).contiguous() for i in range(depth)]
+    biases = [torch.tensor(weights[f"{name}/dense{i}/bias"], device=_DEVICE) for i in range(depth)]
     return list(zip(kernels, biases, strict=True))
 
 
-def apply(layers, x):
+def _apply(layers, x):
     for kernel, bias in layers[:-1]:
         x = functional.leaky_relu(functional.linear(x, kernel, bias), 0.2)
     return functional.linear(x, *layers[-1])
@@ -30,7 +29,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
     batch, gamma = len(images), config.r1_gamma
     decay = 0.5 ** (batch / config.average_halflife)
 
-    F, G, E, D = (network(config, weights, name) for name in "FGED")
+    F, G, E, D = (_network(config, weights, name) for name in "FGED")
     everything = [tensor.requires_grad_() for layers in (F, G, E, D) for pair in layers for tensor in pair]
 
     def adam(*networks):
@@ -50,24 +49,24 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
         return loss.detach()
 
     def prior():
-        return torch.randn(batch, config.networks.z, device=device)
+        return torch.randn(batch, config.networks.z, device=_DEVICE)
 
-    flat = torch.tensor(images.reshape(batch, -1), device=device)
+    flat = torch.tensor(images.reshape(batch, -1), device=_DEVICE)
 
     def run():
         x = flat.detach().requires_grad_()
         with torch.no_grad():
-            fake = apply(G, apply(F, prior()))
-        real = apply(D, apply(E, x))
+            fake = _apply(G, _apply(F, prior()))
+        real = _apply(D, _apply(E, x))
         (gradient,) = torch.autograd.grad(real.sum(), x, create_graph=True)
         penalty = gamma / 2 * gradient.square().sum(dim=1).mean()
-        loss = functional.softplus(apply(D, apply(E, fake))).mean() + functional.softplus(-real).mean() + penalty
+        loss = functional.softplus(_apply(D, _apply(E, fake))).mean() + functional.softplus(-real).mean() + penalty
         losses = [update(optimizers[0], loss)]
-        fake = apply(G, apply(F, prior()))
-        losses.append(update(optimizers[1], functional.softplus(-apply(D, apply(E, fake))).mean()))
+        fake = _apply(G, _apply(F, prior()))
+        losses.append(update(optimizers[1], functional.softplus(-_apply(D, _apply(E, fake))).mean()))
         with torch.no_grad():
-            w = apply(F, prior())
-        losses.append(update(optimizers[2], (w - apply(E, apply(G, w))).square().sum(dim=1).mean()))
+            w = _apply(F, prior())
+        losses.append(update(optimizers[2], (w - _apply(E, _apply(G, w))).square().sum(dim=1).mean()))
         with torch.no_grad():
             torch._foreach_lerp_(averages, everything, 1 - decay)
         return losses
@@ -77,7 +76,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 
 def make_inference(config: Config, weights: dict[str, np.ndarray]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """`encode`, `generate` and `reconstruct` of one chunk."""
-    G, E = (network(config, weights, name) for name in "GE")
+    G, E = (_network(config, weights, name) for name in "GE")
 
     def infer(layers, x):
         for kernel, bias in layers[:-1]:
@@ -93,7 +92,7 @@ def make_inference(config: Config, weights: dict[str, np.ndarray]) -> dict[str, 
     def looking(function):
         @torch.no_grad()
         def run(array):
-            return function(torch.from_numpy(array).to(device)).cpu().numpy()
+            return function(torch.from_numpy(array).to(_DEVICE)).cpu().numpy()
 
         return run
 

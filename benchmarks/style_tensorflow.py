@@ -1,4 +1,4 @@
-"""StyleALAE as one would write it in TensorFlow: the training step at one level with the authors' updates, inference."""
+"""StyleALAE as one would write it in TensorFlow: the authors' training step at one level, and inference."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,81 +19,85 @@ class Networks:
     blend: float = 1.0
 
     def F(self, z):
+        """z to w."""
         x = z * tf.math.rsqrt(tf.reduce_mean(tf.square(z), 1, keepdims=True) + 1e-8)
         for i in range(self.mapping_layers):
-            x = leaky(self.dense(f"F/dense{i}", x, lrmul=0.1))
+            x = _leaky(self._dense(f"F/dense{i}", x, lrmul=0.1))
         return x
 
     def D(self, w):
+        """w to logits."""
         for i in range(3):
-            w = self.dense(f"D/dense{i}", w, lrmul=0.1)
+            w = self._dense(f"D/dense{i}", w, lrmul=0.1)
         return w[:, 0]
 
     def G(self, w, noise):
+        """A style for each layer, and noise maps, to images."""
         p, x, below = self.p, self.p["G/const"][None], None
         for i in range(self.lod + 1):
             if i == self.lod and self.blend < 1:
-                below = up(self.to_rgb(i - 1, x))
+                below = _up(self._to_rgb(i - 1, x))
             block = f"G/block{i}"
-            x = self.blur(self.up_conv(f"{block}/conv1", x)) if i else x
+            x = self._blur(self._up_conv(f"{block}/conv1", x)) if i else x
             for k in (1, 2):
-                x = self.conv(f"{block}/conv2", x) if k == 2 else x
-                x = leaky(x + noise[2 * i + k - 1] * p[f"{block}/styled{k}/noise"] + p[f"{block}/styled{k}/bias"])
-                mean, variance = self.moments(x)
-                s = self.dense(f"{block}/styled{k}/style", w[:, 2 * i + k - 1], gain=1.0)[:, None, None]
+                x = self._conv(f"{block}/conv2", x) if k == 2 else x
+                x = _leaky(x + noise[2 * i + k - 1] * p[f"{block}/styled{k}/noise"] + p[f"{block}/styled{k}/bias"])
+                mean, variance = self._moments(x)
+                s = self._dense(f"{block}/styled{k}/style", w[:, 2 * i + k - 1], gain=1.0)[:, None, None]
                 s0, s1 = tf.split(s, 2, axis=-1)
                 x = (x - mean) * tf.math.rsqrt(variance + 1e-8) * (s0 + 1) + s1
-        image = self.to_rgb(self.lod, x)
+        image = self._to_rgb(self.lod, x)
         return image if below is None else below * (1 - self.blend) + image * self.blend
 
     def E(self, x):
+        """Images to w."""
         image, w = x, 0.0
-        x = self.from_rgb(self.lod, x)
+        x = self._from_rgb(self.lod, x)
         for i in range(self.lod, -1, -1):
             part = 0.0
             for k in (1, 2):
-                name = f"E/block{i}/described{k}"
-                x = self.conv(f"E/block{i}/conv1", x) if k == 1 else self.down_conv(f"E/block{i}/conv2", self.blur(x))
-                x = leaky(x + self.p[f"{name}/bias"])
-                mean, variance = self.moments(x)
-                part += self.dense(f"{name}/style", tf.concat([mean, tf.sqrt(variance + 1e-10)], -1)[:, 0, 0])
+                block, name = f"E/block{i}", f"E/block{i}/described{k}"
+                x = self._conv(f"{block}/conv1", x) if k == 1 else self._down_conv(f"{block}/conv2", self._blur(x))
+                x = _leaky(x + self.p[f"{name}/bias"])
+                mean, variance = self._moments(x)
+                part += self._dense(f"{name}/style", tf.concat([mean, tf.sqrt(variance + 1e-10)], -1)[:, 0, 0])
                 x = (x - mean) * tf.math.rsqrt(variance + 1e-5)
             if i == self.lod and self.blend < 1:
                 part = part * self.blend
-                x = self.from_rgb(i - 1, down(image)) * (1 - self.blend) + x * self.blend
+                x = self._from_rgb(i - 1, _down(image)) * (1 - self.blend) + x * self.blend
             w += part
         return w
 
-    def blur(self, x):
+    def _blur(self, x):
         x = tf.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         x = (x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]) / 4
         return (x[:, :, :-2] + 2 * x[:, :, 1:-1] + x[:, :, 2:]) / 4
 
-    def moments(self, x):
+    def _moments(self, x):
         return tf.nn.moments(x, (1, 2), keepdims=True)
 
-    def dense(self, name, x, gain=2**0.5, lrmul=1.0):
+    def _dense(self, name, x, gain=2**0.5, lrmul=1.0):
         kernel = self.p[f"{name}/kernel"]
         return tf.matmul(x, kernel * (gain / kernel.shape[0] ** 0.5 * lrmul)) + self.p[f"{name}/bias"] * lrmul
 
-    def kernel(self, name, gain=2**0.5):
+    def _kernel(self, name, gain=2**0.5):
         kernel = self.p[f"{name}/kernel"]
         return kernel * (gain / np.prod(kernel.shape[:3]) ** 0.5)
 
-    def conv(self, name, x, gain=2**0.5):
-        return tf.nn.conv2d(x, self.kernel(name, gain), 1, "SAME")
+    def _conv(self, name, x, gain=2**0.5):
+        return tf.nn.conv2d(x, self._kernel(name, gain), 1, "SAME")
 
-    def up_conv(self, name, x):
-        return self.conv(name, up(x))
+    def _up_conv(self, name, x):
+        return self._conv(name, _up(x))
 
-    def down_conv(self, name, x):
-        return down(self.conv(name, x))
+    def _down_conv(self, name, x):
+        return _down(self._conv(name, x))
 
-    def to_rgb(self, i, x):
-        return self.conv(f"G/to_rgb{i}", x, 0.03) + self.p[f"G/to_rgb{i}/bias"]
+    def _to_rgb(self, i, x):
+        return self._conv(f"G/to_rgb{i}", x, 0.03) + self.p[f"G/to_rgb{i}/bias"]
 
-    def from_rgb(self, i, x):
-        return leaky(self.conv(f"E/from_rgb{i}", x) + self.p[f"E/from_rgb{i}/bias"], 0.04)
+    def _from_rgb(self, i, x):
+        return _leaky(self._conv(f"E/from_rgb{i}", x) + self.p[f"E/from_rgb{i}/bias"], 0.04)
 
 
 class Inference(Networks):
@@ -102,40 +106,40 @@ class Inference(Networks):
     Resampling is part of the convolution, a kernel of 4×4 with stride 2.
     """
 
-    def blur(self, x):
+    def _blur(self, x):
         kernel = np.outer([1, 2, 1], [1, 2, 1])[:, :, None, None] / 16
         kernel = np.repeat(kernel, x.shape[-1], axis=2).astype(np.float32)
         return tf.nn.depthwise_conv2d(x, kernel, (1, 1, 1, 1), "SAME")
 
-    def moments(self, x):
+    def _moments(self, x):
         mean = tf.reduce_mean(x, (1, 2), keepdims=True)
         return mean, tf.reduce_mean(tf.square(x - mean), (1, 2), keepdims=True)
 
-    def up_conv(self, name, x):
-        kernel = tf.transpose(tf.reverse(four_by_four(self.kernel(name)), (0, 1)), (0, 1, 3, 2))
+    def _up_conv(self, name, x):
+        kernel = tf.transpose(tf.reverse(_four_by_four(self._kernel(name)), (0, 1)), (0, 1, 3, 2))
         n, h, w, _ = x.shape
         return tf.nn.conv2d_transpose(x, kernel, (n, 2 * h, 2 * w, kernel.shape[2]), 2, "SAME")
 
-    def down_conv(self, name, x):
-        return tf.nn.conv2d(x, four_by_four(self.kernel(name)) / 4, 2, "SAME")
+    def _down_conv(self, name, x):
+        return tf.nn.conv2d(x, _four_by_four(self._kernel(name)) / 4, 2, "SAME")
 
 
-def four_by_four(kernel):
+def _four_by_four(kernel):
     """The kernel (3, 3, …) summed over 2×2 neighbours."""
     kernel = tf.pad(kernel, ((1, 1), (1, 1), (0, 0), (0, 0)))
     kernel = kernel[1:] + kernel[:-1]
     return kernel[:, 1:] + kernel[:, :-1]
 
 
-def leaky(x, slope=0.2):
+def _leaky(x, slope=0.2):
     return tf.nn.leaky_relu(x, slope)
 
 
-def up(x):
+def _up(x):
     return tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
 
 
-def down(x):
+def _down(x):
     return tf.nn.avg_pool2d(x, 2, 2, "VALID")
 
 
@@ -223,7 +227,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 def make_inference(
     config: Config, weights: dict[str, np.ndarray], noise: Sequence[np.ndarray]
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """`encode`, `generate` and `reconstruct` of one chunk, at the last level and with the same noise for every image."""
+    """`encode`, `generate` and `reconstruct` of one chunk, at the last level, with the same noise for all images."""
     p = {name: tf.Variable(value) for name, value in weights.items()}
     n = Inference(p, config.style.mapping_layers, config.lods - 1)
     maps = [tf.constant(each) for each in noise]

@@ -1,4 +1,4 @@
-"""StyleALAE as one would write it in PyTorch: the training step at one level with the authors' updates, and inference."""
+"""StyleALAE as one would write it in PyTorch: the authors' training step at one level, and inference."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from torch.nn import functional
 
 from alae_core import Config
 
-device = "cuda" if torch.cuda.is_available() else "cpu"
-smooth = torch.tensor([1.0, 2.0, 1.0])
-smooth = (smooth[:, None] * smooth / 16).expand(1024, 1, 3, 3).contiguous().to(device)
+_DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+_ROW = torch.tensor([1.0, 2.0, 1.0], device=_DEVICE) / 4
+_BLUR = torch.outer(_ROW, _ROW).expand(1024, 1, 3, 3).contiguous()
 
 
 @dataclass(frozen=True)
 class Networks:
-    """F, G, E and D at one level of detail, over weights by name, as `native` lays them out."""
+    """F, G, E and D at one level of detail, over weights by name, as `_native` lays them out."""
 
     p: Mapping[str, torch.Tensor]
     mapping_layers: int
@@ -24,88 +24,92 @@ class Networks:
     blend: float = 1.0
 
     def F(self, z):
+        """z to w."""
         x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
         for i in range(self.mapping_layers):
-            x = leaky(self.dense(f"F/dense{i}", x, lrmul=0.1))
+            x = _leaky(self._dense(f"F/dense{i}", x, lrmul=0.1))
         return x
 
     def D(self, w):
+        """w to logits."""
         for i in range(3):
-            w = self.dense(f"D/dense{i}", w, lrmul=0.1)
+            w = self._dense(f"D/dense{i}", w, lrmul=0.1)
         return w[:, 0]
 
     def G(self, w, noise):
-        x, below = self.constant(len(w)), None
+        """A style for each layer, and noise maps, to images."""
+        x, below = self._constant(len(w)), None
         for i in range(self.lod + 1):
             if i == self.lod and self.blend < 1:
-                below = up(self.to_rgb(i - 1, x))
+                below = _up(self._to_rgb(i - 1, x))
             block = f"G/block{i}"
-            x = blur(self.up_conv(f"{block}/conv1", x)) if i else x
+            x = _blur(self._up_conv(f"{block}/conv1", x)) if i else x
             for k in (1, 2):
-                x = self.conv(f"{block}/conv2", x) if k == 2 else x
-                x = self.styled(f"{block}/styled{k}", x, noise[2 * i + k - 1], w[:, 2 * i + k - 1])
-        image = self.to_rgb(self.lod, x)
+                x = self._conv(f"{block}/conv2", x) if k == 2 else x
+                x = self._styled(f"{block}/styled{k}", x, noise[2 * i + k - 1], w[:, 2 * i + k - 1])
+        image = self._to_rgb(self.lod, x)
         return image if below is None else torch.lerp(below, image, self.blend)
 
     def E(self, x):
+        """Images to w."""
         image, w = x, 0.0
-        x = self.from_rgb(self.lod, x)
+        x = self._from_rgb(self.lod, x)
         for i in range(self.lod, -1, -1):
             part = 0.0
             for k in (1, 2):
-                x = self.conv(f"E/block{i}/conv1", x) if k == 1 else self.down_conv(f"E/block{i}/conv2", blur(x))
-                x, more = self.described(f"E/block{i}/described{k}", x)
+                x = self._conv(f"E/block{i}/conv1", x) if k == 1 else self._down_conv(f"E/block{i}/conv2", _blur(x))
+                x, more = self._described(f"E/block{i}/described{k}", x)
                 part = part + more
             if i == self.lod and self.blend < 1:
-                part, x = part * self.blend, torch.lerp(self.from_rgb(i - 1, down(image)), x, self.blend)
+                part, x = part * self.blend, torch.lerp(self._from_rgb(i - 1, _down(image)), x, self.blend)
             w = w + part
         return w
 
-    def constant(self, count):
+    def _constant(self, count):
         return self.p["G/const"][None]
 
-    def styled(self, name, x, noise, w):
-        x = leaky(x + noise * channels(self.p[f"{name}/noise"]) + channels(self.p[f"{name}/bias"]))
+    def _styled(self, name, x, noise, w):
+        x = _leaky(x + noise * _channels(self.p[f"{name}/noise"]) + _channels(self.p[f"{name}/bias"]))
         x = functional.instance_norm(x, eps=1e-8)
-        s0, s1 = self.style(name, w)
+        s0, s1 = self._style(name, w)
         return torch.addcmul(s1, x, s0 + 1)
 
-    def style(self, name, w):
-        return self.dense(f"{name}/style", w, gain=1.0)[:, :, None, None].chunk(2, dim=1)
+    def _style(self, name, w):
+        return self._dense(f"{name}/style", w, gain=1.0)[:, :, None, None].chunk(2, dim=1)
 
-    def described(self, name, x):
-        x = leaky(x + channels(self.p[f"{name}/bias"]))
+    def _described(self, name, x):
+        x = _leaky(x + _channels(self.p[f"{name}/bias"]))
         mean = x.mean((2, 3), keepdim=True)
         variance = (x - mean).square().mean((2, 3), keepdim=True)
-        return (x - mean) * torch.rsqrt(variance + 1e-5), self.statistics(name, mean, variance)
+        return (x - mean) * torch.rsqrt(variance + 1e-5), self._statistics(name, mean, variance)
 
-    def statistics(self, name, mean, variance):
-        return self.dense(f"{name}/style", torch.cat([mean, torch.sqrt(variance + 1e-10)], 1)[:, :, 0, 0])
+    def _statistics(self, name, mean, variance):
+        return self._dense(f"{name}/style", torch.cat([mean, torch.sqrt(variance + 1e-10)], 1)[:, :, 0, 0])
 
-    def dense(self, name, x, gain=2**0.5, lrmul=1.0):
+    def _dense(self, name, x, gain=2**0.5, lrmul=1.0):
         kernel = self.p[f"{name}/kernel"]
         scale = gain / kernel.shape[1] ** 0.5 * lrmul
         return functional.linear(x, kernel * scale, self.p[f"{name}/bias"] * lrmul)
 
-    def kernel(self, name, gain=2**0.5):
+    def _kernel(self, name, gain=2**0.5):
         kernel = self.p[f"{name}/kernel"]
         return kernel * (gain / np.prod(kernel.shape[1:]) ** 0.5)
 
-    def conv(self, name, x, gain=2**0.5, bias=None):
-        kernel = self.kernel(name, gain)
+    def _conv(self, name, x, gain=2**0.5, bias=None):
+        kernel = self._kernel(name, gain)
         return functional.conv2d(x, kernel, bias, padding=kernel.shape[2] // 2)
 
-    def up_conv(self, name, x):
-        return self.conv(name, up(x))
+    def _up_conv(self, name, x):
+        return self._conv(name, _up(x))
 
-    def down_conv(self, name, x):
-        return down(self.conv(name, x))
+    def _down_conv(self, name, x):
+        return _down(self._conv(name, x))
 
-    def to_rgb(self, i, x):
-        return self.conv(f"G/to_rgb{i}", x, 0.03, self.p[f"G/to_rgb{i}/bias"])
+    def _to_rgb(self, i, x):
+        return self._conv(f"G/to_rgb{i}", x, 0.03, self.p[f"G/to_rgb{i}/bias"])
 
-    def from_rgb(self, i, x):
-        return leaky(self.conv(f"E/from_rgb{i}", x, bias=self.p[f"E/from_rgb{i}/bias"]), 0.04)
+    def _from_rgb(self, i, x):
+        return _leaky(self._conv(f"E/from_rgb{i}", x, bias=self.p[f"E/from_rgb{i}/bias"]), 0.04)
 
 
 class Inference(Networks):
@@ -114,46 +118,46 @@ class Inference(Networks):
     Resampling is part of the convolution, a kernel of 4×4 with stride 2.
     """
 
-    def constant(self, count):
+    def _constant(self, count):
         return self.p["G/const"].repeat(count, 1, 1, 1)
 
-    def styled(self, name, x, noise, w):
-        x.add_(noise * channels(self.p[f"{name}/noise"]) + channels(self.p[f"{name}/bias"]))
-        _, variance = centred_(functional.leaky_relu_(x, 0.2))
-        s0, s1 = self.style(name, w)
+    def _styled(self, name, x, noise, w):
+        x.add_(noise * _channels(self.p[f"{name}/noise"]) + _channels(self.p[f"{name}/bias"]))
+        _, variance = _centred_(functional.leaky_relu_(x, 0.2))
+        s0, s1 = self._style(name, w)
         return x.mul_(torch.rsqrt(variance + 1e-8) * (s0 + 1)).add_(s1)
 
-    def described(self, name, x):
-        mean, variance = centred_(functional.leaky_relu_(x.add_(channels(self.p[f"{name}/bias"])), 0.2))
-        return x.mul_(torch.rsqrt(variance + 1e-5)), self.statistics(name, mean, variance)
+    def _described(self, name, x):
+        mean, variance = _centred_(functional.leaky_relu_(x.add_(_channels(self.p[f"{name}/bias"])), 0.2))
+        return x.mul_(torch.rsqrt(variance + 1e-5)), self._statistics(name, mean, variance)
 
-    def up_conv(self, name, x):
-        kernel = four_by_four(self.kernel(name).flip(2, 3).transpose(0, 1))
+    def _up_conv(self, name, x):
+        kernel = _four_by_four(self._kernel(name).flip(2, 3).transpose(0, 1))
         return functional.conv_transpose2d(x, kernel, stride=2, padding=1)
 
-    def down_conv(self, name, x):
-        return functional.conv2d(x, four_by_four(self.kernel(name)) / 4, stride=2, padding=1)
+    def _down_conv(self, name, x):
+        return functional.conv2d(x, _four_by_four(self._kernel(name)) / 4, stride=2, padding=1)
 
-    def from_rgb(self, i, x):
-        return functional.leaky_relu_(self.conv(f"E/from_rgb{i}", x, bias=self.p[f"E/from_rgb{i}/bias"]), 0.04)
+    def _from_rgb(self, i, x):
+        return functional.leaky_relu_(self._conv(f"E/from_rgb{i}", x, bias=self.p[f"E/from_rgb{i}/bias"]), 0.04)
 
 
-def centred_(x):
+def _centred_(x):
     """Take each map's mean from it in place; returns the means and variances."""
     mean = x.mean((2, 3), keepdim=True)
     return mean, x.sub_(mean).square().mean((2, 3), keepdim=True)
 
 
-def four_by_four(kernel):
+def _four_by_four(kernel):
     """The kernel (…, 3, 3) summed over 2×2 neighbours."""
     kernel = functional.pad(kernel, (1, 1, 1, 1))
     kernel = kernel[..., 1:, :] + kernel[..., :-1, :]
     return kernel[..., 1:] + kernel[..., :-1]
 
 
-def native(array):
+def _native(array):
     """Weights as PyTorch lays them out: kernels (outputs, inputs, …), of convolutions with channels last in memory."""
-    tensor = torch.tensor(array, device=device)
+    tensor = torch.tensor(array, device=_DEVICE)
     if tensor.ndim == 4:
         return tensor.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
     if tensor.ndim == 3:
@@ -161,23 +165,23 @@ def native(array):
     return tensor.T.contiguous() if tensor.ndim == 2 else tensor
 
 
-def leaky(x, slope=0.2):
+def _leaky(x, slope=0.2):
     return functional.leaky_relu(x, slope)
 
 
-def up(x):
+def _up(x):
     return functional.interpolate(x, scale_factor=2, mode="nearest")
 
 
-def down(x):
+def _down(x):
     return functional.avg_pool2d(x, 2)
 
 
-def blur(x):
-    return functional.conv2d(x, smooth[: x.shape[1]], padding=1, groups=x.shape[1])
+def _blur(x):
+    return functional.conv2d(x, _BLUR[: x.shape[1]], padding=1, groups=x.shape[1])
 
 
-def channels(vector):
+def _channels(vector):
     return vector[:, None, None]
 
 
@@ -186,7 +190,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
     batch, gamma, choice, style = len(images), config.r1_gamma, config.adam, config.style
     lod, decay = (images.shape[1] // 4).bit_length() - 1, 0.5 ** (len(images) / config.average_halflife)
     layers = 2 * (lod + 1)
-    p = {name: native(value).requires_grad_() for name, value in weights.items()}
+    p = {name: _native(value).requires_grad_() for name, value in weights.items()}
     n = Networks(p, style.mapping_layers, lod, blend)
     F, G, E, D = n.F, n.G, n.E, n.D
 
@@ -197,7 +201,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 
     encoder, decoder = adam("ED"), adam("FG")
     averages = [value.detach().clone() for value in p.values()]
-    mean_of_w = torch.zeros(style.w, device=device)
+    mean_of_w = torch.zeros(style.w, device=_DEVICE)
 
     def update(loss, networks, *optimizers):
         names = [name for name in p if name[0] in networks]
@@ -212,21 +216,21 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 
     def draw():
         sizes = [4 * 2 ** (k // 2) for k in range(layers)]
-        noise = [torch.randn(batch if k else 1, 1, size, size, device=device) for k, size in enumerate(sizes)]
-        z = torch.randn(batch, style.z, device=device)
+        noise = [torch.randn(batch if k else 1, 1, size, size, device=_DEVICE) for k, size in enumerate(sizes)]
+        z = torch.randn(batch, style.z, device=_DEVICE)
         with torch.no_grad():
             mean_of_w.lerp_(F(z).mean(0), 1 - style.w_mean_beta)
         return z, noise
 
     def fake():
         z, noise = draw()
-        w, other = F(z), F(torch.randn(batch, style.z, device=device))
+        w, other = F(z), F(torch.randn(batch, style.z, device=_DEVICE))
         # Drawn on the host, which a device need not be waited for.
         cutoff = int(torch.randint(1, layers + 1, ()))
-        w = torch.where(torch.arange(layers, device=device)[:, None] < cutoff, w[:, None], other[:, None])
+        w = torch.where(torch.arange(layers, device=_DEVICE)[:, None] < cutoff, w[:, None], other[:, None])
         return G(w, noise)
 
-    real_images = torch.tensor(images, device=device).permute(0, 3, 1, 2)
+    real_images = torch.tensor(images, device=_DEVICE).permute(0, 3, 1, 2)
     real_images = real_images.contiguous(memory_format=torch.channels_last)
 
     def run():
@@ -253,10 +257,10 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 def make_inference(
     config: Config, weights: dict[str, np.ndarray], noise: Sequence[np.ndarray]
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """`encode`, `generate` and `reconstruct` of one chunk, at the last level and with the same noise for every image."""
-    p = {name: native(value) for name, value in weights.items()}
+    """`encode`, `generate` and `reconstruct` of one chunk, at the last level, with the same noise for all images."""
+    p = {name: _native(value) for name, value in weights.items()}
     n = Inference(p, config.style.mapping_layers, config.lods - 1)
-    maps = [torch.tensor(each, device=device).permute(0, 3, 1, 2) for each in noise]
+    maps = [torch.tensor(each, device=_DEVICE).permute(0, 3, 1, 2) for each in noise]
 
     def encode(x):
         # NHWC in memory, and so channels last already.
@@ -268,7 +272,7 @@ def make_inference(
     def looking(function):
         @torch.no_grad()
         def run(array):
-            return function(torch.from_numpy(array).to(device)).cpu().numpy()
+            return function(torch.from_numpy(array).to(_DEVICE)).cpu().numpy()
 
         return run
 

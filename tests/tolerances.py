@@ -22,3 +22,6 @@ STYLE = {"rtol": 1e-4, "atol": 2e-5}
 #: bytes pooled and then made floats, against floats pooled by halves: values up to 1 with some roundings of 6e-8 each;
 #: measured up to 1.2e-7 from 1024² to 512²
 POOLED = {"rtol": 0.0, "atol": 3e-7}
+#: how far arrays moved in two steps that add the same numbers in another order, by norm: roundings of gradients, which
+#: Adam's large ε keeps from deciding a sign
+DISPLACEMENT = {"rtol": 1e-3, "atol": 1e-7}

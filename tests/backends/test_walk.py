@@ -5,7 +5,7 @@ import pytest
 
 import alae_core as alae
 from tests.conftest import random_images, tiny_config, tiny_style_config
-from tests.tolerances import FLOAT32, STYLE
+from tests.tolerances import DISPLACEMENT, FLOAT32, STYLE
 
 UPDATES = ("discriminator", "generator", "reciprocity")
 
@@ -26,7 +26,7 @@ def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, 
         sound = getattr(runner, name)
 
         def call(*arguments):
-            calls.append((name, arguments))
+            calls.append((name, set(arguments[0])))
             return sound(*arguments)
 
         monkeypatch.setattr(runner, name, call)
@@ -40,7 +40,7 @@ def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, 
         expected += ["evaluate", "reduce", "gradient", "reduce", *["apply"] * len(networks)]
     assert [name for name, _ in calls] == [*expected, "average"]
     # What a step trains at its level, w's mean aside.
-    reduced = [set(arguments[0]) for name, arguments in calls if name == "reduce"]
+    reduced = [names for name, names in calls if name == "reduce"]
     at_level_0 = {name for name in runner.model.variables if runner.model.family.takes_part(name, 0)}
     for means, update in zip(reduced[::2], UPDATES, strict=True):
         assert means == {"w_mean"}
@@ -73,10 +73,10 @@ def test_the_running_mean_is_of_what_was_reduced(backend, monkeypatch):
 
 def half(batch, part):
     """One device's share of a batch; a map of noise that serves every image serves both halves."""
-    count = len(batch.images)
+    count = batch.images.shape[0]
 
     def of(tensor):
-        return None if tensor is None else tensor[part] if len(tensor) == count else tensor
+        return None if tensor is None else tensor[part] if tensor.shape[0] == count else tensor
 
     noise = batch.noise and [of(each) for each in batch.noise]
     return batch._replace(
@@ -108,7 +108,7 @@ class TwoHalves:
 
 
 def halves(batch):
-    middle = len(batch.images) // 2
+    middle = batch.images.shape[0] // 2
     return slice(None, middle), slice(middle, None)
 
 
@@ -124,7 +124,15 @@ def test_two_halves_that_meet_in_reduce_are_the_whole_batch(backend, kind):
         labels = np.array([0, 1, 2, 2, 1, 1]) if classes else None
     whole, split = start(backend, config), start(backend, config)
     TwoHalves(split)
-    before = whole.state()
+    # Away from the start, where constant maps make noise of roundings.
+    before, rng = whole.state(), np.random.default_rng(0)
+    before |= {
+        name: array + 0.3 * rng.normal(size=array.shape).astype(np.float32)
+        for name, array in before.items()
+        if name.startswith("weights/")
+    }
+    for runner in (whole, split):
+        runner.load(before)
     for step in range(2):
         images = random_images(6, shape, seed=step)
         expected, found = (dict(runner.step(images, labels=labels)) for runner in (whole, split))
@@ -134,7 +142,7 @@ def test_two_halves_that_meet_in_reduce_are_the_whole_batch(backend, kind):
     for name, array in whole.state().items():
         if array.any() and not name.endswith("/t"):
             moved, error = np.linalg.norm(array - before[name]), np.linalg.norm(found[name] - array)
-            assert error <= 1e-3 * moved + 1e-7 * np.linalg.norm(array), name
+            assert error <= DISPLACEMENT["rtol"] * moved + DISPLACEMENT["atol"] * array.size**0.5, name
 
 
 def test_an_update_without_a_batch_is_left_out(backend):

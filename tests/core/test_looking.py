@@ -117,6 +117,14 @@ def test_large_images_make_small_chunks(plain, monkeypatch):
     assert [part.stop for part in plain.chunks(2)] == [1, 2]
 
 
+def test_a_coarser_level_takes_more_images_at_a_time(style, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK_PIXELS", 128)
+    assert [part.stop for part in style.chunks(9)] == [2, 4, 6, 8, 9]
+    assert [part.stop for part in style.chunks(9, View(0))] == [8, 9]
+    x = style_images(9, 4)
+    np.testing.assert_allclose(style.encode(x, View(0))[8:], style.encode(x[8:], View(0)), **STYLE)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6])
 def test_a_discriminator_that_compares_images_sees_only_those_given(of_images, count):
     """It looks at how much a batch varies: rows that fill a chunk up would change every answer."""

@@ -62,4 +62,4 @@ def reconstruction_error(alae: Alae, data: DataSet, view: View | None = None, mo
         return np.square(x - again).mean(axis=(1, 2, 3))
 
     # In parts: all images at once would not fit into memory where they are large.
-    return float(np.concatenate([errors(part) for part in alae.chunks(count)]).mean())
+    return float(np.concatenate([errors(part) for part in alae.chunks(count, view)]).mean())
