@@ -11,9 +11,8 @@ def import_official(
     out: Annotated[Path, typer.Argument(help="the new run's directory", show_default=False)],
 ) -> None:
     """Turn one of the authors' StyleALAE checkpoints into a run for the other commands; reading FILE runs no code."""
-    from alae_workbench.exchange.official import import_official as read
-
     from alae_core import load_checkpoint
+    from alae_workbench.exchange.official import import_official as read
 
     checkpoint = load_checkpoint(read(file, out))
     config = checkpoint.config

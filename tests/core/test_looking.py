@@ -136,6 +136,13 @@ def test_a_discriminator_that_compares_images_sees_only_those_given(of_images, c
         assert np.abs(filled - expected).max() > 1e-3, "else this test could not see it"
 
 
+def test_nor_do_its_chunks_see_more(of_images, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", 4)
+    x = style_images(7)
+    parts = [array(of_images.D(tensor(part), lod=1)) for part in (x[:4], x[4:])]
+    np.testing.assert_allclose(of_images.discriminate(x), np.concatenate(parts), **STYLE)
+
+
 # ---- one after the other ---------------------------------------------------------------------------------------------
 
 
