@@ -231,11 +231,14 @@ def _read(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path / name} is damaged: its SHA-256 is not the one in {_MANIFEST}")
     try:
         state = safetensors.numpy.load(contents[_STATE])
-        written = migrate(manifest["config"], str(path / _MANIFEST))
-        config = make_config(manifest["config"], source=str(path / _MANIFEST))
+        written = manifest["config"]
+        if "seed" in manifest:
+            # In format 1 it stood beside the configuration.
+            written = {**migrate(written, str(path / _MANIFEST)), "seed": manifest["seed"]}
+        config = make_config(written, source=str(path / _MANIFEST))
     except (SafetensorError, AlaeError) as error:
         raise CheckpointError(f"{path} cannot be read by this version of alae: {error}") from error
-    # In format 1 the configuration held what is a run's own.
+    # In format 1 the configuration also held what is a run's own.
     run = manifest["run"] if "run" in manifest else {key: written[key] for key in (RUN,) if key in written}
     return Checkpoint(
         path=path,

@@ -187,7 +187,7 @@ class Alae:
             noise, labels = _split(rest, len(maps))
             return family.generate(w, noise=noise or word, labels=labels, **at)
 
-        return self._look(("generate", word, len(maps)), generate, [w, *maps, *self._classes(labels, len(w))], view)
+        return self._look(("generate", word, len(maps)), generate, [w, *maps, *self.one_hot(labels, len(w))], view)
 
     def encode(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
         """w = E(x): (batch, H, W, C) to (batch, w); where reciprocity is z, an estimate of z."""
@@ -196,7 +196,7 @@ class Alae:
         def encode(x: Tensor, *labels: Tensor, at: Mapping[str, Any]) -> Tensor:
             return family.encode(x, labels=labels[0] if labels else None, **at)
 
-        return self._look("encode", encode, [x, *self._classes(labels, len(x))], view)
+        return self._look("encode", encode, [x, *self.one_hot(labels, len(x))], view)
 
     def discriminate(self, codes: np.ndarray, view: View | None = None) -> np.ndarray:
         """The logit D(w): (batch, w) to (batch,); above 0 means real.
@@ -224,7 +224,7 @@ class Alae:
             return family.generate(w, noise=noise or word, labels=labels, **at)
 
         return self._look(
-            ("reconstruct", word, len(maps)), reconstruct, [x, *maps, *self._classes(labels, len(x))], view
+            ("reconstruct", word, len(maps)), reconstruct, [x, *maps, *self.one_hot(labels, len(x))], view
         )
 
     def reencode(
@@ -238,7 +238,7 @@ class Alae:
             noise, labels = _split(rest, len(maps))
             return family.encode(family.generate(w, noise=noise or word, labels=labels, **at), labels=labels, **at)
 
-        return self._look(("reencode", word, len(maps)), reencode, [w, *maps, *self._classes(labels, len(w))], view)
+        return self._look(("reencode", word, len(maps)), reencode, [w, *maps, *self.one_hot(labels, len(w))], view)
 
     def w_of(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
         """The w that G makes images like x of, (batch, w): E(x), or F(E(x)) where reciprocity is z."""
@@ -254,10 +254,13 @@ class Alae:
 
     def chunks(self, count: int, view: View | None = None) -> list[slice]:
         """`count` images in parts, each as many as the model works on at a time; no images are one empty part."""
+        size = self._chunk(view)
+        return [slice(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
+
+    def _chunk(self, view: View | None) -> int:
         view = self._view(view)
         pixels = prod(self.config.image[:2]) if view is None else view.size**2
-        size = max(1, min(_CHUNK, _CHUNK_PIXELS // pixels))
-        return [slice(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
+        return max(1, min(_CHUNK, _CHUNK_PIXELS // pixels))
 
     # ---- weights ----
 
@@ -282,10 +285,10 @@ class Alae:
         with keras.StatelessScope(values):
             yield
 
-    def one_hot(self, labels: np.ndarray | None) -> list[np.ndarray]:
-        """Class numbers (batch,) as [(batch, classes)] of `config.dtype`; nothing for a model without labels.
+    def one_hot(self, labels: np.ndarray | None, count: int) -> list[np.ndarray]:
+        """The class numbers of `count` images as [(count, classes)] of `config.dtype`; [] for a model without labels.
 
-        Raises ArgumentError where labels are missing, not wanted, or no classes of the model's.
+        Raises ArgumentError where labels are missing, not wanted, not `count`, or no classes of the model's.
         """
         classes = self.config.labels
         if labels is None or not classes:
@@ -297,6 +300,8 @@ class Alae:
         labels = np.asarray(labels)
         if labels.ndim != 1 or labels.dtype.kind not in "iu":
             raise ArgumentError("labels", f"must be class numbers (batch,), but are {labels.dtype} {labels.shape}")
+        if len(labels) != count:
+            raise ArgumentError("labels", f"are {len(labels)}, but must be {count}, one for each image")
         if labels.size and not 0 <= labels.min() <= labels.max() < classes:
             raise ArgumentError(
                 "labels", f"must lie in 0 … {classes - 1}, but reach from {labels.min()} to {labels.max()}"
@@ -326,12 +331,6 @@ class Alae:
                 "images", f"must have shape (batch, {', '.join(map(str, shape))}), but have {images.shape}"
             )
         return np.asarray(to_float(images) if images.dtype == np.uint8 else images, self.config.dtype)
-
-    def _classes(self, labels: np.ndarray | None, count: int) -> list[np.ndarray]:
-        one_hot = self.one_hot(labels)
-        if one_hot and len(one_hot[0]) != count:
-            raise ArgumentError("labels", f"are {len(one_hot[0])}, but must be {count}, one for each image")
-        return one_hot
 
     def _noise(self, noise: Noise, view: View | None, count: int) -> tuple[list[np.ndarray], str | None]:
         """Noise as maps, or as the word that stands for them."""
@@ -380,10 +379,9 @@ class Alae:
         # A plain number would be another function at each step of a fade.
         blend = [np.asarray(view.blend, self.config.dtype)] if view is not None and fading else []
         weights = {name: ops.stop_gradient(variable.value) for name, variable in self.variables.items()}
-        chunks = self.chunks(count, view)
-        for part in chunks:
+        for part in self.chunks(count, view):
             length = part.stop - part.start
-            filled = min(2 ** (length - 1).bit_length(), chunks[0].stop) if fill and length else length
+            filled = min(2 ** (length - 1).bit_length(), self._chunk(view)) if fill and length else length
             rows = [_filled(array[part], filled) if len(array) == count else array for array in arrays]
             tensors = [ops.convert_to_tensor(array) for array in [*blend, *rows]]
             outputs.append(ops.convert_to_numpy(compiled(weights, *tensors))[:length])

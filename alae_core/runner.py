@@ -123,7 +123,7 @@ class BaseRunner(ABC, Generic[Tensor]):
     def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
         """See `Runner.put`; the batch has no draws yet."""
         images = require_images(images)
-        one_hot = next((self.to_device(array) for array in self.model.one_hot(labels)), None)
+        one_hot = next((self.to_device(array) for array in self.model.one_hot(labels, len(images))), None)
         if images.dtype != np.uint8:
             return Batch(self._floats(images), one_hot)
         # Bytes travel, and become on the device what `images.to_float` makes of them. By a tensor: XLA would turn a

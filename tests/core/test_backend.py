@@ -87,7 +87,13 @@ def test_a_users_keras_json_is_honoured(tmp_path, variable):
     assert chosen_framework(tmp_path, KERAS_BACKEND="tensorflow", **environment) == ["tensorflow", "tensorflow"]
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", '"torch"', "{}", '{"backend": 3}', '{"backend": "no_such"}'])
+#: what Keras itself writes, at its first import, where there is no file
+DEFAULT = '{"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image_data_format": "channels_last"}'
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "[]", '"torch"', "{}", '{"backend": 3}', '{"backend": "no_such"}', DEFAULT]
+)
 def test_without_a_word_of_the_users_it_is_the_first_framework_installed(tmp_path, content):
     if content is not None:
         (tmp_path / "keras.json").write_text(content)

@@ -68,7 +68,7 @@ class Plugin:
         from keras import ops
 
         family, lod = self.model.family, None if inputs.view is None else inputs.view.lod
-        arrays = [inputs.images, *self.model.one_hot(inputs.labels)]
+        arrays = [inputs.images, *self.model.one_hot(inputs.labels, len(inputs.images))]
         images, *rest = (ops.convert_to_tensor(np.asarray(array, self.config.dtype)) for array in arrays)
         labels = rest[0] if rest else None
         found = self.backend.input_gradient(
