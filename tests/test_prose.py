@@ -68,6 +68,6 @@ def test_paths_that_documents_name_exist(document):
     linked = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
     assert all((document.parent / path).exists() for path in linked)
     mentioned = re.findall(
-        r"`((?:alae_core|backends|conformance|workbench|cli|tests|docs|examples)/[\w/.]+\.\w+)`", text
+        r"`((?:alae_core|backends|benchmarks|conformance|workbench|cli|tests|docs|examples)/[\w/.]+\.\w+)`", text
     )
     assert all((REPOSITORY / path).exists() for path in mentioned)

@@ -198,10 +198,15 @@ def _filtered(maps: Tensor, weights: Sequence[float], border: bool) -> Tensor:
             maps = _along(maps, axis, np.sum(diagonals, axis=0))
         else:
             maps = _with_border(maps, axis) if border else maps
-            rest = (slice(None),) * axis
-            shifts = [weight * maps[(*rest, slice(k, k + after))] for k, weight in enumerate(weights)]
-            maps = sum(shifts[1:], shifts[0])
+            rest, least = (slice(None),) * axis, min(weights)
+            # Powers of two: to take the least one out of the sum saves work, and changes no bit.
+            shifts = [_times(weight / least, maps[(*rest, slice(k, k + after))]) for k, weight in enumerate(weights)]
+            maps = _times(least, sum(shifts[1:], shifts[0]))
     return maps
+
+
+def _times(factor: float, array: Tensor) -> Tensor:
+    return array if factor == 1 else factor * array
 
 
 def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
