@@ -169,6 +169,7 @@ class BaseBackend(ABC):
     name: ClassVar[str]
     keras_backend: ClassVar[str]
     engine: ClassVar[str]  # such as "alae_jax.runner:JaxRunner"
+    accelerator: ClassVar[str] = "gpu"  # the framework's own word for what a person calls gpu
     device: str
 
     @abstractmethod
@@ -197,8 +198,8 @@ class BaseBackend(ABC):
 
     def chosen(self, device: str | None, default: str) -> str:
         """The one of `self.devices()` that `device` means, "gpu" being "gpu:0". Raises BackendError for none."""
-        known = self.devices()
-        found = next((name for name in (device or default, f"{device}:0") if name in known), None)
+        known, wanted = self.devices(), (device or default).replace("gpu", self.accelerator)
+        found = next((name for name in (wanted, f"{wanted}:0") if name in known), None)
         if found is None:
             raise BackendError(f"backend {self.name!r} sees no device {device!r}; it sees {', '.join(known)}")
         return found

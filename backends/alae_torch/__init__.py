@@ -15,9 +15,10 @@ class TorchBackend(BaseBackend):
     name = "torch"
     keras_backend = "torch"
     engine = "alae_torch.runner:TorchRunner"
+    accelerator = "cuda"
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
-        self.device = self.chosen(device and device.replace("gpu", "cuda"), self.devices()[0])
+        self.device = self.chosen(device, self.devices()[0])
         # Keras reads this when it is first imported, and puts every variable there. It is "cpu", never "cpu:0":
         # PyTorch takes the two for different devices, and Keras would copy every tensor from one to the other.
         os.environ["KERAS_TORCH_DEVICE"] = self.device

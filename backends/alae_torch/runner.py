@@ -150,9 +150,9 @@ def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
         leaves, structure = pytree.tree_flatten(arguments)
         key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         if key not in graphs:
-            graphs[key] = traced(fn, *arguments)
-            _lay_out_as_they_are(graphs[key])
-            _write_in_place(graphs[key])
+            graph = graphs[key] = traced(fn, *arguments)
+            _lay_out_as_they_are(graph)
+            _write_in_place(graph)
         return graphs[key](*arguments)
 
     return call
@@ -207,6 +207,10 @@ def _lay_out_as_they_are(module: torch.fx.GraphModule) -> None:
         else:
             with module.graph.inserting_before(node):
                 node.replace_all_uses_with(module.graph.call_method("contiguous", (source,)))
+    for node in module.graph.nodes:
+        if node.target in (_ATEN.view.default, _ATEN._unsafe_view.default):
+            # What was traced is laid out otherwise now, and may have to be copied.
+            node.target = _ATEN.reshape.default
     module.graph.eliminate_dead_code()
     module.recompile()
 
@@ -250,5 +254,4 @@ def _is_view(node: torch.fx.Node) -> bool:
     if not isinstance(node.target, torch._ops.OpOverload):
         # What is taken out of a tuple, or made contiguous, may be what it was taken from.
         return True
-    returns = node.target._schema.returns
-    return node.target is _ATEN._unsafe_view.default or any(each.alias_info is not None for each in returns)
+    return any(each.alias_info is not None for each in node.target._schema.returns)

@@ -63,13 +63,39 @@ def test_it_learns(backend, algorithm):
     assert np.square(x - model.reconstruct(x)).mean() < 0.8 * error
 
 
-def test_an_autoencoder_that_grows_learns_without_noise_of_its_own(backend):
+def test_an_autoencoder_that_grows_learns(backend):
     runner = start(backend, "autoencoder", "style")
     losses = [runner.step(images("style"))["pixels"] for _ in range(3)]
     assert losses[-1] < losses[0]
     assert set(runner.gradients("pixels", images("style"), runner.draws(0, 6))) == {
         name for name in runner.model.variables if runner.model.family.takes_part(name, 0)
     }
+
+
+def test_an_update_without_z_has_noise_if_it_says_so(backend):
+    """Drawn on the device, or handed over: by what a weight of noise is to learn, which without any is nothing."""
+    runner, x = start(backend, "autoencoder", "style"), images("style")
+    maps = runner.model.sample_noise(6, view=alae.View(0))
+
+    def learnt(draws):
+        found = runner.gradients("pixels", x, {"pixels": draws})
+        return np.abs([found[f"G/block0/styled{i}/noise"] for i in (1, 2)]).max()
+
+    assert learnt(runner.draws(0, 6)["pixels"]) > 0
+    assert learnt(alae.Draws(None, noise=maps)) > 0
+    assert learnt(alae.Draws(None, noise=[np.zeros_like(each) for each in maps])) == 0
+
+
+def test_only_updates_that_say_so_move_the_mean_of_w(backend):
+    """The fourth draws no z of which there would be one."""
+    runner, x = start(backend, "alae+pixels", "style"), images("style")
+    runner.step(x, only="reciprocity")
+    before = runner.state()
+    runner.step(x, only="pixels")
+    after = runner.state()
+    assert before["w_mean"].any()
+    assert np.array_equal(before["w_mean"], after["w_mean"])
+    assert not np.array_equal(before["weights/E/block0/conv1/kernel"], after["weights/E/block0/conv1/kernel"])
 
 
 def test_a_fourth_update_leaves_the_three_before_as_they_are(backend):
