@@ -6,13 +6,12 @@ import sys
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import alae_core as alae
-from alae_workbench import Arrays, DataError, DataSet, Observer, Terminal, train
+from alae_workbench import Arrays, DataError, DataSet, Observer, train
 from alae_workbench.experiment import load_experiment, resumed
 from tests.algorithms import register
-from tests.conftest import TINY, random_images, tiny_config, tiny_style_config
+from tests.conftest import TINY, random_images, tiny_config
 
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 2), np.uint8)
@@ -97,43 +96,6 @@ def test_a_run_on_images_in_hand_does_not_say_where_to_find_them(backend, tmp_pa
     run = train(tiny(), data=PIXELS, backend=backend, steps=2, overrides=TRAINING, out=tmp_path / "run", observers=[])
     with pytest.raises(DataError, match="nothing says what to train on"):
         train(resume=run.path, backend=backend, steps=4)
-
-
-@pytest.mark.parametrize("family", ["mlp", "style"])
-@pytest.mark.parametrize("algorithm", ["autoencoder", "alae+pixels"])
-def test_other_algorithms_are_trained_shown_saved_and_resumed(backend, tmp_path, monkeypatch, algorithm, family):
-    """Other networks and other updates, by the very trainer of `alae train`: bar, metrics, grid, checkpoint, resume."""
-    register(monkeypatch)
-    make = tiny if family == "mlp" else tiny_style_config
-    config, told = make(algorithm=algorithm), Told()
-
-    def run(steps, out=None, **choices):
-        chosen = None if "resume" in choices else config
-        return train(
-            chosen,
-            data=PIXELS,
-            backend=backend,
-            steps=steps,
-            out=out,
-            overrides=TRAINING,
-            observers=[told, Terminal()],
-            **choices,
-        )
-
-    straight = run(6, tmp_path / "straight")
-    assert "pixels" in straight.losses
-    assert len(straight.losses) == (1 if algorithm == "autoencoder" else 4)
-    measures = {"reconstruction_error"} | ({"reciprocity_error"} if algorithm == "alae+pixels" else set())
-    assert straight.measures.keys() == measures
-    with Image.open(straight.grid) as picture:
-        assert min(picture.size) > 60
-    run(4, tmp_path / "run")
-    assert same(run(6, resume=tmp_path / "run").checkpoint, straight.checkpoint)
-    model = alae.load_checkpoint(straight.checkpoint).model()
-    assert model.networks.keys() == set("GE" if algorithm == "autoencoder" else "FGED")
-    if algorithm == "autoencoder":
-        with pytest.raises(alae.AlaeError, match="the model has no network F: autoencoder has G, E"):
-            model.map(np.zeros((1, 5)))
 
 
 def test_a_terminal_shows_every_update_by_its_symbol(backend, tmp_path, monkeypatch, capsys):

@@ -1,0 +1,59 @@
+"""The trainer of `alae train` on the backend under test: it trains whatever networks and updates an algorithm has."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import alae_core as alae
+from alae_workbench import Terminal, train
+from tests.algorithms import register
+from tests.conftest import tiny_config, tiny_style_config
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 2), np.uint8)
+TRAINING = {"training.held_out": 10, "training.report_every": 3, "training.checkpoint_every": 4}
+
+
+def tiny(**overrides):
+    return tiny_config(image=[8, 8, 2], **overrides)
+
+
+def same(first, second):
+    states = [alae.load_checkpoint(each).state for each in (first, second)]
+    return states[0].keys() == states[1].keys() and all(np.array_equal(a, states[1][n]) for n, a in states[0].items())
+
+
+@pytest.mark.parametrize("family", ["mlp", "style"])
+@pytest.mark.parametrize("algorithm", ["autoencoder", "alae+pixels"])
+def test_other_algorithms_are_trained_shown_saved_and_resumed(backend, tmp_path, monkeypatch, algorithm, family):
+    """Other networks and other updates, by the very trainer of `alae train`: bar, metrics, grid, checkpoint, resume."""
+    register(monkeypatch)
+    make = tiny if family == "mlp" else tiny_style_config
+    config = make(algorithm=algorithm)
+
+    def run(steps, out=None, **choices):
+        chosen = None if "resume" in choices else config
+        return train(
+            chosen,
+            data=PIXELS,
+            backend=backend,
+            steps=steps,
+            out=out,
+            overrides=TRAINING,
+            observers=[Terminal()],
+            **choices,
+        )
+
+    straight = run(6, tmp_path / "straight")
+    assert "pixels" in straight.losses
+    assert len(straight.losses) == (1 if algorithm == "autoencoder" else 4)
+    measures = {"reconstruction_error"} | ({"reciprocity_error"} if algorithm == "alae+pixels" else set())
+    assert straight.measures.keys() == measures
+    with Image.open(straight.grid) as picture:
+        assert min(picture.size) > 60
+    run(4, tmp_path / "run")
+    assert same(run(6, resume=tmp_path / "run").checkpoint, straight.checkpoint)
+    model = alae.load_checkpoint(straight.checkpoint).model()
+    assert model.networks.keys() == set("GE" if algorithm == "autoencoder" else "FGED")
+    if algorithm == "autoencoder":
+        with pytest.raises(alae.AlaeError, match="the model has no network F: autoencoder has G, E"):
+            model.map(np.zeros((1, 5)))
