@@ -19,7 +19,7 @@ def _framework() -> str:
     except (OSError, ValueError, KeyError, TypeError):
         chosen = None
     # Keras itself writes a file that says tensorflow, where nobody has chosen.
-    first = [chosen] if isinstance(chosen, str) and chosen not in ("", "tensorflow") else []
+    first = [chosen] if isinstance(chosen, str) and chosen.isidentifier() and chosen != "tensorflow" else []
     return next((name for name in [*first, "jax", "torch", "tensorflow"] if find_spec(name)), "numpy")
 
 

@@ -151,7 +151,8 @@ class BaseRunner(ABC, Generic[Tensor]):
         chosen = draws if only is None else {only: draws[self.model.update(only).name]}
         losses = self.train(self._with_draws(batch, chosen, here.blend), here.stage)
         self.step_number += 1
-        return Losses(losses)
+        # In the updates' own order, which a compiled step may not keep.
+        return Losses({update.name: losses[update.name] for update in self.model.updates if update.name in losses})
 
     def losses(
         self,
