@@ -231,10 +231,9 @@ def _read(path: Path) -> Checkpoint:
             raise CheckpointError(f"{path / name} is damaged: its SHA-256 is not the one in {_MANIFEST}")
     try:
         state = safetensors.numpy.load(contents[_STATE])
-        written = manifest["config"]
-        if "seed" in manifest:
-            # In format 1 it stood beside the configuration.
-            written = {**migrate(written, str(path / _MANIFEST)), "seed": manifest["seed"]}
+        written = migrate(manifest["config"], str(path / _MANIFEST))
+        # In format 1 the seed stood beside the configuration.
+        written |= {"seed": manifest["seed"]} if "seed" in manifest else {}
         config = make_config(written, source=str(path / _MANIFEST))
     except (SafetensorError, AlaeError) as error:
         raise CheckpointError(f"{path} cannot be read by this version of alae: {error}") from error

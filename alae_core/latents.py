@@ -1,7 +1,7 @@
 """Every random number that decides a result: NumPy's counter-based streams, the same bits on every backend."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -9,15 +9,12 @@ import numpy as np
 from alae_core.config import Config
 from alae_core.errors import ArgumentError
 from alae_core.growth import position
+from alae_core.view import NoiseWord
 
 if TYPE_CHECKING:
     from alae_core.updates import Update
 
-#: what a person says of G's noise. fixed: a map for each layer that serves every image, the same bits on every backend;
-#: random: other maps for each image, and at every call; none: zero; bump: what the authors' code adds when told to
-#: leave noise out (`networks.style`)
-NoiseWord = Literal["fixed", "random", "none", "bump"]
-#: the same, or a map (batch, R, R, 1) for each layer of G, R its resolution; one of batch 1 serves every image
+#: a word, or a map (batch, R, R, 1) for each layer of G, R its resolution; one of batch 1 serves every image
 Noise = NoiseWord | Sequence[np.ndarray]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from math import prod
-from typing import Any
+from typing import Any, get_args
 
 import keras
 import numpy as np
@@ -20,7 +20,7 @@ from alae_core.latents import Noise, noise_shapes, require_seed
 from alae_core.networks.family import Family
 from alae_core.state import require_same_arrays
 from alae_core.updates import Update
-from alae_core.view import View
+from alae_core.view import NoiseWord, View
 
 Tensor = Any
 
@@ -166,7 +166,7 @@ class Alae:
         psi = networks.truncation_psi if psi is None else psi
         if not 0 <= psi <= 1:
             raise ArgumentError("psi", f"is {psi:g}: it must lie in 0 … 1")
-        mean = ops.convert_to_numpy(ops.stop_gradient(self.w_mean.value))
+        mean = _copy(self.w_mean)
         return latents.truncate(self._array("w", w), mean, psi, networks.truncation_layers, 2 * self.config.lods)
 
     def generate(
@@ -258,9 +258,7 @@ class Alae:
         return [slice(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
 
     def _chunk(self, view: View | None) -> int:
-        view = self._view(view)
-        pixels = prod(self.config.image[:2]) if view is None else view.size**2
-        return max(1, min(_CHUNK, _CHUNK_PIXELS // pixels))
+        return max(1, min(_CHUNK, _CHUNK_PIXELS // prod(self.family.image_shape(self._view(view))[:2])))
 
     # ---- weights ----
 
@@ -323,9 +321,7 @@ class Alae:
         return np.asarray(array, self.config.dtype)
 
     def _images(self, images: np.ndarray, view: View | None) -> np.ndarray:
-        images, view = require_images(images), self._view(view)
-        height, width, channels = self.config.image
-        shape = (height, width, channels) if view is None else (view.size, view.size, channels)
+        images, shape = require_images(images), self.family.image_shape(self._view(view))
         if images.shape[1:] != shape:
             raise ArgumentError(
                 "images", f"must have shape (batch, {', '.join(map(str, shape))}), but have {images.shape}"
@@ -339,8 +335,9 @@ class Alae:
                 raise ArgumentError("noise", "is for style networks: perceptrons have none")
             return [], None
         if isinstance(noise, str):
-            if noise not in ("fixed", "random", "none", "bump"):
-                raise ArgumentError("noise", f"is {noise!r}: it should be fixed, random, none, bump or a list of maps")
+            if noise not in get_args(NoiseWord):
+                words = ", ".join(get_args(NoiseWord))
+                raise ArgumentError("noise", f"is {noise!r}: it should be {words} or a list of maps")
             if noise in ("none", "bump"):
                 return [], "bump" if noise == "bump" else None
             fixed = noise == "fixed"

@@ -20,6 +20,7 @@ from alae_core.model import Alae, require_images
 from alae_core.optimizer import adam_step, average_step
 from alae_core.state import count_name, initial_state, moment_name, require_same_arrays, shapes
 from alae_core.updates import Batch, Update
+from alae_core.view import View
 from alae_core.walk import walk
 
 Tensor = TypeVar("Tensor")
@@ -216,9 +217,8 @@ class BaseRunner(ABC, Generic[Tensor]):
             if name.split("/", 1)[0] in update.trains and family.takes_part(name, lod)
         ]
 
-    def _require_size(self, batch: Batch, view: Any) -> None:
-        height, width, channels = self.config.image
-        expected = (height, width, channels) if view is None else (view.size, view.size, channels)
+    def _require_size(self, batch: Batch, view: View | None) -> None:
+        expected = self.model.family.image_shape(view)
         if tuple(batch.images.shape[1:]) != expected:
             raise ArgumentError(
                 "images",

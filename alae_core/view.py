@@ -1,8 +1,14 @@
-"""A level of detail to look at, and how far it has faded in."""
+"""How a model is looked at: at which level of detail, how far that has faded in, and with what noise."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from alae_core.errors import ArgumentError
+
+#: what a person says of G's noise. fixed: a map for each layer that serves every image, the same bits on every backend;
+#: random: other maps for each image, and at every call; none: zero; bump: what the authors' code adds when told to
+#: leave noise out (`networks.style`)
+NoiseWord = Literal["fixed", "random", "none", "bump"]
 
 
 @dataclass(frozen=True)

@@ -82,6 +82,11 @@ class Family(ABC):
             raise ArgumentError("lod", f"is {view.lod}, but only style networks have levels of detail")
         return view
 
+    def image_shape(self, view: View | None) -> tuple[int, int, int]:
+        """Height, width and channels of the images of a view; None is the configuration's own size."""
+        height, width, channels = self.config.image
+        return (height, width, channels) if view is None else (view.size, view.size, channels)
+
     def level_of(self, images: Any) -> int | None:
         """The level of detail that images (batch, H, W, C) are of; None for networks that have none."""
         return None

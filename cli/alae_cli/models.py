@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
-from alae_core.latents import NoiseWord, require_seed
+from alae_core.view import NoiseWord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,8 +63,10 @@ def generate(
 ) -> None:
     """Draw samples G(F(z))."""
     require_ending(out, ".png", ".npy")
-    require_seed(seed)
+    from alae_core.latents import require_seed
     from alae_workbench.opening import open_model
+
+    require_seed(seed)
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, psi=truncation, noise=noise)
     from alae_workbench.figures.grid import sample_grid

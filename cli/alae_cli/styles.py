@@ -8,7 +8,6 @@ import typer
 from alae_cli.models import write
 from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
 from alae_core import AlaeError, ArgumentError
-from alae_core.latents import require_seed
 
 if TYPE_CHECKING:
     from alae_workbench.data.source import Source
@@ -80,6 +79,7 @@ def interpolate(
 
 
 def _sources(words: list[str], opened: "Opened", most: int | None = None) -> "list[int | Source]":
+    from alae_core.latents import require_seed
     from alae_workbench.data.source import first
 
     sources: list[int | Source] = []

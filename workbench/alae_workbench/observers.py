@@ -1,6 +1,7 @@
 """Who is told how a run goes: files of metrics, TensorBoard, or a person's own observer; the console is `progress`."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,7 @@ class Observer:
         """Nothing more will come, whatever happened; also called of an observer that was never started."""
 
 
-class Records(Observer):
+class Records(Observer, ABC):
     """An observer that writes nested numbers as of a step."""
 
     def report(self, report: Report) -> None:
@@ -89,9 +90,9 @@ class Records(Observer):
         """See `Observer`."""
         self.write(step, {"evaluation": measures})
 
+    @abstractmethod
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Keep nested numbers by name, as of `step`."""
-        raise NotImplementedError
 
 
 class MetricsFile(Records):
