@@ -18,6 +18,7 @@ from alae_core.errors import AlaeError, ArgumentError, BackendError
 from alae_core.images import to_float
 from alae_core.latents import Noise, noise_shapes, require_seed
 from alae_core.networks.family import Family
+from alae_core.networks.features import without_gradients
 from alae_core.state import require_same_arrays
 from alae_core.updates import Update
 from alae_core.view import NoiseWord, View
@@ -388,7 +389,7 @@ class Alae:
         def whole(weights: Mapping[str, Tensor], *tensors: Tensor) -> Tensor:
             blend, *inputs = tensors if fading else (1.0, *tensors)
             at = {} if view is None else {"lod": view.lod, "blend": blend}
-            with self.holding({f"weights/{name}": weight for name, weight in weights.items()}):
+            with without_gradients(), self.holding({f"weights/{name}": weight for name, weight in weights.items()}):
                 return fn(*inputs, at=at)
 
         backend = backend_in_use()

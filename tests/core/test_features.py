@@ -1,5 +1,7 @@
 """Operations on feature maps against NumPy, in both orders of axes."""
 
+from contextlib import nullcontext
+
 import keras
 import numpy as np
 import pytest
@@ -24,6 +26,13 @@ def order(request, backend):
     keras.config.set_image_data_format(before)
 
 
+@pytest.fixture(params=["by shifts", "by matrices", "by channel"])
+def filters(request, monkeypatch):
+    """The form in which maps are filtered; a backend chooses by size and speed."""
+    monkeypatch.setattr(features, "_SMALL", 0 if request.param == "by shifts" else 64)
+    monkeypatch.setattr(features, "_convolves_by_channel", lambda: request.param == "by channel")
+
+
 def on_maps(function, maps=MAPS):
     """`function` of feature maps, from and to NHWC in NumPy."""
     found = features.to_nhwc(function(features.from_nhwc(ops.convert_to_tensor(maps))))
@@ -40,9 +49,7 @@ def test_downsample_is_the_mean_of_four(order):
     np.testing.assert_allclose(on_maps(lambda maps: features.downsample(features.upsample(maps))), MAPS, **FLOAT32)
 
 
-@pytest.mark.parametrize("small", [0, 64], ids=["by shifts", "by matrices"])
-def test_blur_is_a_convolution_with_zeros_outside(order, monkeypatch, small):
-    monkeypatch.setattr(features, "_SMALL", small)
+def test_blur_is_a_convolution_with_zeros_outside(order, filters):
     padded = np.pad(MAPS.astype(np.float64), [(0, 0), (1, 1), (1, 1), (0, 0)])
     weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
     expected = sum(weights[i, j] * padded[:, i : i + 6, j : j + 4] for i in range(3) for j in range(3))
@@ -74,6 +81,8 @@ def test_float64_stays_float64(order, backend):
     for layer in layers:
         layer.build(3)
     for function in (features.upsample, features.downsample, features.blur, *layers):
+        with features.without_gradients():
+            assert on_maps(function, MAPS.astype(np.float64)).dtype == np.float64, function
         assert on_maps(function, MAPS.astype(np.float64)).dtype == np.float64, function
 
 
@@ -91,12 +100,11 @@ def convolved(maps, kernel):
     return sum(padded[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(3) for j in range(3))
 
 
+@pytest.mark.parametrize("looking", [False, True], ids=["with gradients", "without"])
 @pytest.mark.parametrize("patches", [False, True], ids=["by convolutions", "by patches"])
-@pytest.mark.parametrize("small", [0, 64], ids=["by shifts", "by matrices"])
 @pytest.mark.parametrize("resample", [None, "up", "down"])
-def test_convolutions_and_their_resampling_are_the_definition(order, monkeypatch, resample, small, patches):
-    monkeypatch.setattr(features, "_SMALL", small)
-    monkeypatch.setattr(features, "_prefers_patches", lambda: patches)
+def test_convolutions_and_their_resampling_are_the_definition(order, filters, monkeypatch, resample, patches, looking):
+    monkeypatch.setattr(features, "_is_jax_on_cpu", lambda: patches)
     layer = Conv(5, 3, seed=1, purpose="test", resample=resample, bias=True)
     layer.build(3)
     layer.bias.assign(np.arange(5, dtype=np.float32))
@@ -107,7 +115,9 @@ def test_convolutions_and_their_resampling_are_the_definition(order, monkeypatch
         expected = convolved(MAPS, kernel).reshape(2, 3, 2, 2, 2, 5).mean(axis=(2, 4))
     else:
         expected = convolved(MAPS, kernel)
-    np.testing.assert_allclose(on_maps(layer), expected + np.arange(5), **FLOAT32)
+    with features.without_gradients() if looking else nullcontext():
+        found = on_maps(layer)
+    np.testing.assert_allclose(found, expected + np.arange(5), **FLOAT32)
 
 
 def test_kernels_start_standard_normal_and_say_what_they_are_multiplied_by():
