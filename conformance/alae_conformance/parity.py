@@ -16,11 +16,11 @@ from itertools import groupby
 from math import acos, pi
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from alae_core import Alae, AlaeError, Backend, Checkpoint, Config, View, load_backend, load_checkpoint
+from alae_core import AlaeError, Backend, Checkpoint, Config, View, load_backend, load_checkpoint
 from alae_core.config import make_config
 from alae_workbench.exchange.official import NETWORKS, config_of, import_official, names, read_models
 
@@ -155,7 +155,7 @@ def parity(file: Path, record: Path, backend: str) -> Parity:
     return result
 
 
-def _compare_outputs(result: Parity, record: Arrays, alae: Alae, mean: Alae) -> None:
+def _compare_outputs(result: Parity, record: Arrays, alae: "Alae", mean: "Alae") -> None:
     w = alae.map(record["z"])
     result["F(z)"].numbers(w, record["F(z)"], **OUTPUTS)
     truncated = mean.truncate(mean.map(record["z"]))
