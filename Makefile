@@ -7,7 +7,10 @@ BIN    := $(VENV)/bin
 SHARED := -q -n 2 --dist loadfile
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: train test lint conform benchmark clean
+# how many tests look for what hostile input does
+FUZZERS = $(shell cat tests/fuzz/test_*.py | grep -c '^def test_')
+
+.PHONY: train test fuzz lint conform benchmark clean
 
 # Train the default model: real 8×8 digits, on JAX.
 train: $(VENV)/.train
@@ -18,6 +21,10 @@ test: $(VENV)/.test
 	KERAS_BACKEND=jax $(BIN)/python -m pytest $(SHARED)
 	KERAS_BACKEND=torch $(BIN)/python -m pytest $(SHARED) tests/core tests/backends
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(SHARED) tests/core tests/backends
+
+# An hour of hostile input, shared by all fuzzers.
+fuzz: $(VENV)/.test
+	ALAE_FUZZ=$$((3600 / $(FUZZERS))) KERAS_BACKEND=torch $(BIN)/python -m pytest -q tests/fuzz
 
 # Style, types and the direction of imports.
 lint: $(VENV)/.test
