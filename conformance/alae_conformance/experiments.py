@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
     """L0: names, shapes, dtypes, loading by name, refusing what does not fit, the z of a run."""
     setting.open(subject)
     hello = subject.hello()
-    found = {
+    found: dict[str, Any] = {
         "identity/Keras runs on the framework that the backend declares": hello["running"] == hello["keras_backend"],
         "identity/it says on which device it computes": bool(hello["device"]) and bool(hello["devices"]),
         "identity/it records the version of Keras": "keras" in hello["versions"],
@@ -274,7 +275,9 @@ def _moves(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np
         if array.dtype.kind == "i":
             found[f"counts/{prefix}/{name}"] = array
         else:
-            difference = array.astype(np.float64) - np.asarray(before[name], np.float64)
+            if array.shape != before[name].shape:
+                raise ValueError(f"{name} had shape {before[name].shape}, and has {array.shape} a step later")
+            difference = array.astype(np.float64) - before[name].astype(np.float64)
             if kind == "w_mean":
                 found[f"w_mean/{prefix}"] = difference
             elif kind == "adam":

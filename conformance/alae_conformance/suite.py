@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from alae_conformance import vectors
 from alae_conformance.experiments import EXPERIMENTS, Setting
 from alae_conformance.judge import Comparison, Observations, judge
 from alae_conformance.numbers import Fresh, Frozen, Numbers, weight_norms
 from alae_conformance.record import BackendRecord, CaseRecord, CheckRecord, Report, Status, levels_of
+from alae_conformance.subjects import Hello
 from alae_conformance.subjects.process import Process, SubjectError, SubjectLost
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.tolerances import LANES, TOLERANCES, Lane
@@ -31,6 +33,8 @@ from alae_core.errors import BackendError
 PATIENCE = 600.0
 #: processes that a backend may lose in one lane before the rest of its cases count as errors unseen
 _LOSSES = 3
+#: characters of a message
+_LONGEST = 500
 
 Listener = Callable[[str, CaseRecord], None]
 
@@ -110,13 +114,14 @@ class Judge:
         xfails: Mapping[tuple[str, str, str], Xfail],
         on_case: Listener = lambda backend, record: None,
         patience: float = PATIENCE,
+        device: str | None = None,
     ) -> None:
         self.name, self.numbers, self.checkpoints = name, numbers, checkpoints
-        self.xfails, self.on_case, self.patience = xfails, on_case, patience
-        self.hello: dict[str, Any] = {}
+        self.xfails, self.on_case, self.patience, self.device = xfails, on_case, patience, device
+        self.hello: Hello | None = None
         self.cases: list[CaseRecord] = []
         self._processes: dict[Lane, Process] = {}
-        self._refusals: dict[Lane, BackendError] = {}
+        self._unstarted: dict[Lane, SubjectError | _Refused] = {}
         self._losses = dict.fromkeys(LANES, 0)
 
     def run(self, tasks: Sequence[tuple[Case, Lane]], backends: Sequence[str]) -> None:
@@ -155,10 +160,10 @@ class Judge:
             lane=lane,
             status=status,
             seconds=round(time.monotonic() - clock, 2),
-            message=_printable(message),
+            message=_one_line(message),
             details=_printable(details),
             checks=summarise(comparisons),
-            curves=_curves(found),
+            curves=_curves({key: found[key] for key in found.keys() & self.numbers.expected(case.id).keys()}),
         )
         self.cases.append(record)
         self.on_case(self.name, record)
@@ -168,9 +173,9 @@ class Judge:
         """All that was seen."""
         return BackendRecord(
             name=self.name,
-            device=str(self.hello.get("device", "unknown")),
-            keras_backend=str(self.hello.get("keras_backend", "unknown")),
-            versions=self.hello.get("versions", {}),
+            device=self.hello["device"] if self.hello else "unknown",
+            keras_backend=self.hello["keras_backend"] if self.hello else "unknown",
+            versions=self.hello["versions"] if self.hello else {},
             cases=self.cases,
             levels=levels_of(self.cases),
         )
@@ -190,7 +195,7 @@ class Judge:
         try:
             if lane not in self._processes:
                 self._processes[lane] = self._start(lane)
-                self.hello = self.hello or self._processes[lane].hello()
+            self.hello = self.hello or _hello(self._processes[lane].hello())
             return EXPERIMENTS[case.experiment](self._processes[lane], setting)
         except SubjectLost:
             self._losses[lane] += 1
@@ -199,16 +204,28 @@ class Judge:
             raise
 
     def _start(self, lane: Lane) -> Process:
-        if lane not in self._refusals:
+        if lane not in self._unstarted:
             try:
-                return Process(self.name, lane, self.patience)
+                return Process(self.name, lane, self.patience, self.device)
             except BackendError as error:
-                self._refusals[lane] = error
-        raise _Refused(str(self._refusals[lane]))
+                self._unstarted[lane] = _Refused(str(error))
+            except SubjectError as error:
+                # What fails or hangs before anything was asked of it would do so again in each case.
+                self._unstarted[lane] = error
+        raise self._unstarted[lane]
 
 
 class _Refused(Exception):
     """The plug-in does not load in this lane."""
+
+
+def _hello(answer: Any) -> Hello:
+    try:
+        return TypeAdapter(Hello).validate_python(answer, strict=True)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        what = ".".join(map(str, problem["loc"]))
+        raise SubjectError(f"the plug-in's {what} is {problem['input']!r:.80}: {problem['msg']}", "") from error
 
 
 def compare(
@@ -248,11 +265,11 @@ def summarise(comparisons: Sequence[Comparison]) -> list[CheckRecord]:
             check=check,
             compared=len(group),
             failed=sum(not comparison.passed for comparison in group),
-            quantity=worst[check].quantity,
+            quantity=_one_line(worst[check].quantity),
             error=worst[check].error,
             limit=worst[check].limit,
             ratio=worst[check].ratio,
-            note=worst[check].note,
+            note=_one_line(worst[check].note),
         )
         for check, group in by_check.items()
     ]
@@ -268,8 +285,12 @@ def _curves(observations: Mapping[str, np.ndarray]) -> dict[str, Any]:
     return {
         key: array.tolist()
         for key, array in observations.items()
-        if array.ndim == dimensions.get(key.partition("/")[0], -1) and array.dtype.kind == "f"
+        if array.ndim == dimensions.get(key.partition("/")[0], -1) and array.dtype.kind == "f" and array.size < 1000
     }
+
+
+def _one_line(text: str) -> str:
+    return _printable(" ".join(text.split())[:_LONGEST])
 
 
 def _printable(text: str) -> str:

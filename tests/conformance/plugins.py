@@ -5,7 +5,9 @@ in a process of its own, so it may patch whatever it likes.
 """
 
 import os
+import pickle
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -276,8 +278,145 @@ class OnlyFloat32(JaxBackend):
         super().__init__(device, precision)
 
 
-ALL = [
-    *KILLS,
-    *(cls.__name__ for cls in (NothingHeld, Crashes, Hangs, Raises, NotANumber, MissingTensor, WrongDtype, NotNumPy)),
-    *(cls.__name__ for cls in (Refuses, OnlyFloat32)),
-]
+# ---- plug-ins that would harm the judge: they must not, and be named -------------------------------------------------
+
+
+class Trap:
+    """Unpickled, it leaves a file at `TRAP`."""
+
+    def __reduce__(self):
+        return os.system, (f"touch {os.environ.get('TRAP', os.devnull)}",)
+
+
+class TrapVersion(JaxBackend):
+    name = "TrapVersion"
+
+    def versions(self):
+        return super().versions() | {"trap": Trap()}
+
+
+class TrapDevice(JaxBackend):
+    name = "TrapDevice"
+
+    def __init__(self, device=None, precision="float32"):
+        super().__init__(device, precision)
+        self.device = Trap()
+
+
+class TrapArray(Wrapped):
+    name = "TrapArray"
+
+    def spoil(self, runner):
+        sound = runner.gradients
+        runner.gradients = lambda *arguments, **options: {
+            name: np.array([Trap()]) for name in sound(*arguments, **options)
+        }
+
+
+class TrapLoss(Wrapped):
+    name = "TrapLoss"
+
+    def spoil(self, runner):
+        sound = runner.losses
+        runner.losses = lambda *arguments, **options: dict.fromkeys(sound(*arguments, **options), Trap())
+
+
+class TrapPipe(Wrapped):
+    """Writes a pickle to everything that is open, the line to the judge among it."""
+
+    name = "TrapPipe"
+
+    def spoil(self, runner):
+        def losses(*arguments, **options):
+            for descriptor in range(3, 256):
+                with suppress(OSError):
+                    os.write(descriptor, pickle.dumps(("value", Trap(), "")))
+            return {}
+
+        runner.losses = losses
+
+
+class NumberVersion(JaxBackend):
+    name = "NumberVersion"
+
+    def versions(self):
+        return super().versions() | {"jax": 10}
+
+
+class NoVersions(JaxBackend):
+    name = "NoVersions"
+
+    def versions(self):
+        return 3
+
+
+class NumberDevice(TrapDevice):
+    name = "NumberDevice"
+
+    def __init__(self, device=None, precision="float32"):
+        super().__init__(device, precision)
+        self.device = 0
+
+
+class NoDevices(JaxBackend):
+    name = "NoDevices"
+
+    def devices(self):
+        return "cpu:0"
+
+    def chosen(self, device, default):
+        return "cpu:0"
+
+
+class BrokenName(Wrapped):
+    """A name that is no text that a file can hold."""
+
+    name = "BrokenName"
+
+    def spoil(self, runner):
+        sound = runner.gradients
+        runner.gradients = lambda *arguments, **options: {
+            "A\ud800" * 5000 + name: array for name, array in sound(*arguments, **options).items()
+        }
+
+
+class Exits(JaxBackend):
+    name = "Exits"
+
+    def __init__(self, device=None, precision="float32"):
+        raise SystemExit(0)
+
+
+class Interrupts(Wrapped):
+    name = "Interrupts"
+
+    def spoil(self, runner):
+        def losses(*arguments, **options):
+            raise KeyboardInterrupt
+
+        runner.losses = losses
+
+
+class Vanishes(JaxBackend):
+    name = "Vanishes"
+
+    def __init__(self, device=None, precision="float32"):
+        os._exit(0)
+
+
+class Prints(Wrapped):
+    """Garbage where a careless suite would have its answers; sound otherwise."""
+
+    name = "Prints"
+
+    def spoil(self, runner):
+        os.write(1, os.urandom(2**20))
+        os.write(2, os.urandom(2**20))
+
+
+_SOUND = (NothingHeld, Prints, OnlyFloat32)
+_USELESS = (Crashes, Hangs, Raises, NotANumber, MissingTensor, WrongDtype, NotNumPy, Refuses)
+_LEAVING = (Exits, Vanishes, Interrupts)
+_HARMFUL = (TrapVersion, TrapDevice, TrapArray, TrapLoss, TrapPipe)
+_MISTYPED = (NumberVersion, NoVersions, NumberDevice, NoDevices, BrokenName)
+ALL = [*KILLS, *(cls.__name__ for group in (_SOUND, _USELESS, _LEAVING, _HARMFUL, _MISTYPED) for cls in group)]

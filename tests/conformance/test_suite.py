@@ -1,5 +1,6 @@
 """The suite run on plug-ins: real faults are caught where they should be, and nothing a plug-in does is mistaken."""
 
+import pickle
 import time
 
 import pytest
@@ -61,6 +62,14 @@ def test_the_same_without_stop_gradients_passes(judge):
         ("NotNumPy", "L2-hinge-gradients", "error", "asks for a NumPy array"),
         ("Refuses", "L1-hinge-values", "error", "computes on Thursdays only"),
         ("NoSuchPlugin", "L1-hinge-values", "error", "there is no backend 'NoSuchPlugin'"),
+        ("NumberVersion", "L1-hinge-values", "error", "the plug-in's versions.jax is 10: Input should be"),
+        ("NoVersions", "L1-hinge-values", "error", "the plug-in's versions is 3: Input should be a valid dictionary"),
+        ("NumberDevice", "L1-hinge-values", "error", "the plug-in's device is 0: Input should be a valid string"),
+        ("NoDevices", "L1-hinge-values", "error", "the plug-in's devices is 'cpu:0': Input should be a valid list"),
+        ("BrokenName", "L2-hinge-gradients", "failed", "should not be there"),
+        ("Exits", "L1-hinge-values", "error", "start: SystemExit: 0"),
+        ("Vanishes", "L1-hinge-values", "error", "start: the process ended with exit code 0"),
+        ("Interrupts", "L1-hinge-values", "error", "losses: KeyboardInterrupt"),
     ],
 )
 def test_nonsense_is_no_pass(judge, name, case, status, words):
@@ -70,6 +79,46 @@ def test_nonsense_is_no_pass(judge, name, case, status, words):
     assert words in record.message + " ".join(f"{c.check} {c.note}" for c in record.checks if c.failed)
     assert not judged.record().conforms
     assert judged.record().highest("float32") is None
+    assert len(record.message) <= 500
+    assert record.message.isprintable()
+    judged.record().model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "TrapVersion",
+            "hello: the answer['versions']['trap'] is a Trap, which is neither plain data nor",
+        ),
+        ("TrapDevice", "hello: the answer['device'] is a Trap"),
+        ("TrapArray", "is an array of object, but only bools, ints and floats cross"),
+        ("TrapLoss", "losses: TypeError: float() argument must be a string or a real number, not 'Trap'"),
+        ("TrapPipe", "losses: it sent what is no message"),
+    ],
+)
+def test_what_a_plugin_answers_runs_nothing(judge, monkeypatch, tmp_path, name, words):
+    trap = tmp_path / "sprung"
+    monkeypatch.setenv("TRAP", str(trap))
+    case = "L2-hinge-gradients"
+    (record,) = run(judge, name, case).cases
+    assert not trap.exists()
+    assert record.status == "error"
+    assert words in record.message
+    # It would have, had it been unpickled.
+    pickle.loads(pickle.dumps(plugins.Trap()))
+    assert trap.exists()
+
+
+def test_what_a_plugin_prints_is_no_answer(judge):
+    (record,) = run(judge, "Prints", "L1-hinge-values").cases
+    assert record.status == "passed"
+
+
+def test_a_plugin_that_does_not_start_is_started_once_in_a_lane(judge):
+    judged = run(judge, "Vanishes", "L1-hinge-values", "L2-hinge-gradients")
+    assert [record.message for record in judged.cases] == ["start: the process ended with exit code 0"] * 2
+    assert judged.cases[1].seconds < 0.5
 
 
 def test_a_crash_is_an_error_that_tells_its_last_words_and_ends_only_its_own_case(judge):

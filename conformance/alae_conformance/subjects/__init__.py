@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 from zlib import crc32
 
 import numpy as np
+from pydantic import Field
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from alae_core.latents import Draws, sample_noise
 from alae_core.view import View
@@ -75,11 +77,25 @@ def snapshot_changes(subject: "Subject", batches: Batches) -> list[str]:
     return [name for name, array in kept.items() if not np.array_equal(array, state[name])]
 
 
+Word = Annotated[str, Field(max_length=200)]
+
+
+class Hello(TypedDict):
+    """What a plug-in says of itself; `running` is what Keras runs on, `keras_backend` what it declares."""
+
+    name: Word
+    keras_backend: Word
+    running: Word
+    device: Word
+    devices: list[Word]
+    versions: dict[Word, Word]
+
+
 class Subject(Protocol):
     """All arrays are NumPy, under the names of `alae_core.state`; an exception is the subject's own fault."""
 
-    def hello(self) -> dict[str, Any]:
-        """name, keras_backend (declared), running (what Keras runs on), device, devices, versions."""
+    def hello(self) -> Hello:
+        """Who it is."""
 
     def open(self, config: Mapping[str, Any]) -> None:
         """Make the run of `Config.data()` the one that all other calls are about; it may have been opened before."""

@@ -6,7 +6,16 @@ from typing import Any
 import numpy as np
 
 import alae_core as alae
-from alae_conformance.subjects import Arrays, Batches, Inputs, listed, reciprocity_error, snapshot_changes, with_noise
+from alae_conformance.subjects import (
+    Arrays,
+    Batches,
+    Hello,
+    Inputs,
+    listed,
+    reciprocity_error,
+    snapshot_changes,
+    with_noise,
+)
 from alae_core.config import Precision, make_config
 from alae_core.growth import position
 from alae_core.images import pooled
@@ -16,11 +25,11 @@ from alae_core.latents import Noise
 class Plugin:
     """See `Subject`. It must be made before Keras is imported, in a process that is the plug-in's own."""
 
-    def __init__(self, name: str, precision: Precision) -> None:
-        self.backend = alae.load_backend(name, precision=precision)
+    def __init__(self, name: str, precision: Precision, device: str | None = None) -> None:
+        self.backend = alae.load_backend(name, device, precision)
         self._opened: dict[str, tuple[alae.Alae, alae.Runner]] = {}
 
-    def hello(self) -> dict[str, Any]:
+    def hello(self) -> Hello:
         import keras
 
         return {
@@ -29,7 +38,7 @@ class Plugin:
             "running": keras.backend.backend(),
             "device": self.backend.device,
             "devices": self.backend.devices(),
-            "versions": dict(self.backend.versions()),
+            "versions": self.backend.versions(),
         }
 
     def open(self, config: Mapping[str, Any]) -> None:
@@ -78,7 +87,8 @@ class Plugin:
         return logits, gradient
 
     def losses(self, inputs: Inputs) -> dict[str, float]:
-        return dict(self.runner.losses(inputs.images, inputs.draws, labels=inputs.labels, blend=inputs.blend))
+        found = self.runner.losses(inputs.images, inputs.draws, labels=inputs.labels, blend=inputs.blend)
+        return {update: float(loss) for update, loss in found.items()}
 
     def gradients(self, update: str, inputs: Inputs) -> Arrays:
         found = self.runner.gradients(update, inputs.images, inputs.draws, labels=inputs.labels, blend=inputs.blend)

@@ -7,7 +7,16 @@ import numpy as np
 
 from alae_conformance.reference import growth
 from alae_conformance.reference.training import Batch, Reference
-from alae_conformance.subjects import Arrays, Batches, Inputs, listed, reciprocity_error, snapshot_changes, with_noise
+from alae_conformance.subjects import (
+    Arrays,
+    Batches,
+    Hello,
+    Inputs,
+    listed,
+    reciprocity_error,
+    snapshot_changes,
+    with_noise,
+)
 from alae_core.checkpoint import load_checkpoint, write_checkpoint
 from alae_core.config import Config, make_config
 from alae_core.errors import CheckpointError
@@ -26,7 +35,7 @@ class ReferenceSubject:
     def versions(self) -> dict[str, str]:
         return {"numpy": np.__version__}
 
-    def hello(self) -> dict[str, Any]:
+    def hello(self) -> Hello:
         return {
             "name": self.name,
             "keras_backend": "numpy",
