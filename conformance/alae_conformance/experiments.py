@@ -18,8 +18,6 @@ from alae_core.errors import CheckpointError
 
 #: steps of a free run; half of them before a checkpoint changes hands
 STEPS = 20
-#: the steps after which a growing run is looked at
-GROWN = (2, 6)
 #: steps of each run of the reciprocity statistics, and how often it is measured
 LONG_RUN, EVERY = 400, 50
 
@@ -150,11 +148,11 @@ def free_run(subject: Subject, setting: Setting) -> Observations:
 
 
 def growth(subject: Subject, setting: Setting) -> Observations:
-    """L3: from one level of detail through the fade of the next, seen at the end of each."""
+    """L3: from level of detail to level of detail, seen after the fixture's steps."""
     setting.open(subject)
     subject.load(setting.start())
     found, losses = Observations(), []
-    for first, last in pairwise((0, *GROWN)):
+    for first, last in pairwise((0, *setting.fixture.grown)):
         before = subject.state()
         losses.append(subject.run(tapes.batches(setting.tape), last - first))
         found |= _moves(f"{last}", before, subject.state())
@@ -165,7 +163,7 @@ def in_place(subject: Subject, setting: Setting) -> Observations:
     """L3: a run trains the model that it was started with, through all levels that `growth` looks at."""
     setting.open(subject)
     subject.load(setting.start())
-    subject.run(tapes.batches(setting.tape), GROWN[-1])
+    subject.run(tapes.batches(setting.tape), setting.fixture.grown[-1])
     return _in_place(subject, subject.state())
 
 

@@ -60,6 +60,7 @@ class Fixture(_Closed):
     )
     logits: float = Field(description="the standard deviation that D's logits are scaled to")
     levels: list[tuple[int, float]] = Field([], description="where style networks are looked at: levels and blends")
+    grown: list[int] = Field([], description="the steps after which a run of style networks is looked at")
     seeds: int = Field(0, description="initial weights drawn besides, for statistics over seeds")
 
 

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Noise, Statistics
+from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Noise, Statistics, pooled
+from alae_conformance.reference.growth import position
 from alae_conformance.reference.layers import Pair, PixelNorm
 from alae_conformance.reference.style import Encoder, Generator
 from alae_conformance.reference.training import Reference
@@ -386,6 +387,75 @@ def at_another_position(**changed):
 
 @fault("Adam goes on from level to level", "L3-style-growth", "counts")
 class AdamGoesOn(at_another_position(restarts=lambda found, config: False)):
+    pass
+
+
+@fault("Adam anew at the first growth only", "L3-deep-growth", "counts", "float64")
+class RestartsOnce(at_another_position(restarts=lambda found, config: found.restarts and found.lod == 1)):
+    pass
+
+
+def on_another_schedule(change):
+    """A reference that grows by another configuration of growth, or as at another step: `change` makes both."""
+
+    class Changed(Reference):
+        def position(self, state):
+            growth, step = change(self.config.growth, self.paces(), int(state["step"]))
+            return position(self.config.model_copy(update={"growth": growth}), step)
+
+        def paces(self):
+            return [level.batch_size or self.config.batch_size for level in self.config.growth.levels]
+
+    return Changed
+
+
+@fault("Adam anew at each growth, though restart_adam is false", "L3-grown-growth", "counts")
+class RestartsAnyway(
+    on_another_schedule(lambda growth, paces, step: (growth.model_copy(update={"restart_adam": True}), step))
+):
+    pass
+
+
+def rounded_down(growth, paces, step):
+    """Levels without the images that fill no batch."""
+    levels = [
+        level.model_copy(update={"images": level.images // pace * pace})
+        for level, pace in zip(growth.levels, paces, strict=True)
+    ]
+    return growth.model_copy(update={"levels": levels}), step
+
+
+@fault("a level ends before a batch that its images do not fill", "L3-grown-growth", "trajectory")
+class StepsRoundedDown(on_another_schedule(rounded_down)):
+    pass
+
+
+def wrapped(growth, paces, step):
+    """The first step again after the schedule's last."""
+    return growth, step % sum(-(-level.images // pace) for level, pace in zip(growth.levels, paces, strict=True))
+
+
+@fault("after its end the schedule begins again", "L3-grown-growth", "trajectory")
+class WrapsAround(on_another_schedule(wrapped)):
+    pass
+
+
+@fault("real images pooled by two where it takes four, the rest cut", "L3-grown-growth", "trajectory")
+class PooledOnce(Reference):
+    def shown(self, images, lod, blend):
+        size = 4 * 2**lod
+        return super().shown(images if images.shape[1] == size else pooled(images, 2)[:, :size, :size], lod, blend)
+
+
+@fault("float32 under a float64 label: the weights of style networks", "L3-deep-growth", "displacement", "float64")
+class Float32StyleWeights(Reference):
+    def adam(self, *arguments):
+        value, m, v = super().adam(*arguments)
+        return value.astype(np.float32).astype(np.float64), m, v
+
+
+@fault("the ε of G's instance norms in the statistics", "L3-deep-growth", "displacement", "float64")
+class EpsilonOfGInStatistics(with_layers(Statistics, lambda layer: Statistics(1e-8))):
     pass
 
 
