@@ -24,6 +24,10 @@ from alae_core import AlaeError, Backend, Checkpoint, Config, View, load_backend
 from alae_core.config import make_config
 from alae_workbench.exchange.official import NETWORKS, config_of, import_official, names, read_models
 
+if TYPE_CHECKING:
+    # It imports Keras, which has to wait for the backend asked for.
+    from alae_core import Alae
+
 #: of each number of an output
 OUTPUTS = {"rtol": 1e-4, "atol": 1e-4}
 #: of the norm of each quantity of training, ‖ours − theirs‖ in parts of ‖theirs‖
