@@ -275,7 +275,8 @@ class Alae:
         """Take over every weight. Raises CheckpointError where a name or shape is missing, unknown or different."""
         require_same_arrays({name: tuple(v.shape) for name, v in self.variables.items()}, weights)
         for name, variable in self.variables.items():
-            variable.assign(weights[name])
+            # A copy: on JAX a variable may go on reading the array that it was given.
+            variable.assign(np.array(weights[name]))
 
     @contextmanager
     def holding(self, state: Mapping[str, Tensor]) -> Iterator[None]:

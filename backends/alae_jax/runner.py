@@ -39,8 +39,9 @@ class JaxRunner(BaseRunner[jax.Array]):
         super().__init__(backend, model)
 
     def to_device(self, array: np.ndarray) -> jax.Array:
-        # A CPU "device" array may alias NumPy's memory, and donation would then write into the caller's.
-        return jnp.array(array, copy=True)
+        # A copy of our own: a "device" array on the CPU may alias NumPy's memory, which donation would write into, and
+        # JAX may take its own copy only after the caller has written something else there.
+        return jnp.asarray(np.array(array))
 
     def to_numpy(self, tensor: jax.Array) -> np.ndarray:
         # A copy, because the next step donates the buffer.

@@ -463,3 +463,25 @@ def test_other_batch_sizes_are_welcome(backend):
 
 def test_keras_runs_on_this_backend(backend):
     assert keras.backend.backend() == backend.keras_backend
+
+
+def test_arrays_handed_in_may_be_written_over_at_once(backend):
+    """A loader reads the next batch into the arrays of the last; so may who loads a state."""
+    model, runner = start(backend)
+    images, state = random_images(50_000), runner.state()
+    for _ in range(20):
+        given = images.copy()
+        batch = runner.put(given)
+        given[...] = np.nan
+        np.testing.assert_array_equal(runner.to_numpy(batch.images), images)
+    weights = {name.removeprefix("weights/"): array for name, array in state.items() if name.startswith("weights/")}
+    for load, arrays, held in (
+        (runner.load, state, runner.state),
+        (model.set_weights, weights, model.weights),
+    ):
+        given = {name: array.copy() for name, array in arrays.items()}
+        load(given)
+        for array in given.values():
+            array[...] = np.nan if array.dtype.kind == "f" else 7
+        for name, array in held().items():
+            np.testing.assert_array_equal(array, arrays[name], err_msg=name)
