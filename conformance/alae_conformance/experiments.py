@@ -1,6 +1,7 @@
 """What is done to a subject in each experiment, and what is seen; the reference is asked in the very same way."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,8 @@ from alae_core.errors import CheckpointError
 
 #: steps of a free run; half of them before a checkpoint changes hands
 STEPS = 20
+#: inputs looked at in one call: more than the 512 of a chunk
+MANY = 520
 #: steps of each run of the reciprocity statistics, and how often it is measured
 LONG_RUN, EVERY = 400, 50
 
@@ -69,13 +72,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
         "by_name/averages": _changed(subject.weights(averaged=True), tapes.group("averages", state)),
         "by_name/model": _changed(subject.held(), _only(("weights", "w_mean"), given)),
     }
-    first = next(iter(weights))
-    faulty = {
-        "an array is missing": {name: array for name, array in state.items() if name != f"weights/{first}"},
-        "an array is unknown": state | {"weights/H/dense0/kernel": np.zeros(3)},
-        "an array has another shape": state | {f"weights/{first}": np.zeros((1, 1))},
-    }
-    for what, arrays in faulty.items():
+    for what, arrays in _unfit(state).items():
         refused = False
         try:
             subject.load(arrays)
@@ -90,6 +87,26 @@ def contract(subject: Subject, setting: Setting) -> Observations:
     return {name: np.asarray(value) for name, value in found.items()}
 
 
+def refusals(subject: Subject, setting: Setting) -> Observations:
+    """L0: what is refused leaves the run as it was: another state of it, that would fit but for one array."""
+    setting.open(subject)
+    state, batches = tapes.group("states/7", setting.tape), tapes.batches(setting.tape)
+    subject.load(state)
+    before, held, found = subject.state(), subject.held(), Observations()
+    for what, arrays in _unfit(tapes.group("states/0", setting.tape)).items():
+        with suppress(CheckpointError):
+            subject.load(arrays)
+        found |= {
+            f"still/state where {what}": _changed(subject.state(), before),
+            f"still/model where {what}": _changed(subject.held(), held),
+        }
+    subject.run(batches, 1)
+    after = subject.state()
+    subject.load(state)
+    subject.run(batches, 1)
+    return found | {"still/state a step later": _changed(after, subject.state())}
+
+
 def values(subject: Subject, setting: Setting) -> Observations:
     """L1: each network's output, the gradient with respect to images, every loss."""
     setting.open(subject)
@@ -101,6 +118,14 @@ def values(subject: Subject, setting: Setting) -> Observations:
         found |= {f"input_gradient/D(E(x)){where}": logits, f"input_gradient/gradient{where}": gradient}
         found |= {f"losses/{update}{where}": np.asarray(loss) for update, loss in subject.losses(given).items()}
     return found
+
+
+def many(subject: Subject, setting: Setting) -> Observations:
+    """L1: each network's output for more inputs than a model looks at together, a row for each."""
+    setting.open(subject)
+    subject.load(setting.start())
+    given = tapes.many_inputs(setting.tape, MANY)
+    return {f"forward/{name} of {MANY}": array for name, array in subject.forward(given).items()}
 
 
 def gradients(subject: Subject, setting: Setting) -> Observations:
@@ -224,7 +249,9 @@ def peers(subject: Subject, setting: Setting) -> Observations:
 
 EXPERIMENTS: dict[Experiment, Callable[[Subject, Setting], Observations]] = {
     "contract": contract,
+    "refusals": refusals,
     "values": values,
+    "many": many,
     "gradients": gradients,
     "substeps": substeps,
     "free_run": free_run,
@@ -239,6 +266,16 @@ EXPERIMENTS: dict[Experiment, Callable[[Subject, Setting], Observations]] = {
 def home(setting: Setting, subject: str) -> Path:
     """Where a subject leaves its checkpoints of a fixture."""
     return setting.checkpoints / subject / setting.fixture.id
+
+
+def _unfit(state: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
+    """States that do not fit the run that a state is of, by why."""
+    first = next(name for name in state if name.startswith("weights/"))
+    return {
+        "an array is missing": {name: array for name, array in state.items() if name != first},
+        "an array is unknown": {**state, "weights/H/dense0/kernel": np.zeros(3)},
+        "an array has another shape": {**state, first: np.zeros((1, 1))},
+    }
 
 
 def _changed(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> np.ndarray:

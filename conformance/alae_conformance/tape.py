@@ -81,6 +81,17 @@ def inputs(tape: Mapping[str, np.ndarray], view: View | None = None) -> Inputs:
     return Inputs(images[:, : view.size, : view.size], labels, tape["w"], draws, view)
 
 
+def many_inputs(tape: Mapping[str, np.ndarray], count: int) -> Inputs:
+    """The tape's images, w and the generator's z over and over, each time a little smaller: no two are the same."""
+
+    def many(rows: np.ndarray) -> np.ndarray:
+        shrunk = 1 - np.arange(count) // len(rows) / 256  # exact in float32, since the tape is in bfloat16
+        return np.resize(rows, (count, *rows.shape[1:])) * shrunk.reshape(-1, *[1] * (rows.ndim - 1))
+
+    draws = {"generator": Draws(many(tape["z/generator"]))}
+    return Inputs(many(np.concatenate(tape["images"])), None, many(tape["w"]), draws)
+
+
 def views(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Inputs]:
     """Inputs at every level that the fixture is looked at, by what distinguishes them in a quantity's name."""
     if not fixture.levels:

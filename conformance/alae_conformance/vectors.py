@@ -30,7 +30,9 @@ Profile = Literal["smoke", "standard", "full"]
 PROFILES: tuple[Profile, ...] = ("smoke", "standard", "full")
 Experiment = Literal[
     "contract",
+    "refusals",
     "values",
+    "many",
     "gradients",
     "substeps",
     "free_run",

@@ -60,6 +60,21 @@ class LiveState(ReferenceSubject):
         return losses
 
 
+@fault("a state that is refused has moved the count of steps", "L0-leaky-refusals", "still")
+class RefusedStep(ReferenceSubject):
+    def load(self, state):
+        self._state["step"] = state["step"]
+        super().load(state)
+
+
+@fault("a state that is refused has been loaded as far as it fits", "L0-leaky-refusals", "still")
+class RefusedHalfway(ReferenceSubject):
+    def load(self, state):
+        fitting = {name: state[name] for name in self._state if np.shape(state.get(name)) == self._state[name].shape}
+        super().load({**self._state, **fitting})
+        super().load(state)
+
+
 @fault("the seed is left out of z", "L0-leaky-contract", "draws")
 class SeedlessDraws(ReferenceSubject):
     def open(self, config):

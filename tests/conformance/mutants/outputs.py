@@ -76,6 +76,21 @@ class Float32Outputs(ReferenceSubject):
         return {name: array.astype(np.float32) for name, array in super().forward(inputs).items()}
 
 
+@fault("more inputs are answered by the 512 rows of a chunk", "L1-leaky-many", "forward")
+class ChunkOnly(ReferenceSubject):
+    def forward(self, inputs):
+        return {name: array[:512] for name, array in super().forward(inputs).items()}
+
+
+@fault("a chunk's first inputs are looked at again beyond it", "L1-leaky-many", "forward")
+class ChunkAgain(ReferenceSubject):
+    def forward(self, inputs):
+        return {
+            name: np.resize(array[:512], array.shape).astype(array.dtype)
+            for name, array in super().forward(inputs).items()
+        }
+
+
 @fault("the input gradient is of the mean of D(E(x)), not of its sum", "L1-leaky-values", "input_gradient")
 class GradientOfTheMean(ReferenceSubject):
     def input_gradient(self, inputs):
