@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -61,6 +61,37 @@ def read_text(path: Path) -> str:
 def to_yaml(data: Mapping[str, Any]) -> str:
     """Plain data as YAML text, keys in their order."""
     return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
+
+
+def to_explained_yaml(settings: Frozen) -> str:
+    """Settings as YAML text to be edited: each with its description as a comment, a group of a list on one line."""
+    return "".join(f"{line}\n" for line in _explained(settings))
+
+
+def _explained(settings: Frozen) -> Iterator[str]:
+    data = settings.model_dump(mode="json")
+    for name, field in type(settings).model_fields.items():
+        value, plain, comment = (
+            getattr(settings, name),
+            data[name],
+            f"  # {field.description}" * bool(field.description),
+        )
+        if isinstance(plain, dict):
+            yield f"{name}:{comment}"
+            yield from (f"  {line}" for line in _explained(value))
+        elif _are_groups(plain) and plain:
+            yield f"{name}:{comment}"
+            yield from (f"  - {_flow({key: each[key] for key in each if each[key] is not None})}" for each in plain)
+        else:
+            yield f"{name}: {_flow(plain)}{comment}"
+
+
+def _flow(value: Any) -> str:
+    return (
+        yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=1000)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+    )
 
 
 def override(data: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:

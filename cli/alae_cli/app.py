@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from alae_cli import conformance, look, models, official, styles, training
+from alae_cli import conformance, look, models, new, official, styles, training
 from alae_cli.options import flag
 from alae_core import AlaeError, ArgumentError
 
@@ -15,6 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(new.new)
 app.command()(training.train)
 app.command()(models.generate)
 app.command()(models.reconstruct)

@@ -41,7 +41,21 @@ Overrides = Annotated[
 
 def flag(argument: str) -> str | None:
     """The flag that gives a function its `argument`, if one does."""
-    known = ("backend", "count", "device", "label", "layers", "lod", "noise", "other_data", "out", "seed", "steps")
+    known = (
+        "backend",
+        "count",
+        "device",
+        "images",
+        "label",
+        "layers",
+        "lod",
+        "noise",
+        "other_data",
+        "out",
+        "seed",
+        "size",
+        "steps",
+    )
     return FLAGS.get(argument, f"--{argument.replace('_', '-')}" if argument in known else None)
 
 

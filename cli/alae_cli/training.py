@@ -14,7 +14,8 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="a configuration that ships with alae; `alae presets list` names them", show_default="digits-mlp"
+            help="a configuration that ships with alae; `alae presets list` names them",
+            show_default="digits-mlp, or one made for --data",
         ),
     ] = None,
     config: Annotated[
@@ -25,6 +26,13 @@ def train(
         typer.Option(
             help="digits, mnist, fashion_mnist, cifar10, an .npz, an IDX folder or a folder of images",
             show_default="the preset's",
+        ),
+    ] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(
+            help="images shown in training, of a configuration made for --data; see `alae new`",
+            show_default="a million",
         ),
     ] = None,
     steps: Annotated[int | None, typer.Option(help="training steps in all", show_default="the preset's")] = None,
@@ -64,6 +72,7 @@ def train(
     summary = run(
         config or preset,
         data=data,
+        images=images,
         backend=backend,
         device=device,
         steps=steps,

@@ -3,14 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from textwrap import indent
+from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from alae_core import Checkpoint, Config, ConfigError
-from alae_core.config import RUN, make_config, read_config
+from alae_core.config import RUN, SPECIFICATION, make_config, read_config
 from alae_core.growth import scheduled_steps
-from alae_core.settings import Frozen, to_yaml, validate
+from alae_core.settings import Frozen, to_explained_yaml, to_yaml, validate
+
+HeldOut = PositiveInt | Annotated[float, Field(gt=0, lt=1)]
 
 
 class Training(Frozen):
@@ -25,7 +28,9 @@ class Training(Frozen):
     )
     margin: NonNegativeInt = Field(0, description="black pixels on each side of an image, within its size")
     mirror: bool = Field(False, description="show half of the images, at random, the other way round")
-    held_out: PositiveInt = Field(500, description="images kept out of training, where the data names no test split")
+    held_out: HeldOut = Field(
+        500, description="images kept out of training, or the share of all, where the data names no test split"
+    )
     report_every: PositiveInt = Field(50, description="steps between two records of the losses")
     checkpoint_every: PositiveInt = Field(1000, description="steps between two checkpoints")
     keep_checkpoints: PositiveInt = Field(3, description="newest checkpoints kept, besides the best")
@@ -58,6 +63,11 @@ class Experiment:
     def to_yaml(self) -> str:
         """Both as YAML text that `load_experiment` reads back to an equal experiment."""
         return to_yaml({**self.config.data(), RUN: self.training.model_dump(mode="json")})
+
+    def to_explained_yaml(self) -> str:
+        """The same with a comment beside each key: what a person edits."""
+        training = indent(to_explained_yaml(self.training), "  ")
+        return f"specification: {SPECIFICATION}\n{to_explained_yaml(self.config)}{RUN}:\n{training}"
 
 
 def load_experiment(source: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:

@@ -10,9 +10,11 @@ from alae_core import AlaeError, ArgumentError, Backend, Checkpoint, Config, loa
 from alae_core.backend import default_backend, find_backend
 from alae_core.config import RUN
 from alae_workbench.data.source import DataError, DataSet, Source
-from alae_workbench.data.sources import as_data_set, load_data, needs_keras
+from alae_workbench.data.sources import as_data_set, as_source, load_data, needs_keras
+from alae_workbench.data.survey import survey, survey_of
 from alae_workbench.experiment import Experiment, changed, load_experiment, resumed
 from alae_workbench.observers import MetricsFile, Observer, TensorBoard
+from alae_workbench.proposal import IMAGES, Proposal, propose
 from alae_workbench.run import Run, Summary
 
 #: what is trained where nobody says
@@ -23,6 +25,7 @@ def train(
     config: str | Path | Config | None = None,
     *,
     data: str | Path | np.ndarray | Source | DataSet | None = None,
+    images: int | None = None,
     backend: str | Backend | None = None,
     device: str | None = None,
     steps: int | None = None,
@@ -38,9 +41,11 @@ def train(
     Whatever can be refused without a framework is refused before one is imported. Ctrl-C and SIGTERM save and stop.
 
     Args:
-        config: a preset's name, a YAML file, or a configuration in hand; by default `digits-mlp`.
+        config: a preset's name, a YAML file, or a configuration in hand; by default `digits-mlp`, or where `data` is
+            given and does not fit that, the one that `proposal.propose` makes for it.
         data: what to train on, as `training.data` names it; or images in hand: uint8 (count, H, W, C) or a `Source`, of
             which `training.held_out` are kept out, or a `DataSet`. By default what the configuration or run says.
+        images: how many images a configuration that is made for `data` shows in training; by default a million.
         backend: a plug-in's name, or one that is open; by default KERAS_BACKEND, or the first framework installed.
         device: "cpu", "gpu:1", …; by default the accelerator where there is one.
         steps: training steps in all, `training.steps`.
@@ -67,13 +72,22 @@ def train(
     checkpoint = load_checkpoint(resume) if resume is not None else None
     if checkpoint and (config is not None or out is not None):
         raise AlaeError(f"{resume} goes on with its own configuration, in its own directory: give no config and no out")
-    experiment = resumed(checkpoint, choices) if checkpoint else _experiment(config, choices)
+    proposal = None if checkpoint or config is not None else _proposal(data, images)
+    if images is not None and not proposal:
+        raise ArgumentError("images", "is for a configuration made for the data: another has a schedule of its own")
+    if checkpoint:
+        experiment = resumed(checkpoint, choices)
+    elif proposal:
+        made = proposal.experiment
+        experiment = changed(made.config, made.training.model_dump(), choices, made.config.description)
+    else:
+        experiment = _experiment(config, choices)
     opened = None if backend is None or isinstance(backend, str) else backend
     name = opened.name if opened else str(backend or default_backend())
     find_backend(name)
-    run = _run(checkpoint, out, f"{Path(config).stem if isinstance(config, (str, Path)) else DEFAULT}-{name}")
+    run = _run(checkpoint, out, f"{_name(config, data if proposal else None)}-{name}")
 
-    def images() -> DataSet:
+    def read() -> DataSet:
         found = _images(in_hand, experiment, skip_bad)
         if checkpoint and not other_data:
             require_same_data(checkpoint, found)
@@ -81,9 +95,9 @@ def train(
 
     # Keras' own data sets import Keras, which must find its framework chosen.
     late = in_hand is None and needs_keras(experiment.training.data or "")
-    found = None if late else images()
+    found = None if late else read()
     plugin = opened or load_backend(name, device, experiment.config.precision)
-    found = found or images()
+    found = found or read()
     from alae_workbench.trainer import Trainer
 
     own: list[Observer] = [MetricsFile(), TensorBoard()]
@@ -94,6 +108,7 @@ def train(
     what = experiment.training.data if in_hand is None else "images in hand"
     skipped = f", {found.skipped} unreadable ones skipped" if found.skipped else ""
     text = f"{run.path}: {what}, {len(found.train):,} images{skipped}; {plugin.name} on {plugin.device}"
+    text = "\n".join([text, *(proposal.reasons if proposal else ())])
     return Trainer(run, experiment, plugin, found, [*own, *observers], text=text, resume=checkpoint).train()
 
 
@@ -115,6 +130,26 @@ def _experiment(config: str | Path | Config | None, overrides: Mapping[str, Any]
     if isinstance(config, Config):
         return changed(config, None, overrides, "the configuration")
     return load_experiment(DEFAULT if config is None else config, overrides)
+
+
+def _proposal(data: str | Path | np.ndarray | Source | DataSet | None, images: int | None) -> Proposal | None:
+    """A configuration made for the data; None where the default's images are just like these, or nobody can tell."""
+    if data is None or data == "digits" or (isinstance(data, str) and needs_keras(data)):
+        return None
+    if isinstance(data, (str, Path)):
+        found = survey(str(data))
+    else:
+        found = survey_of(data.train if isinstance(data, DataSet) else as_source(data), "the images in hand")
+    height, width, channels = load_experiment(DEFAULT).config.image
+    if found.fixed == (height, width) and found.channels == channels:
+        return None
+    return propose(found, images=IMAGES if images is None else images)
+
+
+def _name(config: str | Path | Config | None, data: Any) -> str:
+    """What the run is called after."""
+    known = next((each for each in (config, data) if isinstance(each, (str, Path))), DEFAULT)
+    return Path(known).expanduser().resolve().stem if known is data else Path(known).stem
 
 
 def _run(checkpoint: Checkpoint | None, out: str | Path | None, name: str) -> Run:

@@ -239,18 +239,21 @@ def labels_for(source: Source, indices: np.ndarray | slice, config: Config) -> n
     return source.labels[indices] if config.labels and source.labels is not None else None
 
 
-def split(source: Source, held_out: int) -> tuple[Part, Part]:
-    """(train, held-out): `held_out` random images are kept out, the same ones whatever a run's seed.
+def split(source: Source, held_out: float) -> tuple[Part, Part]:
+    """(train, held-out): random images are kept out, the same ones whatever a run's seed.
 
-    Raises DataError where nothing would be left to train on.
+    `held_out` is their number, or below 1 their share of all: one at least. Raises DataError where nothing would be
+    left to train on.
     """
-    if held_out >= len(source):
+    count = int(held_out) if held_out >= 1 else max(1, round(held_out * len(source)))
+    if count >= len(source):
         raise DataError(
-            f"training.held_out is {held_out}, but there are only {len(source)} images in all: set it lower"
+            f"training.held_out is {held_out}, but there are only {len(source)} images in all: set it lower, or to a "
+            f"share such as 0.1"
         )
     order = stream(0, "held-out images").permutation(len(source))
     # Kept in their own order, so that grids and encodings line up with the source.
-    return Part(source, np.sort(order[held_out:])), Part(source, np.sort(order[:held_out]))
+    return Part(source, np.sort(order[count:])), Part(source, np.sort(order[:count]))
 
 
 def by(shape: tuple[int, ...]) -> str:

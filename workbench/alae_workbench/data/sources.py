@@ -19,6 +19,8 @@ from alae_workbench.data.source import Arrays, DataError, DataSet, Source, by, f
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 # What those endings promise. Pillow goes by content and knows many more formats, some of which call other programs.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+# Pillow's modes without colours.
+_GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "F")
 _IDX_IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 _IDX_LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
 # The data sets that Keras knows, and what each is called among its downloads.
@@ -33,14 +35,15 @@ class _Found(NamedTuple):
     skipped: int = 0
 
 
-def load_data(name: str, config: Config, *, margin: int = 0, held_out: int, skip_bad: bool = False) -> DataSet:
+def load_data(name: str, config: Config, *, margin: int = 0, held_out: float, skip_bad: bool = False) -> DataSet:
     """The data set `name`, split for training.
 
     Args:
         name: one of `NAMED`, or the path of an IDX folder, an .npz file or a folder of images.
         config: says the images' shape and how many labels there may be.
         margin: black pixels on each side of an image, within that shape.
-        held_out: how many images to keep out of training where the data has no test split of its own.
+        held_out: how many images to keep out of training, or below 1 which share, where the data has no test split of
+            its own.
         skip_bad: go on without the unreadable images of a folder instead of refusing them.
 
     Raises:
@@ -64,7 +67,7 @@ def load_images(name: str, config: Config, *, margin: int = 0, skip_bad: bool = 
     return found.images if found.test is None else found.test
 
 
-def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out: int, margin: int = 0) -> DataSet:
+def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out: float, margin: int = 0) -> DataSet:
     """Images a person has in hand, as a data set that fits the configuration.
 
     Args:
@@ -81,6 +84,11 @@ def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out
             _fitting("data.held_out", data.held_out, config),
             data.skipped,
         )
+    return DataSet(*split(_fitting("data", as_source(data), config, margin), held_out))
+
+
+def as_source(data: Source | np.ndarray) -> Source:
+    """Images in hand as a source. Raises DataError where they are neither an array of uint8 nor one."""
     source = Arrays(data) if isinstance(data, np.ndarray) else data
     # Not hasattr: it would take a fingerprint only to see that there is one.
     if any(getattr_static(source, name, None) is None for name in ("shape", "fingerprint", "images", "__len__")):
@@ -88,7 +96,7 @@ def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out
             f"data is of type {type(data).__name__}: it should be a uint8 array (count, height, width) or "
             f"(count, height, width, channels), a source of images, or a DataSet"
         )
-    return DataSet(*split(_fitting("data", source, config, margin), held_out))
+    return source
 
 
 def needs_keras(name: str) -> bool:
@@ -96,16 +104,13 @@ def needs_keras(name: str) -> bool:
     return name in _OF_KERAS
 
 
-def _read(name: str, config: Config, margin: int, skip_bad: bool) -> _Found:
-    found = NAMED[name]() if name in NAMED else _from_path(name, config, margin, skip_bad)
-    return _Found(
-        _fitting(name, found.images, config, margin),
-        None if found.test is None else _fitting(name, found.test, config, margin),
-        found.skipped,
-    )
+def read_whole(name: str) -> "_Found | None":
+    """The data `name` where all its images have one size and are read at once; None for a folder of image files.
 
-
-def _from_path(name: str, config: Config, margin: int, skip_bad: bool) -> _Found:
+    Raises DataError where there is no such data, or it cannot be read.
+    """
+    if name in NAMED:
+        return NAMED[name]()
     path = Path(name).expanduser()
     if path.suffix == ".npz" and path.is_file():
         return _npz(path)
@@ -115,9 +120,18 @@ def _from_path(name: str, config: Config, margin: int, skip_bad: bool) -> _Found
             f"there is no data {name!r}: give one of {', '.join(NAMED)}, an .npz file, "
             f"a folder of images, or a folder with {_IDX_IMAGES['train']}"
         )
-    if _idx_file(path, _IDX_IMAGES["train"]):
-        return _idx_folder(path)
-    return _image_folder(path, _within(config, margin), skip_bad)
+    return _idx_folder(path) if _idx_file(path, _IDX_IMAGES["train"]) else None
+
+
+def _read(name: str, config: Config, margin: int, skip_bad: bool) -> _Found:
+    found = read_whole(name)
+    if found is None:
+        found = _image_folder(Path(name).expanduser(), _within(config, margin), skip_bad)
+    return _Found(
+        _fitting(name, found.images, config, margin),
+        None if found.test is None else _fitting(name, found.test, config, margin),
+        found.skipped,
+    )
 
 
 def _within(config: Config, margin: int) -> tuple[int, int, int]:
@@ -234,10 +248,25 @@ def _npz(path: Path) -> _Found:
     )
 
 
-def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool) -> _Found:
+def image_files(path: Path) -> list[Path]:
+    """The files of a folder, at any depth, that are images by their names. Raises DataError where there are none."""
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS)
     if not files:
         raise DataError(f"there are no images in {path}: it should hold {', '.join(_ENDINGS)} files, in any subfolders")
+    return files
+
+
+def glance(path: Path) -> tuple[int, int, bool] | None:
+    """Width, height and whether it has colours, from an image file's header; None where it cannot be read."""
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return *image.size, image.mode not in _GREY
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
+def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool) -> _Found:
+    files = image_files(path)
     pixels, kept, bad = [], [], []
     for file in files:
         try:
