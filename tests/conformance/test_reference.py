@@ -5,14 +5,15 @@ from itertools import product
 import numpy as np
 import pytest
 
+from alae_conformance.reference.draws import drawn
 from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Statistics, Upsample
 from alae_conformance.reference.growth import position, shown
 from alae_conformance.reference.layers import Pair, PixelNorm
 from alae_conformance.reference.losses import OBJECTIVES
 from alae_conformance.reference.training import Batch, Reference
 from alae_core.config import make_config
-from alae_core.latents import Draws, noise_shapes
-from tests.conftest import tiny_config
+from alae_core.latents import Draws, mixing_cutoff, noise_shapes, sample_prior
+from tests.conftest import tiny_config, tiny_style_config
 from tests.tolerances import CENTRAL_DIFFERENCE, COMPLEX_STEP
 
 #: the two bundles, and two ways to cross them
@@ -301,3 +302,23 @@ def test_adam_starts_anew_with_a_level_and_leaves_alone_what_takes_no_part_in_it
     assert grown["adam/encoder/E/v/block0/conv1/kernel"].any()
     assert [int(state["adam/encoder/E/t"]) for state in states] == [0, 2, 4, 2]
     assert not np.array_equal(grown["weights/G/block0/conv2/kernel"], faded["weights/G/block0/conv2/kernel"])
+
+
+def test_mixing_leaves_any_number_of_layers_their_own_style_and_draws_the_bits_of_the_specification():
+    config = tiny_style_config()
+    steps, probability = 400, config.style.style_mixing
+    found = [drawn(config, "generator", step, 3, lod=1) for step in range(steps)]
+    counts = np.bincount([cutoff for *_, cutoff in found], minlength=5)
+    expected = probability / 4 + np.array([0, 0, 0, 1 - probability])
+    assert counts[0] == 0
+    # Five standard deviations of a fixed stream.
+    assert (np.abs(counts[1:] / steps - expected) < 5 * np.sqrt(expected * (1 - expected) / steps)).all()
+    for step, (z, mix, cutoff) in enumerate(found):
+        given = {"seed": config.seed, "position": step}
+        assert cutoff == mixing_cutoff(probability, 1, purpose="cutoff/generator", **given)
+        assert np.array_equal(z, sample_prior(3, config.networks.z, purpose="z/generator", **given))
+        assert np.array_equal(mix, sample_prior(3, config.networks.z, purpose="mix/generator", **given))
+    assert drawn(config, "reciprocity", 0, 3, lod=1)[1:] == (None, None)
+    assert drawn(config, "generator", 0, 3, lod=None)[1:] == (None, None)
+    plain = tiny_style_config(networks__style_mixing=0.0)
+    assert drawn(plain, "generator", 0, 3, lod=1)[1:] == (None, None)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from alae_conformance.reference import growth
+from alae_conformance.reference.draws import drawn
 from alae_conformance.reference.training import Batch, Reference
 from alae_conformance.subjects import (
     Arrays,
@@ -20,7 +21,7 @@ from alae_conformance.subjects import (
 from alae_core.checkpoint import load_checkpoint, write_checkpoint
 from alae_core.config import Config, make_config
 from alae_core.errors import CheckpointError
-from alae_core.latents import Draws, mixing_cutoff, sample_prior
+from alae_core.latents import Draws
 
 
 class ReferenceSubject:
@@ -142,17 +143,7 @@ class ReferenceSubject:
         return {update: self._draw(update, step, count) for update in self.reference.trains()}
 
     def _draw(self, update: str, step: int, count: int) -> Draws:
-        def prior(purpose: str) -> np.ndarray:
-            return sample_prior(
-                count, self.config.networks.z, seed=self.config.seed, purpose=f"{purpose}/{update}", position=step
-            ).astype(np.float64)
-
-        lod = growth.position(self.config, step).lod
-        if lod is None or update == "reciprocity":
-            return Draws(prior("z"))
-        probability, purpose = self.config.style.style_mixing, f"cutoff/{update}"
-        cutoff = mixing_cutoff(probability, lod, seed=self.config.seed, purpose=purpose, position=step)
-        return Draws(prior("z"), prior("mix"), cutoff)
+        return Draws(*drawn(self.config, update, step, count, growth.position(self.config, step).lod))
 
     def _differentiate(self, update: str, inputs: Inputs) -> tuple[float, Arrays]:
         return self.reference.differentiate(update, self._weights(), self._batch(update, inputs))

@@ -67,6 +67,14 @@ class AlwaysMixed(ReferenceSubject):
         return drawn if drawn.cutoff is None else drawn._replace(cutoff=1)
 
 
+@fault("a cut-off of mixed styles that never leaves all layers their own", "L0-style-contract", "draws")
+class NeverUnmixed(ReferenceSubject):
+    def _draw(self, update, step, count):
+        drawn = super()._draw(update, step, count)
+        layers = 2 * (position(self.config, step).lod + 1)
+        return drawn if drawn.cutoff is None else drawn._replace(cutoff=min(drawn.cutoff, layers - 1))
+
+
 # ---- L1 -------------------------------------------------------------------------------------------------------------
 
 

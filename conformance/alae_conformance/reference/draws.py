@@ -1,0 +1,36 @@
+"""What an update draws, by the formula that the specification gives: a stream of NumPy's Philox for each purpose."""
+
+from zlib import crc32
+
+import numpy as np
+
+from alae_conformance.reference.layers import Array
+from alae_core.config import Config
+
+
+def drawn(
+    config: Config, update: str, step: int, count: int, lod: int | None
+) -> tuple[Array, Array | None, int | None]:
+    """z (count, z); where styles are mixed, other z and how many layers keep the style of the first.
+
+    With the probability of style mixing that is uniformly 1 to all of the level's layers, and all of them otherwise.
+    """
+    z = _prior(config, f"z/{update}", step, count)
+    if lod is None or update == "reciprocity" or not config.style.style_mixing:
+        return z, None, None
+    layers, choice = 2 * (lod + 1), _stream(config, f"cutoff/{update}", step)
+    mixes = choice.random() < config.style.style_mixing
+    keeping = int(choice.integers(1, layers, endpoint=True)) if mixes else layers
+    return z, _prior(config, f"mix/{update}", step, count), keeping
+
+
+def _prior(config: Config, purpose: str, step: int, count: int) -> Array:
+    """z ~ N(0, I), drawn in float32."""
+    size = count, config.networks.z
+    return _stream(config, purpose, step).standard_normal(size, dtype=np.float32).astype(np.float64)
+
+
+def _stream(config: Config, purpose: str, step: int) -> np.random.Generator:
+    """The numbers of one purpose at one step: seed and purpose are the key, the step counts blocks of 2**128."""
+    key, counter = [config.seed, crc32(purpose.encode())], [0, 0, step, 0]
+    return np.random.Generator(np.random.Philox(key=key, counter=counter))
