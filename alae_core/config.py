@@ -1,5 +1,6 @@
 """What can be chosen: every number that decides the mathematics as a field of one frozen, typed configuration."""
 
+import os
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -11,17 +12,18 @@ from pydantic import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
-    PositiveInt,
     Strict,
     field_serializer,
     field_validator,
     model_validator,
 )
 
-from alae_core.errors import ConfigError
+from alae_core.errors import ConfigError, said
 from alae_core.settings import (
+    Count,
     Frozen,
     differences,
+    holds,
     listed,
     moved,
     nearest,
@@ -42,9 +44,12 @@ MIGRATIONS: dict[int, dict[str, str]] = {
 #: the group of a YAML file that says how a run goes: it belongs to whoever trains, and the specification passes over it
 RUN = "training"
 
+#: layers one after the other at the most: deeper perceptrons take a framework minutes to build, and learn nothing
+MOST_LAYERS = 100
+
 # YAML has lists only; strict models would refuse them where a tuple keeps the configuration hashable.
-Widths = Annotated[tuple[PositiveInt, ...], Strict(False)]
-ImageShape = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], Strict(False)]
+Widths = Annotated[tuple[Count, ...], Strict(False), Field(max_length=MOST_LAYERS)]
+ImageShape = Annotated[tuple[Count, Count, Count], Strict(False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["float32", "float64", "bfloat16"]
@@ -66,8 +71,8 @@ class MlpNetworks(Frozen):
     """MLP-ALAE (paper section 5.1, permutation-invariant MNIST): F, G, E and D are perceptrons."""
 
     family: Literal["mlp"]
-    z: PositiveInt = Field(description="size of the prior's z")
-    w: PositiveInt = Field(description="size of the latent w")
+    z: Count = Field(description="size of the prior's z")
+    w: Count = Field(description="size of the latent w")
     discriminator: ClassVar[str] = "latent"
     equalized: bool = Field(False, description="scale N(0, 1/lrmul²) kernels when used, instead of Glorot-uniform ones")
     F: Perceptron
@@ -92,11 +97,11 @@ class StyleNetworks(Frozen):
     equalized: ClassVar[bool] = True
 
     family: Literal["style"]
-    z: PositiveInt = Field(description="size of the prior's z")
-    w: PositiveInt = Field(description="size of the latent w")
-    startf: PositiveInt = Field(description="feature maps at the highest resolution; each level down has twice as many")
-    maxf: PositiveInt = Field(512, description="feature maps at the most")
-    mapping_layers: PositiveInt = Field(8, description="dense layers of F")
+    z: Count = Field(description="size of the prior's z")
+    w: Count = Field(description="size of the latent w")
+    startf: Count = Field(description="feature maps at the highest resolution; each level down has twice as many")
+    maxf: Count = Field(512, description="feature maps at the most")
+    mapping_layers: Count = Field(8, le=MOST_LAYERS, description="dense layers of F")
     encoder: Literal["style", "plain"] = Field("style", description="plain leaves the style statistics out of E")
     discriminator: Literal["latent", "images"] = Field(
         "latent", description="what D looks at: w = E(x) or, as a network beside E, the images themselves"
@@ -104,7 +109,9 @@ class StyleNetworks(Frozen):
     style_mixing: Probability = Field(0.9, description="how often a batch takes its finer layers' styles from other z")
     w_mean_beta: Fraction = Field(0.995, description="share that the running mean of w keeps at each generation")
     truncation_psi: Probability = Field(0.7, description="w′ = mean + ψ · (w − mean), where images are truncated")
-    truncation_layers: NonNegativeInt = Field(8, description="style layers that are truncated, coarsest first")
+    truncation_layers: NonNegativeInt = Field(
+        8, le=MOST_LAYERS, description="style layers that are truncated, coarsest first"
+    )
 
     @property
     def F(self) -> Perceptron:
@@ -129,8 +136,8 @@ class StyleNetworks(Frozen):
 class Level(Frozen):
     """One level of detail in training."""
 
-    images: PositiveInt = Field(description="real images shown at this level")
-    batch_size: PositiveInt | None = Field(None, description="training.batch_size, if not given")
+    images: Count = Field(description="real images shown at this level")
+    batch_size: Count | None = Field(None, description="training.batch_size, if not given")
     learning_rate: PositiveFloat | None = Field(None, description="adam.learning_rate, if not given")
     fade: Probability = Field(0.5, description="share of the images over which the level fades in; none at the first")
 
@@ -190,12 +197,12 @@ class Config(Frozen):
     description: str = ""
     image: ImageShape = Field(description="height, width, channels")
     labels: NonNegativeInt = Field(
-        0, description="classes appended as one-hot to E's and G's input; 0 trains without labels"
+        0, lt=2**16, description="classes appended as one-hot to E's and G's input; 0 trains without labels"
     )
     algorithm: str = Field("alae", description="networks and the updates that train them: one of alae_core.algorithms")
     networks: Annotated[MlpNetworks | StyleNetworks, Field(discriminator="family")]
     growth: Growth | None = Field(None, description="the levels of detail, for style networks")
-    batch_size: PositiveInt = Field(128, description="images per step, where a level of growth says nothing else")
+    batch_size: Count = Field(128, description="images per step, where a level of growth says nothing else")
     objective: Literal["logistic", "wasserstein", "hinge"] = "logistic"
     r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖²; 0 leaves the penalty out")
     reciprocity: Literal["latent", "data", "both", "none", "z"] = Field(
@@ -219,7 +226,9 @@ class Config(Frozen):
     def _updates_by_name(cls, value: Any) -> Any:
         if isinstance(value, str):
             if value not in BUNDLES:
-                raise ValueError(f"{value!r} is no bundle of updates: it should be {' or '.join(BUNDLES)}, or a group")
+                raise ValueError(
+                    f"{said(value)} is no bundle of updates: it should be {' or '.join(BUNDLES)}, or a group"
+                )
             return BUNDLES[value]
         return value
 
@@ -349,7 +358,7 @@ def read_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         data, name = migrate(source), str(source.get("description", ""))
     else:
         path, name = Path(source), Path(source).name
-        is_file = path.suffix in (".yaml", ".yml") or path.exists()
+        is_file = path.suffix in (".yaml", ".yml") or os.path.exists(path)
         data = migrate(read_yaml(read_text(path) if is_file else preset_text(str(source)), str(source)), str(source))
     changed = _overridden(data, overrides or {})
     changes = _changes(changed, data)
@@ -364,9 +373,9 @@ def migrate(data: Mapping[str, Any], source: str = "the configuration") -> dict[
     Raises ConfigError where this version of alae does not know the version that the data names.
     """
     version = data.get("specification", 1)
-    if not isinstance(version, int) or not 1 <= version <= SPECIFICATION:
+    if type(version) is not int or not 1 <= version <= SPECIFICATION:
         raise ConfigError(
-            f"{source} follows version {version!r} of the specification, but this version of alae reads 1 to "
+            f"{source} follows version {said(version)} of the specification, but this version of alae reads 1 to "
             f"{SPECIFICATION}: install a newer alae"
         )
     found = {key: value for key, value in data.items() if key != "specification"}
@@ -377,12 +386,14 @@ def migrate(data: Mapping[str, Any], source: str = "the configuration") -> dict[
 
 
 def _overridden(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    renamed = {old: new for renames in MIGRATIONS.values() for old, new in renames.items()}
     found = _spelled_out(data)
     for key, value in overrides.items():
-        if key in renamed:
-            raise ConfigError(f"the key {key!r} is now called {renamed[key]!r}")
+        if key == "specification":
+            raise ConfigError(f"{key!r} cannot be set: it is the version that a configuration was written for")
         found = _spelled_out(override(found, key, value))
+    for old, new in (names for renames in MIGRATIONS.values() for names in renames.items()):
+        if holds(found, old):
+            raise ConfigError(f"the key {old!r} is now called {new!r}")
     return found
 
 

@@ -3,38 +3,94 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from yaml.constructor import ConstructorError
 
-from alae_core.errors import ConfigError
+from alae_core.errors import ConfigError, said
+from alae_core.files import read_regular
+
+#: what a file of settings may hold at the most: bytes; values, those of an alias each time it is used; groups in groups
+MOST_BYTES, MOST_VALUES, MOST_DEPTH = 2**16, 10_000, 20
+#: problems of one configuration that are worth a line
+_MOST_PROBLEMS = 5
+
+#: how many there are of something: as much as a computer could ever count to
+Count = Annotated[int, Field(gt=0, le=10**12)]
 
 
 class Frozen(BaseModel):
     """Base of every group of settings."""
 
     # Without allow_inf_nan=False a `.nan` learning rate would pass every bound.
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    # Pydantic's own message writes a whole input out before it cuts it.
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
 Settings = TypeVar("Settings", bound=Frozen)
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """YAML 1.1 reads 1e-3 as text; people mean a number."""
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        # Here what is merged from aliases of aliases would double, and double again.
+        if len(node.value) > MOST_VALUES:
+            raise ConstructorError(problem="too much is merged", problem_mark=node.start_mark)
 
 
+# A date is text.
+_YamlLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+# YAML 1.1 reads 1e-3 as text; people mean a number.
 _YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
 
 
 def parse_yaml(text: str) -> Any:
-    """The plain data (mappings, lists, numbers, text) in YAML `text`; raises yaml.YAMLError."""
-    # A SafeLoader: it builds plain data only and executes nothing.
-    return yaml.load(text, Loader=_YamlLoader)
+    """The plain data (mappings, lists, numbers, text) in YAML `text`.
+
+    Raises yaml.YAMLError, also for more data than settings have: see MOST_BYTES, MOST_VALUES and MOST_DEPTH.
+    """
+    if len(text) > MOST_BYTES:
+        raise yaml.YAMLError(f"it has {len(text):,} characters, more than the {MOST_BYTES:,} that settings may have")
+    try:
+        # A SafeLoader: it builds plain data only and executes nothing.
+        data = yaml.load(text, Loader=_YamlLoader)
+    except RecursionError as error:
+        raise yaml.YAMLError(_too_deep()) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # What PyYAML lets through: numbers of thousands of digits, and what is not what its !!tag says.
+        raise yaml.YAMLError(f"it has a value that cannot be read: {error}") from error
+    _require_bounded(data)
+    return data
+
+
+def _require_bounded(data: Any) -> None:
+    level, values = [data], 0
+    for _ in range(MOST_DEPTH):
+        groups = [each for each in level if isinstance(each, Mapping | list)]
+        values += sum(map(len, groups))
+        if values > MOST_VALUES:
+            raise yaml.YAMLError(
+                f"it has more than the {MOST_VALUES:,} values that settings may have, aliases included"
+            )
+        if any(isinstance(each, int) and each.bit_length() > 256 for each in level):
+            raise yaml.YAMLError("it has a number of more digits than any setting has")
+        level = [each for group in groups for each in (group.values() if isinstance(group, Mapping) else group)]
+    if level:
+        raise yaml.YAMLError(_too_deep())
+
+
+def _too_deep() -> str:
+    return f"its groups lie within each other deeper than the {MOST_DEPTH} levels that settings may have"
 
 
 def read_yaml(text: str, source: str) -> dict[str, Any]:
@@ -42,7 +98,7 @@ def read_yaml(text: str, source: str) -> dict[str, Any]:
     try:
         data = parse_yaml(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"{source} is not YAML: {error}") from error
     if not isinstance(data, dict):
         raise ConfigError(f"{source} must be a mapping of configuration keys, but holds {type(data).__name__}")
     return data
@@ -51,11 +107,11 @@ def read_yaml(text: str, source: str) -> dict[str, Any]:
 def read_text(path: Path) -> str:
     """The text of a file of settings. Raises ConfigError where it cannot be read."""
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"cannot read the configuration {path}: {getattr(error, 'strerror', None) or error}"
-        ) from error
+        return read_regular(path, MOST_BYTES).decode()
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
 
 
 def to_yaml(data: Mapping[str, Any]) -> str:
@@ -98,8 +154,8 @@ def override(data: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     """A copy of nested `data` with a new value at a dotted key; `data` stays as it was.
 
     A number in the key counts into a list. A mapping is merged into the group that is there, unless it names another
-    `family` of networks, whose keys are others. Raises ConfigError where the key leads through a plain value or beyond
-    the end of a list.
+    `family` of networks, whose keys are others. Raises ConfigError where the key leads through a plain value, into a
+    list that is not there, or beyond the end of one.
     """
     return _changed(data, key.split("."), value, key)
 
@@ -109,13 +165,19 @@ def _changed(inside: Any, path: Sequence[str], value: Any, key: str) -> Any:
         return _merged(inside, value)
     first, rest = path[0], path[1:]
     if isinstance(inside, list):
-        if not first.isdecimal() or int(first) >= len(inside):
+        if first not in map(str, range(len(inside))):
             raise ConfigError(
                 f"{key!r} cannot be set: {first!r} is none of 0 … {len(inside) - 1}, the places of a list"
             )
         return [_changed(each, rest, value, key) if i == int(first) else each for i, each in enumerate(inside)]
+    if inside is None and first.isdecimal():
+        raise ConfigError(
+            f"{key!r} cannot be set: there is no list that {first!r} could count into; set the whole list"
+        )
     if inside is not None and not isinstance(inside, Mapping):
-        raise ConfigError(f"{key!r} cannot be set: {first!r} would lie within the value {inside!r}, no group of keys")
+        raise ConfigError(
+            f"{key!r} cannot be set: {first!r} would lie within the value {said(inside)}, no group of keys"
+        )
     inside = dict(inside or {})
     return inside | {first: _changed(inside.get(first), rest, value, key)}
 
@@ -130,13 +192,16 @@ def _merged(old: Any, new: Any) -> Any:
 
 def moved(data: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     """A copy of nested `data` with the value at one dotted key, if there is one, at another."""
-    *parents, last = old.split(".")
-    holder: Any = data
-    for parent in parents:
-        holder = holder.get(parent) if isinstance(holder, Mapping) else None
-    if not isinstance(holder, Mapping) or last not in holder:
+    if not holds(data, old):
         return dict(data)
-    return override(_without(data, [*parents, last]), new, holder[last])
+    path = old.split(".")
+    return override(_without(data, path), new, reduce(getitem, path, data))
+
+
+def holds(data: Any, key: str) -> bool:
+    """Whether nested `data` has a value at a dotted key."""
+    first, dot, rest = key.partition(".")
+    return isinstance(data, Mapping) and first in data and (not dot or holds(data[first], rest))
 
 
 def _without(data: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
@@ -165,7 +230,7 @@ def _are_groups(value: Any) -> bool:
 
 def listed(changes: Mapping[str, Any], most: int = 6) -> str:
     """Changes as text for one line: "updates=official, adam.learning_rate=0.001"."""
-    texts = {key: str(value) for key, value in changes.items()}
+    texts = {key: value if isinstance(value, str) else said(value) for key, value in changes.items()}
     shown = [f"{key}={text if len(text) <= 24 else '…'}" for key, text in texts.items()]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
 
@@ -178,8 +243,10 @@ def validate(model: type[Settings], data: Any, source: str, prefix: str = "") ->
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        problems = [_explain(problem, model, prefix) for problem in error.errors()]
-        raise ConfigError(f"{source}: {'; '.join(problems)}") from error
+        found = error.errors()
+        problems = [_explain(problem, model, prefix) for problem in found[:_MOST_PROBLEMS]]
+        more = [f"and {len(found) - _MOST_PROBLEMS} more"] if len(found) > _MOST_PROBLEMS else []
+        raise ConfigError(f"{source}: {'; '.join([*problems, *more])}") from error
 
 
 def nearest(word: str, choices: Sequence[str], prefix: Sequence[str] = ()) -> str:
@@ -196,6 +263,9 @@ def _explain(problem: Any, root: type[BaseModel], prefix: str) -> str:
         case "extra_forbidden":
             fields = list(model.model_fields)
             return f"unknown key {key!r}{nearest(last, fields, parents)}; keys here: {', '.join(fields)}"
+        case "missing" if isinstance(problem["loc"][-1], int):
+            should = model.model_fields[parents[-1]].description
+            return f"{'.'.join(parents)} is {said(problem['input'])}, but should be {should}"
         case "missing":
             return f"the key {key!r} is missing"
         case "value_error":
@@ -206,7 +276,7 @@ def _explain(problem: Any, root: type[BaseModel], prefix: str) -> str:
             return f"the key '{key}.family' is missing"
         case _:
             message = problem["msg"][0].lower() + problem["msg"][1:]
-            return f"{key} is {problem['input']!r}: {message}"
+            return f"{key} is {said(problem['input'])}: {message}"
 
 
 def _locate(location: Sequence[str | int], root: type[BaseModel]) -> tuple[Any, ...]:

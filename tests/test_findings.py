@@ -14,8 +14,17 @@ def _uncounted(monkeypatch):
     monkeypatch.setattr(fuzz, "tried", {})
 
 
+class Unwashed(AlaeError):
+    """An error whose message is as it was given: alae's own come as one printable line, whatever is in them."""
+
+    def __str__(self):
+        return self.message
+
+
 def refuse(message):
-    raise AlaeError(message)
+    error = Unwashed(message)
+    error.message = message
+    raise error
 
 
 def forever():
@@ -30,6 +39,7 @@ def forever():
         (lambda: sys.exit(0), "SystemExit"),
         (lambda: refuse("two\nlines"), "not one printable line"),
         (lambda: refuse("a bell \a"), "not one printable line"),
+        (lambda: refuse("x" * 3000), "3000 characters"),
     ],
 )
 def test_what_is_a_finding(action, finding):

@@ -7,6 +7,7 @@ import typer
 from alae_cli import conformance, look, models, new, official, styles, training
 from alae_cli.options import flag
 from alae_core import AlaeError, ArgumentError
+from alae_core.errors import one_line
 
 app = typer.Typer(
     name="alae",
@@ -41,5 +42,5 @@ def main() -> None:
         problem = f"{error.filename or 'input/output'}: {error.strerror or error}"
     else:
         return
-    print(f"alae: {problem}", file=sys.stderr)
+    print(f"alae: {one_line(problem)}", file=sys.stderr)
     sys.exit(2)

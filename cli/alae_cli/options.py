@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from alae_core import AlaeError
+from alae_core.errors import said
 
 #: the flags whose names are not those of the arguments they become
 FLAGS = {"psi": "--truncation"}
@@ -69,11 +70,11 @@ def parse_overrides(assignments: list[str] | None) -> dict[str, Any]:
     for assignment in assignments or []:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
-            raise AlaeError(f"--set {assignment!r} must be KEY=VALUE, such as adam.learning_rate=1e-3")
+            raise AlaeError(f"--set {said(assignment)} must be KEY=VALUE, such as adam.learning_rate=1e-3")
         try:
             overrides[key] = parse_yaml(value)
         except yaml.YAMLError as error:
-            raise AlaeError(f"--set {assignment!r}: the value is not YAML: {' '.join(str(error).split())}") from error
+            raise AlaeError(f"--set {said(assignment)}: the value is not YAML: {error}") from error
     return overrides
 
 

@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from alae_conformance.tolerances import Lane
 from alae_conformance.vectors import cases
 from alae_core.errors import AlaeError
+from alae_core.files import read_regular
+
+_MOST_BYTES = 2**20
 
 
 class XfailError(AlaeError):
@@ -51,11 +54,15 @@ def read_xfails(path: Path, backends: Collection[str], today: date | None = None
     twice, and for a file that is no such TOML.
     """
     try:
-        entries = _File.model_validate(tomllib.loads(path.read_text("utf-8"))).xfail
+        content = tomllib.loads(read_regular(path, _MOST_BYTES).decode())
     except OSError as error:
         raise XfailError(f"cannot read {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise XfailError(f"{path} is no such TOML: it has values within values without end") from error
+    except ValueError as error:  # broken TOML, broken text, and numbers of thousands of digits
         raise XfailError(f"{path} is not TOML: {error}") from error
+    try:
+        entries = _File.model_validate(content).xfail
     except ValidationError as error:
         problem = error.errors()[0]
         raise XfailError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error

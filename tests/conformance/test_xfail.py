@@ -1,5 +1,6 @@
 """Known failures: exactly named, not for ever, and never a pass."""
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -61,6 +62,27 @@ def test_a_file_that_is_none_is_an_error(tmp_path):
         read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
     (tmp_path / "xfail.toml").write_text("", "utf-8")
     with pytest.raises(XfailError, match="xfail"):
+        read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = " + "[" * 3000,
+        "x = " + "9" * 5000,
+        "x = 2001-99-99",
+        "#" * 2**21,
+    ],
+)
+def test_a_file_of_more_than_xfails_is_an_error(tmp_path, text):
+    (tmp_path / "xfail.toml").write_text(text, "utf-8")
+    with pytest.raises(XfailError, match=r"is not TOML|is no such TOML|more than the 1,048,576"):
+        read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
+
+
+def test_only_a_regular_file_is_read(tmp_path):
+    os.mkfifo(tmp_path / "xfail.toml")
+    with pytest.raises(XfailError, match="it is not a regular file"):
         read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
 
 

@@ -1,5 +1,7 @@
 """Configurations: presets load, every field is typed, what changes is said, and whatever is wrong is named."""
 
+import os
+
 import pytest
 import yaml
 from hypothesis import given
@@ -203,6 +205,11 @@ def test_an_unknown_version_is_refused_in_a_line(tmp_path, version):
 def test_an_old_name_is_answered_with_the_new(old, new):
     with pytest.raises(ConfigError, match=f"the key '{old}' is now called '{new}'"):
         load_config("digits-mlp", overrides={old: 3})
+    group, key = old.split(".")
+    with pytest.raises(ConfigError, match=f"the key '{old}' is now called '{new}'"):
+        load_config("digits-mlp", {group: {key: 3}})
+    with pytest.raises(ConfigError, match=f"the key '{old}' is now called '{new}'"):
+        make_config(load_config("digits-mlp").data() | {group: {key: 3}})
 
 
 def test_how_a_run_goes_is_none_of_the_specifications_business(tmp_path):
@@ -278,7 +285,17 @@ def test_networks_of_another_family_are_far_away():
         ({"adam.learning_rate": float("nan")}, "adam.learning_rate is nan: input should be a finite number"),
         ({"adam.learning_rate": "1"}, "adam.learning_rate is '1': input should be a valid number"),
         ({"adam.beta2": 1.0}, "adam.beta2 is 1.0: input should be less than 1"),
-        ({"image": [28, 28]}, "image"),
+        ({"image": [28, 28]}, r"image is \[28, 28\], but should be height, width, channels$"),
+        ({"image": [28, 28, 1, 1]}, r"image is \[28, 28, 1, 1\]: tuple should have at most 3 items"),
+        ({"specification": 1}, "'specification' cannot be set"),
+        ({"growth.levels.0.images": 5}, r"'growth.levels.0.images' cannot be set: there is no list that '0' could"),
+        ({"batch_size": 2**63}, f"batch_size is {2**63}: input should be less than or equal to {10**12}"),
+        (
+            {"networks.F.hidden": [1] * 500},
+            r"F.hidden is \[1, 1, .*\.\.\.\]: tuple should have at most 100 items",
+        ),
+        ({"labels": 10**6}, "labels is 1000000: input should be less than 65536"),
+        ({str(i): i for i in range(9)}, "unknown key '4'.*; and 4 more$"),
         ({"image.3": 1}, "'image.3' cannot be set: '3' is none of 0 … 2, the places of a list"),
         ({"image.-1": 1}, "'image.-1' cannot be set: '-1' is none of 0 … 2, the places of a list"),
         ({"networks.F.lrmul": 0.1}, "F.lrmul is 0.1, which only equalized layers use"),
@@ -306,6 +323,42 @@ def test_a_broken_file_is_named(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load_config(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- " * 3000, "deeper than the 20 levels"),
+        (f"a: {'9' * 5000}", "has a value that cannot be read"),
+        (f"a: 0x{'f' * 300}", "a number of more digits than any setting has"),
+        ("a: !!int x", "has a value that cannot be read"),
+        ("a: &a [*a]", "deeper than the 20 levels"),
+        ("a: !!python/object/apply:os.system [false]", "could not determine a constructor"),
+        ("#" * 2**17, "it has 131,072 bytes, more than the 65,536 that such a file may have"),
+    ],
+)
+def test_a_file_of_more_than_settings_is_refused(tmp_path, text, message):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(path)
+
+
+def test_only_a_regular_file_is_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.yaml")
+    for path in (tmp_path / "pipe.yaml", tmp_path):
+        with pytest.raises(ConfigError, match=r"cannot read the configuration .*: it is not a regular file"):
+            load_config(path)
+    with pytest.raises(ConfigError, match="there is no preset"):
+        load_config("x" * 5000)
+
+
+def test_a_date_is_text():
+    assert parse_yaml("[2001-99-99, 2001-01-01]") == ["2001-99-99", "2001-01-01"]
+
+
+def test_aliases_and_merged_groups_are_read():
+    assert parse_yaml("a: &a {x: 1}\nb: [*a, {<<: *a, y: 2}]")["b"] == [{"x": 1}, {"x": 1, "y": 2}]
 
 
 def test_a_missing_file_is_named(tmp_path):

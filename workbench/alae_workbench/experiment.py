@@ -6,14 +6,14 @@ from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field, NonNegativeInt
 
 from alae_core import Checkpoint, Config, ConfigError
 from alae_core.config import RUN, SPECIFICATION, make_config, read_config
 from alae_core.growth import scheduled_steps
-from alae_core.settings import Frozen, to_explained_yaml, to_yaml, validate
+from alae_core.settings import Count, Frozen, to_explained_yaml, to_yaml, validate
 
-HeldOut = PositiveInt | Annotated[float, Field(gt=0, lt=1)]
+HeldOut = Count | Annotated[float, Field(gt=0, lt=1)]
 
 
 class Training(Frozen):
@@ -22,7 +22,7 @@ class Training(Frozen):
     data: str | None = Field(
         None, description="a named data set, or the path of an IDX folder, an .npz file or a folder of images"
     )
-    steps: PositiveInt | None = Field(
+    steps: Count | None = Field(
         None,
         description="training steps in all; each runs every update once. By default what the growth schedule takes",
     )
@@ -31,10 +31,10 @@ class Training(Frozen):
     held_out: HeldOut = Field(
         500, description="images kept out of training, or the share of all, where the data names no test split"
     )
-    report_every: PositiveInt = Field(50, description="steps between two records of the losses")
-    checkpoint_every: PositiveInt = Field(1000, description="steps between two checkpoints")
-    keep_checkpoints: PositiveInt = Field(3, description="newest checkpoints kept, besides the best")
-    grid_every: PositiveInt = Field(100_000, description="training images between two grids")
+    report_every: Count = Field(50, description="steps between two records of the losses")
+    checkpoint_every: Count = Field(1000, description="steps between two checkpoints")
+    keep_checkpoints: Count = Field(3, description="newest checkpoints kept, besides the best")
+    grid_every: Count = Field(100_000, description="training images between two grids")
 
 
 @dataclass(frozen=True)

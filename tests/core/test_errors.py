@@ -1,0 +1,51 @@
+"""What an error says: one printable line, not too long, whatever it names."""
+
+import pytest
+
+from alae_core import AlaeError, ArgumentError
+from alae_core.errors import MOST_CHARACTERS, said
+
+
+@pytest.mark.parametrize(
+    ("message", "line"),
+    [
+        ("plain: ψ is 0.7 × 2 …", "plain: ψ is 0.7 × 2 …"),
+        ("two\n   lines\r\nor three\n", "two lines or three"),
+        ("\x1b[31mred\x07 \0 \ud800 tab\there", "\\x1b[31mred\\x07 \\x00 \\ud800 tab\\there"),
+        ("two  spaces in a name", "two  spaces in a name"),
+    ],
+)
+def test_a_message_is_one_printable_line(message, line):
+    assert str(AlaeError(message)) == line
+    assert ArgumentError("seed", message).problem == line
+
+
+@pytest.mark.parametrize("filling", ["x", "\0", "\n"])
+def test_of_a_long_message_the_advice_is_left(filling):
+    message = str(AlaeError(f"the file {filling * 10**6}: try another"))
+    assert len(message) <= MOST_CHARACTERS
+    assert message.startswith("the file")
+    assert message.endswith(": try another")
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, "3"),
+        ("a 'text'", "\"a 'text'\""),
+        ([1, [2.5, None]], "[1, [2.5, None]]"),
+        ({"hidden": [3]}, "{'hidden': [3]}"),
+        (2**1000, "a number of about 300 digits"),
+    ],
+)
+def test_a_value_is_said_as_it_is_written(value, text):
+    assert said(value) == text
+
+
+def test_a_value_is_cut_before_it_is_written():
+    bomb = ["x"]
+    for _ in range(50):
+        bomb = [bomb] * 50
+    assert len(said(bomb)) < 2000
+    assert len(said("x" * 10**7)) <= 80

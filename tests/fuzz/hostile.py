@@ -1,0 +1,104 @@
+"""What hostile texts and values are made of, for settings in YAML, TOML and on the command line."""
+
+BOMB = "a: &a [x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 20)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGED = "a: &a {x: 1, y: 2}\n" + "".join(
+    f"{name}: &{name} {{<<: [{', '.join([f'*{before}'] * 20)}]}}\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+TEXTS = [
+    *("2001-99-99", "2001-01-01", "2001-01-01T99:99:99Z", "99:99:99", "1:99:99.9"),
+    *(
+        "9" * 5000,
+        "-" + "9" * 400,
+        "0x" + "f" * 5000,
+        "0b" + "1" * 5000,
+        "1e400",
+        "1e-400",
+        ".nan",
+        "-.inf",
+        "1_0",
+        "0o17",
+    ),
+    *("[" * 3000, "{" * 3000, "{a: " * 3000, "- " * 3000, "[" * 18 + "]" * 18, "((("),
+    *("!!int x", "!!float x", "!!bool x", "!!null x", "!!timestamp x", "!!binary x", "!!set {a, b}", "!!omap [a: 1]"),
+    *("!!pairs [a: 1]", "!!merge x", "!!str [a]", "!!python/object/apply:os.system [false]", "!x y", "!<tag:x> y"),
+    *("&a [*a]", "&a {a: *a}", "&a {<<: *a}", "*b", "<<: 3", "<<: [1]", BOMB, MERGED),
+    *(
+        "? [a, b]\n: c",
+        "? {a: b}\n: c",
+        "{1: 2, null: 3, true: 4, .nan: 5}",
+        "'",
+        '"',
+        "|",
+        ">",
+        "%YAML 9.9",
+        "---\n---",
+        "...",
+    ),
+    *(
+        "\0",
+        "\x07\x1b[31m",
+        "\x85\u2028",
+        "\ufeff",
+        "💥" * 300,
+        "x" * 3000,
+        "",
+        " ",
+        "\t- a",
+        "#",
+        ": :",
+        "a.b.c",
+        "=",
+        "\\",
+    ),
+    *("null", "true", "-1", "0", "1e3", "3.5", "[]", "{}", "[[]]", "[1, x, null]", "{family: x}", "{family: [style]}"),
+]
+VALUES = [
+    *(None, True, False, 0, 1, -1, 2, 3.5, 1e-300, 1e300, float("nan"), float("inf"), "", "x" * 3000, "two\nlines\0"),
+    *(
+        2**31,
+        2**63 - 1,
+        2**63,
+        2**64,
+        10**12,
+        10**12 + 1,
+        10**4000,
+        -(10**4000),
+        [],
+        {},
+        [[]],
+        [1],
+        [8, 8],
+        [8, 8, 8, 8],
+    ),
+    *([1] * 500, [10**9, 10**9, 3], [2**20, 2**20, 1], {"family": "style"}, {"family": 3}, {"hidden": [10**9] * 99}),
+    *("style", "mlp", "official", "bfloat16", {"x": {"y": {}}}, {1: 2}, [None], b"bytes", {"a"}, (1, 2), object()),
+]
+
+
+def pick(random, choices):
+    """One of the choices as it is: NumPy's own `choice` makes an array of them, and cuts texts at a NUL."""
+    return choices[random.integers(len(choices))]
+
+
+def mutated(random, text, fragments=TEXTS):
+    """`text` with a few of its lines or characters lost, doubled, moved, or replaced by fragments."""
+    pieces = text.splitlines(keepends=True) if random.random() < 0.7 else list(text)
+    for _ in range(random.integers(1, 5)):
+        at = random.integers(len(pieces) + 1)
+        match random.integers(5):
+            case 0:
+                pieces[at : at + random.integers(1, 4)] = []
+            case 1:
+                pieces[at:at] = pieces[at : at + 3]
+            case 2:
+                pieces[at:at] = [pick(random, fragments)]
+            case 3 if at < len(pieces):
+                key, colon, _ = pieces[at].partition(":")
+                pieces[at] = f"{key}{colon} {pick(random, fragments)}\n"
+            case _:
+                random.shuffle(pieces[at : at + 5])
+        pieces = pieces or [""]
+    return "".join(pieces)

@@ -1,0 +1,40 @@
+"""xfail files of the conformance suite: hostile TOML."""
+
+from datetime import date
+
+from alae_conformance import xfail
+from tests.fuzz import attempt, cases
+from tests.fuzz.hostile import TEXTS, mutated
+
+FRAGMENTS = [
+    *(text for text in TEXTS if text.isprintable()),
+    *(
+        '"x"',
+        "2027-01-31",
+        "2027-01-31T10:00:00",
+        "10:99:00",
+        "'''",
+        '"""',
+        "[[xfail]]",
+        "[xfail]",
+        "xfail = []",
+        "a.b.c = 1",
+    ),
+    *(
+        "{a = 1}",
+        "inf",
+        "nan",
+        "0x" + "f" * 5000,
+        "x = [" * 3000,
+        "x = " + "[" * 3000 + "]" * 3000,
+        "a = " + "{a = " * 3000,
+    ),
+]
+
+
+def test_xfail_files(tmp_path):
+    path, example = tmp_path / "xfail.toml", xfail.__doc__.partition("\n\n")[2].replace("mine", "jax", 1)
+    for case, random in cases(at_least=len(FRAGMENTS) + 20):
+        text = FRAGMENTS[case] if case < len(FRAGMENTS) else mutated(random, example, FRAGMENTS)
+        path.write_bytes(text.encode())
+        attempt(lambda: xfail.read_xfails(path, ["jax"], date(2026, 1, 1)), size=len(text), about=f"case {case}")
