@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 import numpy as np
 
 from alae_core.config import Precision
-from alae_core.errors import BackendError
+from alae_core.errors import AlaeError, BackendError, said
 
 if TYPE_CHECKING:
     from alae_core.latents import Draws
@@ -246,19 +246,41 @@ def load_backend(name: str, device: str | None = None, precision: Precision = "f
 
     Raises:
         BackendError: no such plug-in; its framework is not installed (the `pip install` that brings it is named);
-            Keras already runs on another framework in this process; there is no such device; or the framework cannot
-            compute in `precision`.
+            Keras already runs on another framework in this process; there is no such device; the framework cannot
+            compute in `precision`; or the plug-in is no class that has what a `Backend` has, or fails, or exits.
     """
     entry = find_backend(name)
     try:
-        plugin = entry.load()
+        plugin = _class_of(entry)
         _select_keras(name, plugin.keras_backend)
-        backend: Backend = plugin(device, precision)
-    except ModuleNotFoundError as error:
-        how = f"pip install 'alae[{name}]'" if name in _OWN else f"pip install {error.name}"
-        raise BackendError(f"backend {name!r} needs {error.name}, which is not installed: {how}") from error
+        backend = plugin(device, precision)
+        if not isinstance(getattr(backend, "device", None), str):
+            raise BackendError(f"{_called(entry)} says no `device` once it is open: see docs/write-a-backend.md")
+    except AlaeError:
+        raise
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            how = f"pip install 'alae[{name}]'" if name in _OWN else f"pip install {error.name}"
+            raise BackendError(f"backend {name!r} needs {error.name}, which is not installed: {how}") from error
+        raise BackendError(f"{_called(entry)} cannot be loaded: {type(error).__name__}: {error}") from error
     _opened[:] = [backend]
     return backend
+
+
+def _class_of(entry: EntryPoint) -> type[Backend]:
+    plugin = entry.load()
+    if not isinstance(plugin, type):
+        raise BackendError(f"{_called(entry)} is {said(plugin)}, but should be a class: see docs/write-a-backend.md")
+    texts = [name for name in ("name", "keras_backend") if not isinstance(getattr(plugin, name, None), str)]
+    methods = ("versions", "devices", "input_gradient", "compile", "runner")
+    missing = [*texts, *(name for name in methods if not callable(getattr(plugin, name, None)))]
+    if missing:
+        raise BackendError(f"{_called(entry)} lacks {', '.join(missing)}: see docs/write-a-backend.md")
+    return plugin
+
+
+def _called(entry: EntryPoint) -> str:
+    return f"backend {entry.name!r}, the plug-in {entry.value},"
 
 
 def default_backend() -> str:

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import SimpleNamespace
 
 import keras
@@ -16,6 +17,8 @@ import alae_core as alae
 from alae_core import backend as contract
 from alae_core.networks import features
 from tests.tolerances import FLOAT32
+
+KERAS = os.environ["KERAS_BACKEND"]
 
 
 def test_alaes_own_plugins_are_registered():
@@ -38,6 +41,33 @@ def test_a_missing_framework_names_the_install(monkeypatch):
     monkeypatch.setattr(contract, "installed_backends", lambda: {"jax": broken})
     with pytest.raises(alae.BackendError, match=r"not installed: pip install 'alae\[jax\]'"):
         alae.load_backend("jax")
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("class B(: pass", "cannot be loaded: SyntaxError: invalid syntax"),
+        ("from os import nothing", "cannot be loaded: ImportError: cannot import name 'nothing' from 'os'"),
+        ("A = 3", "cannot be loaded: AttributeError: module 'plugin' has no attribute 'B'"),
+        ("raise SystemExit(0)", "cannot be loaded: SystemExit: 0"),
+        ("raise ModuleNotFoundError('of no name')", "cannot be loaded: ModuleNotFoundError: of no name"),
+        ("def B(device, precision): pass", "is <function B at .*>, but should be a class"),
+        ("class B: name = 'mine'", "lacks keras_backend, versions, devices, input_gradient, compile, runner: see"),
+        ("class B(Base): versions = {}", "lacks versions: see"),
+        ("class B(Base):\n def __init__(self, *of): raise SystemExit(0)", "cannot be loaded: SystemExit: 0"),
+        ("class B(Base):\n def __init__(self, *of): 1 / 0", "cannot be loaded: ZeroDivisionError: division by zero"),
+        ("class B(Base):\n def __init__(self, *of): pass", "says no `device` once it is open"),
+    ],
+)
+def test_a_plugin_that_is_none_is_named(tmp_path, monkeypatch, source, complaint):
+    base = f"from alae_core.backend import Backend\nclass Base(Backend): name, keras_backend = 'mine', {KERAS!r}\n"
+    Path(tmp_path, "plugin.py").write_text(base + source, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "plugin", raising=False)
+    entry = EntryPoint("mine", "plugin:B", contract.GROUP)
+    monkeypatch.setattr(contract, "installed_backends", lambda: {"mine": entry})
+    with pytest.raises(alae.BackendError, match=f"^backend 'mine', the plug-in plugin:B, {complaint}"):
+        alae.load_backend("mine")
 
 
 def test_an_absent_device_names_those_there_are():
