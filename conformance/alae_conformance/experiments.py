@@ -172,6 +172,28 @@ def free_run(subject: Subject, setting: Setting) -> Observations:
     }
 
 
+def precision(subject: Subject, setting: Setting) -> Observations:
+    """L3: a whole step from the middle of a trajectory, and whether what is stored has more digits than bfloat16."""
+    setting.open(subject)
+    subject.load(tapes.group("states/7", setting.tape))
+    before = subject.state()
+    subject.run(tapes.batches(setting.tape), 1)
+    after = subject.state()
+    rounded = {name: _rounded(array) for name, array in after.items()}
+    kinds = {
+        "weights": ("weights/", ""),
+        "averages": ("averages/", ""),
+        "first moments": ("adam/", "/m/"),
+        "second moments": ("adam/", "/v/"),
+    }
+    return _moves("8", before, after) | {
+        f"digits/arrays of {kind} that bfloat16 holds": np.array(
+            sum(rounded[n] for n in after if n.startswith(start) and part in n)
+        )
+        for kind, (start, part) in kinds.items()
+    }
+
+
 def growth(subject: Subject, setting: Setting) -> Observations:
     """L3: from level of detail to level of detail, seen after the fixture's steps."""
     setting.open(subject)
@@ -255,6 +277,7 @@ EXPERIMENTS: dict[Experiment, Callable[[Subject, Setting], Observations]] = {
     "gradients": gradients,
     "substeps": substeps,
     "free_run": free_run,
+    "precision": precision,
     "growth": growth,
     "in_place": in_place,
     "reciprocity": reciprocity,
@@ -283,6 +306,11 @@ def _changed(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]
     names = found.keys() | expected.keys()
     same = (name in found and name in expected and np.array_equal(found[name], expected[name]) for name in names)
     return np.array(sum(not equal for equal in same))
+
+
+def _rounded(array: np.ndarray) -> bool:
+    """Whether bfloat16 would hold all of an array, which a single number may be by chance."""
+    return array.size > 1 and np.array_equal(tapes.to_bfloat16(array), array)
 
 
 def _only(kinds: tuple[str, ...], state: Mapping[str, np.ndarray]) -> Arrays:

@@ -73,7 +73,8 @@ def judge(
         elif check in _MOVES and not expected[key].any():
             comparisons.append(_exact("untouched", key, found[key], expected[key]))
         else:
-            scale = weight_norms[_weight(key)] if check in ("displacement", "averages") else groups[_group(key)]
+            by_weight = check in ("displacement", "averages") and not tolerance.whole
+            scale = weight_norms[_weight(key)] if by_weight else groups[_group(key)]
             comparisons.append(_close(check, quantity, found[key], expected[key], tolerance, scale))
     return comparisons
 
@@ -81,7 +82,7 @@ def judge(
 #: what an update that does not train a network must leave as it was, to the last bit
 _MOVES = ("displacement", "moments")
 #: how many parts of a name say which tensors were computed together
-_GROUPS = {"gradients": 2, "moments": 4}
+_GROUPS = {"gradients": 2, "displacement": 2, "averages": 2, "moments": 4}
 
 
 def _close(
@@ -151,7 +152,10 @@ def _whole(
     for key in keys:
         members.setdefault(_group(key), []).append(key)
     return tuple(  # type: ignore[return-value]
-        {group: np.concatenate([np.ravel(arrays[key]) for key in members[group]]) for group in members}
+        {
+            group: np.concatenate([np.ravel(arrays[key]) for key in keys]) if len(keys) > 1 else arrays[keys[0]]
+            for group, keys in members.items()
+        }
         for arrays in (found, expected)
     )
 

@@ -36,6 +36,7 @@ Experiment = Literal[
     "gradients",
     "substeps",
     "free_run",
+    "precision",
     "growth",
     "in_place",
     "reciprocity",

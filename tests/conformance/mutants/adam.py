@@ -3,6 +3,7 @@
 import numpy as np
 
 from alae_conformance.reference.training import Reference, add
+from alae_conformance.tape import to_bfloat16
 from tests.conformance.mutants.registry import EQUIVALENTS, fault
 
 
@@ -104,6 +105,36 @@ class OtherBeta2(with_adam(beta2=0.999)):
 @fault("β1 = 0.5 where it is 0", "L3-leaky-substeps", "moments")
 class OtherBeta1(with_adam(beta1=0.5)):
     pass
+
+
+def with_rounded(*parts):
+    """A reference that rounds some of what Adam returns, the weight, m and v, to bfloat16 at every step."""
+
+    class Changed(Reference):
+        def adam(self, *arguments):
+            moved = super().adam(*arguments)
+            return tuple(to_bfloat16(array) if i in parts else array for i, array in enumerate(moved))
+
+    return Changed
+
+
+@fault("bfloat16 rounds the stored weights at every step", "L3-smooth-precision", "digits", "bfloat16")
+class RoundedWeights(with_rounded(0)):
+    pass
+
+
+@fault("bfloat16 rounds the moments at every step", "L3-smooth-precision", "digits", "bfloat16")
+class RoundedMoments(with_rounded(1, 2)):
+    pass
+
+
+@fault("bfloat16 rounds the averages at every step", "L3-smooth-precision", "digits", "bfloat16")
+class RoundedAverages(Reference):
+    def step(self, state, images, draws, labels=None):
+        after, losses = super().step(state, images, draws, labels)
+        return {
+            name: to_bfloat16(array) if name.startswith("averages/") else array for name, array in after.items()
+        }, losses
 
 
 @fault("gradients not cleared between updates", "L3-official-run", "displacement")
