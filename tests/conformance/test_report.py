@@ -309,7 +309,7 @@ def test_the_summary_fits_a_log(report):
 
 def test_the_summary_says_what_holds():
     printed = on_terminal(lambda console: summary(BAD, console))
-    assert "jax conforms: L5 in float32, L3 in float64, L2 in bfloat16" in printed
+    assert "jax conforms: L5 in float32, L3 in float64, L3 in bfloat16" in printed
     assert "mine does not conform: not held: L2 in float32, L3 in float32" in printed
     assert "withdrawn: L1 in float32" in printed
     assert REFUSAL in printed
