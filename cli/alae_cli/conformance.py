@@ -30,40 +30,66 @@ def conform(
             "runs and checkpoints that change hands too",
         ),
     ] = "standard",
+    case: Annotated[
+        list[str] | None, typer.Option(help="a case to run, by its id; several times if need be", show_default=False)
+    ] = None,
+    level: Annotated[
+        list[int] | None, typer.Option(min=0, max=5, help="a level to run: 0 for L0, …", show_default=False)
+    ] = None,
+    lane: Annotated[
+        list[str] | None, typer.Option(help="a lane to run: float32, float64 or bfloat16", show_default=False)
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="where to compute: cpu, gpu, gpu:1, …", show_default=False)] = None,
+    require: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLAIM",
+            help="what must hold, such as float32:L3,float64:L3: a level or lane that is missing is a failure",
+            show_default=False,
+        ),
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="write a page with plots", show_default=False)] = None,
     json: Annotated[Path | None, typer.Option(help="write the whole record", show_default=False)] = None,
     junit: Annotated[Path | None, typer.Option(help="write JUnit XML, for CI", show_default=False)] = None,
     badge: Annotated[Path | None, typer.Option(help="write a badge, for shields.io", show_default=False)] = None,
     xfail: Annotated[
         Path | None,
-        typer.Option(help="TOML of known failures: each exactly named, with reason, link, expiry", show_default=False),
+        typer.Option(
+            help="TOML of known failures, each exactly named, with reason, link, expiry; and of what must hold",
+            show_default=False,
+        ),
     ] = None,
     fresh: Annotated[
         int | None,
         typer.Option(min=0, help="draw new numbers from this seed, instead of the frozen ones", show_default=False),
     ] = None,
-    listing: Annotated[bool, typer.Option("--list", help="name the cases of the profile, and run none")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="name the cases that would run, and run none")] = False,
 ) -> None:
     """Judge backends against the NumPy reference.
 
-    The exit code is 0 only if every claimed level holds on every backend.
+    The exit code is 0 only if every claimed level holds on every backend, and all that is required.
     """
     from rich.console import Console
 
+    from alae_conformance.claims import read_claim
+    from alae_conformance.suite import Choice, select
     from alae_conformance.suite import conform as judge
-    from alae_conformance.suite import select
-    from alae_conformance.xfail import read_xfails
+    from alae_conformance.xfail import read_claims, read_xfails
     from alae_core.backend import find_backend
 
     console = Console()
+    choice = Choice(case or (), level or (), lane or ())
     if listing:
-        for case in {case.id: case for case, _ in select(profile)}.values():
-            console.print(f"{case.id:28}{', '.join(case.lanes)}\n    {case.requirement}", highlight=False)
+        for found in {found.id: found for found, _ in select(profile, choice)}.values():
+            console.print(f"{found.id:28}{', '.join(found.lanes)}\n    {found.requirement}", highlight=False)
         return
+    if badge and choice.partial:
+        raise AlaeError("--badge shows whole levels: omit --case, --level and --lane")
     names = _names(backend, every)
     for name in names:
         find_backend(name)
-    xfails = read_xfails(xfail, names) if xfail else None
+    xfails, claims = (read_xfails(xfail, names), read_claims(xfail, names)) if xfail else (None, None)
+    required = read_claim(require) if require else None
     files = {"html": html, "json": json, "junit": junit, "badge": badge}
     for target in filter(None, files.values()):
         # Before minutes of work, not after.
@@ -77,8 +103,12 @@ def conform(
     report = judge(
         names,
         profile,
+        choice=choice,
+        device=device,
         fresh=fresh,
         xfails=xfails,
+        require=required,
+        claims=claims,
         on_case=Lines(console, names).case,
     )
     summary(report, console)

@@ -19,4 +19,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("smoke", "standard", "full"),
         help="how much of the suite (default: %(default)s)",
     )
-    group.addoption("--alae-xfail", metavar="FILE", help="TOML of known failures, see alae_conformance.xfail")
+    group.addoption("--alae-case", action="append", default=[], metavar="ID", help="a case to run, by its id")
+    group.addoption("--alae-level", action="append", default=[], type=int, metavar="N", help="a level to run")
+    group.addoption(
+        "--alae-lane", action="append", default=[], choices=("float32", "float64", "bfloat16"), help="a lane to run"
+    )
+    group.addoption("--alae-device", metavar="NAME", help="where to compute")
+    group.addoption("--alae-require", metavar="CLAIM", help="what must hold, such as float32:L3,float64:L3")
+    group.addoption(
+        "--alae-xfail", metavar="FILE", help="TOML of known failures and of what must hold, see alae_conformance.xfail"
+    )

@@ -73,15 +73,30 @@ class BackendRecord(_Record):
     versions: dict[str, str]
     cases: list[CaseRecord]
     levels: list[LevelRecord]
+    #: by lane the level up to which all must hold
+    required: dict[Lane, int] = {}
+    #: cases were chosen: whatever passes, no level is claimed
+    partial: bool = False
 
     @property
     def conforms(self) -> bool:
-        """At least one level holds in float32, and no case ended otherwise than it should, in whatever lane."""
-        held = any(level.holds for level in self.levels if level.lane == "float32")
-        return held and not any(case.status in ("failed", "error", "stale") for case in self.cases)
+        """No case ended otherwise than it should, in whatever lane, and what is required holds.
+
+        At least one level in float32 always is required; of chosen cases, that any was executed.
+        """
+        held = any(level.holds for level in self.levels if self.partial or level.lane == "float32")
+        return held and not self.missing and not any(case.status in ("failed", "error", "stale") for case in self.cases)
+
+    @property
+    def missing(self) -> dict[Lane, int]:
+        """What is required and does not hold."""
+        reached = {lane: -1 if (level := self.highest(lane)) is None else level for lane in self.required}
+        return {lane: level for lane, level in self.required.items() if reached[lane] < level}
 
     def highest(self, lane: Lane) -> int | None:
         """The highest level up to which all hold in a lane, or None."""
+        if self.partial:
+            return None
         reached = None
         for level in sorted((level for level in self.levels if level.lane == lane), key=lambda level: level.level):
             if not level.holds:

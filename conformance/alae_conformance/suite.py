@@ -4,8 +4,9 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from os import cpu_count
@@ -16,6 +17,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from alae_conformance import vectors
+from alae_conformance.claims import Claim, ClaimError, judged
 from alae_conformance.experiments import EXPERIMENTS, Setting
 from alae_conformance.judge import Comparison, Observations, judge
 from alae_conformance.numbers import Fresh, Frozen, Numbers, weight_norms
@@ -27,7 +29,7 @@ from alae_conformance.tolerances import LANES, TOLERANCES, Lane
 from alae_conformance.vectors import Case, Profile, VectorsError
 from alae_conformance.xfail import Xfail
 from alae_core.config import SPECIFICATION
-from alae_core.errors import BackendError
+from alae_core.errors import AlaeError, BackendError
 
 #: seconds that a plug-in may take for one answer: the longest, compiling for 128 pixels, takes a sound one a hundred
 PATIENCE = 600.0
@@ -39,12 +41,34 @@ _LONGEST = 500
 Listener = Callable[[str, CaseRecord], None]
 
 
+class ChoiceError(AlaeError):
+    """A choice of cases that there are not."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which cases run: those of any of these ids, levels and lanes; all, where none is said."""
+
+    cases: Collection[str] = ()
+    levels: Collection[int] = ()
+    lanes: Collection[str] = ()
+
+    @property
+    def partial(self) -> bool:
+        """Whether what runs is less than every case of a lane, or lacks the one lane that is required."""
+        return bool(self.cases or self.levels or (self.lanes and "float32" not in self.lanes))
+
+
 def conform(
     backends: Sequence[str],
     profile: Profile = "standard",
     *,
+    choice: Choice | None = None,
+    device: str | None = None,
     fresh: int | None = None,
     xfails: Mapping[tuple[str, str, str], Xfail] | None = None,
+    require: Claim | None = None,
+    claims: Mapping[str, Claim] | None = None,
     on_case: Listener = lambda backend, record: None,
     patience: float = PATIENCE,
 ) -> Report:
@@ -53,21 +77,29 @@ def conform(
     Args:
         backends: names of plug-ins, as `alae.backends` registers them.
         profile: "smoke" is L0 and half of L1 in float32, "standard" L0 to L3, "full" everything.
+        choice: which of its cases.
+        device: where the backends compute, in their own words.
         fresh: draw new numbers from this seed instead of taking the frozen ones.
         xfails: from `read_xfails`.
+        require: what every backend must hold.
+        claims: what each must hold besides, as far as these cases can show it, from `read_claims`.
         on_case: called with a backend's name and each of its cases as it ends, from any thread.
         patience: seconds to wait for one answer.
 
     Raises:
+        ChoiceError: there is no such case.
+        ClaimError: what is required is more than these cases can show.
         VectorsError: the suite's own files are damaged.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     numbers: Numbers = Frozen() if fresh is None else Fresh(fresh)
-    chosen = select(profile)
+    choice = choice or Choice()
+    chosen = select(profile, choice)
+    required = {name: requirements(chosen, choice, require or {}, (claims or {}).get(name, {})) for name in backends}
     with tempfile.TemporaryDirectory(prefix="alae-conformance-") as checkpoints:
         home = Path(checkpoints)
         leave_reference_checkpoints(chosen, numbers, home)
-        judges = [Judge(name, numbers, home, xfails or {}, on_case, patience) for name in backends]
+        judges = [Judge(name, numbers, home, xfails or {}, on_case, patience, device) for name in backends]
         with ThreadPoolExecutor(min(len(judges), cpu_count() or 1)) as pool:
             try:
                 # Peers go on from each other's checkpoints, so all must have been written first.
@@ -87,20 +119,57 @@ def conform(
         seconds=round(time.monotonic() - clock, 1),
         platform=platform.platform(),
         python=sys.version.split()[0],
-        backends=[each.record() for each in judges],
+        backends=[each.record(required[each.name], partial=choice.partial) for each in judges],
         reference={case.id: curves for case, _ in chosen if (curves := _curves(numbers.expected(case.id)))},
     )
 
 
-def select(profile: Profile) -> list[tuple[Case, Lane]]:
-    """The cases of a profile in each of their lanes, lane by lane, lowest level first; smoke is float32 only."""
+def select(profile: Profile, choice: Choice | None = None) -> list[tuple[Case, Lane]]:
+    """The cases of a profile in each of their lanes, lane by lane, lowest level first; smoke is float32 only.
+
+    A case that is chosen by its id runs whatever the profile. What goes on from checkpoints brings the case that writes
+    them. Raises ChoiceError where a case is unknown, or none is left.
+    """
+    choice, every = choice or Choice(), vectors.cases()
+    for kind, names, known in (("case", choice.cases, every), ("lane", choice.lanes, LANES)):
+        for name in names:
+            if name not in known:
+                raise ChoiceError(
+                    f"there is no {kind} {name!r:.80}: `alae conform --list --profile full` names them all"
+                )
     wanted = vectors.PROFILES[: vectors.PROFILES.index(profile) + 1]
-    return [
-        (case, lane)
-        for lane in (LANES[:1] if profile == "smoke" else LANES)
-        for case in vectors.cases().values()
-        if case.profile in wanted and lane in case.lanes
+    chosen = [
+        case
+        for case in every.values()
+        if (case.id in choice.cases if choice.cases else case.profile in wanted)
+        and (not choice.levels or case.level in choice.levels)
     ]
+    read = {case.fixture for case in chosen if case.experiment == "peers"}
+    tasks = [
+        (case, lane)
+        for lane in LANES
+        if (lane in choice.lanes if choice.lanes else lane == "float32" or profile != "smoke")
+        for case in every.values()
+        if (case in chosen or (case.experiment == "portability" and case.fixture in read)) and lane in case.lanes
+    ]
+    if not tasks:
+        raise ChoiceError("no case is left to run: `alae conform --list --profile full` names them, and their lanes")
+    return tasks
+
+
+def requirements(tasks: Sequence[tuple[Case, Lane]], choice: Choice, require: Claim, claim: Claim) -> Claim:
+    """What a backend must hold in these cases: all of `require`, and as much of `claim` as they can show.
+
+    Raises ClaimError where they cannot show what is required.
+    """
+    most = {} if choice.partial else judged(tasks)
+    for lane, level in require.items():
+        if level > most.get(lane, -1):
+            shown = ",".join(f"{lane}:L{level}" for lane, level in most.items())
+            why = f"it shows at most {shown}; --profile full shows all" if shown else "it chooses among its cases"
+            raise ClaimError(f"{lane}:L{level} is required, which this run cannot show: {why}")
+    shown_of_it = {lane: min(level, most[lane]) for lane, level in claim.items() if lane in most}
+    return {lane: max(require.get(lane, 0), shown_of_it.get(lane, 0)) for lane in {**require, **shown_of_it}}
 
 
 class Judge:
@@ -169,8 +238,8 @@ class Judge:
         self.on_case(self.name, record)
         return record
 
-    def record(self) -> BackendRecord:
-        """All that was seen."""
+    def record(self, required: Claim | None = None, *, partial: bool = False) -> BackendRecord:
+        """All that was seen; what was required, and whether the cases were chosen, is the run's to say."""
         return BackendRecord(
             name=self.name,
             device=self.hello["device"] if self.hello else "unknown",
@@ -178,6 +247,8 @@ class Judge:
             versions=self.hello["versions"] if self.hello else {},
             cases=self.cases,
             levels=levels_of(self.cases),
+            required=required or {},
+            partial=partial,
         )
 
     def close(self) -> None:
@@ -249,8 +320,8 @@ def compare(
 
 def leave_reference_checkpoints(tasks: Sequence[tuple[Case, Lane]], numbers: Numbers, checkpoints: Path) -> None:
     """Write the checkpoints that every backend goes on from in L5."""
-    for case in (case for case, _ in tasks if case.experiment == "portability"):
-        setting = Setting(vectors.fixtures()[case.fixture], "float32", numbers.tape(case.fixture), checkpoints)
+    for fixture in {case.fixture: None for case, _ in tasks if case.experiment == "portability"}:
+        setting = Setting(vectors.fixtures()[fixture], "float32", numbers.tape(fixture), checkpoints)
         EXPERIMENTS["portability"](ReferenceSubject(), setting)
 
 

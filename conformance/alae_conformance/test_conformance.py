@@ -5,18 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from alae_conformance.claims import Claim, read_claim
 from alae_conformance.numbers import Frozen
 from alae_conformance.report.words import complaints
-from alae_conformance.suite import Judge, leave_reference_checkpoints, select
+from alae_conformance.suite import Choice, Judge, leave_reference_checkpoints, requirements, select
 from alae_conformance.tolerances import Lane
 from alae_conformance.vectors import Case
-from alae_conformance.xfail import read_xfails
+from alae_conformance.xfail import read_claims, read_xfails
 from alae_core.errors import AlaeError
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test for each (backend, case, lane); peers last, since they read what the others have written."""
-    backends, tasks = _backends(metafunc.config), select(metafunc.config.getoption("--alae-profile"))
+    backends, tasks = _backends(metafunc.config), _tasks(metafunc.config)
     metafunc.parametrize(
         ("backend", "case", "lane"),
         [
@@ -33,25 +34,47 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def judges(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Judge]]:
     """A judge for each backend, with its processes."""
     numbers, checkpoints = Frozen(), tmp_path_factory.mktemp("checkpoints")
-    leave_reference_checkpoints(select(request.config.getoption("--alae-profile")), numbers, checkpoints)
+    leave_reference_checkpoints(_tasks(request.config), numbers, checkpoints)
     file, backends = request.config.getoption("--alae-xfail"), _backends(request.config)
     xfails = read_xfails(Path(file), backends) if file else {}
-    found = {backend: Judge(backend, numbers, checkpoints, xfails) for backend in backends}
+    device = request.config.getoption("--alae-device")
+    found = {backend: Judge(backend, numbers, checkpoints, xfails, device=device) for backend in backends}
     yield found
     for judge in found.values():
         judge.close()
 
 
-def test_case(judges: dict[str, Judge], backend: str, case: Case, lane: Lane) -> None:
+@pytest.fixture(scope="session")
+def claims(request: pytest.FixtureRequest) -> dict[str, Claim]:
+    """What each backend must hold."""
+    config = request.config
+    text, file, backends = config.getoption("--alae-require"), config.getoption("--alae-xfail"), _backends(config)
+    required, shipped = read_claim(text) if text else {}, read_claims(Path(file), backends) if file else {}
+    return {name: requirements(_tasks(config), _choice(config), required, shipped.get(name, {})) for name in backends}
+
+
+def test_case(judges: dict[str, Judge], claims: dict[str, Claim], backend: str, case: Case, lane: Lane) -> None:
     """One requirement of the specification."""
     record = judges[backend].run_case(case, lane, list(judges))
-    if record.status == "unsupported":
+    required = case.level <= claims[backend].get(lane, -1)
+    if record.status == "unsupported" and not required:
         pytest.skip(record.message)
-    if record.status == "expected":
+    if record.status == "expected" and not required:
         pytest.xfail(record.message)
     if record.status != "passed":
         said = [case.requirement, record.message, *complaints(record), record.details]
         pytest.fail("\n".join(filter(None, said)), pytrace=False)
+
+
+def _tasks(config: pytest.Config) -> list[tuple[Case, Lane]]:
+    try:
+        return select(config.getoption("--alae-profile"), _choice(config))
+    except AlaeError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _choice(config: pytest.Config) -> Choice:
+    return Choice(*(config.getoption(f"--alae-{kind}") for kind in ("case", "level", "lane")))
 
 
 def _backends(config: pytest.Config) -> list[str]:

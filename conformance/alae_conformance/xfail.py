@@ -1,4 +1,7 @@
-"""Failures that are known: a TOML file that names each exactly, says why, and until when.
+"""What is expected of a backend: a TOML file that names each known failure exactly, and says what must hold.
+
+[require]
+mine = "float32:L3,float64:L2"
 
 [[xfail]]
 backend = "mine"
@@ -16,6 +19,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from alae_conformance.claims import Claim, ClaimError, read_claim
 from alae_conformance.tolerances import Lane
 from alae_conformance.vectors import cases
 from alae_core.errors import AlaeError
@@ -44,7 +48,8 @@ class Xfail(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    xfail: list[Xfail] = Field(min_length=1)
+    require: dict[str, str] = {}
+    xfail: list[Xfail] = []
 
 
 def read_xfails(path: Path, backends: Collection[str], today: date | None = None) -> dict[tuple[str, str, str], Xfail]:
@@ -53,21 +58,8 @@ def read_xfails(path: Path, backends: Collection[str], today: date | None = None
     Raises XfailError for an entry that is expired, names no case, lane of the case or backend of this run, or is there
     twice, and for a file that is no such TOML.
     """
-    try:
-        content = tomllib.loads(read_regular(path, _MOST_BYTES).decode())
-    except OSError as error:
-        raise XfailError(f"cannot read {path}: {error.strerror}") from error
-    except RecursionError as error:
-        raise XfailError(f"{path} is no such TOML: it has values within values without end") from error
-    except ValueError as error:  # broken TOML, broken text, and numbers of thousands of digits
-        raise XfailError(f"{path} is not TOML: {error}") from error
-    try:
-        entries = _File.model_validate(content).xfail
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise XfailError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
     known: dict[tuple[str, str, str], Xfail] = {}
-    for entry in entries:
+    for entry in _read(path).xfail:
         what = f"{path}: the xfail of {entry.case} in {entry.lane} for {entry.backend}"
         if entry.backend not in backends:
             raise XfailError(f"{what} names a backend that is not judged here: {', '.join(backends)} are")
@@ -79,3 +71,35 @@ def read_xfails(path: Path, backends: Collection[str], today: date | None = None
             raise XfailError(f"{what} stands there twice")
         known[entry.backend, entry.case, entry.lane] = entry
     return known
+
+
+def read_claims(path: Path, backends: Collection[str]) -> dict[str, Claim]:
+    """What the file says must hold, by backend. Raises XfailError as `read_xfails` does."""
+    claims = {}
+    for backend, claim in _read(path).require.items():
+        if backend not in backends:
+            raise XfailError(f"{path}: require.{backend} is not judged here: {', '.join(backends)} are")
+        try:
+            claims[backend] = read_claim(claim)
+        except ClaimError as error:
+            raise XfailError(f"{path}: require.{backend}: {error}") from error
+    return claims
+
+
+def _read(path: Path) -> _File:
+    try:
+        content = tomllib.loads(read_regular(path, _MOST_BYTES).decode())
+    except OSError as error:
+        raise XfailError(f"cannot read {path}: {error.strerror}") from error
+    except RecursionError as error:
+        raise XfailError(f"{path} is no such TOML: it has values within values without end") from error
+    except ValueError as error:  # broken TOML, broken text, and numbers of thousands of digits
+        raise XfailError(f"{path} is not TOML: {error}") from error
+    try:
+        found = _File.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise XfailError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+    if not found.xfail and not found.require:
+        raise XfailError(f"{path} has neither xfail nor require")
+    return found

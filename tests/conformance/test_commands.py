@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from alae_conformance.record import Report
+from alae_conformance.suite import select
 from tests.conftest import REPOSITORY
 
 
@@ -30,7 +31,7 @@ def test_a_smoke_run_writes_every_report(tmp_path):
     assert report.conforms
     assert report.profile == "smoke"
     cases = ElementTree.fromstring(files["junit"].read_text("utf-8")).findall(".//testcase")
-    assert len(cases) == len(report.backends[0].cases) == 6
+    assert len(cases) == len(report.backends[0].cases) == len(select("smoke"))
     assert "jax" in files["html"].read_text("utf-8")
     assert json.loads(files["badge"].read_text("utf-8"))["message"].startswith("L1 ")
 
@@ -42,6 +43,13 @@ def test_a_smoke_run_writes_every_report(tmp_path):
         (["--backend", "jax", "--all"], "--all judges every backend: omit --backend"),
         (["--profile", "thorough"], "'thorough' is not one of"),
         (["--backend", "jax", "--xfail", "missing.toml"], "cannot read missing.toml"),
+        (["--backend", "jax", "--require", "float32"], "'float32' is no claim: write each lane"),
+        (["--backend", "jax", "--require", "float32:L5"], "shows at most float32:L3,float64:L3,bfloat16:L2"),
+        (["--backend", "jax", "--require", "float32:L1", "--level", "1"], "it chooses among its cases"),
+        (["--backend", "jax", "--case", "L1-values"], "there is no case 'L1-values'"),
+        (["--backend", "jax", "--lane", "float16"], "there is no lane 'float16'"),
+        (["--backend", "jax", "--level", "4"], "no case is left to run"),
+        (["--backend", "jax", "--level", "1", "--badge", "badge.json"], "--badge shows whole levels"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, options, complaint):
@@ -57,10 +65,28 @@ def test_a_backend_that_fails_ends_with_1_and_says_where(tmp_path, faulty_plugin
     assert "Thursdays" in found.stdout
 
 
+def test_a_lane_that_is_gone_is_a_failure_where_it_is_required(tmp_path, faulty_plugins):
+    judged = ["alae_cli", "conform", "--backend", "OnlyFloat32", "--profile", "smoke"]
+    judged += ["--lane", "float32", "--lane", "float64"]
+    assert run(judged, tmp_path, faulty_plugins).returncode == 0, "of its own it need not have float64"
+    (tmp_path / "claim.toml").write_text('[require]\nOnlyFloat32 = "float32:L1,float64:L1"', "utf-8")
+    found = run([*judged, "--xfail", "claim.toml", "--junit", "report.xml"], tmp_path, faulty_plugins)
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "OnlyFloat32 does not conform: required: L1 in float64" in found.stdout
+    failures = ElementTree.fromstring((tmp_path / "report.xml").read_text("utf-8")).findall(".//failure")
+    assert [failure.get("message") for failure in failures] == ["L1 in float64 does not hold"]
+
+
 def test_the_cases_are_listed(tmp_path):
     found = run(["alae_cli", "conform", "--list", "--profile", "full"], tmp_path)
     assert found.returncode == 0
     assert "L4-leaky-reciprocity" in found.stdout
+    # What goes on from checkpoints brings the case that writes them.
+    found = run(["alae_cli", "conform", "--list", "--case", "L5-leaky-peers"], tmp_path)
+    assert [line.split()[0] for line in found.stdout.splitlines() if line.startswith("L")] == [
+        "L5-leaky-checkpoint",
+        "L5-leaky-peers",
+    ]
 
 
 def test_the_pytest_plugin_judges_case_by_case(tmp_path, faulty_plugins):
@@ -71,6 +97,26 @@ def test_the_pytest_plugin_judges_case_by_case(tmp_path, faulty_plugins):
     assert "has values that are not finite" in found.stdout
     # Its gradients and its steps are sound.
     assert "1 failed, 2 passed" in found.stdout
+
+
+def test_the_pytest_plugin_chooses_and_requires(tmp_path, faulty_plugins):
+    command = [
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--pyargs",
+        "alae_conformance",
+        "--alae-backend",
+        "OnlyFloat32",
+    ]
+    lanes = ["--alae-lane", "float32", "--alae-lane", "float64"]
+    found = run([*command, *lanes, "--alae-case", "L1-hinge-values"], tmp_path, faulty_plugins)
+    assert "1 passed, 1 skipped" in found.stdout
+    required = ["--alae-require", "float64:L1", "-k", "L1-hinge-values"]
+    found = run([*command, *lanes, *required], tmp_path, faulty_plugins)
+    assert "1 failed, 1 passed" in found.stdout
+    assert "this backend has no float64" in found.stdout
 
 
 def test_the_pytest_plugin_wants_a_backend(tmp_path):

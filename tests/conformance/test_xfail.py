@@ -9,7 +9,7 @@ import pytest
 from alae_conformance import vectors
 from alae_conformance.numbers import Frozen
 from alae_conformance.suite import Judge
-from alae_conformance.xfail import XfailError, read_xfails
+from alae_conformance.xfail import XfailError, read_claims, read_xfails
 
 ENTRY = {
     "backend": '"NotANumber"',
@@ -61,7 +61,7 @@ def test_a_file_that_is_none_is_an_error(tmp_path):
     with pytest.raises(XfailError, match="is not TOML"):
         read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
     (tmp_path / "xfail.toml").write_text("", "utf-8")
-    with pytest.raises(XfailError, match="xfail"):
+    with pytest.raises(XfailError, match="neither xfail nor require"):
         read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
 
 
@@ -84,6 +84,18 @@ def test_only_a_regular_file_is_read(tmp_path):
     os.mkfifo(tmp_path / "xfail.toml")
     with pytest.raises(XfailError, match="it is not a regular file"):
         read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
+
+
+def test_a_file_says_what_must_hold(tmp_path):
+    path = file(tmp_path, ENTRY)
+    assert read_claims(path, ["NotANumber"]) == {}
+    path.write_text('[require]\nNotANumber = "float32:L3,float64:L1"\n' + path.read_text("utf-8"), "utf-8")
+    assert read_claims(path, ["NotANumber"]) == {"NotANumber": {"float32": 3, "float64": 1}}
+    assert len(read_xfails(path, ["NotANumber"], TODAY)) == 1
+    for claim, complaint in (('mine = "float32:L1"', "require.mine is not judged"), ('NotANumber = "L1"', "no claim")):
+        path.write_text(f"[require]\n{claim}", "utf-8")
+        with pytest.raises(XfailError, match=complaint):
+            read_claims(path, ["NotANumber"])
 
 
 def test_a_known_failure_is_no_pass_and_one_that_passes_is_stale(tmp_path):

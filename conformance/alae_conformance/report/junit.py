@@ -5,6 +5,7 @@ from xml.etree import ElementTree as ET
 
 from alae_conformance.record import BackendRecord, CaseRecord, Report, Status
 from alae_conformance.report.words import complaints, plain
+from alae_conformance.tolerances import Lane
 
 _ELEMENTS: dict[Status, str] = {
     "failed": "failure",
@@ -33,8 +34,8 @@ def _suite(report: Report, backend: BackendRecord) -> ET.Element:
         name=f"alae_conformance.{plain(backend.name)}",
         timestamp=report.started,
         time=f"{sum(case.seconds for case in backend.cases):.2f}",
-        tests=str(len(backend.cases)),
-        failures=str(kinds["failure"]),
+        tests=str(len(backend.cases) + len(backend.required)),
+        failures=str(kinds["failure"] + len(backend.missing)),
         errors=str(kinds["error"]),
         skipped=str(kinds["skipped"]),
     )
@@ -43,6 +44,8 @@ def _suite(report: Report, backend: BackendRecord) -> ET.Element:
         ET.SubElement(properties, "property", name=plain(name), value=plain(value))
     for case in backend.cases:
         suite.append(_testcase(backend, case))
+    for lane, level in backend.required.items():
+        suite.append(_requirement(backend, lane, level))
     return suite
 
 
@@ -74,4 +77,12 @@ def _testcase(backend: BackendRecord, case: CaseRecord) -> ET.Element:
         message = case.message or next(iter(lines), case.status)
         outcome = ET.SubElement(element, kind, type=case.status, message=plain(message))
         outcome.text = plain("\n".join(filter(None, [*lines, case.details])))
+    return element
+
+
+def _requirement(backend: BackendRecord, lane: Lane, level: int) -> ET.Element:
+    name = f"{lane}:L{level} is required"
+    element = ET.Element("testcase", classname=f"alae_conformance.{plain(backend.name)}", name=name, time="0")
+    if lane in backend.missing:
+        ET.SubElement(element, "failure", type="missing", message=f"L{level} in {lane} does not hold")
     return element

@@ -106,12 +106,17 @@ def verdict(backend: BackendRecord) -> str:
     by_standing: dict[Standing, list[str]] = {}
     for level in backend.levels:
         by_standing.setdefault(standing(backend, level), []).append(f"L{level.level} in {level.lane}")
+    if backend.partial and backend.conforms:
+        passed = sum(case.status == "passed" for case in backend.cases)
+        return f"passes what was chosen: {passed} of {len(backend.cases)} cases; no level is claimed of a part"
     withdrawn = [f"withdrawn: {', '.join(by_standing['withdrawn'])}"] if "withdrawn" in by_standing else []
     if backend.conforms:
         levels = ", ".join(f"L{level} in {lane}" for lane, level in reached(backend).items()) or "no level from L0 on"
         return "; ".join([f"conforms: {levels}", *withdrawn])
+    missing = [f"L{level} in {lane}" for lane, level in backend.missing.items()]
     lost = by_standing.get("not held", [])
     stale = sum(case.status == "stale" for case in backend.cases)
     reasons = [f"not held: {', '.join(lost)}"] if lost else []
+    reasons += [f"required: {', '.join(missing)}"] if missing else []
     reasons += [f"xfails out of date: {stale}"] if stale else []
     return "does not conform: " + "; ".join([*(reasons or ["nothing in float32 is claimed"]), *withdrawn])
