@@ -108,6 +108,13 @@ class Runner(Protocol):
     def draws(self, step: int, count: int) -> "dict[str, Draws]":
         """What each update draws at training step `step` for `count` images: `alae_core.latents.draws`."""
 
+    def noise(self, step: int, count: int) -> dict[str, list[np.ndarray]]:
+        """The maps, as `Draws.noise` has them, that the device draws from N(0, 1) for each update of a training step.
+
+        The run's seed, the update and the step decide them; others give independent numbers. No step needs this: it is
+        for looking at what steps draw. An update that draws none is left out, and so is every one of perceptrons.
+        """
+
     def weights(self, averaged: bool = False) -> dict[str, np.ndarray]:
         """Every network's weights, or their running averages, by the names of `Alae.variables`."""
 

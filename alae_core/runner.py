@@ -187,6 +187,14 @@ class BaseRunner(ABC, Generic[Tensor]):
         """See `Runner.draws`."""
         return latents.draws(self.config, self.model.updates, step, count)
 
+    def noise(self, step: int, count: int) -> dict[str, list[np.ndarray]]:
+        """See `Runner.noise`."""
+        lod = position(self.config, step).stage.lod
+        if lod is None:
+            return {}
+        names = [update.name for update in self.model.updates if "noise" in update.draws]
+        return {name: [self.to_numpy(map) for map in self._noise(name, step, lod, count)] for name in names}
+
     def weights(self, averaged: bool = False) -> dict[str, np.ndarray]:
         """See `Runner.weights`."""
         group = "averages" if averaged else "weights"
@@ -241,16 +249,16 @@ class BaseRunner(ABC, Generic[Tensor]):
             cutoff = self.to_device(np.asarray(draws.cutoff, np.int32))
             batch = batch._replace(mix=self._floats(draws.mix), cutoff=cutoff)
         if draws.noise is None:
-            return batch._replace(noise=self._noise(update, lod, len(batch.images)))
+            return batch._replace(noise=self._noise(update, self.step_number, lod, len(batch.images)))
         return batch._replace(noise=[self._floats(map) for map in draws.noise])
 
     def _floats(self, array: Any) -> Tensor:
         return self.to_device(np.asarray(array, self.config.dtype))
 
-    def _noise(self, update: str, lod: int, count: int) -> list[Tensor]:
+    def _noise(self, update: str, step: int, lod: int, count: int) -> list[Tensor]:
         shapes = noise_shapes(lod, count)
         ends = list(accumulate(prod(shape) for shape in shapes))
-        key = int(stream(self.config.seed, f"noise/{update}", self.step_number).integers(2**31))
+        key = int(stream(self.config.seed, f"noise/{update}", step).integers(2**31))
         # In one go: a launch for each of many small maps would take longer than drawing them.
         numbers: Any = self.draw_noise(ends[-1], key)
         return [

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 
 from alae_conformance import tape as tapes
 from alae_conformance.judge import Observations
+from alae_conformance.moments import deviations
 from alae_conformance.subjects import Arrays, Subject
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.tolerances import Lane
@@ -21,6 +22,10 @@ from alae_core.errors import CheckpointError
 STEPS = 20
 #: inputs looked at in one call: more than the 512 of a chunk
 MANY = 520
+#: the steps whose noise is looked at, all of one level of detail, and for how many images
+NOISY, IMAGES = (2, 10), 16
+#: steps that draw for themselves
+DRAWN = 2
 #: steps of each run of the reciprocity statistics, and how often it is measured
 LONG_RUN, EVERY = 400, 50
 
@@ -107,6 +112,31 @@ def refusals(subject: Subject, setting: Setting) -> Observations:
     return found | {"still/state a step later": _changed(after, subject.state())}
 
 
+def initial(subject: Subject, setting: Setting) -> Observations:
+    """L0: a new run, to the last bit: weights from its seed, averages that begin as those, and nothing else yet."""
+    subject.open(config_of(setting.fixture, setting.lane).data(), anew=True)
+    state = subject.state()
+    found = {f"initial/{name}": array for name, array in state.items()}
+    return found | {"initial/of the model": _changed(subject.held(), _only(("weights", "w_mean"), state))}
+
+
+def noise(subject: Subject, setting: Setting) -> Observations:
+    """L0: what a device draws as noise, step by step of one level: N(0, 1), independent wherever it should be."""
+    config = config_of(setting.fixture, setting.lane)
+    found, (first, last) = Observations(), NOISY
+    runs: list[list[Arrays]] = []
+    for seed in (config.seed + 1, config.seed, config.seed):
+        subject.open({**config.data(), "seed": seed}, anew=True)
+        runs.append([subject.noise(step, IMAGES) for step in range(first, last)])
+    other, own, again = runs
+    for step in (0, first):
+        maps = subject.noise(step, IMAGES)
+        found[f"shapes/{step}"] = np.array([f"{name} {array.shape}" for name, array in sorted(maps.items())])
+    found["repeats/noise of an equal seed"] = np.sum([_changed(*pair) for pair in zip(again, own, strict=True)])
+    by_update = [[_by_update(maps) for maps in run] for run in (own, other)]
+    return found | {f"noise/{name}": np.asarray(z) for name, z in deviations(*by_update).items()}
+
+
 def values(subject: Subject, setting: Setting) -> Observations:
     """L1: each network's output, the gradient with respect to images, every loss."""
     setting.open(subject)
@@ -156,6 +186,41 @@ def substeps(subject: Subject, setting: Setting) -> Observations:
             moves = _moves(f"{k}/{update}", before, subject.state())
             found |= {key: array for key, array in moves.items() if not key.startswith("averages")}
     return found
+
+
+def only(subject: Subject, setting: Setting) -> Observations:
+    """L3: a step of one update alone moves every average, the mean of w and the counts, as a whole one does."""
+    setting.open(subject)
+    subject.load(tapes.group("states/7", setting.tape))
+    before = subject.state()
+    subject.run(tapes.batches(setting.tape), 1, only="generator")
+    moves = _moves("generator", before, subject.state())
+    return {key: array for key, array in moves.items() if key.startswith(("averages", "w_mean", "counts"))}
+
+
+def fed(subject: Subject, setting: Setting) -> Observations:
+    """L3: steps as training takes them, on batches of bytes that were put long before."""
+    setting.open(subject)
+    subject.load(setting.start())
+    before, batches = subject.state(), tapes.batches(setting.tape)
+    images = np.rint((batches.images + 1) * 127.5).astype(np.uint8)
+    losses = subject.train(replace(batches, images=images), tapes.BATCHES)
+    moves = _moves("fed", before, subject.state())
+    return {
+        **{f"trajectory/{update}": array for update, array in losses.items()},
+        **{key: array for key, array in moves.items() if not key.startswith("moments")},
+    }
+
+
+def drawn(subject: Subject, setting: Setting) -> Observations:
+    """L3: a step that is given nothing draws what its run says: each loss as a share of what it is with that given."""
+    setting.open(subject)
+    runs = []
+    for given in (False, True):
+        subject.load(setting.start())
+        runs.append(subject.train(tapes.batches(setting.tape), DRAWN, given=given))
+    own, same = runs
+    return {f"drawn/{update}": own[update] / same[update] for update in own}
 
 
 def free_run(subject: Subject, setting: Setting) -> Observations:
@@ -272,10 +337,15 @@ def peers(subject: Subject, setting: Setting) -> Observations:
 EXPERIMENTS: dict[Experiment, Callable[[Subject, Setting], Observations]] = {
     "contract": contract,
     "refusals": refusals,
+    "initial": initial,
+    "noise": noise,
     "values": values,
     "many": many,
     "gradients": gradients,
     "substeps": substeps,
+    "only": only,
+    "fed": fed,
+    "drawn": drawn,
     "free_run": free_run,
     "precision": precision,
     "growth": growth,
@@ -316,6 +386,14 @@ def _rounded(array: np.ndarray) -> bool:
 def _only(kinds: tuple[str, ...], state: Mapping[str, np.ndarray]) -> Arrays:
     """The arrays of some kinds, "weights" or "w_mean" say, by their whole names."""
     return {name: array for name, array in state.items() if name.partition("/")[0] in kinds}
+
+
+def _by_update(maps: Arrays) -> dict[str, list[np.ndarray]]:
+    """Noise as `Subject.noise` names it, as a list of maps for each update."""
+    found: dict[str, list[np.ndarray]] = {}
+    for name, array in maps.items():
+        found.setdefault(name.rpartition("/")[0], []).append(np.asarray(array))
+    return found
 
 
 def _in_place(subject: Subject, state: Mapping[str, np.ndarray]) -> Observations:

@@ -50,6 +50,9 @@ TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
 #: beyond 80, all of a gradient can be as small
 UNDERFLOW = 1e-36
 
+#: how many standard deviations a statistic of noise may be from its mean: 2e-9 of sound devices' are further
+NOISE_DEVIATIONS = 6.0
+
 #: the reciprocity error R = mean ‖F(z) − E(G(F(z)))‖² / var F(z) after 400 steps, over the one at the start, for all
 #: but one of the runs; F alone can shrink the numerator, hence the variance. The reference reaches 0.19, and 1.16
 #: without the reciprocity update: that R falls would prove nothing, that it falls so far does

@@ -225,10 +225,9 @@ def test_seeds_and_steps_draw_other_noise(backend):
     drawn = {}
     for each in (runner, other):
         for step in (0, 1):
-            each.step_number = step
             for update in ("discriminator", "generator"):
                 drawn[each.model.config.seed, step, update] = [
-                    each.to_numpy(noise) for noise in each._noise(update, 1, 4)
+                    each.to_numpy(noise) for noise in each._noise(update, step, 1, 4)
                 ]
     assert [noise.shape for noise in drawn[0, 0, "generator"]] == noise_shapes(1, 4)
     numbers = np.array([np.concatenate([noise.ravel() for noise in maps]) for maps in drawn.values()])
@@ -268,10 +267,8 @@ def test_averages_follow_with_the_levels_batch(grown):
 def test_the_default_draws_handed_over_are_the_default_step(grown):
     resumed, states, losses = grown
     resumed.load(states[4])
-    given = {
-        update: each._replace(noise=[resumed.to_numpy(noise) for noise in resumed._noise(update, 1, 4)])
-        for update, each in resumed.draws(4, 4).items()
-    }
+    noise = resumed.noise(4, 4)
+    given = {update: each._replace(noise=noise[update]) for update, each in resumed.draws(4, 4).items()}
     for update, loss in resumed.step(images(4), draws=given).items():
         np.testing.assert_allclose(loss, losses[4][update], **FLOAT32)
     resumed.load(states[4])

@@ -18,7 +18,7 @@ def drawn(
     z = _prior(config, f"z/{update}", step, count)
     if lod is None or update == "reciprocity" or not config.style.style_mixing:
         return z, None, None
-    layers, choice = 2 * (lod + 1), _stream(config, f"cutoff/{update}", step)
+    layers, choice = 2 * (lod + 1), stream(config, f"cutoff/{update}", step)
     mixes = choice.random() < config.style.style_mixing
     keeping = int(choice.integers(1, layers, endpoint=True)) if mixes else layers
     return z, _prior(config, f"mix/{update}", step, count), keeping
@@ -27,10 +27,10 @@ def drawn(
 def _prior(config: Config, purpose: str, step: int, count: int) -> Array:
     """z ~ N(0, I), drawn in float32."""
     size = count, config.networks.z
-    return _stream(config, purpose, step).standard_normal(size, dtype=np.float32).astype(np.float64)
+    return stream(config, purpose, step).standard_normal(size, dtype=np.float32).astype(np.float64)
 
 
-def _stream(config: Config, purpose: str, step: int) -> np.random.Generator:
+def stream(config: Config, purpose: str, step: int = 0) -> np.random.Generator:
     """The numbers of one purpose at one step: seed and purpose are the key, the step counts blocks of 2**128."""
     key, counter = [config.seed, crc32(purpose.encode())], [0, 0, step, 0]
     return np.random.Generator(np.random.Philox(key=key, counter=counter))

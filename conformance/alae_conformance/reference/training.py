@@ -1,11 +1,13 @@
 """One training step of ALAE: three losses and their gradients, Adam, averages (paper, Algorithm 1)."""
 
 from collections.abc import Mapping, Sequence
+from math import sqrt
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from alae_conformance.reference import growth, mlp, style
+from alae_conformance.reference.draws import stream
 from alae_conformance.reference.layers import Array, Weights
 from alae_conformance.reference.losses import OBJECTIVES
 from alae_core.config import Config
@@ -193,6 +195,25 @@ class Reference:
         if self.config.updates.adam == "own":
             return update
         return "encoder" if network in "ED" else "decoder"
+
+    def initial_weights(self) -> dict[str, Array]:
+        """A new run's weights: kernels drawn from its seed, G's constant of ones, and zeros."""
+        return {name: self.initial_weight(name, shape) for name, shape in self.shapes.items()}
+
+    def initial_weight(self, name: str, shape: tuple[int, ...]) -> Array:
+        """Kernels have a stream for each layer, and are float32 whatever the precision."""
+        layer, _, kind = name.rpartition("/")
+        if kind != "kernel":
+            return np.ones(shape) if kind == "const" else np.zeros(shape)
+        draws = stream(self.config, f"weights/{layer}")
+        if not self.config.networks.equalized:
+            limit = sqrt(6 / sum(shape))
+            drawn = draws.uniform(-limit, limit, shape)
+        else:
+            # Convolutional networks have no lrmul.
+            lrmul = getattr(getattr(self.config.networks, name[0], None), "lrmul", 1.0)
+            drawn = 1 / lrmul * draws.standard_normal(shape)
+        return drawn.astype(np.float32).astype(np.float64)
 
     def initial_state(self, weights: Weights) -> State:
         """A checkpoint's arrays before the first step."""

@@ -97,8 +97,11 @@ class Subject(Protocol):
     def hello(self) -> Hello:
         """Who it is."""
 
-    def open(self, config: Mapping[str, Any]) -> None:
-        """Make the run of `Config.data()` the one that all other calls are about; it may have been opened before."""
+    def open(self, config: Mapping[str, Any], anew: bool = False) -> None:
+        """Make a run of `Config.data()` the one that all other calls are about.
+
+        It may have been opened before, and trained since; one that is opened anew has not.
+        """
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         """Go on from a state."""
@@ -129,6 +132,15 @@ class Subject(Protocol):
 
     def draws(self, step: int, count: int) -> Arrays:
         """What the run says that every update draws at one step, as `listed` names it."""
+
+    def noise(self, step: int, count: int) -> Arrays:
+        """The noise that the run says its device draws at one step, a map of each layer by update/layer."""
+
+    def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
+        """Training steps as training takes them: batches put ahead of all steps, and nothing handed to any.
+
+        Where `given`, every step is handed its batch, and what the run says that it draws. Losses of shape (steps,).
+        """
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
         """The arrays of an earlier `state()` that a step and a later load have changed: none, in a sound subject."""

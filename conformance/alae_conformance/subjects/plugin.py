@@ -1,6 +1,7 @@
 """A plug-in as a subject: the public `Backend` and `Runner`, exactly as training uses them, and nothing else."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -41,13 +42,16 @@ class Plugin:
             "versions": self.backend.versions(),
         }
 
-    def open(self, config: Mapping[str, Any]) -> None:
+    def open(self, config: Mapping[str, Any], anew: bool = False) -> None:
         self.config = make_config(config)
         key = self.config.to_yaml()
-        if key not in self._opened:
+        run = None if anew else self._opened.get(key)
+        if run is None:
             model = alae.build(self.config)
-            self._opened[key] = model, self.backend.runner(model)
-        self.model, self.runner = self._opened[key]
+            run = model, self.backend.runner(model)
+            # What was compiled stays with the one that was opened first.
+            self._opened.setdefault(key, run)
+        self.model, self.runner = run
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         self.runner.load(state)
@@ -102,14 +106,44 @@ class Plugin:
     def draws(self, step: int, count: int) -> Arrays:
         return listed(self.runner.draws(step, count))
 
-    def _step(self, batches: Batches, only: str | None) -> Mapping[str, float]:
-        step = self.runner.step_number
+    def noise(self, step: int, count: int) -> Arrays:
+        return {
+            f"{update}/{layer}": array
+            for update, maps in self.runner.noise(step, count).items()
+            for layer, array in enumerate(maps)
+        }
+
+    def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
+        first = self.runner.step_number
+        shown = [self._shown(batches, step) for step in range(first, first + steps)]
+        if given:
+            records = [self._given(*batch) for batch in shown]
+        else:
+            # In a thread of its own, as a loader does it.
+            with ThreadPoolExecutor(1) as loader:
+                ahead = list(loader.map(lambda batch: self.runner.put(*batch), shown))
+            records = [self.runner.step(batch) for batch in ahead]
+        return {update: np.array([losses[update] for losses in records]) for update in records[0]}
+
+    def _given(self, images: np.ndarray, labels: np.ndarray | None) -> Mapping[str, float]:
+        step, count = self.runner.step_number, len(images)
+        draws, noise = self.runner.draws(step, count), self.runner.noise(step, count)
+        draws = {update: drawn._replace(noise=noise.get(update)) for update, drawn in draws.items()}
+        return self.runner.step(images, labels=labels, draws=draws)
+
+    def _shown(self, batches: Batches, step: int) -> tuple[np.ndarray, np.ndarray | None]:
         here = position(self.config, step)
         images, labels = batches.at(step, here.stage.batch_size)
-        if here.view is None:
+        return (images if here.view is None else pooled(images, here.view.size)), labels
+
+    def _step(self, batches: Batches, only: str | None) -> Mapping[str, float]:
+        step = self.runner.step_number
+        images, labels = self._shown(batches, step)
+        view = position(self.config, step).view
+        if view is None:
             return self.runner.step(images, labels=labels, only=only)
-        draws = with_noise(self.runner.draws(step, len(images)), step, here.view.lod, len(images))
-        return self.runner.step(pooled(images, here.view.size), labels=labels, only=only, draws=draws)
+        draws = with_noise(self.runner.draws(step, len(images)), step, view.lod, len(images))
+        return self.runner.step(images, labels=labels, only=only, draws=draws)
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
         return snapshot_changes(self, batches)

@@ -1,12 +1,12 @@
 """The reference as a subject: the same questions reach it as a plug-in, and its answers are the expected ones."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from alae_conformance.reference import growth
-from alae_conformance.reference.draws import drawn
+from alae_conformance.reference.draws import drawn, stream
 from alae_conformance.reference.training import Batch, Reference
 from alae_conformance.subjects import (
     Arrays,
@@ -21,7 +21,7 @@ from alae_conformance.subjects import (
 from alae_core.checkpoint import load_checkpoint, write_checkpoint
 from alae_core.config import Config, make_config
 from alae_core.errors import CheckpointError
-from alae_core.latents import Draws
+from alae_core.latents import Draws, noise_shapes
 
 
 class ReferenceSubject:
@@ -46,11 +46,10 @@ class ReferenceSubject:
             "versions": {"keras": "none", **self.versions()},
         }
 
-    def open(self, config: Mapping[str, Any]) -> None:
+    def open(self, config: Mapping[str, Any], anew: bool = False) -> None:
         self.config: Config = make_config(config)
         self.reference = self.reference_class(self.config)
-        blank = {name: np.zeros(shape) for name, shape in self.reference.shapes.items()}
-        self._state = self.reference.initial_state(blank)
+        self._state = self.reference.initial_state(self.reference.initial_weights())
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         if {name: np.shape(array) for name, array in state.items()} != {
@@ -103,14 +102,25 @@ class ReferenceSubject:
             draws = self._drawn(step, len(images))
             if lod is not None:
                 draws = with_noise(draws, step, lod, len(images))
-            if only is not None:
-                draws = {only: draws[only]}
-            self._state, losses = self.reference.step(self._state, images, draws, self._one_hot(labels))
-            records.append(losses)
-        return {update: np.array([losses[update] for losses in records]) for update in records[0]}
+            records.append(self._step(images, labels, draws if only is None else {only: draws[only]}))
+        return _by_update(records)
 
     def draws(self, step: int, count: int) -> Arrays:
         return listed(self._drawn(step, count))
+
+    def noise(self, step: int, count: int) -> Arrays:
+        return {
+            f"{update}/{layer}": map.astype(self.config.dtype)
+            for update, draws in self._all_drawn(step, count).items()
+            for layer, map in enumerate(draws.noise or ())
+        }
+
+    def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
+        first = int(self._state["step"])
+        sizes = {step: growth.position(self.config, step).batch_size for step in range(first, first + steps)}
+        ahead = [self._put(*batches.at(step, size)) for step, size in sizes.items()]
+        handed = [self._all_drawn(step, size) if given else None for step, size in sizes.items()]
+        return _by_update([self._step(*batch, draws) for batch, draws in zip(ahead, handed, strict=True)])
 
     def snapshot_changes(self, batches: Batches) -> list[str]:
         return snapshot_changes(self, batches)
@@ -139,6 +149,33 @@ class ReferenceSubject:
         labels, given = self._one_hot(inputs.labels), inputs.draws[update]
         return Batch(inputs.images, labels=labels, blend=inputs.blend, **given._asdict())
 
+    def _put(self, images: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        return images, labels
+
+    def _step(
+        self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws] | None
+    ) -> Mapping[str, float]:
+        if draws is None:
+            draws = self._all_drawn(int(self._state["step"]), len(images))
+        if images.dtype == np.uint8:
+            images = (images.astype(np.float32) / np.float32(127.5) - 1).astype(np.float64)
+        self._state, losses = self.reference.step(self._state, images, draws, self._one_hot(labels))
+        return losses
+
+    def _all_drawn(self, step: int, count: int) -> dict[str, Draws]:
+        """What updates draw, and noise of the reference's own, as a device would draw it."""
+        lod, draws = growth.position(self.config, step).lod, self._drawn(step, count)
+        if lod is None:
+            return draws
+        shapes = list(enumerate(noise_shapes(lod, count)))
+        return {
+            update: each._replace(noise=[self._map(update, step, layer, shape) for layer, shape in shapes])
+            for update, each in draws.items()
+        }
+
+    def _map(self, update: str, step: int, layer: int, shape: tuple[int, ...]) -> np.ndarray:
+        return stream(self.config, f"noise/{update}/{layer}", step).standard_normal(shape)
+
     def _drawn(self, step: int, count: int) -> dict[str, Draws]:
         return {update: self._draw(update, step, count) for update in self.reference.trains()}
 
@@ -147,6 +184,10 @@ class ReferenceSubject:
 
     def _differentiate(self, update: str, inputs: Inputs) -> tuple[float, Arrays]:
         return self.reference.differentiate(update, self._weights(), self._batch(update, inputs))
+
+
+def _by_update(records: Sequence[Mapping[str, float]]) -> Arrays:
+    return {update: np.array([losses[update] for losses in records]) for update in records[0]}
 
 
 def _group(prefix: str, state: Arrays) -> Arrays:

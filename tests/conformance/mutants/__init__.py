@@ -4,10 +4,20 @@ A kill counts only where the named check of the named case fails on the mutant a
 `python -m tests.conformance.mutants` prints the table of docs/conformance.md.
 """
 
-from tests.conformance.mutants import adam, checkpoints, contract, crossed, gradients, outputs, style, updates
+from tests.conformance.mutants import (
+    adam,
+    checkpoints,
+    contract,
+    crossed,
+    gradients,
+    outputs,
+    style,
+    training,
+    updates,
+)
 from tests.conformance.mutants.registry import EQUIVALENTS, MUTANTS, comparisons, of_control, worst
 
 __all__ = ["EQUIVALENTS", "MUTANTS", "comparisons", "of_control", "worst"]
 #: the modules that register them
-_MODULES = (contract, outputs, gradients, updates, adam, crossed, checkpoints, style)
+_MODULES = (contract, outputs, gradients, updates, adam, crossed, checkpoints, style, training)
 MUTANTS.sort(key=lambda mutant: mutant.case[:2])

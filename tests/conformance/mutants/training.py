@@ -1,0 +1,195 @@
+"""L0 and L3: where a run starts from, what it draws for itself, and how it is fed."""
+
+import numpy as np
+
+from alae_conformance.reference.draws import stream
+from alae_conformance.reference.training import Reference
+from alae_conformance.subjects.reference import ReferenceSubject
+from tests.conformance.mutants.registry import fault
+
+# ---- where a run starts from ----------------------------------------------------------------------------------------
+
+
+@fault("kernels of a third of Glorot's variance", "L0-leaky-initial", "initial")
+class OtherGlorot(Reference):
+    def initial_weight(self, name, shape):
+        return super().initial_weight(name, shape) / np.sqrt(3)
+
+
+@fault("averages begin at zero", "L0-leaky-initial", "initial")
+class AveragesFromZero(Reference):
+    def initial_state(self, weights):
+        state = super().initial_state(weights)
+        return state | {name: np.zeros_like(state[name]) for name in state if name.startswith("averages/")}
+
+
+@fault("weights of all layers from one stream", "L0-official-initial", "initial")
+class OneStream(Reference):
+    def initial_weight(self, name, shape):
+        found = super().initial_weight("F/dense0/kernel", shape)
+        return found if name.endswith("kernel") else np.zeros(shape)
+
+
+@fault("noise weighs one from the start", "L0-style-initial", "initial")
+class NoiseFromTheStart(Reference):
+    def initial_weight(self, name, shape):
+        return np.ones(shape) if name.endswith("noise") else super().initial_weight(name, shape)
+
+
+# ---- what a device draws --------------------------------------------------------------------------------------------
+
+
+@fault("noise is uniform, of mean 0 and variance 1", "L0-style-noise", "noise")
+class UniformNoise(ReferenceSubject):
+    def _map(self, update, step, layer, shape):
+        return stream(self.config, f"{update}/{layer}", step).uniform(-np.sqrt(3), np.sqrt(3), shape)
+
+
+@fault("noise of variance 1/2", "L0-style-noise", "noise")
+class FaintNoise(ReferenceSubject):
+    def _map(self, update, step, layer, shape):
+        return super()._map(update, step, layer, shape) / np.sqrt(2)
+
+
+@fault("noise shared by the images of a batch", "L0-style-noise", "noise")
+class SharedNoise(ReferenceSubject):
+    def _map(self, update, step, layer, shape):
+        return super()._map(update, step, layer, (1, *shape[1:])).repeat(shape[0], 0)
+
+
+@fault("noise shared by the rows of a map", "L0-style-noise", "noise")
+class StripedNoise(ReferenceSubject):
+    def _map(self, update, step, layer, shape):
+        return super()._map(update, step, layer, (shape[0], 1, *shape[2:])).repeat(shape[1], 1)
+
+
+@fault("every layer's noise begins alike", "L0-style-noise", "noise")
+class SameNoiseInLayers(ReferenceSubject):
+    def _map(self, update, step, layer, shape):
+        return super()._map(update, step, 0, shape)
+
+
+@fault("the same noise in every update", "L0-style-noise", "noise")
+class SameNoiseInUpdates(ReferenceSubject):
+    def _map(self, update, step, layer, shape):
+        return super()._map("generator", step, layer, shape)
+
+
+@fault("the same noise at every step", "L0-style-noise", "noise")
+class SameNoiseEachStep(ReferenceSubject):
+    def _map(self, update, step, layer, shape):
+        return super()._map(update, 0, layer, shape)
+
+
+@fault("the same noise for every seed", "L0-style-noise", "noise")
+class SameNoiseForSeeds(ReferenceSubject):
+    def _map(self, update, step, layer, shape):
+        seeded, self.config = self.config, self.config.model_copy(update={"seed": 0})
+        found = super()._map(update, step, layer, shape)
+        self.config = seeded
+        return found
+
+
+@fault("noise that no seed decides", "L0-style-noise", "repeats")
+class UnseededNoise(ReferenceSubject):
+    def _map(self, update, step, layer, shape):
+        return np.random.default_rng().standard_normal(shape)
+
+
+@fault("a map for each image on the learned constant", "L0-style-noise", "shapes")
+class NoiseOnTheConstant(ReferenceSubject):
+    def _map(self, update, step, layer, shape):
+        return super()._map(update, step, layer, shape).repeat(1 if layer else 2, 0)
+
+
+# ---- a step that is given nothing -----------------------------------------------------------------------------------
+
+
+class OtherDraws(ReferenceSubject):
+    """Draws something else where a step is given nothing."""
+
+    def _step(self, images, labels, draws):
+        if draws is None:
+            draws = self.otherwise(self._all_drawn(int(self._state["step"]), len(images)))
+        return super()._step(images, labels, draws)
+
+
+@fault("no styles mixed in a step that is given nothing", "L3-style-drawn", "drawn")
+class UnmixedSteps(OtherDraws):
+    def otherwise(self, draws):
+        return {update: drawn._replace(mix=None, cutoff=None) for update, drawn in draws.items()}
+
+
+@fault("no noise in a step that is given nothing", "L3-style-drawn", "drawn")
+class NoiselessSteps(OtherDraws):
+    def otherwise(self, draws):
+        return {
+            update: drawn._replace(noise=[np.zeros_like(map) for map in drawn.noise]) for update, drawn in draws.items()
+        }
+
+
+@fault("reciprocity has the noise of the generator where a step is given nothing", "L3-style-drawn", "drawn")
+class RepeatedNoise(OtherDraws):
+    def otherwise(self, draws):
+        return draws | {"reciprocity": draws["reciprocity"]._replace(noise=draws["generator"].noise)}
+
+
+# ---- how a run is fed -----------------------------------------------------------------------------------------------
+
+
+@fault("labels lost between put and step", "L3-labels-fed", "trajectory")
+class LostLabels(ReferenceSubject):
+    def _put(self, images, labels):
+        return images, np.zeros_like(labels)
+
+
+@fault("put overwrites the batch before", "L3-labels-fed", "trajectory")
+class OverwrittenBatch(ReferenceSubject):
+    def train(self, batches, steps, given=False):
+        self._place = np.empty_like(batches.images[0])
+        return super().train(batches, steps, given)
+
+    def _put(self, images, labels):
+        self._place[...] = images
+        return self._place, labels
+
+
+@fault("bytes divided by 128", "L3-labels-fed", "trajectory")
+class OtherBytes(ReferenceSubject):
+    def _put(self, images, labels):
+        return (images / 128.0 - 1) if images.dtype == np.uint8 else images, labels
+
+
+# ---- a step of one update -------------------------------------------------------------------------------------------
+
+
+class Alone(Reference):
+    """Something of a step of one update alone stays as it was."""
+
+    stays = ""
+
+    def step(self, state, images, draws, labels=None):
+        after, losses = super().step(state, images, draws, labels)
+        alone = len(draws) == 1
+        return after | {name: state[name] for name in state if alone and name.startswith(self.stays)}, losses
+
+
+@fault("averages left alone in a step of one update", "L3-leaky-only", "averages")
+class AveragesAlone(Alone):
+    stays = "averages/"
+
+
+@fault("a step of one update does not count", "L3-leaky-only", "counts")
+class UncountedAlone(Alone):
+    stays = "step"
+
+
+@fault("only the averages of what was trained follow in a step of one update", "L3-leaky-only", "averages")
+class AveragesOfTheTrained(Alone):
+    stays = ("averages/E", "averages/D")
+
+
+@fault("float32 under a float64 label: the mean of w", "L3-style-only", "w_mean", "float64")
+class Float32Mean(Reference):
+    def mean_step(self, weights, mean, z):
+        return super().mean_step(weights, mean, z).astype(np.float32).astype(np.float64)
