@@ -14,7 +14,7 @@ from alae_core import latents
 from alae_core.algorithms import FAMILIES, algorithm_of
 from alae_core.backend import backend_in_use
 from alae_core.config import Config
-from alae_core.errors import AlaeError, ArgumentError, BackendError
+from alae_core.errors import AlaeError, ArgumentError, BackendError, said
 from alae_core.images import to_float
 from alae_core.latents import Noise, noise_shapes, require_seed
 from alae_core.networks.family import Family
@@ -154,7 +154,7 @@ class Alae:
     def map(self, z: np.ndarray) -> np.ndarray:
         """w = F(z): (batch, z) to (batch, w)."""
         F = self.F
-        return self._look("map", lambda z, at: F(z), [self._array("z", z)])
+        return self._look("map", lambda z, at: F(z), [self._array("z", z, (self.config.networks.z,))])
 
     def truncate(self, w: np.ndarray, psi: float | None = None) -> np.ndarray:
         """Styles for each layer, (batch, 2L, w), the first `truncation_layers` drawn to `w_mean` by `latents.truncate`.
@@ -167,8 +167,9 @@ class Alae:
         psi = networks.truncation_psi if psi is None else psi
         if not 0 <= psi <= 1:
             raise ArgumentError("psi", f"is {psi:g}: it must lie in 0 … 1")
-        mean = _copy(self.w_mean)
-        return latents.truncate(self._array("w", w), mean, psi, networks.truncation_layers, 2 * self.config.lods)
+        layers = 2 * self.config.lods
+        w = self._array("w", w, (networks.w,), (layers, networks.w))
+        return latents.truncate(w, _copy(self.w_mean), psi, networks.truncation_layers, layers)
 
     def generate(
         self, w: np.ndarray, view: View | None = None, *, noise: Noise = "fixed", labels: np.ndarray | None = None
@@ -176,12 +177,14 @@ class Alae:
         """x = G(w): (batch, H, W, C). G ends linear, so values may leave [−1, 1].
 
         Args:
-            w: (batch, w), or for style networks a style for each layer, (batch, 2L, w).
+            w: (batch, w), or for style networks a style for each layer, (batch, 2L, w); at a coarser level those of its
+                layers are enough.
             view: where style networks are looked at.
             noise: what style networks add (`latents.Noise`); perceptrons add none, and pass over it.
             labels: the images' classes.
         """
-        w, family, view = self._array("w", w), self.family, self._view(view)
+        view = self._view(view)
+        w, family = self._styles(w, view), self.family
         maps, word = self._noise(noise, view, len(w))
 
         def generate(w: Tensor, *rest: Tensor, at: Mapping[str, Any]) -> Tensor:
@@ -206,7 +209,8 @@ class Alae:
         """
         D = self.D
         if self.config.networks.discriminator == "latent":
-            return self._look("discriminate", lambda w, at: D(w), [self._array("codes", codes)])
+            codes = self._array("codes", codes, (self.config.networks.w,))
+            return self._look("discriminate", lambda w, at: D(w), [codes])
         codes = self._images(codes, view)
         # Such a D compares the images of a batch: none must be there that nobody gave.
         return self._look("discriminate", lambda x, at: D(x, **at), [codes], self._view(view), fill=False)
@@ -232,7 +236,8 @@ class Alae:
         self, w: np.ndarray, view: View | None = None, *, noise: Noise = "fixed", labels: np.ndarray | None = None
     ) -> np.ndarray:
         """E(G(w)), which reciprocity wants to be w again, or z of w = F(z): (batch, w); see `generate`."""
-        w, family, view = self._array("w", w), self.family, self._view(view)
+        view = self._view(view)
+        w, family = self._styles(w, view), self.family
         maps, word = self._noise(noise, view, len(w))
 
         def reencode(w: Tensor, *rest: Tensor, at: Mapping[str, Any]) -> Tensor:
@@ -318,9 +323,24 @@ class Alae:
     def _view(self, view: View | None) -> View | None:
         return self.family.require(self.view if view is None else view)
 
-    def _array(self, argument: str, array: np.ndarray) -> np.ndarray:
+    def _array(self, argument: str, array: np.ndarray, *shapes: tuple[int, ...]) -> np.ndarray:
+        """`array`, of which each row has one of the shapes."""
         require_no_tensor(argument, array)
-        return np.asarray(array, self.config.dtype)
+        try:
+            found = np.asarray(array, self.config.dtype)
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(argument, f"is {said(array)}, but must be an array of numbers") from error
+        if found.shape[1:] not in shapes or not found.ndim:
+            expected = " or ".join(f"(batch, {', '.join(map(str, shape))})" for shape in shapes)
+            raise ArgumentError(argument, f"must have shape {expected}, but has {found.shape}")
+        return found
+
+    def _styles(self, w: np.ndarray, view: View | None) -> np.ndarray:
+        width = self.config.networks.w
+        if view is None:
+            return self._array("w", w, (width,))
+        layers = range(2 * (view.lod + 1), 2 * self.config.lods + 1)
+        return self._array("w", w, (width,), *((count, width) for count in layers))
 
     def _images(self, images: np.ndarray, view: View | None) -> np.ndarray:
         images, shape = require_images(images), self.family.image_shape(self._view(view))
@@ -403,7 +423,10 @@ def require_images(images: np.ndarray) -> np.ndarray:
     Raises ArgumentError for a framework's tensor, another shape or dtype, and floats of 0 … 255.
     """
     require_no_tensor("images", images)
-    images = np.asarray(images)
+    try:
+        images = np.asarray(images)
+    except ValueError as error:
+        raise ArgumentError("images", f"are {said(images)}, but must be an array (batch, H, W, C)") from error
     if images.ndim != 4 or not (images.dtype == np.uint8 or images.dtype.kind == "f"):
         raise ArgumentError(
             "images", f"must be uint8 or floats (batch, H, W, C), but are {images.dtype} of shape {images.shape}"

@@ -372,6 +372,37 @@ def test_what_are_no_images_of_the_models_is_refused(plain, look, images, messag
     assert refused(lambda: getattr(plain, look)(images))[1].startswith(f"images {message}")
 
 
+@pytest.mark.parametrize(
+    ("look", "given", "message"),
+    [
+        ("map", np.zeros((2, 7)), "z must have shape (batch, 5), but has (2, 7)"),
+        ("map", np.zeros(5), "z must have shape (batch, 5), but has (5,)"),
+        ("generate", np.zeros((2, 5)), "w must have shape (batch, 7) or (batch, 4, 7), but has (2, 5)"),
+        ("generate", np.zeros((2, 3, 7)), "w must have shape (batch, 7) or (batch, 4, 7), but has (2, 3, 7)"),
+        ("reencode", np.zeros(()), "w must have shape (batch, 7) or (batch, 4, 7), but has ()"),
+        ("truncate", np.zeros((2, 2, 7)), "w must have shape (batch, 7) or (batch, 4, 7), but has (2, 2, 7)"),
+        ("discriminate", np.zeros((2, 4, 7)), "codes must have shape (batch, 7), but has (2, 4, 7)"),
+        ("discriminate", "seven", "codes is 'seven', but must be an array of numbers"),
+        ("map", [[1.0], [2.0, 3.0]], "z is [[1.0], [2.0, 3.0]], but must be an array of numbers"),
+        ("encode", [[1.0], [2.0, 3.0]], "images are [[1.0], [2.0, 3.0]], but must be an array (batch, H, W, C)"),
+    ],
+)
+def test_vectors_of_another_width_are_refused(style, look, given, message):
+    assert refused(lambda: getattr(style, look)(given))[1] == message
+
+
+def test_at_a_coarser_level_its_own_layers_are_enough(style):
+    styles = np.random.default_rng(0).normal(size=(3, 4, 7))
+    np.testing.assert_array_equal(style.generate(styles[:, :2], View(0)), style.generate(styles, View(0)))
+    message = refused(lambda: style.generate(styles[:, :1], View(0)))[1]
+    assert message.startswith("w must have shape (batch, 7) or (batch, 2, 7) or (batch, 3, 7) or (batch, 4, 7), but")
+
+
+def test_perceptrons_take_one_w_for_an_image(plain):
+    message = "w must have shape (batch, 7), but has (2, 4, 7)"
+    assert refused(lambda: plain.generate(np.zeros((2, 4, 7))))[1] == message
+
+
 @pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
 def test_images_of_another_level_are_refused(style, look):
     message = refused(lambda: getattr(style, look)(style_images(2, 4)))[1]
