@@ -18,7 +18,7 @@ from alae_conformance.tolerances import Lane
 from alae_conformance.vectors import Experiment, Fixture, config_of
 from alae_core.errors import CheckpointError
 
-#: steps of a free run; half of them before a checkpoint changes hands
+#: steps of a free run
 STEPS = 20
 #: inputs looked at in one call: more than the 512 of a chunk
 MANY = 520
@@ -49,6 +49,13 @@ class Setting:
         reference = ReferenceSubject()
         self.open(reference)
         return tapes.start(self.tape, reference)
+
+    def halves(self) -> tuple[int, int]:
+        """The steps of a run before its checkpoint changes hands, and after: half of them, or midway between looks."""
+        if not self.fixture.grown:
+            return STEPS // 2, STEPS - STEPS // 2
+        first, last = self.fixture.grown
+        return (first + last) // 2, last - (first + last) // 2
 
 
 def contract(subject: Subject, setting: Setting) -> Observations:
@@ -303,15 +310,16 @@ def portability(subject: Subject, setting: Setting) -> Observations:
     start = setting.start()
     subject.load(start)
     before, batches = subject.state(), tapes.batches(setting.tape)
-    subject.run(batches, STEPS // 2)
+    half, rest = setting.halves()
+    subject.run(batches, half)
     path = subject.save(str(home(setting, subject.hello()["name"])))
     written = subject.state()
-    subject.run(batches, STEPS // 2)
+    subject.run(batches, rest)
     straight = subject.state()
     subject.load(start)
     subject.resume(path)
     read = subject.state()
-    subject.run(batches, STEPS // 2)
+    subject.run(batches, rest)
     return {
         "own/state read back": _changed(read, written),
         "own/state ten steps later": _changed(subject.state(), straight),
@@ -328,7 +336,7 @@ def peers(subject: Subject, setting: Setting) -> Observations:
     for peer in setting.peers:
         (path,) = home(setting, peer).glob("step-*")
         subject.resume(str(path))
-        subject.run(tapes.batches(setting.tape), STEPS // 2)
+        subject.run(tapes.batches(setting.tape), setting.halves()[1])
         moves = _moves(f"from {peer}", before, subject.state())
         found |= {key: array for key, array in moves.items() if not key.startswith("moments")}
     return found

@@ -50,3 +50,18 @@ class HalfPrecision(ReferenceSubject):
         self._state = {
             name: to_bfloat16(array) if array.dtype.kind == "f" else array for name, array in self._state.items()
         }
+
+
+@fault("the moments of a level that fades in start again when a checkpoint is read", "L5-style-checkpoint", "own")
+class LevelForgotten(ReferenceSubject):
+    def resume(self, path):
+        super().resume(path)
+        finest = [name for name in self._state if name.startswith("adam/") and "/block1/" in name]
+        self._state |= {name: np.zeros_like(self._state[name]) for name in finest}
+
+
+@fault("the running mean of w starts again when a checkpoint is read", "L5-style-peers", "w_mean")
+class MeanForgotten(ReferenceSubject):
+    def resume(self, path):
+        super().resume(path)
+        self._state["w_mean"] = np.zeros_like(self._state["w_mean"])
