@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alae_core import View
+from alae_workbench.pace import Pace
 from alae_workbench.run import Run, Summary
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ class Observer:
 
     def start(self, start: Start) -> None:
         """A run begins, or goes on."""
+
+    def paced(self, pace: Pace) -> None:
+        """How long the run will take, measured before its first step."""
 
     def report(self, report: Report) -> None:
         """Every `training.report_every` steps."""

@@ -3,11 +3,12 @@
 import time
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from alae_workbench.evaluation.measures import MEASURES
 from alae_workbench.observers import Observer, Report, Start
+from alae_workbench.pace import Pace, duration
 from alae_workbench.run import Summary
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -23,10 +24,14 @@ class Terminal(Observer):
     def start(self, start: Start) -> None:
         """See `Observer`."""
         self._start, self._symbols = start, {update.name: update.symbol for update in start.model.updates}
-        self._first, self._began, self._last = -1, time.monotonic(), 0.0
         self.note(start.text)
         if self.console.is_terminal:
             self._bar = _Bar(self.console, start.step, start.steps)
+
+    def paced(self, pace: Pace) -> None:
+        """See `Observer`."""
+        self._pace, self._began, self._said = pace, time.monotonic(), 0.0
+        self.note(str(pace))
 
     def report(self, report: Report) -> None:
         """See `Observer`."""
@@ -36,7 +41,7 @@ class Terminal(Observer):
         measures = [f"{MEASURES[name].symbol} {value:.3f}" for name, value in report.measures.items()]
         text = "  ".join([*level, *losses, *measures])
         if self._bar:
-            self._bar.show(report.step, speed, text)
+            self._bar.show(report.step, speed, self._left(report.step), text)
         else:
             self._line(report.step, speed, text)
 
@@ -63,14 +68,16 @@ class Terminal(Observer):
 
     def _line(self, step: int, speed: str, text: str) -> None:
         now, steps = time.monotonic(), self._start.steps
-        if self._first < 0:
-            self._first, self._began = step, now
-        if step < steps and now - self._last < _SECONDS_BETWEEN_LINES:
+        if step < steps and now - self._said < _SECONDS_BETWEEN_LINES:
             return
-        self._last = now
-        done = step - self._first
-        left = f"{(steps - step) * (now - self._began) / done:.0f} s left" if done else "…"
-        self.note(f"step {step}/{steps}  {speed}  {left}  {text}")
+        self._said = now
+        self.note(f"step {step}/{steps}  {speed}  {self._left(step)}  {text}")
+
+    def _left(self, step: int) -> str:
+        first, steps = self._start.step, self._start.steps
+        # Reports, grids and checkpoints come as often at every level, and cost about the same.
+        besides = (time.monotonic() - self._began - self._pace.seconds(first, step)) / (step - first)
+        return f"{duration(self._pace.seconds(step, steps) + max(0.0, besides) * (steps - step))} left"
 
 
 class _Bar:
@@ -80,16 +87,16 @@ class _Bar:
             MofNCompleteColumn(),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[text]}"),
             console=console,
             expand=True,
         )
-        self._task = self._progress.add_task("", total=steps, completed=start, speed="compiling …", text="")
+        self._task = self._progress.add_task("", total=steps, completed=start, speed="compiling …", left="", text="")
         self._progress.start()
 
-    def show(self, step: int, speed: str, text: str) -> None:
-        self._progress.update(self._task, completed=step, speed=speed, text=text)
+    def show(self, step: int, speed: str, left: str, text: str) -> None:
+        self._progress.update(self._task, completed=step, speed=speed, left=left, text=text)
 
     def stop(self) -> None:
         self._progress.stop()

@@ -22,6 +22,7 @@ from alae_workbench.evaluation.measures import measured
 from alae_workbench.experiment import Experiment
 from alae_workbench.figures.grid import training_grid
 from alae_workbench.observers import Observer, Report, Start
+from alae_workbench.pace import measure
 from alae_workbench.run import Run, Summary
 
 #: the measure by which one checkpoint is better than another: lower is better
@@ -85,6 +86,9 @@ class Trainer:
             for observer in self.observers:
                 stack.callback(observer.close)
                 observer.start(Start(self.run, self.runner.model, self.step, self.steps, self._text))
+            pace = measure(self.runner, self.config, self._batches, start=self.step, end=self.steps)
+            for observer in self.observers:
+                observer.paced(pace)
             losses, grid, checkpoint, stopped_by = self._steps()
             # Large models on many images take minutes here.
             self._note(f"measuring on {len(self.data.held_out):,} held-out images")
@@ -106,7 +110,7 @@ class Trainer:
         """Take the steps; the last losses, the last grid and checkpoint, and the signal that ended them early."""
         with _Stop() as stop:
             shown, clock = self._next().shown, time.monotonic()
-            for batch in self._batches():
+            for batch in self._batches(self.step, self.steps):
                 losses = self.runner.step(batch)
                 stopped_by = stop.signal
                 reporting = self._due(self.training.report_every) or stopped_by
@@ -131,12 +135,12 @@ class Trainer:
                     break
         return values, grid, checkpoint, stopped_by
 
-    def _batches(self) -> Iterator[Any]:
+    def _batches(self, start: int, end: int) -> Iterator[Any]:
         return batches(
             self.data.train,
             self.config,
-            steps=self.steps,
-            start=self.step,
+            steps=end,
+            start=start,
             mirror=self.training.mirror,
             put=self.runner.put,
         )
