@@ -40,9 +40,10 @@ conform: $(VENV)/.test
 		--html reports/conformance.html --json reports/conformance.json \
 		--junit reports/conformance.xml --badge reports/badge.json
 
-# A training step beside the same mathematics written by hand.
+# A training step, and looking at a model, beside the same mathematics written by hand.
 benchmark: $(VENV)/.test
 	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.inference
 
 clean:
 	rm -rf $(VENV) reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
