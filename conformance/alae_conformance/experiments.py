@@ -1,6 +1,6 @@
 """What is done to a subject in each experiment, and what is seen; the reference is asked in the very same way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -76,8 +76,10 @@ def contract(subject: Subject, setting: Setting) -> Observations:
     found |= {
         "names/state": np.array([f"{name} {array.shape}" for name, array in sorted(after.items())]),
         "names/weights": np.array([f"{name} {array.shape}" for name, array in sorted(subject.weights().items())]),
-        "dtypes/state": np.array(
-            sum(name in given and array.dtype != given[name].dtype for name, array in after.items())
+        "dtypes/state": _names(
+            f"{name} is {array.dtype}"
+            for name, array in after.items()
+            if name in given and array.dtype != given[name].dtype
         ),
         "by_name/state": _changed(after, given),
         "by_name/weights": _changed(subject.weights(), weights),
@@ -92,7 +94,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
             refused = True
         found[f"refuses/{what}"] = refused
     subject.load(state)
-    found["snapshot/arrays changed later"] = len(subject.snapshot_changes(tapes.batches(setting.tape)))
+    found["snapshot/arrays changed later"] = _names(subject.snapshot_changes(tapes.batches(setting.tape)))
     size = setting.tape["images"].shape[1]
     for step in tapes.DRAWN:
         found |= {f"draws/{step}/{name}": array for name, array in subject.draws(step, size).items()}
@@ -139,7 +141,7 @@ def noise(subject: Subject, setting: Setting) -> Observations:
     for step in (0, first):
         maps = subject.noise(step, IMAGES)
         found[f"shapes/{step}"] = np.array([f"{name} {array.shape}" for name, array in sorted(maps.items())])
-    found["repeats/noise of an equal seed"] = np.sum([_changed(*pair) for pair in zip(again, own, strict=True)])
+    found["repeats/noise of an equal seed"] = np.concatenate([_changed(*pair) for pair in zip(again, own, strict=True)])
     by_update = [[_by_update(maps) for maps in run] for run in (own, other)]
     return found | {f"noise/{name}": np.asarray(z) for name, z in deviations(*by_update).items()}
 
@@ -259,8 +261,8 @@ def precision(subject: Subject, setting: Setting) -> Observations:
         "second moments": ("adam/", "/v/"),
     }
     return _moves("8", before, after) | {
-        f"digits/arrays of {kind} that bfloat16 holds": np.array(
-            sum(rounded[n] for n in after if n.startswith(start) and part in n)
+        f"digits/arrays of {kind} that bfloat16 holds": _names(
+            n for n in after if rounded[n] and n.startswith(start) and part in n
         )
         for kind, (start, part) in kinds.items()
     }
@@ -380,10 +382,16 @@ def _unfit(state: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
 
 
 def _changed(found: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> np.ndarray:
-    """How many arrays are not the same to the last bit, or not there."""
-    names = found.keys() | expected.keys()
-    same = (name in found and name in expected and np.array_equal(found[name], expected[name]) for name in names)
-    return np.array(sum(not equal for equal in same))
+    """The names of arrays that are not the same to the last bit, or not there."""
+    return _names(
+        name
+        for name in found.keys() | expected.keys()
+        if not (name in found and name in expected and np.array_equal(found[name], expected[name]))
+    )
+
+
+def _names(names: Iterable[str]) -> np.ndarray:
+    return np.array(sorted(names), str)
 
 
 def _rounded(array: np.ndarray) -> bool:

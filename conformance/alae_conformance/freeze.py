@@ -31,6 +31,8 @@ def differences(case: Case) -> list[str]:
 
 
 def _same(again: np.ndarray, frozen: np.ndarray) -> bool:
+    if again.dtype.kind == "U" and frozen.dtype.kind == "i":
+        return again.size == frozen  # the names of what differs; of the first cases their number was frozen
     if again.dtype.kind != "f":
         return np.array_equal(again, frozen)
     return again.shape == frozen.shape and bool(

@@ -108,13 +108,18 @@ def _close(
 
 
 def _exact(check: str, quantity: str, found: np.ndarray, expected: np.ndarray) -> Comparison:
+    if found.dtype.kind == "U":
+        # Names: of all that there is, or of what differs, where the number is frozen and none should.
+        wanted = set(expected.tolist()) if expected.dtype.kind == "U" else set()
+        names = sorted(set(found.tolist()) ^ wanted)
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        word = "missing or unknown" if wanted else "differing"
+        note = f"{word}: {', '.join(names[:3])}{more}" if names else ""
+        return Comparison(check, quantity, float(len(names)), 0.0, note)
     if found.shape == expected.shape:
         different = int(np.sum(np.asarray(found != expected)))
         note = f"{different} differ" if expected.ndim else f"is {found}, but should be {expected}"
         return Comparison(check, quantity, float(different), 0.0, note if different else "")
-    if "U" in (found.dtype.kind, expected.dtype.kind):
-        names = sorted(set(found.tolist()) ^ set(expected.tolist()))
-        return Comparison(check, quantity, inf, 0.0, f"missing or unknown: {', '.join(names[:3])}")
     return Comparison(check, quantity, inf, 0.0, _flaw(found, expected))
 
 

@@ -29,14 +29,12 @@ from alae_conformance.tolerances import LANES, TOLERANCES, Lane
 from alae_conformance.vectors import Case, Profile, VectorsError
 from alae_conformance.xfail import Xfail
 from alae_core.config import SPECIFICATION
-from alae_core.errors import AlaeError, BackendError
+from alae_core.errors import AlaeError, BackendError, one_line
 
 #: seconds that a plug-in may take for one answer: the longest, compiling for 128 pixels, takes a sound one a hundred
 PATIENCE = 600.0
 #: processes that a backend may lose in one lane before the rest of its cases count as errors unseen
 _LOSSES = 3
-#: characters of a message
-_LONGEST = 500
 
 Listener = Callable[[str, CaseRecord], None]
 
@@ -229,7 +227,7 @@ class Judge:
             lane=lane,
             status=status,
             seconds=round(time.monotonic() - clock, 2),
-            message=_one_line(message),
+            message=one_line(message),
             details=_printable(details),
             checks=summarise(comparisons),
             curves=_curves({key: found[key] for key in found.keys() & self.numbers.expected(case.id).keys()}),
@@ -336,11 +334,11 @@ def summarise(comparisons: Sequence[Comparison]) -> list[CheckRecord]:
             check=check,
             compared=len(group),
             failed=sum(not comparison.passed for comparison in group),
-            quantity=_one_line(worst[check].quantity),
+            quantity=one_line(worst[check].quantity),
             error=worst[check].error,
             limit=worst[check].limit,
             ratio=worst[check].ratio,
-            note=_one_line(worst[check].note),
+            note=one_line(worst[check].note),
         )
         for check, group in by_check.items()
     ]
@@ -358,10 +356,6 @@ def _curves(observations: Mapping[str, np.ndarray]) -> dict[str, Any]:
         for key, array in observations.items()
         if array.ndim == dimensions.get(key.partition("/")[0], -1) and array.dtype.kind == "f" and array.size < 1000
     }
-
-
-def _one_line(text: str) -> str:
-    return _printable(" ".join(text.split())[:_LONGEST])
 
 
 def _printable(text: str) -> str:

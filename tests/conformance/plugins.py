@@ -295,12 +295,14 @@ class TrapVersion(JaxBackend):
         return super().versions() | {"trap": Trap()}
 
 
-class TrapDevice(JaxBackend):
-    name = "TrapDevice"
+class TrapDevices(JaxBackend):
+    name = "TrapDevices"
 
-    def __init__(self, device=None, precision="float32"):
-        super().__init__(device, precision)
-        self.device = Trap()
+    def chosen(self, device, default):
+        return "cpu:0"
+
+    def devices(self):
+        return [Trap()]
 
 
 class TrapArray(Wrapped):
@@ -350,7 +352,7 @@ class NoVersions(JaxBackend):
         return 3
 
 
-class NumberDevice(TrapDevice):
+class NumberDevice(JaxBackend):
     name = "NumberDevice"
 
     def __init__(self, device=None, precision="float32"):
@@ -417,6 +419,6 @@ class Prints(Wrapped):
 _SOUND = (NothingHeld, Prints, OnlyFloat32)
 _USELESS = (Crashes, Hangs, Raises, NotANumber, MissingTensor, WrongDtype, NotNumPy, Refuses)
 _LEAVING = (Exits, Vanishes, Interrupts)
-_HARMFUL = (TrapVersion, TrapDevice, TrapArray, TrapLoss, TrapPipe)
+_HARMFUL = (TrapVersion, TrapDevices, TrapArray, TrapLoss, TrapPipe)
 _MISTYPED = (NumberVersion, NoVersions, NumberDevice, NoDevices, BrokenName)
 ALL = [*KILLS, *(cls.__name__ for group in (_SOUND, _USELESS, _LEAVING, _HARMFUL, _MISTYPED) for cls in group)]

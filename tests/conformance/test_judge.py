@@ -26,3 +26,19 @@ def test_an_error_is_seen_at_any_size_that_float32_has(size):
 
 def test_what_float32_cannot_hold_may_be_zero():
     assert ratio(np.zeros(2), np.array([3e-41, -4e-41])) < 1
+
+
+@pytest.mark.parametrize("frozen", [np.array(0), np.array([], str)], ids=["as a number", "as names"])
+def test_an_exact_check_names_the_arrays(frozen):
+    (held,) = judge({"by_name/state": np.array([], str)}, {"by_name/state": frozen}, None, {})
+    assert held.passed
+    names = [f"weights/F/dense{k}/kernel" for k in range(5)]
+    (found,) = judge({"by_name/state": np.array(names)}, {"by_name/state": frozen}, None, {})
+    assert not found.passed
+    assert found.error == 5
+    assert found.note == f"differing: {', '.join(names[:3])} and 2 more"
+
+
+def test_names_that_are_others_are_named():
+    (found,) = judge({"names/w": np.array(["a (1,)"])}, {"names/w": np.array(["b (1,)"])}, None, {})
+    assert found.note == "missing or unknown: a (1,), b (1,)"

@@ -17,6 +17,8 @@ FRAGMENTS = [
         '"""',
         "[[xfail]]",
         "[xfail]",
+        "[require]",
+        'jax = "float32:L5"',
         "xfail = []",
         "a.b.c = 1",
     ),
@@ -33,8 +35,12 @@ FRAGMENTS = [
 
 
 def test_xfail_files(tmp_path):
-    path, example = tmp_path / "xfail.toml", xfail.__doc__.partition("\n\n")[2].replace("mine", "jax", 1)
+    path, example = tmp_path / "xfail.toml", xfail.__doc__.partition("\n\n")[2].replace("mine", "jax")
     for case, random in cases(at_least=len(FRAGMENTS) + 20):
         text = FRAGMENTS[case] if case < len(FRAGMENTS) else mutated(random, example, FRAGMENTS)
         path.write_bytes(text.encode())
-        attempt(lambda: xfail.read_xfails(path, ["jax"], date(2026, 1, 1)), size=len(text), about=f"case {case}")
+        attempt(
+            lambda: (xfail.read_xfails(path, ["jax"], date(2026, 1, 1)), xfail.read_claims(path, ["jax"])),
+            size=len(text),
+            about=f"case {case}",
+        )
