@@ -32,7 +32,16 @@ def read_claim(text: str) -> Claim:
 
 def judged(tasks: Iterable[tuple[Case, Lane]]) -> Claim:
     """The most that a run of these cases can show."""
-    most: Claim = {}
+    levels: dict[Lane, set[int]] = {}
     for case, lane in tasks:
-        most[lane] = max(case.level, most.get(lane, 0))
-    return most
+        levels.setdefault(lane, set()).add(case.level)
+    return {lane: unbroken(found) for lane, found in levels.items()}
+
+
+def unbroken(levels: Iterable[int]) -> int:
+    """The highest level that the lowest leads to: a level counts with all below it."""
+    found = set(levels)
+    reached = min(found)
+    while reached + 1 in found:
+        reached += 1
+    return reached

@@ -1,10 +1,12 @@
 """The record of a run of the suite: everything that the table, JUnit, the page and the badge are made from."""
 
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from alae_conformance.claims import unbroken
 from alae_conformance.tolerances import Lane
 from alae_conformance.vectors import Profile
 
@@ -97,12 +99,9 @@ class BackendRecord(_Record):
         """The highest level up to which all hold in a lane, or None."""
         if self.partial:
             return None
-        reached = None
-        for level in sorted((level for level in self.levels if level.lane == lane), key=lambda level: level.level):
-            if not level.holds:
-                break
-            reached = level.level
-        return reached
+        levels = sorted((level for level in self.levels if level.lane == lane), key=lambda level: level.level)
+        held = [level.level for level in takewhile(lambda level: level.holds, levels)]
+        return unbroken(held) if held else None
 
 
 class Report(_Record):

@@ -59,7 +59,7 @@ def test_cases_levels_and_lanes_choose():
     assert {lane for _, lane in select("smoke", Choice(lanes=["float64"]))} == {"float64"}
     assert [case.id for case, _ in select("smoke", Choice(["L4-leaky-reciprocity"]))] == ["L4-leaky-reciprocity"]
     with pytest.raises(ChoiceError, match="no case is left"):
-        select("smoke", Choice(levels=[3]))
+        select("smoke", Choice(levels=[4]))
 
 
 def test_a_claim_counts_as_far_as_a_run_shows_it_and_what_is_required_must_be_shown():
@@ -71,3 +71,10 @@ def test_a_claim_counts_as_far_as_a_run_shows_it_and_what_is_required_must_be_sh
     ):
         requirements(tasks, Choice(), {"float64": 0}, claim)
     assert requirements(tasks, Choice(levels=[0]), {}, claim) == {}
+
+
+def test_a_level_that_no_case_leads_to_is_not_claimed():
+    passed = [("float32", 0, "passed"), ("float32", 1, "passed"), ("float32", 3, "passed"), ("bfloat16", 1, "passed")]
+    assert record(*passed).highest("float32") == 1
+    assert record(*passed, ("float32", 2, "passed")).highest("float32") == 3
+    assert record(*passed).highest("bfloat16") == 1
