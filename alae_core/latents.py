@@ -1,6 +1,6 @@
 """Every random number that decides a result: NumPy's counter-based streams, the same bits on every backend."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
@@ -78,7 +78,15 @@ def _draw(config: Config, update: "Update", step: int, count: int) -> Draws:
 
 def sample_prior(count: int, size: int, *, seed: int, purpose: str = "prior", position: int = 0) -> np.ndarray:
     """z ~ N(0, I): float32 of shape (count, size)."""
-    return stream(seed, purpose, position).standard_normal((count, size), dtype=np.float32)
+    return next(prior_parts([count], size, seed=seed, purpose=purpose, position=position))
+
+
+def prior_parts(
+    counts: Iterable[int], size: int, *, seed: int, purpose: str = "prior", position: int = 0
+) -> Iterator[np.ndarray]:
+    """The rows of `sample_prior` in parts, the first `counts[0]` of them, and so on; each is drawn when asked for."""
+    random = stream(seed, purpose, position)
+    return (random.standard_normal((count, size), dtype=np.float32) for count in counts)
 
 
 def mixing_cutoff(probability: float, lod: int, *, seed: int, purpose: str, position: int) -> int:

@@ -19,6 +19,7 @@ from alae_core.images import to_float
 from alae_core.latents import Noise, noise_shapes, require_seed
 from alae_core.networks.family import Family
 from alae_core.networks.features import without_gradients
+from alae_core.sizes import require_room
 from alae_core.state import require_same_arrays
 from alae_core.updates import Update
 from alae_core.view import NoiseWord, View
@@ -34,9 +35,10 @@ def build(config: Config) -> "Alae":
 
     Raises:
         BackendError: the framework was not opened for the configuration's precision.
-        ConfigError: there is no such algorithm.
+        ConfigError: there is no such algorithm, or this machine's memory cannot hold the networks.
     """
     algorithm = algorithm_of(config)
+    require_room(config)
     family = FAMILIES[config.networks.family](config, algorithm.networks(config))
     alae = Alae(family, algorithm.updates(config))
     held = {keras.backend.standardize_dtype(variable.value.dtype) for variable in alae.variables.values()}
@@ -258,13 +260,17 @@ class Alae:
             return images
         return self._look("as_seen", lambda x, at: family.faded(x, at["blend"]), [images], view)
 
-    def chunks(self, count: int, view: View | None = None) -> list[slice]:
+    def image_shape(self, view: View | None = None) -> tuple[int, int, int]:
+        """Height, width and channels of the images of a view."""
+        return self.family.image_shape(self._view(view))
+
+    def chunks(self, count: int, view: View | None = None) -> Iterator[slice]:
         """`count` images in parts, each as many as the model works on at a time; no images are one empty part."""
         size = self._chunk(view)
-        return [slice(start, min(start + size, count)) for start in range(0, max(count, 1), size)]
+        return (slice(start, min(start + size, count)) for start in range(0, max(count, 1), size))
 
     def _chunk(self, view: View | None) -> int:
-        return max(1, min(_CHUNK, _CHUNK_PIXELS // prod(self.family.image_shape(self._view(view))[:2])))
+        return max(1, min(_CHUNK, _CHUNK_PIXELS // prod(self.image_shape(view)[:2])))
 
     # ---- weights ----
 
@@ -311,7 +317,7 @@ class Alae:
             raise ArgumentError(
                 "labels", f"must lie in 0 … {classes - 1}, but reach from {labels.min()} to {labels.max()}"
             )
-        return [np.eye(classes, dtype=self.config.dtype)[labels]]
+        return [(labels[:, None] == np.arange(classes)).astype(self.config.dtype)]
 
     # ---- how ----
 
@@ -343,7 +349,7 @@ class Alae:
         return self._array("w", w, (width,), *((count, width) for count in layers))
 
     def _images(self, images: np.ndarray, view: View | None) -> np.ndarray:
-        images, shape = require_images(images), self.family.image_shape(self._view(view))
+        images, shape = require_images(images), self.image_shape(view)
         if images.shape[1:] != shape:
             raise ArgumentError(
                 "images", f"must have shape (batch, {', '.join(map(str, shape))}), but have {images.shape}"

@@ -1,11 +1,16 @@
 """`alae generate`, `reconstruct` and `encode`: what a trained model is used for."""
 
+from collections.abc import Iterator
+from itertools import chain
+from math import prod
 from pathlib import Path
+from shutil import disk_usage
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
+from alae_core import AlaeError
 from alae_core.view import NoiseWord
 
 if TYPE_CHECKING:
@@ -69,17 +74,22 @@ def generate(
     require_seed(seed)
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, psi=truncation, noise=noise)
-    from alae_workbench.figures.grid import sample_grid
-    from alae_workbench.sampling import sample
+    import numpy as np
 
-    images = sample(opened.model, count, seed=seed, label=label, psi=truncation, noise=noise or "fixed")
+    from alae_workbench.figures.grid import require_rows, sample_grid
+    from alae_workbench.sampling import samples
+
+    if out.suffix == ".png":
+        require_rows(count, opened.model.image_shape())
+    parts = samples(opened.model, count, seed=seed, label=label, psi=truncation, noise=noise or "fixed")
     if out.suffix == ".npy":
-        write(out, images, size(images))
+        write_parts(out, parts, count)
         return
     psi = []
     if opened.view:
         psi = [f"truncation ψ {opened.model.config.style.truncation_psi if truncation is None else truncation:g}"]
-    write(out, sample_grid(images, opened.caption(f"seed {seed}", *psi)), size(images))
+    images = np.concatenate(list(parts))
+    write(out, sample_grid(images, opened.caption(f"seed {seed}", *psi)), size(images.shape))
 
 
 def reconstruct(
@@ -100,12 +110,14 @@ def reconstruct(
     from alae_workbench.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
-    from alae_workbench.figures.grid import reconstruction_grid
+    from alae_workbench.figures.grid import reconstruction_grid, require_rows
 
     x, labels = opened.look_at(source, count)
+    if out.suffix == ".png":
+        require_rows(len(x), x.shape[1:], lines=2)
     reconstructions = opened.model.reconstruct(x, noise=noise or "fixed", labels=labels)
-    picture = reconstruction_grid(x, reconstructions, opened.caption())
-    write(out, reconstructions if out.suffix == ".npy" else picture, size(reconstructions))
+    picture = reconstruction_grid(x, reconstructions, opened.caption()) if out.suffix == ".png" else reconstructions
+    write(out, picture, size(reconstructions.shape))
 
 
 def encode(
@@ -126,7 +138,7 @@ def encode(
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod)
     x, labels = opened.look_at(source)
     w = opened.model.encode(x, labels=labels)
-    write(out, w, size(w))
+    write(out, w, size(w.shape))
 
 
 def write(out: Path, content: "np.ndarray | Image", what: str) -> None:
@@ -141,6 +153,31 @@ def write(out: Path, content: "np.ndarray | Image", what: str) -> None:
     print(f"{out}: {what}")
 
 
-def size(array: "np.ndarray") -> str:
+def write_parts(out: Path, parts: Iterator["np.ndarray"], count: int) -> None:
+    """Write as .npy an array of `count` rows that comes in parts, in a directory made if need be, and say what it is.
+
+    No more than a part of it is ever in memory. Raises AlaeError where there is no room for all of it on the disk.
+    """
+    import numpy as np
+
+    from alae_core.files import written_whole
+
+    first = next(parts)
+    shape = (count, *first.shape[1:])
+    needed = first.itemsize * prod(shape)
+    free = disk_usage(next(parent for parent in out.absolute().parents if parent.exists())).free
+    if needed > free:
+        raise AlaeError(f"{out} would have {needed:,} bytes, but there are only {free:,} free: ask for fewer images")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(out) as file:
+        header = {"descr": first.dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in chain([first], parts):
+            file.write(part.tobytes())
+    print(f"{out}: {size(shape)}")
+
+
+def size(shape: tuple[int, ...]) -> str:
     """How many of what shape, as text."""
-    return f"{len(array)} × {'×'.join(map(str, array.shape[1:]))}"
+    count, *rest = shape
+    return f"{count} × {'×'.join(map(str, rest))}"

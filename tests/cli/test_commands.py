@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -65,6 +66,20 @@ def test_generate_writes_grids_and_arrays(run_alae, trained):
     assert np.array_equal(np.load("new/x.npy"), model.generate(model.map(model.sample_prior(5, seed=3))))
 
 
+def test_any_number_of_samples_is_made_in_parts(run_alae, trained):
+    model = alae.load_checkpoint(trained).model()
+    tracemalloc.start()
+    try:
+        run_alae("generate", "run", "--out", "x.npy", "--count", 30_000, "--backend", BACKEND)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    found = np.load("x.npy")
+    assert (found.shape, found.dtype) == ((30_000, 8, 8, 1), np.float32)
+    assert peak < found.nbytes, "no more than a part is ever in memory"
+    assert np.array_equal(found, model.generate(model.map(model.sample_prior(30_000))))
+
+
 def test_reconstruct_and_encode_take_the_runs_own_images_or_others(run_alae, trained):
     code, out, _ = run_alae("reconstruct", "run", "--backend", BACKEND)
     assert (code, out) == (0, "reconstructions.png: 48 × 8×8×1\n")
@@ -99,6 +114,9 @@ MISTAKES = [
     (["train", "--set", "image=[1"], "the value is not YAML"),
     (["train", "--set", "training.steps=many"], "training.steps is 'many'"),
     (["train", "--steps", "0"], "training.steps is 0: input should be greater than 0"),
+    (["train", "--steps", str(2**63)], f"training.steps is {2**63}: input should be less than or equal to {10**12}"),
+    (["train", "--set", "networks.w=1000000000"], "most of it for 1,026,000,182,081 weights"),
+    (["train", "--set", "batch_size=1000000000000"], "most of it for a batch of 1,000,000,000,000 images, but this"),
     (["train", "--preset", "digits-mlp", "--config", "x.yaml"], "give one of them"),
     (["train", "--config", "absent.yaml"], "absent.yaml: No such file"),
     (["train", "--data", "absent", "--backend", BACKEND], "there is no data 'absent'"),
@@ -117,6 +135,17 @@ MISTAKES = [
     (["generate", "run", "--out", "x.gif", "--backend", BACKEND], "x.gif must end in .png or .npy"),
     (["generate", "run", "--label", "1", "--backend", BACKEND], "was trained without labels"),
     (["generate", "c", "--label", "3", "--backend", BACKEND], "has the classes 0 … 2"),
+    (["generate", "run", "--count", "100000", "--backend", BACKEND], "792 × 550,044 pixels, but 65,535 on a side"),
+    (
+        ["generate", "run", "--count", str(10**14), "--out", "new/x.npy", "--backend", BACKEND],
+        "bytes, but there are only",
+    ),
+    (["interpolate", "run", "0", "1", "--count", "100000", "--backend", BACKEND], "6,600,000 × 66 pixels"),
+    (
+        ["interpolate", "run", "--count", "100000", "--backend", BACKEND],
+        "100,000 × 100,000 images would be 6,600,000 ×",
+    ),
+    (["mix", "run", "--rows", "0", "--columns", "1"], "is for style models"),
     (["encode", "run", "absent", "--backend", BACKEND], "there is no data 'absent'"),
     (["encode", "run", "--out", "w.png", "--backend", BACKEND], "w.png must end in .npy"),
     (["reconstruct", "run", "torn.png", "--backend", BACKEND], "torn.png"),

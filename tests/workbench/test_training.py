@@ -134,6 +134,21 @@ def test_images_come_as_arrays_sources_or_data_sets(backend, tmp_path):
     assert found[0] != found[2]
 
 
+def test_a_batch_of_more_images_than_there_are_is_remarked_on(backend, tmp_path):
+    for batch, remark in ((30, False), (31, True)):
+        told = Told()
+        train(
+            tiny(batch_size=batch),
+            data=PIXELS,
+            backend=backend,
+            steps=1,
+            overrides=TRAINING,
+            out=tmp_path / str(batch),
+            observers=[told],
+        )
+        assert ("30 images" in told.of("start")[0][2], "more than once" in told.of("start")[0][2]) == (True, remark)
+
+
 REFUSED = {
     "config": ({"config": "mnist"}, "no preset 'mnist'"),
     "key": ({"overrides": {"training.stepz": 1}}, "unknown key 'training.stepz'; did you mean 'training.steps'?"),
@@ -143,6 +158,9 @@ REFUSED = {
     "out": ({"out": "taken"}, "taken is not empty"),
     "resume": ({"resume": "absent"}, "no checkpoint in absent"),
     "backend": ({"backend": "tpu"}, "no backend 'tpu'"),
+    "weights": ({"overrides": {"networks.w": 10**9}}, "but this machine has"),
+    "batch": ({"overrides": {"batch_size": 10**12}}, "most of it for a batch of 1,000,000,000,000 images, but this"),
+    "steps": ({"steps": 2**63}, f"training.steps is {2**63}: input should be less than or equal to {10**12}"),
     "shape": ({"overrides": {"image": [9, 9, 1]}}, "digits are 8×8×1, but the configuration says 9×9×1"),
 }
 

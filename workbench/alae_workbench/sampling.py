@@ -1,9 +1,11 @@
 """Samples of a model, by seeds."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from alae_core import Alae, ArgumentError, View
-from alae_core.latents import Noise
+from alae_core.latents import Noise, prior_parts, require_seed
 
 #: where a model has labels, samples take the classes in turn along rows of so many
 ROW = 12
@@ -31,14 +33,36 @@ def sample(
     Raises:
         ArgumentError: the model has no such class, or no styles to truncate; or as `Alae.generate`.
     """
+    parts = samples(alae, count, seed=seed, label=label, psi=psi, view=view, noise=noise)
+    return np.concatenate(list(parts))
+
+
+def samples(
+    alae: Alae,
+    count: int,
+    *,
+    seed: int = 0,
+    label: int | None = None,
+    psi: float | None = None,
+    view: View | None = None,
+    noise: Noise = "fixed",
+) -> Iterator[np.ndarray]:
+    """As `sample`, in parts of as many images as the model works on at a time: for more than memory would hold."""
     require_label(label, alae.config.labels)
-    w = alae.map(alae.sample_prior(count, seed=seed))
-    if alae.w_mean is not None or psi is not None:
-        w = alae.truncate(w, psi)
-    if not alae.config.labels:
-        return alae.generate(w, view, noise=noise)
-    in_turn = np.arange(count) % ROW % alae.config.labels
-    return alae.generate(w, view, noise=noise, labels=in_turn if label is None else np.full(count, label))
+    sizes = (part.stop - part.start for part in alae.chunks(count, view))
+    priors = prior_parts(sizes, alae.config.networks.z, seed=require_seed(seed))
+
+    def make(part: slice, z: np.ndarray) -> np.ndarray:
+        w = alae.map(z)
+        if alae.w_mean is not None or psi is not None:
+            w = alae.truncate(w, psi)
+        maps = noise if isinstance(noise, str) else [each[part] if len(each) == count else each for each in noise]
+        if not alae.config.labels:
+            return alae.generate(w, view, noise=maps)
+        in_turn = np.arange(part.start, part.stop) % ROW % alae.config.labels
+        return alae.generate(w, view, noise=maps, labels=in_turn if label is None else np.full(len(z), label))
+
+    return map(make, alae.chunks(count, view), priors)
 
 
 def require_label(label: int | None, classes: int) -> None:

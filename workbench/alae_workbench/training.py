@@ -9,6 +9,7 @@ import numpy as np
 from alae_core import AlaeError, ArgumentError, Backend, Checkpoint, Config, load_backend, load_checkpoint
 from alae_core.backend import default_backend, find_backend
 from alae_core.config import RUN
+from alae_core.sizes import batch_sizes, require_room
 from alae_workbench.data.source import DataError, DataSet, Source
 from alae_workbench.data.sources import as_data_set, as_source, load_data, needs_keras
 from alae_workbench.data.survey import survey, survey_of
@@ -82,6 +83,7 @@ def train(
         experiment = changed(made.config, made.training.model_dump(), choices, made.config.description)
     else:
         experiment = _experiment(config, choices)
+    require_room(experiment.config, training=True)
     opened = None if backend is None or isinstance(backend, str) else backend
     name = opened.name if opened else str(backend or default_backend())
     find_backend(name)
@@ -108,7 +110,9 @@ def train(
     what = experiment.training.data if in_hand is None else "images in hand"
     skipped = f", {found.skipped} unreadable ones skipped" if found.skipped else ""
     text = f"{run.path}: {what}, {len(found.train):,} images{skipped}; {plugin.name} on {plugin.device}"
-    text = "\n".join([text, *(proposal.reasons if proposal else ())])
+    batch, _ = max(batch_sizes(experiment.config))
+    shown = [f"a batch of {batch:,} shows each of them more than once"] if batch > len(found.train) else []
+    text = "\n".join([text, *shown, *(proposal.reasons if proposal else ())])
     return Trainer(run, experiment, plugin, found, [*own, *observers], text=text, resume=checkpoint).train()
 
 

@@ -9,13 +9,15 @@ import numpy as np
 from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 
-from alae_core import Alae, View
+from alae_core import Alae, AlaeError, View
 from alae_core.images import to_uint8
 from alae_workbench.data.source import Source, labels_for
 from alae_workbench.sampling import ROW, sample
 
 _COLUMNS, _MARGIN, _TEXT = ROW, 12, 15
 _CELL = 64  # smaller images are enlarged by a whole factor towards this many pixels, so that a person can see them
+# What programs still open: of a side, and in all; 1,024 pixels wide, that is 63 images in a row and 255 in a picture.
+_MOST_SIDE, _MOST_PIXELS = 2**16 - 1, 2**28
 _INK, _PAPER = (40, 40, 40), (250, 250, 248)
 
 
@@ -60,6 +62,29 @@ def in_rows(images: np.ndarray) -> list[np.ndarray]:
     return [images[i : i + _COLUMNS] for i in range(0, len(images), _COLUMNS)]
 
 
+def require_picture(columns: int, rows: int, shape: Sequence[int]) -> None:
+    """Raise AlaeError where a picture of so many images of a shape (H, W, …) would be larger than programs open."""
+    _, cell_height, cell_width = _cell(shape)
+    width, height = columns * cell_width, rows * cell_height
+    if max(width, height) > _MOST_SIDE or width * height > _MOST_PIXELS:
+        raise AlaeError(
+            f"a picture of {columns:,} × {rows:,} images would be {width:,} × {height:,} pixels, but {_MOST_SIDE:,} on "
+            f"a side and {_MOST_PIXELS:,} in all are the most: ask for fewer images"
+        )
+
+
+def require_rows(count: int, shape: Sequence[int], lines: int = 1) -> None:
+    """As `require_picture`, for `count` images in rows, each of so many lines."""
+    require_picture(min(count, _COLUMNS), lines * -(-count // _COLUMNS), shape)
+
+
+def _cell(shape: Sequence[int]) -> tuple[int, int, int]:
+    """By which factor images are enlarged, and the height and width that each then takes."""
+    height, width = shape[:2]
+    factor = max(1, _CELL // max(height, width))
+    return factor, height * factor + 2, width * factor + 2
+
+
 def _paired_rows(images: np.ndarray, reconstructions: np.ndarray) -> list[np.ndarray]:
     return [row for pair in zip(in_rows(images), in_rows(reconstructions), strict=True) for row in pair]
 
@@ -73,9 +98,8 @@ def compose(sections: Sequence[tuple[str, Sequence[Iterable[np.ndarray | None]]]
         (title, [[None if image is None else to_uint8(image) for image in row] for row in rows])
         for title, rows in sections
     ]
-    height, width = next(image.shape[:2] for _, rows in drawn for row in rows for image in row if image is not None)
-    factor = max(1, _CELL // max(height, width))
-    cell_height, cell_width = height * factor + 2, width * factor + 2
+    shape = next(image.shape for _, rows in drawn for row in rows for image in row if image is not None)
+    factor, cell_height, cell_width = _cell(shape)
     columns = max(len(row) for _, rows in drawn for row in rows)
     lines = sum(len(rows) for _, rows in drawn)
     font = _font()

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from alae_core import Alae, View
-from alae_workbench.figures.grid import compose
+from alae_workbench.figures.grid import compose, require_picture
 from alae_workbench.styles import between, mix
 
 
@@ -27,6 +27,7 @@ def mixing_grid(
         caption: a line under the sections.
         view: where images are made.
     """
+    require_picture(len(columns) + 1, len(ranges) * (len(rows) + 1), alae.image_shape(view))
     mixed = [mix(rows, columns, levels).reshape(-1, *rows.shape[1:]) for levels in ranges.values()]
     images = alae.generate(np.concatenate([rows, columns, *mixed]), view)
     left, above, cells = np.split(images, [len(rows), len(rows) + len(columns)])
@@ -54,7 +55,10 @@ def interpolation_grid(
         corners, count: see `styles.between`.
         caption: a line under the images.
         view: where images are made.
+
+    Raises AlaeError where the picture would be too large, and as `styles.between`.
     """
+    require_picture(count, 1 if len(corners) == 2 else count, alae.image_shape(view))
     rows = between(corners, count)
     images = alae.generate(np.concatenate(rows), view)
     cut = np.split(images, np.cumsum([len(row) for row in rows])[:-1])

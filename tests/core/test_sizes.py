@@ -1,0 +1,82 @@
+"""Weights and bytes counted before anything is built: as many as the built networks have."""
+
+from math import prod
+
+import numpy as np
+import pytest
+
+from alae_core import ConfigError, build, load_config, preset_names
+from alae_core.networks import layers
+from alae_core.sizes import memory, require_room, weights
+from tests.conftest import tiny_config, tiny_style_config
+
+PLAIN = {"networks__encoder": "plain", "networks__discriminator": "images"}
+CONFIGS = {
+    **{name: lambda name=name: load_config(name) for name in preset_names()},
+    "tiny": tiny_config,
+    "labels": lambda: tiny_config(labels=3),
+    "style": tiny_style_config,
+    "plain": lambda: tiny_style_config(**PLAIN),
+    "one level": lambda: tiny_style_config(image=[4, 4, 3], growth={"levels": [{"images": 8}]}, **PLAIN),
+}
+
+
+class Zeros:
+    """In place of random numbers, of which a large model needs minutes' worth."""
+
+    def standard_normal(self, shape):
+        return np.zeros(shape, np.float32)
+
+    def uniform(self, low, high, shape):
+        return np.zeros(shape, np.float32)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_weights_are_as_many_as_the_built_networks_have(backend, monkeypatch, name):
+    monkeypatch.setattr(layers, "stream", lambda seed, purpose: Zeros())
+    config = CONFIGS[name]()
+    built = build(config).networks
+    assert weights(config) == {name: sum(prod(v.shape) for v in network.weights) for name, network in built.items()}
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_presets_have_room(name):
+    require_room(load_config(name), training=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"networks.w": 10**9}, "GB, most of it for 1,026,000,182,081 weights, their averages and moments, but"),
+        ({"networks.F.hidden": [10**6] * 100}, "for 99,000,228,214,721 weights"),
+        ({"image": [10**6, 10**6, 3]}, "GB, most of it for 1,5"),
+        (
+            {"batch_size": 10**12},
+            "256,000.0 GB, most of it for a batch of 1,000,000,000,000 images, but this machine has",
+        ),
+    ],
+)
+def test_what_no_machine_holds_is_refused_with_both_numbers(changes, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        require_room(load_config("digits-mlp", changes), training=True)
+    assert f"this machine has {memory() / 1e9:,.1f} GB of memory: make" in str(caught.value)
+
+
+def test_a_level_of_growth_has_a_batch_of_its_own():
+    with pytest.raises(ConfigError, match="for a batch of 1,000,000,000,000 images"):
+        require_room(load_config("digits-style", {"growth.levels.0.batch_size": 10**12}), training=True)
+
+
+def test_to_look_at_a_model_its_weights_are_enough(monkeypatch):
+    config = load_config("digits-mlp", {"batch_size": 10**6})
+    monkeypatch.setattr("alae_core.sizes.memory", lambda: 4 * sum(weights(config).values()))
+    require_room(config)
+    with pytest.raises(ConfigError, match="for a batch of 1,000,000 images"):
+        require_room(config, training=True)
+
+
+def test_a_model_is_not_built_where_there_is_no_room_and_unknown_room_is_enough(monkeypatch):
+    with pytest.raises(ConfigError, match="the configuration needs at least"):
+        build(load_config("digits-mlp", {"networks.w": 10**9}))
+    monkeypatch.setattr("alae_core.sizes.memory", lambda: None)
+    require_room(load_config("digits-mlp", {"networks.w": 10**9}), training=True)
