@@ -94,7 +94,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
             refused = True
         found[f"refuses/{what}"] = refused
     subject.load(state)
-    found["snapshot/arrays changed later"] = _names(subject.snapshot_changes(tapes.batches(setting.tape)))
+    found["snapshot/arrays changed later"] = _names(subject.shared_arrays(tapes.batches(setting.tape)))
     size = setting.tape["images"].shape[1]
     for step in tapes.DRAWN:
         found |= {f"draws/{step}/{name}": array for name, array in subject.draws(step, size).items()}

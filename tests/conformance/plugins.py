@@ -136,6 +136,19 @@ class TorchLiveState(TorchBackend):
         return super().runner(model)
 
 
+@killed_by("L0-leaky-contract", "snapshot")
+class TorchKeptBatch(TorchBackend):
+    """What is put shares memory with the caller's arrays."""
+
+    def runner(self, model):
+        import torch
+
+        from alae_torch.runner import TorchRunner
+
+        TorchRunner.to_device = lambda self, array: torch.from_numpy(array)
+        return super().runner(model)
+
+
 @killed_by("L1-leaky-values", "input_gradient")
 class TensorflowMeanGradient(TensorflowBackend):
     """The gradient of the mean, not of the sum."""

@@ -1,8 +1,8 @@
 """What the suite asks of whatever it judges: a plug-in in its own process, the reference, or a faulty copy of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -12,6 +12,8 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 from alae_core.latents import Draws, sample_noise
 from alae_core.view import View
 
+#: what a subject's `put` returns: its own affair
+PutBatch = TypeVar("PutBatch")
 Arrays = dict[str, np.ndarray]
 
 
@@ -67,14 +69,38 @@ def reciprocity_error(w: np.ndarray, again: np.ndarray) -> float:
     return float(np.square(w - again).sum(1).mean() / w.var(0).sum())
 
 
-def snapshot_changes(subject: "Subject", batches: Batches) -> list[str]:
-    """See `Subject.snapshot_changes`; it must run where the arrays are, since sending them elsewhere copies them."""
+def shared_arrays(subject: "Subject", batches: Batches) -> list[str]:
+    """See `Subject.shared_arrays`; it must run where the arrays are, since sending them elsewhere copies them."""
     state = subject.state()
     kept = {name: np.array(array) for name, array in state.items()}
     subject.run(batches, 1)
     subject.load(state)
     subject.run(batches, 1)
-    return [name for name, array in kept.items() if not np.array_equal(array, state[name])]
+    shared = [name for name, array in kept.items() if not np.array_equal(array, state[name])]
+    given = {name: np.array(array) for name, array in kept.items()}
+    subject.load(given)
+    _write_over(given.values())
+    after = subject.state()
+    shared += [f"{name} after load" for name, array in kept.items() if not np.array_equal(array, after[name])]
+    subject.load(kept)
+    losses = subject.train(batches, 1)
+    return [*shared, *(f"images after put, in the {name} update" for name in losses if not np.isfinite(losses[name]))]
+
+
+def put_and_write_over(
+    put: Callable[..., PutBatch], batch: tuple[np.ndarray, np.ndarray | None], dtype: str
+) -> PutBatch:
+    """What `put` makes of a batch whose arrays are written over at once, as by who reads the next batch into them."""
+    # In the run's own precision, so that nothing but `put` need copy them.
+    given = [np.array(array, dtype if array.dtype.kind == "f" else array.dtype) for array in batch if array is not None]
+    found = put(*given)
+    _write_over(given)
+    return found
+
+
+def _write_over(arrays: Iterable[np.ndarray]) -> None:
+    for array in arrays:
+        array[...] = np.nan if array.dtype.kind == "f" else 0
 
 
 Word = Annotated[str, Field(max_length=200)]
@@ -139,11 +165,17 @@ class Subject(Protocol):
     def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
         """Training steps as training takes them: batches put ahead of all steps, and nothing handed to any.
 
+        The arrays of a batch are written over as soon as it was put.
+
         Where `given`, every step is handed its batch, and what the run says that it draws. Losses of shape (steps,).
         """
 
-    def snapshot_changes(self, batches: Batches) -> list[str]:
-        """The arrays of an earlier `state()` that a step and a later load have changed: none, in a sound subject."""
+    def shared_arrays(self, batches: Batches) -> list[str]:
+        """The arrays that should have been copied and were not: none, in a sound subject.
+
+        Those of an earlier `state()` that a step and a later load have changed, and those that were handed to `load`
+        and to `put` and written over right after, where the run has become another for it.
+        """
 
     def reciprocity_error(self, z: np.ndarray) -> float:
         """mean ‖F(z) − E(G(F(z)))‖² / var F(z), of the model as it is."""

@@ -13,8 +13,9 @@ from alae_conformance.subjects import (
     Hello,
     Inputs,
     listed,
+    put_and_write_over,
     reciprocity_error,
-    snapshot_changes,
+    shared_arrays,
     with_noise,
 )
 from alae_core.config import Precision, make_config
@@ -121,7 +122,9 @@ class Plugin:
         else:
             # In a thread of its own, as a loader does it.
             with ThreadPoolExecutor(1) as loader:
-                ahead = list(loader.map(lambda batch: self.runner.put(*batch), shown))
+                ahead = list(
+                    loader.map(lambda batch: put_and_write_over(self.runner.put, batch, self.config.dtype), shown)
+                )
             records = [self.runner.step(batch) for batch in ahead]
         return {update: np.array([losses[update] for losses in records]) for update in records[0]}
 
@@ -145,8 +148,8 @@ class Plugin:
         draws = with_noise(self.runner.draws(step, len(images)), step, view.lod, len(images))
         return self.runner.step(images, labels=labels, only=only, draws=draws)
 
-    def snapshot_changes(self, batches: Batches) -> list[str]:
-        return snapshot_changes(self, batches)
+    def shared_arrays(self, batches: Batches) -> list[str]:
+        return shared_arrays(self, batches)
 
     def reciprocity_error(self, z: np.ndarray) -> float:
         w = self.model.map(z)

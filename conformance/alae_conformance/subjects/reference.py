@@ -14,8 +14,9 @@ from alae_conformance.subjects import (
     Hello,
     Inputs,
     listed,
+    put_and_write_over,
     reciprocity_error,
-    snapshot_changes,
+    shared_arrays,
     with_noise,
 )
 from alae_core.checkpoint import load_checkpoint, write_checkpoint
@@ -57,7 +58,7 @@ class ReferenceSubject:
         }:
             raise CheckpointError("the arrays do not fit the model")
         self._state = {
-            name: np.asarray(array, array.dtype if array.dtype.kind == "i" else np.float64)
+            name: np.array(array, array.dtype if array.dtype.kind == "i" else np.float64)
             for name, array in state.items()
         }
 
@@ -118,12 +119,12 @@ class ReferenceSubject:
     def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
         first = int(self._state["step"])
         sizes = {step: growth.position(self.config, step).batch_size for step in range(first, first + steps)}
-        ahead = [self._put(*batches.at(step, size)) for step, size in sizes.items()]
+        ahead = [put_and_write_over(self._put, batches.at(step, size), "float64") for step, size in sizes.items()]
         handed = [self._all_drawn(step, size) if given else None for step, size in sizes.items()]
         return _by_update([self._step(*batch, draws) for batch, draws in zip(ahead, handed, strict=True)])
 
-    def snapshot_changes(self, batches: Batches) -> list[str]:
-        return snapshot_changes(self, batches)
+    def shared_arrays(self, batches: Batches) -> list[str]:
+        return shared_arrays(self, batches)
 
     def reciprocity_error(self, z: np.ndarray) -> float:
         F, G, E = (self.reference.networks[name] for name in "FGE")
@@ -149,8 +150,8 @@ class ReferenceSubject:
         labels, given = self._one_hot(inputs.labels), inputs.draws[update]
         return Batch(inputs.images, labels=labels, blend=inputs.blend, **given._asdict())
 
-    def _put(self, images: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
-        return images, labels
+    def _put(self, images: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+        return np.array(images), None if labels is None else np.array(labels)
 
     def _step(
         self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws] | None

@@ -75,6 +75,19 @@ class RefusedHalfway(ReferenceSubject):
         super().load(state)
 
 
+@fault("put keeps the caller's images, which it may write over", "L0-leaky-contract", "snapshot")
+class KeptBatch(ReferenceSubject):
+    def _put(self, images, labels=None):
+        return images, labels
+
+
+@fault("load keeps the caller's arrays, which it may write over", "L0-leaky-contract", "snapshot")
+class KeptState(ReferenceSubject):
+    def load(self, state):
+        super().load(state)
+        self._state = dict(state)
+
+
 @fault("the seed is left out of z", "L0-leaky-contract", "draws")
 class SeedlessDraws(ReferenceSubject):
     def open(self, config):

@@ -139,8 +139,8 @@ class RepeatedNoise(OtherDraws):
 
 @fault("labels lost between put and step", "L3-labels-fed", "trajectory")
 class LostLabels(ReferenceSubject):
-    def _put(self, images, labels):
-        return images, np.zeros_like(labels)
+    def _put(self, images, labels=None):
+        return np.array(images), np.zeros_like(labels)
 
 
 @fault("put overwrites the batch before", "L3-labels-fed", "trajectory")
@@ -149,15 +149,15 @@ class OverwrittenBatch(ReferenceSubject):
         self._place = np.empty_like(batches.images[0])
         return super().train(batches, steps, given)
 
-    def _put(self, images, labels):
+    def _put(self, images, labels=None):
         self._place[...] = images
-        return self._place, labels
+        return self._place, np.array(labels)
 
 
 @fault("bytes divided by 128", "L3-labels-fed", "trajectory")
 class OtherBytes(ReferenceSubject):
-    def _put(self, images, labels):
-        return (images / 128.0 - 1) if images.dtype == np.uint8 else images, labels
+    def _put(self, images, labels=None):
+        return images / 128.0 - 1, np.array(labels)
 
 
 # ---- a step of one update -------------------------------------------------------------------------------------------
