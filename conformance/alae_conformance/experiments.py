@@ -181,6 +181,20 @@ def gradients(subject: Subject, setting: Setting) -> Observations:
     return found | {"still/state": _changed(subject.state(), before)}
 
 
+def reloaded(subject: Subject, setting: Setting) -> Observations:
+    """L2: outputs, losses and gradients at weights that were loaded after others had been looked at."""
+    setting.open(subject)
+    given, found = tapes.inputs(setting.tape), Observations()
+    for state in (setting.start(), tapes.group("states/7", setting.tape)):
+        subject.load(state)
+        found = {f"forward/{name}": array for name, array in subject.forward(given).items()}
+        found |= {f"losses/{update}": np.asarray(loss) for update, loss in subject.losses(given).items()}
+        for update in given.draws:
+            pulled = subject.gradients(update, given)
+            found |= {f"gradients/{update}/{name}": array for name, array in pulled.items()}
+    return found
+
+
 def substeps(subject: Subject, setting: Setting) -> Observations:
     """L3: from states of a trajectory, each update by itself: who moved, how far, with which moments."""
     setting.open(subject)
@@ -352,6 +366,7 @@ EXPERIMENTS: dict[Experiment, Callable[[Subject, Setting], Observations]] = {
     "values": values,
     "many": many,
     "gradients": gradients,
+    "reloaded": reloaded,
     "substeps": substeps,
     "only": only,
     "fed": fed,

@@ -23,7 +23,7 @@ NUDGE = 8.0
 #: how much of a float32 limit one rounding may use up, and how much a kink may
 STEADY = 0.2
 _PAIRS, _ATTEMPTS = 4, 100
-_ROUNDED = ("values", "gradients", "substeps", "only", "fed", "free_run", "growth")
+_ROUNDED = ("values", "gradients", "reloaded", "substeps", "only", "fed", "free_run", "growth")
 
 
 class Numbers(Protocol):

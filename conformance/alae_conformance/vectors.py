@@ -36,6 +36,7 @@ Experiment = Literal[
     "values",
     "many",
     "gradients",
+    "reloaded",
     "substeps",
     "only",
     "fed",

@@ -44,6 +44,25 @@ class JaxDetachedR1(JaxBackend):
         return super().runner(model)
 
 
+@killed_by("L2-smooth-reloaded", "gradients")
+class JaxConstantWeights(JaxBackend):
+    """The compiled gradient keeps the weights that it first saw."""
+
+    def runner(self, model):
+        import jax.numpy as jnp
+
+        runner = super().runner(model)
+        sound, first = runner._differentiate, {}
+
+        def differentiate(tensors, name, batch):
+            if not first:
+                first.update({key: jnp.array(tensor) for key, tensor in tensors.items()})
+            return sound(first, name, batch)
+
+        runner._differentiate = differentiate
+        return runner
+
+
 @killed_by("L3-leaky-substeps", "displacement")
 class JaxLateCount(JaxBackend):
     """Adam's t is one ahead."""

@@ -140,3 +140,24 @@ class LookingMoves(ReferenceSubject):
     def gradients(self, update, inputs):
         self._state["step"] = self._state["step"] + 1
         return super().gradients(update, inputs)
+
+
+@fault("losses and gradients at the weights that were looked at first", "L2-smooth-reloaded", "gradients")
+class FirstGradients(ReferenceSubject):
+    first = None
+
+    def _differentiate(self, update, inputs):
+        self.first = self.first or self._weights()
+        return self.reference.differentiate(update, self.first, self._batch(update, inputs))
+
+
+@fault("outputs of the weights that were looked at first", "L2-smooth-reloaded", "forward")
+class FirstOutputs(ReferenceSubject):
+    first = None
+
+    def forward(self, inputs):
+        self.first, now = self.first or self._state, self._state
+        self._state = self.first
+        found = super().forward(inputs)
+        self._state = now
+        return found
