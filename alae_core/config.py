@@ -47,6 +47,7 @@ RUN = "training"
 #: layers one after the other at the most: deeper perceptrons take a framework minutes to build, and learn nothing
 MOST_LAYERS = 100
 
+Layers = Annotated[int, Field(gt=0, le=MOST_LAYERS)]
 # YAML has lists only; strict models would refuse them where a tuple keeps the configuration hashable.
 Widths = Annotated[tuple[Count, ...], Strict(False), Field(max_length=MOST_LAYERS)]
 ImageShape = Annotated[tuple[Count, Count, Count], Strict(False)]
@@ -101,7 +102,7 @@ class StyleNetworks(Frozen):
     w: Count = Field(description="size of the latent w")
     startf: Count = Field(description="feature maps at the highest resolution; each level down has twice as many")
     maxf: Count = Field(512, description="feature maps at the most")
-    mapping_layers: Count = Field(8, le=MOST_LAYERS, description="dense layers of F")
+    mapping_layers: Layers = Field(8, description="dense layers of F")
     encoder: Literal["style", "plain"] = Field("style", description="plain leaves the style statistics out of E")
     discriminator: Literal["latent", "images"] = Field(
         "latent", description="what D looks at: w = E(x) or, as a network beside E, the images themselves"

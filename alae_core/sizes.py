@@ -36,12 +36,17 @@ def weights(config: Config) -> dict[str, int]:
 
 
 def batch_sizes(config: Config) -> list[tuple[int, int]]:
-    """(images, numbers of each image and its label) of the batches that training takes, at each level of detail."""
-    height, width, channels = config.image
-    if config.growth is None:
-        return [(config.batch_size, height * width * channels + config.labels)]
-    levels = enumerate(config.growth.levels)
-    return [(level.batch_size or config.batch_size, (4 * 2**lod) ** 2 * channels) for lod, level in levels]
+    """(images, numbers of each in the largest layer that it passes through) of the batches at each level of detail."""
+    networks, (height, width, channels) = config.networks, config.image
+    if isinstance(networks, MlpNetworks):
+        hidden = [width for name in "FGED" for width in getattr(networks, name).hidden]
+        return [(config.batch_size, max(height * width * channels, config.labels, networks.z, networks.w, *hidden))]
+    levels = config.growth.levels if config.growth else ()
+    widths = networks.widths(config.lods)
+    return [
+        (level.batch_size or config.batch_size, (4 * 2**lod) ** 2 * max(channels, widths[lod]))
+        for lod, level in enumerate(levels)
+    ]
 
 
 def require_room(config: Config, *, training: bool = False) -> None:

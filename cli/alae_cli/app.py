@@ -40,6 +40,8 @@ def main() -> None:
     except OSError as error:
         # A directory that cannot be written, a full disk: theirs to mend as well.
         problem = f"{error.filename or 'input/output'}: {error.strerror or error}"
+    except MemoryError as error:
+        problem = f"there is not enough memory: {error or 'ask for fewer images, or smaller networks'}"
     else:
         return
     print(f"alae: {one_line(problem)}", file=sys.stderr)

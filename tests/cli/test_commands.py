@@ -167,6 +167,14 @@ def test_a_directory_that_cannot_be_written_is_named(run_alae, tmp_path):
     assert (code, err) == (2, "alae: file/run: Not a directory\n")
 
 
+def test_too_little_memory_is_a_line(refused, monkeypatch):
+    def ask_for_more(*of, **choices):
+        np.empty(2**60, np.uint8)
+
+    monkeypatch.setattr("alae_workbench.training.train", ask_for_more)
+    refused(["train"], "not enough memory: Unable to allocate 1.00 EiB")
+
+
 def test_a_damaged_checkpoint_is_named_with_an_intact_one(run_alae, trained, backend, tmp_path):
     checkpoint = alae.load_checkpoint(trained)
     state = {**checkpoint.state, "step": np.array(1)}

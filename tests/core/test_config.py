@@ -308,6 +308,13 @@ def test_a_mistake_is_named_with_its_value(overrides, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["mapping_layers", "truncation_layers"])
+def test_style_networks_have_so_many_layers_at_the_most(key):
+    assert getattr(load_config("digits-style", {f"networks.{key}": 100}).networks, key) == 100
+    with pytest.raises(ConfigError, match=f"networks.{key} is 101: input should be less than or equal to 100"):
+        load_config("digits-style", {f"networks.{key}": 101})
+
+
 def test_a_preset_that_does_not_exist_suggests_the_nearest():
     with pytest.raises(ConfigError, match=r"no preset 'mnist_mlp'; did you mean 'mnist-mlp'\?"):
         load_config("mnist_mlp")

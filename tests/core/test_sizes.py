@@ -7,7 +7,7 @@ import pytest
 
 from alae_core import ConfigError, build, load_config, preset_names
 from alae_core.networks import layers
-from alae_core.sizes import memory, require_room, weights
+from alae_core.sizes import batch_sizes, memory, require_room, weights
 from tests.conftest import tiny_config, tiny_style_config
 
 PLAIN = {"networks__encoder": "plain", "networks__discriminator": "images"}
@@ -52,7 +52,7 @@ def test_presets_have_room(name):
         ({"image": [10**6, 10**6, 3]}, "GB, most of it for 1,5"),
         (
             {"batch_size": 10**12},
-            "256,000.0 GB, most of it for a batch of 1,000,000,000,000 images, but this machine has",
+            "1,024,000.0 GB, most of it for a batch of 1,000,000,000,000 images, but this machine has",
         ),
     ],
 )
@@ -65,6 +65,12 @@ def test_what_no_machine_holds_is_refused_with_both_numbers(changes, message):
 def test_a_level_of_growth_has_a_batch_of_its_own():
     with pytest.raises(ConfigError, match="for a batch of 1,000,000,000,000 images"):
         require_room(load_config("digits-style", {"growth.levels.0.batch_size": 10**12}), training=True)
+
+
+def test_a_batch_is_as_large_as_the_largest_layer_it_passes_through():
+    assert batch_sizes(tiny_config(batch_size=9)) == [(9, 4 * 3 * 2)]
+    assert batch_sizes(tiny_config(batch_size=9, networks__E__hidden=[5, 100])) == [(9, 100)]
+    assert batch_sizes(tiny_style_config()) == [(4, 16 * 5), (6, 64 * 3)]
 
 
 def test_to_look_at_a_model_its_weights_are_enough(monkeypatch):

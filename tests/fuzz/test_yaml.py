@@ -5,6 +5,7 @@ import pytest
 from alae_core import load_config, preset_names
 from alae_core.config import make_config, preset_text
 from alae_core.settings import override
+from alae_core.sizes import require_room
 from alae_workbench.experiment import load_experiment
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import BOMB, MERGED, TEXTS, VALUES, mutated, pick
@@ -12,6 +13,7 @@ from tests.fuzz.hostile import BOMB, MERGED, TEXTS, VALUES, mutated, pick
 
 def written(experiment):
     """All that is made of an experiment without building it."""
+    require_room(experiment.config, training=True)
     return experiment.to_yaml(), repr(experiment.config), experiment.steps
 
 
