@@ -1,10 +1,12 @@
 """Data sources: what they hold, at their own size and smaller ones, and what each broken one is told."""
 
 import gzip
+import os
 import struct
 import subprocess
 import sys
 import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from PIL import EpsImagePlugin, Image
 
 from alae_core import AlaeError, load_config
 from alae_core.images import pooled, to_float, to_uint8
+from alae_workbench.data import arrays
 from alae_workbench.data.source import (
     Arrays,
     DataError,
@@ -191,12 +194,23 @@ def test_idx_folders(tmp_path, ending):
     assert np.array_equal(load_images(str(tmp_path), config()).labels, [0, 1, 2])
 
 
+def idx_of(*shape):
+    return b"\x00\x00\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"\x00\x00\x08\x03" + struct.pack(">3I", 5, 8, 8) + b"short", "is cut short: its header promises 5×8×8"),
+        (idx_of(5, 8, 8) + b"short", "is damaged: its header promises 5×8×8 bytes, but only 5 follow"),
+        (idx_of(1, 2, 2) + b"more than that", "promises 1×2×2 bytes, but more follow"),
+        (
+            idx_of(2**32 - 1, 2**32 - 1),
+            "that it becomes 18,446,744,065,119,617,025, but 1,073,741,824 at the most",
+        ),
+        (b"\x00\x00\x08\xff", "says that it has 255 axes, but images have 3 or 4, and labels one"),
         (b"PNG?", "is no IDX file of bytes: it must start with 00 00 08, not .50 4e 47"),
-        (b"", "is no IDX file of bytes"),
+        (b"", "ubyte is empty"),
+        (b"\x00\x00\x08", "is cut short: it ends within its header"),
         (b"\x00\x00\x08\x03\x00", "is cut short: it ends within its header"),
     ],
 )
@@ -218,9 +232,16 @@ def test_npz_with_and_without_a_test_split(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arrays", "message"),
+    ("held", "message"),
     [
-        ({"pictures": grey(3)}, "must hold 'images' .*it holds pictures"),
+        ({"pictures": grey(3), "more": grey(3)}, "must hold 'images' .*it holds pictures, more"),
+        ({"numbers": np.arange(3)}, "must hold 'images' .*it holds numbers"),
+        ({}, "it holds nothing"),
+        ({"images": grey(3) / 255.0}, r"but are float64 .* in \[0, 1\]: pass np.rint\(images \* 255\)"),
+        ({"images": grey(3) / 127.5 - 1}, r"in \[−1, 1\]: pass np.rint\(\(images \+ 1\) \* 127.5\)"),
+        ({"images": grey(3), "labels": np.array([0, 1, np.nan])}, "whole ones, but one is nan"),
+        ({"images": grey(3), "labels": np.array([0, 1, 1e300])}, "whole ones, but one is 1e[+]300"),
+        ({"images": np.zeros((3, 1, 8, 8), np.uint8)}, "look channels first: pass images.transpose"),
         ({"images": grey(3).astype(float)}, "images must be uint8 .* but are float64"),
         ({"images": grey(3), "labels": np.arange(2)}, "there are 3 images, but 2 labels"),
         ({"images": np.array([object()])}, "cannot be read as an .npz of plain arrays"),
@@ -231,10 +252,90 @@ def test_npz_with_and_without_a_test_split(tmp_path):
         ({"images": grey(3), "labels": np.array(["a", "b", "c"])}, "labels must be class numbers .* but are <U1"),
     ],
 )
-def test_broken_npz_files_are_explained(tmp_path, arrays, message):
-    np.savez(tmp_path / "mine.npz", **arrays)
+def test_broken_npz_files_are_explained(tmp_path, held, message):
+    np.savez(tmp_path / "mine.npz", **held)
     with pytest.raises(DataError, match=message):
         load(tmp_path / "mine.npz")
+
+
+def test_one_array_alone_is_images_whatever_its_file_is_called(tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=grey(5), y_train=np.arange(5))
+    np.savez(tmp_path / "b.npz", grey(5))
+    np.savez_compressed(tmp_path / "c.npz", pictures=grey(5), numbers=np.arange(3))
+    np.save(tmp_path / "d.npy", grey(5))
+    np.save(tmp_path / "e.npy", np.asfortranarray(grey(5)))
+    (tmp_path / "e.npy").rename(tmp_path / "e.npz")
+    for name in ("a.npz", "b.npz", "c.npz", "d.npy", "e.npz"):
+        assert np.array_equal(all_images(load_images(str(tmp_path / name), config()))[..., 0], grey(5)), name
+    assert load_images(str(tmp_path / "a.npz"), config()).labels.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("images", [grey(4) / 255.0, grey(4) / 127.5 - 1, grey(4) / 1.0, grey(4)[:, None]])
+def test_advised_lines_of_numpy_do_what_they_promise(images):
+    with pytest.raises(DataError) as caught:
+        as_data_set(images, config(), held_out=1)
+    converted = eval(str(caught.value).rpartition("pass ")[2], {"np": np, "images": images})
+    assert np.array_equal(converted.reshape(4, 8, 8), grey(4))
+    as_data_set(converted, config(), held_out=1)
+
+
+def npz_with(path, content):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("images.npy", content)
+
+
+def npy_header(text):
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000000,)}"),
+            "its header promises 1,000,000,000,000,000 bytes, but there are",
+        ),
+        (npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-1, -5)}"), r"its shape is \(-1, -5\)"),
+        (npy_header("("), "cannot be read as an .npz of plain arrays"),
+        (b"", "cannot be read as an .npz of plain arrays"),
+    ],
+    ids=str,
+)
+def test_headers_are_believed_only_as_far_as_the_file_goes(tmp_path, content, message):
+    npz_with(tmp_path / "mine.npz", content)
+    with pytest.raises(DataError, match=message):
+        load(tmp_path / "mine.npz")
+
+
+def test_a_little_that_unpacks_to_very_much_is_refused_unread(tmp_path, monkeypatch):
+    monkeypatch.setattr(arrays, "_MOST_BYTES", 2**20)
+    np.savez_compressed(tmp_path / "mine.npz", images=np.zeros((2**15, 8, 8), np.uint8))
+    with pytest.raises(DataError, match="bytes says that it becomes 2,097,"):
+        load(tmp_path / "mine.npz")
+    for name in ("train-images-idx3-ubyte.gz", "t10k-images-idx3-ubyte.gz"):
+        write_idx(tmp_path / name, np.zeros((2**15, 8, 8), np.uint8))
+    with pytest.raises(DataError, match="becomes 2,097,152, but"):
+        load(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_pipes_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "a.npz")
+    with pytest.raises(DataError, match="it is not a regular file"):
+        load(tmp_path / "a.npz")
+    (tmp_path / "photos").mkdir()
+    os.mkfifo(tmp_path / "photos" / "a.png")
+    with pytest.raises(DataError, match=r"1 of 1 images .*it is not a regular file"):
+        load(tmp_path / "photos")
+
+
+def test_what_a_trained_model_cannot_change_is_not_advised(tmp_path):
+    np.savez(tmp_path / "mine.npz", images=grey(3, size=9))
+    with pytest.raises(DataError, match="resize them, or give a folder of image files"):
+        load_images(str(tmp_path / "mine.npz"), config())
+    np.savez(tmp_path / "mine.npz", images=grey(3))
+    with pytest.raises(DataError, match=r"has no labels: give images of classes 0 … 4, as the model knows them"):
+        load_images(str(tmp_path / "mine.npz"), config(labels=5))
 
 
 def photos(folder, sizes=((20, 10), (8, 8), (9, 30), (64, 64), (10, 10))):
@@ -285,14 +386,18 @@ def test_unreadable_images_are_named_and_can_be_skipped(tmp_path):
 
 def test_nothing_readable_cannot_be_skipped(tmp_path):
     (tmp_path / "text.jpg").write_text("no image")
-    with pytest.raises(DataError, match="1 of 1 images"):
+    with pytest.raises(DataError, match="1 of 1 images") as caught:
         load(tmp_path, skip_bad=True)
+    assert "skip" not in str(caught.value)
 
 
 def test_a_missing_path_lists_what_could_be_given(tmp_path):
     for name in (tmp_path / "nowhere", ""):
         with pytest.raises(DataError, match=f"there is no data '{name}': give one of digits, mnist, fashion_mnist"):
             load(name)
+    (tmp_path / "data.csv").touch()
+    with pytest.raises(DataError, match=r"data.csv is no data: arrays of images end in .npz or .npy"):
+        load(tmp_path / "data.csv")
     with pytest.raises(DataError, match="there are no images in"):
         load(tmp_path)
 

@@ -83,7 +83,7 @@ class Arrays(_Legible):
         if self.pixels.dtype != np.uint8 or self.pixels.ndim not in (3, 4):
             raise DataError(
                 f"images must be uint8 of shape (count, height, width) or (count, height, width, channels), "
-                f"but are {self.pixels.dtype} of shape {self.pixels.shape}"
+                f"but are {self.pixels.dtype} of shape {self.pixels.shape}{_as_bytes(self.pixels)}"
             )
         if self.pixels.ndim == 3:
             object.__setattr__(self, "pixels", self.pixels[..., None])
@@ -261,6 +261,20 @@ def by(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
+def _as_bytes(images: np.ndarray) -> str:
+    """How float images become bytes, where their range says it."""
+    if images.dtype.kind != "f" or not images.size:
+        return ""
+    lowest, highest = images.min(), images.max()
+    if 0 <= lowest <= highest <= 1:
+        return " in [0, 1]: pass np.rint(images * 255).astype(np.uint8)"
+    if -1 <= lowest <= highest <= 1:
+        return " in [−1, 1]: pass np.rint((images + 1) * 127.5).astype(np.uint8)"
+    if 0 <= lowest <= highest <= 255:
+        return ": pass np.rint(images).astype(np.uint8)"
+    return ""
+
+
 def _labels(labels: np.ndarray) -> np.ndarray:
     """Class numbers (count,) as int64; attributes (count, k) as int64, or float64 where some are no whole numbers."""
     if labels.dtype.kind not in "buif" or labels.ndim not in (1, 2):
@@ -271,9 +285,7 @@ def _labels(labels: np.ndarray) -> np.ndarray:
     # Class numbers as CIFAR has them, in a column.
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.dtype.kind != "f":
-        return labels.astype(np.int64)
-    whole = np.isfinite(labels) & (labels == np.rint(labels))
+    whole = np.isfinite(labels) & (np.abs(labels) <= 2**53) & (labels == np.rint(labels))
     if whole.all():
         return labels.astype(np.int64)
     if labels.ndim == 1:

@@ -1,9 +1,7 @@
 """Where images come from: named data sets, IDX folders, .npz files and folders of images."""
 
-import gzip
 import os
 import struct
-import zipfile
 import zlib
 from collections.abc import Callable
 from inspect import getattr_static
@@ -14,11 +12,19 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from alae_core.config import Config
+from alae_core.errors import said
+from alae_core.files import open_regular
+from alae_workbench.data.arrays import read_arrays, read_idx
 from alae_workbench.data.source import Arrays, DataError, DataSet, Source, by, framed, split
 
 _ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 # What those endings promise. Pillow goes by content and knows many more formats, some of which call other programs.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+# What Pillow raises of files that are torn, lying or too large.
+_UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, EOFError, OverflowError, RuntimeError),
+    *(struct.error, zlib.error, Image.DecompressionBombError),
+)
 # Pillow's modes without colours.
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "F")
 _IDX_IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
@@ -49,7 +55,7 @@ def load_data(name: str, config: Config, *, margin: int = 0, held_out: float, sk
     Raises:
         DataError: there is no such data, it cannot be read, or its shape or labels do not fit the configuration.
     """
-    found = _read(name, config, margin, skip_bad)
+    found = _read(name, config, margin, skip_bad, trained=False)
     if found.test is not None:
         return DataSet(found.images, found.test, found.skipped)
     return DataSet(*split(found.images, held_out), found.skipped)
@@ -60,10 +66,10 @@ def load_images(name: str, config: Config, *, margin: int = 0, skip_bad: bool = 
 
     Raises DataError as `load_data` does; `name` may be a single image file too.
     """
-    path = Path(name).expanduser()
-    if path.is_file() and path.suffix.lower() in _ENDINGS:
-        return _fitting(name, Arrays(read_image(path, _within(config, margin))[None]), config, margin)
-    found = _read(name, config, margin, skip_bad)
+    path, is_folder = path_of(name)
+    if is_folder is False and path.suffix.lower() in _ENDINGS:
+        return _fitting(name, Arrays(read_image(path, _within(config, margin))[None]), config, margin, trained=True)
+    found = _read(name, config, margin, skip_bad, trained=True)
     return found.images if found.test is None else found.test
 
 
@@ -111,25 +117,41 @@ def read_whole(name: str) -> "_Found | None":
     """
     if name in NAMED:
         return NAMED[name]()
-    path = Path(name).expanduser()
-    if path.suffix == ".npz" and path.is_file():
-        return _npz(path)
+    path, is_folder = path_of(name)
     # An empty name, such as an unset variable of a script leaves, would be the working directory.
-    if not name or not path.is_dir():
+    if not name or is_folder is None:
         raise DataError(
-            f"there is no data {name!r}: give one of {', '.join(NAMED)}, an .npz file, "
+            f"there is no data {said(name)}: give one of {', '.join(NAMED)}, an .npz or .npy file, "
             f"a folder of images, or a folder with {_IDX_IMAGES['train']}"
+        )
+    if not is_folder and path.suffix in (".npz", ".npy"):
+        return _of_arrays(path)
+    if not is_folder:
+        raise DataError(
+            f"{path} is no data: arrays of images end in .npz or .npy; else give a folder, or one of {', '.join(NAMED)}"
         )
     return _idx_folder(path) if _idx_file(path, _IDX_IMAGES["train"]) else None
 
 
-def _read(name: str, config: Config, margin: int, skip_bad: bool) -> _Found:
+def path_of(name: str) -> tuple[Path, bool | None]:
+    """The path that a person wrote, and whether it is a folder; None for neither folder nor file.
+
+    Raises DataError where the system does not let one see.
+    """
+    try:
+        path = Path(name).expanduser()
+        return path, (None if not path.exists() else path.is_dir())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{said(name)} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _read(name: str, config: Config, margin: int, skip_bad: bool, trained: bool) -> _Found:
     found = read_whole(name)
     if found is None:
-        found = _image_folder(Path(name).expanduser(), _within(config, margin), skip_bad)
+        found = _image_folder(path_of(name)[0], _within(config, margin), skip_bad)
     return _Found(
-        _fitting(name, found.images, config, margin),
-        None if found.test is None else _fitting(name, found.test, config, margin),
+        _fitting(name, found.images, config, margin, trained),
+        None if found.test is None else _fitting(name, found.test, config, margin, trained),
         found.skipped,
     )
 
@@ -139,34 +161,45 @@ def _within(config: Config, margin: int) -> tuple[int, int, int]:
     return height - 2 * margin, width - 2 * margin, channels
 
 
-def _fitting(name: str, source: Source, config: Config, margin: int = 0) -> Source:
-    """The images in their frame. Raises DataError unless shape and labels are what the configuration says."""
+def _fitting(name: str, source: Source, config: Config, margin: int = 0, trained: bool = False) -> Source:
+    """The images in their frame. Raises DataError unless shape and labels are what the configuration says.
+
+    Of a model that is `trained` nobody can change that any more, and no message says so.
+    """
     source = framed(source, margin)
     if not len(source):
         raise DataError(f"{name} holds no images")
     if source.shape != config.image:
         within = f" with the margin of {margin}" if margin else ""
+        if source.shape[0] in (1, 3) and min(source.shape[1:]) > 4:
+            advice = "they look channels first: pass images.transpose(0, 2, 3, 1)"
+        elif trained:
+            advice = "resize them, or give a folder of image files, which are resized"
+        else:
+            advice = f"choose a preset of that size, or set image=[{','.join(map(str, source.shape))}]"
         raise DataError(
             f"the images of {name} are {by(source.shape)}{within}, but the configuration says {by(config.image)}: "
-            f"choose a preset of that size, or set image=[{','.join(map(str, source.shape))}]"
+            f"{advice}"
         )
     if config.labels:
-        _require_classes(name, source.labels, config.labels)
+        _require_classes(name, source.labels, config.labels, trained)
     return source
 
 
-def _require_classes(name: str, labels: np.ndarray | None, classes: int) -> None:
+def _require_classes(name: str, labels: np.ndarray | None, classes: int, trained: bool) -> None:
+    without = f"give images of classes 0 … {classes - 1}, as the model knows them" if trained else "set labels=0"
     if labels is None:
-        raise DataError(f"labels is {classes}, but {name} has no labels: set labels=0")
+        raise DataError(f"labels is {classes}, but {name} has no labels: {without}")
     if labels.ndim > 1:
         raise DataError(
-            f"labels is {classes}, but {name} has {labels.shape[1]} attributes an image, not a class: set labels=0"
+            f"labels is {classes}, but {name} has {labels.shape[1]} attributes an image, not a class: {without}"
         )
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest < 0:
         raise DataError(f"labels is {classes}, but {name} has class {lowest}: classes count from 0")
     if highest >= classes:
-        raise DataError(f"labels is {classes}, but {name} has class {highest}: set labels={highest + 1}")
+        advice = without if trained else f"set labels={highest + 1}"
+        raise DataError(f"labels is {classes}, but {name} has class {highest}: {advice}")
 
 
 def _digits() -> _Found:
@@ -202,7 +235,7 @@ def _idx_folder(path: Path) -> _Found:
         labels = _idx_file(path, _IDX_LABELS[part])
         if images is None:
             raise DataError(f"{path} has {_IDX_IMAGES['train']} but no {_IDX_IMAGES['test']} (or the same with .gz)")
-        parts[part] = Arrays(_read_idx(images), _read_idx(labels) if labels else None)
+        parts[part] = Arrays(read_idx(images), read_idx(labels) if labels else None)
     return _Found(parts["train"], parts["test"])
 
 
@@ -210,41 +243,24 @@ def _idx_file(path: Path, name: str) -> Path | None:
     return next((file for file in (path / name, path / f"{name}.gz") if file.is_file()), None)
 
 
-def _read_idx(path: Path) -> np.ndarray:
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    if content[:3] != b"\x00\x00\x08":
-        raise DataError(f"{path} is no IDX file of bytes: it must start with 00 00 08, not {content[:3].hex(' ')!r}")
-    try:
-        axes = content[3]
-        shape = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])
-    except (IndexError, struct.error) as error:
-        raise DataError(f"{path} is cut short: it ends within its header") from error
-    values = np.frombuffer(content, np.uint8, offset=4 + 4 * axes)
-    if values.size != np.prod(shape):
-        raise DataError(f"{path} is cut short: its header promises {by(shape)} bytes, but {values.size} follow")
-    return values.reshape(shape)
-
-
-def _npz(path: Path) -> _Found:
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = dict(archive)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as an .npz of plain arrays: {error}") from error
+def _of_arrays(path: Path) -> _Found:
+    arrays = read_arrays(path)
+    alone = [name for name, array in arrays.items() if array.ndim in (3, 4)]
     try:
         if "x_train" in arrays and "x_test" in arrays:
             train = Arrays(arrays["x_train"], arrays.get("y_train"))
             return _Found(train, Arrays(arrays["x_test"], arrays.get("y_test")))
-        if "images" in arrays:
-            return _Found(Arrays(arrays["images"], arrays.get("labels")))
+        for images, labels in (("images", "labels"), ("x_train", "y_train")):
+            if images in arrays:
+                return _Found(Arrays(arrays[images], arrays.get(labels)))
+        # As np.savez(path, images) names it, or anybody else.
+        if len(alone) == 1:
+            return _Found(Arrays(arrays[alone[0]]))
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     raise DataError(
-        f"{path} must hold 'images' (and 'labels' if there are any), or 'x_train' and 'x_test'; "
-        f"it holds {', '.join(arrays) or 'nothing'}"
+        f"{path} must hold 'images' (and 'labels' if there are any), 'x_train' (and 'x_test'), or one array of images "
+        f"alone; it holds {', '.join(arrays) or 'nothing'}"
     )
 
 
@@ -259,9 +275,9 @@ def image_files(path: Path) -> list[Path]:
 def glance(path: Path) -> tuple[int, int, bool] | None:
     """Width, height and whether it has colours, from an image file's header; None where it cannot be read."""
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with open_regular(path) as file, Image.open(file, formats=_FORMATS) as image:
             return *image.size, image.mode not in _GREY
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except _UNREADABLE:
         return None
 
 
@@ -275,11 +291,9 @@ def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool) -> _F
         except DataError as error:
             bad.append(str(error))
     if bad and not (skip_bad and kept):
-        shown = "; ".join(bad[:5]) + (f"; and {len(bad) - 5} more" if len(bad) > 5 else "")
-        raise DataError(
-            f"{len(bad)} of {len(files)} images in {path} cannot be read: {shown}; "
-            "skip_bad (--skip-bad) goes on without them"
-        )
+        shown = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
+        advice = "; training can go on without them: skip_bad (--skip-bad)" if kept else ""
+        raise DataError(f"{len(bad)} of {len(files)} images in {path} cannot be read: {shown}{advice}")
     folders = [file.relative_to(path).parts[0] if file.parent != path else None for file in kept]
     classes = sorted({folder for folder in folders if folder})
     # Images sorted into subfolders are labelled by them; a stray image at the top has no class, so none is given.
@@ -297,13 +311,13 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     if channels not in (1, 3):
         raise DataError(f"image files have 1 or 3 channels, but the configuration says {channels}")
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with open_regular(path) as file, Image.open(file, formats=_FORMATS) as image:
             upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
             fitted = ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS)
     except UnidentifiedImageError as error:
         raise DataError(f"{path} (its content is none of {', '.join(_FORMATS)})") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} ({error})") from error
+    except _UNREADABLE as error:
+        raise DataError(f"{path} ({getattr(error, 'strerror', None) or error})") from error
     return np.asarray(fitted, np.uint8).reshape(shape)
 
 

@@ -1,11 +1,10 @@
 """What images there are, seen without decoding them: how many, how large, in colour or grey."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import median
 
 from alae_workbench.data.source import DataError, Source
-from alae_workbench.data.sources import glance, image_files, read_whole
+from alae_workbench.data.sources import glance, image_files, path_of, read_whole
 
 # Files whose headers are read: enough for a median, quick on any disk.
 _LOOKED_AT = 2_000
@@ -40,7 +39,7 @@ def survey(name: str) -> Survey:
     found = read_whole(name)
     if found is not None:
         return survey_of(found.images, name, name)
-    folder = Path(name).expanduser()
+    folder, _ = path_of(name)
     files = image_files(folder)
     # Spread over the folder, whose parts may differ.
     looked_at = files[:: max(1, len(files) // _LOOKED_AT)]

@@ -128,5 +128,6 @@ def _font() -> ImageFont.FreeTypeFont:
 
 
 def _enlarged(image: np.ndarray, factor: int) -> Image.Image:
-    pixels = image.repeat(factor, axis=0).repeat(factor, axis=1)
-    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).convert("RGB")
+    # Of channels that no screen shows, the first three; of fewer, the first.
+    shown = image[..., :3] if image.shape[-1] >= 3 else image[..., 0]
+    return Image.fromarray(shown.repeat(factor, axis=0).repeat(factor, axis=1)).convert("RGB")

@@ -1,0 +1,209 @@
+"""Images from anywhere: hostile .npz and .npy, IDX files and folders of image files."""
+
+import gzip
+import io
+import os
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alae_core import load_config
+from alae_workbench import Arrays
+from alae_workbench.data.source import all_images
+from alae_workbench.data.sources import load_data, load_images
+from alae_workbench.data.survey import survey
+from alae_workbench.proposal import propose
+from tests.fuzz import attempt, cases
+from tests.fuzz.hostile import pick
+
+GREY, COLOUR = load_config("digits-mlp"), load_config("digits-mlp", {"image": [8, 8, 3]})
+PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8)
+SHAPES = [
+    (6, 8, 8),
+    (6, 8, 8, 3),
+    (0, 8, 8),
+    (6,),
+    (),
+    (6, 0, 8),
+    (6, 1, 8, 8),
+    (2, 3, 4, 5, 6),
+    (6, 8, 8, 7),
+    (1, 1, 1),
+]
+DTYPES = ["u1", "i1", "<f4", ">f8", "<f2", "?", "<i8", ">u8", "<c8", "<U3", "S2", "M8[s]", "O", "V3", "u1,f4"]
+NAMES = ["images", "labels", "x_train", "y_train", "x_test", "y_test", "arr_0", "-", "../x", "a\0b", "x" * 300]
+HEADERS = [
+    *(
+        "(",
+        "{}",
+        "{'descr': '|u1'}",
+        "[" * 300,
+        "{'descr': '|u1', 'fortran_order': False, 'shape': (10**15,)}",
+        "\0" * 40,
+    ),
+    *(
+        f"{{'descr': {dtype!r}, 'fortran_order': {order}, 'shape': {shape}}}"
+        for dtype, order, shape in [
+            ("|u1", False, (10**15,)),
+            ("|u1", False, (2**63, 2**63)),
+            ("|u1", False, (-1, 8, 8)),
+            ("|u1", True, (3, 8, 8)),
+            ("|O", False, (3,)),
+            ("<U1000000", False, (10**9,)),
+            ([("a", "|u1")], False, (3,)),
+            ("x", 3, "y"),
+            ("|u1", False, (True, 8.5)),
+            ("|V0", False, (2**40,)),
+        ]
+    ),
+]
+
+
+def looked_at(path, config=GREY):
+    """Read the data at `path` in every way that a person could."""
+
+    def look():
+        found = load_data(str(path), config, held_out=1)
+        return all_images(found.train), all_images(load_images(str(path), config))
+
+    return look
+
+
+def damaged(random, content):
+    """Bytes with some of them cut off, changed, doubled or replaced; half of the time as they are."""
+    if random.random() < 0.5:
+        return content
+    found = bytearray(content)
+    for _ in range(random.integers(0, 3)):
+        at = int(random.integers(len(found) + 1))
+        match random.integers(4):
+            case 0:
+                del found[at:]
+            case 1:
+                found[at : at + 4] = random.bytes(4)
+            case 2:
+                found[at:at] = found[at : at + 50]
+            case _:
+                found[at : at + 4] = pick(random, [b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"PK\x03\x04"])
+    return bytes(found)
+
+
+def npy(random):
+    if random.random() < 0.3:
+        header = pick(random, HEADERS).encode()
+        return b"\x93NUMPY" + bytes([pick(random, [1, 1, 2, 3, 9]), 0]) + struct.pack("<H", len(header)) + header
+    dtype = np.dtype(pick(random, DTYPES))
+    array = np.zeros(pick(random, SHAPES), dtype)
+    if dtype.kind in "iuf":
+        array[...] = np.asarray(random.uniform(-1, 300, array.shape)).astype(dtype)
+        if dtype.kind == "f" and array.size and random.random() < 0.3:
+            array.flat[0] = pick(random, [np.nan, np.inf, -np.inf])
+    content = io.BytesIO()
+    np.lib.format.write_array(content, np.asfortranarray(array) if random.random() < 0.2 else array, allow_pickle=True)
+    return content.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name", "ignore:overflow", "ignore:invalid value")
+def test_npz(tmp_path):
+    for number, random in cases():
+        path, content = tmp_path / f"{number}.{pick(random, ['npz', 'npy'])}", io.BytesIO()
+        with zipfile.ZipFile(content, "w", pick(random, [0, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])) as archive:
+            for _ in range(random.integers(0, 4)):
+                archive.writestr(pick(random, NAMES) + pick(random, [".npy", ".npy", ""]), npy(random))
+        if random.random() < 0.3:
+            content = io.BytesIO()
+            np.savez(content, images=PIXELS, labels=np.arange(6))
+        whole = content.getvalue() if random.random() < 0.8 else npy(random)
+        path.write_bytes(damaged(random, whole))
+        attempt(looked_at(path, pick(random, [GREY, COLOUR])), path.stat().st_size, number)
+        path.unlink()
+
+
+def idx(random):
+    axes = (
+        [len(PIXELS), 8, 8]
+        if random.random() < 0.6
+        else [int(random.integers(2**32)) for _ in range(random.integers(6))]
+    )
+    start = b"\0\0\x08" if random.random() < 0.8 else pick(random, [b"\0\0\x0d", b"PNG"])
+    content = (
+        start
+        + bytes([len(axes) if random.random() < 0.8 else pick(random, [255, 0])])
+        + struct.pack(f">{len(axes)}I", *axes)
+    )
+    return content + (PIXELS.tobytes() if random.random() < 0.8 else pick(random, [b"", bytes(2**16)]))
+
+
+def test_idx(tmp_path):
+    names = ["train-images-idx3-ubyte", "t10k-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"]
+    for number, random in cases():
+        size = 0
+        for name in names:
+            for packed in ("", ".gz"):
+                (tmp_path / f"{name}{packed}").unlink(missing_ok=True)
+            packed = random.random() < 0.5
+            content = idx(random) if "images" in name else b"\0\0\x08\x01\0\0\0\x06" + bytes(6)
+            content = damaged(random, gzip.compress(content) if packed else content)
+            if random.random() < 0.9:
+                (tmp_path / f"{name}{'.gz' if packed else ''}").write_bytes(content)
+                size += len(content)
+        attempt(looked_at(tmp_path), size, number)
+
+
+def picture(random):
+    """An image file of any kind that Pillow writes."""
+    mode = pick(random, ["L", "RGB", "RGBA", "P", "CMYK", "I;16", "I", "F", "1", "LA"])
+    size = pick(random, [(8, 8), (1, 1), (9, 30), (300, 2), (64, 64)])
+    image = Image.frombytes("RGB", size, random.bytes(3 * size[0] * size[1])).convert("L" if mode == "I;16" else mode)
+    content = io.BytesIO()
+    kind = pick(random, ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "ICO", "TGA"])
+    try:
+        image.save(content, kind)
+    except (OSError, ValueError, KeyError):
+        image.convert("RGB").save(content, "PNG")
+    return content.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_folders(tmp_path):
+    endings = ["png", "jpg", "webp", "bmp", "tif", "gif", "jpeg", "PNG"]
+    for number, random in cases():
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for i in range(random.integers(1, 6)):
+            inside = folder / pick(random, [".", "a", "b", "a/c"])
+            inside.mkdir(parents=True, exist_ok=True)
+            path = inside / f"{i}.{pick(random, endings)}"
+            match random.integers(10):
+                case 0:
+                    path.write_bytes(pick(random, [b"", b"%!PS-Adobe-3.0 EPSF-3.0\n", b"no image", random.bytes(200)]))
+                case 1:
+                    path.symlink_to(pick(random, ["/dev/zero", "nowhere", "..", ".", path.name]))
+                case 2 if hasattr(os, "mkfifo"):
+                    os.mkfifo(path)
+                case 3:
+                    path.mkdir()
+                case _:
+                    path.write_bytes(damaged(random, picture(random)))
+        size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        attempt(looked_at(folder, pick(random, [GREY, COLOUR])), size, number)
+        attempt(lambda at=folder: propose(survey(str(at))), size, number)
+
+
+LABELS = [None, np.zeros(6), np.full(6, np.nan), np.array(["a"] * 6), np.full(6, 2**63, "u8"), np.zeros((6, 0))]
+PATHS = ["", ".", "..", "/dev/zero", "/dev/null.npz", "a\0b.npz", "a\0b", "x" * 5000, "~nobody/x", "\udcff", "\n"]
+
+
+def test_arrays_in_hand():
+    for number, random in cases():
+        array, labels = np.zeros(pick(random, SHAPES), np.dtype(pick(random, DTYPES))), pick(random, LABELS)
+        attempt(lambda a=array, b=labels: Arrays(a, b).fingerprint, array.nbytes, number)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_names_that_no_data_has(name):
+    attempt(looked_at(name), about=name)
+    attempt(lambda: survey(name), about=name)
