@@ -123,18 +123,13 @@ def test_npz(tmp_path):
 
 
 def idx(random):
-    axes = (
-        [len(PIXELS), 8, 8]
-        if random.random() < 0.6
-        else [int(random.integers(2**32)) for _ in range(random.integers(6))]
-    )
+    axes = [len(PIXELS), 8, 8]
+    if random.random() < 0.3:
+        axes = [int(random.integers(2**32)) for _ in range(random.integers(6))]
     start = b"\0\0\x08" if random.random() < 0.8 else pick(random, [b"\0\0\x0d", b"PNG"])
-    content = (
-        start
-        + bytes([len(axes) if random.random() < 0.8 else pick(random, [255, 0])])
-        + struct.pack(f">{len(axes)}I", *axes)
-    )
-    return content + (PIXELS.tobytes() if random.random() < 0.8 else pick(random, [b"", bytes(2**16)]))
+    count = len(axes) if random.random() < 0.8 else pick(random, [255, 0])
+    pixels = PIXELS.tobytes() if random.random() < 0.8 else pick(random, [b"", bytes(2**16)])
+    return start + bytes([count]) + struct.pack(f">{len(axes)}I", *axes) + pixels
 
 
 def test_idx(tmp_path):
@@ -194,7 +189,7 @@ def test_folders(tmp_path):
 
 
 LABELS = [None, np.zeros(6), np.full(6, np.nan), np.array(["a"] * 6), np.full(6, 2**63, "u8"), np.zeros((6, 0))]
-PATHS = ["", ".", "..", "/dev/zero", "/dev/null.npz", "a\0b.npz", "a\0b", "x" * 5000, "~nobody/x", "\udcff", "\n"]
+PATHS = ["", "/dev/zero", "/dev/null.npz", "a\0b.npz", "a\0b", "x" * 5000, "~nobody/x", "\udcff", "\n"]
 
 
 def test_arrays_in_hand():

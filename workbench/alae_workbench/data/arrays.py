@@ -8,7 +8,7 @@ import zlib
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def read_idx(path: Path) -> np.ndarray:
         raise DataError(f"{path} cannot be read: {_reason(error)}") from error
 
 
-def _idx(path: Path, file: BinaryIO | gzip.GzipFile, size: int) -> np.ndarray:
+def _idx(path: Path, file: IO[bytes] | gzip.GzipFile, size: int) -> np.ndarray:
     start = file.read(4)
     if not start:
         raise DataError(f"{path} is empty")
@@ -89,7 +89,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path} cannot be read as an .npz of plain arrays: {_reason(error)}") from error
 
 
-def _npy(path: Path, file: BinaryIO, length: int, size: int) -> np.ndarray:
+def _npy(path: Path, file: IO[bytes], length: int, size: int) -> np.ndarray:
     """The array in `length` bytes of .npy within a file of `size`."""
     major, _ = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
