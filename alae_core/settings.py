@@ -36,6 +36,18 @@ Settings = TypeVar("Settings", bound=Frozen)
 
 
 class _YamlLoader(yaml.SafeLoader):
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        again = {key.value: key for key in keys}
+        for key in keys:
+            if again[key.value] is not key:
+                # YAML would take the last without a word.
+                raise ConstructorError(
+                    problem=f"{key.value!r} is there twice", problem_mark=again[key.value].start_mark
+                )
+        return node
+
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         super().flatten_mapping(node)
         # Here what is merged from aliases of aliases would double, and double again.

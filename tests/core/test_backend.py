@@ -158,7 +158,7 @@ def test_the_backend_in_use_is_the_one_opened_last(backend, monkeypatch):
 def test_convolutions_suit_the_device_that_was_chosen(backend, monkeypatch, device, expected):
     """Not the first device there is: on a machine with a GPU a person may have asked for the CPU."""
     monkeypatch.setattr(features, "backend_in_use", lambda: SimpleNamespace(device=device))
-    assert features._prefers_patches() == (expected and keras.backend.backend() == "jax")
+    assert features._is_jax_on_cpu() == (expected and keras.backend.backend() == "jax")
 
 
 def test_a_backend_is_shown_in_a_line(backend):

@@ -339,6 +339,7 @@ def test_a_broken_file_is_named(tmp_path, text, message):
         (f"a: {'9' * 5000}", "has a value that cannot be read"),
         (f"a: 0x{'f' * 300}", "a number of more digits than any setting has"),
         ("a: !!int x", "has a value that cannot be read"),
+        ("seed: 1\nadam: {beta1: 0.1, beta1: 0.2}", "'beta1' is there twice.* line 2, column 20"),
         ("a: &a [*a]", "deeper than the 20 levels"),
         ("a: !!python/object/apply:os.system [false]", "could not determine a constructor"),
         ("#" * 2**17, "it has 131,072 bytes, more than the 65,536 that such a file may have"),
