@@ -2,8 +2,10 @@
 
 import os
 import struct
+import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import getattr_static
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +25,7 @@ _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 # What Pillow raises of files that are torn, lying or too large.
 _UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, EOFError, OverflowError, RuntimeError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
+    *(struct.error, zlib.error, MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
 # Pillow's modes without colours.
 _GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "F")
@@ -272,10 +274,19 @@ def image_files(path: Path) -> list[Path]:
     return files
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    with open_regular(path) as file, warnings.catch_warnings():
+        # Pillow warns of images that take a gigabyte to decode, and refuses only those twice as large.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(file, formats=_FORMATS) as image:
+            yield image
+
+
 def glance(path: Path) -> tuple[int, int, bool] | None:
     """Width, height and whether it has colours, from an image file's header; None where it cannot be read."""
     try:
-        with open_regular(path) as file, Image.open(file, formats=_FORMATS) as image:
+        with _opened(path) as image:
             return *image.size, image.mode not in _GREY
     except _UNREADABLE:
         return None
@@ -311,7 +322,7 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     if channels not in (1, 3):
         raise DataError(f"image files have 1 or 3 channels, but the configuration says {channels}")
     try:
-        with open_regular(path) as file, Image.open(file, formats=_FORMATS) as image:
+        with _opened(path) as image:
             upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
             fitted = ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS)
     except UnidentifiedImageError as error:

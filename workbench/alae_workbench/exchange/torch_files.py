@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import IO, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 
 from alae_core.errors import CheckpointError
+from alae_core.files import open_regular
 
 _DTYPES = {
     "DoubleStorage": "<f8",
@@ -122,7 +123,10 @@ def read_torch_file(path: Path) -> tuple[Any, Callable[[Tensor], np.ndarray]]:
     with _told(path), warnings.catch_warnings():
         # A damaged text in it may hold what Python has come to warn about, such as an unknown escape.
         warnings.simplefilter("ignore")
-        saved, read = _read_zip(path) if zipfile.is_zipfile(path) else _read_legacy(_mapped(path))
+        content = _mapped(path)
+        is_zip = zipfile.is_zipfile(cast(IO[bytes], content))
+        content.seek(0)
+        saved, read = _read_zip(content) if is_zip else _read_legacy(content)
 
     def numbers(tensor: Tensor) -> np.ndarray:
         with _told(path):
@@ -143,40 +147,45 @@ def _told(path: Path) -> Iterator[None]:
         raise TorchFileError(f"{path} is damaged, or no file of torch.save: {error}") from error
 
 
-def _mapped(path: Path) -> mmap.mmap:
-    with path.open("rb") as file:
-        # A map never reads beyond the file's end, whatever length the file claims.
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+class _Mapped(mmap.mmap):
+    """A file as bytes in memory, never read beyond its end, whatever length it claims."""
+
+    def seekable(self) -> bool:
+        """What `zipfile` asks, and a map of Python before 3.13 cannot answer."""
+        return True
 
 
-def _read_zip(path: Path) -> tuple[Any, ReadStorage]:
-    def read(key: str) -> bytes:
-        with zipfile.ZipFile(path) as archive:
-            return _stored(archive, f"{root}/data/{key}")
-
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
-        if len(pickles) != 1:
-            raise TorchFileError("the archive has no data.pkl: it is not a file of torch.save")
-        root = pickles[0].partition("/")[0]
-        if f"{root}/byteorder" in names and _stored(archive, f"{root}/byteorder") != b"little":
-            raise TorchFileError("its numbers are big-endian, which only little-endian ones can be read")
-        return _Machine(BytesIO(_stored(archive, pickles[0]))).run(), read
+def _mapped(path: Path) -> _Mapped:
+    with open_regular(path) as file:
+        return _Mapped(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _stored(archive: zipfile.ZipFile, name: str) -> bytes:
+def _read_zip(content: _Mapped) -> tuple[Any, ReadStorage]:
+    # Opened once: its list of members may be as long as the file.
+    archive = zipfile.ZipFile(cast(IO[bytes], content))
+    names = archive.namelist()
+    pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
+    if len(pickles) != 1:
+        raise TorchFileError("the archive has no data.pkl: it is not a file of torch.save")
+    root = pickles[0].partition("/")[0]
+    if f"{root}/byteorder" in names and _stored(archive, content, f"{root}/byteorder") != b"little":
+        raise TorchFileError("its numbers are big-endian, which only little-endian ones can be read")
+    saved = _Machine(BytesIO(_stored(archive, content, pickles[0]))).run()
+    return saved, lambda key: _stored(archive, content, f"{root}/data/{key}")
+
+
+def _stored(archive: zipfile.ZipFile, content: _Mapped, name: str) -> bytes:
     entry = archive.getinfo(name)
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         # torch.save never compresses, and what is compressed may be of any size.
         raise TorchFileError(f"{name!r} is compressed, which torch.save does not do")
-    if entry.file_size > Path(archive.filename or "").stat().st_size:
+    if entry.file_size > content.size():
         # Memory would be reserved for all of it before a byte is read.
         raise TorchFileError(f"it is cut short: {name!r} should have {entry.file_size} bytes")
     return archive.read(name)
 
 
-def _read_legacy(content: mmap.mmap) -> tuple[Any, ReadStorage]:
+def _read_legacy(content: _Mapped) -> tuple[Any, ReadStorage]:
     if _Machine(content).run() != _LEGACY_MAGIC:
         raise TorchFileError("it is not a file of torch.save")
     _, system = _Machine(content).run(), _Machine(content).run()
