@@ -24,6 +24,8 @@ from alae_conformance.vectors import Case, Fixture, VectorsError
 NUDGE = 8.0
 #: how much of a float32 limit one rounding may use up, and how much a kink may
 STEADY = 0.2
+#: how much of a limit a growing reference may use up whose layers round; a backend rounds within layers as well
+ROUNDING = 0.12
 _PAIRS, _ATTEMPTS = 4, 100
 #: of a lane: how many binary digits its numbers have, and one rounding in units of float32's
 _DIGITS: dict[Lane, tuple[int, float]] = {"float32": (24, 1.0), "float64": (53, 2.0**-29)}
@@ -108,7 +110,7 @@ def _withstands_rounding(case: Case, tape: Mapping[str, np.ndarray]) -> bool:
     digits, rounding = _DIGITS[lane]
     expected = answers(case, tape)
     return all(
-        _near(case, answers(case, tapes.nudged(tape, copy, rounding), rounded(digits)), expected, tape, STEADY, lane)
+        _near(case, answers(case, tapes.nudged(tape, copy, rounding), rounded(digits)), expected, tape, ROUNDING, lane)
         for copy in range(_PAIRS)
     )
 
