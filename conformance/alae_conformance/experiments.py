@@ -206,7 +206,7 @@ def substeps(subject: Subject, setting: Setting) -> Observations:
             before = subject.state()
             losses = subject.run(tapes.batches(setting.tape), 1, only=update)
             found |= {f"losses/{k}/{name}": loss for name, loss in losses.items()}
-            moves = _moves(f"{k}/{update}", before, subject.state())
+            moves = movements(f"{k}/{update}", before, subject.state())
             found |= {key: array for key, array in moves.items() if not key.startswith("averages")}
     return found
 
@@ -217,7 +217,7 @@ def only(subject: Subject, setting: Setting) -> Observations:
     subject.load(tapes.group("states/7", setting.tape))
     before = subject.state()
     subject.run(tapes.batches(setting.tape), 1, only="generator")
-    moves = _moves("generator", before, subject.state())
+    moves = movements("generator", before, subject.state())
     return {key: array for key, array in moves.items() if key.startswith(("averages", "w_mean", "counts"))}
 
 
@@ -228,7 +228,7 @@ def fed(subject: Subject, setting: Setting) -> Observations:
     before, batches = subject.state(), tapes.batches(setting.tape)
     images = np.rint((batches.images + 1) * 127.5).astype(np.uint8)
     losses = subject.train(replace(batches, images=images), tapes.BATCHES)
-    moves = _moves("fed", before, subject.state())
+    moves = movements("fed", before, subject.state())
     return {
         **{f"trajectory/{update}": array for update, array in losses.items()},
         **{key: array for key, array in moves.items() if not key.startswith("moments")},
@@ -255,7 +255,7 @@ def free_run(subject: Subject, setting: Setting) -> Observations:
     after = subject.state()
     return {
         **{f"trajectory/{update}": array for update, array in losses.items()},
-        **{key: array for key, array in _moves(f"{STEPS}", before, after).items() if not key.startswith("moments")},
+        **{key: array for key, array in movements(f"{STEPS}", before, after).items() if not key.startswith("moments")},
         **_in_place(subject, after),
     }
 
@@ -274,7 +274,7 @@ def precision(subject: Subject, setting: Setting) -> Observations:
         "first moments": ("adam/", "/m/"),
         "second moments": ("adam/", "/v/"),
     }
-    return _moves("8", before, after) | {
+    return movements("8", before, after) | {
         f"digits/arrays of {kind} that bfloat16 holds": _names(
             n for n in after if rounded[n] and n.startswith(start) and part in n
         )
@@ -290,7 +290,7 @@ def growth(subject: Subject, setting: Setting) -> Observations:
     for first, last in pairwise((0, *setting.fixture.grown)):
         before = subject.state()
         losses.append(subject.run(tapes.batches(setting.tape), last - first))
-        found |= _moves(f"{last}", before, subject.state())
+        found |= movements(f"{last}", before, subject.state())
     return found | {f"trajectory/{update}": np.concatenate([leg[update] for leg in losses]) for update in losses[0]}
 
 
@@ -339,7 +339,7 @@ def portability(subject: Subject, setting: Setting) -> Observations:
     return {
         "own/state read back": _changed(read, written),
         "own/state ten steps later": _changed(subject.state(), straight),
-        **{key: array for key, array in _moves("written", before, written).items() if not key.startswith("moments")},
+        **{key: array for key, array in movements("written", before, written).items() if not key.startswith("moments")},
     }
 
 
@@ -353,7 +353,7 @@ def peers(subject: Subject, setting: Setting) -> Observations:
         (path,) = home(setting, peer).glob("step-*")
         subject.resume(str(path))
         subject.run(tapes.batches(setting.tape), setting.halves()[1])
-        moves = _moves(f"from {peer}", before, subject.state())
+        moves = movements(f"from {peer}", before, subject.state())
         found |= {key: array for key, array in moves.items() if not key.startswith("moments")}
     return found
 
@@ -439,7 +439,7 @@ def _in_place(subject: Subject, state: Mapping[str, np.ndarray]) -> Observations
     return found
 
 
-def _moves(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> Observations:
+def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> Observations:
     """How far everything in a state went, in float64; counts as they are."""
     found: Observations = {}
     for name, array in after.items():

@@ -6,23 +6,25 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from os import cpu_count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from alae_conformance import vectors
 from alae_conformance.claims import Claim, ClaimError, judged
+from alae_conformance.diagnosis import RUNS, first_divergence
 from alae_conformance.experiments import EXPERIMENTS, Setting
 from alae_conformance.judge import Comparison, Observations, judge
 from alae_conformance.numbers import Fresh, Frozen, Numbers, weight_norms
 from alae_conformance.record import BackendRecord, CaseRecord, CheckRecord, Report, Status, levels_of
-from alae_conformance.subjects import Hello
+from alae_conformance.subjects import Hello, Subject
 from alae_conformance.subjects.process import Process, SubjectError, SubjectLost
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.tolerances import LANES, TOLERANCES, Lane
@@ -36,6 +38,8 @@ PATIENCE = 600.0
 #: processes that a backend may lose in one lane before the rest of its cases count as errors unseen
 _LOSSES = 3
 
+#: what an experiment, or its diagnosis, finds
+Answer = TypeVar("Answer")
 Listener = Callable[[str, CaseRecord], None]
 
 
@@ -204,10 +208,14 @@ class Judge:
         found: Observations = {}
         peers = ("reference", *(name for name in backends if name != self.name))
         try:
-            found = self._observe(case, lane, peers)
+            found = self._ask(case, lane, peers, EXPERIMENTS[case.experiment])
             comparisons = compare(case, lane, found, self.numbers, peers)
             if not all(comparison.passed for comparison in comparisons):
                 status = "failed"
+                if case.experiment in RUNS:
+                    # It has failed, whatever looking closer meets.
+                    with suppress(Exception):
+                        message = self._ask(case, lane, peers, self._diagnosis(case, lane))
         except _Refused as error:
             # Only float32 is required of a backend.
             status, message = ("error" if lane == "float32" else "unsupported"), str(error)
@@ -255,7 +263,13 @@ class Judge:
             process.close()
         self._processes.clear()
 
-    def _observe(self, case: Case, lane: Lane, peers: tuple[str, ...]) -> Observations:
+    def _diagnosis(self, case: Case, lane: Lane) -> Callable[[Subject, Setting], str]:
+        tolerance, norms = TOLERANCES["step", lane], weight_norms(self.numbers.tape(case.fixture))
+        return lambda subject, setting: first_divergence(subject, setting, tolerance, norms)
+
+    def _ask(
+        self, case: Case, lane: Lane, peers: tuple[str, ...], experiment: Callable[[Subject, Setting], Answer]
+    ) -> Answer:
         if self._losses[lane] >= _LOSSES:
             raise SubjectError(f"not run: the process was lost {_LOSSES} times in this lane", "")
         setting = Setting(
@@ -265,7 +279,7 @@ class Judge:
             if lane not in self._processes:
                 self._processes[lane] = self._start(lane)
             self.hello = self.hello or _hello(self._processes[lane].hello())
-            return EXPERIMENTS[case.experiment](self._processes[lane], setting)
+            return experiment(self._processes[lane], setting)
         except SubjectLost:
             self._losses[lane] += 1
             if lane in self._processes:

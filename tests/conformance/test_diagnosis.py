@@ -1,0 +1,57 @@
+"""Of a run that failed, the first step, update and tensor that went another way."""
+
+import pytest
+
+from alae_conformance import vectors
+from alae_conformance.diagnosis import first_divergence
+from alae_conformance.experiments import Setting
+from alae_conformance.numbers import Frozen, weight_norms
+from alae_conformance.subjects.reference import ReferenceSubject
+from alae_conformance.suite import Judge
+from alae_conformance.tolerances import TOLERANCES
+from tests.conformance.mutants import MUTANTS
+
+NONE = "no single step from the reference's state is off"
+
+
+def diagnosed(subject, case, directory):
+    case = vectors.cases()[case]
+    tape = vectors.tape(case.fixture)
+    setting = Setting(vectors.fixtures()[case.fixture], "float32", tape, directory)
+    return first_divergence(subject, setting, TOLERANCES["step", "float32"], weight_norms(tape))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SameBatch", "first diverges at step 2, in the discriminator update: displacement of E/"),
+        ("PooledOnce", "first diverges at step 1, in the discriminator update: displacement of E/from_rgb0/kernel"),
+        ("AdamGoesOn", "first diverges at step 3, in the discriminator update: counts of adam/decoder/F/t"),
+        ("WrapsAround", "first diverges at step 7, in the discriminator update: untouched of displacement/E/"),
+        (
+            "UnclearedGradients",
+            "first diverges at step 1: moments of m/encoder/E/dense2/kernel, though each update alone is",
+        ),
+        ("MeanOfTheFirstF", "first diverges at step 1: w_mean, though each update alone is right"),
+        ("AveragesBefore", "first diverges at step 1: averages of "),
+        ("StaleModel", NONE),
+    ],
+)
+def test_where_a_fault_first_shows_is_said(tmp_path, name, said):
+    (mutant,) = [mutant for mutant in MUTANTS if mutant.name == name]
+    assert diagnosed(mutant.make(), mutant.case, tmp_path).startswith(said)
+
+
+def test_a_sound_run_diverges_nowhere(tmp_path):
+    for case in ("L3-leaky-run", "L3-style-growth"):
+        assert diagnosed(ReferenceSubject(), case, tmp_path).startswith(NONE)
+
+
+def test_a_plugin_is_told(tmp_path):
+    judge = Judge("JaxLateCount", Frozen(), tmp_path, {})
+    try:
+        record = judge.run_case(vectors.cases()["L3-leaky-run"], "float32", [])
+    finally:
+        judge.close()
+    assert record.status == "failed"
+    assert record.message.startswith("first diverges at step 1, in the discriminator update: displacement of ")
