@@ -21,9 +21,11 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except ValueError as error:  # a NUL in its name
         raise OSError(errno.EINVAL, "no file has such a name", str(path)) from error
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        what = "it is a folder, not a file" if stat.S_ISDIR(kind) else "it is not a regular file"
+        raise OSError(errno.EINVAL, what, str(path))
     with os.fdopen(descriptor, "rb") as file:
         yield file
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import require_ending
+from alae_cli.options import Images, require_ending
 from alae_core import AlaeError
 
 
@@ -19,7 +19,7 @@ def new(
         int | None,
         typer.Option(help="height and width of the model's images", show_default="what the images have, 128 at most"),
     ] = None,
-    images: Annotated[int, typer.Option(help="images shown in training in all")] = 1_000_000,
+    images: Annotated[int | None, Images] = None,
     out: Annotated[
         Path | None, typer.Option(help="a YAML file to write, for `alae train --config`", show_default="print it")
     ] = None,
@@ -27,13 +27,13 @@ def new(
     """Make a configuration for your own images, with a comment beside each key, and say why it is so."""
     from alae_core.files import write_whole
     from alae_workbench.data.survey import survey
-    from alae_workbench.proposal import propose
+    from alae_workbench.proposal import IMAGES, propose
 
     if out is not None:
         require_ending(out, ".yaml", ".yml")
         if out.exists():
             raise AlaeError(f"--out {out} exists already: give another name")
-    proposal = propose(survey(data), size=size, images=images)
+    proposal = propose(survey(data), size=size, images=IMAGES if images is None else images)
     text = proposal.experiment.to_explained_yaml()
     print("\n".join(proposal.reasons), file=sys.stderr)
     if out is None:

@@ -40,6 +40,23 @@ Overrides = Annotated[
 ]
 
 
+def image_count(text: str) -> int:
+    """A number of images as a person writes it: 20000, 600k or 2M."""
+    digits, factor = (text[:-1], {"k": 1_000, "m": 1_000_000}[text[-1].lower()]) if text[-1:] in "kKmM" else (text, 1)
+    try:
+        return round(float(digits) * factor)
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"{text!r} should be a number such as 20000, 600k or 2M") from error
+
+
+Images = typer.Option(
+    parser=image_count,
+    metavar="N",
+    help="images shown in training in all, such as 600k or 2M, of a configuration made for the data",
+    show_default="1M",
+)
+
+
 def flag(argument: str) -> str | None:
     """The flag that gives a function its `argument`, if one does."""
     known = (

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import BackendName, Device, Overrides, parse_overrides
+from alae_cli.options import BackendName, Device, Images, Overrides, parse_overrides
 from alae_core import AlaeError
 
 
@@ -28,13 +28,7 @@ def train(
             show_default="the preset's",
         ),
     ] = None,
-    images: Annotated[
-        int | None,
-        typer.Option(
-            help="images shown in training, of a configuration made for --data; see `alae new`",
-            show_default="a million",
-        ),
-    ] = None,
+    images: Annotated[int | None, Images] = None,
     steps: Annotated[int | None, typer.Option(help="training steps in all", show_default="the preset's")] = None,
     seed: Annotated[
         int | None,

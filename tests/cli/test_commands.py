@@ -206,7 +206,7 @@ def test_a_folder_becomes_a_configuration_to_edit_and_a_model(run_alae, tmp_path
     photos(tmp_path / "photos")
     code, out, err = run_alae("new", "photos", "--images", "2000")
     assert (code, "size 8: the largest power of two" in err) == (0, True)
-    code, said, _ = run_alae("new", "photos", "--images", "2000", "--out", "my.yaml")
+    code, said, _ = run_alae("new", "photos", "--images", "2k", "--out", "my.yaml")
     assert (code, said) == (0, "my.yaml: train with `alae train --config my.yaml`\n")
     assert (tmp_path / "my.yaml").read_text("utf-8") == out
     code, out, _ = run_alae("train", "--data", "photos", "--images", "2000", "--steps", "2", "--backend", BACKEND)
@@ -215,11 +215,12 @@ def test_a_folder_becomes_a_configuration_to_edit_and_a_model(run_alae, tmp_path
     assert found.growth == alae.load_config(tmp_path / "my.yaml").growth
 
 
-def test_what_no_configuration_can_be_made_for_is_said(refused, tmp_path):
+def test_what_no_configuration_can_be_made_for_is_said(refused, run_alae, tmp_path):
     photos(tmp_path / "photos")
     (tmp_path / "there.yaml").touch()
     refused(["new", "photos", "--size", "12"], "--size is 12, but style networks make images of 8, 16, 32")
     refused(["new", "photos", "--out", "there.yaml"], "--out there.yaml exists already")
     refused(["new", "photos", "--out", "my.txt"], "--out my.txt must end in .yaml or .yml")
+    assert run_alae("new", "photos", "--images", "many")[0] == 2
     refused(["new", "nowhere"], "there is no data 'nowhere'")
     refused(["train", "--data", "photos", "--preset", "digits-mlp", "--images", "2000"], "--images is for a config")

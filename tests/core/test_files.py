@@ -24,9 +24,11 @@ def test_more_bytes_than_allowed_are_refused_with_both_numbers(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_pipes_devices_and_folders_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe")
-    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
         with pytest.raises(OSError, match="not a regular file"):
             read_regular(path)
+    with pytest.raises(OSError, match="it is a folder, not a file"):
+        read_regular(tmp_path)
 
 
 def test_a_name_that_no_file_has_is_an_os_error():

@@ -323,7 +323,7 @@ def test_other_files_are_refused(tmp_path):
         path = tmp_path / kind
         path.write_bytes(content)
         refuse(path, "big-endian" if kind == "big-endian" else None)
-    refuse(tmp_path, "not a regular file")
+    refuse(tmp_path, "it is a folder, not a file")
     refuse(tmp_path / "nowhere", "No such file")
 
 
