@@ -5,6 +5,7 @@ import io
 import os
 import struct
 import zipfile
+from shutil import rmtree
 
 import numpy as np
 import pytest
@@ -186,6 +187,7 @@ def test_folders(tmp_path):
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         attempt(looked_at(folder, pick(random, [GREY, COLOUR])), size, number)
         attempt(lambda at=folder: propose(survey(str(at))), size, number)
+        rmtree(folder)
 
 
 LABELS = [None, np.zeros(6), np.full(6, np.nan), np.array(["a"] * 6), np.full(6, 2**63, "u8"), np.zeros((6, 0))]

@@ -28,7 +28,8 @@ from alae_workbench.data.source import (
     labels_for,
     split,
 )
-from alae_workbench.data.sources import as_data_set, load_data, load_images, needs_keras
+from alae_workbench.data.sources import as_data_set, as_source, load_data, load_images, needs_keras
+from alae_workbench.data.survey import survey_of
 from tests.conftest import REPOSITORY
 from tests.tolerances import FLOAT32, POOLED
 
@@ -242,6 +243,7 @@ def test_npz_with_and_without_a_test_split(tmp_path):
         ({"images": grey(3), "labels": np.array([0, 1, np.nan])}, "whole ones, but one is nan"),
         ({"images": grey(3), "labels": np.array([0, 1, 1e300])}, "whole ones, but one is 1e[+]300"),
         ({"images": np.zeros((3, 1, 8, 8), np.uint8)}, "look channels first: pass images.transpose"),
+        ({"images": np.full((3, 8, 8), 300)}, r"but are int64 of shape \(3, 8, 8\)$"),
         ({"images": grey(3).astype(float)}, "images must be uint8 .* but are float64"),
         ({"images": grey(3), "labels": np.arange(2)}, "there are 3 images, but 2 labels"),
         ({"images": np.array([object()])}, "cannot be read as an .npz of plain arrays"),
@@ -270,10 +272,17 @@ def test_one_array_alone_is_images_whatever_its_file_is_called(tmp_path):
     assert load_images(str(tmp_path / "a.npz"), config()).labels.tolist() == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("images", [grey(4) / 255.0, grey(4) / 127.5 - 1, grey(4) / 1.0, grey(4)[:, None]])
-def test_advised_lines_of_numpy_do_what_they_promise(images):
+def survey_of_array(images):
+    return survey_of(as_source(images), "the images in hand")
+
+
+@pytest.mark.parametrize(
+    "images", [grey(4) / 255.0, grey(4) / 127.5 - 1, grey(4) / 1.0, grey(4).astype(int), grey(4)[:, None]]
+)
+@pytest.mark.parametrize("told", [lambda images: as_data_set(images, config(), held_out=1), survey_of_array])
+def test_advised_lines_of_numpy_do_what_they_promise(images, told):
     with pytest.raises(DataError) as caught:
-        as_data_set(images, config(), held_out=1)
+        told(images)
     converted = eval(str(caught.value).rpartition("pass ")[2], {"np": np, "images": images})
     assert np.array_equal(converted.reshape(4, 8, 8), grey(4))
     as_data_set(converted, config(), held_out=1)
@@ -331,7 +340,7 @@ def test_pipes_are_refused_at_once(tmp_path):
 
 def test_what_a_trained_model_cannot_change_is_not_advised(tmp_path):
     np.savez(tmp_path / "mine.npz", images=grey(3, size=9))
-    with pytest.raises(DataError, match="resize them, or give a folder of image files"):
+    with pytest.raises(DataError, match="give a folder of image files, which are resized and converted"):
         load_images(str(tmp_path / "mine.npz"), config())
     np.savez(tmp_path / "mine.npz", images=grey(3))
     with pytest.raises(DataError, match=r"has no labels: give images of classes 0 … 4, as the model knows them"):
@@ -382,6 +391,48 @@ def test_unreadable_images_are_named_and_can_be_skipped(tmp_path):
     assert "text.jpg" in str(caught.value)
     data = load(tmp_path, skip_bad=True)
     assert (len(data.train) + len(data.held_out), data.skipped) == (5, 2)
+
+
+def test_who_looks_at_images_is_not_told_of_flags_for_training(tmp_path):
+    photos(tmp_path)
+    (tmp_path / "a" / "text.jpg").write_text("no image")
+    with pytest.raises(DataError, match=r"1 of 6 images .* cannot be read") as caught:
+        load_images(str(tmp_path), config())
+    assert "skip" not in str(caught.value)
+
+
+def test_images_are_found_at_any_depth_and_hidden_ones_and_links_to_folders_passed_over(tmp_path, monkeypatch):
+    folder = tmp_path / "photos"
+    photos(folder)
+    for hidden in ("._0.png", ".previews/0.png", "a/.png"):
+        (folder / hidden).parent.mkdir(exist_ok=True)
+        (folder / hidden).write_text("no image")
+    (folder / "a" / "up").symlink_to("..")
+    (folder / "elsewhere").symlink_to(tmp_path)
+    # Deeper than Python's calls may nest.
+    depth = 1200
+    monkeypatch.chdir(folder)
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    (folder / "a" / "0.png").rename("0.png")
+    try:
+        assert len(load_images(str(folder), config())) == 5
+    finally:
+        # pytest could not remove it.
+        os.remove("0.png")
+        for _ in range(depth):
+            os.chdir("..")
+            os.rmdir("d")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nobody keeps anything from root")
+def test_a_folder_that_cannot_be_read_is_named(tmp_path):
+    photos(tmp_path)
+    (tmp_path / "b").chmod(0)
+    with pytest.raises(DataError, match="b cannot be read: Permission denied"):
+        load(tmp_path)
+    (tmp_path / "b").chmod(0o700)
 
 
 def test_nothing_readable_cannot_be_skipped(tmp_path):

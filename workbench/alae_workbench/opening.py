@@ -52,7 +52,9 @@ class Opened:
             return load_images(source, config, margin=training.margin)
         if training.data is None:
             raise DataError(f"{self.checkpoint.path} does not say what images it was trained on: name some")
-        return load_data(training.data, config, margin=training.margin, held_out=training.held_out).held_out
+        # Where the run was trained without its unreadable images, so it is looked at.
+        found = load_data(training.data, config, margin=training.margin, held_out=training.held_out, skip_bad=True)
+        return found.held_out
 
     def look_at(self, source: str | None = None, most: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
         """The first `most` images of a source as the model sees them, and their labels if it takes any."""

@@ -87,6 +87,11 @@ class Arrays(_Legible):
             )
         if self.pixels.ndim == 3:
             object.__setattr__(self, "pixels", self.pixels[..., None])
+        height, width, channels = self.shape
+        if height in (1, 3) and min(width, channels) > 4:
+            raise DataError(
+                f"images of shape {self.pixels.shape} look channels first: pass images.transpose(0, 2, 3, 1)"
+            )
         if self.labels is not None:
             object.__setattr__(self, "labels", _labels(np.asarray(self.labels)))
             if len(self.labels) != len(self.pixels):
@@ -262,10 +267,14 @@ def by(shape: tuple[int, ...]) -> str:
 
 
 def _as_bytes(images: np.ndarray) -> str:
-    """How float images become bytes, where their range says it."""
-    if images.dtype.kind != "f" or not images.size:
+    """How images of other types become bytes, where their range says it, or a single one becomes many."""
+    if images.dtype == np.uint8 and images.ndim == 2:
+        return ": pass images[None] if that is one image"
+    if images.dtype.kind not in "iuf" or not images.size:
         return ""
     lowest, highest = images.min(), images.max()
+    if images.dtype.kind != "f":
+        return ": pass images.astype(np.uint8)" if 0 <= lowest <= highest <= 255 else ""
     if 0 <= lowest <= highest <= 1:
         return " in [0, 1]: pass np.rint(images * 255).astype(np.uint8)"
     if -1 <= lowest <= highest <= 1:

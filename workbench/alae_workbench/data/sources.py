@@ -63,15 +63,15 @@ def load_data(name: str, config: Config, *, margin: int = 0, held_out: float, sk
     return DataSet(*split(found.images, held_out), found.skipped)
 
 
-def load_images(name: str, config: Config, *, margin: int = 0, skip_bad: bool = False) -> Source:
+def load_images(name: str, config: Config, *, margin: int = 0) -> Source:
     """The images to look at in the data `name`, in their own order: its test split if it has one, else all of them.
 
-    Raises DataError as `load_data` does; `name` may be a single image file too.
+    Raises DataError as `load_data` does, where any image is unreadable; `name` may be a single image file too.
     """
     path, is_folder = path_of(name)
     if is_folder is False and path.suffix.lower() in _ENDINGS:
         return _fitting(name, Arrays(read_image(path, _within(config, margin))[None]), config, margin, trained=True)
-    found = _read(name, config, margin, skip_bad, trained=True)
+    found = _read(name, config, margin, skip_bad=False, trained=True)
     return found.images if found.test is None else found.test
 
 
@@ -150,7 +150,7 @@ def path_of(name: str) -> tuple[Path, bool | None]:
 def _read(name: str, config: Config, margin: int, skip_bad: bool, trained: bool) -> _Found:
     found = read_whole(name)
     if found is None:
-        found = _image_folder(path_of(name)[0], _within(config, margin), skip_bad)
+        found = _image_folder(path_of(name)[0], _within(config, margin), skip_bad, trained)
     return _Found(
         _fitting(name, found.images, config, margin, trained),
         None if found.test is None else _fitting(name, found.test, config, margin, trained),
@@ -173,10 +173,8 @@ def _fitting(name: str, source: Source, config: Config, margin: int = 0, trained
         raise DataError(f"{name} holds no images")
     if source.shape != config.image:
         within = f" with the margin of {margin}" if margin else ""
-        if source.shape[0] in (1, 3) and min(source.shape[1:]) > 4:
-            advice = "they look channels first: pass images.transpose(0, 2, 3, 1)"
-        elif trained:
-            advice = "resize them, or give a folder of image files, which are resized"
+        if trained:
+            advice = "give a folder of image files, which are resized and converted"
         else:
             advice = f"choose a preset of that size, or set image=[{','.join(map(str, source.shape))}]"
         raise DataError(
@@ -267,11 +265,31 @@ def _of_arrays(path: Path) -> _Found:
 
 
 def image_files(path: Path) -> list[Path]:
-    """The files of a folder, at any depth, that are images by their names. Raises DataError where there are none."""
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in _ENDINGS)
+    """The files of a folder, at any depth, that are images by their names.
+
+    Hidden ones and links to folders are passed over. Raises DataError where none is left, or a folder cannot be read.
+    """
+    files, folders = [], [path]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    # What systems and tools leave beside images: previews, and copies of a Mac's.
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(Path(entry.path))
+                    elif entry.name.lower().endswith(_ENDINGS):
+                        files.append(Path(entry.path))
+        except OSError as error:
+            raise DataError(f"{folder} cannot be read: {error.strerror}") from error
     if not files:
-        raise DataError(f"there are no images in {path}: it should hold {', '.join(_ENDINGS)} files, in any subfolders")
-    return files
+        raise DataError(
+            f"there are no images in {path}: it should hold {', '.join(_ENDINGS)} files, in any subfolders; "
+            "hidden ones and links to folders are passed over"
+        )
+    return sorted(files)
 
 
 @contextmanager
@@ -292,7 +310,7 @@ def glance(path: Path) -> tuple[int, int, bool] | None:
         return None
 
 
-def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool) -> _Found:
+def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool, trained: bool) -> _Found:
     files = image_files(path)
     pixels, kept, bad = [], [], []
     for file in files:
@@ -303,7 +321,7 @@ def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool) -> _F
             bad.append(str(error))
     if bad and not (skip_bad and kept):
         shown = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
-        advice = "; training can go on without them: skip_bad (--skip-bad)" if kept else ""
+        advice = "" if trained or not kept else "; training can go on without them: skip_bad (--skip-bad)"
         raise DataError(f"{len(bad)} of {len(files)} images in {path} cannot be read: {shown}{advice}")
     folders = [file.relative_to(path).parts[0] if file.parent != path else None for file in kept]
     classes = sorted({folder for folder in folders if folder})
