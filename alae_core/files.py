@@ -67,6 +67,18 @@ def write_whole(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def append(path: Path, content: bytes) -> None:
+    """`content` after what the file `path` holds; a kill or a full disk can leave a part of it.
+
+    Raises OSError, whose `filename` is `path`, where there is no room, no permission, or no directory.
+    """
+    try:
+        with path.open("ab") as file:
+            file.write(content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
 def sync_directory(path: Path) -> None:
     """Let the names in a directory reach the disk."""
     if os.name == "nt":

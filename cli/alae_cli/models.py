@@ -116,8 +116,10 @@ def reconstruct(
     if out.suffix == ".png":
         require_rows(len(x), x.shape[1:], lines=2)
     reconstructions = opened.model.reconstruct(x, noise=noise or "fixed", labels=labels)
-    picture = reconstruction_grid(x, reconstructions, opened.caption()) if out.suffix == ".png" else reconstructions
-    write(out, picture, size(reconstructions.shape))
+    if out.suffix == ".npy":
+        write_parts(out, iter([reconstructions]), len(x))
+    else:
+        write(out, reconstruction_grid(x, reconstructions, opened.caption()), size(reconstructions.shape))
 
 
 def encode(
@@ -138,18 +140,16 @@ def encode(
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod)
     x, labels = opened.look_at(source)
     w = opened.model.encode(x, labels=labels)
-    write(out, w, size(w.shape))
+    write_parts(out, iter([w]), len(x))
 
 
-def write(out: Path, content: "np.ndarray | Image", what: str) -> None:
-    """Write an array or a picture, in a directory made if need be, and say what it is."""
-    import numpy as np
+def write(out: Path, picture: "Image", what: str) -> None:
+    """Write a picture, whole or not at all, in a directory made if need be, and say what it is."""
+    from alae_core.files import written_whole
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(content, np.ndarray):
-        np.save(out, content)
-    else:
-        content.save(out)
+    with written_whole(out) as file:
+        picture.save(file, "png")
     print(f"{out}: {what}")
 
 

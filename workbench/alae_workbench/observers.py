@@ -1,18 +1,21 @@
 """Who is told how a run goes: files of metrics, TensorBoard, or a person's own observer; the console is `progress`."""
 
 import json
+import os
+import socket
+import struct
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from alae_core import View
+from alae_core.files import append
 from alae_workbench.pace import Pace
 from alae_workbench.run import Run, Summary
 
 if TYPE_CHECKING:
-    from tensorboardX import SummaryWriter
-
     from alae_core import Alae
 
 
@@ -71,7 +74,7 @@ class Observer:
         """Every `training.report_every` steps."""
 
     def evaluated(self, step: int, measures: Mapping[str, float]) -> None:
-        """With every checkpoint: the dearer measures."""
+        """With every checkpoint, just before it is written: the dearer measures."""
 
     def note(self, text: str) -> None:
         """Something worth a line."""
@@ -108,34 +111,39 @@ class MetricsFile(Records):
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """See `Records`."""
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
+        append(self._path, (json.dumps({"step": step, **values}) + "\n").encode())
 
 
 class TensorBoard(Records):
     """Writes TensorBoard's event files in the run's directory."""
 
-    _events: "SummaryWriter | None" = None
-
     def start(self, start: Start) -> None:
         """See `Observer`."""
         # It imports PyTorch where that is installed, which takes seconds.
-        from tensorboardX import SummaryWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
 
-        # purge_step hides what an earlier process wrote beyond the checkpoint this one goes on from.
-        self._events = SummaryWriter(str(start.run.path), purge_step=start.step + 1 if start.step else None)
+        self._path = start.run.path / f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
+        self._add(file_version="brain.Event:2")
+        if start.step:
+            # Hides what an earlier process wrote beyond the checkpoint this one goes on from.
+            self._add(step=start.step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """See `Records`."""
-        if self._events is not None:
-            for name, value in _flat(values):
-                self._events.add_scalar(name, value, step)
-            self._events.flush()
+        from tensorboardX.summary import scalar
 
-    def close(self) -> None:
-        """See `Observer`."""
-        if self._events is not None:
-            self._events.close()
+        for name, value in _flat(values):
+            self._add(step=step, summary=scalar(name, value))
+
+    def _add(self, **fields: Any) -> None:
+        # tensorboardX's own writer is a thread that a full disk ends with a traceback, now and at exit.
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.record_writer import masked_crc32c
+
+        event = Event(wall_time=time.time(), **fields).SerializeToString()
+        length = struct.pack("<Q", len(event))
+        checks = [struct.pack("<I", masked_crc32c(each)) for each in (length, event)]
+        append(self._path, length + checks[0] + event + checks[1])
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:

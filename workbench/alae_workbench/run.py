@@ -6,15 +6,21 @@ events.*          the same for TensorBoard
 grids/            pictures, one per `training.grid_every` images
 checkpoints/      what `--resume` goes on from and the other commands load
 summary.json      the table printed at the end
+.alae.lock        held by the process that trains here, if one does
 """
 
+import errno
 import json
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from alae_core import AlaeError, Checkpoint
 from alae_core.checkpoint import checkpoints
+from alae_core.files import read_regular, write_whole
 from alae_workbench.experiment import Experiment
 
 
@@ -55,21 +61,26 @@ class Run:
         self.checkpoints = path / "checkpoints"
         self.config = path / "config.yaml"
         self.summary = path / "summary.json"
+        self._lock = path / ".alae.lock"
+        self._held: int | None = None
 
     @classmethod
     def new(cls, path: Path) -> "Run":
-        """A run that has yet to begin. Raises AlaeError where `path` is in use: nothing is ever overwritten."""
-        if path.is_dir() and any(path.iterdir()):
-            raise AlaeError(f"{path} is not empty: go on with that run by --resume {path}, or choose another --out")
-        return cls(path)
+        """A run that has yet to begin. Raises AlaeError where `path` is in use: no checkpoint is ever overwritten."""
+        run = cls(path)
+        run._require_unstarted()
+        return run
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint) -> "Run":
-        """The run that `checkpoint` was written by. Raises AlaeError where it lies outside a run."""
-        directory = checkpoint.path.absolute().parent
-        if directory.name != "checkpoints":
-            raise AlaeError(f"{checkpoint.path} lies in no run: a run of `alae train` keeps it in its checkpoints/")
-        return cls(checkpoint.path.parent.parent)
+    def of(cls, path: Path) -> "Run":
+        """The run that `path` is, or that its checkpoint `path` is of. Raises AlaeError where it lies outside a run."""
+        # "." and the like have no parents by name.
+        path = path if len(path.parts) > 2 else path.absolute()
+        for run in map(cls, (path, *path.parents[:2])):
+            beneath = path in (run.path, run.checkpoints, run.checkpoints / path.name)
+            if beneath and (run.checkpoints.is_dir() or run.config.exists()):
+                return run
+        raise AlaeError(f"{path} lies in no run: a run of `alae train` has checkpoints/ and config.yaml")
 
     @classmethod
     def free(cls, name: str) -> "Run":
@@ -77,30 +88,110 @@ class Run:
         names = (name if number == 1 else f"{name}-{number}" for number in range(1, 10_000))
         return cls(next(path for path in (Path("runs", name) for name in names) if not path.exists()))
 
-    def begin(self, experiment: Experiment, resume: Checkpoint | None) -> None:
-        """Write the configuration, and take back what lies beyond the checkpoint that the run goes on from."""
+    @property
+    def unstarted(self) -> bool:
+        """Whether nothing is here, or only what a run leaves that was killed before its first checkpoint."""
+        if not self.path.exists():
+            return True
+        names = {path.name for path in self.path.iterdir()}
+        ours = {path.name for path in (self._lock, self.config, self.metrics, self.grids, self.checkpoints)}
+        strange = {name for name in names - ours if not name.startswith((".writing-", "events.out.tfevents."))}
+        # The lock marks a directory as a run's: others have a config.yaml or grids/ too.
+        return not names or (self._lock.name in names and not strange and not self._checkpoints("*step-*"))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes out of the run's directory, until this one leaves the context, or is killed.
+
+        Raises AlaeError where another has it.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
+        marked = self._lock.exists()
+        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT)
+        try:
+            if not _locked(descriptor):
+                raise AlaeError(f"another process is training in {self.path}: wait for it, or choose another --out")
+            self._held = descriptor
+            yield
+        finally:
+            self._held = None
+            if not (marked or self.config.exists()):
+                # Nothing came of it: what is refused leaves nothing behind.
+                self._lock.unlink(missing_ok=True)
+            os.close(descriptor)
+
+    def require_place(self) -> None:
+        """Raise AlaeError where the directory that is held was removed, moved or replaced."""
+        try:
+            there = self._held is None or os.path.samestat(os.fstat(self._held), self._lock.stat())
+        except OSError:
+            there = False
+        if not there:
+            raise AlaeError(f"{self.path} was removed or moved while the run was writing there, so the run stopped")
+
+    def begin(self, experiment: Experiment, resume: Checkpoint | None) -> None:
+        """Write the configuration, and take back what lies beyond the checkpoint that the run goes on from, if any.
+
+        Raises AlaeError where there is none, and another process has trained here since `new`.
+        """
+        if resume is None:
+            self._require_unstarted()
+        write_whole(self.config, experiment.to_yaml().encode())
         self.grids.mkdir(exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
-        self.config.write_text(experiment.to_yaml(), "utf-8")
+        for killed in (*self.path.glob(".writing-*"), *self.grids.glob(".writing-*")):
+            killed.unlink()
         if resume is None:
+            for earlier in (self.metrics, *self.path.glob("events.out.tfevents.*"), *self.grids.glob("step-*.png")):
+                earlier.unlink(missing_ok=True)
             return
         for later in checkpoints(self.checkpoints):
-            # Gone back on purpose: kept for whoever wants it, but no longer what the run goes on from.
             if later.name > resume.path.name:
-                later.rename(later.with_name(f"abandoned-{later.name}"))
+                self._set_aside(later)
         if self.metrics.exists():
-            lines = self.metrics.read_text("utf-8").splitlines()
-            self.metrics.write_text("".join(f"{line}\n" for line in lines if _step_of(line) <= resume.step), "utf-8")
+            lines = read_regular(self.metrics).splitlines(keepends=True)
+            write_whole(self.metrics, b"".join(line for line in lines if _step_of(line) <= resume.step))
 
     def end(self, summary: Summary) -> None:
         """Write what the run came to."""
-        self.summary.write_text(json.dumps(asdict(summary), indent=2, default=str) + "\n", "utf-8")
+        write_whole(self.summary, (json.dumps(asdict(summary), indent=2, default=str) + "\n").encode())
+
+    def _require_unstarted(self) -> None:
+        if not self.unstarted:
+            raise AlaeError(
+                f"{self.path} is not empty: go on with that run by --resume {self.path}, or choose another --out"
+            )
+
+    def _checkpoints(self, pattern: str) -> list[Path]:
+        return [path for path in self.checkpoints.glob(pattern) if not path.name.startswith(".")]
+
+    def _set_aside(self, checkpoint: Path) -> None:
+        # Gone back on purpose: kept for whoever wants it, but no longer what the run goes on from.
+        number = len(self._checkpoints(f"abandoned*-{checkpoint.name}")) + 1
+        word = "abandoned" if number == 1 else f"abandoned-{number}"
+        checkpoint.rename(checkpoint.with_name(f"{word}-{checkpoint.name}"))
 
 
-def _step_of(line: str) -> float:
+def _locked(descriptor: int) -> bool:
+    """Lock an open file, until it is closed or its process ends; False where another has."""
     try:
-        return json.loads(line)["step"]
-    except (ValueError, KeyError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        # Some network file systems know no locks: there, nobody is told.
+        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
+    return True
+
+
+def _step_of(line: bytes) -> float:
+    try:
         # A kill can tear the last line.
+        return float(json.loads(line)["step"]) if line.endswith(b"\n") else float("inf")
+    except (ValueError, KeyError, TypeError):
         return float("inf")

@@ -15,6 +15,7 @@ import numpy as np
 from alae_core import AlaeError, Backend, Checkpoint, Losses, Runner, View, build
 from alae_core.checkpoint import checkpoints, write_checkpoint
 from alae_core.config import RUN
+from alae_core.files import written_whole
 from alae_core.growth import Position, position
 from alae_workbench.data.loader import batches
 from alae_workbench.data.source import DataSet
@@ -80,7 +81,22 @@ class Trainer:
         return self.runner.step_number
 
     def train(self) -> Summary:
-        """Run the steps that are left. Raises DivergedError where a loss or weight is no longer finite."""
+        """Run the steps that are left.
+
+        Raises DivergedError where a loss or weight is no longer finite, and AlaeError where the run's directory cannot
+        be written any more.
+        """
+        try:
+            return self._train()
+        except OSError as error:
+            self.run.require_place()
+            where = error.filename or self.run.checkpoints
+            raise AlaeError(
+                f"{where}: {error.strerror or error}; the run stopped at step {self.step}, and what it has saved is "
+                f"whole; when that is mended, go on with: alae train --resume {self.run.path}"
+            ) from error
+
+    def _train(self) -> Summary:
         self.run.begin(self.experiment, self._resume)
         with ExitStack() as stack:
             for observer in self.observers:
@@ -111,6 +127,7 @@ class Trainer:
         with _Stop() as stop:
             shown, clock = self._next().shown, time.monotonic()
             for batch in self._batches(self.step, self.steps):
+                self.run.require_place()
                 losses = self.runner.step(batch)
                 stopped_by = stop.signal
                 reporting = self._due(self.training.report_every) or stopped_by
@@ -196,7 +213,8 @@ class Trainer:
         path, view = self.run.grids / f"step-{self.step:08d}.png", self._view()
         where = [f"step {self.step:,}", f"{self._next().shown:,} images", *([str(view)] if view else [])]
         caption = " · ".join([self.run.path.name, *where, "averaged networks"])
-        training_grid(self._shown, self.data.held_out, caption, view).save(path)
+        with written_whole(path) as file:
+            training_grid(self._shown, self.data.held_out, caption, view).save(file, "png")
         return path
 
     def _save(self) -> Path:
@@ -205,9 +223,12 @@ class Trainer:
             if not np.isfinite(array).all():
                 raise self._diverged(f"{name} is no longer finite")
         measures = measured(self._shown, self.data, self._view(), "checkpoint")
+        # First, for what a kill leaves beside a checkpoint is complete up to it.
+        for observer in self.observers:
+            observer.evaluated(self.step, measures)
         # Errors of different levels of detail say nothing about which model is better.
         comparable = self._here().stage.lod in (None, self.config.lods - 1)
-        path = write_checkpoint(
+        return write_checkpoint(
             self.run.checkpoints,
             state,
             self.config,
@@ -216,9 +237,6 @@ class Trainer:
             keep=self.training.keep_checkpoints,
             run={RUN: self.training.model_dump(mode="json"), "data": self.data.fingerprint},
         )
-        for observer in self.observers:
-            observer.evaluated(self.step, measures)
-        return path
 
 
 class _Stop:

@@ -1,6 +1,7 @@
 """Training a model: from what a person has in hand to a run on disk. `alae train` calls this and nothing else."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +52,10 @@ def train(
         device: "cpu", "gpu:1", …; by default the accelerator where there is one.
         steps: training steps in all, `training.steps`.
         overrides: new values by dotted key, of configuration and training alike.
-        out: the run's directory, new or empty; by default the first free one of runs/CONFIG-BACKEND.
+        out: the run's directory: new, empty, or of a run that was killed before its first checkpoint; by default the
+            first free one of runs/CONFIG-BACKEND.
         resume: a run or one of its checkpoints to go on from in the run's own directory, exactly as if it had never
-            stopped, on any backend.
+            stopped, on any backend. A run that was killed before its first checkpoint starts over.
         other_data: go on even if the images are not those that the run began with.
         skip_bad: go on without unreadable images of a folder, and count them.
         observers: who is told how it goes, besides the run's own files; by default a `progress.Terminal`.
@@ -70,50 +72,57 @@ def train(
         choices["training.data"], in_hand = None, data
     if steps is not None:
         choices["training.steps"] = steps
-    checkpoint = load_checkpoint(resume) if resume is not None else None
-    if checkpoint and (config is not None or out is not None):
-        raise AlaeError(f"{resume} goes on with its own configuration, in its own directory: give no config and no out")
-    proposal = None if checkpoint or config is not None else _proposal(data, images)
-    if images is not None and not proposal:
-        raise ArgumentError("images", "is for a configuration made for the data: another has a schedule of its own")
-    if checkpoint:
-        experiment = resumed(checkpoint, choices)
-    elif proposal:
-        made = proposal.experiment
-        experiment = changed(made.config, made.training.model_dump(), choices, made.config.description)
-    else:
-        experiment = _experiment(config, choices)
-    require_room(experiment.config, training=True)
-    opened = None if backend is None or isinstance(backend, str) else backend
-    name = opened.name if opened else str(backend or default_backend())
-    find_backend(name)
-    run = _run(checkpoint, out, f"{_name(config, data if proposal else None)}-{name}")
+    with ExitStack() as stack:
+        run = None
+        if resume is not None:
+            if config is not None or out is not None:
+                raise AlaeError(
+                    f"{resume} goes on with its own configuration, in its own directory: give no config and no out"
+                )
+            run = _resumed_run(Path(resume))
+            # Before the checkpoint is read: nobody writes a newer one from here on.
+            stack.enter_context(run.held())
+        # Killed before its first checkpoint, a run starts over.
+        over = run is not None and run.unstarted
+        checkpoint = load_checkpoint(resume) if resume is not None and not over else None
+        proposal = None if run or config is not None else _proposal(data, images)
+        if images is not None and not proposal:
+            raise ArgumentError("images", "is for a configuration made for the data: another has a schedule of its own")
+        if checkpoint:
+            experiment = resumed(checkpoint, choices)
+        elif proposal:
+            made = proposal.experiment
+            experiment = changed(made.config, made.training.model_dump(), choices, made.config.description)
+        else:
+            experiment = _experiment(run.config if run else config, choices)
+        require_room(experiment.config, training=True)
+        opened = None if backend is None or isinstance(backend, str) else backend
+        name = opened.name if opened else str(backend or default_backend())
+        find_backend(name)
+        if run is None:
+            called = f"{_name(config, data if proposal else None)}-{name}"
+            run = Run.free(called) if out is None else Run.new(Path(out))
 
-    def read() -> DataSet:
-        found = _images(in_hand, experiment, skip_bad)
-        if checkpoint and not other_data:
-            require_same_data(checkpoint, found)
-        return found
+        def read() -> DataSet:
+            found = _images(in_hand, experiment, skip_bad)
+            if checkpoint and not other_data:
+                require_same_data(checkpoint, found)
+            return found
 
-    # Keras' own data sets import Keras, which must find its framework chosen.
-    late = in_hand is None and needs_keras(experiment.training.data or "")
-    found = None if late else read()
-    plugin = opened or load_backend(name, device, experiment.config.precision)
-    found = found or read()
-    from alae_workbench.trainer import Trainer
+        # Keras' own data sets import Keras, which must find its framework chosen.
+        late = in_hand is None and needs_keras(experiment.training.data or "")
+        found = None if late else read()
+        plugin = opened or load_backend(name, device, experiment.config.precision)
+        found = found or read()
+        from alae_workbench.trainer import Trainer
 
-    own: list[Observer] = [MetricsFile(), TensorBoard()]
-    if observers is None:
-        from alae_workbench.progress import Terminal
-
-        observers = [Terminal()]
-    what = experiment.training.data if in_hand is None else "images in hand"
-    skipped = f", {found.skipped} unreadable ones skipped" if found.skipped else ""
-    text = f"{run.path}: {what}, {len(found.train):,} images{skipped}; {plugin.name} on {plugin.device}"
-    batch, _ = max(batch_sizes(experiment.config))
-    shown = [f"a batch of {batch:,} shows each of them more than once"] if batch > len(found.train) else []
-    text = "\n".join([text, *shown, *(proposal.reasons if proposal else ())])
-    return Trainer(run, experiment, plugin, found, [*own, *observers], text=text, resume=checkpoint).train()
+        what = str(experiment.training.data) if in_hand is None else "images in hand"
+        text = "\n".join([_said(run, what, found, plugin, experiment), *(proposal.reasons if proposal else ())])
+        trainer = Trainer(run, experiment, plugin, found, _told(observers), text=text, resume=checkpoint)
+        if resume is None:
+            # Only now: what was refused has left nothing behind.
+            stack.enter_context(run.held())
+        return trainer.train()
 
 
 def require_same_data(checkpoint: Checkpoint, data: DataSet) -> None:
@@ -156,10 +165,28 @@ def _name(config: str | Path | Config | None, data: Any) -> str:
     return Path(known).expanduser().resolve().stem if known is data else Path(known).stem
 
 
-def _run(checkpoint: Checkpoint | None, out: str | Path | None, name: str) -> Run:
-    if checkpoint:
-        return Run.of(checkpoint)
-    return Run.free(name) if out is None else Run.new(Path(out))
+def _told(observers: Sequence[Observer] | None) -> list[Observer]:
+    if observers is None:
+        from alae_workbench.progress import Terminal
+
+        observers = [Terminal()]
+    return [MetricsFile(), TensorBoard(), *observers]
+
+
+def _said(run: Run, what: str, data: DataSet, plugin: Backend, experiment: Experiment) -> str:
+    skipped = f", {data.skipped} unreadable ones skipped" if data.skipped else ""
+    batch, _ = max(batch_sizes(experiment.config))
+    often = f"\na batch of {batch:,} shows each of them more than once" if batch > len(data.train) else ""
+    return f"{run.path}: {what}, {len(data.train):,} images{skipped}; {plugin.name} on {plugin.device}{often}"
+
+
+def _resumed_run(resume: Path) -> Run:
+    try:
+        return Run.of(resume)
+    except AlaeError:
+        # What is no checkpoint either is told so.
+        load_checkpoint(resume)
+        raise
 
 
 def _images(in_hand: np.ndarray | Source | DataSet | None, experiment: Experiment, skip_bad: bool) -> DataSet:
