@@ -8,7 +8,7 @@ Reading one parses JSON and copies numbers, and runs no code.
 """
 
 import json
-import os
+import math
 import re
 import shutil
 from collections.abc import Mapping
@@ -16,16 +16,21 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 import numpy as np
 import safetensors.numpy
+from pydantic import Field
+from pydantic_core import from_json
 from safetensors import SafetensorError
 
 from alae_core.backend import Runner, default_backend, load_backend
 from alae_core.config import RUN, Config, make_config, migrate
-from alae_core.errors import AlaeError, CheckpointError
+from alae_core.errors import AlaeError, ArgumentError, CheckpointError, said
+from alae_core.files import read_regular, sync_directory, write_whole
 from alae_core.growth import position
+from alae_core.settings import Frozen, validate
+from alae_core.sizes import memory, weights
 from alae_core.view import View
 
 if TYPE_CHECKING:
@@ -33,8 +38,36 @@ if TYPE_CHECKING:
 
 #: the format of the files; the configuration in a manifest has a version of its own, the specification's
 FORMAT = 2
-_READ = (1, FORMAT)
-_STATE, _MANIFEST = "state.safetensors", "manifest.json"
+_STATE: Final = "state.safetensors"
+_MANIFEST = "manifest.json"
+#: bytes of a manifest at the most
+MOST_BYTES = 2**20
+
+
+class _Written(Frozen):
+    """What a manifest of every format holds, besides the SHA-256 of itself."""
+
+    step: Annotated[int, Field(ge=0, le=10**12)]
+    metric: float | None
+    backend: str
+    versions: dict[str, str]
+    config: dict[str, Any]
+    files: Annotated[dict[Literal["state.safetensors"], str], Field(min_length=1)]
+
+
+class _First(_Written):
+    format: Literal[1]
+    seed: int
+    # In format 1 the configuration also held what is a run's own, and the seed stood beside it.
+    run: None = None
+
+
+class _Second(_Written):
+    format: Literal[2]
+    run: dict[str, Any]
+
+
+_FORMATS: dict[int, type[_First | _Second]] = {1: _First, FORMAT: _Second}
 
 
 class Author(Protocol):
@@ -155,32 +188,37 @@ def write_checkpoint(
 ) -> Path:
     """`save_checkpoint` for whoever has a state, but no runner; `author` is recorded as what computed it."""
     directory, step = Path(directory), int(state["step"])
+    _require_finite(state)
+    content = safetensors.numpy.save({key: np.array(value, order="C") for key, value in state.items()})
+    manifest = _manifest(
+        {
+            "format": FORMAT,
+            "step": step,
+            "metric": metric if metric is None or math.isfinite(metric) else None,
+            "backend": author.name,
+            "versions": {"alae": version("alae"), **author.versions()},
+            "config": config.data(),
+            "run": dict(run or {}),
+            "files": {_STATE: sha256(content).hexdigest()},
+        }
+    )
     # Killed earlier while writing: what it left is no checkpoint, and nobody else writes here.
     for leftover in directory.glob(".writing-*"):
         shutil.rmtree(leftover)
     name = f"step-{step:08d}"
     writing = directory / f".writing-{name}"
     writing.mkdir(parents=True)
-    content = safetensors.numpy.save({key: np.array(value, order="C") for key, value in state.items()})
-    manifest = {
-        "format": FORMAT,
-        "step": step,
-        "metric": metric,
-        "backend": author.name,
-        "versions": {"alae": version("alae"), **author.versions()},
-        "config": config.data(),
-        "run": dict(run or {}),
-        "files": {_STATE: sha256(content).hexdigest()},
-    }
-    manifest["sha256"] = _digest(manifest)
-    _write_synced(writing / _STATE, content)
-    _write_synced(writing / _MANIFEST, json.dumps(manifest, indent=2).encode())
-    _sync_directory(writing)
-    if (directory / name).exists():
-        # Only a run that went back to an earlier checkpoint comes by this step again.
-        _remove(directory / name)
-    writing.rename(directory / name)
-    _sync_directory(directory)
+    try:
+        write_whole(writing / _STATE, content)
+        write_whole(writing / _MANIFEST, manifest)
+        if (directory / name).exists():
+            # Only a run that went back to an earlier checkpoint comes by this step again.
+            _remove(directory / name)
+        writing.rename(directory / name)
+    except BaseException:
+        shutil.rmtree(writing, ignore_errors=True)
+        raise
+    sync_directory(directory)
     if keep is not None:
         _drop_old(directory, keep)
     return directory / name
@@ -201,9 +239,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         return _read(found)
     except CheckpointError as error:
-        others = [other for other in reversed(checkpoints(found.parent)) if other.name < found.name]
-        older = [other for other in others if _is_intact(other)]
-        advice = f"an older one is intact: {older[0]}" if older else "no older one is intact"
+        older = [other for other in reversed(checkpoints(found.parent)) if other.name < found.name]
+        intact = next(filter(_is_intact, older), None)
+        advice = f"an older one is intact: give {intact} instead" if intact else "no older one is intact"
         raise CheckpointError(f"{error}; {advice}") from error
 
 
@@ -213,9 +251,14 @@ def checkpoints(directory: Path) -> list[Path]:
 
 
 def _resolve(directory: Path) -> Path:
-    if (directory / _MANIFEST).exists() or re.fullmatch(r"step-\d{8,}", directory.name):
+    if re.fullmatch(r"step-\d{8,}", directory.name):
         return directory
-    found = checkpoints(directory / "checkpoints") or checkpoints(directory)
+    try:
+        if (directory / _MANIFEST).exists():
+            return directory
+        found = checkpoints(directory / "checkpoints") or checkpoints(directory)
+    except (OSError, ValueError) as error:  # no permission; a name that is too long, or has a NUL
+        raise CheckpointError(f"there is no checkpoint in {directory}: {error}") from error
     if not found:
         raise CheckpointError(
             f"there is no checkpoint in {directory}: give a run of `alae train`, or one of its checkpoints/step-…"
@@ -224,45 +267,94 @@ def _resolve(directory: Path) -> Path:
 
 
 def _read(path: Path) -> Checkpoint:
+    source = str(path / _MANIFEST)
     manifest = _read_manifest(path)
-    contents = {name: _read_file(path / name) for name in manifest["files"]}
-    for name, digest in manifest["files"].items():
-        if sha256(contents[name]).hexdigest() != digest:
-            raise CheckpointError(f"{path / name} is damaged: its SHA-256 is not the one in {_MANIFEST}")
+    content = _read_file(path / _STATE, memory())
+    if sha256(content).hexdigest() != manifest.files[_STATE]:
+        raise CheckpointError(f"{path / _STATE} is damaged: its SHA-256 is not the one in {_MANIFEST}")
     try:
-        state = safetensors.numpy.load(contents[_STATE])
-        written = migrate(manifest["config"], str(path / _MANIFEST))
-        # In format 1 the seed stood beside the configuration.
-        written |= {"seed": manifest["seed"]} if "seed" in manifest else {}
-        config = make_config(written, source=str(path / _MANIFEST))
-    except (SafetensorError, AlaeError) as error:
+        written = migrate(manifest.config, source)
+        written |= {"seed": manifest.seed} if isinstance(manifest, _First) else {}
+        config = make_config(written, source=source)
+    except AlaeError as error:
         raise CheckpointError(f"{path} cannot be read by this version of alae: {error}") from error
-    # In format 1 the configuration also held what is a run's own.
-    run = manifest["run"] if "run" in manifest else {key: written[key] for key in (RUN,) if key in written}
     return Checkpoint(
         path=path,
         config=config,
-        step=manifest["step"],
-        backend=manifest["backend"],
-        versions=manifest["versions"],
-        metric=manifest["metric"],
-        run=run,
-        state=state,
+        step=manifest.step,
+        backend=manifest.backend,
+        versions=manifest.versions,
+        metric=manifest.metric,
+        run={key: written[key] for key in (RUN,) if key in written} if manifest.run is None else manifest.run,
+        state=_read_state(path / _STATE, content, manifest.step, config),
     )
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
+def _read_manifest(path: Path) -> _First | _Second:
     file = path / _MANIFEST
+    content = _read_file(file, MOST_BYTES)
     try:
-        manifest = json.loads(_read_file(file))
-        digest, written = manifest.pop("sha256"), manifest["format"]
+        # This parser has a bound on how deep values lie within each other.
+        data = from_json(content)
+        digest, written = data.pop("sha256"), data["format"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{file} is damaged: it is not a manifest") from error
-    if written not in _READ:
-        raise CheckpointError(f"{file} has format {written}, but this version of alae reads formats 1 to {FORMAT}")
-    if digest != _digest(manifest):
+    if type(written) is not int or written not in _FORMATS:
+        raise CheckpointError(
+            f"{file} has format {said(written)}, but this version of alae reads formats 1 to {FORMAT}"
+        )
+    if digest != _digest(data):
         raise CheckpointError(f"{file} is damaged: its own SHA-256 does not fit")
-    return manifest
+    try:
+        return validate(_FORMATS[written], data, "it is not as such a manifest is written")
+    except AlaeError as error:
+        raise CheckpointError(f"{file} is damaged: {error}") from error
+
+
+def _read_state(file: Path, content: bytes, step: int, config: Config) -> dict[str, np.ndarray]:
+    try:
+        state: dict[str, np.ndarray] = safetensors.numpy.load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        # A ValueError for shapes that NumPy lacks, a KeyError for dtypes.
+        raise CheckpointError(f"{file} is damaged: {error}") from error
+    for name, array in state.items():
+        if array.dtype.kind not in "if":
+            raise CheckpointError(f"{file} is damaged: {said(name)} has the dtype {array.dtype}")
+    at = state.get("step")
+    if at is None or at.shape or at.dtype.kind != "i" or at != step:
+        raise CheckpointError(f"{file} is damaged: its step is {said(at)}, but that of {_MANIFEST} is {step:,}")
+    try:
+        _require_finite(state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{file} is damaged: {error}") from error
+    # The networks of an algorithm of one's own are unknown here.
+    expected = weights(config) if config.algorithm == "alae" else {}
+    for group in ("weights", "averages"):
+        for network, size in expected.items():
+            found = sum(array.size for name, array in state.items() if name.startswith(f"{group}/{network}/"))
+            if found != size:
+                raise CheckpointError(
+                    f"{file} does not fit its configuration: {group} of {network} are {found:,} numbers, not {size:,}"
+                )
+    return state
+
+
+def _require_finite(state: Mapping[str, np.ndarray]) -> None:
+    for name, array in state.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(f"{said(name)} is not finite")
+
+
+def _manifest(data: dict[str, Any]) -> bytes:
+    try:
+        content = json.dumps(data | {"sha256": _digest(data)}, indent=2).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArgumentError("run", f"must be plain data, as JSON has it: {error}") from error
+    if len(content) > MOST_BYTES:
+        raise ArgumentError(
+            "run", f"makes a manifest of {len(content):,} bytes, more than the {MOST_BYTES:,} that one may have"
+        )
+    return content
 
 
 def _is_intact(path: Path) -> bool:
@@ -284,7 +376,7 @@ def _drop_old(directory: Path, keep: int) -> None:
 
 def _metric(path: Path) -> float | None:
     try:
-        return _read_manifest(path)["metric"]
+        return _read_manifest(path).metric
     except CheckpointError:
         return None
 
@@ -300,25 +392,8 @@ def _digest(manifest: Mapping[str, Any]) -> str:
     return sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
-def _read_file(path: Path) -> bytes:
+def _read_file(path: Path, most: int | None) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, most)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_directory(path: Path) -> None:
-    if os.name == "nt":
-        return  # Windows has no such call; a rename there is a record of its file system's journal.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -184,7 +184,7 @@ def test_a_damaged_checkpoint_is_named_with_an_intact_one(run_alae, trained, bac
     code, _, err = run_alae("train", "--resume", "run")
     assert code == 2
     assert "state.safetensors is damaged" in err
-    assert "an older one is intact: run/checkpoints/step-00000000" in err
+    assert "an older one is intact: give run/checkpoints/step-00000000 instead" in err
 
 
 def test_usage_mistakes_have_exit_code_2_too(run_alae):

@@ -1,8 +1,11 @@
 """Checkpoints: exact round trips, whole or absent, every damage named, nothing executed."""
 
+import errno
 import hashlib
 import json
+import os
 import pickle
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -11,6 +14,7 @@ import pytest
 import safetensors.numpy
 
 import alae_core as alae
+import alae_core.checkpoint as checkpoint_module
 from alae_core.checkpoint import checkpoints, write_checkpoint
 from alae_core.growth import position
 from tests.conftest import random_images, tiny_config, tiny_style_config
@@ -160,6 +164,23 @@ def test_what_a_killed_writer_left_is_no_checkpoint_and_is_cleared(saved):
     assert not list(directory.glob(".writing-*"))
 
 
+@pytest.mark.parametrize("file", ["state.safetensors", "manifest.json"])
+def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_of_the_new(saved, monkeypatch, file):
+    runner, directory = saved
+    before = sorted(directory.rglob("*"))
+
+    def full(path, content):
+        if path.name == file:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        path.write_bytes(content)
+
+    monkeypatch.setattr(checkpoint_module, "write_whole", full)
+    with pytest.raises(OSError, match=rf"No space left on device: '.*{re.escape(file)}'"):
+        alae.save_checkpoint(directory, runner)
+    assert sorted(directory.rglob("*")) == before
+    assert alae.load_checkpoint(directory).step == 3
+
+
 # ---- damage ----------------------------------------------------------------------------------------------------------
 
 
@@ -177,7 +198,8 @@ def test_damage_is_named_with_the_newest_intact_checkpoint(saved, file, damage):
     with pytest.raises(alae.CheckpointError) as caught:
         alae.load_checkpoint(directory)
     assert str(path) in str(caught.value)
-    assert f"an older one is intact: {directory / 'step-00000002'}" in str(caught.value)
+    assert f"an older one is intact: give {directory / 'step-00000002'} instead" in str(caught.value)
+    assert alae.load_checkpoint(str(caught.value).split("give ")[1].removesuffix(" instead")).step == 2
 
 
 def test_a_manifest_that_was_edited_is_damaged(saved):
@@ -203,6 +225,121 @@ def test_a_pickle_in_place_of_the_state_is_refused_unread(saved, tmp_path):
 def test_no_checkpoint_says_where_it_looked(tmp_path):
     with pytest.raises(alae.CheckpointError, match=f"no checkpoint in {tmp_path}"):
         alae.load_checkpoint(tmp_path)
+
+
+def rewrite(path, change):
+    """Change a manifest in place, by a function of its data, and give it the SHA-256 that then fits."""
+    manifest = json.loads(path.read_text())
+    del manifest["sha256"]
+    manifest = change(manifest)
+    manifest["sha256"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("step", None, "the key 'step' is missing"),
+        ("step", "three", "step is 'three'"),
+        ("step", -1, "step is -1"),
+        ("step", 2, "state.safetensors is damaged: its step is array(3), but that of manifest.json is 2"),
+        ("metric", float("nan"), "metric is nan"),
+        ("versions", {"alae": 1}, "versions.alae is 1"),
+        ("config", [], "config is []"),
+        ("config", {}, "the key 'image' is missing"),
+        ("run", "digits", "run is 'digits'"),
+        ("files", {}, "files is {}"),
+        ("files", {"state.safetensors": "0" * 64, "../../x": "0" * 64}, "files.../../x.[key] is '../../x'"),
+        ("files", {"/dev/zero": "0" * 64}, "input should be 'state.safetensors'"),
+        ("files", {"a\0b": "0" * 64}, "input should be 'state.safetensors'"),
+        ("more", 1, "unknown key 'more'"),
+    ],
+)
+def test_a_manifest_is_not_trusted_because_its_hash_fits(saved, key, value, message):
+    _, directory = saved
+    changes = {} if value is None else {key: value}
+    rewrite(
+        directory / "step-00000003" / "manifest.json",
+        lambda manifest: {name: kept for name, kept in manifest.items() if name != key} | changes,
+    )
+    with pytest.raises(alae.CheckpointError, match=re.escape(message)) as caught:
+        alae.load_checkpoint(directory)
+    assert f"give {directory / 'step-00000002'} instead" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"run": ' * 300, "9" * 5000, "3", "null", "\0", " " * 2**21])
+def test_what_is_no_manifest_is_refused_as_such(saved, text):
+    _, directory = saved
+    for step in (2, 3):
+        (directory / f"step-0000000{step}" / "manifest.json").write_text(text)
+    with pytest.raises(alae.CheckpointError, match=r"is not a manifest|more than the 1,048,576") as caught:
+        alae.load_checkpoint(directory)
+    assert f"give {directory / 'step-00000001'} instead" in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
+@pytest.mark.parametrize("file", ["state.safetensors", "manifest.json"])
+def test_what_is_no_regular_file_is_not_waited_for(saved, file):
+    _, directory = saved
+    path = directory / "step-00000003" / file
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(alae.CheckpointError, match="cannot be read: it is not a regular file"):
+        alae.load_checkpoint(directory)
+
+
+def test_a_manifest_that_could_not_be_read_again_is_not_written(saved):
+    runner, directory = saved
+    before = sorted(directory.rglob("*"))
+    for run, message in [
+        ({"of": object()}, "run must be plain data"),
+        ({"of": "x" * 2**20}, "run makes a manifest of 1,0"),
+    ]:
+        with pytest.raises(alae.ArgumentError, match=message):
+            alae.save_checkpoint(directory, runner, run=run)
+    assert sorted(directory.rglob("*")) == before
+
+
+@pytest.mark.parametrize("metric", [float("nan"), float("inf")])
+def test_a_measure_that_is_not_finite_is_none(saved, metric):
+    runner, directory = saved
+    assert alae.load_checkpoint(alae.save_checkpoint(directory, runner, metric=metric)).metric is None
+
+
+def rewrite_state(checkpoint, content):
+    """Another state, or other bytes, in the place of a checkpoint's, and its SHA-256 in the manifest."""
+    content = content if isinstance(content, bytes) else safetensors.numpy.save(content)
+    (checkpoint / "state.safetensors").write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    rewrite(checkpoint / "manifest.json", lambda manifest: manifest | {"files": {"state.safetensors": digest}})
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        ("weights/F/dense0/bias", np.full(11, np.nan, np.float32), "'weights/F/dense0/bias' is not finite"),
+        ("adam/generator/F/m/dense0/bias", np.full(11, np.inf, np.float32), "is not finite"),
+        ("averages/F/dense0/bias", np.zeros(12, np.float32), "averages of F are 151 numbers, not 150"),
+        ("weights/F/dense9/bias", np.zeros(2, np.float32), "weights of F are 152 numbers, not 150"),
+        ("weights/F/dense0/bias", np.zeros(11, bool), "'weights/F/dense0/bias' has the dtype bool"),
+        ("step", np.zeros((3, 3), np.int64), "its step is array"),
+        ("step", np.array(3.0), "its step is array(3.)"),
+    ],
+)
+def test_a_state_is_not_trusted_because_its_hash_fits(saved, name, array, message):
+    runner, directory = saved
+    rewrite_state(directory / "step-00000003", runner.state() | {name: array})
+    with pytest.raises(alae.CheckpointError, match=re.escape(message)) as caught:
+        alae.load_checkpoint(directory)
+    assert f"give {directory / 'step-00000002'} instead" in str(caught.value)
+
+
+def test_a_state_that_is_not_finite_is_not_written(saved):
+    runner, directory = saved
+    runner.load(runner.state() | {"weights/F/dense0/bias": np.full(11, np.nan, np.float32)})
+    with pytest.raises(alae.CheckpointError, match="'weights/F/dense0/bias' is not finite"):
+        alae.save_checkpoint(directory / "new", runner)
+    assert not (directory / "new").exists()
 
 
 # ---- versions --------------------------------------------------------------------------------------------------------
@@ -299,11 +436,7 @@ def test_a_newer_format_is_refused_as_such(saved):
 def test_a_newer_specification_is_refused_as_such(saved):
     _, directory = saved
     path = directory / "step-00000003" / "manifest.json"
-    manifest = json.loads(path.read_text())
-    manifest["config"]["specification"] = 3
-    del manifest["sha256"]
-    manifest["sha256"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-    path.write_text(json.dumps(manifest))
+    rewrite(path, lambda manifest: manifest | {"config": manifest["config"] | {"specification": 3}})
     with pytest.raises(alae.CheckpointError, match=r"version 3 of the specification, but .* reads 1 to 2") as caught:
         alae.load_checkpoint(directory)
     assert "\n" not in str(caught.value)
