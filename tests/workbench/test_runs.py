@@ -3,10 +3,12 @@
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -14,7 +16,11 @@ from PIL import Image
 
 import alae_core as alae
 from alae_core.checkpoint import checkpoints
+from alae_core.files import read_regular
+from alae_workbench import Observer
+from alae_workbench import train as train_here
 from alae_workbench.experiment import load_experiment
+from alae_workbench.run import Run
 from tests.conftest import TINY, call_alae
 
 #: random moments at which a run is killed; any number must do, and a patient tester sets more
@@ -168,3 +174,122 @@ def test_going_back_to_an_earlier_checkpoint_sets_later_ones_aside(tmp_path):
     records = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert records == [5, 10, 10, 15, 15]
     assert (tmp_path / "run" / "checkpoints" / "abandoned-step-00000030").exists()
+
+
+def records(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@contextmanager
+def files_of_at_most(size):
+    """A disk that is full once a file has so many bytes."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def last_line(err):
+    return err.strip().splitlines()[-1]
+
+
+def test_going_back_twice_keeps_both_ways(tmp_path):
+    train(tmp_path, "--steps", 20, "--out", "run")
+    for _ in range(2):
+        train(tmp_path, "--resume", "run/checkpoints/step-00000010", "--steps", 20)
+    names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert names == {"step-00000010", "step-00000020", "abandoned-step-00000020", "abandoned-2-step-00000020"}
+    assert [record["step"] for record in records(tmp_path / "run")] == [5, 10, 10, 15, 20, 20]
+
+
+@pytest.mark.parametrize("how", ["--resume", "--out"])
+def test_a_run_killed_before_its_first_checkpoint_starts_over(tmp_path, how):
+    run = tmp_path / "run"
+    process = start(tmp_path, "--steps", 1_000_000, "--out", "run", **{"training.checkpoint_every": 1_000_000})
+    wait_for(lambda: (run / "metrics.jsonl").exists(), process)
+    process.kill()
+    process.communicate()
+    assert not steps(run)
+    train(tmp_path, how, "run", "--steps", 10)
+    assert steps(run) == [10]
+    assert [record["step"] for record in records(run)] == [5, 10, 10]
+    assert len(list(run.glob("events.*"))) == 1
+
+
+def test_what_is_no_run_is_never_started_over(tmp_path):
+    run = tmp_path / "run"
+    (run / "grids").mkdir(parents=True)
+    (run / "config.yaml").write_text("mine: 1")
+    _, err = train(tmp_path, "--steps", 5, "--out", "run", code=2)
+    assert "run is not empty" in last_line(err)
+    assert (run / "config.yaml").read_text() == "mine: 1"
+
+
+def test_the_second_of_two_at_once_is_told(tmp_path):
+    run = tmp_path / "run"
+    process = start(tmp_path, "--steps", 1_000_000, "--out", "run")
+    wait_for(lambda: (run / "config.yaml").exists(), process)
+    before = (run / "config.yaml").read_bytes()
+    # Before its first checkpoint both ways lead to the lock; after it, --out says that the run is there.
+    _, err = train(tmp_path, "--resume", "run", code=2)
+    assert last_line(err).startswith("alae: another process is training in run: wait for it")
+    wait_for(lambda: steps(run), process)
+    for how in ("--resume", "--out"):
+        _, err = train(tmp_path, how, "run", "--steps", 7, code=2)
+        assert last_line(err).startswith("alae: ")
+        assert (run / "config.yaml").read_bytes() == before
+    process.kill()
+    process.communicate()
+    train(tmp_path, "--resume", "run", "--steps", steps(run)[-1] + 1)
+
+
+def test_of_two_that_found_a_directory_empty_the_second_is_told(tmp_path):
+    experiment = load_experiment("digits-mlp")
+    first, second = Run.new(tmp_path / "run"), Run.new(tmp_path / "run")
+    with first.held():
+        first.begin(experiment, None)
+        with pytest.raises(alae.AlaeError, match="another process is training"), second.held():
+            pass
+        (first.checkpoints / "step-00000001").mkdir()
+    with second.held(), pytest.raises(alae.AlaeError, match="is not empty"):
+        second.begin(experiment, None)
+
+
+def test_a_run_whose_directory_is_removed_stops_at_once(tmp_path):
+    told, run = [], tmp_path / "run"
+
+    class Remover(Observer):
+        def report(self, report):
+            told.append(report.step)
+            run.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(alae.AlaeError, match="removed or moved"):
+        train_here(
+            overrides=SMALL | {"training.checkpoint_every": 1000, "training.grid_every": 10**6},
+            backend=BACKEND,
+            steps=1000,
+            out=run,
+            observers=[Remover()],
+        )
+    assert told == [5]
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(("most", "full"), [(100, "config.yaml"), (None, "metrics.jsonl"), (9000, "checkpoints")])
+def test_a_full_disk_stops_the_run_with_a_line_and_it_goes_on_once_there_is_room(straight, tmp_path, most, full):
+    run = tmp_path / "run"
+    train(tmp_path, "--steps", 20, "--out", "run")
+    before = [read_regular(run / name) for name in ("config.yaml", "metrics.jsonl")]
+    with files_of_at_most(most or len(before[0]) + 50):
+        _, err = train(tmp_path, "--resume", "run", "--steps", 60, code=2, **{"training.report_every": 1})
+    assert re.search(f"alae: run/{full}.*: File too large; the run stopped at step .* --resume run", last_line(err))
+    assert "Traceback" not in err
+    assert steps(run) == [10, 20]
+    assert read_regular(run / "metrics.jsonl").startswith(before[1])
+    # The advice is followed.
+    train(tmp_path, "--resume", "run", "--steps", 60)
+    assert same_state(run, straight[0])
+    assert [record["step"] for record in records(run)] == [record["step"] for record in records(straight[0])]

@@ -75,11 +75,11 @@ class Run:
     def of(cls, path: Path) -> "Run":
         """The run that `path` is, or that its checkpoint `path` is of. Raises AlaeError where it lies outside a run."""
         # "." and the like have no parents by name.
-        path = path if len(path.parts) > 2 else path.absolute()
-        for run in map(cls, (path, *path.parents[:2])):
-            beneath = path in (run.path, run.checkpoints, run.checkpoints / path.name)
-            if beneath and (run.checkpoints.is_dir() or run.config.exists()):
-                return run
+        for given in (path, path.absolute()):
+            for run in map(cls, (given, *given.parents[:2])):
+                beneath = given in (run.path, run.checkpoints, run.checkpoints / given.name)
+                if beneath and (run.checkpoints.is_dir() or run.config.exists()):
+                    return run
         raise AlaeError(f"{path} lies in no run: a run of `alae train` has checkpoints/ and config.yaml")
 
     @classmethod
