@@ -26,7 +26,7 @@ from safetensors import SafetensorError
 
 from alae_core.backend import Runner, default_backend, load_backend
 from alae_core.config import RUN, Config, make_config, migrate
-from alae_core.errors import AlaeError, ArgumentError, CheckpointError, said
+from alae_core.errors import AlaeError, ArgumentError, CheckpointError, one_line, said
 from alae_core.files import read_regular, sync_directory, write_whole
 from alae_core.growth import position
 from alae_core.settings import Frozen, validate
@@ -129,7 +129,7 @@ class Checkpoint:
     def __repr__(self) -> str:
         weights = sum(array.size for name, array in self.state.items() if name.startswith("weights/"))
         at = f" at {self.view}" if self.view else ""
-        return (
+        return one_line(
             f"<checkpoint {self.path}: step {self.step:,}{at}, {weights:,} weights, written by {self.backend}; "
             f"{self.config}>"
         )

@@ -231,7 +231,7 @@ def rewrite(path, change):
     """Change a manifest in place, by a function of its data, and give it the SHA-256 that then fits."""
     manifest = json.loads(path.read_text())
     del manifest["sha256"]
-    manifest = change(manifest)
+    manifest = json.loads(json.dumps(change(manifest), default=str))
     manifest["sha256"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
     path.write_text(json.dumps(manifest))
 

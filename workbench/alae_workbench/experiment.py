@@ -92,7 +92,7 @@ def training_of(checkpoint: Checkpoint) -> Training:
 
 def resumed(checkpoint: Checkpoint, overrides: Mapping[str, Any] | None = None) -> Experiment:
     """The experiment that goes on from `checkpoint`. Raises ConfigError where its seed is to be another."""
-    found = changed(checkpoint.config, checkpoint.run.get(RUN), overrides or {}, str(checkpoint.path))
+    found = changed(checkpoint.config, training_of(checkpoint).model_dump(), overrides or {}, str(checkpoint.path))
     if found.config.seed != checkpoint.config.seed:
         raise ConfigError(
             f"the run was started with seed {checkpoint.config.seed}: it goes on with that, or a new run is started"

@@ -134,8 +134,8 @@ def require_same_data(checkpoint: Checkpoint, data: DataSet) -> None:
     if recorded not in (None, data.fingerprint):
         raise ArgumentError(
             "other_data",
-            f"is not set, but the run was trained on other images than these: their fingerprint was {recorded[:12]}…, "
-            f"that of these is {data.fingerprint[:12]}…",
+            f"is not set, but the run was trained on other images than these: their fingerprint was "
+            f"{str(recorded)[:12]}…, that of these is {data.fingerprint[:12]}…",
         )
 
 

@@ -1,0 +1,88 @@
+"""Manifests of checkpoints whose SHA-256 fits, whatever else is wrong with them."""
+
+from types import SimpleNamespace
+
+import pytest
+
+import alae_core as alae
+from alae_core.checkpoint import write_checkpoint
+from alae_workbench.experiment import resumed, training_of
+from alae_workbench.training import require_same_data
+from tests.conftest import tiny_config
+from tests.core.test_checkpoint import FIRST_CONFIG, rewrite, write_first
+from tests.fuzz import attempt, cases
+from tests.fuzz.hostile import TEXTS, VALUES, mutated, pick
+
+PLACES = [
+    *("format", "step", "metric", "backend", "versions", "config", "run", "files", "seed", "more"),
+    *("versions.alae", "config.image", "config.networks", "config.networks.F", "config.updates", "config.growth"),
+    *("config.specification", "config.seed", "config.algorithm", "config.training", "config.networks.family"),
+    *("run.training", "run.training.steps", "run.training.data", "run.data", "files.state.safetensors"),
+]
+NAMES = ["../../x", "/dev/zero", "a\0b", "", ".", "state.safetensors/..", "manifest.json", "x" * 3000]
+
+
+def deep(random):
+    value = pick(random, [3, "x", None])
+    for _ in range(random.integers(1, 400)):
+        value = {"training": value} if random.random() < 0.5 else [value]
+    return value
+
+
+def changed(random, manifest):
+    """The manifest with a value lost, or another of any type in its place, or a strange file among its files."""
+    *groups, last = pick(random, PLACES).split(".", 3)
+    inside = manifest
+    for group in groups:
+        if not isinstance(inside := inside.get(group), dict):
+            return manifest
+    match random.integers(8):
+        case 0:
+            inside.pop(last, None)
+        case 1:
+            inside[last] = deep(random)
+        case 2:
+            manifest["files"] = {pick(random, NAMES): "0" * 64} | (manifest["files"] if random.random() < 0.5 else {})
+        case 3:
+            inside[last] = pick(random, TEXTS)
+        case _:
+            inside[last] = pick(random, VALUES)
+    return manifest
+
+
+def used(path):
+    """A checkpoint, after everything was asked of it that its manifest answers."""
+    checkpoint = alae.load_checkpoint(path)
+    assert checkpoint.view is None
+    assert "\n" not in repr(checkpoint)
+    resumed(checkpoint)
+    training_of(checkpoint)
+    require_same_data(checkpoint, SimpleNamespace(fingerprint="0" * 64))
+    return checkpoint
+
+
+@pytest.fixture(scope="module")
+def written(backend, tmp_path_factory):
+    """A checkpoint of each format, and its manifest as it was written."""
+    directory, config = tmp_path_factory.mktemp("written"), tiny_config()
+    state = backend.runner(alae.build(config)).state()
+    run = {"training": {"data": "digits", "steps": 20}, "data": "0" * 64}
+    write_checkpoint(directory / "second", state, config, author=backend, metric=0.25, run=run)
+    write_first(directory / "first" / "step-00000000", state, FIRST_CONFIG)
+    return {path: path.read_text() for path in sorted(directory.rglob("manifest.json"))}
+
+
+def test_manifests(written):
+    for path in written:
+        used(path.parent)
+    for case, random in cases():
+        path, text = pick(random, list(written.items()))
+        path.write_text(text)
+        if random.random() < 0.15:
+            path.write_text(mutated(random, text).encode(errors="replace").decode())
+        else:
+            for _ in range(random.integers(1, 3)):
+                rewrite(path, lambda manifest, random=random: changed(random, manifest))
+        attempt(
+            lambda path=path: used(path.parent), path.stat().st_size, about=f"case {case}: {path.parent.parent.name}"
+        )
