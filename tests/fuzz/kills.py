@@ -25,11 +25,12 @@ from pathlib import Path
 import numpy as np
 
 from alae_cli import app
-from alae_core import load_checkpoint, load_config
+from alae_core import load_checkpoint
 from alae_core.checkpoint import checkpoints, write_checkpoint
+from alae_core.sizes import weights
 from alae_workbench.experiment import Experiment, Training, load_experiment
 from alae_workbench.run import Run
-from tests.conftest import TINY
+from tests.conftest import TINY, tiny_config
 
 #: steps of a run, of which every one is reported and saved
 STEPS = 12
@@ -136,7 +137,8 @@ def unfinished(run):
 
 def writer(run):
     """Go on with a run for ever, as `alae train` would that is stopped after every few steps, without the steps."""
-    config = load_config("digits-mlp", overrides={"networks.w": 8})
+    config = tiny_config()
+    networks = {f"{of}/{name}/x": size for name, size in weights(config).items() for of in ("weights", "averages")}
     experiment = Experiment(config, Training(data="digits", steps=10**6))
     while True:
         with run.held():
@@ -146,7 +148,8 @@ def writer(run):
             for step in range(first + 1, first + 4):
                 with run.metrics.open("ab") as file:
                     file.write(json.dumps({"step": step, "losses": {"x": 1.0}}).encode() + b"\n")
-                state = {"step": np.asarray(step, np.int64), "weights/x": np.full(1000, step, np.float32)}
+                state = {name: np.full(size, step, np.float32) for name, size in networks.items()}
+                state["step"] = np.asarray(step, np.int64)
                 write_checkpoint(run.checkpoints, state, config, author=Author(), keep=3)
 
 
