@@ -164,12 +164,18 @@ def save_checkpoint(
     Args:
         directory: where checkpoints lie beside each other; made if need be.
         runner: what is saved: state, configuration, and who computed it.
-        metric: how good the model is, lower is better; the best checkpoint is never dropped.
+        metric: how good the model is, lower is better; the best checkpoint is never dropped. One that is not finite
+            is None.
         keep: how many of the newest stay, besides the best; None keeps all.
         run: plain data, as JSON has it, to be given back by `Checkpoint.run`.
 
     Returns:
         The new checkpoint's path.
+
+    Raises:
+        CheckpointError: the state is not finite.
+        ArgumentError: `run` is no plain data, or more than a manifest may hold, MOST_BYTES.
+        OSError: there is no room, or no permission; nothing is left of the new checkpoint.
     """
     return write_checkpoint(
         directory, runner.state(), runner.model.config, author=runner.backend, metric=metric, keep=keep, run=run
@@ -232,8 +238,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             newest is read.
 
     Raises:
-        CheckpointError: there is none, it is damaged (the file at fault and the newest intact older one are named), or
-            it follows a version of the format or specification that this alae does not know.
+        CheckpointError: there is none, it is damaged, not finite or at odds with its configuration (the file at fault
+            and the newest intact older one are named), or it follows a version of the format or specification that this
+            alae does not know.
     """
     found = _resolve(Path(path))
     try:
