@@ -267,8 +267,9 @@ def _resolve(directory: Path) -> Path:
     except (OSError, ValueError) as error:  # no permission; a name that is too long, or has a NUL
         raise CheckpointError(f"there is no checkpoint in {directory}: {error}") from error
     if not found:
+        where = f"{directory}{'' if directory.is_dir() else ', which is no folder'}"
         raise CheckpointError(
-            f"there is no checkpoint in {directory}: give a run of `alae train`, or one of its checkpoints/step-…"
+            f"there is no checkpoint in {where}: give a run of `alae train`, or one of its checkpoints/step-…"
         )
     return found[-1]
 

@@ -1,6 +1,7 @@
 """The command line's entry point: the commands, and how a user's mistake ends."""
 
 import sys
+from io import TextIOWrapper
 
 import typer
 
@@ -31,6 +32,10 @@ app.command()(conformance.conform)
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on standard error and exit code 2."""
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal cannot show is a question mark, and no reason to end.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except ArgumentError as error:

@@ -1,5 +1,6 @@
 """The commands as a person calls them: what works, and what each mistake is told."""
 
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -31,6 +32,18 @@ def trained(backend, tmp_path):
 @pytest.fixture
 def conditional(backend, tmp_path):
     return save(tmp_path / "c", backend, tiny_config(labels=3), steps=20)
+
+
+def test_a_terminal_that_shows_less_than_unicode_is_shown_less(tmp_path):
+    for i in range(2):
+        Image.new("L", (8, 8)).save(tmp_path / f"{i}.png")
+    run = subprocess.run(
+        [sys.executable, "-m", "alae_cli", "new", str(tmp_path)],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert run.returncode == 0, run.stderr
+    assert b"?" in run.stdout
 
 
 @pytest.mark.parametrize(

@@ -322,7 +322,8 @@ def test_other_files_are_refused(tmp_path):
     }.items():
         path = tmp_path / kind
         path.write_bytes(content)
-        refuse(path, "big-endian" if kind == "big-endian" else None)
+        foreign = {"text": "it is not a file of torch.save", "PNG": "it is not a file of torch.save"}
+        refuse(path, {"big-endian": "big-endian", **foreign}.get(kind))
     refuse(tmp_path, "it is a folder, not a file")
     refuse(tmp_path / "nowhere", "No such file")
 

@@ -155,7 +155,7 @@ REFUSED = {
     "margin": ({"overrides": {"training.margin": 4}}, "training.margin is 4, which leaves nothing"),
     "data": ({"data": "absent"}, "there is no data 'absent'"),
     "held_out": ({"overrides": {"training.held_out": 5000}}, "training.held_out is 5000, but there are only 1797"),
-    "out": ({"out": "taken"}, "taken is not empty"),
+    "out": ({"out": "taken"}, "taken is not empty: choose another"),
     "resume": ({"resume": "absent"}, "no checkpoint in absent"),
     "backend": ({"backend": "tpu"}, "no backend 'tpu'"),
     "weights": ({"overrides": {"networks.w": 10**9}}, "but this machine has"),

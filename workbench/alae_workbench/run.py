@@ -158,9 +158,9 @@ class Run:
 
     def _require_unstarted(self) -> None:
         if not self.unstarted:
-            raise AlaeError(
-                f"{self.path} is not empty: go on with that run by --resume {self.path}, or choose another --out"
-            )
+            is_run = self.checkpoints.is_dir() or self.config.exists()
+            advice = f"go on with that run by --resume {self.path}, or choose" if is_run else "choose"
+            raise AlaeError(f"{self.path} is not empty: {advice} another --out")
 
     def _checkpoints(self, pattern: str) -> list[Path]:
         return [path for path in self.checkpoints.glob(pattern) if not path.name.startswith(".")]

@@ -6,6 +6,7 @@ with becomes a `Placeholder`, but for the three names that tensors and dictionar
 """
 
 import mmap
+import pickle
 import pickletools
 import struct
 import warnings
@@ -186,7 +187,7 @@ def _stored(archive: zipfile.ZipFile, content: _Mapped, name: str) -> bytes:
 
 
 def _read_legacy(content: _Mapped) -> tuple[Any, ReadStorage]:
-    if _Machine(content).run() != _LEGACY_MAGIC:
+    if content[:1] != pickle.PROTO or _Machine(content).run() != _LEGACY_MAGIC:
         raise TorchFileError("it is not a file of torch.save")
     _, system = _Machine(content).run(), _Machine(content).run()
     if not (isinstance(system, dict) and system.get("little_endian")):
