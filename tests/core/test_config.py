@@ -355,7 +355,7 @@ def test_a_file_of_more_than_settings_is_refused(tmp_path, text, message):
 def test_only_a_regular_file_is_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     for path in (tmp_path / "pipe.yaml", tmp_path):
-        with pytest.raises(ConfigError, match=r"cannot read the configuration .*: it is (a folder, not a file|not a regular file)"):
+        with pytest.raises(ConfigError, match=r"cannot read the configuration .*: it is (a folder|not a regular)"):
             load_config(path)
     with pytest.raises(ConfigError, match="there is no preset"):
         load_config("x" * 5000)
