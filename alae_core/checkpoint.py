@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 _STATE: Final = "state.safetensors"
 _MANIFEST = "manifest.json"
+_NAME: Final = re.compile(r"step-([0-9]{8,})$")
 #: bytes of a manifest at the most
 MOST_BYTES = 2**20
 
@@ -246,7 +247,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         return _read(found)
     except CheckpointError as error:
-        older = [other for other in reversed(checkpoints(found.parent)) if other.name < found.name]
+        older = [other for other in reversed(checkpoints(found.parent)) if step_of(other) < step_of(found)]
         intact = next(filter(_is_intact, older), None)
         advice = f"an older one is intact: give {intact} instead" if intact else "no older one is intact"
         raise CheckpointError(f"{error}; {advice}") from error
@@ -254,11 +255,18 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 def checkpoints(directory: Path) -> list[Path]:
     """The checkpoints that lie in `directory`, oldest first; half-written ones are none."""
-    return sorted(path for path in directory.glob("step-*") if re.fullmatch(r"step-\d{8,}", path.name))
+    # As numbers: by name, the step after 99,999,999 would be the oldest.
+    return sorted((path for path in directory.glob("step-*") if _NAME.fullmatch(path.name)), key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """The step that a checkpoint's name ends in, also one set aside; -1 where it ends in none."""
+    found = _NAME.search(path.name)
+    return int(found[1]) if found else -1
 
 
 def _resolve(directory: Path) -> Path:
-    if re.fullmatch(r"step-\d{8,}", directory.name):
+    if _NAME.fullmatch(directory.name):
         return directory
     try:
         if (directory / _MANIFEST).exists():

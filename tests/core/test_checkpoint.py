@@ -148,6 +148,12 @@ def test_the_newest_are_kept_and_of_those_measured_the_best(tmp_path, metrics, k
     assert kept(tmp_path, metrics, keep) == expected
 
 
+def test_checkpoints_are_in_the_order_of_their_steps_not_of_their_names(tmp_path, backend):
+    for step in (99_999_999, 100_000_000):
+        write_checkpoint(tmp_path, {"step": np.asarray(step, np.int64)}, tiny_config(), author=backend, keep=1)
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-100000000"]
+
+
 def test_a_run_keeps_the_newest_and_the_best(saved):
     runner, directory = saved
     runner.step(random_images())

@@ -16,10 +16,11 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 
 from alae_core import AlaeError, Checkpoint
-from alae_core.checkpoint import checkpoints
+from alae_core.checkpoint import checkpoints, step_of
 from alae_core.files import read_regular, write_whole
 from alae_workbench.experiment import Experiment
 
@@ -146,7 +147,8 @@ class Run:
                 earlier.unlink(missing_ok=True)
             return
         for later in checkpoints(self.checkpoints):
-            if later.name > resume.path.name:
+            # Of the same step is another where the run goes on from one that was set aside.
+            if step_of(later) >= resume.step and not later.samefile(resume.path):
                 self._set_aside(later)
         if self.metrics.exists():
             lines = read_regular(self.metrics).splitlines(keepends=True)
@@ -167,9 +169,9 @@ class Run:
 
     def _set_aside(self, checkpoint: Path) -> None:
         # Gone back on purpose: kept for whoever wants it, but no longer what the run goes on from.
-        number = len(self._checkpoints(f"abandoned*-{checkpoint.name}")) + 1
-        word = "abandoned" if number == 1 else f"abandoned-{number}"
-        checkpoint.rename(checkpoint.with_name(f"{word}-{checkpoint.name}"))
+        words = ("abandoned" if number == 1 else f"abandoned-{number}" for number in count(1))
+        names = (checkpoint.with_name(f"{word}-{checkpoint.name}") for word in words)
+        checkpoint.rename(next(path for path in names if not path.exists()))
 
 
 def _locked(descriptor: int) -> bool:
@@ -193,5 +195,5 @@ def _step_of(line: bytes) -> float:
     try:
         # A kill can tear the last line.
         return float(json.loads(line)["step"]) if line.endswith(b"\n") else float("inf")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return float("inf")
