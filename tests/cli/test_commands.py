@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -237,3 +238,22 @@ def test_what_no_configuration_can_be_made_for_is_said(refused, run_alae, tmp_pa
     assert run_alae("new", "photos", "--images", "many")[0] == 2
     refused(["new", "nowhere"], "there is no data 'nowhere'")
     refused(["train", "--data", "photos", "--preset", "digits-mlp", "--images", "2000"], "--images is for a config")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate", "run", "--out", "out.png"],
+        ["generate", "run", "--out", "out.npy"],
+        ["encode", "run", "--out", "out.npy"],
+        ["reconstruct", "run", "--out", "out.npy"],
+        ["reconstruct", "run", "--out", "out.png"],
+        ["interpolate", "run", "--out", "out.png"],
+    ],
+)
+def test_on_a_full_disk_an_output_is_not_there_at_all(run_alae, trained, tmp_path, words):
+    (tmp_path / f".writing-{os.getpid()}-{words[-1]}").symlink_to("/dev/full")
+    code, _, err = run_alae(*words)
+    assert (code, err) == (2, f"alae: {words[-1]}: No space left on device\n")
+    assert not list(tmp_path.glob("*out.*"))
