@@ -4,6 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from alae_core import AlaeError
+from alae_workbench import run as run_module
 from alae_workbench.experiment import load_experiment
 from alae_workbench.run import Run
 
@@ -48,3 +50,28 @@ def test_what_is_no_record_is_dropped_from_the_metrics(run, torn):
     run.metrics.write_bytes(b'{"step": 5}\n' + torn)
     go_back(run, "step-00000020", 20)
     assert run.metrics.read_bytes() == b'{"step": 5}\n'
+
+
+def test_who_is_refused_leaves_the_other_its_lock(tmp_path):
+    first, second = Run.new(tmp_path / "run"), Run.new(tmp_path / "run")
+    with first.held():
+        with pytest.raises(AlaeError, match="another process is training"), second.held():
+            pass
+        first.require_place()
+
+
+def test_a_lock_that_was_just_removed_is_none(tmp_path, monkeypatch):
+    made, waiting = Run(tmp_path), [True]
+
+    def slow(descriptor):
+        if waiting:
+            waiting.clear()
+            (tmp_path / ".alae.lock").unlink()
+        return locked(descriptor)
+
+    locked = run_module._locked
+    monkeypatch.setattr(run_module, "_locked", slow)
+    with made.held():
+        made.require_place()
+        with pytest.raises(AlaeError, match="another process is training"), Run(tmp_path).held():
+            pass

@@ -108,11 +108,17 @@ class Run:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         marked = self._lock.exists()
-        descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT)
-        try:
+        while self._held is None:
+            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT)
             if not _locked(descriptor):
+                os.close(descriptor)
                 raise AlaeError(f"another process is training in {self.path}: wait for it, or choose another --out")
-            self._held = descriptor
+            if self._is_at(descriptor):
+                self._held = descriptor
+            else:
+                # Removed between opening and locking, by one that was refused.
+                os.close(descriptor)
+        try:
             yield
         finally:
             self._held = None
@@ -123,12 +129,15 @@ class Run:
 
     def require_place(self) -> None:
         """Raise AlaeError where the directory that is held was removed, moved or replaced."""
-        try:
-            there = self._held is None or os.path.samestat(os.fstat(self._held), self._lock.stat())
-        except OSError:
-            there = False
-        if not there:
+        if self._held is not None and not self._is_at(self._held):
             raise AlaeError(f"{self.path} was removed or moved while the run was writing there, so the run stopped")
+
+    def _is_at(self, descriptor: int) -> bool:
+        """Whether the lock that is open lies in the run's directory."""
+        try:
+            return os.path.samestat(os.fstat(descriptor), self._lock.stat())
+        except OSError:
+            return False
 
     def begin(self, experiment: Experiment, resume: Checkpoint | None) -> None:
         """Write the configuration, and take back what lies beyond the checkpoint that the run goes on from, if any.
