@@ -52,14 +52,6 @@ def test_what_is_no_record_is_dropped_from_the_metrics(run, torn):
     assert run.metrics.read_bytes() == b'{"step": 5}\n'
 
 
-def test_who_is_refused_leaves_the_other_its_lock(tmp_path):
-    first, second = Run.new(tmp_path / "run"), Run.new(tmp_path / "run")
-    with first.held():
-        with pytest.raises(AlaeError, match="another process is training"), second.held():
-            pass
-        first.require_place()
-
-
 def test_a_lock_that_was_just_removed_is_none(tmp_path, monkeypatch):
     made, waiting = Run(tmp_path), [True]
 
