@@ -123,7 +123,7 @@ def read_whole(name: str) -> "_Found | None":
     # An empty name, such as an unset variable of a script leaves, would be the working directory.
     if not name or is_folder is None:
         raise DataError(
-            f"there is no data {said(name)}: give one of {', '.join(NAMED)}, an .npz or .npy file, "
+            f"there is no data {name!r}: give one of {', '.join(NAMED)}, an .npz or .npy file, "
             f"a folder of images, or a folder with {_IDX_IMAGES['train']}"
         )
     if not is_folder and path.suffix in (".npz", ".npy"):
