@@ -195,7 +195,9 @@ def write_checkpoint(
 ) -> Path:
     """`save_checkpoint` for whoever has a state, but no runner; `author` is recorded as what computed it."""
     directory, step = Path(directory), int(state["step"])
-    _require_finite(state)
+    wrong = not_finite(state)
+    if wrong is not None:
+        raise CheckpointError(f"{said(wrong)} is not finite")
     content = safetensors.numpy.save({key: np.array(value, order="C") for key, value in state.items()})
     manifest = _manifest(
         {
@@ -263,6 +265,11 @@ def step_of(path: Path) -> int:
     """The step that a checkpoint's name ends in, also one set aside; -1 where it ends in none."""
     found = _NAME.search(path.name)
     return int(found[1]) if found else -1
+
+
+def not_finite(state: Mapping[str, np.ndarray]) -> str | None:
+    """The name of the first array of a state that holds a NaN or an infinite number; None where all are finite."""
+    return next((name for name, array in state.items() if not np.isfinite(array).all()), None)
 
 
 def _resolve(directory: Path) -> Path:
@@ -339,10 +346,9 @@ def _read_state(file: Path, content: bytes, step: int, config: Config) -> dict[s
     at = state.get("step")
     if at is None or at.shape or at.dtype.kind != "i" or at != step:
         raise CheckpointError(f"{file} is damaged: its step is {said(at)}, but that of {_MANIFEST} is {step:,}")
-    try:
-        _require_finite(state)
-    except CheckpointError as error:
-        raise CheckpointError(f"{file} is damaged: {error}") from error
+    wrong = not_finite(state)
+    if wrong is not None:
+        raise CheckpointError(f"{file} is damaged: {said(wrong)} is not finite")
     # The networks of an algorithm of one's own are unknown here.
     expected = weights(config) if config.algorithm == "alae" else {}
     for group in ("weights", "averages"):
@@ -353,12 +359,6 @@ def _read_state(file: Path, content: bytes, step: int, config: Config) -> dict[s
                     f"{file} does not fit its configuration: {group} of {network} are {found:,} numbers, not {size:,}"
                 )
     return state
-
-
-def _require_finite(state: Mapping[str, np.ndarray]) -> None:
-    for name, array in state.items():
-        if not np.isfinite(array).all():
-            raise CheckpointError(f"{said(name)} is not finite")
 
 
 def _manifest(data: dict[str, Any]) -> bytes:

@@ -138,7 +138,7 @@ class Level(Frozen):
     """One level of detail in training."""
 
     images: Count = Field(description="real images shown at this level")
-    batch_size: Count | None = Field(None, description="training.batch_size, if not given")
+    batch_size: Count | None = Field(None, description="batch_size, if not given")
     learning_rate: PositiveFloat | None = Field(None, description="adam.learning_rate, if not given")
     fade: Probability = Field(0.5, description="share of the images over which the level fades in; none at the first")
 

@@ -82,7 +82,7 @@ def propose(survey: Survey, *, size: int | None = None, images: int = IMAGES) ->
         why_size,
         "3 channels: some images are in colour" if survey.channels == 3 else "1 channel: all images are grey",
         f"{startf} to {maxf} feature maps, z and w of {latent}: {'as' if wide else 'narrower than'} published, for "
-        f"{images:,} images shown in training (--images)",
+        f"{images:,} images shown in training",
         f"{len(levels)} levels from 4×4, half of the images at the last; batches of "
         f"{', '.join(str(level['batch_size']) for level in levels)}: {steps:,} steps",
         f"{kept:,} of {survey.count:,} images kept out of training, to measure with",
@@ -101,7 +101,7 @@ def _size(survey: Survey, asked: int | None) -> tuple[int, int, str]:
             raise AlaeError(f"the images of {survey.name} are {survey.side} pixels wide in the median: 8 are the least")
         why = "as asked" if asked else f"the largest power of two within the median shorter side of {survey.side:,}"
         if size == LARGEST and not asked and survey.side >= 2 * LARGEST:
-            why = f"the largest that is chosen unasked; the median shorter side is {survey.side:,} (--size)"
+            why = f"the largest that is chosen unasked; the median shorter side is {survey.side:,} (`alae new --size`)"
         return size, 0, f"size {size}: {why}; each image is cropped about its centre and resized"
     height, width = survey.fixed
     size = max(8, 2 ** (max(height, width) - 1).bit_length())

@@ -10,10 +10,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import numpy as np
-
 from alae_core import AlaeError, Backend, Checkpoint, Losses, Runner, View, build
-from alae_core.checkpoint import checkpoints, write_checkpoint
+from alae_core.checkpoint import checkpoints, not_finite, write_checkpoint
 from alae_core.config import RUN
 from alae_core.files import written_whole
 from alae_core.growth import Position, position
@@ -219,9 +217,9 @@ class Trainer:
 
     def _save(self) -> Path:
         state = self.runner.state()
-        for name, array in state.items():
-            if not np.isfinite(array).all():
-                raise self._diverged(f"{name} is no longer finite")
+        wrong = not_finite(state)
+        if wrong is not None:
+            raise self._diverged(f"{wrong} is no longer finite")
         measures = measured(self._shown, self.data, self._view(), "checkpoint")
         # First, for what a kill leaves beside a checkpoint is complete up to it.
         for observer in self.observers:

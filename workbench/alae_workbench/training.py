@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from alae_core import AlaeError, ArgumentError, Backend, Checkpoint, Config, load_backend, load_checkpoint
+from alae_core import AlaeError, ArgumentError, Backend, Checkpoint, Config, load_backend, load_checkpoint, load_config
 from alae_core.backend import default_backend, find_backend
 from alae_core.config import RUN
 from alae_core.sizes import batch_sizes, require_room
@@ -153,7 +153,7 @@ def _proposal(data: str | Path | np.ndarray | Source | DataSet | None, images: i
         found = survey(str(data))
     else:
         found = survey_of(data.train if isinstance(data, DataSet) else as_source(data), "the images in hand")
-    height, width, channels = load_experiment(DEFAULT).config.image
+    height, width, channels = load_config(DEFAULT).image
     if found.fixed == (height, width) and found.channels == channels:
         return None
     return propose(found, images=IMAGES if images is None else images)
