@@ -102,15 +102,20 @@ def conform(
         home = Path(checkpoints)
         leave_reference_checkpoints(chosen, numbers, home)
         judges = [Judge(name, numbers, home, xfails or {}, on_case, patience, device) for name in backends]
-        with ThreadPoolExecutor(min(len(judges), cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(cpu_count() or 1) as pool:
             try:
                 # Peers go on from each other's checkpoints, so all must have been written first.
                 for peers in (False, True):
                     share = [task for task in chosen if (task[0].experiment == "peers") is peers]
-                    list(pool.map(lambda judge, share=share: judge.run(share, backends), judges))
+                    # A lane has a process of its own: those of one backend need not wait for each other.
+                    lanes = [(judge, [task for task in share if task[1] == lane]) for lane in LANES for judge in judges]
+                    list(pool.map(lambda each: each[0].run(each[1], backends), lanes))
             finally:
                 for each in judges:
                     each.close()
+    order = [(case.id, lane) for case, lane in chosen]
+    for each in judges:
+        each.cases.sort(key=lambda record: order.index((record.case, record.lane)))
     return Report(
         alae=version("alae"),
         specification=SPECIFICATION,

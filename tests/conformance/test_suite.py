@@ -7,9 +7,9 @@ import pytest
 
 from alae_conformance import vectors
 from alae_conformance.numbers import Fresh, Frozen
-from alae_conformance.record import BackendRecord, levels_of
+from alae_conformance.record import BackendRecord, CaseRecord, levels_of
 from alae_conformance.subjects.process import Process, SubjectError, SubjectLost
-from alae_conformance.suite import Judge, leave_reference_checkpoints, select
+from alae_conformance.suite import Choice, Judge, conform, leave_reference_checkpoints, select
 from alae_conformance.tape import inputs
 from alae_core import BackendError
 from alae_core.errors import MOST_CHARACTERS
@@ -190,3 +190,16 @@ def test_fresh_numbers_judge_too(judge):
     judged.numbers = Fresh(5)
     record = judged.run_case(vectors.cases()["L1-hinge-values"], "float32", [])
     assert record.status == "passed"
+
+
+def test_lanes_that_end_in_any_order_are_reported_in_one(monkeypatch):
+    def run_case(judge, case, lane, backends):
+        time.sleep(0.05 if lane == "float32" else 0)
+        judge.cases.append(CaseRecord(case=case.id, level=case.level, lane=lane, status="passed", seconds=0))
+
+    monkeypatch.setattr(Judge, "run_case", run_case)
+    choice = Choice(cases=("L1-hinge-values", "L1-leaky-values"))
+    (record,) = conform(["slow"], choice=choice).backends
+    assert [(each.case, each.lane) for each in record.cases] == [
+        (case.id, lane) for case, lane in select("full", choice)
+    ]

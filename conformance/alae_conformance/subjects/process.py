@@ -105,6 +105,9 @@ def _serve(line: socket.socket, name: str, precision: Precision, device: str | N
     # The networks are tiny: a second thread only waits, and takes the processor from what is judged beside this.
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(variable, "1")
+    # Several processes share a device: none may take most of its memory before it needs it.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     # What frameworks print belongs neither on the user's screen nor between the answers.
     with open(log, "wb") as file:
         os.dup2(file.fileno(), 1)
