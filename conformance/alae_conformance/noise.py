@@ -1,12 +1,12 @@
 """How much of their limits sound backends use up: many standard runs with fresh numbers, in one process per lane.
 
-    python -m alae_conformance.noise BACKEND RUNS [FIRST_SEED]
+    python -m alae_conformance.noise RUNS BACKEND… [--first SEED]
 
 It prints each run's alarms, and in the end the largest error / limit by tolerance class and lane: the `noise` of
-tolerances.py is the largest of all backends.
+tolerances.py.
 """
 
-import sys
+import argparse
 from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,23 +19,30 @@ from alae_conformance.vectors import cases
 
 def main() -> None:
     """See the module's docstring."""
-    backend, runs, first = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    records: list[CaseRecord] = []
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", type=int)
+    parser.add_argument("backends", nargs="+")
+    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    options = parser.parse_args()
     with TemporaryDirectory() as checkpoints:
-        # Functions that were compiled for a fixture serve for all numbers.
-        judge = Judge(backend, Fresh(first), Path(checkpoints), {})
+        # Functions that were compiled for a fixture serve for all numbers, and numbers for all backends.
+        judges = [Judge(name, Fresh(options.first), Path(checkpoints), {}) for name in options.backends]
+        records: list[CaseRecord] = []
         try:
-            for seed in range(first, first + runs):
-                judge.numbers, judge.cases = Fresh(seed), []
-                judge.run(select("standard"), [backend])
-                records += judge.cases
-                alarms = [record for record in judge.cases if record.status not in ("passed", "unsupported")]
-                words = ", ".join(
-                    f"{record.case} {record.lane} {record.ratio:.3g} {record.message}" for record in alarms
-                )
-                print(f"seed {seed}: {len(judge.cases)} cases, alarms: {words or 'none'}", flush=True)
+            for seed in range(options.first, options.first + options.runs):
+                numbers = Fresh(seed)
+                for judge in judges:
+                    judge.numbers, judge.cases = numbers, []
+                    judge.run(select("standard"), [judge.name])
+                    records += judge.cases
+                    alarms = [record for record in judge.cases if record.status not in ("passed", "unsupported")]
+                    words = ", ".join(
+                        f"{record.case} {record.lane} {record.ratio:.3g} {record.message}" for record in alarms
+                    )
+                    print(f"seed {seed}, {judge.name}: {len(judge.cases)} cases, alarms: {words or 'none'}", flush=True)
         finally:
-            judge.close()
+            for judge in judges:
+                judge.close()
     noise: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for record in records:
         noise[cases()[record.case].tolerance, record.lane].append(record.ratio)

@@ -160,14 +160,14 @@ def killed(directory, backend, count, moments):
     # Imported once, for all children; what computes starts in each.
     __import__(backend)
     __import__("keras")
-    straight, counted, number = Run(directory / "straight"), Counter(), 0
+    straight, counted = Run(directory / "straight"), Counter()
     train(straight)
-    started = time.monotonic()
-    train(Run(directory / "again"))
-    took = time.monotonic() - started
     while counted.total() < count:
-        number += 1
-        run = Run(directory / f"run-{number}")
+        # Measured again for each run: what else the machine does changes, and the caches fill.
+        run, started = Run(directory / "run"), time.monotonic()
+        train(run)
+        took = time.monotonic() - started
+        shutil.rmtree(run.path)
         for _ in range(KILLS_A_RUN):
             if counted.total() == count or newest(run) == STEPS:
                 break
@@ -184,6 +184,7 @@ def killed(directory, backend, count, moments):
             train(run)
         same(run, straight)
         shutil.rmtree(run.path)
+        print(f"{backend}: {counted.total()} of {count} kills, a run takes {took:.1f} s", flush=True)
     return counted
 
 
