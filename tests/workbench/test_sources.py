@@ -204,6 +204,7 @@ def idx_of(*shape):
     [
         (idx_of(5, 8, 8) + b"short", "is damaged: its header promises 5×8×8 bytes, but only 5 follow"),
         (idx_of(1, 2, 2) + b"more than that", "promises 1×2×2 bytes, but more follow"),
+        (idx_of(0, 2**32 - 1, 2**32 - 1), "holds nothing: its shape is 0×4294967295×4294967295"),
         (
             idx_of(2**32 - 1, 2**32 - 1),
             "that it becomes 18,446,744,065,119,617,025, but 1,073,741,824 at the most",

@@ -27,7 +27,7 @@ _BROKEN = (
 def read_idx(path: Path) -> np.ndarray:
     """The bytes of an IDX file, packed by gzip or not, in their shape of 1 to 4 axes.
 
-    Raises DataError where it cannot be read, or its header promises another number of bytes than follow.
+    Raises DataError where it cannot be read or holds nothing, or its header promises another number of bytes than follow.
     """
     try:
         with open_regular(path) as file:
@@ -52,6 +52,8 @@ def _idx(path: Path, file: IO[bytes] | gzip.GzipFile, size: int) -> np.ndarray:
         raise DataError(f"{path} is cut short: it ends within its header")
     shape = struct.unpack(f">{axes}I", header)
     promised = prod(shape)
+    if not promised:
+        raise DataError(f"{path} holds nothing: its shape is {by(shape)}")
     _require_room(path, promised, size)
     # One byte more than promised tells whether it ends there.
     content = file.read(promised + 1)
