@@ -27,7 +27,7 @@ _BROKEN = (
 def read_idx(path: Path) -> np.ndarray:
     """The bytes of an IDX file, packed by gzip or not, in their shape of 1 to 4 axes.
 
-    Raises DataError where it cannot be read or holds nothing, or its header promises another number of bytes than follow.
+    Raises DataError where it cannot be read, holds nothing, or its header promises another number of bytes than follow.
     """
     try:
         with open_regular(path) as file:
