@@ -1,5 +1,6 @@
 """The schedule: level of detail, fade-in and pace as functions of the training step."""
 
+from collections.abc import Iterator
 from math import ceil, cos, pi
 from typing import NamedTuple
 
@@ -69,6 +70,22 @@ def position(config: Config, step: int) -> Position:
 def scheduled_steps(config: Config) -> int | None:
     """How many steps the growth schedule takes; None for a configuration that has none."""
     return sum(_pace(config, level)[1] for level in config.growth.levels) if config.growth else None
+
+
+def stretches(config: Config, start: int, end: int) -> Iterator[tuple[Stage, int, int]]:
+    """The stages of a run between two steps, with the first step of each and the one after its last."""
+    first = start
+    while first < end:
+        stage, last = position(config, first).stage, end - 1
+        if position(config, last).stage != stage:
+            low = first
+            # The last step of the stage, by halving: a schedule has millions of steps.
+            while last - low > 1:
+                middle = (low + last) // 2
+                low, last = (middle, last) if position(config, middle).stage == stage else (low, middle)
+            last = low
+        yield stage, first, last + 1
+        first = last + 1
 
 
 def _pace(config: Config, level: Level) -> tuple[int, int]:

@@ -49,23 +49,30 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
     ]
 
 
-def require_room(config: Config, *, training: bool = False) -> None:
-    """Raise ConfigError where this machine's memory cannot hold the networks; or, in training, what goes with them.
+def needs(config: Config, *, training: bool = False) -> dict[str, int]:
+    """The bytes that a model takes at least, by what they are for; in training with what goes with its weights.
 
     Of an algorithm of one's own, whose networks are unknown here, only batches are counted.
     """
-    size, room = (8 if config.dtype == "float64" else 4), memory()
+    size = 8 if config.dtype == "float64" else 4
     count = sum(weights(config).values()) if config.algorithm == "alae" else 0
-    needs = {f"{count:,} weights{', their averages and moments' if training else ''}": size * count}
-    if training:
-        needs = {what: _TRAINING * needed for what, needed in needs.items()}
-        images, numbers = max(batch_sizes(config), key=prod)
-        needs[f"a batch of {images:,} images"] = size * images * numbers
-    needed = sum(needs.values())
-    if room is not None and needed > room:
+    if not training:
+        return {f"{count:,} weights": size * count}
+    images, numbers = max(batch_sizes(config), key=prod)
+    return {
+        f"{count:,} weights, their averages and moments": _TRAINING * size * count,
+        f"a batch of {images:,} images": size * images * numbers,
+    }
+
+
+def require_room(config: Config, *, training: bool = False) -> None:
+    """Raise ConfigError where this machine's memory cannot hold what a model `needs`."""
+    room, needed = memory(), needs(config, training=training)
+    total = sum(needed.values())
+    if room is not None and total > room:
         raise ConfigError(
-            f"the configuration needs at least {_amount(needed)}, most of it for {max(needs, key=needs.__getitem__)}, "
-            f"but this machine has {_amount(room)} of memory: make networks, image or batch_size smaller"
+            f"the configuration needs at least {amount(total)}, most of it for {max(needed, key=needed.__getitem__)}, "
+            f"but this machine has {amount(room)} of memory: make networks, image or batch_size smaller"
         )
 
 
@@ -81,8 +88,9 @@ def memory() -> int | None:
         return there
 
 
-def _amount(size: int) -> str:
-    return f"{size / 1e9:,.1f} GB"
+def amount(size: int) -> str:
+    """Bytes as a person says them: "640 MB", "1.9 GB"."""
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
 
 
 def _dense(inputs: int, outputs: int) -> int:

@@ -1,7 +1,7 @@
 """`alae train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,13 +49,15 @@ def train(
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="go on without unreadable images of a folder, and count them")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="print what would be trained, how long and with what memory; take no step"),
+    ] = False,
 ) -> None:
     """Train a model, and show how well it does.
 
     Ctrl-C and SIGTERM save and stop (exit codes 130 and 143); --resume goes on exactly.
     """
-    from alae_workbench.training import train as run
-
     if sum(option is not None for option in (preset, config, resume)) > 1:
         raise AlaeError("--preset, --config and --resume each say what to train: give one of them")
     if resume and out:
@@ -63,18 +65,25 @@ def train(
     if config and not config.exists():
         raise AlaeError(f"--config {config}: No such file or directory")
     changes = parse_overrides(overrides) | ({} if seed is None else {"seed": seed})
-    summary = run(
-        config or preset,
-        data=data,
-        images=images,
-        backend=backend,
-        device=device,
-        steps=steps,
-        overrides=changes,
-        out=out,
-        resume=resume,
-        other_data=other_data,
-        skip_bad=skip_bad,
-    )
+    source = config or preset
+    asked: dict[str, Any] = {
+        "data": data,
+        "images": images,
+        "backend": backend,
+        "steps": steps,
+        "overrides": changes,
+        "out": out,
+        "resume": resume,
+        "other_data": other_data,
+        "skip_bad": skip_bad,
+    }
+    if dry_run:
+        from alae_workbench.plan import plan
+
+        print(plan(source, **asked).described())
+        return
+    from alae_workbench.training import train as run
+
+    summary = run(source, device=device, **asked)
     if summary.stopped_by:
         raise typer.Exit(130 if summary.stopped_by == "SIGINT" else 143)

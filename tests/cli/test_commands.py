@@ -229,6 +229,31 @@ def test_a_folder_becomes_a_configuration_to_edit_and_a_model(run_alae, tmp_path
     assert found.growth == alae.load_config(tmp_path / "my.yaml").growth
 
 
+def test_a_dry_run_says_what_the_run_will_be_and_leaves_nothing(run_alae, tmp_path):
+    photos(tmp_path / "photos")
+    words = ["train", "--data", "photos", "--images", "1000", "--backend", BACKEND]
+    for setting in ("training.held_out=2", "growth.levels.0.images=32", "growth.levels.1.images=40"):
+        words += ["--set", setting]
+    code, said, err = run_alae(*words, "--dry-run")
+    assert code == 0, err
+    assert sorted(tmp_path.iterdir()) == [tmp_path / "photos"]
+    yaml, rest = said.split("\n\n", 1)
+    lines = rest.splitlines()
+    assert "data: photos, 4 images of 8×8×3, and 2 kept out of training" in lines
+    steps = [line for line in lines if " steps at " in line]
+    assert [line.partition(":")[0] for line in steps] == ["2 steps at 4×4", "3 steps at 8×8"]
+    assert any(line.startswith("5 steps in all") for line in lines)
+    # The run is what was said.
+    assert run_alae(*words)[0] == 0
+    run = tmp_path / "runs" / f"photos-{BACKEND}"
+    assert (run / "config.yaml").read_text("utf-8") == f"{yaml}\n"
+    state = alae.load_checkpoint(run).state
+    count = sum(array.size for name, array in state.items() if name.startswith("weights/"))
+    assert any(line.startswith("weights: ") and f": {count:,} in all" in line for line in lines)
+    code, said, _ = run_alae("train", "--resume", run, "--steps", "9", "--dry-run")
+    assert "4 steps at 8×8: 16 images each, learning rate 0.0015\n9 steps in all, going on from 5" in said
+
+
 def test_what_no_configuration_can_be_made_for_is_said(refused, run_alae, tmp_path):
     photos(tmp_path / "photos")
     (tmp_path / "there.yaml").touch()

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 import alae_core as alae
-from alae_core.growth import position
+from alae_core.growth import position, stretches
 from alae_workbench import Arrays, Terminal
 from alae_workbench.data.loader import batches
 from alae_workbench.observers import Report, Start
-from alae_workbench.pace import Pace, Stretch, duration, measure, stretches
+from alae_workbench.pace import Pace, Stretch, duration, measure
 from alae_workbench.run import Run
 from tests.conftest import tiny_config, tiny_style_config
 

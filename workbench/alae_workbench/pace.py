@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from alae_core import Config, Runner
-from alae_core.growth import Stage, position
+from alae_core.growth import Stage, stretches
 
 # Steps taken of each level: the first compiles.
 _TAKEN = 4
@@ -78,22 +78,6 @@ def measure(
     finally:
         runner.load(state)
     return Pace(found)
-
-
-def stretches(config: Config, start: int, end: int) -> Iterator[tuple[Stage, int, int]]:
-    """The stages of a run between two steps, with the first step of each and the one after its last."""
-    first = start
-    while first < end:
-        stage, last = position(config, first).stage, end - 1
-        if position(config, last).stage != stage:
-            low = first
-            # The last step of the stage, by halving: a schedule has millions of steps.
-            while last - low > 1:
-                middle = (low + last) // 2
-                low, last = (middle, last) if position(config, middle).stage == stage else (low, middle)
-            last = low
-        yield stage, first, last + 1
-        first = last + 1
 
 
 def duration(seconds: float) -> str:
