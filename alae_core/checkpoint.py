@@ -7,7 +7,6 @@
 Reading one parses JSON and copies numbers, and runs no code.
 """
 
-import json
 import math
 import re
 import shutil
@@ -21,15 +20,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 import numpy as np
 import safetensors.numpy
 from pydantic import Field
-from pydantic_core import from_json
 from safetensors import SafetensorError
 
 from alae_core.backend import Runner, default_backend, load_backend
 from alae_core.config import RUN, Config, make_config, migrate
 from alae_core.errors import AlaeError, ArgumentError, CheckpointError, one_line, said
-from alae_core.files import read_regular, sync_directory, write_whole
+from alae_core.files import sync_directory, write_whole
 from alae_core.growth import position
-from alae_core.settings import Frozen, validate
+from alae_core.manifest import read_bytes, read_manifest, sealed
+from alae_core.settings import Frozen
 from alae_core.sizes import memory, weights
 from alae_core.view import View
 
@@ -292,7 +291,7 @@ def _resolve(directory: Path) -> Path:
 def _read(path: Path) -> Checkpoint:
     source = str(path / _MANIFEST)
     manifest = _read_manifest(path)
-    content = _read_file(path / _STATE, memory())
+    content = read_bytes(path / _STATE, memory(), CheckpointError)
     if sha256(content).hexdigest() != manifest.files[_STATE]:
         raise CheckpointError(f"{path / _STATE} is damaged: its SHA-256 is not the one in {_MANIFEST}")
     try:
@@ -314,24 +313,7 @@ def _read(path: Path) -> Checkpoint:
 
 
 def _read_manifest(path: Path) -> _First | _Second:
-    file = path / _MANIFEST
-    content = _read_file(file, MOST_BYTES)
-    try:
-        # This parser has a bound on how deep values lie within each other.
-        data = from_json(content)
-        digest, written = data.pop("sha256"), data["format"]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{file} is damaged: it is not a manifest") from error
-    if type(written) is not int or written not in _FORMATS:
-        raise CheckpointError(
-            f"{file} has format {said(written)}, but this version of alae reads formats 1 to {FORMAT}"
-        )
-    if digest != _digest(data):
-        raise CheckpointError(f"{file} is damaged: its own SHA-256 does not fit")
-    try:
-        return validate(_FORMATS[written], data, "it is not as such a manifest is written")
-    except AlaeError as error:
-        raise CheckpointError(f"{file} is damaged: {error}") from error
+    return read_manifest(path / _MANIFEST, _FORMATS, most=MOST_BYTES, error=CheckpointError)
 
 
 def _read_state(file: Path, content: bytes, step: int, config: Config) -> dict[str, np.ndarray]:
@@ -363,7 +345,7 @@ def _read_state(file: Path, content: bytes, step: int, config: Config) -> dict[s
 
 def _manifest(data: dict[str, Any]) -> bytes:
     try:
-        content = json.dumps(data | {"sha256": _digest(data)}, indent=2).encode()
+        content = sealed(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise ArgumentError("run", f"must be plain data, as JSON has it: {error}") from error
     if len(content) > MOST_BYTES:
@@ -402,14 +384,3 @@ def _remove(path: Path) -> None:
     going = path.with_name(f".writing-{path.name}-removed")
     path.rename(going)
     shutil.rmtree(going)
-
-
-def _digest(manifest: Mapping[str, Any]) -> str:
-    return sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _read_file(path: Path, most: int | None) -> bytes:
-    try:
-        return read_regular(path, most)
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error

@@ -32,6 +32,20 @@ def pooled(images: np.ndarray, size: int) -> np.ndarray:
     Raises:
         ArgumentError: the images have no such size.
     """
+    return images if images.shape[1:3] == (size, size) else means(block_sums(images, size), images.shape[1] // size)
+
+
+def block_sums(images: np.ndarray, size: int) -> np.ndarray:
+    """What `pooled` divides: the sum of each square block, exact for bytes.
+
+    Args:
+        images, size: see `pooled`.
+
+    Returns:
+        (count, size, size, C); of bytes in the narrowest unsigned integers that hold every sum, of floats in float64.
+
+    Raises ArgumentError as `pooled` does.
+    """
     count, height, width, channels = images.shape
     if height != width or size < 1 or height % size or (height // size).bit_count() != 1:
         raise ArgumentError(
@@ -40,8 +54,6 @@ def pooled(images: np.ndarray, size: int) -> np.ndarray:
             "they must be square, and larger by a power of two",
         )
     block = height // size
-    if block == 1:
-        return images
     # The narrowest integers that hold a block's sum: half the bytes take half the time.
     total = np.float64 if images.dtype.kind == "f" else np.min_scalar_type(255 * block * block)
     sums = np.add.reduce(images.reshape(count * size, block, width * channels), axis=1, dtype=total)
@@ -52,6 +64,11 @@ def pooled(images: np.ndarray, size: int) -> np.ndarray:
             left, right = sums[:, channel :: 2 * channels], sums[:, channels + channel :: 2 * channels]
             np.add(left, right, out=halved[:, channel::channels])
         sums = halved
-    means = sums.astype(np.float32)
-    means /= np.float32(block * block)
-    return means.reshape(count, size, size, channels)
+    return sums.reshape(count, size, size, channels)
+
+
+def means(sums: np.ndarray, block: int) -> np.ndarray:
+    """The float32 means of blocks of `block`×`block` pixels, of which `sums` are the sums."""
+    found = sums.astype(np.float32)
+    found /= np.float32(block * block)
+    return found

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from alae_core import AlaeError
-from alae_workbench import run as run_module
+from alae_workbench import lock
 from alae_workbench.experiment import load_experiment
 from alae_workbench.run import Run
 
@@ -61,8 +61,8 @@ def test_a_lock_that_was_just_removed_is_none(tmp_path, monkeypatch):
             (tmp_path / ".alae.lock").unlink()
         return locked(descriptor)
 
-    locked = run_module._locked
-    monkeypatch.setattr(run_module, "_locked", slow)
+    locked = lock._locked
+    monkeypatch.setattr(lock, "_locked", slow)
     with made.held():
         made.require_place()
         with pytest.raises(AlaeError, match="another process is training"), Run(tmp_path).held():

@@ -9,10 +9,7 @@ summary.json      the table printed at the end
 .alae.lock        held by the process that trains here, if one does
 """
 
-import errno
 import json
-import os
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -23,6 +20,7 @@ from alae_core import AlaeError, Checkpoint
 from alae_core.checkpoint import checkpoints, step_of
 from alae_core.files import read_regular, write_whole
 from alae_workbench.experiment import Experiment
+from alae_workbench.lock import Lock
 
 
 @dataclass(frozen=True)
@@ -62,8 +60,7 @@ class Run:
         self.checkpoints = path / "checkpoints"
         self.config = path / "config.yaml"
         self.summary = path / "summary.json"
-        self._lock = path / ".alae.lock"
-        self._held: int | None = None
+        self._lock = Lock(path, f"another process is training in {path}: wait for it, or choose another --out")
 
     @classmethod
     def new(cls, path: Path) -> "Run":
@@ -95,10 +92,10 @@ class Run:
         if not self.path.exists():
             return True
         names = {path.name for path in self.path.iterdir()}
-        ours = {path.name for path in (self._lock, self.config, self.metrics, self.grids, self.checkpoints)}
+        ours = {path.name for path in (self._lock.path, self.config, self.metrics, self.grids, self.checkpoints)}
         strange = {name for name in names - ours if not name.startswith((".writing-", "events.out.tfevents."))}
         # The lock marks a directory as a run's: others have a config.yaml or grids/ too.
-        return not names or (self._lock.name in names and not strange and not self._checkpoints("*step-*"))
+        return not names or (self._lock.path.name in names and not strange and not self._checkpoints("*step-*"))
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -106,38 +103,13 @@ class Run:
 
         Raises AlaeError where another has it.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        marked = self._lock.exists()
-        while self._held is None:
-            descriptor = os.open(self._lock, os.O_RDWR | os.O_CREAT)
-            if not _locked(descriptor):
-                os.close(descriptor)
-                raise AlaeError(f"another process is training in {self.path}: wait for it, or choose another --out")
-            if self._is_at(descriptor):
-                self._held = descriptor
-            else:
-                # Removed between opening and locking, by one that was refused.
-                os.close(descriptor)
-        try:
+        with self._lock.held(keep=self.config.exists):
             yield
-        finally:
-            self._held = None
-            if not (marked or self.config.exists()):
-                # Nothing came of it: what is refused leaves nothing behind.
-                self._lock.unlink(missing_ok=True)
-            os.close(descriptor)
 
     def require_place(self) -> None:
         """Raise AlaeError where the directory that is held was removed, moved or replaced."""
-        if self._held is not None and not self._is_at(self._held):
+        if self._lock.lost:
             raise AlaeError(f"{self.path} was removed or moved while the run was writing there, so the run stopped")
-
-    def _is_at(self, descriptor: int) -> bool:
-        """Whether the lock that is open lies in the run's directory."""
-        try:
-            return os.path.samestat(os.fstat(descriptor), self._lock.stat())
-        except OSError:
-            return False
 
     def begin(self, experiment: Experiment, resume: Checkpoint | None) -> None:
         """Write the configuration, and take back what lies beyond the checkpoint that the run goes on from, if any.
@@ -181,23 +153,6 @@ class Run:
         words = ("abandoned" if number == 1 else f"abandoned-{number}" for number in count(1))
         names = (checkpoint.with_name(f"{word}-{checkpoint.name}") for word in words)
         checkpoint.rename(next(path for path in names if not path.exists()))
-
-
-def _locked(descriptor: int) -> bool:
-    """Lock an open file, until it is closed or its process ends; False where another has."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        # Some network file systems know no locks: there, nobody is told.
-        return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
-    return True
 
 
 def _step_of(line: bytes) -> float:
