@@ -20,7 +20,7 @@ from alae_core.latents import Noise, noise_shapes, require_seed
 from alae_core.networks.family import Family
 from alae_core.networks.features import without_gradients
 from alae_core.sizes import require_room
-from alae_core.state import require_same_arrays
+from alae_core.state import as_dtype, require_same_arrays
 from alae_core.updates import Update
 from alae_core.view import NoiseWord, View
 
@@ -283,11 +283,15 @@ class Alae:
         return None if self.w_mean is None else _copy(self.w_mean)
 
     def set_weights(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Take over every weight. Raises CheckpointError where a name or shape is missing, unknown or different."""
+        """Take over every weight.
+
+        Raises CheckpointError where a name or shape is missing, unknown or different, or a number beyond the model's.
+        """
         require_same_arrays({name: tuple(v.shape) for name, v in self.variables.items()}, weights)
+        # Copies: on JAX a variable may go on reading the array that it was given.
+        copies = {name: np.array(as_dtype(name, weights[name], self.config.dtype)) for name in self.variables}
         for name, variable in self.variables.items():
-            # A copy: on JAX a variable may go on reading the array that it was given.
-            variable.assign(np.array(weights[name]))
+            variable.assign(copies[name])
 
     @contextmanager
     def holding(self, state: Mapping[str, Tensor]) -> Iterator[None]:

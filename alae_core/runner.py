@@ -18,7 +18,7 @@ from alae_core.growth import Stage, position
 from alae_core.latents import Draws, noise_shapes, stream
 from alae_core.model import Alae, require_images
 from alae_core.optimizer import adam_step, average_step
-from alae_core.state import count_name, initial_state, moment_name, require_same_arrays, shapes
+from alae_core.state import as_dtype, count_name, initial_state, moment_name, require_same_arrays, shapes
 from alae_core.updates import Batch, Update
 from alae_core.view import View
 from alae_core.walk import walk
@@ -210,10 +210,11 @@ class BaseRunner(ABC, Generic[Tensor]):
         w_mean = None if self.model.w_mean is None else tuple(self.model.w_mean.shape)
         weights = {name: tuple(variable.shape) for name, variable in self.model.variables.items()}
         require_same_arrays(shapes(self.model.updates, weights, w_mean), state)
-        self.step_number = int(state["step"])
         # Another run's precision may have been another.
         dtypes = {name: np.int64 if name.endswith("/t") else self.config.dtype for name in state if name != "step"}
-        self.place({name: np.asarray(state[name], dtype) for name, dtype in dtypes.items()})
+        arrays = {name: as_dtype(name, state[name], dtype) for name, dtype in dtypes.items()}
+        self.step_number = int(state["step"])
+        self.place(arrays)
 
     def trained(self, update: Update, batch: Batch) -> list[str]:
         """Every weight that `update` moves at the batch's level of detail."""

@@ -13,6 +13,7 @@ Random numbers need no state: every z follows from seed, step and update.
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from alae_core.errors import CheckpointError
 from alae_core.updates import Update
@@ -75,3 +76,12 @@ def require_same_arrays(expected: Mapping[str, Shape], arrays: Mapping[str, np.n
     for name, shape in expected.items():
         if tuple(arrays[name].shape) != shape:
             raise CheckpointError(f"{name} has shape {tuple(arrays[name].shape)}, but the model needs {shape}")
+
+
+def as_dtype(name: str, array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
+    """The array `name` in other digits. Raises CheckpointError where those cannot hold one of its numbers."""
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            return np.asarray(array, dtype)
+    except FloatingPointError as error:
+        raise CheckpointError(f"{name} has numbers that {np.dtype(dtype)} cannot hold") from error

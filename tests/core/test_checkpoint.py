@@ -463,4 +463,11 @@ def test_loading_is_strict_and_changes_nothing_before_it_refuses(saved):
         runner.load(other | {"weights/E/dense0/bias": np.zeros(3, np.float32)})
     with pytest.raises(alae.CheckpointError, match="adam/generator/F/m/dense0/bias has shape \\(3,\\), but"):
         runner.load(other | {"adam/generator/F/m/dense0/bias": np.zeros(3, np.float32)})
+    huge = np.full(state["weights/E/dense0/bias"].shape, 1e300)
+    with pytest.raises(alae.CheckpointError, match="weights/E/dense0/bias has numbers that float32 cannot hold"):
+        runner.load(other | {"weights/E/dense0/bias": huge})
+    with pytest.raises(alae.CheckpointError, match="E/dense0/bias has numbers that float32 cannot hold"):
+        runner.model.set_weights(
+            {name: array + 1 for name, array in runner.weights().items()} | {"E/dense0/bias": huge}
+        )
     assert all(np.array_equal(array, runner.state()[name]) for name, array in state.items())

@@ -42,7 +42,8 @@ def changed(random, manifest):
         case 1:
             inside[last] = deep(random)
         case 2:
-            manifest["files"] = {pick(random, NAMES): "0" * 64} | (manifest["files"] if random.random() < 0.5 else {})
+            files = manifest.get("files") if random.random() < 0.5 else {}
+            manifest["files"] = {pick(random, NAMES): "0" * 64} | (files if isinstance(files, dict) else {})
         case 3:
             inside[last] = pick(random, TEXTS)
         case _:
