@@ -36,11 +36,11 @@ TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
     ("value", "bfloat16"): Tolerance(1e-1, 1e-2, False, 0.29, "8 bits through up to four networks"),
     ("gradient", "float32"): Tolerance(2e-4, 2e-6, False, 0.08, "R1's second derivative multiplies the noise by ten"),
     ("gradient", "float64"): Tolerance(1e-11, 1e-13, False, 0.009, "as for values"),
-    ("gradient", "bfloat16"): Tolerance(2e-1, 0.0, True, 0.49, "one direction: a cosine of 0.98 at least"),
+    ("gradient", "bfloat16"): Tolerance(3e-1, 0.0, True, 0.49, "one direction: a cosine of 0.95 at least"),
     ("step", "float32"): Tolerance(2e-4, 2.4e-7, False, 0.22, "1 − β2ᵗ cancels; weights round to 2⁻²⁴ of themselves"),
     ("step", "float64"): Tolerance(1e-9, 4.5e-16, False, 0.003, "as for gradients"),
     ("step", "bfloat16"): Tolerance(
-        2e-1, 0.0, True, 0.35, "as for gradients; what is stored has every digit of float32"
+        3e-1, 0.0, True, 0.35, "as for gradients; what is stored has every digit of float32"
     ),
     ("run", "float32"): Tolerance(5e-4, 2.4e-6, False, 0.52, "20 steps; no tape has a leaky ReLU near its kink"),
     ("run", "float64"): Tolerance(1e-8, 4.5e-15, False, 0.001, "as for steps"),
