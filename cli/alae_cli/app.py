@@ -5,7 +5,7 @@ from io import TextIOWrapper
 
 import typer
 
-from alae_cli import conformance, look, models, new, official, styles, training
+from alae_cli import conformance, data, look, models, new, official, styles, training
 from alae_cli.options import flag
 from alae_core import AlaeError, ArgumentError
 from alae_core.errors import one_line
@@ -25,6 +25,7 @@ app.command()(models.encode)
 app.command()(styles.mix)
 app.command()(styles.interpolate)
 app.command()(official.import_official)
+app.add_typer(data.data, name="data")
 app.add_typer(look.presets, name="presets")
 app.command()(look.doctor)
 app.command()(conformance.conform)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
+from alae_cli.options import Averaged, BackendName, CropName, Device, Model, require_ending
 from alae_core import AlaeError
 from alae_core.view import NoiseWord
 
@@ -99,6 +99,11 @@ def reconstruct(
         Path, typer.Option(help="a .png grid of images and reconstructions, or .npy: the reconstructions")
     ] = Path("reconstructions.png"),
     count: Annotated[int, typer.Option(min=1, help="how many images at the most")] = 48,
+    align: Annotated[
+        bool,
+        typer.Option("--align", help="SOURCE is a photo or a folder of photos: their faces, as by `alae data align`"),
+    ] = False,
+    crop: CropName = "ffhq",
     lod: Lod = None,
     noise: Noise = None,
     averaged: Averaged = True,
@@ -107,12 +112,19 @@ def reconstruct(
 ) -> None:
     """Show images beside their reconstructions G(E(x))."""
     require_ending(out, ".png", ".npy")
+    if align:
+        if source is None:
+            raise AlaeError("--align needs a SOURCE: a photo or a folder of photos")
+        from alae_workbench.faces.weights import require_package
+
+        require_package()
     from alae_workbench.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
     from alae_workbench.figures.grid import reconstruction_grid, require_rows
 
-    x, labels = opened.look_at(source, count)
+    images = opened.aligned(source, crop, count) if align and source else source
+    x, labels = opened.look_at(images, count)
     if out.suffix == ".png":
         require_rows(len(x), x.shape[1:], lines=2)
     reconstructions = opened.model.reconstruct(x, noise=noise or "fixed", labels=labels)

@@ -1,7 +1,7 @@
 """Options that several commands share, and what they turn into."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -31,6 +31,12 @@ BackendName = Annotated[
 Device = Annotated[
     str | None,
     typer.Option(help="cpu, gpu, gpu:1, …; by default the accelerator where there is one", show_default=False),
+]
+CropName = Annotated[
+    Literal["ffhq", "celeba"],
+    typer.Option(
+        help="how much around a face is shown: as in FFHQ and CelebA-HQ, or closer, as in the authors' CelebA"
+    ),
 ]
 Overrides = Annotated[
     list[str] | None,

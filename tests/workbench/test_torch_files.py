@@ -11,7 +11,8 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 
-from alae_workbench.exchange.torch_files import Placeholder, Tensor, TorchFileError, read_torch_file
+from alae_workbench.exchange.pickles import Placeholder
+from alae_workbench.exchange.torch_files import Tensor, TorchFileError, read_torch_file
 
 #: pickles are written by hand, an instruction at a time
 MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, 2)

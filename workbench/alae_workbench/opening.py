@@ -1,5 +1,6 @@
 """A trained model opened to be looked at: ready to run, with what a picture's caption says of it, and images for it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alae_core import ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
-from alae_core.backend import default_backend
-from alae_workbench.data.source import DataError, Source, labels_for
-from alae_workbench.data.sources import load_data, load_images
+from alae_core.backend import backend_in_use, default_backend
+from alae_workbench.data.source import Arrays, DataError, Source, labels_for
+from alae_workbench.data.sources import fitted, load_data, load_images
 from alae_workbench.experiment import training_of
 
 if TYPE_CHECKING:
     from alae_core import Alae
+    from alae_workbench.faces.align import Crop
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,27 @@ class Opened:
         found = load_data(training.data, config, margin=training.margin, held_out=training.held_out, skip_bad=True)
         return found.held_out
 
-    def look_at(self, source: str | None = None, most: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    def aligned(self, photos: str, crop: "Crop", most: int, tell: Callable[[str], None] = print) -> Source:
+        """The faces in a photo or a folder of photos, cut out as the model wants them; see `faces.photos`.
+
+        Raises CheckpointError where what finds faces cannot be had, and DataError as `aligned_images` does, or where
+        they do not fit the model.
+        """
+        from alae_workbench.faces.detector import Detector
+        from alae_workbench.faces.photos import aligned_images
+
+        config, margin = self.model.config, training_of(self.checkpoint).margin
+        pixels = aligned_images(
+            Detector(backend_in_use()), photos, config, margin=margin, crop=crop, most=most, tell=tell
+        )
+        return fitted(photos, Arrays(pixels), config, margin=margin)
+
+    def look_at(
+        self, source: "str | Source | None" = None, most: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
         """The first `most` images of a source as the model sees them, and their labels if it takes any."""
-        images, view = self.images(source), self.view
+        images = self.images(source) if source is None or isinstance(source, str) else source
+        view = self.view
         indices = np.arange(min(most or len(images), len(images)))
         x = self.model.as_seen(images.images(indices, view.size if view else None), view)
         return x, labels_for(images, indices, self.model.config)

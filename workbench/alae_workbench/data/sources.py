@@ -19,7 +19,8 @@ from alae_core.files import open_regular
 from alae_workbench.data.arrays import read_arrays, read_idx
 from alae_workbench.data.source import Arrays, DataError, DataSet, Source, by, framed, split
 
-_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+#: of the names of image files
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 # What those endings promise. Pillow goes by content and knows many more formats, some of which call other programs.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 # What Pillow raises of files that are torn, lying or too large.
@@ -69,7 +70,7 @@ def load_images(name: str, config: Config, *, margin: int = 0) -> Source:
     Raises DataError as `load_data` does, where any image is unreadable; `name` may be a single image file too.
     """
     path, is_folder = path_of(name)
-    if is_folder is False and path.suffix.lower() in _ENDINGS:
+    if is_folder is False and path.suffix.lower() in ENDINGS:
         return _fitting(name, Arrays(read_image(path, _within(config, margin))[None]), config, margin, trained=True)
     found = _read(name, config, margin, skip_bad=False, trained=True)
     return found.images if found.test is None else found.test
@@ -93,6 +94,14 @@ def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out
             data.skipped,
         )
     return DataSet(*split(_fitting("data", as_source(data), config, margin), held_out))
+
+
+def fitted(name: str, images: Source, config: Config, *, margin: int = 0) -> Source:
+    """Images in hand to look at, in their frame; `name` is what messages call them.
+
+    Raises DataError unless their shape and labels are what the configuration of a trained model says.
+    """
+    return _fitting(name, images, config, margin, trained=True)
 
 
 def as_source(data: Source | np.ndarray) -> Source:
@@ -280,13 +289,13 @@ def image_files(path: Path) -> list[Path]:
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(Path(entry.path))
-                    elif entry.name.lower().endswith(_ENDINGS):
+                    elif entry.name.lower().endswith(ENDINGS):
                         files.append(Path(entry.path))
         except OSError as error:
             raise DataError(f"{folder} cannot be read: {error.strerror}") from error
     if not files:
         raise DataError(
-            f"there are no images in {path}: it should hold {', '.join(_ENDINGS)} files, in any subfolders; "
+            f"there are no images in {path}: it should hold {', '.join(ENDINGS)} files, in any subfolders; "
             "hidden ones and links to folders are passed over"
         )
     return sorted(files)
@@ -330,6 +339,21 @@ def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool, train
     return _Found(Arrays(np.stack(pixels), labels), skipped=len(bad))
 
 
+@contextmanager
+def upright(path: Path) -> Iterator[Image.Image]:
+    """The picture in an image file, turned as its camera says.
+
+    Raises DataError, which begins with the path, where it cannot be read; also where it turns out so while in use.
+    """
+    try:
+        with _opened(path) as image:
+            yield ImageOps.exif_transpose(image)
+    except UnidentifiedImageError as error:
+        raise DataError(f"{path} (its content is none of {', '.join(_FORMATS)})") from error
+    except _UNREADABLE as error:
+        raise DataError(f"{path} ({getattr(error, 'strerror', None) or error})") from error
+
+
 def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     """An image file as uint8 of `shape` (H, W, C): turned upright, cropped about its centre, resized.
 
@@ -339,14 +363,8 @@ def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
     height, width, channels = shape
     if channels not in (1, 3):
         raise DataError(f"image files have 1 or 3 channels, but the configuration says {channels}")
-    try:
-        with _opened(path) as image:
-            upright = ImageOps.exif_transpose(image).convert("L" if channels == 1 else "RGB")
-            fitted = ImageOps.fit(upright, (width, height), Image.Resampling.LANCZOS)
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path} (its content is none of {', '.join(_FORMATS)})") from error
-    except _UNREADABLE as error:
-        raise DataError(f"{path} ({getattr(error, 'strerror', None) or error})") from error
+    with upright(path) as image:
+        fitted = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (width, height), Image.Resampling.LANCZOS)
     return np.asarray(fitted, np.uint8).reshape(shape)
 
 

@@ -1,0 +1,55 @@
+"""`alae data align` and `alae reconstruct --align` as a person calls them."""
+
+import pytest
+from PIL import Image
+
+import alae_core as alae
+from tests.cli.conftest import BACKEND
+from tests.conftest import tiny_style_config
+from tests.workbench.test_faces import FACES, needs_faces, needs_weights
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder with the first sample face, a photo of nothing, and a file that is no photo."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    with Image.open(min(FACES.glob("*.png"))) as face:
+        face.resize((200, 200)).save(folder / "face.jpg")
+    Image.new("RGB", (50, 40)).save(folder / "nothing.png")
+    return folder
+
+
+@needs_weights
+@needs_faces
+def test_align(run_alae, photos, tmp_path):
+    (photos / "bad.png").write_bytes(b"no photo")
+    code, out, _ = run_alae("data", "align", photos, "faces", "--backend", BACKEND)
+    assert code == 0
+    assert "face.jpg: 1 face: 256×256" in out
+    assert out.endswith("faces: 1 face of 3 photos; 1 without a face; 1 cannot be read\n")
+    with Image.open(tmp_path / "faces" / "face.png") as image:
+        assert image.size == (256, 256)
+
+
+@needs_weights
+@needs_faces
+def test_reconstruct_aligned(run_alae, backend, photos, tmp_path):
+    config = tiny_style_config(image=[8, 8, 3])
+    alae.save_checkpoint(tmp_path / "run" / "checkpoints", backend.runner(alae.build(config)), run={"training": {}})
+    code, out, err = run_alae("reconstruct", "run", photos, "--align", "--out", "x.png", "--backend", BACKEND)
+    assert code == 0, err
+    assert "nothing.png: no face found" in out
+    assert "x.png: 1 × " in out
+    code, out, err = run_alae("reconstruct", "run", photos / "nothing.png", "--align", "--backend", BACKEND)
+    assert code == 2
+    assert "no face was found" in err
+
+
+@needs_weights
+def test_mistakes_are_one_line(refused, tmp_path):
+    Image.new("RGB", (50, 40)).save(tmp_path / "nothing.png")
+    refused(("data", "align", "nowhere", "faces"), "nowhere is not there")
+    refused(("data", "align", tmp_path, "faces.png"), "faces.png should be a directory")
+    refused(("data", "align", "nothing.png", "faces", "--backend", BACKEND), "no face was found")
+    refused(("reconstruct", "run", "--align"), "--align needs a SOURCE")

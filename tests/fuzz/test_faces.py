@@ -1,0 +1,20 @@
+"""Files of weights as the package mtcnn ships them: hostile frames and pickles."""
+
+import pytest
+
+from alae_workbench.faces.weights import package_file, read_weights
+from tests.fuzz import attempt, cases
+from tests.fuzz.test_pth import damaged
+from tests.workbench.test_faces import needs_weights
+
+
+@needs_weights
+@pytest.mark.parametrize("packed", [False, True], ids=["pickles", "frames"])
+def test_damaged_weights(tmp_path, packed):
+    import lz4.frame
+
+    good, path = package_file("pnet").read_bytes(), tmp_path / "pnet.lz4"
+    content = lz4.frame.decompress(good)
+    for number, random in cases():
+        path.write_bytes(damaged(random, good) if packed else lz4.frame.compress(damaged(random, content)))
+        attempt(lambda: read_weights(path), path.stat().st_size, number)

@@ -1,0 +1,1 @@
+"""Faces in photos: found, and cut out upright as the published models expect them."""
