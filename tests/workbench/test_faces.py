@@ -104,10 +104,11 @@ def test_each_pixel_is_from_its_place(size, degrees):
     np.testing.assert_allclose(pixels[inner, inner, :2], expected[inner, inner], atol=0.6)
 
 
-def test_a_fine_pattern_becomes_its_mean():
+@pytest.mark.parametrize("size", [32, 128])
+def test_a_fine_pattern_becomes_its_mean(size):
     pattern = Image.fromarray(np.kron(np.indices((600, 600)).sum(0)[..., None] % 2 * 255, [1, 1, 1]).astype(np.uint8))
     corners = turned(np.array([[-200.0, -200], [-200, 200], [200, 200], [200, -200]]), 20, shift=(300, 300))
-    assert np.ptp(np.asarray(cut(pattern, corners, 32))) < 8
+    assert np.ptp(np.asarray(cut(pattern, corners, size))) < 8
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (-90, 40), (300, 250)])
