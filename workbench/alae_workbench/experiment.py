@@ -12,6 +12,7 @@ from alae_core import Checkpoint, Config, ConfigError
 from alae_core.config import RUN, SPECIFICATION, make_config, read_config
 from alae_core.growth import scheduled_steps
 from alae_core.settings import Count, Frozen, to_explained_yaml, to_yaml, validate
+from alae_workbench.data.source import Fit
 
 HeldOut = Count | Annotated[float, Field(gt=0, lt=1)]
 
@@ -27,6 +28,10 @@ class Training(Frozen):
         description="training steps in all; each runs every update once. By default what the growth schedule takes",
     )
     margin: NonNegativeInt = Field(0, description="black pixels on each side of an image, within its size")
+    fit: Fit = Field(
+        "crop",
+        description="image files of another shape: crop cuts them about their centre, pad puts them between black bars",
+    )
     mirror: bool = Field(False, description="show half of the images, at random, the other way round")
     held_out: HeldOut = Field(
         500, description="images kept out of training, or the share of all, where the data names no test split"

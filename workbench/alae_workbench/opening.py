@@ -51,12 +51,13 @@ class Opened:
         """
         training, config = training_of(self.checkpoint), self.model.config
         if source is not None:
-            return load_images(source, config, margin=training.margin)
+            return load_images(source, config, margin=training.margin, fit=training.fit)
         if training.data is None:
             raise DataError(f"{self.checkpoint.path} does not say what images it was trained on: name some")
         # Where the run was trained without its unreadable images, so it is looked at.
-        found = load_data(training.data, config, margin=training.margin, held_out=training.held_out, skip_bad=True)
-        return found.held_out
+        return load_data(
+            training.data, config, margin=training.margin, fit=training.fit, held_out=training.held_out, skip_bad=True
+        ).held_out
 
     def aligned(self, photos: str, crop: "Crop", most: int, tell: Callable[[str], None] = print) -> Source:
         """The faces in a photo or a folder of photos, cut out as the model wants them; see `faces.photos`.

@@ -230,4 +230,6 @@ def _images(in_hand: np.ndarray | Source | DataSet | None, experiment: Experimen
         return as_data_set(in_hand, config, held_out=training.held_out, margin=training.margin)
     if training.data is None:
         raise DataError(f"nothing says what to train on: name a data set or a path, or set {RUN}.data")
-    return load_data(training.data, config, margin=training.margin, held_out=training.held_out, skip_bad=skip_bad)
+    return load_data(
+        training.data, config, margin=training.margin, fit=training.fit, held_out=training.held_out, skip_bad=skip_bad
+    )

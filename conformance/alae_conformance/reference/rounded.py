@@ -27,18 +27,36 @@ class Rounded:
 
     def round(self, x: Array) -> Array:
         """The nearest numbers of so many digits."""
-        mantissa, exponent = np.frexp(x)
-        return np.ldexp(np.round(np.ldexp(mantissa, self.digits)), exponent - self.digits)
+        return nearest(x, self.digits)
+
+
+def nearest(x: Array, digits: int) -> Array:
+    """The numbers of so many binary digits that are nearest to some."""
+    mantissa, exponent = np.frexp(x)
+    return np.ldexp(np.round(np.ldexp(mantissa, digits)), exponent - digits)
 
 
 def rounded(digits: int) -> type[Reference]:
-    """A reference each of whose layers rounds: float32 has 24 digits, float64 53."""
+    """A reference each of whose layers rounds, and Adam's first moment: float32 has 24 digits, float64 53.
+
+    bfloat16 has 8 in layers, and keeps moments in float32.
+    """
+    stored = max(digits, 24)
 
     class RoundedReference(Reference):
         def __init__(self, config: Config) -> None:
             super().__init__(config)
             for network in self.networks.values():
                 _round(network, digits)
+
+        def adam(
+            self, value: Array, m: Array, v: Array, gradient: Array, t: int, learning_rate: float
+        ) -> tuple[Array, Array, Array]:
+            moved, _, v = super().adam(value, m, v, gradient, t, learning_rate)
+            # TensorFlow's kernel moves the moment by a share of what is between: of a gradient that is ten million
+            # times smaller than the one before, nothing is left.
+            between = nearest(gradient - m, stored)
+            return moved, nearest(m + (1 - self.config.adam.beta1) * between, stored), v
 
     return RoundedReference
 

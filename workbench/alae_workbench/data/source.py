@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from alae_core.config import Config
 from alae_core.errors import AlaeError, ArgumentError
 from alae_core.images import pooled, to_float
 from alae_core.latents import stream
+
+#: what becomes of an image file of another shape than the model's: cropped about its centre, or framed in black
+Fit = Literal["crop", "pad"]
 
 # Bytes of images read at once to be pooled: they stay in the processor's cache, and NumPy's calls few.
 _GROUP = 2**20
@@ -52,7 +55,7 @@ class Source(Protocol):
         """
 
 
-class _Legible:
+class Legible:
     """A source that says at a prompt what it holds."""
 
     def __repr__(self: Source) -> str:
@@ -65,7 +68,7 @@ class _Legible:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Arrays(_Legible):
+class Arrays(Legible):
     """Images in memory.
 
     Args:
@@ -120,7 +123,7 @@ class Arrays(_Legible):
         return at_size(lambda some: self.pixels[some], self.shape, indices, size)
 
 
-class Part(_Legible):
+class Part(Legible):
     """Some images of another source, in the order of `indices` (integers, or a slice); reads none before asked."""
 
     def __init__(self, source: Source, indices: np.ndarray | slice) -> None:
@@ -153,7 +156,7 @@ class Part(_Legible):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class _Framed(_Legible):
+class _Framed(Legible):
     source: Source
     margin: int
 

@@ -1,35 +1,20 @@
 """Where images come from: named data sets, IDX folders, .npz files and folders of images."""
 
 import os
-import struct
-import warnings
-import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from inspect import getattr_static
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from alae_core.config import Config
 from alae_core.errors import said
-from alae_core.files import open_regular
 from alae_workbench.data.arrays import read_arrays, read_idx
-from alae_workbench.data.source import Arrays, DataError, DataSet, Source, by, framed, split
+from alae_workbench.data.folder import read_folder
+from alae_workbench.data.pictures import ENDINGS, read_image
+from alae_workbench.data.source import Arrays, DataError, DataSet, Fit, Source, by, framed, split
 
-#: of the names of image files
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-# What those endings promise. Pillow goes by content and knows many more formats, some of which call other programs.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-# What Pillow raises of files that are torn, lying or too large.
-_UNREADABLE = (
-    *(OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, EOFError, OverflowError, RuntimeError),
-    *(struct.error, zlib.error, MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning),
-)
-# Pillow's modes without colours.
-_GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "F")
 _IDX_IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 _IDX_LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
 # The data sets that Keras knows, and what each is called among its downloads.
@@ -44,13 +29,16 @@ class _Found(NamedTuple):
     skipped: int = 0
 
 
-def load_data(name: str, config: Config, *, margin: int = 0, held_out: float, skip_bad: bool = False) -> DataSet:
+def load_data(
+    name: str, config: Config, *, margin: int = 0, fit: Fit = "crop", held_out: float, skip_bad: bool = False
+) -> DataSet:
     """The data set `name`, split for training.
 
     Args:
         name: one of `NAMED`, or the path of an IDX folder, an .npz file or a folder of images.
         config: says the images' shape and how many labels there may be.
         margin: black pixels on each side of an image, within that shape.
+        fit: what becomes of image files of another shape (`pictures.read_image`).
         held_out: how many images to keep out of training, or below 1 which share, where the data has no test split of
             its own.
         skip_bad: go on without the unreadable images of a folder instead of refusing them.
@@ -58,21 +46,22 @@ def load_data(name: str, config: Config, *, margin: int = 0, held_out: float, sk
     Raises:
         DataError: there is no such data, it cannot be read, or its shape or labels do not fit the configuration.
     """
-    found = _read(name, config, margin, skip_bad, trained=False)
+    found = _read(name, config, margin, fit, skip_bad, trained=False)
     if found.test is not None:
         return DataSet(found.images, found.test, found.skipped)
     return DataSet(*split(found.images, held_out), found.skipped)
 
 
-def load_images(name: str, config: Config, *, margin: int = 0) -> Source:
+def load_images(name: str, config: Config, *, margin: int = 0, fit: Fit = "crop") -> Source:
     """The images to look at in the data `name`, in their own order: its test split if it has one, else all of them.
 
     Raises DataError as `load_data` does, where any image is unreadable; `name` may be a single image file too.
     """
     path, is_folder = path_of(name)
     if is_folder is False and path.suffix.lower() in ENDINGS:
-        return _fitting(name, Arrays(read_image(path, _within(config, margin))[None]), config, margin, trained=True)
-    found = _read(name, config, margin, skip_bad=False, trained=True)
+        image = read_image(path, _within(config, margin), fit)
+        return _fitting(name, Arrays(image[None]), config, margin, trained=True)
+    found = _read(name, config, margin, fit, skip_bad=False, trained=True)
     return found.images if found.test is None else found.test
 
 
@@ -156,15 +145,25 @@ def path_of(name: str) -> tuple[Path, bool | None]:
         raise DataError(f"{said(name)} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
-def _read(name: str, config: Config, margin: int, skip_bad: bool, trained: bool) -> _Found:
+def _read(name: str, config: Config, margin: int, fit: Fit, skip_bad: bool, trained: bool) -> _Found:
     found = read_whole(name)
     if found is None:
-        found = _image_folder(path_of(name)[0], _within(config, margin), skip_bad, trained)
+        found = _image_folder(path_of(name)[0], _within(config, margin), fit, skip_bad, trained)
     return _Found(
         _fitting(name, found.images, config, margin, trained),
         None if found.test is None else _fitting(name, found.test, config, margin, trained),
         found.skipped,
     )
+
+
+def _image_folder(path: Path, shape: tuple[int, int, int], fit: Fit, skip_bad: bool, trained: bool) -> _Found:
+    images, bad = read_folder(path, shape, fit=fit)
+    if images is None or (bad and not skip_bad):
+        shown = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
+        advice = "" if trained or images is None else "; training can go on without them: skip_bad (--skip-bad)"
+        count = len(bad) + (len(images) if images else 0)
+        raise DataError(f"{len(bad)} of {count} images in {path} cannot be read: {shown}{advice}")
+    return _Found(images, skipped=len(bad))
 
 
 def _within(config: Config, margin: int) -> tuple[int, int, int]:
@@ -271,101 +270,6 @@ def _of_arrays(path: Path) -> _Found:
         f"{path} must hold 'images' (and 'labels' if there are any), 'x_train' (and 'x_test'), or one array of images "
         f"alone; it holds {', '.join(arrays) or 'nothing'}"
     )
-
-
-def image_files(path: Path) -> list[Path]:
-    """The files of a folder, at any depth, that are images by their names.
-
-    Hidden ones and links to folders are passed over. Raises DataError where none is left, or a folder cannot be read.
-    """
-    files, folders = [], [path]
-    while folders:
-        folder = folders.pop()
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    # What systems and tools leave beside images: previews, and copies of a Mac's.
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(Path(entry.path))
-                    elif entry.name.lower().endswith(ENDINGS):
-                        files.append(Path(entry.path))
-        except OSError as error:
-            raise DataError(f"{folder} cannot be read: {error.strerror}") from error
-    if not files:
-        raise DataError(
-            f"there are no images in {path}: it should hold {', '.join(ENDINGS)} files, in any subfolders; "
-            "hidden ones and links to folders are passed over"
-        )
-    return sorted(files)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    with open_regular(path) as file, warnings.catch_warnings():
-        # Pillow warns of images that take a gigabyte to decode, and refuses only those twice as large.
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(file, formats=_FORMATS) as image:
-            yield image
-
-
-def glance(path: Path) -> tuple[int, int, bool] | None:
-    """Width, height and whether it has colours, from an image file's header; None where it cannot be read."""
-    try:
-        with _opened(path) as image:
-            return *image.size, image.mode not in _GREY
-    except _UNREADABLE:
-        return None
-
-
-def _image_folder(path: Path, shape: tuple[int, int, int], skip_bad: bool, trained: bool) -> _Found:
-    files = image_files(path)
-    pixels, kept, bad = [], [], []
-    for file in files:
-        try:
-            pixels.append(read_image(file, shape))
-            kept.append(file)
-        except DataError as error:
-            bad.append(str(error))
-    if bad and not (skip_bad and kept):
-        shown = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
-        advice = "" if trained or not kept else "; training can go on without them: skip_bad (--skip-bad)"
-        raise DataError(f"{len(bad)} of {len(files)} images in {path} cannot be read: {shown}{advice}")
-    folders = [file.relative_to(path).parts[0] if file.parent != path else None for file in kept]
-    classes = sorted({folder for folder in folders if folder})
-    # Images sorted into subfolders are labelled by them; a stray image at the top has no class, so none is given.
-    labels = np.array([classes.index(f) for f in folders if f]) if len(classes) > 1 and None not in folders else None
-    return _Found(Arrays(np.stack(pixels), labels), skipped=len(bad))
-
-
-@contextmanager
-def upright(path: Path) -> Iterator[Image.Image]:
-    """The picture in an image file, turned as its camera says.
-
-    Raises DataError, which begins with the path, where it cannot be read; also where it turns out so while in use.
-    """
-    try:
-        with _opened(path) as image:
-            yield ImageOps.exif_transpose(image)
-    except UnidentifiedImageError as error:
-        raise DataError(f"{path} (its content is none of {', '.join(_FORMATS)})") from error
-    except _UNREADABLE as error:
-        raise DataError(f"{path} ({getattr(error, 'strerror', None) or error})") from error
-
-
-def read_image(path: Path, shape: tuple[int, int, int]) -> np.ndarray:
-    """An image file as uint8 of `shape` (H, W, C): turned upright, cropped about its centre, resized.
-
-    Raises:
-        DataError: the file is no image that can be read, or `shape` has neither one nor three channels.
-    """
-    height, width, channels = shape
-    if channels not in (1, 3):
-        raise DataError(f"image files have 1 or 3 channels, but the configuration says {channels}")
-    with upright(path) as image:
-        fitted = ImageOps.fit(image.convert("L" if channels == 1 else "RGB"), (width, height), Image.Resampling.LANCZOS)
-    return np.asarray(fitted, np.uint8).reshape(shape)
 
 
 #: the data sets that have a name

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from statistics import median
 
+from alae_workbench.data.folder import image_files
+from alae_workbench.data.pictures import glance
 from alae_workbench.data.source import DataError, Source
-from alae_workbench.data.sources import glance, image_files, path_of, read_whole
+from alae_workbench.data.sources import path_of, read_whole
 
 # Files whose headers are read: enough for a median, quick on any disk.
 _LOOKED_AT = 2_000

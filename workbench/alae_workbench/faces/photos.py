@@ -10,8 +10,10 @@ from PIL import Image
 from alae_core.config import Config
 from alae_core.errors import one_line
 from alae_core.files import written_whole
+from alae_workbench.data.folder import image_files
+from alae_workbench.data.pictures import ENDINGS, read_photo
 from alae_workbench.data.source import DataError, by
-from alae_workbench.data.sources import ENDINGS, image_files, path_of, upright
+from alae_workbench.data.sources import path_of
 from alae_workbench.faces.align import Crop, cut, side_of, square
 from alae_workbench.faces.detector import Face
 
@@ -139,8 +141,7 @@ def aligned_images(
 
 def _cuts(finder: Finder, path: Path, size: int | None, crop: Crop, every: bool, tell: Tell) -> list[Image.Image]:
     """The aligned faces of a photo that are to be taken, once it has been told of."""
-    with upright(path) as image:
-        photo = image.convert("RGB")
+    photo = read_photo(path)
     faces = finder.faces(photo)
     if not faces:
         tell(one_line(f"{path}: no face found"))
