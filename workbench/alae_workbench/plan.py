@@ -157,12 +157,13 @@ def require_same_data(checkpoint: Checkpoint, data: DataSet) -> None:
 
 def _of_data(what: str, data: DataSet) -> str:
     skipped = f", {data.skipped:,} unreadable ones left out" if data.skipped else ""
+    taken = f", taken {data.taken}" if data.taken else ""
     labels, classes = data.train.labels, ""
     if labels is not None:
         classes = f", {len(np.unique(labels))} classes" if labels.ndim == 1 else f", {labels.shape[1]} attributes each"
     return (
         f"data: {what}, {len(data.train):,} images of {by(data.train.shape)}{classes}, "
-        f"and {len(data.held_out):,} kept out of training{skipped}"
+        f"and {len(data.held_out):,} kept out of training{taken}{skipped}"
     )
 
 

@@ -96,5 +96,6 @@ def _said(planned: Plan, data: DataSet, plugin: Backend) -> str:
     skipped = f", {data.skipped} unreadable ones skipped" if data.skipped else ""
     batch, _ = max(batch_sizes(planned.experiment.config))
     often = f"\na batch of {batch:,} shows each of them more than once" if batch > len(data.train) else ""
-    what = f"{planned.what}, {len(data.train):,} images{skipped}"
+    taken = f", taken {data.taken}" if data.taken else ""
+    what = f"{planned.what}, {len(data.train):,} images{taken}{skipped}"
     return f"{planned.run.path}: {what}; {plugin.name} on {plugin.device}{often}"

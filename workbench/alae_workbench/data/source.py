@@ -1,8 +1,8 @@
 """What a source of images is, sources in memory, and what is made of other sources: parts, frames, two halves."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from typing import Literal, Protocol
@@ -86,7 +86,7 @@ class Arrays(Legible):
         if self.pixels.dtype != np.uint8 or self.pixels.ndim not in (3, 4):
             raise DataError(
                 f"images must be uint8 of shape (count, height, width) or (count, height, width, channels), "
-                f"but are {self.pixels.dtype} of shape {self.pixels.shape}{_as_bytes(self.pixels)}"
+                f"but are {self.pixels.dtype} of shape {self.pixels.shape}{_advice(self.pixels)}"
             )
         if self.pixels.ndim == 3:
             object.__setattr__(self, "pixels", self.pixels[..., None])
@@ -188,11 +188,18 @@ class _Framed(Legible):
 
 @dataclass(frozen=True)
 class DataSet:
-    """Images to train on and images kept out of training; `skipped` counts unreadable ones left out."""
+    """Images to train on and images kept out of training.
+
+    Attributes:
+        train, held_out: the images.
+        skipped: how many unreadable ones were left out.
+        taken: how numbers that are no bytes were taken, or axes in another order; "" where nothing was to be decided.
+    """
 
     train: Source
     held_out: Source
     skipped: int = 0
+    taken: str = field(default="", repr=False)
 
     @property
     def fingerprint(self) -> str:
@@ -225,6 +232,46 @@ def at_size(
         group = slice(start, start + count)
         found[group] = to_float(pooled(read(indices[group]), size))
     return found
+
+
+def as_pixels(*parts: np.ndarray) -> tuple[list[np.ndarray], str]:
+    """Numbers of a range that can be told as bytes, channels last.
+
+    Args:
+        parts: parts of one data set, each (count, H, W), (count, H, W, C) or (count, C, H, W): whole numbers in
+            0 … 255, or floats in [0, 1], [−1, 1] or 0 … 255. All together decide which.
+
+    Returns:
+        Each part as uint8 (count, H, W) or (count, H, W, C), and in a few words how it was taken; "" if as it was.
+
+    Raises DataError where nobody can tell which numbers are black and white.
+    """
+    taken = []
+    if any(part.dtype != np.uint8 for part in parts):
+        bottom, top, words = _range(parts)
+        parts = tuple(np.rint((part - bottom) * (255 / (top - bottom))).astype(np.uint8) for part in parts)
+        taken.append(f"as numbers in {words}")
+    if all(part.ndim == 4 and part.shape[1] in (1, 3) and min(part.shape[2:]) > 4 for part in parts):
+        parts = tuple(part.transpose(0, 2, 3, 1) for part in parts)
+        taken.append("as channels first")
+    return list(parts), " and ".join(taken)
+
+
+def _range(parts: Sequence[np.ndarray]) -> tuple[float, float, str]:
+    """The numbers for black and white, and both in words."""
+    kinds = {part.dtype.kind for part in parts}
+    numbers = [part for part in parts if part.size]
+    if not kinds <= set("iuf") or not numbers:
+        raise DataError(f"images are {parts[0].dtype} of shape {parts[0].shape}: they should be bytes (uint8)")
+    lowest, highest = min(float(part.min()) for part in numbers), max(float(part.max()) for part in numbers)
+    floats = [(0.0, 1.0, "[0, 1]"), (-1.0, 1.0, "[−1, 1]")] if kinds == {"f"} else []
+    for bottom, top, words in (*floats, (0.0, 255.0, "0 … 255")):
+        if bottom <= lowest <= highest <= top:
+            return bottom, top, words
+    raise DataError(
+        f"images are {parts[0].dtype}, from {lowest:g} to {highest:g}: they should be bytes, or numbers in [0, 1], "
+        f"[−1, 1] or 0 … 255"
+    )
 
 
 def framed(source: Source, margin: int) -> Source:
@@ -269,22 +316,15 @@ def by(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape))
 
 
-def _as_bytes(images: np.ndarray) -> str:
-    """How images of other types become bytes, where their range says it, or a single one becomes many."""
+def _advice(images: np.ndarray) -> str:
+    """What makes bytes of images that are none, where anything does."""
     if images.dtype == np.uint8 and images.ndim == 2:
         return ": pass images[None] if that is one image"
-    if images.dtype.kind not in "iuf" or not images.size:
+    try:
+        _, taken = as_pixels(images)
+    except DataError:
         return ""
-    lowest, highest = images.min(), images.max()
-    if images.dtype.kind != "f":
-        return ": pass images.astype(np.uint8)" if 0 <= lowest <= highest <= 255 else ""
-    if 0 <= lowest <= highest <= 1:
-        return " in [0, 1]: pass np.rint(images * 255).astype(np.uint8)"
-    if -1 <= lowest <= highest <= 1:
-        return " in [−1, 1]: pass np.rint((images + 1) * 127.5).astype(np.uint8)"
-    if 0 <= lowest <= highest <= 255:
-        return ": pass np.rint(images).astype(np.uint8)"
-    return ""
+    return f": to take them {taken}, pass as_pixels(images)[0][0] of {as_pixels.__module__}"
 
 
 def _labels(labels: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from alae_core.errors import said
 from alae_workbench.data.arrays import read_arrays, read_idx
 from alae_workbench.data.folder import read_folder
 from alae_workbench.data.pictures import ENDINGS, read_image
-from alae_workbench.data.source import Arrays, DataError, DataSet, Fit, Source, by, framed, split
+from alae_workbench.data.source import Arrays, DataError, DataSet, Fit, Source, as_pixels, by, framed, split
 
 _IDX_IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 _IDX_LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
@@ -27,6 +27,7 @@ class _Found(NamedTuple):
     images: Source
     test: Source | None = None
     skipped: int = 0
+    taken: str = ""
 
 
 def load_data(
@@ -48,8 +49,8 @@ def load_data(
     """
     found = _read(name, config, margin, fit, skip_bad, trained=False)
     if found.test is not None:
-        return DataSet(found.images, found.test, found.skipped)
-    return DataSet(*split(found.images, held_out), found.skipped)
+        return DataSet(found.images, found.test, found.skipped, found.taken)
+    return DataSet(*split(found.images, held_out), found.skipped, found.taken)
 
 
 def load_images(name: str, config: Config, *, margin: int = 0, fit: Fit = "crop") -> Source:
@@ -69,8 +70,8 @@ def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out
     """Images a person has in hand, as a data set that fits the configuration.
 
     Args:
-        data: a data set, which is taken as it is; or a source, or uint8 images (count, H, W) or (count, H, W, C),
-            which are framed and split. Labels come with `Arrays(pixels, labels)`.
+        data: a data set, which is taken as it is; or a source, or an array of images (`source.as_pixels`), which are
+            framed and split. Labels come with `Arrays(pixels, labels)`.
         config, held_out, margin: see `load_data`.
 
     Raises:
@@ -81,8 +82,10 @@ def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out
             _fitting("data.train", data.train, config),
             _fitting("data.held_out", data.held_out, config),
             data.skipped,
+            data.taken,
         )
-    return DataSet(*split(_fitting("data", as_source(data), config, margin), held_out))
+    taken = as_pixels(data)[1] if isinstance(data, np.ndarray) else ""
+    return DataSet(*split(_fitting("data", as_source(data), config, margin), held_out), taken=taken)
 
 
 def fitted(name: str, images: Source, config: Config, *, margin: int = 0) -> Source:
@@ -94,8 +97,8 @@ def fitted(name: str, images: Source, config: Config, *, margin: int = 0) -> Sou
 
 
 def as_source(data: Source | np.ndarray) -> Source:
-    """Images in hand as a source. Raises DataError where they are neither an array of uint8 nor one."""
-    source = Arrays(data) if isinstance(data, np.ndarray) else data
+    """Images in hand as a source. Raises DataError where they are neither an array that `as_pixels` takes nor one."""
+    source = Arrays(as_pixels(data)[0][0]) if isinstance(data, np.ndarray) else data
     # Not hasattr: it would take a fingerprint only to see that there is one.
     if any(getattr_static(source, name, None) is None for name in ("shape", "fingerprint", "images", "__len__")):
         raise DataError(
@@ -153,6 +156,7 @@ def _read(name: str, config: Config, margin: int, fit: Fit, skip_bad: bool, trai
         _fitting(name, found.images, config, margin, trained),
         None if found.test is None else _fitting(name, found.test, config, margin, trained),
         found.skipped,
+        found.taken,
     )
 
 
@@ -256,14 +260,14 @@ def _of_arrays(path: Path) -> _Found:
     alone = [name for name, array in arrays.items() if array.ndim in (3, 4)]
     try:
         if "x_train" in arrays and "x_test" in arrays:
-            train = Arrays(arrays["x_train"], arrays.get("y_train"))
-            return _Found(train, Arrays(arrays["x_test"], arrays.get("y_test")))
-        for images, labels in (("images", "labels"), ("x_train", "y_train")):
+            (train, test), taken = as_pixels(arrays["x_train"], arrays["x_test"])
+            return _Found(Arrays(train, arrays.get("y_train")), Arrays(test, arrays.get("y_test")), taken=taken)
+        # One array alone is named as np.savez(path, images) does, or anyhow.
+        names = [("images", "labels"), ("x_train", "y_train"), *([(alone[0], "")] if len(alone) == 1 else [])]
+        for images, labels in names:
             if images in arrays:
-                return _Found(Arrays(arrays[images], arrays.get(labels)))
-        # As np.savez(path, images) names it, or anybody else.
-        if len(alone) == 1:
-            return _Found(Arrays(arrays[alone[0]]))
+                (pixels,), taken = as_pixels(arrays[images])
+                return _Found(Arrays(pixels, arrays.get(labels)), taken=taken)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     raise DataError(
