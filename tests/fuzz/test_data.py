@@ -1,9 +1,10 @@
-"""Images from anywhere: hostile .npz and .npy, IDX files and folders of image files."""
+"""Images from anywhere: hostile .npz and .npy, IDX files, folders and archives of image files."""
 
 import gzip
 import io
 import os
 import struct
+import tarfile
 import zipfile
 from shutil import rmtree
 
@@ -188,6 +189,35 @@ def test_folders(tmp_path):
         attempt(looked_at(folder, pick(random, [GREY, COLOUR])), size, number)
         attempt(lambda at=folder: propose(survey(str(at))), size, number)
         rmtree(folder)
+
+
+def archive(random, kind):
+    """A .zip or .tar of some images, and of what else archives hold."""
+    content = io.BytesIO()
+    names = ["0.png", "a/1.png", "b/2.jpg", "../3.png", "/4.png", ".png", "a" * 300 + ".png", "a\0.png", "readme.txt"]
+    files = [(pick(random, names), damaged(random, picture(random))) for _ in range(random.integers(0, 5))]
+    if kind == "zip":
+        with zipfile.ZipFile(content, "w", pick(random, [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as packed:
+            for name, member in files:
+                packed.writestr(name, member)
+    else:
+        with tarfile.open(fileobj=content, mode="w") as packed:
+            for name, member in files:
+                info = tarfile.TarInfo(name)
+                info.type = pick(random, [tarfile.REGTYPE, tarfile.REGTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, b"S"])
+                info.size, info.linkname = len(member), "/dev/zero"
+                packed.addfile(info, io.BytesIO(member))
+    return content.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_archives(tmp_path):
+    for number, random in cases():
+        kind = pick(random, ["zip", "tar"])
+        path = tmp_path / f"a.{kind}"
+        path.write_bytes(damaged(random, archive(random, kind)))
+        attempt(looked_at(path, pick(random, [GREY, COLOUR])), path.stat().st_size, number)
+        attempt(lambda path=path: propose(survey(str(path))), path.stat().st_size, number)
 
 
 LABELS = [None, np.zeros(6), np.full(6, np.nan), np.array(["a"] * 6), np.full(6, 2**63, "u8"), np.zeros((6, 0))]

@@ -21,7 +21,8 @@ class Training(Frozen):
     """How long a run is, what it reads and what it leaves behind: the group `training` of a YAML file."""
 
     data: str | None = Field(
-        None, description="a named data set, or the path of an IDX folder, an .npz file or a folder of images"
+        None,
+        description="a named data set, or the path of an IDX folder, of arrays, or of a folder or archive of images",
     )
     steps: Count | None = Field(
         None,

@@ -1,14 +1,15 @@
-"""Folders of image files: found at any depth, labelled by subfolder, decoded when they are asked for."""
+"""Folders and archives of image files: found at any depth, labelled by subfolder, decoded when they are asked for."""
 
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
+from alae_workbench.data.archive import ARCHIVES, Member, members
 from alae_workbench.data.pictures import ENDINGS, read_image
 from alae_workbench.data.source import Arrays, DataError, Fit, Legible, Source, at_size
 
@@ -31,7 +32,7 @@ class Files(Legible):
 
     def __init__(
         self,
-        files: Sequence[Path],
+        files: Sequence[Path | Member],
         shape: tuple[int, int, int],
         fit: Fit,
         labels: np.ndarray | None,
@@ -83,13 +84,23 @@ def image_files(path: Path) -> list[Path]:
     return sorted(files)
 
 
-def read_folder(path: Path, shape: tuple[int, int, int], *, fit: Fit = "crop") -> tuple[Source | None, list[str]]:
-    """The images of a folder that can be read, None where none can; and what is wrong with each of the others.
+def pictures_of(path: Path) -> Sequence[Path | Member]:
+    """The image files of a folder or an archive. Raises DataError as `image_files` and `archive.members` do."""
+    if path.suffix.lower() not in ARCHIVES or path.is_dir():
+        return image_files(path)
+    found = [each for each in members(path) if each.place.name.lower().endswith(ENDINGS) and not _hidden(each.place)]
+    if not found:
+        raise DataError(f"there are no images in {path}: it should hold {', '.join(ENDINGS)} files, in any folders")
+    return found
+
+
+def read_pictures(path: Path, shape: tuple[int, int, int], *, fit: Fit = "crop") -> tuple[Source | None, list[str]]:
+    """The images of a folder or an archive that can be read, None where none can; and what is wrong with the others.
 
     Every file is decoded once, so that nothing is found to be unreadable in the middle of a run. Subfolders, where
     there are several and no image lies beside them, are classes, numbered in the order of their names.
     """
-    files = image_files(path)
+    files = pictures_of(path)
     keep = len(files) * int(np.prod(shape)) <= _KEPT_BYTES
     pixels: list[np.ndarray] = []
     kept, bad, digest = [], [], hashlib.sha256()
@@ -104,15 +115,21 @@ def read_folder(path: Path, shape: tuple[int, int, int], *, fit: Fit = "crop") -
             digest.update(found.data)
     if not kept:
         return None, bad
-    labels = _classes([file.relative_to(path) for file in kept])
+    labels = _classes([file.relative_to(path) if isinstance(file, Path) else file.place for file in kept])
     if keep:
         return Arrays(np.stack(pixels), labels), bad
     digest.update(repr((len(kept), *shape, None if labels is None else labels.tolist())).encode())
     return Files(kept, shape, fit, labels, digest.hexdigest()), bad
 
 
-def _decoded(files: Sequence[Path], read: Callable[[Path], np.ndarray]) -> Iterator[np.ndarray | DataError]:
-    def attempt(file: Path) -> np.ndarray | DataError:
+def _hidden(place: PurePath) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in place.parts)
+
+
+def _decoded(
+    files: Sequence[Path | Member], read: Callable[[Path | Member], np.ndarray]
+) -> Iterator[np.ndarray | DataError]:
+    def attempt(file: Path | Member) -> np.ndarray | DataError:
         try:
             return read(file)
         except DataError as error:
@@ -123,7 +140,7 @@ def _decoded(files: Sequence[Path], read: Callable[[Path], np.ndarray]) -> Itera
             yield from pool.map(attempt, files[start : start + _TOGETHER])
 
 
-def _classes(names: Sequence[Path]) -> np.ndarray | None:
+def _classes(names: Sequence[PurePath]) -> np.ndarray | None:
     folders = [name.parts[0] if len(name.parts) > 1 else None for name in names]
     classes = sorted({folder for folder in folders if folder})
     # A stray image at the top has no class, so none is given.

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from alae_core.files import open_regular
+from alae_workbench.data.archive import Member
 from alae_workbench.data.source import DataError, Fit
 
 #: what the names of image files end in
@@ -31,23 +32,23 @@ _GROUND = (255, 255, 255, 255)
 _HEADER = Lock()
 
 
-def glance(path: Path) -> tuple[int, int, bool] | None:
+def glance(path: Path | Member) -> tuple[int, int, bool] | None:
     """Width, height and whether it has colours, from an image file's header; None where it cannot be read."""
     try:
         with _opened(path) as image:
             return *image.size, image.mode not in _GREY
-    except _UNREADABLE:
+    except (DataError, *_UNREADABLE):
         return None
 
 
-def read_image(path: Path, shape: tuple[int, int, int], fit: Fit = "crop") -> np.ndarray:
+def read_image(path: Path | Member, shape: tuple[int, int, int], fit: Fit = "crop") -> np.ndarray:
     """An image file as uint8 of `shape` (H, W, C), turned upright and resized by Lanczos' filter.
 
     Of an animation it is the first picture. 16 bits become 8 over their whole range, and floats over the one that they
     keep to: [0, 1], [−1, 1], that of bytes or that of 16 bits. What is transparent is laid on white.
 
     Args:
-        path: a regular file of one of the formats that `ENDINGS` name, whatever it is called itself.
+        path: a regular file, or one in an archive, of one of the formats that `ENDINGS` name, whatever its own name is.
         shape: H, W and C: one channel, of lightness, or three.
         fit: "crop" cuts what is too wide or too high off on both sides; "pad" keeps all of it, between black bars.
 
@@ -71,7 +72,7 @@ def read_photo(path: Path) -> Image.Image:
 
 
 @contextmanager
-def _upright(path: Path, mode: str) -> Iterator[Image.Image]:
+def _upright(path: Path | Member, mode: str) -> Iterator[Image.Image]:
     """The picture in `mode`, or in floats where it has more than bytes; turned as its camera says, on its ground."""
     try:
         with _opened(path) as image:
@@ -83,8 +84,8 @@ def _upright(path: Path, mode: str) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    with open_regular(path) as file:
+def _opened(path: Path | Member) -> Iterator[Image.Image]:
+    with open_regular(path) if isinstance(path, Path) else path.open() as file:
         # Filters of warnings are the process's; nothing is decoded yet.
         with _HEADER, warnings.catch_warnings():
             # Pillow warns of images that take a gigabyte to decode, and refuses only those twice as large.

@@ -1,4 +1,4 @@
-"""Where images come from: named data sets, IDX folders, .npz files and folders of images."""
+"""Where images come from: named data sets, IDX folders, .npz files, folders and archives of images."""
 
 import os
 from collections.abc import Callable
@@ -10,8 +10,9 @@ import numpy as np
 
 from alae_core.config import Config
 from alae_core.errors import said
+from alae_workbench.data.archive import ARCHIVES
 from alae_workbench.data.arrays import read_arrays, read_idx
-from alae_workbench.data.folder import read_folder
+from alae_workbench.data.folder import read_pictures
 from alae_workbench.data.pictures import ENDINGS, read_image
 from alae_workbench.data.source import Arrays, DataError, DataSet, Fit, Source, as_pixels, by, framed, split
 
@@ -36,7 +37,7 @@ def load_data(
     """The data set `name`, split for training.
 
     Args:
-        name: one of `NAMED`, or the path of an IDX folder, an .npz file or a folder of images.
+        name: one of `NAMED`, or the path of an IDX folder, an .npz or .npy file, or a folder, .zip or .tar of images.
         config: says the images' shape and how many labels there may be.
         margin: black pixels on each side of an image, within that shape.
         fit: what becomes of image files of another shape (`pictures.read_image`).
@@ -114,7 +115,7 @@ def needs_keras(name: str) -> bool:
 
 
 def read_whole(name: str) -> "_Found | None":
-    """The data `name` where all its images have one size and are read at once; None for a folder of image files.
+    """The data `name` where all its images have one size and are read at once; None for image files.
 
     Raises DataError where there is no such data, or it cannot be read.
     """
@@ -125,13 +126,16 @@ def read_whole(name: str) -> "_Found | None":
     if not name or is_folder is None:
         raise DataError(
             f"there is no data {name!r}: give one of {', '.join(NAMED)}, an .npz or .npy file, "
-            f"a folder of images, or a folder with {_IDX_IMAGES['train']}"
+            f"a folder, .zip or .tar of images, or a folder with {_IDX_IMAGES['train']}"
         )
     if not is_folder and path.suffix in (".npz", ".npy"):
         return _of_arrays(path)
+    if not is_folder and path.suffix.lower() in ARCHIVES:
+        return None
     if not is_folder:
         raise DataError(
-            f"{path} is no data: arrays of images end in .npz or .npy; else give a folder, or one of {', '.join(NAMED)}"
+            f"{path} is no data: arrays of images end in .npz or .npy, archives of image files in "
+            f"{' or '.join(ARCHIVES)}; else give a folder, or one of {', '.join(NAMED)}"
         )
     return _idx_folder(path) if _idx_file(path, _IDX_IMAGES["train"]) else None
 
@@ -151,7 +155,7 @@ def path_of(name: str) -> tuple[Path, bool | None]:
 def _read(name: str, config: Config, margin: int, fit: Fit, skip_bad: bool, trained: bool) -> _Found:
     found = read_whole(name)
     if found is None:
-        found = _image_folder(path_of(name)[0], _within(config, margin), fit, skip_bad, trained)
+        found = _image_files(path_of(name)[0], _within(config, margin), fit, skip_bad, trained)
     return _Found(
         _fitting(name, found.images, config, margin, trained),
         None if found.test is None else _fitting(name, found.test, config, margin, trained),
@@ -160,8 +164,8 @@ def _read(name: str, config: Config, margin: int, fit: Fit, skip_bad: bool, trai
     )
 
 
-def _image_folder(path: Path, shape: tuple[int, int, int], fit: Fit, skip_bad: bool, trained: bool) -> _Found:
-    images, bad = read_folder(path, shape, fit=fit)
+def _image_files(path: Path, shape: tuple[int, int, int], fit: Fit, skip_bad: bool, trained: bool) -> _Found:
+    images, bad = read_pictures(path, shape, fit=fit)
     if images is None or (bad and not skip_bad):
         shown = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
         advice = "" if trained or images is None else "; training can go on without them: skip_bad (--skip-bad)"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from statistics import median
 
-from alae_workbench.data.folder import image_files
+from alae_workbench.data.folder import pictures_of
 from alae_workbench.data.pictures import glance
 from alae_workbench.data.source import DataError, Source
 from alae_workbench.data.sources import path_of, read_whole
@@ -42,7 +42,7 @@ def survey(name: str) -> Survey:
     if found is not None:
         return survey_of(found.images, name, name)
     folder, _ = path_of(name)
-    files = image_files(folder)
+    files = pictures_of(folder)
     # Spread over the folder, whose parts may differ.
     looked_at = files[:: max(1, len(files) // _LOOKED_AT)]
     seen = [each for each in map(glance, looked_at) if each is not None]
