@@ -149,3 +149,18 @@ def test_advice_that_is_followed_helps(home, tmp_path, name):
     assert (code, advice in err) == (2, True), err
     code, _, err = call_alae(tmp_path, *right)
     assert code == 0, err
+
+
+def test_what_a_reason_names_changes_the_choice(tmp_path):
+    (tmp_path / "large").mkdir()
+    for number in range(3):
+        Image.new("RGB", (300, 300), (9, 9, 40 * number)).save(tmp_path / "large" / f"{number}.png")
+    code, out, err = call_alae(tmp_path, "new", "large")
+    assert (code, "image: [128, 128, 3]" in out) == (0, True)
+    assert "the largest that is chosen unasked; the median shorter side is 300 (`alae new --size`)" in err
+    assert "mirrored at random: set training.mirror=false" in err
+    code, out, err = call_alae(tmp_path, "new", "large", "--size", "256")
+    assert (code, "image: [256, 256, 3]" in out) == (0, True), err
+    words = ["train", "--data", "large", "--images", "2k", "--dry-run", "--backend", "jax"]
+    said = [call_alae(tmp_path, *words, *more)[1] for more in ((), ("--set", "training.mirror=false"))]
+    assert ["mirror: true" in each for each in said] == [True, False]
