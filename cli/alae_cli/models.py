@@ -145,14 +145,21 @@ def encode(
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Encode images into w = E(x)."""
+    """Encode images into w = E(x); of image files, the names too."""
     require_ending(out, ".npy")
+    from alae_core.files import write_whole
+    from alae_workbench.data.source import names_of
     from alae_workbench.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod)
-    x, labels = opened.look_at(source)
-    w = opened.model.encode(x, labels=labels)
-    write_parts(out, iter([w]), len(x))
+    images = opened.images(source)
+    write_parts(out, opened.encodings(images), len(images))
+    names = names_of(images)
+    if names is not None:
+        listed = out.with_suffix(".txt")
+        lines = "".join(name.replace("\n", " ") + "\n" for name in names)
+        write_whole(listed, lines.encode("utf-8", "surrogateescape"))
+        print(f"{listed}: their names, a line each")
 
 
 def write(out: Path, picture: "Image", what: str) -> None:

@@ -14,6 +14,7 @@ import alae_core as alae
 from alae_core.checkpoint import write_checkpoint
 from tests.cli.conftest import BACKEND
 from tests.conftest import TINY, tiny_config
+from tests.tolerances import FLOAT32
 
 
 def save(directory, backend, config, **training):
@@ -103,6 +104,23 @@ def test_reconstruct_and_encode_take_the_runs_own_images_or_others(run_alae, tra
     images = np.load("own.npy")
     assert images.shape == (360, 7)
     assert images.dtype == np.float32
+
+
+def test_encodings_of_a_folder_have_the_names_of_its_files_beside_them_and_come_in_parts(
+    run_alae, trained, tmp_path, monkeypatch
+):
+    draw = np.random.default_rng(0)
+    for name in ("b/1.png", "a/2.png", "a/0.png"):
+        (tmp_path / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (8, 8), np.uint8)).save(tmp_path / "photos" / name)
+    monkeypatch.setattr("alae_core.model._CHUNK", 2)
+    code, out, _ = run_alae("encode", "run", "photos", "--backend", BACKEND)
+    assert (code, out) == (0, "w.npy: 3 × 7\nw.txt: their names, a line each\n")
+    names, w = (tmp_path / "w.txt").read_text("utf-8").splitlines(), np.load("w.npy")
+    assert names == ["a/0.png", "a/2.png", "b/1.png"]
+    for name, row in zip(names, w, strict=True):
+        run_alae("encode", "run", f"photos/{name}", "--out", "one.npy", "--backend", BACKEND)
+        np.testing.assert_allclose(np.load("one.npy")[0], row, **FLOAT32)
 
 
 def test_a_class_can_be_generated(run_alae, conditional):

@@ -1,6 +1,6 @@
 """A trained model opened to be looked at: ready to run, with what a picture's caption says of it, and images for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,8 +79,16 @@ class Opened:
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """The first `most` images of a source as the model sees them, and their labels if it takes any."""
         images = self.images(source) if source is None or isinstance(source, str) else source
+        return self._seen(images, np.arange(min(most or len(images), len(images))))
+
+    def encodings(self, images: Source) -> Iterator[np.ndarray]:
+        """w = E(x) of all images in their order, float32 (part, w), in parts: of a million images few are in memory."""
+        for part in self.model.chunks(len(images), self.view):
+            x, labels = self._seen(images, np.arange(part.start, part.stop))
+            yield self.model.encode(x, labels=labels)
+
+    def _seen(self, images: Source, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         view = self.view
-        indices = np.arange(min(most or len(images), len(images)))
         x = self.model.as_seen(images.images(indices, view.size if view else None), view)
         return x, labels_for(images, indices, self.model.config)
 

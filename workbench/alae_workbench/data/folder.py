@@ -27,6 +27,7 @@ class Files(Legible):
         shape: H, W and C of what each becomes.
         fit: how (`pictures.read_image`).
         labels: class numbers (count,), where there are any.
+        names: what they are called.
         fingerprint: see `Source`.
     """
 
@@ -36,9 +37,11 @@ class Files(Legible):
         shape: tuple[int, int, int],
         fit: Fit,
         labels: np.ndarray | None,
+        names: Sequence[str],
         fingerprint: str,
     ) -> None:
-        self.files, self.shape, self.fit, self.labels, self.fingerprint = files, shape, fit, labels, fingerprint
+        self.files, self.shape, self.fit = files, shape, fit
+        self.labels, self.names, self.fingerprint = labels, names, fingerprint
 
     def __len__(self) -> int:
         return len(self.files)
@@ -115,11 +118,12 @@ def read_pictures(path: Path, shape: tuple[int, int, int], *, fit: Fit = "crop")
             digest.update(found.data)
     if not kept:
         return None, bad
-    labels = _classes([file.relative_to(path) if isinstance(file, Path) else file.place for file in kept])
+    places = [file.relative_to(path) if isinstance(file, Path) else file.place for file in kept]
+    labels, names = _classes(places), [place.as_posix() for place in places]
     if keep:
-        return Arrays(np.stack(pixels), labels), bad
+        return Arrays(np.stack(pixels), labels, names), bad
     digest.update(repr((len(kept), *shape, None if labels is None else labels.tolist())).encode())
-    return Files(kept, shape, fit, labels, digest.hexdigest()), bad
+    return Files(kept, shape, fit, labels, names, digest.hexdigest()), bad
 
 
 def _hidden(place: PurePath) -> bool:

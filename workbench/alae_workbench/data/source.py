@@ -74,6 +74,7 @@ class Arrays(Legible):
     Args:
         pixels: uint8 (count, H, W, C), or (count, H, W) where they are grey.
         labels: class numbers (count,), or attributes (count, k), where there are any.
+        names: what the images are called, where they were files.
 
     Raises:
         DataError: the arrays have another type or shape, or are not equally many.
@@ -81,6 +82,7 @@ class Arrays(Legible):
 
     pixels: np.ndarray
     labels: np.ndarray | None = None
+    names: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim not in (3, 4):
@@ -145,6 +147,12 @@ class Part(Legible):
         """The labels of these images."""
         return None if self.source.labels is None else self.source.labels[self.indices]
 
+    @property
+    def names(self) -> Sequence[str] | None:
+        """What these images are called, where they were files."""
+        names = names_of(self.source)
+        return None if names is None else [names[index] for index in self.indices]
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the source's fingerprint and of the indices."""
@@ -171,6 +179,10 @@ class _Framed(Legible):
     @property
     def labels(self) -> np.ndarray | None:
         return self.source.labels
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        return names_of(self.source)
 
     @property
     def fingerprint(self) -> str:
@@ -287,6 +299,11 @@ def first(source: Source, count: int) -> Source:
 def all_images(source: Source, size: int | None = None) -> np.ndarray:
     """Every image, in order: `Source.images` of all indices."""
     return source.images(np.arange(len(source)), size)
+
+
+def names_of(source: Source) -> Sequence[str] | None:
+    """What the images of a source are called, where it says so: sources of one's own need no `names`."""
+    return getattr(source, "names", None)
 
 
 def labels_for(source: Source, indices: np.ndarray | slice, config: Config) -> np.ndarray | None:
