@@ -5,10 +5,11 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
-from threading import Lock
+from struct import Struct
 from typing import IO, BinaryIO
 
 from alae_core.files import open_regular
@@ -18,6 +19,8 @@ from alae_workbench.data.source import DataError
 ARCHIVES = (".zip", ".tar")
 # Bytes that an image file may have: far more than any that Pillow decodes.
 _MOST_BYTES = 2**29
+# Of a local header the signature, and how long the name and what else follows are.
+_LOCAL = Struct("<4s22xHH")
 _BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, OSError, ValueError, KeyError, EOFError),
     *(RuntimeError, NotImplementedError, OverflowError, MemoryError),
@@ -31,14 +34,12 @@ class Member:
     Attributes:
         archive: where that is.
         place: the member's name, without what would lead out of the archive.
-        content: reads its bytes, from any thread.
-        held: keeps the archive open, for as long as there is a member of it.
+        content: reads its bytes, from any thread; the archive is opened for it.
     """
 
     archive: Path
     place: PurePosixPath
     content: Callable[[], bytes]
-    held: ExitStack
 
     def __str__(self) -> str:
         return f"{self.archive}: {self.place}"
@@ -56,62 +57,76 @@ class Member:
 def members(path: Path) -> list[Member]:
     """The regular files of an archive in the order of their names; links and devices are passed over.
 
-    Raises DataError where it cannot be read, is compressed as a whole, or has a member that is encrypted or too large.
+    Raises DataError where it cannot be read, is compressed as a whole, or has a member that is encrypted, too large, or
+    compressed by anything but deflation.
     """
-    held = ExitStack()
     try:
-        file = held.enter_context(open_regular(path))
-        named = (_zipped if path.suffix.lower() == ".zip" else _tarred)(file)
-        found = [Member(path, _within(name), content, held) for name, content in named]
+        with open_regular(path) as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            named = (_zipped if path.suffix.lower() == ".zip" else _tarred)(path, file, size)
+            found = [Member(path, _within(name), content) for name, content in named]
     except _BROKEN as error:
-        held.close()
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path} cannot be read as a {path.suffix.lower()[1:]}: {reason}") from error
     return sorted(found, key=lambda member: member.place)
 
 
-def _zipped(file: BinaryIO) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    archive = zipfile.ZipFile(file)
-    for info in archive.infolist():
+def _zipped(path: Path, file: BinaryIO, size: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    for info in zipfile.ZipFile(file).infolist():
         if info.is_dir():
             continue
         if info.flag_bits & 1:
             raise ValueError(f"{info.filename!r:.80} is encrypted")
-        _require_size(info.filename, info.file_size)
-
-        def content(info: zipfile.ZipInfo = info) -> bytes:
-            with archive.open(info) as member:
-                # The size is what its header says; what is longer has another checksum.
-                return member.read(info.file_size + 1)
-
-        yield info.filename, content
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise ValueError(f"{info.filename!r:.80} is neither stored nor deflated")
+        _require_size(info.filename, info.file_size, info.compress_size, size)
+        yield info.filename, partial(_unzipped, path, info)
 
 
-def _tarred(file: BinaryIO) -> Iterator[tuple[str, Callable[[], bytes]]]:
-    lock = Lock()
+def _unzipped(path: Path, info: zipfile.ZipInfo) -> bytes:
+    # Not by a ZipFile: one that is open serves one thread at a time, and one that is opened reads all names first.
+    with open_regular(path) as file:
+        file.seek(info.header_offset)
+        header = file.read(_LOCAL.size)
+        signature, name, extra = _LOCAL.unpack(header) if len(header) == _LOCAL.size else (b"", 0, 0)
+        if signature != b"PK\3\4":
+            raise zipfile.BadZipFile("it is not where the archive says")
+        file.seek(name + extra, 1)
+        content = file.read(info.compress_size)
+    if info.compress_type == zipfile.ZIP_DEFLATED:
+        # One byte more than promised tells whether it ends there.
+        content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, info.file_size + 1)
+    if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
+        raise zipfile.BadZipFile("its checksum is not that of its bytes")
+    return content
+
+
+def _tarred(path: Path, file: BinaryIO, size: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
     try:
-        archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - it lies in a file that its members read from
+        archive = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - whoever opened the file closes it
     except tarfile.ReadError as error:
         raise ValueError("it is none, or compressed as a whole, in which nothing can be found: unpack it") from error
     for info in archive:
-        if not info.isreg() or info.issparse():
-            continue
-        _require_size(info.name, info.size)
-
-        def content(info: tarfile.TarInfo = info) -> bytes:
-            with lock:
-                file.seek(info.offset_data)
-                found = file.read(info.size)
-            if len(found) < info.size:
-                raise EOFError("the archive ends within it")
-            return found
-
-        yield info.name, content
+        if info.isreg() and not info.issparse():
+            _require_size(info.name, info.size, info.size, size)
+            yield info.name, partial(_untarred, path, info.offset_data, info.size)
 
 
-def _require_size(name: str, size: int) -> None:
+def _untarred(path: Path, offset: int, size: int) -> bytes:
+    with open_regular(path) as file:
+        file.seek(offset)
+        content = file.read(size)
+    if len(content) < size:
+        raise EOFError("the archive ends within it")
+    return content
+
+
+def _require_size(name: str, size: int, packed: int, archive: int) -> None:
     if size > _MOST_BYTES:
         raise ValueError(f"{name!r:.80} has {size:,} bytes, and images at the most {_MOST_BYTES:,}")
+    if packed > archive:
+        raise ValueError(f"{name!r:.80} has {packed:,} bytes there, but all of it has {archive:,}")
 
 
 def _within(name: str) -> PurePosixPath:
