@@ -1,18 +1,17 @@
 """Images in a .zip or .tar, read in place: no member's name ever decides where anything is read or written."""
 
-import io
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from struct import Struct
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from alae_core.files import open_regular
+from alae_workbench.data.collection import Pictures, classes_of
+from alae_workbench.data.pictures import ENDINGS, Member
 from alae_workbench.data.source import DataError
 
 #: what the names of archives end in
@@ -27,31 +26,13 @@ _BROKEN = (
 )
 
 
-@dataclass(frozen=True)
-class Member:
-    """A file in an archive.
-
-    Attributes:
-        archive: where that is.
-        place: the member's name, without what would lead out of the archive.
-        content: reads its bytes, from any thread; the archive is opened for it.
-    """
-
-    archive: Path
-    place: PurePosixPath
-    content: Callable[[], bytes]
-
-    def __str__(self) -> str:
-        return f"{self.archive}: {self.place}"
-
-    @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
-        """Its bytes as a file. Raises DataError where they cannot be read."""
-        try:
-            content = self.content()
-        except _BROKEN as error:
-            raise DataError(f"{self} ({getattr(error, 'strerror', None) or error})") from error
-        yield io.BytesIO(content)
+def pictures_in_archive(path: Path) -> Pictures:
+    """The images in a .zip or .tar. Raises DataError as `members` does, and where there are none."""
+    found = [each for each in members(path) if each.place.name.lower().endswith(ENDINGS) and not _hidden(each.place)]
+    if not found:
+        raise DataError(f"there are no images in {path}: it should hold {', '.join(ENDINGS)} files, in any folders")
+    labels, classes = classes_of([member.place for member in found])
+    return Pictures(found, [member.place.as_posix() for member in found], labels, classes, (path,))
 
 
 def members(path: Path) -> list[Member]:
@@ -91,14 +72,17 @@ def _unzipped(path: Path, info: zipfile.ZipInfo) -> bytes:
         header = file.read(_LOCAL.size)
         signature, name, extra = _LOCAL.unpack(header) if len(header) == _LOCAL.size else (b"", 0, 0)
         if signature != b"PK\3\4":
-            raise zipfile.BadZipFile("it is not where the archive says")
+            raise ValueError("it is not where the archive says")
         file.seek(name + extra, 1)
         content = file.read(info.compress_size)
     if info.compress_type == zipfile.ZIP_DEFLATED:
         # One byte more than promised tells whether it ends there.
-        content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, info.file_size + 1)
+        try:
+            content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, info.file_size + 1)
+        except zlib.error as error:
+            raise ValueError(str(error)) from error
     if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
-        raise zipfile.BadZipFile("its checksum is not that of its bytes")
+        raise ValueError("its checksum is not that of its bytes")
     return content
 
 
@@ -127,6 +111,10 @@ def _require_size(name: str, size: int, packed: int, archive: int) -> None:
         raise ValueError(f"{name!r:.80} has {size:,} bytes, and images at the most {_MOST_BYTES:,}")
     if packed > archive:
         raise ValueError(f"{name!r:.80} has {packed:,} bytes there, but all of it has {archive:,}")
+
+
+def _hidden(place: PurePath) -> bool:
+    return any(part.startswith(".") or part == "__MACOSX" for part in place.parts)
 
 
 def _within(name: str) -> PurePosixPath:

@@ -1,18 +1,20 @@
 """Image files: what formats are opened, and how one becomes bytes of the model's size."""
 
+import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from threading import Lock
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from alae_core.files import open_regular
-from alae_workbench.data.archive import Member
 from alae_workbench.data.source import DataError, Fit
 
 #: what the names of image files end in
@@ -32,6 +34,25 @@ _GROUND = (255, 255, 255, 255)
 _HEADER = Lock()
 
 
+@dataclass(frozen=True)
+class Member:
+    """An image within something larger: an archive, a data base, a file of records.
+
+    Attributes:
+        container: the file or folder that holds it.
+        place: its name in there, none of whose parts leads out of it.
+        content: reads the bytes of an image file, or the pixels, uint8 (H, W) or (H, W, 3); called from any thread,
+            and in other processes. Raises OSError or ValueError where they cannot be had.
+    """
+
+    container: Path
+    place: PurePosixPath
+    content: Callable[[], bytes | np.ndarray]
+
+    def __str__(self) -> str:
+        return f"{self.container}: {self.place}"
+
+
 def glance(path: Path | Member) -> tuple[int, int, bool] | None:
     """Width, height and whether it has colours, from an image file's header; None where it cannot be read."""
     try:
@@ -48,7 +69,7 @@ def read_image(path: Path | Member, shape: tuple[int, int, int], fit: Fit = "cro
     keep to: [0, 1], [−1, 1], that of bytes or that of 16 bits. What is transparent is laid on white.
 
     Args:
-        path: a regular file, or one in an archive, of one of the formats that `ENDINGS` name, whatever its own name is.
+        path: a regular file or a member, of one of the formats that `ENDINGS` name, whatever its own name is.
         shape: H, W and C: one channel, of lightness, or three.
         fit: "crop" cuts what is too wide or too high off on both sides; "pad" keeps all of it, between black bars.
 
@@ -85,14 +106,21 @@ def _upright(path: Path | Member, mode: str) -> Iterator[Image.Image]:
 
 @contextmanager
 def _opened(path: Path | Member) -> Iterator[Image.Image]:
-    with open_regular(path) if isinstance(path, Path) else path.open() as file:
-        # Filters of warnings are the process's; nothing is decoded yet.
-        with _HEADER, warnings.catch_warnings():
-            # Pillow warns of images that take a gigabyte to decode, and refuses only those twice as large.
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(file, formats=_FORMATS)
-        with image:
+    if isinstance(path, Path):
+        with open_regular(path) as file, _decoding(file) as image:
             yield image
+        return
+    content = path.content()
+    with Image.fromarray(content) if isinstance(content, np.ndarray) else _decoding(io.BytesIO(content)) as image:
+        yield image
+
+
+def _decoding(file: IO[bytes]) -> Image.Image:
+    # Filters of warnings are the process's; nothing is decoded yet.
+    with _HEADER, warnings.catch_warnings():
+        # Pillow warns of images that take a gigabyte to decode, and refuses only those twice as large.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(file, formats=_FORMATS)
 
 
 def _laid_on_ground(image: Image.Image, mode: str) -> Image.Image:

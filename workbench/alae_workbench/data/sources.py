@@ -10,9 +10,10 @@ import numpy as np
 
 from alae_core.config import Config
 from alae_core.errors import said
-from alae_workbench.data.archive import ARCHIVES
+from alae_workbench.data.archive import ARCHIVES, pictures_in_archive
 from alae_workbench.data.arrays import read_arrays, read_idx
-from alae_workbench.data.folder import read_pictures
+from alae_workbench.data.collection import Pictures, read_pictures
+from alae_workbench.data.folder import pictures_in_folder
 from alae_workbench.data.pictures import ENDINGS, read_image
 from alae_workbench.data.source import Arrays, DataError, DataSet, Fit, Source, as_pixels, by, framed, split
 
@@ -152,10 +153,19 @@ def path_of(name: str) -> tuple[Path, bool | None]:
         raise DataError(f"{said(name)} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
+def pictures_in(name: str) -> Pictures:
+    """The image files of a folder or an archive, none decoded.
+
+    Raises DataError where there are none, or they cannot be listed.
+    """
+    path, is_folder = path_of(name)
+    return pictures_in_folder(path) if is_folder else pictures_in_archive(path)
+
+
 def _read(name: str, config: Config, margin: int, fit: Fit, skip_bad: bool, trained: bool) -> _Found:
     found = read_whole(name)
     if found is None:
-        found = _image_files(path_of(name)[0], _within(config, margin), fit, skip_bad, trained)
+        found = _image_files(name, _within(config, margin), fit, skip_bad, trained)
     return _Found(
         _fitting(name, found.images, config, margin, trained),
         None if found.test is None else _fitting(name, found.test, config, margin, trained),
@@ -164,13 +174,13 @@ def _read(name: str, config: Config, margin: int, fit: Fit, skip_bad: bool, trai
     )
 
 
-def _image_files(path: Path, shape: tuple[int, int, int], fit: Fit, skip_bad: bool, trained: bool) -> _Found:
-    images, bad = read_pictures(path, shape, fit=fit)
+def _image_files(name: str, shape: tuple[int, int, int], fit: Fit, skip_bad: bool, trained: bool) -> _Found:
+    images, bad = read_pictures(pictures_in(name), shape, fit=fit)
     if images is None or (bad and not skip_bad):
         shown = "; ".join(bad[:3]) + (f"; and {len(bad) - 3} more" if len(bad) > 3 else "")
         advice = "" if trained or images is None else "; training can go on without them: skip_bad (--skip-bad)"
         count = len(bad) + (len(images) if images else 0)
-        raise DataError(f"{len(bad)} of {count} images in {path} cannot be read: {shown}{advice}")
+        raise DataError(f"{len(bad)} of {count} images in {name} cannot be read: {shown}{advice}")
     return _Found(images, skipped=len(bad))
 
 

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from statistics import median
 
-from alae_workbench.data.folder import pictures_of
 from alae_workbench.data.pictures import glance
 from alae_workbench.data.source import DataError, Source
-from alae_workbench.data.sources import path_of, read_whole
+from alae_workbench.data.sources import pictures_in, read_whole
 
 # Files whose headers are read: enough for a median, quick on any disk.
 _LOOKED_AT = 2_000
@@ -41,13 +40,12 @@ def survey(name: str) -> Survey:
     found = read_whole(name)
     if found is not None:
         return survey_of(found.images, name, name)
-    folder, _ = path_of(name)
-    files = pictures_of(folder)
+    files = pictures_in(name).files
     # Spread over the folder, whose parts may differ.
     looked_at = files[:: max(1, len(files) // _LOOKED_AT)]
     seen = [each for each in map(glance, looked_at) if each is not None]
     if not seen:
-        raise DataError(f"none of the {len(files):,} images in {folder} can be read")
+        raise DataError(f"none of the {len(files):,} images in {name} can be read")
     count = len(files) if len(looked_at) < len(files) else len(seen)
     side = int(median(min(width, height) for width, height, _ in seen))
     return Survey(name, name, count, side, 3 if any(coloured for _, _, coloured in seen) else 1)

@@ -1,0 +1,136 @@
+"""Many pictures: what a folder, an archive or a data base holds, decoded at once or when they are asked for."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from alae_workbench.data.pictures import Member, read_image
+from alae_workbench.data.source import Arrays, DataError, Fit, Legible, Source, at_size
+
+# Decoded images that are kept in memory; beyond, they are decoded whenever they are asked for.
+_KEPT_BYTES = 2**30
+# Files decoded at once: Pillow lets other threads run meanwhile.
+_TOGETHER = 64
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures as they lie somewhere, none decoded yet.
+
+    Attributes:
+        files: where each is, in an order that is always the same.
+        names: what each is called in there.
+        labels: class numbers (count,) or attributes (count, k), where there are any.
+        label_names: what classes 0, 1, … or the attributes are called, where they have names.
+        stored: the files that hold all of it: if none of them changes, nothing does.
+    """
+
+    files: Sequence[Path | Member]
+    names: Sequence[str]
+    labels: np.ndarray | None
+    label_names: tuple[str, ...]
+    stored: Sequence[Path]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def only(self, kept: Sequence[int]) -> "Pictures":
+        """Some of them, by their indices."""
+        return Pictures(
+            [self.files[index] for index in kept],
+            [self.names[index] for index in kept],
+            None if self.labels is None else self.labels[kept],
+            self.label_names,
+            self.stored,
+        )
+
+
+class Files(Legible):
+    """Pictures decoded when they are asked for.
+
+    Args:
+        pictures: where they are.
+        shape: H, W and C of what each becomes.
+        fit: how (`pictures.read_image`).
+        fingerprint: see `Source`.
+    """
+
+    def __init__(self, pictures: Pictures, shape: tuple[int, int, int], fit: Fit, fingerprint: str) -> None:
+        self.shape, self.fit, self.fingerprint = shape, fit, fingerprint
+        self.files, self.labels, self.names = pictures.files, pictures.labels, pictures.names
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def images(self, indices: np.ndarray, size: int | None = None) -> np.ndarray:
+        """The images at `indices`: see `Source.images`. Raises DataError where a file has gone or changed into none."""
+        return at_size(self._read, self.shape, indices, size)
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(os.cpu_count())
+
+    def _read(self, indices: np.ndarray) -> np.ndarray:
+        found = self._pool.map(lambda index: read_image(self.files[index], self.shape, self.fit), indices)
+        return np.stack(list(found)) if len(indices) else np.empty((0, *self.shape), np.uint8)
+
+
+def read_pictures(
+    pictures: Pictures, shape: tuple[int, int, int], *, fit: Fit = "crop"
+) -> tuple[Source | None, list[str]]:
+    """The pictures that can be read, None where none can; and what is wrong with the others.
+
+    Every one is decoded once, so that nothing is found to be unreadable in the middle of a run.
+    """
+    keep = len(pictures) * int(np.prod(shape)) <= _KEPT_BYTES
+    pixels: list[np.ndarray] = []
+    kept, bad, digest = [], [], hashlib.sha256()
+    for index, found in enumerate(_decoded(pictures.files, lambda file: read_image(file, shape, fit))):
+        if isinstance(found, DataError):
+            bad.append(str(found))
+            continue
+        kept.append(index)
+        if keep:
+            pixels.append(found)
+        else:
+            digest.update(found.data)
+    if not kept:
+        return None, bad
+    if bad:
+        pictures = pictures.only(kept)
+    labels = pictures.labels
+    if keep:
+        return Arrays(np.stack(pixels), labels, pictures.names), bad
+    digest.update(repr((len(kept), *shape, None if labels is None else labels.tolist())).encode())
+    return Files(pictures, shape, fit, digest.hexdigest()), bad
+
+
+def classes_of(places: Sequence[PurePath]) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Class numbers and names: subfolders, where there are several and no picture lies beside them, by name."""
+    folders = [place.parts[0] if len(place.parts) > 1 else None for place in places]
+    classes = sorted({folder for folder in folders if folder})
+    # A stray image at the top has no class, so none is given.
+    if len(classes) < 2 or None in folders:
+        return None, ()
+    number = {name: index for index, name in enumerate(classes)}
+    return np.array([number[folder] for folder in folders if folder]), tuple(classes)
+
+
+def _decoded(
+    files: Sequence[Path | Member], read: Callable[[Path | Member], np.ndarray]
+) -> Iterator[np.ndarray | DataError]:
+    def attempt(file: Path | Member) -> np.ndarray | DataError:
+        try:
+            return read(file)
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(files), _TOGETHER):
+            yield from pool.map(attempt, files[start : start + _TOGETHER])
