@@ -42,16 +42,15 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write bytes into, which replaces `path` only once all are on the disk; after an exception, not at all.
+def built_whole(path: Path) -> Iterator[Path]:
+    """A path to write a file at, which replaces `path` only once it is on the disk; after an exception, not at all.
 
     Raises OSError, whose `filename` is `path`, where there is no room, or no permission.
     """
     writing = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
-        with writing.open("wb") as file:
-            yield file
-            file.flush()
+        yield writing
+        with writing.open("rb+") as file:
             os.fsync(file.fileno())
         writing.replace(path)
         sync_directory(path.parent)
@@ -59,6 +58,13 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
         writing.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """A file to write bytes into, which becomes `path` as in `built_whole`."""
+    with built_whole(path) as writing, writing.open("wb") as file:
+        yield file
 
 
 def write_whole(path: Path, content: bytes) -> None:

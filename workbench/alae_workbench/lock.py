@@ -38,7 +38,7 @@ class Lock:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         marked = self.path.exists()
         while self._held is None:
-            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             if not _locked(descriptor):
                 os.close(descriptor)
                 raise AlaeError(self._refusal)

@@ -1,6 +1,8 @@
-"""What a person sees while a model trains: a live bar at a terminal, plain lines elsewhere, a table at the end."""
+"""What a person sees while something goes on: a live bar at a terminal, plain lines elsewhere, a table at the end."""
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -100,3 +102,35 @@ class _Bar:
 
     def stop(self) -> None:
         self._progress.stop()
+
+
+@contextmanager
+def counted(total: int, what: str, console: Console | None = None) -> Iterator[Callable[[int], None]]:
+    """How far something has come that is counted, its pace, and the time left.
+
+    Args:
+        total: how many there are.
+        what: their name, such as "images".
+        console: where it is shown; by default standard output.
+
+    Yields a function to be called with how many more are done.
+    """
+    console = console or Console()
+    columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.description}"))
+    began = said = time.monotonic()
+    done = 0
+
+    def tell(more: int) -> None:
+        nonlocal done, said
+        done += more
+        now = time.monotonic()
+        pace = done / max(now - began, 1e-3)
+        text = f"{pace:,.0f} {what}/s  {duration((total - done) / pace if pace else 0)} left"
+        bar.update(task, completed=done, description=text)
+        if not console.is_terminal and now - said >= _SECONDS_BETWEEN_LINES:
+            said = now
+            console.print(f"{done:,} of {total:,} {what}  {text}", highlight=False, soft_wrap=True)
+
+    with Progress(*columns, console=console, expand=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        yield tell

@@ -5,13 +5,14 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path, PurePath
+from functools import cached_property, partial
+from pathlib import Path, PurePath, PurePosixPath
+from typing import overload
 
 import numpy as np
 
 from alae_workbench.data.pictures import Member, read_image
-from alae_workbench.data.source import Arrays, DataError, Fit, Legible, Source, at_size
+from alae_workbench.data.source import Arrays, DataError, Fit, Legible, Source, at_size, by, names_of
 
 # Decoded images that are kept in memory; beyond, they are decoded whenever they are asked for.
 _KEPT_BYTES = 2**30
@@ -49,6 +50,47 @@ class Pictures:
             self.label_names,
             self.stored,
         )
+
+
+def as_pictures(source: Source, name: str) -> Pictures:
+    """The images of a source as pictures without files; `name` is what messages call it.
+
+    Raises DataError where they have neither one nor three channels.
+    """
+    if source.shape[-1] not in (1, 3):
+        raise DataError(f"pictures have 1 or 3 channels, but the images of {name} are {by(source.shape)}")
+    return Pictures(_Rows(source, name), names_of(source) or [], source.labels, (), [])
+
+
+class _Rows(Sequence[Member]):
+    """The images of a source, each read when it is asked for."""
+
+    def __init__(self, source: Source, name: str) -> None:
+        self._source, self._name = source, Path(name)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    @overload
+    def __getitem__(self, index: int) -> Member: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Member]: ...
+
+    def __getitem__(self, index: int | slice) -> Member | list[Member]:
+        places = np.atleast_1d(np.arange(len(self))[index])
+        images = self._source.images(places)
+        if images.shape[-1] == 1:
+            images = images[..., 0]
+        found = [
+            Member(self._name, PurePosixPath(str(place)), partial(_same, image))
+            for place, image in zip(places, images, strict=True)
+        ]
+        return found if isinstance(index, slice) else found[0]
+
+
+def _same(pixels: np.ndarray) -> np.ndarray:
+    return pixels
 
 
 class Files(Legible):

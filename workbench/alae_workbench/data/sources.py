@@ -15,6 +15,7 @@ from alae_workbench.data.arrays import read_arrays, read_idx
 from alae_workbench.data.collection import Pictures, read_pictures
 from alae_workbench.data.folder import pictures_in_folder
 from alae_workbench.data.pictures import ENDINGS, read_image
+from alae_workbench.data.prepared.reading import is_prepared, open_set
 from alae_workbench.data.source import Arrays, DataError, DataSet, Fit, Source, as_pixels, by, framed, split
 
 _IDX_IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
@@ -116,7 +117,7 @@ def needs_keras(name: str) -> bool:
 
 
 def read_whole(name: str) -> "_Found | None":
-    """The data `name` where all its images have one size and are read at once; None for image files.
+    """The data `name` where all its images have one size; None for image files.
 
     Raises DataError where there is no such data, or it cannot be read.
     """
@@ -127,7 +128,7 @@ def read_whole(name: str) -> "_Found | None":
     if not name or is_folder is None:
         raise DataError(
             f"there is no data {name!r}: give one of {', '.join(NAMED)}, an .npz or .npy file, "
-            f"a folder, .zip or .tar of images, or a folder with {_IDX_IMAGES['train']}"
+            f"a folder, .zip or .tar of images, a prepared set, or a folder with {_IDX_IMAGES['train']}"
         )
     if not is_folder and path.suffix in (".npz", ".npy"):
         return _of_arrays(path)
@@ -138,6 +139,9 @@ def read_whole(name: str) -> "_Found | None":
             f"{path} is no data: arrays of images end in .npz or .npy, archives of image files in "
             f"{' or '.join(ARCHIVES)}; else give a folder, or one of {', '.join(NAMED)}"
         )
+    if is_prepared(path):
+        parts = open_set(path)
+        return _Found(parts["images"], parts.get("test"), parts["images"].part.left_out)
     return _idx_folder(path) if _idx_file(path, _IDX_IMAGES["train"]) else None
 
 

@@ -1,0 +1,73 @@
+"""`alae data prepare` and `inspect`, from a folder to a run that is trained on it."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import BACKEND
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Twelve grey images of two classes, 9×8 pixels."""
+    draw = np.random.default_rng(0)
+    for number in range(12):
+        path = tmp_path / "photos" / ("cats", "dogs")[number % 2] / f"{number:02d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (9, 8), np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_folder_is_prepared_inspected_and_trained_on(run_alae, tmp_path):
+    code, out, err = run_alae("data", "prepare", "photos", "set", "--workers", "1")
+    assert (code, err) == (0, "")
+    assert "photos: 12 images, of 8×8×1, and at 4 pixels a side for networks that grow" in out
+    assert "size 8: the largest power of two within the median shorter side of 8; each image is cropped" in out
+    assert "set will take 0.5 MB at the most" in out
+    assert "12 images are prepared\ntrain    alae train --data set\n" in out
+    code, out, err = run_alae("data", "inspect", "set")
+    assert (code, err) == (0, "")
+    assert "set: prepared by alae" in out
+    assert "2 classes: cats: 6, dogs: 6" in out
+    with Image.open(tmp_path / "set-contact.png") as sheet:
+        assert sheet.width > 300
+    code, out, err = run_alae(
+        "train", "--data", "set", "--preset", "digits-mlp", "--steps", "3", "--backend", BACKEND,
+        "--set", "training.held_out=4", "--set", "batch_size=4", "--out", "run",
+    )  # fmt: skip
+    assert (code, err) == (0, "")
+    assert "run: set, 8 images" in out
+    code, out, err = run_alae("encode", "run", "--data", "set", "--backend", BACKEND)
+    assert (code, err) == (0, "")
+    assert (tmp_path / "w.txt").read_text().splitlines()[:2] == ["cats/00.png", "cats/02.png"]
+
+
+def test_what_is_not_prepared_is_inspected_too(run_alae, photos):
+    (photos / "cats" / "torn.png").write_bytes(b"torn")
+    Image.new("RGB", (40, 30)).save(photos / "dogs" / "wide.png")
+    code, out, err = run_alae("data", "inspect", "photos", "--out", "sheet.png")
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "photos: 13 images, 1 in colour, the others grey",
+        "2 sizes, most often 8×9 (12); shorter sides from 8 to 30 pixels, 8 in the median",
+        "2 classes: cats: 7, dogs: 7",
+        "1 more cannot be read: cats/torn.png",
+        "look at  sheet.png",
+    ]
+
+
+@pytest.mark.usefixtures("photos")
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["prepare", "nowhere", "set"], "there is no data 'nowhere'"),
+        (["prepare", "photos", "photos"], "photos is not empty: give a new directory"),
+        (["prepare", "photos", "set", "--size", "3"], "--size is 3, but images are prepared at 4 to 4,096 pixels"),
+        (["inspect", "nowhere"], "there is no data 'nowhere'"),
+        (["inspect", "photos", "--out", "sheet.jpg"], "--out sheet.jpg must end in .png"),
+        (["inspect", "photos", "--out", "no/folder/sheet.png"], "no/folder/sheet.png"),
+    ],
+)
+def test_mistakes_are_told_in_a_line(refused, words, message):
+    refused(["data", *words], message)
