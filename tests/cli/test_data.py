@@ -38,7 +38,7 @@ def test_a_folder_is_prepared_inspected_and_trained_on(run_alae, tmp_path):
     )  # fmt: skip
     assert (code, err) == (0, "")
     assert "run: set, 8 images" in out
-    code, out, err = run_alae("encode", "run", "--data", "set", "--backend", BACKEND)
+    code, out, err = run_alae("encode", "run", "set", "--backend", BACKEND)
     assert (code, err) == (0, "")
     assert (tmp_path / "w.txt").read_text().splitlines()[:2] == ["cats/00.png", "cats/02.png"]
 
