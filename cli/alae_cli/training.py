@@ -24,7 +24,7 @@ def train(
     data: Annotated[
         str | None,
         typer.Option(
-            help="digits, mnist, fashion_mnist, cifar10, an .npz, an IDX folder, or a folder, .zip or .tar of images",
+            help="digits, mnist, fashion_mnist, cifar10, or a folder or file of images: docs/data.md lists the kinds",
             show_default="the preset's",
         ),
     ] = None,

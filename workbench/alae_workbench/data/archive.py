@@ -3,7 +3,7 @@
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from struct import Struct
@@ -24,6 +24,11 @@ _BROKEN = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, OSError, ValueError, KeyError, EOFError),
     *(RuntimeError, NotImplementedError, OverflowError, MemoryError),
 )
+
+
+def is_archive(path: Path, inside: Collection[str]) -> bool:
+    """Whether a path is an archive by its name."""
+    return path.suffix.lower() in ARCHIVES and not path.is_dir()
 
 
 def pictures_in_archive(path: Path) -> Pictures:

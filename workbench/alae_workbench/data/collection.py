@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path, PurePath, PurePosixPath
-from typing import overload
+from typing import Generic, TypeVar, overload
 
 import numpy as np
 
@@ -18,6 +18,30 @@ from alae_workbench.data.source import Arrays, DataError, Fit, Legible, Source, 
 _KEPT_BYTES = 2**30
 # Files decoded at once: Pillow lets other threads run meanwhile.
 _TOGETHER = 64
+
+
+_Item = TypeVar("_Item")
+
+
+class Made(Sequence[_Item], Generic[_Item]):
+    """A sequence of `count` items, each made by `make` of its place whenever it is asked for."""
+
+    def __init__(self, count: int, make: Callable[[int], _Item]) -> None:
+        self._places, self._make = range(count), make
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> _Item: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[_Item]: ...
+
+    def __getitem__(self, index: int | slice) -> _Item | list[_Item]:
+        if isinstance(index, slice):
+            return [self._make(place) for place in self._places[index]]
+        return self._make(self._places[index])
 
 
 @dataclass(frozen=True)
@@ -156,12 +180,17 @@ def read_pictures(
 def classes_of(places: Sequence[PurePath]) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Class numbers and names: subfolders, where there are several and no picture lies beside them, by name."""
     folders = [place.parts[0] if len(place.parts) > 1 else None for place in places]
-    classes = sorted({folder for folder in folders if folder})
     # A stray image at the top has no class, so none is given.
-    if len(classes) < 2 or None in folders:
+    if None in folders or len(set(folders)) < 2:
         return None, ()
-    number = {name: index for index, name in enumerate(classes)}
-    return np.array([number[folder] for folder in folders if folder]), tuple(classes)
+    return numbered([folder for folder in folders if folder])
+
+
+def numbered(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Class numbers (count,) of texts, and the texts that stand for 0, 1, …: in their order, each once."""
+    names = sorted(set(texts))
+    number = {name: index for index, name in enumerate(names)}
+    return np.array([number[text] for text in texts]), tuple(names)
 
 
 def _decoded(

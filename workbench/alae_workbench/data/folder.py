@@ -1,4 +1,4 @@
-"""Folders of image files: found at any depth, labelled by subfolder."""
+"""Folders of image files: found at any depth, labelled by subfolder or by a table beside them."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from alae_workbench.data.collection import Pictures, classes_of
 from alae_workbench.data.pictures import ENDINGS
 from alae_workbench.data.source import DataError
+from alae_workbench.data.table import labels_in_table
 
 
 def image_files(path: Path) -> list[Path]:
@@ -37,8 +38,14 @@ def image_files(path: Path) -> list[Path]:
 
 
 def pictures_in_folder(path: Path) -> Pictures:
-    """The images in a folder. Raises DataError as `image_files` does."""
+    """The images in a folder, labelled by its one table, or where it has none or several, by subfolder.
+
+    Raises DataError as `image_files` and `labels_in_table` do.
+    """
     files = image_files(path)
     places = [file.relative_to(path) for file in files]
-    labels, classes = classes_of(places)
-    return Pictures(files, [place.as_posix() for place in places], labels, classes, files)
+    tables = [file for file in path.iterdir() if file.suffix.lower() == ".csv" and not file.name.startswith(".")]
+    if len(tables) != 1:
+        tables = []
+    labels, names = labels_in_table(tables[0], places) if tables else classes_of(places)
+    return Pictures(files, [place.as_posix() for place in places], labels, names, [*files, *tables])

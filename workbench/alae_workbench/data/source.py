@@ -98,7 +98,7 @@ class Arrays(Legible):
                 f"images of shape {self.pixels.shape} look channels first: pass images.transpose(0, 2, 3, 1)"
             )
         if self.labels is not None:
-            object.__setattr__(self, "labels", _labels(np.asarray(self.labels)))
+            object.__setattr__(self, "labels", as_labels(np.asarray(self.labels)))
             if len(self.labels) != len(self.pixels):
                 raise DataError(f"there are {len(self.pixels)} images, but {len(self.labels)} labels")
 
@@ -344,7 +344,7 @@ def _advice(images: np.ndarray) -> str:
     return f": to take them {taken}, pass as_pixels(images)[0][0] of {as_pixels.__module__}"
 
 
-def _labels(labels: np.ndarray) -> np.ndarray:
+def as_labels(labels: np.ndarray) -> np.ndarray:
     """Class numbers (count,) as int64; attributes (count, k) as int64, or float64 where some are no whole numbers."""
     if labels.dtype.kind not in "buif" or labels.ndim not in (1, 2):
         raise DataError(

@@ -1,7 +1,7 @@
-"""Where images come from: named data sets, IDX folders, .npz files, folders and archives of images."""
+"""Where images come from: named data sets, IDX folders, .npz files, and collections of pictures of every kind."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from inspect import getattr_static
 from pathlib import Path
 from typing import NamedTuple
@@ -10,18 +10,27 @@ import numpy as np
 
 from alae_core.config import Config
 from alae_core.errors import said
-from alae_workbench.data.archive import ARCHIVES, pictures_in_archive
+from alae_workbench.data.archive import ARCHIVES, is_archive, pictures_in_archive
 from alae_workbench.data.arrays import read_arrays, read_idx
 from alae_workbench.data.collection import Pictures, read_pictures
 from alae_workbench.data.folder import pictures_in_folder
 from alae_workbench.data.pictures import ENDINGS, read_image
 from alae_workbench.data.prepared.reading import is_prepared, open_set
+from alae_workbench.data.records import is_records, pictures_in_records
 from alae_workbench.data.source import Arrays, DataError, DataSet, Fit, Source, as_pixels, by, framed, split
 
 _IDX_IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
 _IDX_LABELS = {"train": "train-labels-idx1-ubyte", "test": "t10k-labels-idx1-ubyte"}
 # The data sets that Keras knows, and what each is called among its downloads.
 _OF_KERAS = {"mnist": "mnist.npz", "fashion_mnist": "fashion-mnist", "cifar10": "cifar-10-batches-py"}
+
+# Collections of pictures: whether a path is one, seeing the names inside where it is a folder, and what reads it.
+# The first that fits is taken.
+_COLLECTIONS: tuple[tuple[Callable[[Path, Collection[str]], bool], Callable[[Path], Pictures]], ...] = (
+    (is_archive, pictures_in_archive),
+    (is_records, pictures_in_records),
+    (lambda path, inside: path.is_dir(), pictures_in_folder),
+)
 
 
 class _Found(NamedTuple):
@@ -39,7 +48,8 @@ def load_data(
     """The data set `name`, split for training.
 
     Args:
-        name: one of `NAMED`, or the path of an IDX folder, an .npz or .npy file, or a folder, .zip or .tar of images.
+        name: one of `NAMED`, or the path of an IDX folder, an .npz or .npy file, a prepared set, or a collection of
+            pictures (`pictures_in`).
         config: says the images' shape and how many labels there may be.
         margin: black pixels on each side of an image, within that shape.
         fit: what becomes of image files of another shape (`pictures.read_image`).
@@ -128,21 +138,17 @@ def read_whole(name: str) -> "_Found | None":
     if not name or is_folder is None:
         raise DataError(
             f"there is no data {name!r}: give one of {', '.join(NAMED)}, an .npz or .npy file, "
-            f"a folder, .zip or .tar of images, a prepared set, or a folder with {_IDX_IMAGES['train']}"
+            f"a folder, .zip, .tar or .tfrecords of images, a prepared set, or a folder with {_IDX_IMAGES['train']}"
         )
-    if not is_folder and path.suffix in (".npz", ".npy"):
-        return _of_arrays(path)
-    if not is_folder and path.suffix.lower() in ARCHIVES:
-        return None
-    if not is_folder:
-        raise DataError(
-            f"{path} is no data: arrays of images end in .npz or .npy, archives of image files in "
-            f"{' or '.join(ARCHIVES)}; else give a folder, or one of {', '.join(NAMED)}"
-        )
-    if is_prepared(path):
+    if is_folder and is_prepared(path):
         parts = open_set(path)
         return _Found(parts["images"], parts.get("test"), parts["images"].part.left_out)
-    return _idx_folder(path) if _idx_file(path, _IDX_IMAGES["train"]) else None
+    if is_folder:
+        return _idx_folder(path) if _idx_file(path, _IDX_IMAGES["train"]) else None
+    if path.suffix in (".npz", ".npy"):
+        return _of_arrays(path)
+    _reader(path)
+    return None
 
 
 def path_of(name: str) -> tuple[Path, bool | None]:
@@ -158,12 +164,26 @@ def path_of(name: str) -> tuple[Path, bool | None]:
 
 
 def pictures_in(name: str) -> Pictures:
-    """The image files of a folder or an archive, none decoded.
+    """The pictures in a folder or a file of any of `_COLLECTIONS`, none decoded.
 
     Raises DataError where there are none, or they cannot be listed.
     """
-    path, is_folder = path_of(name)
-    return pictures_in_folder(path) if is_folder else pictures_in_archive(path)
+    path, _ = path_of(name)
+    return _reader(path)(path)
+
+
+def _reader(path: Path) -> Callable[[Path], Pictures]:
+    try:
+        inside = frozenset(os.listdir(path)) if path.is_dir() else frozenset()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    for fits, read in _COLLECTIONS:
+        if fits(path, inside):
+            return read
+    raise DataError(
+        f"{path} is no data: arrays of images end in .npz or .npy, archives of image files in "
+        f"{' or '.join(ARCHIVES)}, records in .tfrecords; else give a folder, or one of {', '.join(NAMED)}"
+    )
 
 
 def _read(name: str, config: Config, margin: int, fit: Fit, skip_bad: bool, trained: bool) -> _Found:

@@ -1,0 +1,85 @@
+"""Collections of pictures: hostile tables of labels beside images, and TFRecords."""
+
+import csv
+import io
+from struct import pack
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alae_core import load_config
+from alae_workbench.data.survey import survey
+from alae_workbench.proposal import propose
+from tests.fuzz import attempt, cases
+from tests.fuzz.hostile import TEXTS, pick
+from tests.fuzz.test_data import damaged, looked_at
+from tests.workbench.test_records import example, field, masked, of, record, varint
+
+COLOUR = load_config("digits-mlp", {"image": [8, 8, 3]})
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
+
+
+def tried(path, size, number):
+    """Look at the data at `path`, and let a configuration be proposed for it."""
+    attempt(looked_at(path, COLOUR), size, number)
+    attempt(lambda: propose(survey(str(path))), size, number)
+
+
+def table(random):
+    content = io.StringIO()
+    writer = csv.writer(content, quoting=pick(random, [csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
+    columns = int(random.integers(0, 4))
+    cells = ["1", "0", "-1", "2.5", "cat", "", " ", "nan", "1e99", "9" * 30, "a,b", 'a"b', "a\nb", *TEXTS]
+    likely = 4 if random.random() < 0.6 else len(cells)
+    writer.writerow([pick(random, ["file", "image_id", "x", "0.png"]), *"abc"[:columns]])
+    for name in ("0.png", "a/1", "2.png", "3", *([pick(random, TEXTS)] if random.random() < 0.3 else [])):
+        writer.writerow([name, *(pick(random, cells[:likely]) for _ in range(columns))])
+    return content.getvalue().encode("utf-8", "surrogatepass")
+
+
+def test_tables(tmp_path):
+    for name in ("0.png", "a/1.png", "2.png", "3.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(IMAGES[0]).save(tmp_path / name)
+    for number, random in cases():
+        path = tmp_path / "labels.csv"
+        path.write_bytes(damaged(random, table(random)))
+        tried(tmp_path, path.stat().st_size, number)
+
+
+def whole_numbers(random):
+    return tuple(pick(random, [0, 1, 3, 8, 8, 2**31, 2**63, 2**64 - 1]) for _ in range(random.integers(0, 5)))
+
+
+def hostile_record(random):
+    image = IMAGES[random.integers(len(IMAGES))]
+    content = pick(random, [of(image), of(image, label=(1,)), of(image, label=b"cat"), of(image, label=())])
+    match random.integers(6):
+        case 0:
+            content = example(random.random() < 0.5, data=random.bytes(192), shape=whole_numbers(random))
+        case 1:
+            content = of(image, label=whole_numbers(random))
+        case 2:
+            content = damaged(random, content)
+        case 3:
+            content = field(1, field(int(random.integers(4)), varint(int(random.integers(2**62))) * 50))
+    found = record(content)
+    if random.random() < 0.1:
+        length = pack("<Q", int(random.integers(2**63)))
+        found = length + masked(length) + found[12:]
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_records(tmp_path):
+    for number, random in cases():
+        path = tmp_path / "x-r03.tfrecords"
+        path.write_bytes(damaged(random, b"".join(hostile_record(random) for _ in range(random.integers(0, 5)))))
+        beside = tmp_path / "x-rxx.labels"
+        beside.unlink(missing_ok=True)
+        if random.random() < 0.2:
+            content = io.BytesIO()
+            np.save(content, pick(random, [np.arange(2), np.eye(2), np.array("x"), np.full((2, 2), np.nan)]))
+            beside.write_bytes(damaged(random, content.getvalue()))
+        tried(tmp_path, path.stat().st_size, number)
