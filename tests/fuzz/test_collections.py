@@ -13,7 +13,7 @@ from alae_workbench.data.survey import survey
 from alae_workbench.proposal import propose
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import TEXTS, pick
-from tests.fuzz.test_data import damaged, looked_at
+from tests.fuzz.test_data import damaged, looked_at, picture
 from tests.workbench.test_records import example, field, masked, of, record, varint
 
 COLOUR = load_config("digits-mlp", {"image": [8, 8, 3]})
@@ -83,3 +83,22 @@ def test_records(tmp_path):
             np.save(content, pick(random, [np.arange(2), np.eye(2), np.array("x"), np.full((2, 2), np.nan)]))
             beside.write_bytes(damaged(random, content.getvalue()))
         tried(tmp_path, path.stat().st_size, number)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_lmdb(tmp_path):
+    lmdb = pytest.importorskip("lmdb", reason="lmdb is not here to write a data base")
+    whole = []
+    for count in (3, 200):
+        with lmdb.open(str(tmp_path), map_size=2**22, sync=False) as base, base.begin(write=True) as change:
+            for key in range(count):
+                change.put(b"%040d" % key, picture(np.random.default_rng(key)))
+        whole.append((tmp_path / "data.mdb").read_bytes())
+    for number, random in cases():
+        content = bytearray(pick(random, whole))
+        for _ in range(random.integers(5)):
+            # Among the headers of pages, where all references are.
+            at = int(random.integers(len(content) // 4096)) * 4096 + int(random.integers(160))
+            content[at : at + 2] = pick(random, [random.bytes(2), b"\xff\xff", b"\0\0", b"\1\0", b"\2\0"])
+        (tmp_path / "data.mdb").write_bytes(damaged(random, bytes(content)))
+        tried(tmp_path, len(content), number)

@@ -51,9 +51,17 @@ def test_a_second_writer_quotes_as_it_likes(folder):
 
 
 def test_a_whole_path_is_meant_before_a_file_name(folder):
-    Image.new("L", (4, 4)).save(folder / "0.png")
-    (folder / "labels.csv").write_text("f,class\n0.png,9\na/0.png,1\n1,2\n2,3\n")
-    assert pictures_in(str(folder)).labels.tolist() == [9, 1, 2, 3]
+    Image.new("L", (4, 4)).save(folder / "c.png")
+    Image.new("L", (4, 4)).save(folder / "a" / "c.png")
+    (folder / "labels.csv").write_text("f,class\nc.png,9\na/c.png,8\n0,1\n1,2\n2,3\n")
+    found = pictures_in(str(folder))
+    assert dict(zip(found.names, found.labels.tolist(), strict=True)) == {
+        "a/0.png": 1,
+        "a/1.png": 2,
+        "a/c.png": 8,
+        "b/2.jpg": 3,
+        "c.png": 9,
+    }
 
 
 def test_labels_go_on_to_the_source(folder):
