@@ -102,3 +102,29 @@ def test_lmdb(tmp_path):
             content[at : at + 2] = pick(random, [random.bytes(2), b"\xff\xff", b"\0\0", b"\1\0", b"\2\0"])
         (tmp_path / "data.mdb").write_bytes(damaged(random, bytes(content)))
         tried(tmp_path, len(content), number)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*unique:FutureWarning")
+def test_parquet_and_arrow(tmp_path):
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not here to write a table")
+    pq = pytest.importorskip("pyarrow.parquet")
+    for number, random in cases():
+        cells = [{"bytes": picture(random), "path": pick(random, TEXTS[:5])} for _ in range(random.integers(0, 5))]
+        labels = [pick(random, pick(random, [[0, 1], [0, None, 2**62]])) for _ in cells]
+        columns = {
+            "image": cells,
+            "label": pick(random, [labels, [str(label) for label in labels], [b"x"] * len(labels)]),
+        }
+        said = pick(random, ["", "{", "[" * 10**5, "[]", '{"info": {"features": {"image": {"_type": "Image"}}}}'])
+        found = pa.table(columns).replace_schema_metadata({"huggingface": said})
+        content = io.BytesIO()
+        ending = pick(random, ["parquet", "arrow"])
+        if ending == "parquet":
+            pq.write_table(found, content, row_group_size=2, compression=pick(random, ["NONE", "SNAPPY", "ZSTD"]))
+        else:
+            with pa.ipc.new_stream(content, found.schema) as writer:
+                writer.write_table(found, max_chunksize=2)
+        path = tmp_path / f"{number}.{ending}"
+        path.write_bytes(damaged(random, content.getvalue()))
+        tried(path, path.stat().st_size, number)
+        path.unlink()

@@ -50,18 +50,26 @@ def test_a_second_writer_quotes_as_it_likes(folder):
     assert pictures_in(str(folder)).label_names == ("a b", "c")
 
 
-def test_a_whole_path_is_meant_before_a_file_name(folder):
-    Image.new("L", (4, 4)).save(folder / "c.png")
-    Image.new("L", (4, 4)).save(folder / "a" / "c.png")
-    (folder / "labels.csv").write_text("f,class\nc.png,9\na/c.png,8\n0,1\n1,2\n2,3\n")
+def test_a_name_means_the_image_that_has_it_whole(folder):
+    for place in ("c.png", "c.png.jpg", "a/c.jpg"):
+        Image.new("L", (4, 4)).save(folder / place)
+    (folder / "labels.csv").write_text("f,class\nc.png,9\nc.png.jpg,8\na/c,7\n0,1\n1,2\n2,3\n")
     found = pictures_in(str(folder))
     assert dict(zip(found.names, found.labels.tolist(), strict=True)) == {
         "a/0.png": 1,
         "a/1.png": 2,
-        "a/c.png": 8,
+        "a/c.jpg": 7,
         "b/2.jpg": 3,
         "c.png": 9,
+        "c.png.jpg": 8,
     }
+
+
+def test_a_file_name_that_two_images_have_means_neither(folder):
+    Image.new("L", (4, 4)).save(folder / "b" / "0.png")
+    (folder / "labels.csv").write_text("f,class\n0.png,1\n1,2\n2,3\n")
+    with pytest.raises(DataError, match=r"2 of 4 images have no row, the first 'a/0.png'"):
+        pictures_in(str(folder))
 
 
 def test_labels_go_on_to_the_source(folder):

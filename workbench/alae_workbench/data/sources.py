@@ -14,6 +14,7 @@ from alae_workbench.data.archive import ARCHIVES, is_archive, pictures_in_archiv
 from alae_workbench.data.arrays import read_arrays, read_idx
 from alae_workbench.data.collection import Pictures, read_pictures
 from alae_workbench.data.folder import pictures_in_folder
+from alae_workbench.data.hub import HUB, is_hub, pictures_in_hub
 from alae_workbench.data.lmdb import is_lmdb, pictures_in_lmdb
 from alae_workbench.data.pictures import ENDINGS, read_image
 from alae_workbench.data.prepared.reading import is_prepared, open_set
@@ -31,6 +32,7 @@ _COLLECTIONS: tuple[tuple[Callable[[Path, Collection[str]], bool], Callable[[Pat
     (is_archive, pictures_in_archive),
     (is_records, pictures_in_records),
     (is_lmdb, pictures_in_lmdb),
+    (is_hub, pictures_in_hub),
     (lambda path, inside: path.is_dir(), pictures_in_folder),
 )
 
@@ -184,8 +186,8 @@ def _reader(path: Path) -> Callable[[Path], Pictures]:
             return read
     raise DataError(
         f"{path} is no data: arrays of images end in .npz or .npy, archives of image files in "
-        f"{' or '.join(ARCHIVES)}, records in .tfrecords, LMDB is data.mdb; else give a folder, or one of "
-        f"{', '.join(NAMED)}"
+        f"{' or '.join(ARCHIVES)}, records in .tfrecords, {' or '.join(HUB)}, LMDB is data.mdb; else give a folder, or "
+        f"one of {', '.join(NAMED)}"
     )
 
 
