@@ -127,6 +127,8 @@ def test_labels_lie_beside_stylegans_records(tmp_path, labels):
     with (tmp_path / "x-rxx.labels").open("wb") as file:
         np.save(file, labels)
     assert read(tmp_path).labels.tolist() == [1, 0, 2, 1, 0]
+    assert read(tmp_path / "x-r03.tfrecords").labels.tolist() == [1, 0, 2, 1, 0]
+    assert [file.name for file in pictures_in(str(tmp_path)).stored] == ["x-r03.tfrecords", "x-rxx.labels"]
     with (tmp_path / "x-rxx.labels").open("wb") as file:
         np.save(file, labels[1:])
     with pytest.raises(DataError, match=r"x-rxx.labels holds an array of shape \(4.*, but there are 5 images"):

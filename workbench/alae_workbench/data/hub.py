@@ -80,8 +80,9 @@ def pictures_in_hub(path: Path) -> Pictures:
         raise DataError(f"there are no images in {path}: it has no rows")
     count = int(ends[-1])
     numbers, names = (None, ()) if not labels else _as_classes(path, np.concatenate(labels), columns.names)
+    described = [path / name for name in (_STATE, _INFO) if path.is_dir() and (path / name).exists()]
     made = partial(_member, path, files, groups, ends, columns.image)
-    return Pictures(Made(count, made), Made(count, str), numbers, names, files)
+    return Pictures(Made(count, made), Made(count, str), numbers, names, [*files, *described])
 
 
 class _Columns(NamedTuple):

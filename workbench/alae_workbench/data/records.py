@@ -63,13 +63,17 @@ def pictures_in_records(path: Path) -> Pictures:
     if not offsets:
         raise DataError(f"there are no images in {path}: its TFRecords are empty")
     index = np.array([within, offsets, lengths], np.int64).T
-    beside = _labels_beside(files[0], len(index))
+    beside = _file_beside(files[0])
+    numbers: np.ndarray | None = None
     classes: tuple[str, ...] = ()
-    if beside is None and labels:
+    if beside:
+        numbers = _labels_in_file(beside, len(index))
+    elif labels:
         if len(labels) != len(index):
             raise DataError(f"{path}: {len(labels):,} of {len(index):,} records have a label, and all or none should")
-        beside, classes = _as_classes(path, labels)
-    return Pictures(Made(len(index), partial(_member, files, index)), Made(len(index), str), beside, classes, files)
+        numbers, classes = _as_classes(path, labels)
+    stored = [*files, *([beside] if beside and beside.is_relative_to(path) else [])]
+    return Pictures(Made(len(index), partial(_member, files, index)), Made(len(index), str), numbers, classes, stored)
 
 
 def _highest(folder: Path) -> list[Path]:
@@ -169,11 +173,13 @@ def _as_classes(path: Path, labels: list[list[int] | list[bytes]]) -> tuple[np.n
     return _of_rows(np.array(labels)), ()
 
 
-def _labels_beside(file: Path, count: int) -> np.ndarray | None:
+def _file_beside(file: Path) -> Path | None:
     match = _NAME.fullmatch(file.name)
-    beside = file.with_name(f"{match['name']}-rxx.labels") if match else file
-    if beside == file or not beside.exists():
-        return None
+    beside = match and file.with_name(f"{match['name']}-rxx.labels")
+    return beside if beside and beside.exists() else None
+
+
+def _labels_in_file(beside: Path, count: int) -> np.ndarray:
     labels = read_arrays(beside).get("images")
     if labels is None or labels.ndim not in (1, 2) or len(labels) != count:
         shape = "several arrays" if labels is None else f"an array of shape {labels.shape}"
