@@ -11,6 +11,7 @@ from PIL import Image
 
 from alae_workbench import DataError
 from alae_workbench.data.collection import read_pictures
+from alae_workbench.data.inspection import inspect
 from alae_workbench.data.source import all_images
 from alae_workbench.data.sources import pictures_in
 from alae_workbench.data.survey import survey
@@ -191,5 +192,11 @@ def test_images_that_lie_elsewhere_or_are_none_are_named(tmp_path):
     assert len(images) == 4
     reason = "it lies elsewhere, at '/etc/passwd': `save_to_disk` of its library takes it along"
     assert bad[0] == f"{tmp_path / 'x.parquet'}: 4 ({reason})"
+    for look in (survey, inspect):
+        pq.write_table(table(img=cells[6:] * 7), tmp_path / "x.parquet")
+        with pytest.raises(
+            DataError, match=r"none of the 7 images in .* can be read: .*x.parquet: 0 \(its content is none of PNG"
+        ):
+            look(str(tmp_path / "x.parquet"))
     assert bad[1] == f"{tmp_path / 'x.parquet'}: 5 (it is absent)"
     assert bad[2].startswith(f"{tmp_path / 'x.parquet'}: 6 (its content is none of PNG")

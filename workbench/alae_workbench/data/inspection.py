@@ -12,7 +12,7 @@ from PIL import Image
 from alae_core.images import to_float
 from alae_core.sizes import amount
 from alae_workbench.data.collection import Pictures, as_pictures
-from alae_workbench.data.pictures import glance, read_image
+from alae_workbench.data.pictures import fault, glance, read_image
 from alae_workbench.data.prepared.layout import Manifest, Stored, stored
 from alae_workbench.data.prepared.reading import Prepared
 from alae_workbench.data.source import DataError, by
@@ -126,7 +126,7 @@ def _of_pictures(name: str, pictures: Pictures, watch: Watch) -> Iterator[str]:
                 coloured += seen[2]
             told(1)
     if not sizes:
-        raise DataError(f"none of the {len(pictures):,} images in {name} can be read")
+        raise DataError(f"none of the {len(pictures):,} images in {name} can be read: {fault(pictures.files[0])}")
     readable = len(pictures) - len(bad)
     colours = {0: "all grey", readable: "all in colour"}.get(coloured, f"{coloured:,} in colour, the others grey")
     yield f"{name}: {readable:,} images, {colours}"

@@ -62,6 +62,15 @@ def glance(path: Path | Member) -> tuple[int, int, bool] | None:
         return None
 
 
+def fault(path: Path | Member) -> str:
+    """What is wrong with an image file, which it names; "" where it can be read."""
+    try:
+        read_image(path, (1, 1, 3))
+    except DataError as error:
+        return str(error)
+    return ""
+
+
 def read_image(path: Path | Member, shape: tuple[int, int, int], fit: Fit = "crop") -> np.ndarray:
     """An image file as uint8 of `shape` (H, W, C), turned upright and resized by Lanczos' filter.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from statistics import median
 
-from alae_workbench.data.pictures import glance
+from alae_workbench.data.pictures import fault, glance
 from alae_workbench.data.source import DataError, Source
 from alae_workbench.data.sources import pictures_in, read_whole
 
@@ -45,7 +45,7 @@ def survey(name: str) -> Survey:
     looked_at = files[:: max(1, len(files) // _LOOKED_AT)]
     seen = [each for each in map(glance, looked_at) if each is not None]
     if not seen:
-        raise DataError(f"none of the {len(files):,} images in {name} can be read")
+        raise DataError(f"none of the {len(files):,} images in {name} can be read: {fault(files[0])}")
     count = len(files) if len(looked_at) < len(files) else len(seen)
     side = int(median(min(width, height) for width, height, _ in seen))
     return Survey(name, name, count, side, 3 if any(coloured for _, _, coloured in seen) else 1)
