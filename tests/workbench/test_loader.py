@@ -3,7 +3,9 @@
 from itertools import islice
 
 import numpy as np
+import pytest
 
+from alae_core import ArgumentError
 from alae_core.images import to_float
 from alae_workbench.data.loader import batches
 from alae_workbench.data.source import Arrays, Part
@@ -106,3 +108,46 @@ def test_mirroring_turns_about_half_of_the_images_and_always_the_same():
         assert batch.dtype == plain.dtype
         assert np.array_equal(batch, np.where(mirrored[:, None, None, None], plain[:, :, ::-1], plain))
     assert np.array_equal(source.pixels, numbered().pixels), "the source itself stays as it is"
+
+
+# ---- parts of a batch, for many devices ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_parts_of_batches_are_the_batches_and_only_their_own_images_are_read(count):
+    read = []
+
+    class Watched(Arrays):
+        def images(self, indices, size=None):
+            read.append(len(indices))
+            return super().images(indices, size)
+
+    source, config = Watched(numbered().pixels), tiny_style_config()
+    whole = seen(source, config, mirror=True, start=1)
+    read.clear()
+    parts = [seen(source, config, mirror=True, start=1, shard=(k, count)) for k in range(count)]
+    assert read == [4 // count] * 2 + [6 // count] * 4 + ([4 // count] * 2 + [6 // count] * 4) * (count - 1)
+    for batch, *mine in zip(whole, *parts, strict=True):
+        assert np.array_equal(np.concatenate(mine), batch)
+
+
+def test_labels_are_those_of_the_part():
+    config = tiny_config(labels=50)
+    found = batches(LABELLED, config, steps=4, shard=(1, 3), put=lambda images, labels: (images.ravel(), labels))
+    for (pixels, labels), whole in zip(found, order(4, size=config.batch_size), strict=True):
+        assert np.array_equal(pixels, labels)
+        assert np.array_equal(labels, whole[2:4])
+
+
+@pytest.mark.parametrize(
+    ("shard", "message"),
+    [
+        ((0, 4), r"shard is \(0, 4\), but a batch of 6 does not divide into 4 equal parts"),
+        ((2, 2), r"shard is \(2, 2\): it should be \(k, n\) with k in 0 … n − 1"),
+        ((0, 0), "it should be"),
+        ((-1, 2), "it should be"),
+    ],
+)
+def test_a_part_that_there_is_not_is_refused_at_once(shard, message):
+    with pytest.raises(ArgumentError, match=message):
+        batches(LABELLED, tiny_style_config(), steps=1, shard=shard, put=lambda images, labels: images)
