@@ -40,10 +40,12 @@ conform: $(VENV)/.test
 		--html reports/conformance.html --json reports/conformance.json \
 		--junit reports/conformance.xml --badge reports/badge.json
 
-# A training step, and looking at a model, beside the same mathematics written by hand.
+# A training step, and looking at a model, beside the same mathematics written by hand; preparing and loading images
+# beside bare loops.
 benchmark: $(VENV)/.test
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.inference
+	$(BIN)/python -m benchmarks.loader
 
 clean:
 	rm -rf $(VENV) reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

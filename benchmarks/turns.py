@@ -26,14 +26,16 @@ def run(module: str, options: argparse.Namespace, measure: Callable[[argparse.Na
     if options.in_this_process:
         measure(options, *options.backend)
         return
-    print(
-        f"{'backend':12}{'':14}{'alae':>12}{'by hand':>12}{'ratio':>8}  ratios of all {options.rounds} rounds",
-        flush=True,
-    )
+    header(options.rounds)
     for backend in options.backend:
         command = [sys.executable, "-m", module, *sys.argv[1:], "--in-this-process", "--backend", backend]
         environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         subprocess.run(command, env=environment, check=True)
+
+
+def header(rounds: int, theirs: str = "by hand") -> None:
+    """Print what the columns of `take_turns` are."""
+    print(f"{'backend':12}{'':14}{'alae':>12}{theirs:>12}{'ratio':>8}  ratios of all {rounds} rounds", flush=True)
 
 
 def take_turns(backend: str, what: str, rounds: int, ours: Callable[[], float], theirs: Callable[[], float]) -> None:
