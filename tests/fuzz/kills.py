@@ -1,4 +1,4 @@
-"""Runs that are killed: `python -m tests.fuzz.kills --count 300 --backend torch jax`.
+"""Runs that are killed: `python -m tests.fuzz.kills --count 300 --backend torch jax`; and preparations: `--prepare 20`.
 
 A third of the kills are aimed at rewrites and renames. Those need no framework, so a forked child does again and again
 what a run does around its steps, and is killed moments after the name of an unfinished file appears. The others hit
@@ -6,6 +6,9 @@ what a run does around its steps, and is killed moments after the name of an unf
 
 After every kill the configuration is whole, the metrics are complete up to the newest checkpoint, which is not lost and
 verifies; a run killed a few times goes on to its end, and is bit-identical to the run that never was.
+
+`alae data prepare` is killed at random moments, every third time while it writes what belongs to all shards. What goes
+on from there keeps the shards that were done, and is byte-identical to a set whose preparation nothing disturbed.
 """
 
 import argparse
@@ -21,13 +24,18 @@ import traceback
 from collections import Counter
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
+from PIL import Image
 
 from alae_cli import app
 from alae_core import load_checkpoint
 from alae_core.checkpoint import checkpoints, write_checkpoint
 from alae_core.sizes import weights
+from alae_workbench.data.prepared import layout
+from alae_workbench.data.prepared.layout import MANIFEST, PREPARING
+from alae_workbench.data.prepared.writing import preparation
 from alae_workbench.experiment import Experiment, Training, load_experiment
 from alae_workbench.run import Run
 from tests.conftest import TINY, tiny_config
@@ -44,6 +52,8 @@ SETTINGS = {key: value for key, value in TINY.items() if key.startswith("network
 }
 #: what is rewritten and renamed, by what its unfinished name holds
 TARGETS = ["config.yaml", "metrics.jsonl", "step-"]
+#: how many images are prepared, and how many of them make a shard
+PICTURES, A_SHARD = 200, 10
 #: how often one run is killed before it may go on to its end
 KILLS_A_RUN = 8
 
@@ -61,8 +71,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--count", type=int, default=300, help="kills in all")
     parser.add_argument("--backend", nargs="*", default=[], help="without one, every kill is aimed at rewriting")
+    parser.add_argument("--prepare", type=int, default=0, help="kill only so many preparations")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if options.prepare:
+        with tempfile.TemporaryDirectory() as directory:
+            counted = preparations(Path(directory), options.prepare, random.Random(options.seed))
+        print("preparations, killed", describe(counted))
+        return
     moments, share = random.Random(options.seed), options.count // 3 if options.backend else options.count
     with tempfile.TemporaryDirectory() as directory:
         print(
@@ -186,6 +202,66 @@ def killed(directory, backend, count, moments):
         shutil.rmtree(run.path)
         print(f"{backend}: {counted.total()} of {count} kills, a run takes {took:.1f} s", flush=True)
     return counted
+
+
+def preparations(directory, count, moments):
+    """Kill preparations of one folder that often; returns how many were killed at which stage."""
+    files, out, whole, counted = directory / "files", directory / "set", directory / "whole", Counter()
+    files.mkdir()
+    for number in range(PICTURES):
+        pixels = np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(pixels).resize((256, 256)).save(files / f"{number}.png", compress_level=1)
+    started = time.monotonic()
+    assert os.waitpid(prepare(files, whole), 0)[1] == 0
+    took, expected = time.monotonic() - started, content(whole)
+    while counted.total() < count:
+        child, kept = prepare(files, out), shards_done(out)
+        if counted.total() % 3 == 2:
+            while len(shards_done(out)) < PICTURES // A_SHARD and os.waitpid(child, os.WNOHANG) == (0, 0):
+                pass
+            time.sleep(moments.uniform(0, 0.02))
+        else:
+            time.sleep(moments.uniform(0, took))
+        try:
+            os.killpg(child, signal.SIGKILL)
+            _, status = os.waitpid(child, 0)
+        except (ProcessLookupError, ChildProcessError):
+            status = 0
+        assert status in (0, signal.SIGKILL)
+        done = shards_done(out)
+        assert all(file.stat().st_mtime_ns == when for file, when in kept.items() if file.exists()), "written again"
+        if status == 0 or (out / MANIFEST).exists():
+            assert content(out) == expected
+            shutil.rmtree(out)
+        elif not done:
+            counted["before the first shard"] += 1
+        else:
+            counted["between shards" if len(done) < PICTURES // A_SHARD else "after the last shard"] += 1
+    if out.exists():
+        assert os.waitpid(prepare(files, out), 0)[1] == 0
+        assert content(out) == expected
+    return counted
+
+
+def prepare(files, out):
+    """Prepare a set, or go on, in a group of processes of its own; returns the group's id."""
+
+    def action():
+        os.setsid()
+        with patch.object(layout, "_SHARD_BYTES", A_SHARD * 256 * 256 * 3):
+            preparation(str(files), out).run(workers=2)
+
+    return fork(action)
+
+
+def shards_done(out):
+    """The notes of shards that are done, and when each was written."""
+    return {file: file.stat().st_mtime_ns for file in out.glob(f"{PREPARING}/images-*.json")}
+
+
+def content(path):
+    """Every file of a set and its bytes."""
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 def train(run):

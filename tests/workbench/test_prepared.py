@@ -57,6 +57,19 @@ def prepared(source, out, **choices):
     return open_set(out)["images"]
 
 
+def stopped(planned, after, **choices):
+    """Begin a preparation, and stop it once so many pictures are done."""
+    seen = []
+
+    def told(count):
+        seen.append(count)
+        if sum(seen) >= after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        planned.run(told=told, **choices)
+
+
 @pytest.mark.usefixtures("small_shards")
 def test_a_set_reads_as_the_images_that_it_was_made_of(photos, tmp_path):
     found = prepared(photos, tmp_path / "set")
@@ -160,16 +173,7 @@ def test_of_a_large_shape_no_more_disk_is_taken_than_was_said():
 @pytest.mark.usefixtures("small_shards")
 def test_what_was_stopped_goes_on_with_the_shards_that_are_missing(photos, tmp_path):
     prepared(photos, tmp_path / "whole")
-    seen = []
-
-    def told(count):
-        seen.append(count)
-        if sum(seen) > 5:
-            raise KeyboardInterrupt
-
-    planned = preparation(str(photos), tmp_path / "set")
-    with pytest.raises(KeyboardInterrupt):
-        planned.run(told=told)
+    stopped(preparation(str(photos), tmp_path / "set"), 6)
     (tmp_path / "set" / "images" / "16x16" / ".writing-1-00002.array_record").write_bytes(b"killed while it wrote")
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("0000[0]*.array_record")}
     assert len(done) == 3
@@ -180,6 +184,27 @@ def test_what_was_stopped_goes_on_with_the_shards_that_are_missing(photos, tmp_p
     prepared(photos, tmp_path / "set")
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert content(tmp_path / "set") == content(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize("spoil", ["lost", "torn"])
+def test_a_shard_that_is_no_longer_there_whole_is_written_again(photos, tmp_path, spoil):
+    prepared(photos, tmp_path / "whole")
+    stopped(preparation(str(photos), tmp_path / "set"), 6)
+    (shard,) = (tmp_path / "set").glob("images/8x8/00000-*")
+    shard.unlink() if spoil == "lost" else shard.write_bytes(shard.read_bytes()[:-1])
+    prepared(photos, tmp_path / "set")
+    assert content(tmp_path / "set") == content(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_what_was_left_out_is_refused_by_a_call_that_leaves_nothing_out(photos, tmp_path):
+    torn = sorted(photos.rglob("*.png"))[1]
+    torn.write_bytes(torn.read_bytes()[:60])
+    stopped(preparation(str(photos), tmp_path / "set"), 6, skip_bad=True)
+    with pytest.raises(DataError, match=rf"{torn.name}.*--skip-bad"):
+        prepared(photos, tmp_path / "set")
+    assert prepared(photos, tmp_path / "set", skip_bad=True).part.left_out == 1
 
 
 KILLED = """

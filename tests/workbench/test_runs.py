@@ -124,8 +124,11 @@ def test_signals_save_and_stop(tmp_path, number, code):
 
 
 def test_kills_at_random_moments_lose_nothing_before_the_last_checkpoint(tmp_path):
+    """Of a run that reads a prepared set as a stream; the run that nothing kills has the same images in memory."""
     run, moments = tmp_path / "run", random.Random(0)
-    process = start(tmp_path, "--steps", 1_000_000, "--out", "run", **{"training.checkpoint_every": 1})
+    assert call_alae(tmp_path, "data", "prepare", "digits", "prepared", "--workers", "1")[0] == 0
+    stream = {"training.data": "prepared", "training.checkpoint_every": 1}
+    process = start(tmp_path, "--steps", 1_000_000, "--out", "run", **stream)
     wait_for(lambda: steps(run), process)
     for _ in range(KILLS):
         time.sleep(moments.uniform(0, 0.5))
