@@ -1,6 +1,6 @@
 """From photos to aligned faces: which faces are taken, how large they become, and what is said of each photo."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -163,7 +163,7 @@ def _cuts(finder: Finder, path: Path, size: int | None, crop: Crop, every: bool,
     return cuts
 
 
-def _photos(source: str) -> list[Path]:
+def _photos(source: str) -> Sequence[Path]:
     path, is_folder = path_of(source)
     if is_folder is None or not source:
         raise DataError(f"{path} is not there: give a photo or a folder of photos")
@@ -174,7 +174,7 @@ def _photos(source: str) -> list[Path]:
     return [path]
 
 
-def _named(photos: list[Path], base: Path, out: Path) -> Iterator[tuple[Path, Path]]:
+def _named(photos: Sequence[Path], base: Path, out: Path) -> Iterator[tuple[Path, Path]]:
     stems = [photo.relative_to(base).with_suffix("") for photo in photos]
     for photo, stem in zip(photos, stems, strict=True):
         # Photos that differ in their endings alone keep them.
