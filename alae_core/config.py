@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     Field,
@@ -47,6 +47,10 @@ RUN = "training"
 #: layers one after the other at the most: deeper perceptrons take a framework minutes to build, and learn nothing
 MOST_LAYERS = 100
 
+#: an adaptive p of augmentation stays here or below: beyond, changes begin to leak into what is generated (Karras et
+#: al. 2020, section 2.2)
+MOST_P = 0.8
+
 Layers = Annotated[int, Field(gt=0, le=MOST_LAYERS)]
 # YAML has lists only; strict models would refuse them where a tuple keeps the configuration hashable.
 Widths = Annotated[tuple[Count, ...], Strict(False), Field(max_length=MOST_LAYERS)]
@@ -54,6 +58,7 @@ ImageShape = Annotated[tuple[Count, Count, Count], Strict(False)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["float32", "float64", "bfloat16"]
+Transform = Literal["flip", "shift", "scale", "rotate", "colour", "cutout"]
 
 
 class Perceptron(Frozen):
@@ -192,6 +197,31 @@ BUNDLES = {
 }
 
 
+class Augment(Frozen):
+    """How images, real and generated, are changed before D∘E sees them in the adversarial updates; see `augment.py`."""
+
+    p: Probability = Field(0.0, description="how likely each transformation is; of an adaptive one, at the start")
+    target: Annotated[float, Field(gt=-1, lt=1)] | None = Field(
+        None,
+        description="adaptive: p rises while D tells real from generated better (2 · AUC − 1) than this, else falls",
+    )
+    images: Count = Field(500_000, description="real images over which an adaptive p moves by 1")
+    transforms: Annotated[tuple[Transform, ...], Strict(False)] = Field(
+        get_args(Transform), min_length=1, description="what may happen to an image, each with probability p"
+    )
+
+    @model_validator(mode="after")
+    def _does_something(self) -> "Augment":
+        if self.target is None and not self.p:
+            raise ValueError(
+                "p is 0 and there is no target, so nothing would ever happen: set p, or a target such as 0.9, or leave "
+                "augment out"
+            )
+        if self.target is not None and self.p > MOST_P:
+            raise ValueError(f"p is {self.p:g}, but an adaptive one stays at {MOST_P:g} or below")
+        return self
+
+
 class Config(Frozen):
     """The specification of one model and its training. `load_config` makes one from a preset or a YAML file."""
 
@@ -214,6 +244,10 @@ class Config(Frozen):
         BUNDLES["paper"], description="paper: Algorithm 1 as printed; official: as the authors' code runs it; or a mix"
     )
     adam: Adam
+    augment: Augment | None = Field(
+        None,
+        description="for few images: what D∘E sees of them is changed at random; {p: 0.15}, or {target: 0.9} to adapt",
+    )
     average_halflife: PositiveFloat = Field(10_000.0, description="images after which averaged networks forget half")
     precision: Precision = Field(
         "float32", description="bfloat16 computes layers in it, keeps weights and losses float32; float64 is all of it"
@@ -271,6 +305,11 @@ class Config(Frozen):
                 f"holds {given}"
             )
         return self
+
+    @property
+    def adapts(self) -> bool:
+        """Whether augmentation finds its p by itself, and a run's state holds that."""
+        return self.augment is not None and self.augment.target is not None
 
     @property
     def style(self) -> StyleNetworks:

@@ -6,7 +6,7 @@ from zlib import crc32
 
 import numpy as np
 
-from alae_core.config import Config
+from alae_core.config import Config, Transform
 from alae_core.errors import ArgumentError
 from alae_core.growth import position
 from alae_core.view import NoiseWord
@@ -14,6 +14,9 @@ from alae_core.view import NoiseWord
 if TYPE_CHECKING:
     from alae_core.updates import Update
 
+#: what an image that is augmented draws: how many uniform numbers for each transformation, the first of which decides
+#: whether it happens
+NUMBERS: dict[Transform, int] = {"flip": 1, "shift": 3, "scale": 2, "rotate": 2, "colour": 5, "cutout": 3}
 #: a word, or a map (batch, R, R, 1) for each layer of G, R its resolution; one of batch 1 serves every image
 Noise = NoiseWord | Sequence[np.ndarray]
 
@@ -45,20 +48,34 @@ class Draws(NamedTuple):
         cutoff: how many layers keep the style of `z`.
         noise: a map (batch, R, R, 1) for each layer of G, R its resolution, the first of batch 1; None has them drawn
             on the device.
+        augment: (batch, 16), `NUMBERS` uniform in [0, 1) for each row of the batch, whose real image and generated one
+            are changed alike; None where images are shown as they are.
     """
 
     z: np.ndarray | None
     mix: np.ndarray | None = None
     cutoff: int | None = None
     noise: Sequence[np.ndarray] | None = None
+    augment: np.ndarray | None = None
 
 
 def draws(config: Config, updates: "Sequence[Update]", step: int, count: int) -> dict[str, Draws]:
     """What every update of training step `step` (0 is the first) draws, each its own: float32 z (count, z).
 
-    Where the networks have styles, an update may mix them; its noise is left to the device.
+    Where the networks have styles, an update may mix them; its noise is left to the device. Where the configuration
+    augments images, an update draws how.
     """
-    return {update.name: _draw(config, update, step, count) for update in updates}
+    return {
+        update.name: _draw(config, update, step, count)._replace(augment=_augmenting(config, update, step, count))
+        for update in updates
+    }
+
+
+def _augmenting(config: Config, update: "Update", step: int, count: int) -> np.ndarray | None:
+    if config.augment is None or "augment" not in update.draws:
+        return None
+    random = stream(config.seed, f"augment/{update.name}", step)
+    return random.random((count, sum(NUMBERS.values())), dtype=np.float32)
 
 
 def _draw(config: Config, update: "Update", step: int, count: int) -> Draws:

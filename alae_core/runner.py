@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from alae_core import latents
+from alae_core.augment import changes
 from alae_core.backend import Backend, Losses
 from alae_core.config import Adam
 from alae_core.errors import ArgumentError
@@ -40,7 +41,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         self.backend, self.model, self.config = backend, model, model.config
         self.step_number = 0
         self.tensors: Tensors = {}
-        self.load(initial_state(model.updates, model.weights(), model.mean_of_w()))
+        self.load(initial_state(model.config, model.updates, model.weights(), model.mean_of_w()))
 
     def __repr__(self) -> str:
         return f"<run on {self.backend.name} at step {self.step_number:,}: {self.model!r}>"
@@ -164,7 +165,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         blend: float = 1.0,
     ) -> Losses:
         """See `Runner.losses`."""
-        batches = self._with_draws(self.put(images, labels), draws, blend)
+        batches = self._looked_at(images, labels, draws, blend)
         updates = self.model.updates
         return Losses({update.name: self.differentiate(update, batches[update.name])[0] for update in updates})
 
@@ -179,7 +180,7 @@ class BaseRunner(ABC, Generic[Tensor]):
     ) -> dict[str, np.ndarray]:
         """See `Runner.gradients`."""
         chosen = self.model.update(update)
-        batches = self._with_draws(self.put(images, labels), {update: draws[update]}, blend)
+        batches = self._looked_at(images, labels, {update: draws[update]}, blend)
         _, gradients = self.differentiate(chosen, batches[update])
         return {name: self.to_numpy(gradient) for name, gradient in gradients.items()}
 
@@ -209,7 +210,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         """See `Runner.load`."""
         w_mean = None if self.model.w_mean is None else tuple(self.model.w_mean.shape)
         weights = {name: tuple(variable.shape) for name, variable in self.model.variables.items()}
-        require_same_arrays(shapes(self.model.updates, weights, w_mean), state)
+        require_same_arrays(shapes(self.config, self.model.updates, weights, w_mean), state)
         # Another run's precision may have been another.
         dtypes = {name: np.int64 if name.endswith("/t") else self.config.dtype for name in state if name != "step"}
         arrays = {name: as_dtype(name, state[name], dtype) for name, dtype in dtypes.items()}
@@ -235,6 +236,15 @@ class BaseRunner(ABC, Generic[Tensor]):
                 f"(batch, {', '.join(map(str, expected))}); alae_core.images.pooled makes larger ones smaller",
             )
 
+    def _looked_at(
+        self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws], blend: float
+    ) -> dict[str, Batch]:
+        """What each update sees where nothing is trained, at the present p."""
+        batches = self._with_draws(self.put(images, labels), draws, blend)
+        if "augment_p" not in self.tensors:
+            return batches
+        return {update: batch._replace(p=self.tensors["augment_p"]) for update, batch in batches.items()}
+
     def _with_draws(self, batch: Batch, draws: Mapping[str, Draws], blend: float) -> dict[str, Batch]:
         if self.model.family.has_styles:
             batch = batch._replace(blend=self._floats(blend))
@@ -243,6 +253,9 @@ class BaseRunner(ABC, Generic[Tensor]):
     def _with(self, batch: Batch, update: str, draws: Draws) -> Batch:
         if draws.z is not None:
             batch = batch._replace(z=self._floats(draws.z))
+        if draws.augment is not None and self.config.augment is not None:
+            # A p that adapts is the state's, and takes the place of this one.
+            batch = batch._replace(augment=self._floats(changes(draws.augment)), p=self._floats(self.config.augment.p))
         lod = self.model.family.level_of(batch.images)
         if lod is None or "noise" not in self.model.update(update).draws:
             return batch

@@ -5,6 +5,7 @@
     adam/generator/F/m/dense0/kernel, …/v/…       the moments of one Adam for one network
     adam/generator/F/t                            how many steps that network took with them
     w_mean                                        the running mean of w = F(z), of style networks
+    augment_p                                     how likely augmentation's transformations are, where that adapts
     step                                          training steps done
 
 Random numbers need no state: every z follows from seed, step and update.
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
+from alae_core.config import Config
 from alae_core.errors import CheckpointError
 from alae_core.updates import Update
 
@@ -37,13 +39,17 @@ def count_name(adam: str, weight: str) -> str:
     return f"adam/{adam}/{weight.split('/', 1)[0]}/t"
 
 
-def shapes(updates: Sequence[Update], weights: Mapping[str, Shape], w_mean: Shape | None) -> dict[str, Shape]:
+def shapes(
+    config: Config, updates: Sequence[Update], weights: Mapping[str, Shape], w_mean: Shape | None
+) -> dict[str, Shape]:
     """The name and shape of every array of a state, from those of a model's weights and its running mean of w."""
     found: dict[str, Shape] = {"step": ()}
     for group in ("weights", "averages"):
         found |= {f"{group}/{name}": shape for name, shape in weights.items()}
     if w_mean is not None:
         found["w_mean"] = w_mean
+    if config.adapts:
+        found["augment_p"] = ()
     for adam, network in adams(updates):
         own = {name: shape for name, shape in weights.items() if name.startswith(f"{network}/")}
         found[f"adam/{adam}/{network}/t"] = ()
@@ -52,14 +58,18 @@ def shapes(updates: Sequence[Update], weights: Mapping[str, Shape], w_mean: Shap
 
 
 def initial_state(
-    updates: Sequence[Update], weights: Mapping[str, np.ndarray], w_mean: np.ndarray | None
+    config: Config, updates: Sequence[Update], weights: Mapping[str, np.ndarray], w_mean: np.ndarray | None
 ) -> dict[str, np.ndarray]:
     """The state before the first step, from a model's weights by name and its running mean of w."""
     given = {f"{group}/{name}": value for group in ("weights", "averages") for name, value in weights.items()}
     if w_mean is not None:
         given["w_mean"] = w_mean
     dtype = next(iter(weights.values())).dtype
-    needed = shapes(updates, {name: w.shape for name, w in weights.items()}, None if w_mean is None else w_mean.shape)
+    if config.augment is not None and config.adapts:
+        given["augment_p"] = np.array(config.augment.p, dtype)
+    needed = shapes(
+        config, updates, {name: w.shape for name, w in weights.items()}, None if w_mean is None else w_mean.shape
+    )
     return {
         name: given[name].copy() if name in given else np.zeros(shape, dtype if shape else np.int64)
         for name, shape in needed.items()

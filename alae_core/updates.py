@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from keras import ops
 
+from alae_core.augment import augmented
 from alae_core.config import Config
 from alae_core.losses import OBJECTIVES, discriminator_loss, generator_loss, r1_penalty, squared_distance
 
@@ -26,6 +27,8 @@ class Batch(NamedTuple):
         labels: one-hot (batch, classes), for a model with labels.
         z: the update's own (batch, z); None where it draws none.
         mix, cutoff, noise: the update's own `latents.Draws`, for style networks.
+        augment: what its draws do to images that D∘E sees, as `augment.changes` has it; None shows them as they are.
+        p: how likely each transformation is, a scalar.
         blend: how far the level has faded in, a scalar, for style networks.
     """
 
@@ -35,6 +38,8 @@ class Batch(NamedTuple):
     mix: Tensor | None = None
     cutoff: Tensor | None = None
     noise: Sequence[Tensor] | None = None
+    augment: Tensor | None = None
+    p: Tensor | None = None
     blend: Tensor | None = None
 
 
@@ -48,16 +53,20 @@ class Update:
         loss: the scalar to lower, given the model, the batch and the backend's `input_gradient`.
         trains: for each network that moves, the name of the Adam whose moments it uses. Any other network takes no
             optimizer step: neither its weights nor its moments change by a single bit.
-        draws: z from the prior; where networks have styles, also what is mixed in, and noise for G.
+        draws: z from the prior; where networks have styles, also what is mixed in, and noise for G; where the
+            configuration augments images, how.
         moves_w_mean: whether the running mean of w, where there is one, moves by this update's F(z) before it.
+        separation: how well D tells real images from generated ones, given the model and the batch, in −1 … 1: what an
+            adaptive p of augmentation moves by before the update. None for one that does not move it.
     """
 
     name: str
     symbol: str
     loss: Callable[["Alae", Batch, InputGradient], Tensor]
     trains: Mapping[str, str]
-    draws: tuple[Literal["z", "mix", "noise"], ...] = ("z", "mix", "noise")
+    draws: tuple[Literal["z", "mix", "noise", "augment"], ...] = ("z", "mix", "noise", "augment")
     moves_w_mean: bool = True
+    separation: Callable[["Alae", Batch], Tensor] | None = None
 
 
 def updates_of(config: Config) -> tuple[Update, ...]:
@@ -70,7 +79,11 @@ def updates_of(config: Config) -> tuple[Update, ...]:
     # In data space F takes no part in the loss, so nothing can train it there.
     trains_F = choices.trains_F and config.reciprocity in ("latent", "both", "z")
     D = Update(
-        "discriminator", "D", partial(_discriminator, config), _adams(config, "discriminator", _discriminating(config))
+        "discriminator",
+        "D",
+        partial(_discriminator, config),
+        _adams(config, "discriminator", _discriminating(config)),
+        separation=separation,
     )
     G = Update("generator", "G", partial(_generator, config), _adams(config, "generator", "FG"))
     R = Update(
@@ -96,17 +109,17 @@ def _adams(config: Config, update: str, networks: str) -> dict[str, str]:
 
 def _discriminator(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
     objective = OBJECTIVES[config.objective]
-    fake = ops.stop_gradient(_generate(alae, _styles(alae, batch), batch))
-    fake_logits = _score(alae, fake, batch)
+    fake_logits = _fake_logits(alae, batch)
+    real = _seen(alae, batch.images, batch)
     if config.r1_gamma == 0:
-        return discriminator_loss(objective, _score(alae, batch.images, batch), fake_logits)
-    real_logits, image_gradient = input_gradient(lambda images: _score(alae, images, batch), batch.images)
+        return discriminator_loss(objective, _score(alae, real, batch), fake_logits)
+    real_logits, image_gradient = input_gradient(lambda images: _score(alae, images, batch), real)
     return discriminator_loss(objective, real_logits, fake_logits) + r1_penalty(image_gradient, config.r1_gamma)
 
 
 def _generator(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
     fake = _generate(alae, _styles(alae, batch), batch)
-    return generator_loss(OBJECTIVES[config.objective], _score(alae, fake, batch))
+    return generator_loss(OBJECTIVES[config.objective], _score(alae, _seen(alae, fake, batch), batch))
 
 
 def _reciprocity(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
@@ -121,6 +134,30 @@ def _reciprocity(config: Config, alae: "Alae", batch: Batch, input_gradient: Inp
         reconstruction = _generate(alae, _encode(alae, batch.images, batch), batch)
         loss += squared_distance(batch.images, reconstruction, mean=mean)
     return loss
+
+
+def separation(alae: "Alae", batch: Batch) -> Tensor:
+    """How well D tells the batch's real images from its generated ones, both as D∘E sees them: 2 · AUC − 1.
+
+    A scalar, of each real image beside the generated one of its row: the share of rows in which the real one has the
+    higher logit, less that in which the generated one has.
+    """
+    real = _score(alae, _seen(alae, batch.images, batch), batch)
+    return ops.sum(ops.sign(real - _fake_logits(alae, batch))) / real.shape[0]
+
+
+def _fake_logits(alae: "Alae", batch: Batch) -> Tensor:
+    """D's logits on generated images as D∘E sees them, through which G and F learn nothing."""
+    fake = ops.stop_gradient(_generate(alae, _styles(alae, batch), batch))
+    return _score(alae, _seen(alae, fake, batch), batch)
+
+
+def _seen(alae: "Alae", images: Tensor, batch: Batch) -> Tensor:
+    """Images as D∘E is shown them in the adversarial updates."""
+    choice = alae.config.augment
+    if choice is None or batch.augment is None:
+        return images
+    return augmented(images, batch.augment, batch.p, choice.transforms)
 
 
 def _styles(alae: "Alae", batch: Batch) -> Tensor:

@@ -1,10 +1,11 @@
-"""One training step, walked once for every framework: running mean → gradient → Adam → averages."""
+"""One training step, walked once for every framework: running mean and p → gradient → Adam → averages."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from keras import ops
 
+from alae_core.augment import adapted
 from alae_core.config import Adam
 from alae_core.growth import Stage
 from alae_core.optimizer import average_step
@@ -60,6 +61,14 @@ def walk(
             mean = mechanics.reduce({"w_mean": mechanics.evaluate(tensors, mean_of_w, update, batch)})["w_mean"]
             beta = model.config.style.w_mean_beta
             mechanics.write(tensors, {"w_mean": average_step(beta, tensors["w_mean"], mean)})
+        if model.config.augment is not None and "augment_p" in tensors:
+            batch = batch._replace(p=tensors["augment_p"])
+            if update.separation is not None:
+                separation = mechanics.evaluate(tensors, update.separation, update, batch)
+                separation = mechanics.reduce({"separation": separation})["separation"]
+                p = adapted(model.config.augment, tensors["augment_p"], separation, stage.batch_size)
+                mechanics.write(tensors, {"augment_p": p})
+                batch = batch._replace(p=tensors["augment_p"])
         loss, gradients = mechanics.gradient(tensors, update, batch)
         reduced = mechanics.reduce({"loss": loss, **gradients})
         losses[update.name] = reduced.pop("loss")

@@ -105,7 +105,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
     def _traced(self, name: str, fn: Callable[[Tensors, Batch], Any], tensors: Tensors, batch: Batch) -> Any:
         weights = {key: tensors[key] for key in (f"weights/{name}" for name in self.model.variables)}
         # What a batch's tensors can differ in: comparing all of them would take longer than small networks compute.
-        key = name, batch.images.shape, batch.labels is None, batch.mix is None
+        key = name, batch.images.shape, batch.labels is None, batch.mix is None, batch.augment is None
         if key not in self._graphs:
             self._graphs[key] = traced(fn, weights, batch)
         return self._graphs[key](weights, batch)

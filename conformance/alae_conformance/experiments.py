@@ -450,8 +450,8 @@ def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str,
             if array.shape != before[name].shape:
                 raise ValueError(f"{name} had shape {before[name].shape}, and has {array.shape} a step later")
             difference = array.astype(np.float64) - before[name].astype(np.float64)
-            if kind == "w_mean":
-                found[f"w_mean/{prefix}"] = difference
+            if kind in ("w_mean", "augment_p"):
+                found[f"{kind}/{prefix}"] = difference
             elif kind == "adam":
                 adam, network, moment, weight = rest.split("/", 3)
                 found[f"moments/{moment}/{prefix}/{adam}/{network}/{weight}"] = difference

@@ -8,7 +8,7 @@ from alae_conformance.subjects import Arrays, Batches, Inputs
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.vectors import Fixture, cases, config_of
 from alae_core.config import Config
-from alae_core.latents import Draws, noise_shapes
+from alae_core.latents import NUMBERS, Draws, noise_shapes
 from alae_core.view import View
 
 #: batches of images on a tape; later training steps begin again with the first
@@ -22,7 +22,7 @@ HELD_OUT = 1024
 
 
 def draw(fixture: Fixture, seed: int) -> Arrays:
-    """A tape: weights/…, images, labels, w, z/…, mix/…, cutoff/…, noise/LAYER, draws/STEP/…, states/STEP/….
+    """A tape: weights/…, images, labels, w, z/…, augment/…, mix/…, cutoff/…, noise/LAYER, draws/STEP/…, states/STEP/….
 
     Weights, images, w, z, mix and noise are rounded to bfloat16, so that every lane starts from the same numbers;
     states, to float32.
@@ -43,6 +43,9 @@ def draw(fixture: Fixture, seed: int) -> Arrays:
     tape["w"] = to_bfloat16(rng.normal(size=(size, config.networks.w)))
     for update in subject.reference.trains():
         tape[f"z/{update}"] = to_bfloat16(rng.normal(size=(size, config.networks.z)))
+    if config.augment:
+        for update in ("discriminator", "generator"):
+            tape[f"augment/{update}"] = rng.random((size, sum(NUMBERS.values())), np.float32)
     if config.growth:
         for update in ("discriminator", "generator"):
             tape[f"mix/{update}"] = to_bfloat16(rng.normal(size=(size, config.networks.z)))
@@ -69,15 +72,13 @@ def draw(fixture: Fixture, seed: int) -> Arrays:
 def inputs(tape: Mapping[str, np.ndarray], view: View | None = None) -> Inputs:
     """The first batch of everything; for style networks in a view, images cut to its size."""
     images, labels = tape["images"][0], tape["labels"][0] if "labels" in tape else None
+    draws = {update: Draws(z, augment=tape.get(f"augment/{update}")) for update, z in group("z", tape).items()}
     if view is None:
-        return Inputs(images, labels, tape["w"], {update: Draws(z) for update, z in group("z", tape).items()})
+        return Inputs(images, labels, tape["w"], draws)
     noise = [tape[f"noise/{layer}"] for layer in range(2 * (view.lod + 1))]
-    draws = {
-        update: Draws(z, tape.get(f"mix/{update}"), int(tape[f"cutoff/{update}"]), noise)
-        if f"mix/{update}" in tape
-        else Draws(z, noise=noise)
-        for update, z in group("z", tape).items()
-    }
+    draws = {update: drawn._replace(noise=noise) for update, drawn in draws.items()}
+    for update, mix in group("mix", tape).items():
+        draws[update] = draws[update]._replace(mix=mix, cutoff=int(tape[f"cutoff/{update}"]))
     return Inputs(images[:, : view.size, : view.size], labels, tape["w"], draws, view)
 
 

@@ -47,7 +47,7 @@ def test_its_state_has_its_own_names(backend, algorithm, family):
     assert ("w_mean" in names) == (family == "style" and "F" in networks)
     assert (runner.model.w_mean is not None) == ("w_mean" in names)
     draws = runner.draws(0, 6)
-    assert draws["pixels"] == (None, None, None, None)
+    assert draws["pixels"] == alae.Draws(None)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -79,9 +79,8 @@ def half(batch, part):
         return None if tensor is None else tensor[part] if tensor.shape[0] == count else tensor
 
     noise = batch.noise and [of(each) for each in batch.noise]
-    return batch._replace(
-        images=of(batch.images), labels=of(batch.labels), z=of(batch.z), mix=of(batch.mix), noise=noise
-    )
+    rows = {name: of(getattr(batch, name)) for name in ("images", "labels", "z", "mix", "augment")}
+    return batch._replace(**rows, noise=noise)
 
 
 class TwoHalves:
@@ -94,7 +93,7 @@ class TwoHalves:
 
     def evaluate_halves(self, tensors, fn, update, batch):
         mine, theirs = (self.evaluate(tensors, fn, update, half(batch, part)) for part in halves(batch))
-        self.waiting = {"w_mean": theirs}
+        self.waiting = {"separation" if fn is update.separation else "w_mean": theirs}
         return mine
 
     def gradient_halves(self, tensors, update, batch):
@@ -112,12 +111,13 @@ def halves(batch):
     return slice(None, middle), slice(middle, None)
 
 
-@pytest.mark.parametrize("kind", ["perceptrons", "classes", "styles"])
+@pytest.mark.parametrize("kind", ["perceptrons", "classes", "styles", "augmented"])
 def test_two_halves_that_meet_in_reduce_are_the_whole_batch(backend, kind):
     """Losses, running mean and gradients are means over the batch: so the mean of two halves' is that of the whole."""
     # An ε that makes Adam's step smooth in the gradient: else rounding decides the sign of a step near zero.
-    if kind == "styles":
-        config, shape, labels = tiny_style_config(adam__epsilon=1e-2), (4, 4, 2), None
+    if kind in ("styles", "augmented"):
+        choice = {"augment": {"p": 0.5, "target": 0.1, "images": 24}} if kind == "augmented" else {}
+        config, shape, labels = tiny_style_config(adam__epsilon=1e-2, **choice), (4, 4, 2), None
     else:
         classes = 3 if kind == "classes" else 0
         config, shape = tiny_config(adam__epsilon=1e-2, labels=classes), (4, 3, 2)
@@ -143,6 +143,15 @@ def test_two_halves_that_meet_in_reduce_are_the_whole_batch(backend, kind):
         if array.any() and not name.endswith("/t"):
             moved, error = np.linalg.norm(array - before[name]), np.linalg.norm(found[name] - array)
             assert error <= DISPLACEMENT["rtol"] * moved + DISPLACEMENT["atol"] * array.size**0.5, name
+
+
+def test_p_moves_by_what_was_reduced(backend, monkeypatch):
+    config = tiny_config(augment={"p": 0.5, "target": 0.6, "images": 60})
+    for mean, expected in ((0.7, 0.6), (0.5, 0.4)):
+        runner = start(backend, config)
+        monkeypatch.setattr(runner, "reduce", lambda means, mean=mean: {n: 0 * v + mean for n, v in means.items()})
+        runner.step(random_images())
+        np.testing.assert_allclose(runner.state()["augment_p"], expected, **FLOAT32)
 
 
 def test_an_update_without_a_batch_is_left_out(backend):

@@ -32,7 +32,7 @@ def style_config(**overrides):
 def state_of(config, step=None):
     """A run's state at some step, by default its last: noise shows, images differ, and so do averages and weights."""
     model, rng = alae.build(config), np.random.default_rng(0)
-    state = initial_state(model.updates, model.weights(), model.mean_of_w())
+    state = initial_state(model.config, model.updates, model.weights(), model.mean_of_w())
     for name, value in model.weights().items():
         # Styles that matter, and images within [−1, 1], so that pictures show each difference.
         scale = next((number for part, number in SCALES.items() if part in name), 1)
@@ -44,7 +44,7 @@ def state_of(config, step=None):
 
 def first_state(config):
     model = alae.build(config)
-    return initial_state(model.updates, model.weights(), None)
+    return initial_state(model.config, model.updates, model.weights(), None)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from alae_conformance.reference.growth import position, shown
 from alae_conformance.reference.layers import Pair, PixelNorm
 from alae_conformance.reference.losses import OBJECTIVES
 from alae_conformance.reference.training import Batch, Reference
-from alae_core.config import make_config
+from alae_core.config import Augment, make_config
 from alae_core.latents import Draws, mixing_cutoff, noise_shapes, sample_prior
 from tests.conftest import tiny_config, tiny_style_config
 from tests.tolerances import CENTRAL_DIFFERENCE, COMPLEX_STEP
@@ -89,10 +89,10 @@ def loss_with_target_held(reference, update, held, weights, batch):
     return getattr(reference, update)(weights, batch)[0]
 
 
-def assert_gradients_are_complex_steps(reference, weights, batch):
+def assert_gradients_are_complex_steps(reference, weights, batch, updates=None):
     """Im loss(weight + ih) / h is the derivative to the last digits: nothing is subtracted. R1's gradient included."""
     rng = np.random.default_rng(1)
-    for update in reference.trains():
+    for update in updates or reference.trains():
         _, gradients = reference.differentiate(update, weights, batch)
         assert {name[0] for name in gradients} == set(reference.trains()[update])
         for name, gradient in gradients.items():
@@ -120,6 +120,21 @@ def test_every_gradient_is_the_complex_step_of_its_loss(updates, reciprocity, cu
 )
 def test_every_gradient_of_style_networks_is_the_complex_step_of_its_loss(lod, blend, updates, reciprocity):
     assert_gradients_are_complex_steps(*style_problem(lod, blend, updates=UPDATES[updates], reciprocity=reciprocity))
+
+
+@pytest.mark.parametrize("update", ["discriminator", "generator"])
+def test_gradients_pass_augmentation(update):
+    """Where it happens and where it does not; and no p leaves everything as it would be without."""
+    reference, weights, batch = problem()
+    plain = reference.differentiate(update, weights, batch)
+    reference.config = reference.config.model_copy(update={"augment": Augment(p=0.5)})
+    batch = batch._replace(augment=np.random.default_rng(3).random((6, 16)), p=0.5)
+    assert_gradients_are_complex_steps(reference, weights, batch, (update,))
+    assert reference.differentiate(update, weights, batch)[0] != plain[0]
+    loss, gradients = reference.differentiate(update, weights, batch._replace(p=0.0))
+    np.testing.assert_allclose(loss, plain[0], rtol=COMPLEX_STEP)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(gradient, plain[1][name], rtol=COMPLEX_STEP, atol=COMPLEX_STEP)
 
 
 @pytest.mark.parametrize("update", ["discriminator", "generator", "reciprocity"])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from alae_core import ConfigError, Updates, load_config, preset_names
 from alae_core.config import BUNDLES, make_config, migrate, preset_text, read_config
-from alae_core.settings import differences, override, parse_yaml
+from alae_core.settings import differences, override, parse_yaml, to_explained_yaml
 from tests.conftest import tiny_config, tiny_style_config
 
 #: what a file looked like when the specification was of version 1, before it had one
@@ -224,6 +224,21 @@ def test_how_a_run_goes_is_none_of_the_specifications_business(tmp_path):
 # ---- what a person reads ---------------------------------------------------------------------------------------------
 
 
+def test_augmentation_is_off_and_one_key_turns_it_on(tmp_path):
+    plain = load_config("photos-style")
+    assert (plain.augment, plain.adapts) == (None, False)
+    fixed = load_config("photos-style", overrides={"augment.p": 0.3})
+    adaptive = load_config("photos-style", overrides={"augment.target": 0.6, "augment.transforms": ["flip", "colour"]})
+    assert (fixed.adapts, adaptive.adapts) == (False, True)
+    assert fixed.augment.transforms == ("flip", "shift", "scale", "rotate", "colour", "cutout")
+    assert adaptive.augment.transforms == ("flip", "colour")
+    for config in (fixed, adaptive):
+        (tmp_path / "config.yaml").write_text(config.to_yaml(), "utf-8")
+        assert load_config(tmp_path / "config.yaml") == config
+    assert "augment: null  # for few images: what D∘E sees of them is changed at random" in to_explained_yaml(plain)
+    assert "  target: 0.6  # adaptive: p rises while" in to_explained_yaml(adaptive)
+
+
 def test_a_description_says_what_was_changed(tmp_path):
     digits = load_config("digits-mlp")
     found = load_config("digits-mlp", {"updates": "official", "adam.learning_rate": 2e-3}).description
@@ -300,6 +315,19 @@ def test_networks_of_another_family_are_far_away():
         ({"image.-1": 1}, "'image.-1' cannot be set: '-1' is none of 0 … 2, the places of a list"),
         ({"networks.F.lrmul": 0.1}, "F.lrmul is 0.1, which only equalized layers use"),
         ({"labels": 1}, "labels is 1, a single class says nothing"),
+        (
+            {"augment.p": 0.0},
+            "augment: p is 0 and there is no target, so nothing would ever happen: set p, or a target",
+        ),
+        ({"augment.p": 1.2}, "augment.p is 1.2: input should be less than or equal to 1"),
+        ({"augment": {"p": 0.9, "target": 0.6}}, "augment: p is 0.9, but an adaptive one stays at 0.8 or below"),
+        ({"augment.target": 1.0}, "augment.target is 1.0: input should be less than 1"),
+        ({"augment": {"p": 0.5, "transforms": []}}, r"augment.transforms is \[\]: tuple should have at least 1 item"),
+        (
+            {"augment": {"p": 0.5, "transforms": ["blur"]}},
+            "augment.transforms.0 is 'blur': input should be 'flip', 'sh",
+        ),
+        ({"augment.transform": []}, "unknown key 'augment.transform'; did you mean 'augment.transforms'"),
     ],
 )
 def test_a_mistake_is_named_with_its_value(overrides, message):

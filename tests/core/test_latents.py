@@ -5,6 +5,7 @@ import pytest
 
 from alae_core import ArgumentError, Update, updates_of
 from alae_core.latents import (
+    Draws,
     draws,
     noise_shapes,
     require_seed,
@@ -110,7 +111,7 @@ def test_an_update_draws_only_what_it_says():
     alone = draws(config, [plain], 4, 6)["generator"]
     assert np.array_equal(alone.z, both.z)
     assert (alone.mix, alone.cutoff) == (None, None)
-    assert draws(config, [empty], 4, 6)["generator"] == (None, None, None, None)
+    assert draws(config, [empty], 4, 6)["generator"] == Draws(None)
 
 
 def test_styles_are_mixed_as_often_as_said_and_cut_uniformly():
@@ -135,3 +136,23 @@ def test_only_adversarial_updates_mix_and_each_draws_its_own():
 def test_the_first_level_has_two_style_layers():
     cutoffs = {drawn(tiny_style_config(seed=seed), 1, 1)["discriminator"].cutoff for seed in range(40)}
     assert cutoffs == {1, 2}
+
+
+# ---- what augmentation draws -----------------------------------------------------------------------------------------
+
+
+def test_augmentation_has_streams_of_its_own_for_the_adversarial_updates():
+    """Their names and order decide the bits, and nothing else that is drawn depends on them."""
+    for config, augmenting in (
+        (tiny_config(seed=3), tiny_config(seed=3, augment={"p": 0.4})),
+        (tiny_style_config(seed=3), tiny_style_config(seed=3, augment={"target": 0.6})),
+    ):
+        plain, given = drawn(config, 4, 6), drawn(augmenting, 4, 6)
+        assert all(each.augment is None for each in plain.values())
+        assert given["reciprocity"].augment is None
+        for name in ("discriminator", "generator"):
+            expected = stream(3, f"augment/{name}", 4).random((6, 16), dtype=np.float32)
+            assert np.array_equal(given[name].augment, expected)
+        for name, each in given.items():
+            for one, other in zip(each._replace(augment=None), plain[name], strict=True):
+                assert np.array_equal(one, other)

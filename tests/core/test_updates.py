@@ -66,8 +66,10 @@ def test_a_discriminator_of_images_leaves_e_to_reciprocity():
 def test_an_update_says_how_it_is_called_and_what_it_draws():
     updates = updates_of(tiny_style_config())
     assert [update.symbol for update in updates] == ["D", "G", "R"]
-    assert [update.draws for update in updates] == [("z", "mix", "noise"), ("z", "mix", "noise"), ("z", "noise")]
+    adversarial = ("z", "mix", "noise", "augment")
+    assert [update.draws for update in updates] == [adversarial, adversarial, ("z", "noise")]
     assert all(update.moves_w_mean for update in updates)
+    assert [update.separation is not None for update in updates] == [True, False, False]
 
 
 def test_reciprocity_in_data_space_cannot_train_f():

@@ -10,6 +10,7 @@ from alae_workbench.data.source import Arrays, DataSet
 from alae_workbench.evaluation.errors import reciprocity_error, reconstruction_error
 from alae_workbench.evaluation.measures import MEASURES, measured
 from alae_workbench.evaluation.nearest import nearest_neighbour_pixels, nearest_neighbour_w
+from alae_workbench.evaluation.overfitting import learnt_by_heart
 from tests.conftest import tiny_config, tiny_style_config
 from tests.tolerances import FLOAT32
 
@@ -80,6 +81,30 @@ def test_neighbours_are_encoded_part_by_part(backend, seen):
     assert max(seen) == 3
 
 
+def test_pixels_of_large_images_are_compared_at_32_a_side(backend):
+    """By the means of their blocks, in which these are told apart; those of other shapes as they are."""
+    model, random = alae.build(tiny_config(image=[64, 64, 1])), np.random.default_rng(0)
+    blocks = random.integers(0, 200, (6, 32, 32, 1), np.uint8).repeat(2, axis=1).repeat(2, axis=2)
+    asked = blocks.copy()
+    asked[:, ::2, ::2] += 40
+    asked[:, 1::2, 1::2] -= np.minimum(asked[:, 1::2, 1::2], 40)
+    sizes = []
+
+    class Watched(Arrays):
+        def images(self, indices, size=None):
+            sizes.append(size)
+            return super().images(indices, size)
+
+    labels = np.arange(6)
+    assert nearest_neighbour_pixels(model, DataSet(Watched(blocks, labels), Watched(asked, labels))) == 1
+    assert set(sizes) == {32}
+    for shape in ((48, 48, 1), (64, 32, 1), (28, 28, 1)):
+        sizes.clear()
+        images = Watched(random.integers(0, 256, (6, *shape), np.uint8), labels)
+        assert nearest_neighbour_pixels(model, DataSet(images, images)) == 1
+        assert set(sizes) == {None}
+
+
 def test_neighbours_are_seen_as_far_as_their_level_has_faded_in(backend):
     """A run stopped in a fade reports accuracy and errors of one and the same model."""
     model, views = alae.build(tiny_style_config()), []
@@ -94,7 +119,29 @@ def test_without_classes_or_with_attributes_there_are_no_neighbours_to_ask_for(b
     assert nearest_neighbour_w(model, data()) is None
     assert nearest_neighbour_w(model, data(np.zeros((7, 3), np.int64))) is None
     found = measured(model, data(), None, "end")
-    assert found.keys() == {"reciprocity_error", "reconstruction_error"}
+    assert found.keys() == {"reciprocity_error", "reconstruction_error", "learnt_by_heart"}
+
+
+@pytest.mark.parametrize("of", ["latent", "images"])
+@pytest.mark.parametrize("view", [View(0), View(1)], ids=str)
+def test_learnt_by_heart_is_how_many_more_training_images_d_takes_for_real(backend, seen, of, view):
+    model = alae.build(tiny_style_config(seed=1, networks__discriminator=of))
+    train, held_out = Arrays(PIXELS), Arrays(255 - PIXELS[:5])
+
+    def logits(source):
+        x = model.as_seen(source.images(np.arange(len(source)), view.size), view)
+        return model.discriminate(x if of == "images" else model.encode(x, view), view)
+
+    # D's last bias moved so that it takes only some for real.
+    middle = np.sort(logits(train))[3:5].mean()
+    weights = model.weights()
+    last = [name for name in weights if name.startswith("D/") and name.endswith("bias")][-1]
+    model.set_weights(weights | {last: weights[last] - middle / model.scales[last]})
+    expected = 3 / 7 - (logits(held_out) > 0).mean()
+    seen.clear()
+    assert learnt_by_heart(model, DataSet(train, held_out), view) == pytest.approx(expected)
+    assert max(seen) == 3
+    assert learnt_by_heart(model, DataSet(train, train), view) == 0
 
 
 def test_a_measure_is_one_function(backend, monkeypatch):

@@ -221,6 +221,8 @@ class Trainer:
         if wrong is not None:
             raise self._diverged(f"{wrong} is no longer finite")
         measures = measured(self._shown, self.data, self._view(), "checkpoint")
+        if "augment_p" in state:
+            measures["augment_p"] = float(state["augment_p"])
         # First, for what a kill leaves beside a checkpoint is complete up to it.
         for observer in self.observers:
             observer.evaluated(self.step, measures)

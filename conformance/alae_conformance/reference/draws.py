@@ -24,6 +24,13 @@ def drawn(
     return z, _prior(config, f"mix/{update}", step, count), keeping
 
 
+def augmenting(config: Config, update: str, step: int, count: int) -> Array | None:
+    """The numbers (count, 16), uniform in [0, 1), by which the images that D∘E sees in an update are augmented."""
+    if config.augment is None or update == "reciprocity":
+        return None
+    return stream(config, f"augment/{update}", step).random((count, 16), dtype=np.float32)
+
+
 def _prior(config: Config, purpose: str, step: int, count: int) -> Array:
     """z ~ N(0, I), drawn in float32."""
     size = count, config.networks.z

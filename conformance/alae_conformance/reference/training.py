@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from alae_conformance.reference import growth, mlp, style
+from alae_conformance.reference.augment import Augmentation, adapted, augmentation
 from alae_conformance.reference.draws import stream
 from alae_conformance.reference.layers import Array, Weights
 from alae_conformance.reference.losses import OBJECTIVES
@@ -19,7 +20,8 @@ State = dict[str, Array]
 class Batch(NamedTuple):
     """Images (batch, H, W, C), the update's own z (batch, z), one-hot labels (batch, classes) or None.
 
-    For style networks also the update's own mix, cutoff and noise, as `Drawn` has them, and the blend.
+    For style networks also the update's own mix, cutoff and noise, as `Drawn` has them, and the blend. Where images are
+    augmented, the numbers that say how, and with which probability.
     """
 
     images: Array
@@ -29,13 +31,18 @@ class Batch(NamedTuple):
     cutoff: int | None = None
     noise: Sequence[Array] | None = None
     blend: float = 1.0
+    augment: Array | None = None
+    p: float = 0.0
 
 
 class Drawn(Protocol):
     """What one update draws, such as `alae_core.latents.Draws`."""
 
     def _asdict(self) -> dict[str, Any]:
-        """z (batch, z); mix, other z or None, whose styles the layers from `cutoff` on take; noise, a map for each."""
+        """z (batch, z); mix, other z or None, whose styles the layers from `cutoff` on take; noise, a map for each.
+
+        augment, the numbers (batch, 16) by which images are augmented, or None.
+        """
 
 
 class Reference:
@@ -69,13 +76,14 @@ class Reference:
         n = len(batch.images)
 
         images = self.generate(weights, self.styles(weights, batch)[1], batch).output.value
-        e = self.encode(weights, images, batch)
+        e = self.encode(weights, self.seen(images, batch), batch)
         d = D.forward(weights, e.output.value)
         fake, slope = self.objective.fake(d.output.value)
         back, d_gradients = D.backward(weights, d, slope / n)
         _, e_gradients = E.backward(weights, e, back.value)
 
         # The penalty is γ/2n · Σ g·g. With the direction v = g held, its gradient is γ/n · ∇_θ Σ v·g = γ/n · ∇_θ Σ ṡ.
+        batch = batch._replace(images=self.seen(batch.images, batch))
         _, g = self.input_gradient(weights, batch)
         e = self.encode(weights, batch.images, batch, g)
         d = D.forward(weights, e.output.value, e.output.tangent)
@@ -100,12 +108,12 @@ class Reference:
         G, E, D = (self.networks[name] for name in "GED")
         f, w = self.styles(weights, batch)
         g = self.generate(weights, w, batch)
-        e = self.encode(weights, g.output.value, batch)
+        e = self.encode(weights, self.seen(g.output.value, batch), batch)
         d = D.forward(weights, e.output.value)
         terms, slope = self.objective.generator(d.output.value)
         back, _ = D.backward(weights, d, slope / len(terms))
         back, _ = E.backward(weights, e, back.value)
-        back, g_gradients = G.backward(weights, g, back.value)
+        back, g_gradients = G.backward(weights, g, self.seen_backward(back.value, batch))
         return terms.mean(), g_gradients | self.styles_backward(weights, f, batch, back.value)
 
     def reciprocity(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
@@ -142,6 +150,44 @@ class Reference:
         difference = estimate - target
         share = 1 / len(target) if self.config.updates.distance == "sum" else 1 / target.size
         return (difference * difference).sum() * share, 2 * share * difference
+
+    # ---- what D∘E is shown of images --------------------------------------------------------------------------------
+
+    def seen(self, images: Array, batch: Batch) -> Array:
+        """Images as the adversarial updates show them to D∘E: augmented, where the batch says how."""
+        found = self.augmentation(images.shape[1:], batch)
+        return images if found is None else found.apply(images)
+
+    def seen_backward(self, adjoint: Array, batch: Batch) -> Array:
+        """The adjoint of images from that of `seen`."""
+        found = self.augmentation(adjoint.shape[1:], batch)
+        return adjoint if found is None else found.backward(adjoint)
+
+    def augmentation(self, shape: Any, batch: Batch) -> Augmentation | None:
+        """What is done to images of a shape (H, W, C)."""
+        if self.config.augment is None or batch.augment is None:
+            return None
+        return augmentation(batch.augment, batch.p, self.config.augment.transforms, shape)
+
+    def p(self, state: Mapping[str, Array]) -> float:
+        """The probability of each transformation: the state's, where it adapts."""
+        if "augment_p" in state:
+            return float(state["augment_p"])
+        return self.config.augment.p if self.config.augment else 0.0
+
+    def p_step(self, weights: Weights, p: float, batch: Batch, batch_size: int) -> float:
+        """The probability after D∘E has seen a batch's real images beside generated ones."""
+        choice: Any = self.config.augment
+        return adapted(p, self.margins(weights, batch), choice.target, batch_size / choice.images)
+
+    def margins(self, weights: Weights, batch: Batch) -> Array:
+        """D∘E's logits on real images less those on generated ones, as it sees both, (batch,)."""
+        fake = self.generate(weights, self.styles(weights, batch)[1], batch).output.value
+        real_logits, fake_logits = (
+            self.input_gradient(weights, batch._replace(images=self.seen(images, batch)))[0]
+            for images in (batch.images, fake)
+        )
+        return real_logits - fake_logits
 
     # ---- the networks at a batch's level of detail ---------------------------------------------------------------
 
@@ -222,6 +268,8 @@ class Reference:
         state |= {f"averages/{name}": value for name, value in weights.items()}
         if self.config.growth is not None:
             state["w_mean"] = np.zeros(self.config.networks.w)
+        if self.config.adapts:
+            state["augment_p"] = np.array(self.p({}))
         for update, networks in self.trains().items():
             for network in networks:
                 adam = self.adam_of(update, network)
@@ -243,9 +291,12 @@ class Reference:
             images = self.shown(images, lod, blend)
         for update in (update for update in self.trains() if update in draws):
             weights = _weights(state)
-            batch = Batch(images, labels=labels, blend=blend, **draws[update]._asdict())
+            batch = Batch(images, labels=labels, blend=blend, p=self.p(state), **draws[update]._asdict())
             if lod is not None:
                 state["w_mean"] = self.mean_step(weights, state["w_mean"], batch.z)
+            if "augment_p" in state and update == "discriminator":
+                state["augment_p"] = np.array(self.p_step(weights, batch.p, batch, batch_size))
+                batch = batch._replace(p=self.p(state))
             losses[update], gradients = self.differentiate(update, weights, batch)
             self.apply(state, update, gradients)
         decay = 0.5 ** (batch_size / self.config.average_halflife)

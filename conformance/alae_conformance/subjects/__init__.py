@@ -54,10 +54,11 @@ def with_noise(draws: Mapping[str, Draws], step: int, lod: int, count: int) -> d
 
 
 def listed(draws: Mapping[str, Draws]) -> Arrays:
-    """What updates draw, but for noise, by update, update/mix and update/cutoff."""
+    """What updates draw, but for noise, by update, update/mix, update/cutoff and update/augment."""
     found: Arrays = {}
-    for update, (z, mix, cutoff, _) in draws.items():
+    for update, (z, mix, cutoff, _, augment) in draws.items():
         found |= {} if z is None else {update: z}
+        found |= {} if augment is None else {f"{update}/augment": augment}
         if mix is not None:
             found |= {f"{update}/mix": mix, f"{update}/cutoff": np.asarray(cutoff, np.int64)}
     return found

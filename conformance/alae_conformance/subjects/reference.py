@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from alae_conformance.reference import growth
-from alae_conformance.reference.draws import drawn, stream
+from alae_conformance.reference.draws import augmenting, drawn, stream
 from alae_conformance.reference.training import Batch, Reference
 from alae_conformance.subjects import (
     Arrays,
@@ -148,7 +148,8 @@ class ReferenceSubject:
 
     def _batch(self, update: str, inputs: Inputs) -> Batch:
         labels, given = self._one_hot(inputs.labels), inputs.draws[update]
-        return Batch(inputs.images, labels=labels, blend=inputs.blend, **given._asdict())
+        p = self.reference.p(self._state)
+        return Batch(inputs.images, labels=labels, blend=inputs.blend, p=p, **given._asdict())
 
     def _put(self, images: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
         return np.array(images), None if labels is None else np.array(labels)
@@ -181,7 +182,8 @@ class ReferenceSubject:
         return {update: self._draw(update, step, count) for update in self.reference.trains()}
 
     def _draw(self, update: str, step: int, count: int) -> Draws:
-        return Draws(*drawn(self.config, update, step, count, growth.position(self.config, step).lod))
+        found = Draws(*drawn(self.config, update, step, count, growth.position(self.config, step).lod))
+        return found._replace(augment=augmenting(self.config, update, step, count))
 
     def _differentiate(self, update: str, inputs: Inputs) -> tuple[float, Arrays]:
         return self.reference.differentiate(update, self._weights(), self._batch(update, inputs))

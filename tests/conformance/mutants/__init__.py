@@ -6,6 +6,7 @@ A kill counts only where the named check of the named case fails on the mutant a
 
 from tests.conformance.mutants import (
     adam,
+    augmenting,
     checkpoints,
     contract,
     crossed,
@@ -19,5 +20,5 @@ from tests.conformance.mutants.registry import EQUIVALENTS, MUTANTS, comparisons
 
 __all__ = ["EQUIVALENTS", "MUTANTS", "comparisons", "of_control", "worst"]
 #: the modules that register them
-_MODULES = (contract, outputs, gradients, updates, adam, crossed, checkpoints, style, training)
+_MODULES = (contract, outputs, gradients, updates, adam, crossed, checkpoints, style, training, augmenting)
 MUTANTS.sort(key=lambda mutant: mutant.case[:2])

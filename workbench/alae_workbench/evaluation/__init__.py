@@ -2,3 +2,4 @@
 
 from alae_workbench.evaluation import errors as errors
 from alae_workbench.evaluation import nearest as nearest
+from alae_workbench.evaluation import overfitting as overfitting

@@ -12,6 +12,8 @@ from alae_workbench.evaluation.measures import measure
 
 #: training images that serve as neighbours at the most: the first ones, the same for every representation
 NEIGHBOURS = 10_000
+# Pixels a side at which raw pixels are compared, where images are larger.
+_SIDE = 32
 
 
 @measure("1-nearest-neighbour accuracy on E(x), held-out images", networks="E", when="end")
@@ -30,8 +32,20 @@ def nearest_neighbour_w(alae: Alae, data: DataSet, view: View | None = None, mos
 def nearest_neighbour_pixels(
     alae: Alae, data: DataSet, view: View | None = None, most: int | None = None
 ) -> float | None:
-    """The same by the images themselves, at their own size: what E is to be held against."""
-    return _accuracy(alae, data, lambda images: to_float(images).reshape(len(images), -1), None, most)
+    """The same by the images themselves: what E is to be held against.
+
+    At their own size, but square ones at half of it as often as that leaves 32 pixels a side or more: of 10,000 larger
+    ones not even the neighbours fit into memory.
+    """
+    height, width, _ = data.train.shape
+    size = height
+    while height == width and size % 2 == 0 and size // 2 >= _SIDE:
+        size //= 2
+
+    def pixels(images: np.ndarray) -> np.ndarray:
+        return (to_float(images) if images.dtype == np.uint8 else images).reshape(len(images), -1)
+
+    return _accuracy(alae, data, pixels, None if size == height else size, most)
 
 
 def _accuracy(

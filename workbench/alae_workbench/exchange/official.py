@@ -228,7 +228,7 @@ def _state(models: Mapping[str, Arrays], config: Config) -> Arrays:
     from alae_core.state import initial_state
     from alae_core.updates import updates_of
 
-    state = initial_state(updates_of(config), weights, mean)
+    state = initial_state(config, updates_of(config), weights, mean)
     state |= {f"averages/{name}": array for name, array in averages.items()}
     return state | {"step": np.array(scheduled_steps(config), np.int64)}
 

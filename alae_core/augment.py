@@ -1,0 +1,179 @@
+"""What D∘E sees of images in the adversarial updates: each changed at random, lest few images be learnt by heart.
+
+After Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data" (StyleGAN2-ADA): changes that are
+made to real and generated images alike, each with a probability below one, do not leak into what is generated.
+"""
+
+from collections.abc import Sequence
+from math import pi, sqrt
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from alae_core.config import MOST_P, Augment, Transform
+from alae_core.latents import NUMBERS
+
+Tensor = Any
+
+#: the columns of `changes`: for each transformation a number that decides whether it happens, then what it does
+COLUMNS: dict[Transform, int] = {"flip": 1, "shift": 3, "scale": 2, "rotate": 3, "colour": 5, "cutout": 3}
+# Uniform numbers of the standard deviations that Karras et al. draw from normal distributions (their appendix B): so no
+# image is lost in the distance.
+_SHIFT, _SCALE = 1 / 8, sqrt(3) * 0.2
+_BRIGHTNESS, _CONTRAST, _SATURATION = sqrt(3) * 0.2, sqrt(3) * 0.5, sqrt(3) * 1.0
+
+
+def changes(numbers: np.ndarray) -> np.ndarray:
+    """What an image's numbers mean, worked out here: frameworks round cosines and powers otherwise.
+
+    Args:
+        numbers: (batch, 16), uniform in [0, 1): `Draws.augment`.
+
+    Returns:
+        (batch, 17) in float64, by `COLUMNS`. After the number that decides, shift has rows and columns in sides of the
+        image; scale a factor; rotate cos and sin; colour a brightness, a contrast, and what is added of an image's
+        colours and of these turned by a right angle, which are its saturation and hue; cutout a row and a column.
+    """
+    ends = np.cumsum(list(NUMBERS.values()))[:-1]
+    flip, shift, scale, rotate, colour, cutout = np.split(numbers.astype(np.float64), ends, axis=1)
+    far, larger, turned, tinted = (2 * each[:, 1:] - 1 for each in (shift, scale, rotate, colour))
+    brightness, contrast, saturation, hue = np.split(tinted, 4, axis=1)
+    more = 2 ** (_SATURATION * saturation)
+    columns = [
+        *(flip, shift[:, :1], _SHIFT * far, scale[:, :1], 2 ** (_SCALE * larger)),
+        *(rotate[:, :1], np.cos(pi * turned), np.sin(pi * turned)),
+        *(colour[:, :1], _BRIGHTNESS * brightness, 2 ** (_CONTRAST * contrast)),
+        *(more * np.cos(pi * hue) - 1, more * np.sin(pi * hue)),
+        cutout,
+    ]
+    return np.concatenate(columns, axis=1)
+
+
+def augmented(images: Tensor, changes: Tensor, p: Tensor | float, transforms: Sequence[str]) -> Tensor:
+    """Images as D∘E sees them: each flipped, shifted, scaled, turned, coloured and cut out with probability `p` each.
+
+    What lies beyond an image's edges is its reflection; between pixels it is interpolated linearly; what is cut out, a
+    rectangle of half its sides, is grey. Where all else is given the result is an affine function of the pixels, which
+    gradients pass through.
+
+    Args:
+        images: (batch, H, W, C), floats.
+        changes: (batch, 17), as `changes` makes them.
+        p: a scalar in 0 … 1; at 0 every image comes back bit for bit.
+        transforms: the names of those that may happen.
+
+    Returns:
+        (batch, H, W, C); values may leave [−1, 1].
+    """
+    change = _Change(changes, p, transforms)
+    batch, height, width, channels = images.shape
+    pixels = ops.reshape(images, (batch, height * width, channels))
+    if not {"flip", "shift", "scale", "rotate"}.isdisjoint(transforms):
+        pixels = _moved(pixels, height, width, change)
+    if "colour" in transforms:
+        pixels = _coloured(pixels, channels, change)
+    if "cutout" in transforms:
+        pixels = pixels * _kept(height, width, change)[..., None]
+    return ops.reshape(pixels, images.shape)
+
+
+def adapted(choice: Augment, p: Tensor, separation: Tensor, images: int) -> Tensor:
+    """An adaptive p after a batch: higher where D tells real from generated better than `choice.target`, else lower.
+
+    Karras et al. 2020 (equation 1, r_t) move p by the mean sign of D's logits on real images. In ALAE the updates of G
+    and E shift all logits together, often to the other side of 0 and back in two steps, so here p follows what no shift
+    changes.
+
+    Args:
+        choice: how it adapts.
+        p: the probability before.
+        separation: `updates.separation` on the batch, 1 where D has learnt its real images by heart.
+        images: how many real images the batch has.
+    """
+    excess = separation - choice.target
+    # Which side of the target it is on must not depend on how a framework rounds.
+    direction = ops.where(ops.abs(excess) < 1e-6, 0 * excess, ops.sign(excess))
+    # On PyTorch, keras.ops rounds a bare number to float32 here.
+    return ops.clip(p + direction * (images / choice.images), 0.0, _like(p, MOST_P))
+
+
+class _Change:
+    """What happens to each image of a batch."""
+
+    def __init__(self, changes: Tensor, p: Tensor | float, transforms: Sequence[str]) -> None:
+        ends = np.cumsum(list(COLUMNS.values()))
+        self._first = dict(zip(COLUMNS, (ends - list(COLUMNS.values())).tolist(), strict=True))
+        self._changes, self._p, self._transforms = changes, p, transforms
+
+    def column(self, name: str, k: int) -> Tensor:
+        """(batch, 1): a number of a transformation, whether it happens or not."""
+        column = self._first[name] + k
+        return self._changes[:, column : column + 1]
+
+    def happens(self, name: str, share: float = 1.0) -> Tensor:
+        """(batch, 1): whether a transformation happens, which in a share of the cases it does."""
+        return self.column(name, 0) < (self._p * share if name in self._transforms else 0.0)
+
+    def number(self, name: str, k: int, otherwise: float = 0.0) -> Tensor:
+        """(batch, 1): a number of a transformation where it happens."""
+        return ops.where(self.happens(name), self.column(name, k), otherwise)
+
+
+def _moved(pixels: Tensor, height: int, width: int, change: _Change) -> Tensor:
+    """Pixels (batch, H·W, C) read elsewhere in their image: turned, scaled, flipped and shifted about its centre."""
+    y, x = np.indices((height, width)).reshape(2, 1, -1)
+    y, x = (_like(pixels, at) for at in (y - (height - 1) / 2, x - (width - 1) / 2))
+    scale = change.number("scale", 1, 1.0)
+    cos, sin = scale * change.number("rotate", 1, 1.0), scale * change.number("rotate", 2)
+    side = 1 - 2 * ops.cast(change.happens("flip", 0.5), pixels.dtype)
+    row = cos * y + sin * x + height * change.number("shift", 1)
+    column = side * (cos * x - sin * y) + width * change.number("shift", 2)
+    return _read(pixels, height, width, row + (height - 1) / 2, column + (width - 1) / 2)
+
+
+def _read(pixels: Tensor, height: int, width: int, row: Tensor, column: Tensor) -> Tensor:
+    """The image at places (batch, H·W) between its pixels."""
+    batch, count, channels = pixels.shape
+    flat = ops.reshape(pixels, (batch * count, channels))
+    first = ops.arange(batch, dtype="int32")[:, None] * count
+    row, column = _reflected(row, height), _reflected(column, width)
+    # No floor: on JAX and PyTorch, keras.ops takes it, as cosines on JAX, in float32.
+    top, left = ops.cast(row, "int32"), ops.cast(column, "int32")
+    down, right = (row - ops.cast(top, row.dtype))[..., None], (column - ops.cast(left, row.dtype))[..., None]
+    bottom, other = ops.minimum(top + 1, height - 1), ops.minimum(left + 1, width - 1)
+
+    def between(row: Tensor) -> Tensor:
+        start = first + row * width
+        return (1 - right) * ops.take(flat, start + left, axis=0) + right * ops.take(flat, start + other, axis=0)
+
+    return (1 - down) * between(top) + down * between(bottom)
+
+
+def _reflected(at: Tensor, size: int) -> Tensor:
+    """Places along an axis as places within its pixels 0 … size − 1, which repeat mirrored at their outer edges."""
+    from_edge = ops.abs(at + 0.5)
+    periods = ops.cast(ops.cast(from_edge / (2 * size), "int32"), at.dtype)
+    return ops.clip(size - ops.abs(from_edge - 2 * size * periods - size) - 0.5, 0.0, size - 1.0)
+
+
+def _coloured(pixels: Tensor, channels: int, change: _Change) -> Tensor:
+    """Brightness and contrast, and of three channels hue and saturation, which leave their mean as it is."""
+    if channels == 3:
+        along, across = change.number("colour", 3)[..., None], change.number("colour", 4)[..., None]
+        colour = pixels - ops.sum(pixels, axis=-1, keepdims=True) / 3
+        turned = (ops.roll(pixels, 1, axis=-1) - ops.roll(pixels, -1, axis=-1)) / sqrt(3)
+        pixels = pixels + along * colour + across * turned
+    return pixels * change.number("colour", 2, 1.0)[..., None] + change.number("colour", 1)[..., None]
+
+
+def _kept(height: int, width: int, change: _Change) -> Tensor:
+    """(batch, H·W): 0 in a rectangle of half the image's sides, 1 elsewhere."""
+    middle_y, middle_x = height * change.column("cutout", 1), width * change.column("cutout", 2)
+    y, x = (_like(middle_y, at) for at in np.indices((height, width)).reshape(2, 1, -1) + 0.5)
+    inside = (ops.abs(y - middle_y) < height / 4) & (ops.abs(x - middle_x) < width / 4)
+    return 1 - ops.cast(change.happens("cutout") & inside, middle_y.dtype)
+
+
+def _like(tensor: Tensor, value: np.ndarray | float) -> Tensor:
+    return ops.convert_to_tensor(value, dtype=tensor.dtype)

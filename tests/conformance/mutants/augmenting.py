@@ -1,0 +1,290 @@
+"""L0 to L5: what D∘E is shown of images where they are augmented, and a p that adapts."""
+
+from dataclasses import replace
+from unittest.mock import patch
+
+import numpy as np
+
+from alae_conformance.reference import augment
+from alae_conformance.reference.augment import CUTOUT, FLIP, SHIFT, adapted
+from alae_conformance.reference.draws import augmenting
+from alae_conformance.reference.training import Reference
+from alae_conformance.subjects.reference import ReferenceSubject
+from alae_core.latents import Draws
+from tests.conformance.mutants.registry import fault
+
+_VALUES = ("L1-augmented-values", "losses")
+
+# ---- who is shown what ----------------------------------------------------------------------------------------------
+
+
+@fault("only generated images are augmented", *_VALUES)
+class RealsAsTheyAre(Reference):
+    def seen(self, images, batch):
+        return images if images is batch.images else super().seen(images, batch)
+
+
+@fault("only real images are augmented", *_VALUES)
+class FakesAsTheyAre(Reference):
+    def seen(self, images, batch):
+        return super().seen(images, batch) if images is batch.images else images
+
+
+@fault("E is shown augmented images in the reciprocity update too", *_VALUES)
+class AugmentedReciprocity(Reference):
+    def reciprocity(self, weights, batch):
+        numbers = np.random.default_rng(0).random((len(batch.z), 16))
+        return super().reciprocity(weights, batch._replace(augment=numbers))
+
+    def encode(self, weights, images, batch, direction=None):
+        adversarial = batch.mix is not None or batch.augment is None or batch.augment.dtype == np.float32
+        return super().encode(weights, images if adversarial else self.seen(images, batch), batch, direction)
+
+
+@fault("R1 of the gradient with respect to images before they are augmented", *_VALUES)
+class R1BeforeAugmentation(Reference):
+    def discriminator(self, weights, batch):
+        loss, gradients = super().discriminator(weights, batch)
+        _, g = self.input_gradient(weights, batch._replace(images=self.seen(batch.images, batch)))
+        before = self.seen_backward(g, batch)
+        return loss + self.gamma / 2 * ((before**2).sum() - (g**2).sum()) / len(g), gradients
+
+
+@fault("what lies behind augmentation learns nothing", "L2-augmented-gradients", "gradients")
+class GradientsEnd(Reference):
+    def seen_backward(self, adjoint, batch):
+        return 0 * adjoint
+
+
+@fault("gradients pass augmentation as if it were not there", "L2-augmented-gradients", "gradients")
+class GradientsPassBy(Reference):
+    def seen_backward(self, adjoint, batch):
+        return adjoint
+
+
+# ---- what is done to an image ---------------------------------------------------------------------------------------
+
+
+class OtherNumbers(Reference):
+    """Augments by other numbers than those given."""
+
+    def augmentation(self, shape, batch):
+        if batch.augment is None:
+            return None
+        return super().augmentation(shape, batch._replace(augment=self.otherwise(np.array(batch.augment))))
+
+
+@fault("flipped with p, not half as often", *_VALUES)
+class FlippedTooOften(OtherNumbers):
+    def otherwise(self, numbers):
+        numbers[:, FLIP] /= 2
+        return numbers
+
+
+@fault("turned the other way round", *_VALUES)
+class TurnedBack(OtherNumbers):
+    def otherwise(self, numbers):
+        numbers[:, 7] = 1 - numbers[:, 7]
+        return numbers
+
+
+@fault("larger for smaller", *_VALUES)
+class LargerForSmaller(OtherNumbers):
+    def otherwise(self, numbers):
+        numbers[:, 5] = 1 - numbers[:, 5]
+        return numbers
+
+
+@fault("shifted by shares of a pixel, not of the image", *_VALUES)
+class ShiftedByPixels(OtherNumbers):
+    def otherwise(self, numbers):
+        numbers[:, SHIFT][:, 1:] = 0.5 + (numbers[:, SHIFT][:, 1:] - 0.5) / 6
+        return numbers
+
+
+@fault("hue left out", *_VALUES)
+class NoHue(OtherNumbers):
+    def otherwise(self, numbers):
+        numbers[:, 12] = 0.5
+        return numbers
+
+
+@fault("saturation left out", *_VALUES)
+class NoSaturation(OtherNumbers):
+    def otherwise(self, numbers):
+        numbers[:, 11] = 0.5
+        return numbers
+
+
+@fault("one number decides for all transformations", *_VALUES)
+class AllOrNothing(OtherNumbers):
+    def otherwise(self, numbers):
+        for first in (1, 4, 6, 8, 13):
+            numbers[:, first] = numbers[:, FLIP]
+        return numbers
+
+
+@fault("all images of a batch changed alike", *_VALUES)
+class BatchAlike(OtherNumbers):
+    def otherwise(self, numbers):
+        return numbers[:1].repeat(len(numbers), 0)
+
+
+@fault("cut out elsewhere: row and column exchanged", *_VALUES)
+class CutElsewhere(OtherNumbers):
+    def otherwise(self, numbers):
+        numbers[:, CUTOUT] = numbers[:, [13, 15, 14]]
+        return numbers
+
+
+class OtherEdges(Reference):
+    """Interpolates by other weights (places, pixels)."""
+
+    def augmentation(self, shape, batch):
+        with patch.object(augment, "_interpolation", self.interpolation):
+            return super().augmentation(shape, batch)
+
+
+@fault("black beyond the edges", *_VALUES)
+class BlackEdges(OtherEdges):
+    def interpolation(self, at, size):
+        return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(size)))
+
+
+@fault("the last pixel goes on beyond the edges", *_VALUES)
+class EndlessEdges(OtherEdges):
+    def interpolation(self, at, size):
+        return np.maximum(0, 1 - np.abs(np.clip(at, 0, size - 1)[:, None] - np.arange(size)))
+
+
+@fault("the nearest pixel, not between pixels", *_VALUES)
+class NearestPixels(OtherEdges):
+    interpolation = staticmethod(lambda at, size, sound=augment._interpolation: sound(np.rint(at), size))
+
+
+class OtherMaps(Reference):
+    """Augments by other matrices than those given."""
+
+    def augmentation(self, shape, batch):
+        found = super().augmentation(shape, batch)
+        return None if found is None else self.otherwise(found)
+
+
+@fault("brighter before the contrast, not after", *_VALUES)
+class BrighterFirst(OtherMaps):
+    def otherwise(self, found):
+        # Grey keeps its hue and saturation, so it shows the contrast.
+        return replace(found, offset=found.offset * found.colour[:, 0].sum(1))
+
+
+@fault("cut out before colours change, so that brightness shows there", *_VALUES)
+class CutBeforeColour(OtherMaps):
+    def otherwise(self, found):
+        class Earlier(augment.Augmentation):
+            def apply(self, images):
+                offset = (1 - self.keep)[..., None] * self.offset[:, None, None]
+                return super().apply(images) + offset.reshape(*images.shape[:3], 1)
+
+        return Earlier(**vars(found))
+
+
+@fault("transformations happen that were not chosen", "L3-adaptive-run", "trajectory")
+class AllTransforms(Reference):
+    def augmentation(self, shape, batch):
+        chosen = self.config
+        every = chosen.augment.model_copy(
+            update={"transforms": ("flip", "shift", "scale", "rotate", "colour", "cutout")}
+        )
+        self.config = chosen.model_copy(update={"augment": every})
+        found = super().augmentation(shape, batch)
+        self.config = chosen
+        return found
+
+
+# ---- what is drawn, and how p adapts --------------------------------------------------------------------------------
+
+
+@fault("both adversarial updates draw the same changes", "L0-adaptive-contract", "draws")
+class SameChanges(ReferenceSubject):
+    def _draw(self, update, step, count):
+        found: Draws = super()._draw(update, step, count)
+        return found._replace(augment=augmenting(self.config, "generator", step, count))
+
+
+@fault("the state leaves out the p that adapts", "L0-adaptive-contract", "names")
+class NoPInState(ReferenceSubject):
+    def state(self):
+        return {name: array for name, array in super().state().items() if name != "augment_p"}
+
+    def load(self, state):
+        super().load({"augment_p": self._state["augment_p"], **state})
+
+
+@fault("p stays", "L3-adaptive-run", "augment_p")
+class PStays(Reference):
+    def p_step(self, weights, p, batch, batch_size):
+        return p
+
+
+@fault("p falls where D is too sure", "L3-adaptive-run", "augment_p")
+class PTheOtherWay(Reference):
+    def p_step(self, weights, p, batch, batch_size):
+        return float(np.clip(2 * p - super().p_step(weights, p, batch, batch_size), 0, 0.8))
+
+
+@fault("p follows the mean margin, not the mean of its signs", "L3-adaptive-run", "augment_p")
+class MeanOfMargins(Reference):
+    def p_step(self, weights, p, batch, batch_size):
+        choice = self.config.augment
+        step = batch_size / choice.images * np.sign(self.margins(weights, batch).mean() - choice.target)
+        return float(np.clip(p + step, 0, 0.8))
+
+
+@fault("p follows the mean sign of D on real images, as in StyleGAN2-ADA", "L3-adaptive-run", "augment_p")
+class SureOfReals(Reference):
+    def margins(self, weights, batch):
+        return self.input_gradient(weights, batch._replace(images=self.seen(batch.images, batch)))[0]
+
+
+@fault("p follows what D makes of images that it never sees: those not augmented", "L3-adaptive-run", "augment_p")
+class SureOfImages(Reference):
+    def p_step(self, weights, p, batch, batch_size):
+        return super().p_step(weights, p, batch._replace(augment=None), batch_size)
+
+
+@fault("p rises beyond 0.8", "L3-adaptive-run", "augment_p")
+class PBeyond(Reference):
+    def p_step(self, weights, p, batch, batch_size):
+        margins = self.margins(weights, batch)
+        choice = self.config.augment
+        share = batch_size / choice.images
+        return (
+            adapted(p, margins, choice.target, share)
+            if p < 0.7
+            else p + share * np.sign(np.sign(margins).mean() - choice.target)
+        )
+
+
+@fault("p moves by other images than the batch has", "L3-adaptive-run", "augment_p")
+class PBySteps(Reference):
+    def p_step(self, weights, p, batch, batch_size):
+        return super().p_step(weights, p, batch, 1)
+
+
+@fault("p moves after the discriminator's update", "L3-adaptive-run", "trajectory")
+class PLate(Reference):
+    def p_step(self, weights, p, batch, batch_size):
+        self._next = super().p_step(weights, p, batch, batch_size)
+        return p
+
+    def apply(self, state, update, gradients):
+        super().apply(state, update, gradients)
+        if update == "discriminator":
+            state["augment_p"] = np.array(self._next)
+
+
+@fault("p starts again when a checkpoint is read", "L5-adaptive-portability", "own")
+class PStartsAgain(ReferenceSubject):
+    def resume(self, path):
+        super().resume(path)
+        self._state["augment_p"] = np.array(self.config.augment.p)
