@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, nargs="+", default=[200, 2000], help="pixels of which --memory is")
     options = parser.parse_args()
     if options.training:
-        turns.run("benchmarks.loader", options, training)
+        turns.run("benchmarks.loader", options, training, theirs="bare steps")
     elif options.memory:
         memory(options.megabytes)
     else:

@@ -21,19 +21,24 @@ def parser(description: str, *, rounds: int) -> argparse.ArgumentParser:
     return options
 
 
-def run(module: str, options: argparse.Namespace, measure: Callable[[argparse.Namespace, str], None]) -> None:
-    """`measure` every backend asked for; `module` is the benchmark's own name."""
+def run(
+    module: str,
+    options: argparse.Namespace,
+    measure: Callable[[argparse.Namespace, str], None],
+    theirs: str = "by hand",
+) -> None:
+    """`measure` every backend asked for; `module` is the benchmark's own name, and `theirs` what it is held against."""
     if options.in_this_process:
         measure(options, *options.backend)
         return
-    header(options.rounds)
+    header(options.rounds, theirs)
     for backend in options.backend:
         command = [sys.executable, "-m", module, *sys.argv[1:], "--in-this-process", "--backend", backend]
         environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
         subprocess.run(command, env=environment, check=True)
 
 
-def header(rounds: int, theirs: str = "by hand") -> None:
+def header(rounds: int, theirs: str) -> None:
     """Print what the columns of `take_turns` are."""
     print(f"{'backend':12}{'':14}{'alae':>12}{theirs:>12}{'ratio':>8}  ratios of all {rounds} rounds", flush=True)
 
