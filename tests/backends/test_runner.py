@@ -533,3 +533,23 @@ def test_arrays_handed_in_may_be_written_over_at_once(backend):
             array[...] = np.nan if array.dtype.kind == "f" else 7
         for name, array in held().items():
             np.testing.assert_array_equal(array, arrays[name], err_msg=name)
+
+
+def test_on_a_cpu_put_leaves_every_kernel_of_pytorch_to_the_step(backend):
+    """On the loader's thread one would start a team of threads, and take the cores from the step's."""
+    if backend.name != "torch":
+        return
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    called = []
+
+    class Watched(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            called.append(str(function))
+            return function(*args, **kwargs or {})
+
+    _, runner = start(backend, labels=3)
+    with Watched():
+        for images in (random_bytes(), random_images()):
+            runner.put(images, np.arange(6) % 3)
+    assert [name for name in called if "detach" not in name and "lift" not in name] == []
