@@ -4,8 +4,8 @@ import numpy as np
 
 from alae_core import Alae, View
 from alae_core.latents import stream
-from alae_workbench.data.source import DataSet, labels_for
-from alae_workbench.evaluation.measures import measure
+from alae_workbench.data.source import DataSet
+from alae_workbench.evaluation.measures import measure, parts_seen
 
 #: z that the loop in latent space is measured on, unless there shall be fewer
 Z = 1024
@@ -54,12 +54,8 @@ def reconstruction_error(alae: Alae, data: DataSet, view: View | None = None, mo
     """
     source, view = data.held_out, view or alae.view
     count = min(most or len(source), len(source))
-
-    def errors(part: slice) -> np.ndarray:
-        indices = np.arange(part.start, part.stop)
-        x = alae.as_seen(source.images(indices, view.size if view else None), view)
-        again = alae.reconstruct(x, view, noise="none", labels=labels_for(source, indices, alae.config))
-        return np.square(x - again).mean(axis=(1, 2, 3))
-
-    # In parts: all images at once would not fit into memory where they are large.
-    return float(np.concatenate([errors(part) for part in alae.chunks(count, view)]).mean())
+    errors = [
+        np.square(x - alae.reconstruct(x, view, noise="none", labels=labels)).mean(axis=(1, 2, 3))
+        for x, labels in parts_seen(alae, source, view, count)
+    ]
+    return float(np.concatenate(errors).mean())

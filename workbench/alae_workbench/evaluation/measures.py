@@ -4,12 +4,14 @@ A measure is one function in this room, marked by `@measure`; a new file of meas
 `alae_workbench.evaluation`. Records, TensorBoard, summaries and the table a run ends with then have it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from alae_core import Alae, View
-from alae_workbench.data.source import DataSet
+from alae_workbench.data.source import DataSet, Source, labels_for
 
 #: of the model, images, where it is looked at, and how many z or images at the most; None where there is no answer
 Function = Callable[[Alae, DataSet, View | None, int | None], float | None]
@@ -52,6 +54,19 @@ def measure(label: str, *, networks: str, when: When, symbol: str = "") -> Calla
         return function
 
     return enter
+
+
+def parts_seen(
+    alae: Alae, source: Source, view: View | None, count: int
+) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+    """The first `count` images of a source as the model sees them at a view, and their labels where it takes any.
+
+    In parts: all images at once would not fit into memory where they are large.
+    """
+    for part in alae.chunks(count, view):
+        indices = np.arange(part.start, part.stop)
+        x = alae.as_seen(source.images(indices, view.size if view else None), view)
+        yield x, labels_for(source, indices, alae.config)
 
 
 def measured(alae: Alae, data: DataSet, view: View | None, when: When) -> dict[str, float]:

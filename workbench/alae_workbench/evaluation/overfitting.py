@@ -3,8 +3,8 @@
 import numpy as np
 
 from alae_core import Alae, View
-from alae_workbench.data.source import DataSet, Source, labels_for
-from alae_workbench.evaluation.measures import measure
+from alae_workbench.data.source import DataSet, Source
+from alae_workbench.evaluation.measures import measure, parts_seen
 
 
 @measure("images that D takes for real, training less held-out ones", networks="ED", when="checkpoint")
@@ -25,12 +25,9 @@ def learnt_by_heart(alae: Alae, data: DataSet, view: View | None = None, most: i
 
 
 def _taken_for_real(alae: Alae, source: Source, view: View | None, most: int) -> float:
-    def logits(part: slice) -> np.ndarray:
-        indices = np.arange(part.start, part.stop)
-        x = alae.as_seen(source.images(indices, view.size if view else None), view)
-        if alae.config.networks.discriminator == "images":
-            return alae.discriminate(x, view)
-        return alae.discriminate(alae.encode(x, view, labels=labels_for(source, indices, alae.config)), view)
-
-    parts = alae.chunks(min(most, len(source)), view)
-    return float((np.concatenate([logits(part) for part in parts]) > 0).mean())
+    by_images = alae.config.networks.discriminator == "images"
+    logits = [
+        alae.discriminate(x if by_images else alae.encode(x, view, labels=labels), view)
+        for x, labels in parts_seen(alae, source, view, min(most, len(source)))
+    ]
+    return float((np.concatenate(logits) > 0).mean())
