@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -62,7 +63,7 @@ def streams(count: int, rounds: int) -> None:
         files = _generate(folder, count)
 
         def prepare() -> float:
-            subprocess.run(["rm", "-rf", prepared], check=True)
+            rmtree(prepared, ignore_errors=True)
             return _seconds(lambda: preparation(str(folder), prepared).run(workers=_PROCESSES))
 
         def transcode() -> float:
@@ -78,7 +79,9 @@ def streams(count: int, rounds: int) -> None:
             return _seconds(lambda: _exhaust(batches(source, config, steps=steps, put=lambda images, _: len(images))))
 
         def decode() -> float:
-            return _seconds(lambda: _exhaust(np.asarray(Image.open(file)) for file in files[: steps * 32]))
+            return _seconds(
+                lambda: _exhaust(np.asarray(Image.open(file)) for file in files[: steps * config.batch_size])
+            )
 
         turns.take_turns("", "loading", rounds, load, decode)
 

@@ -66,6 +66,11 @@ def random_images(count=6, shape=(4, 3, 2), seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, (count, *shape)).astype(np.float32)
 
 
+def content(path):
+    """Every file in a directory, by its place in there, and its bytes."""
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
 def call_alae(directory, *words):
     """Call `alae` with some words in a directory, in this process; returns (exit code, stdout, stderr)."""
     # Here, because the specification's tests need no command line.

@@ -38,7 +38,7 @@ from alae_workbench.data.prepared.layout import MANIFEST, PREPARING
 from alae_workbench.data.prepared.writing import preparation
 from alae_workbench.experiment import Experiment, Training, load_experiment
 from alae_workbench.run import Run
-from tests.conftest import TINY, tiny_config
+from tests.conftest import TINY, content, tiny_config
 
 #: steps of a run, of which every one is reported and saved
 STEPS = 12
@@ -257,11 +257,6 @@ def prepare(files, out):
 def shards_done(out):
     """The notes of shards that are done, and when each was written."""
     return {file: file.stat().st_mtime_ns for file in out.glob(f"{PREPARING}/images-*.json")}
-
-
-def content(path):
-    """Every file of a set and its bytes."""
-    return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 def train(run):

@@ -25,7 +25,7 @@ from alae_workbench.data.prepared.reading import open_set
 from alae_workbench.data.prepared.writing import preparation
 from alae_workbench.data.source import all_images, framed
 from alae_workbench.data.sources import load_data, pictures_in
-from tests.conftest import tiny_config, tiny_style_config
+from tests.conftest import content, tiny_config, tiny_style_config
 
 SHAPE = (16, 16, 3)
 
@@ -45,11 +45,6 @@ def photos(tmp_path):
 def small_shards(monkeypatch):
     """Three images a shard, so that ten make four."""
     monkeypatch.setattr(layout, "_SHARD_BYTES", 3 * 16 * 16 * 3)
-
-
-def content(path):
-    """Every file of a set and its bytes."""
-    return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 def prepared(source, out, **choices):
