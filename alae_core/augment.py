@@ -5,6 +5,7 @@ made to real and generated images alike, each with a probability below one, do n
 """
 
 from collections.abc import Sequence
+from itertools import accumulate
 from math import pi, sqrt
 from typing import Any
 
@@ -18,6 +19,7 @@ Tensor = Any
 
 #: the columns of `changes`: for each transformation a number that decides whether it happens, then what it does
 COLUMNS: dict[Transform, int] = {"flip": 1, "shift": 3, "scale": 2, "rotate": 3, "colour": 5, "cutout": 3}
+_FIRST = dict(zip(COLUMNS, accumulate(COLUMNS.values(), initial=0), strict=False))
 # Uniform numbers of the standard deviations that Karras et al. draw from normal distributions (their appendix B): so no
 # image is lost in the distance.
 _SHIFT, _SCALE = 1 / 8, sqrt(3) * 0.2
@@ -102,20 +104,18 @@ class _Change:
     """What happens to each image of a batch."""
 
     def __init__(self, changes: Tensor, p: Tensor | float, transforms: Sequence[str]) -> None:
-        ends = np.cumsum(list(COLUMNS.values()))
-        self._first = dict(zip(COLUMNS, (ends - list(COLUMNS.values())).tolist(), strict=True))
         self._changes, self._p, self._transforms = changes, p, transforms
 
-    def column(self, name: str, k: int) -> Tensor:
+    def column(self, name: Transform, k: int) -> Tensor:
         """(batch, 1): a number of a transformation, whether it happens or not."""
-        column = self._first[name] + k
+        column = _FIRST[name] + k
         return self._changes[:, column : column + 1]
 
-    def happens(self, name: str, share: float = 1.0) -> Tensor:
+    def happens(self, name: Transform, share: float = 1.0) -> Tensor:
         """(batch, 1): whether a transformation happens, which in a share of the cases it does."""
         return self.column(name, 0) < (self._p * share if name in self._transforms else 0.0)
 
-    def number(self, name: str, k: int, otherwise: float = 0.0) -> Tensor:
+    def number(self, name: Transform, k: int, otherwise: float = 0.0) -> Tensor:
         """(batch, 1): a number of a transformation where it happens."""
         return ops.where(self.happens(name), self.column(name, k), otherwise)
 

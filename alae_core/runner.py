@@ -126,12 +126,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         """See `Runner.put`; the batch has no draws yet."""
         images = require_images(images)
         one_hot = next((self.to_device(array) for array in self.model.one_hot(labels, len(images))), None)
-        if images.dtype != np.uint8:
-            return Batch(self._floats(images), one_hot)
-        # Bytes travel, and become on the device what `images.to_float` makes of them. By a tensor: XLA would turn a
-        # division by a number into a product with its reciprocal, and 111 of the 256 grey levels into other floats.
-        floats = ops.cast(self.to_device(images), "float32")
-        return Batch(ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype), one_hot)
+        return Batch(self._from_bytes(images) if images.dtype == np.uint8 else self._floats(images), one_hot)
 
     def step(
         self,
@@ -265,6 +260,12 @@ class BaseRunner(ABC, Generic[Tensor]):
         if draws.noise is None:
             return batch._replace(noise=self._noise(update, self.step_number, lod, len(batch.images)))
         return batch._replace(noise=[self._floats(map) for map in draws.noise])
+
+    def _from_bytes(self, images: np.ndarray) -> Tensor:
+        # Bytes travel, and become on the device what `images.to_float` makes of them. By a tensor: XLA would turn a
+        # division by a number into a product with its reciprocal, and 111 of the 256 grey levels into other floats.
+        floats = ops.cast(self.to_device(images), "float32")
+        return ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype)
 
     def _floats(self, array: Any) -> Tensor:
         return self.to_device(np.asarray(array, self.config.dtype))

@@ -62,13 +62,13 @@ def walk(
             beta = model.config.style.w_mean_beta
             mechanics.write(tensors, {"w_mean": average_step(beta, tensors["w_mean"], mean)})
         if model.config.augment is not None and "augment_p" in tensors:
-            batch = batch._replace(p=tensors["augment_p"])
             if update.separation is not None:
-                separation = mechanics.evaluate(tensors, update.separation, update, batch)
+                before = batch._replace(p=tensors["augment_p"])
+                separation = mechanics.evaluate(tensors, update.separation, update, before)
                 separation = mechanics.reduce({"separation": separation})["separation"]
                 p = adapted(model.config.augment, tensors["augment_p"], separation, stage.batch_size)
                 mechanics.write(tensors, {"augment_p": p})
-                batch = batch._replace(p=tensors["augment_p"])
+            batch = batch._replace(p=tensors["augment_p"])
         loss, gradients = mechanics.gradient(tensors, update, batch)
         reduced = mechanics.reduce({"loss": loss, **gradients})
         losses[update.name] = reduced.pop("loss")
