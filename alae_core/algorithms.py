@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import keras
 
-from alae_core.config import Config
+from alae_core.baselines import autoencoder, bigan, vae
+from alae_core.config import NETWORKS, Config
 from alae_core.errors import ConfigError
 from alae_core.networks.family import Family
 from alae_core.networks.mlp import Perceptrons
@@ -33,8 +34,15 @@ class Algorithm(NamedTuple):
     updates: Callable[[Config], tuple[Update, ...]]
 
 
+def _of(name: str, updates: Callable[[Config], tuple[Update, ...]]) -> Algorithm:
+    return Algorithm(lambda config: FAMILIES[config.networks.family].build(config, NETWORKS[name]), updates)
+
+
 ALGORITHMS: dict[str, Algorithm] = {
-    "alae": Algorithm(lambda config: FAMILIES[config.networks.family].build(config), updates_of),
+    "alae": _of("alae", updates_of),
+    "autoencoder": _of("autoencoder", autoencoder),
+    "vae": _of("vae", vae),
+    "bigan": _of("bigan", bigan),
 }
 
 

@@ -331,10 +331,8 @@ def _read_state(file: Path, content: bytes, step: int, config: Config) -> dict[s
     wrong = not_finite(state)
     if wrong is not None:
         raise CheckpointError(f"{file} is damaged: {said(wrong)} is not finite")
-    # The networks of an algorithm of one's own are unknown here.
-    expected = weights(config) if config.algorithm == "alae" else {}
     for group in ("weights", "averages"):
-        for network, size in expected.items():
+        for network, size in weights(config).items():
             found = sum(array.size for name, array in state.items() if name.startswith(f"{group}/{network}/"))
             if found != size:
                 raise CheckpointError(

@@ -59,6 +59,17 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["float32", "float64", "bfloat16"]
 Transform = Literal["flip", "shift", "scale", "rotate", "colour", "cutout"]
+#: what a network is like: one of ALAE's own; or a pair, D on an image's code and another side by side; or the identity
+Shape = Literal["F", "G", "E", "D", "pair", "identity"]
+
+#: the networks of each algorithm that ships (`algorithms.py`), each with its shape. Baselines have a prior on w itself,
+#: which is what an F that is the identity says; X looks at images for the critic C of pairs, V is E's variance
+NETWORKS: dict[str, dict[str, Shape]] = {
+    "alae": {"F": "F", "G": "G", "E": "E", "D": "D"},
+    "autoencoder": {"G": "G", "E": "E"},
+    "vae": {"F": "identity", "G": "G", "E": "E", "V": "E"},
+    "bigan": {"F": "identity", "G": "G", "E": "E", "X": "E", "C": "pair"},
+}
 
 
 class Perceptron(Frozen):
@@ -238,7 +249,7 @@ class Config(Frozen):
     r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖²; 0 leaves the penalty out")
     reciprocity: Literal["latent", "data", "both", "none", "z"] = Field(
         "latent",
-        description="the space(s) in which the loop is closed; z lets E estimate z instead of w, both of one size",
+        description="alae: the space(s) in which the loop is closed; z lets E estimate z, not w, both of one size",
     )
     updates: Updates = Field(
         BUNDLES["paper"], description="paper: Algorithm 1 as printed; official: as the authors' code runs it; or a mix"
@@ -284,6 +295,17 @@ class Config(Frozen):
                 f"reciprocity z makes E's output an estimate of z, but z has {self.networks.z} numbers and "
                 f"w {self.networks.w}: make them equal"
             )
+        if self.networks.z != self.networks.w and "identity" in NETWORKS.get(self.algorithm, {}).values():
+            raise ValueError(
+                f"the algorithm {self.algorithm} draws w itself from the prior, but z has {self.networks.z} numbers "
+                f"and w {self.networks.w}: make them equal"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _something_sees_changes(self) -> "Config":
+        if self.augment and "D" not in NETWORKS.get(self.algorithm, {"D": "D"}):
+            raise ValueError(f"augment changes what D sees, but the algorithm {self.algorithm} has no D: omit it")
         return self
 
     @model_validator(mode="after")

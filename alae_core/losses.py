@@ -59,6 +59,15 @@ def squared_distance(target: Tensor, estimate: Tensor, *, mean: bool) -> Tensor:
     return _mean(square) if mean else ops.sum(square) / square.shape[0]
 
 
+def divergence_from_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(mean, exp(log_variance)) ‖ N(0, I)) of diagonal Gaussians (batch, w): over w a sum, over the batch a mean.
+
+    ½ Σ (μ² + σ² − log σ² − 1): Kingma and Welling 2014, appendix B.
+    """
+    terms = ops.square(mean) + ops.exp(log_variance) - log_variance - 1
+    return ops.sum(terms) / 2 / mean.shape[0]
+
+
 def _mean(x: Tensor) -> Tensor:
     # keras.ops.mean would compute float64 in float32 under JAX and PyTorch.
     return ops.sum(x) / prod(x.shape)

@@ -7,7 +7,7 @@ import os
 from math import prod
 from pathlib import Path
 
-from alae_core.config import Config, MlpNetworks, Perceptron, StyleNetworks
+from alae_core.config import NETWORKS, Config, MlpNetworks, Perceptron, StyleNetworks
 from alae_core.errors import ConfigError
 
 #: arrays that training keeps of each weight: itself, its running average and Adam's two moments
@@ -15,17 +15,23 @@ _TRAINING = 4
 
 
 def weights(config: Config) -> dict[str, int]:
-    """How many weights each of ALAE's networks has, by name."""
+    """How many weights each network has, by name; of an algorithm of one's own, unknown here, nothing."""
+    counts = _by_shape(config)
+    return {name: counts[shape] for name, shape in NETWORKS.get(config.algorithm, {}).items()}
+
+
+def _by_shape(config: Config) -> dict[str, int]:
     networks, pixels, z, w = config.networks, prod(config.image), config.networks.z, config.networks.w
+    beside = {"pair": _perceptron(networks.D, 2 * w, 1), "identity": 0}
     if isinstance(networks, MlpNetworks):
-        return {
+        return beside | {
             "F": _perceptron(networks.F, z, w),
             "G": _perceptron(networks.G, w + config.labels, pixels),
             "E": _perceptron(networks.E, pixels + config.labels, w),
             "D": _perceptron(networks.D, w, 1),
         }
     style = networks.encoder == "style"
-    return {
+    return beside | {
         "F": _perceptron(networks.F, z, w),
         "G": _generator(config, networks),
         "E": _encoder(config, networks) if style else _plain_encoder(config, networks, w),
@@ -55,7 +61,7 @@ def needs(config: Config, *, training: bool = False) -> dict[str, int]:
     Of an algorithm of one's own, whose networks are unknown here, only batches are counted.
     """
     size = 8 if config.dtype == "float64" else 4
-    count = sum(weights(config).values()) if config.algorithm == "alae" else 0
+    count = sum(weights(config).values())
     if not training:
         return {f"{count:,} weights": size * count}
     images, numbers = max(batch_sizes(config), key=prod)

@@ -82,15 +82,15 @@ def updates_of(config: Config) -> tuple[Update, ...]:
         "discriminator",
         "D",
         partial(_discriminator, config),
-        _adams(config, "discriminator", _discriminating(config)),
+        adams_of(config, "discriminator", _discriminating(config)),
         separation=separation,
     )
-    G = Update("generator", "G", partial(_generator, config), _adams(config, "generator", "FG"))
+    G = Update("generator", "G", partial(_generator, config), adams_of(config, "generator", "FG"))
     R = Update(
         "reciprocity",
         "R",
         partial(_reciprocity, config),
-        _adams(config, "reciprocity", "EGF" if trains_F else "EG"),
+        adams_of(config, "reciprocity", "EGF" if trains_F else "EG"),
         draws=("z", "noise"),
     )
     return (D, G) if config.reciprocity == "none" else (D, G, R)
@@ -100,40 +100,57 @@ def _discriminating(config: Config) -> str:
     return "ED" if config.networks.discriminator == "latent" else "D"
 
 
-def _adams(config: Config, update: str, networks: str) -> dict[str, str]:
-    """The name of the Adam that an update uses for each of its networks."""
+def adams_of(config: Config, update: str, networks: str) -> dict[str, str]:
+    """The name of the Adam that an update uses for each of its networks: its own, or one of two that all share."""
     if config.updates.adam == "own":
         return dict.fromkeys(networks, update)
-    return {network: "encoder" if network in "ED" else "decoder" for network in networks}
+    return {network: "decoder" if network in "FG" else "encoder" for network in networks}
 
 
 def _discriminator(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
-    objective = OBJECTIVES[config.objective]
-    fake_logits = _fake_logits(alae, batch)
     real = _seen(alae, batch.images, batch)
+    return telling_apart(
+        config, lambda images: _score(alae, images, batch), real, _fake_logits(alae, batch), input_gradient
+    )
+
+
+def telling_apart(
+    config: Config,
+    score: Callable[[Tensor], Tensor],
+    real: Tensor,
+    fake_logits: Tensor,
+    input_gradient: InputGradient,
+) -> Tensor:
+    """What a discriminator lowers, R1 included, from its score of images, real images and its logits on fakes."""
+    objective = OBJECTIVES[config.objective]
     if config.r1_gamma == 0:
-        return discriminator_loss(objective, _score(alae, real, batch), fake_logits)
-    real_logits, image_gradient = input_gradient(lambda images: _score(alae, images, batch), real)
+        return discriminator_loss(objective, score(real), fake_logits)
+    real_logits, image_gradient = input_gradient(score, real)
     return discriminator_loss(objective, real_logits, fake_logits) + r1_penalty(image_gradient, config.r1_gamma)
 
 
 def _generator(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
-    fake = _generate(alae, _styles(alae, batch), batch)
+    fake = generate(alae, _styles(alae, batch), batch)
     return generator_loss(OBJECTIVES[config.objective], _score(alae, _seen(alae, fake, batch), batch))
 
 
 def _reciprocity(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
     choices, loss = config.updates, 0.0
-    mean = choices.distance == "mean"
     if config.reciprocity in ("latent", "both", "z"):
         w = alae.F(batch.z)
         code = batch.z if config.reciprocity == "z" else w
         target = ops.stop_gradient(code) if choices.target == "constant" else code
-        loss += squared_distance(target, _encode(alae, _generate(alae, w, batch), batch), mean=mean)
+        estimate = encode(alae, generate(alae, w, batch), batch)
+        loss += squared_distance(target, estimate, mean=choices.distance == "mean")
     if config.reciprocity in ("data", "both"):
-        reconstruction = _generate(alae, _encode(alae, batch.images, batch), batch)
-        loss += squared_distance(batch.images, reconstruction, mean=mean)
+        loss += pixel_distance(config, alae, batch)
     return loss
+
+
+def pixel_distance(config: Config, alae: "Alae", batch: Batch) -> Tensor:
+    """‖x − G(E(x))‖², averaged over the batch; over pixels summed or averaged, as `config.updates.distance` says."""
+    reconstruction = generate(alae, encode(alae, batch.images, batch), batch)
+    return squared_distance(batch.images, reconstruction, mean=config.updates.distance == "mean")
 
 
 def separation(alae: "Alae", batch: Batch) -> Tensor:
@@ -148,7 +165,7 @@ def separation(alae: "Alae", batch: Batch) -> Tensor:
 
 def _fake_logits(alae: "Alae", batch: Batch) -> Tensor:
     """D's logits on generated images as D∘E sees them, through which G and F learn nothing."""
-    fake = ops.stop_gradient(_generate(alae, _styles(alae, batch), batch))
+    fake = ops.stop_gradient(generate(alae, _styles(alae, batch), batch))
     return _score(alae, _seen(alae, fake, batch), batch)
 
 
@@ -169,12 +186,14 @@ def _styles(alae: "Alae", batch: Batch) -> Tensor:
     return ops.where(layers < batch.cutoff, w[:, None], alae.F(batch.mix)[:, None])
 
 
-def _generate(alae: "Alae", w: Tensor, batch: Batch) -> Tensor:
+def generate(alae: "Alae", w: Tensor, batch: Batch) -> Tensor:
+    """G(w) at the batch's level of detail, with its labels and noise."""
     return alae.family.generate(w, labels=batch.labels, noise=batch.noise, **_level(alae, batch))
 
 
-def _encode(alae: "Alae", images: Tensor, batch: Batch) -> Tensor:
-    return alae.family.encode(images, labels=batch.labels, **_level(alae, batch))
+def encode(alae: "Alae", images: Tensor, batch: Batch, by: str = "E") -> Tensor:
+    """E(x), or what another network like E makes of images, at the batch's level of detail."""
+    return alae.family.encode(images, by=by, labels=batch.labels, **_level(alae, batch))
 
 
 def _score(alae: "Alae", images: Tensor, batch: Batch) -> Tensor:

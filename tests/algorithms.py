@@ -1,6 +1,6 @@
 """Two algorithms of the tests' own, to show that nothing beside `alae_core.updates` knows ALAE's networks and updates.
 
-    autoencoder    G and E alone, trained by one update: no F, no D, no prior, no running mean of w
+    pixels         G and E alone, trained by one update: no F, no D, no prior, no running mean of w
     alae+pixels    ALAE, and a fourth update that draws E and G together over pixels, with an Adam of its own
 
 Both serve either family of networks.
@@ -29,23 +29,23 @@ def pixels(model: Alae, batch: Batch, input_gradient: Callable[..., Any]) -> Ten
     return squared_distance(batch.images, made, mean=True)
 
 
-def autoencoder_networks(config: Config) -> dict[str, Any]:
+def pixels_networks(config: Config) -> dict[str, Any]:
     """ALAE's G and E."""
     return {name: network for name, network in FAMILIES[config.networks.family].build(config).items() if name in "GE"}
 
 
-def autoencoder_updates(config: Config) -> tuple[Update, ...]:
+def pixels_updates(config: Config) -> tuple[Update, ...]:
     """One update."""
     return (Update("pixels", "P", pixels, {"E": "pixels", "G": "pixels"}, draws=("noise",), moves_w_mean=False),)
 
 
 def four_updates(config: Config) -> tuple[Update, ...]:
     """ALAE's, and one more."""
-    return (*updates_of(config), *autoencoder_updates(config))
+    return (*updates_of(config), *pixels_updates(config))
 
 
 ALGORITHMS_OF_THE_TESTS = {
-    "autoencoder": Algorithm(autoencoder_networks, autoencoder_updates),
+    "pixels": Algorithm(pixels_networks, pixels_updates),
     "alae+pixels": Algorithm(ALGORITHMS["alae"].networks, four_updates),
 }
 

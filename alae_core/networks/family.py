@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 import keras
 
-from alae_core.config import Config
+from alae_core.config import NETWORKS, Config, Shape
 from alae_core.errors import ArgumentError
 from alae_core.networks.layers import Scaled
+from alae_core.networks.perceptron import build_perceptron
 from alae_core.view import View
 
 Tensor = Any
@@ -37,9 +38,46 @@ class Family(ABC):
         self.scales = {name: scale for weights in owners.values() for name, (_, scale) in weights.items()}
 
     @classmethod
+    def build(cls, config: Config, networks: Mapping[str, Shape] = NETWORKS["alae"]) -> dict[str, keras.Model]:
+        """Networks of `config` by name, by default F, G, E and D, each of a shape of `config.NETWORKS`.
+
+        Their initial weights are decided by the configuration's seed, and each network's name.
+        """
+        return {name: cls.network(config, name, shape) for name, shape in networks.items()}
+
+    @classmethod
+    def network(cls, config: Config, name: str, shape: Shape) -> keras.Model:
+        """One network of `config`, called `name`. F: (batch, z) to (batch, w). D: (batch, w) to (batch,), the logit."""
+        z, w = config.networks.z, config.networks.w
+        match shape:
+            case "F":
+                return build_perceptron(name, z, w, config)
+            case "G":
+                return cls.generator(config)
+            case "E":
+                return cls.encoder(config, name)
+            case "D":
+                return cls.discriminator(config)
+            case "pair":
+                return build_perceptron(name, 2 * w, None, config, shape="D")
+            case "identity":
+                x = keras.Input((w,), name="vector", dtype=config.dtype)
+                return keras.Model(x, keras.layers.Identity(dtype=config.dtype)(x), name=name)
+
+    @classmethod
     @abstractmethod
-    def build(cls, config: Config) -> dict[str, keras.Model]:
-        """F, G, E and D of `config`, their initial weights decided by its seed."""
+    def generator(cls, config: Config) -> keras.Model:
+        """G of `config`."""
+
+    @classmethod
+    @abstractmethod
+    def encoder(cls, config: Config, name: str) -> keras.Model:
+        """E of `config`, or another network that is like it."""
+
+    @classmethod
+    def discriminator(cls, config: Config) -> keras.Model:
+        """D of `config`: a perceptron on w, (batch, w) to (batch,)."""
+        return build_perceptron("D", config.networks.w, None, config)
 
     @abstractmethod
     def generate(
@@ -55,9 +93,15 @@ class Family(ABC):
 
     @abstractmethod
     def encode(
-        self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
+        self,
+        images: Tensor,
+        *,
+        by: str = "E",
+        labels: Tensor | None = None,
+        lod: int | None = None,
+        blend: Tensor | float = 1.0,
     ) -> Tensor:
-        """What E makes of images: (batch, w)."""
+        """What E, or another network that is like it, makes of images: (batch, w)."""
 
     def score(
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0

@@ -27,7 +27,6 @@ from alae_core.networks.features import (
     upsample,
 )
 from alae_core.networks.layers import Dense, LeakyReLU, Scaled
-from alae_core.networks.mlp import build_perceptron
 from alae_core.view import View
 
 _SLOPE = 0.2
@@ -54,15 +53,26 @@ class Styles(Family):
         self._used = {name: used.get(id(weight), range(config.lods)) for name, weight in self.variables.items()}
 
     @classmethod
-    def build(cls, config: Config) -> dict[str, keras.Model]:
-        """See `build_style`."""
-        return build_style(config)
+    def generator(cls, config: Config) -> "Generator":
+        return _built(Generator(config, name="G"))
+
+    @classmethod
+    def encoder(cls, config: Config, name: str) -> "_Downwards":
+        kind = Encoder if config.style.encoder == "style" else PlainEncoder
+        return _built(kind(config, name=name))
+
+    @classmethod
+    def discriminator(cls, config: Config) -> keras.Model:
+        """D of `config`; on images an encoder of its own with one output, (batch, H, W, C) to (batch,)."""
+        if config.style.discriminator == "latent":
+            return super().discriminator(config)
+        return _built(PlainEncoder(config, is_discriminator=True, name="D"))
 
     def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):
         return self.networks["G"](w, noise=noise, lod=lod, blend=blend)
 
-    def encode(self, images, *, labels=None, lod=None, blend=1.0):
-        return self.networks["E"](images, lod=lod, blend=blend)
+    def encode(self, images, *, by="E", labels=None, lod=None, blend=1.0):
+        return self.networks[by](images, lod=lod, blend=blend)
 
     def faded(self, images, blend):
         if self.level_of(images) == 0 or not _fades(blend):
@@ -84,29 +94,6 @@ class Styles(Family):
 
     def takes_part(self, weight: str, lod: int | None) -> bool:
         return lod is None or lod in self._used[weight]
-
-
-def build_style(config: Config) -> dict[str, keras.Model]:
-    """The four networks of `config`, their initial weights decided by its seed.
-
-    F, (batch, z) to (batch, w), and D, (batch, w) to (batch,), are perceptrons; for G and E see their classes.
-    With `discriminator: images`, D is an encoder of its own with one output: (batch, H, W, C) to (batch,).
-    """
-    networks = config.style
-    encoder = Encoder if networks.encoder == "style" else PlainEncoder
-    built = {
-        "F": build_perceptron("F", networks.z, networks.w, config),
-        "G": Generator(config, name="G"),
-        "E": encoder(config, name="E"),
-    }
-    if networks.discriminator == "images":
-        built["D"] = PlainEncoder(config, is_discriminator=True, name="D")
-    else:
-        built["D"] = build_perceptron("D", networks.w, None, config)
-    for network in (built["G"], built["E"], built["D"]):
-        if not network.built:
-            network.build(None)
-    return built
 
 
 class Generator(Scaled, keras.Model):
@@ -250,9 +237,9 @@ class Encoder(_Downwards):
     and normalizes once more.
     """
 
-    def __init__(self, config: Config, **kwargs) -> None:
-        blocks = [_EncoderBlock(config, i, name=f"block{i}") for i in range(config.lods)]
-        super().__init__(config, blocks, **kwargs)
+    def __init__(self, config: Config, *, name: str) -> None:
+        blocks = [_EncoderBlock(config, f"{name}/block{i}", i, name=f"block{i}") for i in range(config.lods)]
+        super().__init__(config, blocks, name=name)
 
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
         """(batch, R, R, C) with R = 4·2^lod to (batch, w); `blend` as in `Generator.call`."""
@@ -263,10 +250,9 @@ class Encoder(_Downwards):
 
 
 class _EncoderBlock(keras.layers.Layer):
-    def __init__(self, config: Config, lod: int, **kwargs) -> None:
+    def __init__(self, config: Config, purpose: str, lod: int, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
         inputs, self.outputs = _widths_down(config, lod)
-        purpose = f"E/block{lod}"
         self.conv1 = _conv(config, f"{purpose}/conv1", inputs, 3)
         self.described1 = _Described(config, f"{purpose}/described1", name="described1")
         self.conv2 = _conv(config, f"{purpose}/conv2", self.outputs, 3, resample="down")
@@ -351,6 +337,11 @@ class _PlainBlock(keras.layers.Layer):
         if self.lod:
             return self.leaky(self.conv2(blur(x))), None
         return self.leaky(self.dense(ops.reshape(to_nhwc(x), (x.shape[0], 4 * 4 * self.conv1.filters)))), None
+
+
+def _built(network):
+    network.build(None)
+    return network
 
 
 def _levels(blocks, rgb) -> list[tuple[keras.layers.Layer, range]]:

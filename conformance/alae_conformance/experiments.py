@@ -152,9 +152,10 @@ def values(subject: Subject, setting: Setting) -> Observations:
     subject.load(setting.start())
     found: Observations = {}
     for where, given in tapes.views(setting.fixture, setting.tape).items():
-        logits, gradient = subject.input_gradient(given)
         found |= {f"forward/{name}{where}": array for name, array in subject.forward(given).items()}
-        found |= {f"input_gradient/D(E(x)){where}": logits, f"input_gradient/gradient{where}": gradient}
+        if config_of(setting.fixture, setting.lane).algorithm == "alae":
+            logits, gradient = subject.input_gradient(given)
+            found |= {f"input_gradient/D(E(x)){where}": logits, f"input_gradient/gradient{where}": gradient}
         found |= {f"losses/{update}{where}": np.asarray(loss) for update, loss in subject.losses(given).items()}
     return found
 

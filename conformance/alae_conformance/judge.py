@@ -176,7 +176,7 @@ def _group(key: str) -> str:
 
 def _weight(key: str) -> str:
     parts = key.split("/")
-    return "/".join(parts[min(parts.index(network) for network in "FGED" if network in parts) :])
+    return "/".join(parts[min(parts.index(network) for network in "FGEDVXC" if network in parts) :])
 
 
 def _norm(array: np.ndarray) -> float:

@@ -1,7 +1,7 @@
 """What goes into each case and what must come out: the frozen files, or fresh numbers that nobody can have stored."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from alae_conformance.subjects import Arrays
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.tolerances import TOLERANCES, Lane
 from alae_conformance.vectors import Case, Fixture, VectorsError
+from alae_core.config import Config
 
 #: how far `steady` nudges weights, in float32 roundings: further than a backend strays within a free run
 NUDGE = 8.0
@@ -131,7 +132,9 @@ def _withstands_bfloat16(case: Case, tape: Mapping[str, np.ndarray]) -> bool:
     )
 
 
-def answers(case: Case, tape: Mapping[str, np.ndarray], reference: type[Reference] = Reference) -> Observations:
+def answers(
+    case: Case, tape: Mapping[str, np.ndarray], reference: Callable[[Config], Reference] | None = None
+) -> Observations:
     """What the reference does in a case."""
     with tempfile.TemporaryDirectory() as checkpoints:
         setting = Setting(vectors.fixtures()[case.fixture], "float64", tape, Path(checkpoints))

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from alae_conformance.subjects import Arrays, Batches, Inputs
+from alae_conformance.reference.training import Reference
+from alae_conformance.subjects import Arrays, Batches, Inputs, listed
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.vectors import Fixture, cases, config_of
-from alae_core.config import Config
 from alae_core.latents import NUMBERS, Draws, noise_shapes
 from alae_core.view import View
 
@@ -36,20 +36,24 @@ def draw(fixture: Fixture, seed: int) -> Arrays:
     count = BATCHES if trained else 1
     subject = ReferenceSubject()
     subject.open(config.data())
-    tape = {f"weights/{name}": _weight(rng, config, name, shape) for name, shape in subject.reference.shapes.items()}
+    reference = subject.reference
+    tape = {f"weights/{name}": _weight(rng, reference, name, shape) for name, shape in reference.shapes.items()}
     tape["images"] = to_bfloat16(rng.uniform(-1, 1, (count, size, *image)))
     if config.labels:
         tape["labels"] = rng.integers(0, config.labels, (count, size))
     tape["w"] = to_bfloat16(rng.normal(size=(size, config.networks.w)))
     for update in subject.reference.trains():
-        tape[f"z/{update}"] = to_bfloat16(rng.normal(size=(size, config.networks.z)))
+        # No rows for an update that draws none.
+        drawing = size if listed({update: subject.drawn(update, 0, size)}) else 0
+        tape[f"z/{update}"] = to_bfloat16(rng.normal(size=(drawing, config.networks.z)))
     if config.augment:
         for update in ("discriminator", "generator"):
             tape[f"augment/{update}"] = rng.random((size, sum(NUMBERS.values())), np.float32)
-    if config.growth:
+    if config.growth and config.algorithm == "alae":
         for update in ("discriminator", "generator"):
             tape[f"mix/{update}"] = to_bfloat16(rng.normal(size=(size, config.networks.z)))
             tape[f"cutoff/{update}"] = np.asarray(rng.integers(1, 2 * config.lods))
+    if config.growth:
         for layer, shape in enumerate(noise_shapes(config.lods - 1, size)):
             tape[f"noise/{layer}"] = to_bfloat16(rng.normal(size=shape))
     _spread_logits(subject, tape, fixture)
@@ -72,7 +76,10 @@ def draw(fixture: Fixture, seed: int) -> Arrays:
 def inputs(tape: Mapping[str, np.ndarray], view: View | None = None) -> Inputs:
     """The first batch of everything; for style networks in a view, images cut to its size."""
     images, labels = tape["images"][0], tape["labels"][0] if "labels" in tape else None
-    draws = {update: Draws(z, augment=tape.get(f"augment/{update}")) for update, z in group("z", tape).items()}
+    draws = {
+        update: Draws(z if len(z) else None, augment=tape.get(f"augment/{update}"))
+        for update, z in group("z", tape).items()
+    }
     if view is None:
         return Inputs(images, labels, tape["w"], draws)
     noise = [tape[f"noise/{layer}"] for layer in range(2 * (view.lod + 1))]
@@ -132,10 +139,10 @@ def nudged(tape: Mapping[str, np.ndarray], seed: int, roundings: float) -> Array
     }
 
 
-def _weight(rng: np.random.Generator, config: Config, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def _weight(rng: np.random.Generator, reference: Reference, name: str, shape: tuple[int, ...]) -> np.ndarray:
     if name.endswith("kernel"):
-        lrmul = getattr(config.networks, name[0]).lrmul if config.growth is None or name[0] in "FD" else 1.0
-        return to_bfloat16(rng.normal(0, 1 / lrmul if config.networks.equalized else 1.2 / np.sqrt(shape[0]), shape))
+        spread = 1 / reference.lrmul(name) if reference.config.networks.equalized else 1.2 / np.sqrt(shape[0])
+        return to_bfloat16(rng.normal(0, spread, shape))
     return to_bfloat16(rng.normal(0, 0.3, shape))
 
 
@@ -145,17 +152,20 @@ def _glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _spread_logits(subject: ReferenceSubject, tape: Arrays, fixture: Fixture) -> None:
-    """Scale D's last layer: logits of both signs, some large, are where the objectives differ."""
+    """Scale the last layer of D, or its like: logits of both signs, some large, are where the objectives differ."""
+    critic = subject.reference.critic
+    if critic is None:
+        return
     subject.load(start(tape, subject))
     given = next(iter(views(fixture, tape).values()))
     logits, _ = subject.input_gradient(given)
-    last = max(name for name in tape if name.startswith("weights/D/") and name.endswith("kernel"))
+    last = max(name for name in tape if name.startswith(f"weights/{critic}/") and name.endswith("kernel"))
     tape[last] = to_bfloat16(tape[last] * fixture.logits / np.std(logits))
     bias = last.replace("kernel", "bias")
     subject.load(start(tape, subject))
     logits, _ = subject.input_gradient(given)
-    lrmul = subject.config.networks.D.lrmul
-    tape[bias] = to_bfloat16(tape[bias] - logits.mean() / lrmul)
+    scale = subject.reference.scales[bias.removeprefix("weights/")]
+    tape[bias] = to_bfloat16(tape[bias] - logits.mean() / scale)
 
 
 def _to_float32(array: np.ndarray) -> np.ndarray:

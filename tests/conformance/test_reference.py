@@ -5,8 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from alae_conformance.reference.baselines import reference_of
 from alae_conformance.reference.draws import drawn
-from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Statistics, Upsample
+from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Spread, Statistics, Upsample
 from alae_conformance.reference.growth import position, shown
 from alae_conformance.reference.layers import Pair, PixelNorm
 from alae_conformance.reference.losses import OBJECTIVES
@@ -36,24 +37,25 @@ CHOICES = [
 ]
 
 
-def problem(updates="paper", reciprocity="latent", curved="curved", objective="logistic", labels=0):
+def problem(updates="paper", reciprocity="latent", curved="curved", objective="logistic", labels=0, **choices):
     """A reference, weights with biases, and a batch."""
     rng = np.random.default_rng(7)
     choice = {"slope": 1.0, "pixel_norm": True} if curved == "curved" else {}
     networks = {f"networks__{name}__{key}": value for name in "FGED" for key, value in choice.items()}
-    reference = Reference(
-        tiny_config(
-            updates=UPDATES[updates],
-            reciprocity=reciprocity,
-            objective=objective,
-            labels=labels,
-            r1_gamma=3.0,
-            **networks,
-        )
+    config = tiny_config(
+        updates=UPDATES[updates],
+        reciprocity=reciprocity,
+        objective=objective,
+        labels=labels,
+        r1_gamma=3.0,
+        **networks,
+        **choices,
     )
+    reference = reference_of(config)(config)
     weights = {name: rng.normal(0, 0.6, shape) for name, shape in reference.shapes.items()}
     one_hot = np.eye(labels)[rng.integers(0, labels, 6)] if labels else None
-    return reference, weights, Batch(rng.uniform(-1, 1, (6, 4, 3, 2)), rng.normal(size=(6, 5)), one_hot)
+    z = rng.normal(size=(6, config.networks.z))
+    return reference, weights, Batch(rng.uniform(-1, 1, (6, 4, 3, 2)), z, one_hot)
 
 
 STYLE = {
@@ -67,15 +69,19 @@ STYLE = {
 }
 
 
-def style_problem(lod, blend, **choices):
-    """The same of style networks at a level of detail, styles mixed from the second layer on."""
+def style_problem(lod, blend, count=2, **choices):
+    """The same of style networks at a level of detail, ALAE's styles mixed from the second layer on."""
     rng = np.random.default_rng(8)
-    reference = Reference(make_config(STYLE, choices))
+    config = make_config(STYLE, choices)
+    reference = reference_of(config)(config)
     weights = {name: rng.normal(0, 0.7, shape) for name, shape in reference.shapes.items()}
-    weights["D/dense2/kernel"] *= 1000  # three dense layers of lrmul 0.1 leave next to nothing
-    images = rng.uniform(-1, 1, (2, 4 * 2**lod, 4 * 2**lod, 2))
-    noise = [rng.normal(size=shape) for shape in noise_shapes(lod, 2)]
-    z, mix = rng.normal(size=(2, 2, 3))
+    for name in weights.keys() & {"D/dense2/kernel", "C/dense2/kernel"}:
+        weights[name] *= 1000  # three dense layers of lrmul 0.1 leave next to nothing
+    images = rng.uniform(-1, 1, (count, 4 * 2**lod, 4 * 2**lod, 2))
+    noise = [rng.normal(size=shape) for shape in noise_shapes(lod, count)]
+    z, mix = rng.normal(size=(2, count, config.networks.z))
+    if config.algorithm != "alae":
+        return reference, weights, Batch(images, z, noise=noise, blend=blend)
     return reference, weights, Batch(images, z, None, mix, 1, noise, blend)
 
 
@@ -84,8 +90,8 @@ def loss_with_target_held(reference, update, held, weights, batch):
     if update == "reciprocity" and reference.config.updates.target == "constant":
         target = reference.networks["F"].forward(held, batch.z).output.value
         reference = Reference(reference.config)
-        distance = reference.distance
-        reference.distance = lambda w, e: distance(target if w.shape == target.shape else w, e)
+        distance, of_z = reference.distance, reference.config.reciprocity == "z"
+        reference.distance = lambda w, e: distance(target if w.shape == target.shape and not of_z else w, e)
     return getattr(reference, update)(weights, batch)[0]
 
 
@@ -120,6 +126,60 @@ def test_every_gradient_is_the_complex_step_of_its_loss(updates, reciprocity, cu
 )
 def test_every_gradient_of_style_networks_is_the_complex_step_of_its_loss(lod, blend, updates, reciprocity):
     assert_gradients_are_complex_steps(*style_problem(lod, blend, updates=UPDATES[updates], reciprocity=reciprocity))
+
+
+@pytest.mark.parametrize("updates", UPDATES)
+def test_gradients_where_the_loop_is_closed_in_z(updates):
+    assert_gradients_are_complex_steps(*problem(updates, "z", networks__z=6, networks__w=6))
+
+
+@pytest.mark.parametrize("algorithm", ["autoencoder", "vae", "bigan"])
+@pytest.mark.parametrize("objective", ["logistic", "hinge"])
+@pytest.mark.parametrize("labels", [0, 3])
+def test_every_gradient_of_a_baseline_is_the_complex_step_of_its_loss(algorithm, objective, labels):
+    same = {"networks__z": 6, "networks__w": 6}
+    assert_gradients_are_complex_steps(
+        *problem("official", objective=objective, labels=labels, algorithm=algorithm, **same)
+    )
+
+
+@pytest.mark.parametrize(
+    ("choices", "count"),
+    [
+        ({"networks.encoder": "plain"}, 2),
+        ({"networks.discriminator": "images"}, 3),
+        ({"networks.encoder": "plain", "networks.discriminator": "images"}, 6),
+        ({"algorithm": "bigan", "networks.z": 4}, 2),
+        ({"algorithm": "vae", "networks.z": 4, "networks.encoder": "plain"}, 2),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(("lod", "blend"), [(0, 1.0), (1, 0.3)])
+def test_gradients_of_other_style_networks_are_complex_steps(choices, count, lod, blend):
+    """Also through how much a batch varies: in one group, in one and a half, and of fewer than a group has."""
+    assert_gradients_are_complex_steps(*style_problem(lod, blend, count, **choices))
+
+
+def test_the_evidence_lower_bound_in_closed_form():
+    """An encoder that answers the prior, whatever it sees, and a G that answers 0: nothing diverges."""
+    reference, weights, batch = problem(algorithm="vae", networks__z=6, networks__w=6)
+    still = {name: np.zeros_like(weight) for name, weight in weights.items()}
+    loss, gradients = reference.evidence(still, batch)
+    np.testing.assert_allclose(loss, np.square(batch.images).sum() / 6, rtol=1e-12)
+    assert not any(np.any(gradients[name]) for name in gradients if name[0] in "EV")
+    # μ = 2 and log σ² = ln 4 everywhere: ½ (4 + 4 − ln 4 − 1) for each of six numbers of w.
+    last = {name: max(each for each in weights if each.startswith(name) and each.endswith("bias")) for name in "EV"}
+    still[last["E"]], still[last["V"]] = np.full(6, 2.0), np.full(6, np.log(4.0))
+    np.testing.assert_allclose(reference.evidence(still, batch)[0] - loss, 6 * (7 - np.log(4)) / 2, rtol=1e-12)
+
+
+def test_a_batchs_spread_in_closed_form():
+    """Two groups of images a, b and c, c, c: |a − b| / 2 to the first, and the ε of a root to the second."""
+    x = np.zeros((4, 2, 2, 1))
+    x[0], x[2] = 3.0, 1.0
+    found = Spread(size=2).forward({}, Pair(x)).value
+    np.testing.assert_array_equal(found[..., :1], x)
+    np.testing.assert_allclose(found[:, :, :, 1], np.array([1, 1e-4, 1, 1e-4])[:, None, None] * np.ones((4, 2, 2)))
 
 
 @pytest.mark.parametrize("update", ["discriminator", "generator"])
@@ -171,8 +231,8 @@ def test_the_input_gradient_is_the_complex_step_of_each_logit():
 
 @pytest.mark.parametrize(
     "layer",
-    [PixelNorm(), PixelNorm((1, 2), 1e-5), Statistics(), Blur(), Conv("c", 0.5)],
-    ids=["pixel norm", "instance norm", "statistics", "blur", "convolution"],
+    [PixelNorm(), PixelNorm((1, 2), 1e-5), Statistics(), Spread(), Blur(), Conv("c", 0.5)],
+    ids=["pixel norm", "instance norm", "statistics", "spread", "blur", "convolution"],
 )
 def test_a_layers_tangent_is_the_derivative_along_its_direction(layer):
     rng = np.random.default_rng(3)

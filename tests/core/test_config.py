@@ -315,6 +315,8 @@ def test_networks_of_another_family_are_far_away():
         ({"image.-1": 1}, "'image.-1' cannot be set: '-1' is none of 0 … 2, the places of a list"),
         ({"networks.F.lrmul": 0.1}, "F.lrmul is 0.1, which only equalized layers use"),
         ({"labels": 1}, "labels is 1, a single class says nothing"),
+        ({"algorithm": "vae", "networks.w": 9}, "algorithm vae draws w itself .* z has 64 numbers and w 9: make them"),
+        ({"algorithm": "bigan", "augment.p": 0.1}, "augment changes what D sees, but the algorithm bigan has no D"),
         (
             {"augment.p": 0.0},
             "augment: p is 0 and there is no target, so nothing would ever happen: set p, or a target",

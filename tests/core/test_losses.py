@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from keras import ops
 
-from alae_core.losses import OBJECTIVES, discriminator_loss, generator_loss, r1_penalty, squared_distance
+from alae_core.losses import (
+    OBJECTIVES,
+    discriminator_loss,
+    divergence_from_prior,
+    generator_loss,
+    r1_penalty,
+    squared_distance,
+)
 from tests.tolerances import FLOAT32
 
 REAL = np.array([-6.0, -1.5, 0.0, 0.3, 5.0])
@@ -68,3 +75,12 @@ def test_squared_distance_sums_or_averages_over_w_and_averages_over_the_batch(me
 def test_a_closed_loop_costs_nothing():
     w = tensor(np.random.default_rng(2).normal(size=(5, 3)))
     assert ops.convert_to_numpy(squared_distance(w, w, mean=False)) == 0
+
+
+def test_the_divergence_from_the_prior_in_closed_form():
+    """½ (μ² + σ² − ln σ² − 1) for each number: 0 at the prior, and for one number of μ = 2 and σ² = 4 ½ (7 − ln 4)."""
+    mean, log_variance = np.zeros((2, 3)), np.zeros((2, 3))
+    assert float(divergence_from_prior(tensor(mean), tensor(log_variance))) == 0
+    mean[0, 1], log_variance[0, 1] = 2, np.log(4)
+    found = float(divergence_from_prior(tensor(mean), tensor(log_variance)))
+    np.testing.assert_allclose(found, (7 - np.log(4)) / 2 / 2, **FLOAT32)

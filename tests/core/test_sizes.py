@@ -11,12 +11,15 @@ from alae_core.sizes import batch_sizes, memory, require_room, weights
 from tests.conftest import tiny_config, tiny_style_config
 
 PLAIN = {"networks__encoder": "plain", "networks__discriminator": "images"}
+BASELINES = ("autoencoder", "vae", "bigan")
 CONFIGS = {
     **{name: lambda name=name: load_config(name) for name in preset_names()},
     "tiny": tiny_config,
     "labels": lambda: tiny_config(labels=3),
     "style": tiny_style_config,
     "plain": lambda: tiny_style_config(**PLAIN),
+    **{name: lambda name=name: tiny_config(algorithm=name, networks__z=6, networks__w=6) for name in BASELINES},
+    **{f"{name} of styles": lambda name=name: tiny_style_config(algorithm=name, networks__z=7) for name in BASELINES},
     "one level": lambda: tiny_style_config(image=[4, 4, 3], growth={"levels": [{"images": 8}]}, **PLAIN),
 }
 

@@ -4,6 +4,7 @@ import pytest
 
 import alae_core as alae
 from alae_core import updates_of
+from alae_core.algorithms import algorithm_of
 from alae_core.state import adams
 from tests.algorithms import register
 from tests.conftest import tiny_config, tiny_style_config
@@ -74,6 +75,24 @@ def test_an_update_says_how_it_is_called_and_what_it_draws():
 
 def test_reciprocity_in_data_space_cannot_train_f():
     assert set(trains(updates="official", reciprocity="data")["reciprocity"]) == {"E", "G"}
+
+
+@pytest.mark.parametrize("kind", ["paper", "official"])
+def test_what_the_updates_of_baselines_train_and_draw(kind):
+    def found(algorithm):
+        config = tiny_config(algorithm=algorithm, updates=kind, networks__z=6, networks__w=6)
+        return {update.name: (dict(update.trains), update.draws) for update in algorithm_of(config).updates(config)}
+
+    def adams(update, networks):
+        shared = {"E": "encoder", "X": "encoder", "C": "encoder", "V": "encoder", "G": "decoder"}
+        return {network: update if kind == "paper" else shared[network] for network in networks}
+
+    assert found("autoencoder") == {"reconstruction": (adams("reconstruction", "EG"), ("noise",))}
+    assert found("vae") == {"evidence": (adams("evidence", "EVG"), ("z", "noise"))}
+    assert found("bigan") == {
+        "discriminator": (adams("discriminator", "XC"), ("z", "noise")),
+        "generator": (adams("generator", "EG"), ("z", "noise")),
+    }
 
 
 # ---- algorithms ------------------------------------------------------------------------------------------------------

@@ -178,8 +178,8 @@ def _of_steps(planned: Plan) -> Iterator[str]:
 
 
 def _of_weights(config: Config) -> Iterator[str]:
-    if config.algorithm == "alae":
-        count = weights(config)
+    count = weights(config)
+    if count:
         each = ", ".join(f"{name} {size:,}" for name, size in count.items())
         yield f"weights: {each}: {sum(count.values()):,} in all"
 

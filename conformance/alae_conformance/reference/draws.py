@@ -16,11 +16,12 @@ def drawn(
     With the probability of style mixing that is uniformly 1 to all of the level's layers, and all of them otherwise.
     """
     z = _prior(config, f"z/{update}", step, count)
-    if lod is None or update == "reciprocity" or not config.style.style_mixing:
+    mixes = config.algorithm == "alae" and update != "reciprocity"
+    if lod is None or not mixes or not config.style.style_mixing:
         return z, None, None
     layers, choice = 2 * (lod + 1), stream(config, f"cutoff/{update}", step)
-    mixes = choice.random() < config.style.style_mixing
-    keeping = int(choice.integers(1, layers, endpoint=True)) if mixes else layers
+    mixed = choice.random() < config.style.style_mixing
+    keeping = int(choice.integers(1, layers, endpoint=True)) if mixed else layers
     return z, _prior(config, f"mix/{update}", step, count), keeping
 
 

@@ -156,6 +156,81 @@ class Statistics:
         return c, ((c * c).mean(_PIXELS) + self.epsilon) ** 0.5
 
 
+class Flatten(Linear):
+    """(batch, 4, 4, C) as rows (batch, 16·C): rows, columns, then channels."""
+
+    def apply(self, x: Array) -> Array:
+        return x.reshape(len(x), -1)
+
+    def transposed(self, y: Array) -> Array:
+        return y.reshape(len(y), 4, 4, -1)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """x with one more channel, which is the same at all pixels: how much the images of a group differ.
+
+    It is the mean, over pixels and channels, of d = (mean c² + ε)^(1/2), where c = x − μ, and μ and the mean are over
+    the group: `size` images of the batch, as far apart as they can be. Where images lack to fill groups, the batch's
+    first are there twice. Along ẋ: ḋ = m/d with m = mean(c·ẋ).
+    """
+
+    size: int = 4
+    epsilon: float = 1e-8
+
+    def forward(self, weights: Weights, x: Pair) -> Pair:
+        c, d = self._centred(x.value)
+        value = self._channel(x.value, d.mean((1, 2, 3)))
+        if x.tangent is None:
+            return Pair(value)
+        m = (c * self._grouped(x.tangent)).mean(0)
+        return Pair(value, self._channel(x.tangent, (m / d).mean((1, 2, 3))))
+
+    def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
+        (c, d), count = self._centred(x.value), len(x.value)
+        n = len(c) * d[0].size  # what both means divide by
+        by_d = self._by_group(adjoint.value, count)
+        if adjoint.tangent is None or x.tangent is None:
+            return Pair(adjoint.value[..., :-1] + self._ungrouped(by_d / d * c / n, count)), {}
+        tangent = self._grouped(x.tangent)
+        still, m = tangent - tangent.mean(0), (c * tangent).mean(0)
+        by_rate = self._by_group(adjoint.tangent, count)
+        back = (by_d - by_rate * m / d**2) / d * c + by_rate / d * still
+        value = adjoint.value[..., :-1] + self._ungrouped(back / n, count)
+        return Pair(value, adjoint.tangent[..., :-1] + self._ungrouped(by_rate / d * c / n, count)), {}
+
+    def _places(self, count: int) -> Array:
+        """(size, groups): the image at each place of each group."""
+        size = min(self.size, count)
+        return (np.arange(count + -count % size) % count).reshape(size, -1)
+
+    def _grouped(self, x: Array) -> Array:
+        return x[self._places(len(x))]
+
+    def _ungrouped(self, y: Array, count: int) -> Array:
+        """The adjoint of images from that of their places."""
+        found = np.zeros((count, *y.shape[2:]), y.dtype)
+        np.add.at(found, self._places(count), y)
+        return found
+
+    def _centred(self, x: Array) -> tuple[Array, Array]:
+        grouped = self._grouped(x)
+        c = grouped - grouped.mean(0)
+        return c, ((c * c).mean(0) + self.epsilon) ** 0.5
+
+    def _channel(self, x: Array, spread: Array) -> Array:
+        group = np.arange(len(x)) % len(spread)
+        return np.concatenate([x, np.broadcast_to(_maps(spread[group][:, None]), (*x.shape[:3], 1))], 3)
+
+    def _by_group(self, adjoint: Array, count: int) -> Array:
+        """(groups, 1, 1, 1): the adjoint of each group's spread, which its images share."""
+        by_image = adjoint[..., -1].sum(_PIXELS)
+        groups = self._places(count).shape[1]
+        found = np.zeros(groups, adjoint.dtype)
+        np.add.at(found, np.arange(count) % groups, by_image)
+        return found[:, None, None, None]
+
+
 def both(fn: Callable[[Array], Array], pair: Pair) -> Pair:
     """A linear map of value and tangent."""
     return Pair(fn(pair.value), None if pair.tangent is None else fn(pair.tangent))

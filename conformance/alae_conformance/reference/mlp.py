@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alae_conformance.reference.layers import Array, Dense, Layer, Leaky, Pair, PixelNorm, Weights
-from alae_core.config import Config
+from alae_core.config import Config, Perceptron
 
 
 class Trace(NamedTuple):
@@ -60,24 +60,24 @@ class Network:
         return x.reshape(len(x), *shape)
 
 
-def build(config: Config) -> dict[str, Network]:
-    """The four networks of a configuration of the family "mlp"."""
-    outputs = {"F": (config.networks.w,), "G": config.image, "E": (config.networks.w,), "D": ()}
-    return {network: perceptron(config, network, shape) for network, shape in outputs.items()}
+def build(config: Config, kinds: Mapping[str, str]) -> dict[str, Network]:
+    """Networks of a configuration of the family "mlp" by name, each of a kind: F, G, E, D, pair or identity."""
+    return {name: perceptron(config, name, kind) for name, kind in kinds.items()}
 
 
-def perceptron(config: Config, network: str, output: tuple[int, ...]) -> Network:
+def perceptron(config: Config, name: str, kind: str) -> Network:
     """One network of a configuration, whatever its family, that is a perceptron there."""
-    return Network(_layers(config, network), output)
+    w = (config.networks.w,)
+    output = {"F": w, "G": config.image, "E": w, "D": (), "pair": (), "identity": w}[kind]
+    return Network([] if kind == "identity" else _layers(config, name, kind), output)
 
 
-def shapes(config: Config, networks: str = "FGED") -> dict[str, tuple[int, ...]]:
+def shapes(config: Config, kinds: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
     """The shape of every weight by name: kernels are (fan_in, units)."""
     found: dict[str, tuple[int, ...]] = {}
-    for network in networks:
-        widths = _widths(config, network)
-        for i, (fan_in, units) in enumerate(pairwise(widths)):
-            found |= {f"{network}/dense{i}/kernel": (fan_in, units), f"{network}/dense{i}/bias": (units,)}
+    for name, kind in kinds.items():
+        for i, (fan_in, units) in enumerate(pairwise(_widths(config, kind))):
+            found |= {f"{name}/dense{i}/kernel": (fan_in, units), f"{name}/dense{i}/bias": (units,)}
     return found
 
 
@@ -91,21 +91,30 @@ def scales(networks: Mapping[str, Network]) -> dict[str, float]:
     return found
 
 
-def _widths(config: Config, network: str) -> list[int]:
+def choice_of(config: Config, kind: str) -> Perceptron:
+    """The layers of a network's kind: those of a pair are D's."""
+    found: Perceptron = getattr(config.networks, "D" if kind == "pair" else kind)
+    return found
+
+
+def _widths(config: Config, kind: str) -> list[int]:
+    if kind == "identity":
+        return []
     z, w, pixels, labels = config.networks.z, config.networks.w, prod(config.image), config.labels
-    inputs, outputs = {"F": (z, w), "G": (w + labels, pixels), "E": (pixels + labels, w), "D": (w, 1)}[network]
-    return [inputs, *getattr(config.networks, network).hidden, outputs]
+    ends = {"F": (z, w), "G": (w + labels, pixels), "E": (pixels + labels, w), "D": (w, 1), "pair": (2 * w, 1)}
+    inputs, outputs = ends[kind]
+    return [inputs, *choice_of(config, kind).hidden, outputs]
 
 
-def _layers(config: Config, network: str) -> list[Layer]:
-    choice = getattr(config.networks, network)
+def _layers(config: Config, name: str, kind: str) -> list[Layer]:
+    choice = choice_of(config, kind)
     layers: list[Layer] = [PixelNorm()] if choice.pixel_norm else []
-    fans = _widths(config, network)[:-1]
+    fans = _widths(config, kind)[:-1]
     for i, fan_in in enumerate(fans):
         # Equalized learning rate: the kernel is multiplied by √2/√fan_in · lrmul when used, the bias by lrmul.
         equalized = config.networks.equalized
         scale, bias_scale = (sqrt(2 / fan_in) * choice.lrmul, choice.lrmul) if equalized else (1.0, 1.0)
-        layers.append(Dense(f"{network}/dense{i}", scale, bias_scale))
+        layers.append(Dense(f"{name}/dense{i}", scale, bias_scale))
         if i + 1 < len(fans) or choice.activate_output:
             layers.append(Leaky(choice.slope))
     return layers

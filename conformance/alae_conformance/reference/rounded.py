@@ -1,9 +1,11 @@
 """The reference as it would be with fewer digits: what rounding does to a tape's numbers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from alae_conformance.reference.baselines import reference_of
 from alae_conformance.reference.features import both
 from alae_conformance.reference.layers import Array, Layer, Pair, Weights
 from alae_conformance.reference.training import Reference
@@ -36,14 +38,18 @@ def nearest(x: Array, digits: int) -> Array:
     return np.ldexp(np.round(np.ldexp(mantissa, digits)), exponent - digits)
 
 
-def rounded(digits: int) -> type[Reference]:
+def rounded(digits: int) -> Callable[[Config], Reference]:
     """A reference each of whose layers rounds, and Adam's first moment: float32 has 24 digits, float64 53.
 
     bfloat16 has 8 in layers, and keeps moments in float32.
     """
+    return lambda config: _rounded(reference_of(config), digits)(config)
+
+
+def _rounded(sound: type[Reference], digits: int) -> type[Reference]:
     stored = max(digits, 24)
 
-    class RoundedReference(Reference):
+    class RoundedReference(sound):  # type: ignore[misc, valid-type]
         def __init__(self, config: Config) -> None:
             super().__init__(config)
             for network in self.networks.values():

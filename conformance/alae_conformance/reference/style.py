@@ -14,7 +14,9 @@ from alae_conformance.reference.features import (
     Centre,
     Conv,
     Downsample,
+    Flatten,
     Noise,
+    Spread,
     Statistics,
     Upsample,
     both,
@@ -90,8 +92,7 @@ class Path:
 class Generator:
     """G: w (batch, w), or a style for each layer (batch, layers, w), to images of the level that the noise is for."""
 
-    def __init__(self, config: Config) -> None:
-        scales = _scales(config)
+    def __init__(self, config: Config, scales: Mapping[str, float]) -> None:
         self.chains: dict[str, list[Layer]] = {}
         for lod in range(config.lods):
             block = f"G/block{lod}"
@@ -138,13 +139,13 @@ class Generator:
 
 
 class Encoder:
-    """E: images of any level to w."""
+    """E, or a network like it: images of any level to w."""
 
-    def __init__(self, config: Config) -> None:
-        scales = _scales(config)
+    def __init__(self, config: Config, scales: Mapping[str, float], name: str) -> None:
+        self.name = name
         self.chains: dict[str, list[Layer]] = {"norm": [Centre(), PixelNorm((1, 2), 1e-5)]}
         for lod in range(config.lods):
-            rgb, block = f"E/from_rgb{lod}", f"E/block{lod}"
+            rgb, block = f"{name}/from_rgb{lod}", f"{name}/block{lod}"
             first, second = f"{block}/described1", f"{block}/described2"
             self.chains |= {
                 rgb: [_conv(scales, rgb), Bias(rgb), Leaky(_SLOPE), Leaky(_SLOPE)],
@@ -159,23 +160,18 @@ class Encoder:
         path = Path(weights)
         image = path.enter(Pair(x, direction))
         lod = (x.shape[1] // 4).bit_length() - 1
-        y, parts = path.through(image, *self.chains[f"E/from_rgb{lod}"]), []
+        y, parts = path.through(image, *self.chains[f"{self.name}/from_rgb{lod}"]), []
         for i in range(lod, -1, -1):
-            share = self.share(blend) if 0 < i == lod else 1.0
-            for described in (f"E/block{i}/described1", f"E/block{i}/described2"):
+            share, block = self.share(blend) if 0 < i == lod else 1.0, f"{self.name}/block{i}"
+            for described in (f"{block}/described1", f"{block}/described2"):
                 y = path.through(y, *self.chains[described])
                 parts.append((share, path.through(y, *self.chains[f"{described}/style"])))
                 y = path.through(y, *self.chains["norm"])
             if 0 < i == lod:
-                below = path.through(image, Downsample(), *self.chains[f"E/from_rgb{lod - 1}"])
+                below = path.through(image, Downsample(), *self.chains[f"{self.name}/from_rgb{lod - 1}"])
                 y = path.sum((1 - blend, below), (blend, y))
         w = path.sum(*parts)
-
-        def pull(adjoint: Pair) -> tuple[Pair, Gradients]:
-            adjoints, gradients = path.pull(w, adjoint)
-            return adjoints[image], gradients
-
-        return Trace(path.pairs[w], pull)
+        return Trace(path.pairs[w], lambda adjoint: _back(path, image, w, adjoint))
 
     def share(self, blend: float) -> float:
         """How much the block that fades in adds to w of what it has to say."""
@@ -188,16 +184,94 @@ class Encoder:
         return trace.pull(Pair(adjoint, tangent_adjoint))
 
 
-def build(config: Config) -> dict[str, Any]:
-    """The four networks of a configuration of the family "style"."""
-    outputs = {"F": (config.networks.w,), "D": ()}
-    perceptrons = {name: mlp.perceptron(config, name, shape) for name, shape in outputs.items()}
-    return perceptrons | {"G": Generator(config), "E": Encoder(config)}
+class PlainEncoder:
+    """E without statistics: images of any level to w; or D on images, to a logit each.
+
+    Convolutions with biases and leaky ReLUs, down to a dense layer on 4×4 pixels and one more.
+    """
+
+    def __init__(self, config: Config, scales: Mapping[str, float], name: str, *, judges: bool) -> None:
+        self.name, self.judges = name, judges
+        self.chains: dict[str, list[Layer]] = {f"{name}/head": [_dense(scales, f"{name}/head")]}
+        for lod in range(config.lods):
+            rgb, block = f"{name}/from_rgb{lod}", f"{name}/block{lod}"
+            first, second = f"{block}/conv1", f"{block}/conv2"
+            self.chains |= {
+                rgb: [_conv(scales, rgb), Bias(rgb), Leaky(_SLOPE), Leaky(_SLOPE)],
+                first: [*self.spread(lod), _conv(scales, first), Bias(first), Leaky(_SLOPE)],
+                second: [Blur(), _conv(scales, second), Downsample(), Bias(second), Leaky(_SLOPE)]
+                if lod
+                else [Flatten(), _dense(scales, f"{block}/dense"), Leaky(_SLOPE)],
+            }
+
+    def spread(self, lod: int) -> list[Layer]:
+        """What a D is told of its batch before the coarsest block."""
+        return [Spread()] if self.judges and not lod else []
+
+    def forward(self, weights: Weights, x: Array, direction: Array | None = None, *, blend: float) -> Trace:
+        """w or logits, and their derivative along `direction` where that is given."""
+        path = Path(weights)
+        image = path.enter(Pair(x, direction))
+        lod = (x.shape[1] // 4).bit_length() - 1
+        y = path.through(image, *self.chains[f"{self.name}/from_rgb{lod}"])
+        for i in range(lod, -1, -1):
+            for conv in (f"{self.name}/block{i}/conv1", f"{self.name}/block{i}/conv2"):
+                y = path.through(y, *self.chains[conv])
+            if 0 < i == lod:
+                below = path.through(image, Downsample(), *self.chains[f"{self.name}/from_rgb{lod - 1}"])
+                y = path.sum((1 - blend, below), (blend, y))
+        y = path.through(y, *self.chains[f"{self.name}/head"])
+        output = both(lambda array: array[:, 0], path.pairs[y]) if self.judges else path.pairs[y]
+        return Trace(output, lambda adjoint: _back(path, image, y, self.as_column(adjoint)))
+
+    def as_column(self, adjoint: Pair) -> Pair:
+        """The adjoint of the last layer's output."""
+        return both(lambda array: array[:, None], adjoint) if self.judges else adjoint
+
+    def backward(
+        self, weights: Weights, trace: Trace, adjoint: Array, tangent_adjoint: Array | None = None
+    ) -> tuple[Pair, Gradients]:
+        """As `Encoder.backward`."""
+        return trace.pull(Pair(adjoint, tangent_adjoint))
 
 
-def shapes(config: Config) -> dict[str, tuple[int, ...]]:
+def build(config: Config, kinds: Mapping[str, str]) -> dict[str, Any]:
+    """Networks of a configuration of the family "style" by name, each of a kind: F, G, E, D, pair or identity."""
+    scales = _scales(config, kinds)
+    return {name: _network(config, scales, name, kind) for name, kind in kinds.items()}
+
+
+def _network(config: Config, scales: Mapping[str, float], name: str, kind: str) -> Any:
+    if kind == "G":
+        return Generator(config, scales)
+    if kind == "E" and config.style.encoder == "style":
+        return Encoder(config, scales, name)
+    if kind == "E" or _sees_images(config, kind):
+        return PlainEncoder(config, scales, name, judges=kind == "D")
+    return mlp.perceptron(config, name, kind)
+
+
+def _sees_images(config: Config, kind: str) -> bool:
+    return kind == "D" and config.style.discriminator == "images"
+
+
+def shapes(config: Config, kinds: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
     """The shape of every weight by name: kernels are (k, k, in, out), or (fan_in, units) where they are dense."""
-    found = mlp.shapes(config, "F") | {"G/const": (4, 4, _width(config, 0))}
+    found: dict[str, tuple[int, ...]] = {}
+    for name, kind in kinds.items():
+        if kind == "G":
+            found |= _generator_shapes(config)
+        elif kind == "E" and config.style.encoder == "style":
+            found |= _encoder_shapes(config, name)
+        elif kind == "E" or _sees_images(config, kind):
+            found |= _plain_shapes(config, name, judges=kind == "D")
+        else:
+            found |= mlp.shapes(config, {name: kind})
+    return found
+
+
+def _generator_shapes(config: Config) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {"G/const": (4, 4, _width(config, 0))}
     for lod in range(config.lods):
         here, below = _width(config, lod), _width(config, max(lod - 1, 0))
         block = f"G/block{lod}"
@@ -209,21 +283,46 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
                 f"{styled}/style", config.networks.w, 2 * here
             )
         found |= {f"G/to_rgb{lod}/kernel": (1, 1, here, config.image[2]), f"G/to_rgb{lod}/bias": (config.image[2],)}
+    return found
+
+
+def _from_rgb_shapes(config: Config, name: str, lod: int) -> dict[str, tuple[int, ...]]:
+    rgb, here = f"{name}/from_rgb{lod}", _width(config, lod)
+    return {f"{rgb}/kernel": (1, 1, config.image[2], here), f"{rgb}/bias": (here,)}
+
+
+def _encoder_shapes(config: Config, name: str) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
     for lod in range(config.lods):
         here, below = _width(config, lod), _width(config, lod - 1)
-        block = f"E/block{lod}"
-        found |= {f"E/from_rgb{lod}/kernel": (1, 1, config.image[2], here), f"E/from_rgb{lod}/bias": (here,)}
+        block = f"{name}/block{lod}"
+        found |= _from_rgb_shapes(config, name, lod)
         found |= {f"{block}/conv1/kernel": (3, 3, here, here), f"{block}/conv2/kernel": (3, 3, here, below)}
         for described, width in ((f"{block}/described1", here), (f"{block}/described2", below)):
             found |= {f"{described}/bias": (width,)} | _affine(f"{described}/style", 2 * width, config.networks.w)
-    return found | mlp.shapes(config, "D")
+    return found
+
+
+def _plain_shapes(config: Config, name: str, *, judges: bool) -> dict[str, tuple[int, ...]]:
+    found: dict[str, tuple[int, ...]] = {}
+    for lod in range(config.lods):
+        here, below = _width(config, lod), _width(config, lod - 1)
+        block, more = f"{name}/block{lod}", int(judges and not lod)
+        found |= _from_rgb_shapes(config, name, lod)
+        found |= {f"{block}/conv1/kernel": (3, 3, here + more, here), f"{block}/conv1/bias": (here,)}
+        if lod:
+            found |= {f"{block}/conv2/kernel": (3, 3, here, below), f"{block}/conv2/bias": (below,)}
+        else:
+            found |= _affine(f"{block}/dense", 16 * here, below)
+    return found | _affine(f"{name}/head", _width(config, -1), 1 if judges else config.networks.w)
 
 
 def scales(networks: Mapping[str, Any]) -> dict[str, float]:
     """What each kernel and bias is multiplied by when used, where that is not 1."""
-    chains = [layer for name in "GE" for chain in networks[name].chains.values() for layer in chain]
+    mapped = {name: network for name, network in networks.items() if hasattr(network, "chains")}
+    chains = [layer for network in mapped.values() for chain in network.chains.values() for layer in chain]
     found = {f"{layer.name}/kernel": layer.scale for layer in chains if isinstance(layer, (Conv, Dense))}
-    return found | mlp.scales({name: networks[name] for name in "FD"})
+    return found | mlp.scales({name: network for name, network in networks.items() if name not in mapped})
 
 
 def _width(config: Config, lod: int) -> int:
@@ -236,15 +335,22 @@ def _affine(name: str, fan_in: int, units: int) -> dict[str, tuple[int, ...]]:
     return {f"{name}/kernel": (fan_in, units), f"{name}/bias": (units,)}
 
 
-def _scales(config: Config) -> dict[str, float]:
-    """Equalized learning rate's constant gain/√fan_in by the name of each layer of G and E."""
+def _scales(config: Config, kinds: Mapping[str, str]) -> dict[str, float]:
+    """Equalized learning rate's constant gain/√fan_in by the name of each layer on maps, or after them."""
     found = {}
-    for weight, shape in shapes(config).items():
+    for weight, shape in shapes(config, kinds).items():
         name, _, kind = weight.rpartition("/")
         if kind == "kernel":
-            gain = 0.03 if "to_rgb" in name else 1.0 if name.startswith("G") and name.endswith("style") else sqrt(2)
+            last = (name.startswith("G") and name.endswith("style")) or name.endswith("head")
+            gain = 0.03 if "to_rgb" in name else 1.0 if last else sqrt(2)
             found[name] = gain / sqrt(prod(shape[:-1]))
     return found
+
+
+def _back(path: Path, image: int, y: int, adjoint: Pair) -> tuple[Pair, Gradients]:
+    """The adjoint of what became of images to theirs, and each weight's gradient."""
+    adjoints, gradients = path.pull(y, adjoint)
+    return adjoints[image], gradients
 
 
 def _conv(scales: Mapping[str, float], name: str) -> Conv:

@@ -1,15 +1,15 @@
 """One training step of ALAE: three losses and their gradients, Adam, averages (paper, Algorithm 1)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from alae_conformance.reference import growth, mlp, style
 from alae_conformance.reference.augment import Augmentation, adapted, augmentation
 from alae_conformance.reference.draws import stream
-from alae_conformance.reference.layers import Array, Weights
+from alae_conformance.reference.layers import Array, Pair, Weights
 from alae_conformance.reference.losses import OBJECTIVES
 from alae_core.config import Config
 
@@ -35,6 +35,13 @@ class Batch(NamedTuple):
     p: float = 0.0
 
 
+class Trace(NamedTuple):
+    """One pass through networks: its output, and what leads adjoints of that back."""
+
+    output: Pair
+    pull: Callable[[Pair], tuple[Pair, Gradients]]
+
+
 class Drawn(Protocol):
     """What one update draws, such as `alae_core.latents.Draws`."""
 
@@ -46,13 +53,21 @@ class Drawn(Protocol):
 
 
 class Reference:
-    """ALAE of one configuration; all weights and states are passed in and out, under the names of a checkpoint."""
+    """ALAE of one configuration; all weights and states are passed in and out, under the names of a checkpoint.
+
+    Attributes:
+        kinds: its networks by name, each of a kind that families know.
+        critic: the network that ends in a logit, if there is one.
+    """
+
+    kinds: ClassVar[Mapping[str, str]] = {"F": "F", "G": "G", "E": "E", "D": "D"}
+    critic: ClassVar[str | None] = "D"
 
     def __init__(self, config: Config) -> None:
         family: Any = {"mlp": mlp, "style": style}[config.networks.family]
         self.config = config
-        self.networks: dict[str, Any] = family.build(config)
-        self.shapes: dict[str, tuple[int, ...]] = family.shapes(config)
+        self.networks: dict[str, Any] = family.build(config, self.kinds)
+        self.shapes: dict[str, tuple[int, ...]] = family.shapes(config, self.kinds)
         self.scales: dict[str, float] = dict.fromkeys(self.shapes, 1.0) | family.scales(self.networks)
         self.objective = OBJECTIVES[config.objective]
         self.gamma = config.r1_gamma
@@ -61,86 +76,94 @@ class Reference:
 
     def differentiate(self, update: str, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """The loss of one update, and its gradient by each weight that the update trains at the level of detail."""
-        losses = {
-            "discriminator": self.discriminator,
-            "generator": self.generator,
-            "reciprocity": self.reciprocity,
-        }
-        loss, gradients = losses[update](weights, batch)
+        loss, gradients = getattr(self, update)(weights, batch)
         trained = self.trains()[update]
         return loss, {name: gradients[name] for name in weights if name[0] in trained and name in gradients}
 
     def discriminator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """mean fake(D(E(G(F(z))))) + mean real(D(E(x))) + γ/2 · mean ‖∇ₓD(E(x))‖²."""
-        E, D = self.networks["E"], self.networks["D"]
         n = len(batch.images)
 
         images = self.generate(weights, self.styles(weights, batch)[1], batch).output.value
-        e = self.encode(weights, self.seen(images, batch), batch)
-        d = D.forward(weights, e.output.value)
+        d = self.score(weights, self.seen(images, batch), batch)
         fake, slope = self.objective.fake(d.output.value)
-        back, d_gradients = D.backward(weights, d, slope / n)
-        _, e_gradients = E.backward(weights, e, back.value)
+        _, gradients = d.pull(Pair(slope / n))
 
         # The penalty is γ/2n · Σ g·g. With the direction v = g held, its gradient is γ/n · ∇_θ Σ v·g = γ/n · ∇_θ Σ ṡ.
         batch = batch._replace(images=self.seen(batch.images, batch))
         _, g = self.input_gradient(weights, batch)
-        e = self.encode(weights, batch.images, batch, g)
-        d = D.forward(weights, e.output.value, e.output.tangent)
+        d = self.score(weights, batch.images, batch, g)
         real, slope = self.objective.real(d.output.value)
-        back, d_penalised = D.backward(weights, d, slope / n, np.full(n, self.gamma / n))
-        _, e_penalised = E.backward(weights, e, back.value, back.tangent)
+        _, penalised = d.pull(Pair(slope / n, np.full(n, self.gamma / n)))
 
         loss = fake.mean() + real.mean() + self.gamma / 2 * (g * g).sum() / n
-        return loss, add(d_gradients | e_gradients, d_penalised | e_penalised)
+        return loss, add(gradients, penalised)
 
     def input_gradient(self, weights: Weights, batch: Batch) -> tuple[Array, Array]:
         """D(E(x)), shape (batch,), and the gradient of its sum with respect to x."""
-        E, D = self.networks["E"], self.networks["D"]
-        e = self.encode(weights, batch.images, batch)
-        d = D.forward(weights, e.output.value)
-        back, _ = D.backward(weights, d, np.ones(len(batch.images)))
-        back, _ = E.backward(weights, e, back.value)
+        d = self.score(weights, batch.images, batch)
+        back, _ = d.pull(Pair(np.ones(len(batch.images))))
         return d.output.value, back.value
+
+    def score(self, weights: Weights, images: Array, batch: Batch, direction: Array | None = None) -> Trace:
+        """A pass of images through E and D, or through a D that looks at images, to logits (batch,)."""
+        E, D = self.networks["E"], self.networks["D"]
+        if self.config.networks.discriminator == "images":
+            d = D.forward(weights, images, direction, blend=batch.blend)
+            return Trace(d.output, d.pull)
+        e = self.encode(weights, images, batch, direction)
+        d = D.forward(weights, e.output.value, e.output.tangent)
+
+        def pull(adjoint: Pair) -> tuple[Pair, Gradients]:
+            back, d_gradients = D.backward(weights, d, adjoint.value, adjoint.tangent)
+            back, e_gradients = E.backward(weights, e, back.value, back.tangent)
+            return back, d_gradients | e_gradients
+
+        return Trace(d.output, pull)
 
     def generator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """mean generator(D(E(G(F(z)))))."""
-        G, E, D = (self.networks[name] for name in "GED")
+        G = self.networks["G"]
         f, w = self.styles(weights, batch)
         g = self.generate(weights, w, batch)
-        e = self.encode(weights, self.seen(g.output.value, batch), batch)
-        d = D.forward(weights, e.output.value)
+        d = self.score(weights, self.seen(g.output.value, batch), batch)
         terms, slope = self.objective.generator(d.output.value)
-        back, _ = D.backward(weights, d, slope / len(terms))
-        back, _ = E.backward(weights, e, back.value)
+        back, _ = d.pull(Pair(slope / len(terms)))
         back, g_gradients = G.backward(weights, g, self.seen_backward(back.value, batch))
         return terms.mean(), g_gradients | self.styles_backward(weights, f, batch, back.value)
 
     def reciprocity(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
-        """mean ‖F(z) − E(G(F(z)))‖², or ‖x − G(E(x))‖², or both.
+        """mean ‖F(z) − E(G(F(z)))‖², or ‖x − G(E(x))‖², or both; or ‖z − E(G(F(z)))‖².
 
-        F moves the estimate through G, and the target too, where that is followed: d‖e − f‖²/df is −d‖e − f‖²/de.
+        F moves the estimate through G, and the target too, where that is followed: d‖e − f‖²/df is −d‖e − f‖²/de. A
+        target z is moved by nothing.
         """
         F, G, E = (self.networks[name] for name in "FGE")
         loss, gradients = 0.0, Gradients()
-        if self.config.reciprocity in ("latent", "both"):
+        if self.config.reciprocity in ("latent", "both", "z"):
             f = F.forward(weights, batch.z)
             g = self.generate(weights, f.output.value, batch)
             e = self.encode(weights, g.output.value, batch)
-            distance, slope = self.distance(f.output.value, e.output.value)
+            of_z = self.config.reciprocity == "z"
+            distance, slope = self.distance(batch.z if of_z else f.output.value, e.output.value)
             back, e_gradients = E.backward(weights, e, slope)
             back, g_gradients = G.backward(weights, g, back.value)
-            by_f = back.value if self.config.updates.target == "constant" else back.value - slope
+            by_f = back.value if of_z or self.config.updates.target == "constant" else back.value - slope
             _, f_gradients = F.backward(weights, f, by_f)
             loss, gradients = loss + distance, add(gradients, e_gradients | g_gradients | f_gradients)
         if self.config.reciprocity in ("data", "both"):
-            e = self.encode(weights, batch.images, batch)
-            g = self.generate(weights, e.output.value, batch)
-            distance, slope = self.distance(batch.images, g.output.value)
-            back, g_gradients = G.backward(weights, g, slope)
-            _, e_gradients = E.backward(weights, e, back.value)
-            loss, gradients = loss + distance, add(gradients, e_gradients | g_gradients)
+            distance, found = self.pixels(weights, batch)
+            loss, gradients = loss + distance, add(gradients, found)
         return loss, gradients
+
+    def pixels(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
+        """mean ‖x − G(E(x))‖²."""
+        e = self.encode(weights, batch.images, batch)
+        g = self.generate(weights, e.output.value, batch)
+        distance, slope = self.distance(batch.images, g.output.value)
+        back, g_gradients = self.networks["G"].backward(weights, g, slope)
+        _, e_gradients = self.networks["E"].backward(weights, e, back.value)
+        return distance, e_gradients | g_gradients
 
     def distance(self, target: Array, estimate: Array) -> tuple[float, Array]:
         """‖target − estimate‖² averaged over the batch, and its derivative by the estimate.
@@ -191,11 +214,13 @@ class Reference:
 
     # ---- the networks at a batch's level of detail ---------------------------------------------------------------
 
-    def encode(self, weights: Weights, images: Array, batch: Batch, direction: Array | None = None) -> Any:
-        """A pass of images through E, with a derivative along `direction` where that is given."""
+    def encode(
+        self, weights: Weights, images: Array, batch: Batch, direction: Array | None = None, by: str = "E"
+    ) -> Any:
+        """A pass of images through E or a network like it, with a derivative along `direction` where that is given."""
         # Style networks grow, and perceptrons do not.
         given = {"labels": batch.labels} if self.config.growth is None else {"blend": batch.blend}
-        return self.networks["E"].forward(weights, images, direction, **given)
+        return self.networks[by].forward(weights, images, direction, **given)
 
     def generate(self, weights: Weights, w: Array, batch: Batch) -> Any:
         """A pass of w, or of a style for each layer, through G."""
@@ -233,14 +258,15 @@ class Reference:
         reciprocity = {"none": "", "data": "EG"}.get(
             self.config.reciprocity, "EGF" if self.config.updates.trains_F else "EG"
         )
-        trained = {"discriminator": "ED", "generator": "FG", "reciprocity": reciprocity}
+        discriminator = "ED" if self.config.networks.discriminator == "latent" else "D"
+        trained = {"discriminator": discriminator, "generator": "FG", "reciprocity": reciprocity}
         return {update: networks for update, networks in trained.items() if networks}
 
     def adam_of(self, update: str, network: str) -> str:
         """The name of the Adam whose moments an update uses for a network."""
         if self.config.updates.adam == "own":
             return update
-        return "encoder" if network in "ED" else "decoder"
+        return "decoder" if network in "FG" else "encoder"
 
     def initial_weights(self) -> dict[str, Array]:
         """A new run's weights: kernels drawn from its seed, G's constant of ones, and zeros."""
@@ -256,17 +282,20 @@ class Reference:
             limit = sqrt(6 / sum(shape))
             drawn = draws.uniform(-limit, limit, shape)
         else:
-            # Convolutional networks have no lrmul.
-            lrmul = getattr(getattr(self.config.networks, name[0], None), "lrmul", 1.0)
-            drawn = 1 / lrmul * draws.standard_normal(shape)
+            drawn = 1 / self.lrmul(name) * draws.standard_normal(shape)
         return drawn.astype(np.float32).astype(np.float64)
+
+    def lrmul(self, name: str) -> float:
+        """The learning-rate multiplier of the network that a weight is of: convolutional ones have none."""
+        perceptron = isinstance(self.networks[name[0]], mlp.Network)
+        return mlp.choice_of(self.config, self.kinds[name[0]]).lrmul if perceptron else 1.0
 
     def initial_state(self, weights: Weights) -> State:
         """A checkpoint's arrays before the first step."""
         state: State = {"step": np.array(0)}
         state |= {f"weights/{name}": value for name, value in weights.items()}
         state |= {f"averages/{name}": value for name, value in weights.items()}
-        if self.config.growth is not None:
+        if self.config.growth is not None and "F" in self.networks:
             state["w_mean"] = np.zeros(self.config.networks.w)
         if self.config.adapts:
             state["augment_p"] = np.array(self.p({}))
@@ -292,7 +321,7 @@ class Reference:
         for update in (update for update in self.trains() if update in draws):
             weights = _weights(state)
             batch = Batch(images, labels=labels, blend=blend, p=self.p(state), **draws[update]._asdict())
-            if lod is not None:
+            if "w_mean" in state:
                 state["w_mean"] = self.mean_step(weights, state["w_mean"], batch.z)
             if "augment_p" in state and update == "discriminator":
                 state["augment_p"] = np.array(self.p_step(weights, batch.p, batch, batch_size))

@@ -53,6 +53,11 @@ def with_noise(draws: Mapping[str, Draws], step: int, lod: int, count: int) -> d
     }
 
 
+def last(draws: Mapping[str, Draws]) -> str:
+    """The update whose z F is shown: the generator's, or of an algorithm that has none its last one's."""
+    return "generator" if "generator" in draws else list(draws)[-1]
+
+
 def listed(draws: Mapping[str, Draws]) -> Arrays:
     """What updates draw, but for noise, by update, update/mix, update/cutoff and update/augment."""
     found: Arrays = {}
@@ -143,7 +148,7 @@ class Subject(Protocol):
         """Weights and running mean of w, as the run's model has them, by their names in a state."""
 
     def forward(self, inputs: Inputs) -> Arrays:
-        """F(z), G(w), E(images) and D(w) by network; z is the generator's."""
+        """F(z), G(w), E(images), and D(w) or D(images), by network, of those there are; z is `last`'s."""
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         """D(E(images)), and the gradient of its sum with respect to the images."""

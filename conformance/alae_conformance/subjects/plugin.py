@@ -12,6 +12,7 @@ from alae_conformance.subjects import (
     Batches,
     Hello,
     Inputs,
+    last,
     listed,
     put_and_write_over,
     reciprocity_error,
@@ -69,14 +70,18 @@ class Plugin:
         return weights if mean is None else weights | {"w_mean": mean}
 
     def forward(self, inputs: Inputs) -> Arrays:
-        model, view, labels, drawn = self.model, inputs.view, inputs.labels, inputs.draws["generator"]
+        model, view, labels, drawn = self.model, inputs.view, inputs.labels, inputs.draws[last(inputs.draws)]
         noise: Noise = "fixed" if drawn.noise is None else drawn.noise
-        return {
-            "F": model.map(listed(inputs.draws)["generator"]),
+        found = {
             "G": model.generate(inputs.w, view, noise=noise, labels=labels),
             "E": model.encode(inputs.images, view, labels=labels),
-            "D": model.discriminate(inputs.w, view),
         }
+        if model.has("F") and drawn.z is not None:
+            found["F"] = model.map(drawn.z)
+        if model.has("D"):
+            on_images = self.config.networks.discriminator == "images"
+            found["D"] = model.discriminate(inputs.images if on_images else inputs.w, view)
+        return found
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         from keras import ops

@@ -1,11 +1,12 @@
 """The reference as a subject: the same questions reach it as a plug-in, and its answers are the expected ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from alae_conformance.reference import growth
+from alae_conformance.reference.baselines import reference_of
 from alae_conformance.reference.draws import augmenting, drawn, stream
 from alae_conformance.reference.training import Batch, Reference
 from alae_conformance.subjects import (
@@ -13,6 +14,7 @@ from alae_conformance.subjects import (
     Batches,
     Hello,
     Inputs,
+    last,
     listed,
     put_and_write_over,
     reciprocity_error,
@@ -26,13 +28,13 @@ from alae_core.latents import Draws, noise_shapes
 
 
 class ReferenceSubject:
-    """See `Subject`; `faulty` replaces the reference by a subclass that has a fault."""
+    """See `Subject`; `faulty` replaces the reference of the configuration's algorithm by one that has a fault."""
 
     # What a checkpoint records of who wrote it.
     name = "reference"
 
-    def __init__(self, faulty: type[Reference] = Reference) -> None:
-        self.reference_class = faulty
+    def __init__(self, faulty: Callable[[Config], Reference] | None = None) -> None:
+        self.faulty = faulty
 
     def versions(self) -> dict[str, str]:
         return {"numpy": np.__version__}
@@ -49,7 +51,7 @@ class ReferenceSubject:
 
     def open(self, config: Mapping[str, Any], anew: bool = False) -> None:
         self.config: Config = make_config(config)
-        self.reference = self.reference_class(self.config)
+        self.reference = (self.faulty or reference_of(self.config))(self.config)
         self._state = self.reference.initial_state(self.reference.initial_weights())
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
@@ -76,14 +78,18 @@ class ReferenceSubject:
         return {name: array for name, array in self.state().items() if name.partition("/")[0] in ("weights", "w_mean")}
 
     def forward(self, inputs: Inputs) -> Arrays:
-        reference, weights, batch = self.reference, self._weights(), self._batch("generator", inputs)
-        traces = {
-            "F": reference.networks["F"].forward(weights, batch.z),
+        reference, weights, batch = self.reference, self._weights(), self._batch(last(inputs.draws), inputs)
+        found = {
             "G": reference.generate(weights, inputs.w, batch),
             "E": reference.encode(weights, inputs.images, batch),
-            "D": reference.networks["D"].forward(weights, inputs.w),
         }
-        return {name: trace.output.value for name, trace in traces.items()}
+        if "F" in reference.networks:
+            found["F"] = reference.networks["F"].forward(weights, batch.z)
+        if "D" in reference.networks and self.config.networks.discriminator == "images":
+            found["D"] = reference.score(weights, inputs.images, batch)
+        elif "D" in reference.networks:
+            found["D"] = reference.networks["D"].forward(weights, inputs.w)
+        return {name: trace.output.value for name, trace in found.items()}
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         return self.reference.input_gradient(self._weights(), self._batch("discriminator", inputs))
@@ -179,9 +185,12 @@ class ReferenceSubject:
         return stream(self.config, f"noise/{update}/{layer}", step).standard_normal(shape)
 
     def _drawn(self, step: int, count: int) -> dict[str, Draws]:
-        return {update: self._draw(update, step, count) for update in self.reference.trains()}
+        return {update: self.drawn(update, step, count) for update in self.reference.trains()}
 
-    def _draw(self, update: str, step: int, count: int) -> Draws:
+    def drawn(self, update: str, step: int, count: int) -> Draws:
+        """What one update draws."""
+        if update == "reconstruction":
+            return Draws(None)
         found = Draws(*drawn(self.config, update, step, count, growth.position(self.config, step).lod))
         return found._replace(augment=augmenting(self.config, update, step, count))
 

@@ -7,6 +7,7 @@ A kill counts only where the named check of the named case fails on the mutant a
 from tests.conformance.mutants import (
     adam,
     augmenting,
+    baselines,
     checkpoints,
     contract,
     crossed,
@@ -20,5 +21,5 @@ from tests.conformance.mutants.registry import EQUIVALENTS, MUTANTS, comparisons
 
 __all__ = ["EQUIVALENTS", "MUTANTS", "comparisons", "of_control", "worst"]
 #: the modules that register them
-_MODULES = (contract, outputs, gradients, updates, adam, crossed, checkpoints, style, training, augmenting)
+_MODULES = (contract, outputs, gradients, updates, adam, crossed, checkpoints, style, training, augmenting, baselines)
 MUTANTS.sort(key=lambda mutant: mutant.case[:2])

@@ -206,8 +206,8 @@ class AllTransforms(Reference):
 
 @fault("both adversarial updates draw the same changes", "L0-adaptive-contract", "draws")
 class SameChanges(ReferenceSubject):
-    def _draw(self, update, step, count):
-        found: Draws = super()._draw(update, step, count)
+    def drawn(self, update, step, count):
+        found: Draws = super().drawn(update, step, count)
         return found._replace(augment=augmenting(self.config, "generator", step, count))
 
 

@@ -41,7 +41,7 @@ def with_network(name, network):
     class Changed(Reference):
         def __init__(self, config):
             super().__init__(config)
-            self.networks[name] = network(config)
+            self.networks[name].__class__ = network
 
     return Changed
 
@@ -62,17 +62,17 @@ def with_weights_of_g(change):
 
 @fault("styles mixed from the second layer on in each batch", "L0-style-contract", "draws")
 class AlwaysMixed(ReferenceSubject):
-    def _draw(self, update, step, count):
-        drawn = super()._draw(update, step, count)
-        return drawn if drawn.cutoff is None else drawn._replace(cutoff=1)
+    def drawn(self, update, step, count):
+        found = super().drawn(update, step, count)
+        return found if found.cutoff is None else found._replace(cutoff=1)
 
 
 @fault("a cut-off of mixed styles that never leaves all layers their own", "L0-style-contract", "draws")
 class NeverUnmixed(ReferenceSubject):
-    def _draw(self, update, step, count):
-        drawn = super()._draw(update, step, count)
+    def drawn(self, update, step, count):
+        found = super().drawn(update, step, count)
         layers = 2 * (position(self.config, step).lod + 1)
-        return drawn if drawn.cutoff is None else drawn._replace(cutoff=min(drawn.cutoff, layers - 1))
+        return found if found.cutoff is None else found._replace(cutoff=min(found.cutoff, layers - 1))
 
 
 # ---- L1 -------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,235 @@
+"""L1 to L3 of other algorithms and other networks: baselines, reciprocity in z, plain encoders, D on images."""
+
+from functools import partial
+
+import numpy as np
+
+from alae_conformance.reference.baselines import Autoencoder, Bigan, Vae
+from alae_conformance.reference.features import Spread
+from alae_conformance.reference.layers import Pair
+from alae_conformance.reference.training import Reference
+from alae_conformance.subjects.reference import ReferenceSubject
+from tests.conformance.mutants.registry import fault
+
+
+@fault("reciprocity in z holds the estimate against w", "L1-prior-values", "losses")
+class AgainstW(Reference):
+    def reciprocity(self, weights, batch):
+        w = self.networks["F"].forward(weights, batch.z).output.value
+        e = self.encode(weights, self.generate(weights, w, batch).output.value, batch)
+        return self.distance(w, e.output.value)[0], {}
+
+
+@fault("F follows z as if that were its own", "L2-prior-gradients", "gradients")
+class FollowsZ(Reference):
+    def reciprocity(self, weights, batch):
+        loss, gradients = super().reciprocity(weights, batch)
+        f = self.networks["F"].forward(weights, batch.z)
+        e = self.encode(weights, self.generate(weights, f.output.value, batch).output.value, batch)
+        _, slope = self.distance(batch.z, e.output.value)
+        _, more = self.networks["F"].backward(weights, f, -slope)
+        return loss, gradients | {name: gradients[name] + value for name, value in more.items()}
+
+
+class Stays(Reference):
+    """Some networks stay where they are."""
+
+    stay = ""
+
+    def apply(self, state, update, gradients):
+        before = {**state}
+        super().apply(state, update, gradients)
+        state |= {name: before[name] for name in state if name.startswith(tuple(f"weights/{n}/" for n in self.stay))}
+
+
+@fault("F frozen where the loop is closed in z", "L3-prior-substeps", "displacement")
+class FrozenFInZ(Stays):
+    stay = "F"
+
+
+@fault("an autoencoder's squares summed over pixels", "L1-autoencoder-values", "losses")
+class SummedPixels(Autoencoder):
+    def distance(self, target, estimate):
+        distance, slope = super().distance(target, estimate)
+        return distance * target[0].size, slope * target[0].size
+
+
+@fault("an autoencoder's E is not told the labels", "L1-autoencoder-values", "forward")
+class BlindE(Autoencoder):
+    def encode(self, weights, images, batch, direction=None, by="E"):
+        return super().encode(weights, images, batch._replace(labels=0 * batch.labels), direction, by)
+
+
+@fault("half the gradient for an autoencoder's E", "L2-autoencoder-gradients", "gradients")
+class HalfForE(Autoencoder):
+    def reconstruction(self, weights, batch):
+        loss, gradients = super().reconstruction(weights, batch)
+        return loss, {name: value / 2 if name.startswith("E") else value for name, value in gradients.items()}
+
+
+@fault("an autoencoder's E stays where it is", "L3-autoencoder-substeps", "displacement")
+class FrozenEncoder(Stays, Autoencoder):
+    stay = "E"
+
+
+@fault("an autoencoder sees one batch over and over", "L3-autoencoder-run", "trajectory")
+class OneBatch(Autoencoder):
+    first = None
+
+    def step(self, state, images, draws, labels=None):
+        self.first = self.first or (images, labels)
+        return super().step(state, self.first[0], draws, self.first[1])
+
+
+class Divergence(Vae):
+    """Another divergence from the prior."""
+
+    def evidence(self, weights, batch):
+        loss, gradients = super().evidence(weights, batch)
+        mean, log_variance = (self.encode(weights, batch.images, batch, by=n).output.value for n in "EV")
+        return loss + self.more(mean, log_variance), gradients
+
+
+@fault("the divergence from the prior averaged over w", "L1-vae-values", "losses")
+class AveragedDivergence(Divergence):
+    def more(self, mean, log_variance):
+        terms = mean**2 + np.exp(log_variance) - log_variance - 1
+        return (1 / mean.shape[1] - 1) * terms.sum() / (2 * len(mean))
+
+
+@fault("the divergence from the prior without its −1", "L1-vae-values", "losses")
+class NotFromZero(Divergence):
+    def more(self, mean, log_variance):
+        return mean.shape[1] / 2
+
+
+@fault("V's answer taken for log σ", "L1-vae-values", "losses")
+class LogDeviation(Vae):
+    def encode(self, weights, images, batch, direction=None, by="E"):
+        trace = super().encode(weights, images, batch, direction, by)
+        return trace if by == "E" else trace._replace(output=Pair(2 * trace.output.value, trace.output.tangent))
+
+
+@fault("no gradient of the divergence by V", "L2-vae-gradients", "gradients")
+class FreeVariance(Vae):
+    def evidence(self, weights, batch):
+        loss, gradients = super().evidence(weights, batch)
+        v = self.encode(weights, batch.images, batch, by="V")
+        by_log_variance = (np.exp(v.output.value) - 1) / (2 * len(batch.images))
+        _, of_divergence = self.networks["V"].backward(weights, v, by_log_variance)
+        return loss, gradients | {name: gradients[name] - value for name, value in of_divergence.items()}
+
+
+@fault("the variance stays what it was", "L3-vae-substeps", "displacement")
+class FrozenVariance(Stays, Vae):
+    stay = "V"
+
+
+@fault("q(w | x) is sampled by the same z at every step", "L3-vae-run", "trajectory")
+class SameSample(ReferenceSubject):
+    def _drawn(self, step, count):
+        return super()._drawn(0, count)
+
+
+@fault("E helps the critic of pairs instead of deceiving it", "L1-bigan-values", "losses")
+class HelpfulE(Bigan):
+    def generator(self, weights, batch):
+        loss, gradients = super().generator(weights, batch)
+        real, _ = self.input_gradient(weights, batch)
+        return loss - self.objective.generator(-real)[0].mean() + self.objective.generator(real)[0].mean(), gradients
+
+
+@fault("generated images beside other images' z", "L1-bigan-values", "losses")
+class OthersZ(Bigan):
+    def pair(self, weights, images, w, batch, direction=None):
+        return super().pair(weights, images, np.roll(w, 1, 0) if w is batch.z else w, batch, direction)
+
+
+@fault("R1 of pairs through E(x) too", "L1-bigan-values", "losses")
+class PenalisedE(Bigan):
+    def input_gradient(self, weights, batch):
+        e = self.encode(weights, batch.images, batch)
+        real = self.pair(weights, batch.images, e.output.value, batch)
+        by_images, by_w = self.split(real.pull(Pair(np.ones(len(batch.z))))[0])
+        through, _ = self.networks["E"].backward(weights, e, by_w.value)
+        return real.output.value, by_images.value + through.value
+
+
+@fault("R1 of pairs without its second derivative", "L2-bigan-gradients", "gradients")
+class FirstOrderPairs(Bigan):
+    def pair(self, weights, images, w, batch, direction=None):
+        return super().pair(weights, images, w, batch, None if direction is None else 0 * direction)
+
+
+@fault("the critic's update moves E too", "L3-bigan-substeps", "untouched")
+class CriticMovesE(Bigan):
+    def apply(self, state, update, gradients):
+        super().apply(state, update, gradients)
+        if update == "discriminator":
+            state |= {name: 0.999 * state[name] for name in state if name.startswith("weights/E")}
+
+
+@fault("the critic's own look at images stays as it was", "L3-bigan-substeps", "displacement")
+class FrozenX(Stays, Bigan):
+    stay = "X"
+
+
+@fault("one z for the critic of pairs and its deceivers", "L3-bigan-run", "trajectory")
+class OneZ(Bigan):
+    def step(self, state, images, draws, labels=None):
+        return super().step(state, images, dict.fromkeys(draws, draws["discriminator"]), labels)
+
+
+class OtherSpread(Reference):
+    """D is told of its batch by another layer."""
+
+    layer = Spread
+
+    def __init__(self, config):
+        super().__init__(config)
+        chain = self.networks["D"].chains["D/block0/conv1"]
+        chain[0] = self.layer()
+
+
+@fault("D is not told how much its batch varies", "L1-plain-values", "input_gradient", "float64")
+class NoSpread(OtherSpread):
+    class layer(Spread):
+        def _channel(self, x, spread):
+            return super()._channel(x, 0 * spread)
+
+
+@fault("groups of neighbours in the batch", "L1-plain-values", "losses", "float64")
+class Neighbours(OtherSpread):
+    class layer(Spread):
+        def _places(self, count):
+            size = min(self.size, count)
+            return (np.arange(count + -count % size) % count).reshape(-1, size).T
+
+
+@fault("how much a batch varies has no second derivative", "L2-plain-gradients", "gradients", "float64")
+class FirstOrderSpread(OtherSpread):
+    class layer(Spread):
+        def backward(self, weights, x, adjoint):
+            back, _ = super().backward(weights, Pair(x.value), Pair(adjoint.value))
+            if adjoint.tangent is None:
+                return back, {}
+            return Pair(back.value, super().backward(weights, x, adjoint)[0].tangent), {}
+
+
+@fault("the whole batch as one group", "L3-plain-growth", "trajectory", "float64")
+class OneGroup(OtherSpread):
+    layer = partial(Spread, size=6)
+
+
+@fault("w beside an image's code, not after it", "L2-pairs-gradients", "gradients", "float64")
+class CodeFirst(Bigan):
+    def pair(self, weights, images, w, batch, direction=None):
+        name = "C/dense0/kernel"
+        turned = np.roll(weights[name], len(weights[name]) // 2, 0)
+        return super().pair({**weights, name: turned}, images, w, batch, direction)
+
+
+@fault("the mean of w of a prior on w is not kept", "L3-pairs-growth", "w_mean", "float64")
+class NoPriorMean(Bigan):
+    def mean_step(self, weights, mean, z):
+        return mean
