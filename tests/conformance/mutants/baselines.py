@@ -125,7 +125,7 @@ class FrozenVariance(Stays, Vae):
     stay = "V"
 
 
-@fault("q(w | x) is sampled by the same z at every step", "L3-vae-run", "trajectory")
+@fault("a code is sampled by the same z at every step", "L3-vae-run", "trajectory")
 class SameSample(ReferenceSubject):
     def _drawn(self, step, count):
         return super()._drawn(0, count)
