@@ -204,6 +204,15 @@ class Alae:
 
         return self._look("encode", encode, [x, *self.one_hot(labels, len(x))], view)
 
+    def hidden(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
+        """The widest hidden layer of E, (batch, n), which the paper calls long features; see `Family.hidden`."""
+        x, family, view = self._images(x, view), self.family, self._view(view)
+
+        def hidden(x: Tensor, *labels: Tensor, at: Mapping[str, Any]) -> Tensor:
+            return family.hidden(x, labels=labels[0] if labels else None, **at)
+
+        return self._look("hidden", hidden, [x, *self.one_hot(labels, len(x))], view)
+
     def discriminate(self, codes: np.ndarray, view: View | None = None) -> np.ndarray:
         """The logit D(w): (batch, w) to (batch,); above 0 means real.
 

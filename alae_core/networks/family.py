@@ -103,6 +103,14 @@ class Family(ABC):
     ) -> Tensor:
         """What E, or another network that is like it, makes of images: (batch, w)."""
 
+    @abstractmethod
+    def hidden(
+        self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
+    ) -> Tensor:
+        """The widest hidden layer of E, (batch, n): of perceptrons a layer's activations, of style networks all that w
+        is an affine map of.
+        """
+
     def score(
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
     ) -> Tensor:

@@ -36,6 +36,13 @@ class Perceptrons(Family):
     def encode(self, images, *, by="E", labels=None, lod=None, blend=1.0):
         return self.networks[by](images if labels is None else [images, labels])
 
+    def hidden(self, images, *, labels=None, lod=None, blend=1.0):
+        E, choice = self.networks["E"], self.config.networks.E
+        widest = max(range(len(choice.hidden)), key=choice.hidden.__getitem__)
+        kind = "dense" if choice.slope == 1 else "leaky"
+        inside = keras.Model(E.inputs, E.get_layer(f"{kind}{widest}").output)
+        return ops.cast(inside(images if labels is None else [images, labels]), self.config.dtype)
+
 
 def _label(config: Config) -> list:
     return [keras.Input((config.labels,), name="label", dtype=config.dtype)] if config.labels else []

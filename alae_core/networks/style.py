@@ -74,6 +74,9 @@ class Styles(Family):
     def encode(self, images, *, by="E", labels=None, lod=None, blend=1.0):
         return self.networks[by](images, lod=lod, blend=blend)
 
+    def hidden(self, images, *, labels=None, lod=None, blend=1.0):
+        return self.networks["E"].hidden(images, lod=lod, blend=blend)
+
     def faded(self, images, blend):
         if self.level_of(images) == 0 or not _fades(blend):
             return images
@@ -244,9 +247,15 @@ class Encoder(_Downwards):
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
         """(batch, R, R, C) with R = 4·2^lod to (batch, w); `blend` as in `Generator.call`."""
         _, parts = self._down(x, lod, blend)
+        described = [self.blocks[lod - i].describe(part) for i, part in enumerate(parts)]
         if lod and _fades(blend):
-            parts[0] = parts[0] * blend
-        return sum(parts[1:], parts[0])
+            described[0] = described[0] * blend
+        return sum(described[1:], described[0])
+
+    def hidden(self, x, lod: int, blend: Tensor | float = 1.0):
+        """What w is an affine map of: every layer's channel means and deviations side by side, (batch, n)."""
+        _, parts = self._down(x, lod, blend)
+        return ops.concatenate([layer for block in parts for layer in block], axis=-1)
 
 
 class _EncoderBlock(keras.layers.Layer):
@@ -267,11 +276,16 @@ class _EncoderBlock(keras.layers.Layer):
     def call(self, x):
         x, first = self.described1(self.conv1(x))
         x, second = self.described2(self.conv2(blur(x)))
-        return x, first + second
+        return x, (first, second)
+
+    def describe(self, statistics):
+        """The block's part of w, from what each of its layers has beside its maps."""
+        first, second = statistics
+        return self.described1.style(first) + self.described2.style(second)
 
 
 class _Described(Scaled):
-    """Bias and leaky ReLU; then instance norm, and beside it the layer's part of w."""
+    """Bias and leaky ReLU; then instance norm, and beside it the statistics that the layer's part of w is made of."""
 
     def __init__(self, config: Config, purpose: str, **kwargs) -> None:
         super().__init__(dtype=config.dtype, autocast=False, **kwargs)
@@ -285,7 +299,7 @@ class _Described(Scaled):
     def call(self, x):
         x = self.leaky(x + per_channel(ops.convert_to_tensor(self.bias)))
         x, mean, variance = instance_norm(x, _E_EPSILON)
-        return x, self.style(statistics(mean, variance))
+        return x, statistics(mean, variance)
 
 
 class PlainEncoder(_Downwards):
@@ -310,8 +324,12 @@ class PlainEncoder(_Downwards):
 
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
         """(batch, R, R, C) with R = 4·2^lod to (batch, w), or (batch,) as a discriminator; `blend` fades features."""
-        x = self.head(self._down(x, lod, blend)[0])
+        x = self.head(self.hidden(x, lod, blend))
         return x[:, 0] if self.is_discriminator else x
+
+    def hidden(self, x, lod: int, blend: Tensor | float = 1.0):
+        """What the last layer sees, (batch, n)."""
+        return self._down(x, lod, blend)[0]
 
 
 class _PlainBlock(keras.layers.Layer):
