@@ -8,9 +8,9 @@ from alae_core import View
 from alae_core.images import to_float
 from alae_workbench.data.source import Arrays, DataSet
 from alae_workbench.evaluation.errors import reciprocity_error, reconstruction_error
-from alae_workbench.evaluation.measures import MEASURES, measured
-from alae_workbench.evaluation.nearest import nearest_neighbour_pixels, nearest_neighbour_w
+from alae_workbench.evaluation.measures import MEASURES, UnmeasurableError, measured
 from alae_workbench.evaluation.overfitting import learnt_by_heart
+from alae_workbench.evaluation.probes import nearest_neighbour_pixels, nearest_neighbour_w
 from tests.conftest import tiny_config, tiny_style_config
 from tests.tolerances import FLOAT32
 
@@ -116,8 +116,13 @@ def test_neighbours_are_seen_as_far_as_their_level_has_faded_in(backend):
 
 def test_without_classes_or_with_attributes_there_are_no_neighbours_to_ask_for(backend):
     model = alae.build(tiny_style_config())
-    assert nearest_neighbour_w(model, data()) is None
-    assert nearest_neighbour_w(model, data(np.zeros((7, 3), np.int64))) is None
+    for labels, reason in (
+        (None, "no labels"),
+        (np.zeros((7, 3), int), "several attributes"),
+        (np.ones(7, int), "one cl"),
+    ):
+        with pytest.raises(UnmeasurableError, match=reason):
+            nearest_neighbour_w(model, data(labels))
     found = measured(model, data(), None, "end")
     assert found.keys() == {"reciprocity_error", "reconstruction_error", "learnt_by_heart"}
 

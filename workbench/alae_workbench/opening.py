@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from alae_core import ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
+from alae_core import AlaeError, ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
 from alae_core.backend import backend_in_use, default_backend
-from alae_workbench.data.source import Arrays, DataError, Source, labels_for
+from alae_workbench.data.source import Arrays, DataError, DataSet, Source, labels_for
 from alae_workbench.data.sources import fitted, load_data, load_images
-from alae_workbench.experiment import training_of
+from alae_workbench.experiment import Training, training_of
+from alae_workbench.run import Run
 
 if TYPE_CHECKING:
     from alae_core import Alae
@@ -37,6 +38,19 @@ class Opened:
         """Where it is looked at."""
         return self.model.view
 
+    @property
+    def training(self) -> Training:
+        """How the run goes that the model is of, as far as that is known."""
+        return training_of(self.checkpoint)
+
+    @property
+    def run(self) -> Run | None:
+        """The run that the model is of, if it lies in one."""
+        try:
+            return Run.of(self.checkpoint.path)
+        except AlaeError:
+            return None
+
     def caption(self, *more: str) -> str:
         """What a picture's caption says of the model, and more."""
         run = self.checkpoint.path.absolute().parent.parent.name
@@ -49,15 +63,29 @@ class Opened:
 
         Raises DataError where there are none, or they do not fit the model.
         """
-        training, config = training_of(self.checkpoint), self.model.config
+        training, config = self.training, self.model.config
         if source is not None:
             return load_images(source, config, margin=training.margin, fit=training.fit)
-        if training.data is None:
+        return self.data().held_out
+
+    def data(self, name: str | None = None) -> DataSet:
+        """Images to train on and held-out ones, as `training.data` names them; by default the run's own.
+
+        Raises DataError where there are none, or they do not fit the model.
+        """
+        training = self.training
+        name = name or training.data
+        if name is None:
             raise DataError(f"{self.checkpoint.path} does not say what images it was trained on: name some")
         # Where the run was trained without its unreadable images, so it is looked at.
         return load_data(
-            training.data, config, margin=training.margin, fit=training.fit, held_out=training.held_out, skip_bad=True
-        ).held_out
+            name,
+            self.model.config,
+            margin=training.margin,
+            fit=training.fit,
+            held_out=training.held_out,
+            skip_bad=True,
+        )
 
     def aligned(self, photos: str, crop: "Crop", most: int, tell: Callable[[str], None] = print) -> Source:
         """The faces in a photo or a folder of photos, cut out as the model wants them; see `faces.photos`.
@@ -68,7 +96,7 @@ class Opened:
         from alae_workbench.faces.detector import Detector
         from alae_workbench.faces.photos import aligned_images
 
-        config, margin = self.model.config, training_of(self.checkpoint).margin
+        config, margin = self.model.config, self.training.margin
         pixels = aligned_images(
             Detector(backend_in_use()), photos, config, margin=margin, crop=crop, most=most, tell=tell
         )

@@ -46,8 +46,12 @@ def samples(
     psi: float | None = None,
     view: View | None = None,
     noise: Noise = "fixed",
+    start: int = 0,
 ) -> Iterator[np.ndarray]:
-    """As `sample`, in parts of as many images as the model works on at a time: for more than memory would hold."""
+    """As `sample`, in parts of as many images as the model works on at a time: for more than memory would hold.
+
+    `start` leaves out the parts that begin before it.
+    """
     require_label(label, alae.config.labels)
     sizes = (part.stop - part.start for part in alae.chunks(count, view))
     priors = prior_parts(sizes, alae.config.networks.z, seed=require_seed(seed))
@@ -62,7 +66,8 @@ def samples(
         in_turn = np.arange(part.start, part.stop) % ROW % alae.config.labels
         return alae.generate(w, view, noise=maps, labels=in_turn if label is None else np.full(len(z), label))
 
-    return map(make, alae.chunks(count, view), priors)
+    parts = zip(alae.chunks(count, view), priors, strict=True)
+    return (make(part, z) for part, z in parts if part.start >= start)
 
 
 def require_label(label: int | None, classes: int) -> None:

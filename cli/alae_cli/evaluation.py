@@ -1,0 +1,117 @@
+"""`alae evaluate` and `alae compare`: how good a model is, and which of several."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
+
+#: which way a measure gets better
+_ARROWS = {"lower": "↓", "higher": "↑", "": ""}
+
+
+def evaluate(
+    model: Model,
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            help="measures or groups of them, separated by commas; `alae measures` lists them",
+            show_default="all",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(help="images as for `alae train --data`", show_default="the run's own"),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=2, help="z, held-out images and samples at the most", show_default="all, and 10,000 samples"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="a .json file, besides the run's own", show_default=False)] = None,
+    averaged: Averaged = True,
+    backend: BackendName = None,
+    device: Device = None,
+) -> None:
+    """Measure a model: a table, a file beside the run, and a line in its metrics.jsonl."""
+    if out:
+        require_ending(out, ".json")
+    from rich.console import Console
+    from rich.table import Table
+
+    from alae_core.files import write_whole
+    from alae_workbench.evaluations import record
+    from alae_workbench.opening import open_model
+
+    words = [word.strip() for word in metrics.split(",")] if metrics is not None else None
+    opened = open_model(model, backend=backend, device=device, averaged=averaged)
+    from alae_workbench.evaluation.evaluate import evaluate as measure
+    from alae_workbench.evaluation.measures import MEASURES
+    from alae_workbench.progress import counted
+
+    found = measure(opened, words, against=against, count=count, tell=counted)
+    table = Table(title=f"{opened.caption()} · {found.against}", title_justify="left", show_header=False)
+    for name, value in found.measures.items():
+        table.add_row(name, f"{value:.4f}", _ARROWS[MEASURES[name].better], MEASURES[name].label)
+    console = Console()
+    console.print(table)
+    for reason in dict.fromkeys(found.refused.values()):
+        names = [name for name, why in found.refused.items() if why == reason]
+        print(f"not measured: {', '.join(names)}: {reason}")
+    written = record(found)
+    if out:
+        from dataclasses import asdict
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, (json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n").encode())
+    for path in filter(None, (written, out)):
+        print(path)
+
+
+def measures() -> None:
+    """List what a model can be measured by."""
+    from rich.console import Console
+    from rich.table import Table
+
+    import alae_workbench.evaluation as room
+    from alae_workbench.evaluation.measures import MEASURES
+
+    table = Table("group", "measure", "", "what it is", "when", title=room.__doc__, title_justify="left")
+    for each in MEASURES.values():
+        moment = {"report": "each report", "checkpoint": "each checkpoint", "end": "end of a run"}.get(each.when, "")
+        table.add_row(each.group, each.name, _ARROWS[each.better], each.label, moment)
+    Console().print(table)
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="runs of `alae train`", show_default=False)],
+    out: Annotated[Path | None, typer.Option(help="a .png, .svg or .pdf of their curves", show_default=False)] = None,
+) -> None:
+    """Show what is known of several runs in one table, and draw their curves."""
+    if out:
+        require_ending(out, ".png", ".svg", ".pdf")
+    from rich.console import Console
+    from rich.table import Table
+
+    from alae_workbench.evaluation.measures import MEASURES
+    from alae_workbench.evaluations import compared
+
+    found = compared(runs)
+    names = [name for name in MEASURES if any(name in numbers for numbers in found.values())]
+    table = Table("measure", "", *found, title_justify="left")
+    for name in names:
+        values = [numbers.get(name) for numbers in found.values()]
+        known = [value for value in values if value is not None]
+        better = MEASURES[name].better
+        best = {"lower": min, "higher": max}[better](known) if better and len(known) > 1 else None
+        cells = ["" if value is None else f"{value:.4f}" for value in values]
+        marked = [f"[bold]{cell}[/bold]" if best == value else cell for cell, value in zip(cells, values, strict=True)]
+        table.add_row(name, _ARROWS[better], *marked)
+    Console().print(table)
+    if out:
+        from alae_workbench.figures.plots import curves
+        from alae_workbench.figures.save import save_figure
+
+        save_figure(out, curves(runs))
+        print(out)

@@ -1,0 +1,72 @@
+"""Evaluating a trained model by chosen measures."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from alae_core import AlaeError, ArgumentError
+from alae_workbench.data.source import DataSet
+from alae_workbench.evaluation.keep import Keep, Tell, default_place
+from alae_workbench.evaluation.measures import MEASURES, answers, named
+from alae_workbench.evaluation.samples import COUNT
+from alae_workbench.evaluations import Evaluation
+from alae_workbench.opening import Opened
+
+#: the group of measures that are taken only where they are asked for by name
+DEAR = "perceptual"
+
+
+def evaluate(
+    opened: Opened,
+    metrics: Sequence[str] | None = None,
+    *,
+    against: str | None = None,
+    count: int | None = None,
+    place: Path | None = None,
+    tell: Tell | None = None,
+    strict: bool | None = None,
+) -> Evaluation:
+    """Measure a model. Features of images are kept, so that what was interrupted goes on.
+
+    Args:
+        opened: the model.
+        metrics: names of measures or of groups of them; by default all but the group `perceptual`, whose networks are
+            large.
+        against: images as `training.data` names them; by default the run's own.
+        count: how many z, held-out images and samples at the most; by default all, and 10,000 samples.
+        place: where features are kept; by default `keep.default_place`.
+        tell: who is told how it goes.
+        strict: whether each must have an answer; by default where measures are named.
+
+    Raises:
+        AlaeError: there is no such measure, or one that must have an answer has none.
+        ArgumentError: `count` is more than there are training images.
+        DataError: as `Opened.data`.
+    """
+    asked = [each.name for each in MEASURES.values() if each.group != DEAR] if metrics is None else named(metrics)
+    data = opened.data(against)
+    if count is not None and count > len(data.train):
+        raise ArgumentError("count", f"is {count:,}, but there are {len(data.train):,} training images to compare with")
+    keep = Keep(place or default_place(), tell) if tell else Keep(place or default_place())
+    refused: dict[str, str] = {}
+    found = answers(opened.model, data, opened.view, asked, count, keep, refused)
+    for name in refused if (metrics is not None if strict is None else strict) else ():
+        raise AlaeError(f"{name} has no answer: {refused[name]}")
+    checkpoint = opened.checkpoint
+    return Evaluation(
+        str(checkpoint.path),
+        checkpoint.step,
+        opened.averaged,
+        against or str(opened.training.data),
+        _counts(data, count),
+        found,
+        refused,
+        list(metrics or ()),
+    )
+
+
+def _counts(data: DataSet, count: int | None) -> dict[str, int]:
+    return {
+        "train": len(data.train),
+        "held_out": min(count or len(data.held_out), len(data.held_out)),
+        "samples": min(count or COUNT, len(data.train)),
+    }

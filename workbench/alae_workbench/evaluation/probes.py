@@ -1,0 +1,175 @@
+"""How much of what tells classes apart a representation keeps: nearest neighbours and linear machines on it."""
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Literal
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+from alae_core import Alae, View
+from alae_core.images import to_float
+from alae_workbench.data.source import DataSet, Source
+from alae_workbench.evaluation.keep import Keep
+from alae_workbench.evaluation.measures import Better, UnmeasurableError, measure, measures
+
+#: training images that serve as neighbours at the end of a run: the first ones, the same for every representation
+NEIGHBOURS = 10_000
+# Pixels a side at which raw pixels are compared, where images are larger.
+_SIDE = 32
+Probe = Literal["nn", "svm"]
+#: representations that are probed, by what the names of measures end in
+REPRESENTATIONS = {
+    "w": "E(x)",
+    "long": "the widest hidden layer of E",
+    "pixels": "raw pixels",
+    "pca": "as many principal components of pixels as w has numbers",
+}
+
+
+@measure("1-nearest-neighbour accuracy on E(x), held-out images", networks="E", when="end", better="higher")
+def nearest_neighbour_w(alae: Alae, data: DataSet, view: View | None = None, most: int | None = None) -> float:
+    """The share of held-out images whose nearest of 10,000 training images, by E(x) (Euclidean), has their class.
+
+    Raises UnmeasurableError where there are no classes, or E is told them: the answer would be in the question.
+    """
+    return _score(_neighbours(), alae, data, _encoded(alae, view), _size(view or alae.view), NEIGHBOURS, most)
+
+
+@measure("the same on raw pixels", networks="E", when="end", better="")
+def nearest_neighbour_pixels(alae: Alae, data: DataSet, view: View | None = None, most: int | None = None) -> float:
+    """The same by the images themselves: what E is to be held against.
+
+    At their own size, but square ones at half of it as often as that leaves 32 pixels a side or more: of 10,000 larger
+    ones not even the neighbours fit into memory.
+    """
+    return _score(_neighbours(), alae, data, _pixels, _pixels_size(data), NEIGHBOURS, most)
+
+
+def probe(
+    kind: Probe, representation: str, alae: Alae, data: DataSet, view: View | None = None, most: int | None = None
+) -> float:
+    """The paper's MNIST protocol (its section 5.1): all training images, and the share of held-out ones told right.
+
+    Args:
+        kind: nn, the nearest neighbour (Euclidean); svm, scikit-learn's LinearSVC (liblinear): one class against the
+            rest, squared hinge loss solved in the primal, C = 1, on features of mean 0 and variance 1.
+        representation: one of `REPRESENTATIONS`.
+        alae, data, view: the model, labelled images, and where it is looked at.
+        most: how many held-out images at the most.
+
+    Raises UnmeasurableError as `nearest_neighbour_w` does.
+    """
+    known, right = _classes(alae, data)
+    train, asked = _represented(representation, alae, data, view or alae.view, most)
+    classifier = _neighbours() if kind == "nn" else _machine()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        classifier.fit(train, known)
+    return float(classifier.score(asked, right[: len(asked)]))
+
+
+def _represented(
+    representation: str, alae: Alae, data: DataSet, view: View | None, most: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of all training images, and of held-out ones."""
+    match representation:
+        case "w":
+            return _both(alae, data, _encoded(alae, view), _size(view), most)
+        case "long":
+            return _both(alae, data, lambda images: alae.hidden(alae.as_seen(images, view), view), _size(view), most)
+    train, asked = _both(alae, data, _pixels, _pixels_size(data), most)
+    if representation == "pixels":
+        return train, asked
+    pca = PCA(min(alae.config.networks.w, *train.shape), svd_solver="covariance_eigh").fit(train)
+    return pca.transform(train), pca.transform(asked)
+
+
+def _enter(kind: Probe, label: str, name: str, what: str) -> None:
+    better: Better = "" if name in ("pixels", "pca") else "higher"
+
+    @measures({f"{kind}_{name}": (f"{label} on {what}, all training images", better)}, networks="E")
+    def of_one(alae: Alae, data: DataSet, view: View | None, most: int | None, keep: Keep) -> Mapping[str, float]:
+        return {f"{kind}_{name}": probe(kind, name, alae, data, view, most)}
+
+
+for _name, _what in REPRESENTATIONS.items():
+    _enter("nn", "1-nearest-neighbour accuracy", _name, _what)
+    _enter("svm", "linear SVM accuracy", _name, _what)
+
+
+def _neighbours() -> KNeighborsClassifier:
+    return KNeighborsClassifier(n_neighbors=1, algorithm="brute")
+
+
+def _machine() -> Pipeline:
+    return make_pipeline(StandardScaler(), LinearSVC(dual=False, C=1.0, random_state=0))
+
+
+def _classes(alae: Alae, data: DataSet) -> tuple[np.ndarray, np.ndarray]:
+    """The class of every training and every held-out image. Raises UnmeasurableError."""
+    known, asked = data.train.labels, data.held_out.labels
+    if known is None or asked is None:
+        raise UnmeasurableError("the images have no labels: class folders, a table or an .npz with y give them some")
+    if known.ndim > 1 or asked.ndim > 1:
+        raise UnmeasurableError("the images have several attributes each, and it takes one class")
+    if alae.config.labels:
+        raise UnmeasurableError("E is told each image's class, so the answer would be in the question")
+    if len(np.unique(known)) < 2:
+        raise UnmeasurableError(f"every training image is of one class, {known[0]}, so there is nothing to tell apart")
+    return known, asked
+
+
+def _encoded(alae: Alae, view: View | None) -> Callable[[np.ndarray], np.ndarray]:
+    view = view or alae.view
+    return lambda images: alae.encode(alae.as_seen(images, view), view)
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    return (to_float(images) if images.dtype == np.uint8 else images).reshape(len(images), -1)
+
+
+def _size(view: View | None) -> int | None:
+    return view.size if view else None
+
+
+def _pixels_size(data: DataSet) -> int | None:
+    height, width, _ = data.train.shape
+    size = height
+    while height == width and size % 2 == 0 and size // 2 >= _SIDE:
+        size //= 2
+    return None if size == height else size
+
+
+def _rows(
+    alae: Alae, source: Source, represent: Callable[[np.ndarray], np.ndarray], size: int | None, count: int
+) -> np.ndarray:
+    parts = (np.arange(part.start, part.stop) for part in alae.chunks(count))
+    return np.concatenate([represent(source.images(indices, size)) for indices in parts])
+
+
+def _both(
+    alae: Alae, data: DataSet, represent: Callable[[np.ndarray], np.ndarray], size: int | None, most: int | None
+) -> tuple[np.ndarray, np.ndarray]:
+    asked = min(most or len(data.held_out), len(data.held_out))
+    return _rows(alae, data.train, represent, size, len(data.train)), _rows(alae, data.held_out, represent, size, asked)
+
+
+def _score(
+    classifier: KNeighborsClassifier,
+    alae: Alae,
+    data: DataSet,
+    represent: Callable[[np.ndarray], np.ndarray],
+    size: int | None,
+    neighbours: int,
+    most: int | None,
+) -> float:
+    known, asked = _classes(alae, data)
+    neighbours, count = min(neighbours, len(known)), min(most or len(asked), len(asked))
+    classifier.fit(_rows(alae, data.train, represent, size, neighbours), known[:neighbours])
+    return float(classifier.score(_rows(alae, data.held_out, represent, size, count), asked[:count]))

@@ -1,0 +1,169 @@
+"""How samples and reconstructions compare with real images in a feature space, and whether samples are copies."""
+
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
+
+import numpy as np
+
+from alae_core import Alae, View
+from alae_core.images import to_uint8
+from alae_workbench.data.source import DataSet, Source
+from alae_workbench.evaluation.distances import (
+    copied,
+    density_coverage,
+    frechet,
+    kernel_distance,
+    precision_recall,
+)
+from alae_workbench.evaluation.features import Random64, Space
+from alae_workbench.evaluation.keep import Keep
+from alae_workbench.evaluation.measures import UnmeasurableError, measures, parts_seen
+from alae_workbench.sampling import samples
+
+#: samples, and training images that they are compared with, at the most
+COUNT = 10_000
+#: balls about a member reach to its fifth nearest other one
+_LEAST = 6
+
+
+def sample_quality(
+    space: Space, alae: Alae, data: DataSet, view: View | None = None, most: int | None = None, keep: Keep | None = None
+) -> Mapping[str, float]:
+    """Samples G(F(z)), not truncated, beside as many training images, both as bytes: by the functions of `distances`.
+
+    Args:
+        space: where they are compared.
+        alae, view: the model, and where it is looked at; noise is drawn for each image.
+        data: its first training images are the real ones; held-out ones are what copies are told by.
+        most: how many of each at the most, by default 10,000; there are never more than training images.
+        keep: where features are kept.
+
+    Raises UnmeasurableError where there are too few training images.
+    """
+    view, keep = view or alae.view, keep or Keep()
+    count = min(most or COUNT, len(data.train))
+    _require(space)
+    if count < _LEAST:
+        raise UnmeasurableError(f"there are {count} training images to compare with, and it takes {_LEAST}")
+    real, held_out = (
+        _of_source(space, source, alae, view, min(count, len(source)), keep) for source in (data.train, data.held_out)
+    )
+    other = _of_samples(space, alae, view, count, keep)
+    precision, recall = precision_recall(real, other)
+    density, coverage = density_coverage(real, other)
+    found = {
+        "fd": frechet(real, other),
+        "kd": kernel_distance(real, other),
+        "precision": precision,
+        "recall": recall,
+        "density": density,
+        "coverage": coverage,
+        "copied": copied(real, other, held_out),
+    }
+    return {f"{name}_{space.name}": value for name, value in found.items()}
+
+
+def reconstruction_quality(
+    space: Space, alae: Alae, data: DataSet, view: View | None = None, most: int | None = None, keep: Keep | None = None
+) -> Mapping[str, float]:
+    """Held-out images beside their reconstructions, both as bytes: the Fréchet distance in a space."""
+    view, keep, source = view or alae.view, keep or Keep(), data.held_out
+    count = min(most or COUNT, len(source))
+    _require(space)
+    if count < _LEAST:
+        raise UnmeasurableError(f"there are {count} held-out images, and it takes {_LEAST}")
+
+    def again(start: int) -> Iterator[np.ndarray]:
+        parts = parts_seen(alae, source, view, count, start)
+        return (alae.reconstruct(x, view, labels=labels) for x, labels in parts)
+
+    of = {"reconstructions": digest(alae), "of": source.fingerprint}
+    other = _kept(space, "reconstructions", of, again, alae, view, count, keep)
+    real = _of_source(space, source, alae, view, count, keep)
+    return {f"fd_{space.name}_reconstructions": frechet(real, other)}
+
+
+def _require(space: Space) -> None:
+    if space.missing:
+        raise UnmeasurableError(space.missing)
+
+
+def digest(alae: Alae) -> str:
+    """SHA-256 of a model's configuration and weights."""
+    found = sha256(alae.config.to_yaml().encode())
+    for name, array in sorted(alae.weights().items()):
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
+def _of_source(space: Space, source: Source, alae: Alae, view: View | None, count: int, keep: Keep) -> np.ndarray:
+    def seen(start: int) -> Iterator[np.ndarray]:
+        return (x for x, _ in parts_seen(alae, source, view, count, start))
+
+    of = {"images": source.fingerprint}
+    return _kept(space, "real images", of, seen, alae, view, count, keep)
+
+
+def _of_samples(space: Space, alae: Alae, view: View | None, count: int, keep: Keep) -> np.ndarray:
+    psi = None if alae.w_mean is None else 1.0
+
+    def drawn(start: int) -> Iterator[np.ndarray]:
+        return samples(alae, count, psi=psi, view=view, start=start)
+
+    return _kept(space, "samples", {"samples": digest(alae)}, drawn, alae, view, count, keep)
+
+
+def _kept(
+    space: Space,
+    what: str,
+    of: Mapping[str, str],
+    images: Callable[[int], Iterator[np.ndarray]],
+    alae: Alae,
+    view: View | None,
+    count: int,
+    keep: Keep,
+) -> np.ndarray:
+    """Features of images that come in the model's parts from any part on."""
+
+    def rows(index: int) -> Iterator[tuple[int, np.ndarray]]:
+        starts = [part.start for part in alae.chunks(count, view)]
+        start = max(each for each in starts if each <= index)
+        later = (each for each in starts if each >= start)
+        return ((each, space(to_uint8(x))) for each, x in zip(later, images(start), strict=True))
+
+    return keep.rows(what, {**of, "view": str(view), "space": space.name}, count, space.width, rows)
+
+
+def enter(space: Space, group: str) -> None:
+    """Enter the measures in one space into the table, as of a group."""
+    name, at = space.name, f"samples and training images, {space.name}"
+
+    @measures(
+        {
+            f"fd_{name}": (f"Fréchet distance, {at}", "lower"),
+            f"kd_{name}": (f"kernel distance, {at}", "lower"),
+            f"precision_{name}": (f"precision, {at}", "higher"),
+            f"recall_{name}": (f"recall, {at}", "higher"),
+            f"density_{name}": (f"density, {at}", "higher"),
+            f"coverage_{name}": (f"coverage, {at}", "higher"),
+            f"copied_{name}": (f"samples nearer to a training image than held-out ones are, {name}", ""),
+        },
+        networks="GF",
+        group=group,
+    )
+    def of_samples(alae: Alae, data: DataSet, view: View | None, most: int | None, keep: Keep) -> Mapping[str, float]:
+        return sample_quality(space, alae, data, view, most, keep)
+
+    @measures(
+        {f"fd_{name}_reconstructions": (f"Fréchet distance, held-out images and reconstructions, {name}", "lower")},
+        networks="GE",
+        group=group,
+    )
+    def of_reconstructions(
+        alae: Alae, data: DataSet, view: View | None, most: int | None, keep: Keep
+    ) -> Mapping[str, float]:
+        return reconstruction_quality(space, alae, data, view, most, keep)
+
+
+enter(Random64(), __name__.rpartition(".")[2])
