@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, overload
 import numpy as np
 
 from alae_workbench.data.pictures import Member, read_image
-from alae_workbench.data.source import Arrays, DataError, Fit, Legible, Source, at_size, by, names_of
+from alae_workbench.data.source import Arrays, DataError, Fit, Legible, Source, at_size, by, label_names_of, names_of
 
 # Decoded images that are kept in memory; beyond, they are decoded whenever they are asked for.
 _KEPT_BYTES = 2**30
@@ -83,7 +83,7 @@ def as_pictures(source: Source, name: str) -> Pictures:
     """
     if source.shape[-1] not in (1, 3):
         raise DataError(f"pictures have 1 or 3 channels, but the images of {name} are {by(source.shape)}")
-    return Pictures(_Rows(source, name), names_of(source) or [], source.labels, (), [])
+    return Pictures(_Rows(source, name), names_of(source) or [], source.labels, label_names_of(source), [])
 
 
 class _Rows(Sequence[Member]):
@@ -130,6 +130,7 @@ class Files(Legible):
     def __init__(self, pictures: Pictures, shape: tuple[int, int, int], fit: Fit, fingerprint: str) -> None:
         self.shape, self.fit, self.fingerprint = shape, fit, fingerprint
         self.files, self.labels, self.names = pictures.files, pictures.labels, pictures.names
+        self.label_names = pictures.label_names
 
     def __len__(self) -> int:
         return len(self.files)
@@ -172,7 +173,7 @@ def read_pictures(
         pictures = pictures.only(kept)
     labels = pictures.labels
     if keep:
-        return Arrays(np.stack(pixels), labels, pictures.names), bad
+        return Arrays(np.stack(pixels), labels, pictures.names, pictures.label_names), bad
     digest.update(repr((len(kept), *shape, None if labels is None else labels.tolist())).encode())
     return Files(pictures, shape, fit, digest.hexdigest()), bad
 

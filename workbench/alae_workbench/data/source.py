@@ -75,6 +75,7 @@ class Arrays(Legible):
         pixels: uint8 (count, H, W, C), or (count, H, W) where they are grey.
         labels: class numbers (count,), or attributes (count, k), where there are any.
         names: what the images are called, where they were files.
+        label_names: what classes 0, 1, … or the attributes are called, where they have names.
 
     Raises:
         DataError: the arrays have another type or shape, or are not equally many.
@@ -83,6 +84,7 @@ class Arrays(Legible):
     pixels: np.ndarray
     labels: np.ndarray | None = None
     names: Sequence[str] | None = None
+    label_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim not in (3, 4):
@@ -153,6 +155,11 @@ class Part(Legible):
         names = names_of(self.source)
         return None if names is None else [names[index] for index in self.indices]
 
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What classes 0, 1, … or the attributes are called, where they have names."""
+        return label_names_of(self.source)
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the source's fingerprint and of the indices."""
@@ -183,6 +190,10 @@ class _Framed(Legible):
     @property
     def names(self) -> Sequence[str] | None:
         return names_of(self.source)
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        return label_names_of(self.source)
 
     @property
     def fingerprint(self) -> str:
@@ -304,6 +315,11 @@ def all_images(source: Source, size: int | None = None) -> np.ndarray:
 def names_of(source: Source) -> Sequence[str] | None:
     """What the images of a source are called, where it says so: sources of one's own need no `names`."""
     return getattr(source, "names", None)
+
+
+def label_names_of(source: Source) -> tuple[str, ...]:
+    """What classes 0, 1, … or attributes of a source are called, where it says so."""
+    return getattr(source, "label_names", ())
 
 
 def labels_for(source: Source, indices: np.ndarray | slice, config: Config) -> np.ndarray | None:

@@ -79,6 +79,11 @@ class Prepared(Legible):
             raise DataError(f"{self.path / self.name / 'labels.npy'} is damaged: it should have {len(self):,} labels")
         return found
 
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What classes 0, 1, … or the attributes are called, where they have names."""
+        return self.manifest.label_names
+
     @cached_property
     def names(self) -> Sequence[str] | None:
         """What the images are called, where they were files."""

@@ -1,11 +1,12 @@
-"""Pictures of what w does: style mixing and interpolation."""
+"""Pictures of what w does: style mixing, interpolation, and moves along directions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image
 
 from alae_core import Alae, View
+from alae_workbench.directions import Direction
 from alae_workbench.figures.grid import compose, require_picture
 from alae_workbench.styles import between, mix
 
@@ -63,3 +64,30 @@ def interpolation_grid(
     images = alae.generate(np.concatenate(rows), view)
     cut = np.split(images, np.cumsum([len(row) for row in rows])[:-1])
     return compose([("images G(w), w interpolated between the corners", cut)], caption)
+
+
+def traversal_grid(
+    alae: Alae,
+    w: np.ndarray,
+    directions: Sequence[Direction],
+    amounts: Sequence[float],
+    caption: str,
+    view: View | None = None,
+) -> Image.Image:
+    """For each direction a section: for each w a row of images, moved along it by each of the amounts.
+
+    Args:
+        alae: a model without labels.
+        w: (count, w), or a style for each layer, as `styles.latents` has them.
+        directions, amounts: what w is moved along, and how far: see `Direction`.
+        caption: a line under the images.
+        view: where images are made.
+    """
+    require_picture(len(amounts), len(directions) * len(w), alae.image_shape(view))
+    sections = []
+    for direction in directions:
+        moved = np.stack([direction.moved(w, amount) for amount in amounts], axis=1)
+        images = alae.generate(moved.reshape(-1, *w.shape[1:]), view)
+        title = f"{direction.name}: {', '.join(f'{amount:+g}' for amount in amounts)}"
+        sections.append((title, np.split(images, len(w))))
+    return compose(sections, caption)

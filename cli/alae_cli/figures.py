@@ -1,0 +1,269 @@
+"""`alae figure KIND`: pictures of what models do, and plots of how they were trained."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from alae_cli.models import Lod, Source
+from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
+from alae_core import AlaeError, ArgumentError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+    from alae_workbench.data.source import Source as Images
+    from alae_workbench.opening import Opened
+
+# A row of more would be too long to look at.
+_MOST = 8
+
+figure = typer.Typer(help="Draw a figure: .png, .svg or .pdf, the same for the same seed.", no_args_is_help=True)
+
+Seed = Annotated[int, typer.Option(help="decides every z")]
+Sources = "seeds of samples, image files or folders (their first 8), separated by commas"
+
+
+def _out(default: str) -> Any:
+    return typer.Option(help="a .png, .svg or .pdf", show_default=default)
+
+
+@figure.command()
+def reconstructions(
+    model: Model,
+    source: Source = None,
+    count: Annotated[int, typer.Option(min=1, help="how many images at the most")] = 12,
+    levels: Annotated[bool, typer.Option("--levels", help="style models: each image at every level of detail")] = False,
+    out: Annotated[Path, _out("reconstructions.png")] = Path("reconstructions.png"),
+    lod: Lod = None,
+    averaged: Averaged = True,
+    backend: BackendName = None,
+    device: Device = None,
+) -> None:
+    """Images, and below each its reconstruction G(E(x))."""
+    opened = _open(out, model, backend, device, averaged, lod)
+    from alae_workbench.figures.grid import reconstruction_grid
+    from alae_workbench.figures.models import levels_grid
+
+    if levels:
+        write(out, levels_grid(opened.model, opened.images(source), count, opened.caption()))
+        return
+    x, labels = opened.look_at(source, count)
+    write(out, reconstruction_grid(x, opened.model.reconstruct(x, labels=labels), opened.caption()))
+
+
+@figure.command()
+def samples(
+    model: Model,
+    count: Annotated[int, typer.Option(min=1, help="samples in a row")] = 10,
+    truncation: Annotated[
+        str, typer.Option(help="style models: ψ of w′ = mean + ψ · (w − mean), a row each")
+    ] = "0,0.3,0.5,0.7,1",
+    seed: Seed = 0,
+    out: Annotated[Path, _out("samples.png")] = Path("samples.png"),
+    lod: Lod = None,
+    averaged: Averaged = True,
+    backend: BackendName = None,
+    device: Device = None,
+) -> None:
+    """Samples G(F(z)); of style models a sweep of their truncation."""
+    opened = _open(out, model, backend, device, averaged, lod)
+    from alae_workbench.figures.grid import sample_grid
+    from alae_workbench.figures.models import truncation_grid
+    from alae_workbench.sampling import sample
+
+    caption = opened.caption(f"seed {seed}")
+    if opened.view:
+        write(out, truncation_grid(opened.model, count, seed, _floats("truncation", truncation), caption))
+    else:
+        write(out, sample_grid(sample(opened.model, count, seed=seed), caption))
+
+
+@figure.command()
+def lods(
+    model: Model,
+    count: Annotated[int, typer.Option(min=1, help="how many samples, a row each")] = 4,
+    seed: Seed = 0,
+    out: Annotated[Path, _out("lods.png")] = Path("lods.png"),
+    averaged: Averaged = True,
+    backend: BackendName = None,
+    device: Device = None,
+) -> None:
+    """Samples as they grew: the same w at every level of detail. For style models."""
+    opened = _open(out, model, backend, device, averaged)
+    from alae_workbench.figures.models import growth_grid
+
+    write(out, growth_grid(opened.model, count, seed, opened.caption(f"seed {seed}")))
+
+
+@figure.command()
+def neighbours(
+    model: Model,
+    count: Annotated[int, typer.Option(min=1, help="how many samples, a row each")] = 8,
+    nearest: Annotated[int, typer.Option(min=1, help="how many training images for each")] = 6,
+    seed: Seed = 0,
+    out: Annotated[Path, _out("neighbours.png")] = Path("neighbours.png"),
+    averaged: Averaged = True,
+    backend: BackendName = None,
+    device: Device = None,
+) -> None:
+    """Samples, and the training images nearest to each: is it memorising?"""
+    opened = _open(out, model, backend, device, averaged)
+    from alae_workbench.figures.models import neighbours_grid
+
+    caption = opened.caption(f"seed {seed}")
+    write(out, neighbours_grid(opened.model, opened.data().train, count, nearest, seed, caption))
+
+
+@figure.command()
+def losses(
+    runs: Annotated[list[Path], typer.Argument(help="runs of `alae train`", show_default=False)],
+    out: Annotated[Path, _out("losses.png")] = Path("losses.png"),
+) -> None:
+    """The losses and measures of one or several runs over their steps."""
+    require_ending(out, ".png", ".svg", ".pdf")
+    from alae_workbench.figures.plots import curves
+
+    write(out, curves(runs))
+
+
+@figure.command()
+def mix(
+    model: Model,
+    rows: Annotated[str, typer.Option(help=Sources)] = "0,1,2,3",
+    columns: Annotated[str, typer.Option(help="the same for the columns")] = "4,5,6,7,8,9",
+    layers: Annotated[
+        Literal["coarse", "middle", "fine", "all"],
+        typer.Option(help="which styles to take from the columns: a section for each of coarse, middle, fine, or one"),
+    ] = "all",
+    out: Annotated[Path, _out("mixing.png")] = Path("mixing.png"),
+    averaged: Averaged = True,
+    backend: BackendName = None,
+    device: Device = None,
+) -> None:
+    """Styles of two sources: some layers' from the column, the others' from the row. For style models."""
+    require_ending(out, ".png", ".svg", ".pdf")
+    from alae_workbench.opening import open_model
+
+    opened = open_model(model, backend=backend, device=device, averaged=averaged, mixing=True)
+    from alae_workbench.figures.latents import mixing_grid
+    from alae_workbench.styles import latents, layer_ranges
+
+    ranges = layer_ranges(opened.view.lod + 1 if opened.view else 0)
+    if layers != "all":
+        if layers not in ranges:
+            raise ArgumentError("layers", f"is {layers}, but so small a model has only {' and '.join(ranges)} styles")
+        ranges = {layers: ranges[layers]}
+    left, above = (latents(opened.model, sources(words.split(","), opened, most=_MOST)) for words in (rows, columns))
+    picture = mixing_grid(opened.model, left, above, ranges, opened.caption())
+    write(out, picture, f"{len(left)} rows × {len(above)} columns, {', '.join(ranges)} styles")
+
+
+@figure.command()
+def interpolation(
+    model: Model,
+    corners: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="2 to 4 seeds of samples, image files or folders: a row, a triangle or a square",
+            show_default="0 1 2 3",
+        ),
+    ] = None,
+    count: Annotated[int, typer.Option(min=2, help="images from corner to corner")] = 8,
+    out: Annotated[Path, _out("interpolation.png")] = Path("interpolation.png"),
+    averaged: Averaged = True,
+    backend: BackendName = None,
+    device: Device = None,
+) -> None:
+    """Images between images or samples, in w."""
+    opened = _open(out, model, backend, device, averaged)
+    from alae_workbench.figures.latents import interpolation_grid
+    from alae_workbench.styles import latents
+
+    w = latents(opened.model, sources(corners or ["0", "1", "2", "3"], opened))
+    picture = interpolation_grid(opened.model, w, count, opened.caption())
+    write(out, picture, f"{len(w)} corners, {count} images from corner to corner")
+
+
+@figure.command()
+def traversal(
+    model: Model,
+    of: Annotated[
+        list[str] | None,
+        typer.Argument(help="seeds of samples, image files or folders, a row each", show_default="0 1 2"),
+    ] = None,
+    directions: Annotated[
+        str | None,
+        typer.Option(
+            help="names of directions beside the run, or .npy files, separated by commas",
+            show_default="principal components of w",
+        ),
+    ] = None,
+    reach: Annotated[float, typer.Option(min=0, help="how far to go each way; 1 is a standard deviation of w")] = 3.0,
+    count: Annotated[int, typer.Option(min=2, help="images in a row")] = 7,
+    out: Annotated[Path, _out("traversal.png")] = Path("traversal.png"),
+    averaged: Averaged = True,
+    backend: BackendName = None,
+    device: Device = None,
+) -> None:
+    """Images moved along directions in w, there and back."""
+    import numpy as np
+
+    opened = _open(out, model, backend, device, averaged)
+    from alae_workbench.directions import find, principal
+    from alae_workbench.figures.latents import traversal_grid
+    from alae_workbench.styles import latents
+
+    width, run = opened.model.config.networks.w, opened.run
+    names = directions.split(",") if directions else []
+    chosen = [find(name.strip(), width, run) for name in names] or principal(opened.model, 3)
+    w = latents(opened.model, sources(of or ["0", "1", "2"], opened, most=_MOST))
+    amounts = [float(each) for each in np.linspace(-reach, reach, count).round(6)]
+    write(out, traversal_grid(opened.model, w, chosen, amounts, opened.caption()))
+
+
+def write(out: Path, picture: "Image | Figure", what: str = "") -> None:
+    """Write a figure, whole or not at all, and say where, and what it is."""
+    from alae_workbench.figures.save import save_figure
+
+    save_figure(out, picture)
+    print(f"{out}: {what}" if what else out)
+
+
+def sources(words: list[str], opened: "Opened", most: int | None = None) -> "list[int | Images]":
+    """Seeds and images that words stand for. Raises AlaeError for an empty one."""
+    from alae_core.latents import require_seed
+    from alae_workbench.data.source import first
+
+    found: list[int | Images] = []
+    for word in map(str.strip, words):
+        if not word:
+            raise AlaeError("a source is empty: it should be a seed, an image file or a folder of images")
+        if word.isdecimal():
+            found.append(require_seed(int(word)))
+        else:
+            images = opened.images(word)
+            found.append(first(images, most or len(images)))
+    return found
+
+
+def _open(
+    out: Path,
+    model: Path,
+    backend: str | None,
+    device: str | None,
+    averaged: bool,
+    lod: int | None = None,
+) -> "Opened":
+    require_ending(out, ".png", ".svg", ".pdf")
+    from alae_workbench.opening import open_model
+
+    return open_model(model, backend=backend, device=device, averaged=averaged, lod=lod)
+
+
+def _floats(option: str, words: str) -> list[float]:
+    try:
+        return [float(word) for word in words.split(",")]
+    except ValueError as error:
+        raise AlaeError(f"--{option} {words} must be numbers, separated by commas") from error

@@ -1,0 +1,94 @@
+"""Inversion on the backend under test: what G drew is found again, and its gradient is the loss's."""
+
+import numpy as np
+import pytest
+
+import alae_core as alae
+from alae_core import View
+from alae_workbench import inversion
+from alae_workbench.inversion import invert
+from tests.conftest import tiny_config, tiny_style_config
+
+MODELS = {
+    "mlp": (tiny_config, None),
+    "style": (tiny_style_config, View(1)),
+    "fading": (tiny_style_config, View(1, 0.5)),
+}
+
+
+@pytest.fixture(params=MODELS)
+def model(request, backend):
+    make, view = MODELS[request.param]
+    built = alae.build(make(seed=2))
+    if view:
+        built.view = view
+        # Fresh weights draw nearly the same image for every w.
+        weights = built.weights()
+        built.set_weights({n: 4 * w if n.endswith("style/kernel") and n[0] == "G" else w for n, w in weights.items()})
+    return built
+
+
+def drawn(model, count=3):
+    return model.generate(model.map(model.sample_prior(count, seed=5)))
+
+
+def test_the_gradient_is_the_losses(model):
+    """By central differences along a direction, of each image by itself."""
+    x, w = drawn(model), model.map(model.sample_prior(3, seed=6))
+    wanted = model.hidden(x)
+    step = inversion._gradient(model, model.view, 0.7)
+    loss, error, gradient = step(w, x, wanted)
+    made = model.generate(w)
+    np.testing.assert_allclose(error, np.square(made - x).mean((1, 2, 3)), rtol=1e-3)
+    expected = error + 0.7 * np.square(model.hidden(made) - wanted).mean(1)
+    np.testing.assert_allclose(loss, expected, rtol=1e-3)
+    direction = np.random.default_rng(0).normal(size=w.shape).astype(np.float32)
+    h = 2e-4
+    slopes = (step(w + h * direction, x, wanted)[0] - step(w - h * direction, x, wanted)[0]) / (2 * h)
+    np.testing.assert_allclose(slopes, (gradient * direction).sum(1), rtol=0.03, atol=0.03 * np.abs(slopes).max())
+
+
+@pytest.mark.parametrize("start", ["encoder", "mean"])
+def test_errors_fall_and_the_best_w_is_kept(model, start):
+    x = drawn(model)
+    told = []
+    found = invert(model, x, start=start, steps=60, every=20, features=0.0, tell=told.append)
+    assert [step for step, _, _ in found.errors] == [0, 20, 40, 60]
+    seconds = [seconds for _, seconds, _ in found.errors]
+    assert seconds == sorted(seconds)
+    assert sum(told) == 60
+    before, after = found.errors[0][2], np.square(model.generate(found.w) - x).mean()
+    assert after < 0.9 * before
+    np.testing.assert_allclose(found.images, model.generate(found.w), rtol=1e-4, atol=1e-5)
+
+
+def test_no_steps_are_the_start_itself(model):
+    x = drawn(model)
+    found = invert(model, x, steps=0)
+    np.testing.assert_allclose(found.w, model.encode(x), rtol=1e-4, atol=1e-5)
+    ((step, _, error),) = found.errors
+    assert step == 0
+    assert error == pytest.approx(np.square(model.reconstruct(x) - x).mean(), rel=1e-3)
+
+
+def test_a_style_for_each_layer(backend):
+    model = alae.build(tiny_style_config())
+    x = drawn(model)
+    found = invert(model, x, steps=10, layers=True)
+    assert found.w.shape == (3, 4, model.config.networks.w)
+    assert (found.w[:, 0] != found.w[:, 1]).any()
+
+
+def test_images_are_searched_for_by_themselves(backend, monkeypatch):
+    """Chunks and company change nothing."""
+    model = alae.build(tiny_config())
+    x = drawn(model, 5)
+    whole = invert(model, x, steps=10).w
+    np.testing.assert_allclose(invert(model, x[3:4], steps=10).w[0], whole[3], rtol=1e-3, atol=1e-4)
+    monkeypatch.setattr("alae_core.model._CHUNK", 2)
+    np.testing.assert_allclose(invert(model, x, steps=10).w, whole, rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_with_labels_is_refused(backend):
+    with pytest.raises(alae.AlaeError, match="inversion is for models without labels, but this one has 3 classes"):
+        invert(alae.build(tiny_config(labels=3)), np.zeros((1, 4, 3, 2), np.float32))
