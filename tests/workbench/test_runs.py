@@ -109,6 +109,62 @@ def test_n_and_resume_and_n_are_2n_bit_for_bit(straight, tmp_path):
     assert records == sorted(records)
 
 
+def test_a_run_takes_the_measures_it_is_asked_for_and_its_best_by_one_of_them(tmp_path, monkeypatch):
+    """In records and events; a checkpoint is kept for its PSNR, of which more is better."""
+    asked = {"training.measures": ["spread", "psnr"], "training.measure_every": 5, "training.best": "psnr"}
+    monkeypatch.setattr("alae_workbench.trainer.SHARE", 1.0)
+    train(tmp_path, "--steps", 20, "--out", "run", **asked, **{"training.checkpoint_every": 5})
+    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
+    found = {
+        record["step"]: record["evaluation"] for record in records if "rank_mapped" in record.get("evaluation", {})
+    }
+    assert list(found) == [5, 10, 15, 20]
+    assert set(found[5]) == {"rank_encoded", "isotropy_encoded", "rank_mapped", "isotropy_mapped", "psnr"}
+    kept = {
+        step: alae.load_checkpoint(path)
+        for step, path in zip(steps(tmp_path / "run"), checkpoints(tmp_path / "run" / "checkpoints"), strict=True)
+    }
+    assert {step: checkpoint.metric for step, checkpoint in kept.items()} == {
+        step: pytest.approx(-found[step]["psnr"]) for step in kept
+    }
+    (events,) = (tmp_path / "run").glob("events.*")
+    content = events.read_bytes()
+    assert b"evaluation/rank_mapped" in content
+    assert (tmp_path / "run" / "grids" / "step-00000020.png").read_bytes() in content, "TensorBoard shows the grids"
+
+
+def test_measures_take_a_twentieth_of_a_run_at_the_most(tmp_path, monkeypatch):
+    """One that takes a second in a run of seconds is taken once."""
+    from alae_workbench import trainer
+
+    def slow(*of):
+        time.sleep(1)
+        return {"psnr": 1.0}
+
+    taken = []
+    monkeypatch.setattr(trainer, "answers", lambda *of: taken.append(of[3]) or slow())
+    train(tmp_path, "--steps", 30, "--out", "run", **{"training.measures": ["psnr"], "training.measure_every": 1})
+    assert taken == [["psnr"]]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"training.measures": ["pnsr"]}, "there is no measure 'pnsr'; did you mean 'psnr'?"),
+        (
+            {"training.best": "rank_mapped"},
+            "training.best is rank_mapped, by which nothing is better; there are: round_tr",
+        ),
+        ({"training.best": "probes"}, "training.best is probes, by which nothing is better"),
+    ],
+)
+def test_measures_that_there_are_not_are_refused_before_the_first_step(tmp_path, setting, message):
+    _, err = train(tmp_path, "--steps", 5, "--out", "run", code=2, **setting)
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_save_and_stop(tmp_path, number, code):
     run = tmp_path / "run"

@@ -6,7 +6,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, Strict
 
 from alae_core import Checkpoint, Config, ConfigError
 from alae_core.config import RUN, SPECIFICATION, make_config, read_config
@@ -40,6 +40,13 @@ class Training(Frozen):
     report_every: Count = Field(50, description="steps between two records of the losses")
     checkpoint_every: Count = Field(1000, description="steps between two checkpoints")
     keep_checkpoints: Count = Field(3, description="newest checkpoints kept, besides the best")
+    measures: Annotated[tuple[str, ...], Strict(False)] = Field(
+        (), description="measures, or groups of them, that a run takes besides its usual ones: see `alae measures`"
+    )
+    measure_every: Count = Field(
+        1000, description="steps between two times that these are taken; longer where that is a twentieth of the time"
+    )
+    best: str = Field("reconstruction_error", description="the measure by which a checkpoint is kept as the best")
     grid_every: Count = Field(100_000, description="training images between two grids")
 
 

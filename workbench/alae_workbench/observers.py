@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alae_core import View
@@ -76,6 +77,9 @@ class Observer:
     def evaluated(self, step: int, measures: Mapping[str, float]) -> None:
         """With every checkpoint, just before it is written: the dearer measures."""
 
+    def drawn(self, step: int, grid: Path) -> None:
+        """A grid of images was written, a .png."""
+
     def note(self, text: str) -> None:
         """Something worth a line."""
 
@@ -134,6 +138,16 @@ class TensorBoard(Records):
 
         for name, value in _flat(values):
             self._add(step=step, summary=scalar(name, value))
+
+    def drawn(self, step: int, grid: Path) -> None:
+        """See `Observer`."""
+        from PIL import Image
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        with Image.open(grid) as picture:
+            width, height = picture.size
+        content = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=grid.read_bytes())
+        self._add(step=step, summary=Summary(value=[Summary.Value(tag="grid", image=content)]))
 
     def _add(self, **fields: Any) -> None:
         # tensorboardX's own writer is a thread that a full disk ends with a traceback, now and at exit.

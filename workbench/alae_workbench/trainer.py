@@ -17,15 +17,15 @@ from alae_core.files import written_whole
 from alae_core.growth import Position, position
 from alae_workbench.data.loader import batches
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.measures import measured
+from alae_workbench.evaluation.measures import MEASURES, Measure, answers, measured, named
 from alae_workbench.experiment import Experiment
 from alae_workbench.figures.grid import training_grid
 from alae_workbench.observers import Observer, Report, Start
 from alae_workbench.pace import measure
 from alae_workbench.run import Run, Summary
 
-#: the measure by which one checkpoint is better than another: lower is better
-BEST = "reconstruction_error"
+#: the share of a run's time that the measures of `training.measures` may take
+SHARE = 1 / 20
 
 
 class DivergedError(AlaeError):
@@ -46,7 +46,7 @@ class Trainer:
 
     Raises:
         CheckpointError: `resume` does not fit the configuration.
-        AlaeError: `resume` is at the last step already.
+        AlaeError: `resume` is at the last step already, or `training` names measures that there are none of.
     """
 
     def __init__(
@@ -70,6 +70,12 @@ class Trainer:
             raise AlaeError(
                 f"{run.path} is at step {self.step} of {self.steps} already: to go on, give it more steps than that"
             )
+        self._asked = named(self.training.measures)
+        self._best = MEASURES[named([self.training.best])[0]]
+        if not self._best.better or self._best.name != self.training.best:
+            good = ", ".join(each.name for each in MEASURES.values() if each.better)
+            raise AlaeError(f"training.best is {self.training.best}, by which nothing is better; there are: {good}")
+        self._spent = _Spent()
         # What a person is shown comes from the averaged networks; the runner's own stay untouched.
         self._shown = build(self.config)
 
@@ -131,14 +137,18 @@ class Trainer:
                 reporting = self._due(self.training.report_every) or stopped_by
                 drawing = self._grid_due() or stopped_by
                 saving = self._due(self.training.checkpoint_every) or stopped_by
-                if reporting or drawing or saving:
+                measuring = self._asked and self._due(self.training.measure_every) and not stopped_by
+                if reporting or drawing or saving or measuring:
                     values = self._finite(losses)
                     speed = (self._next().shown - shown) / (time.monotonic() - clock)
+                    self._spent.training += time.monotonic() - clock
                     self._show()
                     if reporting:
                         self._report(values, speed)
                     if drawing:
                         grid = self._save_grid()
+                    if measuring and self._spent.allows(SHARE):
+                        self._measure()
                     if saving:
                         checkpoint = self._save()
                     # Watching is not training: the speed counts steps alone.
@@ -187,6 +197,13 @@ class Trainer:
         for observer in self.observers:
             observer.report(Report(self.step, self._view(), losses, measures, speed))
 
+    def _measure(self) -> None:
+        began = time.monotonic()
+        found = answers(self._shown, self.data, self._view(), self._asked)
+        self._spent.measured(time.monotonic() - began)
+        for observer in self.observers:
+            observer.evaluated(self.step, found)
+
     def _note(self, text: str) -> None:
         for observer in self.observers:
             observer.note(text)
@@ -213,6 +230,8 @@ class Trainer:
         caption = " · ".join([self.run.path.name, *where, "averaged networks"])
         with written_whole(path) as file:
             training_grid(self._shown, self.data.held_out, caption, view).save(file, "png")
+        for observer in self.observers:
+            observer.drawn(self.step, path)
         return path
 
     def _save(self) -> Path:
@@ -221,6 +240,8 @@ class Trainer:
         if wrong is not None:
             raise self._diverged(f"{wrong} is no longer finite")
         measures = measured(self._shown, self.data, self._view(), "checkpoint")
+        if self._best.name not in measures:
+            measures |= answers(self._shown, self.data, self._view(), [self._best.name])
         if "augment_p" in state:
             measures["augment_p"] = float(state["augment_p"])
         # First, for what a kill leaves beside a checkpoint is complete up to it.
@@ -233,10 +254,30 @@ class Trainer:
             state,
             self.config,
             author=self.runner.backend,
-            metric=measures.get(BEST) if comparable else None,
+            metric=_lower(self._best, measures.get(self._best.name)) if comparable else None,
             keep=self.training.keep_checkpoints,
             run={RUN: self.training.model_dump(mode="json"), "data": self.data.fingerprint},
         )
+
+
+def _lower(measure: Measure, value: float | None) -> float | None:
+    """A measure's value as a checkpoint has it, where lower is better."""
+    return -value if value is not None and measure.better == "higher" else value
+
+
+class _Spent:
+    """Seconds of steps, and of the measures that a run is asked for."""
+
+    def __init__(self) -> None:
+        self.training = self.measuring = self._last = 0.0
+
+    def measured(self, seconds: float) -> None:
+        self._last, self.measuring = seconds, self.measuring + seconds
+
+    def allows(self, share: float) -> bool:
+        """Whether once more, as long as the last time, stays within a share of all."""
+        measuring = self.measuring + self._last
+        return measuring <= share * (self.training + measuring)
 
 
 class _Stop:
