@@ -10,7 +10,7 @@ PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint co
 # how many tests look for what hostile input does
 FUZZERS = $(shell cat tests/fuzz/test_*.py | grep -c '^def test_')
 
-.PHONY: train test fuzz lint conform benchmark clean
+.PHONY: train test fuzz lint conform ablation benchmark clean
 
 # Train the default model: real 8×8 digits, on JAX.
 train: $(VENV)/.train
@@ -39,6 +39,12 @@ conform: $(VENV)/.test
 		--require float32:L3,float64:L3,bfloat16:L3 \
 		--html reports/conformance.html --json reports/conformance.json \
 		--junit reports/conformance.xml --badge reports/badge.json
+
+# What reciprocity does, on embedded digits, for both families of networks: tables and figures in ablations/.
+ablation: $(VENV)/.train
+	$(BIN)/alae ablate reciprocity --backend jax --base digits-mlp --steps 1500 --seeds 0 --out ablations/digits-mlp
+	$(BIN)/alae ablate reciprocity --backend jax --base digits-style --steps 500 \
+		--set growth.levels.0.images=6400 --seeds 0 --out ablations/digits-style
 
 # A training step, and looking at a model, beside the same mathematics written by hand; preparing and loading images
 # beside bare loops.

@@ -5,7 +5,7 @@ from io import TextIOWrapper
 
 import typer
 
-from alae_cli import conformance, data, look, models, new, official, styles, training
+from alae_cli import ablation, conformance, data, editing, evaluation, figures, look, models, new, official, training
 from alae_cli.options import flag
 from alae_core import AlaeError, ArgumentError
 from alae_core.errors import one_line
@@ -22,8 +22,14 @@ app.command()(training.train)
 app.command()(models.generate)
 app.command()(models.reconstruct)
 app.command()(models.encode)
-app.command()(styles.mix)
-app.command()(styles.interpolate)
+app.command()(evaluation.evaluate)
+app.command()(evaluation.compare)
+app.command()(evaluation.measures)
+app.command()(ablation.ablate)
+app.add_typer(figures.figure, name="figure")
+app.add_typer(editing.directions, name="directions")
+app.command()(editing.edit)
+app.command()(editing.invert)
 app.command()(official.import_official)
 app.add_typer(data.data, name="data")
 app.add_typer(look.presets, name="presets")

@@ -50,7 +50,13 @@ def test_a_terminal_that_shows_less_than_unicode_is_shown_less(tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], ["train", "--help"], ["mix", "--help"], ["presets", "list"], ["presets", "show", "mnist-mlp"]],
+    [
+        ["--help"],
+        ["train", "--help"],
+        ["figure", "mix", "--help"],
+        ["presets", "list"],
+        ["presets", "show", "mnist-mlp"],
+    ],
 )
 def test_help_and_presets_import_no_framework(words):
     script = (
@@ -172,12 +178,12 @@ MISTAKES = [
         ["generate", "run", "--count", str(10**14), "--out", "new/x.npy", "--backend", BACKEND],
         "bytes, but there are only",
     ),
-    (["interpolate", "run", "0", "1", "--count", "100000", "--backend", BACKEND], "6,600,000 × 66 pixels"),
+    (["figure", "interpolation", "run", "0", "1", "--count", "100000", "--backend", BACKEND], "6,600,000 × 66 pixels"),
     (
-        ["interpolate", "run", "--count", "100000", "--backend", BACKEND],
+        ["figure", "interpolation", "run", "--count", "100000", "--backend", BACKEND],
         "100,000 × 100,000 images would be 6,600,000 ×",
     ),
-    (["mix", "run", "--rows", "0", "--columns", "1"], "is for style models"),
+    (["figure", "mix", "run", "--rows", "0", "--columns", "1"], "is for style models"),
     (["encode", "run", "absent", "--backend", BACKEND], "there is no data 'absent'"),
     (["encode", "run", "--out", "w.png", "--backend", BACKEND], "w.png must end in .npy"),
     (["reconstruct", "run", "torn.png", "--backend", BACKEND], "torn.png"),
@@ -292,7 +298,7 @@ def test_what_no_configuration_can_be_made_for_is_said(refused, run_alae, tmp_pa
         ["encode", "run", "--out", "out.npy"],
         ["reconstruct", "run", "--out", "out.npy"],
         ["reconstruct", "run", "--out", "out.png"],
-        ["interpolate", "run", "--out", "out.png"],
+        ["figure", "interpolation", "run", "--out", "out.png"],
     ],
 )
 def test_on_a_full_disk_an_output_is_not_there_at_all(run_alae, trained, tmp_path, words):

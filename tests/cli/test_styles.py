@@ -178,7 +178,7 @@ def test_a_model_is_shown_where_training_had_come_to(run_alae, style):
 
 
 def test_mixing_takes_a_range_of_layers_from_the_column_and_the_others_from_the_row(run_alae, style):
-    code, out, _ = run_alae("mix", "style", "--rows", "1,2", "--columns", "photos,5")
+    code, out, _ = run_alae("figure", "mix", "style", "--rows", "1,2", "--columns", "photos,5")
     assert (code, out) == (0, "mixing.png: 2 rows × 4 columns, coarse, middle, fine styles\n")
     above = np.concatenate([style.encode(to_float(photos()))[:, None].repeat(6, axis=1), samples(style, 5)])
     left = samples(style, 1, 2)
@@ -191,13 +191,15 @@ def test_mixing_takes_a_range_of_layers_from_the_column_and_the_others_from_the_
             others = [layer for layer in range(6) if layer not in layers]
             mixed[:, others] = row[others]
             assert alike(section[1 + i, 1:], images_of(style, mixed))
-    run_alae("mix", "style", "--rows", "1,2", "--columns", "photos,5", "--layers", "middle", "--out", "new/m.png")
+    run_alae(
+        "figure", "mix", "style", "--rows", "1,2", "--columns", "photos,5", "--layers", "middle", "--out", "new/m.png"
+    )
     (middle,) = cells("new/m.png", [(3, 5)])
     assert np.abs(middle.astype(int) - sections[1]).max() <= 1
 
 
 def test_mixing_equal_sources_gives_the_plain_image(run_alae, style):
-    run_alae("mix", "style", "--rows", "3", "--columns", "3", "--raw")
+    run_alae("figure", "mix", "style", "--rows", "3", "--columns", "3", "--raw")
     run_alae("generate", "style", "--seed", 3, "--count", 1, "--out", "x.npy", "--raw")
     for section in cells("mixing.png", [(2, 2)] * 3):
         for line, column in ((0, 1), (1, 0), (1, 1)):
@@ -207,7 +209,7 @@ def test_mixing_equal_sources_gives_the_plain_image(run_alae, style):
 def test_a_folder_gives_up_to_eight_sources(run_alae, style, tmp_path):
     for i in range(9):
         Image.fromarray(photos()[0]).save(tmp_path / "photos" / f"more{i}.png")
-    _, out, _ = run_alae("mix", "style", "--rows", "photos", "--columns", "1", "--layers", "fine")
+    _, out, _ = run_alae("figure", "mix", "style", "--rows", "photos", "--columns", "1", "--layers", "fine")
     assert out == "mixing.png: 8 rows × 1 columns, fine styles\n"
 
 
@@ -227,7 +229,7 @@ def test_ranges_of_layers(lods, ranges):
 
 
 def test_two_corners_are_a_row(run_alae, style):
-    code, out, _ = run_alae("interpolate", "style", 1, "photos/0.png", "--count", 3)
+    code, out, _ = run_alae("figure", "interpolation", "style", 1, "photos/0.png", "--count", 3)
     assert (code, out) == (0, "interpolation.png: 2 corners, 3 images from corner to corner\n")
     a, b = samples(style, 1)[0], style.encode(to_float(photos()[:1])).repeat(6, axis=0)
     (row,) = cells("interpolation.png", [(1, 3)])
@@ -235,7 +237,7 @@ def test_two_corners_are_a_row(run_alae, style):
 
 
 def test_three_corners_are_a_triangle(run_alae, style):
-    run_alae("interpolate", "style", 1, 2, 3, "--count", 3)
+    run_alae("figure", "interpolation", "style", 1, 2, 3, "--count", 3)
     a, b, c = samples(style, 1, 2, 3)
     (triangle,) = cells("interpolation.png", [(3, 3)])
     rows = [[a, (a + b) / 2, b], [(a + c) / 2, (b + c) / 2], [c]]
@@ -245,7 +247,7 @@ def test_three_corners_are_a_triangle(run_alae, style):
 
 
 def test_four_corners_are_a_square(run_alae, style):
-    code, out, _ = run_alae("interpolate", "style", "--count", 3, "--raw")
+    code, out, _ = run_alae("figure", "interpolation", "style", "--count", 3, "--raw")
     assert (code, out) == (0, "interpolation.png: 4 corners, 3 images from corner to corner\n")
     trained = alae.load_checkpoint("style").model(averaged=False)
     a, b, c, d = samples(trained, 0, 1, 2, 3)
@@ -259,7 +261,7 @@ def test_mlp_models_interpolate_as_well(run_alae, backend, tmp_path, reciprocity
     config = tiny_config(image=[16, 16, 1], networks__z=7, reciprocity=reciprocity)
     path = write_checkpoint(tmp_path / "mlp", first_state(config), config, author=backend)
     Image.fromarray(photos()[0, :, :, 0]).save(tmp_path / "mine.png")
-    run_alae("interpolate", "mlp", 4, "mine.png", "--count", 3)
+    run_alae("figure", "interpolation", "mlp", 4, "mine.png", "--count", 3)
     model = alae.load_checkpoint(path).model()
     ends = np.concatenate([model.generate(samples_of(model, 4)), model.reconstruct(to_float(photos()[:1, :, :, :1]))])
     (row,) = cells("interpolation.png", [(1, 3)])
@@ -326,18 +328,24 @@ MISTAKES = [
     (["generate", "style", "--truncation", "nan"], "--truncation is nan: it must lie in 0 … 1"),
     (["generate", "style", "--seed", "-1"], "--seed is -1: it must lie in 0 … 2**63 - 1"),
     (["generate", "style", "--label", "1"], "was trained without labels"),
-    (["mix", "mlp"], "mixing is for style models, but this one's networks are of the family mlp"),
-    (["mix", "style", "--rows", "absent"], "there is no data 'absent'"),
-    (["mix", "style", "--rows", "1,,2"], "a source is empty: it should be a seed"),
-    (["mix", "style", "--columns", ""], "a source is empty"),
-    (["mix", "style", "--columns", str(2**63)], "--seed is 9223372036854775808: it must lie in"),
-    (["mix", "style", "--out", "m.npy"], "m.npy must end in .png"),
-    (["mix", "young", "--layers", "fine"], "--layers is fine, but so small a model has only coarse and middle styles"),
-    (["interpolate", "style", "1"], "between 2, 3 or 4 corners, not 1"),
-    (["interpolate", "style", "photos", "1", "2"], "between 2, 3 or 4 corners, not 5"),
-    (["interpolate", "style", "1", "absent.png"], "there is no data 'absent.png'"),
-    (["interpolate", "style", "--out", "m.npy"], "m.npy must end in .png"),
-    (["interpolate", "classes"], "w lies between images of models without labels, but this one has 3 classes"),
+    (["figure", "mix", "mlp"], "mixing is for style models, but this one's networks are of the family mlp"),
+    (["figure", "mix", "style", "--rows", "absent"], "there is no data 'absent'"),
+    (["figure", "mix", "style", "--rows", "1,,2"], "a source is empty: it should be a seed"),
+    (["figure", "mix", "style", "--columns", ""], "a source is empty"),
+    (["figure", "mix", "style", "--columns", str(2**63)], "--seed is 9223372036854775808: it must lie in"),
+    (["figure", "mix", "style", "--out", "m.npy"], "m.npy must end in .png"),
+    (
+        ["figure", "mix", "young", "--layers", "fine"],
+        "--layers is fine, but so small a model has only coarse and middle styles",
+    ),
+    (["figure", "interpolation", "style", "1"], "between 2, 3 or 4 corners, not 1"),
+    (["figure", "interpolation", "style", "photos", "1", "2"], "between 2, 3 or 4 corners, not 5"),
+    (["figure", "interpolation", "style", "1", "absent.png"], "there is no data 'absent.png'"),
+    (["figure", "interpolation", "style", "--out", "m.npy"], "m.npy must end in .png"),
+    (
+        ["figure", "interpolation", "classes"],
+        "w lies between images of models without labels, but this one has 3 classes",
+    ),
     (["import-official", "absent.pth", "out"], "absent.pth cannot be read: No such file"),
     (["import-official", "photos/0.png", "out"], "photos/0.png"),
     (["import-official", "photos", "out"], "photos"),

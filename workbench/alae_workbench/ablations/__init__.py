@@ -1,0 +1,1 @@
+"""Ablations that ship: matrices of runs as YAML."""
