@@ -8,7 +8,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from alae_workbench.evaluation.measures import MEASURES
 from alae_workbench.observers import Observer, Report, Start
 from alae_workbench.pace import Pace, duration
 from alae_workbench.run import Summary
@@ -37,6 +36,9 @@ class Terminal(Observer):
 
     def report(self, report: Report) -> None:
         """See `Observer`."""
+        # Here, because it starts Keras, which what is only counted has no need of.
+        from alae_workbench.evaluation.measures import MEASURES
+
         speed = f"{report.images_per_second:,.0f} images/s"
         level = [str(report.view)] if report.view else []
         losses = [f"{self._symbols[name]} {value:.3f}" for name, value in report.losses.items()]
@@ -53,6 +55,8 @@ class Terminal(Observer):
 
     def finish(self, summary: Summary) -> None:
         """See `Observer`."""
+        from alae_workbench.evaluation.measures import MEASURES
+
         self.close()
         table = Table(title=f"after {summary.step:,} steps", title_justify="left", show_header=False)
         for name, value in summary.losses.items():
