@@ -1,15 +1,11 @@
 """`alae evaluate` and `alae compare`: how good a model is, and which of several."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
-
-#: which way a measure gets better
-_ARROWS = {"lower": "↓", "higher": "↑", "": ""}
 
 
 def evaluate(
@@ -53,7 +49,7 @@ def evaluate(
     found = measure(opened, words, against=against, count=count, tell=counted)
     table = Table(title=f"{opened.caption()} · {found.against}", title_justify="left", show_header=False)
     for name, value in found.measures.items():
-        table.add_row(name, f"{value:.4f}", _ARROWS[MEASURES[name].better], MEASURES[name].label)
+        table.add_row(name, f"{value:.4f}", MEASURES[name].arrow, MEASURES[name].label)
     console = Console()
     console.print(table)
     for reason in dict.fromkeys(found.refused.values()):
@@ -61,10 +57,8 @@ def evaluate(
         print(f"not measured: {', '.join(names)}: {reason}")
     written = record(found)
     if out:
-        from dataclasses import asdict
-
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, (json.dumps(asdict(found), indent=2, ensure_ascii=False) + "\n").encode())
+        write_whole(out, found.to_json())
     for path in filter(None, (written, out)):
         print(path)
 
@@ -80,7 +74,7 @@ def measures() -> None:
     table = Table("group", "measure", "", "what it is", "when", title=room.__doc__, title_justify="left")
     for each in MEASURES.values():
         moment = {"report": "each report", "checkpoint": "each checkpoint", "end": "end of a run"}.get(each.when, "")
-        table.add_row(each.group, each.name, _ARROWS[each.better], each.label, moment)
+        table.add_row(each.group, each.name, each.arrow, each.label, moment)
     Console().print(table)
 
 
@@ -107,7 +101,7 @@ def compare(
         best = {"lower": min, "higher": max}[better](known) if better and len(known) > 1 else None
         cells = ["" if value is None else f"{value:.4f}" for value in values]
         marked = [f"[bold]{cell}[/bold]" if best == value else cell for cell, value in zip(cells, values, strict=True)]
-        table.add_row(name, _ARROWS[better], *marked)
+        table.add_row(name, MEASURES[name].arrow, *marked)
     Console().print(table)
     if out:
         from alae_workbench.figures.plots import curves

@@ -143,10 +143,7 @@ def mix(
     device: Device = None,
 ) -> None:
     """Styles of two sources: some layers' from the column, the others' from the row. For style models."""
-    require_ending(out, ".png", ".svg", ".pdf")
-    from alae_workbench.opening import open_model
-
-    opened = open_model(model, backend=backend, device=device, averaged=averaged, mixing=True)
+    opened = _open(out, model, backend, device, averaged, mixing=True)
     from alae_workbench.figures.latents import mixing_grid
     from alae_workbench.styles import latents, layer_ranges
 
@@ -255,11 +252,12 @@ def _open(
     device: str | None,
     averaged: bool,
     lod: int | None = None,
+    **for_styles: Any,
 ) -> "Opened":
     require_ending(out, ".png", ".svg", ".pdf")
     from alae_workbench.opening import open_model
 
-    return open_model(model, backend=backend, device=device, averaged=averaged, lod=lod)
+    return open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, **for_styles)
 
 
 def _floats(option: str, words: str) -> list[float]:

@@ -255,10 +255,10 @@ def illustrate(result: Result, out: Path, *, backend: str | None = None, device:
     from alae_workbench.figures.plots import bars
     from alae_workbench.figures.save import save_figure
     from alae_workbench.opening import open_model
-    from alae_workbench.sampling import ROW, sample
+    from alae_workbench.sampling import ROW, sample, untruncated
 
-    ablation, arrows = result.ablation, {"lower": " ↓", "higher": " ↑", "": ""}
-    labels = {name: name.replace("_", " ") + arrows[MEASURES[name].better] for name in result.shown()}
+    ablation = result.ablation
+    labels = {name: f"{name.replace('_', ' ')} {MEASURES[name].arrow}".rstrip() for name in result.shown()}
     caption = f"{ablation.base}, {len(ablation.seeds)} seeds: bars are means, dots single runs"
     plot, grid = out / "measures.png", out / "images.png"
     save_figure(plot, bars(result.numbers, labels, caption))
@@ -271,7 +271,7 @@ def illustrate(result: Result, out: Path, *, backend: str | None = None, device:
             rows.append(model.reconstruct(x, labels=classes))
             shown.append("reconstructions")
         if model.has("GF"):
-            rows.append(sample(model, ROW, psi=None if model.w_mean is None else 1.0))
+            rows.append(sample(model, ROW, psi=untruncated(model)))
             shown.append("samples")
         sections.append((f"{variant}: {' and '.join(shown)}", rows))
     sections.insert(0, ("real images, held out of training", [x]))

@@ -15,7 +15,7 @@ from sklearn.svm import LinearSVC
 
 from alae_core import Alae, AlaeError, ArgumentError
 from alae_core.errors import said
-from alae_core.files import read_regular, write_whole
+from alae_core.files import read_regular, write_whole, written_whole
 from alae_core.settings import nearest
 from alae_workbench.data.source import DataError, Source, label_names_of
 from alae_workbench.opening import Opened, require_styles
@@ -118,7 +118,8 @@ def factorized(alae: Alae, count: int = MOST, layers: int = 4) -> list[Direction
     """
     require_styles(alae.config, "method")
     blocks = [f"G/block{layer // 2}/styled{layer % 2 + 1}/style/kernel" for layer in range(layers)]
-    kernels = [alae.weights()[name] for name in blocks if name in alae.variables]
+    weights = alae.weights()
+    kernels = [weights[name] for name in blocks if name in weights]
     joint = np.concatenate(kernels, axis=1).astype(np.float64)
     _, vectors = np.linalg.eigh(joint @ joint.T)
     w = alae.map(alae.sample_prior(Z)).astype(np.float64)
@@ -135,7 +136,7 @@ def keep(run: Run, directions: Sequence[Direction]) -> Path:
     folder.mkdir(exist_ok=True)
     known = _known(folder)
     for each in directions:
-        with (folder / f"{each.name}.npy").open("wb") as file:
+        with written_whole(folder / f"{each.name}.npy") as file:
             np.save(file, each.vector)
         known[each.name] = {"how": each.how, "accuracy": each.accuracy, "effect": each.effect}
     write_whole(folder / "directions.json", (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode())

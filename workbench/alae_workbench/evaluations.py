@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,10 @@ class Evaluation:
     refused: Mapping[str, str]
     asked: Sequence[str]
 
+    def to_json(self) -> bytes:
+        """The content of a file that `read` reads."""
+        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
+
 
 def record(evaluation: Evaluation) -> Path | None:
     """Leave an evaluation in the run that its model is of: evaluations/step-….json, and a line in `metrics.jsonl`.
@@ -55,9 +59,9 @@ def record(evaluation: Evaluation) -> Path | None:
     kept = earlier if same and earlier else None
     measures = {**(kept.measures if kept else {}), **evaluation.measures}
     asked = list(dict.fromkeys([*(kept.asked if kept else ()), *evaluation.asked]))
-    whole = asdict(evaluation) | {"measures": measures, "asked": asked}
+    whole = replace(evaluation, measures=measures, asked=asked)
     path.parent.mkdir(exist_ok=True)
-    write_whole(path, (json.dumps(whole, indent=2, ensure_ascii=False) + "\n").encode())
+    write_whole(path, whole.to_json())
     line = {"step": evaluation.step, "evaluation": dict(evaluation.measures)}
     append(run.metrics, (json.dumps(line) + "\n").encode())
     return path

@@ -70,6 +70,11 @@ def samples(
     return (make(part, z) for part, z in parts if part.start >= start)
 
 
+def untruncated(alae: Alae) -> float | None:
+    """The ψ that truncates nothing: 1, or None for a model that has no styles to truncate."""
+    return None if alae.w_mean is None else 1.0
+
+
 def require_label(label: int | None, classes: int) -> None:
     """Raise ArgumentError where a model of so many classes, or none, has no class `label`."""
     if label is not None and not 0 <= label < classes:

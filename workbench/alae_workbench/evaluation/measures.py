@@ -56,6 +56,11 @@ class Measure:
     when: When
     function: Several
 
+    @property
+    def arrow(self) -> str:
+        """Which way is better, as tables show it."""
+        return {"lower": "↓", "higher": "↑", "": ""}[self.better]
+
 
 MEASURES: dict[str, Measure] = {}
 

@@ -38,7 +38,7 @@ def nearest_neighbour_w(alae: Alae, data: DataSet, view: View | None = None, mos
 
     Raises UnmeasurableError where there are no classes, or E is told them: the answer would be in the question.
     """
-    return _score(_neighbours(), alae, data, _encoded(alae, view), _size(view or alae.view), NEIGHBOURS, most)
+    return probe("nn", "w", alae, data, view, most, NEIGHBOURS)
 
 
 @measure("the same on raw pixels", networks="E", when="end", better="")
@@ -48,11 +48,17 @@ def nearest_neighbour_pixels(alae: Alae, data: DataSet, view: View | None = None
     At their own size, but square ones at half of it as often as that leaves 32 pixels a side or more: of 10,000 larger
     ones not even the neighbours fit into memory.
     """
-    return _score(_neighbours(), alae, data, _pixels, _pixels_size(data), NEIGHBOURS, most)
+    return probe("nn", "pixels", alae, data, view, most, NEIGHBOURS)
 
 
 def probe(
-    kind: Probe, representation: str, alae: Alae, data: DataSet, view: View | None = None, most: int | None = None
+    kind: Probe,
+    representation: str,
+    alae: Alae,
+    data: DataSet,
+    view: View | None = None,
+    most: int | None = None,
+    known: int | None = None,
 ) -> float:
     """The paper's MNIST protocol (its section 5.1): all training images, and the share of held-out ones told right.
 
@@ -62,28 +68,35 @@ def probe(
         representation: one of `REPRESENTATIONS`.
         alae, data, view: the model, labelled images, and where it is looked at.
         most: how many held-out images at the most.
+        known: how many training images at the most, the first ones.
 
     Raises UnmeasurableError as `nearest_neighbour_w` does.
     """
-    known, right = _classes(alae, data)
-    train, asked = _represented(representation, alae, data, view or alae.view, most)
+    classes, right = _classes(alae, data)
+    train, asked = _represented(representation, alae, data, view or alae.view, most, known)
     classifier = _neighbours() if kind == "nn" else _machine()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier.fit(train, known)
+        classifier.fit(train, classes[: len(train)])
     return float(classifier.score(asked, right[: len(asked)]))
 
 
 def _represented(
-    representation: str, alae: Alae, data: DataSet, view: View | None, most: int | None
+    representation: str, alae: Alae, data: DataSet, view: View | None, most: int | None, known: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of all training images, and of held-out ones."""
+    """Rows of training images, and of held-out ones."""
+
+    def rows(represent: Callable[[np.ndarray], np.ndarray], size: int | None) -> tuple[np.ndarray, np.ndarray]:
+        train, asked = (min(n or len(s), len(s)) for n, s in ((known, data.train), (most, data.held_out)))
+        return _rows(alae, data.train, represent, size, train), _rows(alae, data.held_out, represent, size, asked)
+
+    size = view.size if view else None
     match representation:
         case "w":
-            return _both(alae, data, _encoded(alae, view), _size(view), most)
+            return rows(lambda images: alae.encode(alae.as_seen(images, view), view), size)
         case "long":
-            return _both(alae, data, lambda images: alae.hidden(alae.as_seen(images, view), view), _size(view), most)
-    train, asked = _both(alae, data, _pixels, _pixels_size(data), most)
+            return rows(lambda images: alae.hidden(alae.as_seen(images, view), view), size)
+    train, asked = rows(_pixels, _pixels_size(data))
     if representation == "pixels":
         return train, asked
     pca = PCA(min(alae.config.networks.w, *train.shape), svd_solver="covariance_eigh").fit(train)
@@ -125,17 +138,8 @@ def _classes(alae: Alae, data: DataSet) -> tuple[np.ndarray, np.ndarray]:
     return known, asked
 
 
-def _encoded(alae: Alae, view: View | None) -> Callable[[np.ndarray], np.ndarray]:
-    view = view or alae.view
-    return lambda images: alae.encode(alae.as_seen(images, view), view)
-
-
 def _pixels(images: np.ndarray) -> np.ndarray:
     return (to_float(images) if images.dtype == np.uint8 else images).reshape(len(images), -1)
-
-
-def _size(view: View | None) -> int | None:
-    return view.size if view else None
 
 
 def _pixels_size(data: DataSet) -> int | None:
@@ -151,25 +155,3 @@ def _rows(
 ) -> np.ndarray:
     parts = (np.arange(part.start, part.stop) for part in alae.chunks(count))
     return np.concatenate([represent(source.images(indices, size)) for indices in parts])
-
-
-def _both(
-    alae: Alae, data: DataSet, represent: Callable[[np.ndarray], np.ndarray], size: int | None, most: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    asked = min(most or len(data.held_out), len(data.held_out))
-    return _rows(alae, data.train, represent, size, len(data.train)), _rows(alae, data.held_out, represent, size, asked)
-
-
-def _score(
-    classifier: KNeighborsClassifier,
-    alae: Alae,
-    data: DataSet,
-    represent: Callable[[np.ndarray], np.ndarray],
-    size: int | None,
-    neighbours: int,
-    most: int | None,
-) -> float:
-    known, asked = _classes(alae, data)
-    neighbours, count = min(neighbours, len(known)), min(most or len(asked), len(asked))
-    classifier.fit(_rows(alae, data.train, represent, size, neighbours), known[:neighbours])
-    return float(classifier.score(_rows(alae, data.held_out, represent, size, count), asked[:count]))

@@ -18,7 +18,7 @@ from alae_workbench.evaluation.distances import (
 from alae_workbench.evaluation.features import Random64, Space
 from alae_workbench.evaluation.keep import Keep
 from alae_workbench.evaluation.measures import UnmeasurableError, measures, parts_seen
-from alae_workbench.sampling import samples
+from alae_workbench.sampling import samples, untruncated
 
 #: samples, and training images that they are compared with, at the most
 COUNT = 10_000
@@ -106,10 +106,8 @@ def _of_source(space: Space, source: Source, alae: Alae, view: View | None, coun
 
 
 def _of_samples(space: Space, alae: Alae, view: View | None, count: int, keep: Keep) -> np.ndarray:
-    psi = None if alae.w_mean is None else 1.0
-
     def drawn(start: int) -> Iterator[np.ndarray]:
-        return samples(alae, count, psi=psi, view=view, start=start)
+        return samples(alae, count, psi=untruncated(alae), view=view, start=start)
 
     return _kept(space, "samples", {"samples": digest(alae)}, drawn, alae, view, count, keep)
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from alae_core import Alae, AlaeError, View
 from alae_core.images import to_uint8
 from alae_workbench.data.source import Source, labels_for
-from alae_workbench.sampling import ROW, sample
+from alae_workbench.sampling import ROW, sample, untruncated
 
 _COLUMNS, _MARGIN, _TEXT = ROW, 12, 15
 _CELL = 64  # smaller images are enlarged by a whole factor towards this many pixels, so that a person can see them
@@ -39,7 +39,7 @@ def training_grid(alae: Alae, source: Source, caption: str, view: View | None = 
         rows = _paired_rows(x, alae.reconstruct(x, view, labels=labels_for(source, indices, alae.config)))
         sections.append(("real images, and below each its reconstruction G(E(x))", rows))
     if alae.has("GF"):
-        samples = sample(alae, 3 * _COLUMNS, psi=None if alae.w_mean is None else 1.0, view=view)
+        samples = sample(alae, 3 * _COLUMNS, psi=untruncated(alae), view=view)
         by_class = ", a class per column" if alae.config.labels else ""
         sections.append((f"samples G(F(z)){by_class}", in_rows(samples)))
     return compose(sections, caption)

@@ -8,9 +8,9 @@ from PIL import Image
 from alae_core import Alae, AlaeError, View
 from alae_core.images import to_uint8
 from alae_workbench.data.source import Source
-from alae_workbench.evaluation.features import shrunk
+from alae_workbench.evaluation.features import in_colour, shrunk
 from alae_workbench.figures.grid import compose, require_picture
-from alae_workbench.sampling import sample
+from alae_workbench.sampling import sample, untruncated
 
 
 def levels_grid(alae: Alae, source: Source, count: int, caption: str) -> Image.Image:
@@ -69,7 +69,7 @@ def neighbours_grid(
     size = view.size if view else None
     parts = [np.arange(part.start, part.stop) for part in alae.chunks(there, view)]
     known = np.concatenate([_pixels(alae.as_seen(train.images(part, size), view)) for part in parts])
-    images = sample(alae, count, seed=seed, psi=None if alae.w_mean is None else 1.0)
+    images = sample(alae, count, seed=seed, psi=untruncated(alae))
     rows: list[list[np.ndarray | None]] = []
     for image, pixels in zip(images, _pixels(images), strict=True):
         order = np.argsort(np.square(known - pixels).sum(axis=1), kind="stable")[:nearest]
@@ -79,9 +79,7 @@ def neighbours_grid(
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
-    shown = to_uint8(images)
-    shown = shown[..., :3] if shown.shape[3] >= 3 else shown[..., :1].repeat(3, axis=3)
-    return shrunk(shown, 32).reshape(len(images), -1).astype(np.float32)
+    return shrunk(in_colour(to_uint8(images)), 32).reshape(len(images), -1).astype(np.float32)
 
 
 def _views(alae: Alae) -> list[View]:
