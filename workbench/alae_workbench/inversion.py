@@ -54,7 +54,7 @@ def invert(
     """Improve w by Adam on pixels and on E's hidden features, each image by itself; the network stays as it is.
 
     The loss is mean (x − G(w))² over pixels plus `features` times mean (h(x) − h(G(w)))² over the widest hidden layer h
-    of E, over the features' variance between samples. The best w of the steps that were looked at is kept.
+    of E, over the features' variance between samples. Each image keeps the w of its lowest loss.
 
     Args:
         alae: the model; without labels.
