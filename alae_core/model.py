@@ -205,7 +205,10 @@ class Alae:
         return self._look("encode", encode, [x, *self.one_hot(labels, len(x))], view)
 
     def hidden(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
-        """The widest hidden layer of E, (batch, n), which the paper calls long features; see `Family.hidden`."""
+        """The widest hidden layer of E, (batch, n), which the paper calls long features; see `Family.hidden`.
+
+        Raises AlaeError where E has no hidden layer.
+        """
         x, family, view = self._images(x, view), self.family, self._view(view)
 
         def hidden(x: Tensor, *labels: Tensor, at: Mapping[str, Any]) -> Tensor:

@@ -108,7 +108,7 @@ class Family(ABC):
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
     ) -> Tensor:
         """The widest hidden layer of E, (batch, n): of perceptrons a layer's activations, of style networks all that w
-        is an affine map of.
+        is an affine map of. Raises AlaeError where E has none.
         """
 
     def score(

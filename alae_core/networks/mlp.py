@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from alae_core.config import Config
+from alae_core.errors import AlaeError
 from alae_core.networks.family import Family
 from alae_core.networks.perceptron import perceptron
 
@@ -38,6 +39,8 @@ class Perceptrons(Family):
 
     def hidden(self, images, *, labels=None, lod=None, blend=1.0):
         E, choice = self.networks["E"], self.config.networks.E
+        if not choice.hidden:
+            raise AlaeError("E has no hidden layer: networks.E.hidden is []")
         widest = max(range(len(choice.hidden)), key=choice.hidden.__getitem__)
         kind = "dense" if choice.slope == 1 else "leaky"
         inside = keras.Model(E.inputs, E.get_layer(f"{kind}{widest}").output)

@@ -88,11 +88,12 @@ def invert(
     moments = np.zeros_like(w), np.zeros_like(w)
     best, lowest, errors = w.copy(), np.full(len(x), np.inf), []
     for number in range(steps + 1):
-        loss, error, gradient = step(w, x, wanted)
+        loss, gradient = step(w, x, wanted)
         better = loss < lowest
         best[better], lowest[better] = w[better], loss[better]
         if number % every == 0 or number == steps:
-            errors.append((number, time.monotonic() - began, float(error.mean())))
+            error = np.square(alae.generate(w, view) - x).mean()
+            errors.append((number, time.monotonic() - began, float(error)))
         if number == steps:
             break
         rate = learning_rate * 0.5 * (1 + np.cos(np.pi * number / steps))
@@ -103,8 +104,8 @@ def invert(
 
 def _gradient(
     alae: Alae, view: View | None, weight: float
-) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Of w, images and their features: each image's loss and pixel error, and the gradient of the loss by w."""
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Of w, images and their features: each image's loss, and its gradient by w."""
     backend = backend_in_use()
     if backend is None:
         raise AlaeError("inversion needs gradients: call load_backend before")
@@ -120,20 +121,19 @@ def _gradient(
 
         with alae.holding({f"weights/{name}": value for name, value in weights.items()}):
             values, gradient = backend.input_gradient(losses, w)
-            seen = _mean(ops.square(family.generate(w, noise=maps, **at) - x))
         flat = ops.reshape(gradient, (gradient.shape[0], -1))
-        return ops.concatenate([values[:, None], seen[:, None], flat], axis=1)
+        return ops.concatenate([values[:, None], flat], axis=1)
 
     compiled = backend.compile(both)
     weights = {name: ops.stop_gradient(variable.value) for name, variable in alae.variables.items()}
 
-    def call(w: np.ndarray, x: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def call(w: np.ndarray, x: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         parts = []
         for part in alae.chunks(len(w), view):
             tensors = [ops.convert_to_tensor(np.asarray(each[part], alae.config.dtype)) for each in (w, x, wanted)]
             parts.append(ops.convert_to_numpy(compiled(weights, *tensors)))
         found = np.concatenate(parts)
-        return found[:, 0], found[:, 1], found[:, 2:].reshape(w.shape)
+        return found[:, 0], found[:, 1:].reshape(w.shape)
 
     return call
 

@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from alae_core import Alae, View
+from alae_core import Alae, AlaeError, View
 from alae_core.images import to_float
 from alae_workbench.data.source import DataSet, Source
 from alae_workbench.evaluation.keep import Keep
@@ -70,10 +70,13 @@ def probe(
         most: how many held-out images at the most.
         known: how many training images at the most, the first ones.
 
-    Raises UnmeasurableError as `nearest_neighbour_w` does.
+    Raises UnmeasurableError as `nearest_neighbour_w` does, and where E has no hidden layer to be long features.
     """
     classes, right = _classes(alae, data)
-    train, asked = _represented(representation, alae, data, view or alae.view, most, known)
+    try:
+        train, asked = _represented(representation, alae, data, view or alae.view, most, known)
+    except AlaeError as error:
+        raise UnmeasurableError(str(error)) from error
     classifier = _neighbours() if kind == "nn" else _machine()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
