@@ -14,35 +14,49 @@ from alae_workbench.evaluation.distances import (
     frechet,
     frechet_of,
     kernel_distance,
+    kernel_distance_of_subsets,
     precision_recall,
 )
 from alae_workbench.evaluation.features import Random64, shrunk
+from alae_workbench.evaluation.keep import Keep
 
 RANDOM = np.random.default_rng(0)
 CLOUD = RANDOM.normal(size=(600, 5))
+features = Random64().opened(Keep())
 
 
 def test_gaussians_that_differ_by_their_means_alone_are_their_squared_distance_apart():
-    mean, covariance = np.arange(4.0), np.diag([1.0, 2.0, 3.0, 4.0]) + 0.3
-    assert frechet_of(mean, covariance, mean + np.array([3, 0, 4, 0]), covariance) == pytest.approx(25)
+    mean, root = np.arange(4.0), np.diag([1.0, 2.0, 3.0, 4.0]) + 0.3
+    assert frechet_of(mean, root, mean + np.array([3, 0, 4, 0]), root) == pytest.approx(25)
 
 
 def test_round_gaussians_in_closed_form():
     """n (σ − σ′)²."""
     zero = np.zeros(6)
-    assert frechet_of(zero, 4.0 * np.eye(6), zero, 9.0 * np.eye(6)) == pytest.approx(6)
+    assert frechet_of(zero, 2.0 * np.eye(6), zero, 3.0 * np.eye(6)) == pytest.approx(6)
 
 
 def test_gaussians_whose_axes_differ_agree_with_a_matrix_root():
     a, b = (RANDOM.normal(size=(5, 5)) for _ in range(2))
-    c, d = a @ a.T, b @ b.T
+    c, d = a.T @ a, b.T @ b
     expected = np.trace(c + d - 2 * np.real(sqrtm(c @ d)))
-    assert frechet_of(np.zeros(5), c, np.zeros(5), d) == pytest.approx(expected, rel=1e-6)
+    assert frechet_of(np.zeros(5), a, np.zeros(5), b) == pytest.approx(expected, rel=1e-6)
 
 
 def test_covariances_without_full_rank_have_a_distance():
     flat = np.diag([1.0, 0.0, 0.0])
-    assert frechet_of(np.zeros(3), flat, np.zeros(3), np.diag([0.0, 4.0, 0.0])) == pytest.approx(5)
+    assert frechet_of(np.zeros(3), flat, np.zeros(3), np.diag([0.0, 2.0, 0.0])) == pytest.approx(5)
+
+
+@pytest.mark.parametrize(("count", "other"), [(4, 3), (4, 40), (40, 30)])
+def test_sets_of_fewer_members_than_features_are_compared_by_their_covariances_too(count, other):
+    """By the eigenvalues of the product of both, which a root of it has the roots of."""
+    random = np.random.default_rng(1)
+    x, y = random.normal(size=(count, 8)), random.normal(size=(other, 8)) * np.arange(1, 9) + 1
+    c, d = (np.cov(rows, rowvar=False) for rows in (x, y))
+    roots = np.sqrt(np.maximum(np.real(np.linalg.eigvals(c @ d)), 0))
+    expected = np.square(x.mean(0) - y.mean(0)).sum() + np.trace(c + d) - 2 * roots.sum()
+    assert frechet(x, y) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_set_and_itself_in_another_order_are_no_distance_apart():
@@ -124,7 +138,7 @@ REAL, OTHERS, KINDS = IMAGES[:900], IMAGES[900:], CLASSES[900:]
 @pytest.fixture(scope="module")
 def far():
     """The Fréchet distance of some images from real digits."""
-    space = Random64()
+    space = features
     real = space(REAL)
     return lambda images: frechet(real, space(np.clip(np.rint(images), 0, 255).astype(np.uint8)))
 
@@ -153,7 +167,7 @@ def test_the_more_images_are_corrupted_the_farther_they_are(far, corrupted):
 
 def test_memorising_and_dropping_are_told_apart():
     """Copies of all training images look perfect to every distance but `copied`; copies of twenty miss most."""
-    space = Random64()
+    space = features
     train, held_out = space(REAL), space(OTHERS)
     assert frechet(train, train[::-1]) < frechet(train, held_out)
     assert copied(train, train, held_out) > 0.95
@@ -165,13 +179,11 @@ def test_memorising_and_dropping_are_told_apart():
 def test_features_are_the_same_today_as_ever():
     """A name stands for numbers: other ones need another name."""
     images = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
-    found = Random64()(images)
+    found = features(images)
     assert found.shape == (2, Random64.width)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[0, :4], GOLDEN, rtol=1e-4)
-    np.testing.assert_allclose(
-        found, np.concatenate([Random64()(image[None]) for image in images]), rtol=1e-5, atol=1e-6
-    )
+    np.testing.assert_allclose(found, np.concatenate([features(image[None]) for image in images]), rtol=1e-5, atol=1e-6)
 
 
 GOLDEN = [0.0336287, 0.831528, 0.889629, -0.142446]
@@ -179,15 +191,25 @@ GOLDEN = [0.0336287, 0.831528, 0.889629, -0.142446]
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (4, 4, 1), (28, 28, 1), (5, 3, 3), (64, 64, 3), (40, 20, 4)])
 def test_images_of_any_shape_have_features(shape):
-    found = Random64()(np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8))
+    found = features(np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8))
     assert found.shape == (3, 64)
     assert np.isfinite(found).all()
 
 
 def test_grey_images_count_as_colour_and_large_ones_are_shrunk_by_means():
     grey = RANDOM.integers(0, 256, (3, 64, 64, 1), np.uint8)
-    np.testing.assert_array_equal(Random64()(grey), Random64()(grey.repeat(3, 3)))
+    np.testing.assert_array_equal(features(grey), features(grey.repeat(3, 3)))
     blocks = RANDOM.integers(0, 256, (3, 32, 32, 3), np.uint8)
     np.testing.assert_array_equal(shrunk(blocks.repeat(4, 1).repeat(4, 2), 32), blocks)
-    np.testing.assert_array_equal(Random64()(blocks.repeat(4, 1).repeat(4, 2)), Random64()(blocks))
-    assert Random64()(np.empty((0, 8, 8, 1), np.uint8)).shape == (0, 64)
+    np.testing.assert_array_equal(features(blocks.repeat(4, 1).repeat(4, 2)), features(blocks))
+    assert features(np.empty((0, 8, 8, 1), np.uint8)).shape == (0, 64)
+
+
+def test_kernel_distance_of_subsets_is_their_mean():
+    """Subsets of everything are everything; small ones answer the same on average, being unbiased."""
+    x, y = CLOUD[:200], CLOUD[200:400] + 0.3
+    whole = kernel_distance(x, y)
+    assert kernel_distance_of_subsets(x, y, subsets=2, size=1000) == pytest.approx(whole, rel=1e-9)
+    several = [kernel_distance_of_subsets(x, y, subsets=n, size=50) for n in (300, 300)]
+    assert several[0] == several[1]
+    assert several[0] == pytest.approx(whole, rel=0.1)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from alae_core.latents import stream
+
 # Rows whose distances to all others are worked out at once.
 _BLOCK = 512
 
@@ -17,13 +19,11 @@ def frechet(real: np.ndarray, other: np.ndarray) -> float:
     return frechet_of(*_gaussian(real), *_gaussian(other))
 
 
-def frechet_of(mean: np.ndarray, covariance: np.ndarray, other_mean: np.ndarray, other: np.ndarray) -> float:
-    """The Fréchet distance of two Gaussians of means (n,) and covariances (n, n)."""
-    # The root's trace by eigenvalues of C^½ C′ C^½, which is symmetric.
-    values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    cross = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ other @ root), 0)).sum()
-    found = np.square(mean - other_mean).sum() + np.trace(covariance) + np.trace(other) - 2 * cross
+def frechet_of(mean: np.ndarray, root: np.ndarray, other_mean: np.ndarray, other_root: np.ndarray) -> float:
+    """The Fréchet distance of two Gaussians of means (n,) and of covariances RᵀR, given by roots R (any, n)."""
+    # The eigenvalues of C C′ = RᵀR SᵀS are the squares of the singular values of R Sᵀ.
+    cross = np.linalg.svd(root @ other_root.T, compute_uv=False).sum()
+    found = np.square(mean - other_mean).sum() + np.square(root).sum() + np.square(other_root).sum() - 2 * cross
     return float(max(found, 0.0))
 
 
@@ -42,6 +42,16 @@ def kernel_distance(real: np.ndarray, other: np.ndarray) -> float:
         return float((total(a, a) - own) / (len(a) * (len(a) - 1)))
 
     return within(x) + within(y) - 2 * total(x, y) / (len(x) * len(y))
+
+
+def kernel_distance_of_subsets(real: np.ndarray, other: np.ndarray, subsets: int = 100, size: int = 1000) -> float:
+    """The mean `kernel_distance` of random subsets, as KID is reported: of `size` members each, or of all if fewer."""
+    size, random = min(size, len(real), len(other)), stream(0, "subsets")
+
+    def drawn(rows: np.ndarray) -> np.ndarray:
+        return rows[random.choice(len(rows), size, replace=False)]
+
+    return float(np.mean([kernel_distance(drawn(real), drawn(other)) for _ in range(subsets)]))
 
 
 def precision_recall(real: np.ndarray, other: np.ndarray, k: int = 3) -> tuple[float, float]:
@@ -81,8 +91,11 @@ def copied(train: np.ndarray, other: np.ndarray, held_out: np.ndarray) -> float:
 
 
 def _gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of a set, and a root of its covariance that has no more rows than either has to have."""
     rows = features.astype(np.float64)
-    return rows.mean(axis=0), np.cov(rows, rowvar=False).reshape(rows.shape[1], -1)
+    mean, (count, width) = rows.mean(axis=0), rows.shape
+    root = (rows - mean) / np.sqrt(count - 1)
+    return mean, root if count <= width else np.asarray(np.linalg.qr(root, mode="r"))
 
 
 def _reach(features: np.ndarray, k: int) -> np.ndarray:

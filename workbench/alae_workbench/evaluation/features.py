@@ -1,12 +1,17 @@
 """Feature spaces that distances of images are measured in: fixed functions of bytes, the same under every framework."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Protocol
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
+
+from alae_workbench.evaluation.keep import Keep
+
+#: features (count, width), float32, of images uint8 (count, H, W, C)
+Features = Callable[[np.ndarray], np.ndarray]
 
 
 class Space(Protocol):
@@ -15,18 +20,13 @@ class Space(Protocol):
     Attributes:
         name: what the names of measures end in; another one wherever any number would be another.
         width: how many features an image has.
-        missing: why the space cannot be used, and what to do; None where it can.
     """
 
     name: str
     width: int
 
-    @property
-    def missing(self) -> str | None:
-        """See the class."""
-
-    def __call__(self, images: np.ndarray) -> np.ndarray:
-        """Features (count, width), float32, of images uint8 (count, H, W, C)."""
+    def opened(self, keep: Keep) -> Features:
+        """What answers the features. Raises UnmeasurableError, saying what to do, where it has no weights."""
 
 
 class Random64:
@@ -38,11 +38,14 @@ class Random64:
     combinations of the channels, and the mean of each over each quarter of the image.
     """
 
-    name, width, missing = "random64", 64, None
+    name, width = "random64", 64
     _SIZE, _CHANNELS, _SEED = 32, (3, 32, 64, 128), 0
 
-    def __call__(self, images: np.ndarray) -> np.ndarray:
+    def opened(self, keep: Keep) -> Features:
         """See `Space`."""
+        return self._of_all
+
+    def _of_all(self, images: np.ndarray) -> np.ndarray:
         parts = [self._features(images[start : start + 64]) for start in range(0, len(images), 64)]
         return np.concatenate(parts) if parts else np.empty((0, self.width), np.float32)
 

@@ -31,7 +31,8 @@ def default_place() -> Path:
 
 
 @contextmanager
-def _silent(total: int, what: str) -> Iterator[Callable[[int], None]]:
+def silent(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """Tell nobody."""
     yield lambda more: None
 
 
@@ -42,10 +43,17 @@ class Keep:
     Attributes:
         place: the directory; None keeps nothing.
         tell: who is told how a computation goes.
+        folder: where weights of networks lie that others trained; by default `weights` in `default_place`.
     """
 
     place: Path | None = None
-    tell: Tell = _silent
+    tell: Tell = silent
+    folder: Path | None = None
+
+    @property
+    def weights(self) -> Path:
+        """The folder of weights that others trained."""
+        return self.folder or default_place() / "weights"
 
     def rows(self, what: str, of: Mapping[str, Any], count: int, width: int, rows: Rows) -> np.ndarray:
         """`count` rows of `width` float32 numbers: kept ones, or such as `rows` answers, which then are kept.

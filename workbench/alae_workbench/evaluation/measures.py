@@ -20,11 +20,11 @@ from alae_workbench.evaluation.keep import Keep
 Function = Callable[[Alae, DataSet, View | None, int | None], float]
 #: the same of several numbers by name, and of what may be kept of dear looks
 Several = Callable[[Alae, DataSet, View | None, int | None, Keep], Mapping[str, float]]
-When = Literal["report", "checkpoint", "end", "asked"]
+When = Literal["report", "checkpoint", "end", "asked", "named"]
 #: which way a number gets better; "" for one that says how a model is, not how good
 Better = Literal["lower", "higher", ""]
 #: how many z or images are looked at each time: enough to follow a run by, few enough to cost next to nothing
-MOST: dict[When, int | None] = {"report": 256, "checkpoint": 512, "end": None, "asked": None}
+MOST: dict[When, int | None] = {"report": 256, "checkpoint": 512, "end": None, "asked": None, "named": None}
 
 
 class UnmeasurableError(AlaeError):
@@ -42,8 +42,8 @@ class Measure:
         group: the file it is from, by which several are asked for.
         better: which way is better.
         networks: those it needs; a model without one of them is not measured so.
-        when: with each report, with each checkpoint, at the end of a run, where those before are taken too, or only
-            when somebody asks.
+        when: with each report, with each checkpoint, at the end of a run, where those before are taken too, when
+            somebody asks, or only when it is named: what takes large networks.
         function: see `Several`; it answers this number, and maybe others.
     """
 
@@ -112,13 +112,20 @@ def parts_seen(
             yield x, labels_for(source, indices, alae.config)
 
 
+def starts_from(alae: Alae, count: int, view: View | None, index: int) -> list[int]:
+    """Where the model's parts of `count` images begin, from the part that holds image `index` on."""
+    starts = [part.start for part in alae.chunks(count, view)]
+    return [start for start in starts if start >= max(each for each in starts if each <= index)]
+
+
 def measured(alae: Alae, data: DataSet, view: View | None, when: When) -> dict[str, float]:
     """Every measure of that moment that the model has the networks for, by name.
 
     At the end all are taken that nobody need ask for, with everything there is; in between only those of the moment
     itself.
     """
-    due = [each.name for each in MEASURES.values() if each.when == when or (when == "end" and each.when != "asked")]
+    moments = ("report", "checkpoint", "end") if when == "end" else (when,)
+    due = [each.name for each in MEASURES.values() if each.when in moments]
     return answers(alae, data, view, due, MOST[when])
 
 

@@ -17,7 +17,7 @@ from alae_workbench.evaluation.distances import (
 )
 from alae_workbench.evaluation.features import Random64, Space
 from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import UnmeasurableError, measures, parts_seen
+from alae_workbench.evaluation.measures import UnmeasurableError, When, measures, parts_seen, starts_from
 from alae_workbench.sampling import samples, untruncated
 
 #: samples, and training images that they are compared with, at the most
@@ -42,13 +42,13 @@ def sample_quality(
     """
     view, keep = view or alae.view, keep or Keep()
     count = min(most or COUNT, len(data.train))
-    _require(space)
     if count < _LEAST:
         raise UnmeasurableError(f"there are {count} training images to compare with, and it takes {_LEAST}")
     real, held_out = (
-        _of_source(space, source, alae, view, min(count, len(source)), keep) for source in (data.train, data.held_out)
+        features_of_source(space, source, alae, view, min(count, len(source)), keep)
+        for source in (data.train, data.held_out)
     )
-    other = _of_samples(space, alae, view, count, keep)
+    other = features_of_samples(space, alae, view, count, keep)
     precision, recall = precision_recall(real, other)
     density, coverage = density_coverage(real, other)
     found = {
@@ -67,9 +67,15 @@ def reconstruction_quality(
     space: Space, alae: Alae, data: DataSet, view: View | None = None, most: int | None = None, keep: Keep | None = None
 ) -> Mapping[str, float]:
     """Held-out images beside their reconstructions, both as bytes: the Fréchet distance in a space."""
-    view, keep, source = view or alae.view, keep or Keep(), data.held_out
-    count = min(most or COUNT, len(source))
-    _require(space)
+    view, keep, count = view or alae.view, keep or Keep(), min(most or COUNT, len(data.held_out))
+    return {f"fd_{space.name}_reconstructions": frechet_of_reconstructions(space, alae, data, view, count, keep)}
+
+
+def frechet_of_reconstructions(
+    space: Space, alae: Alae, data: DataSet, view: View | None, count: int, keep: Keep
+) -> float:
+    """As `reconstruction_quality`, of the first `count` held-out images."""
+    source = data.held_out
     if count < _LEAST:
         raise UnmeasurableError(f"there are {count} held-out images, and it takes {_LEAST}")
 
@@ -79,13 +85,7 @@ def reconstruction_quality(
 
     of = {"reconstructions": digest(alae), "of": source.fingerprint}
     other = _kept(space, "reconstructions", of, again, alae, view, count, keep)
-    real = _of_source(space, source, alae, view, count, keep)
-    return {f"fd_{space.name}_reconstructions": frechet(real, other)}
-
-
-def _require(space: Space) -> None:
-    if space.missing:
-        raise UnmeasurableError(space.missing)
+    return frechet(features_of_source(space, source, alae, view, count, keep), other)
 
 
 def digest(alae: Alae) -> str:
@@ -97,7 +97,11 @@ def digest(alae: Alae) -> str:
     return found.hexdigest()
 
 
-def _of_source(space: Space, source: Source, alae: Alae, view: View | None, count: int, keep: Keep) -> np.ndarray:
+def features_of_source(
+    space: Space, source: Source, alae: Alae, view: View | None, count: int, keep: Keep
+) -> np.ndarray:
+    """Features of the first `count` images of a source, as bytes, as the model sees them at a view."""
+
     def seen(start: int) -> Iterator[np.ndarray]:
         return (x for x, _ in parts_seen(alae, source, view, count, start))
 
@@ -105,7 +109,9 @@ def _of_source(space: Space, source: Source, alae: Alae, view: View | None, coun
     return _kept(space, "real images", of, seen, alae, view, count, keep)
 
 
-def _of_samples(space: Space, alae: Alae, view: View | None, count: int, keep: Keep) -> np.ndarray:
+def features_of_samples(space: Space, alae: Alae, view: View | None, count: int, keep: Keep) -> np.ndarray:
+    """Features of `count` samples G(F(z)), not truncated, as bytes."""
+
     def drawn(start: int) -> Iterator[np.ndarray]:
         return samples(alae, count, psi=untruncated(alae), view=view, start=start)
 
@@ -124,17 +130,17 @@ def _kept(
 ) -> np.ndarray:
     """Features of images that come in the model's parts from any part on."""
 
+    features = space.opened(keep)
+
     def rows(index: int) -> Iterator[tuple[int, np.ndarray]]:
-        starts = [part.start for part in alae.chunks(count, view)]
-        start = max(each for each in starts if each <= index)
-        later = (each for each in starts if each >= start)
-        return ((each, space(to_uint8(x))) for each, x in zip(later, images(start), strict=True))
+        starts = starts_from(alae, count, view, index)
+        return ((each, features(to_uint8(x))) for each, x in zip(starts, images(starts[0]), strict=True))
 
     return keep.rows(what, {**of, "view": str(view), "space": space.name}, count, space.width, rows)
 
 
-def enter(space: Space, group: str) -> None:
-    """Enter the measures in one space into the table, as of a group."""
+def enter(space: Space, group: str, when: When = "named") -> None:
+    """Enter the measures in one space into the table, as of a group, and when they are taken."""
     name, at = space.name, f"samples and training images, {space.name}"
 
     @measures(
@@ -148,6 +154,7 @@ def enter(space: Space, group: str) -> None:
             f"copied_{name}": (f"samples nearer to a training image than held-out ones are, {name}", ""),
         },
         networks="GF",
+        when=when,
         group=group,
     )
     def of_samples(alae: Alae, data: DataSet, view: View | None, most: int | None, keep: Keep) -> Mapping[str, float]:
@@ -156,6 +163,7 @@ def enter(space: Space, group: str) -> None:
     @measures(
         {f"fd_{name}_reconstructions": (f"Fréchet distance, held-out images and reconstructions, {name}", "lower")},
         networks="GE",
+        when=when,
         group=group,
     )
     def of_reconstructions(
@@ -164,4 +172,4 @@ def enter(space: Space, group: str) -> None:
         return reconstruction_quality(space, alae, data, view, most, keep)
 
 
-enter(Random64(), __name__.rpartition(".")[2])
+enter(Random64(), __name__.rpartition(".")[2], "asked")
