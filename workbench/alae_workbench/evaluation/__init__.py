@@ -2,7 +2,10 @@
 
 from alae_workbench.evaluation import consistency as consistency
 from alae_workbench.evaluation import errors as errors
+from alae_workbench.evaluation import inception as inception
+from alae_workbench.evaluation import lpips as lpips
 from alae_workbench.evaluation import overfitting as overfitting
+from alae_workbench.evaluation import path_length as path_length
 from alae_workbench.evaluation import perceptual as perceptual
 from alae_workbench.evaluation import probes as probes
 from alae_workbench.evaluation import samples as samples
