@@ -17,6 +17,7 @@ from alae_core import Alae, AlaeError, ArgumentError
 from alae_core.errors import said
 from alae_core.files import read_regular, write_whole, written_whole
 from alae_core.settings import nearest
+from alae_workbench.data.arrays import read_arrays
 from alae_workbench.data.source import DataError, Source, label_names_of
 from alae_workbench.opening import Opened, require_styles
 from alae_workbench.run import Run
@@ -29,8 +30,8 @@ LEAST = 4
 MOST = 10
 #: z that principal components are found from
 Z = 10_000
-# What a direction's file may hold at the most: bytes.
-_MOST_BYTES = 2**22
+# What the file of what is known of directions may hold, in bytes; and how many numbers a direction may have.
+_MOST_BYTES, _MOST_NUMBERS = 2**22, 2**20
 
 
 @dataclass(frozen=True)
@@ -218,15 +219,10 @@ def _known(folder: Path) -> dict[str, Any]:
 
 
 def _read(path: Path, width: int | None, known: dict[str, Any]) -> Direction:
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f"it has more than {_MOST_BYTES:,} bytes")
-        # Without pickles, which run code.
-        array = np.load(path, allow_pickle=False)
-        vector = np.asarray(array, np.float32).ravel()
-    except (OSError, ValueError, TypeError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise AlaeError(f"{path} cannot be read as a direction: {reason}") from error
+    arrays = list(read_arrays(path).values())
+    if len(arrays) != 1 or arrays[0].dtype.kind not in "fiu" or arrays[0].size > _MOST_NUMBERS:
+        raise AlaeError(f"{path} is no direction: it should be one array of as many numbers as w has")
+    vector = arrays[0].astype(np.float32).ravel()
     if width is not None and len(vector) != width:
         raise ArgumentError("direction", f"{path} has {len(vector)} numbers, but w of this model has {width}")
     if not np.isfinite(vector).all() or not vector.any():

@@ -1,65 +1,74 @@
 """What models were found to be, as files beside their runs: written, read, and of several runs side by side."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated
+
+from pydantic import Field, FiniteFloat, NonNegativeInt, Strict
 
 from alae_core import AlaeError
 from alae_core.files import append, read_regular, write_whole
+from alae_core.settings import Frozen, validate
 from alae_workbench.run import Run
 
-# What a file of an evaluation may hold at the most: bytes.
-_MOST = 2**20
+# What a file of an evaluation may hold at the most, in bytes; and what of a data set's name is in its own.
+_MOST, _LONGEST = 2**20, 40
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What a model was found to be.
+class Evaluation(Frozen):
+    """What a model was found to be."""
 
-    Attributes:
-        model: the checkpoint.
-        step: its step.
-        averaged: whether its running averages were measured.
-        against: the data, in words.
-        images: how many there were to train on, held out, and compared with samples.
-        measures: by name; `evaluation.measures.MEASURES` says what each is.
-        refused: why others have no answer, by name.
-        asked: what was asked for, measures or groups of them; nothing stands for everything.
-    """
+    model: str = Field(description="the checkpoint")
+    step: NonNegativeInt = Field(description="its step")
+    averaged: bool = Field(description="whether its running averages were measured")
+    against: str = Field(description="the data, in words")
+    own: bool = Field(description="whether that is the data of the run")
+    count: NonNegativeInt | None = Field(
+        description="how many z, images and samples were looked at at the most; None: all"
+    )
+    images: dict[str, int] = Field(description="how many there were to train on, held out, and compared with samples")
+    measures: dict[str, FiniteFloat] = Field(description="by name; `evaluation.measures.MEASURES` says what each is")
+    refused: dict[str, str] = Field(description="why others have no answer, by name")
+    asked: Annotated[tuple[str, ...], Strict(False)] = Field(
+        description="what was asked for, measures or groups of them; nothing stands for everything"
+    )
 
-    model: str
-    step: int
-    averaged: bool
-    against: str
-    images: Mapping[str, int]
-    measures: Mapping[str, float]
-    refused: Mapping[str, str]
-    asked: Sequence[str]
+    @property
+    def file(self) -> str:
+        """What its file is called: a look at less, or at other data, never takes the place of the whole one."""
+        other = re.sub(r"[^\w.]+", "-", Path(self.against).name)[:_LONGEST]
+        parts = [
+            f"step-{self.step:08d}",
+            *([] if self.averaged else ["as-trained"]),
+            *([] if self.own else [f"against-{other}"]),
+            *([] if self.count is None else [f"of-{self.count}"]),
+        ]
+        return "-".join(parts) + ".json"
 
     def to_json(self) -> bytes:
         """The content of a file that `read` reads."""
-        return (json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n").encode()
+        return (json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def record(evaluation: Evaluation) -> Path | None:
-    """Leave an evaluation in the run that its model is of: evaluations/step-….json, and a line in `metrics.jsonl`.
+    """Leave an evaluation in the run that its model is of: below evaluations/, and as a line in `metrics.jsonl`.
 
-    Measures that are there already stay, unless they were taken anew. None where the model lies in no run.
+    Measures that are there already stay, unless they were taken anew, or of other images. None where the model lies in
+    no run.
     """
     try:
         run = Run.of(Path(evaluation.model))
     except AlaeError:
         return None
-    name = "" if evaluation.averaged else "-as-trained"
-    path = run.path / "evaluations" / f"step-{evaluation.step:08d}{name}.json"
+    path = run.path / "evaluations" / evaluation.file
     earlier = read(path) if path.exists() else None
     same = earlier is not None and (earlier.against, earlier.images) == (evaluation.against, evaluation.images)
     kept = earlier if same and earlier else None
     measures = {**(kept.measures if kept else {}), **evaluation.measures}
-    asked = list(dict.fromkeys([*(kept.asked if kept else ()), *evaluation.asked]))
-    whole = replace(evaluation, measures=measures, asked=asked)
+    asked = tuple(dict.fromkeys([*(kept.asked if kept else ()), *evaluation.asked]))
+    whole = evaluation.model_copy(update={"measures": measures, "asked": asked})
     path.parent.mkdir(exist_ok=True)
     write_whole(path, whole.to_json())
     line = {"step": evaluation.step, "evaluation": dict(evaluation.measures)}
@@ -71,15 +80,13 @@ def read(path: Path) -> Evaluation:
     """An evaluation that `record` left. Raises AlaeError where the file is damaged."""
     try:
         data = json.loads(read_regular(path, _MOST))
-        measures = {str(name): float(value) for name, value in data["measures"].items()}
-        fields: dict[str, Any] = {name: data[name] for name in Evaluation.__dataclass_fields__}
-        return Evaluation(**{**fields, "measures": measures})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise AlaeError(f"{path} is no evaluation: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise AlaeError(f"{path} is no evaluation: {getattr(error, 'strerror', None) or error}") from error
+    return validate(Evaluation, data, str(path))
 
 
 def compared(runs: Sequence[Path]) -> dict[str, dict[str, float]]:
-    """What is known of each run, by its path: its last evaluation, and what its summary says besides.
+    """What is known of each run, by its path: its last evaluation, a whole one if there is any, and its summary.
 
     Raises AlaeError where one of them has neither.
     """
@@ -95,7 +102,9 @@ def _known(path: Path) -> dict[str, float]:
             found = {str(name): float(value) for name, value in summary["measures"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise AlaeError(f"{run.summary} is damaged: {error}") from error
-    for evaluation in sorted((run.path / "evaluations").glob("step-????????.json"))[-1:]:
+    there = sorted((run.path / "evaluations").glob("step-*.json"))
+    whole = [path for path in there if path.stem.count("-") == 1]
+    for evaluation in (whole or there)[-1:]:
         found |= read(evaluation).measures
     if not found:
         raise AlaeError(f"{path} was never measured: it has no summary.json, and alae evaluate {path} makes one")

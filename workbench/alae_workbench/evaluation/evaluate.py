@@ -5,14 +5,11 @@ from pathlib import Path
 
 from alae_core import AlaeError, ArgumentError
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.keep import Keep, Tell, default_place
+from alae_workbench.evaluation.keep import Keep, Tell, default_place, silent
 from alae_workbench.evaluation.measures import MEASURES, answers, named
 from alae_workbench.evaluation.samples import COUNT
 from alae_workbench.evaluations import Evaluation
 from alae_workbench.opening import Opened
-
-#: the group of measures that are taken only where they are asked for by name
-DEAR = "perceptual"
 
 
 def evaluate(
@@ -22,6 +19,7 @@ def evaluate(
     against: str | None = None,
     count: int | None = None,
     place: Path | None = None,
+    weights: Path | None = None,
     tell: Tell | None = None,
     strict: bool | None = None,
 ) -> Evaluation:
@@ -29,11 +27,12 @@ def evaluate(
 
     Args:
         opened: the model.
-        metrics: names of measures or of groups of them; by default all but the group `perceptual`, whose networks are
-            large.
+        metrics: names of measures or of groups of them; by default all that need no large network.
         against: images as `training.data` names them; by default the run's own.
         count: how many z, held-out images and samples at the most; by default all, and 10,000 samples.
         place: where features are kept; by default `keep.default_place`.
+        weights: the folder of weights that others trained, which what is missing is fetched into; by default one below
+            that place.
         tell: who is told how it goes.
         strict: whether each must have an answer; by default where measures are named.
 
@@ -42,25 +41,27 @@ def evaluate(
         ArgumentError: `count` is more than there are training images.
         DataError: as `Opened.data`.
     """
-    asked = [each.name for each in MEASURES.values() if each.group != DEAR] if metrics is None else named(metrics)
+    asked = [each.name for each in MEASURES.values() if each.when != "named"] if metrics is None else named(metrics)
     data = opened.data(against)
     if count is not None and count > len(data.train):
         raise ArgumentError("count", f"is {count:,}, but there are {len(data.train):,} training images to compare with")
-    keep = Keep(place or default_place(), tell) if tell else Keep(place or default_place())
+    keep = Keep(place or default_place(), tell or silent, weights)
     refused: dict[str, str] = {}
     found = answers(opened.model, data, opened.view, asked, count, keep, refused)
     for name in refused if (metrics is not None if strict is None else strict) else ():
         raise AlaeError(f"{name} has no answer: {refused[name]}")
     checkpoint = opened.checkpoint
     return Evaluation(
-        str(checkpoint.path),
-        checkpoint.step,
-        opened.averaged,
-        against or str(opened.training.data),
-        _counts(data, count),
-        found,
-        refused,
-        list(metrics or ()),
+        model=str(checkpoint.path),
+        step=checkpoint.step,
+        averaged=opened.averaged,
+        against=against or str(opened.training.data),
+        own=against in (None, opened.training.data),
+        count=count,
+        images=_counts(data, count),
+        measures=found,
+        refused=refused,
+        asked=tuple(metrics or ()),
     )
 
 

@@ -1,0 +1,117 @@
+"""What lies beside runs: evaluations, directions, ablations, summaries; and arrays in pickles."""
+
+import json
+import pickle
+
+import numpy as np
+
+from alae_core import AlaeError
+from alae_workbench.ablation import load_ablation
+from alae_workbench.directions import Direction, find, keep, kept
+from alae_workbench.evaluations import Evaluation, compared, read, record
+from alae_workbench.exchange.array_pickles import read_arrays
+from alae_workbench.run import Run
+from tests.fuzz import attempt, cases
+from tests.fuzz.hostile import TEXTS, VALUES, pick
+from tests.fuzz.test_manifests import NAMES, deep
+from tests.fuzz.test_pth import damaged
+
+EVALUATION = {
+    **{"model": "", "step": 4, "averaged": True, "against": "digits", "own": True, "count": None},
+    **{"images": {"train": 8}, "measures": {"psnr": 9.0}, "refused": {}, "asked": ()},
+}
+
+
+def spoilt(random, content):
+    """JSON with a value lost, or another of any type in its place; or bytes of it changed."""
+    if random.random() < 0.3:
+        return damaged(random, content)
+    data = inside = json.loads(content)
+    while inside and random.random() < 0.6 and isinstance(inside[next(iter(inside))], dict):
+        inside = inside[pick(random, list(inside))] if isinstance(inside, dict) else inside
+        if not isinstance(inside, dict):
+            return content
+    key = pick(random, [*inside, "more"])
+    if random.random() < 0.3:
+        inside.pop(key, None)
+    else:
+        inside[key] = pick(random, [*VALUES, *TEXTS, *NAMES, deep(random)])
+    try:
+        return json.dumps(data, default=str).encode("utf-8", "surrogatepass")
+    except (ValueError, RecursionError):
+        return content
+
+
+def started(path):
+    run = Run(path / "run")
+    (run.path / "checkpoints").mkdir(parents=True)
+    run.config.write_text("{}")
+    return run
+
+
+def test_evaluations(tmp_path):
+    run = started(tmp_path)
+    evaluation = Evaluation(**EVALUATION | {"model": str(run.path / "checkpoints" / "step-00000004")})
+    path = record(evaluation)
+    content = path.read_bytes()
+    for number, random in cases():
+        path.write_bytes(spoilt(random, content))
+        found = attempt(lambda: read(path), path.stat().st_size, number)
+        assert isinstance(found, AlaeError) or all(isinstance(value, float) for value in found.measures.values())
+        attempt(lambda: compared([run.path]), path.stat().st_size, number)
+        attempt(lambda: record(evaluation), path.stat().st_size, number)
+
+
+def test_summaries(tmp_path):
+    run = started(tmp_path)
+    content = json.dumps({"steps": 4, "measures": {"psnr": 9.0}}).encode()
+    for number, random in cases():
+        run.summary.write_bytes(spoilt(random, content))
+        attempt(lambda: compared([run.path]), run.summary.stat().st_size, number)
+
+
+def test_directions(tmp_path):
+    run, draw = started(tmp_path), np.random.default_rng(0)
+    keep(run, [Direction(name, draw.normal(size=5).astype(np.float32), "principal") for name in ("a", "b")])
+    files = {path: path.read_bytes() for path in (run.path / "directions").iterdir()}
+    for number, random in cases():
+        for path, content in files.items():
+            whole = path.suffix == ".npy" and random.random() < 0.7
+            path.write_bytes(
+                content if whole else spoilt(random, content) if path.suffix == ".json" else damaged(random, content)
+            )
+        attempt(lambda: kept(run), 1000, number)
+        attempt(lambda: find("a", 5, run), 1000, number)
+
+
+def test_ablations(tmp_path):
+    path = tmp_path / "ablation.yaml"
+    for number, random in cases():
+        fields = {
+            "base": "digits-mlp" if random.random() < 0.8 else pick(random, [*TEXTS, *NAMES]),
+            "overrides": {"seed": 3} if random.random() < 0.6 else pick(random, [{"adam.epsilon": 2}, *VALUES]),
+            "variants": {"a": {}}
+            if random.random() < 0.6
+            else pick(random, [{"a": {"r1_gamma": "x"}}, {"a/../b": {}}, *VALUES]),
+            "seeds": [0] if random.random() < 0.6 else pick(random, [[0, 0], [-1], [2**70], *VALUES]),
+            "metrics": ["psnr"] if random.random() < 0.6 else pick(random, [["nothing"], *VALUES]),
+        }
+        lines = [
+            f"{name}: {value if isinstance(value, str) else json.dumps(value, default=str)}"
+            for name, value in fields.items()
+        ]
+        path.write_text("\n".join(lines), "utf-8", "surrogatepass")
+
+        def used():
+            ablation = load_ablation(path)
+            for variant in ablation.variants:
+                ablation.experiment(variant, ablation.seeds[0])
+
+        attempt(used, path.stat().st_size, number)
+
+
+def test_arrays_in_pickles():
+    content = pickle.dumps({"a": {"b": np.ones((3, 2), np.float32)}}, protocol=3)
+    for number, random in cases():
+        spoilt_content = damaged(random, content)
+        attempt(lambda content=spoilt_content: read_arrays(content), len(content), number)
