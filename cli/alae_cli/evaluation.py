@@ -14,7 +14,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="measures or groups of them, separated by commas; `alae measures` lists them",
-            show_default="all",
+            show_default="all that need no large network",
         ),
     ] = None,
     against: Annotated[
@@ -24,6 +24,13 @@ def evaluate(
     count: Annotated[
         int | None,
         typer.Option(min=2, help="z, held-out images and samples at the most", show_default="all, and 10,000 samples"),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="folder of the weights of Inception and LPIPS; what is missing is fetched into it",
+            show_default="below ALAE_CACHE",
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="a .json file, besides the run's own", show_default=False)] = None,
     averaged: Averaged = True,
@@ -46,7 +53,7 @@ def evaluate(
     from alae_workbench.evaluation.measures import MEASURES
     from alae_workbench.progress import counted
 
-    found = measure(opened, words, against=against, count=count, tell=counted)
+    found = measure(opened, words, against=against, count=count, weights=weights, tell=counted)
     table = Table(title=f"{opened.caption()} · {found.against}", title_justify="left", show_header=False)
     for name, value in found.measures.items():
         table.add_row(name, f"{value:.4f}", MEASURES[name].arrow, MEASURES[name].label)
@@ -72,9 +79,9 @@ def measures() -> None:
     from alae_workbench.evaluation.measures import MEASURES
 
     table = Table("group", "measure", "", "what it is", "when", title=room.__doc__, title_justify="left")
+    moments = {"report": "each report", "checkpoint": "each checkpoint", "end": "end of a run", "named": "by name"}
     for each in MEASURES.values():
-        moment = {"report": "each report", "checkpoint": "each checkpoint", "end": "end of a run"}.get(each.when, "")
-        table.add_row(each.group, each.name, each.arrow, each.label, moment)
+        table.add_row(each.group, each.name, each.arrow, each.label, moments.get(each.when, ""))
     Console().print(table)
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from alae_cli.models import Lod, Source
+from alae_cli.models import Lod
 from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
 from alae_core import AlaeError, ArgumentError
 
@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from alae_workbench.data.source import Source as Images
     from alae_workbench.opening import Opened
 
-# A row of more would be too long to look at.
-_MOST = 8
+# A row of more would be too long to look at; and the corners of a square.
+_MOST, _CORNERS = 8, 4
 
 figure = typer.Typer(help="Draw a figure: .png, .svg or .pdf, the same for the same seed.", no_args_is_help=True)
 
 Seed = Annotated[int, typer.Option(help="decides every z")]
+Real = Annotated[
+    str | None,
+    typer.Option("--images", help="real images, as for `alae train --data`, or one image file", show_default=False),
+]
 Sources = "seeds of samples, image files or folders (their first 8), separated by commas"
 
 
@@ -32,7 +36,7 @@ def _out(default: str) -> Any:
 @figure.command()
 def reconstructions(
     model: Model,
-    source: Source = None,
+    images: Real = None,
     count: Annotated[int, typer.Option(min=1, help="how many images at the most")] = 12,
     levels: Annotated[bool, typer.Option("--levels", help="style models: each image at every level of detail")] = False,
     out: Annotated[Path, _out("reconstructions.png")] = Path("reconstructions.png"),
@@ -41,15 +45,15 @@ def reconstructions(
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Images, and below each its reconstruction G(E(x))."""
+    """Images, and below each its reconstruction G(E(x)); by default the run's held-out images."""
     opened = _open(out, model, backend, device, averaged, lod)
     from alae_workbench.figures.grid import reconstruction_grid
     from alae_workbench.figures.models import levels_grid
 
     if levels:
-        write(out, levels_grid(opened.model, opened.images(source), count, opened.caption()))
+        write(out, levels_grid(opened.model, opened.images(images), count, opened.caption()))
         return
-    x, labels = opened.look_at(source, count)
+    x, labels = opened.look_at(images, count)
     write(out, reconstruction_grid(x, opened.model.reconstruct(x, labels=labels), opened.caption()))
 
 
@@ -167,6 +171,7 @@ def interpolation(
             show_default="0 1 2 3",
         ),
     ] = None,
+    images: Real = None,
     count: Annotated[int, typer.Option(min=2, help="images from corner to corner")] = 8,
     out: Annotated[Path, _out("interpolation.png")] = Path("interpolation.png"),
     averaged: Averaged = True,
@@ -178,7 +183,8 @@ def interpolation(
     from alae_workbench.figures.latents import interpolation_grid
     from alae_workbench.styles import latents
 
-    w = latents(opened.model, sources(corners or ["0", "1", "2", "3"], opened))
+    words = _starts("corners", corners, images, "0 1 2 3")
+    w = latents(opened.model, sources(words, opened, most=_CORNERS if images else None))
     picture = interpolation_grid(opened.model, w, count, opened.caption())
     write(out, picture, f"{len(w)} corners, {count} images from corner to corner")
 
@@ -190,6 +196,7 @@ def traversal(
         list[str] | None,
         typer.Argument(help="seeds of samples, image files or folders, a row each", show_default="0 1 2"),
     ] = None,
+    images: Real = None,
     directions: Annotated[
         str | None,
         typer.Option(
@@ -215,7 +222,7 @@ def traversal(
     width, run = opened.model.config.networks.w, opened.run
     names = directions.split(",") if directions else []
     chosen = [find(name.strip(), width, run) for name in names] or principal(opened.model, 3)
-    w = latents(opened.model, sources(of or ["0", "1", "2"], opened, most=_MOST))
+    w = latents(opened.model, sources(_starts("of", of, images, "0 1 2"), opened, most=_MOST))
     amounts = [float(each) for each in np.linspace(-reach, reach, count).round(6)]
     write(out, traversal_grid(opened.model, w, chosen, amounts, opened.caption()))
 
@@ -243,6 +250,15 @@ def sources(words: list[str], opened: "Opened", most: int | None = None) -> "lis
             images = opened.images(word)
             found.append(first(images, most or len(images)))
     return found
+
+
+def _starts(name: str, words: list[str] | None, images: str | None, default: str) -> list[str]:
+    """What a figure starts from. Raises ArgumentError where both words and --images say it."""
+    if words and images:
+        raise ArgumentError(
+            name, f"is {' '.join(words)}, but --images {images} says what to start from: give one of them"
+        )
+    return words or ([images] if images else default.split())
 
 
 def _open(

@@ -78,10 +78,12 @@ def test_evaluate_prints_writes_and_records(run_alae, here):
 def test_evaluate_takes_everything_and_says_what_it_cannot(run_alae, here):
     code, _, err = run_alae("evaluate", "run", "--count", "40", "--backend", BACKEND)
     assert code == 0, err
-    found = json.loads((here / "run" / "evaluations" / "step-00000004.json").read_text("utf-8"))
+    found = json.loads((here / "run" / "evaluations" / "step-00000004-of-40.json").read_text("utf-8"))
     assert found["images"] == {"train": 1737, "held_out": 40, "samples": 40}
     assert {"fd_random64", "svm_w", "edit_round_trip", "learnt_by_heart"} <= set(found["measures"])
     assert list((here / "cache").glob("*.f32"))
+    assert not (here / "run" / "evaluations" / "step-00000004.json").exists(), "a look at less is a file of its own"
+    assert f"{found['measures']['psnr']:.4f}" in run_alae("compare", "run")[1]
     code, _, err = run_alae("evaluate", "style", "--metrics", "probes,rank_encoded", "--backend", BACKEND)
     assert code == 0, err
     code, _, err = run_alae("evaluate", "run", "--metrics", "psnr", "--against", "photos", "--backend", BACKEND)
@@ -106,6 +108,7 @@ def test_measures_are_listed(run_alae):
 
 KINDS = [
     ["reconstructions", "run"],
+    ["reconstructions", "run", "--images", "photos/left", "--count", "3"],
     ["reconstructions", "style", "--levels", "--count", "2"],
     ["samples", "run"],
     ["samples", "style", "--truncation", "0,1", "--count", "3"],
@@ -114,11 +117,13 @@ KINDS = [
     ["losses", "run", "other"],
     ["mix", "style", "--rows", "1", "--columns", "2"],
     ["interpolation", "run", "1", "2", "--count", "3"],
+    ["interpolation", "run", "--images", "photos", "--count", "3"],
     ["traversal", "run", "1", "photos/left/0.png", "--count", "3"],
+    ["traversal", "run", "--images", "digits", "--count", "3"],
 ]
 
 
-@pytest.mark.parametrize("words", KINDS, ids=lambda words: f"{words[0]} {words[1]}")
+@pytest.mark.parametrize("words", KINDS, ids=" ".join)
 def test_every_kind_is_drawn_the_same_twice(run_alae, here, words):
     options = [] if words[0] == "losses" else ["--backend", BACKEND]
     for name in ("a", "b"):
@@ -185,6 +190,10 @@ MISTAKES = [
     (["compare", "run", "photos"], "photos lies in no run"),
     (["compare", "style"], "style was never measured"),
     (["figure", "losses", "style"], "style has no records yet"),
+    (
+        ["figure", "interpolation", "run", "1", "2", "--images", "photos", "--backend", BACKEND],
+        "corners is 1 2, but --images photos says what to start from: give one of them",
+    ),
     (["figure", "samples", "run", "--out", "x.gif"], "x.gif must end in .png or .svg or .pdf"),
     (
         ["figure", "samples", "style", "--truncation", "0,many", "--backend", BACKEND],
