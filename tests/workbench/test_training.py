@@ -151,6 +151,7 @@ def test_a_batch_of_more_images_than_there_are_is_remarked_on(backend, tmp_path)
 
 REFUSED = {
     "config": ({"config": "mnist"}, "no preset 'mnist'"),
+    "group": ({"overrides": {"steps": 1}}, "unknown key 'steps'; did you mean 'training.steps'?"),
     "key": ({"overrides": {"training.stepz": 1}}, "unknown key 'training.stepz'; did you mean 'training.steps'?"),
     "margin": ({"overrides": {"training.margin": 4}}, "training.margin is 4, which leaves nothing"),
     "data": ({"data": "absent"}, "there is no data 'absent'"),

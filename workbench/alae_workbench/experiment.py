@@ -114,4 +114,6 @@ def resumed(checkpoint: Checkpoint, overrides: Mapping[str, Any] | None = None) 
 
 
 def _experiment(data: Mapping[str, Any], source: str) -> Experiment:
+    for key in sorted(data.keys() & Training.model_fields.keys()):
+        raise ConfigError(f"{source}: unknown key {key!r}; did you mean {f'{RUN}.{key}'!r}?")
     return Experiment(make_config(data, source=source), validate(Training, data.get(RUN) or {}, source, prefix=RUN))
