@@ -71,17 +71,26 @@ def evaluate(
 
 
 def measures() -> None:
-    """List what a model can be measured by."""
+    """List what a model can be measured by, group by group."""
+    from itertools import groupby
+
     from rich.console import Console
     from rich.table import Table
 
-    import alae_workbench.evaluation as room
+    import alae_workbench.evaluation  # noqa: F401 - fills the table
     from alae_workbench.evaluation.measures import MEASURES
 
-    table = Table("group", "measure", "", "what it is", "when", title=room.__doc__, title_justify="left")
-    moments = {"report": "each report", "checkpoint": "each checkpoint", "end": "end of a run", "named": "by name"}
-    for each in MEASURES.values():
-        table.add_row(each.group, each.name, each.arrow, each.label, moments.get(each.when, ""))
+    moments = {
+        "report": "  (in a run: each report)",
+        "checkpoint": "  (in a run: each checkpoint)",
+        "end": "  (at the end of a run)",
+    }
+    table = Table.grid(padding=(0, 2))
+    for group, each_of in groupby(MEASURES.values(), lambda each: each.group):
+        own = list(each_of)
+        table.add_row(f"[bold]{group}[/bold]", "", "only when named" if own[0].when == "named" else "")
+        for each in own:
+            table.add_row(f"  {each.name}", each.arrow, f"{each.label}[dim]{moments.get(each.when, '')}[/dim]")
     Console().print(table)
 
 
