@@ -16,15 +16,19 @@ if TYPE_CHECKING:
     from alae_workbench.data.source import Source as Images
     from alae_workbench.opening import Opened
 
-# A row of more would be too long to look at; and the corners of a square.
-_MOST, _CORNERS = 8, 4
+# A row of more would be too long to look at; and how many images of a data set are enough to start from.
+_MOST, _FEW = 8, 4
 
 figure = typer.Typer(help="Draw a figure: .png, .svg or .pdf, the same for the same seed.", no_args_is_help=True)
 
 Seed = Annotated[int, typer.Option(help="decides every z")]
 Real = Annotated[
     str | None,
-    typer.Option("--images", help="real images, as for `alae train --data`, or one image file", show_default=False),
+    typer.Option(
+        "--images",
+        help="real images, as for `alae train --data`, or one image file: the first ones",
+        show_default=False,
+    ),
 ]
 Sources = "seeds of samples, image files or folders (their first 8), separated by commas"
 
@@ -184,7 +188,7 @@ def interpolation(
     from alae_workbench.styles import latents
 
     words = _starts("corners", corners, images, "0 1 2 3")
-    w = latents(opened.model, sources(words, opened, most=_CORNERS if images else None))
+    w = latents(opened.model, sources(words, opened, most=_FEW if images else None))
     picture = interpolation_grid(opened.model, w, count, opened.caption())
     write(out, picture, f"{len(w)} corners, {count} images from corner to corner")
 
@@ -222,7 +226,7 @@ def traversal(
     width, run = opened.model.config.networks.w, opened.run
     names = directions.split(",") if directions else []
     chosen = [find(name.strip(), width, run) for name in names] or principal(opened.model, 3)
-    w = latents(opened.model, sources(_starts("of", of, images, "0 1 2"), opened, most=_MOST))
+    w = latents(opened.model, sources(_starts("of", of, images, "0 1 2"), opened, most=_FEW if images else _MOST))
     amounts = [float(each) for each in np.linspace(-reach, reach, count).round(6)]
     write(out, traversal_grid(opened.model, w, chosen, amounts, opened.caption()))
 

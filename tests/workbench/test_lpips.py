@@ -117,7 +117,7 @@ def test_reconstructions_are_perceived_as_images(backend, monkeypatch):
 
 
 class Server:
-    """Serves bytes on 127.0.0.1, once."""
+    """Serves bytes on 127.0.0.1, once, and stops by itself."""
 
     def __init__(self, content):
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -141,7 +141,13 @@ class Server:
         self.server.server_close()
 
 
-def test_what_is_missing_is_fetched_once(tmp_path):
+@pytest.fixture
+def direct(monkeypatch):
+    """No proxy stands between here and 127.0.0.1."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
+def test_what_is_missing_is_fetched_once(tmp_path, direct):
     content = b"weights" * 1000
     with Server(content) as url:
         path = Weights("file", url, sha256(content).hexdigest()).found(Keep(folder=tmp_path / "new"))
@@ -150,7 +156,7 @@ def test_what_is_missing_is_fetched_once(tmp_path):
     assert [each.name for each in path.parent.iterdir()] == ["file"]
 
 
-def test_what_was_damaged_on_the_way_is_named(tmp_path):
+def test_what_was_damaged_on_the_way_is_named(tmp_path, direct):
     with (
         Server(b"else") as url,
         pytest.raises(alae.CheckpointError, match=r"file is damaged: its SHA-256 begins with "),

@@ -88,6 +88,6 @@ def traversal_grid(
     for direction in directions:
         moved = np.stack([direction.moved(w, amount) for amount in amounts], axis=1)
         images = alae.generate(moved.reshape(-1, *w.shape[1:]), view)
-        title = f"{direction.name}: {', '.join(f'{amount:+g}' for amount in amounts)}"
+        title = f"{direction.name}: {', '.join(f'{amount:+.2g}' for amount in amounts)}"
         sections.append((title, np.split(images, len(w))))
     return compose(sections, caption)
