@@ -28,10 +28,13 @@ _LEFT_OUT = ("images_per_second", "lod", "blend")
 def curves(runs: Sequence[Path]) -> "Figure":
     """The losses and measures of runs over their training steps, a panel for each, as `metrics.jsonl` has them.
 
+    What every run has of one step alone, as of an evaluation, is left out, unless there is nothing else.
+
     Raises AlaeError where a path is no run, or has no records yet.
     """
     found = {str(path): histories(path) for path in runs}
     names = list(dict.fromkeys(name for history in found.values() for name in history))
+    names = [name for name in names if any(len(history.get(name, ())) > 1 for history in found.values())] or names
     figure, panels = _panels(len(names), 3.4, 2.3, 3)
     for name, axes in zip(names, panels, strict=True):
         for i, (run, history) in enumerate(found.items()):
