@@ -70,8 +70,8 @@ class InceptionV3:
     """The 2,048 features of the last pooling, of images resized to 299×299; grey ones count as colour.
 
     Args:
-        resize: "legacy", as TensorFlow 1 resized: bilinear, from the upper left corner, not smoothed first, which every
-            FID before 2021 has; or "clean", by Pillow's bicubic filter and not rounded (Parmar et al. 2022).
+        resize: "legacy", as TensorFlow 1 resized: bilinear, from the upper left corner, not smoothed first; or "clean",
+            by Pillow's bicubic filter and not rounded (Parmar et al. 2022).
     """
 
     width = 2048
