@@ -182,8 +182,8 @@ MISTAKES = [
     (["evaluate", "run", "--metrics", "fid"], "there is no measure 'fid'"),
     (["evaluate", "run", "--metrics", "probes", "--against", "one"], "there"),
     (
-        ["evaluate", "run", "--count", "4000", "--backend", BACKEND],
-        "--count is 4,000, but there are 1,737 training images",
+        ["evaluate", "run", "--metrics", "fd_random64", "--count", "4000", "--backend", BACKEND],
+        "fd_random64 has no answer: 4,000 samples are more than the 1,737 training images to compare with",
     ),
     (["evaluate", "run", "--out", "x.txt"], "x.txt must end in .json"),
     (["evaluate", "absent"], "no checkpoint in absent"),

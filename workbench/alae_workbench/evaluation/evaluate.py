@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from alae_core import AlaeError, ArgumentError
+from alae_core import AlaeError
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.keep import Keep, Tell, default_place, silent
 from alae_workbench.evaluation.measures import MEASURES, answers, named
@@ -38,13 +38,10 @@ def evaluate(
 
     Raises:
         AlaeError: there is no such measure, or one that must have an answer has none.
-        ArgumentError: `count` is more than there are training images.
         DataError: as `Opened.data`.
     """
     asked = [each.name for each in MEASURES.values() if each.when != "named"] if metrics is None else named(metrics)
     data = opened.data(against)
-    if count is not None and count > len(data.train):
-        raise ArgumentError("count", f"is {count:,}, but there are {len(data.train):,} training images to compare with")
     keep = Keep(place or default_place(), tell or silent, weights)
     refused: dict[str, str] = {}
     found = answers(opened.model, data, opened.view, asked, count, keep, refused)

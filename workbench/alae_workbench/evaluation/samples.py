@@ -35,12 +35,16 @@ def sample_quality(
         space: where they are compared.
         alae, view: the model, and where it is looked at; noise is drawn for each image.
         data: its first training images are the real ones; held-out ones are what copies are told by.
-        most: how many of each at the most, by default 10,000; there are never more than training images.
+        most: how many of each, at the most as many as training images; by default 10,000, or as many as there are.
         keep: where features are kept.
 
     Raises UnmeasurableError where there are too few training images.
     """
     view, keep = view or alae.view, keep or Keep()
+    if most is not None and most > len(data.train):
+        raise UnmeasurableError(
+            f"{most:,} samples are more than the {len(data.train):,} training images to compare with"
+        )
     count = min(most or COUNT, len(data.train))
     if count < _LEAST:
         raise UnmeasurableError(f"there are {count} training images to compare with, and it takes {_LEAST}")
