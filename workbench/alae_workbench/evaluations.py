@@ -64,10 +64,10 @@ def record(evaluation: Evaluation) -> Path | None:
         return None
     path = run.path / "evaluations" / evaluation.file
     earlier = read(path) if path.exists() else None
-    same = earlier is not None and (earlier.against, earlier.images) == (evaluation.against, evaluation.images)
-    kept = earlier if same and earlier else None
-    measures = {**(kept.measures if kept else {}), **evaluation.measures}
-    asked = tuple(dict.fromkeys([*(kept.asked if kept else ()), *evaluation.asked]))
+    if earlier and (earlier.against, earlier.images) != (evaluation.against, evaluation.images):
+        earlier = None
+    measures = {**(earlier.measures if earlier else {}), **evaluation.measures}
+    asked = tuple(dict.fromkeys([*(earlier.asked if earlier else ()), *evaluation.asked]))
     whole = evaluation.model_copy(update={"measures": measures, "asked": asked})
     path.parent.mkdir(exist_ok=True)
     write_whole(path, whole.to_json())

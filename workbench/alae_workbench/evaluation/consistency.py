@@ -34,8 +34,7 @@ def editing(
     if alae.config.reciprocity == "z":
         raise UnmeasurableError("E estimates z here, and an edit of w cannot be read back from that")
     source, view = data.held_out, view or alae.view
-    count = min(most or len(source), len(source))
-    seen = [(alae.encode(x, view, labels=labels), labels) for x, labels in parts_seen(alae, source, view, count)]
+    seen = [(alae.encode(x, view, labels=labels), labels) for x, labels in parts_seen(alae, source, view, most)]
     w = np.concatenate([part for part, _ in seen]).astype(np.float64)
     variances, directions = np.linalg.eigh(np.cov(w, rowvar=False).reshape(w.shape[1], -1))
     steps = directions.T[::-1][:DIRECTIONS] * DEVIATIONS * np.sqrt(np.maximum(variances[::-1][:DIRECTIONS], 0))[:, None]

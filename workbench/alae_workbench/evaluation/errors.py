@@ -8,7 +8,7 @@ from alae_core import Alae, View
 from alae_core.latents import stream
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import measure, measures, parts_seen
+from alae_workbench.evaluation.measures import measure, measures, reconstructed
 
 #: z that the loop in latent space is measured on, unless there shall be fewer
 Z = 1024
@@ -86,10 +86,6 @@ def reconstruction_error(alae: Alae, data: DataSet, view: View | None = None, mo
         view: where networks that grow are looked at.
         most: how many images at the most.
     """
-    source, view = data.held_out, view or alae.view
-    count = min(most or len(source), len(source))
-    errors = [
-        np.square(x - alae.reconstruct(x, view, noise="none", labels=labels)).mean(axis=(1, 2, 3))
-        for x, labels in parts_seen(alae, source, view, count)
-    ]
+    pairs = reconstructed(alae, data.held_out, view or alae.view, most)
+    errors = [np.square(x - again).mean(axis=(1, 2, 3)) for x, again in pairs]
     return float(np.concatenate(errors).mean())

@@ -8,7 +8,7 @@ import numpy as np
 from alae_core import Alae, View
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import measures, parts_seen
+from alae_workbench.evaluation.measures import measures, reconstructed
 from alae_workbench.evaluation.pretrained.lpips import Trunk, lpips
 
 
@@ -19,13 +19,11 @@ def perceived(
 
     Raises UnmeasurableError as `pretrained.lpips.lpips` does.
     """
-    source, view, keep = data.held_out, view or alae.view, keep or Keep()
-    count, found = min(most or len(source), len(source)), []
+    source, view, keep, found = data.held_out, view or alae.view, keep or Keep(), []
     distance = lpips(trunk, keep, *alae.image_shape(view)[:2])
-    with keep.tell(count, "reconstructions") as tell:
-        for x, labels in parts_seen(alae, source, view, count):
-            again = np.clip(alae.reconstruct(x, view, noise="none", labels=labels), -1, 1)
-            found.append(distance(x, again))
+    with keep.tell(min(most or len(source), len(source)), "reconstructions") as tell:
+        for x, again in reconstructed(alae, source, view, most):
+            found.append(distance(x, np.clip(again, -1, 1)))
             tell(len(x))
     return float(np.concatenate(found).mean())
 

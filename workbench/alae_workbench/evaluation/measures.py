@@ -98,18 +98,26 @@ def measures(
 
 
 def parts_seen(
-    alae: Alae, source: Source, view: View | None, count: int, start: int = 0
+    alae: Alae, source: Source, view: View | None, most: int | None = None, start: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """The first `count` images of a source as the model sees them at a view, and their labels where it takes any.
+    """The first `most` images of a source, or all, as the model sees them at a view, and labels where it takes any.
 
     In parts: all images at once would not fit into memory where they are large. `start` leaves out as many parts as lie
     before it.
     """
-    for part in alae.chunks(count, view):
+    for part in alae.chunks(min(most or len(source), len(source)), view):
         if part.start >= start:
             indices = np.arange(part.start, part.stop)
             x = alae.as_seen(source.images(indices, view.size if view else None), view)
             yield x, labels_for(source, indices, alae.config)
+
+
+def reconstructed(
+    alae: Alae, source: Source, view: View | None, most: int | None = None
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The parts of `parts_seen`, and their reconstructions without noise, which may leave [−1, 1]."""
+    for x, labels in parts_seen(alae, source, view, most):
+        yield x, alae.reconstruct(x, view, noise="none", labels=labels)
 
 
 def starts_from(alae: Alae, count: int, view: View | None, index: int) -> list[int]:

@@ -28,6 +28,6 @@ def _taken_for_real(alae: Alae, source: Source, view: View | None, most: int) ->
     by_images = alae.config.networks.discriminator == "images"
     logits = [
         alae.discriminate(x if by_images else alae.encode(x, view, labels=labels), view)
-        for x, labels in parts_seen(alae, source, view, min(most, len(source)))
+        for x, labels in parts_seen(alae, source, view, most)
     ]
     return float((np.concatenate(logits) > 0).mean())

@@ -133,7 +133,6 @@ def _kept(
     keep: Keep,
 ) -> np.ndarray:
     """Features of images that come in the model's parts from any part on."""
-
     features = space.opened(keep)
 
     def rows(index: int) -> Iterator[tuple[int, np.ndarray]]:

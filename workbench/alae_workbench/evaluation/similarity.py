@@ -8,7 +8,7 @@ from scipy.ndimage import gaussian_filter
 from alae_core import Alae, View
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import measures, parts_seen
+from alae_workbench.evaluation.measures import measures, reconstructed
 
 # Of images in [−1, 1]; the constants and the window are those of Wang et al. 2004, section III.B and C.
 _RANGE, _K1, _K2, _SIGMA = 2.0, 0.01, 0.03, 1.5
@@ -25,12 +25,8 @@ def likeness(
     alae: Alae, data: DataSet, view: View | None = None, most: int | None = None, keep: Keep | None = None
 ) -> Mapping[str, float]:
     """PSNR and SSIM of held-out images and their reconstructions, cut to [−1, 1], averaged over images; no noise."""
-    source, view = data.held_out, view or alae.view
-    pairs = [
-        (psnr(x, again), ssim(x, again))
-        for x, labels in parts_seen(alae, source, view, min(most or len(source), len(source)))
-        for again in [np.clip(alae.reconstruct(x, view, noise="none", labels=labels), -1, 1)]
-    ]
+    parts = reconstructed(alae, data.held_out, view or alae.view, most)
+    pairs = [(psnr(x, again), ssim(x, again)) for x, found in parts for again in [np.clip(found, -1, 1)]]
     each = [np.concatenate(values) for values in zip(*pairs, strict=True)]
     return {"psnr": float(each[0].mean()), "ssim": float(each[1].mean())}
 

@@ -25,7 +25,7 @@ def encoded(
 ) -> Mapping[str, float]:
     """`rank` and `isotropy` of E(x) over held-out images."""
     source, view = data.held_out, view or alae.view
-    parts = parts_seen(alae, source, view, min(most or len(source), len(source)))
+    parts = parts_seen(alae, source, view, most)
     w = np.concatenate([alae.encode(x, view, labels=labels) for x, labels in parts])
     return {"rank_encoded": rank(w), "isotropy_encoded": isotropy(w)}
 

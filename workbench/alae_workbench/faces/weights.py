@@ -14,7 +14,8 @@ import numpy as np
 
 from alae_core.errors import CheckpointError
 from alae_core.files import read_regular
-from alae_workbench.exchange.pickles import DAMAGE, Machine, Name, PickleError, Placeholder
+from alae_workbench.exchange.array_pickles import ArrayMachine
+from alae_workbench.exchange.pickles import DAMAGE, PickleError, Placeholder
 
 _HOW = "pip install 'alae[faces]'"
 # The largest of the three has a third of it.
@@ -67,25 +68,15 @@ def read_weights(path: Path) -> list[np.ndarray]:
     return arrays
 
 
-class _Machine(Machine):
+class _Machine(ArrayMachine):
     """A pickle of joblib's: what describes an array is built, and its numbers follow at once, outside the pickle."""
-
-    def call(self, name: Any, arguments: Any) -> Any:
-        """See `Machine`; a type of numbers is the text that it is made of."""
-        match str(name) if isinstance(name, Name) else "", arguments:
-            case "numpy.dtype", (str(kind), *_):
-                return kind
-            case _:
-                return super().call(name, arguments)
 
     def _build(self, _: None) -> None:
         match self.stack[-2:]:
             case [Placeholder("joblib.numpy_pickle.NumpyArrayWrapper"), dict(wrapper)]:
                 self.stack[-2:] = [self._array(**{str(key): value for key, value in wrapper.items()})]
-            case ["f4", (_, "<", *_)]:
-                self.stack[-1:] = []
             case _:
-                raise PickleError("it holds something else than arrays of float32")
+                super()._build(_)
 
     def _array(
         self, shape: Any, order: Any, dtype: Any, numpy_array_alignment_bytes: Any = None, **_: Any

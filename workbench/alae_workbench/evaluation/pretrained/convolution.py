@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from alae_core.backend import backend_in_use
+from alae_workbench.evaluation.features import Features, in_colour
 
 #: kernels (k, k, in, out), or (k, k, in, 1) of depthwise convolutions, and biases, by name
 Arrays = Mapping[str, np.ndarray]
@@ -33,6 +34,18 @@ def compiled(network: Callable[..., Any], weights: Arrays, together: int) -> Cal
         return np.concatenate(found)[:count]
 
     return answer
+
+
+def by_batches(
+    run: Callable[[np.ndarray], np.ndarray], together: int, prepare: Callable[[np.ndarray], np.ndarray]
+) -> Features:
+    """Features by a function of prepared images; `prepare` sees colour bytes of `together` images at the most."""
+
+    def features(images: np.ndarray) -> np.ndarray:
+        parts = [images[start : start + together] for start in range(0, max(len(images), 1), together)]
+        return np.concatenate([run(prepare(in_colour(part))) for part in parts])
+
+    return features
 
 
 def convolve(x: Any, kernel: Any, bias: Any, stride: int = 1, padding: str = "same", *, depthwise: bool = False) -> Any:

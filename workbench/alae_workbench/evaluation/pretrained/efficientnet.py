@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from alae_workbench.evaluation.features import Features, in_colour
+from alae_workbench.evaluation.features import Features
 from alae_workbench.evaluation.keep import Keep
 from alae_workbench.evaluation.measures import UnmeasurableError
-from alae_workbench.evaluation.pretrained.convolution import compiled, convolve, folded
+from alae_workbench.evaluation.pretrained.convolution import by_batches, compiled, convolve, folded
 from alae_workbench.evaluation.pretrained.files import require_digest
 from alae_workbench.exchange.torch_files import read_torch_file
 
@@ -62,12 +62,7 @@ class EfficientNetLite0:
 @cache
 def _opened(path: Path) -> Features:
     run = compiled(network, read_weights(path), _TOGETHER)
-
-    def features(images: np.ndarray) -> np.ndarray:
-        parts = [images[start : start + _TOGETHER] for start in range(0, max(len(images), 1), _TOGETHER)]
-        return np.concatenate([run((resized(in_colour(part), _SIZE).astype(np.float32) - 127) / 128) for part in parts])
-
-    return features
+    return by_batches(run, _TOGETHER, lambda images: (resized(images, _SIZE).astype(np.float32) - 127) / 128)
 
 
 def network(weights: Mapping[str, Any], x: Any) -> Any:

@@ -12,9 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from alae_workbench.evaluation.features import Features, in_colour
+from alae_workbench.evaluation.features import Features
 from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.pretrained.convolution import compiled, convolve, folded
+from alae_workbench.evaluation.pretrained.convolution import by_batches, compiled, convolve, folded
 from alae_workbench.evaluation.pretrained.files import Weights
 from alae_workbench.exchange.torch_files import read_torch_file
 
@@ -81,13 +81,9 @@ class InceptionV3:
 
     def opened(self, keep: Keep) -> Features:
         """See `Space`. Raises CheckpointError where the file of weights is damaged."""
-        run, resized = _opened(WEIGHTS.found(keep)), legacy if self.resize == "legacy" else clean
-
-        def features(images: np.ndarray) -> np.ndarray:
-            parts = [images[start : start + _TOGETHER] for start in range(0, max(len(images), 1), _TOGETHER)]
-            return np.concatenate([run((resized(in_colour(part), _SIZE) - 128) / 128) for part in parts])
-
-        return features
+        resized = legacy if self.resize == "legacy" else clean
+        run = _opened(WEIGHTS.found(keep))
+        return by_batches(run, _TOGETHER, lambda images: (resized(images, _SIZE) - 128) / 128)
 
 
 @cache
