@@ -1,1 +1,0 @@
-"""Ablations that ship: matrices of runs as YAML."""
