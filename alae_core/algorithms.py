@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import keras
 
+from alae_core._support.yaml_settings import nearest
 from alae_core.baselines import autoencoder, bigan, vae
 from alae_core.config import NETWORKS, Config
 from alae_core.errors import ConfigError
 from alae_core.networks.family import Family
 from alae_core.networks.mlp import Perceptrons
 from alae_core.networks.style import Styles
-from alae_core.settings import nearest
 from alae_core.updates import Update, updates_of
 
 #: by `config.networks.family`

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 
+from alae_core._support.text import short_repr
 from alae_core.config import Precision
-from alae_core.errors import AlaeError, BackendError, said
+from alae_core.errors import AlaeError, BackendError
 
 if TYPE_CHECKING:
     from alae_core.latents import Draws
@@ -277,7 +278,9 @@ def load_backend(name: str, device: str | None = None, precision: Precision = "f
 def _class_of(entry: EntryPoint) -> type[Backend]:
     plugin = entry.load()
     if not isinstance(plugin, type):
-        raise BackendError(f"{_called(entry)} is {said(plugin)}, but should be a class: see docs/write-a-backend.md")
+        raise BackendError(
+            f"{_called(entry)} is {short_repr(plugin)}, but should be a class: see docs/write-a-backend.md"
+        )
     texts = [name for name in ("name", "keras_backend") if not isinstance(getattr(plugin, name, None), str)]
     methods = ("versions", "devices", "input_gradient", "compile", "runner")
     missing = [*texts, *(name for name in methods if not callable(getattr(plugin, name, None)))]

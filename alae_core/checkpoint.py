@@ -22,13 +22,14 @@ import safetensors.numpy
 from pydantic import Field
 from safetensors import SafetensorError
 
+from alae_core._support.files import sync_directory, write_whole
+from alae_core._support.manifest import read_bytes, read_manifest, sealed
+from alae_core._support.text import one_line, short_repr
+from alae_core._support.yaml_settings import Frozen
 from alae_core.backend import Runner, default_backend, load_backend
 from alae_core.config import RUN, Config, make_config, migrate
-from alae_core.errors import AlaeError, ArgumentError, CheckpointError, one_line, said
-from alae_core.files import sync_directory, write_whole
+from alae_core.errors import AlaeError, ArgumentError, CheckpointError
 from alae_core.growth import position
-from alae_core.manifest import read_bytes, read_manifest, sealed
-from alae_core.settings import Frozen
 from alae_core.sizes import memory, weights
 from alae_core.view import View
 
@@ -196,7 +197,7 @@ def write_checkpoint(
     directory, step = Path(directory), int(state["step"])
     wrong = not_finite(state)
     if wrong is not None:
-        raise CheckpointError(f"{said(wrong)} is not finite")
+        raise CheckpointError(f"{short_repr(wrong)} is not finite")
     content = safetensors.numpy.save({key: np.array(value, order="C") for key, value in state.items()})
     manifest = _manifest(
         {
@@ -324,13 +325,13 @@ def _read_state(file: Path, content: bytes, step: int, config: Config) -> dict[s
         raise CheckpointError(f"{file} is damaged: {error}") from error
     for name, array in state.items():
         if array.dtype.kind not in "if":
-            raise CheckpointError(f"{file} is damaged: {said(name)} has the dtype {array.dtype}")
+            raise CheckpointError(f"{file} is damaged: {short_repr(name)} has the dtype {array.dtype}")
     at = state.get("step")
     if at is None or at.shape or at.dtype.kind != "i" or at != step:
-        raise CheckpointError(f"{file} is damaged: its step is {said(at)}, but that of {_MANIFEST} is {step:,}")
+        raise CheckpointError(f"{file} is damaged: its step is {short_repr(at)}, but that of {_MANIFEST} is {step:,}")
     wrong = not_finite(state)
     if wrong is not None:
-        raise CheckpointError(f"{file} is damaged: {said(wrong)} is not finite")
+        raise CheckpointError(f"{file} is damaged: {short_repr(wrong)} is not finite")
     for group in ("weights", "averages"):
         for network, size in weights(config).items():
             found = sum(array.size for name, array in state.items() if name.startswith(f"{group}/{network}/"))

@@ -18,8 +18,8 @@ from pydantic import (
     model_validator,
 )
 
-from alae_core.errors import ConfigError, said
-from alae_core.settings import (
+from alae_core._support.text import short_repr
+from alae_core._support.yaml_settings import (
     Count,
     Frozen,
     differences,
@@ -34,6 +34,7 @@ from alae_core.settings import (
     to_yaml,
     validate,
 )
+from alae_core.errors import ConfigError
 
 #: the version of the specification that configurations, checkpoints and conformance cases follow
 SPECIFICATION = 2
@@ -273,7 +274,7 @@ class Config(Frozen):
         if isinstance(value, str):
             if value not in BUNDLES:
                 raise ValueError(
-                    f"{said(value)} is no bundle of updates: it should be {' or '.join(BUNDLES)}, or a group"
+                    f"{short_repr(value)} is no bundle of updates: it should be {' or '.join(BUNDLES)}, or a group"
                 )
             return BUNDLES[value]
         return value
@@ -437,7 +438,7 @@ def migrate(data: Mapping[str, Any], source: str = "the configuration") -> dict[
     version = data.get("specification", 1)
     if type(version) is not int or not 1 <= version <= SPECIFICATION:
         raise ConfigError(
-            f"{source} follows version {said(version)} of the specification, but this version of alae reads 1 to "
+            f"{source} follows version {short_repr(version)} of the specification, but this version of alae reads 1 to "
             f"{SPECIFICATION}: install a newer alae"
         )
     found = {key: value for key, value in data.items() if key != "specification"}

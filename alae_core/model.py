@@ -11,10 +11,11 @@ import numpy as np
 from keras import ops
 
 from alae_core import latents
+from alae_core._support.text import short_repr
 from alae_core.algorithms import FAMILIES, algorithm_of
 from alae_core.backend import backend_in_use
 from alae_core.config import Config
-from alae_core.errors import AlaeError, ArgumentError, BackendError, said
+from alae_core.errors import AlaeError, ArgumentError, BackendError
 from alae_core.images import to_float
 from alae_core.latents import Noise, noise_shapes, require_seed
 from alae_core.networks.family import Family
@@ -351,7 +352,7 @@ class Alae:
         try:
             found = np.asarray(array, self.config.dtype)
         except (TypeError, ValueError) as error:
-            raise ArgumentError(argument, f"is {said(array)}, but must be an array of numbers") from error
+            raise ArgumentError(argument, f"is {short_repr(array)}, but must be an array of numbers") from error
         if found.shape[1:] not in shapes or not found.ndim:
             expected = " or ".join(f"(batch, {', '.join(map(str, shape))})" for shape in shapes)
             raise ArgumentError(argument, f"must have shape {expected}, but has {found.shape}")
@@ -448,7 +449,7 @@ def require_images(images: np.ndarray) -> np.ndarray:
     try:
         images = np.asarray(images)
     except ValueError as error:
-        raise ArgumentError("images", f"are {said(images)}, but must be an array (batch, H, W, C)") from error
+        raise ArgumentError("images", f"are {short_repr(images)}, but must be an array (batch, H, W, C)") from error
     if images.ndim != 4 or not (images.dtype == np.uint8 or images.dtype.kind == "f"):
         raise ArgumentError(
             "images", f"must be uint8 or floats (batch, H, W, C), but are {images.dtype} of shape {images.shape}"

@@ -26,10 +26,10 @@ from PIL import Image
 
 import alae_core as alae
 import alae_workbench as bench
-from alae_workbench.data.loader import batches
+from alae_workbench.data.batches import batches
 from alae_workbench.data.prepared.reading import open_set
 from alae_workbench.data.prepared.writing import preparation
-from alae_workbench.experiment import load_experiment
+from alae_workbench.runs.settings import load_experiment
 from benchmarks import turns
 
 _SIDE = 128

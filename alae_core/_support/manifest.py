@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic_core import from_json
 
-from alae_core.errors import AlaeError, said
-from alae_core.files import read_regular
-from alae_core.settings import Frozen, validate
+from alae_core._support.files import read_regular
+from alae_core._support.text import short_repr
+from alae_core._support.yaml_settings import Frozen, validate
+from alae_core.errors import AlaeError
 
 Content = TypeVar("Content", bound=Frozen)
 
@@ -43,7 +44,7 @@ def read_manifest(
         raise error(f"{file} is damaged: it is not a manifest") from problem
     if type(written) is not int or written not in formats:
         known = f"formats 1 to {max(formats)}" if len(formats) > 1 else "format 1"
-        raise error(f"{file} has format {said(written)}, but this version of alae reads {known}")
+        raise error(f"{file} has format {short_repr(written)}, but this version of alae reads {known}")
     if digest != _digest(data):
         raise error(f"{file} is damaged: its own SHA-256 does not fit")
     try:

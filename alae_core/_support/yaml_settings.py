@@ -12,8 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yaml.constructor import ConstructorError
 
-from alae_core.errors import ConfigError, said
-from alae_core.files import read_regular
+from alae_core._support.files import read_regular
+from alae_core._support.text import short_repr
+from alae_core.errors import ConfigError
 
 #: what a file of settings may hold at the most: bytes; values, those of an alias each time it is used; groups in groups
 MOST_BYTES, MOST_VALUES, MOST_DEPTH = 2**16, 10_000, 20
@@ -188,7 +189,7 @@ def _changed(inside: Any, path: Sequence[str], value: Any, key: str) -> Any:
         )
     if inside is not None and not isinstance(inside, Mapping):
         raise ConfigError(
-            f"{key!r} cannot be set: {first!r} would lie within the value {said(inside)}, no group of keys"
+            f"{key!r} cannot be set: {first!r} would lie within the value {short_repr(inside)}, no group of keys"
         )
     inside = dict(inside or {})
     return inside | {first: _changed(inside.get(first), rest, value, key)}
@@ -242,7 +243,7 @@ def _are_groups(value: Any) -> bool:
 
 def listed(changes: Mapping[str, Any], most: int = 6) -> str:
     """Changes as text for one line: "updates=official, adam.learning_rate=0.001"."""
-    texts = {key: value if isinstance(value, str) else said(value) for key, value in changes.items()}
+    texts = {key: value if isinstance(value, str) else short_repr(value) for key, value in changes.items()}
     shown = [f"{key}={text if len(text) <= 24 else '…'}" for key, text in texts.items()]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
 
@@ -277,7 +278,7 @@ def _explain(problem: Any, root: type[BaseModel], prefix: str) -> str:
             return f"unknown key {key!r}{nearest(last, fields, parents)}; keys here: {', '.join(fields)}"
         case "missing" if isinstance(problem["loc"][-1], int):
             should = model.model_fields[parents[-1]].description
-            return f"{'.'.join(parents)} is {said(problem['input'])}, but should be {should}"
+            return f"{'.'.join(parents)} is {short_repr(problem['input'])}, but should be {should}"
         case "missing":
             return f"the key {key!r} is missing"
         case "value_error":
@@ -288,7 +289,7 @@ def _explain(problem: Any, root: type[BaseModel], prefix: str) -> str:
             return f"the key '{key}.family' is missing"
         case _:
             message = problem["msg"][0].lower() + problem["msg"][1:]
-            return f"{key} is {said(problem['input'])}: {message}"
+            return f"{key} is {short_repr(problem['input'])}: {message}"
 
 
 def _locate(location: Sequence[str | int], root: type[BaseModel]) -> tuple[Any, ...]:

@@ -30,7 +30,7 @@ def ablate(
 
     Runs that are done are skipped, and what was interrupted goes on.
     """
-    from alae_workbench.ablation import ROOM, ablate, illustrate, load_ablation
+    from alae_workbench.ablation.study import ROOM, ablate, illustrate, load_ablation
 
     changes = parse_overrides(overrides)
     if data is not None:

@@ -8,7 +8,7 @@ import typer
 from alae_cli import ablation, conformance, data, editing, evaluation, figures, look, models, new, official, training
 from alae_cli.options import flag
 from alae_core import AlaeError, ArgumentError
-from alae_core.errors import one_line
+from alae_core._support.text import one_line
 
 app = typer.Typer(
     name="alae",

@@ -37,8 +37,8 @@ def align(
     device: Device = None,
 ) -> None:
     """Cut faces out of photos upright, as those that the published models were trained on."""
+    from alae_workbench.faces.mtcnn_weights import require_package
     from alae_workbench.faces.photos import align_photos, planned
-    from alae_workbench.faces.weights import require_package
 
     outputs = planned(source, out, every=every)
     require_package()
@@ -83,7 +83,7 @@ def prepare(
     import os
 
     from alae_workbench.data.prepared.writing import preparation
-    from alae_workbench.progress import counted
+    from alae_workbench.runs.progress import counted
 
     channels = None if grey is None else 1 if grey else 3
     planned = preparation(source, out, size=size, channels=channels, fit=fit)
@@ -105,9 +105,9 @@ def inspect_data(
     ] = None,
 ) -> None:
     """Say what images there are, verify those of a prepared set, and write a contact sheet."""
-    from alae_core.files import written_whole
+    from alae_core._support.files import written_whole
     from alae_workbench.data.inspection import inspect
-    from alae_workbench.progress import counted
+    from alae_workbench.runs.progress import counted
 
     sheet = out or Path(f"{Path(source).expanduser().resolve().stem}-contact.png")
     require_ending(sheet, ".png")

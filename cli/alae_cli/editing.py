@@ -11,7 +11,7 @@ from alae_cli.options import Averaged, BackendName, Device, Model, require_endin
 from alae_core import AlaeError
 
 if TYPE_CHECKING:
-    from alae_workbench.directions import Direction
+    from alae_workbench.models.directions import Direction
 
 directions = typer.Typer(help="Directions in w: find them, and list those beside a run.", no_args_is_help=True)
 
@@ -39,10 +39,10 @@ def fit(
     """Find directions, and keep them beside the run."""
     if method not in ("svm", "principal", "factorized"):
         raise AlaeError(f"--method is {method}: it should be svm, principal or factorized")
-    from alae_workbench.opening import open_model
+    from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged)
-    from alae_workbench.directions import factorized, keep, of_labels, principal
+    from alae_workbench.models.directions import factorized, keep, of_labels, principal
 
     if opened.run is None:
         raise AlaeError(f"{model} lies in no run, beside which directions could be kept")
@@ -58,8 +58,8 @@ def fit(
 @directions.command("list")
 def list_(run: Annotated[Path, typer.Argument(help="a run", show_default=False)]) -> None:
     """List the directions beside a run, and the angles between them."""
-    from alae_workbench.directions import kept
-    from alae_workbench.run import Run
+    from alae_workbench.models.directions import kept
+    from alae_workbench.storage.directory import Run
 
     found = kept(Run.of(run))
     if not found:
@@ -88,14 +88,14 @@ def edit(
     """Encode images, move them along directions in w, and draw them."""
     require_ending(out, ".png", ".svg", ".pdf", ".npy")
     pairs = [_amount(word) for word in direction]
-    from alae_workbench.opening import open_model
+    from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged)
     from alae_cli.models import write_parts
     from alae_workbench.data.source import first
-    from alae_workbench.directions import find
     from alae_workbench.figures.grid import compose
-    from alae_workbench.styles import latents
+    from alae_workbench.models.directions import find
+    from alae_workbench.models.mixing import latents
 
     width = opened.model.config.networks.w
     found = [(find(name, width, opened.run), amount) for name, amount in pairs]
@@ -136,14 +136,14 @@ def invert(
     Compared with E alone, and with a search from the mean of w: a table of errors over seconds.
     """
     require_ending(out, ".png", ".svg", ".pdf", ".npy")
-    from alae_workbench.opening import open_model
+    from alae_workbench.models.opening import open_model
 
     styles = {"layers": True} if layers else {}
     opened = open_model(model, backend=backend, device=device, averaged=averaged, **styles)
     from alae_cli.models import write_parts
     from alae_workbench.figures.grid import compose
-    from alae_workbench.inversion import invert as search
-    from alae_workbench.progress import counted
+    from alae_workbench.models.inversion import invert as search
+    from alae_workbench.runs.progress import counted
 
     x, _ = opened.look_at(images, count)
     with counted(2 * steps, "steps") as tell:
@@ -170,7 +170,7 @@ def _table(found: "Sequence[Direction]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from alae_workbench.directions import angles
+    from alae_workbench.models.directions import angles
 
     table = Table("direction", "held-out accuracy", "effect in σ", "nearest other", "found by", title_justify="left")
     between = angles(found)

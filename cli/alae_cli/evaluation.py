@@ -43,15 +43,15 @@ def evaluate(
     from rich.console import Console
     from rich.table import Table
 
-    from alae_core.files import write_whole
-    from alae_workbench.evaluations import record
-    from alae_workbench.opening import open_model
+    from alae_core._support.files import write_whole
+    from alae_workbench.evaluation.records import record
+    from alae_workbench.models.opening import open_model
 
     words = [word.strip() for word in metrics.split(",")] if metrics is not None else None
     opened = open_model(model, backend=backend, device=device, averaged=averaged)
     from alae_workbench.evaluation.evaluate import evaluate as measure
-    from alae_workbench.evaluation.measures import MEASURES
-    from alae_workbench.progress import counted
+    from alae_workbench.evaluation.registry import MEASURES
+    from alae_workbench.runs.progress import counted
 
     found = measure(opened, words, against=against, count=count, weights=weights, tell=counted)
     table = Table(title=f"{opened.caption()} · {found.against}", title_justify="left", show_header=False)
@@ -78,7 +78,7 @@ def measures() -> None:
     from rich.table import Table
 
     import alae_workbench.evaluation  # noqa: F401 - fills the table
-    from alae_workbench.evaluation.measures import MEASURES
+    from alae_workbench.evaluation.registry import MEASURES
 
     moments = {
         "report": "  (in a run: each report)",
@@ -104,8 +104,8 @@ def compare(
     from rich.console import Console
     from rich.table import Table
 
-    from alae_workbench.evaluation.measures import MEASURES
-    from alae_workbench.evaluations import compared
+    from alae_workbench.evaluation.records import compared
+    from alae_workbench.evaluation.registry import MEASURES
 
     found = compared(runs)
     names = [name for name in MEASURES if any(name in numbers for numbers in found.values())]

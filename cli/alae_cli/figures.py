@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from alae_workbench.data.source import Source as Images
-    from alae_workbench.opening import Opened
+    from alae_workbench.models.opening import Opened
 
 # A row of more would be too long to look at; and how many images of a data set are enough to start from.
 _MOST, _FEW = 8, 4
@@ -79,7 +79,7 @@ def samples(
     opened = _open(out, model, backend, device, averaged, lod)
     from alae_workbench.figures.grid import sample_grid
     from alae_workbench.figures.models import truncation_grid
-    from alae_workbench.sampling import sample
+    from alae_workbench.models.sampling import sample
 
     caption = opened.caption(f"seed {seed}")
     if opened.view:
@@ -153,7 +153,7 @@ def mix(
     """Styles of two sources: some layers' from the column, the others' from the row. For style models."""
     opened = _open(out, model, backend, device, averaged, mixing=True)
     from alae_workbench.figures.latents import mixing_grid
-    from alae_workbench.styles import latents, layer_ranges
+    from alae_workbench.models.mixing import latents, layer_ranges
 
     ranges = layer_ranges(opened.view.lod + 1 if opened.view else 0)
     if layers != "all":
@@ -185,7 +185,7 @@ def interpolation(
     """Images between images or samples, in w."""
     opened = _open(out, model, backend, device, averaged)
     from alae_workbench.figures.latents import interpolation_grid
-    from alae_workbench.styles import latents
+    from alae_workbench.models.mixing import latents
 
     words = _starts("corners", corners, images, "0 1 2 3")
     w = latents(opened.model, sources(words, opened, most=_FEW if images else None))
@@ -219,9 +219,9 @@ def traversal(
     import numpy as np
 
     opened = _open(out, model, backend, device, averaged)
-    from alae_workbench.directions import find, principal
     from alae_workbench.figures.latents import traversal_grid
-    from alae_workbench.styles import latents
+    from alae_workbench.models.directions import find, principal
+    from alae_workbench.models.mixing import latents
 
     width, run = opened.model.config.networks.w, opened.run
     names = directions.split(",") if directions else []
@@ -275,7 +275,7 @@ def _open(
     **for_styles: Any,
 ) -> "Opened":
     require_ending(out, ".png", ".svg", ".pdf")
-    from alae_workbench.opening import open_model
+    from alae_workbench.models.opening import open_model
 
     return open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, **for_styles)
 

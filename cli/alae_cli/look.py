@@ -10,8 +10,8 @@ presets = typer.Typer(help="The configurations that ship with alae.", no_args_is
 @presets.command("list")
 def list_presets() -> None:
     """Name every preset and say what it is."""
+    from alae_core._support.yaml_settings import parse_yaml
     from alae_core.config import preset_names, preset_text
-    from alae_core.settings import parse_yaml
 
     names = preset_names()
     width = max(map(len, names))

@@ -69,7 +69,7 @@ def generate(
     """Draw samples G(F(z))."""
     require_ending(out, ".png", ".npy")
     from alae_core.latents import require_seed
-    from alae_workbench.opening import open_model
+    from alae_workbench.models.opening import open_model
 
     require_seed(seed)
 
@@ -77,7 +77,7 @@ def generate(
     import numpy as np
 
     from alae_workbench.figures.grid import require_rows, sample_grid
-    from alae_workbench.sampling import samples
+    from alae_workbench.models.sampling import samples
 
     if out.suffix == ".png":
         require_rows(count, opened.model.image_shape())
@@ -115,10 +115,10 @@ def reconstruct(
     if align:
         if source is None:
             raise AlaeError("--align needs a SOURCE: a photo or a folder of photos")
-        from alae_workbench.faces.weights import require_package
+        from alae_workbench.faces.mtcnn_weights import require_package
 
         require_package()
-    from alae_workbench.opening import open_model
+    from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
     from alae_workbench.figures.grid import reconstruction_grid, require_rows
@@ -147,9 +147,9 @@ def encode(
 ) -> None:
     """Encode images into w = E(x); of image files, the names too."""
     require_ending(out, ".npy")
-    from alae_core.files import write_whole
+    from alae_core._support.files import write_whole
     from alae_workbench.data.source import names_of
-    from alae_workbench.opening import open_model
+    from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod)
     images = opened.images(source)
@@ -164,7 +164,7 @@ def encode(
 
 def write(out: Path, picture: "Image", what: str) -> None:
     """Write a picture, whole or not at all, in a directory made if need be, and say what it is."""
-    from alae_core.files import written_whole
+    from alae_core._support.files import written_whole
 
     out.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(out) as file:
@@ -179,7 +179,7 @@ def write_parts(out: Path, parts: Iterator["np.ndarray"], count: int) -> None:
     """
     import numpy as np
 
-    from alae_core.files import written_whole
+    from alae_core._support.files import written_whole
 
     first = next(parts)
     shape = (count, *first.shape[1:])

@@ -25,9 +25,9 @@ def new(
     ] = None,
 ) -> None:
     """Make a configuration for your own images, with a comment beside each key, and say why it is so."""
-    from alae_core.files import write_whole
+    from alae_core._support.files import write_whole
     from alae_workbench.data.survey import survey
-    from alae_workbench.proposal import IMAGES, propose
+    from alae_workbench.runs.proposal import IMAGES, propose
 
     if out is not None:
         require_ending(out, ".yaml", ".yml")

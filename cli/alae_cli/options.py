@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from alae_core import AlaeError
-from alae_core.errors import said
+from alae_core._support.text import short_repr
 
 #: the flags whose names are not those of the arguments they become
 FLAGS = {"psi": "--truncation"}
@@ -87,17 +87,17 @@ def parse_overrides(assignments: list[str] | None) -> dict[str, Any]:
     """`["a.b=1"]` as `{"a.b": 1}`; values are YAML. Raises AlaeError for one without `=` or with broken YAML."""
     import yaml
 
-    from alae_core.settings import parse_yaml
+    from alae_core._support.yaml_settings import parse_yaml
 
     overrides = {}
     for assignment in assignments or []:
         key, equals, value = assignment.partition("=")
         if not equals or not key:
-            raise AlaeError(f"--set {said(assignment)} must be KEY=VALUE, such as adam.learning_rate=1e-3")
+            raise AlaeError(f"--set {short_repr(assignment)} must be KEY=VALUE, such as adam.learning_rate=1e-3")
         try:
             overrides[key] = parse_yaml(value)
         except yaml.YAMLError as error:
-            raise AlaeError(f"--set {said(assignment)}: the value is not YAML: {error}") from error
+            raise AlaeError(f"--set {short_repr(assignment)}: the value is not YAML: {error}") from error
     return overrides
 
 

@@ -78,11 +78,11 @@ def train(
         "skip_bad": skip_bad,
     }
     if dry_run:
-        from alae_workbench.plan import plan
+        from alae_workbench.runs.plan import plan
 
         print(plan(source, **asked).described())
         return
-    from alae_workbench.training import train as run
+    from alae_workbench.runs.train import train as run
 
     summary = run(source, device=device, **asked)
     if summary.stopped_by:

@@ -30,8 +30,9 @@ from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.tolerances import LANES, TOLERANCES, Lane
 from alae_conformance.vectors import Case, Profile, VectorsError
 from alae_conformance.xfail import Xfail
+from alae_core._support.text import one_line
 from alae_core.config import SPECIFICATION
-from alae_core.errors import AlaeError, BackendError, one_line
+from alae_core.errors import AlaeError, BackendError
 
 #: seconds that a plug-in may take for one answer: the longest, compiling for 128 pixels, takes a sound one a hundred
 PATIENCE = 600.0

@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from alae_conformance.claims import Claim, ClaimError, read_claim
 from alae_conformance.tolerances import Lane
 from alae_conformance.vectors import cases
+from alae_core._support.files import read_regular
 from alae_core.errors import AlaeError
-from alae_core.files import read_regular
 
 _MOST_BYTES = 2**20
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 import alae_core as alae
-from alae_workbench.data.loader import batches
-from alae_workbench.data.sources import load_data
-from alae_workbench.experiment import load_experiment
+from alae_workbench.data.batches import batches
+from alae_workbench.data.load import load_data
+from alae_workbench.runs.settings import load_experiment
 
 
 def losses(

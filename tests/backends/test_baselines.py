@@ -5,7 +5,7 @@ import pytest
 
 import alae_core as alae
 from alae_workbench.data.source import Arrays, DataSet
-from alae_workbench.evaluation.measures import measured
+from alae_workbench.evaluation.registry import measured
 from tests.conftest import tiny_config, tiny_style_config
 
 BASELINES = {"autoencoder": "reconstruction", "vae": "evidence", "bigan": "generator"}

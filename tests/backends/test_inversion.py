@@ -5,8 +5,8 @@ import pytest
 
 import alae_core as alae
 from alae_core import View
-from alae_workbench import inversion
-from alae_workbench.inversion import invert
+from alae_workbench.models import inversion
+from alae_workbench.models.inversion import invert
 from tests.conftest import tiny_config, tiny_style_config
 
 MODELS = {

@@ -10,7 +10,7 @@ from alae_core.growth import scheduled_steps
 from alae_core.networks.features import from_nhwc, to_nhwc
 from alae_workbench.exchange.official import import_official
 from tests.tolerances import FLOAT32, STORED
-from tests.workbench.test_official import SIZES, checkpoint_of, config_with, save
+from tests.workbench.exchange.test_official import SIZES, checkpoint_of, config_with, save
 
 
 def test_dense_layers_compute_what_the_authors_do(backend):

@@ -209,7 +209,7 @@ def test_too_little_memory_is_a_line(refused, monkeypatch):
     def ask_for_more(*of, **choices):
         np.empty(2**60, np.uint8)
 
-    monkeypatch.setattr("alae_workbench.training.train", ask_for_more)
+    monkeypatch.setattr("alae_workbench.runs.train.train", ask_for_more)
     refused(["train"], "not enough memory: Unable to allocate 1.00 EiB")
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 import alae_core as alae
 from tests.cli.conftest import BACKEND
 from tests.conftest import tiny_style_config
-from tests.workbench.test_faces import FACES, needs_faces, needs_weights
+from tests.workbench.faces.test_photos import FACES, needs_faces, needs_weights
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from alae_core.images import to_float, to_uint8
 from alae_core.state import initial_state
 from alae_workbench.exchange.official import config_of, convert, read_models
 from alae_workbench.figures.grid import compose
-from alae_workbench.styles import layer_ranges
+from alae_workbench.models.mixing import layer_ranges
 from tests.conftest import REPOSITORY, tiny_config, tiny_style_config
 from tests.tolerances import FLOAT32
 

@@ -12,7 +12,7 @@ from alae_conformance.subjects.process import Process, SubjectError, SubjectLost
 from alae_conformance.suite import Choice, Judge, conform, leave_reference_checkpoints, select
 from alae_conformance.tape import inputs
 from alae_core import BackendError
-from alae_core.errors import MOST_CHARACTERS
+from alae_core._support.text import MOST_CHARACTERS
 from tests.conformance import plugins
 
 PATIENCE = 120.0

@@ -3,7 +3,7 @@
 import pytest
 
 from alae_core import AlaeError, ArgumentError
-from alae_core.errors import said
+from alae_core._support.text import short_repr
 
 
 @pytest.mark.parametrize(
@@ -40,12 +40,12 @@ def test_of_a_long_message_the_advice_is_left(filling):
     ],
 )
 def test_a_value_is_said_as_it_is_written(value, text):
-    assert said(value) == text
+    assert short_repr(value) == text
 
 
 def test_a_value_is_cut_before_it_is_written():
     bomb = ["x"]
     for _ in range(50):
         bomb = [bomb] * 50
-    assert len(said(bomb)) < 2000
-    assert len(said("x" * 10**7)) <= 80
+    assert len(short_repr(bomb)) < 2000
+    assert len(short_repr("x" * 10**7)) <= 80

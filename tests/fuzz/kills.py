@@ -36,8 +36,8 @@ from alae_core.sizes import weights
 from alae_workbench.data.prepared import layout
 from alae_workbench.data.prepared.layout import MANIFEST, PREPARING
 from alae_workbench.data.prepared.writing import preparation
-from alae_workbench.experiment import Experiment, Training, load_experiment
-from alae_workbench.run import Run
+from alae_workbench.runs.settings import Experiment, Training, load_experiment
+from alae_workbench.storage.directory import Run
 from tests.conftest import TINY, content, tiny_config
 
 #: steps of a run, of which every one is reported and saved

@@ -10,11 +10,11 @@ from PIL import Image
 
 from alae_core import load_config
 from alae_workbench.data.survey import survey
-from alae_workbench.proposal import propose
+from alae_workbench.runs.proposal import propose
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import TEXTS, pick
 from tests.fuzz.test_data import damaged, looked_at, picture
-from tests.workbench.test_records import example, field, masked, of, record, varint
+from tests.workbench.data.formats.test_tfrecord import example, field, masked, of, record, varint
 
 COLOUR = load_config("digits-mlp", {"image": [8, 8, 3]})
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)

@@ -14,10 +14,10 @@ from PIL import Image
 
 from alae_core import load_config
 from alae_workbench import Arrays
+from alae_workbench.data.load import load_data, load_images
 from alae_workbench.data.source import all_images
-from alae_workbench.data.sources import load_data, load_images
 from alae_workbench.data.survey import survey
-from alae_workbench.proposal import propose
+from alae_workbench.runs.proposal import propose
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import pick
 

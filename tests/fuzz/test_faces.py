@@ -2,10 +2,10 @@
 
 import pytest
 
-from alae_workbench.faces.weights import package_file, read_weights
+from alae_workbench.faces.mtcnn_weights import package_file, read_weights
 from tests.fuzz import attempt, cases
 from tests.fuzz.test_pth import damaged
-from tests.workbench.test_faces import needs_weights
+from tests.workbench.faces.test_photos import needs_weights
 
 
 @needs_weights

@@ -6,11 +6,11 @@ import pickle
 import numpy as np
 
 from alae_core import AlaeError
-from alae_workbench.ablation import load_ablation
-from alae_workbench.directions import Direction, find, keep, kept
-from alae_workbench.evaluations import Evaluation, compared, read, record
+from alae_workbench.ablation.study import load_ablation
+from alae_workbench.evaluation.records import Evaluation, compared, read, record
 from alae_workbench.exchange.array_pickles import read_arrays
-from alae_workbench.run import Run
+from alae_workbench.models.directions import Direction, find, keep, kept
+from alae_workbench.storage.directory import Run
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import TEXTS, VALUES, pick
 from tests.fuzz.test_manifests import NAMES, deep

@@ -6,8 +6,8 @@ import pytest
 
 import alae_core as alae
 from alae_core.checkpoint import write_checkpoint
-from alae_workbench.experiment import resumed, training_of
-from alae_workbench.plan import require_same_data
+from alae_workbench.runs.plan import require_same_data
+from alae_workbench.runs.settings import resumed, training_of
 from tests.conftest import tiny_config
 from tests.core.test_checkpoint import FIRST_CONFIG, rewrite, write_first
 from tests.fuzz import attempt, cases

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alae_core.manifest import sealed
+from alae_core._support.manifest import sealed
 from alae_workbench.data import inspection
 from alae_workbench.data.prepared.reading import open_set
 from alae_workbench.data.prepared.writing import preparation

@@ -8,7 +8,7 @@ import pytest
 from alae_workbench.exchange.official import read_models
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import pick
-from tests.workbench.test_torch_files import everything, read_all
+from tests.workbench.exchange.test_torch_files import everything, read_all
 
 # Instructions with which a pickle grows, nests, calls, or refers to what is not there.
 SNIPPETS = [

@@ -1,7 +1,7 @@
 """`--set KEY=VALUE`: any text, from the command line to the experiment."""
 
 from alae_cli.options import parse_overrides
-from alae_workbench.experiment import load_experiment
+from alae_workbench.runs.settings import load_experiment
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import TEXTS, mutated, pick
 

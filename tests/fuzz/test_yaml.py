@@ -3,10 +3,10 @@
 import pytest
 
 from alae_core import load_config, preset_names
+from alae_core._support.yaml_settings import override
 from alae_core.config import make_config, preset_text
-from alae_core.settings import override
 from alae_core.sizes import require_room
-from alae_workbench.experiment import load_experiment
+from alae_workbench.runs.settings import load_experiment
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import BOMB, MERGED, TEXTS, VALUES, mutated, pick
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from alae_conformance.subjects.wire import Failure, WireError, decode, encode, receive, send
+from alae_core._support.files import open_regular
 from alae_core.config import Precision
 from alae_core.errors import BackendError, CheckpointError
-from alae_core.files import open_regular
 
 _KNOWN = {"BackendError": BackendError, "CheckpointError": CheckpointError}
 #: how much is kept of an error's message, of its traceback and of what was printed last

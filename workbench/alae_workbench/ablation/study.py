@@ -14,13 +14,13 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, Strict
 
 from alae_core import AlaeError, ConfigError, load_backend
+from alae_core._support.files import write_whole
+from alae_core._support.yaml_settings import Frozen, differences, listed, nearest, read_text, read_yaml, validate
 from alae_core.backend import default_backend
 from alae_core.checkpoint import checkpoints, step_of
-from alae_core.files import write_whole
-from alae_core.settings import Frozen, differences, listed, nearest, read_text, read_yaml, validate
-from alae_workbench.evaluations import read, record
-from alae_workbench.experiment import Experiment, load_experiment
-from alae_workbench.run import Run
+from alae_workbench.evaluation.records import read, record
+from alae_workbench.runs.settings import Experiment, load_experiment
+from alae_workbench.storage.directory import Run
 
 #: where runs and results are written, unless somebody says otherwise: below this, by the ablation's name
 ROOM = Path("ablations")
@@ -121,7 +121,7 @@ def load_ablation(
                 f"there is no ablation {str(source)!r}{nearest(str(source), names)}; ablations: {', '.join(names)}, or "
                 "a YAML file"
             )
-        text = files("alae_workbench.ablations").joinpath(f"{source}.yaml").read_text("utf-8")
+        text = files("alae_workbench.ablation").joinpath(f"{source}.yaml").read_text("utf-8")
     data = read_yaml(text, str(source))
     own = data.get("overrides", {}) if base is None else {}
     if overrides and isinstance(own, dict):
@@ -134,7 +134,7 @@ def load_ablation(
 
 def ablation_names() -> list[str]:
     """The ablations that ship, sorted."""
-    entries = files("alae_workbench.ablations").iterdir()
+    entries = files("alae_workbench.ablation").iterdir()
     return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
 
 
@@ -227,8 +227,8 @@ def _evaluation(ablation: Ablation, cell: Cell) -> Path:
 
 def _work(ablation: Ablation, cell: Cell, backend: str | None, device: str | None) -> str | None:
     """Train and measure one run, in a process of its own; the signal that stopped it, if one did."""
-    from alae_workbench.opening import open_model
-    from alae_workbench.training import train
+    from alae_workbench.models.opening import open_model
+    from alae_workbench.runs.train import train
 
     run, experiment = Run(cell.path), ablation.experiment(cell.variant, cell.seed)
     kept = checkpoints(run.checkpoints) if run.checkpoints.is_dir() else []
@@ -250,12 +250,12 @@ def _work(ablation: Ablation, cell: Cell, backend: str | None, device: str | Non
 def illustrate(result: Result, out: Path, *, backend: str | None = None, device: str | None = None) -> list[Path]:
     """Two figures beside the runs: measures.png, every seed visible; images.png, of each variant's first seed."""
     load_backend(backend or default_backend(), device, result.ablation.experiment(*result.first()).config.precision)
-    from alae_workbench.evaluation.measures import MEASURES
+    from alae_workbench.evaluation.registry import MEASURES
     from alae_workbench.figures.grid import compose
     from alae_workbench.figures.plots import bars
     from alae_workbench.figures.save import save_figure
-    from alae_workbench.opening import open_model
-    from alae_workbench.sampling import ROW, sample, untruncated
+    from alae_workbench.models.opening import open_model
+    from alae_workbench.models.sampling import ROW, sample, untruncated
 
     ablation = result.ablation
     labels = {name: f"{name.replace('_', ' ')} {MEASURES[name].arrow}".rstrip() for name in result.shown()}

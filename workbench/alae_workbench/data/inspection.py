@@ -12,13 +12,13 @@ from PIL import Image
 from alae_core.images import to_float
 from alae_core.sizes import amount
 from alae_workbench.data.collection import Pictures, as_pictures
+from alae_workbench.data.load import pictures_in, read_whole
 from alae_workbench.data.pictures import fault, glance, read_image
 from alae_workbench.data.prepared.layout import Manifest, Stored, stored
 from alae_workbench.data.prepared.reading import Prepared
 from alae_workbench.data.source import DataError, by
-from alae_workbench.data.sources import pictures_in, read_whole
 from alae_workbench.figures.grid import compose, in_rows
-from alae_workbench.sampling import ROW
+from alae_workbench.models.sampling import ROW
 
 # Rows of a sheet, and pixels a side of what is larger.
 _ROWS, _CELL = 8, 96

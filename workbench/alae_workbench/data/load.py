@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from alae_core._support.text import short_repr
 from alae_core.config import Config
-from alae_core.errors import said
-from alae_workbench.data.archive import ARCHIVES, is_archive, pictures_in_archive
-from alae_workbench.data.arrays import read_arrays, read_idx
 from alae_workbench.data.collection import Pictures, read_pictures
-from alae_workbench.data.folder import pictures_in_folder
-from alae_workbench.data.hub import HUB, is_hub, pictures_in_hub
-from alae_workbench.data.lmdb import is_lmdb, pictures_in_lmdb
+from alae_workbench.data.formats.archive import ARCHIVES, is_archive, pictures_in_archive
+from alae_workbench.data.formats.arrays import read_arrays, read_idx
+from alae_workbench.data.formats.folder import pictures_in_folder
+from alae_workbench.data.formats.hub import HUB, is_hub, pictures_in_hub
+from alae_workbench.data.formats.lmdb import is_lmdb, pictures_in_lmdb
+from alae_workbench.data.formats.tfrecord import is_records, pictures_in_records
 from alae_workbench.data.pictures import ENDINGS, read_image
 from alae_workbench.data.prepared.reading import is_prepared, open_set
-from alae_workbench.data.records import is_records, pictures_in_records
 from alae_workbench.data.source import Arrays, DataError, DataSet, Fit, Source, as_pixels, by, framed, split
 
 _IDX_IMAGES = {"train": "train-images-idx3-ubyte", "test": "t10k-images-idx3-ubyte"}
@@ -164,7 +164,7 @@ def path_of(name: str) -> tuple[Path, bool | None]:
         path = Path(name).expanduser()
         return path, (None if not path.exists() else path.is_dir())
     except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{said(name)} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise DataError(f"{short_repr(name)} cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
 
 def pictures_in(name: str) -> Pictures:

@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from alae_core.files import open_regular
+from alae_core._support.files import open_regular
 from alae_workbench.data.source import DataError, Fit
 
 #: what the names of image files end in

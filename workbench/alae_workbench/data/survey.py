@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from statistics import median
 
+from alae_workbench.data.load import pictures_in, read_whole
 from alae_workbench.data.pictures import fault, glance
 from alae_workbench.data.source import DataError, Source
-from alae_workbench.data.sources import pictures_in, read_whole
 
 # Files whose headers are read: enough for a median, quick on any disk.
 _LOOKED_AT = 2_000

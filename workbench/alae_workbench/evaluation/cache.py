@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from alae_core import AlaeError
-from alae_core.files import append, write_whole
-from alae_workbench.lock import Lock
+from alae_core._support.files import append, write_whole
+from alae_workbench.storage.lock import Lock
 
 #: of how many are to come and what they are: a context that is told how many more have come
 Tell = Callable[[int, str], Any]

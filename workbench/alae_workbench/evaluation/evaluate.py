@@ -5,11 +5,11 @@ from pathlib import Path
 
 from alae_core import AlaeError
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.keep import Keep, Tell, default_place, silent
-from alae_workbench.evaluation.measures import MEASURES, answers, named
-from alae_workbench.evaluation.samples import COUNT
-from alae_workbench.evaluations import Evaluation
-from alae_workbench.opening import Opened
+from alae_workbench.evaluation.cache import Keep, Tell, default_place, silent
+from alae_workbench.evaluation.measures.samples import COUNT
+from alae_workbench.evaluation.records import Evaluation
+from alae_workbench.evaluation.registry import MEASURES, answers, named
+from alae_workbench.models.opening import Opened
 
 
 def evaluate(

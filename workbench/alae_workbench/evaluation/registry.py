@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 
 from alae_core import Alae, AlaeError, View
-from alae_core.settings import nearest
+from alae_core._support.yaml_settings import nearest
 from alae_workbench.data.source import DataSet, Source, labels_for
-from alae_workbench.evaluation.keep import Keep
+from alae_workbench.evaluation.cache import Keep
 
 #: of the model, images, where it is looked at, and how many z or images at the most
 Function = Callable[[Alae, DataSet, View | None, int | None], float]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from PIL import Image
 
-from alae_workbench.evaluation.keep import Keep
+from alae_workbench.evaluation.cache import Keep
 
 #: features (count, width), float32, of images uint8 (count, H, W, C)
 Features = Callable[[np.ndarray], np.ndarray]

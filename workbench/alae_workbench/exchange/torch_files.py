@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple, cast
 
 import numpy as np
 
-from alae_core.files import open_regular
+from alae_core._support.files import open_regular
 from alae_workbench.exchange.pickles import DAMAGE, Machine, Name, PickleError, Source, placeholder
 
 _DTYPES = {

@@ -12,7 +12,7 @@ from PIL import Image
 
 from alae_core.backend import Backend
 from alae_workbench.faces.align import cut, right_of, square_at
-from alae_workbench.faces.networks import LOOK, PROPOSE, REFINE, Network, ready
+from alae_workbench.faces.mtcnn import LOOK, PROPOSE, REFINE, Network, ready
 
 #: pixels of the smallest face that is looked for; of a large photo this share of its shorter side
 SMALLEST, SMALLEST_SHARE = 20, 1 / 50

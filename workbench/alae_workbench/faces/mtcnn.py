@@ -12,7 +12,7 @@ import numpy as np
 
 from alae_core.backend import Backend
 from alae_core.errors import CheckpointError
-from alae_workbench.faces.weights import package_file, read_weights
+from alae_workbench.faces.mtcnn_weights import package_file, read_weights
 
 
 class _Convolution(NamedTuple):

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from alae_core._support.files import read_regular
 from alae_core.errors import CheckpointError
-from alae_core.files import read_regular
 from alae_workbench.exchange.array_pickles import ArrayMachine
 from alae_workbench.exchange.pickles import DAMAGE, PickleError, Placeholder
 

@@ -7,13 +7,13 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
+from alae_core._support.files import written_whole
+from alae_core._support.text import one_line
 from alae_core.config import Config
-from alae_core.errors import one_line
-from alae_core.files import written_whole
-from alae_workbench.data.folder import image_files
+from alae_workbench.data.formats.folder import image_files
+from alae_workbench.data.load import path_of
 from alae_workbench.data.pictures import ENDINGS, read_photo
 from alae_workbench.data.source import DataError, by
-from alae_workbench.data.sources import path_of
 from alae_workbench.faces.align import Crop, cut, side_of, square
 from alae_workbench.faces.detector import Face
 

@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from alae_core import Alae, AlaeError, View
 from alae_core.images import to_uint8
 from alae_workbench.data.source import Source, labels_for
-from alae_workbench.sampling import ROW, sample, untruncated
+from alae_workbench.models.sampling import ROW, sample, untruncated
 
 _COLUMNS, _MARGIN, _TEXT = ROW, 12, 15
 _CELL = 64  # smaller images are enlarged by a whole factor towards this many pixels, so that a person can see them

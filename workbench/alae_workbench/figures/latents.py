@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 
 from alae_core import Alae, View
-from alae_workbench.directions import Direction
 from alae_workbench.figures.grid import compose, require_picture
-from alae_workbench.styles import between, mix
+from alae_workbench.models.directions import Direction
+from alae_workbench.models.mixing import between, mix
 
 
 def mixing_grid(

@@ -8,9 +8,9 @@ from PIL import Image
 from alae_core import Alae, AlaeError, View
 from alae_core.images import to_uint8
 from alae_workbench.data.source import Source
-from alae_workbench.evaluation.features import in_colour, shrunk
+from alae_workbench.evaluation.spaces import in_colour, shrunk
 from alae_workbench.figures.grid import compose, require_picture
-from alae_workbench.sampling import sample, untruncated
+from alae_workbench.models.sampling import sample, untruncated
 
 
 def levels_grid(alae: Alae, source: Source, count: int, caption: str) -> Image.Image:

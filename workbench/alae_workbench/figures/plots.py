@@ -8,8 +8,8 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from alae_core import AlaeError
-from alae_core.files import read_regular
-from alae_workbench.run import Run
+from alae_core._support.files import read_regular
+from alae_workbench.storage.directory import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from alae_core._support.files import write_whole
 from alae_core.errors import ArgumentError
-from alae_core.files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,10 +9,10 @@ import numpy as np
 
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
 from alae_core.backend import backend_in_use, default_backend
+from alae_workbench.data.load import fitted, load_data, load_images
 from alae_workbench.data.source import Arrays, DataError, DataSet, Source, labels_for
-from alae_workbench.data.sources import fitted, load_data, load_images
-from alae_workbench.experiment import Training, training_of
-from alae_workbench.run import Run
+from alae_workbench.runs.settings import Training, training_of
+from alae_workbench.storage.directory import Run
 
 if TYPE_CHECKING:
     from alae_core import Alae

@@ -11,18 +11,18 @@ from types import FrameType
 from typing import Any
 
 from alae_core import AlaeError, Backend, Checkpoint, Losses, Runner, View, build
+from alae_core._support.files import written_whole
 from alae_core.checkpoint import checkpoints, not_finite, write_checkpoint
 from alae_core.config import RUN
-from alae_core.files import written_whole
 from alae_core.growth import Position, position
-from alae_workbench.data.loader import batches
+from alae_workbench.data.batches import batches
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.measures import MEASURES, Measure, answers, measured, named
-from alae_workbench.experiment import Experiment
+from alae_workbench.evaluation.registry import MEASURES, Measure, answers, measured, named
 from alae_workbench.figures.grid import training_grid
-from alae_workbench.observers import Observer, Report, Start
-from alae_workbench.pace import measure
-from alae_workbench.run import Run, Summary
+from alae_workbench.runs.observers import Observer, Report, Start
+from alae_workbench.runs.pace import measure
+from alae_workbench.runs.settings import Experiment
+from alae_workbench.storage.directory import Run, Summary
 
 #: the share of a run's time that the measures of `training.measures` may take
 SHARE = 1 / 20

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alae_core import View
-from alae_core.files import append
-from alae_workbench.pace import Pace
-from alae_workbench.run import Run, Summary
+from alae_core._support.files import append
+from alae_workbench.runs.pace import Pace
+from alae_workbench.storage.directory import Run, Summary
 
 if TYPE_CHECKING:
     from alae_core import Alae

@@ -13,12 +13,12 @@ from alae_core.backend import default_backend, find_backend
 from alae_core.config import RUN
 from alae_core.growth import stretches
 from alae_core.sizes import amount, needs, require_room, weights
+from alae_workbench.data.load import as_data_set, as_source, load_data, needs_keras
 from alae_workbench.data.source import DataError, DataSet, Source, by
-from alae_workbench.data.sources import as_data_set, as_source, load_data, needs_keras
 from alae_workbench.data.survey import survey, survey_of
-from alae_workbench.experiment import Experiment, changed, load_experiment, resumed
-from alae_workbench.proposal import IMAGES, Proposal, propose
-from alae_workbench.run import Run
+from alae_workbench.runs.proposal import IMAGES, Proposal, propose
+from alae_workbench.runs.settings import Experiment, changed, load_experiment, resumed
+from alae_workbench.storage.directory import Run
 
 #: what is trained where nobody says
 DEFAULT = "digits-mlp"

@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from alae_workbench.observers import Observer, Report, Start
-from alae_workbench.pace import Pace, duration
-from alae_workbench.run import Summary
+from alae_workbench.runs.observers import Observer, Report, Start
+from alae_workbench.runs.pace import Pace, duration
+from alae_workbench.storage.directory import Summary
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -37,7 +37,7 @@ class Terminal(Observer):
     def report(self, report: Report) -> None:
         """See `Observer`."""
         # Here, because it starts Keras, which what is only counted has no need of.
-        from alae_workbench.evaluation.measures import MEASURES
+        from alae_workbench.evaluation.registry import MEASURES
 
         speed = f"{report.images_per_second:,.0f} images/s"
         level = [str(report.view)] if report.view else []
@@ -55,7 +55,7 @@ class Terminal(Observer):
 
     def finish(self, summary: Summary) -> None:
         """See `Observer`."""
-        from alae_workbench.evaluation.measures import MEASURES
+        from alae_workbench.evaluation.registry import MEASURES
 
         self.close()
         table = Table(title=f"after {summary.step:,} steps", title_justify="left", show_header=False)

@@ -6,7 +6,7 @@ from math import log2
 from alae_core import AlaeError, ArgumentError
 from alae_core.config import RUN, load_config
 from alae_workbench.data.survey import Survey
-from alae_workbench.experiment import Experiment, changed
+from alae_workbench.runs.settings import Experiment, changed
 
 #: real images that training shows where nobody says how many
 IMAGES = 1_000_000

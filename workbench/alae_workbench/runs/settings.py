@@ -9,9 +9,9 @@ from typing import Annotated, Any
 from pydantic import Field, NonNegativeInt, Strict
 
 from alae_core import Checkpoint, Config, ConfigError
+from alae_core._support.yaml_settings import Count, Frozen, to_explained_yaml, to_yaml, validate
 from alae_core.config import RUN, SPECIFICATION, make_config, read_config
 from alae_core.growth import scheduled_steps
-from alae_core.settings import Count, Frozen, to_explained_yaml, to_yaml, validate
 from alae_workbench.data.source import Fit
 
 HeldOut = Count | Annotated[float, Field(gt=0, lt=1)]

@@ -8,9 +8,9 @@ from typing import Any
 from alae_core import Backend, Config, load_backend
 from alae_core.sizes import batch_sizes
 from alae_workbench.data.source import DataSet
-from alae_workbench.observers import MetricsFile, Observer, TensorBoard
-from alae_workbench.plan import Data, Plan, plan
-from alae_workbench.run import Summary
+from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
+from alae_workbench.runs.plan import Data, Plan, plan
+from alae_workbench.storage.directory import Summary
 
 
 def train(
@@ -72,7 +72,7 @@ def train(
         found = None if planned.needs_keras else planned.read()
         plugin = opened or load_backend(planned.backend, device, planned.experiment.config.precision)
         found = found or planned.read()
-        from alae_workbench.trainer import Trainer
+        from alae_workbench.runs.loop import Trainer
 
         text = "\n".join([_said(planned, found, plugin), *planned.reasons])
         trainer = Trainer(
@@ -86,7 +86,7 @@ def train(
 
 def _told(observers: Sequence[Observer] | None) -> list[Observer]:
     if observers is None:
-        from alae_workbench.progress import Terminal
+        from alae_workbench.runs.progress import Terminal
 
         observers = [Terminal()]
     return [MetricsFile(), TensorBoard(), *observers]

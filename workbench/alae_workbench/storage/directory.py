@@ -17,10 +17,10 @@ from itertools import count
 from pathlib import Path
 
 from alae_core import AlaeError, Checkpoint
+from alae_core._support.files import read_regular, write_whole
 from alae_core.checkpoint import checkpoints, step_of
-from alae_core.files import read_regular, write_whole
-from alae_workbench.experiment import Experiment
-from alae_workbench.lock import Lock
+from alae_workbench.runs.settings import Experiment
+from alae_workbench.storage.lock import Lock
 
 
 @dataclass(frozen=True)

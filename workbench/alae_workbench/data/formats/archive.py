@@ -9,7 +9,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from struct import Struct
 from typing import BinaryIO
 
-from alae_core.files import open_regular
+from alae_core._support.files import open_regular
 from alae_workbench.data.collection import Pictures, classes_of
 from alae_workbench.data.pictures import ENDINGS, Member
 from alae_workbench.data.source import DataError

@@ -12,7 +12,7 @@ from typing import IO
 
 import numpy as np
 
-from alae_core.files import open_regular
+from alae_core._support.files import open_regular
 from alae_workbench.data.source import DataError, by
 
 # What a file may become when it is unpacked: so many bytes, or times its own size, whichever is more.

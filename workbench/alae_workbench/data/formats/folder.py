@@ -6,9 +6,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
 from alae_workbench.data.collection import Made, Pictures, classes_of
+from alae_workbench.data.formats.table import labels_in_table
 from alae_workbench.data.pictures import ENDINGS
 from alae_workbench.data.source import DataError
-from alae_workbench.data.table import labels_in_table
 
 _Path = TypeVar("_Path", bound=PurePath)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alae_core.files import open_regular, read_regular
+from alae_core._support.files import open_regular, read_regular
 from alae_workbench.data.collection import Made, Pictures, numbered
 from alae_workbench.data.pictures import Member
 from alae_workbench.data.source import DataError, as_labels

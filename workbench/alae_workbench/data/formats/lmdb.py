@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from alae_core.files import open_regular
+from alae_core._support.files import open_regular
 from alae_workbench.data.collection import Made, Pictures
 from alae_workbench.data.pictures import Member
 from alae_workbench.data.source import DataError

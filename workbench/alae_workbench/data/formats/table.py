@@ -8,8 +8,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from alae_core.errors import said
-from alae_core.files import open_regular
+from alae_core._support.files import open_regular
+from alae_core._support.text import short_repr
 from alae_workbench.data.collection import numbered
 from alae_workbench.data.source import DataError, as_labels
 
@@ -60,7 +60,7 @@ def _labels(rows: Iterator[list[str]], places: Sequence[PurePath]) -> tuple[np.n
     where = _where(places)
     if header[naming] in where:
         raise ValueError(
-            f"its first row names an image, {said(header[naming])}: put a header above it, such as file,label"
+            f"its first row names an image, {short_repr(header[naming])}: put a header above it, such as file,label"
         )
     found: list[list[str] | None] = [None] * len(places)
     for number, row in enumerate(rows, 2):
@@ -72,15 +72,15 @@ def _labels(rows: Iterator[list[str]], places: Sequence[PurePath]) -> tuple[np.n
         if index is None:
             continue
         if found[index] is not None:
-            raise ValueError(f"row {number} names {said(places[index].as_posix())} again")
+            raise ValueError(f"row {number} names {short_repr(places[index].as_posix())} again")
         found[index] = values = [_line(value) for value in row[:naming] + row[naming + 1 :]]
         if "" in values:
-            raise ValueError(f"row {number} has no value for {said(titles[values.index('')])}")
+            raise ValueError(f"row {number} has no value for {short_repr(titles[values.index('')])}")
     missing = [place.as_posix() for place, row in zip(places, found, strict=True) if row is None]
     if missing:
         raise ValueError(
-            f"{len(missing):,} of {len(places):,} images have no row, the first {said(missing[0])}: add them, or move "
-            f"the table away"
+            f"{len(missing):,} of {len(places):,} images have no row, the first {short_repr(missing[0])}: add them, or "
+            f"move the table away"
         )
     whole = [row for row in found if row is not None]
     return _classes(whole) if len(titles) == 1 else (_attributes(whole, titles), tuple(titles))
@@ -98,8 +98,8 @@ def _attributes(rows: list[list[str]], titles: list[str]) -> np.ndarray:
         for text, title in zip(row, titles, strict=True):
             if not _NUMBER.fullmatch(text):
                 raise ValueError(
-                    f"{said(title)} has {said(text)}, which is no number: attributes are numbers; a column of texts is "
-                    f"classes only where it stands alone"
+                    f"{short_repr(title)} has {short_repr(text)}, which is no number: attributes are numbers; a column "
+                    f"of texts is classes only where it stands alone"
                 )
     return as_labels(np.array(rows, np.float64))
 

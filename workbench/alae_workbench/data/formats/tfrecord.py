@@ -12,9 +12,9 @@ from typing import BinaryIO
 import google_crc32c
 import numpy as np
 
-from alae_core.files import open_regular
-from alae_workbench.data.arrays import read_arrays
+from alae_core._support.files import open_regular
 from alae_workbench.data.collection import Made, Pictures, numbered
+from alae_workbench.data.formats.arrays import read_arrays
 from alae_workbench.data.pictures import Member
 from alae_workbench.data.source import DataError, as_labels
 

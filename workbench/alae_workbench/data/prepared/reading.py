@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from alae_core.files import read_regular
+from alae_core._support.files import read_regular
 from alae_core.images import means, to_float
-from alae_workbench.data.arrays import read_arrays
+from alae_workbench.data.formats.arrays import read_arrays
 from alae_workbench.data.prepared.layout import (
     MANIFEST,
     PREPARING,

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import NonNegativeInt
 
-from alae_core.errors import one_line
-from alae_core.files import built_whole, write_whole
+from alae_core._support.files import built_whole, write_whole
+from alae_core._support.manifest import read_manifest, sealed
+from alae_core._support.text import one_line
+from alae_core._support.yaml_settings import Frozen
 from alae_core.images import block_sums
-from alae_core.manifest import read_manifest, sealed
-from alae_core.settings import Frozen
 from alae_workbench.data.pictures import Member, read_image
 from alae_workbench.data.prepared.layout import LISTED, Shard, level_dtype, stored
 from alae_workbench.data.source import DataError, Fit

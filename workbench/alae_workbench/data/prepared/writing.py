@@ -14,11 +14,12 @@ from typing import Literal
 import numpy as np
 
 from alae_core import AlaeError, ArgumentError
-from alae_core.files import write_whole
-from alae_core.manifest import read_manifest, sealed
-from alae_core.settings import Frozen
+from alae_core._support.files import write_whole
+from alae_core._support.manifest import read_manifest, sealed
+from alae_core._support.yaml_settings import Frozen
 from alae_core.sizes import amount
 from alae_workbench.data.collection import Pictures, as_pictures
+from alae_workbench.data.load import path_of, pictures_in, read_whole
 from alae_workbench.data.prepared.layout import (
     MANIFEST,
     PARTS,
@@ -38,10 +39,9 @@ from alae_workbench.data.prepared.processes import write_shards
 from alae_workbench.data.prepared.reading import require_package
 from alae_workbench.data.prepared.shards import Job, Note, read_note
 from alae_workbench.data.source import DataError, Fit, by
-from alae_workbench.data.sources import path_of, pictures_in, read_whole
 from alae_workbench.data.survey import survey
-from alae_workbench.lock import NAME as LOCK
-from alae_workbench.lock import Lock
+from alae_workbench.storage.lock import NAME as LOCK
+from alae_workbench.storage.lock import Lock
 
 #: the largest size that is chosen unasked: that of FFHQ
 LARGEST = 1024

@@ -6,8 +6,8 @@ import numpy as np
 
 from alae_core import Alae, View
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import UnmeasurableError, measures, parts_seen
+from alae_workbench.evaluation.cache import Keep
+from alae_workbench.evaluation.registry import UnmeasurableError, measures, parts_seen
 
 #: principal directions of E(x) that images are moved along, and how many of its standard deviations
 DIRECTIONS, DEVIATIONS = 3, 2.0

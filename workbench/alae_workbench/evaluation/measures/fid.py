@@ -11,12 +11,17 @@ import numpy as np
 
 from alae_core import Alae, View
 from alae_workbench.data.source import DataSet
+from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.distances import frechet, kernel_distance_of_subsets, precision_recall
-from alae_workbench.evaluation.features import Space
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import Better, UnmeasurableError, measures
+from alae_workbench.evaluation.measures.samples import (
+    enter,
+    features_of_samples,
+    features_of_source,
+    frechet_of_reconstructions,
+)
 from alae_workbench.evaluation.pretrained.inception import InceptionV3, Resize
-from alae_workbench.evaluation.samples import enter, features_of_samples, features_of_source, frechet_of_reconstructions
+from alae_workbench.evaluation.registry import Better, UnmeasurableError, measures
+from alae_workbench.evaluation.spaces import Space
 
 #: samples, which these names promise, and real images at the most
 COUNT = 50_000

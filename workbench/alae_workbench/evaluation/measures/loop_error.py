@@ -7,8 +7,8 @@ import numpy as np
 from alae_core import Alae, View
 from alae_core.latents import stream
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import measure, measures, reconstructed
+from alae_workbench.evaluation.cache import Keep
+from alae_workbench.evaluation.registry import measure, measures, reconstructed
 
 #: z that the loop in latent space is measured on, unless there shall be fewer
 Z = 1024

@@ -7,9 +7,9 @@ import numpy as np
 
 from alae_core import Alae, View
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import measures, reconstructed
-from alae_workbench.evaluation.pretrained.lpips import Trunk, lpips
+from alae_workbench.evaluation.cache import Keep
+from alae_workbench.evaluation.pretrained.lpips_networks import Trunk, lpips
+from alae_workbench.evaluation.registry import measures, reconstructed
 
 
 def perceived(

@@ -4,7 +4,7 @@ import numpy as np
 
 from alae_core import Alae, View
 from alae_workbench.data.source import DataSet, Source
-from alae_workbench.evaluation.measures import measure, parts_seen
+from alae_workbench.evaluation.registry import measure, parts_seen
 
 
 @measure("images that D takes for real, training less held-out ones", networks="ED", when="checkpoint")

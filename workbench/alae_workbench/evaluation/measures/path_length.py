@@ -12,10 +12,10 @@ import numpy as np
 from alae_core import Alae, View
 from alae_core.latents import prior_parts, stream
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import measures, starts_from
-from alae_workbench.evaluation.pretrained.lpips import Distance, lpips
-from alae_workbench.evaluation.samples import digest
+from alae_workbench.evaluation.cache import Keep
+from alae_workbench.evaluation.measures.samples import digest
+from alae_workbench.evaluation.pretrained.lpips_networks import Distance, lpips
+from alae_workbench.evaluation.registry import measures, starts_from
 
 #: paths, unless there shall be fewer
 COUNT = 50_000

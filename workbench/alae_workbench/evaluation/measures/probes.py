@@ -15,8 +15,8 @@ from sklearn.svm import LinearSVC
 from alae_core import Alae, AlaeError, View
 from alae_core.images import to_float
 from alae_workbench.data.source import DataSet, Source
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import Better, UnmeasurableError, measure, measures
+from alae_workbench.evaluation.cache import Keep
+from alae_workbench.evaluation.registry import Better, UnmeasurableError, measure, measures
 
 #: training images that serve as neighbours at the end of a run: the first ones, the same for every representation
 NEIGHBOURS = 10_000

@@ -8,6 +8,7 @@ import numpy as np
 from alae_core import Alae, View
 from alae_core.images import to_uint8
 from alae_workbench.data.source import DataSet, Source
+from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.distances import (
     copied,
     density_coverage,
@@ -15,10 +16,9 @@ from alae_workbench.evaluation.distances import (
     kernel_distance,
     precision_recall,
 )
-from alae_workbench.evaluation.features import Random64, Space
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import UnmeasurableError, When, measures, parts_seen, starts_from
-from alae_workbench.sampling import samples, untruncated
+from alae_workbench.evaluation.registry import UnmeasurableError, When, measures, parts_seen, starts_from
+from alae_workbench.evaluation.spaces import Random64, Space
+from alae_workbench.models.sampling import samples, untruncated
 
 #: samples, and training images that they are compared with, at the most
 COUNT = 10_000

@@ -7,8 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from alae_core import Alae, View
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import measures, reconstructed
+from alae_workbench.evaluation.cache import Keep
+from alae_workbench.evaluation.registry import measures, reconstructed
 
 # Of images in [−1, 1]; the constants and the window are those of Wang et al. 2004, section III.B and C.
 _RANGE, _K1, _K2, _SIGMA = 2.0, 0.01, 0.03, 1.5

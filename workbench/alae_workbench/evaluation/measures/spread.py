@@ -6,8 +6,8 @@ import numpy as np
 
 from alae_core import Alae, View
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import measures, parts_seen
+from alae_workbench.evaluation.cache import Keep
+from alae_workbench.evaluation.registry import measures, parts_seen
 
 #: z that F is looked at with
 Z = 10_000

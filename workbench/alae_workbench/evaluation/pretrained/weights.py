@@ -6,10 +6,10 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from alae_core._support.files import open_regular, written_whole
 from alae_core.errors import CheckpointError
-from alae_core.files import open_regular, written_whole
-from alae_workbench.evaluation.keep import Keep
-from alae_workbench.evaluation.measures import UnmeasurableError
+from alae_workbench.evaluation.cache import Keep
+from alae_workbench.evaluation.registry import UnmeasurableError
 
 _BLOCK, _SECONDS = 2**20, 30
 

@@ -1,0 +1,36 @@
+"""Text of error messages: one printable line, values shortened to fit it."""
+
+import re
+from reprlib import Repr
+
+#: maximum length of a message, in characters; longer messages lose their middle, because advice stands at the end
+MOST_CHARACTERS = 1000
+
+
+def one_line(text: str) -> str:
+    """`text` as one line of printable characters: others escaped, and its middle left out where it is too long."""
+    line = re.sub(r"\s*[\r\n]\s*", " ", _cut(text).strip())
+    return _cut("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
+
+
+def _cut(text: str) -> str:
+    half = MOST_CHARACTERS // 2 - 1
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:half]}…{text[-half:]}"
+
+
+def short_repr(value: object) -> str:
+    """`value` as a message names it: like its repr, but never made longer than a line is worth."""
+    return _SHORT.repr(value)
+
+
+class _ShortRepr(Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring, self.maxother = 3, 80, 80
+
+    def repr_int(self, x: int, level: int) -> str:
+        # Python refuses to write thousands of digits.
+        return repr(x) if x.bit_length() < 256 else f"a number of about {x.bit_length() * 3 // 10:,} digits"
+
+
+_SHORT = _ShortRepr()

@@ -1,0 +1,149 @@
+"""Images in archives are those of the folder that was packed; and what an archive holds besides, or lies about."""
+
+import io
+import shutil
+import tarfile
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alae_workbench import DataError
+from alae_workbench.data.collection import Files, read_pictures
+from alae_workbench.data.load import pictures_in
+from alae_workbench.data.source import all_images
+from alae_workbench.data.survey import survey
+
+SHAPE = (8, 8, 3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Six images in two classes."""
+    draw = np.random.default_rng(0)
+    for number in range(6):
+        path = tmp_path / "photos" / ("cats", "dogs")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (9, 8, 3), np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+def png():
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(content, "png")
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("most", [2**30, 100], ids=["kept", "on demand"])
+def test_an_archive_is_the_folder_that_it_was_made_of(folder, tmp_path, monkeypatch, kind, most):
+    monkeypatch.setattr("alae_workbench.data.collection._KEPT_BYTES", most)
+    archive = shutil.make_archive(str(tmp_path / "photos"), kind, folder)
+    there, _ = read_pictures(pictures_in(str(folder)), SHAPE)
+    found, bad = read_pictures(pictures_in(str(tmp_path / f"photos.{kind}")), SHAPE)
+    assert isinstance(found, Files) == (most == 100)
+    assert bad == []
+    assert found.labels.tolist() == there.labels.tolist() == [0, 0, 0, 1, 1, 1]
+    assert found.fingerprint == there.fingerprint
+    assert np.array_equal(all_images(found), all_images(there))
+    seen = survey(archive)
+    assert (seen.count, seen.side, seen.channels) == (6, 8, 3)
+
+
+def test_what_lies_beside_images_in_a_zip_is_passed_over_and_its_names_lead_nowhere(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("../../out.png", "/root.png", "b/../../c.png"):
+            archive.writestr(name, png())
+        for name in ("__MACOSX/._0.png", ".hidden/0.png", "notes.txt"):
+            archive.writestr(name, b"no image")
+    before = sorted(tmp_path.rglob("*"))
+    assert [str(member.place) for member in pictures_in(str(tmp_path / "a.zip")).files] == [
+        "b/c.png",
+        "out.png",
+        "root.png",
+    ]
+    images, bad = read_pictures(pictures_in(str(tmp_path / "a.zip")), SHAPE)
+    assert (len(images), bad, sorted(tmp_path.rglob("*"))) == (3, [], before)
+
+
+def test_links_and_devices_in_a_tar_are_passed_over(tmp_path):
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name, kind in (("l.png", tarfile.SYMTYPE), ("h.png", tarfile.LNKTYPE), ("d.png", tarfile.CHRTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, "/etc/passwd"
+            archive.addfile(info)
+        info = tarfile.TarInfo("0.png")
+        info.size = len(png())
+        archive.addfile(info, io.BytesIO(png()))
+    assert [str(member.place) for member in pictures_in(str(tmp_path / "a.tar")).files] == ["0.png"]
+
+
+def packed(path, content=None, **changes):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0.png", png() if content is None else content)
+    data = bytearray(path.read_bytes())
+    for offset, value in changes.items():
+        data[int(offset[1:])] = value
+    path.write_bytes(data)
+
+
+def encrypted(path):
+    packed(path)
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\1\2") + 8] |= 1
+    path.write_bytes(data)
+
+
+def bomb(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("0.png", "w") as member:
+        for _ in range(2**9 + 1):
+            member.write(bytes(2**20))
+
+
+def lzma(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("0.png", png())
+
+
+def lying_tar(path):
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("0.png")
+        archive.addfile(info)
+        info.size = 10**6
+    path.write_bytes(info.tobuf() + bytes(1024))
+
+
+def compressed_tar(path):
+    with tarfile.open(path, "w:gz") as archive:
+        info = tarfile.TarInfo("0.png")
+        archive.addfile(info)
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "message"),
+    [
+        ("a.zip", encrypted, "a.zip cannot be read as a zip: '0.png' is encrypted"),
+        ("a.zip", bomb, r"'0.png' has 537,919,488 bytes, and images at the most 536,870,912"),
+        ("a.zip", lzma, "'0.png' is neither stored nor deflated"),
+        ("a.tar", lying_tar, "'0.png' has 1,000,000 bytes there, but all of it has 1,536"),
+        ("a.zip", lambda path: path.write_bytes(b"PK no zip"), "a.zip cannot be read as a zip: File is not a zip file"),
+        ("a.zip", lambda path: zipfile.ZipFile(path, "w").close(), "there are no images in .*a.zip"),
+        ("a.tar", lambda path: path.write_bytes(b"no tar" * 200), "cannot be read as a tar: it is none, or compressed"),
+        ("a.tar", compressed_tar, "cannot be read as a tar: it is none, or compressed"),
+    ],
+)
+def test_an_archive_that_cannot_be_read_is_a_line(tmp_path, name, write, message):
+    write(tmp_path / name)
+    with pytest.raises(DataError, match=message):
+        pictures_in(str(tmp_path / name))
+
+
+def test_a_damaged_member_is_named(tmp_path):
+    packed(tmp_path / "a.zip", content=png() * 20)
+    data = bytearray((tmp_path / "a.zip").read_bytes())
+    data[60] ^= 0xFF
+    (tmp_path / "a.zip").write_bytes(data)
+    images, bad = read_pictures(pictures_in(str(tmp_path / "a.zip")), SHAPE)
+    assert images is None
+    assert bad[0].startswith(f"{tmp_path / 'a.zip'}: 0.png (")

@@ -1,0 +1,125 @@
+"""A .csv beside image files labels them: what it may look like, and what is refused."""
+
+import csv
+
+import pytest
+from PIL import Image
+
+from alae_workbench import DataError
+from alae_workbench.data.collection import read_pictures
+from alae_workbench.data.load import pictures_in
+
+PLACES = ["a/0.png", "a/1.png", "b/2.jpg"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for place in PLACES:
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / place)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("table", "labels", "names"),
+    [
+        ("file,class\na/0.png,3\na/1.png,0\nb/2.jpg,3\n", [3, 0, 3], ()),
+        ("class,file\n3,0.png\n0,./a/1\n3.0,2\n", [3, 0, 3], ()),
+        (
+            "\ufeffimage_id,kind\r\na\\0.png,dog\r\n1.png,cat\r\nb/2,dog\r\n\r\nabsent.png,fox\r\n",
+            [1, 0, 1],
+            ("cat", "dog"),
+        ),
+        ("id,class\n0.png,1_0\n1.png,2\n2.jpg,2\n", [0, 1, 1], ("1_0", "2")),
+        ('n,a,"b, c"\n0,1,-1\n1,-1,1\n2,0,1e0\n', [[1, -1], [-1, 1], [0, 1]], ("a", "b, c")),
+        ("n,a,b\n0,1,.5\n1,-1,1\n2,0,2e-1\n", [[1, 0.5], [-1, 1], [0, 0.2]], ("a", "b")),
+    ],
+    ids=["numbers", "column by its name", "texts", "digits that are no number", "whole attributes", "attributes"],
+)
+def test_rows_label_images(folder, table, labels, names):
+    (folder / "labels.csv").write_text(table, encoding="utf-8", newline="")
+    found = pictures_in(str(folder))
+    assert (found.labels.tolist(), found.label_names) == (labels, names)
+    assert folder / "labels.csv" in found.stored
+
+
+def test_a_second_writer_quotes_as_it_likes(folder):
+    with (folder / "labels.csv").open("w", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
+        writer.writerows([("path", "a\nb", "c"), *((place, place.count("a"), 2) for place in PLACES)])
+    assert pictures_in(str(folder)).label_names == ("a b", "c")
+
+
+def test_a_name_means_the_image_that_has_it_whole(folder):
+    for place in ("c.png", "c.png.jpg", "a/c.jpg"):
+        Image.new("L", (4, 4)).save(folder / place)
+    (folder / "labels.csv").write_text("f,class\nc.png,9\nc.png.jpg,8\na/c,7\n0,1\n1,2\n2,3\n")
+    found = pictures_in(str(folder))
+    assert dict(zip(found.names, found.labels.tolist(), strict=True)) == {
+        "a/0.png": 1,
+        "a/1.png": 2,
+        "a/c.jpg": 7,
+        "b/2.jpg": 3,
+        "c.png": 9,
+        "c.png.jpg": 8,
+    }
+
+
+def test_a_file_name_that_two_images_have_means_neither(folder):
+    Image.new("L", (4, 4)).save(folder / "b" / "0.png")
+    (folder / "labels.csv").write_text("f,class\n0.png,1\n1,2\n2,3\n")
+    with pytest.raises(DataError, match=r"2 of 4 images have no row, the first 'a/0.png'"):
+        pictures_in(str(folder))
+
+
+def test_labels_go_on_to_the_source(folder):
+    (folder / "labels.csv").write_text("f,class\n0,2\n1,1\n2,0\n")
+    images, _ = read_pictures(pictures_in(str(folder)), (4, 4, 1))
+    assert images.labels.tolist() == [2, 1, 0]
+
+
+def test_of_several_tables_none_is_taken(folder):
+    for name in ("a.csv", "b.csv"):
+        (folder / name).write_text("anything")
+    assert pictures_in(str(folder)).label_names == ("a", "b")
+
+
+HEAD = "file,class\n0,1\n1,1\n"
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (b"", "it needs a column of names and one of labels"),
+        (b"file;class\n0;1\n", "it needs a column of names and one of labels, separated by commas"),
+        (
+            b"a/0.png,1\na/1.png,1\n",
+            "its first row names an image, 'a/0.png': put a header above it, such as file,label",
+        ),
+        (HEAD.encode(), "1 of 3 images have no row, the first 'b/2.jpg': add them, or move the table away"),
+        (b"file,class\nx,1\n", "3 of 3 images have no row, the first 'a/0.png'"),
+        (b"file,class\n0\0,1\n1,1\n2,1\n", "1 of 3 images have no row, the first 'a/0.png'|contains NUL"),
+        ((HEAD + "2\n").encode(), "row 4 has 1 values, and the header 2"),
+        ((HEAD + "2,1\na/0.png,1\n").encode(), "row 5 names 'a/0.png' again"),
+        ((HEAD + "2,\n").encode(), "row 4 has no value for 'class'"),
+        (b"file,a,b\n0,1,x\n1,1,1\n2,1,1\n", "'b' has 'x', which is no number: attributes are numbers"),
+        (b"file,a,b\n0,1,nan\n1,1,1\n2,1,1\n", "'b' has 'nan', which is no number"),
+        (b"file,a,b\n0,1,1e999\n1,1,1\n2,1,1\n", "'b' has '1e999', which is no number"),
+        (HEAD.encode() + b"2,\xff\n", "it is not in UTF-8"),
+        ((HEAD + "2," + "x" * 200_000).encode(), r"field larger than field limit \(131072\)"),
+    ],
+)
+def test_what_cannot_be_taken_is_a_line(folder, table, message):
+    (folder / "labels.csv").write_bytes(table)
+    with pytest.raises(DataError, match=message) as found:
+        pictures_in(str(folder))
+    assert str(found.value).isprintable()
+
+
+def test_the_advice_to_put_a_header_there_is_right(folder):
+    rows = "a/0.png,1\na/1.png,1\nb/2.jpg,0\n"
+    (folder / "labels.csv").write_text(rows)
+    with pytest.raises(DataError, match="such as file,label"):
+        pictures_in(str(folder))
+    (folder / "labels.csv").write_text("file,label\n" + rows)
+    assert pictures_in(str(folder)).labels.tolist() == [1, 1, 0]

@@ -1,0 +1,217 @@
+"""TFRecords as StyleGAN and ALAE wrote them are the arrays that went in; and what is refused of others."""
+
+import pickle
+import subprocess
+import sys
+from struct import pack
+
+import google_crc32c
+import numpy as np
+import pytest
+
+from alae_workbench import DataError
+from alae_workbench.data.collection import read_pictures
+from alae_workbench.data.load import pictures_in
+from alae_workbench.data.source import all_images
+from alae_workbench.data.survey import survey
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
+
+
+def masked(content):
+    crc = google_crc32c.value(content)
+    return pack("<I", ((crc >> 15 | crc << 17) % 2**32 + 0xA282EAD8) % 2**32)
+
+
+def record(content, length=None):
+    header = pack("<Q", len(content) if length is None else length)
+    return header + masked(header) + content + masked(content)
+
+
+def varint(value):
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
+
+
+def field(number, content):
+    return varint(number << 3 | 2) + varint(len(content)) + content
+
+
+def example(packed=True, **features):
+    entries = b""
+    for name, value in features.items():
+        if isinstance(value, bytes):
+            feature = field(1, field(1, value))
+        elif packed:
+            feature = field(3, field(1, b"".join(map(varint, value))))
+        else:
+            feature = field(3, b"".join(b"\x08" + varint(each) for each in value))
+        entries += field(1, field(1, name.encode()) + field(2, feature))
+    return field(1, entries)
+
+
+def of(image, **more):
+    turned = image.transpose(2, 0, 1)
+    return example(data=turned.tobytes(), shape=turned.shape, **more)
+
+
+def written(path, examples):
+    path.write_bytes(b"".join(map(record, examples)))
+    return path
+
+
+def read(path, shape=(8, 8, 3)):
+    images, bad = read_pictures(pictures_in(str(path)), shape)
+    assert bad == []
+    return images
+
+
+def test_a_record_is_its_image(tmp_path):
+    path = written(tmp_path / "x.tfrecords", [of(image) for image in IMAGES])
+    assert np.array_equal(all_images(read(path)), IMAGES)
+    pictures = pictures_in(str(path))
+    assert np.array_equal(pickle.loads(pickle.dumps(pictures.files[-1])).content(), IMAGES[-1])
+    assert (list(pictures.names), str(pictures.files[2])) == (list("01234"), f"{path}: 2")
+    assert [file.place.name for file in pictures.files[1:3]] == ["1", "2"]
+    seen = survey(str(path))
+    assert (seen.count, seen.side, seen.channels) == (5, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "order"), [((8, 8, 3), (0, 1, 2)), ((3, 8, 8), (2, 0, 1))], ids=["channels last", "channels first"]
+)
+@pytest.mark.parametrize("packed", [True, False])
+def test_axes_stand_in_either_order(tmp_path, shape, order, packed):
+    content = example(packed, shape=shape, data=IMAGES[0].transpose(order).tobytes())
+    assert np.array_equal(all_images(read(written(tmp_path / "x.tfrecords", [content])))[0], IMAGES[0])
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (8, 8, 1)])
+def test_grey_images_have_one_channel_or_no_axis_of_any(tmp_path, shape):
+    path = written(tmp_path / "x.tfrecords", [example(data=IMAGES[0, ..., 0].tobytes(), shape=shape)])
+    assert np.array_equal(all_images(read(path, (8, 8, 1)))[0, ..., 0], IMAGES[0, ..., 0])
+
+
+def test_of_a_folder_the_highest_resolution_is_taken_in_all_its_parts(tmp_path):
+    for level in (2, 3):
+        images = IMAGES[:, : 2**level, : 2**level]
+        for part in range(2):
+            path = tmp_path / f"faces-r{level:02d}.tfrecords.{part:03d}"
+            written(path, [of(image) for image in images[part * 3 : part * 3 + 3]])
+    assert np.array_equal(all_images(read(tmp_path)), IMAGES)
+    assert len(pictures_in(str(tmp_path)).stored) == 2
+    written(tmp_path / "cats-r03.tfrecords", [])
+    with pytest.raises(DataError, match="several data sets, such as cats and faces: give a folder of one, or a file"):
+        pictures_in(str(tmp_path))
+    assert len(read(tmp_path / "faces-r03.tfrecords.001")) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "labels", "names"),
+    [
+        ([(3,), (0,), (2**40,)], [3, 0, 2**40], ()),
+        ([b"dog", b"cat", b"dog"], [1, 0, 1], ("cat", "dog")),
+        ([(0, 1), (1, 0), (0, 1)], [1, 0, 1], ()),
+        ([(0, 5), (1, 0), (0, 1)], [[0, 5], [1, 0], [0, 1]], ()),
+    ],
+    ids=["numbers", "texts", "one of n", "attributes"],
+)
+def test_records_have_labels(tmp_path, given, labels, names):
+    examples = [of(image, label=label) for image, label in zip(IMAGES, given, strict=False)]
+    found = pictures_in(str(written(tmp_path / "x.tfrecords", examples)))
+    assert (found.labels.tolist(), found.label_names) == (labels, names)
+
+
+@pytest.mark.parametrize("labels", [np.array([1, 0, 2, 1, 0]), np.eye(3, dtype="f4")[[1, 0, 2, 1, 0]]])
+def test_labels_lie_beside_stylegans_records(tmp_path, labels):
+    written(tmp_path / "x-r03.tfrecords", [of(image) for image in IMAGES])
+    with (tmp_path / "x-rxx.labels").open("wb") as file:
+        np.save(file, labels)
+    assert read(tmp_path).labels.tolist() == [1, 0, 2, 1, 0]
+    assert read(tmp_path / "x-r03.tfrecords").labels.tolist() == [1, 0, 2, 1, 0]
+    assert [file.name for file in pictures_in(str(tmp_path)).stored] == ["x-r03.tfrecords", "x-rxx.labels"]
+    with (tmp_path / "x-rxx.labels").open("wb") as file:
+        np.save(file, labels[1:])
+    with pytest.raises(DataError, match=r"x-rxx.labels holds an array of shape \(4.*, but there are 5 images"):
+        pictures_in(str(tmp_path))
+
+
+WHOLE = record(of(IMAGES[0]))
+
+
+def flipped(content, place):
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "there are no images in .*x.tfrecords: its TFRecords are empty"),
+        (WHOLE + b"abc", "it ends within the header of record 1"),
+        (WHOLE[:-1], f"record 0 has {len(WHOLE) - 16} bytes, but the file ends before"),
+        (record(of(IMAGES[0]), 2**62), f"record 0 has {2**62:,} bytes, but the file ends before"),
+        (flipped(WHOLE, 1), "the checksum of the length of record 0 is wrong"),
+        (record(of(IMAGES[0], label=(1,))) + WHOLE, "1 of 2 records have a label, and all or none should"),
+        (
+            record(of(IMAGES[0], label=(1,))) + record(of(IMAGES[0], label=b"x")),
+            "labels should be one text, or equally many whole numbers in each record",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_a_line(tmp_path, content, message):
+    (tmp_path / "x.tfrecords").write_bytes(content)
+    with pytest.raises(DataError, match=message):
+        pictures_in(str(tmp_path / "x.tfrecords"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (flipped(WHOLE, 100), "its checksum is not that of its bytes"),
+        (record(example(shape=(3, 8, 8))), "it has no 'data' of bytes"),
+        (record(example(data=b"x")), "it has no 'shape' of whole numbers"),
+        (record(example(data=b"x", shape=b"x")), "it has no 'shape' of whole numbers"),
+        (
+            record(example(data=bytes(192), shape=(1, 3, 8, 8))),
+            r"says that its shape is \[1, 3, 8, 8\], and images have 2",
+        ),
+        (record(example(data=bytes(128), shape=(2, 8, 8))), "its shape is 2×8×8, and images have 1 or 3 channels"),
+        (record(example(data=bytes(191), shape=(3, 8, 8))), "its shape of 3×8×8 asks for 192 bytes, not 191"),
+        (record(example(data=b"", shape=(0, 8, 8))), "says that its shape is"),
+        (record(example(data=b"", shape=(2**63, 8, 8))), "says that its shape is"),
+        (record(b"no example"), "it is no tf.train.Example"),
+        (record(field(1, field(1, b"") * 2000)), "it has more than 1,024 fields or values"),
+    ],
+)
+def test_a_record_that_is_no_image_is_named(tmp_path, content, message):
+    (tmp_path / "x.tfrecords").write_bytes(WHOLE + content)
+    images, bad = read_pictures(pictures_in(str(tmp_path / "x.tfrecords")), (8, 8, 3))
+    assert len(images) == 1
+    assert bad[0].startswith(f"{tmp_path / 'x.tfrecords'}: 1 (")
+    with pytest.raises(DataError, match=message):
+        raise DataError(*bad)
+
+
+WRITER = """
+import sys, numpy as np, tensorflow as tf
+Feature = tf.train.Feature
+def integers(values):
+    return Feature(int64_list=tf.train.Int64List(value=values))
+images = np.load(sys.argv[1]).transpose(0, 3, 1, 2)
+with tf.io.TFRecordWriter(sys.argv[2], tf.io.TFRecordOptions(compression_type="")) as writer:
+    for label, image in enumerate(images):
+        data = Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()]))
+        features = {"shape": integers(image.shape), "data": data, "label": integers([label])}
+        writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+"""
+
+
+def test_what_tensorflow_writes_is_read(tmp_path):
+    # In a process of its own: TensorFlow is large, and another framework may be here.
+    if subprocess.run([sys.executable, "-c", "import tensorflow"], capture_output=True).returncode:
+        pytest.skip("TensorFlow is not here to write what ALAE's authors wrote with it")
+    np.save(tmp_path / "images.npy", IMAGES)
+    path = tmp_path / "faces-r03.tfrecords"
+    subprocess.run([sys.executable, "-c", WRITER, tmp_path / "images.npy", path], check=True, capture_output=True)
+    found = read(path)
+    assert np.array_equal(all_images(found), IMAGES)
+    assert found.labels.tolist() == [0, 1, 2, 3, 4]

@@ -1,0 +1,174 @@
+"""Directions in w: found again where they were planted, kept, read and refused."""
+
+import numpy as np
+import pytest
+
+import alae_core as alae
+from alae_workbench.data.source import Arrays, DataError
+from alae_workbench.models.directions import Direction, angles, factorized, find, keep, kept, of_labels, principal
+from alae_workbench.storage.directory import Run
+from tests.conftest import tiny_config, tiny_style_config
+
+RANDOM = np.random.default_rng(0)
+W = 6
+
+
+class Encoded:
+    """What `of_labels` asks of an opened model, w being given."""
+
+    def __init__(self, w):
+        self.w = w.astype(np.float32)
+
+    def encodings(self, source):
+        yield from np.array_split(self.w, 3)
+
+
+def images(labels, names=()):
+    return Arrays(np.zeros((len(labels), 4, 4, 1), np.uint8), labels, None, names)
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    return Run(tmp_path / "run")
+
+
+def test_a_planted_attribute_is_found_again():
+    """w of variance 1, moved by 4 along (3, 4) / 5 where the attribute holds."""
+    w, chosen = RANDOM.normal(size=(400, W)), np.arange(400) % 2
+    unit = np.array([0.6, 0.8, 0, 0, 0, 0])
+    w = w + 4 * chosen[:, None] * unit
+    (found,) = of_labels(Encoded(w), images(np.stack([chosen, np.zeros(400, int)], 1), ("smile", "never")))
+    assert found.name == "smile"
+    assert found.vector @ unit / np.linalg.norm(found.vector) > 0.92
+    assert np.linalg.norm(found.vector) == pytest.approx((w @ unit).std(), rel=0.1)
+    assert found.accuracy > 0.94
+    assert found.effect == pytest.approx(4, rel=0.2)
+    assert found.how == "linear SVM on 280 images"
+
+
+def test_what_is_not_there_is_no_better_than_chance():
+    w, chosen = RANDOM.normal(size=(600, W)), RANDOM.integers(0, 2, 600)
+    (found,) = of_labels(Encoded(w), images(chosen))
+    assert found.accuracy == pytest.approx(0.5, abs=0.12)
+    assert abs(found.effect) < 0.5
+
+
+def test_each_class_against_all_others_by_its_name():
+    classes = np.arange(300) % 3
+    w = RANDOM.normal(size=(300, W)) + 5 * np.eye(3, W)[classes]
+    found = of_labels(Encoded(w), images(classes, ("cat", "dog", "a fish/bird")))
+    assert [each.name for each in found] == ["cat", "dog", "a-fish-bird"]
+    assert all(each.accuracy > 0.9 for each in found)
+    assert [int(each.vector.argmax()) for each in found] == [0, 1, 2]
+    # Two classes are one direction.
+    assert [each.name for each in of_labels(Encoded(w[:200]), images(np.arange(200) % 2))] == ["class-1"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "the images have no labels"),
+        (np.ones(50, int), "every image is of one class, 1"),
+        (np.arange(50), "no class or two-valued attribute of these 50 images has 4 of them"),
+        (np.arange(100).reshape(50, 2), "no class or two-valued attribute"),
+    ],
+)
+def test_labels_without_a_direction_are_refused(labels, message):
+    source = Arrays(np.zeros((50, 4, 4, 1), np.uint8), labels)
+    with pytest.raises(DataError, match=message):
+        of_labels(Encoded(RANDOM.normal(size=(50, W))), source)
+
+
+def test_principal_components_are_those_of_w(backend):
+    model = alae.build(tiny_config())
+    w = model.map(model.sample_prior(10_000)).astype(np.float64)
+    found = principal(model, 3)
+    values = np.sort(np.linalg.eigvalsh(np.cov(w, rowvar=False)))[::-1]
+    lengths = [np.linalg.norm(each.vector) for each in found]
+    np.testing.assert_allclose(lengths, np.sqrt(values[:3]), rtol=1e-3)
+    units = np.stack([each.vector for each in found]) / np.array(lengths)[:, None]
+    np.testing.assert_allclose(units @ units.T, np.eye(3), atol=1e-5)
+    assert all(each.vector[np.abs(each.vector).argmax()] > 0 for each in found)
+    assert f"{values[0] / values.sum():.1%}" in found[0].how
+
+
+def test_factors_are_what_the_first_style_layers_stretch_most(backend):
+    model = alae.build(tiny_style_config())
+    names = [f"G/block{i}/styled{k}/style/kernel" for i in (0, 1) for k in (1, 2)]
+    joint = np.concatenate([model.weights()[name] for name in names], axis=1).T
+    _, stretches, right = np.linalg.svd(joint.astype(np.float64))
+    found = factorized(model, 3)
+    for each, expected in zip(found, right, strict=False):
+        unit = each.vector / np.linalg.norm(each.vector)
+        assert abs(unit @ expected) == pytest.approx(1, abs=1e-3)
+        assert each.how == "factor of G's first 4 style layers"
+    assert stretches[0] >= stretches[1]
+    with pytest.raises(alae.ArgumentError, match="is for style models"):
+        factorized(alae.build(tiny_config()))
+
+
+def test_directions_are_kept_and_found_by_name(run):
+    first = Direction("smile", np.arange(W, dtype=np.float32), "linear SVM on 10 images", 0.9, 2.5)
+    keep(run, [first])
+    keep(run, [Direction("age", np.ones(W, np.float32), "a guess")])
+    age, smile = kept(run)
+    assert (smile.name, smile.accuracy, smile.effect, smile.how) == ("smile", 0.9, 2.5, first.how)
+    np.testing.assert_array_equal(smile.vector, first.vector)
+    assert age.accuracy is None
+    np.testing.assert_array_equal(find("smile", W, run).vector, first.vector)
+    with pytest.raises(
+        alae.AlaeError, match=r"there is no direction 'smil'; did you mean 'smile'\?; directions: age, smi"
+    ):
+        find("smil", W, run)
+    with pytest.raises(alae.ArgumentError, match=r"smile.npy has 6 numbers, but w of this model has 7"):
+        find("smile", 7, run)
+
+
+def test_without_directions_it_is_said_how_to_find_some(run):
+    with pytest.raises(alae.AlaeError, match="there are none yet: `alae directions fit` finds some"):
+        find("smile", W, run)
+
+
+@pytest.mark.parametrize("shape", [(W,), (1, W), (W, 1)])
+def test_an_array_of_the_authors_loads_as_it_is(tmp_path, shape):
+    np.save(tmp_path / "direction_0.npy", np.arange(W, dtype=np.float64).reshape(shape))
+    found = find(str(tmp_path / "direction_0.npy"), W, None)
+    np.testing.assert_array_equal(found.vector, np.arange(W))
+    w = RANDOM.normal(size=(3, 4, W)).astype(np.float32)
+    np.testing.assert_allclose(found.moved(w, -2.0), w - 2 * np.arange(W), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\x93NUMPY\x01\x00garbage", "cannot be read"),
+        (np.zeros(W), "should be finite numbers, not all of them 0"),
+        (np.full(W, np.nan), "should be finite numbers"),
+        (np.array([print] * W, object), "cannot be read as an .npz of plain arrays: it holds Python objects"),
+        (np.array(["a"] * W), "should be one array of as many numbers as w has"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_and_runs_nothing(tmp_path, content, message):
+    path = tmp_path / "d.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content, allow_pickle=True)
+    with pytest.raises(alae.AlaeError, match=message):
+        find(str(path), W, None)
+    with pytest.raises(alae.AlaeError, match="cannot be read"):
+        find(str(tmp_path / "absent.npy"), W, None)
+
+
+def test_damaged_notes_are_named(run):
+    keep(run, [Direction("smile", np.ones(W, np.float32), "a guess")])
+    (run.path / "directions" / "directions.json").write_text("[1, 2]")
+    with pytest.raises(alae.AlaeError, match=r"directions\.json is damaged"):
+        kept(run)
+
+
+def test_angles():
+    found = angles([Direction(str(v), np.array(v, np.float32), "") for v in ([1, 0], [0, 2], [-3, 0], [1, 1])])
+    np.testing.assert_allclose(found[0], [0, 90, 180, 45], atol=1e-4)

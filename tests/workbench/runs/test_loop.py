@@ -1,0 +1,358 @@
+"""Whole runs of `alae train`: stopping, killing, resuming, and what they leave behind."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import alae_core as alae
+from alae_core._support.files import read_regular
+from alae_core.checkpoint import checkpoints
+from alae_workbench import Observer
+from alae_workbench import train as train_here
+from alae_workbench.runs.settings import load_experiment
+from alae_workbench.storage.directory import Run
+from tests.conftest import TINY, call_alae
+
+#: random moments at which a run is killed; any number must do, and a patient tester sets more
+KILLS = int(os.environ.get("ALAE_TEST_KILLS", "2"))
+BACKEND = os.environ.get("KERAS_BACKEND", "jax")
+SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")} | {
+    "batch_size": 16,
+    "training.held_out": 100,
+    "training.report_every": 5,
+    "training.checkpoint_every": 10,
+    "training.grid_every": 640,
+}
+
+
+def words(*options, **overrides):
+    settings = [f"{key}={json.dumps(value)}" for key, value in (SMALL | overrides).items()]
+    flags = [word for setting in settings for word in ("--set", setting)]
+    return ["train", "--backend", BACKEND, *map(str, options), *flags]
+
+
+def train(directory, *options, code=0, **overrides):
+    """A run from its beginning to its end, in this process; returns (stdout, stderr)."""
+    found, out, err = call_alae(directory, *words(*options, **overrides))
+    assert found == code, f"{out}\n{err}"
+    return out, err
+
+
+def start(directory, *options, **overrides):
+    """A run in a process of its own, for whatever may happen to a process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "alae_cli", *words(*options, **overrides)],
+        cwd=directory,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def steps(run):
+    return [int(path.name.removeprefix("step-")) for path in checkpoints(run / "checkpoints")]
+
+
+def wait_for(condition, process, seconds=120):
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < until, "the run did not get there in time"
+        time.sleep(0.01)
+
+
+def same_state(first, second):
+    states = [alae.load_checkpoint(run).state for run in (first, second)]
+    return all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory):
+    """A run of 60 steps that nothing interrupted."""
+    directory = tmp_path_factory.mktemp("straight")
+    out, _ = train(directory, "--steps", 60, "--out", "run")
+    return directory / "run", out
+
+
+def test_a_run_leaves_what_it_promises(straight):
+    run, out = straight
+    assert load_experiment(run / "config.yaml").training.steps == 60
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records if "losses" in record] == list(range(5, 61, 5))
+    assert set(records[0]["losses"]) == {"discriminator", "generator", "reciprocity"}
+    assert steps(run)[-3:] == [40, 50, 60]
+    assert sorted(path.name for path in (run / "grids").iterdir()) == ["step-00000040.png", "step-00000060.png"]
+    with Image.open(run / "grids" / "step-00000060.png") as picture:
+        assert min(picture.size) > 300
+    assert list(run.glob("events.*"))
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["measures"]["nearest_neighbour_pixels"] > 0.9
+    for shown in ("reciprocity error", "reconstruction error", "raw pixels", "grids/step-00000060.png"):
+        assert shown in out
+
+
+def test_n_and_resume_and_n_are_2n_bit_for_bit(straight, tmp_path):
+    train(tmp_path, "--steps", 25, "--out", "run")
+    train(tmp_path, "--resume", "run", "--steps", 60)
+    assert same_state(tmp_path / "run", straight[0])
+    records = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert records == sorted(records)
+
+
+def test_a_run_takes_the_measures_it_is_asked_for_and_its_best_by_one_of_them(tmp_path, monkeypatch):
+    """In records and events; a checkpoint is kept for its PSNR, of which more is better."""
+    asked = {"training.measures": ["spread", "psnr"], "training.measure_every": 5, "training.best": "psnr"}
+    monkeypatch.setattr("alae_workbench.runs.loop.SHARE", 1.0)
+    train(tmp_path, "--steps", 20, "--out", "run", **asked, **{"training.checkpoint_every": 5})
+    records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
+    found = {
+        record["step"]: record["evaluation"] for record in records if "rank_mapped" in record.get("evaluation", {})
+    }
+    assert list(found) == [5, 10, 15, 20]
+    assert set(found[5]) == {"rank_encoded", "isotropy_encoded", "rank_mapped", "isotropy_mapped", "psnr"}
+    kept = {
+        step: alae.load_checkpoint(path)
+        for step, path in zip(steps(tmp_path / "run"), checkpoints(tmp_path / "run" / "checkpoints"), strict=True)
+    }
+    assert {step: checkpoint.metric for step, checkpoint in kept.items()} == {
+        step: pytest.approx(-found[step]["psnr"]) for step in kept
+    }
+    (events,) = (tmp_path / "run").glob("events.*")
+    content = events.read_bytes()
+    assert b"evaluation/rank_mapped" in content
+    assert (tmp_path / "run" / "grids" / "step-00000020.png").read_bytes() in content, "TensorBoard shows the grids"
+
+
+def test_measures_take_a_twentieth_of_a_run_at_the_most(tmp_path, monkeypatch):
+    """One that takes a second in a run of seconds is taken once."""
+    from alae_workbench.runs import loop as trainer
+
+    def slow(*of):
+        time.sleep(1)
+        return {"psnr": 1.0}
+
+    taken = []
+    monkeypatch.setattr(trainer, "answers", lambda *of: taken.append(of[3]) or slow())
+    train(tmp_path, "--steps", 30, "--out", "run", **{"training.measures": ["psnr"], "training.measure_every": 1})
+    assert taken == [["psnr"]]
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"training.measures": ["pnsr"]}, "there is no measure 'pnsr'; did you mean 'psnr'?"),
+        (
+            {"training.best": "rank_mapped"},
+            "training.best is rank_mapped, by which nothing is better; there are: round_tr",
+        ),
+        ({"training.best": "probes"}, "training.best is probes, by which nothing is better"),
+    ],
+)
+def test_measures_that_there_are_not_are_refused_before_the_first_step(tmp_path, setting, message):
+    _, err = train(tmp_path, "--steps", 5, "--out", "run", code=2, **setting)
+    assert message in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_save_and_stop(tmp_path, number, code):
+    run = tmp_path / "run"
+    process = start(tmp_path, "--steps", 100_000, "--out", "run")
+    wait_for(lambda: steps(run), process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=240)
+    assert (process.returncode, "Traceback" in err) == (code, False), f"{out}\n{err}"
+    saved = steps(run)[-1]
+    assert f"{number.name}: saved step {saved}; go on with: alae train --resume run" in out
+    train(tmp_path, "--resume", "run", "--steps", saved + 5)
+    assert steps(run)[-1] == saved + 5
+
+
+def test_kills_at_random_moments_lose_nothing_before_the_last_checkpoint(tmp_path):
+    """Of a run that reads a prepared set as a stream; the run that nothing kills has the same images in memory."""
+    run, moments = tmp_path / "run", random.Random(0)
+    assert call_alae(tmp_path, "data", "prepare", "digits", "prepared", "--workers", "1")[0] == 0
+    stream = {"training.data": "prepared", "training.checkpoint_every": 1}
+    process = start(tmp_path, "--steps", 1_000_000, "--out", "run", **stream)
+    wait_for(lambda: steps(run), process)
+    for _ in range(KILLS):
+        time.sleep(moments.uniform(0, 0.5))
+        process.kill()
+        process.communicate()
+        last = steps(run)[-1]
+        assert alae.load_checkpoint(run).step == last
+        process = start(tmp_path, "--resume", "run")
+        wait_for(lambda last=last: steps(run)[-1] > last, process)
+    process.kill()
+    process.communicate()
+    last = steps(run)[-1]
+    train(tmp_path, "--resume", "run", "--steps", last + 1)
+    train(tmp_path, "--steps", last + 1, "--out", "straight", **{"training.checkpoint_every": 1000})
+    assert same_state(run, tmp_path / "straight"), "the run that was killed is the run that was not"
+
+
+def test_a_run_is_never_overwritten(straight):
+    run, _ = straight
+    _, err = train(run.parent, "--steps", 5, "--out", "run", code=2)
+    assert err.strip().splitlines()[-1].startswith("alae: run is not empty: go on with that run by --resume run")
+
+
+@pytest.mark.parametrize("every", [1, 1000])
+def test_divergence_stops_at_the_last_good_checkpoint(tmp_path, every):
+    # Adam's step has the size of its rate, whatever the gradient: this one overflows float32 within steps.
+    rate = {"adam.learning_rate": 1e18, "training.report_every": 1, "training.checkpoint_every": every}
+    _, err = train(tmp_path, "--steps", 2000, "--out", "run", code=2, **rate)
+    message = err.strip().splitlines()[-1]
+    assert "so the run stopped" in message
+    assert "try a lower adam.learning_rate" in message
+    kept = checkpoints(tmp_path / "run" / "checkpoints")
+    if every == 1000:
+        assert not kept
+        assert " loss is " in message
+        assert "no checkpoint had been written" in message
+    for path in kept:
+        assert kept[-1].name in message
+        assert all(np.isfinite(array).all() for array in alae.load_checkpoint(path).state.values())
+
+
+def test_going_back_to_an_earlier_checkpoint_sets_later_ones_aside(tmp_path):
+    train(tmp_path, "--steps", 30, "--out", "run")
+    train(tmp_path, "--resume", "run/checkpoints/step-00000010", "--steps", 15)
+    assert steps(tmp_path / "run") == [10, 15]
+    records = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert records == [5, 10, 10, 15, 15]
+    assert (tmp_path / "run" / "checkpoints" / "abandoned-step-00000030").exists()
+
+
+def records(run):
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@contextmanager
+def files_of_at_most(size):
+    """A disk that is full once a file has so many bytes."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def last_line(err):
+    return err.strip().splitlines()[-1]
+
+
+def test_going_back_twice_keeps_both_ways(tmp_path):
+    train(tmp_path, "--steps", 20, "--out", "run")
+    for _ in range(2):
+        train(tmp_path, "--resume", "run/checkpoints/step-00000010", "--steps", 20)
+    names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
+    assert names == {"step-00000010", "step-00000020", "abandoned-step-00000020", "abandoned-2-step-00000020"}
+    assert [record["step"] for record in records(tmp_path / "run")] == [5, 10, 10, 15, 20, 20]
+
+
+@pytest.mark.parametrize("how", ["--resume", "--out"])
+def test_a_run_killed_before_its_first_checkpoint_starts_over(tmp_path, how):
+    run = tmp_path / "run"
+    process = start(tmp_path, "--steps", 1_000_000, "--out", "run", **{"training.checkpoint_every": 1_000_000})
+    wait_for(lambda: (run / "metrics.jsonl").exists(), process)
+    process.kill()
+    process.communicate()
+    assert not steps(run)
+    train(tmp_path, how, "run", "--steps", 10)
+    assert steps(run) == [10]
+    assert [record["step"] for record in records(run)] == [5, 10, 10]
+    assert len(list(run.glob("events.*"))) == 1
+
+
+def test_what_is_no_run_is_never_started_over(tmp_path):
+    run = tmp_path / "run"
+    (run / "grids").mkdir(parents=True)
+    (run / "config.yaml").write_text("mine: 1")
+    _, err = train(tmp_path, "--steps", 5, "--out", "run", code=2)
+    assert "run is not empty" in last_line(err)
+    assert (run / "config.yaml").read_text() == "mine: 1"
+
+
+def test_the_second_of_two_at_once_is_told(tmp_path):
+    run = tmp_path / "run"
+    process = start(tmp_path, "--steps", 1_000_000, "--out", "run")
+    wait_for(lambda: (run / "config.yaml").exists(), process)
+    before = (run / "config.yaml").read_bytes()
+    # Before its first checkpoint both ways lead to the lock; after it, --out says that the run is there.
+    _, err = train(tmp_path, "--resume", "run", code=2)
+    assert last_line(err).startswith("alae: another process is training in run: wait for it")
+    wait_for(lambda: steps(run), process)
+    for how in ("--resume", "--out"):
+        _, err = train(tmp_path, how, "run", "--steps", 7, code=2)
+        assert last_line(err).startswith("alae: ")
+        assert (run / "config.yaml").read_bytes() == before
+    process.kill()
+    process.communicate()
+    train(tmp_path, "--resume", "run", "--steps", steps(run)[-1] + 1)
+
+
+def test_of_two_that_found_a_directory_empty_the_second_is_told(tmp_path):
+    experiment = load_experiment("digits-mlp")
+    first, second = Run.new(tmp_path / "run"), Run.new(tmp_path / "run")
+    with first.held():
+        first.begin(experiment, None)
+        with pytest.raises(alae.AlaeError, match="another process is training"), second.held():
+            pass
+        (first.checkpoints / "step-00000001").mkdir()
+    with second.held(), pytest.raises(alae.AlaeError, match="is not empty"):
+        second.begin(experiment, None)
+
+
+def test_a_run_whose_directory_is_removed_stops_at_once(tmp_path):
+    told, run = [], tmp_path / "run"
+
+    class Remover(Observer):
+        def report(self, report):
+            told.append(report.step)
+            run.rename(tmp_path / "elsewhere")
+
+    with pytest.raises(alae.AlaeError, match="removed or moved"):
+        train_here(
+            overrides=SMALL | {"training.checkpoint_every": 1000, "training.grid_every": 10**6},
+            backend=BACKEND,
+            steps=1000,
+            out=run,
+            observers=[Remover()],
+        )
+    assert told == [5]
+    assert not run.exists()
+
+
+# Whether metrics or events are full first depends on how many digits the speed has.
+APPENDED = "(metrics.jsonl|events.out.tfevents)"
+
+
+@pytest.mark.parametrize(("most", "full"), [(100, "config.yaml"), (None, APPENDED), (9000, "checkpoints")])
+def test_a_full_disk_stops_the_run_with_a_line_and_it_goes_on_once_there_is_room(straight, tmp_path, most, full):
+    run = tmp_path / "run"
+    train(tmp_path, "--steps", 20, "--out", "run")
+    before = [read_regular(run / name) for name in ("config.yaml", "metrics.jsonl")]
+    with files_of_at_most(most or len(before[0]) + 50):
+        _, err = train(tmp_path, "--resume", "run", "--steps", 60, code=2, **{"training.report_every": 1})
+    assert re.search(f"alae: run/{full}.*: File too large; the run stopped at step .* --resume run", last_line(err))
+    assert "Traceback" not in err
+    assert steps(run) == [10, 20]
+    assert read_regular(run / "metrics.jsonl").startswith(before[1])
+    # The advice is followed.
+    train(tmp_path, "--resume", "run", "--steps", 60)
+    assert same_state(run, straight[0])
+    assert [record["step"] for record in records(run)] == [record["step"] for record in records(straight[0])]

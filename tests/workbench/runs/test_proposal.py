@@ -1,0 +1,121 @@
+"""A configuration made for somebody's images: it fits them, keeps to its budget, and is the published one at theirs."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from alae_core import AlaeError, load_config
+from alae_workbench import Arrays, DataError, load_experiment
+from alae_workbench.data.load import load_data
+from alae_workbench.data.survey import Survey, survey, survey_of
+from alae_workbench.runs.proposal import propose
+
+
+def folder(path, sizes, mode="RGB"):
+    path.mkdir(parents=True, exist_ok=True)
+    for i, size in enumerate(sizes):
+        Image.new(mode, size, i).save(path / f"{i}.png")
+    return path
+
+
+def files(side=100, count=200, channels=3):
+    return Survey("photos", "photos", count, side, channels)
+
+
+@given(
+    survey=st.builds(files, st.integers(8, 5000), st.integers(2, 10**6), st.sampled_from([1, 3])),
+    size=st.none() | st.sampled_from([8, 16, 64, 1024]),
+    images=st.integers(1_000, 10**8),
+)
+def test_every_proposal_is_an_experiment_within_its_budget(survey, size, images):
+    experiment = propose(survey, size=size, images=images).experiment
+    config = experiment.config
+    assert config.image == (config.image[0], config.image[0], survey.channels)
+    assert config.image[0] == (size or min(128, 2 ** (survey.side.bit_length() - 1)))
+    levels = config.growth.levels
+    assert sum(level.images for level in levels) == images
+    assert levels[-1].images * 2 >= images
+    assert all(level.batch_size >= 16 and level.batch_size.bit_count() == 1 for level in levels)
+    assert all(level.images / level.batch_size >= 500 for level in levels if level.batch_size > 16)
+    assert 0 < experiment.training.held_out * survey.count <= 10_000 or experiment.training.held_out == 0.1
+
+
+@pytest.mark.parametrize(("preset", "size"), [("celeba", 128), ("celeba-hq256", 256), ("ffhq", 1024)])
+def test_at_a_published_budget_networks_and_batches_are_the_published_ones(preset, size):
+    published = load_config(preset)
+    images = sum(level.images for level in published.growth.levels)
+    config = propose(files(size), size=size, images=images).experiment.config
+    assert config.style == published.style
+    assert [level.batch_size for level in config.growth.levels] == [
+        level.batch_size for level in published.growth.levels
+    ]
+    for same in ("objective", "r1_gamma", "reciprocity", "updates", "adam", "average_halflife"):
+        assert getattr(config, same) == getattr(published, same)
+
+
+def test_a_folder_is_surveyed_by_its_headers_and_trained_as_proposed(tmp_path):
+    path = folder(tmp_path / "photos", [(40, 70), (33, 90), (200, 20), (64, 64), (35, 35)])
+    (path / "broken.png").write_bytes(b"no image")
+    seen = survey(str(path))
+    assert seen == Survey(str(path), str(path), 5, 35, 3)
+    assert survey(str(folder(tmp_path / "grey", [(16, 16)] * 3, mode="L"))).channels == 1
+    (path / "broken.png").unlink()
+    proposal = propose(seen, images=2_000)
+    assert "size 32: the largest power of two within the median shorter side of 35" in proposal.reasons[0]
+    data = load_data(str(path), proposal.experiment.config, held_out=proposal.experiment.training.held_out)
+    assert (data.train.shape, len(data.train), len(data.held_out)) == ((32, 32, 3), 4, 1)
+
+
+def test_arrays_keep_their_size_within_a_margin():
+    mnist = propose(survey_of(Arrays(random_pixels(30, 28)), "arrays"))
+    assert (mnist.experiment.config.image, mnist.experiment.training.margin) == ((32, 32, 1), 2)
+    plain = propose(survey_of(Arrays(random_pixels(30, 16)), "arrays"), size=16)
+    assert (plain.experiment.config.image, plain.experiment.training.margin) == ((16, 16, 1), 0)
+
+
+def random_pixels(count, size):
+    return np.random.default_rng(0).integers(0, 256, (count, size, size), np.uint8)
+
+
+def test_the_yaml_to_edit_says_of_every_key_what_it_is_and_reads_back(tmp_path):
+    experiment = propose(files()).experiment
+    path = tmp_path / "my.yaml"
+    path.write_text(experiment.to_explained_yaml(), "utf-8")
+    assert load_experiment(path) == experiment
+    text = path.read_text("utf-8")
+    assert "  held_out: 0.1  # images kept out of training, or the share of all" in text
+    assert "    - {images: 125000, batch_size: 128, fade: 0.5}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("seen", "choices", "message"),
+    [
+        (files(), {"size": 100}, "size is 100, but style networks make images of 8, 16, 32"),
+        (files(), {"images": 3}, "images is 3, too few to train anything"),
+        (files(count=1), {}, "photos has 1 image"),
+        (files(side=5), {}, "5 pixels wide in the median: 8 are the least"),
+        (Survey("a", "a", 9, 20, 1, (28, 20)), {}, "resize them to 16×16 or 32×32"),
+        (Survey("a", "a", 9, 33, 1, (33, 33)), {}, "resize them to 32×32 or 64×64"),
+        (Survey("a", "a", 9, 32, 1, (32, 32)), {"size": 64}, "arrays are not resized"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_proposed_is_said(seen, choices, message):
+    with pytest.raises(AlaeError, match=message):
+        propose(seen, **choices)
+
+
+def test_a_folder_without_readable_images_is_said(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match="none of the 1 images"):
+        survey(str(tmp_path))
+
+
+def test_a_share_of_the_images_is_kept_out(tmp_path):
+    path = str(folder(tmp_path, [(8, 8)] * 20, mode="L"))
+    for held_out, count in ((0.1, 2), (0.001, 1), (3, 3)):
+        assert len(load_data(path, load_config("digits-mlp"), held_out=held_out).held_out) == count
+    with pytest.raises(DataError, match="there are only 20 images in all: set it lower, or to a share"):
+        load_data(path, load_config("digits-mlp"), held_out=20)

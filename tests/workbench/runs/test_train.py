@@ -1,0 +1,201 @@
+"""Training from Python: what is taken, what is refused and when, who is told, and algorithms of one's own."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import alae_core as alae
+from alae_workbench import Arrays, DataError, DataSet, Observer, train
+from alae_workbench.runs.settings import load_experiment, resumed
+from tests.algorithms import register
+from tests.conftest import TINY, random_images, tiny_config
+
+BACKEND = os.environ.get("KERAS_BACKEND", "jax")
+PIXELS = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 2), np.uint8)
+TRAINING = {"training.held_out": 10, "training.report_every": 3, "training.checkpoint_every": 4}
+
+
+class Told(Observer):
+    """Keeps what it is told, by name."""
+
+    def __init__(self):
+        self.calls = []
+
+    def start(self, start):
+        self.calls.append(("start", start.step, start.steps, start.text))
+
+    def report(self, report):
+        self.calls.append(("report", report.step, report.losses, report.measures))
+
+    def evaluated(self, step, measures):
+        self.calls.append(("evaluated", step, measures))
+
+    def note(self, text):
+        self.calls.append(("note", text))
+
+    def finish(self, summary):
+        self.calls.append(("finish", summary))
+
+    def close(self):
+        self.calls.append(("close",))
+
+    def of(self, name):
+        return [call[1:] for call in self.calls if call[0] == name]
+
+
+def tiny(**overrides):
+    return tiny_config(image=[8, 8, 2], **overrides)
+
+
+def same(first, second):
+    states = [alae.load_checkpoint(each).state for each in (first, second)]
+    return states[0].keys() == states[1].keys() and all(np.array_equal(a, states[1][n]) for n, a in states[0].items())
+
+
+def test_images_in_hand_are_trained_on_and_observers_are_told(backend, tmp_path):
+    told = Told()
+    run = train(
+        tiny(), data=PIXELS, backend=backend, steps=6, overrides=TRAINING, out=tmp_path / "run", observers=[told]
+    )
+    assert [step for step, *_ in told.of("report")] == [3, 6]
+    assert [step for step, _ in told.of("evaluated")] == [4, 6]
+    assert told.of("start")[0][:2] == (0, 6)
+    assert "images in hand, 30 images" in told.of("start")[0][2]
+    assert told.of("finish") == [(run,)]
+    assert told.calls[-1] == ("close",)
+    assert run.measures.keys() == {"reciprocity_error", "reconstruction_error", "learnt_by_heart"}
+    assert told.of("report")[0][2].keys() == {"reciprocity_error"}
+    assert {path.name.partition(".")[0] for path in run.path.iterdir()} == {
+        *("config", "metrics", "events", "grids", "checkpoints", "summary", "")  # the last is .alae.lock
+    }
+    assert repr(run).startswith(f"<run {run.path}, step 6: discriminator ")
+
+
+def test_a_resumed_run_is_the_run_that_never_stopped_and_wants_the_same_images(backend, tmp_path):
+    def run(steps, out=None, pixels=PIXELS, **choices):
+        config = None if "resume" in choices else tiny()
+        return train(
+            config, data=pixels, backend=backend, steps=steps, out=out, overrides=TRAINING, observers=[], **choices
+        )
+
+    straight = run(8, tmp_path / "straight")
+    run(5, tmp_path / "run")
+    other = PIXELS.copy()
+    other[0, 0, 0, 0] ^= 1
+    with pytest.raises(alae.ArgumentError, match="other_data is not set, but the run was trained on other images"):
+        run(8, pixels=other, resume=tmp_path / "run")
+    assert run(8, pixels=other, resume=tmp_path / "run", other_data=True).step == 8
+    run(5, tmp_path / "again")
+    assert same(run(8, resume=tmp_path / "again").checkpoint, straight.checkpoint)
+
+
+def test_a_run_on_images_in_hand_does_not_say_where_to_find_them(backend, tmp_path):
+    run = train(tiny(), data=PIXELS, backend=backend, steps=2, overrides=TRAINING, out=tmp_path / "run", observers=[])
+    with pytest.raises(DataError, match="nothing says what to train on"):
+        train(resume=run.path, backend=backend, steps=4)
+
+
+def test_a_terminal_shows_every_update_by_its_symbol(backend, tmp_path, monkeypatch, capsys):
+    register(monkeypatch)
+    config = tiny(algorithm="alae+pixels")
+    train(config, data=PIXELS, backend=backend, steps=3, overrides=TRAINING, out=tmp_path / "run")
+    out = capsys.readouterr().out
+    line = next(line for line in out.splitlines() if line.startswith("step 3/3"))
+    assert all(f" {symbol} " in line for symbol in ("D", "G", "R", "P", "F(z)≈E(G(F(z)))"))
+    assert "pixels loss" in out
+
+
+def test_a_run_that_fails_still_closes_its_observers(backend, tmp_path):
+    told = Told()
+    with pytest.raises(alae.AlaeError, match="so the run stopped"):
+        train(
+            tiny(adam__learning_rate=1e18),
+            data=PIXELS,
+            backend=backend,
+            steps=200,
+            overrides=TRAINING,
+            out=tmp_path / "run",
+            observers=[told],
+        )
+    assert told.calls[-1] == ("close",)
+
+
+def test_images_come_as_arrays_sources_or_data_sets(backend, tmp_path):
+    found = []
+    for number, data in enumerate((PIXELS, Arrays(PIXELS), DataSet(Arrays(PIXELS[:30]), Arrays(PIXELS[30:])))):
+        run = train(
+            tiny(), data=data, backend=backend, steps=2, overrides=TRAINING, out=tmp_path / str(number), observers=[]
+        )
+        found.append(alae.load_checkpoint(run.checkpoint).run["data"])
+    assert found[0] == found[1]
+    assert found[0] != found[2]
+
+
+def test_a_batch_of_more_images_than_there_are_is_remarked_on(backend, tmp_path):
+    for batch, remark in ((30, False), (31, True)):
+        told = Told()
+        train(
+            tiny(batch_size=batch),
+            data=PIXELS,
+            backend=backend,
+            steps=1,
+            overrides=TRAINING,
+            out=tmp_path / str(batch),
+            observers=[told],
+        )
+        assert ("30 images" in told.of("start")[0][2], "more than once" in told.of("start")[0][2]) == (True, remark)
+
+
+REFUSED = {
+    "config": ({"config": "mnist"}, "no preset 'mnist'"),
+    "group": ({"overrides": {"steps": 1}}, "unknown key 'steps'; did you mean 'training.steps'?"),
+    "key": ({"overrides": {"training.stepz": 1}}, "unknown key 'training.stepz'; did you mean 'training.steps'?"),
+    "margin": ({"overrides": {"training.margin": 4}}, "training.margin is 4, which leaves nothing"),
+    "data": ({"data": "absent"}, "there is no data 'absent'"),
+    "held_out": ({"overrides": {"training.held_out": 5000}}, "training.held_out is 5000, but there are only 1797"),
+    "out": ({"out": "taken"}, "taken is not empty: choose another"),
+    "resume": ({"resume": "absent"}, "no checkpoint in absent"),
+    "backend": ({"backend": "tpu"}, "no backend 'tpu'"),
+    "weights": ({"overrides": {"networks.w": 10**9}}, "but this machine has"),
+    "batch": ({"overrides": {"batch_size": 10**12}}, "most of it for a batch of 1,000,000,000,000 images, but this"),
+    "steps": ({"steps": 2**63}, f"training.steps is {2**63}: input should be less than or equal to {10**12}"),
+    "shape": ({"overrides": {"image": [9, 9, 1]}}, "digits are 8×8×1, but the configuration says 9×9×1"),
+}
+
+
+@pytest.mark.parametrize(("choices", "message"), REFUSED.values(), ids=REFUSED)
+def test_what_can_be_refused_without_a_framework_is_refused_before_one_is_imported(tmp_path, choices, message):
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "file").touch()
+    script = (
+        "import sys, alae_workbench\n"
+        f"try: alae_workbench.train(**{choices!r})\n"
+        "except ValueError as error: print(error)\n"
+        "print('LOADED', sorted({'keras', 'jax', 'torch', 'tensorflow'} & set(sys.modules)))"
+    )
+    found = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    said, loaded = found.stdout.strip().splitlines()
+    assert message in said
+    assert loaded == "LOADED []"
+
+
+def test_a_configuration_and_its_training_stand_in_one_file(tmp_path):
+    experiment = load_experiment("digits-mlp", {"training.steps": 7, "seed": 3, **TINY})
+    (tmp_path / "config.yaml").write_text(experiment.to_yaml(), "utf-8")
+    assert load_experiment(tmp_path / "config.yaml") == experiment
+    assert experiment.steps == 7
+    assert alae.load_config(tmp_path / "config.yaml") == experiment.config
+    assert experiment.config.description.startswith("digits-mlp, but ")
+    assert load_experiment("mnist-style").steps == 3 * 4_688 + 28_125
+
+
+def test_a_run_of_today_goes_on_with_its_own_seed(backend, tmp_path):
+    runner = backend.runner(alae.build(tiny(seed=3)))
+    runner.step(random_images(6, (8, 8, 2)))
+    checkpoint = alae.load_checkpoint(alae.save_checkpoint(tmp_path, runner, run={"training": {"steps": 5}}))
+    assert resumed(checkpoint, {"training.steps": 9}).steps == 9
+    with pytest.raises(alae.ConfigError, match="the run was started with seed 3"):
+        resumed(checkpoint, {"seed": 4})

@@ -1,0 +1,69 @@
+"""A run's directory as earlier commands and people left it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from alae_core import AlaeError
+from alae_workbench.runs.settings import load_experiment
+from alae_workbench.storage import lock
+from alae_workbench.storage.directory import Run
+
+
+def names(run):
+    return {path.name for path in run.checkpoints.iterdir()}
+
+
+def go_back(run, to, step):
+    run.begin(load_experiment("digits-mlp"), SimpleNamespace(path=run.checkpoints / to, step=step))
+
+
+@pytest.fixture
+def run(tmp_path):
+    made = Run(tmp_path)
+    for step in (10, 20):
+        (made.checkpoints / f"step-{step:08d}" / "content").mkdir(parents=True)
+    return made
+
+
+def test_going_back_overwrites_nothing_after_what_was_set_aside_is_tidied_up(run):
+    for number in range(3):
+        if number:
+            (run.checkpoints / "step-00000020" / "content").mkdir(parents=True)
+        go_back(run, "step-00000010", 10)
+    (run.checkpoints / "abandoned-step-00000020" / "content").rmdir()
+    (run.checkpoints / "abandoned-step-00000020").rmdir()
+    (run.checkpoints / "step-00000020" / "content").mkdir(parents=True)
+    go_back(run, "step-00000010", 10)
+    assert names(run) == {"step-00000010", *(f"abandoned{n}-step-00000020" for n in ("", "-2", "-3"))}
+
+
+def test_going_on_from_what_was_set_aside_sets_aside_the_other_way_alone(run):
+    go_back(run, "step-00000010", 10)
+    (run.checkpoints / "step-00000020").mkdir()
+    go_back(run, "abandoned-step-00000020", 20)
+    assert names(run) == {"step-00000010", "abandoned-step-00000020", "abandoned-2-step-00000020"}
+
+
+@pytest.mark.parametrize("torn", [b'{"step": 1' + b"0" * 400 + b"}\n", b"[" * 200_000 + b"\n", b'{"step": 1'])
+def test_what_is_no_record_is_dropped_from_the_metrics(run, torn):
+    run.metrics.write_bytes(b'{"step": 5}\n' + torn)
+    go_back(run, "step-00000020", 20)
+    assert run.metrics.read_bytes() == b'{"step": 5}\n'
+
+
+def test_a_lock_that_was_just_removed_is_none(tmp_path, monkeypatch):
+    made, waiting = Run(tmp_path), [True]
+
+    def slow(descriptor):
+        if waiting:
+            waiting.clear()
+            (tmp_path / ".alae.lock").unlink()
+        return locked(descriptor)
+
+    locked = lock._locked
+    monkeypatch.setattr(lock, "_locked", slow)
+    with made.held():
+        made.require_place()
+        with pytest.raises(AlaeError, match="another process is training"), Run(tmp_path).held():
+            pass

@@ -1,0 +1,1 @@
+"""Ablation studies: variants of one configuration, trained and measured alike."""

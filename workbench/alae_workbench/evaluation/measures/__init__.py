@@ -1,0 +1,1 @@
+"""Measures of a model, one file for each thing measured."""

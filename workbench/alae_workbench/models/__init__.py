@@ -1,0 +1,1 @@
+"""Trained models: opening, sampling, mixing, editing and inversion."""

@@ -1,0 +1,1 @@
+"""Training runs: planning, the loop, and progress reports."""

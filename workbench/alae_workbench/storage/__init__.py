@@ -1,0 +1,1 @@
+"""Directories that alae writes: locks, and the files of a run."""
