@@ -10,9 +10,9 @@ import pytest
 from keras import ops
 
 import alae_core as alae
-from alae_conformance import parity
-from alae_conformance.parity import Row
 from alae_core.growth import position
+from alae_workbench.exchange import parity
+from alae_workbench.exchange.parity import Row
 from tests.conftest import REPOSITORY, random_images, tiny_style_config
 from tests.tolerances import FLOAT32
 
@@ -29,7 +29,7 @@ def test_every_recorded_number_is_met(backend):
         # (docs/parity.md, "What cannot be compared").
         environment.pop("XLA_FLAGS", None)
     files = [str(RECORDS / name) for name in ("style32.pth", "style32.npz")]
-    command = [sys.executable, "-m", "alae_conformance.parity", *files, "--backend", backend.name]
+    command = [sys.executable, "-m", "alae_workbench.exchange.parity", *files, "--backend", backend.name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     compared = dict(re.findall(r"^\| (.*?) \| ([\d,]+) \|", done.stdout, re.MULTILINE))

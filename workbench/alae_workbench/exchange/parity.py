@@ -1,6 +1,6 @@
 """Parity with the authors' own code: a checkpoint of theirs, and numbers that their code gave with it.
 
-    python -m alae_conformance.parity FILE.pth RECORD.npz --backend torch
+    python -m alae_workbench.exchange.parity FILE.pth RECORD.npz --backend torch
 
 `docs/parity.md` says what a record holds and what the limits mean. Every number is computed by what a user calls: the
 checkpoint is imported, loaded and asked; training is `Runner.step`.
@@ -337,7 +337,7 @@ def _nhwc(images: np.ndarray) -> np.ndarray:
 def main() -> None:
     """Print the table; exit code 1 where an error is beyond its limit, 2 where a file cannot be read."""
     parser = argparse.ArgumentParser(
-        prog="python -m alae_conformance.parity", description=(__doc__ or "").partition("\n")[0]
+        prog="python -m alae_workbench.exchange.parity", description=(__doc__ or "").partition("\n")[0]
     )
     parser.add_argument("file", type=Path, help="a checkpoint of the authors' code (.pth)")
     parser.add_argument("record", type=Path, help="what their code gave with it (.npz)")
