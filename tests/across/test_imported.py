@@ -1,21 +1,17 @@
 """An imported checkpoint of the authors' gives the same images on every backend; skipped where there is none."""
 
 import numpy as np
-import pytest
 
 from alae_core import load_checkpoint
 from alae_workbench.exchange.official import import_official
 from tests.across.conftest import BACKENDS
 from tests.across.worker import pictures
-from tests.conftest import REPOSITORY
-
-RECORDS = REPOSITORY.parent / "shared" / "official_parity"
-needs_records = pytest.mark.skipif(not RECORDS.exists(), reason=f"{RECORDS} is not here")
+from tests.helpers.requirements import OFFICIAL, needs_official
 
 
-@needs_records
+@needs_official
 def test_images_agree_to_a_grey_level(on, tmp_path):
-    run = import_official(RECORDS / "style32.pth", tmp_path / "run")
+    run = import_official(OFFICIAL / "style32.pth", tmp_path / "run")
     found = {
         backend: np.round((images.clip(-1, 1) + 1) * 127.5).astype(int)
         for backend, images in on(BACKENDS, pictures, run).items()
@@ -27,10 +23,10 @@ def test_images_agree_to_a_grey_level(on, tmp_path):
         assert np.abs(images - jax).max() <= 1, backend
 
 
-@needs_records
+@needs_official
 def test_both_serializations_are_the_same_run(tmp_path):
     zipped, legacy = (
-        load_checkpoint(import_official(RECORDS / file, tmp_path / file)).state
+        load_checkpoint(import_official(OFFICIAL / file, tmp_path / file)).state
         for file in ("style32.pth", "style32_legacy.pth")
     )
     assert zipped.keys() == legacy.keys()

@@ -9,8 +9,8 @@ from alae_core.errors import CheckpointError
 from alae_core.growth import scheduled_steps
 from alae_core.networks.features import from_nhwc, to_nhwc
 from alae_workbench.exchange.official import import_official
+from tests.helpers.official import SIZES, checkpoint_of, config_with, save
 from tests.tolerances import FLOAT32, STORED
-from tests.workbench.exchange.test_official import SIZES, checkpoint_of, config_with, save
 
 
 def test_dense_layers_compute_what_the_authors_do(backend):

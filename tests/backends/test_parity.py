@@ -13,14 +13,12 @@ import alae_core as alae
 from alae_core.growth import position
 from alae_workbench.exchange import parity
 from alae_workbench.exchange.parity import Row
-from tests.conftest import REPOSITORY, random_images, tiny_style_config
+from tests.conftest import random_images, tiny_style_config
+from tests.helpers.requirements import OFFICIAL, needs_official
 from tests.tolerances import FLOAT32
 
-RECORDS = REPOSITORY.parent / "shared" / "official_parity"
-needs_records = pytest.mark.skipif(not RECORDS.exists(), reason=f"{RECORDS} is not here")
 
-
-@needs_records
+@needs_official
 def test_every_recorded_number_is_met(backend):
     # As documented: `--backend` alone decides what Keras runs on.
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
@@ -28,7 +26,7 @@ def test_every_recorded_number_is_met(backend):
         # Without XLA's optimization (see conftest.py) it falls on the other side of a leaky ReLU's kink
         # (docs/parity.md, "What cannot be compared").
         environment.pop("XLA_FLAGS", None)
-    files = [str(RECORDS / name) for name in ("style32.pth", "style32.npz")]
+    files = [str(OFFICIAL / name) for name in ("style32.pth", "style32.npz")]
     command = [sys.executable, "-m", "alae_workbench.exchange.parity", *files, "--backend", backend.name]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -6,7 +6,7 @@ from PIL import Image
 import alae_core as alae
 from tests.cli.conftest import BACKEND
 from tests.conftest import tiny_style_config
-from tests.workbench.faces.test_photos import FACES, needs_faces, needs_weights
+from tests.helpers.requirements import FACES, needs_face_weights, needs_faces
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def photos(tmp_path):
     return folder
 
 
-@needs_weights
+@needs_face_weights
 @needs_faces
 def test_align(run_alae, photos, tmp_path):
     (photos / "bad.png").write_bytes(b"no photo")
@@ -32,7 +32,7 @@ def test_align(run_alae, photos, tmp_path):
         assert image.size == (256, 256)
 
 
-@needs_weights
+@needs_face_weights
 @needs_faces
 def test_reconstruct_aligned(run_alae, backend, photos, tmp_path):
     config = tiny_style_config(image=[8, 8, 3])
@@ -46,7 +46,7 @@ def test_reconstruct_aligned(run_alae, backend, photos, tmp_path):
     assert "no face was found" in err
 
 
-@needs_weights
+@needs_face_weights
 def test_mistakes_are_one_line(refused, tmp_path):
     Image.new("RGB", (50, 40)).save(tmp_path / "nothing.png")
     refused(("data", "align", "nowhere", "faces"), "nowhere is not there")

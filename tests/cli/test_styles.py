@@ -16,11 +16,11 @@ from alae_core.state import initial_state
 from alae_workbench.exchange.official import config_of, convert, read_models
 from alae_workbench.figures.grid import compose
 from alae_workbench.models.mixing import layer_ranges
-from tests.conftest import REPOSITORY, tiny_config, tiny_style_config
+from tests.conftest import tiny_config, tiny_style_config
+from tests.helpers.requirements import OFFICIAL, needs_official
 from tests.tolerances import FLOAT32
 
-OFFICIAL = REPOSITORY.parent / "shared" / "official_parity" / "style32.pth"
-needs_official = pytest.mark.skipif(not OFFICIAL.exists(), reason=f"the authors' checkpoint is not in {OFFICIAL}")
+CHECKPOINT = OFFICIAL / "style32.pth"
 LEVELS = [{"images": 12, "batch_size": 4}, {"images": 24, "batch_size": 4, "fade": 1.0}, {"images": 12}]
 SCALES = {"styled1/style": 8, "styled2/style": 8, "G/to_rgb0/bias": 0, "G/to_rgb1/bias": 0, "G/to_rgb2/bias": 0}
 
@@ -279,14 +279,14 @@ def test_a_long_caption_widens_the_picture(tmp_path):
 
 @needs_official
 def test_import_official_says_what_it_found_and_writes_a_run(run_alae):
-    code, out, _ = run_alae("import-official", OFFICIAL, "new/run")
+    code, out, _ = run_alae("import-official", CHECKPOINT, "new/run")
     assert code == 0
     found, written = out.splitlines()
     assert found.endswith(
         "StyleALAE for images 32×32×3: z 16, w 16, 3 layers in F, 8 to 32 feature maps, 97,373 weights"
     )
     path = written.removeprefix("written to ")
-    models = read_models(OFFICIAL)
+    models = read_models(CHECKPOINT)
     for averaged in (False, True):
         expected = convert(models, config_of(models), averaged=averaged)
         weights = alae.load_checkpoint(path).model(averaged).weights()
@@ -297,7 +297,7 @@ def test_import_official_says_what_it_found_and_writes_a_run(run_alae):
 @needs_official
 @pytest.mark.parametrize("kept", [0, 100, 0.5, -1])
 def test_a_torn_file_is_not_imported(refused, tmp_path, kept):
-    content = OFFICIAL.read_bytes()
+    content = CHECKPOINT.read_bytes()
     (tmp_path / "torn.pth").write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
     refused(["import-official", "torn.pth", "out"], "torn.pth")
 
@@ -308,7 +308,7 @@ def test_an_import_that_cannot_be_written_leaves_nothing(refused, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("alae_core.checkpoint.write_whole", full)
-    refused(["import-official", OFFICIAL, "out"], "No space left on device")
+    refused(["import-official", CHECKPOINT, "out"], "No space left on device")
 
 
 MISTAKES = [

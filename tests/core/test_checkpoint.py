@@ -1,7 +1,6 @@
 """Checkpoints: exact round trips, whole or absent, every damage named, nothing executed."""
 
 import errno
-import hashlib
 import json
 import os
 import pickle
@@ -11,13 +10,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import safetensors.numpy
 
 import alae_core as alae
 import alae_core.checkpoint as checkpoint_module
 from alae_core.checkpoint import checkpoints, write_checkpoint
 from alae_core.growth import position
 from tests.conftest import random_images, tiny_config, tiny_style_config
+from tests.helpers.checkpoints import FORMAT_1_CONFIG, rewrite_manifest, rewrite_state, write_format_1
 
 
 @pytest.fixture(scope="module")
@@ -233,15 +232,6 @@ def test_no_checkpoint_says_where_it_looked(tmp_path):
         alae.load_checkpoint(tmp_path)
 
 
-def rewrite(path, change):
-    """Change a manifest in place, by a function of its data, and give it the SHA-256 that then fits."""
-    manifest = json.loads(path.read_text())
-    del manifest["sha256"]
-    manifest = json.loads(json.dumps(change(manifest), default=str))
-    manifest["sha256"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-    path.write_text(json.dumps(manifest))
-
-
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -264,7 +254,7 @@ def rewrite(path, change):
 def test_a_manifest_is_not_trusted_because_its_hash_fits(saved, key, value, message):
     _, directory = saved
     changes = {} if value is None else {key: value}
-    rewrite(
+    rewrite_manifest(
         directory / "step-00000003" / "manifest.json",
         lambda manifest: {name: kept for name, kept in manifest.items() if name != key} | changes,
     )
@@ -312,14 +302,6 @@ def test_a_measure_that_is_not_finite_is_none(saved, metric):
     assert alae.load_checkpoint(alae.save_checkpoint(directory, runner, metric=metric)).metric is None
 
 
-def rewrite_state(checkpoint, content):
-    """Another state, or other bytes, in the place of a checkpoint's, and its SHA-256 in the manifest."""
-    content = content if isinstance(content, bytes) else safetensors.numpy.save(content)
-    (checkpoint / "state.safetensors").write_bytes(content)
-    digest = hashlib.sha256(content).hexdigest()
-    rewrite(checkpoint / "manifest.json", lambda manifest: manifest | {"files": {"state.safetensors": digest}})
-
-
 @pytest.mark.parametrize(
     ("name", "array", "message"),
     [
@@ -350,73 +332,16 @@ def test_a_state_that_is_not_finite_is_not_written(saved):
 
 # ---- versions --------------------------------------------------------------------------------------------------------
 
-#: the configuration of the tiny model as a manifest of format 1 held it
-FIRST_CONFIG = {
-    "description": "",
-    "image": [4, 3, 2],
-    "labels": 0,
-    "networks": {
-        "family": "mlp",
-        "z": 5,
-        "w": 7,
-        "equalized": False,
-        **{
-            name: {"hidden": hidden, "slope": 0.2, "activate_output": False, "pixel_norm": False, "lrmul": 1.0}
-            for name, hidden in {"F": [11], "G": [13, 9], "E": [12, 10], "D": [8]}.items()
-        },
-    },
-    "growth": None,
-    "objective": "logistic",
-    "r1_gamma": 100.0,
-    "reciprocity": "latent",
-    "updates": "paper",
-    "adam": {"learning_rate": 0.001, "warmup": 0.999, "beta1": 0.0, "beta2": 0.99, "epsilon": 1e-08},
-    "average_halflife": 10000.0,
-    "precision": "float32",
-    "training": {
-        "data": "digits",
-        "steps": 20,
-        "margin": 0,
-        "mirror": False,
-        "batch_size": 6,
-        "held_out": 360,
-        "seed": 0,
-        "report_every": 50,
-        "checkpoint_every": 1000,
-        "keep_checkpoints": 3,
-        "grid_every": 128000,
-    },
-}
-
-
-def write_first(path, state, config, seed=0):
-    """A checkpoint of format 1, as the first version of alae wrote it."""
-    path.mkdir(parents=True)
-    content = safetensors.numpy.save({name: np.array(array, order="C") for name, array in state.items()})
-    manifest = {
-        "format": 1,
-        "step": int(state["step"]),
-        "seed": seed,
-        "metric": 0.25,
-        "backend": "torch",
-        "versions": {"alae": "0.1.0", "keras": "3.12.0", "torch": "2.6.0"},
-        "config": config,
-        "files": {"state.safetensors": hashlib.sha256(content).hexdigest()},
-    }
-    manifest["sha256"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-    path.joinpath("state.safetensors").write_bytes(content)
-    path.joinpath("manifest.json").write_text(json.dumps(manifest, indent=2))
-
 
 def test_a_checkpoint_of_the_first_format_is_read(saved, tmp_path):
     runner, _ = saved
     path = tmp_path / "old" / "step-00000003"
-    write_first(path, runner.state(), FIRST_CONFIG)
+    write_format_1(path, runner.state(), FORMAT_1_CONFIG)
     checkpoint = alae.load_checkpoint(path.parent)
     assert checkpoint.config == tiny_config(description="")
     assert (checkpoint.step, checkpoint.metric, checkpoint.backend) == (3, 0.25, "torch")
     # Without what became the specification's.
-    training = {key: value for key, value in FIRST_CONFIG["training"].items() if key not in ("batch_size", "seed")}
+    training = {key: value for key, value in FORMAT_1_CONFIG["training"].items() if key not in ("batch_size", "seed")}
     assert checkpoint.run == {"training": training}
     assert all(np.array_equal(array, runner.state()[name]) for name, array in checkpoint.state.items())
     before = runner.state()
@@ -427,7 +352,7 @@ def test_a_checkpoint_of_the_first_format_is_read(saved, tmp_path):
 def test_a_run_of_the_first_format_goes_on_with_its_own_seed(saved, tmp_path):
     """It stood beside the configuration, and decided every draw."""
     runner, _ = saved
-    write_first(tmp_path / "old" / "step-00000003", runner.state(), FIRST_CONFIG, seed=5)
+    write_format_1(tmp_path / "old" / "step-00000003", runner.state(), FORMAT_1_CONFIG, seed=5)
     assert alae.load_checkpoint(tmp_path / "old").config.seed == 5
 
 
@@ -442,7 +367,7 @@ def test_a_newer_format_is_refused_as_such(saved):
 def test_a_newer_specification_is_refused_as_such(saved):
     _, directory = saved
     path = directory / "step-00000003" / "manifest.json"
-    rewrite(path, lambda manifest: manifest | {"config": manifest["config"] | {"specification": 3}})
+    rewrite_manifest(path, lambda manifest: manifest | {"config": manifest["config"] | {"specification": 3}})
     with pytest.raises(alae.CheckpointError, match=r"version 3 of the specification, but .* reads 1 to 2") as caught:
         alae.load_checkpoint(directory)
     assert "\n" not in str(caught.value)

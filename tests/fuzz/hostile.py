@@ -76,6 +76,20 @@ VALUES = [
     *([1] * 500, [10**9, 10**9, 3], [2**20, 2**20, 1], {"family": "style"}, {"family": 3}, {"hidden": [10**9] * 99}),
     *("style", "mlp", "official", "bfloat16", {"x": {"y": {}}}, {1: 2}, [None], b"bytes", {"a"}, (1, 2), object()),
 ]
+#: file names that a manifest must not hold
+FILE_NAMES = ["../../x", "/dev/zero", "a\0b", "", ".", "state.safetensors/..", "manifest.json", "x" * 3000]
+#: instructions with which a pickle grows, nests, calls, or refers to a value that it does not hold
+PICKLE_SNIPPETS = [
+    *(b"2" * 50, b"h\x00" * 30, b"(" * 200, b"]" * 200, b"}" * 50, b"0" * 20, b"cos\nsystem\n", b"R", b"Q", b"b", b"."),
+    *(
+        b"r\xff\xff\xff\x7f",
+        b"j\xff\xff\xff\x7f",
+        b"X\xff\xff\xff\x7f",
+        b"\x8d" + b"\xff" * 8,
+        b"L" + b"9" * 5000 + b"L\n",
+    ),
+    *(b"\x8b\xff\xff\xff\x7f", b"\x95" + b"\xff" * 8, b"\0" * 8, b"\xff" * 8),
+]
 
 
 def pick(random, choices):
@@ -102,3 +116,30 @@ def mutated(random, text, fragments=TEXTS):
                 random.shuffle(pieces[at : at + 5])
         pieces = pieces or [""]
     return "".join(pieces)
+
+
+def nested_value(random):
+    """A value inside up to 400 lists and mappings."""
+    value = pick(random, [3, "x", None])
+    for _ in range(random.integers(1, 400)):
+        value = {"training": value} if random.random() < 0.5 else [value]
+    return value
+
+
+def damage_pickle(random, content):
+    """Bytes of a file of pickles after one to four changes, some of which are instructions."""
+    found = bytearray(content)
+    for _ in range(random.integers(1, 5)):
+        # The directory of an archive is at its end, a legacy file's structure at its start.
+        low, high = pick(random, [(0, 3000), (0, len(found)), (max(0, len(found) - 1500), len(found))])
+        at = int(random.integers(low, max(low + 1, min(high, len(found)))))
+        match random.integers(4):
+            case 0:
+                found[at : at + 1] = random.bytes(1)
+            case 1:
+                found[at : at + 8] = pick(random, PICKLE_SNIPPETS)
+            case 2:
+                del found[at : at + int(random.integers(1, 64))]
+            case _:
+                found[at:at] = found[at : at + int(random.integers(1, 64))]
+    return bytes(found)

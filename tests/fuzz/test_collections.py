@@ -8,21 +8,19 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alae_core import load_config
 from alae_workbench.data.survey import survey
 from alae_workbench.runs.proposal import propose
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import TEXTS, pick
-from tests.fuzz.test_data import damaged, looked_at, picture
-from tests.workbench.data.formats.test_tfrecord import example, field, masked, of, record, varint
+from tests.fuzz.pictures import COLOUR, damage, picture_file, reader_of
+from tests.helpers.tfrecords import example, field, image_example, masked_crc, record, varint
 
-COLOUR = load_config("digits-mlp", {"image": [8, 8, 3]})
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
 
 
 def tried(path, size, number):
     """Look at the data at `path`, and let a configuration be proposed for it."""
-    attempt(looked_at(path, COLOUR), size, number)
+    attempt(reader_of(path, COLOUR), size, number)
     attempt(lambda: propose(survey(str(path))), size, number)
 
 
@@ -44,7 +42,7 @@ def test_tables(tmp_path):
         Image.fromarray(IMAGES[0]).save(tmp_path / name)
     for number, random in cases():
         path = tmp_path / "labels.csv"
-        path.write_bytes(damaged(random, table(random)))
+        path.write_bytes(damage(random, table(random)))
         tried(tmp_path, path.stat().st_size, number)
 
 
@@ -54,20 +52,21 @@ def whole_numbers(random):
 
 def hostile_record(random):
     image = IMAGES[random.integers(len(IMAGES))]
-    content = pick(random, [of(image), of(image, label=(1,)), of(image, label=b"cat"), of(image, label=())])
+    label = pick(random, [{}, {"label": (1,)}, {"label": b"cat"}, {"label": ()}])
+    content = image_example(image, **label)
     match random.integers(6):
         case 0:
             content = example(random.random() < 0.5, data=random.bytes(192), shape=whole_numbers(random))
         case 1:
-            content = of(image, label=whole_numbers(random))
+            content = image_example(image, label=whole_numbers(random))
         case 2:
-            content = damaged(random, content)
+            content = damage(random, content)
         case 3:
             content = field(1, field(int(random.integers(4)), varint(int(random.integers(2**62))) * 50))
     found = record(content)
     if random.random() < 0.1:
         length = pack("<Q", int(random.integers(2**63)))
-        found = length + masked(length) + found[12:]
+        found = length + masked_crc(length) + found[12:]
     return found
 
 
@@ -75,13 +74,13 @@ def hostile_record(random):
 def test_records(tmp_path):
     for number, random in cases():
         path = tmp_path / "x-r03.tfrecords"
-        path.write_bytes(damaged(random, b"".join(hostile_record(random) for _ in range(random.integers(0, 5)))))
+        path.write_bytes(damage(random, b"".join(hostile_record(random) for _ in range(random.integers(0, 5)))))
         beside = tmp_path / "x-rxx.labels"
         beside.unlink(missing_ok=True)
         if random.random() < 0.2:
             content = io.BytesIO()
             np.save(content, pick(random, [np.arange(2), np.eye(2), np.array("x"), np.full((2, 2), np.nan)]))
-            beside.write_bytes(damaged(random, content.getvalue()))
+            beside.write_bytes(damage(random, content.getvalue()))
         tried(tmp_path, path.stat().st_size, number)
 
 
@@ -92,7 +91,7 @@ def test_lmdb(tmp_path):
     for count in (3, 200):
         with lmdb.open(str(tmp_path), map_size=2**22, sync=False) as base, base.begin(write=True) as change:
             for key in range(count):
-                change.put(b"%040d" % key, picture(np.random.default_rng(key)))
+                change.put(b"%040d" % key, picture_file(np.random.default_rng(key)))
         whole.append((tmp_path / "data.mdb").read_bytes())
     for number, random in cases():
         content = bytearray(pick(random, whole))
@@ -100,7 +99,7 @@ def test_lmdb(tmp_path):
             # Among the headers of pages, where all references are.
             at = int(random.integers(len(content) // 4096)) * 4096 + int(random.integers(160))
             content[at : at + 2] = pick(random, [random.bytes(2), b"\xff\xff", b"\0\0", b"\1\0", b"\2\0"])
-        (tmp_path / "data.mdb").write_bytes(damaged(random, bytes(content)))
+        (tmp_path / "data.mdb").write_bytes(damage(random, bytes(content)))
         tried(tmp_path, len(content), number)
 
 
@@ -109,7 +108,7 @@ def test_parquet_and_arrow(tmp_path):
     pa = pytest.importorskip("pyarrow", reason="pyarrow is not here to write a table")
     pq = pytest.importorskip("pyarrow.parquet")
     for number, random in cases():
-        cells = [{"bytes": picture(random), "path": pick(random, TEXTS[:5])} for _ in range(random.integers(0, 5))]
+        cells = [{"bytes": picture_file(random), "path": pick(random, TEXTS[:5])} for _ in range(random.integers(0, 5))]
         labels = [pick(random, pick(random, [[0, 1], [0, None, 2**62]])) for _ in cells]
         columns = {
             "image": cells,
@@ -125,6 +124,6 @@ def test_parquet_and_arrow(tmp_path):
             with pa.ipc.new_stream(content, found.schema) as writer:
                 writer.write_table(found, max_chunksize=2)
         path = tmp_path / f"{number}.{ending}"
-        path.write_bytes(damaged(random, content.getvalue()))
+        path.write_bytes(damage(random, content.getvalue()))
         tried(path, path.stat().st_size, number)
         path.unlink()

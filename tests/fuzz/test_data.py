@@ -10,18 +10,14 @@ from shutil import rmtree
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from alae_core import load_config
 from alae_workbench import Arrays
-from alae_workbench.data.load import load_data, load_images
-from alae_workbench.data.source import all_images
 from alae_workbench.data.survey import survey
 from alae_workbench.runs.proposal import propose
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import pick
+from tests.fuzz.pictures import COLOUR, GREY, damage, picture_file, reader_of
 
-GREY, COLOUR = load_config("digits-mlp"), load_config("digits-mlp", {"image": [8, 8, 3]})
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8)
 SHAPES = [
     (6, 8, 8),
@@ -64,35 +60,6 @@ HEADERS = [
 ]
 
 
-def looked_at(path, config=GREY):
-    """Read the data at `path` in every way that a person could."""
-
-    def look():
-        found = load_data(str(path), config, held_out=1)
-        return all_images(found.train), all_images(load_images(str(path), config))
-
-    return look
-
-
-def damaged(random, content):
-    """Bytes with some of them cut off, changed, doubled or replaced; half of the time as they are."""
-    if random.random() < 0.5:
-        return content
-    found = bytearray(content)
-    for _ in range(random.integers(0, 3)):
-        at = int(random.integers(len(found) + 1))
-        match random.integers(4):
-            case 0:
-                del found[at:]
-            case 1:
-                found[at : at + 4] = random.bytes(4)
-            case 2:
-                found[at:at] = found[at : at + 50]
-            case _:
-                found[at : at + 4] = pick(random, [b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"PK\x03\x04"])
-    return bytes(found)
-
-
 def npy(random):
     if random.random() < 0.3:
         header = pick(random, HEADERS).encode()
@@ -119,8 +86,8 @@ def test_npz(tmp_path):
             content = io.BytesIO()
             np.savez(content, images=PIXELS, labels=np.arange(6))
         whole = content.getvalue() if random.random() < 0.8 else npy(random)
-        path.write_bytes(damaged(random, whole))
-        attempt(looked_at(path, pick(random, [GREY, COLOUR])), path.stat().st_size, number)
+        path.write_bytes(damage(random, whole))
+        attempt(reader_of(path, pick(random, [GREY, COLOUR])), path.stat().st_size, number)
         path.unlink()
 
 
@@ -143,25 +110,11 @@ def test_idx(tmp_path):
                 (tmp_path / f"{name}{packed}").unlink(missing_ok=True)
             packed = random.random() < 0.5
             content = idx(random) if "images" in name else b"\0\0\x08\x01\0\0\0\x06" + bytes(6)
-            content = damaged(random, gzip.compress(content) if packed else content)
+            content = damage(random, gzip.compress(content) if packed else content)
             if random.random() < 0.9:
                 (tmp_path / f"{name}{'.gz' if packed else ''}").write_bytes(content)
                 size += len(content)
-        attempt(looked_at(tmp_path), size, number)
-
-
-def picture(random):
-    """An image file of any kind that Pillow writes."""
-    mode = pick(random, ["L", "RGB", "RGBA", "P", "CMYK", "I;16", "I", "F", "1", "LA"])
-    size = pick(random, [(8, 8), (1, 1), (9, 30), (300, 2), (64, 64)])
-    image = Image.frombytes("RGB", size, random.bytes(3 * size[0] * size[1])).convert("L" if mode == "I;16" else mode)
-    content = io.BytesIO()
-    kind = pick(random, ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "ICO", "TGA"])
-    try:
-        image.save(content, kind)
-    except (OSError, ValueError, KeyError):
-        image.convert("RGB").save(content, "PNG")
-    return content.getvalue()
+        attempt(reader_of(tmp_path), size, number)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
@@ -184,9 +137,9 @@ def test_folders(tmp_path):
                 case 3:
                     path.mkdir()
                 case _:
-                    path.write_bytes(damaged(random, picture(random)))
+                    path.write_bytes(damage(random, picture_file(random)))
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        attempt(looked_at(folder, pick(random, [GREY, COLOUR])), size, number)
+        attempt(reader_of(folder, pick(random, [GREY, COLOUR])), size, number)
         attempt(lambda at=folder: propose(survey(str(at))), size, number)
         rmtree(folder)
 
@@ -195,7 +148,7 @@ def archive(random, kind):
     """A .zip or .tar of some images, and of what else archives hold."""
     content = io.BytesIO()
     names = ["0.png", "a/1.png", "b/2.jpg", "../3.png", "/4.png", ".png", "a" * 300 + ".png", "a\0.png", "readme.txt"]
-    files = [(pick(random, names), damaged(random, picture(random))) for _ in range(random.integers(0, 5))]
+    files = [(pick(random, names), damage(random, picture_file(random))) for _ in range(random.integers(0, 5))]
     if kind == "zip":
         with zipfile.ZipFile(content, "w", pick(random, [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])) as packed:
             for name, member in files:
@@ -215,8 +168,8 @@ def test_archives(tmp_path):
     for number, random in cases():
         kind = pick(random, ["zip", "tar"])
         path = tmp_path / f"a.{kind}"
-        path.write_bytes(damaged(random, archive(random, kind)))
-        attempt(looked_at(path, pick(random, [GREY, COLOUR])), path.stat().st_size, number)
+        path.write_bytes(damage(random, archive(random, kind)))
+        attempt(reader_of(path, pick(random, [GREY, COLOUR])), path.stat().st_size, number)
         attempt(lambda path=path: propose(survey(str(path))), path.stat().st_size, number)
 
 
@@ -232,5 +185,5 @@ def test_arrays_in_hand():
 
 @pytest.mark.parametrize("name", PATHS)
 def test_names_that_no_data_has(name):
-    attempt(looked_at(name), about=name)
+    attempt(reader_of(name), about=name)
     attempt(lambda: survey(name), about=name)

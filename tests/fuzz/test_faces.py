@@ -4,11 +4,11 @@ import pytest
 
 from alae_workbench.faces.mtcnn_weights import package_file, read_weights
 from tests.fuzz import attempt, cases
-from tests.fuzz.test_pth import damaged
-from tests.workbench.faces.test_photos import needs_weights
+from tests.fuzz.hostile import damage_pickle
+from tests.helpers.requirements import needs_face_weights
 
 
-@needs_weights
+@needs_face_weights
 @pytest.mark.parametrize("packed", [False, True], ids=["pickles", "frames"])
 def test_damaged_weights(tmp_path, packed):
     import lz4.frame
@@ -16,5 +16,5 @@ def test_damaged_weights(tmp_path, packed):
     good, path = package_file("pnet").read_bytes(), tmp_path / "pnet.lz4"
     content = lz4.frame.decompress(good)
     for number, random in cases():
-        path.write_bytes(damaged(random, good) if packed else lz4.frame.compress(damaged(random, content)))
+        path.write_bytes(damage_pickle(random, good) if packed else lz4.frame.compress(damage_pickle(random, content)))
         attempt(lambda: read_weights(path), path.stat().st_size, number)

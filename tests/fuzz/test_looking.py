@@ -12,9 +12,7 @@ from alae_workbench.exchange.array_pickles import read_arrays
 from alae_workbench.models.directions import Direction, find, keep, kept
 from alae_workbench.storage.directory import Run
 from tests.fuzz import attempt, cases
-from tests.fuzz.hostile import TEXTS, VALUES, pick
-from tests.fuzz.test_manifests import NAMES, deep
-from tests.fuzz.test_pth import damaged
+from tests.fuzz.hostile import FILE_NAMES, TEXTS, VALUES, damage_pickle, nested_value, pick
 
 EVALUATION = {
     **{"model": "", "step": 4, "averaged": True, "against": "digits", "own": True, "count": None},
@@ -25,7 +23,7 @@ EVALUATION = {
 def spoilt(random, content):
     """JSON with a value lost, or another of any type in its place; or bytes of it changed."""
     if random.random() < 0.3:
-        return damaged(random, content)
+        return damage_pickle(random, content)
     data = inside = json.loads(content)
     while inside and random.random() < 0.6 and isinstance(inside[next(iter(inside))], dict):
         inside = inside[pick(random, list(inside))] if isinstance(inside, dict) else inside
@@ -35,7 +33,7 @@ def spoilt(random, content):
     if random.random() < 0.3:
         inside.pop(key, None)
     else:
-        inside[key] = pick(random, [*VALUES, *TEXTS, *NAMES, deep(random)])
+        inside[key] = pick(random, [*VALUES, *TEXTS, *FILE_NAMES, nested_value(random)])
     try:
         return json.dumps(data, default=str).encode("utf-8", "surrogatepass")
     except (ValueError, RecursionError):
@@ -77,9 +75,8 @@ def test_directions(tmp_path):
     for number, random in cases():
         for path, content in files.items():
             whole = path.suffix == ".npy" and random.random() < 0.7
-            path.write_bytes(
-                content if whole else spoilt(random, content) if path.suffix == ".json" else damaged(random, content)
-            )
+            damage = spoilt if path.suffix == ".json" else damage_pickle
+            path.write_bytes(content if whole else damage(random, content))
         attempt(lambda: kept(run), 1000, number)
         attempt(lambda: find("a", 5, run), 1000, number)
 
@@ -88,7 +85,7 @@ def test_ablations(tmp_path):
     path = tmp_path / "ablation.yaml"
     for number, random in cases():
         fields = {
-            "base": "digits-mlp" if random.random() < 0.8 else pick(random, [*TEXTS, *NAMES]),
+            "base": "digits-mlp" if random.random() < 0.8 else pick(random, [*TEXTS, *FILE_NAMES]),
             "overrides": {"seed": 3} if random.random() < 0.6 else pick(random, [{"adam.epsilon": 2}, *VALUES]),
             "variants": {"a": {}}
             if random.random() < 0.6
@@ -113,5 +110,5 @@ def test_ablations(tmp_path):
 def test_arrays_in_pickles():
     content = pickle.dumps({"a": {"b": np.ones((3, 2), np.float32)}}, protocol=3)
     for number, random in cases():
-        spoilt_content = damaged(random, content)
+        spoilt_content = damage_pickle(random, content)
         attempt(lambda content=spoilt_content: read_arrays(content), len(content), number)

@@ -9,9 +9,9 @@ from alae_core.checkpoint import write_checkpoint
 from alae_workbench.runs.plan import require_same_data
 from alae_workbench.runs.settings import resumed, training_of
 from tests.conftest import tiny_config
-from tests.core.test_checkpoint import FIRST_CONFIG, rewrite, write_first
 from tests.fuzz import attempt, cases
-from tests.fuzz.hostile import TEXTS, VALUES, mutated, pick
+from tests.fuzz.hostile import FILE_NAMES, TEXTS, VALUES, mutated, nested_value, pick
+from tests.helpers.checkpoints import FORMAT_1_CONFIG, rewrite_manifest, write_format_1
 
 PLACES = [
     *("format", "step", "metric", "backend", "versions", "config", "run", "files", "seed", "more"),
@@ -19,14 +19,6 @@ PLACES = [
     *("config.specification", "config.seed", "config.algorithm", "config.training", "config.networks.family"),
     *("run.training", "run.training.steps", "run.training.data", "run.data", "files.state.safetensors"),
 ]
-NAMES = ["../../x", "/dev/zero", "a\0b", "", ".", "state.safetensors/..", "manifest.json", "x" * 3000]
-
-
-def deep(random):
-    value = pick(random, [3, "x", None])
-    for _ in range(random.integers(1, 400)):
-        value = {"training": value} if random.random() < 0.5 else [value]
-    return value
 
 
 def changed(random, manifest):
@@ -40,10 +32,10 @@ def changed(random, manifest):
         case 0:
             inside.pop(last, None)
         case 1:
-            inside[last] = deep(random)
+            inside[last] = nested_value(random)
         case 2:
             files = manifest.get("files") if random.random() < 0.5 else {}
-            manifest["files"] = {pick(random, NAMES): "0" * 64} | (files if isinstance(files, dict) else {})
+            manifest["files"] = {pick(random, FILE_NAMES): "0" * 64} | (files if isinstance(files, dict) else {})
         case 3:
             inside[last] = pick(random, TEXTS)
         case _:
@@ -69,7 +61,7 @@ def written(backend, tmp_path_factory):
     state = backend.runner(alae.build(config)).state()
     run = {"training": {"data": "digits", "steps": 20}, "data": "0" * 64}
     write_checkpoint(directory / "second", state, config, author=backend, metric=0.25, run=run)
-    write_first(directory / "first" / "step-00000000", state, FIRST_CONFIG)
+    write_format_1(directory / "first" / "step-00000000", state, FORMAT_1_CONFIG)
     return {path: path.read_text() for path in sorted(directory.rglob("manifest.json"))}
 
 
@@ -83,7 +75,7 @@ def test_manifests(written):
             path.write_text(mutated(random, text).encode(errors="replace").decode())
         else:
             for _ in range(random.integers(1, 3)):
-                rewrite(path, lambda manifest, random=random: changed(random, manifest))
+                rewrite_manifest(path, lambda manifest, random=random: changed(random, manifest))
         attempt(
             lambda path=path: used(path.parent), path.stat().st_size, about=f"case {case}: {path.parent.parent.name}"
         )

@@ -9,9 +9,9 @@ import pytest
 import alae_core as alae
 from alae_core.checkpoint import write_checkpoint
 from tests.conftest import tiny_config
-from tests.core.test_checkpoint import rewrite_state
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import TEXTS, VALUES, pick
+from tests.helpers.checkpoints import rewrite_state
 
 DTYPES = ["F64", "F32", "F16", "BF16", "F8_E5M2", "F8_E4M3", "F4", "I64", "U64", "I8", "BOOL", "C64", "x", "", None, 3]
 SHAPES = [

@@ -23,11 +23,8 @@ from alae_workbench.data.source import (
     split,
 )
 from alae_workbench.data.survey import survey_of
-from tests.conftest import REPOSITORY
+from tests.helpers.requirements import FACES, MNIST, needs_faces, needs_mnist
 from tests.workbench.data.test_source import config, grey
-
-MNIST = REPOSITORY.parent / "shared" / "data" / "mnist"
-FACES = REPOSITORY.parent / "shared" / "data" / "faces128"
 
 
 def load(name, skip_bad=False, **overrides):
@@ -53,14 +50,14 @@ def test_digits_are_embedded_and_split_the_same_way_for_every_seed():
     assert not any(image.tobytes() in rows for image in held_out)
 
 
-@pytest.mark.skipif(not MNIST.exists(), reason=f"the real MNIST files are not in {MNIST}")
+@needs_mnist
 def test_real_mnist_as_an_idx_folder():
     data = load_data(str(MNIST), load_config("mnist-mlp"), held_out=1)
     assert (len(data.train), len(data.held_out)) == (60_000, 10_000)
     assert np.bincount(data.train.labels).tolist()[:2] == [5923, 6742]
 
 
-@pytest.mark.skipif(not FACES.exists(), reason=f"the sample faces are not in {FACES}")
+@needs_faces
 def test_real_faces_as_a_folder():
     data = load_data(str(FACES), config(image=[32, 32, 3]), held_out=10)
     assert (len(data.train), data.train.shape) == (136, (32, 32, 3))

@@ -11,7 +11,7 @@ from alae_workbench.data.load import load_data
 from alae_workbench.data.prepared.reading import open_set
 from alae_workbench.data.prepared.writing import preparation
 from alae_workbench.data.source import all_images
-from tests.workbench.data.formats.test_tfrecord import of, written
+from tests.helpers.tfrecords import image_example, write_records
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
 LABELS = [1, 0, 1, 1, 0, 0]
@@ -31,7 +31,7 @@ def table(folder):
 
 
 def records(folder):
-    written(folder / "x-r03.tfrecords", [of(*each) for each in zip(IMAGES, strict=True)])
+    write_records(folder / "x-r03.tfrecords", [image_example(*each) for each in zip(IMAGES, strict=True)])
     with (folder / "x-rxx.labels").open("wb") as file:
         np.save(file, np.eye(2)[LABELS])
 

@@ -4,64 +4,10 @@ import numpy as np
 import pytest
 
 import alae_core as alae
-from alae_core.config import make_config
 from alae_core.errors import CheckpointError
-from alae_workbench.exchange.official import NETWORKS, config_of, convert, import_official, names
+from alae_workbench.exchange.official import config_of, convert, import_official, names
+from tests.helpers.official import SIZES, checkpoint_of, config_with, save
 from tests.tolerances import FLOAT32, STORED
-
-#: (levels, channels, startf, maxf, z, w, mapping layers)
-SIZES = {
-    "usual": (2, 3, 3, 5, 7, 7, 2),
-    "one channel": (3, 1, 2, 16, 5, 5, 4),
-    "startf beyond maxf": (2, 3, 6, 4, 5, 5, 1),
-    "startf as maxf": (2, 3, 4, 4, 5, 5, 1),
-    "one level": (1, 3, 3, 5, 4, 4, 1),
-    "z unlike w": (2, 4, 2, 8, 3, 6, 3),
-    "fused at 128": (6, 3, 1, 3, 4, 4, 1),
-}
-
-
-def config_with(levels, channels, startf, maxf, z, w, layers):
-    networks = {"family": "style", "z": z, "w": w, "startf": startf, "maxf": maxf, "mapping_layers": layers}
-    return make_config(
-        {
-            "image": [2 ** (levels + 1)] * 2 + [channels],
-            "networks": networks,
-            "updates": "official",
-            "growth": {"levels": [{"images": 8}] * levels},
-            "adam": {"learning_rate": 0.0015},
-        }
-    )
-
-
-def theirs_of(config, weights, fill=0.0):
-    """The authors' tensors of one set of weights, by network and name; `fill` is what of theirs we never read."""
-    models = {}
-    for network, their_network in NETWORKS.items():
-        state = models[their_network] = {}
-        for ours, (name, shape, read) in names(network, config).items():
-            # Where each of our numbers is taken from, and what it is multiplied by on the way.
-            factor = read(np.ones(shape))
-            place = np.rint(read(np.arange(np.prod(shape), dtype=np.float64).reshape(shape)) / factor).astype(int)
-            tensor = np.full(np.prod(shape), fill)
-            tensor[place] = weights[ours] / factor
-            state[name] = tensor.reshape(shape).astype(np.float32)
-    return models
-
-
-def checkpoint_of(config, seed=0):
-    """All that their checkpoint holds under "models", and the weights of ours that it was made from."""
-    rng, model = np.random.default_rng(seed), alae.build(config)
-    trained, averaged = (
-        {name: rng.normal(size=w.shape).astype(np.float32) for name, w in model.weights().items()} for _ in range(2)
-    )
-    models = theirs_of(config, trained, fill=7.0)
-    models |= {f"{name}_s": state for name, state in theirs_of(config, averaged, fill=7.0).items()}
-    for name in ("generator", "generator_s"):
-        models[name]["decode_block.0.blur.weight"] = np.ones((1, 1, 3, 3), np.float32)
-    mean = rng.normal(size=config.style.w).astype(np.float32)
-    models["dlatent_avg"] = {"buff": np.tile(mean, (2 * config.lods, 1))}
-    return models, trained, averaged, mean
 
 
 @pytest.fixture(scope="module", params=SIZES, ids=lambda name: name.replace(" ", "-"))
@@ -174,13 +120,6 @@ def test_tensors_of_something_else_are_refused(change):
 
 
 # ---- files -----------------------------------------------------------------------------------------------------------
-
-
-def save(models, path, is_zip=True):
-    torch = pytest.importorskip("torch")
-    state = {name: {key: torch.tensor(a) for key, a in state.items()} for name, state in models.items()}
-    torch.save({"models": state, "auxiliary": {"step": 3}}, path, _use_new_zipfile_serialization=is_zip)
-    return path
 
 
 def test_an_import_builds_no_network(tmp_path, monkeypatch):

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from functools import partial
 from importlib.metadata import PackageNotFoundError
-from importlib.util import find_spec
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,14 +22,9 @@ from alae_workbench.faces.align import cut, side_of, square
 from alae_workbench.faces.detector import Face
 from alae_workbench.faces.mtcnn_weights import package_file, read_weights
 from alae_workbench.faces.photos import align_photos, planned
-from tests.conftest import REPOSITORY, tiny_config
+from tests.conftest import tiny_config
+from tests.helpers.requirements import FACES, needs_face_weights, needs_faces
 from tests.tolerances import FACE_PIXELS, FLOAT32
-
-FACES = REPOSITORY.parent / "shared" / "data" / "faces128"
-needs_faces = pytest.mark.skipif(not FACES.exists(), reason=f"the sample faces are not in {FACES}")
-needs_weights = pytest.mark.skipif(
-    find_spec("mtcnn") is None or find_spec("lz4") is None, reason="the extra [faces] is not installed"
-)
 
 #: eyes 32 pixels apart, the mouth 32 below them: in FFHQ's recipe half the side is 64 then, by the eyes
 UPRIGHT = np.array([[48.0, 60], [80, 60], [64, 75], [54, 92], [74, 92]])
@@ -242,7 +236,7 @@ def packed(path, content):
     return path
 
 
-@needs_weights
+@needs_face_weights
 @pytest.mark.parametrize("name", ["pnet", "rnet", "onet"])
 def test_weights_are_what_joblib_reads(name):
     import joblib
@@ -253,7 +247,7 @@ def test_weights_are_what_joblib_reads(name):
         np.testing.assert_array_equal(ours, their)
 
 
-@needs_weights
+@needs_face_weights
 def test_reading_weights_runs_no_code_and_refuses_what_they_are_not(tmp_path):
     import lz4.frame
 
@@ -279,7 +273,7 @@ def test_reading_weights_runs_no_code_and_refuses_what_they_are_not(tmp_path):
         assert not (tmp_path / "ran").exists(), name
 
 
-@needs_weights
+@needs_face_weights
 def test_weights_of_another_network_are_refused(backend, monkeypatch):
     from alae_workbench.faces import mtcnn as networks
 
@@ -300,7 +294,7 @@ def test_without_the_package_it_is_said_how_to_get_it(monkeypatch):
 # ---- finding faces ---------------------------------------------------------------------------------------------------
 
 
-@needs_weights
+@needs_face_weights
 def test_tiles_answer_as_the_whole_picture_does(backend):
     from keras import ops
 
@@ -321,7 +315,7 @@ def test_tiles_answer_as_the_whole_picture_does(backend):
     assert (seen == 1).all()
 
 
-@needs_weights
+@needs_face_weights
 @needs_faces
 @pytest.mark.parametrize(("number", "degrees", "scale"), [(0, 0, 1.0), (6, 20, 2.3), (2, -35, 1.4)])
 def test_a_sample_face_comes_back_from_a_larger_picture(detector, number, degrees, scale):
@@ -346,7 +340,7 @@ def test_a_sample_face_comes_back_from_a_larger_picture(detector, number, degree
     assert abs(again - np.asarray(face))[16:-16, 16:-16].mean() < 12
 
 
-@needs_weights
+@needs_face_weights
 @needs_faces
 def test_faces_are_where_the_package_finds_them(detector, tmp_path):
     pytest.importorskip("tensorflow", reason="the package mtcnn runs on TensorFlow alone")
@@ -371,7 +365,7 @@ np.save(sys.argv[1], [faces[np.argmax(faces[:, 3] - faces[:, 1])] for faces in f
     np.testing.assert_allclose([face.box for face in ours], theirs[:, 1:5].clip(0, 128), atol=2 * FACE_PIXELS)
 
 
-@needs_weights
+@needs_face_weights
 def test_nothing_is_found_in_noise_nor_in_the_smallest_pictures(detector):
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     for picture in (Image.fromarray(noise), Image.new("RGB", (1, 1)), Image.new("RGB", (3000, 11))):

@@ -3,9 +3,7 @@
 import pickle
 import subprocess
 import sys
-from struct import pack
 
-import google_crc32c
 import numpy as np
 import pytest
 
@@ -14,49 +12,9 @@ from alae_workbench.data.collection import read_pictures
 from alae_workbench.data.load import pictures_in
 from alae_workbench.data.source import all_images
 from alae_workbench.data.survey import survey
+from tests.helpers.tfrecords import example, field, image_example, record, write_records
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
-
-
-def masked(content):
-    crc = google_crc32c.value(content)
-    return pack("<I", ((crc >> 15 | crc << 17) % 2**32 + 0xA282EAD8) % 2**32)
-
-
-def record(content, length=None):
-    header = pack("<Q", len(content) if length is None else length)
-    return header + masked(header) + content + masked(content)
-
-
-def varint(value):
-    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
-
-
-def field(number, content):
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-def example(packed=True, **features):
-    entries = b""
-    for name, value in features.items():
-        if isinstance(value, bytes):
-            feature = field(1, field(1, value))
-        elif packed:
-            feature = field(3, field(1, b"".join(map(varint, value))))
-        else:
-            feature = field(3, b"".join(b"\x08" + varint(each) for each in value))
-        entries += field(1, field(1, name.encode()) + field(2, feature))
-    return field(1, entries)
-
-
-def of(image, **more):
-    turned = image.transpose(2, 0, 1)
-    return example(data=turned.tobytes(), shape=turned.shape, **more)
-
-
-def written(path, examples):
-    path.write_bytes(b"".join(map(record, examples)))
-    return path
 
 
 def read(path, shape=(8, 8, 3)):
@@ -66,7 +24,7 @@ def read(path, shape=(8, 8, 3)):
 
 
 def test_a_record_is_its_image(tmp_path):
-    path = written(tmp_path / "x.tfrecords", [of(image) for image in IMAGES])
+    path = write_records(tmp_path / "x.tfrecords", [image_example(image) for image in IMAGES])
     assert np.array_equal(all_images(read(path)), IMAGES)
     pictures = pictures_in(str(path))
     assert np.array_equal(pickle.loads(pickle.dumps(pictures.files[-1])).content(), IMAGES[-1])
@@ -82,12 +40,12 @@ def test_a_record_is_its_image(tmp_path):
 @pytest.mark.parametrize("packed", [True, False])
 def test_axes_stand_in_either_order(tmp_path, shape, order, packed):
     content = example(packed, shape=shape, data=IMAGES[0].transpose(order).tobytes())
-    assert np.array_equal(all_images(read(written(tmp_path / "x.tfrecords", [content])))[0], IMAGES[0])
+    assert np.array_equal(all_images(read(write_records(tmp_path / "x.tfrecords", [content])))[0], IMAGES[0])
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (8, 8, 1)])
 def test_grey_images_have_one_channel_or_no_axis_of_any(tmp_path, shape):
-    path = written(tmp_path / "x.tfrecords", [example(data=IMAGES[0, ..., 0].tobytes(), shape=shape)])
+    path = write_records(tmp_path / "x.tfrecords", [example(data=IMAGES[0, ..., 0].tobytes(), shape=shape)])
     assert np.array_equal(all_images(read(path, (8, 8, 1)))[0, ..., 0], IMAGES[0, ..., 0])
 
 
@@ -96,10 +54,10 @@ def test_of_a_folder_the_highest_resolution_is_taken_in_all_its_parts(tmp_path):
         images = IMAGES[:, : 2**level, : 2**level]
         for part in range(2):
             path = tmp_path / f"faces-r{level:02d}.tfrecords.{part:03d}"
-            written(path, [of(image) for image in images[part * 3 : part * 3 + 3]])
+            write_records(path, [image_example(image) for image in images[part * 3 : part * 3 + 3]])
     assert np.array_equal(all_images(read(tmp_path)), IMAGES)
     assert len(pictures_in(str(tmp_path)).stored) == 2
-    written(tmp_path / "cats-r03.tfrecords", [])
+    write_records(tmp_path / "cats-r03.tfrecords", [])
     with pytest.raises(DataError, match="several data sets, such as cats and faces: give a folder of one, or a file"):
         pictures_in(str(tmp_path))
     assert len(read(tmp_path / "faces-r03.tfrecords.001")) == 2
@@ -116,14 +74,14 @@ def test_of_a_folder_the_highest_resolution_is_taken_in_all_its_parts(tmp_path):
     ids=["numbers", "texts", "one of n", "attributes"],
 )
 def test_records_have_labels(tmp_path, given, labels, names):
-    examples = [of(image, label=label) for image, label in zip(IMAGES, given, strict=False)]
-    found = pictures_in(str(written(tmp_path / "x.tfrecords", examples)))
+    examples = [image_example(image, label=label) for image, label in zip(IMAGES, given, strict=False)]
+    found = pictures_in(str(write_records(tmp_path / "x.tfrecords", examples)))
     assert (found.labels.tolist(), found.label_names) == (labels, names)
 
 
 @pytest.mark.parametrize("labels", [np.array([1, 0, 2, 1, 0]), np.eye(3, dtype="f4")[[1, 0, 2, 1, 0]]])
 def test_labels_lie_beside_stylegans_records(tmp_path, labels):
-    written(tmp_path / "x-r03.tfrecords", [of(image) for image in IMAGES])
+    write_records(tmp_path / "x-r03.tfrecords", [image_example(image) for image in IMAGES])
     with (tmp_path / "x-rxx.labels").open("wb") as file:
         np.save(file, labels)
     assert read(tmp_path).labels.tolist() == [1, 0, 2, 1, 0]
@@ -135,7 +93,7 @@ def test_labels_lie_beside_stylegans_records(tmp_path, labels):
         pictures_in(str(tmp_path))
 
 
-WHOLE = record(of(IMAGES[0]))
+WHOLE = record(image_example(IMAGES[0]))
 
 
 def flipped(content, place):
@@ -148,11 +106,11 @@ def flipped(content, place):
         (b"", "there are no images in .*x.tfrecords: its TFRecords are empty"),
         (WHOLE + b"abc", "it ends within the header of record 1"),
         (WHOLE[:-1], f"record 0 has {len(WHOLE) - 16} bytes, but the file ends before"),
-        (record(of(IMAGES[0]), 2**62), f"record 0 has {2**62:,} bytes, but the file ends before"),
+        (record(image_example(IMAGES[0]), 2**62), f"record 0 has {2**62:,} bytes, but the file ends before"),
         (flipped(WHOLE, 1), "the checksum of the length of record 0 is wrong"),
-        (record(of(IMAGES[0], label=(1,))) + WHOLE, "1 of 2 records have a label, and all or none should"),
+        (record(image_example(IMAGES[0], label=(1,))) + WHOLE, "1 of 2 records have a label, and all or none should"),
         (
-            record(of(IMAGES[0], label=(1,))) + record(of(IMAGES[0], label=b"x")),
+            record(image_example(IMAGES[0], label=(1,))) + record(image_example(IMAGES[0], label=b"x")),
             "labels should be one text, or equally many whole numbers in each record",
         ),
     ],
