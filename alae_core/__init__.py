@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from alae_core.backend import Backend as Backend
     from alae_core.backend import Losses as Losses
     from alae_core.backend import Runner as Runner
-    from alae_core.backend import installed_backends as installed_backends
     from alae_core.backend import load_backend as load_backend
     from alae_core.checkpoint import Checkpoint as Checkpoint
     from alae_core.checkpoint import load as load
@@ -41,14 +40,15 @@ if TYPE_CHECKING:
     from alae_core.config import Updates as Updates
     from alae_core.config import load_config as load_config
     from alae_core.config import preset_names as preset_names
+    from alae_core.draws import Draws as Draws
     from alae_core.errors import AlaeError as AlaeError
     from alae_core.errors import ArgumentError as ArgumentError
     from alae_core.errors import BackendError as BackendError
     from alae_core.errors import CheckpointError as CheckpointError
     from alae_core.errors import ConfigError as ConfigError
-    from alae_core.latents import Draws as Draws
     from alae_core.model import Alae as Alae
     from alae_core.model import build as build
+    from alae_core.plugins import installed_backends as installed_backends
     from alae_core.updates import Batch as Batch
     from alae_core.updates import Update as Update
     from alae_core.updates import updates_of as updates_of
@@ -65,14 +65,14 @@ _HOME = {
     "CheckpointError": "errors",
     "Config": "config",
     "ConfigError": "errors",
-    "Draws": "latents",
+    "Draws": "draws",
     "Losses": "backend",
     "Runner": "backend",
     "Update": "updates",
     "Updates": "config",
     "View": "view",
     "build": "model",
-    "installed_backends": "backend",
+    "installed_backends": "plugins",
     "load": "checkpoint",
     "load_backend": "backend",
     "load_checkpoint": "checkpoint",

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 
 from alae_core.config import MOST_P, Augment, Transform
-from alae_core.latents import NUMBERS
+from alae_core.draws import NUMBERS
 
 Tensor = Any
 

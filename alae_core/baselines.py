@@ -5,16 +5,15 @@ networks each has.
 """
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from keras import ops
 
 from alae_core.config import Config
+from alae_core.framework import InputGradient, Tensor
 from alae_core.losses import OBJECTIVES, divergence_from_prior, generator_loss, squared_distance
+from alae_core.networks.family import Family
 from alae_core.updates import (
     Batch,
-    InputGradient,
-    Tensor,
     Update,
     adams_of,
     encode,
@@ -22,9 +21,6 @@ from alae_core.updates import (
     pixel_distance,
     telling_apart,
 )
-
-if TYPE_CHECKING:
-    from alae_core.model import Alae
 
 
 def autoencoder(config: Config) -> tuple[Update, ...]:
@@ -48,42 +44,44 @@ def bigan(config: Config) -> tuple[Update, ...]:
     )
 
 
-def _reconstruction(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
-    return pixel_distance(config, alae, batch)
+def _reconstruction(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
+    return pixel_distance(config, networks, batch)
 
 
-def _evidence(alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
+def _evidence(networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     """The evidence lower bound, negated: ‖x − G(w)‖², pixels summed, and KL(q(w | x) ‖ p(w)); both averaged over x.
 
     So pixels have the variance ½ about G(w). The update's z is what q(w | x) is sampled by.
     """
-    mean, log_variance = (encode(alae, batch.images, batch, by=network) for network in "EV")
+    mean, log_variance = (encode(networks, batch.images, batch, by=network) for network in "EV")
     w = mean + ops.exp(log_variance / 2) * batch.z
-    distance = squared_distance(batch.images, generate(alae, w, batch), mean=False)
+    distance = squared_distance(batch.images, generate(networks, w, batch), mean=False)
     return distance + divergence_from_prior(mean, log_variance)
 
 
-def _critic(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
+def _critic(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     """C's loss on pairs, and R1 of the gradient by real images, E(x) beside them held."""
-    w = alae.F(batch.z)
-    fake, code = (ops.stop_gradient(each) for each in (generate(alae, w, batch), encode(alae, batch.images, batch)))
+    w = networks.F(batch.z)
+    fake, code = (
+        ops.stop_gradient(each) for each in (generate(networks, w, batch), encode(networks, batch.images, batch))
+    )
     return telling_apart(
         config,
-        lambda images: _paired(alae, images, code, batch),
+        lambda images: _paired(networks, images, code, batch),
         batch.images,
-        _paired(alae, fake, w, batch),
+        _paired(networks, fake, w, batch),
         input_gradient,
     )
 
 
-def _deceivers(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
+def _deceivers(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     """G makes C take its pairs for real, and E makes it take its own for generated."""
-    objective, w = OBJECTIVES[config.objective], alae.F(batch.z)
-    generated = _paired(alae, generate(alae, w, batch), w, batch)
-    encoded = _paired(alae, batch.images, encode(alae, batch.images, batch), batch)
+    objective, w = OBJECTIVES[config.objective], networks.F(batch.z)
+    generated = _paired(networks, generate(networks, w, batch), w, batch)
+    encoded = _paired(networks, batch.images, encode(networks, batch.images, batch), batch)
     return generator_loss(objective, generated) + generator_loss(objective, -encoded)
 
 
-def _paired(alae: "Alae", images: Tensor, w: Tensor, batch: Batch) -> Tensor:
+def _paired(networks: Family, images: Tensor, w: Tensor, batch: Batch) -> Tensor:
     """C's logit of each image beside its w, (batch,)."""
-    return alae.networks["C"](ops.concatenate([encode(alae, images, batch, by="X"), w], axis=-1))
+    return networks["C"](ops.concatenate([encode(networks, images, batch, by="X"), w], axis=-1))

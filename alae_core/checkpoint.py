@@ -26,10 +26,11 @@ from alae_core._support.files import sync_directory, write_whole
 from alae_core._support.manifest import read_bytes, read_manifest, sealed
 from alae_core._support.text import one_line, short_repr
 from alae_core._support.yaml_settings import Frozen
-from alae_core.backend import Runner, default_backend, load_backend
+from alae_core.backend import Runner, load_backend
 from alae_core.config import RUN, Config, make_config, migrate
 from alae_core.errors import AlaeError, ArgumentError, CheckpointError
 from alae_core.growth import position
+from alae_core.plugins import default_backend
 from alae_core.sizes import memory, weights
 from alae_core.view import View
 

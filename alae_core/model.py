@@ -1,7 +1,6 @@
 """Alae: the networks of one configuration, and what a person does with them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from math import prod
 from typing import Any, get_args
@@ -10,22 +9,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from alae_core import latents
 from alae_core._support.text import short_repr
 from alae_core.algorithms import FAMILIES, algorithm_of
-from alae_core.backend import backend_in_use
 from alae_core.config import Config
-from alae_core.errors import AlaeError, ArgumentError, BackendError
+from alae_core.errors import ArgumentError, BackendError
+from alae_core.framework import Tensor, framework_in_use
 from alae_core.images import to_float
-from alae_core.latents import Noise, noise_shapes, require_seed
 from alae_core.networks.family import Family
 from alae_core.networks.features import without_gradients
 from alae_core.sizes import require_room
 from alae_core.state import as_dtype, require_same_arrays
+from alae_core.streams import Noise, noise_shapes, require_seed, sample_noise, sample_prior
+from alae_core.truncation import truncate
 from alae_core.updates import Update
 from alae_core.view import NoiseWord, View
-
-Tensor = Any
 
 # Large enough to keep any processor busy, small enough that memory stays flat whatever the number of images.
 _CHUNK, _CHUNK_PIXELS = 512, 2**22
@@ -100,7 +97,7 @@ class Alae:
         return self.family.scales
 
     @cached_property
-    def held(self) -> dict[str, Any]:
+    def state_variables(self) -> dict[str, Any]:
         """The model's own variables, by the names that a state has for them."""
         own = {f"weights/{name}": variable for name, variable in self.variables.items()}
         return own if self.w_mean is None else own | {"w_mean": self.w_mean}
@@ -108,22 +105,22 @@ class Alae:
     @property
     def F(self) -> keras.Model:
         """z to w."""
-        return self._network("F")
+        return self.family["F"]
 
     @property
     def G(self) -> keras.Model:
         """w to images."""
-        return self._network("G")
+        return self.family["G"]
 
     @property
     def E(self) -> keras.Model:
         """Images to w."""
-        return self._network("E")
+        return self.family["E"]
 
     @property
     def D(self) -> keras.Model:
         """w to logits."""
-        return self._network("D")
+        return self.family["D"]
 
     def has(self, networks: str) -> bool:
         """Whether the model has all of these networks, such as "GE"."""
@@ -145,14 +142,14 @@ class Alae:
 
     def sample_prior(self, count: int, seed: int = 0) -> np.ndarray:
         """z ~ N(0, I), shape (count, z); the same bits on every backend."""
-        return latents.sample_prior(count, self.config.networks.z, seed=require_seed(seed))
+        return sample_prior(count, self.config.networks.z, seed=require_seed(seed))
 
     def sample_noise(self, count: int, seed: int = 0, view: View | None = None) -> list[np.ndarray]:
         """Noise for `generate`, a map for each layer of style networks; the same bits on every backend."""
         view = self._view(view)
         if view is None:
             raise ArgumentError("noise", "is for style networks: perceptrons have none")
-        return latents.sample_noise(view.lod, count, seed=require_seed(seed))
+        return sample_noise(view.lod, count, seed=require_seed(seed))
 
     def map(self, z: np.ndarray) -> np.ndarray:
         """w = F(z): (batch, z) to (batch, w)."""
@@ -160,7 +157,7 @@ class Alae:
         return self._look("map", lambda z, at: F(z), [self._array("z", z, (self.config.networks.z,))])
 
     def truncate(self, w: np.ndarray, psi: float | None = None) -> np.ndarray:
-        """Styles for each layer, (batch, 2L, w), the first `truncation_layers` drawn to `w_mean` by `latents.truncate`.
+        """Styles for each layer, (batch, 2L, w), the first `truncation_layers` truncated towards `w_mean`.
 
         `psi` is by default the configuration's; 1 truncates nothing. Only for style networks.
         """
@@ -172,7 +169,7 @@ class Alae:
             raise ArgumentError("psi", f"is {psi:g}: it must lie in 0 … 1")
         layers = 2 * self.config.lods
         w = self._array("w", w, (networks.w,), (layers, networks.w))
-        return latents.truncate(w, _copy(self.w_mean), psi, networks.truncation_layers, layers)
+        return truncate(w, _copy(self.w_mean), psi, networks.truncation_layers, layers)
 
     def generate(
         self, w: np.ndarray, view: View | None = None, *, noise: Noise = "fixed", labels: np.ndarray | None = None
@@ -183,7 +180,7 @@ class Alae:
             w: (batch, w), or for style networks a style for each layer, (batch, 2L, w); at a coarser level those of its
                 layers are enough.
             view: where style networks are looked at.
-            noise: what style networks add (`latents.Noise`); perceptrons add none, and pass over it.
+            noise: what style networks add (`streams.Noise`); perceptrons add none, and pass over it.
             labels: the images' classes.
         """
         view = self._view(view)
@@ -306,13 +303,6 @@ class Alae:
         for name, variable in self.variables.items():
             variable.assign(copies[name])
 
-    @contextmanager
-    def holding(self, state: Mapping[str, Tensor]) -> Iterator[None]:
-        """Let the networks compute with the tensors "weights/…" of a state in place of the model's own weights."""
-        values = [(variable, state[f"weights/{name}"]) for name, variable in self.variables.items()]
-        with keras.StatelessScope(values):
-            yield
-
     def one_hot(self, labels: np.ndarray | None, count: int) -> list[np.ndarray]:
         """The class numbers of `count` images as [(count, classes)] of `config.dtype`; [] for a model without labels.
 
@@ -337,11 +327,6 @@ class Alae:
         return [(labels[:, None] == np.arange(classes)).astype(self.config.dtype)]
 
     # ---- how ----
-
-    def _network(self, name: str) -> keras.Model:
-        if name not in self.networks:
-            raise AlaeError(f"the model has no network {name}: {self.config.algorithm} has {', '.join(self.networks)}")
-        return self.networks[name]
 
     def _view(self, view: View | None) -> View | None:
         return self.family.require(self.view if view is None else view)
@@ -387,7 +372,7 @@ class Alae:
                 return [], "bump" if noise == "bump" else None
             fixed = noise == "fixed"
             seed = 0 if fixed else int(np.random.SeedSequence().generate_state(1)[0])
-            noise = latents.sample_noise(view.lod, 1 if fixed else count, seed=seed)
+            noise = sample_noise(view.lod, 1 if fixed else count, seed=seed)
         for each in noise:
             require_no_tensor("noise", each)
         expected, shapes = noise_shapes(view.lod, count), [np.shape(each) for each in noise]
@@ -433,11 +418,12 @@ class Alae:
         def whole(weights: Mapping[str, Tensor], *tensors: Tensor) -> Tensor:
             blend, *inputs = tensors if fading else (1.0, *tensors)
             at = {} if view is None else {"lod": view.lod, "blend": blend}
-            with without_gradients(), self.holding({f"weights/{name}": weight for name, weight in weights.items()}):
+            state = {f"weights/{name}": weight for name, weight in weights.items()}
+            with without_gradients(), self.family.use_weights(state):
                 return fn(*inputs, at=at)
 
-        backend = backend_in_use()
-        return whole if backend is None else backend.compile(whole)
+        framework = framework_in_use()
+        return whole if framework is None else framework.compile(whole)
 
 
 def require_images(images: np.ndarray) -> np.ndarray:

@@ -10,16 +10,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from alae_core import latents
 from alae_core.augment import changes
 from alae_core.backend import Backend, Losses
 from alae_core.config import Adam
+from alae_core.draws import Draws, draw
 from alae_core.errors import ArgumentError
 from alae_core.growth import Stage, position
-from alae_core.latents import Draws, noise_shapes, stream
 from alae_core.model import Alae, require_images
+from alae_core.networks.family import Family
 from alae_core.optimizer import adam_step, average_step
 from alae_core.state import as_dtype, count_name, initial_state, moment_name, require_same_arrays, shapes
+from alae_core.streams import noise_shapes, stream
 from alae_core.updates import Batch, Update
 from alae_core.view import View
 from alae_core.walk import walk
@@ -39,6 +40,7 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     def __init__(self, backend: Backend, model: Alae) -> None:
         self.backend, self.model, self.config = backend, model, model.config
+        self.networks = model.family
         self.step_number = 0
         self.tensors: Tensors = {}
         self.load(initial_state(model.config, model.updates, model.weights(), model.mean_of_w()))
@@ -58,15 +60,15 @@ class BaseRunner(ABC, Generic[Tensor]):
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Make `arrays` (all of the state but "step") the values of `self.tensors` and of the model's own variables.
 
-        `self.model.held` has these by their names in the state. The two must stay the same in training: let them share
-        memory, or hand the model its values after each step.
+        `self.model.state_variables` has the latter by their names in the state. The two must stay equal during
+        training: share memory between them, or assign the model's variables after each step.
         """
 
     @abstractmethod
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[Tensor, Tensors]:
         """The loss of one update and its gradient by each weight of `self.trained(update, batch)`; nothing moves.
 
-        The weights are those in `tensors`; `self.model.holding` lets the networks use them.
+        The weights are those in `tensors`; `self.networks.use_weights` lets the networks use them.
         """
 
     # ---- what a framework may do in a way of its own ----
@@ -79,10 +81,10 @@ class BaseRunner(ABC, Generic[Tensor]):
         """`gradient` at the present weights."""
         return self.gradient(self.tensors, update, batch)
 
-    def evaluate(self, tensors: Tensors, fn: Callable[[Alae, Batch], Tensor], update: Update, batch: Batch) -> Tensor:
+    def evaluate(self, tensors: Tensors, fn: Callable[[Family, Batch], Tensor], update: Update, batch: Batch) -> Tensor:
         """See `walk.Mechanics`."""
-        with self.model.holding(tensors):
-            return fn(self.model, batch)
+        with self.networks.use_weights(tensors):
+            return fn(self.networks, batch)
 
     def reduce(self, means: Tensors) -> Tensors:
         """See `walk.Mechanics`: on one device the batch is whole."""
@@ -142,7 +144,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         self._require_size(batch, here.view)
         if here.restarts:
             self.clear(name for name in self.tensors if name.startswith("adam/"))
-        batch = batch._replace(images=self.model.family.faded(batch.images, here.blend))
+        batch = batch._replace(images=self.networks.faded(batch.images, here.blend))
         if draws is None:
             draws = self.draws(self.step_number, len(batch.images))
         chosen = draws if only is None else {only: draws[self.model.update(only).name]}
@@ -181,7 +183,7 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     def draws(self, step: int, count: int) -> dict[str, Draws]:
         """See `Runner.draws`."""
-        return latents.draws(self.config, self.model.updates, step, count)
+        return draw(self.config, self.model.updates, step, count)
 
     def noise(self, step: int, count: int) -> dict[str, list[np.ndarray]]:
         """See `Runner.noise`."""
@@ -214,7 +216,7 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     def trained(self, update: Update, batch: Batch) -> list[str]:
         """Every weight that `update` moves at the batch's level of detail."""
-        family = self.model.family
+        family = self.networks
         lod = family.level_of(batch.images)
         return [
             name
@@ -223,7 +225,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         ]
 
     def _require_size(self, batch: Batch, view: View | None) -> None:
-        expected = self.model.family.image_shape(view)
+        expected = self.networks.image_shape(view)
         if tuple(batch.images.shape[1:]) != expected:
             raise ArgumentError(
                 "images",
@@ -241,7 +243,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         return {update: batch._replace(p=self.tensors["augment_p"]) for update, batch in batches.items()}
 
     def _with_draws(self, batch: Batch, draws: Mapping[str, Draws], blend: float) -> dict[str, Batch]:
-        if self.model.family.has_styles:
+        if self.networks.has_styles:
             batch = batch._replace(blend=self._floats(blend))
         return {name: self._with(batch, name, given) for name, given in draws.items()}
 
@@ -251,7 +253,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         if draws.augment is not None and self.config.augment is not None:
             # A p that adapts is the state's, and takes the place of this one.
             batch = batch._replace(augment=self._floats(changes(draws.augment)), p=self._floats(self.config.augment.p))
-        lod = self.model.family.level_of(batch.images)
+        lod = self.networks.level_of(batch.images)
         if lod is None or "noise" not in self.model.update(update).draws:
             return batch
         if draws.mix is not None:

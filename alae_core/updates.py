@@ -3,20 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from keras import ops
 
 from alae_core.augment import augmented
 from alae_core.config import Config
+from alae_core.draws import Draw
+from alae_core.framework import InputGradient, Tensor
 from alae_core.losses import OBJECTIVES, discriminator_loss, generator_loss, r1_penalty, squared_distance
-
-if TYPE_CHECKING:
-    from alae_core.model import Alae
-
-Tensor = Any
-# (fn, x) -> (fn(x), d sum(fn(x)) / dx), itself differentiable: the one thing a loss needs that Keras lacks.
-InputGradient = Callable[[Callable[[Tensor], Tensor], Tensor], tuple[Tensor, Tensor]]
+from alae_core.networks.family import Family
 
 
 class Batch(NamedTuple):
@@ -26,7 +22,7 @@ class Batch(NamedTuple):
         images: (batch, H, W, C) in [−1, 1]; for style networks of the level's resolution, which says what the level is.
         labels: one-hot (batch, classes), for a model with labels.
         z: the update's own (batch, z); None where it draws none.
-        mix, cutoff, noise: the update's own `latents.Draws`, for style networks.
+        mix, cutoff, noise: the update's own `draws.Draws`, for style networks.
         augment: what its draws do to images that D∘E sees, as `augment.changes` has it; None shows them as they are.
         p: how likely each transformation is, a scalar.
         blend: how far the level has faded in, a scalar, for style networks.
@@ -62,11 +58,11 @@ class Update:
 
     name: str
     symbol: str
-    loss: Callable[["Alae", Batch, InputGradient], Tensor]
+    loss: Callable[[Family, Batch, InputGradient], Tensor]
     trains: Mapping[str, str]
-    draws: tuple[Literal["z", "mix", "noise", "augment"], ...] = ("z", "mix", "noise", "augment")
+    draws: tuple[Draw, ...] = ("z", "mix", "noise", "augment")
     moves_w_mean: bool = True
-    separation: Callable[["Alae", Batch], Tensor] | None = None
+    separation: Callable[[Family, Batch], Tensor] | None = None
 
 
 def updates_of(config: Config) -> tuple[Update, ...]:
@@ -107,10 +103,10 @@ def adams_of(config: Config, update: str, networks: str) -> dict[str, str]:
     return {network: "decoder" if network in "FG" else "encoder" for network in networks}
 
 
-def _discriminator(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
-    real = _seen(alae, batch.images, batch)
+def _discriminator(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
+    real = _seen(networks, batch.images, batch)
     return telling_apart(
-        config, lambda images: _score(alae, images, batch), real, _fake_logits(alae, batch), input_gradient
+        config, lambda images: _score(networks, images, batch), real, _fake_logits(networks, batch), input_gradient
     )
 
 
@@ -129,76 +125,76 @@ def telling_apart(
     return discriminator_loss(objective, real_logits, fake_logits) + r1_penalty(image_gradient, config.r1_gamma)
 
 
-def _generator(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
-    fake = generate(alae, _styles(alae, batch), batch)
-    return generator_loss(OBJECTIVES[config.objective], _score(alae, _seen(alae, fake, batch), batch))
+def _generator(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
+    fake = generate(networks, _styles(networks, batch), batch)
+    return generator_loss(OBJECTIVES[config.objective], _score(networks, _seen(networks, fake, batch), batch))
 
 
-def _reciprocity(config: Config, alae: "Alae", batch: Batch, input_gradient: InputGradient) -> Tensor:
+def _reciprocity(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     choices, loss = config.updates, 0.0
     if config.reciprocity in ("latent", "both", "z"):
-        w = alae.F(batch.z)
+        w = networks.F(batch.z)
         code = batch.z if config.reciprocity == "z" else w
         target = ops.stop_gradient(code) if choices.target == "constant" else code
-        estimate = encode(alae, generate(alae, w, batch), batch)
+        estimate = encode(networks, generate(networks, w, batch), batch)
         loss += squared_distance(target, estimate, mean=choices.distance == "mean")
     if config.reciprocity in ("data", "both"):
-        loss += pixel_distance(config, alae, batch)
+        loss += pixel_distance(config, networks, batch)
     return loss
 
 
-def pixel_distance(config: Config, alae: "Alae", batch: Batch) -> Tensor:
+def pixel_distance(config: Config, networks: Family, batch: Batch) -> Tensor:
     """‖x − G(E(x))‖², averaged over the batch; over pixels summed or averaged, as `config.updates.distance` says."""
-    reconstruction = generate(alae, encode(alae, batch.images, batch), batch)
+    reconstruction = generate(networks, encode(networks, batch.images, batch), batch)
     return squared_distance(batch.images, reconstruction, mean=config.updates.distance == "mean")
 
 
-def separation(alae: "Alae", batch: Batch) -> Tensor:
+def separation(networks: Family, batch: Batch) -> Tensor:
     """How well D tells the batch's real images from its generated ones, both as D∘E sees them: 2 · AUC − 1.
 
     A scalar, of each real image beside the generated one of its row: the share of rows in which the real one has the
     higher logit, less that in which the generated one has.
     """
-    real = _score(alae, _seen(alae, batch.images, batch), batch)
-    return ops.sum(ops.sign(real - _fake_logits(alae, batch))) / real.shape[0]
+    real = _score(networks, _seen(networks, batch.images, batch), batch)
+    return ops.sum(ops.sign(real - _fake_logits(networks, batch))) / real.shape[0]
 
 
-def _fake_logits(alae: "Alae", batch: Batch) -> Tensor:
+def _fake_logits(networks: Family, batch: Batch) -> Tensor:
     """D's logits on generated images as D∘E sees them, through which G and F learn nothing."""
-    fake = ops.stop_gradient(generate(alae, _styles(alae, batch), batch))
-    return _score(alae, _seen(alae, fake, batch), batch)
+    fake = ops.stop_gradient(generate(networks, _styles(networks, batch), batch))
+    return _score(networks, _seen(networks, fake, batch), batch)
 
 
-def _seen(alae: "Alae", images: Tensor, batch: Batch) -> Tensor:
+def _seen(networks: Family, images: Tensor, batch: Batch) -> Tensor:
     """Images as D∘E is shown them in the adversarial updates."""
-    choice = alae.config.augment
+    choice = networks.config.augment
     if choice is None or batch.augment is None:
         return images
     return augmented(images, batch.augment, batch.p, choice.transforms)
 
 
-def _styles(alae: "Alae", batch: Batch) -> Tensor:
+def _styles(networks: Family, batch: Batch) -> Tensor:
     """w = F(z), (batch, w); with style mixing a style for each layer, (batch, layers, w)."""
-    w = alae.F(batch.z)
+    w = networks.F(batch.z)
     if batch.mix is None or batch.noise is None:
         return w
     layers = ops.arange(len(batch.noise))[None, :, None]
-    return ops.where(layers < batch.cutoff, w[:, None], alae.F(batch.mix)[:, None])
+    return ops.where(layers < batch.cutoff, w[:, None], networks.F(batch.mix)[:, None])
 
 
-def generate(alae: "Alae", w: Tensor, batch: Batch) -> Tensor:
+def generate(networks: Family, w: Tensor, batch: Batch) -> Tensor:
     """G(w) at the batch's level of detail, with its labels and noise."""
-    return alae.family.generate(w, labels=batch.labels, noise=batch.noise, **_level(alae, batch))
+    return networks.generate(w, labels=batch.labels, noise=batch.noise, **_level(networks, batch))
 
 
-def encode(alae: "Alae", images: Tensor, batch: Batch, by: str = "E") -> Tensor:
+def encode(networks: Family, images: Tensor, batch: Batch, by: str = "E") -> Tensor:
     """E(x), or what another network like E makes of images, at the batch's level of detail."""
-    return alae.family.encode(images, by=by, labels=batch.labels, **_level(alae, batch))
+    return networks.encode(images, by=by, labels=batch.labels, **_level(networks, batch))
 
 
-def _score(alae: "Alae", images: Tensor, batch: Batch) -> Tensor:
-    return alae.family.score(images, labels=batch.labels, **_level(alae, batch))
+def _score(networks: Family, images: Tensor, batch: Batch) -> Tensor:
+    return networks.score(images, labels=batch.labels, **_level(networks, batch))
 
 
-def _level(alae: "Alae", batch: Batch) -> dict[str, Any]:
-    return {"lod": alae.family.level_of(batch.images), "blend": batch.blend}
+def _level(networks: Family, batch: Batch) -> dict[str, Any]:
+    return {"lod": networks.level_of(batch.images), "blend": batch.blend}

@@ -1,18 +1,17 @@
 """One training step, walked once for every framework: running mean and p → gradient → Adam → averages."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from keras import ops
 
 from alae_core.augment import adapted
 from alae_core.config import Adam
 from alae_core.growth import Stage
+from alae_core.model import Alae
+from alae_core.networks.family import Family
 from alae_core.optimizer import average_step
 from alae_core.updates import Batch, Update
-
-if TYPE_CHECKING:
-    from alae_core.model import Alae
 
 Tensor = TypeVar("Tensor")
 
@@ -24,12 +23,12 @@ class Mechanics(Protocol[Tensor]):
     the old name: written into the tensor that is there, or as another in its place.
     """
 
-    model: "Alae"
+    model: Alae
 
     def evaluate(
-        self, tensors: dict[str, Tensor], fn: Callable[["Alae", Batch], Tensor], update: Update, batch: Batch
+        self, tensors: dict[str, Tensor], fn: Callable[[Family, Batch], Tensor], update: Update, batch: Batch
     ) -> Tensor:
-        """fn(model, batch) at the weights in `tensors`, to be differentiated by nobody."""
+        """fn(networks, batch) at the weights in `tensors`, to be differentiated by nobody."""
 
     def gradient(self, tensors: dict[str, Tensor], update: Update, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The update's loss at the weights in `tensors`, and its gradient by the name of each weight it trains."""
@@ -79,13 +78,13 @@ def walk(
     return losses
 
 
-def mean_of_w(model: "Alae", batch: Batch) -> Any:
+def mean_of_w(networks: Family, batch: Batch) -> Any:
     """The mean of w = F(z) over the batch, (w,): what the running mean of w moves towards."""
-    w = model.F(batch.z)
+    w = networks.F(batch.z)
     return ops.sum(w, axis=0) / w.shape[0]
 
 
-def _by_use(model: "Alae", name: str, gradient: Any) -> Any:
+def _by_use(model: Alae, name: str, gradient: Any) -> Any:
     # Adam sees the gradient by the weight as it is used, so that its ε acts where the authors' does.
     scale = model.scales[name]
     return gradient if scale == 1 else gradient / scale

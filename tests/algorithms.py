@@ -14,15 +14,14 @@ import pytest
 from alae_core.algorithms import ALGORITHMS, FAMILIES, Algorithm
 from alae_core.config import Config
 from alae_core.losses import squared_distance
-from alae_core.model import Alae
+from alae_core.networks.family import Family
 from alae_core.updates import Batch, Update, updates_of
 
 Tensor = Any
 
 
-def pixels(model: Alae, batch: Batch, input_gradient: Callable[..., Any]) -> Tensor:
+def pixels(family: Family, batch: Batch, input_gradient: Callable[..., Any]) -> Tensor:
     """‖x − G(E(x))‖², averaged over the batch and over pixels."""
-    family = model.family
     level = {"lod": family.level_of(batch.images), "blend": batch.blend}
     w = family.encode(batch.images, labels=batch.labels, **level)
     made = family.generate(w, labels=batch.labels, noise=batch.noise, **level)

@@ -1,13 +1,14 @@
 """What differs between families of architectures: their networks, how these are called, and what levels they have."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import keras
 
 from alae_core.config import NETWORKS, Config, Shape
-from alae_core.errors import ArgumentError
+from alae_core.errors import AlaeError, ArgumentError
 from alae_core.networks.layers import Scaled
 from alae_core.networks.perceptron import build_perceptron
 from alae_core.view import View
@@ -36,6 +37,39 @@ class Family(ABC):
         owners = {name: _weights(name, network) for name, network in self.networks.items()}
         self.variables = {name: v for weights in owners.values() for name, (v, _) in weights.items()}
         self.scales = {name: scale for weights in owners.values() for name, (_, scale) in weights.items()}
+
+    def __getitem__(self, name: str) -> keras.Model:
+        """The network called `name`. Raises AlaeError if the algorithm has none."""
+        if name not in self.networks:
+            raise AlaeError(f"the model has no network {name}: {self.config.algorithm} has {', '.join(self.networks)}")
+        return self.networks[name]
+
+    @property
+    def F(self) -> keras.Model:
+        """z (batch, z) to w (batch, w)."""
+        return self["F"]
+
+    @property
+    def G(self) -> keras.Model:
+        """w to images."""
+        return self["G"]
+
+    @property
+    def E(self) -> keras.Model:
+        """Images to w."""
+        return self["E"]
+
+    @property
+    def D(self) -> keras.Model:
+        """w to logits (batch,); images to logits if the configuration says so."""
+        return self["D"]
+
+    @contextmanager
+    def use_weights(self, state: Mapping[str, Tensor]) -> Iterator[None]:
+        """Compute with the tensors "weights/…" of a state instead of the networks' own weights."""
+        values = [(variable, state[f"weights/{name}"]) for name, variable in self.variables.items()]
+        with keras.StatelessScope(values):
+            yield
 
     @classmethod
     def build(cls, config: Config, networks: Mapping[str, Shape] = NETWORKS["alae"]) -> dict[str, keras.Model]:

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from alae_core.backend import backend_in_use
+from alae_core.framework import framework_in_use
 from alae_core.networks.layers import Normal, Scaled
 
 Tensor = Any
@@ -186,8 +186,8 @@ def _is_jax_on_cpu() -> bool:
     # needs of a strided one. Elsewhere convolutions are faster, and patches would only take memory.
     if keras.backend.backend() != "jax":
         return False
-    backend = backend_in_use()
-    return backend is not None and backend.device.startswith("cpu")
+    framework = framework_in_use()
+    return framework is not None and framework.device.startswith("cpu")
 
 
 def _by_patches(maps: Tensor, kernel: Tensor, strides: int = 1) -> Tensor:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from alae_core.latents import stream
+from alae_core.streams import stream
 
 
 class Glorot(keras.initializers.Initializer):

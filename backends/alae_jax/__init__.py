@@ -25,7 +25,7 @@ class JaxBackend(BaseBackend):
 
         known = _devices()
         # JAX lists its accelerators first, so the first device is the best there is.
-        self.device = self.chosen(device, next(iter(known)))
+        self.device = self.choose_device(device, next(iter(known)))
         jax.config.update("jax_default_device", known[self.device])
         if not (os.environ.get("JAX_COMPILATION_CACHE_DIR") or jax.config.values.get("jax_compilation_cache_dir")):
             jax.config.update("jax_compilation_cache_dir", str(_cache()))

@@ -18,13 +18,13 @@ Tensors = dict[str, jax.Array]
 
 
 def input_gradient(fn: Callable[[jax.Array], jax.Array], x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """See `Backend.input_gradient`."""
+    """See `Framework.input_gradient`."""
     value, pull_back = jax.vjp(fn, x)
     return value, pull_back(jnp.ones_like(value))[0]
 
 
-def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """See `Backend.compile`."""
+def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """See `Framework.compile`."""
     return jax.jit(fn)
 
 
@@ -62,8 +62,8 @@ class JaxRunner(BaseRunner[jax.Array]):
 
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[jax.Array, Tensors]:
         def loss(trained: Tensors) -> jax.Array:
-            with self.model.holding(tensors | {f"weights/{name}": weight for name, weight in trained.items()}):
-                return update.loss(self.model, batch, input_gradient)
+            with self.networks.use_weights(tensors | {f"weights/{name}": weight for name, weight in trained.items()}):
+                return update.loss(self.networks, batch, input_gradient)
 
         return jax.value_and_grad(loss)({name: tensors[f"weights/{name}"] for name in self.trained(update, batch)})
 
@@ -74,5 +74,5 @@ class JaxRunner(BaseRunner[jax.Array]):
 
     def _show(self) -> None:
         # Keras' own assign would check and convert every array at every step; these are its variables' very values.
-        for name, variable in self.model.held.items():
+        for name, variable in self.model.state_variables.items():
             variable._direct_assign(self.tensors[name])

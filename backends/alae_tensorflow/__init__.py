@@ -22,7 +22,7 @@ class TensorflowBackend(BaseBackend):
         import tensorflow as tf
 
         # TensorFlow lists the CPU first and computes on the last kind it has.
-        self.device = self.chosen(device, self.devices()[-1])
+        self.device = self.choose_device(device, self.devices()[-1])
         kind, index = self.device.split(":")
         if kind == "cpu":
             tf.config.set_visible_devices([], "GPU")

@@ -11,6 +11,7 @@ from alae_core.backend import Backend
 from alae_core.config import Adam
 from alae_core.growth import Stage
 from alae_core.model import Alae
+from alae_core.networks.family import Family
 from alae_core.runner import BaseRunner
 from alae_core.state import count_name, moment_name
 from alae_core.updates import Batch, Update
@@ -20,7 +21,7 @@ Tensors = dict[str, Any]
 
 
 def input_gradient(fn: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """See `Backend.input_gradient`."""
+    """See `Framework.input_gradient`."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
         value = fn(x)
@@ -46,7 +47,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
 
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
         if not self.tensors:
-            held = self.model.held
+            held = self.model.state_variables
             self.tensors = {
                 name: held[name].value if name in held else tf.Variable(array) for name, array in arrays.items()
             }
@@ -66,14 +67,14 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
     def differentiate(self, update: Update, batch: Batch) -> tuple[tf.Tensor, Tensors]:
         return self._differentiate(update.name, batch)
 
-    def evaluate(self, tensors: Tensors, fn: Callable[[Alae, Batch], Any], update: Update, batch: Batch) -> tf.Tensor:
-        return fn(self.model, batch)
+    def evaluate(self, tensors: Tensors, fn: Callable[[Family, Batch], Any], update: Update, batch: Batch) -> tf.Tensor:
+        return fn(self.networks, batch)
 
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[tf.Tensor, Tensors]:
         weights = {name: tensors[f"weights/{name}"] for name in self.trained(update, batch)}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(weights.values()))
-            loss = update.loss(self.model, batch, input_gradient)
+            loss = update.loss(self.networks, batch, input_gradient)
         return loss, tape.gradient(loss, weights)
 
     def apply(self, tensors: Tensors, choice: Adam, adam: str, gradients: Mapping[str, tf.Tensor]) -> None:
@@ -96,8 +97,8 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
             )
 
 
-def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """See `Backend.compile`: a graph for each new shape of the arguments."""
+def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """See `Framework.compile`: a graph for each new shape of the arguments."""
     graphs: dict[Hashable, Callable[..., Any]] = {}
 
     def call(*arguments: Any) -> Any:

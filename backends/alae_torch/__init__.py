@@ -18,7 +18,7 @@ class TorchBackend(BaseBackend):
     accelerator = "cuda"
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
-        self.device = self.chosen(device, self.devices()[0])
+        self.device = self.choose_device(device, self.devices()[0])
         # Keras reads this when it is first imported, and puts every variable there. It is "cpu", never "cpu:0":
         # PyTorch takes the two for different devices, and Keras would copy every tensor from one to the other.
         os.environ["KERAS_TORCH_DEVICE"] = self.device

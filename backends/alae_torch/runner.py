@@ -13,6 +13,7 @@ from alae_core.config import Adam
 from alae_core.growth import Stage
 from alae_core.images import to_float
 from alae_core.model import Alae
+from alae_core.networks.family import Family
 from alae_core.runner import BaseRunner
 from alae_core.state import count_name, moment_name
 from alae_core.updates import Batch, Update
@@ -21,7 +22,7 @@ Tensors = dict[str, torch.Tensor]
 
 
 def input_gradient(fn: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """See `Backend.input_gradient`."""
+    """See `Framework.input_gradient`."""
     x = x.detach().requires_grad_()
     value = fn(x)
     (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True)
@@ -61,7 +62,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
 
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
         if not self.tensors:
-            held = self.model.held
+            held = self.model.state_variables
             self.tensors = {
                 name: held[name].value.data if name in held else self._own(name, array)
                 for name, array in arrays.items()
@@ -92,8 +93,8 @@ class TorchRunner(BaseRunner[torch.Tensor]):
                 key: weight.detach().requires_grad_(key.removeprefix("weights/") in trained)
                 for key, weight in weights.items()
             }
-            with self.model.holding(weights):
-                loss = update.loss(self.model, batch, input_gradient)
+            with self.networks.use_weights(weights):
+                loss = update.loss(self.networks, batch, input_gradient)
                 gradients = torch.autograd.grad(loss, [weights[f"weights/{name}"] for name in trained])
             # Laid out as the weights are: the fused Adam pairs numbers by their place in memory.
             return loss.detach(), {name: g.contiguous() for name, g in zip(trained, gradients, strict=True)}
@@ -101,11 +102,11 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         return self._traced(update.name, value_and_gradient, tensors, batch)
 
     def evaluate(
-        self, tensors: Tensors, fn: Callable[[Alae, Batch], Any], update: Update, batch: Batch
+        self, tensors: Tensors, fn: Callable[[Family, Batch], Any], update: Update, batch: Batch
     ) -> torch.Tensor:
         def value(weights: Tensors, batch: Batch) -> torch.Tensor:
-            with self.model.holding(weights):
-                return fn(self.model, batch)
+            with self.networks.use_weights(weights):
+                return fn(self.networks, batch)
 
         return self._traced(f"{update.name} {fn.__name__}", value, tensors, batch)
 
@@ -148,8 +149,8 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         torch._foreach_lerp_(averages, weights, 1 - decay)
 
 
-def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """See `Backend.compile`: a trace for each new shape of the arguments."""
+def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """See `Framework.compile`: a trace for each new shape of the arguments."""
     graphs: dict[Hashable, Callable[..., Any]] = {}
 
     @torch.no_grad()

@@ -75,7 +75,7 @@ def conform(
     from alae_conformance.suite import Choice, select
     from alae_conformance.suite import conform as judge
     from alae_conformance.xfail import read_claims, read_xfails
-    from alae_core.backend import find_backend
+    from alae_core.plugins import find_backend
 
     console = Console()
     choice = Choice(case or (), level or (), lane or ())
@@ -127,7 +127,7 @@ def conform(
 
 def _names(backend: list[str] | None, every: bool) -> list[str]:
     from alae_core import installed_backends
-    from alae_core.backend import default_backend
+    from alae_core.plugins import default_backend
 
     if backend and every:
         raise AlaeError("--all judges every backend: omit --backend")

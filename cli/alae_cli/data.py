@@ -43,7 +43,7 @@ def align(
     outputs = planned(source, out, every=every)
     require_package()
     from alae_core import load_backend
-    from alae_core.backend import default_backend
+    from alae_core.plugins import default_backend
     from alae_workbench.faces.detector import Detector
 
     detector = Detector(load_backend(backend or default_backend(), device))

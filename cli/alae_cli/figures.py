@@ -241,7 +241,7 @@ def write(out: Path, picture: "Image | Figure", what: str = "") -> None:
 
 def sources(words: list[str], opened: "Opened", most: int | None = None) -> "list[int | Images]":
     """Seeds and images that words stand for. Raises AlaeError for an empty one."""
-    from alae_core.latents import require_seed
+    from alae_core.streams import require_seed
     from alae_workbench.data.source import first
 
     found: list[int | Images] = []

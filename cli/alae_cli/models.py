@@ -68,7 +68,7 @@ def generate(
 ) -> None:
     """Draw samples G(F(z))."""
     require_ending(out, ".png", ".npy")
-    from alae_core.latents import require_seed
+    from alae_core.streams import require_seed
     from alae_workbench.models.opening import open_model
 
     require_seed(seed)

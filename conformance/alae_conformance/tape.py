@@ -8,7 +8,8 @@ from alae_conformance.reference.training import Reference
 from alae_conformance.subjects import Arrays, Batches, Inputs, listed
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.vectors import Fixture, cases, config_of
-from alae_core.latents import NUMBERS, Draws, noise_shapes
+from alae_core.draws import NUMBERS, Draws
+from alae_core.streams import noise_shapes
 from alae_core.view import View
 
 #: batches of images on a tape; later training steps begin again with the first

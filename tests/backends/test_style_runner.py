@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 import alae_core as alae
+from alae_core.draws import Draws
 from alae_core.growth import position, scheduled_steps
-from alae_core.latents import Draws, noise_shapes, stream
 from alae_core.state import moment_name
+from alae_core.streams import noise_shapes, stream
 from tests.conftest import random_images, tiny_style_config
 from tests.tolerances import BFLOAT16, FLOAT32
 

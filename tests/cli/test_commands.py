@@ -146,7 +146,7 @@ def test_doctor_examines_every_backend(run_alae):
 MISTAKES = [
     (["train", "--preset", "mnist"], "no preset 'mnist'; did you mean 'mnist-mlp'?"),
     (["train", "--backend", "tpu"], "no backend 'tpu'; installed plug-ins: jax"),
-    (["train", "--backend", BACKEND, "--device", "gpu:77"], "sees no device 'gpu:77'"),
+    (["train", "--backend", BACKEND, "--device", "gpu:77"], "has no device 'gpu:77'"),
     (["train", "--set", "adam.rate=1"], "unknown key 'adam.rate'"),
     (["train", "--set", "adam.learning_rate"], "must be KEY=VALUE"),
     (["train", "--set", "image=[1"], "the value is not YAML"),

@@ -65,7 +65,7 @@ def test_the_same_without_stop_gradients_passes(judge):
         ("NoSuchPlugin", "L1-hinge-values", "error", "there is no backend 'NoSuchPlugin'"),
         ("NumberVersion", "L1-hinge-values", "error", "the plug-in's versions.jax is 10: Input should be"),
         ("NoVersions", "L1-hinge-values", "error", "the plug-in's versions is 3: Input should be a valid dictionary"),
-        ("NumberDevice", "L1-hinge-values", "error", "says no `device` once it is open"),
+        ("NumberDevice", "L1-hinge-values", "error", "has no `device` after it was opened"),
         ("NoDevices", "L1-hinge-values", "error", "the plug-in's devices is 'cpu:0': Input should be a valid list"),
         ("BrokenName", "L2-hinge-gradients", "failed", "should not be there"),
         ("Exits", "L1-hinge-values", "error", "cannot be loaded: SystemExit: 0"),

@@ -16,7 +16,7 @@ from hypothesis.extra import numpy as arrays
 
 from alae_conformance.subjects import Batches, Inputs
 from alae_conformance.subjects.wire import MOST, MOST_JSON, WireError, decode, encode, receive, send
-from alae_core.latents import Draws
+from alae_core.draws import Draws
 from alae_core.view import View
 
 NUMBERS = st.sampled_from(["bool", "int8", "uint8", "int32", "int64", "uint64", "float16", "float32", "float64"])

@@ -1,6 +1,7 @@
 """Operations on feature maps against NumPy, in both orders of axes."""
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -139,3 +140,10 @@ def test_only_the_convolution_is_in_fewer_digits():
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, maps + np.float32(1 + 2**-12))
     assert not np.array_equal(on_maps(layer, maps + 1 / 1000), maps + 1 / 1000), "the convolution itself is rounded"
+
+
+@pytest.mark.parametrize(("device", "expected"), [("cpu:0", True), ("cpu", True), ("cuda:0", False), ("gpu:0", False)])
+def test_convolutions_suit_the_device_that_was_chosen(backend, monkeypatch, device, expected):
+    """Not the first device there is: on a machine with a GPU a person may have asked for the CPU."""
+    monkeypatch.setattr(features, "framework_in_use", lambda: SimpleNamespace(device=device))
+    assert features._is_jax_on_cpu() == (expected and keras.backend.backend() == "jax")

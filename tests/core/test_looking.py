@@ -220,7 +220,7 @@ def test_a_fade_does_not_compile_anew(backend, monkeypatch, look):
         def compile(self, fn):
             return backend.compile(lambda *arguments: traces.append(1) or fn(*arguments))
 
-    monkeypatch.setattr(module, "backend_in_use", Counting)
+    monkeypatch.setattr(module, "framework_in_use", Counting)
     model = moved(alae.build(tiny_style_config()))
     given = model.map(model.sample_prior(4)) if look in ("generate", "reencode") else style_images(4)
     traces.clear()
@@ -245,7 +245,7 @@ def test_a_few_shapes_serve_any_number_of_images(backend, monkeypatch):
 
             return recorded
 
-    monkeypatch.setattr(module, "backend_in_use", Recording)
+    monkeypatch.setattr(module, "framework_in_use", Recording)
     monkeypatch.setattr(module, "_CHUNK", 16)
     model = alae.build(tiny_config())
     for count in range(60):

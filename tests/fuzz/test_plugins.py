@@ -4,7 +4,7 @@ import os
 import sys
 from importlib.metadata import EntryPoint
 
-from alae_core import backend, load_backend
+from alae_core import framework, load_backend, plugins
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import TEXTS, pick
 
@@ -97,11 +97,11 @@ def test_plugins(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("KERAS_BACKEND", os.environ["KERAS_BACKEND"])
-    monkeypatch.setattr(backend, "_opened", [])
+    monkeypatch.setattr(framework, "_opened", [])
     for case, random in cases():
         (tmp_path / "plugin.py").write_text(source(random), "utf-8")
         monkeypatch.delitem(sys.modules, "plugin", raising=False)
         value = ENTRIES[0] if random.random() < 0.8 else pick(random, ENTRIES)
-        entry = EntryPoint("mine", value, backend.GROUP)
-        monkeypatch.setattr(backend, "installed_backends", lambda entry=entry: {"mine": entry})
+        entry = EntryPoint("mine", value, plugins.GROUP)
+        monkeypatch.setattr(plugins, "installed_backends", lambda entry=entry: {"mine": entry})
         attempt(lambda: load_backend("mine"), about=f"case {case}")

@@ -43,7 +43,7 @@ class Trace(NamedTuple):
 
 
 class Drawn(Protocol):
-    """What one update draws, such as `alae_core.latents.Draws`."""
+    """What one update draws, such as `alae_core.draws.Draws`."""
 
     def _asdict(self) -> dict[str, Any]:
         """z (batch, z); mix, other z or None, whose styles the layers from `cutoff` on take; noise, a map for each.

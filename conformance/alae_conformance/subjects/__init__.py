@@ -9,7 +9,8 @@ import numpy as np
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
-from alae_core.latents import Draws, sample_noise
+from alae_core.draws import Draws
+from alae_core.streams import sample_noise
 from alae_core.view import View
 
 #: what a subject's `put` returns: its own affair

@@ -22,7 +22,7 @@ from alae_conformance.subjects import (
 from alae_core.config import Precision, make_config
 from alae_core.growth import position
 from alae_core.images import pooled
-from alae_core.latents import Noise
+from alae_core.streams import Noise
 
 
 class Plugin:

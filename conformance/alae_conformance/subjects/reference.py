@@ -23,8 +23,9 @@ from alae_conformance.subjects import (
 )
 from alae_core.checkpoint import load_checkpoint, write_checkpoint
 from alae_core.config import Config, make_config
+from alae_core.draws import Draws
 from alae_core.errors import CheckpointError
-from alae_core.latents import Draws, noise_shapes
+from alae_core.streams import noise_shapes
 
 
 class ReferenceSubject:

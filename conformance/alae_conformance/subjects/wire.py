@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alae_conformance.subjects import Batches, Inputs
-from alae_core.latents import Draws
+from alae_core.draws import Draws
 from alae_core.view import View
 
 #: bytes of a message, and of the JSON in it: fifty times what the largest case needs

@@ -19,7 +19,7 @@ class EagerBackend(BaseBackend):
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
         """PyTorch has every precision that a configuration may ask for, and none needs preparation."""
-        self.device = self.chosen(device, self.devices()[0])
+        self.device = self.choose_device(device, self.devices()[0])
         # Keras reads this when it is first imported, and puts every variable there.
         os.environ["KERAS_TORCH_DEVICE"] = self.device
 

@@ -14,15 +14,15 @@ Tensors = dict[str, torch.Tensor]
 
 
 def input_gradient(fn: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """See `alae_core.Backend.input_gradient`; `create_graph` makes the gradient itself differentiable."""
+    """See `alae_core.framework.Framework.input_gradient`; `create_graph` makes the gradient itself differentiable."""
     x = x.detach().requires_grad_()
     value = fn(x)
     (gradient,) = torch.autograd.grad(value.sum(), x, create_graph=True)
     return value, gradient
 
 
-def compiled(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """See `alae_core.Backend.compile`: PyTorch as it comes compiles nothing; it need only keep no record."""
+def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """See `alae_core.framework.Framework.compile`: eager PyTorch compiles nothing."""
     return torch.no_grad()(fn)
 
 
@@ -40,7 +40,7 @@ class EagerRunner(BaseRunner[torch.Tensor]):
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
         """What the model holds are the very tensors of the state: to train the one is to train the other."""
         self.tensors = {name: self.to_device(array) for name, array in arrays.items()}
-        for name, variable in self.model.held.items():
+        for name, variable in self.model.state_variables.items():
             variable.assign(arrays[name])
             self.tensors[name] = variable.value
 
@@ -58,6 +58,6 @@ class EagerRunner(BaseRunner[torch.Tensor]):
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[torch.Tensor, Tensors]:
         """The loss of one update, and its gradient for the networks that this update trains and for no other."""
         names = self.trained(update, batch)
-        loss = update.loss(self.model, batch, input_gradient)
+        loss = update.loss(self.networks, batch, input_gradient)
         gradients = torch.autograd.grad(loss, [tensors[f"weights/{name}"] for name in names])
         return loss.detach(), dict(zip(names, gradients, strict=True))

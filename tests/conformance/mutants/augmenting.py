@@ -10,7 +10,7 @@ from alae_conformance.reference.augment import CUTOUT, FLIP, SHIFT, adapted
 from alae_conformance.reference.draws import augmenting
 from alae_conformance.reference.training import Reference
 from alae_conformance.subjects.reference import ReferenceSubject
-from alae_core.latents import Draws
+from alae_core.draws import Draws
 from tests.conformance.mutants.registry import fault
 
 _VALUES = ("L1-augmented-values", "losses")

@@ -16,8 +16,8 @@ from pydantic import Field, NonNegativeInt, Strict
 from alae_core import AlaeError, ConfigError, load_backend
 from alae_core._support.files import write_whole
 from alae_core._support.yaml_settings import Frozen, differences, listed, nearest, read_text, read_yaml, validate
-from alae_core.backend import default_backend
 from alae_core.checkpoint import checkpoints, step_of
+from alae_core.plugins import default_backend
 from alae_workbench.evaluation.records import read, record
 from alae_workbench.runs.settings import Experiment, load_experiment
 from alae_workbench.storage.directory import Run

@@ -12,7 +12,7 @@ import numpy as np
 from alae_core.config import Config
 from alae_core.errors import AlaeError, ArgumentError
 from alae_core.images import pooled, to_float
-from alae_core.latents import stream
+from alae_core.streams import stream
 
 #: what becomes of an image file of another shape than the model's: cropped about its centre, or framed in black
 Fit = Literal["crop", "pad"]

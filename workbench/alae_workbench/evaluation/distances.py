@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alae_core.latents import stream
+from alae_core.streams import stream
 
 # Rows whose distances to all others are worked out at once.
 _BLOCK = 512

@@ -281,7 +281,7 @@ class _Replay:
         }
 
     def _draws(self, at: str, iteration: int, lod: int) -> dict[str, Any]:
-        from alae_core.latents import Draws
+        from alae_core.draws import Draws
 
         each = 1 + 2 * (lod + 1)
         firsts = {name: (3 * iteration + i) * each for i, name in enumerate(_LOSSES)}

@@ -9,8 +9,8 @@ import numpy as np
 from keras import ops
 
 from alae_core import Alae, AlaeError, View
-from alae_core.backend import backend_in_use
-from alae_core.latents import sample_noise
+from alae_core.framework import framework_in_use
+from alae_core.streams import sample_noise
 
 #: where the search begins
 Start = Literal["encoder", "mean"]
@@ -106,7 +106,7 @@ def _gradient(
     alae: Alae, view: View | None, weight: float
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Of w, images and their features: each image's loss, and its gradient by w."""
-    backend = backend_in_use()
+    backend = framework_in_use()
     if backend is None:
         raise AlaeError("inversion needs gradients: call load_backend before")
     family = alae.family
@@ -119,7 +119,7 @@ def _gradient(
             made = family.generate(w, noise=maps, **at)
             return _mean(ops.square(made - x)) + weight * _mean(ops.square(family.hidden(made, **at) - wanted))
 
-        with alae.holding({f"weights/{name}": value for name, value in weights.items()}):
+        with family.use_weights({f"weights/{name}": value for name, value in weights.items()}):
             values, gradient = backend.input_gradient(losses, w)
         flat = ops.reshape(gradient, (gradient.shape[0], -1))
         return ops.concatenate([values[:, None], flat], axis=1)

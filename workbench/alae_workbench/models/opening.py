@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
-from alae_core.backend import backend_in_use, default_backend
+from alae_core.framework import framework_in_use
+from alae_core.plugins import default_backend
 from alae_workbench.data.load import fitted, load_data, load_images
 from alae_workbench.data.source import Arrays, DataError, DataSet, Source, labels_for
 from alae_workbench.runs.settings import Training, training_of
@@ -98,7 +99,7 @@ class Opened:
 
         config, margin = self.model.config, self.training.margin
         pixels = aligned_images(
-            Detector(backend_in_use()), photos, config, margin=margin, crop=crop, most=most, tell=tell
+            Detector(framework_in_use()), photos, config, margin=margin, crop=crop, most=most, tell=tell
         )
         return fitted(photos, Arrays(pixels), config, margin=margin)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from alae_core import Alae, ArgumentError, View
-from alae_core.latents import Noise, prior_parts, require_seed
+from alae_core.streams import Noise, prior_parts, require_seed
 
 #: where a model has labels, samples take the classes in turn along rows of so many
 ROW = 12

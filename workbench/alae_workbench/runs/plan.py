@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, load_backend, load_checkpoint, load_config
-from alae_core.backend import default_backend, find_backend
 from alae_core.config import RUN
 from alae_core.growth import stretches
+from alae_core.plugins import default_backend, find_backend
 from alae_core.sizes import amount, needs, require_room, weights
 from alae_workbench.data.load import as_data_set, as_source, load_data, needs_keras
 from alae_workbench.data.source import DataError, DataSet, Source, by

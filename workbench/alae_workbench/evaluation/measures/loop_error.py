@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from alae_core import Alae, View
-from alae_core.latents import stream
+from alae_core.streams import stream
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.registry import measure, measures, reconstructed

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from alae_core import Alae, View
-from alae_core.latents import prior_parts, stream
+from alae_core.streams import prior_parts, stream
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.measures.samples import digest

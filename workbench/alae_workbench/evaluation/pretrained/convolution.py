@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from alae_core.backend import backend_in_use
+from alae_core.framework import framework_in_use
 from alae_workbench.evaluation.spaces import Features, in_colour
 
 #: kernels (k, k, in, out), or (k, k, in, 1) of depthwise convolutions, and biases, by name
@@ -19,7 +19,7 @@ def compiled(network: Callable[..., Any], weights: Arrays, together: int) -> Cal
     """
     from keras import ops
 
-    backend = backend_in_use()
+    backend = framework_in_use()
     run = network if backend is None else backend.compile(network)
     tensors = {name: ops.convert_to_tensor(array) for name, array in weights.items()}
 

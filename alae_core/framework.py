@@ -1,0 +1,51 @@
+"""What layers and models may ask of the framework in use: its device, compilation, and gradients by an input."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from alae_core.config import Precision
+from alae_core.plugins import installed_backends, open_plugin
+
+Tensor = Any
+#: (fn, x) -> (fn(x), d sum(fn(x)) / dx), itself differentiable: the one operation that losses need and Keras lacks
+InputGradient = Callable[[Callable[[Tensor], Tensor], Tensor], tuple[Tensor, Tensor]]
+
+
+class Framework(Protocol):
+    """The part of a backend that does not depend on ALAE."""
+
+    device: str  # where it computes, in the framework's own words, such as "cuda:0"
+
+    def input_gradient(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+        """(fn(x), d sum(fn(x)) / dx), itself differentiable."""
+
+    def compile(self, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """`fn` compiled once for each new structure and shape of its arguments, without gradients.
+
+        `fn` is pure. Its arguments, and what it returns, are tensors in nested lists and dictionaries. A framework that
+        does not compile returns a function that records nothing for gradients.
+        """
+
+
+#: the framework opened last in this process; empty before the first
+_opened: list[Framework] = []
+
+
+def open_framework(name: str, device: str | None = None, precision: Precision = "float32") -> Any:
+    """Open the plug-in `name` and make it the framework in use. Raises BackendError; see `backend.load_backend`."""
+    opened = open_plugin(name, device, precision)
+    _opened[:] = [opened]
+    return opened
+
+
+def framework_in_use() -> Framework | None:
+    """The framework opened last in this process. If none was opened, opens the one that Keras runs on.
+
+    None if Keras runs on a framework for which no plug-in is installed.
+    """
+    if not _opened:
+        import keras
+
+        name = keras.backend.backend()
+        return open_framework(name) if name in installed_backends() else None
+    return _opened[-1]

@@ -1,0 +1,81 @@
+"""How backend plug-ins are found by name and opened: entry points of the group "alae.backends"."""
+
+import os
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from alae_core._support.text import short_repr
+from alae_core.config import Precision
+from alae_core.errors import AlaeError, BackendError
+
+GROUP = "alae.backends"
+_OWN = ("jax", "torch", "tensorflow")
+_ADVICE = "see docs/write-a-backend.md"
+
+
+def installed_backends() -> dict[str, EntryPoint]:
+    """Every registered plug-in by name, alae's own first. Imports none of them."""
+    found = {entry.name: entry for entry in entry_points(group=GROUP)}
+    order = [*(name for name in _OWN if name in found), *sorted(found.keys() - set(_OWN))]
+    return {name: found[name] for name in order}
+
+
+def find_backend(name: str) -> EntryPoint:
+    """The registered plug-in `name`, not imported. Raises BackendError, listing those installed, if there is none."""
+    plugins = installed_backends()
+    if name not in plugins:
+        raise BackendError(f"there is no backend {name!r}; installed plug-ins: {', '.join(plugins) or 'none'}")
+    return plugins[name]
+
+
+def default_backend() -> str:
+    """The name of the backend to use by default: KERAS_BACKEND, or the first framework that is installed."""
+    # alae_core sets KERAS_BACKEND if the user has not; "numpy" means that no framework is installed.
+    return os.environ["KERAS_BACKEND"].replace("numpy", "jax")
+
+
+def open_plugin(name: str, device: str | None, precision: Precision) -> Any:
+    """An instance of the plug-in `name`, with Keras set to its framework. Raises BackendError: see `load_backend`."""
+    entry = find_backend(name)
+    try:
+        plugin = _load_class(entry)
+        _select_keras(name, plugin.keras_backend)
+        opened = plugin(device, precision)
+        if not isinstance(getattr(opened, "device", None), str):
+            raise BackendError(f"{_describe(entry)} has no `device` after it was opened: {_ADVICE}")
+    except AlaeError:
+        raise
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name:
+            how = f"pip install 'alae[{name}]'" if name in _OWN else f"pip install {error.name}"
+            raise BackendError(f"backend {name!r} needs {error.name}, which is not installed: {how}") from error
+        raise BackendError(f"{_describe(entry)} cannot be loaded: {type(error).__name__}: {error}") from error
+    return opened
+
+
+def _load_class(entry: EntryPoint) -> Any:
+    plugin = entry.load()
+    if not isinstance(plugin, type):
+        raise BackendError(f"{_describe(entry)} is {short_repr(plugin)}, but must be a class: {_ADVICE}")
+    texts = [name for name in ("name", "keras_backend") if not isinstance(getattr(plugin, name, None), str)]
+    methods = ("versions", "devices", "input_gradient", "compile", "runner")
+    missing = [*texts, *(name for name in methods if not callable(getattr(plugin, name, None)))]
+    if missing:
+        raise BackendError(f"{_describe(entry)} lacks {', '.join(missing)}: {_ADVICE}")
+    return plugin
+
+
+def _describe(entry: EntryPoint) -> str:
+    return f"backend {entry.name!r}, the plug-in {entry.value},"
+
+
+def _select_keras(name: str, keras_backend: str) -> None:
+    if "keras" in sys.modules:
+        running = sys.modules["keras"].backend.backend()
+        if running != keras_backend:
+            raise BackendError(
+                f"backend {name!r} needs Keras on {keras_backend}, but it already runs on {running} in this process: "
+                f"set KERAS_BACKEND={keras_backend} before Python starts, or call load_backend({name!r}) before build"
+            )
+    os.environ["KERAS_BACKEND"] = keras_backend

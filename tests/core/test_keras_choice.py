@@ -1,0 +1,58 @@
+"""Which framework Keras runs on if KERAS_BACKEND is not set."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def chosen_framework(home, **environment):
+    """What a fresh Python takes for KERAS_BACKEND and for the default backend, where the user has this keras.json."""
+    inherited = {key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "KERAS_HOME")}
+    command = "import os, alae_core.plugins as p; print(os.environ['KERAS_BACKEND'], p.default_backend())"
+    done = subprocess.run(
+        [sys.executable, "-c", command],
+        env={**inherited, "HOME": str(home), **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("variable", ["KERAS_HOME", "HOME"])
+def test_a_users_keras_json_is_honoured(tmp_path, variable):
+    home = tmp_path / ".keras" if variable == "HOME" else tmp_path / "elsewhere"
+    home.mkdir()
+    (home / "keras.json").write_text(json.dumps({"backend": "torch", "floatx": "float32"}))
+    environment = {} if variable == "HOME" else {"KERAS_HOME": str(home)}
+    assert chosen_framework(tmp_path, **environment) == ["torch", "torch"]
+    assert chosen_framework(tmp_path, KERAS_BACKEND="tensorflow", **environment) == ["tensorflow", "tensorflow"]
+
+
+#: what Keras itself writes, at its first import, where there is no file
+DEFAULT = '{"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image_data_format": "channels_last"}'
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "[]", '"torch"', "{}", '{"backend": 3}', '{"backend": "no_such"}', DEFAULT]
+)
+def test_without_a_word_of_the_users_it_is_the_first_framework_installed(tmp_path, content):
+    if content is not None:
+        (tmp_path / "keras.json").write_text(content)
+    assert chosen_framework(tmp_path, KERAS_HOME=str(tmp_path)) == ["jax", "jax"]
+
+
+def test_keras_itself_follows(tmp_path):
+    (tmp_path / "keras.json").write_text(json.dumps({"backend": "torch"}))
+    inherited = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    done = subprocess.run(
+        [sys.executable, "-c", "import alae_core, keras; print(keras.backend.backend())"],
+        env={**inherited, "KERAS_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["torch"]
