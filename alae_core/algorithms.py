@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import keras
 
-from alae_core._support.yaml_settings import nearest
+from alae_core._support.text import suggest
 from alae_core.baselines import autoencoder, bigan, vae
 from alae_core.config import NETWORKS, Config
 from alae_core.errors import ConfigError
@@ -49,6 +49,6 @@ ALGORITHMS: dict[str, Algorithm] = {
 def algorithm_of(config: Config) -> Algorithm:
     """The algorithm that `config` names. Raises ConfigError, naming those there are, where there is no such one."""
     if config.algorithm not in ALGORITHMS:
-        names, hint = ", ".join(ALGORITHMS), nearest(config.algorithm, list(ALGORITHMS))
+        names, hint = ", ".join(ALGORITHMS), suggest(config.algorithm, list(ALGORITHMS))
         raise ConfigError(f"there is no algorithm {config.algorithm!r}{hint}; algorithms: {names}")
     return ALGORITHMS[config.algorithm]

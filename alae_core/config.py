@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from alae_core._support.text import short_repr
+from alae_core._support.text import short_repr, suggest
 from alae_core._support.yaml_settings import (
     Count,
     Frozen,
@@ -26,7 +26,6 @@ from alae_core._support.yaml_settings import (
     holds,
     listed,
     moved,
-    nearest,
     override,
     parse_yaml,
     read_text,
@@ -384,7 +383,7 @@ def preset_text(name: str) -> str:
     """The YAML of the preset `name`. Raises ConfigError, naming the nearest one, where there is none."""
     if name not in preset_names():
         raise ConfigError(
-            f"there is no preset {name!r}{nearest(name, preset_names())}; presets: {', '.join(preset_names())}"
+            f"there is no preset {name!r}{suggest(name, preset_names())}; presets: {', '.join(preset_names())}"
         )
     return files("alae_core.presets").joinpath(f"{name}.yaml").read_text("utf-8")
 

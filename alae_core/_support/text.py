@@ -1,6 +1,8 @@
 """Text of error messages: one printable line, values shortened to fit it."""
 
 import re
+from collections.abc import Sequence
+from difflib import get_close_matches
 from reprlib import Repr
 
 #: maximum length of a message, in characters; longer messages lose their middle, because advice stands at the end
@@ -21,6 +23,15 @@ def _cut(text: str) -> str:
 def short_repr(value: object) -> str:
     """`value` as a message names it: like its repr, but never made longer than a line is worth."""
     return _SHORT.repr(value)
+
+
+def suggest(word: str, choices: Sequence[str], prefix: Sequence[str] = ()) -> str:
+    """Return "; did you mean 'x'?" for the choice most similar to `word`, or "" if none is similar.
+
+    `prefix` holds the keys that precede the choice in the message, such as those of an enclosing group of settings.
+    """
+    close = get_close_matches(word, choices, n=1, cutoff=0.5)
+    return f"; did you mean {'.'.join([*prefix, close[0]])!r}?" if close else ""
 
 
 class _ShortRepr(Repr):

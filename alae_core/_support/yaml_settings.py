@@ -1,6 +1,5 @@
 """Settings as typed, frozen data: read from YAML, changed by dotted keys, every mistake named."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from yaml.constructor import ConstructorError
 
 from alae_core._support.files import read_regular
-from alae_core._support.text import short_repr
+from alae_core._support.text import short_repr, suggest
 from alae_core.errors import ConfigError
 
 #: what a file of settings may hold at the most: bytes; values, those of an alias each time it is used; groups in groups
@@ -262,12 +261,6 @@ def validate(model: type[Settings], data: Any, source: str, prefix: str = "") ->
         raise ConfigError(f"{source}: {'; '.join([*problems, *more])}") from error
 
 
-def nearest(word: str, choices: Sequence[str], prefix: Sequence[str] = ()) -> str:
-    """ "; did you mean 'x'?", where one of the choices is like `word`, else nothing."""
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
-    return f"; did you mean {'.'.join([*prefix, close[0]])!r}?" if close else ""
-
-
 def _explain(problem: Any, root: type[BaseModel], prefix: str) -> str:
     *parents, last, model = _locate(problem["loc"], root)
     parents = [*([prefix] if prefix else []), *parents]
@@ -275,7 +268,7 @@ def _explain(problem: Any, root: type[BaseModel], prefix: str) -> str:
     match problem["type"]:
         case "extra_forbidden":
             fields = list(model.model_fields)
-            return f"unknown key {key!r}{nearest(last, fields, parents)}; keys here: {', '.join(fields)}"
+            return f"unknown key {key!r}{suggest(last, fields, parents)}; keys here: {', '.join(fields)}"
         case "missing" if isinstance(problem["loc"][-1], int):
             should = model.model_fields[parents[-1]].description
             return f"{'.'.join(parents)} is {short_repr(problem['input'])}, but should be {should}"

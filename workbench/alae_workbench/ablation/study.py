@@ -15,7 +15,8 @@ from pydantic import Field, NonNegativeInt, Strict
 
 from alae_core import AlaeError, ConfigError, load_backend
 from alae_core._support.files import write_whole
-from alae_core._support.yaml_settings import Frozen, differences, listed, nearest, read_text, read_yaml, validate
+from alae_core._support.text import suggest
+from alae_core._support.yaml_settings import Frozen, differences, listed, read_text, read_yaml, validate
 from alae_core.checkpoint import checkpoints, step_of
 from alae_core.plugins import default_backend
 from alae_workbench.evaluation.records import read, record
@@ -118,7 +119,7 @@ def load_ablation(
         names = ablation_names()
         if str(source) not in names:
             raise ConfigError(
-                f"there is no ablation {str(source)!r}{nearest(str(source), names)}; ablations: {', '.join(names)}, or "
+                f"there is no ablation {str(source)!r}{suggest(str(source), names)}; ablations: {', '.join(names)}, or "
                 "a YAML file"
             )
         text = files("alae_workbench.ablation").joinpath(f"{source}.yaml").read_text("utf-8")

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from alae_core import Alae, AlaeError, View
-from alae_core._support.yaml_settings import nearest
+from alae_core._support.text import suggest
 from alae_workbench.data.source import DataSet, Source, labels_for
 from alae_workbench.evaluation.cache import Keep
 
@@ -180,7 +180,7 @@ def named(words: Iterable[str]) -> list[str]:
     found: list[str] = []
     for word in words:
         if word not in groups and word not in MEASURES:
-            hint = nearest(word, [*groups, *MEASURES])
+            hint = suggest(word, [*groups, *MEASURES])
             raise AlaeError(
                 f"there is no measure {word!r}{hint}; groups: {', '.join(groups)}; measures: {', '.join(MEASURES)}"
             )

@@ -15,8 +15,7 @@ from sklearn.svm import LinearSVC
 
 from alae_core import Alae, AlaeError, ArgumentError
 from alae_core._support.files import read_regular, write_whole, written_whole
-from alae_core._support.text import short_repr
-from alae_core._support.yaml_settings import nearest
+from alae_core._support.text import short_repr, suggest
 from alae_workbench.data.formats.arrays import read_arrays
 from alae_workbench.data.source import DataError, Source, label_names_of
 from alae_workbench.models.opening import Opened, require_styles
@@ -168,7 +167,7 @@ def find(word: str, width: int, run: Run | None) -> Direction:
     there = sorted(each.stem for each in folder.glob("*.npy")) if run else []
     if word not in there:
         known = f"directions: {', '.join(there)}" if there else "there are none yet: `alae directions fit` finds some"
-        raise AlaeError(f"there is no direction {short_repr(word)}{nearest(word, there)}; {known}; or name a .npy file")
+        raise AlaeError(f"there is no direction {short_repr(word)}{suggest(word, there)}; {known}; or name a .npy file")
     return _read(folder / f"{word}.npy", width, _known(folder))
 
 
