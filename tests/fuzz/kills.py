@@ -159,7 +159,7 @@ def writer(run):
     while True:
         with run.held():
             resume = None if run.unstarted else load_checkpoint(run.path)
-            run.begin(experiment, resume)
+            run.begin(experiment.to_yaml(), resume)
             first = resume.step if resume else 0
             for step in range(first + 1, first + 4):
                 with run.metrics.open("ab") as file:

@@ -306,15 +306,15 @@ def test_the_second_of_two_at_once_is_told(tmp_path):
 
 
 def test_of_two_that_found_a_directory_empty_the_second_is_told(tmp_path):
-    experiment = load_experiment("digits-mlp")
+    config = load_experiment("digits-mlp").to_yaml()
     first, second = Run.new(tmp_path / "run"), Run.new(tmp_path / "run")
     with first.held():
-        first.begin(experiment, None)
+        first.begin(config, None)
         with pytest.raises(alae.AlaeError, match="another process is training"), second.held():
             pass
         (first.checkpoints / "step-00000001").mkdir()
     with second.held(), pytest.raises(alae.AlaeError, match="is not empty"):
-        second.begin(experiment, None)
+        second.begin(config, None)
 
 
 def test_a_run_whose_directory_is_removed_stops_at_once(tmp_path):

@@ -85,7 +85,7 @@ def test_the_yaml_to_edit_says_of_every_key_what_it_is_and_reads_back(tmp_path):
     path.write_text(experiment.to_explained_yaml(), "utf-8")
     assert load_experiment(path) == experiment
     text = path.read_text("utf-8")
-    assert "  held_out: 0.1  # images kept out of training, or the share of all" in text
+    assert "  held_out: 0.1  # images kept out of training, or the fraction of all" in text
     assert "    - {images: 125000, batch_size: 128, fade: 0.5}\n" in text
 
 

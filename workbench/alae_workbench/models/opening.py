@@ -12,7 +12,7 @@ from alae_core.framework import framework_in_use
 from alae_core.plugins import default_backend
 from alae_workbench.data.load import fitted, load_data, load_images
 from alae_workbench.data.source import Arrays, DataError, DataSet, Source, labels_for
-from alae_workbench.runs.settings import Training, training_of
+from alae_workbench.data.training_data import TrainingData, training_data_of
 from alae_workbench.storage.directory import Run
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class Opened:
         return self.model.view
 
     @property
-    def training(self) -> Training:
-        """How the run goes that the model is of, as far as that is known."""
-        return training_of(self.checkpoint)
+    def training(self) -> TrainingData:
+        """The images that the model was trained on, as far as its checkpoint records them."""
+        return training_data_of(self.checkpoint)
 
     @property
     def run(self) -> Run | None:

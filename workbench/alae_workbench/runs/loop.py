@@ -101,7 +101,7 @@ class Trainer:
             ) from error
 
     def _train(self) -> Summary:
-        self.run.begin(self.experiment, self._resume)
+        self.run.begin(self.experiment.to_yaml(), self._resume)
         with ExitStack() as stack:
             for observer in self.observers:
                 stack.callback(observer.close)

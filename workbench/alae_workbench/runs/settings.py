@@ -6,36 +6,21 @@ from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeInt, Strict
+from pydantic import Field, Strict
 
 from alae_core import Checkpoint, Config, ConfigError
-from alae_core._support.yaml_settings import Count, Frozen, to_explained_yaml, to_yaml, validate
+from alae_core._support.yaml_settings import Count, to_explained_yaml, to_yaml, validate
 from alae_core.config import RUN, SPECIFICATION, make_config, read_config
 from alae_core.growth import scheduled_steps
-from alae_workbench.data.source import Fit
-
-HeldOut = Count | Annotated[float, Field(gt=0, lt=1)]
+from alae_workbench.data.training_data import TrainingData
 
 
-class Training(Frozen):
-    """How long a run is, what it reads and what it leaves behind: the group `training` of a YAML file."""
+class Training(TrainingData):
+    """The images, length and records of a run: the group `training` of a YAML file."""
 
-    data: str | None = Field(
-        None,
-        description="a named data set, or the path of an IDX folder, of arrays, or of a folder or archive of images",
-    )
     steps: Count | None = Field(
         None,
         description="training steps in all; each runs every update once. By default what the growth schedule takes",
-    )
-    margin: NonNegativeInt = Field(0, description="black pixels on each side of an image, within its size")
-    fit: Fit = Field(
-        "crop",
-        description="image files of another shape: crop cuts them about their centre, pad puts them between black bars",
-    )
-    mirror: bool = Field(False, description="show half of the images, at random, the other way round")
-    held_out: HeldOut = Field(
-        500, description="images kept out of training, or the share of all, where the data names no test split"
     )
     report_every: Count = Field(50, description="steps between two records of the losses")
     checkpoint_every: Count = Field(1000, description="steps between two checkpoints")

@@ -19,7 +19,6 @@ from pathlib import Path
 from alae_core import AlaeError, Checkpoint
 from alae_core._support.files import read_regular, write_whole
 from alae_core.checkpoint import checkpoints, step_of
-from alae_workbench.runs.settings import Experiment
 from alae_workbench.storage.lock import Lock
 
 
@@ -111,14 +110,14 @@ class Run:
         if self._lock.lost:
             raise AlaeError(f"{self.path} was removed or moved while the run was writing there, so the run stopped")
 
-    def begin(self, experiment: Experiment, resume: Checkpoint | None) -> None:
-        """Write the configuration, and take back what lies beyond the checkpoint that the run goes on from, if any.
+    def begin(self, config: str, resume: Checkpoint | None) -> None:
+        """Write the configuration (YAML text), and undo what lies beyond the checkpoint that the run continues, if any.
 
         Raises AlaeError where there is none, and another process has trained here since `new`.
         """
         if resume is None:
             self._require_unstarted()
-        write_whole(self.config, experiment.to_yaml().encode())
+        write_whole(self.config, config.encode())
         self.grids.mkdir(exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
         for killed in (*self.path.glob(".writing-*"), *self.grids.glob(".writing-*")):
