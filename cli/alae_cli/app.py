@@ -5,7 +5,7 @@ from io import TextIOWrapper
 
 import typer
 
-from alae_cli import ablation, conformance, data, editing, evaluation, figures, look, models, new, official, training
+from alae_cli import ablate, conform, data, directions, doctor, evaluate, figure, generate, import_official, new, train
 from alae_cli.options import flag
 from alae_core import AlaeError, ArgumentError
 from alae_core._support.text import one_line
@@ -18,23 +18,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command()(new.new)
-app.command()(training.train)
-app.command()(models.generate)
-app.command()(models.reconstruct)
-app.command()(models.encode)
-app.command()(evaluation.evaluate)
-app.command()(evaluation.compare)
-app.command()(evaluation.measures)
-app.command()(ablation.ablate)
-app.add_typer(figures.figure, name="figure")
-app.add_typer(editing.directions, name="directions")
-app.command()(editing.edit)
-app.command()(editing.invert)
-app.command()(official.import_official)
+app.command()(train.train)
+app.command()(generate.generate)
+app.command()(generate.reconstruct)
+app.command()(generate.encode)
+app.command()(evaluate.evaluate)
+app.command()(evaluate.compare)
+app.command()(evaluate.measures)
+app.command()(ablate.ablate)
+app.add_typer(figure.figure, name="figure")
+app.add_typer(directions.directions, name="directions")
+app.command()(directions.edit)
+app.command()(directions.invert)
+app.command()(import_official.import_official)
 app.add_typer(data.data, name="data")
-app.add_typer(look.presets, name="presets")
-app.command()(look.doctor)
-app.command()(conformance.conform)
+app.add_typer(doctor.presets, name="presets")
+app.command()(doctor.doctor)
+app.command()(conform.conform)
 
 
 def main() -> None:

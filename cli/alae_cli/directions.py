@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from alae_cli.figures import write
+from alae_cli.figure import write
 from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
 from alae_core import AlaeError
 
@@ -91,7 +91,7 @@ def edit(
     from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged)
-    from alae_cli.models import write_parts
+    from alae_cli.generate import write_parts
     from alae_workbench.data.source import first
     from alae_workbench.figures.grid import compose
     from alae_workbench.models.directions import find
@@ -140,7 +140,7 @@ def invert(
 
     styles = {"layers": True} if layers else {}
     opened = open_model(model, backend=backend, device=device, averaged=averaged, **styles)
-    from alae_cli.models import write_parts
+    from alae_cli.generate import write_parts
     from alae_workbench.figures.grid import compose
     from alae_workbench.models.inversion import invert as search
     from alae_workbench.runs.progress import counted

@@ -40,7 +40,7 @@ def doctor() -> None:
     # A process each: Keras runs on one framework per process.
     processes = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "alae_cli.look", name],
+            [sys.executable, "-m", "alae_cli.doctor", name],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

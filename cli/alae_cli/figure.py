@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from alae_cli.models import Lod
+from alae_cli.generate import Lod
 from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
 from alae_core import AlaeError, ArgumentError
 
