@@ -22,7 +22,7 @@ from alae_core.state import as_dtype, require_same_arrays
 from alae_core.streams import Noise, noise_shapes, require_seed, sample_noise, sample_prior
 from alae_core.truncation import truncate
 from alae_core.updates import Update
-from alae_core.view import NoiseWord, View
+from alae_core.view import NoiseWord, View, require_psi
 
 # Large enough to keep any processor busy, small enough that memory stays flat whatever the number of images.
 _CHUNK, _CHUNK_PIXELS = 512, 2**22
@@ -164,9 +164,7 @@ class Alae:
         if self.w_mean is None:
             raise ArgumentError("psi", "is for style networks: perceptrons keep no mean of w")
         networks = self.config.style
-        psi = networks.truncation_psi if psi is None else psi
-        if not 0 <= psi <= 1:
-            raise ArgumentError("psi", f"is {psi:g}: it must lie in 0 … 1")
+        psi = require_psi(networks.truncation_psi if psi is None else psi)
         layers = 2 * self.config.lods
         w = self._array("w", w, (networks.w,), (layers, networks.w))
         return truncate(w, _copy(self.w_mean), psi, networks.truncation_layers, layers)

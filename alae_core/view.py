@@ -39,3 +39,10 @@ class View:
     def __str__(self) -> str:
         fading = f" fading in, {self.blend:.0%}" if self.blend < 1 else ""
         return f"{self.size}×{self.size}{fading}"
+
+
+def require_psi(psi: float) -> float:
+    """`psi`, if styles can be truncated by it. Raises ArgumentError."""
+    if not 0 <= psi <= 1:
+        raise ArgumentError("psi", f"is {psi:g}: it must lie in 0 … 1")
+    return psi

@@ -41,13 +41,13 @@ def fit(
         raise AlaeError(f"--method is {method}: it should be svm, principal or factorized")
     from alae_workbench.models.opening import open_model
 
-    opened = open_model(model, backend=backend, device=device, averaged=averaged)
+    opened = open_model(model, backend=backend, device=device, averaged=averaged, method=method)
     from alae_workbench.models.directions import factorized, keep, of_labels, principal
 
     if opened.run is None:
         raise AlaeError(f"{model} lies in no run, beside which directions could be kept")
     if method == "svm":
-        found = of_labels(opened, opened.images(labels) if labels else opened.data().train)
+        found = of_labels(opened, opened.load_images(labels) if labels else opened.load_data().train)
     else:
         found = {"principal": principal, "factorized": factorized}[method](opened.model)
     folder = keep(opened.run, found)
@@ -99,9 +99,9 @@ def edit(
 
     width = opened.model.config.networks.w
     found = [(find(name, width, opened.run), amount) for name, amount in pairs]
-    source = opened.images(images)
+    source = opened.load_images(images)
     source = first(source, min(count, len(source)))
-    x, _ = opened.look_at(source)
+    x, _ = opened.read_images(source)
     w = latents(opened.model, [source])
     moved = w
     for each, amount in found:
@@ -112,7 +112,7 @@ def edit(
         return
     said = ", ".join(f"{each.name} {amount:+g}" for each, amount in found)
     rows = list(zip(x, opened.model.generate(w), edited, strict=True))
-    write(out, compose([(f"image, reconstruction, edited: {said}", rows)], opened.caption()))
+    write(out, compose([(f"image, reconstruction, edited: {said}", rows)], opened.make_caption()))
 
 
 def invert(
@@ -145,7 +145,7 @@ def invert(
     from alae_workbench.models.inversion import invert as search
     from alae_workbench.runs.progress import counted
 
-    x, _ = opened.look_at(images, count)
+    x, _ = opened.read_images(images, count)
     with counted(2 * steps, "steps") as tell:
         both = search(opened.model, x, steps=steps, layers=layers, tell=tell)
         if out.suffix == ".npy":
@@ -163,7 +163,7 @@ def invert(
     Console().print(table)
     rows = [x, first, both.images, alone.images]
     title = f"images; G(E(x)); improved from there by {steps} steps; as many steps from the mean of w"
-    write(out, compose([(title, rows)], opened.caption()))
+    write(out, compose([(title, rows)], opened.make_caption()))
 
 
 def _table(found: "Sequence[Direction]") -> None:

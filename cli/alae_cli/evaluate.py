@@ -54,7 +54,7 @@ def evaluate(
     from alae_workbench.runs.progress import counted
 
     found = measure(opened, words, against=against, count=count, weights=weights, tell=counted)
-    table = Table(title=f"{opened.caption()} · {found.against}", title_justify="left", show_header=False)
+    table = Table(title=f"{opened.make_caption()} · {found.against}", title_justify="left", show_header=False)
     for name, value in found.measures.items():
         table.add_row(name, f"{value:.4f}", MEASURES[name].arrow, MEASURES[name].label)
     console = Console()

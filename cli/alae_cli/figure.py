@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from alae_workbench.data.source import Source as Images
-    from alae_workbench.models.opening import Opened
+    from alae_workbench.models.opening import OpenedModel
 
 # A row of more would be too long to look at; and how many images of a data set are enough to start from.
 _MOST, _FEW = 8, 4
@@ -55,10 +55,10 @@ def reconstructions(
     from alae_workbench.figures.models import levels_grid
 
     if levels:
-        write(out, levels_grid(opened.model, opened.images(images), count, opened.caption()))
+        write(out, levels_grid(opened.model, opened.load_images(images), count, opened.make_caption()))
         return
-    x, labels = opened.look_at(images, count)
-    write(out, reconstruction_grid(x, opened.model.reconstruct(x, labels=labels), opened.caption()))
+    x, labels = opened.read_images(images, count)
+    write(out, reconstruction_grid(x, opened.model.reconstruct(x, labels=labels), opened.make_caption()))
 
 
 @figure.command()
@@ -81,7 +81,7 @@ def samples(
     from alae_workbench.figures.models import truncation_grid
     from alae_workbench.models.sampling import sample
 
-    caption = opened.caption(f"seed {seed}")
+    caption = opened.make_caption(f"seed {seed}")
     if opened.view:
         write(out, truncation_grid(opened.model, count, seed, _floats("truncation", truncation), caption))
     else:
@@ -102,7 +102,7 @@ def lods(
     opened = _open(out, model, backend, device, averaged)
     from alae_workbench.figures.models import growth_grid
 
-    write(out, growth_grid(opened.model, count, seed, opened.caption(f"seed {seed}")))
+    write(out, growth_grid(opened.model, count, seed, opened.make_caption(f"seed {seed}")))
 
 
 @figure.command()
@@ -120,8 +120,8 @@ def neighbours(
     opened = _open(out, model, backend, device, averaged)
     from alae_workbench.figures.models import neighbours_grid
 
-    caption = opened.caption(f"seed {seed}")
-    write(out, neighbours_grid(opened.model, opened.data().train, count, nearest, seed, caption))
+    caption = opened.make_caption(f"seed {seed}")
+    write(out, neighbours_grid(opened.model, opened.load_data().train, count, nearest, seed, caption))
 
 
 @figure.command()
@@ -151,17 +151,15 @@ def mix(
     device: Device = None,
 ) -> None:
     """Styles of two sources: some layers' from the column, the others' from the row. For style models."""
-    opened = _open(out, model, backend, device, averaged, mixing=True)
+    opened = _open(out, model, backend, device, averaged, style_task="style mixing", layers=layers)
     from alae_workbench.figures.latents import mixing_grid
     from alae_workbench.models.mixing import latents, layer_ranges
 
     ranges = layer_ranges(opened.view.lod + 1 if opened.view else 0)
     if layers != "all":
-        if layers not in ranges:
-            raise ArgumentError("layers", f"is {layers}, but so small a model has only {' and '.join(ranges)} styles")
         ranges = {layers: ranges[layers]}
     left, above = (latents(opened.model, sources(words.split(","), opened, most=_MOST)) for words in (rows, columns))
-    picture = mixing_grid(opened.model, left, above, ranges, opened.caption())
+    picture = mixing_grid(opened.model, left, above, ranges, opened.make_caption())
     write(out, picture, f"{len(left)} rows × {len(above)} columns, {', '.join(ranges)} styles")
 
 
@@ -189,7 +187,7 @@ def interpolation(
 
     words = _starts("corners", corners, images, "0 1 2 3")
     w = latents(opened.model, sources(words, opened, most=_FEW if images else None))
-    picture = interpolation_grid(opened.model, w, count, opened.caption())
+    picture = interpolation_grid(opened.model, w, count, opened.make_caption())
     write(out, picture, f"{len(w)} corners, {count} images from corner to corner")
 
 
@@ -228,7 +226,7 @@ def traversal(
     chosen = [find(name.strip(), width, run) for name in names] or principal(opened.model, 3)
     w = latents(opened.model, sources(_starts("of", of, images, "0 1 2"), opened, most=_FEW if images else _MOST))
     amounts = [float(each) for each in np.linspace(-reach, reach, count).round(6)]
-    write(out, traversal_grid(opened.model, w, chosen, amounts, opened.caption()))
+    write(out, traversal_grid(opened.model, w, chosen, amounts, opened.make_caption()))
 
 
 def write(out: Path, picture: "Image | Figure", what: str = "") -> None:
@@ -239,7 +237,7 @@ def write(out: Path, picture: "Image | Figure", what: str = "") -> None:
     print(f"{out}: {what}" if what else out)
 
 
-def sources(words: list[str], opened: "Opened", most: int | None = None) -> "list[int | Images]":
+def sources(words: list[str], opened: "OpenedModel", most: int | None = None) -> "list[int | Images]":
     """Seeds and images that words stand for. Raises AlaeError for an empty one."""
     from alae_core.streams import require_seed
     from alae_workbench.data.source import first
@@ -251,7 +249,7 @@ def sources(words: list[str], opened: "Opened", most: int | None = None) -> "lis
         if word.isdecimal():
             found.append(require_seed(int(word)))
         else:
-            images = opened.images(word)
+            images = opened.load_images(word)
             found.append(first(images, most or len(images)))
     return found
 
@@ -272,12 +270,12 @@ def _open(
     device: str | None,
     averaged: bool,
     lod: int | None = None,
-    **for_styles: Any,
-) -> "Opened":
+    **options: Any,
+) -> "OpenedModel":
     require_ending(out, ".png", ".svg", ".pdf")
     from alae_workbench.models.opening import open_model
 
-    return open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, **for_styles)
+    return open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, **options)
 
 
 def _floats(option: str, words: str) -> list[float]:

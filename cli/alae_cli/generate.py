@@ -73,7 +73,9 @@ def generate(
 
     require_seed(seed)
 
-    opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, psi=truncation, noise=noise)
+    opened = open_model(
+        model, backend=backend, device=device, averaged=averaged, lod=lod, psi=truncation, noise=noise, label=label
+    )
     import numpy as np
 
     from alae_workbench.figures.grid import require_rows, sample_grid
@@ -89,7 +91,7 @@ def generate(
     if opened.view:
         psi = [f"truncation ψ {opened.model.config.style.truncation_psi if truncation is None else truncation:g}"]
     images = np.concatenate(list(parts))
-    write(out, sample_grid(images, opened.caption(f"seed {seed}", *psi)), size(images.shape))
+    write(out, sample_grid(images, opened.make_caption(f"seed {seed}", *psi)), size(images.shape))
 
 
 def reconstruct(
@@ -123,15 +125,15 @@ def reconstruct(
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
     from alae_workbench.figures.grid import reconstruction_grid, require_rows
 
-    images = opened.aligned(source, crop, count) if align and source else source
-    x, labels = opened.look_at(images, count)
+    images = opened.load_faces(source, crop, count) if align and source else source
+    x, labels = opened.read_images(images, count)
     if out.suffix == ".png":
         require_rows(len(x), x.shape[1:], lines=2)
     reconstructions = opened.model.reconstruct(x, noise=noise or "fixed", labels=labels)
     if out.suffix == ".npy":
         write_parts(out, iter([reconstructions]), len(x))
     else:
-        write(out, reconstruction_grid(x, reconstructions, opened.caption()), size(reconstructions.shape))
+        write(out, reconstruction_grid(x, reconstructions, opened.make_caption()), size(reconstructions.shape))
 
 
 def encode(
@@ -152,8 +154,8 @@ def encode(
     from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod)
-    images = opened.images(source)
-    write_parts(out, opened.encodings(images), len(images))
+    images = opened.load_images(source)
+    write_parts(out, opened.encode_images(images), len(images))
     names = names_of(images)
     if names is not None:
         listed = out.with_suffix(".txt")

@@ -183,7 +183,7 @@ MISTAKES = [
         ["figure", "interpolation", "run", "--count", "100000", "--backend", BACKEND],
         "100,000 × 100,000 images would be 6,600,000 ×",
     ),
-    (["figure", "mix", "run", "--rows", "0", "--columns", "1"], "is for style models"),
+    (["figure", "mix", "run", "--rows", "0", "--columns", "1"], "style mixing needs a style model"),
     (["encode", "run", "absent", "--backend", BACKEND], "there is no data 'absent'"),
     (["encode", "run", "--out", "w.png", "--backend", BACKEND], "w.png must end in .npy"),
     (["reconstruct", "run", "torn.png", "--backend", BACKEND], "torn.png"),

@@ -216,7 +216,7 @@ MISTAKES = [
     (["directions", "list", "run"], "run has no directions yet"),
     (["edit", "run", "photos/left", "--direction", "smile"], "--direction smile must be NAME=AMOUNT"),
     (["edit", "run", "photos/left", "--direction", "short.npy=1", "--backend", BACKEND], "short.npy has 3 numbers"),
-    (["invert", "run", "--layers", "--backend", BACKEND], "is for style models"),
+    (["invert", "run", "--layers", "--backend", BACKEND], "--layers is only for style models"),
     (["ablate", "reciprocty"], "there is no ablation 'reciprocty'; did you mean 'reciprocity'?"),
     (["ablate", "reciprocity", "--seeds", "0,x"], "--seeds 0,x must be whole numbers"),
     (["ablate", "reciprocity", "--base", "digits-mpl"], "there is no preset 'digits-mpl'"),

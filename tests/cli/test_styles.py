@@ -312,15 +312,18 @@ def test_an_import_that_cannot_be_written_leaves_nothing(refused, monkeypatch):
 
 
 MISTAKES = [
-    (["generate", "mlp", "--truncation", "0.5"], "--truncation is for style models, but this one's networks are of"),
-    (["generate", "mlp", "--lod", "1"], "--lod is for style models"),
+    (
+        ["generate", "mlp", "--truncation", "0.5"],
+        "--truncation is only for style models, but this model's networks are of",
+    ),
+    (["generate", "mlp", "--lod", "1"], "--lod is only for style models"),
     (
         ["generate", "mlp", "--noise", "fixed"],
-        "--noise is for style models, but this one's networks are of the family mlp",
+        "--noise is only for style models, but this model's networks are of the family mlp",
     ),
-    (["reconstruct", "mlp", "--lod", "0"], "--lod is for style models"),
-    (["reconstruct", "mlp", "--noise", "none"], "--noise is for style models"),
-    (["encode", "mlp", "--lod", "0"], "--lod is for style models"),
+    (["reconstruct", "mlp", "--lod", "0"], "--lod is only for style models"),
+    (["reconstruct", "mlp", "--noise", "none"], "--noise is only for style models"),
+    (["encode", "mlp", "--lod", "0"], "--lod is only for style models"),
     (["generate", "style", "--lod", "3"], "--lod is 3, but the model has the levels 0 … 2"),
     (["reconstruct", "style", "photos", "--lod", "3"], "--lod is 3, but the model has the levels 0 … 2"),
     (["encode", "style", "photos", "--lod", "3"], "--lod is 3, but the model has the levels 0 … 2"),
@@ -328,7 +331,7 @@ MISTAKES = [
     (["generate", "style", "--truncation", "nan"], "--truncation is nan: it must lie in 0 … 1"),
     (["generate", "style", "--seed", "-1"], "--seed is -1: it must lie in 0 … 2**63 - 1"),
     (["generate", "style", "--label", "1"], "was trained without labels"),
-    (["figure", "mix", "mlp"], "mixing is for style models, but this one's networks are of the family mlp"),
+    (["figure", "mix", "mlp"], "style mixing needs a style model, but this model's networks are of the family mlp"),
     (["figure", "mix", "style", "--rows", "absent"], "there is no data 'absent'"),
     (["figure", "mix", "style", "--rows", "1,,2"], "a source is empty: it should be a seed"),
     (["figure", "mix", "style", "--columns", ""], "a source is empty"),
@@ -336,7 +339,7 @@ MISTAKES = [
     (["figure", "mix", "style", "--out", "m.npy"], "m.npy must end in .png"),
     (
         ["figure", "mix", "young", "--layers", "fine"],
-        "--layers is fine, but so small a model has only coarse and middle styles",
+        "--layers is fine, but at 8×8 pixels there are coarse and middle styles only",
     ),
     (["figure", "interpolation", "style", "1"], "between 2, 3 or 4 corners, not 1"),
     (["figure", "interpolation", "style", "photos", "1", "2"], "between 2, 3 or 4 corners, not 5"),

@@ -19,7 +19,7 @@ class Encoded:
     def __init__(self, w):
         self.w = w.astype(np.float32)
 
-    def encodings(self, source):
+    def encode_images(self, source):
         yield from np.array_split(self.w, 3)
 
 
@@ -104,7 +104,7 @@ def test_factors_are_what_the_first_style_layers_stretch_most(backend):
         assert abs(unit @ expected) == pytest.approx(1, abs=1e-3)
         assert each.how == "factor of G's first 4 style layers"
     assert stretches[0] >= stretches[1]
-    with pytest.raises(alae.ArgumentError, match="is for style models"):
+    with pytest.raises(alae.ArgumentError, match="method is factorized, which needs a style model"):
         factorized(alae.build(tiny_config()))
 
 

@@ -266,7 +266,7 @@ def illustrate(result: Result, out: Path, *, backend: str | None = None, device:
     sections: list[tuple[str, list[np.ndarray]]] = []
     for variant in ablation.variants:
         opened = open_model(out / variant / f"seed-{ablation.seeds[0]}", backend=backend, device=device)
-        x, classes = opened.look_at(most=ROW)
+        x, classes = opened.read_images(limit=ROW)
         model, rows, shown = opened.model, [], []
         if model.has("GE"):
             rows.append(model.reconstruct(x, labels=classes))
@@ -276,6 +276,6 @@ def illustrate(result: Result, out: Path, *, backend: str | None = None, device:
             shown.append("samples")
         sections.append((f"{variant}: {' and '.join(shown)}", rows))
     sections.insert(0, ("real images, held out of training", [x]))
-    caption = f"{ablation.base} · {opened.caption(f'seed {ablation.seeds[0]}').partition(' · ')[2]}"
+    caption = f"{ablation.base} · {opened.make_caption(f'seed {ablation.seeds[0]}').partition(' · ')[2]}"
     save_figure(grid, compose(sections, caption))
     return [plot, grid]

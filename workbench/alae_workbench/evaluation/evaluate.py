@@ -9,11 +9,11 @@ from alae_workbench.evaluation.cache import Keep, Tell, default_place, silent
 from alae_workbench.evaluation.measures.samples import COUNT
 from alae_workbench.evaluation.records import Evaluation
 from alae_workbench.evaluation.registry import MEASURES, answers, named
-from alae_workbench.models.opening import Opened
+from alae_workbench.models.opening import OpenedModel
 
 
 def evaluate(
-    opened: Opened,
+    opened: OpenedModel,
     metrics: Sequence[str] | None = None,
     *,
     against: str | None = None,
@@ -38,10 +38,10 @@ def evaluate(
 
     Raises:
         AlaeError: there is no such measure, or one that must have an answer has none.
-        DataError: as `Opened.data`.
+        DataError: as `OpenedModel.load_data`.
     """
     asked = [each.name for each in MEASURES.values() if each.when != "named"] if metrics is None else named(metrics)
-    data = opened.data(against)
+    data = opened.load_data(against)
     keep = Keep(place or default_place(), tell or silent, weights)
     refused: dict[str, str] = {}
     found = answers(opened.model, data, opened.view, asked, count, keep, refused)

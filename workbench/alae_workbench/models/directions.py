@@ -18,7 +18,7 @@ from alae_core._support.files import read_regular, write_whole, written_whole
 from alae_core._support.text import short_repr, suggest
 from alae_workbench.data.formats.arrays import read_arrays
 from alae_workbench.data.source import DataError, Source, label_names_of
-from alae_workbench.models.opening import Opened, require_styles
+from alae_workbench.models.opening import OpenedModel, check_options
 from alae_workbench.storage.directory import Run
 
 #: of labelled images the share that a direction is not fitted on, but tested
@@ -57,7 +57,7 @@ class Direction:
         return (w + np.float32(amount) * self.vector).astype(w.dtype)
 
 
-def of_labels(opened: Opened, source: Source) -> list[Direction]:
+def of_labels(opened: OpenedModel, source: Source) -> list[Direction]:
     """A direction for each class of labelled images against all others, or for each of their attributes.
 
     E encodes them; a linear SVM (LinearSVC, C = 1, kinds weighted equally) on w of unit variance is fitted on 70 % of
@@ -68,7 +68,7 @@ def of_labels(opened: Opened, source: Source) -> list[Direction]:
     labels, names = source.labels, label_names_of(source)
     if labels is None:
         raise DataError("the images have no labels: class folders, a .csv beside them or an .npz with y give them some")
-    w = np.concatenate(list(opened.encodings(source))).astype(np.float64)
+    w = np.concatenate(list(opened.encode_images(source))).astype(np.float64)
     if labels.ndim == 1:
         classes = np.unique(labels)
         if len(classes) < 2:
@@ -116,7 +116,7 @@ def factorized(alae: Alae, count: int = MOST, layers: int = 4) -> list[Direction
 
     Each as long as w = F(z) deviates along it. Raises ArgumentError for a model without styles.
     """
-    require_styles(alae.config, "method")
+    check_options(alae.config, alae.view, method="factorized")
     blocks = [f"G/block{layer // 2}/styled{layer % 2 + 1}/style/kernel" for layer in range(layers)]
     weights = alae.weights()
     kernels = [weights[name] for name in blocks if name in weights]

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from math import ceil
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alae_core import Alae, AlaeError, ArgumentError, View
+from alae_core import AlaeError, ArgumentError, View
 from alae_workbench.data.source import Source, all_images
 
+if TYPE_CHECKING:
+    from alae_core import Alae
 
-def latents(alae: Alae, sources: Sequence[int | Source], view: View | None = None) -> np.ndarray:
+
+def latents(alae: "Alae", sources: Sequence[int | Source], view: View | None = None) -> np.ndarray:
     """What G makes the sources of: w, (count, w), or for style networks a style for each layer, (count, 2L, w).
 
     Args:
@@ -26,7 +30,7 @@ def latents(alae: Alae, sources: Sequence[int | Source], view: View | None = Non
     return np.concatenate([_latents(alae, source, view or alae.view) for source in sources])
 
 
-def _latents(alae: Alae, source: int | Source, view: View | None) -> np.ndarray:
+def _latents(alae: "Alae", source: int | Source, view: View | None) -> np.ndarray:
     if isinstance(source, int):
         w, psi = alae.map(alae.sample_prior(1, seed=source)), None
     else:

@@ -1,6 +1,6 @@
-"""A trained model opened to be looked at: ready to run, with what a picture's caption says of it, and images for it."""
+"""Opening a trained model: its networks on a backend, the options it accepts, and the images it was trained on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,9 +10,11 @@ import numpy as np
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
 from alae_core.framework import framework_in_use
 from alae_core.plugins import default_backend
+from alae_core.view import require_psi
 from alae_workbench.data.load import fitted, load_data, load_images
 from alae_workbench.data.source import Arrays, DataError, DataSet, Source, labels_for
 from alae_workbench.data.training_data import TrainingData, training_data_of
+from alae_workbench.models.mixing import layer_ranges
 from alae_workbench.storage.directory import Run
 
 if TYPE_CHECKING:
@@ -21,13 +23,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A model, and the checkpoint that it is of.
+class OpenedModel:
+    """A model ready to run, and the checkpoint it was loaded from.
 
     Attributes:
-        model: its `view` is where it is to be looked at.
-        checkpoint: where its weights are from.
-        averaged: whether they are the running averages.
+        model: the networks; `model.view` is the level of detail to use.
+        checkpoint: the checkpoint with their weights.
+        averaged: whether the weights are the averaged ones.
     """
 
     model: "Alae"
@@ -36,49 +38,49 @@ class Opened:
 
     @property
     def view(self) -> View | None:
-        """Where it is looked at."""
+        """The level of detail to use; None for networks that do not grow."""
         return self.model.view
 
     @property
     def training(self) -> TrainingData:
-        """The images that the model was trained on, as far as its checkpoint records them."""
+        """The images the model was trained on; defaults for settings the checkpoint did not record."""
         return training_data_of(self.checkpoint)
 
     @property
     def run(self) -> Run | None:
-        """The run that the model is of, if it lies in one."""
+        """The run directory that contains the checkpoint, or None."""
         try:
             return Run.of(self.checkpoint.path)
         except AlaeError:
             return None
 
-    def caption(self, *more: str) -> str:
-        """What a picture's caption says of the model, and more."""
+    def make_caption(self, *details: str) -> str:
+        """The caption of a figure: run, step, resolution, kind of networks, and `details`."""
         run = self.checkpoint.path.absolute().parent.parent.name
         networks = "averaged networks" if self.averaged else "networks as trained"
         view = [str(self.view)] if self.view else []
-        return " · ".join([run, f"step {self.checkpoint.step:,}", *view, networks, *more])
+        return " · ".join([run, f"step {self.checkpoint.step:,}", *view, networks, *details])
 
-    def images(self, source: str | None = None) -> Source:
-        """Images to look at: of a named data set, a path or a single file; by default the run's own held-out ones.
+    def load_images(self, source: str | None = None) -> Source:
+        """The images in `source`: a named data set, a path or one picture file; by default the run's held-out images.
 
-        Raises DataError where there are none, or they do not fit the model.
+        Raises DataError if there are none, or they do not fit the model.
         """
         training, config = self.training, self.model.config
         if source is not None:
             return load_images(source, config, margin=training.margin, fit=training.fit)
-        return self.data().held_out
+        return self.load_data().held_out
 
-    def data(self, name: str | None = None) -> DataSet:
-        """Images to train on and held-out ones, as `training.data` names them; by default the run's own.
+    def load_data(self, name: str | None = None) -> DataSet:
+        """The data set `name`, as `training.data` names it, split for training; by default the run's own.
 
-        Raises DataError where there are none, or they do not fit the model.
+        Raises DataError if there is none, or it does not fit the model.
         """
         training = self.training
         name = name or training.data
         if name is None:
-            raise DataError(f"{self.checkpoint.path} does not say what images it was trained on: name some")
-        # Where the run was trained without its unreadable images, so it is looked at.
+            raise DataError(f"{self.checkpoint.path} does not record which images it was trained on: name a data set")
+        # Training skipped unreadable images, so the same split needs them skipped.
         return load_data(
             name,
             self.model.config,
@@ -88,35 +90,46 @@ class Opened:
             skip_bad=True,
         )
 
-    def aligned(self, photos: str, crop: "Crop", most: int, tell: Callable[[str], None] = print) -> Source:
-        """The faces in a photo or a folder of photos, cut out as the model wants them; see `faces.photos`.
+    def load_faces(self, photos: str, crop: "Crop", limit: int, tell: Callable[[str], None] = print) -> Source:
+        """Up to `limit` faces in a photo or a folder of photos, cropped upright to the model's image size.
 
-        Raises CheckpointError where what finds faces cannot be had, and DataError as `aligned_images` does, or where
-        they do not fit the model.
+        Args:
+            photos: a picture file or a folder.
+            crop: how much of a face's surroundings to include: see `faces.align.square`.
+            limit: maximum number of faces.
+            tell: called with one line about each photo.
+
+        Raises:
+            CheckpointError: the weights of the face networks are not installed.
+            DataError: as `faces.photos.aligned_images`, or the faces do not fit the model.
         """
         from alae_workbench.faces.detector import Detector
         from alae_workbench.faces.photos import aligned_images
 
         config, margin = self.model.config, self.training.margin
         pixels = aligned_images(
-            Detector(framework_in_use()), photos, config, margin=margin, crop=crop, most=most, tell=tell
+            Detector(framework_in_use()), photos, config, margin=margin, crop=crop, most=limit, tell=tell
         )
         return fitted(photos, Arrays(pixels), config, margin=margin)
 
-    def look_at(
-        self, source: "str | Source | None" = None, most: int | None = None
+    def read_images(
+        self, source: str | Source | None = None, limit: int | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The first `most` images of a source as the model sees them, and their labels if it takes any."""
-        images = self.images(source) if source is None or isinstance(source, str) else source
-        return self._seen(images, np.arange(min(most or len(images), len(images))))
+        """The first `limit` images of `source` (see `load_images`) as the model takes them, and their labels.
 
-    def encodings(self, images: Source) -> Iterator[np.ndarray]:
-        """w = E(x) of all images in their order, float32 (part, w), in parts: of a million images few are in memory."""
+        Returns:
+            Floats (count, H, W, C) in [−1, 1], and class numbers (count,), or None for a model without labels.
+        """
+        images = self.load_images(source) if source is None or isinstance(source, str) else source
+        return self._read(images, np.arange(min(limit or len(images), len(images))))
+
+    def encode_images(self, images: Source) -> Iterator[np.ndarray]:
+        """Encode all `images` in order, a batch at a time: float32 (batch, w), so few images are in memory at once."""
         for part in self.model.chunks(len(images), self.view):
-            x, labels = self._seen(images, np.arange(part.start, part.stop))
+            x, labels = self._read(images, np.arange(part.start, part.stop))
             yield self.model.encode(x, labels=labels)
 
-    def _seen(self, images: Source, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def _read(self, images: Source, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         view = self.view
         x = self.model.as_seen(images.images(indices, view.size if view else None), view)
         return x, labels_for(images, indices, self.model.config)
@@ -129,37 +142,84 @@ def open_model(
     device: str | None = None,
     averaged: bool = True,
     lod: int | None = None,
-    **for_styles: Any,
-) -> Opened:
-    """Open a run or a checkpoint.
+    style_task: str | None = None,
+    **options: Any,
+) -> OpenedModel:
+    """Open a run directory or a checkpoint.
 
-    What can be refused without a framework is refused before one is imported.
+    Options that do not apply to the model are refused before a framework is imported.
 
     Args:
         path: as for `alae_core.load_checkpoint`.
         backend, device, averaged: as for `alae_core.load`.
-        lod: the level of detail to look at; by default where training had come to.
-        for_styles: choices that only style models have, by name; None stands for none.
+        lod: level of detail to use; by default the one training had reached.
+        style_task: what the model is opened for, if only style models can do it, such as "style mixing".
+        options: what else the caller was given, to be checked by `check_options`.
 
     Raises:
-        ArgumentError: the model has no such level, or no styles and a choice for style models is given.
+        ArgumentError: an option does not apply to this model.
+        AlaeError: `style_task` is given, and this is not a style model.
         CheckpointError, BackendError: as `alae_core.load`.
     """
     checkpoint = load_checkpoint(path)
-    for name, value in {"lod": lod, **for_styles}.items():
-        if value is not None:
-            require_styles(checkpoint.config, name)
-    if lod is not None and lod >= checkpoint.config.lods:
-        raise ArgumentError("lod", f"is {lod}, but the model has the levels 0 … {checkpoint.config.lods - 1}")
+    if style_task is not None and checkpoint.config.networks.family != "style":
+        raise AlaeError(f"{style_task} needs a style model, but {_describe_family(checkpoint.config)}")
+    check_options(checkpoint.config, checkpoint.view, lod=lod, **options)
     load_backend(backend or default_backend(), device, checkpoint.config.precision)
     model = checkpoint.model(averaged)
     if lod is not None:
         model.view = View(lod)
-    return Opened(model, checkpoint, averaged)
+    return OpenedModel(model, checkpoint, averaged)
 
 
-def require_styles(config: Config, argument: str) -> None:
-    """Raise ArgumentError, saying that `argument` is for style models, where this is none."""
+def check_options(
+    config: Config,
+    view: View | None,
+    *,
+    lod: int | None = None,
+    psi: float | Sequence[float] | None = None,
+    noise: Any = None,
+    label: int | None = None,
+    layers: str | bool | None = None,
+    levels: bool | None = None,
+    method: str | None = None,
+) -> None:
+    """Raise ArgumentError, naming the option, if one does not apply to models of `config`. None is an option not given.
+
+    Args:
+        config: the model's configuration.
+        view: the level of detail training had reached.
+        lod: level of detail, 0 … `config.lods` − 1.
+        psi: truncation ψ, or several, each in [0, 1].
+        noise: any kind of noise.
+        label: class number, 0 … `config.labels` − 1.
+        layers: a range of style layers by name (`mixing.layer_ranges`), or "all"; True for a style per layer.
+        levels: whether to use every level of detail.
+        method: how directions are found: see `models.directions`.
+    """
     family = config.networks.family
-    if family != "style":
-        raise ArgumentError(argument, f"is for style models, but this one's networks are of the family {family}")
+    for argument, value in {"lod": lod, "psi": psi, "noise": noise, "layers": layers, "levels": levels}.items():
+        if value is not None and value is not False and family != "style":
+            raise ArgumentError(argument, f"is only for style models, but {_describe_family(config)}")
+    if method == "factorized" and family != "style":
+        raise ArgumentError("method", f"is factorized, which needs a style model, but {_describe_family(config)}")
+    if lod is not None:
+        if not 0 <= lod < config.lods:
+            raise ArgumentError("lod", f"is {lod}, but the model has the levels 0 … {config.lods - 1}")
+        view = View(lod)
+    for value in psi if isinstance(psi, Sequence) else [] if psi is None else [psi]:
+        require_psi(value)
+    if isinstance(layers, str) and layers != "all" and view is not None:
+        ranges = layer_ranges(view.lod + 1)
+        if layers not in ranges:
+            names = " and ".join(ranges)
+            raise ArgumentError(
+                "layers", f"is {layers}, but at {view.size}×{view.size} pixels there are {names} styles only"
+            )
+    if label is not None and not 0 <= label < config.labels:
+        classes = f"has the classes 0 … {config.labels - 1}" if config.labels else "was trained without labels"
+        raise ArgumentError("label", f"is {label}, but the model {classes}")
+
+
+def _describe_family(config: Config) -> str:
+    return f"this model's networks are of the family {config.networks.family}"

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alae_core import Alae, ArgumentError, View
+from alae_core import Alae, View
 from alae_core.streams import Noise, prior_parts, require_seed
+from alae_workbench.models.opening import check_options
 
 #: where a model has labels, samples take the classes in turn along rows of so many
 ROW = 12
@@ -52,7 +53,7 @@ def samples(
 
     `start` leaves out the parts that begin before it.
     """
-    require_label(label, alae.config.labels)
+    check_options(alae.config, alae.view, psi=psi, label=label)
     sizes = (part.stop - part.start for part in alae.chunks(count, view))
     priors = prior_parts(sizes, alae.config.networks.z, seed=require_seed(seed))
 
@@ -73,10 +74,3 @@ def samples(
 def untruncated(alae: Alae) -> float | None:
     """The ψ that truncates nothing: 1, or None for a model that has no styles to truncate."""
     return None if alae.w_mean is None else 1.0
-
-
-def require_label(label: int | None, classes: int) -> None:
-    """Raise ArgumentError where a model of so many classes, or none, has no class `label`."""
-    if label is not None and not 0 <= label < classes:
-        known = f"has the classes 0 … {classes - 1}" if classes else "was trained without labels"
-        raise ArgumentError("label", f"is {label}, but the model {known}")

@@ -1,0 +1,86 @@
+"""Opening a model: options that do not apply are refused, before a framework is imported."""
+
+import subprocess
+import sys
+
+import pytest
+
+from alae_core import AlaeError, ArgumentError, View
+from alae_core.checkpoint import write_checkpoint
+from alae_workbench.models.opening import check_options, open_model
+from tests.conftest import tiny_config, tiny_style_config
+
+STYLE = tiny_style_config()
+MLP = tiny_config()
+
+
+@pytest.mark.parametrize("options", [{"lod": 0}, {"psi": 1.0}, {"psi": [0.5]}, {"noise": "none"}, {"layers": True}])
+def test_options_of_style_models_are_refused_for_others(options):
+    (argument,) = options
+    with pytest.raises(ArgumentError, match="is only for style models, but this model's networks are of") as caught:
+        check_options(MLP, None, **options)
+    assert caught.value.argument == argument
+    check_options(STYLE, View(1), **options)
+
+
+def test_an_option_that_is_not_given_is_never_refused():
+    check_options(MLP, None, lod=None, psi=None, noise=None, label=None, layers=False, levels=False, method="svm")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lod": 2}, "lod is 2, but the model has the levels 0 … 1"),
+        ({"lod": -1}, "lod is -1, but the model has the levels 0 … 1"),
+        ({"psi": 1.5}, "psi is 1.5: it must lie in 0 … 1"),
+        ({"psi": [0, 0.5, float("nan")]}, "psi is nan: it must lie in 0 … 1"),
+        ({"label": 0}, "label is 0, but the model was trained without labels"),
+        ({"layers": "fine"}, "layers is fine, but at 8×8 pixels there are coarse and middle styles only"),
+        ({"layers": "middle", "lod": 0}, "layers is middle, but at 4×4 pixels there are coarse styles only"),
+    ],
+)
+def test_values_out_of_range_are_refused(options, message):
+    with pytest.raises(ArgumentError, match=message):
+        check_options(STYLE, View(1), **options)
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_labels_are_those_the_model_was_trained_with(label):
+    config = tiny_config(labels=3)
+    check_options(config, None, label=2)
+    with pytest.raises(ArgumentError, match=f"label is {label}, but the model has the classes 0 … 2"):
+        check_options(config, None, label=label)
+
+
+def test_factorized_directions_need_a_style_model():
+    check_options(STYLE, View(1), method="factorized")
+    with pytest.raises(ArgumentError, match="method is factorized, which needs a style model"):
+        check_options(MLP, None, method="factorized")
+
+
+@pytest.fixture
+def checkpoint(backend, tmp_path):
+    import alae_core as alae
+    from alae_core.state import initial_state
+
+    model = alae.build(MLP)
+    return write_checkpoint(tmp_path, initial_state(MLP, model.updates, model.weights(), None), MLP, author=backend)
+
+
+def test_a_task_of_style_models_is_refused_for_others(checkpoint):
+    with pytest.raises(AlaeError, match="style mixing needs a style model, but this model's networks are of"):
+        open_model(checkpoint, style_task="style mixing")
+
+
+def test_refusing_imports_no_framework(checkpoint):
+    code = f"""
+import sys
+from alae_core import ArgumentError
+from alae_workbench.models.opening import open_model
+try:
+    open_model({str(checkpoint)!r}, psi=0.5)
+except ArgumentError:
+    print(*sorted({{"jax", "torch", "tensorflow", "keras"}} & sys.modules.keys()))
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == []
