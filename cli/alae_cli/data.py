@@ -38,9 +38,9 @@ def align(
 ) -> None:
     """Cut faces out of photos upright, as those that the published models were trained on."""
     from alae_workbench.faces.mtcnn_weights import require_package
-    from alae_workbench.faces.photos import align_photos, planned
+    from alae_workbench.faces.photos import align_photos, plan_outputs
 
-    outputs = planned(source, out, every=every)
+    outputs = plan_outputs(source, out, every=every)
     require_package()
     from alae_core import load_backend
     from alae_core.plugins import default_backend

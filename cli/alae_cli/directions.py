@@ -42,15 +42,20 @@ def fit(
     from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, method=method)
-    from alae_workbench.models.directions import factorized, keep, of_labels, principal
+    from alae_workbench.models.directions import (
+        find_factorized_directions,
+        find_principal_directions,
+        fit_label_directions,
+        save_directions,
+    )
 
     if opened.run is None:
         raise AlaeError(f"{model} lies in no run, beside which directions could be kept")
     if method == "svm":
-        found = of_labels(opened, opened.load_images(labels) if labels else opened.load_data().train)
+        found = fit_label_directions(opened, opened.load_images(labels) if labels else opened.load_data().train)
     else:
-        found = {"principal": principal, "factorized": factorized}[method](opened.model)
-    folder = keep(opened.run, found)
+        found = {"principal": find_principal_directions, "factorized": find_factorized_directions}[method](opened.model)
+    folder = save_directions(opened.run, found)
     _table(found)
     print(f"{folder}: {len(found)} directions")
 
@@ -58,10 +63,10 @@ def fit(
 @directions.command("list")
 def list_(run: Annotated[Path, typer.Argument(help="a run", show_default=False)]) -> None:
     """List the directions beside a run, and the angles between them."""
-    from alae_workbench.models.directions import kept
+    from alae_workbench.models.directions import load_directions
     from alae_workbench.storage.directory import Run
 
-    found = kept(Run.of(run))
+    found = load_directions(Run.of(run))
     if not found:
         raise AlaeError(f"{run} has no directions yet: `alae directions fit {run}` finds some")
     _table(found)
@@ -93,26 +98,26 @@ def edit(
     opened = open_model(model, backend=backend, device=device, averaged=averaged)
     from alae_cli.generate import write_parts
     from alae_workbench.data.source import first
-    from alae_workbench.figures.grid import compose
-    from alae_workbench.models.directions import find
-    from alae_workbench.models.mixing import latents
+    from alae_workbench.figures.grid import compose_grid
+    from alae_workbench.models.directions import load_direction
+    from alae_workbench.models.mixing import make_latents
 
     width = opened.model.config.networks.w
-    found = [(find(name, width, opened.run), amount) for name, amount in pairs]
+    found = [(load_direction(name, width, opened.run), amount) for name, amount in pairs]
     source = opened.load_images(images)
     source = first(source, min(count, len(source)))
     x, _ = opened.read_images(source)
-    w = latents(opened.model, [source])
+    w = make_latents(opened.model, [source])
     moved = w
     for each, amount in found:
-        moved = each.moved(moved, amount)
+        moved = each.move(moved, amount)
     edited = opened.model.generate(moved)
     if out.suffix == ".npy":
         write_parts(out, iter([edited]), len(edited))
         return
     said = ", ".join(f"{each.name} {amount:+g}" for each, amount in found)
     rows = list(zip(x, opened.model.generate(w), edited, strict=True))
-    write(out, compose([(f"image, reconstruction, edited: {said}", rows)], opened.make_caption()))
+    write(out, compose_grid([(f"image, reconstruction, edited: {said}", rows)], opened.make_caption()))
 
 
 def invert(
@@ -141,7 +146,7 @@ def invert(
     styles = {"layers": True} if layers else {}
     opened = open_model(model, backend=backend, device=device, averaged=averaged, **styles)
     from alae_cli.generate import write_parts
-    from alae_workbench.figures.grid import compose
+    from alae_workbench.figures.grid import compose_grid
     from alae_workbench.models.inversion import invert as search
     from alae_workbench.runs.progress import counted
 
@@ -163,23 +168,23 @@ def invert(
     Console().print(table)
     rows = [x, first, both.images, alone.images]
     title = f"images; G(E(x)); improved from there by {steps} steps; as many steps from the mean of w"
-    write(out, compose([(title, rows)], opened.make_caption()))
+    write(out, compose_grid([(title, rows)], opened.make_caption()))
 
 
 def _table(found: "Sequence[Direction]") -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from alae_workbench.models.directions import angles
+    from alae_workbench.models.directions import compute_angles
 
     table = Table("direction", "held-out accuracy", "effect in σ", "nearest other", "found by", title_justify="left")
-    between = angles(found)
+    between = compute_angles(found)
     for i, each in enumerate(found):
         others = [(min(a, 180 - a), found[j].name) for j, a in enumerate(between[i]) if j != i]
         close = f"{min(others)[1]}, {min(others)[0]:.0f}°" if others else ""
         accuracy = "" if each.accuracy is None else f"{each.accuracy:.3f}"
         effect = "" if each.effect is None else f"{each.effect:.2f}"
-        table.add_row(each.name, accuracy, effect, close, each.how)
+        table.add_row(each.name, accuracy, effect, close, each.origin)
     Console().print(table)
 
 

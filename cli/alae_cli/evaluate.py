@@ -120,8 +120,8 @@ def compare(
         table.add_row(name, MEASURES[name].arrow, *marked)
     Console().print(table)
     if out:
-        from alae_workbench.figures.plots import curves
+        from alae_workbench.figures.plots import plot_curves
         from alae_workbench.figures.save import save_figure
 
-        save_figure(out, curves(runs))
+        save_figure(out, plot_curves(runs))
         print(out)

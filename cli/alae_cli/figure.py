@@ -51,14 +51,14 @@ def reconstructions(
 ) -> None:
     """Images, and below each its reconstruction G(E(x)); by default the run's held-out images."""
     opened = _open(out, model, backend, device, averaged, lod)
-    from alae_workbench.figures.grid import reconstruction_grid
-    from alae_workbench.figures.models import levels_grid
+    from alae_workbench.figures.grid import draw_reconstructions
+    from alae_workbench.figures.sample_grids import draw_levels
 
     if levels:
-        write(out, levels_grid(opened.model, opened.load_images(images), count, opened.make_caption()))
+        write(out, draw_levels(opened.model, opened.load_images(images), count, opened.make_caption()))
         return
     x, labels = opened.read_images(images, count)
-    write(out, reconstruction_grid(x, opened.model.reconstruct(x, labels=labels), opened.make_caption()))
+    write(out, draw_reconstructions(x, opened.model.reconstruct(x, labels=labels), opened.make_caption()))
 
 
 @figure.command()
@@ -77,15 +77,15 @@ def samples(
 ) -> None:
     """Samples G(F(z)); of style models a sweep of their truncation."""
     opened = _open(out, model, backend, device, averaged, lod)
-    from alae_workbench.figures.grid import sample_grid
-    from alae_workbench.figures.models import truncation_grid
+    from alae_workbench.figures.grid import draw_samples
+    from alae_workbench.figures.sample_grids import draw_truncations
     from alae_workbench.models.sampling import sample
 
     caption = opened.make_caption(f"seed {seed}")
     if opened.view:
-        write(out, truncation_grid(opened.model, count, seed, _floats("truncation", truncation), caption))
+        write(out, draw_truncations(opened.model, count, seed, _floats("truncation", truncation), caption))
     else:
-        write(out, sample_grid(sample(opened.model, count, seed=seed), caption))
+        write(out, draw_samples(sample(opened.model, count, seed=seed), caption))
 
 
 @figure.command()
@@ -100,9 +100,9 @@ def lods(
 ) -> None:
     """Samples as they grew: the same w at every level of detail. For style models."""
     opened = _open(out, model, backend, device, averaged)
-    from alae_workbench.figures.models import growth_grid
+    from alae_workbench.figures.sample_grids import draw_growth
 
-    write(out, growth_grid(opened.model, count, seed, opened.make_caption(f"seed {seed}")))
+    write(out, draw_growth(opened.model, count, seed, opened.make_caption(f"seed {seed}")))
 
 
 @figure.command()
@@ -118,10 +118,10 @@ def neighbours(
 ) -> None:
     """Samples, and the training images nearest to each: is it memorising?"""
     opened = _open(out, model, backend, device, averaged)
-    from alae_workbench.figures.models import neighbours_grid
+    from alae_workbench.figures.sample_grids import draw_neighbours
 
     caption = opened.make_caption(f"seed {seed}")
-    write(out, neighbours_grid(opened.model, opened.load_data().train, count, nearest, seed, caption))
+    write(out, draw_neighbours(opened.model, opened.load_data().train, count, nearest, seed, caption))
 
 
 @figure.command()
@@ -131,9 +131,9 @@ def losses(
 ) -> None:
     """The losses and measures of one or several runs over their steps."""
     require_ending(out, ".png", ".svg", ".pdf")
-    from alae_workbench.figures.plots import curves
+    from alae_workbench.figures.plots import plot_curves
 
-    write(out, curves(runs))
+    write(out, plot_curves(runs))
 
 
 @figure.command()
@@ -152,14 +152,16 @@ def mix(
 ) -> None:
     """Styles of two sources: some layers' from the column, the others' from the row. For style models."""
     opened = _open(out, model, backend, device, averaged, style_task="style mixing", layers=layers)
-    from alae_workbench.figures.latents import mixing_grid
-    from alae_workbench.models.mixing import latents, layer_ranges
+    from alae_workbench.figures.latent_grids import draw_mixing
+    from alae_workbench.models.mixing import layer_ranges, make_latents
 
     ranges = layer_ranges(opened.view.lod + 1 if opened.view else 0)
     if layers != "all":
         ranges = {layers: ranges[layers]}
-    left, above = (latents(opened.model, sources(words.split(","), opened, most=_MOST)) for words in (rows, columns))
-    picture = mixing_grid(opened.model, left, above, ranges, opened.make_caption())
+    left, above = (
+        make_latents(opened.model, sources(words.split(","), opened, most=_MOST)) for words in (rows, columns)
+    )
+    picture = draw_mixing(opened.model, left, above, ranges, opened.make_caption())
     write(out, picture, f"{len(left)} rows × {len(above)} columns, {', '.join(ranges)} styles")
 
 
@@ -182,12 +184,12 @@ def interpolation(
 ) -> None:
     """Images between images or samples, in w."""
     opened = _open(out, model, backend, device, averaged)
-    from alae_workbench.figures.latents import interpolation_grid
-    from alae_workbench.models.mixing import latents
+    from alae_workbench.figures.latent_grids import draw_interpolation
+    from alae_workbench.models.mixing import make_latents
 
     words = _starts("corners", corners, images, "0 1 2 3")
-    w = latents(opened.model, sources(words, opened, most=_FEW if images else None))
-    picture = interpolation_grid(opened.model, w, count, opened.make_caption())
+    w = make_latents(opened.model, sources(words, opened, most=_FEW if images else None))
+    picture = draw_interpolation(opened.model, w, count, opened.make_caption())
     write(out, picture, f"{len(w)} corners, {count} images from corner to corner")
 
 
@@ -217,16 +219,16 @@ def traversal(
     import numpy as np
 
     opened = _open(out, model, backend, device, averaged)
-    from alae_workbench.figures.latents import traversal_grid
-    from alae_workbench.models.directions import find, principal
-    from alae_workbench.models.mixing import latents
+    from alae_workbench.figures.latent_grids import draw_traversal
+    from alae_workbench.models.directions import find_principal_directions, load_direction
+    from alae_workbench.models.mixing import make_latents
 
     width, run = opened.model.config.networks.w, opened.run
     names = directions.split(",") if directions else []
-    chosen = [find(name.strip(), width, run) for name in names] or principal(opened.model, 3)
-    w = latents(opened.model, sources(_starts("of", of, images, "0 1 2"), opened, most=_FEW if images else _MOST))
+    chosen = [load_direction(name.strip(), width, run) for name in names] or find_principal_directions(opened.model, 3)
+    w = make_latents(opened.model, sources(_starts("of", of, images, "0 1 2"), opened, most=_FEW if images else _MOST))
     amounts = [float(each) for each in np.linspace(-reach, reach, count).round(6)]
-    write(out, traversal_grid(opened.model, w, chosen, amounts, opened.make_caption()))
+    write(out, draw_traversal(opened.model, w, chosen, amounts, opened.make_caption()))
 
 
 def write(out: Path, picture: "Image | Figure", what: str = "") -> None:

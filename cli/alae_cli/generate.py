@@ -78,12 +78,12 @@ def generate(
     )
     import numpy as np
 
-    from alae_workbench.figures.grid import require_rows, sample_grid
-    from alae_workbench.models.sampling import samples
+    from alae_workbench.figures.grid import draw_samples, require_rows_size
+    from alae_workbench.models.sampling import sample_in_batches
 
     if out.suffix == ".png":
-        require_rows(count, opened.model.image_shape())
-    parts = samples(opened.model, count, seed=seed, label=label, psi=truncation, noise=noise or "fixed")
+        require_rows_size(count, opened.model.image_shape())
+    parts = sample_in_batches(opened.model, count, seed=seed, label=label, psi=truncation, noise=noise or "fixed")
     if out.suffix == ".npy":
         write_parts(out, parts, count)
         return
@@ -91,7 +91,7 @@ def generate(
     if opened.view:
         psi = [f"truncation ψ {opened.model.config.style.truncation_psi if truncation is None else truncation:g}"]
     images = np.concatenate(list(parts))
-    write(out, sample_grid(images, opened.make_caption(f"seed {seed}", *psi)), size(images.shape))
+    write(out, draw_samples(images, opened.make_caption(f"seed {seed}", *psi)), size(images.shape))
 
 
 def reconstruct(
@@ -123,17 +123,17 @@ def reconstruct(
     from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
-    from alae_workbench.figures.grid import reconstruction_grid, require_rows
+    from alae_workbench.figures.grid import draw_reconstructions, require_rows_size
 
     images = opened.load_faces(source, crop, count) if align and source else source
     x, labels = opened.read_images(images, count)
     if out.suffix == ".png":
-        require_rows(len(x), x.shape[1:], lines=2)
+        require_rows_size(len(x), x.shape[1:], lines=2)
     reconstructions = opened.model.reconstruct(x, noise=noise or "fixed", labels=labels)
     if out.suffix == ".npy":
         write_parts(out, iter([reconstructions]), len(x))
     else:
-        write(out, reconstruction_grid(x, reconstructions, opened.make_caption()), size(reconstructions.shape))
+        write(out, draw_reconstructions(x, reconstructions, opened.make_caption()), size(reconstructions.shape))
 
 
 def encode(

@@ -14,7 +14,7 @@ from alae_core.growth import scheduled_steps
 from alae_core.images import to_float, to_uint8
 from alae_core.state import initial_state
 from alae_workbench.exchange.official import config_of, convert, read_models
-from alae_workbench.figures.grid import compose
+from alae_workbench.figures.grid import compose_grid
 from alae_workbench.models.mixing import layer_ranges
 from tests.conftest import tiny_config, tiny_style_config
 from tests.helpers.requirements import OFFICIAL, needs_official
@@ -273,7 +273,7 @@ def samples_of(model, seed):
 
 
 def test_a_long_caption_widens_the_picture(tmp_path):
-    compose([("a title", [np.zeros((1, 16, 16, 3))])], "a caption of ψ and × " * 20).save(tmp_path / "x.png")
+    compose_grid([("a title", [np.zeros((1, 16, 16, 3))])], "a caption of ψ and × " * 20).save(tmp_path / "x.png")
     cells(tmp_path / "x.png", [(1, 1)])
 
 

@@ -9,7 +9,7 @@ from alae_core import AlaeError
 from alae_workbench.ablation.study import load_ablation
 from alae_workbench.evaluation.records import Evaluation, compared, read, record
 from alae_workbench.exchange.array_pickles import read_arrays
-from alae_workbench.models.directions import Direction, find, keep, kept
+from alae_workbench.models.directions import Direction, load_direction, load_directions, save_directions
 from alae_workbench.storage.directory import Run
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import FILE_NAMES, TEXTS, VALUES, damage_pickle, nested_value, pick
@@ -70,15 +70,15 @@ def test_summaries(tmp_path):
 
 def test_directions(tmp_path):
     run, draw = started(tmp_path), np.random.default_rng(0)
-    keep(run, [Direction(name, draw.normal(size=5).astype(np.float32), "principal") for name in ("a", "b")])
+    save_directions(run, [Direction(name, draw.normal(size=5).astype(np.float32), "principal") for name in ("a", "b")])
     files = {path: path.read_bytes() for path in (run.path / "directions").iterdir()}
     for number, random in cases():
         for path, content in files.items():
             whole = path.suffix == ".npy" and random.random() < 0.7
             damage = spoilt if path.suffix == ".json" else damage_pickle
             path.write_bytes(content if whole else damage(random, content))
-        attempt(lambda: kept(run), 1000, number)
-        attempt(lambda: find("a", 5, run), 1000, number)
+        attempt(lambda: load_directions(run), 1000, number)
+        attempt(lambda: load_direction("a", 5, run), 1000, number)
 
 
 def test_ablations(tmp_path):

@@ -18,10 +18,10 @@ from PIL import Image
 from alae_core.errors import CheckpointError
 from alae_workbench.data.source import DataError
 from alae_workbench.faces import mtcnn_weights as weights
-from alae_workbench.faces.align import cut, side_of, square
+from alae_workbench.faces.align import cut, face_square, side_length
 from alae_workbench.faces.detector import Face
-from alae_workbench.faces.mtcnn_weights import package_file, read_weights
-from alae_workbench.faces.photos import align_photos, planned
+from alae_workbench.faces.mtcnn_weights import read_weights, weights_file
+from alae_workbench.faces.photos import align_photos, plan_outputs
 from tests.conftest import tiny_config
 from tests.helpers.requirements import FACES, needs_face_weights, needs_faces
 from tests.tolerances import FACE_PIXELS, FLOAT32
@@ -53,15 +53,15 @@ def detector(backend):
 
 def test_ffhq_takes_the_longer_of_twice_the_eyes_and_a_good_share_of_the_mouth():
     # x is (32, 0) + (32, 0), as long as max(2 · 32, 1.8 · 32); the centre a tenth of the way down to the mouth.
-    corners = square(UPRIGHT)
+    corners = face_square(UPRIGHT)
     np.testing.assert_allclose(corners, [[0, -0.8], [0, 127.2], [128, 127.2], [128, -0.8]])
     long = UPRIGHT + np.array([[0, 0], [0, 0], [0, 0], [0, 18], [0, 18]])
-    assert side_of(square(long)) == pytest.approx(2 * 1.8 * 50)
+    assert side_length(face_square(long)) == pytest.approx(2 * 1.8 * 50)
 
 
 def test_celeba_is_closer():
-    corners = square(UPRIGHT, "celeba")
-    assert side_of(corners) == pytest.approx(2 * 0.78 * 64)
+    corners = face_square(UPRIGHT, "celeba")
+    assert side_length(corners) == pytest.approx(2 * 0.78 * 64)
     np.testing.assert_allclose(corners.mean(0), [64, 60 + 0.345 * 32])
 
 
@@ -73,7 +73,7 @@ def test_celeba_is_closer():
 )
 def test_the_square_goes_with_the_face(crop, degrees, scale, shift):
     move = partial(turned, degrees=degrees, scale=scale, shift=shift)
-    np.testing.assert_allclose(square(move(UPRIGHT), crop), move(square(UPRIGHT, crop)), atol=1e-9)
+    np.testing.assert_allclose(face_square(move(UPRIGHT), crop), move(face_square(UPRIGHT, crop)), atol=1e-9)
 
 
 # ---- cutting it out --------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def test_a_fine_pattern_becomes_its_mean(size):
 
 @pytest.mark.parametrize("shift", [(0, 0), (-90, 40), (300, 250)])
 def test_a_plain_photo_goes_on_as_it_is(shift):
-    corners = turned(square(UPRIGHT), 25, scale=1.5, shift=shift)
+    corners = turned(face_square(UPRIGHT), 25, scale=1.5, shift=shift)
     assert (np.asarray(cut(Image.new("RGB", (450, 380), (10, 200, 30)), corners, 64)) == (10, 200, 30)).all()
 
 
@@ -127,7 +127,7 @@ def test_beyond_the_photo_there_is_its_mirror_image_and_at_last_its_median():
 class Finder:
     """Finds faces where it is told that they are, as many as the red of the first pixel says."""
 
-    def faces(self, photo):
+    def find_faces(self, photo):
         count, scale = photo.getpixel((0, 0))[0], photo.width / 256
         return [Face(np.array([0, 0, 128, 128]) * scale, 1.0, UPRIGHT * scale) for _ in range(count)]
 
@@ -142,7 +142,7 @@ def photo(path, count=1, width=256, **options):
 def aligned(tmp_path, **options):
     lines = []
     every = options.get("every", False)
-    outputs = planned(str(tmp_path / "photos"), tmp_path / "out", every=every)
+    outputs = plan_outputs(str(tmp_path / "photos"), tmp_path / "out", every=every)
     counts = align_photos(Finder(), outputs, tell=lines.append, **options)
     files = sorted((tmp_path / "out").rglob("*.png"))
     sizes = {}
@@ -193,11 +193,11 @@ def test_a_photo_is_turned_as_its_camera_says(tmp_path):
     Image.fromarray(pixels).save(path, exif=exif)
     seen = []
 
-    def faces(photo):
+    def find_faces(photo):
         seen.append(np.asarray(photo))
-        return Finder().faces(photo)
+        return Finder().find_faces(photo)
 
-    align_photos(SimpleNamespace(faces=faces), planned(str(path), tmp_path / "x.png"), tell=[].append)
+    align_photos(SimpleNamespace(find_faces=find_faces), plan_outputs(str(path), tmp_path / "x.png"), tell=[].append)
     np.testing.assert_array_equal(seen[0], pixels[::-1])
 
 
@@ -217,14 +217,14 @@ def test_where_faces_cannot_go_is_said_before_anything_is_looked_at(tmp_path):
         ("photos/a.jpg", "lies in"),
     ]:
         with pytest.raises(DataError, match=problem):
-            planned(source, tmp_path / out)
+            plan_outputs(source, tmp_path / out)
     with pytest.raises(DataError, match="is not empty"):
-        planned(f"{source}/a.png", tmp_path / "photos")
+        plan_outputs(f"{source}/a.png", tmp_path / "photos")
     with pytest.raises(DataError, match="should be a directory"):
-        planned(f"{source}/a.png", tmp_path / "x.png", every=True)
+        plan_outputs(f"{source}/a.png", tmp_path / "x.png", every=True)
     for missing in ("", "nowhere", __file__):
         with pytest.raises(DataError):
-            planned(missing, tmp_path / "out")
+            plan_outputs(missing, tmp_path / "out")
 
 
 # ---- the weights -----------------------------------------------------------------------------------------------------
@@ -241,7 +241,7 @@ def packed(path, content):
 def test_weights_are_what_joblib_reads(name):
     import joblib
 
-    read, theirs = read_weights(package_file(name)), joblib.load(package_file(name))
+    read, theirs = read_weights(weights_file(name)), joblib.load(weights_file(name))
     assert len(read) == len(theirs)
     for ours, their in zip(read, theirs, strict=True):
         np.testing.assert_array_equal(ours, their)
@@ -255,7 +255,7 @@ def test_reading_weights_runs_no_code_and_refuses_what_they_are_not(tmp_path):
         def __reduce__(self):
             return os.mkdir, (str(tmp_path / "ran"),)
 
-    good = lz4.frame.decompress(package_file("pnet").read_bytes())
+    good = lz4.frame.decompress(weights_file("pnet").read_bytes())
     first = np.array([np.nan], "<f4").tobytes()
     start = good.index(b"ub\t") + 12
     cases = {
@@ -277,7 +277,7 @@ def test_reading_weights_runs_no_code_and_refuses_what_they_are_not(tmp_path):
 def test_weights_of_another_network_are_refused(backend, monkeypatch):
     from alae_workbench.faces import mtcnn as networks
 
-    monkeypatch.setattr(networks, "package_file", lambda name: package_file("rnet"))
+    monkeypatch.setattr(networks, "weights_file", lambda name: weights_file("rnet"))
     with pytest.raises(CheckpointError, match="weights of other shapes"):
         networks.ready(networks.PROPOSE, backend)
 
@@ -299,14 +299,14 @@ def test_tiles_answer_as_the_whole_picture_does(backend):
     from keras import ops
 
     from alae_workbench.faces.detector import _tiles
-    from alae_workbench.faces.mtcnn import PROPOSE, ready
+    from alae_workbench.faces.mtcnn import PNET, load_network
 
     level = Image.fromarray(np.random.default_rng(0).integers(0, 256, (150, 290, 3), np.uint8))
     tiles, origins, _ = _tiles([level])
-    answers, _ = ready(PROPOSE, backend)(tiles)
-    weights = [ops.convert_to_tensor(array) for array in read_weights(package_file("pnet"))]
+    answers, _ = load_network(PNET, backend)(tiles)
+    weights = [ops.convert_to_tensor(array) for array in read_weights(weights_file("pnet"))]
     pixels = ops.convert_to_tensor(((np.asarray(level) - np.float32(127.5)) / 128)[None])
-    whole = ops.convert_to_numpy(PROPOSE.answers(weights, pixels)[0])[0]
+    whole = ops.convert_to_numpy(PNET.answers(weights, pixels)[0])[0]
     seen = np.zeros(whole.shape[:2], int)
     for answer, (x, y) in zip(answers, origins // 2, strict=True):
         part = whole[y : y + len(answer), x : x + answer.shape[1]]
@@ -320,10 +320,10 @@ def test_tiles_answer_as_the_whole_picture_does(backend):
 @pytest.mark.parametrize(("number", "degrees", "scale"), [(0, 0, 1.0), (6, 20, 2.3), (2, -35, 1.4)])
 def test_a_sample_face_comes_back_from_a_larger_picture(detector, number, degrees, scale):
     face = sample(number)
-    ours = detector.faces(face)[0]
+    ours = detector.find_faces(face)[0]
     # Aligned as they are, the closer crop has nothing to do.
     whole = np.array([[0.0, 0], [0, 128], [128, 128], [128, 0]])
-    np.testing.assert_allclose(square(ours.landmarks, "celeba"), whole, atol=FACE_PIXELS)
+    np.testing.assert_allclose(face_square(ours.landmarks, "celeba"), whole, atol=FACE_PIXELS)
 
     rng, shift = np.random.default_rng(number), np.array([180.0, 140.0])
     inverse = np.linalg.inv(turned(np.eye(2), degrees, scale))
@@ -333,10 +333,10 @@ def test_a_sample_face_comes_back_from_a_larger_picture(detector, number, degree
     noise = Image.fromarray(rng.integers(60, 120, (480, 640, 3), np.uint8))
     large = Image.composite(placed, noise, mask)
 
-    [found] = detector.faces(large)
+    [found] = detector.find_faces(large)
     expected = turned(ours.landmarks, degrees, scale, shift)
     np.testing.assert_allclose(found.landmarks, expected, atol=FACE_PIXELS * scale)
-    again = np.asarray(cut(large, square(found.landmarks, "celeba"), 128)).astype(float)
+    again = np.asarray(cut(large, face_square(found.landmarks, "celeba"), 128)).astype(float)
     assert abs(again - np.asarray(face))[16:-16, 16:-16].mean() < 12
 
 
@@ -358,7 +358,7 @@ np.save(sys.argv[1], [faces[np.argmax(faces[:, 3] - faces[:, 1])] for faces in f
     command = [sys.executable, "-c", script, str(tmp_path / "found.npy"), *map(str, files)]
     subprocess.run(command, env=environment, check=True, capture_output=True)
     theirs = np.load(tmp_path / "found.npy")
-    ours = [detector.faces(sample(number))[0] for number in range(len(files))]
+    ours = [detector.find_faces(sample(number))[0] for number in range(len(files))]
     # They count from the centre of the first pixel.
     landmarks = theirs[:, 6:].reshape(-1, 2, 5).transpose(0, 2, 1) + 0.5
     np.testing.assert_allclose([face.landmarks for face in ours], landmarks, atol=FACE_PIXELS)
@@ -369,20 +369,22 @@ np.save(sys.argv[1], [faces[np.argmax(faces[:, 3] - faces[:, 1])] for faces in f
 def test_nothing_is_found_in_noise_nor_in_the_smallest_pictures(detector):
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     for picture in (Image.fromarray(noise), Image.new("RGB", (1, 1)), Image.new("RGB", (3000, 11))):
-        assert detector.faces(picture) == []
+        assert detector.find_faces(picture) == []
 
 
 # ---- in a model's size -----------------------------------------------------------------------------------------------
 
 
 def test_faces_have_the_models_size_and_channels(tmp_path):
-    from alae_workbench.faces.photos import aligned_images
+    from alae_workbench.faces.photos import read_aligned_faces
 
     for number in range(3):
         photo(tmp_path / "photos" / f"{number}.png", count=number)
     config = tiny_config(image=[12, 12, 1])
-    images = partial(aligned_images, Finder(), str(tmp_path / "photos"), config, crop="ffhq", tell=[].append)
+    images = partial(read_aligned_faces, Finder(), str(tmp_path / "photos"), config, crop="ffhq", tell=[].append)
     assert images(margin=2, most=5).shape == (2, 8, 8, 1)
     assert images(margin=0, most=1).shape == (1, 12, 12, 1)
     with pytest.raises(DataError, match="faces are cut out as squares"):
-        aligned_images(Finder(), str(tmp_path / "photos"), tiny_config(), margin=0, crop="ffhq", most=1, tell=[].append)
+        read_aligned_faces(
+            Finder(), str(tmp_path / "photos"), tiny_config(), margin=0, crop="ffhq", most=1, tell=[].append
+        )

@@ -2,7 +2,7 @@
 
 import json
 
-from alae_workbench.figures.plots import curves
+from alae_workbench.figures.plots import plot_curves
 
 
 def run(path, *records):
@@ -13,7 +13,7 @@ def run(path, *records):
 
 
 def titles(*runs):
-    return [axes.get_title(loc="left") for axes in curves(runs).axes if axes.get_title(loc="left")]
+    return [axes.get_title(loc="left") for axes in plot_curves(runs).axes if axes.get_title(loc="left")]
 
 
 def test_what_has_one_point_alone_is_no_curve(tmp_path):

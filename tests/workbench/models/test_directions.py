@@ -5,7 +5,16 @@ import pytest
 
 import alae_core as alae
 from alae_workbench.data.source import Arrays, DataError
-from alae_workbench.models.directions import Direction, angles, factorized, find, keep, kept, of_labels, principal
+from alae_workbench.models.directions import (
+    Direction,
+    compute_angles,
+    find_factorized_directions,
+    find_principal_directions,
+    fit_label_directions,
+    load_direction,
+    load_directions,
+    save_directions,
+)
 from alae_workbench.storage.directory import Run
 from tests.conftest import tiny_config, tiny_style_config
 
@@ -38,18 +47,18 @@ def test_a_planted_attribute_is_found_again():
     w, chosen = RANDOM.normal(size=(400, W)), np.arange(400) % 2
     unit = np.array([0.6, 0.8, 0, 0, 0, 0])
     w = w + 4 * chosen[:, None] * unit
-    (found,) = of_labels(Encoded(w), images(np.stack([chosen, np.zeros(400, int)], 1), ("smile", "never")))
+    (found,) = fit_label_directions(Encoded(w), images(np.stack([chosen, np.zeros(400, int)], 1), ("smile", "never")))
     assert found.name == "smile"
     assert found.vector @ unit / np.linalg.norm(found.vector) > 0.92
     assert np.linalg.norm(found.vector) == pytest.approx((w @ unit).std(), rel=0.1)
     assert found.accuracy > 0.94
     assert found.effect == pytest.approx(4, rel=0.2)
-    assert found.how == "linear SVM on 280 images"
+    assert found.origin == "linear SVM on 280 images"
 
 
 def test_what_is_not_there_is_no_better_than_chance():
     w, chosen = RANDOM.normal(size=(600, W)), RANDOM.integers(0, 2, 600)
-    (found,) = of_labels(Encoded(w), images(chosen))
+    (found,) = fit_label_directions(Encoded(w), images(chosen))
     assert found.accuracy == pytest.approx(0.5, abs=0.12)
     assert abs(found.effect) < 0.5
 
@@ -57,12 +66,12 @@ def test_what_is_not_there_is_no_better_than_chance():
 def test_each_class_against_all_others_by_its_name():
     classes = np.arange(300) % 3
     w = RANDOM.normal(size=(300, W)) + 5 * np.eye(3, W)[classes]
-    found = of_labels(Encoded(w), images(classes, ("cat", "dog", "a fish/bird")))
+    found = fit_label_directions(Encoded(w), images(classes, ("cat", "dog", "a fish/bird")))
     assert [each.name for each in found] == ["cat", "dog", "a-fish-bird"]
     assert all(each.accuracy > 0.9 for each in found)
     assert [int(each.vector.argmax()) for each in found] == [0, 1, 2]
     # Two classes are one direction.
-    assert [each.name for each in of_labels(Encoded(w[:200]), images(np.arange(200) % 2))] == ["class-1"]
+    assert [each.name for each in fit_label_directions(Encoded(w[:200]), images(np.arange(200) % 2))] == ["class-1"]
 
 
 @pytest.mark.parametrize(
@@ -77,20 +86,20 @@ def test_each_class_against_all_others_by_its_name():
 def test_labels_without_a_direction_are_refused(labels, message):
     source = Arrays(np.zeros((50, 4, 4, 1), np.uint8), labels)
     with pytest.raises(DataError, match=message):
-        of_labels(Encoded(RANDOM.normal(size=(50, W))), source)
+        fit_label_directions(Encoded(RANDOM.normal(size=(50, W))), source)
 
 
 def test_principal_components_are_those_of_w(backend):
     model = alae.build(tiny_config())
     w = model.map(model.sample_prior(10_000)).astype(np.float64)
-    found = principal(model, 3)
+    found = find_principal_directions(model, 3)
     values = np.sort(np.linalg.eigvalsh(np.cov(w, rowvar=False)))[::-1]
     lengths = [np.linalg.norm(each.vector) for each in found]
     np.testing.assert_allclose(lengths, np.sqrt(values[:3]), rtol=1e-3)
     units = np.stack([each.vector for each in found]) / np.array(lengths)[:, None]
     np.testing.assert_allclose(units @ units.T, np.eye(3), atol=1e-5)
     assert all(each.vector[np.abs(each.vector).argmax()] > 0 for each in found)
-    assert f"{values[0] / values.sum():.1%}" in found[0].how
+    assert f"{values[0] / values.sum():.1%}" in found[0].origin
 
 
 def test_factors_are_what_the_first_style_layers_stretch_most(backend):
@@ -98,45 +107,45 @@ def test_factors_are_what_the_first_style_layers_stretch_most(backend):
     names = [f"G/block{i}/styled{k}/style/kernel" for i in (0, 1) for k in (1, 2)]
     joint = np.concatenate([model.weights()[name] for name in names], axis=1).T
     _, stretches, right = np.linalg.svd(joint.astype(np.float64))
-    found = factorized(model, 3)
+    found = find_factorized_directions(model, 3)
     for each, expected in zip(found, right, strict=False):
         unit = each.vector / np.linalg.norm(each.vector)
         assert abs(unit @ expected) == pytest.approx(1, abs=1e-3)
-        assert each.how == "factor of G's first 4 style layers"
+        assert each.origin == "factor of G's first 4 style layers"
     assert stretches[0] >= stretches[1]
     with pytest.raises(alae.ArgumentError, match="method is factorized, which needs a style model"):
-        factorized(alae.build(tiny_config()))
+        find_factorized_directions(alae.build(tiny_config()))
 
 
 def test_directions_are_kept_and_found_by_name(run):
     first = Direction("smile", np.arange(W, dtype=np.float32), "linear SVM on 10 images", 0.9, 2.5)
-    keep(run, [first])
-    keep(run, [Direction("age", np.ones(W, np.float32), "a guess")])
-    age, smile = kept(run)
-    assert (smile.name, smile.accuracy, smile.effect, smile.how) == ("smile", 0.9, 2.5, first.how)
+    save_directions(run, [first])
+    save_directions(run, [Direction("age", np.ones(W, np.float32), "a guess")])
+    age, smile = load_directions(run)
+    assert (smile.name, smile.accuracy, smile.effect, smile.origin) == ("smile", 0.9, 2.5, first.origin)
     np.testing.assert_array_equal(smile.vector, first.vector)
     assert age.accuracy is None
-    np.testing.assert_array_equal(find("smile", W, run).vector, first.vector)
+    np.testing.assert_array_equal(load_direction("smile", W, run).vector, first.vector)
     with pytest.raises(
         alae.AlaeError, match=r"there is no direction 'smil'; did you mean 'smile'\?; directions: age, smi"
     ):
-        find("smil", W, run)
+        load_direction("smil", W, run)
     with pytest.raises(alae.ArgumentError, match=r"smile.npy has 6 numbers, but w of this model has 7"):
-        find("smile", 7, run)
+        load_direction("smile", 7, run)
 
 
 def test_without_directions_it_is_said_how_to_find_some(run):
     with pytest.raises(alae.AlaeError, match="there are none yet: `alae directions fit` finds some"):
-        find("smile", W, run)
+        load_direction("smile", W, run)
 
 
 @pytest.mark.parametrize("shape", [(W,), (1, W), (W, 1)])
 def test_an_array_of_the_authors_loads_as_it_is(tmp_path, shape):
     np.save(tmp_path / "direction_0.npy", np.arange(W, dtype=np.float64).reshape(shape))
-    found = find(str(tmp_path / "direction_0.npy"), W, None)
+    found = load_direction(str(tmp_path / "direction_0.npy"), W, None)
     np.testing.assert_array_equal(found.vector, np.arange(W))
     w = RANDOM.normal(size=(3, 4, W)).astype(np.float32)
-    np.testing.assert_allclose(found.moved(w, -2.0), w - 2 * np.arange(W), rtol=1e-6)
+    np.testing.assert_allclose(found.move(w, -2.0), w - 2 * np.arange(W), rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -157,18 +166,18 @@ def test_a_file_that_is_none_is_refused_and_runs_nothing(tmp_path, content, mess
     else:
         np.save(path, content, allow_pickle=True)
     with pytest.raises(alae.AlaeError, match=message):
-        find(str(path), W, None)
+        load_direction(str(path), W, None)
     with pytest.raises(alae.AlaeError, match="cannot be read"):
-        find(str(tmp_path / "absent.npy"), W, None)
+        load_direction(str(tmp_path / "absent.npy"), W, None)
 
 
 def test_damaged_notes_are_named(run):
-    keep(run, [Direction("smile", np.ones(W, np.float32), "a guess")])
+    save_directions(run, [Direction("smile", np.ones(W, np.float32), "a guess")])
     (run.path / "directions" / "directions.json").write_text("[1, 2]")
     with pytest.raises(alae.AlaeError, match=r"directions\.json is damaged"):
-        kept(run)
+        load_directions(run)
 
 
 def test_angles():
-    found = angles([Direction(str(v), np.array(v, np.float32), "") for v in ([1, 0], [0, 2], [-3, 0], [1, 1])])
+    found = compute_angles([Direction(str(v), np.array(v, np.float32), "") for v in ([1, 0], [0, 2], [-3, 0], [1, 1])])
     np.testing.assert_allclose(found[0], [0, 90, 180, 45], atol=1e-4)

@@ -252,17 +252,17 @@ def illustrate(result: Result, out: Path, *, backend: str | None = None, device:
     """Two figures beside the runs: measures.png, every seed visible; images.png, of each variant's first seed."""
     load_backend(backend or default_backend(), device, result.ablation.experiment(*result.first()).config.precision)
     from alae_workbench.evaluation.registry import MEASURES
-    from alae_workbench.figures.grid import compose
-    from alae_workbench.figures.plots import bars
+    from alae_workbench.figures.grid import compose_grid
+    from alae_workbench.figures.plots import plot_bars
     from alae_workbench.figures.save import save_figure
     from alae_workbench.models.opening import open_model
-    from alae_workbench.models.sampling import ROW, sample, untruncated
+    from alae_workbench.models.sampling import ROW, sample, untruncated_psi
 
     ablation = result.ablation
     labels = {name: f"{name.replace('_', ' ')} {MEASURES[name].arrow}".rstrip() for name in result.shown()}
     caption = f"{ablation.base}, {len(ablation.seeds)} seeds: bars are means, dots single runs"
     plot, grid = out / "measures.png", out / "images.png"
-    save_figure(plot, bars(result.numbers, labels, caption))
+    save_figure(plot, plot_bars(result.numbers, labels, caption))
     sections: list[tuple[str, list[np.ndarray]]] = []
     for variant in ablation.variants:
         opened = open_model(out / variant / f"seed-{ablation.seeds[0]}", backend=backend, device=device)
@@ -272,10 +272,10 @@ def illustrate(result: Result, out: Path, *, backend: str | None = None, device:
             rows.append(model.reconstruct(x, labels=classes))
             shown.append("reconstructions")
         if model.has("GF"):
-            rows.append(sample(model, ROW, psi=untruncated(model)))
+            rows.append(sample(model, ROW, psi=untruncated_psi(model)))
             shown.append("samples")
         sections.append((f"{variant}: {' and '.join(shown)}", rows))
     sections.insert(0, ("real images, held out of training", [x]))
     caption = f"{ablation.base} · {opened.make_caption(f'seed {ablation.seeds[0]}').partition(' · ')[2]}"
-    save_figure(grid, compose(sections, caption))
+    save_figure(grid, compose_grid(sections, caption))
     return [plot, grid]

@@ -17,7 +17,7 @@ from alae_workbench.data.pictures import fault, glance, read_image
 from alae_workbench.data.prepared.layout import Manifest, Stored, stored
 from alae_workbench.data.prepared.reading import Prepared
 from alae_workbench.data.source import DataError, by
-from alae_workbench.figures.grid import compose, in_rows
+from alae_workbench.figures.grid import compose_grid, split_rows
 from alae_workbench.models.sampling import ROW
 
 # Rows of a sheet, and pixels a side of what is larger.
@@ -178,9 +178,9 @@ def _sheet(name: str, parts: dict[str, Pictures]) -> Image.Image:
         for title, places in _groups(pictures, _ROWS // len(parts)):
             images = _seen(pictures, places)
             if len(images):
-                sections.append((" · ".join(filter(None, (part, title))), in_rows(images)))
+                sections.append((" · ".join(filter(None, (part, title))), split_rows(images)))
     count = sum(map(len, parts.values()))
-    return compose(sections, f"{Path(name).name} · {count:,} images")
+    return compose_grid(sections, f"{Path(name).name} · {count:,} images")
 
 
 def _groups(pictures: Pictures, rows: int) -> Iterator[tuple[str, np.ndarray]]:

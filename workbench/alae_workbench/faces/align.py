@@ -32,7 +32,7 @@ _RECIPES: dict[str, _Recipe] = {
 _MARGIN, _BEYOND, _BLUR = 0.1, 0.3, 0.02
 
 
-def square(landmarks: np.ndarray, crop: Crop = "ffhq") -> np.ndarray:
+def face_square(landmarks: np.ndarray, crop: Crop = "ffhq") -> np.ndarray:
     """The square to cut out around a face.
 
     Args:
@@ -48,23 +48,23 @@ def square(landmarks: np.ndarray, crop: Crop = "ffhq") -> np.ndarray:
     eyes, across, down = _features(landmarks)
     lengths = recipe.eyes * float(np.hypot(*across)), recipe.mouth * float(np.hypot(*down))
     half = max(lengths) if recipe.half == "longer" else sum(lengths)
-    return square_at(eyes + recipe.centre * down, half, right_of(landmarks))
+    return make_square(eyes + recipe.centre * down, half, right_vector(landmarks))
 
 
-def square_at(centre: np.ndarray, half: float, right: np.ndarray) -> np.ndarray:
+def make_square(centre: np.ndarray, half: float, right: np.ndarray) -> np.ndarray:
     """The corners, as `square` returns them, of a square with half its side and the unit vector that is its right."""
     x, y = half * right, half * _turned(right)
     return np.stack([centre - x - y, centre - x + y, centre + x + y, centre + x - y])
 
 
-def right_of(landmarks: np.ndarray) -> np.ndarray:
+def right_vector(landmarks: np.ndarray) -> np.ndarray:
     """The unit vector to the right of an upright face: between that from eye to eye and across that to the mouth."""
     _, across, down = _features(landmarks)
     right = across - _turned(down)
     return right / np.hypot(*right)
 
 
-def side_of(corners: np.ndarray) -> float:
+def side_length(corners: np.ndarray) -> float:
     """The length of a square's side, in pixels of its photo."""
     return float(np.hypot(*(corners[3] - corners[0])))
 
@@ -75,7 +75,7 @@ def cut(photo: Image.Image, corners: np.ndarray, size: int) -> Image.Image:
     Where the square leaves the photo, that is continued by its mirror image, blurred more and more, and turning into
     its median colour. Nothing is undersampled: each pixel is a mean over all that it covers.
     """
-    side = side_of(corners)
+    side = side_length(corners)
     # What is much finer than the result is made coarser first, by whole numbers: exact, and quick.
     coarser = max(1, int(side / size / 2))
     low, high = corners.min(0) - _MARGIN * side, corners.max(0) + _MARGIN * side

@@ -11,15 +11,15 @@ import numpy as np
 from PIL import Image
 
 from alae_core.backend import Backend
-from alae_workbench.faces.align import cut, right_of, square_at
-from alae_workbench.faces.mtcnn import LOOK, PROPOSE, REFINE, Network, ready
+from alae_workbench.faces.align import cut, make_square, right_vector
+from alae_workbench.faces.mtcnn import ONET, PNET, RNET, Network, load_network
 
 #: pixels of the smallest face that is looked for; of a large photo this share of its shorter side
 SMALLEST, SMALLEST_SHARE = 20, 1 / 50
 _STEP = 0.709  # between one size of the photo and the next
 # The network's places lie two pixels apart; a tile has so many of them a side.
 _STRIDE, _PLACES = 2, 64
-_TILE = _STRIDE * (_PLACES - 1) + PROPOSE.size
+_TILE = _STRIDE * (_PLACES - 1) + PNET.size
 # The cosine of 10 degrees: faces turned by more are looked at again.
 _STRAIGHT = 0.985
 _GREY = (128, 128, 128)
@@ -51,18 +51,18 @@ class Detector:
     """
 
     def __init__(self, backend: Backend | None) -> None:
-        self._propose, self._refine, self._look = (ready(network, backend) for network in (PROPOSE, REFINE, LOOK))
+        self._propose, self._refine, self._look = (load_network(network, backend) for network in (PNET, RNET, ONET))
 
-    def faces(self, photo: Image.Image) -> list[Face]:
+    def find_faces(self, photo: Image.Image) -> list[Face]:
         """The faces in an upright RGB photo, the largest first."""
         boxes = self._proposals(photo)
         if len(boxes):
-            answers, scores = self._refine(_patches(photo, boxes, REFINE))
+            answers, scores = self._refine(_patches(photo, boxes, RNET))
             boxes, *_ = _distinct(_moved(boxes, answers), scores[:, 1], above=0.7, overlap=0.7)
             boxes = _squares(boxes)
         if not len(boxes):
             return []
-        answers, places, scores = self._look(_patches(photo, boxes, LOOK))
+        answers, places, scores = self._look(_patches(photo, boxes, ONET))
         landmarks = boxes[:, None, :2] + _points(places) * (boxes[:, 2:] - boxes[:, :2])[:, None]
         boxes, scores, landmarks = _distinct(
             _moved(boxes, answers), scores[:, 1], landmarks, above=0.8, overlap=0.7, of_smaller=True
@@ -74,11 +74,11 @@ class Detector:
 
     def _upright(self, photo: Image.Image, face: Face) -> Face:
         """The face, its landmarks those that are found once it is turned upright: the networks hardly know others."""
-        right = right_of(face.landmarks)
+        right = right_vector(face.landmarks)
         if right[0] > _STRAIGHT:
             return face
-        corners = square_at((face.box[:2] + face.box[2:]) / 2, face.side / 2, right)
-        _, places, _ = self._look(np.asarray(cut(photo, corners, LOOK.size))[None])
+        corners = make_square((face.box[:2] + face.box[2:]) / 2, face.side / 2, right)
+        _, places, _ = self._look(np.asarray(cut(photo, corners, ONET.size))[None])
         x, y = corners[3] - corners[0], corners[1] - corners[0]
         return face._replace(landmarks=corners[0] + _points(places)[0] @ np.stack([x, y]))
 
@@ -92,9 +92,9 @@ class Detector:
         sizes = np.array([level.size for level in levels])
         tile, row, column = np.nonzero(sure[..., 1] > 0.6)
         corners = origins[tile] + _STRIDE * np.stack([column, row], 1)
-        cells = _moved(np.concatenate([corners, corners + PROPOSE.size], 1), answers[tile, row, column])
+        cells = _moved(np.concatenate([corners, corners + PNET.size], 1), answers[tile, row, column])
         # What a tile has beyond the edge is no part of the photo.
-        inside = (corners + PROPOSE.size <= sizes[of[tile]]).all(1)
+        inside = (corners + PNET.size <= sizes[of[tile]]).all(1)
         boxes, scores = [], []
         for level, size in enumerate(sizes):
             here = inside & (of[tile] == level)
@@ -108,9 +108,9 @@ class Detector:
 def _levels(photo: Image.Image) -> Iterator[Image.Image]:
     """The photo in sizes at which faces, from the smallest to be found, are as large as what the network looks at."""
     shorter = min(photo.size)
-    scale = PROPOSE.size / max(SMALLEST, shorter * SMALLEST_SHARE)
-    while shorter * scale >= PROPOSE.size:
-        width, height = (max(PROPOSE.size, int(side * scale)) for side in photo.size)
+    scale = PNET.size / max(SMALLEST, shorter * SMALLEST_SHARE)
+    while shorter * scale >= PNET.size:
+        width, height = (max(PNET.size, int(side * scale)) for side in photo.size)
         yield photo.resize((width, height), Image.Resampling.BOX)
         scale *= _STEP
 
@@ -124,8 +124,8 @@ def _tiles(levels: list[Image.Image]) -> tuple[np.ndarray, np.ndarray, np.ndarra
     placed = [
         (number, x, y)
         for number, level in enumerate(levels)
-        for y in range(0, level.height - PROPOSE.size + 1, _STRIDE * _PLACES)
-        for x in range(0, level.width - PROPOSE.size + 1, _STRIDE * _PLACES)
+        for y in range(0, level.height - PNET.size + 1, _STRIDE * _PLACES)
+        for x in range(0, level.width - PNET.size + 1, _STRIDE * _PLACES)
     ]
     tiles = [np.asarray(levels[number].crop((x, y, x + _TILE, y + _TILE))) for number, x, y in placed]
     numbers = np.array(placed)

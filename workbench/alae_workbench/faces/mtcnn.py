@@ -12,7 +12,7 @@ import numpy as np
 
 from alae_core.backend import Backend
 from alae_core.errors import CheckpointError
-from alae_workbench.faces.mtcnn_weights import package_file, read_weights
+from alae_workbench.faces.mtcnn_weights import read_weights, weights_file
 
 
 class _Convolution(NamedTuple):
@@ -75,11 +75,11 @@ class Network(NamedTuple):
         return [*answers[:-1], ops.softmax(answers[-1])]
 
 
-PROPOSE = Network(12, 8, (_Convolution(3, 10, 2, "same"), _Convolution(3, 16), _Convolution(3, 32)), 32, 0, (4, 2))
-REFINE = Network(
+PNET = Network(12, 8, (_Convolution(3, 10, 2, "same"), _Convolution(3, 16), _Convolution(3, 32)), 32, 0, (4, 2))
+RNET = Network(
     24, 64, (_Convolution(3, 28, 3, "same"), _Convolution(3, 48, 3), _Convolution(2, 64)), 9 * 64, 128, (4, 2)
 )
-LOOK = Network(
+ONET = Network(
     48,
     16,
     (_Convolution(3, 32, 3, "same"), _Convolution(3, 64, 3), _Convolution(3, 64, 2, "same"), _Convolution(2, 128)),
@@ -88,17 +88,17 @@ LOOK = Network(
     (4, 10, 2),
 )
 #: as the package calls their files
-_FILES = {PROPOSE: "pnet", REFINE: "rnet", LOOK: "onet"}
+_FILES = {PNET: "pnet", RNET: "rnet", ONET: "onet"}
 
 
-def ready(network: Network, backend: Backend | None) -> Callable[[np.ndarray], list[np.ndarray]]:
+def load_network(network: Network, backend: Backend | None) -> Callable[[np.ndarray], list[np.ndarray]]:
     """The network with its weights, compiled if there is a backend: from uint8 images to what `Network.answers` says.
 
     The images are (count, H, W, 3), and one at the least.
 
     Raises CheckpointError where the weights cannot be had, or are another network's.
     """
-    path = package_file(_FILES[network])
+    path = weights_file(_FILES[network])
     arrays = read_weights(path)
     if [array.shape for array in arrays] != list(network.shapes()):
         raise CheckpointError(f"{path} has weights of other shapes: faces are found by those of mtcnn 1.0")

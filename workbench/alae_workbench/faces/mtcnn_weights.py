@@ -24,14 +24,14 @@ _MOST_BYTES = 2**22
 
 def require_package() -> None:
     """Raise CheckpointError, saying what to install, unless the weights can be had; nothing is read."""
-    package_file("pnet")
+    weights_file("pnet")
     if find_spec("lz4") is None:
         raise CheckpointError(
             f"the networks that find faces are read by the package lz4, which is not installed: {_HOW}"
         )
 
 
-def package_file(name: str) -> Path:
+def weights_file(name: str) -> Path:
     """Where the installed package mtcnn keeps a network's weights. Raises CheckpointError where it is not installed."""
     try:
         return Path(str(distribution("mtcnn").locate_file(f"mtcnn/assets/weights/{name}.lz4")))

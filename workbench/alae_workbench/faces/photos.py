@@ -14,7 +14,7 @@ from alae_workbench.data.formats.folder import image_files
 from alae_workbench.data.load import path_of
 from alae_workbench.data.pictures import ENDINGS, read_photo
 from alae_workbench.data.source import DataError, by
-from alae_workbench.faces.align import Crop, cut, side_of, square
+from alae_workbench.faces.align import Crop, cut, face_square, side_length
 from alae_workbench.faces.detector import Face
 
 #: pixels a side of what is cut out, where nobody says: a power of two between these
@@ -26,7 +26,7 @@ Tell = Callable[[str], None]
 class Finder(Protocol):
     """What finds faces, such as a `Detector`."""
 
-    def faces(self, photo: Image.Image) -> list[Face]:
+    def find_faces(self, photo: Image.Image) -> list[Face]:
         """The faces in an upright RGB photo, the largest first."""
 
 
@@ -45,7 +45,7 @@ class Counts(NamedTuple):
         return "; ".join([text, *left_out])
 
 
-def planned(source: str, out: Path, *, every: bool = False) -> dict[Path, Path]:
+def plan_outputs(source: str, out: Path, *, every: bool = False) -> dict[Path, Path]:
     """Where the face of each photo goes: it is named as the photo is, in a subfolder of the same name.
 
     Args:
@@ -113,7 +113,7 @@ def align_photos(
     return counts
 
 
-def aligned_images(
+def read_aligned_faces(
     finder: Finder, source: str, config: Config, *, margin: int, crop: Crop, most: int, tell: Tell
 ) -> np.ndarray:
     """The largest face of each of the first photos, as a model sees images, until there are `most`.
@@ -142,14 +142,14 @@ def aligned_images(
 def _cuts(finder: Finder, path: Path, size: int | None, crop: Crop, every: bool, tell: Tell) -> list[Image.Image]:
     """The aligned faces of a photo that are to be taken, once it has been told of."""
     photo = read_photo(path)
-    faces = finder.faces(photo)
+    faces = finder.find_faces(photo)
     if not faces:
         tell(one_line(f"{path}: no face found"))
         return []
     cuts, small = [], []
     for face in faces if every else faces[:1]:
-        corners = square(face.landmarks, crop)
-        side = side_of(corners)
+        corners = face_square(face.landmarks, crop)
+        side = side_length(corners)
         pixels = size or min(LARGEST, max(SMALLEST, 2 ** int(np.log2(side))))
         cuts.append(cut(photo, corners, pixels))
         if side < pixels:

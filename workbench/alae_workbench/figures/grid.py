@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from alae_core import Alae, AlaeError, View
 from alae_core.images import to_uint8
 from alae_workbench.data.source import Source, labels_for
-from alae_workbench.models.sampling import ROW, sample, untruncated
+from alae_workbench.models.sampling import ROW, sample, untruncated_psi
 
 _COLUMNS, _MARGIN, _TEXT = ROW, 12, 15
 _CELL = 64  # smaller images are enlarged by a whole factor towards this many pixels, so that a person can see them
@@ -21,7 +21,7 @@ _MOST_SIDE, _MOST_PIXELS = 2**16 - 1, 2**28
 _INK, _PAPER = (40, 40, 40), (250, 250, 248)
 
 
-def training_grid(alae: Alae, source: Source, caption: str, view: View | None = None) -> Image.Image:
+def draw_training_grid(alae: Alae, source: Source, caption: str, view: View | None = None) -> Image.Image:
     """Real images, each above its reconstruction G(E(x)), and samples G(F(z)): what a run looks like at a glance.
 
     What the model has no networks for is left out.
@@ -39,30 +39,30 @@ def training_grid(alae: Alae, source: Source, caption: str, view: View | None = 
         rows = _paired_rows(x, alae.reconstruct(x, view, labels=labels_for(source, indices, alae.config)))
         sections.append(("real images, and below each its reconstruction G(E(x))", rows))
     if alae.has("GF"):
-        samples = sample(alae, 3 * _COLUMNS, psi=untruncated(alae), view=view)
+        samples = sample(alae, 3 * _COLUMNS, psi=untruncated_psi(alae), view=view)
         by_class = ", a class per column" if alae.config.labels else ""
-        sections.append((f"samples G(F(z)){by_class}", in_rows(samples)))
-    return compose(sections, caption)
+        sections.append((f"samples G(F(z)){by_class}", split_rows(samples)))
+    return compose_grid(sections, caption)
 
 
-def reconstruction_grid(images: np.ndarray, reconstructions: np.ndarray, caption: str) -> Image.Image:
+def draw_reconstructions(images: np.ndarray, reconstructions: np.ndarray, caption: str) -> Image.Image:
     """Rows of images, float (count, H, W, C), each row followed by its reconstructions."""
-    return compose(
+    return compose_grid(
         [("images, and below each its reconstruction G(E(x))", _paired_rows(images, reconstructions))], caption
     )
 
 
-def sample_grid(images: np.ndarray, caption: str) -> Image.Image:
+def draw_samples(images: np.ndarray, caption: str) -> Image.Image:
     """Rows of samples, float (count, H, W, C)."""
-    return compose([("samples G(F(z))", in_rows(images))], caption)
+    return compose_grid([("samples G(F(z))", split_rows(images))], caption)
 
 
-def in_rows(images: np.ndarray) -> list[np.ndarray]:
+def split_rows(images: np.ndarray) -> list[np.ndarray]:
     """(count, H, W, C) cut into the rows of a grid; the last may be shorter."""
     return [images[i : i + _COLUMNS] for i in range(0, len(images), _COLUMNS)]
 
 
-def require_picture(columns: int, rows: int, shape: Sequence[int]) -> None:
+def require_picture_size(columns: int, rows: int, shape: Sequence[int]) -> None:
     """Raise AlaeError where a picture of so many images of a shape (H, W, …) would be larger than programs open."""
     _, cell_height, cell_width = _cell(shape)
     width, height = columns * cell_width, rows * cell_height
@@ -73,9 +73,9 @@ def require_picture(columns: int, rows: int, shape: Sequence[int]) -> None:
         )
 
 
-def require_rows(count: int, shape: Sequence[int], lines: int = 1) -> None:
+def require_rows_size(count: int, shape: Sequence[int], lines: int = 1) -> None:
     """As `require_picture`, for `count` images in rows, each of so many lines."""
-    require_picture(min(count, _COLUMNS), lines * -(-count // _COLUMNS), shape)
+    require_picture_size(min(count, _COLUMNS), lines * -(-count // _COLUMNS), shape)
 
 
 def _cell(shape: Sequence[int]) -> tuple[int, int, int]:
@@ -86,10 +86,10 @@ def _cell(shape: Sequence[int]) -> tuple[int, int, int]:
 
 
 def _paired_rows(images: np.ndarray, reconstructions: np.ndarray) -> list[np.ndarray]:
-    return [row for pair in zip(in_rows(images), in_rows(reconstructions), strict=True) for row in pair]
+    return [row for pair in zip(split_rows(images), split_rows(reconstructions), strict=True) for row in pair]
 
 
-def compose(sections: Sequence[tuple[str, Sequence[Iterable[np.ndarray | None]]]], caption: str) -> Image.Image:
+def compose_grid(sections: Sequence[tuple[str, Sequence[Iterable[np.ndarray | None]]]], caption: str) -> Image.Image:
     """A picture of titled sections over a caption.
 
     Each section has rows of float images (H, W, C) in [−1, 1], all of one size; None leaves a cell empty.

@@ -6,12 +6,12 @@ import numpy as np
 from PIL import Image
 
 from alae_core import Alae, View
-from alae_workbench.figures.grid import compose, require_picture
+from alae_workbench.figures.grid import compose_grid, require_picture_size
 from alae_workbench.models.directions import Direction
-from alae_workbench.models.mixing import between, mix
+from alae_workbench.models.mixing import interpolate, mix
 
 
-def mixing_grid(
+def draw_mixing(
     alae: Alae,
     rows: np.ndarray,
     columns: np.ndarray,
@@ -28,7 +28,7 @@ def mixing_grid(
         caption: a line under the sections.
         view: where images are made.
     """
-    require_picture(len(columns) + 1, len(ranges) * (len(rows) + 1), alae.image_shape(view))
+    require_picture_size(len(columns) + 1, len(ranges) * (len(rows) + 1), alae.image_shape(view))
     mixed = [mix(rows, columns, levels).reshape(-1, *rows.shape[1:]) for levels in ranges.values()]
     images = alae.generate(np.concatenate([rows, columns, *mixed]), view)
     left, above, cells = np.split(images, [len(rows), len(rows) + len(columns)])
@@ -37,7 +37,7 @@ def mixing_grid(
         (_title(name, levels), [[None, *above], *([source, *next(lines)] for source in left)])
         for name, levels in ranges.items()
     ]
-    return compose(sections, caption)
+    return compose_grid(sections, caption)
 
 
 def _title(name: str, levels: range) -> str:
@@ -46,7 +46,7 @@ def _title(name: str, levels: range) -> str:
     return f"{name} styles ({sizes}, {layers}) of the image above, the others of the image at the left"
 
 
-def interpolation_grid(
+def draw_interpolation(
     alae: Alae, corners: np.ndarray, count: int, caption: str, view: View | None = None
 ) -> Image.Image:
     """Images G(w) for the w that lie `styles.between` 2, 3 or 4 corners.
@@ -59,14 +59,14 @@ def interpolation_grid(
 
     Raises AlaeError where the picture would be too large, and as `styles.between`.
     """
-    require_picture(count, 1 if len(corners) == 2 else count, alae.image_shape(view))
-    rows = between(corners, count)
+    require_picture_size(count, 1 if len(corners) == 2 else count, alae.image_shape(view))
+    rows = interpolate(corners, count)
     images = alae.generate(np.concatenate(rows), view)
     cut = np.split(images, np.cumsum([len(row) for row in rows])[:-1])
-    return compose([("images G(w), w interpolated between the corners", cut)], caption)
+    return compose_grid([("images G(w), w interpolated between the corners", cut)], caption)
 
 
-def traversal_grid(
+def draw_traversal(
     alae: Alae,
     w: np.ndarray,
     directions: Sequence[Direction],
@@ -83,11 +83,11 @@ def traversal_grid(
         caption: a line under the images.
         view: where images are made.
     """
-    require_picture(len(amounts), len(directions) * len(w), alae.image_shape(view))
+    require_picture_size(len(amounts), len(directions) * len(w), alae.image_shape(view))
     sections = []
     for direction in directions:
-        moved = np.stack([direction.moved(w, amount) for amount in amounts], axis=1)
+        moved = np.stack([direction.move(w, amount) for amount in amounts], axis=1)
         images = alae.generate(moved.reshape(-1, *w.shape[1:]), view)
         title = f"{direction.name}: {', '.join(f'{amount:+.2g}' for amount in amounts)}"
         sections.append((title, np.split(images, len(w))))
-    return compose(sections, caption)
+    return compose_grid(sections, caption)

@@ -25,14 +25,14 @@ _MOST = 2**30
 _LEFT_OUT = ("images_per_second", "lod", "blend")
 
 
-def curves(runs: Sequence[Path]) -> "Figure":
+def plot_curves(runs: Sequence[Path]) -> "Figure":
     """The losses and measures of runs over their training steps, a panel for each, as `metrics.jsonl` has them.
 
     What every run has of one step alone, as of an evaluation, is left out, unless there is nothing else.
 
     Raises AlaeError where a path is no run, or has no records yet.
     """
-    found = {str(path): histories(path) for path in runs}
+    found = {str(path): read_histories(path) for path in runs}
     names = list(dict.fromkeys(name for history in found.values() for name in history))
     names = [name for name in names if any(len(history.get(name, ())) > 1 for history in found.values())] or names
     figure, panels = _panels(len(names), 3.4, 2.3, 3)
@@ -52,7 +52,7 @@ def curves(runs: Sequence[Path]) -> "Figure":
     return figure
 
 
-def histories(path: Path) -> dict[str, list[tuple[int, float]]]:
+def read_histories(path: Path) -> dict[str, list[tuple[int, float]]]:
     """For each number in a run's `metrics.jsonl` its steps and values, in the order of steps."""
     run = Run.of(path)
     if not run.metrics.exists():
@@ -69,7 +69,9 @@ def histories(path: Path) -> dict[str, list[tuple[int, float]]]:
     return {name: sorted(values.items()) for name, values in found.items() if name not in _LEFT_OUT}
 
 
-def bars(numbers: Mapping[str, Mapping[str, Sequence[float]]], labels: Mapping[str, str], caption: str) -> "Figure":
+def plot_bars(
+    numbers: Mapping[str, Mapping[str, Sequence[float]]], labels: Mapping[str, str], caption: str
+) -> "Figure":
     """For each measure a panel: a bar as long as each variant's mean over seeds, and a dot for every seed.
 
     Args:

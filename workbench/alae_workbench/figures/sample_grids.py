@@ -9,17 +9,17 @@ from alae_core import Alae, AlaeError, View
 from alae_core.images import to_uint8
 from alae_workbench.data.source import Source
 from alae_workbench.evaluation.spaces import in_colour, shrunk
-from alae_workbench.figures.grid import compose, require_picture
-from alae_workbench.models.sampling import sample, untruncated
+from alae_workbench.figures.grid import compose_grid, require_picture_size
+from alae_workbench.models.sampling import sample, untruncated_psi
 
 
-def levels_grid(alae: Alae, source: Source, count: int, caption: str) -> Image.Image:
+def draw_levels(alae: Alae, source: Source, count: int, caption: str) -> Image.Image:
     """Images at every level of detail up to the model's own, and below each its reconstruction there.
 
     Raises AlaeError for a model that has no levels.
     """
     views = _views(alae)
-    require_picture(len(views), 2 * count, alae.image_shape(views[-1]))
+    require_picture_size(len(views), 2 * count, alae.image_shape(views[-1]))
     indices = np.arange(min(count, len(source)))
     rows: list[list[np.ndarray]] = [[] for _ in range(2 * len(indices))]
     for view in views:
@@ -28,31 +28,31 @@ def levels_grid(alae: Alae, source: Source, count: int, caption: str) -> Image.I
             for below, image in enumerate(pair):
                 rows[2 * i + below].append(_enlarged(image, views[-1].size))
     sizes = ", ".join(f"{view.size}" for view in views)
-    return compose([(f"images at {sizes} pixels, and below each its reconstruction G(E(x))", rows)], caption)
+    return compose_grid([(f"images at {sizes} pixels, and below each its reconstruction G(E(x))", rows)], caption)
 
 
-def growth_grid(alae: Alae, count: int, seed: int, caption: str) -> Image.Image:
+def draw_growth(alae: Alae, count: int, seed: int, caption: str) -> Image.Image:
     """Samples as they grew: the same w drawn at every level of detail, a row for each.
 
     Raises AlaeError for a model that has no levels.
     """
     views = _views(alae)
-    require_picture(len(views), count, alae.image_shape(views[-1]))
+    require_picture_size(len(views), count, alae.image_shape(views[-1]))
     w = alae.truncate(alae.map(alae.sample_prior(count, seed=seed)))
     made = [alae.generate(w, view) for view in views]
     rows = [[_enlarged(images[i], views[-1].size) for images in made] for i in range(count)]
     sizes = ", ".join(f"{view.size}" for view in views)
-    return compose([(f"samples G(F(z)) at {sizes} pixels", rows)], caption)
+    return compose_grid([(f"samples G(F(z)) at {sizes} pixels", rows)], caption)
 
 
-def truncation_grid(alae: Alae, count: int, seed: int, psis: Sequence[float], caption: str) -> Image.Image:
+def draw_truncations(alae: Alae, count: int, seed: int, psis: Sequence[float], caption: str) -> Image.Image:
     """Samples, a column each, by truncation, a row each: from the mean of w to none at all."""
-    require_picture(count, len(psis), alae.image_shape())
+    require_picture_size(count, len(psis), alae.image_shape())
     rows = [sample(alae, count, seed=seed, psi=psi) for psi in psis]
-    return compose([(f"samples G(F(z)), truncated by ψ = {', '.join(f'{psi:g}' for psi in psis)}", rows)], caption)
+    return compose_grid([(f"samples G(F(z)), truncated by ψ = {', '.join(f'{psi:g}' for psi in psis)}", rows)], caption)
 
 
-def neighbours_grid(
+def draw_neighbours(
     alae: Alae, train: Source, count: int, nearest: int, seed: int, caption: str, most: int = 10_000
 ) -> Image.Image:
     """Samples, and right of each the training images that are nearest to it: is it a copy of one?
@@ -64,18 +64,18 @@ def neighbours_grid(
     there = min(most, len(train))
     if nearest > there:
         raise AlaeError(f"{nearest} neighbours were asked for, but there are {there} training images")
-    require_picture(nearest + 2, count, alae.image_shape())
+    require_picture_size(nearest + 2, count, alae.image_shape())
     view = alae.view
     size = view.size if view else None
     parts = [np.arange(part.start, part.stop) for part in alae.chunks(there, view)]
     known = np.concatenate([_pixels(alae.as_seen(train.images(part, size), view)) for part in parts])
-    images = sample(alae, count, seed=seed, psi=untruncated(alae))
+    images = sample(alae, count, seed=seed, psi=untruncated_psi(alae))
     rows: list[list[np.ndarray | None]] = []
     for image, pixels in zip(images, _pixels(images), strict=True):
         order = np.argsort(np.square(known - pixels).sum(axis=1), kind="stable")[:nearest]
         found = alae.as_seen(train.images(order, size), view)
         rows.append([image, None, *found])
-    return compose([("samples G(F(z)), and the training images nearest to each", rows)], caption)
+    return compose_grid([("samples G(F(z)), and the training images nearest to each", rows)], caption)
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:

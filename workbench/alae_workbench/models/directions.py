@@ -40,7 +40,7 @@ class Direction:
     Attributes:
         name: what it is called.
         vector: float32 (w,); of one that was fitted here as long as w's standard deviation along it.
-        how: what found it.
+        origin: what found it.
         accuracy: of held-out images the share on the right side of the plane that it is normal to, each kind counting
             half; None without labels.
         effect: how far apart the two kinds are along it on held-out images, in standard deviations (Cohen's d).
@@ -48,16 +48,16 @@ class Direction:
 
     name: str
     vector: np.ndarray
-    how: str
+    origin: str
     accuracy: float | None = None
     effect: float | None = None
 
-    def moved(self, w: np.ndarray, amount: float) -> np.ndarray:
+    def move(self, w: np.ndarray, amount: float) -> np.ndarray:
         """w, or styles for each layer, moved `amount` times along it."""
         return (w + np.float32(amount) * self.vector).astype(w.dtype)
 
 
-def of_labels(opened: OpenedModel, source: Source) -> list[Direction]:
+def fit_label_directions(opened: OpenedModel, source: Source) -> list[Direction]:
     """A direction for each class of labelled images against all others, or for each of their attributes.
 
     E encodes them; a linear SVM (LinearSVC, C = 1, kinds weighted equally) on w of unit variance is fitted on 70 % of
@@ -96,7 +96,7 @@ def of_labels(opened: OpenedModel, source: Source) -> list[Direction]:
     return found
 
 
-def principal(alae: Alae, count: int = MOST) -> list[Direction]:
+def find_principal_directions(alae: Alae, count: int = MOST) -> list[Direction]:
     """The first principal components of w = F(z), each as long as w's standard deviation along it."""
     w = alae.map(alae.sample_prior(Z)).astype(np.float64)
     values, vectors = np.linalg.eigh(np.cov(w, rowvar=False).reshape(w.shape[1], -1))
@@ -111,7 +111,7 @@ def principal(alae: Alae, count: int = MOST) -> list[Direction]:
     ]
 
 
-def factorized(alae: Alae, count: int = MOST, layers: int = 4) -> list[Direction]:
+def find_factorized_directions(alae: Alae, count: int = MOST, layers: int = 4) -> list[Direction]:
     """What changes G's first style layers most: eigenvectors of AᵀA, A their kernels one below the other.
 
     Each as long as w = F(z) deviates along it. Raises ArgumentError for a model without styles.
@@ -130,7 +130,7 @@ def factorized(alae: Alae, count: int = MOST, layers: int = 4) -> list[Direction
     ]
 
 
-def keep(run: Run, directions: Sequence[Direction]) -> Path:
+def save_directions(run: Run, directions: Sequence[Direction]) -> Path:
     """Write directions beside a run: a .npy each, and what is known of them; others that are there stay."""
     folder = run.path / "directions"
     folder.mkdir(exist_ok=True)
@@ -138,19 +138,19 @@ def keep(run: Run, directions: Sequence[Direction]) -> Path:
     for each in directions:
         with written_whole(folder / f"{each.name}.npy") as file:
             np.save(file, each.vector)
-        known[each.name] = {"how": each.how, "accuracy": each.accuracy, "effect": each.effect}
+        known[each.name] = {"how": each.origin, "accuracy": each.accuracy, "effect": each.effect}
     write_whole(folder / "directions.json", (json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode())
     return folder
 
 
-def kept(run: Run) -> list[Direction]:
+def load_directions(run: Run) -> list[Direction]:
     """Every direction beside a run, by name. Raises AlaeError where a file is damaged."""
     folder = run.path / "directions"
     known = _known(folder)
     return [_read(path, None, known) for path in sorted(folder.glob("*.npy"))]
 
 
-def find(word: str, width: int, run: Run | None) -> Direction:
+def load_direction(word: str, width: int, run: Run | None) -> Direction:
     """The direction of that name beside a run, or in a .npy file: one of the authors' `direction_*.npy`, say.
 
     Args:
@@ -171,7 +171,7 @@ def find(word: str, width: int, run: Run | None) -> Direction:
     return _read(folder / f"{word}.npy", width, _known(folder))
 
 
-def angles(directions: Sequence[Direction]) -> np.ndarray:
+def compute_angles(directions: Sequence[Direction]) -> np.ndarray:
     """The angle between each two directions in degrees, (count, count)."""
     units = np.stack([each.vector / np.linalg.norm(each.vector) for each in directions]).astype(np.float64)
     return np.degrees(np.arccos(np.clip(units @ units.T, -1, 1)))
@@ -202,8 +202,8 @@ def _signed(vector: np.ndarray) -> np.ndarray:
 
 
 def _file_name(name: str) -> str:
-    kept = "".join(each if each.isalnum() or each in "-_." else "-" for each in name).strip(".")
-    return kept[:60] or "unnamed"
+    safe = "".join(each if each.isalnum() or each in "-_." else "-" for each in name).strip(".")
+    return safe[:60] or "unnamed"
 
 
 def _known(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from alae_core import Alae
 
 
-def latents(alae: "Alae", sources: Sequence[int | Source], view: View | None = None) -> np.ndarray:
+def make_latents(alae: "Alae", sources: Sequence[int | Source], view: View | None = None) -> np.ndarray:
     """What G makes the sources of: w, (count, w), or for style networks a style for each layer, (count, 2L, w).
 
     Args:
@@ -59,7 +59,7 @@ def mix(rows: np.ndarray, columns: np.ndarray, levels: range) -> np.ndarray:
     return np.where(chosen[:, None], columns[None], rows[:, None])
 
 
-def between(corners: np.ndarray, count: int) -> list[np.ndarray]:
+def interpolate(corners: np.ndarray, count: int) -> list[np.ndarray]:
     """w between 2, 3 or 4 corners: a row, a triangle or a square, `count` from corner to corner.
 
     Args:

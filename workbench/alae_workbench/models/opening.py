@@ -104,10 +104,10 @@ class OpenedModel:
             DataError: as `faces.photos.aligned_images`, or the faces do not fit the model.
         """
         from alae_workbench.faces.detector import Detector
-        from alae_workbench.faces.photos import aligned_images
+        from alae_workbench.faces.photos import read_aligned_faces
 
         config, margin = self.model.config, self.training.margin
-        pixels = aligned_images(
+        pixels = read_aligned_faces(
             Detector(framework_in_use()), photos, config, margin=margin, crop=crop, most=limit, tell=tell
         )
         return fitted(photos, Arrays(pixels), config, margin=margin)

@@ -34,11 +34,11 @@ def sample(
     Raises:
         ArgumentError: the model has no such class, or no styles to truncate; or as `Alae.generate`.
     """
-    parts = samples(alae, count, seed=seed, label=label, psi=psi, view=view, noise=noise)
+    parts = sample_in_batches(alae, count, seed=seed, label=label, psi=psi, view=view, noise=noise)
     return np.concatenate(list(parts))
 
 
-def samples(
+def sample_in_batches(
     alae: Alae,
     count: int,
     *,
@@ -71,6 +71,6 @@ def samples(
     return (make(part, z) for part, z in parts if part.start >= start)
 
 
-def untruncated(alae: Alae) -> float | None:
+def untruncated_psi(alae: Alae) -> float | None:
     """The ψ that truncates nothing: 1, or None for a model that has no styles to truncate."""
     return None if alae.w_mean is None else 1.0

@@ -18,7 +18,7 @@ from alae_core.growth import Position, position
 from alae_workbench.data.batches import batches
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.registry import MEASURES, Measure, answers, measured, named
-from alae_workbench.figures.grid import training_grid
+from alae_workbench.figures.grid import draw_training_grid
 from alae_workbench.runs.observers import Observer, Report, Start
 from alae_workbench.runs.pace import measure
 from alae_workbench.runs.settings import Experiment
@@ -229,7 +229,7 @@ class Trainer:
         where = [f"step {self.step:,}", f"{self._next().shown:,} images", *([str(view)] if view else [])]
         caption = " · ".join([self.run.path.name, *where, "averaged networks"])
         with written_whole(path) as file:
-            training_grid(self._shown, self.data.held_out, caption, view).save(file, "png")
+            draw_training_grid(self._shown, self.data.held_out, caption, view).save(file, "png")
         for observer in self.observers:
             observer.drawn(self.step, path)
         return path

@@ -18,7 +18,7 @@ from alae_workbench.evaluation.distances import (
 )
 from alae_workbench.evaluation.registry import UnmeasurableError, When, measures, parts_seen, starts_from
 from alae_workbench.evaluation.spaces import Random64, Space
-from alae_workbench.models.sampling import samples, untruncated
+from alae_workbench.models.sampling import sample_in_batches, untruncated_psi
 
 #: samples, and training images that they are compared with, at the most
 COUNT = 10_000
@@ -117,7 +117,7 @@ def features_of_samples(space: Space, alae: Alae, view: View | None, count: int,
     """Features of `count` samples G(F(z)), not truncated, as bytes."""
 
     def drawn(start: int) -> Iterator[np.ndarray]:
-        return samples(alae, count, psi=untruncated(alae), view=view, start=start)
+        return sample_in_batches(alae, count, psi=untruncated_psi(alae), view=view, start=start)
 
     return _kept(space, "samples", {"samples": digest(alae)}, drawn, alae, view, count, keep)
 
