@@ -1,22 +1,21 @@
 """The command line's entry point: the commands, and how a user's mistake ends."""
 
 import sys
+from importlib.metadata import version
 from io import TextIOWrapper
+from typing import Annotated, Any
 
 import typer
 
 from alae_cli import ablate, conform, data, directions, doctor, evaluate, figure, generate, import_official, new, train
-from alae_cli.options import flag
-from alae_core import AlaeError, ArgumentError
+from alae_cli.commands import Commands
+from alae_core import AlaeError
 from alae_core._support.text import one_line
 
-app = typer.Typer(
-    name="alae",
-    help="Adversarial Latent Autoencoders on JAX, PyTorch or TensorFlow.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+#: base of typer's errors about words that do not parse; typer does not export it
+_UsageError = typer.BadParameter.__mro__[1]
+
+app = Commands(name="alae")
 app.command()(new.new)
 app.command()(train.train)
 app.command()(generate.generate)
@@ -37,24 +36,43 @@ app.command()(doctor.doctor)
 app.command()(conform.conform)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"alae {version('alae')}")
+        raise typer.Exit
+
+
+@app.callback(help="Train, inspect and measure Adversarial Latent Autoencoders on JAX, PyTorch or TensorFlow.")
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
 def main() -> None:
-    """Run the command line; a user's mistake is one line on standard error and exit code 2."""
+    """Run the command line. A user's mistake is one line on standard error and exit code 2."""
     for stream in (sys.stdout, sys.stderr):
-        # What a terminal cannot show is a question mark, and no reason to end.
+        # Characters that a terminal cannot show become question marks instead of an error.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        app()
-    except ArgumentError as error:
-        problem = f"{flag(error.argument) or error.argument} {error.problem}"
+        sys.exit(app(standalone_mode=False))
+    except _UsageError as error:
+        problem = _explain(error)
     except AlaeError as error:
         problem = str(error)
     except OSError as error:
-        # A directory that cannot be written, a full disk: theirs to mend as well.
+        # A directory that cannot be written, a full disk: also the user's to mend.
         problem = f"{error.filename or 'input/output'}: {error.strerror or error}"
     except MemoryError as error:
-        problem = f"there is not enough memory: {error or 'ask for fewer images, or smaller networks'}"
-    else:
-        return
+        problem = f"not enough memory: {error or 'ask for fewer images or smaller networks'}"
     print(f"alae: {one_line(problem)}", file=sys.stderr)
     sys.exit(2)
+
+
+def _explain(error: Any) -> str:
+    """What cannot be parsed, and where the help is."""
+    command = error.ctx.command_path if error.ctx else "alae"
+    return f"{error.format_message().rstrip('.')}; see {command} --help"

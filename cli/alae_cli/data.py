@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from alae_cli.commands import Commands
 from alae_cli.options import BackendName, CropName, Device, require_ending
 
-data = typer.Typer(help="Images, before a model sees them.", no_args_is_help=True)
+data = Commands(help="Images, before a model sees them.")
 
 
 @data.command()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from alae_cli.commands import Commands
 from alae_cli.figure import write
 from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
 from alae_core import AlaeError
@@ -13,7 +14,7 @@ from alae_core import AlaeError
 if TYPE_CHECKING:
     from alae_workbench.models.directions import Direction
 
-directions = typer.Typer(help="Directions in w: find them, and list those beside a run.", no_args_is_help=True)
+directions = Commands(help="Directions in w: find them, and list those beside a run.")
 
 
 @directions.command("fit")

@@ -1,10 +1,9 @@
 """`alae presets` and `alae doctor`: what there is to train, and on what."""
 
-import typer
-
+from alae_cli.commands import Commands
 from alae_core import AlaeError
 
-presets = typer.Typer(help="The configurations that ship with alae.", no_args_is_help=True)
+presets = Commands(help="The configurations that ship with alae.")
 
 
 @presets.command("list")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from alae_cli.commands import Commands
 from alae_cli.generate import Lod
 from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
 from alae_core import AlaeError, ArgumentError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 # A row of more would be too long to look at; and how many images of a data set are enough to start from.
 _MOST, _FEW = 8, 4
 
-figure = typer.Typer(help="Draw a figure: .png, .svg or .pdf, the same for the same seed.", no_args_is_help=True)
+figure = Commands(help="Draw a figure: .png, .svg or .pdf, the same for the same seed.")
 
 Seed = Annotated[int, typer.Option(help="decides every z")]
 Real = Annotated[

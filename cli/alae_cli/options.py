@@ -1,15 +1,16 @@
 """Options that several commands share, and what they turn into."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from alae_core import AlaeError
+from alae_core import AlaeError, ArgumentError
 from alae_core._support.text import short_repr
 
-#: the flags whose names are not those of the arguments they become
-FLAGS = {"psi": "--truncation"}
+Value = TypeVar("Value")
+_KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 Model = Annotated[Path, typer.Argument(help="a run of `alae train`, or one of its checkpoints", show_default=False)]
 Averaged = Annotated[
@@ -63,24 +64,28 @@ Images = typer.Option(
 )
 
 
-def flag(argument: str) -> str | None:
-    """The flag that gives a function its `argument`, if one does."""
-    known = (
-        "backend",
-        "count",
-        "device",
-        "images",
-        "label",
-        "layers",
-        "lod",
-        "noise",
-        "other_data",
-        "out",
-        "seed",
-        "size",
-        "steps",
-    )
-    return FLAGS.get(argument, f"--{argument.replace('_', '-')}" if argument in known else None)
+def parse_list(argument: str, texts: Sequence[str] | None, convert: Callable[[str], Value]) -> list[Value]:
+    """Split the values of an option or argument at commas; `["1,2", "3"]` becomes `[1, 2, 3]` if `convert` is int.
+
+    Args:
+        argument: the parameter's Python name, for messages.
+        texts: the values as typed, one for each time that the option was given; None counts as none.
+        convert: makes a value from its text; raises ValueError if it cannot.
+
+    Raises ArgumentError if a value is empty or cannot be converted.
+    """
+    values = []
+    for text in texts or ():
+        for word in map(str.strip, text.split(",")):
+            if not word:
+                raise ArgumentError(argument, f"is {text!r}: a value is empty; separate values by single commas")
+            try:
+                values.append(convert(word))
+            except AlaeError:
+                raise
+            except ValueError as error:
+                raise ArgumentError(argument, f"is {text!r}: {word!r} is not {_KINDS.get(convert, 'valid')}") from error
+    return values
 
 
 def parse_overrides(assignments: list[str] | None) -> dict[str, Any]:
