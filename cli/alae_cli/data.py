@@ -41,14 +41,14 @@ def align(
     from alae_workbench.faces.mtcnn_weights import require_package
     from alae_workbench.faces.photos import align_photos, plan_outputs
 
-    outputs = plan_outputs(source, out, every=every)
+    outputs = plan_outputs(source, out, all_faces=every)
     require_package()
     from alae_core import load_backend
     from alae_core.plugins import default_backend
     from alae_workbench.faces.detector import Detector
 
-    detector = Detector(load_backend(backend or default_backend(), device))
-    counts = align_photos(detector, outputs, size=size, crop=crop, every=every)
+    load_backend(backend or default_backend(), device)
+    counts = align_photos(Detector(), outputs, size=size, crop=crop, all_faces=every)
     print(f"{out}: {counts}")
 
 

@@ -144,8 +144,7 @@ def invert(
     require_ending(out, ".png", ".svg", ".pdf", ".npy")
     from alae_workbench.models.opening import open_model
 
-    styles = {"layers": True} if layers else {}
-    opened = open_model(model, backend=backend, device=device, averaged=averaged, **styles)
+    opened = open_model(model, backend=backend, device=device, averaged=averaged, layers=layers)
     from alae_cli.generate import write_parts
     from alae_workbench.figures.grid import compose_grid
     from alae_workbench.models.inversion import invert as search

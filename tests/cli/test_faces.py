@@ -27,7 +27,7 @@ def test_align(run_alae, photos, tmp_path):
     code, out, _ = run_alae("data", "align", photos, "faces", "--backend", BACKEND)
     assert code == 0
     assert "face.jpg: 1 face: 256×256" in out
-    assert out.endswith("faces: 1 face of 3 photos; 1 without a face; 1 cannot be read\n")
+    assert out.endswith("faces: 1 face in 3 photos; 1 without a face; 1 unreadable\n")
     with Image.open(tmp_path / "faces" / "face.png") as image:
         assert image.size == (256, 256)
 
@@ -49,7 +49,7 @@ def test_reconstruct_aligned(run_alae, backend, photos, tmp_path):
 @needs_face_weights
 def test_mistakes_are_one_line(refused, tmp_path):
     Image.new("RGB", (50, 40)).save(tmp_path / "nothing.png")
-    refused(("data", "align", "nowhere", "faces"), "nowhere is not there")
-    refused(("data", "align", tmp_path, "faces.png"), "faces.png should be a directory")
+    refused(("data", "align", "nowhere", "faces"), "nowhere does not exist")
+    refused(("data", "align", tmp_path, "faces.png"), "faces.png must be a directory")
     refused(("data", "align", "nothing.png", "faces", "--backend", BACKEND), "no face was found")
     refused(("reconstruct", "run", "--align"), "--align needs a SOURCE")

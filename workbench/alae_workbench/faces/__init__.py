@@ -1,1 +1,1 @@
-"""Faces in photos: found, and cut out upright as the published models expect them."""
+"""Face detection in photos, and upright crops as the published models expect them."""

@@ -1,7 +1,7 @@
-"""Finding faces in a photo, and the eyes, nose and mouth of each: a cascade of three networks over ever fewer places.
+"""Detection of faces and their landmarks (eyes, nose, mouth): a cascade of three networks.
 
-The first looks at the photo in many sizes, the second at what the first took for a face, and the third, at still more
-pixels, answers where its five landmarks are. Thresholds are those of the package mtcnn.
+The first network scans the photo at many scales. The second and the third check its proposals at higher resolution, and
+the third also locates the landmarks. Thresholds are those of the package mtcnn.
 """
 
 from collections.abc import Iterator
@@ -10,28 +10,27 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from alae_core.backend import Backend
-from alae_workbench.faces.align import cut, make_square, right_vector
+from alae_workbench.faces.align import crop_square, make_square, right_vector
 from alae_workbench.faces.mtcnn import ONET, PNET, RNET, Network, load_network
 
-#: pixels of the smallest face that is looked for; of a large photo this share of its shorter side
-SMALLEST, SMALLEST_SHARE = 20, 1 / 50
-_STEP = 0.709  # between one size of the photo and the next
-# The network's places lie two pixels apart; a tile has so many of them a side.
-_STRIDE, _PLACES = 2, 64
-_TILE = _STRIDE * (_PLACES - 1) + PNET.size
-# The cosine of 10 degrees: faces turned by more are looked at again.
-_STRAIGHT = 0.985
+# The smallest face that is searched for: 20 pixels, or 1/50 of the shorter side of a large photo.
+_SMALLEST, _SMALLEST_FRACTION = 20, 1 / 50
+_SCALE_STEP = 0.709  # between one size of the photo and the next
+# The first network evaluates a square every 2 pixels. A tile has 64 × 64 of these squares.
+_STRIDE, _SQUARES = 2, 64
+_TILE = _STRIDE * (_SQUARES - 1) + PNET.size
+_UPRIGHT = 0.985  # cosine of 10°: the landmarks of faces rotated by more are located again
 _GREY = (128, 128, 128)
 
 
 class Face(NamedTuple):
-    """A face in a photo; coordinates in pixels, (0, 0) the photo's upper left corner and not the centre of a pixel.
+    """A face in a photo. Coordinates are in pixels; (0, 0) is the upper left corner of the upper left pixel.
 
     Attributes:
         box: left, upper, right and lower edge, float64 (4,).
-        score: how sure it is, 0 … 1.
-        landmarks: x and y of both eyes, nose and the mouth's corners, float64 (5, 2), the left in the photo first.
+        score: confidence, 0 … 1.
+        landmarks: x and y of left eye, right eye, nose, left and right corner of the mouth as seen in the photo,
+            float64 (5, 2).
     """
 
     box: np.ndarray
@@ -40,105 +39,106 @@ class Face(NamedTuple):
 
     @property
     def side(self) -> float:
-        """The longer side of its box."""
+        """The longer side of the box in pixels."""
         return float(max(self.box[2:] - self.box[:2]))
 
 
 class Detector:
-    """Finds faces, on a backend; None stands for Keras on whatever it runs, not compiled.
+    """Detects faces with the framework in use.
 
-    Raises CheckpointError where the networks' weights cannot be had; see `weights`.
+    Raises CheckpointError if the weights of the networks are not installed, as `mtcnn_weights.load_weights`.
     """
 
-    def __init__(self, backend: Backend | None) -> None:
-        self._propose, self._refine, self._look = (load_network(network, backend) for network in (PNET, RNET, ONET))
+    def __init__(self) -> None:
+        self._propose, self._refine, self._locate = map(load_network, (PNET, RNET, ONET))
 
     def find_faces(self, photo: Image.Image) -> list[Face]:
-        """The faces in an upright RGB photo, the largest first."""
-        boxes = self._proposals(photo)
+        """Find the faces in an upright RGB photo, sorted from largest to smallest."""
+        boxes = self._propose_boxes(photo)
         if len(boxes):
-            answers, scores = self._refine(_patches(photo, boxes, RNET))
-            boxes, *_ = _distinct(_moved(boxes, answers), scores[:, 1], above=0.7, overlap=0.7)
-            boxes = _squares(boxes)
+            offsets, scores = self._refine(_crop_boxes(photo, boxes, RNET))
+            boxes, *_ = _suppress_overlaps(_shift_edges(boxes, offsets), scores[:, 1], min_score=0.7, overlap=0.7)
+            boxes = _make_square(boxes)
         if not len(boxes):
             return []
-        answers, places, scores = self._look(_patches(photo, boxes, ONET))
-        landmarks = boxes[:, None, :2] + _points(places) * (boxes[:, 2:] - boxes[:, :2])[:, None]
-        boxes, scores, landmarks = _distinct(
-            _moved(boxes, answers), scores[:, 1], landmarks, above=0.8, overlap=0.7, of_smaller=True
+        offsets, positions, scores = self._locate(_crop_boxes(photo, boxes, ONET))
+        landmarks = boxes[:, None, :2] + _to_points(positions) * (boxes[:, 2:] - boxes[:, :2])[:, None]
+        boxes, scores, landmarks = _suppress_overlaps(
+            _shift_edges(boxes, offsets), scores[:, 1], landmarks, min_score=0.8, overlap=0.7, of_smaller=True
         )
-        found = [Face(box, float(score), points) for box, score, points in zip(boxes, scores, landmarks, strict=True)]
-        # Some are found in the grey around the photo.
-        found = [face for face in found if ((face.landmarks > 0) & (face.landmarks < photo.size)).all(1).any()]
-        return [self._upright(photo, face) for face in sorted(found, key=lambda face: -face.side)]
+        faces = [Face(box, float(score), points) for box, score, points in zip(boxes, scores, landmarks, strict=True)]
+        # Drop faces detected in the grey border that is added around the photo.
+        faces = [face for face in faces if ((face.landmarks > 0) & (face.landmarks < photo.size)).all(1).any()]
+        return [self._relocate(photo, face) for face in sorted(faces, key=lambda face: -face.side)]
 
-    def _upright(self, photo: Image.Image, face: Face) -> Face:
-        """The face, its landmarks those that are found once it is turned upright: the networks hardly know others."""
+    def _relocate(self, photo: Image.Image, face: Face) -> Face:
+        """Locate the landmarks of a rotated face again in an upright crop, where the network is more accurate."""
         right = right_vector(face.landmarks)
-        if right[0] > _STRAIGHT:
+        if right[0] > _UPRIGHT:
             return face
         corners = make_square((face.box[:2] + face.box[2:]) / 2, face.side / 2, right)
-        _, places, _ = self._look(np.asarray(cut(photo, corners, ONET.size))[None])
+        _, positions, _ = self._locate(np.asarray(crop_square(photo, corners, ONET.size))[None])
         x, y = corners[3] - corners[0], corners[1] - corners[0]
-        return face._replace(landmarks=corners[0] + _points(places)[0] @ np.stack([x, y]))
+        return face._replace(landmarks=corners[0] + _to_points(positions)[0] @ np.stack([x, y]))
 
-    def _proposals(self, photo: Image.Image) -> np.ndarray:
-        """Squares that may be faces, (count, 4)."""
-        levels = list(_levels(photo))
+    def _propose_boxes(self, photo: Image.Image) -> np.ndarray:
+        """Squares that may contain a face, (count, 4)."""
+        levels = list(_resize_to_levels(photo))
         if not levels:
             return np.empty((0, 4))
-        tiles, origins, of = _tiles(levels)
-        answers, sure = self._propose(tiles)
+        tiles, origins, level_of_tile = _cut_tiles(levels)
+        offsets, probabilities = self._propose(tiles)
         sizes = np.array([level.size for level in levels])
-        tile, row, column = np.nonzero(sure[..., 1] > 0.6)
+        tile, row, column = np.nonzero(probabilities[..., 1] > 0.6)
         corners = origins[tile] + _STRIDE * np.stack([column, row], 1)
-        cells = _moved(np.concatenate([corners, corners + PNET.size], 1), answers[tile, row, column])
-        # What a tile has beyond the edge is no part of the photo.
-        inside = (corners + PNET.size <= sizes[of[tile]]).all(1)
+        squares = np.concatenate([corners, corners + PNET.size], 1)
+        candidates = _shift_edges(squares, offsets[tile, row, column])
+        # Tiles may reach beyond the edge of the photo.
+        inside = (corners + PNET.size <= sizes[level_of_tile[tile]]).all(1)
         boxes, scores = [], []
         for level, size in enumerate(sizes):
-            here = inside & (of[tile] == level)
-            kept, score = _distinct(cells[here], sure[tile, row, column, 1][here], overlap=0.5)
-            boxes.append(kept * np.tile(photo.size / size, 2))
+            here = inside & (level_of_tile[tile] == level)
+            box, score = _suppress_overlaps(candidates[here], probabilities[tile, row, column, 1][here], overlap=0.5)
+            boxes.append(box * np.tile(photo.size / size, 2))
             scores.append(score)
-        kept, _ = _distinct(np.concatenate(boxes), np.concatenate(scores), overlap=0.7)
-        return _squares(kept)
+        box, _ = _suppress_overlaps(np.concatenate(boxes), np.concatenate(scores), overlap=0.7)
+        return _make_square(box)
 
 
-def _levels(photo: Image.Image) -> Iterator[Image.Image]:
-    """The photo in sizes at which faces, from the smallest to be found, are as large as what the network looks at."""
+def _resize_to_levels(photo: Image.Image) -> Iterator[Image.Image]:
+    """Resize the photo so that faces of each size, from the smallest, fill the input of the first network once."""
     shorter = min(photo.size)
-    scale = PNET.size / max(SMALLEST, shorter * SMALLEST_SHARE)
+    scale = PNET.size / max(_SMALLEST, shorter * _SMALLEST_FRACTION)
     while shorter * scale >= PNET.size:
         width, height = (max(PNET.size, int(side * scale)) for side in photo.size)
         yield photo.resize((width, height), Image.Resampling.BOX)
-        scale *= _STEP
+        scale *= _SCALE_STEP
 
 
-def _tiles(levels: list[Image.Image]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pictures in tiles of one size, whose places do not overlap.
+def _cut_tiles(levels: list[Image.Image]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cut pictures into tiles of one size, so that each square the network evaluates is in exactly one tile.
 
     Returns:
-        The tiles, uint8 (count, …), the upper left corner of each, (count, 2), and which picture it is of.
+        The tiles, uint8 (count, …), the upper left corner of each, (count, 2), and the index of its picture, (count,).
     """
-    placed = [
+    positions = [
         (number, x, y)
         for number, level in enumerate(levels)
-        for y in range(0, level.height - PNET.size + 1, _STRIDE * _PLACES)
-        for x in range(0, level.width - PNET.size + 1, _STRIDE * _PLACES)
+        for y in range(0, level.height - PNET.size + 1, _STRIDE * _SQUARES)
+        for x in range(0, level.width - PNET.size + 1, _STRIDE * _SQUARES)
     ]
-    tiles = [np.asarray(levels[number].crop((x, y, x + _TILE, y + _TILE))) for number, x, y in placed]
-    numbers = np.array(placed)
+    tiles = [np.asarray(levels[number].crop((x, y, x + _TILE, y + _TILE))) for number, x, y in positions]
+    numbers = np.array(positions)
     return np.stack(tiles), numbers[:, 1:], numbers[:, 0]
 
 
-def _points(places: np.ndarray) -> np.ndarray:
-    """The landmarks (count, 5, 2) that a network answers in parts of the box, every x before every y."""
-    return places.reshape(-1, 2, 5).transpose(0, 2, 1).astype(np.float64)
+def _to_points(positions: np.ndarray) -> np.ndarray:
+    """Landmarks (count, 5, 2), as fractions of the box, from a network's output (count, 10): all x, then all y."""
+    return positions.reshape(-1, 2, 5).transpose(0, 2, 1).astype(np.float64)
 
 
-def _patches(photo: Image.Image, boxes: np.ndarray, network: Network) -> np.ndarray:
-    """What is in each box, in the size that the network looks at; grey where it is beyond the photo."""
+def _crop_boxes(photo: Image.Image, boxes: np.ndarray, network: Network) -> np.ndarray:
+    """Crop each box to the input size of `network`, uint8 (count, size, size, 3); grey beyond the photo."""
     patches = np.empty((len(boxes), network.size, network.size, 3), np.uint8)
     for patch, box in zip(patches, boxes, strict=True):
         left, upper = np.floor(box[:2]).astype(int)
@@ -152,40 +152,46 @@ def _patches(photo: Image.Image, boxes: np.ndarray, network: Network) -> np.ndar
     return patches
 
 
-def _moved(boxes: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """The boxes, each edge moved by what a network answers, in parts of the box."""
-    return boxes + answers * np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+def _shift_edges(boxes: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Move each edge of the boxes by a network's output (count, 4), as fractions of the box."""
+    return boxes + offsets * np.tile(boxes[:, 2:] - boxes[:, :2], 2)
 
 
-def _squares(boxes: np.ndarray) -> np.ndarray:
-    """The boxes, their shorter sides as long as the longer."""
+def _make_square(boxes: np.ndarray) -> np.ndarray:
+    """Extend the shorter sides of the boxes to the longer ones."""
     centres, sides = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True)
     return np.concatenate([centres - sides / 2, centres + sides / 2], 1)
 
 
-def _distinct(
+def _suppress_overlaps(
     boxes: np.ndarray,
     scores: np.ndarray,
     *more: np.ndarray,
     overlap: float,
-    above: float = 0.0,
+    min_score: float = 0.0,
     of_smaller: bool = False,
 ) -> list[np.ndarray]:
-    """Boxes, scores and what else belongs to them, the surest first, without those that a surer one overlaps too far.
+    """Drop boxes that overlap one with a higher score (non-maximum suppression), and boxes without area.
 
     Args:
-        overlap: the common area, as a share of both together or `of_smaller` of them, that is too far.
-        above: scores up to this are left out as well, and so is a box that has no area.
+        boxes, scores: (count, 4) and (count,).
+        more: other arrays of `count` rows.
+        overlap: the maximum common area, as a fraction of the union of two boxes.
+        min_score: boxes with this score or a lower one are dropped.
+        of_smaller: take the fraction of the smaller box instead.
+
+    Returns:
+        The rest of `boxes`, `scores` and `more`, sorted by decreasing score.
     """
     sizes = boxes[:, 2:] - boxes[:, :2]
     rest = np.argsort(-scores, kind="stable")
-    rest = rest[(scores[rest] > above) & (sizes[rest] > 1).all(1)]
-    areas, kept = sizes.prod(1), []
+    rest = rest[(scores[rest] > min_score) & (sizes[rest] > 1).all(1)]
+    areas, chosen = sizes.prod(1), []
     while len(rest):
         first, rest = rest[0], rest[1:]
-        kept.append(first)
-        common = np.minimum(boxes[first, 2:], boxes[rest, 2:]) - np.maximum(boxes[first, :2], boxes[rest, :2])
-        shared = np.maximum(common, 0).prod(1)
+        chosen.append(first)
+        sides = np.minimum(boxes[first, 2:], boxes[rest, 2:]) - np.maximum(boxes[first, :2], boxes[rest, :2])
+        shared = np.maximum(sides, 0).prod(1)
         whole = np.minimum(areas[first], areas[rest]) if of_smaller else areas[first] + areas[rest] - shared
         rest = rest[shared <= overlap * whole]
-    return [array[kept] for array in (boxes, scores, *more)]
+    return [array[chosen] for array in (boxes, scores, *more)]

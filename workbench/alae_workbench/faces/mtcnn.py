@@ -1,8 +1,8 @@
-"""The three small networks that find faces (MTCNN), as functions of their weights and images, for every backend.
+"""The three networks that detect faces (MTCNN), as functions of weights and images on every backend.
 
-Zhang, Zhang, Li and Qiao: Joint face detection and alignment using multitask cascaded convolutional networks,
-IEEE Signal Processing Letters 23 (2016), https://arxiv.org/abs/1604.02878. Each is convolutions with PReLU and maxima
-of neighbours, a dense layer but for the first, and heads side by side; sizes are those of the package mtcnn's weights.
+Zhang, Zhang, Li and Qiao: Joint face detection and alignment using multitask cascaded convolutional networks, IEEE
+Signal Processing Letters 23 (2016), https://arxiv.org/abs/1604.02878. Each network has convolutions with PReLU and
+max-pooling, a dense layer (except the first network), and several heads. Sizes match the weights of the package mtcnn.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,13 +10,12 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from alae_core.backend import Backend
-from alae_core.errors import CheckpointError
-from alae_workbench.faces.mtcnn_weights import read_weights, weights_file
+from alae_core.framework import framework_in_use
+from alae_workbench.faces.mtcnn_weights import load_weights
 
 
 class _Convolution(NamedTuple):
-    """A convolution, and how many neighbours a side the maximum is then taken of, at every other place."""
+    """A convolution with PReLU, then max-pooling over `pool` × `pool` pixels with stride 2, unless `pool` is 1."""
 
     kernel: int
     maps: int
@@ -25,16 +24,19 @@ class _Convolution(NamedTuple):
 
 
 class Network(NamedTuple):
-    """What a network is made of.
+    """The architecture of one network.
 
     Attributes:
-        size: pixels a side of what it looks at.
-        batch: images it looks at together; fewer are filled up, so that it is compiled once.
-        convolutions: in order; what they make of one image has `flat` numbers.
-        hidden: units of the dense layer, 0 for none: then it looks everywhere in an image at once.
-        heads: numbers that each head answers with; those of the last are as softmax makes them.
+        name: the name of its weights in the package mtcnn.
+        size: height and width of its input in pixels. Without a dense layer, larger images are scanned.
+        batch: images in a batch; smaller batches are padded, so that one shape is compiled.
+        convolutions: the convolutions, in order.
+        flat: numbers in the last convolution's output for one image.
+        hidden: units of the dense layer; 0 for none.
+        heads: outputs of each head; the last head ends in a softmax.
     """
 
+    name: str
     size: int
     batch: int
     convolutions: tuple[_Convolution, ...]
@@ -42,8 +44,8 @@ class Network(NamedTuple):
     hidden: int
     heads: tuple[int, ...]
 
-    def shapes(self) -> Iterator[tuple[int, ...]]:
-        """Of its weights, in order: kernel, bias, slopes for each layer; kernel, bias for each head."""
+    def weight_shapes(self) -> Iterator[tuple[int, ...]]:
+        """The shapes of its weights: kernel, bias and slopes of each layer, then kernel and bias of each head."""
         maps = 3
         for layer in self.convolutions:
             yield from ((layer.kernel, layer.kernel, maps, layer.maps), (layer.maps,), (1, 1, layer.maps))
@@ -53,33 +55,36 @@ class Network(NamedTuple):
         for count in self.heads:
             yield from (((self.hidden, count) if self.hidden else (1, 1, maps, count)), (count,))
 
-    def answers(self, weights: Sequence[Any], x: Any) -> list[Any]:
-        """Each head's answers to images (batch, H, W, 3) of (byte − 127.5) / 128.
+    def apply(self, weights: Sequence[Any], x: Any) -> list[Any]:
+        """Apply the network to images (batch, H, W, 3) of values (byte − 127.5) / 128.
 
-        (batch, count) each; without a dense layer (batch, H′, W′, count), one for each place at twice its indices.
+        Returns:
+            For each head (batch, count). Without a dense layer (batch, H′, W′, count): row i and column j are for the
+            square of `size` pixels whose upper left corner is at (2i, 2j).
         """
         from keras import ops
 
-        following = iter(weights)
+        remaining = iter(weights)
         for layer in self.convolutions:
-            x = ops.conv(x, next(following), data_format="channels_last") + next(following)
-            x = _prelu(x, next(following))
+            x = ops.conv(x, next(remaining), data_format="channels_last") + next(remaining)
+            x = _prelu(x, next(remaining))
             if layer.pool > 1:
                 x = ops.max_pool(x, layer.pool, 2, padding=layer.padding, data_format="channels_last")
         if self.hidden:
-            # The numbers of Caffe's order, in which x goes before y.
+            # The weights come from Caffe, which flattens columns before rows.
             x = ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, self.flat))
-            x = _prelu(ops.matmul(x, next(following)) + next(following), next(following))
-        # A convolution with kernels of one pixel is a product too.
-        answers = [ops.matmul(x, _matrix(next(following))) + next(following) for _ in self.heads]
-        return [*answers[:-1], ops.softmax(answers[-1])]
+            x = _prelu(ops.matmul(x, next(remaining)) + next(remaining), next(remaining))
+        # A convolution with a 1×1 kernel is a matrix product too.
+        outputs = [ops.matmul(x, _matrix(next(remaining))) + next(remaining) for _ in self.heads]
+        return [*outputs[:-1], ops.softmax(outputs[-1])]
 
 
-PNET = Network(12, 8, (_Convolution(3, 10, 2, "same"), _Convolution(3, 16), _Convolution(3, 32)), 32, 0, (4, 2))
+PNET = Network("pnet", 12, 8, (_Convolution(3, 10, 2, "same"), _Convolution(3, 16), _Convolution(3, 32)), 32, 0, (4, 2))
 RNET = Network(
-    24, 64, (_Convolution(3, 28, 3, "same"), _Convolution(3, 48, 3), _Convolution(2, 64)), 9 * 64, 128, (4, 2)
+    "rnet", 24, 64, (_Convolution(3, 28, 3, "same"), _Convolution(3, 48, 3), _Convolution(2, 64)), 9 * 64, 128, (4, 2)
 )
 ONET = Network(
+    "onet",
     48,
     16,
     (_Convolution(3, 32, 3, "same"), _Convolution(3, 64, 3), _Convolution(3, 64, 2, "same"), _Convolution(2, 128)),
@@ -87,28 +92,25 @@ ONET = Network(
     256,
     (4, 10, 2),
 )
-#: as the package calls their files
-_FILES = {PNET: "pnet", RNET: "rnet", ONET: "onet"}
 
 
-def load_network(network: Network, backend: Backend | None) -> Callable[[np.ndarray], list[np.ndarray]]:
-    """The network with its weights, compiled if there is a backend: from uint8 images to what `Network.answers` says.
+def load_network(network: Network) -> Callable[[np.ndarray], list[np.ndarray]]:
+    """Load the weights of `network`, and compile it with the framework in use.
 
-    The images are (count, H, W, 3), and one at the least.
+    Returns:
+        A function of uint8 images (count, H, W, 3) that returns the outputs of `Network.apply`. `count` is at least 1.
 
-    Raises CheckpointError where the weights cannot be had, or are another network's.
+    Raises CheckpointError as `load_weights`.
     """
-    path = weights_file(_FILES[network])
-    arrays = read_weights(path)
-    if [array.shape for array in arrays] != list(network.shapes()):
-        raise CheckpointError(f"{path} has weights of other shapes: faces are found by those of mtcnn 1.0")
+    arrays = load_weights(network.name, list(network.weight_shapes()))
     from keras import ops
 
     weights = [ops.convert_to_tensor(array) for array in arrays]
-    # Without weights as an argument they would be constants of the compiled function.
-    compiled = backend.compile(network.answers) if backend else network.answers
+    framework = framework_in_use()
+    # Weights are an argument, because constants would be compiled into the function.
+    compiled = framework.compile(network.apply) if framework else network.apply
 
-    def answers(images: np.ndarray) -> list[np.ndarray]:
+    def run(images: np.ndarray) -> list[np.ndarray]:
         parts = []
         for start in range(0, len(images), network.batch):
             part = images[start : start + network.batch]
@@ -116,13 +118,13 @@ def load_network(network: Network, backend: Backend | None) -> Callable[[np.ndar
             filled[: len(part)] = (part - np.float32(127.5)) / 128
             parts.append(
                 [
-                    ops.convert_to_numpy(answer)[: len(part)]
-                    for answer in compiled(weights, ops.convert_to_tensor(filled))
+                    ops.convert_to_numpy(output)[: len(part)]
+                    for output in compiled(weights, ops.convert_to_tensor(filled))
                 ]
             )
-        return [np.concatenate(answer) for answer in zip(*parts, strict=True)]
+        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
-    return answers
+    return run
 
 
 def _matrix(kernel: Any) -> Any:

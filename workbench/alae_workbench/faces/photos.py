@@ -1,4 +1,4 @@
-"""From photos to aligned faces: which faces are taken, how large they become, and what is said of each photo."""
+"""Aligning the faces in photos: which faces to crop, to what size, and one line about each photo."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,24 +14,24 @@ from alae_workbench.data.formats.folder import image_files
 from alae_workbench.data.load import path_of
 from alae_workbench.data.pictures import ENDINGS, read_photo
 from alae_workbench.data.source import DataError, by
-from alae_workbench.faces.align import Crop, cut, face_square, side_length
+from alae_workbench.faces.align import Crop, crop_square, face_square, side_length
 from alae_workbench.faces.detector import Face
 
-#: pixels a side of what is cut out, where nobody says: a power of two between these
-SMALLEST, LARGEST = 64, 1024
+# Bounds of the default size of a crop in pixels.
+_SMALLEST, _LARGEST = 64, 1024
 
 Tell = Callable[[str], None]
 
 
 class Finder(Protocol):
-    """What finds faces, such as a `Detector`."""
+    """The part of a `Detector` that this module needs."""
 
     def find_faces(self, photo: Image.Image) -> list[Face]:
-        """The faces in an upright RGB photo, the largest first."""
+        """Find the faces in an upright RGB photo, sorted from largest to smallest."""
 
 
 class Counts(NamedTuple):
-    """What became of some photos."""
+    """Numbers of photos, of faces written, and of photos without a face or unreadable."""
 
     photos: int
     faces: int
@@ -39,36 +39,36 @@ class Counts(NamedTuple):
     unreadable: int
 
     def __str__(self) -> str:
-        text = f"{_many(self.faces, 'face')} of {_many(self.photos, 'photo')}"
-        left_out = [f"{self.without} without a face"] * bool(self.without)
-        left_out += [f"{self.unreadable} cannot be read"] * bool(self.unreadable)
-        return "; ".join([text, *left_out])
+        parts = [f"{_count(self.faces, 'face')} in {_count(self.photos, 'photo')}"]
+        parts += [f"{self.without} without a face"] * bool(self.without)
+        parts += [f"{self.unreadable} unreadable"] * bool(self.unreadable)
+        return "; ".join(parts)
 
 
-def plan_outputs(source: str, out: Path, *, every: bool = False) -> dict[Path, Path]:
-    """Where the face of each photo goes: it is named as the photo is, in a subfolder of the same name.
+def plan_outputs(source: str, out: Path, *, all_faces: bool = False) -> dict[Path, Path]:
+    """Choose the file for the face of each photo: the photo's path below `source`, with the ending .png, in `out`.
 
     Args:
-        source: an image file, or a folder with photos at any depth.
-        out: a new or empty directory; or for a single photo, unless `every`, also a file that ends in .png.
-        every: whether a photo may give several faces.
+        source: a picture file, or a folder with photos at any depth.
+        out: a new or empty directory; for one photo, unless `all_faces`, also a file that ends in .png.
+        all_faces: whether a photo may give several faces.
 
-    Raises DataError where there are no photos, or `out` is nothing of the kind, not empty, or within `source`.
+    Raises DataError if there are no photos, or `out` is in use, inside `source`, or neither of these.
     """
     photos = _photos(source)
     root, is_folder = path_of(source)
     if out.suffix.lower() == ".png":
-        if is_folder or every:
-            raise DataError(f"{out} should be a directory: there may be several faces")
+        if is_folder or all_faces:
+            raise DataError(f"{out} must be a directory, because there may be several faces")
         return {photos[0]: out}
     if out.exists() and not out.is_dir():
-        raise DataError(f"{out} is a file: give a new directory, or for one photo a file that ends in .png")
+        raise DataError(f"{out} is a file; choose a new directory, or for one photo a file that ends in .png")
     if is_folder and out.absolute().resolve().is_relative_to(root.resolve()):
-        raise DataError(f"{out} lies in {root}: its faces would be taken for photos the next time")
+        raise DataError(f"{out} is inside {root}, so the next run would read faces as photos; choose another directory")
     if out.exists() and any(out.iterdir()):
-        raise DataError(f"{out} is not empty: give a new directory")
+        raise DataError(f"{out} is not empty; choose a new directory")
     base = root if is_folder else root.parent
-    return dict(_named(photos, base, out))
+    return dict(_pair_with_outputs(photos, base, out))
 
 
 def align_photos(
@@ -77,36 +77,37 @@ def align_photos(
     *,
     size: int | None = None,
     crop: Crop = "ffhq",
-    every: bool = False,
+    all_faces: bool = False,
     tell: Tell = print,
 ) -> Counts:
-    """Write the aligned faces in photos as PNG files of their own, each whole or not at all.
+    """Write an upright crop of the largest face in each photo as a PNG file, atomically.
 
     Args:
-        finder: what finds faces.
-        outputs: where the face of each photo goes (`planned`); with `every`, a number follows the name.
-        size: pixels a side; by default the largest power of two that makes no face larger, 64 … 1024.
-        crop: see `align.square`.
-        every: take every face, the largest first, instead of the largest alone.
-        tell: called with a line about each photo.
+        finder: detects the faces, such as `detector.Detector()`.
+        outputs: the file for each photo: see `plan_outputs`.
+        size: height and width in pixels; by default the largest power of two that does not enlarge the face, within
+            64 … 1024.
+        crop: how much of the surroundings to include: see `align.face_square`.
+        all_faces: write all faces of a photo, from the largest; a number is appended to the names.
+        tell: called with one line about each photo.
 
-    Raises DataError where no photo has a face; nothing is written then.
+    Raises DataError if no photo has a face; nothing is written then.
     """
     faces = without = unreadable = 0
     for photo, name in outputs.items():
         try:
-            cuts = _cuts(finder, photo, size, crop, every, tell)
+            crops = _crop_faces(finder, photo, size, crop, all_faces, tell)
         except DataError as error:
-            tell(one_line(f"{error}: left out"))
+            tell(one_line(f"{error}: skipped"))
             unreadable += 1
             continue
-        without += not cuts
-        for number, image in enumerate(cuts, start=1):
-            path = name.with_name(f"{name.stem}-{number}.png") if every else name
+        without += not crops
+        for number, image in enumerate(crops, start=1):
+            path = name.with_name(f"{name.stem}-{number}.png") if all_faces else name
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path) as file:
                 image.save(file, "png")
-        faces += len(cuts)
+        faces += len(crops)
     counts = Counts(len(outputs), faces, without, unreadable)
     if not faces:
         raise DataError(f"no face was found: {counts}")
@@ -114,72 +115,81 @@ def align_photos(
 
 
 def read_aligned_faces(
-    finder: Finder, source: str, config: Config, *, margin: int, crop: Crop, most: int, tell: Tell
+    finder: Finder, source: str, config: Config, *, margin: int, crop: Crop, limit: int, tell: Tell
 ) -> np.ndarray:
-    """The largest face of each of the first photos, as a model sees images, until there are `most`.
+    """Crop the largest face in each photo to the image size of a model, until there are `limit` faces.
+
+    Args:
+        finder, crop, tell: see `align_photos`.
+        source: a picture file, or a folder with photos at any depth.
+        config: the model's configuration.
+        margin: pixels of the model's images to leave free on each side.
+        limit: the maximum number of faces.
 
     Returns:
-        uint8 (count, H, W, C), of the configuration's shape less the margin on each side.
+        uint8 (count, H, W, C), without the margin.
 
-    Raises DataError where no photo has a face, one cannot be read, or the images are not square.
+    Raises DataError if no photo has a face, a photo cannot be read, or the model's images are not square.
     """
     height, width, channels = config.image
     if height != width or channels not in (1, 3):
         raise DataError(
-            f"faces are cut out as squares of 1 or 3 channels, but the model's images are {by(config.image)}"
+            f"faces are cropped to squares of 1 or 3 channels, but the model's images are {by(config.image)}"
         )
-    found: list[np.ndarray] = []
+    faces: list[np.ndarray] = []
     for photo in _photos(source):
-        if len(found) == most:
+        if len(faces) == limit:
             break
-        for image in _cuts(finder, photo, height - 2 * margin, crop, False, tell):
-            found.append(np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(*image.size, channels))
-    if not found:
+        for image in _crop_faces(finder, photo, height - 2 * margin, crop, False, tell):
+            faces.append(np.asarray(image.convert("L" if channels == 1 else "RGB")).reshape(*image.size, channels))
+    if not faces:
         raise DataError(f"no face was found in {source}")
-    return np.stack(found)
+    return np.stack(faces)
 
 
-def _cuts(finder: Finder, path: Path, size: int | None, crop: Crop, every: bool, tell: Tell) -> list[Image.Image]:
-    """The aligned faces of a photo that are to be taken, once it has been told of."""
+def _crop_faces(
+    finder: Finder, path: Path, size: int | None, crop: Crop, all_faces: bool, tell: Tell
+) -> list[Image.Image]:
+    """Crop the largest face in a photo, or all faces, and report them in one line."""
     photo = read_photo(path)
     faces = finder.find_faces(photo)
     if not faces:
         tell(one_line(f"{path}: no face found"))
         return []
-    cuts, small = [], []
-    for face in faces if every else faces[:1]:
+    crops, enlarged = [], []
+    for face in faces if all_faces else faces[:1]:
         corners = face_square(face.landmarks, crop)
         side = side_length(corners)
-        pixels = size or min(LARGEST, max(SMALLEST, 2 ** int(np.log2(side))))
-        cuts.append(cut(photo, corners, pixels))
+        pixels = size or min(_LARGEST, max(_SMALLEST, 2 ** int(np.log2(side))))
+        crops.append(crop_square(photo, corners, pixels))
         if side < pixels:
-            small.append(f"{side:.0f} pixels enlarged to {pixels}")
-    taken = "" if len(faces) == 1 else ", all taken" if every else ", the largest taken"
-    sizes = ", ".join(dict.fromkeys(f"{image.width}×{image.height}" for image in cuts))
-    told = [f"{_many(len(faces), 'face')}{taken}: {sizes}"]
-    if small:
-        told.append(f"small: {', '.join(small)}")
-    tell(one_line(f"{path}: {'; '.join(told)}"))
-    return cuts
+            enlarged.append(f"{side:.0f}")
+    used = "" if len(faces) == 1 else ", used all" if all_faces else ", used the largest"
+    sizes = ", ".join(dict.fromkeys(f"{image.width}×{image.height}" for image in crops))
+    report = f"{_count(len(faces), 'face')}{used}: {sizes}"
+    if enlarged:
+        report += f"; enlarged from {', '.join(enlarged)} pixels"
+    tell(one_line(f"{path}: {report}"))
+    return crops
 
 
 def _photos(source: str) -> Sequence[Path]:
     path, is_folder = path_of(source)
     if is_folder is None or not source:
-        raise DataError(f"{path} is not there: give a photo or a folder of photos")
+        raise DataError(f"{path} does not exist; give a photo or a folder of photos")
     if is_folder:
         return image_files(path)
     if path.suffix.lower() not in ENDINGS:
-        raise DataError(f"{path} is no photo: it should end in {', '.join(ENDINGS)}")
+        raise DataError(f"{path} is not a photo; its name must end in {', '.join(ENDINGS)}")
     return [path]
 
 
-def _named(photos: Sequence[Path], base: Path, out: Path) -> Iterator[tuple[Path, Path]]:
+def _pair_with_outputs(photos: Sequence[Path], base: Path, out: Path) -> Iterator[tuple[Path, Path]]:
     stems = [photo.relative_to(base).with_suffix("") for photo in photos]
     for photo, stem in zip(photos, stems, strict=True):
-        # Photos that differ in their endings alone keep them.
+        # Photos whose names differ only in their endings keep them.
         yield photo, out / (f"{stem}.png" if stems.count(stem) == 1 else f"{photo.relative_to(base)}.png")
 
 
-def _many(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

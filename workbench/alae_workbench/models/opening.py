@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
-from alae_core.framework import framework_in_use
 from alae_core.plugins import default_backend
 from alae_core.view import require_psi
 from alae_workbench.data.load import fitted, load_data, load_images
@@ -107,9 +106,7 @@ class OpenedModel:
         from alae_workbench.faces.photos import read_aligned_faces
 
         config, margin = self.model.config, self.training.margin
-        pixels = read_aligned_faces(
-            Detector(framework_in_use()), photos, config, margin=margin, crop=crop, most=limit, tell=tell
-        )
+        pixels = read_aligned_faces(Detector(), photos, config, margin=margin, crop=crop, limit=limit, tell=tell)
         return fitted(photos, Arrays(pixels), config, margin=margin)
 
     def read_images(
