@@ -1,1 +1,1 @@
-"""Timings, always as ratios of two things measured side by side in one run."""
+"""Timings of ALAE as ratios to hand-written code, both measured in the same process."""

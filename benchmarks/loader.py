@@ -1,12 +1,12 @@
-"""What preparing, loading and training cost beside loops that do nothing else, and how much memory they take.
+"""Compare preparing, loading and training with loops that do nothing else, and measure peak memory.
 
-    python -m benchmarks.loader [--images 10000] [--rounds 3]           preparing, and loading
-    python -m benchmarks.loader --training [--backend jax …]            `alae train` beside a loop of bare steps
-    python -m benchmarks.loader --memory [--megabytes 200 2000]         peaks; the last wants 8 GB of disk
+    python -m benchmarks.loader [--images 10000] [--rounds 3] [--quick]  preparing, and loading
+    python -m benchmarks.loader --training [--backend jax …]             `alae train` and a loop of bare steps
+    python -m benchmarks.loader --memory [--megabytes 200 2000]          peak memory; 2000 needs 8 GB of disk
 
-Images are generated as PNG files of 128×128 in a directory that goes away again. Preparing is two processes', beside
-two that decode, resize and encode each file; loading is one process's, beside one that decodes. Training is a whole
-period of its reports, grids and checkpoints.
+The images are random PNG files of 128×128 in a temporary directory. Preparing uses two processes, and is compared with
+two that decode, resize and encode each file. Loading uses one process, and is compared with one that decodes. Training
+covers one period of reports, grids and checkpoints.
 """
 
 import argparse
@@ -37,19 +37,24 @@ _PROCESSES = 2
 
 
 def main() -> None:
-    """Measure what is asked for and print a table."""
+    """Measure what the options ask for and print a table."""
     parser = turns.parser(__doc__.splitlines()[0], rounds=3)
-    parser.add_argument("--images", type=int, default=10_000, help="how many are prepared and loaded")
-    parser.add_argument("--training", action="store_true", help="measure training, mnist-mlp on generated images")
-    parser.add_argument("--memory", action="store_true", help="measure peaks of memory")
-    parser.add_argument("--megabytes", type=int, nargs="+", default=[200, 2000], help="pixels of which --memory is")
+    parser.add_argument("--images", type=int, default=10_000, help="images to prepare and load (default 10000)")
+    parser.add_argument("--training", action="store_true", help="measure training of mnist-mlp on random images")
+    parser.add_argument("--period", type=int, help="steps between checkpoints with --training (default: the preset's)")
+    parser.add_argument("--memory", action="store_true", help="measure peak memory")
+    parser.add_argument(
+        "--megabytes", type=int, nargs="+", default=[200, 2000], help="sizes of the data set with --memory, as pixels"
+    )
     options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.images, options.period, options.megabytes = 1, 32, 50, [8]
     if options.training:
-        turns.run("benchmarks.loader", options, training, theirs="bare steps")
+        turns.run("benchmarks.loader", options, training, reference="bare steps")
     elif options.memory:
-        memory(options.megabytes)
+        memory(options.megabytes, steps=2 if options.quick else 200)
     else:
-        turns.header(options.rounds, theirs="bare loop")
+        turns.print_header(options.rounds, reference="bare loop")
         streams(options.images, options.rounds)
 
 
@@ -57,7 +62,7 @@ def main() -> None:
 
 
 def streams(count: int, rounds: int) -> None:
-    """Print the rows of preparing and of loading."""
+    """Print the rows of preparing and of loading `count` images."""
     with TemporaryDirectory() as directory:
         folder, prepared = Path(directory, "files"), Path(directory, "set")
         files = _generate(folder, count)
@@ -68,7 +73,7 @@ def streams(count: int, rounds: int) -> None:
 
         def transcode() -> float:
             with get_context("forkserver").Pool(_PROCESSES) as pool:
-                return _seconds(lambda: _exhaust(pool.imap(_transcoded, files, chunksize=16)))
+                return _seconds(lambda: _exhaust(pool.imap(_transcode, files, chunksize=16)))
 
         turns.take_turns("", "preparing", rounds, prepare, transcode)
         source = open_set(prepared)["images"]
@@ -79,15 +84,14 @@ def streams(count: int, rounds: int) -> None:
             return _seconds(lambda: _exhaust(batches(source, config, steps=steps, put=lambda images, _: len(images))))
 
         def decode() -> float:
-            return _seconds(
-                lambda: _exhaust(np.asarray(Image.open(file)) for file in files[: steps * config.batch_size])
-            )
+            decoded = (np.asarray(Image.open(file)) for file in files[: steps * config.batch_size])
+            return _seconds(lambda: _exhaust(decoded))
 
         turns.take_turns("", "loading", rounds, load, decode)
 
 
 def _generate(folder: Path, count: int) -> list[Path]:
-    """PNG files that take as long to decode as photos do: smooth, with a little noise."""
+    """Write `count` PNG files that take about as long to decode as photos: smooth, with a little noise."""
     folder.mkdir()
     files, random = [folder / f"{index:06d}.png" for index in range(count)], np.random.default_rng(0)
     for file in files:
@@ -97,7 +101,7 @@ def _generate(folder: Path, count: int) -> list[Path]:
     return files
 
 
-def _transcoded(file: Path) -> int:
+def _transcode(file: Path) -> int:
     encoded = BytesIO()
     Image.open(file).convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS).save(encoded, "PNG")
     return encoded.tell()
@@ -118,32 +122,39 @@ def _seconds(do: Callable[[], object]) -> float:
 
 
 class _Period(bench.Observer):
-    """Seconds from the first report to that of a whole period of checkpoints later."""
+    """Times at which the reports of two steps arrive, in seconds."""
 
     def __init__(self, first: int, last: int) -> None:
-        self._wanted, self.at = (first, last), dict[int, float]()
+        self._steps, self.times = (first, last), dict[int, float]()
 
     def report(self, report: "bench.observers.Report") -> None:
         """See `Observer`."""
-        if report.step in self._wanted:
-            self.at[report.step] = time.perf_counter()
+        if report.step in self._steps:
+            self.times[report.step] = time.perf_counter()
 
 
 def training(options: argparse.Namespace, backend: str) -> None:
-    """Print one backend's row."""
+    """Print the row of one backend."""
     images = np.random.default_rng(0).integers(0, 256, (20_000, 28, 28, 1), np.uint8)
     experiment, plugin = load_experiment("mnist-mlp"), alae.load_backend(backend)
-    first, period = experiment.training.report_every, experiment.training.checkpoint_every
+    first, period = experiment.training.report_every, options.period or experiment.training.checkpoint_every
     last = first + period
     runner = plugin.runner(alae.build(experiment.config))
     puts = [runner.put(images[128 * i : 128 * (i + 1)]) for i in range(16)]
 
-    def whole() -> float:
+    def train() -> float:
         watch = _Period(first, last)
         with TemporaryDirectory() as directory:
-            given = {"data": bench.Arrays(images), "backend": plugin, "out": Path(directory, "run"), "steps": last}
-            bench.train("mnist-mlp", overrides={"training.held_out": 1000}, observers=[watch], **given)
-        return (watch.at[last] - watch.at[first]) / period
+            bench.train(
+                "mnist-mlp",
+                data=bench.Arrays(images),
+                steps=last,
+                overrides={"training.held_out": 1000, "training.checkpoint_every": period},
+                backend=plugin,
+                out=Path(directory, "run"),
+                observers=[watch],
+            )
+        return (watch.times[last] - watch.times[first]) / period
 
     def bare(steps: int = period // 2) -> float:
         started = time.perf_counter()
@@ -153,31 +164,38 @@ def training(options: argparse.Namespace, backend: str) -> None:
         return (time.perf_counter() - started) / steps
 
     bare(3)
-    turns.take_turns(backend, "training", options.rounds, whole, bare)
+    turns.take_turns(backend, "training", options.rounds, train, bare)
 
 
 # ---- memory ----------------------------------------------------------------------------------------------------------
 
 
-def memory(megabytes: Sequence[int]) -> None:
-    """Print the peaks of preparing and of training on so many megabytes of pixels, of the largest process."""
+def memory(megabytes: Sequence[int], steps: int) -> None:
+    """Print the peak memory of preparing and of training, of their largest process, per size of the data set."""
     print(f"{'':10}{'images':>10}{'preparing':>14}{'training':>14}")
-    for each in megabytes:
-        count = each * 10**6 // (3 * _SIDE**2)
+    for size in megabytes:
+        count = size * 10**6 // (3 * _SIDE**2)
         with TemporaryDirectory() as directory:
             _generate(Path(directory, "files"), count)
             preparing = _peak("data", "prepare", "files", "set", "--workers", str(_PROCESSES), cwd=directory)
-            small = ("networks.G.hidden=[16]", "networks.E.hidden=[16]", "training.held_out=100", "training.steps=200")
-            chosen = [f"image=[{_SIDE},{_SIDE},3]", "batch_size=32", *small]
-            given = ["--data", "set", "--preset", "digits-mlp", *(word for key in chosen for word in ("--set", key))]
-            trained = _peak("train", *given, "--out", "run", cwd=directory)
-        print(f"{each:7} MB{count:10,}{preparing / 1e6:11.0f} MB{trained / 1e6:11.0f} MB", flush=True)
+            settings = [
+                f"image=[{_SIDE},{_SIDE},3]",
+                "batch_size=32",
+                "networks.G.hidden=[16]",
+                "networks.E.hidden=[16]",
+            ]
+            settings += ["training.held_out=100", f"training.steps={steps}"]
+            options = [word for setting in settings for word in ("--set", setting)]
+            training = _peak(
+                "train", "--data", "set", "--preset", "digits-mlp", *options, "--out", "run", cwd=directory
+            )
+        print(f"{size:7} MB{count:10,}{preparing / 1e6:11.0f} MB{training / 1e6:11.0f} MB", flush=True)
 
 
 def _peak(*words: str, cwd: str) -> int:
-    """The bytes that the largest process of a call of `alae` had at its peak."""
-    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        started = subprocess.Popen([sys.executable, "-m", "alae_cli", *words], cwd=cwd, stdout=nowhere)
+    """Call `alae` and return the peak memory of its largest process, in bytes."""
+    with Path(os.devnull).open("w", encoding="utf-8") as discarded:
+        started = subprocess.Popen([sys.executable, "-m", "alae_cli", *words], cwd=cwd, stdout=discarded)
         _, status, usage = os.wait4(started.pid, 0)
     if status:
         sys.exit(f"alae {' '.join(words)} failed")

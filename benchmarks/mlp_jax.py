@@ -1,4 +1,4 @@
-"""MLP-ALAE as one would write it in JAX for this model alone: the training step, and inference."""
+"""MLP-ALAE written by hand in JAX: the training step and inference."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +23,7 @@ def _apply(layers, x):
 
 
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
-    """A function that trains one step on `images` and returns something to wait for."""
+    """A function that takes one training step on `images` and returns its losses."""
     adam, gamma, batch = config.adam, config.r1_gamma, len(images)
     decay = 0.5 ** (batch / config.average_halflife)
 
@@ -46,7 +46,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 
     def adam_step(values, gradients, m, v, t):
         rate = adam.learning_rate * jnp.sqrt(1 - adam.beta2**t)
-        m = gradients  # β1 is 0
+        m = gradients  # because β1 is 0
         v = jax.tree.map(lambda v, g: adam.beta2 * v + (1 - adam.beta2) * g * g, v, gradients)
         values = jax.tree.map(lambda p, m, v: p - rate * m / (jnp.sqrt(v) + adam.epsilon), values, m, v)
         return values, m, v

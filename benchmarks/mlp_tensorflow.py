@@ -1,4 +1,4 @@
-"""MLP-ALAE as one would write it in TensorFlow for this model alone: the training step, and inference."""
+"""MLP-ALAE written by hand in TensorFlow: the training step and inference."""
 
 from collections.abc import Callable
 
@@ -22,7 +22,7 @@ def _apply(layers, x):
 
 
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
-    """A function that trains one step on `images` and returns something to wait for."""
+    """A function that takes one training step on `images` and returns its losses."""
     batch, gamma, choice = len(images), config.r1_gamma, config.adam
     decay = 0.5 ** (batch / config.average_halflife)
 

@@ -1,4 +1,4 @@
-"""MLP-ALAE as one would write it in PyTorch for this model alone: the training step, and inference."""
+"""MLP-ALAE written by hand in PyTorch: the training step and inference."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ def _apply(layers, x):
 
 
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
-    """A function that trains one step on `images` and returns something to wait for."""
+    """A function that takes one training step on `images` and returns its losses."""
     batch, gamma = len(images), config.r1_gamma
     decay = 0.5 ** (batch / config.average_halflife)
 

@@ -1,4 +1,4 @@
-"""StyleALAE as one would write it in JAX: the authors' training step at one level, and inference."""
+"""StyleALAE written by hand in JAX: the authors' training step at one level of detail, and inference."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from alae_core import Config
 
 @dataclass(frozen=True)
 class Networks:
-    """F, G, E and D at one level of detail, over weights by name."""
+    """F, G, E and D at one level of detail; `p` holds the weights by name."""
 
     p: Mapping[str, jax.Array]
     mapping_layers: int
@@ -21,20 +21,20 @@ class Networks:
     blend: float = 1.0
 
     def F(self, z):
-        """z to w."""
+        """Map z to w."""
         x = z / jnp.sqrt(jnp.square(z).mean(1, keepdims=True) + 1e-8)
         for i in range(self.mapping_layers):
             x = _leaky(self._dense(f"F/dense{i}", x, lrmul=0.1))
         return x
 
     def D(self, w):
-        """w to logits."""
+        """Map w to logits."""
         for i in range(3):
             w = self._dense(f"D/dense{i}", w, lrmul=0.1)
         return w[:, 0]
 
     def G(self, w, noise):
-        """A style for each layer, and noise maps, to images."""
+        """Map one style per layer, and noise maps, to images."""
         p, x, below = self.p, self.p["G/const"][None], None
         for i in range(self.lod + 1):
             if i == self.lod and self.blend < 1:
@@ -52,7 +52,7 @@ class Networks:
         return image if below is None else below * (1 - self.blend) + image * self.blend
 
     def E(self, x):
-        """Images to w."""
+        """Map images to w."""
         image, w = x, 0.0
         x = self._from_rgb(self.lod, x)
         for i in range(self.lod, -1, -1):
@@ -100,7 +100,7 @@ class Inference(Networks):
 
     def _up_conv(self, name, x):
         kernel = _four_by_four(self._kernel(name))
-        # Each 2×2 window of pixels decides 2×2 pixels, as four times the channels: XLA is slower at transposing.
+        # Each 2×2 window gives 2×2 pixels, computed as four times the channels: XLA transposes more slowly.
         taps = jnp.stack([kernel[1 - i :: 2, 1 - j :: 2] for i in (0, 1) for j in (0, 1)], axis=3)
         x = _convolution(x, taps.reshape(2, 2, kernel.shape[2], -1), padding=((1, 1), (1, 1)))
         n, h, w, _ = x.shape
@@ -148,7 +148,7 @@ def _moments(x):
 
 
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray, blend: float) -> Callable[[], object]:
-    """A function that trains one step on `images`, of the level's resolution, and returns something to wait for."""
+    """A function that takes one training step on `images` of the level's resolution and returns its losses."""
     batch, gamma, adam, style = len(images), config.r1_gamma, config.adam, config.style
     lod, decay = (images.shape[1] // 4).bit_length() - 1, 0.5 ** (len(images) / config.average_halflife)
     layers = 2 * (lod + 1)
@@ -228,7 +228,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 def make_inference(
     config: Config, weights: dict[str, np.ndarray], noise: Sequence[np.ndarray]
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """`encode`, `generate` and `reconstruct` of one chunk, at the last level, with the same noise for all images."""
+    """`encode`, `generate` and `reconstruct` of one chunk at full resolution, with the same noise for all images."""
     lod, layers = config.lods - 1, 2 * config.lods
 
     def networks(p):

@@ -1,4 +1,4 @@
-"""StyleALAE as one would write it in PyTorch: the authors' training step at one level, and inference."""
+"""StyleALAE written by hand in PyTorch: the authors' training step at one level of detail, and inference."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _BLUR = torch.outer(_ROW, _ROW).expand(1024, 1, 3, 3).contiguous()
 
 @dataclass(frozen=True)
 class Networks:
-    """F, G, E and D at one level of detail, over weights by name, as `_native` lays them out."""
+    """F, G, E and D at one level of detail; `p` holds the weights by name, in the layout of `_native`."""
 
     p: Mapping[str, torch.Tensor]
     mapping_layers: int
@@ -24,20 +24,20 @@ class Networks:
     blend: float = 1.0
 
     def F(self, z):
-        """z to w."""
+        """Map z to w."""
         x = z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8)
         for i in range(self.mapping_layers):
             x = _leaky(self._dense(f"F/dense{i}", x, lrmul=0.1))
         return x
 
     def D(self, w):
-        """w to logits."""
+        """Map w to logits."""
         for i in range(3):
             w = self._dense(f"D/dense{i}", w, lrmul=0.1)
         return w[:, 0]
 
     def G(self, w, noise):
-        """A style for each layer, and noise maps, to images."""
+        """Map one style per layer, and noise maps, to images."""
         x, below = self._constant(len(w)), None
         for i in range(self.lod + 1):
             if i == self.lod and self.blend < 1:
@@ -51,7 +51,7 @@ class Networks:
         return image if below is None else torch.lerp(below, image, self.blend)
 
     def E(self, x):
-        """Images to w."""
+        """Map images to w."""
         image, w = x, 0.0
         x = self._from_rgb(self.lod, x)
         for i in range(self.lod, -1, -1):
@@ -143,7 +143,7 @@ class Inference(Networks):
 
 
 def _centred_(x):
-    """Take each map's mean from it in place; returns the means and variances."""
+    """Subtract each map's mean in place; returns the means and variances."""
     mean = x.mean((2, 3), keepdim=True)
     return mean, x.sub_(mean).square().mean((2, 3), keepdim=True)
 
@@ -156,7 +156,7 @@ def _four_by_four(kernel):
 
 
 def _native(array):
-    """Weights as PyTorch lays them out: kernels (outputs, inputs, …), of convolutions with channels last in memory."""
+    """Weights in PyTorch's layout: kernels (outputs, inputs, …), those of convolutions in channels-last format."""
     tensor = torch.tensor(array, device=_DEVICE)
     if tensor.ndim == 4:
         return tensor.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
@@ -186,7 +186,7 @@ def _channels(vector):
 
 
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray, blend: float) -> Callable[[], object]:
-    """A function that trains one step on `images`, of the level's resolution, and returns something to wait for."""
+    """A function that takes one training step on `images` of the level's resolution and returns its losses."""
     batch, gamma, choice, style = len(images), config.r1_gamma, config.adam, config.style
     lod, decay = (images.shape[1] // 4).bit_length() - 1, 0.5 ** (len(images) / config.average_halflife)
     layers = 2 * (lod + 1)
@@ -225,7 +225,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
     def fake():
         z, noise = draw()
         w, other = F(z), F(torch.randn(batch, style.z, device=_DEVICE))
-        # Drawn on the host, which a device need not be waited for.
+        # Drawn on the host, so that nothing waits for the device.
         cutoff = int(torch.randint(1, layers + 1, ()))
         w = torch.where(torch.arange(layers, device=_DEVICE)[:, None] < cutoff, w[:, None], other[:, None])
         return G(w, noise)
@@ -257,13 +257,13 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 def make_inference(
     config: Config, weights: dict[str, np.ndarray], noise: Sequence[np.ndarray]
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """`encode`, `generate` and `reconstruct` of one chunk, at the last level, with the same noise for all images."""
+    """`encode`, `generate` and `reconstruct` of one chunk at full resolution, with the same noise for all images."""
     p = {name: _native(value) for name, value in weights.items()}
     n = Inference(p, config.style.mapping_layers, config.lods - 1)
     maps = [torch.tensor(each, device=_DEVICE).permute(0, 3, 1, 2) for each in noise]
 
     def encode(x):
-        # NHWC in memory, and so channels last already.
+        # The memory is NHWC, so it is in channels-last format already.
         return n.E(x.permute(0, 3, 1, 2))
 
     def generate(w):

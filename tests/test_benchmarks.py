@@ -1,0 +1,50 @@
+"""Every benchmark runs at its smallest size."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+BACKENDS = ["jax", "torch", "tensorflow"]
+
+
+def run_benchmark(*words):
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    command = [sys.executable, "-m", *words, "--quick"]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("preset", ["digits-mlp", "digits-style"])
+def test_a_training_step_is_compared_with_hand_written_code(preset, backend):
+    out = run_benchmark("benchmarks.step", "--preset", preset, "--backend", backend)
+    assert re.search(rf"^{backend} +step .* ms .* ms +\d", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_inference_agrees_with_hand_written_code(backend):
+    out = run_benchmark("benchmarks.inference", "--backend", backend)
+    assert re.findall(rf"^{backend} +(\w+) ", out, re.MULTILINE) == ["encode", "generate", "reconstruct"] * 2
+
+
+def test_preparing_and_loading_are_compared_with_bare_loops():
+    assert re.findall(r"^ +(preparing|loading) ", run_benchmark("benchmarks.loader"), re.MULTILINE) == [
+        "preparing",
+        "loading",
+    ]
+
+
+def test_training_is_compared_with_bare_steps():
+    assert "jax         training" in run_benchmark("benchmarks.loader", "--training", "--backend", "jax")
+
+
+def test_peak_memory_of_preparing_and_training_is_measured():
+    assert re.search(r"^ +8 MB +162 +\d+ MB +\d+ MB$", run_benchmark("benchmarks.loader", "--memory"), re.MULTILINE)
