@@ -1,0 +1,167 @@
+"""The documents' Python and commands run, the paths that they name exist, and every command is described."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import alae_core as alae
+from tests.conftest import REPOSITORY, call_alae
+from tests.helpers.commands import COMMAND_GROUP, parse_command
+from tests.helpers.official import SIZES, checkpoint_of, config_with, save
+
+README = REPOSITORY / "README.md"
+DOCUMENTS = [README, REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+BACKEND = os.environ.get("KERAS_BACKEND", "jax")
+
+#: commands that do not run here, by pattern, and why
+NOT_RUN = {
+    r"(pip|python3 -m venv|source) ": "installs packages",
+    r"make ": "tests/test_makefile.py runs the targets",
+    r"alae conform ": "tests/conformance/test_commands.py runs these options on smaller experiments",
+    r"pytest --pyargs alae_conformance": "tests/conformance/test_commands.py runs it on smaller experiments",
+    r"python -m alae_workbench\.exchange\.parity": "tests/backends/test_parity.py runs it",
+    r"alae .*--data mnist\b": "downloads MNIST",
+    r"alae .*--backend eager\b": "tests/conformance/test_example.py runs the example plug-in",
+}
+#: options that make a command small, by its first words; they follow the document's options and override them
+SMALL = {
+    "train": ["--steps", "2"],
+    "ablate": ["--steps", "2", "--variants", "both"],
+    "evaluate": [],
+    "invert": ["--steps", "2"],
+    "data prepare": ["--workers", "1"],
+}
+#: outputs that the scene holds for other commands, and a command creates
+CREATES = {"import-official": "runs/ffhq", "data prepare": "prepared", "data align": "faces", "directions fit": None}
+
+
+def blocks(document, language):
+    return re.findall(rf"^```{language}\n(.*?)^```", document.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+
+
+def commands_in(document):
+    lines = [line.partition(" #")[0].strip() for block in blocks(document, "sh") for line in block.splitlines()]
+    return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+
+
+COMMANDS = [
+    pytest.param(line, id=f"{document.name}: {line}") for document in DOCUMENTS for line in commands_in(document)
+]
+
+
+def reason_not_to_run(line):
+    return next((reason for pattern, reason in NOT_RUN.items() if re.match(pattern, line)), None)
+
+
+# ---- Python ----------------------------------------------------------------------------------------------------------
+
+
+def run_python(arguments, directory):
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    command = [sys.executable, *arguments]
+    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.framework
+def test_python_of_the_readme_runs(tmp_path):
+    run_python(["-c", "\n".join(blocks(README, "python"))], tmp_path)
+
+
+@pytest.mark.framework
+def test_python_of_the_guide_runs(tmp_path):
+    out = run_python(["-c", "\n".join(blocks(REPOSITORY / "docs" / "python.md", "python"))], tmp_path)
+    assert "'reciprocity': " in out
+
+
+@pytest.mark.framework
+def test_the_example_notebook_runs(tmp_path):
+    *_, last = run_python([str(REPOSITORY / "examples" / "notebook.py")], tmp_path).strip().splitlines()
+    assert "step 60" in last, "the run did not continue on another framework"
+
+
+# ---- commands --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("line", [command for command in COMMANDS if command.values[0].startswith("alae ")])
+def test_commands_parse(line):
+    parse_command(line)
+
+
+def test_every_command_is_documented():
+    text = "\n".join(document.read_text("utf-8") for document in DOCUMENTS)
+    missing = [name for name in COMMAND_GROUP.commands if not re.search(rf"\balae {name}\b", text)]
+    assert missing == []
+
+
+def test_the_readme_names_every_backend():
+    assert all(backend in README.read_text("utf-8").lower() for backend in alae.installed_backends())
+
+
+def test_every_reason_not_to_run_a_command_is_used():
+    lines = [command.values[0] for command in COMMANDS]
+    unused = [pattern for pattern in NOT_RUN if not any(re.match(pattern, line) for line in lines)]
+    assert unused == []
+
+
+@pytest.fixture(scope="module")
+def scene(backend, tmp_path_factory):
+    """A folder that holds every run, picture and file that the documents' commands name, as small as possible."""
+    folder = tmp_path_factory.mktemp("scene")
+    pictures = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), np.uint8)
+    (folder / "photos").mkdir()
+    for number, pixels in enumerate(pictures):
+        Image.fromarray(pixels).save(folder / "photos" / f"{number}.png")
+    Image.fromarray(pictures[0]).save(folder / "photo.png")
+    Image.fromarray(pictures[0]).save(folder / "photo.jpg")
+    Image.fromarray(pictures[0, :8, :8, 0]).save(folder / "digit.png")
+    np.save(folder / "direction_0.npy", np.ones(config_with(*SIZES["usual"]).networks.w, np.float32))
+    small = [word for name in "FGED" for word in ("--set", f"networks.{name}.hidden=[8]")]
+    for words in (
+        ["train", "--preset", "digits-mlp", "--steps", "4", *small, "--out", "runs/digits-mlp-jax"],
+        ["directions", "fit", "runs/digits-mlp-jax"],
+        ["directions", "fit", "runs/digits-mlp-jax", "--method", "principal"],
+        ["data", "prepare", "photos", "prepared", "--workers", "1"],
+    ):
+        code, _, err = call_alae(folder, *words)
+        assert code == 0, err
+    shutil.copytree(folder / "runs" / "digits-mlp-jax", folder / "runs" / "digits-mlp-torch")
+    save(checkpoint_of(config_with(*SIZES["usual"]))[0], folder / "ffhq.pth")
+    code, _, err = call_alae(folder, "import-official", "ffhq.pth", "runs/ffhq")
+    assert code == 0, err
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_run(line, scene, tmp_path):
+    if reason := reason_not_to_run(line):
+        pytest.skip(reason)
+    assert line.startswith("alae "), "not an alae command: say in NOT_RUN why it does not run here"
+    shutil.copytree(scene, tmp_path, dirs_exist_ok=True)
+    name = parse_command(line)
+    if CREATES.get(name):
+        shutil.rmtree(tmp_path / CREATES[name])
+    code, out, err = call_alae(tmp_path, *shlex.split(line)[1:], *SMALL.get(name, []))
+    assert code == 0, f"{out}\n{err}"
+
+
+# ---- paths -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_paths_that_documents_name_exist(document):
+    text = document.read_text("utf-8")
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", text)
+    assert [path for path in links if not (document.parent / path).exists()] == []
+    folders = "alae_core|backends|benchmarks|conformance|workbench|cli|tests|docs|examples"
+    paths = re.findall(rf"`((?:{folders})/[\w/.]+\.\w+)`", text)
+    assert [path for path in paths if not (REPOSITORY / path).exists()] == []

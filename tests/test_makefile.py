@@ -1,0 +1,70 @@
+"""The Makefile's targets and CI call programs, modules and folders that exist, and their commands run."""
+
+import importlib.util
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+
+from tests.conftest import REPOSITORY, call_alae
+from tests.helpers.commands import parse_command
+
+MAKEFILE = (REPOSITORY / "Makefile").read_text("utf-8")
+TARGETS = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+#: options that make a command small; they follow the Makefile's options and override them
+SMALL = {
+    "train": ["--steps", "2"],
+    "ablate": ["--steps", "2"],
+    "conform": ["--profile", "smoke", "--require", "jax:float32:L0"],
+}
+
+
+def commands_of(target):
+    """The programs of the virtual environment that `make TARGET` calls, each as a list of words."""
+    command = ["make", "--dry-run", "--always-make", "VENV=environment", target]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    text = done.stdout.replace("\\\n", " ")
+    return [shlex.split(words) for words in re.findall(r"environment/bin/(.*)", text)]
+
+
+def alae_commands():
+    lines = re.findall(r"^\t\$\(BIN\)/alae (.*(?:\\\n.*)*)", MAKEFILE, re.MULTILINE)
+    return [" ".join(line.replace("\\\n", " ").split()) for line in lines]
+
+
+@needs_make
+@pytest.mark.parametrize("target", TARGETS)
+def test_targets_call_what_exists(target):
+    for program, *words in commands_of(target):
+        if program == "python":
+            assert words[0] == "-m"
+            assert importlib.util.find_spec(words[1])
+            folders = [word for word in words[2:] if word.startswith("tests")]
+            assert all((REPOSITORY / folder).exists() for folder in folders)
+        elif program == "alae":
+            parse_command(shlex.join([program, *words]))
+        else:
+            assert program in {"pip", "ruff", "mypy", "lint-imports"}
+
+
+def test_phony_targets_are_all_targets():
+    assert set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)) == set(TARGETS)
+
+
+def test_ci_calls_targets():
+    script = (REPOSITORY / ".ci" / "run").read_text("utf-8")
+    called = re.findall(r"^make (.*)$", script, re.MULTILINE)
+    assert set(called) <= set(TARGETS)
+    assert {"lint", "test-all", "conform"} <= set(called)
+    subprocess.run(["bash", "-n", REPOSITORY / ".ci" / "run"], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", alae_commands())
+def test_commands_of_targets_run(line, tmp_path):
+    code, out, err = call_alae(tmp_path, *shlex.split(line), *SMALL[shlex.split(line)[0]])
+    assert code == 0, f"{out}\n{err}"
