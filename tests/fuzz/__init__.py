@@ -1,6 +1,7 @@
-"""Hostile input, seeded: how long a fuzzer looks, and what counts as a finding.
+"""Run readers on hostile input: the time each fuzzer gets, and the judgement of each input.
 
-ALAE_FUZZ is the seconds that each fuzzer has, about one if unset; `make fuzz` shares an hour among all of them.
+The environment variable ALAE_FUZZ is the number of seconds that all fuzzers of a run share, by default 5. `make fuzz`
+gives them an hour.
 """
 
 import os
@@ -11,48 +12,49 @@ from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
-from hypothesis import HealthCheck, settings
 
 from alae_core import AlaeError
 
 try:
     import resource
-except ImportError:  # Windows has no limits of this kind
+except ImportError:  # Windows has no such limits
     resource = None
 
-SECONDS = float(os.environ.get("ALAE_FUZZ", "1"))
-#: what one input may take: seconds, and bytes of memory or times the bytes of the file, whichever is more
+#: seconds that all fuzzers of a run share
+BUDGET = float(os.environ.get("ALAE_FUZZ", "5"))
+#: fuzzers that share the budget; tests/fuzz/conftest.py counts them
+fuzzers = 1
+#: limits for one input: seconds, and bytes of memory or a multiple of the file's size, whichever is larger
 MOST_SECONDS, MOST_BYTES, MOST_TIMES_FILE = 10, 2 * 2**30, 10
-#: a message that is longer is nobody's to read
+#: longest accepted message
 MOST_CHARACTERS = 2000
 
-#: what was tried so far, by test: accepted, refused, and the seconds of the slowest
+#: results so far, by test: inputs accepted, inputs refused, and the seconds of the slowest
 tried: dict[str, Counter] = {}
 
 
 class Hang(BaseException):
-    """An input took too long. No Exception, for code that catches all of those must not catch this."""
+    """An input took too long. Not an Exception, so that code which catches every Exception does not catch it."""
 
 
-def cases(at_least=20):
-    """(number, random generator) of one case after another until the budget is spent; the number is its seed."""
-    until, number = time.monotonic() + SECONDS, 0
-    while number < at_least or time.monotonic() < until:
+def seconds():
+    """The seconds that each fuzzer gets."""
+    return BUDGET / fuzzers
+
+
+def cases(at_least=5):
+    """Yield (number, random generator) until the fuzzer's time is spent; the number is the generator's seed."""
+    end, number = time.monotonic() + seconds(), 0
+    while number < at_least or time.monotonic() < end:
         yield number, np.random.default_rng(number)
         number += 1
 
 
-def examples(per_second):
-    """Hypothesis' settings for a fuzzer that tries so many examples in a second."""
-    slow = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
-    return settings(max_examples=max(20, int(SECONDS * per_second)), suppress_health_check=slow)
-
-
 def attempt(action, size=0, about=""):
-    """Call `action` and return what it returns, or the AlaeError with which it refused its input of `size` bytes.
+    """Call `action`; returns its result, or the AlaeError with which it refused its input of `size` bytes.
 
-    Fails, saying what the case is `about`, on what is a finding: any other exception, an exit, a message that is not
-    one line of printable characters or too long, and an input that takes too much time or memory.
+    Fails, with the text `about`, if `action` raises another exception, exits, takes too much time or memory, or gives a
+    message that is too long or not one line of printable characters.
     """
     counted = tried.setdefault(os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0], Counter())
     start = time.monotonic()

@@ -1,4 +1,4 @@
-"""A few of the kills that `python -m tests.fuzz.kills` deals out by the hundred: those that need no framework."""
+"""A few of the crash tests that `python -m tests.fuzz.kills` runs by the hundred: those that need no framework."""
 
 import os
 import subprocess
@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
+from tests import fuzz
 from tests.conftest import REPOSITORY
-from tests.fuzz import SECONDS
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the kills are dealt out by a process that forks")
-def test_kills_while_a_run_rewrites_its_files_lose_nothing():
-    count = str(max(10, int(10 * SECONDS)))
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="crash tests need os.fork")
+def test_a_run_killed_while_it_rewrites_its_files_loses_nothing():
+    count = str(max(10, int(10 * fuzz.seconds())))
     found = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.kills", "--count", count],
         cwd=REPOSITORY,
