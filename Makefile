@@ -1,53 +1,64 @@
-# `make train` and `make test` need Python 3.11 or newer, make and a package index; nothing else.
+# Every target needs Python 3.11 or newer, make and a package index; the first run sets up a virtual environment.
 
 PYTHON ?= python3
 VENV   ?= .venv
+JOBS   ?= 2
 BIN    := $(VENV)/bin
-# two processes; a file's tests, which may share something dear, stay in one
-SHARED := -q -n 2 --dist loadfile
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Parallel test processes. Tests of one file, or of one xdist_group, share a process and its fixtures.
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
 
-# how many tests look for what hostile input does
-FUZZERS = $(shell cat tests/fuzz/test_*.py | grep -c '^def test_')
+.PHONY: train check test test-all test-light fuzz lint conform ablation benchmark clean
 
-.PHONY: train test fuzz lint conform ablation benchmark clean
-
-# Train the default model: real 8×8 digits, on JAX.
+# Train the default model on real 8×8 digits, with JAX.
 train: $(VENV)/.train
 	$(BIN)/alae train --backend jax
 
-# Every test, on all three backends, each in a process of its own.
+# Linters, type checks, and the tests that do not import Keras: under 2 minutes on two cores.
+check: $(VENV)/.test
+	$(MAKE) --jobs 2 --output-sync=target lint test-light
+
+# The tests on all three backends, except those marked slow: under 12 minutes on two cores.
 test: $(VENV)/.test
-	KERAS_BACKEND=jax $(BIN)/python -m pytest $(SHARED)
-	KERAS_BACKEND=torch $(BIN)/python -m pytest $(SHARED) tests/core tests/backends
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest $(SHARED) tests/core tests/backends
+	KERAS_BACKEND=jax $(PYTEST) -m "not slow"
+	KERAS_BACKEND=torch $(PYTEST) -m "each_backend and not slow" tests/core tests/backends
+	KERAS_BACKEND=tensorflow $(PYTEST) -m "each_backend and not slow" tests/core tests/backends
+
+# Every test on all three backends, and a minute of hostile input.
+test-all: $(VENV)/.test
+	ALAE_FUZZ=60 KERAS_BACKEND=jax $(PYTEST)
+	KERAS_BACKEND=torch $(PYTEST) -m each_backend tests/core tests/backends
+	KERAS_BACKEND=tensorflow $(PYTEST) -m each_backend tests/core tests/backends
+
+# The tests that do not import Keras.
+test-light: $(VENV)/.test
+	$(BIN)/python -m pytest -q -r fE --no-keras -m "not slow"
 
 # An hour of hostile input, shared by all fuzzers.
 fuzz: $(VENV)/.test
-	ALAE_FUZZ=$$((3600 / $(FUZZERS))) KERAS_BACKEND=torch $(BIN)/python -m pytest -q tests/fuzz
+	ALAE_FUZZ=3600 KERAS_BACKEND=torch $(BIN)/python -m pytest -q tests/fuzz
 
-# Style, types and the direction of imports.
+# Style, types and the import rules.
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
-# The conformance suite on all three backends: a table here, and reports as files.
+# The conformance suite on all three backends; reports in reports/.
 conform: $(VENV)/.test
 	$(BIN)/alae conform --backend jax --backend torch --backend tensorflow \
 		--require float32:L3,float64:L3,bfloat16:L3 \
 		--html reports/conformance.html --json reports/conformance.json \
 		--junit reports/conformance.xml --badge reports/badge.json
 
-# What reciprocity does, on embedded digits, for both families of networks: tables and figures in ablations/.
+# The effect of the reciprocity loss on embedded digits, for both network families; tables and figures in ablations/.
 ablation: $(VENV)/.train
 	$(BIN)/alae ablate reciprocity --backend jax --base digits-mlp --steps 1500 --seeds 0 --out ablations/digits-mlp
 	$(BIN)/alae ablate reciprocity --backend jax --base digits-style --steps 500 \
 		--set growth.levels.0.images=6400 --seeds 0 --out ablations/digits-style
 
-# A training step, and looking at a model, beside the same mathematics written by hand; preparing and loading images
-# beside bare loops.
+# Times of training steps, inference and data loading, as ratios to hand-written code.
 benchmark: $(VENV)/.test
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.inference

@@ -1,9 +1,13 @@
-"""What all tests share. Keras runs on one framework per process: KERAS_BACKEND says which; `make test` runs each."""
+"""Settings, sizes and functions that all tests share.
+
+Keras runs on one framework per process. KERAS_BACKEND names it, and `make test` starts a process for each.
+"""
 
 import os
 import sys
 import tempfile
 from contextlib import redirect_stderr, redirect_stdout
+from importlib.machinery import ModuleSpec
 from io import StringIO
 from pathlib import Path
 
@@ -14,21 +18,21 @@ from hypothesis import settings
 import alae_core as alae
 from alae_core.config import make_config
 
-# Quiet before TensorFlow is first imported: its start-up notices are no test's business.
+# Silence TensorFlow's start-up messages; this must come before its first import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# XLA takes longer to polish a tiny step than the step will ever run, and its newer emitters half as long again; what it
-# makes of a polished one is what `make conform` looks at.
+# XLA takes longer to optimize a tiny step than the step ever runs, and its newer emitters half as long again.
+# `make conform` checks optimized steps.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
-# Most tests compile the same few tiny steps; compiling them once halves the suite's time under JAX.
+# Most tests compile the same few tiny steps; caching them halves the suite's time under JAX.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(tempfile.gettempdir(), "alae-tests-jax-cache")))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 
-# The same examples every time: what fails in CI fails at home. A busy machine is no failure.
+# Generate the same examples in every run, and don't fail on a busy machine.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
-#: a model that trains in milliseconds: no two sizes are equal, so that a swapped axis cannot go unnoticed
+#: a model that trains in milliseconds; all sizes differ, so that a swapped axis raises an error
 TINY = {
     "image": [4, 3, 2],
     "networks.z": 5,
@@ -52,13 +56,93 @@ TINY_STYLE = {
 REPOSITORY = Path(__file__).parent.parent
 
 
+# ---- selection of tests ----------------------------------------------------------------------------------------------
+
+
+def pytest_addoption(parser):
+    parser.addoption("--no-keras", action="store_true", help="run only the tests that don't import Keras: `make check`")
+
+
+def pytest_configure(config):
+    if config.getoption("--no-keras"):
+        config.pluginmanager.register(WithoutKeras())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Mark the tests that run on each backend, and keep the tests of a file together unless they name a group."""
+    for item in items:
+        if ("backend" in _fixtures(item) and _folder(item.path) == "core") or _folder(item.path) == "backends":
+            item.add_marker("each_backend")
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(REPOSITORY).as_posix()))
+    if config.getoption("--no-keras"):
+        marks = {"each_backend", "framework"}
+        items[:] = [
+            item
+            for item in items
+            if "backend" not in _fixtures(item) and not marks & {mark.name for mark in item.iter_markers()}
+        ]
+
+
+def _fixtures(item):
+    return getattr(item, "fixturenames", ())
+
+
+def _folder(path):
+    """The folder of `tests` that holds a test module."""
+    return path.relative_to(Path(__file__).parent).parts[0]
+
+
+class WithoutKeras:
+    """Skip what imports Keras. In tests/core that is an error: `make test` runs unmarked tests there on JAX alone."""
+
+    def __init__(self):
+        self.path = None
+        sys.meta_path.insert(0, self)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(self, collector):
+        self.path = collector.path if isinstance(collector, pytest.Module) else None
+        try:
+            return (yield)
+        finally:
+            self.path = None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        self.path = item.path
+        try:
+            return (yield)
+        finally:
+            self.path = None
+
+    def find_spec(self, name, path=None, target=None):
+        """See `importlib.abc.MetaPathFinder`."""
+        return ModuleSpec(name, self) if name == "keras" and self.path else None
+
+    def create_module(self, spec):
+        """See `importlib.abc.Loader`."""
+        if _folder(self.path) == "core" and "\npytestmark = pytest.mark.each_backend\n" not in self.path.read_text(
+            "utf-8"
+        ):
+            pytest.fail("imports Keras: mark it `each_backend`", pytrace=False)
+        pytest.skip("imports Keras", allow_module_level=True)
+
+    def exec_module(self, module):
+        """See `importlib.abc.Loader`."""
+
+
+# ---- models and images -----------------------------------------------------------------------------------------------
+
+
 def tiny_config(**overrides):
-    """The tiny model's configuration; keyword a__b stands for the key a.b."""
+    """The configuration of the tiny model; the keyword a__b sets the key a.b."""
     return alae.load_config("digits-mlp", overrides=TINY | {key.replace("__", "."): v for key, v in overrides.items()})
 
 
 def tiny_style_config(**overrides):
-    """The tiny style model's configuration; keyword a__b stands for the key a.b."""
+    """The configuration of the tiny style model; the keyword a__b sets the key a.b."""
     return make_config(TINY_STYLE, {key.replace("__", "."): value for key, value in overrides.items()})
 
 
@@ -67,13 +151,13 @@ def random_images(count=6, shape=(4, 3, 2), seed=0):
 
 
 def content(path):
-    """Every file in a directory, by its place in there, and its bytes."""
+    """The bytes of every file in a directory, by relative path."""
     return {file.relative_to(path).as_posix(): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
 def call_alae(directory, *words):
-    """Call `alae` with some words in a directory, in this process; returns (exit code, stdout, stderr)."""
-    # Here, because the specification's tests need no command line.
+    """Call `alae` in this process, from a directory; returns (exit code, stdout, stderr)."""
+    # Imported here because the tests of the specification need no command line.
     from alae_cli.app import main
 
     out, err, code = StringIO(), StringIO(), 0
@@ -89,5 +173,5 @@ def call_alae(directory, *words):
 
 @pytest.fixture(scope="session")
 def backend():
-    """The backend under test: the one KERAS_BACKEND names."""
+    """The backend that KERAS_BACKEND names."""
     return alae.load_backend(os.environ["KERAS_BACKEND"])

@@ -11,6 +11,8 @@ from alae_core.draws import NUMBERS
 from tests.conftest import random_images
 from tests.tolerances import AUGMENTED, FLOAT32
 
+pytestmark = pytest.mark.each_backend
+
 TRANSFORMS = tuple(NUMBERS)
 
 

@@ -7,6 +7,8 @@ import pytest
 
 import alae_core as alae
 
+pytestmark = pytest.mark.each_backend
+
 
 def test_an_absent_device_names_those_there_are():
     with pytest.raises(alae.BackendError, match=r"has no device 'gpu:77'; it has .*cpu"):

@@ -1,11 +1,14 @@
 """What each update draws."""
 
 import numpy as np
+import pytest
 
 from alae_core import Update, updates_of
 from alae_core.draws import Draws, draw
 from alae_core.streams import stream
 from tests.conftest import tiny_config, tiny_style_config
+
+pytestmark = pytest.mark.each_backend
 
 
 def drawn(config, step, count):

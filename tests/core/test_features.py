@@ -12,6 +12,8 @@ from alae_core.networks import features
 from alae_core.networks.features import Conv
 from tests.tolerances import FLOAT32
 
+pytestmark = pytest.mark.each_backend
+
 MAPS = np.random.default_rng(0).normal(size=(2, 6, 4, 3)).astype(np.float32)
 AXES = ("channels_last", "channels_first")
 

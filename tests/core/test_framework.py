@@ -1,11 +1,14 @@
 """The framework in use, and what each framework compiles."""
 
 import numpy as np
+import pytest
 from keras import ops
 
 import alae_core as alae
 from alae_core import framework
 from tests.tolerances import FLOAT32
+
+pytestmark = pytest.mark.each_backend
 
 
 def test_the_backend_in_use_is_the_one_opened_last(backend, monkeypatch):

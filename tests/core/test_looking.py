@@ -13,6 +13,8 @@ from alae_core.images import to_float
 from tests.conftest import random_images, tiny_config, tiny_style_config
 from tests.tolerances import FLOAT32, STYLE
 
+pytestmark = pytest.mark.each_backend
+
 #: 513 is one more than a chunk
 COUNTS = [0, 1, 2, 3, 5, 513]
 

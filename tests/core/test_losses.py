@@ -14,6 +14,8 @@ from alae_core.losses import (
 )
 from tests.tolerances import FLOAT32
 
+pytestmark = pytest.mark.each_backend
+
 REAL = np.array([-6.0, -1.5, 0.0, 0.3, 5.0])
 FAKE = np.array([4.0, 0.9, -0.2, -3.0, 1.0])
 

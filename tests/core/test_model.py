@@ -10,6 +10,8 @@ from alae_core.networks.mlp import Perceptrons
 from tests.conftest import random_images, tiny_config
 from tests.tolerances import BFLOAT16, FLOAT32
 
+pytestmark = pytest.mark.each_backend
+
 
 def leaky(x):
     return np.where(x > 0, x, 0.2 * x)

@@ -10,6 +10,8 @@ from alae_core.optimizer import adam_step, average_step
 from tests.conftest import tiny_config
 from tests.tolerances import FLOAT32
 
+pytestmark = pytest.mark.each_backend
+
 
 # ε is far from negligible here, so that its place under or beside the root shows.
 @pytest.mark.parametrize("beta1", [0.0, 0.5])

@@ -10,6 +10,8 @@ from alae_core.networks import layers
 from alae_core.sizes import batch_sizes, memory, require_room, weights
 from tests.conftest import tiny_config, tiny_style_config
 
+pytestmark = pytest.mark.each_backend
+
 PLAIN = {"networks__encoder": "plain", "networks__discriminator": "images"}
 BASELINES = ("autoencoder", "vae", "bigan")
 CONFIGS = {

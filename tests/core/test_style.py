@@ -11,6 +11,8 @@ from alae_core.networks.layers import Dense
 from tests.conftest import random_images, tiny_style_config
 from tests.tolerances import FLOAT32, STYLE
 
+pytestmark = pytest.mark.each_backend
+
 THREE = {"image": [16, 16, 2], "growth__levels": [{"images": 8}] * 3}
 
 

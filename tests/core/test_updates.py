@@ -9,6 +9,8 @@ from alae_core.state import adams
 from tests.algorithms import register
 from tests.conftest import tiny_config, tiny_style_config
 
+pytestmark = pytest.mark.each_backend
+
 
 def trains(**overrides):
     return {update.name: dict(update.trains) for update in updates_of(tiny_config(**overrides))}
