@@ -334,6 +334,13 @@ class Config(Frozen):
         return self.augment is not None and self.augment.target is not None
 
     @property
+    def mlp(self) -> MlpNetworks:
+        """`networks`. Raises ConfigError if they are not perceptrons."""
+        if not isinstance(self.networks, MlpNetworks):
+            raise ConfigError(f"networks are of the family {self.networks.family}, but must be perceptrons here")
+        return self.networks
+
+    @property
     def style(self) -> StyleNetworks:
         """`networks`, where they are style networks."""
         if not isinstance(self.networks, StyleNetworks):

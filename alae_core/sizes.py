@@ -7,8 +7,9 @@ import os
 from math import prod
 from pathlib import Path
 
-from alae_core.config import NETWORKS, Config, MlpNetworks, Perceptron, StyleNetworks
+from alae_core.config import NETWORKS, Config, MlpNetworks
 from alae_core.errors import ConfigError
+from alae_core.networks.layout import network_layout
 
 #: arrays that training keeps of each weight: itself, its running average and Adam's two moments
 _TRAINING = 4
@@ -16,28 +17,9 @@ _TRAINING = 4
 
 def weights(config: Config) -> dict[str, int]:
     """How many weights each network has, by name; of an algorithm of one's own, unknown here, nothing."""
-    counts = _by_shape(config)
-    return {name: counts[shape] for name, shape in NETWORKS.get(config.algorithm, {}).items()}
-
-
-def _by_shape(config: Config) -> dict[str, int]:
-    networks, pixels, z, w = config.networks, prod(config.image), config.networks.z, config.networks.w
-    beside = {"pair": _perceptron(networks.D, 2 * w, 1), "identity": 0}
-    if isinstance(networks, MlpNetworks):
-        return beside | {
-            "F": _perceptron(networks.F, z, w),
-            "G": _perceptron(networks.G, w + config.labels, pixels),
-            "E": _perceptron(networks.E, pixels + config.labels, w),
-            "D": _perceptron(networks.D, w, 1),
-        }
-    style = networks.encoder == "style"
-    return beside | {
-        "F": _perceptron(networks.F, z, w),
-        "G": _generator(config, networks),
-        "E": _encoder(config, networks) if style else _plain_encoder(config, networks, w),
-        "D": _perceptron(networks.D, w, 1)
-        if networks.discriminator == "latent"
-        else _plain_encoder(config, networks, 1, spread=1),
+    return {
+        name: sum(spec.size for spec in network_layout(config, shape).values())
+        for name, shape in NETWORKS.get(config.algorithm, {}).items()
     }
 
 
@@ -97,50 +79,3 @@ def memory() -> int | None:
 def amount(size: int) -> str:
     """Bytes as a person says them: "640 MB", "1.9 GB"."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
-
-
-def _dense(inputs: int, outputs: int) -> int:
-    return (inputs + 1) * outputs
-
-
-def _perceptron(choice: Perceptron, inputs: int, outputs: int) -> int:
-    widths = [inputs, *choice.hidden, outputs]
-    return sum(map(_dense, widths, widths[1:]))
-
-
-def _generator(config: Config, networks: StyleNetworks) -> int:
-    widths = networks.widths(config.lods)
-    to_rgb = sum(_dense(width, config.image[2]) for width in widths)
-    # Noise, bias and style of each layer; the first has a constant in place of a convolution.
-    styled = sum(2 * (2 * width + _dense(networks.w, 2 * width)) for width in widths)
-    convolutions = 16 * widths[0] + sum(9 * width**2 for width in widths) + sum(map(_convolution, widths, widths[1:]))
-    return to_rgb + styled + convolutions
-
-
-def _encoder(config: Config, networks: StyleNetworks) -> int:
-    return _from_rgb(config, networks) + sum(
-        _convolution(above, above)
-        + _convolution(above, below)
-        + sum(n + _dense(2 * n, networks.w) for n in (above, below))
-        for above, below in _blocks(config, networks)
-    )
-
-
-def _plain_encoder(config: Config, networks: StyleNetworks, outputs: int, spread: int = 0) -> int:
-    *blocks, (above, below) = _blocks(config, networks)
-    last = _convolution(above + spread, above) + above + _dense(16 * above, below)
-    convolutions = sum(_convolution(n, n) + n + _convolution(n, m) + m for n, m in blocks)
-    return _from_rgb(config, networks) + convolutions + last + _dense(below, outputs)
-
-
-def _blocks(config: Config, networks: StyleNetworks) -> list[tuple[int, int]]:
-    """Feature maps that each block of an encoder sees, and that it makes for the block below, finest first."""
-    return [(networks.width(doublings), networks.width(doublings + 1)) for doublings in range(config.lods)]
-
-
-def _from_rgb(config: Config, networks: StyleNetworks) -> int:
-    return sum(_dense(config.image[2], width) for width in networks.widths(config.lods))
-
-
-def _convolution(inputs: int, outputs: int) -> int:
-    return 9 * inputs * outputs

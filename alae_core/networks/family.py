@@ -9,8 +9,10 @@ import keras
 
 from alae_core.config import NETWORKS, Config, Shape
 from alae_core.errors import AlaeError, ArgumentError
-from alae_core.networks.layers import Scaled
+from alae_core.networks.layers import SpecLayer
+from alae_core.networks.layout import network_section
 from alae_core.networks.perceptron import build_perceptron
+from alae_core.networks.specs import Section, WeightSpec
 from alae_core.view import View
 
 Tensor = Any
@@ -26,6 +28,7 @@ class Family(ABC):
         config: what the networks were built for.
         networks: Keras models by name.
         variables: every weight by name, such as "F/dense0/kernel", whatever backend holds it.
+        layout: what is known of each weight, by name.
         scales: the constant that each weight is multiplied by when used: 1 but for equalized ones.
     """
 
@@ -34,9 +37,10 @@ class Family(ABC):
 
     def __init__(self, config: Config, networks: Mapping[str, keras.Model]) -> None:
         self.config, self.networks = config, dict(networks)
-        owners = {name: _weights(name, network) for name, network in self.networks.items()}
-        self.variables = {name: v for weights in owners.values() for name, (v, _) in weights.items()}
-        self.scales = {name: scale for weights in owners.values() for name, (_, scale) in weights.items()}
+        found = {name: pair for network in self.networks.items() for name, pair in _weights(*network).items()}
+        self.variables = {name: variable for name, (variable, _) in found.items()}
+        self.layout = {name: spec for name, (_, spec) in found.items()}
+        self.scales = {name: spec.scale for name, spec in self.layout.items()}
 
     def __getitem__(self, name: str) -> keras.Model:
         """The network called `name`. Raises AlaeError if the algorithm has none."""
@@ -82,36 +86,36 @@ class Family(ABC):
     @classmethod
     def network(cls, config: Config, name: str, shape: Shape) -> keras.Model:
         """One network of `config`, called `name`. F: (batch, z) to (batch, w). D: (batch, w) to (batch,), the logit."""
-        z, w = config.networks.z, config.networks.w
+        part = network_section(config, name, shape)
         match shape:
             case "F":
-                return build_perceptron(name, z, w, config)
+                return build_perceptron(part, config.networks.F, config)
             case "G":
-                return cls.generator(config)
+                return cls.generator(config, part)
             case "E":
-                return cls.encoder(config, name)
+                return cls.encoder(config, part)
             case "D":
-                return cls.discriminator(config)
+                return cls.discriminator(config, part)
             case "pair":
-                return build_perceptron(name, 2 * w, None, config, shape="D")
+                return build_perceptron(part, config.networks.D, config, is_scalar=True)
             case "identity":
-                x = keras.Input((w,), name="vector", dtype=config.dtype)
+                x = keras.Input((config.networks.w,), name="vector", dtype=config.dtype)
                 return keras.Model(x, keras.layers.Identity(dtype=config.dtype)(x), name=name)
 
     @classmethod
     @abstractmethod
-    def generator(cls, config: Config) -> keras.Model:
-        """G of `config`."""
+    def generator(cls, config: Config, section: Section) -> keras.Model:
+        """G of `config`, of the weights in `section`."""
 
     @classmethod
     @abstractmethod
-    def encoder(cls, config: Config, name: str) -> keras.Model:
-        """E of `config`, or another network that is like it."""
+    def encoder(cls, config: Config, section: Section) -> keras.Model:
+        """E of `config`, or another network that is like it, of the weights in `section`."""
 
     @classmethod
-    def discriminator(cls, config: Config) -> keras.Model:
+    def discriminator(cls, config: Config, section: Section) -> keras.Model:
         """D of `config`: a perceptron on w, (batch, w) to (batch,)."""
-        return build_perceptron("D", config.networks.w, None, config)
+        return build_perceptron(section, config.networks.D, config, is_scalar=True)
 
     @abstractmethod
     def generate(
@@ -179,19 +183,21 @@ class Family(ABC):
 
     def takes_part(self, weight: str, lod: int | None) -> bool:
         """Whether the weight of that name is used at level of detail `lod`, whatever the blend."""
-        return True
+        levels = self.layout[weight].levels
+        return lod is None or levels is None or lod in levels
 
 
-def _weights(name: str, network: keras.Model) -> dict[str, tuple[Any, float]]:
-    """Every trainable weight of a network, and what it is multiplied by, by its name within alae."""
-    found = {}
-    scales = {
-        id(weight): layer.scales[weight.name]
+def _weights(name: str, network: keras.Model) -> dict[str, tuple[Any, WeightSpec]]:
+    """Every trainable weight of a network, and its spec, by its name within alae."""
+    specs = {
+        id(weight): layer.section.own[weight.name]
         for layer in network._flatten_layers()
-        if isinstance(layer, Scaled)
+        if isinstance(layer, SpecLayer)
         for weight in layer._trainable_variables
     }
+    found = {}
     for weight in network.trainable_variables:
-        # A layer that is none of alae's own multiplies its weights by nothing.
-        found[f"{name}/{weight.path.removeprefix(name + '/')}"] = weight, scales.get(id(weight), 1.0)
+        # Layers of other libraries use their weights as they are, at all levels of detail.
+        spec = specs.get(id(weight), WeightSpec(tuple(weight.shape), "zeros"))
+        found[f"{name}/{weight.path.removeprefix(name + '/')}"] = weight, spec
     return found

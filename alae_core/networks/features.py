@@ -15,7 +15,8 @@ import numpy as np
 from keras import ops
 
 from alae_core.framework import framework_in_use
-from alae_core.networks.layers import Normal, Scaled
+from alae_core.networks.layers import SpecLayer
+from alae_core.networks.specs import Section
 
 Tensor = Any
 
@@ -100,47 +101,29 @@ def statistics(mean: Tensor, variance: Tensor) -> Tensor:
     return ops.concatenate([ops.reshape(part, (-1, channels)) for part in (mean, deviation)], axis=-1)
 
 
-class Conv(Scaled):
-    """A convolution with equalized learning rate: kernel N(0, 1), multiplied by gain/√fan_in when used.
+class Conv(SpecLayer):
+    """A convolution (`specs.convolution`) that keeps the size of its maps, or doubles or halves it.
 
-    Every kernel pads its input to keep its size. `resample` is "up" (input upsampled first), "down" (output downsampled
-    after) or None; it is part of the convolution: the same function with a quarter of the multiplications (4/9 upwards
-    by patches). `bias` adds a number per output channel, last. Only the convolution is computed in the layer's compute
-    dtype (Karras et al. 2018, section 4.1; the authors' `lreq.Conv2d`).
+    Every kernel pads its input. `resample` is "up" (input upsampled first), "down" (output downsampled after) or None;
+    it is part of the convolution: the same function with a quarter of the multiplications (4/9 upwards by patches).
+    A bias, if there is one, is added last. Only the convolution is computed in the layer's compute dtype.
     """
 
-    def __init__(
-        self,
-        filters: int,
-        size: int,
-        *,
-        seed: int,
-        purpose: str,
-        gain: float = 2**0.5,
-        bias: bool = False,
-        resample: str | None = None,
-        **kwargs,
-    ) -> None:
-        super().__init__(autocast=False, **kwargs)
-        self.filters, self.size, self.seed, self.purpose, self.gain = filters, size, seed, purpose, gain
-        self.has_bias, self.resample = bias, resample
+    def __init__(self, section: Section, *, resample: str | None = None, **kwargs) -> None:
+        super().__init__(section, autocast=False, **kwargs)
+        self.resample = resample
 
-    def build(self, inputs: int):
-        self.scale = self.gain / (self.size**2 * inputs) ** 0.5
-        kernel, shape = Normal(self.seed, self.purpose), (self.size, self.size, inputs, self.filters)
-        # Keras would cast both where they are read, though the layer is told not to.
-        self.kernel = self.add_scaled("kernel", shape, kernel, scale=self.scale, autocast=False)
-        self.bias = None
-        if self.has_bias:
-            self.bias = self.add_scaled("bias", (self.filters,), "zeros", autocast=False)
+    def _add_weight(self, name, **choices):
+        # Keras would cast them where they are read, though the layer is told not to.
+        return super()._add_weight(name, autocast=False, **choices)
 
     def call(self, x):
         if self.resample == "down":
             # The mean of four pixels that a convolution makes is what it makes of the means of four.
             x = _filtered(x, [0.5, 0.5], border=True)
-        kernel = ops.cast(ops.convert_to_tensor(self.kernel) * self.scale, self.compute_dtype)
+        kernel = ops.cast(self.effective("kernel"), self.compute_dtype)
         x = ops.cast(_CONVOLUTIONS[self.resample](ops.cast(x, self.compute_dtype), kernel), self.variable_dtype)
-        return x if self.bias is None else x + per_channel(ops.convert_to_tensor(self.bias))
+        return x + per_channel(self.effective("bias")) if "bias" in self.section.layout else x
 
 
 def _conv(maps: Tensor, kernel: Tensor) -> Tensor:

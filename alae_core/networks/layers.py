@@ -4,96 +4,48 @@ They compute with operators on tensors: `keras.ops.matmul` and `mean` turn float
 """
 
 import keras
-import numpy as np
 from keras import ops
 
-from alae_core.streams import stream
+from alae_core.networks.specs import Section
 
 
-class Glorot(keras.initializers.Initializer):
-    """Uniform in ±√(6 / (fan_in + fan_out)), drawn by NumPy from the stream (seed, purpose)."""
+class SpecLayer(keras.layers.Layer):
+    """A layer or network whose weights are those of a `Section`: it creates them as attributes of the same names.
 
-    def __init__(self, seed: int, purpose: str) -> None:
-        self.seed, self.purpose = seed, purpose
-
-    def __call__(self, shape, dtype=None):
-        limit = np.sqrt(6 / (shape[0] + shape[1]))
-        draws = stream(self.seed, self.purpose).uniform(-limit, limit, shape)
-        return ops.convert_to_tensor(draws.astype("float32"), dtype=dtype)
-
-    def get_config(self):
-        return {"seed": self.seed, "purpose": self.purpose}
-
-
-class Normal(keras.initializers.Initializer):
-    """N(0, std²), drawn by NumPy from the stream (seed, purpose)."""
-
-    def __init__(self, seed: int, purpose: str, std: float = 1.0) -> None:
-        self.seed, self.purpose, self.std = seed, purpose, std
-
-    def __call__(self, shape, dtype=None):
-        draws = self.std * stream(self.seed, self.purpose).standard_normal(shape)
-        return ops.convert_to_tensor(draws.astype("float32"), dtype=dtype)
-
-    def get_config(self):
-        return {"seed": self.seed, "purpose": self.purpose, "std": self.std}
-
-
-class Scaled(keras.layers.Layer):
-    """A layer or network of alae's own, which says of each weight what it is multiplied by when used.
-
-    `scales` has the constant by the weight's name: 1 but for equalized ones, whose gradient Adam sees of the product.
+    `build` also builds the parts that are SpecLayers themselves.
     """
 
-    def add_scaled(self, name: str, shape, initializer, *, scale: float = 1.0, **choices):
-        """A new trainable weight, which `call` multiplies by `scale`."""
-        self.scales = {**getattr(self, "scales", {}), name: scale}
-        return self.add_weight(name=name, shape=shape, initializer=initializer, **choices)
+    def __init__(self, section: Section, **kwargs) -> None:
+        super().__init__(name=section.name, **kwargs)
+        self.section = section
+
+    def build(self, input_shape=None):
+        for name in self.section.own:
+            setattr(self, name, self._add_weight(name))
+        for part in self._flatten_layers(include_self=False, recursive=False):
+            if isinstance(part, SpecLayer):
+                part.build()
+
+    def _add_weight(self, name: str, **choices):
+        def initialize(shape, dtype=None):
+            return ops.convert_to_tensor(self.section.initial_value(name), dtype=dtype)
+
+        return self.add_weight(name=name, shape=self.section.own[name].shape, initializer=initialize, **choices)
+
+    def effective(self, name: str):
+        """Its weight `name` multiplied by its scale, as a tensor."""
+        weight, scale = ops.convert_to_tensor(getattr(self, name)), self.section.layout[name].scale
+        return weight if scale == 1 else weight * scale
 
 
-class Dense(Scaled):
-    """y = x · kernel + bias; with equalized learning rate y = x · (kernel · gain/√fan_in · lrmul) + bias · lrmul.
-
-    Plain kernels start Glorot-uniform. Equalized ones are stored as N(0, 1/lrmul²), so that every layer's effective
-    kernel starts at gain/√fan_in and moves at a pace set by lrmul alone (Karras et al. 2018, section 4.1; the authors'
-    `lreq.Linear`). Biases start at zero; `purpose` names the stream that the kernel is drawn from.
-
-    Shapes: (batch, fan_in) to (batch, units).
-    """
-
-    def __init__(
-        self,
-        units: int,
-        *,
-        seed: int,
-        purpose: str,
-        equalized: bool = False,
-        gain: float = 2**0.5,
-        lrmul: float = 1.0,
-        **kwargs,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.units, self.seed, self.purpose = units, seed, purpose
-        self.equalized, self.gain, self.lrmul = equalized, gain, lrmul
-
-    def build(self, input_shape):
-        fan_in = input_shape[-1]
-        self.scale = self.gain / fan_in**0.5 * self.lrmul
-        kernel = Normal(self.seed, self.purpose, 1 / self.lrmul) if self.equalized else Glorot(self.seed, self.purpose)
-        scales = (self.scale, self.lrmul) if self.equalized else (1.0, 1.0)
-        self.kernel = self.add_scaled("kernel", (fan_in, self.units), kernel, scale=scales[0])
-        self.bias = self.add_scaled("bias", (self.units,), "zeros", scale=scales[1])
+class Dense(SpecLayer):
+    """y = x · kernel + bias, both multiplied by their scales (`specs.dense`): (batch, inputs) to (batch, outputs)."""
 
     def call(self, x):
-        kernel, bias = ops.convert_to_tensor(self.kernel), ops.convert_to_tensor(self.bias)
-        return x @ (kernel * self.scale) + bias * self.lrmul if self.equalized else x @ kernel + bias
+        return x @ self.effective("kernel") + self.effective("bias")
 
     def compute_output_shape(self, input_shape):
-        return (*input_shape[:-1], self.units)
-
-    def get_config(self):
-        names = ("units", "seed", "purpose", "equalized", "gain", "lrmul")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        return (*input_shape[:-1], *self.section.layout["bias"].shape)
 
 
 class LeakyReLU(keras.layers.Layer):

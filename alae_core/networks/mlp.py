@@ -9,27 +9,28 @@ from alae_core.config import Config
 from alae_core.errors import AlaeError
 from alae_core.networks.family import Family
 from alae_core.networks.perceptron import perceptron
+from alae_core.networks.specs import Section
 
 
 class Perceptrons(Family):
     """MLP-ALAE: one level of detail, no styles; labels appended as one-hot."""
 
     @classmethod
-    def generator(cls, config: Config) -> keras.Model:
+    def generator(cls, config: Config, section: Section) -> keras.Model:
         """(batch, w), or with `config.labels` a list [w, one-hot label], to (batch, H, W, C), linear."""
         w = keras.Input((config.networks.w,), name="w", dtype=config.dtype)
         labels = _label(config)
-        pixels = perceptron(_append([w, *labels]), "G", prod(config.image), config)
-        return keras.Model(_inputs([w, *labels]), ops.reshape(pixels, (-1, *config.image)), name="G")
+        pixels = perceptron(_append([w, *labels]), section, config.mlp.G, config)
+        return keras.Model(_inputs([w, *labels]), ops.reshape(pixels, (-1, *config.image)), name=section.name)
 
     @classmethod
-    def encoder(cls, config: Config, name: str) -> keras.Model:
+    def encoder(cls, config: Config, section: Section) -> keras.Model:
         """(batch, H, W, C), or with `config.labels` a list [images, one-hot label], to (batch, w)."""
         x = keras.Input(config.image, name="image", dtype=config.dtype)
         labels = _label(config)
         flat = ops.reshape(x, (-1, prod(config.image)))
-        w = perceptron(_append([flat, *labels]), name, config.networks.w, config, shape="E")
-        return keras.Model(_inputs([x, *labels]), w, name=name)
+        w = perceptron(_append([flat, *labels]), section, config.mlp.E, config)
+        return keras.Model(_inputs([x, *labels]), w, name=section.name)
 
     def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):
         return self.networks["G"](w if labels is None else [w, labels])

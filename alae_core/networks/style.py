@@ -5,7 +5,6 @@ networks run at any lod: through the blocks up to it, between the from-RGB and t
 fades block `lod` in beside the path through the lod below.
 """
 
-from collections.abc import Mapping
 from math import pi, prod, sqrt
 
 import keras
@@ -26,7 +25,8 @@ from alae_core.networks.features import (
     to_nhwc,
     upsample,
 )
-from alae_core.networks.layers import Dense, LeakyReLU, Scaled
+from alae_core.networks.layers import Dense, LeakyReLU, SpecLayer
+from alae_core.networks.specs import Section
 from alae_core.view import View
 
 _SLOPE = 0.2
@@ -39,34 +39,21 @@ class Styles(Family):
 
     has_styles = True
 
-    def __init__(self, config: Config, networks: Mapping[str, keras.Model]) -> None:
-        super().__init__(config, networks)
-        # At every level from a block's own on; an RGB convolution also while the level above fades in.
-        found = [
-            (weight, levels)
-            for network in self.networks.values()
-            if isinstance(network, Generator | _Downwards)
-            for part, levels in network.levels()
-            for weight in part.trainable_variables
-        ]
-        used = {id(weight): levels for weight, levels in found}
-        self._used = {name: used.get(id(weight), range(config.lods)) for name, weight in self.variables.items()}
+    @classmethod
+    def generator(cls, config: Config, section: Section) -> "Generator":
+        return _built(Generator(config, section))
 
     @classmethod
-    def generator(cls, config: Config) -> "Generator":
-        return _built(Generator(config, name="G"))
-
-    @classmethod
-    def encoder(cls, config: Config, name: str) -> "_Downwards":
+    def encoder(cls, config: Config, section: Section) -> "_Downwards":
         kind = Encoder if config.style.encoder == "style" else PlainEncoder
-        return _built(kind(config, name=name))
+        return _built(kind(config, section))
 
     @classmethod
-    def discriminator(cls, config: Config) -> keras.Model:
+    def discriminator(cls, config: Config, section: Section) -> keras.Model:
         """D of `config`; on images an encoder of its own with one output, (batch, H, W, C) to (batch,)."""
         if config.style.discriminator == "latent":
-            return super().discriminator(config)
-        return _built(PlainEncoder(config, is_discriminator=True, name="D"))
+            return super().discriminator(config, section)
+        return _built(PlainEncoder(config, section, is_discriminator=True))
 
     def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):
         return self.networks["G"](w, noise=noise, lod=lod, blend=blend)
@@ -95,34 +82,18 @@ class Styles(Family):
     def level_of(self, images) -> int:
         return (images.shape[1] // 4).bit_length() - 1
 
-    def takes_part(self, weight: str, lod: int | None) -> bool:
-        return lod is None or lod in self._used[weight]
 
-
-class Generator(Scaled, keras.Model):
+class Generator(SpecLayer, keras.Model):
     """G: a style for each layer, and noise, to images.
 
     From a learned 4×4 constant, each block upsamples, convolves and blurs (the first has the constant instead); then
     come noise, bias, leaky ReLU, instance norm and style, a convolution, and the same once more.
     """
 
-    def __init__(self, config: Config, **kwargs) -> None:
-        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.widths = config.style.widths(config.lods)
-        self.blocks = [_GeneratorBlock(config, i, self.widths[i], name=f"block{i}") for i in range(config.lods)]
-        self.to_rgb = [
-            _conv(config, f"G/to_rgb{i}", config.image[2], 1, gain=0.03, bias=True) for i in range(config.lods)
-        ]
-
-    def build(self, input_shape):
-        self.const = self.add_scaled("const", (4, 4, self.widths[0]), "ones")
-        for i, width in enumerate(self.widths):
-            self.blocks[i].build(self.widths[max(i - 1, 0)])
-            self.to_rgb[i].build(width)
-
-    def levels(self) -> list[tuple[keras.layers.Layer, range]]:
-        """Its parts, each with the levels of detail that it takes part in."""
-        return _levels(self.blocks, self.to_rgb)
+    def __init__(self, config: Config, section: Section) -> None:
+        super().__init__(section, dtype=config.dtype, autocast=False)
+        self.blocks = [_GeneratorBlock(config, section / f"block{i}", i) for i in range(config.lods)]
+        self.to_rgb = [_conv(config, section / f"to_rgb{i}") for i in range(config.lods)]
 
     def call(self, w, lod: int, blend: Tensor | float = 1.0, noise=None):
         """Images at one level of detail.
@@ -138,7 +109,7 @@ class Generator(Scaled, keras.Model):
             (batch, R, R, C) with R = 4·2^lod; linear, so values may leave [−1, 1].
         """
         maps = noise if isinstance(noise, (list, tuple)) else [noise] * 2 * (lod + 1)
-        x, below = from_nhwc(ops.convert_to_tensor(self.const)[None]), None
+        x, below = from_nhwc(self.effective("const")[None]), None
         for i, block in enumerate(self.blocks[: lod + 1]):
             if 0 < i == lod and _fades(blend):
                 below = upsample(self.to_rgb[i - 1](x))
@@ -149,21 +120,13 @@ class Generator(Scaled, keras.Model):
         return to_nhwc(image if below is None else _lerp(below, image, blend))
 
 
-class _GeneratorBlock(keras.layers.Layer):
-    def __init__(self, config: Config, lod: int, width: int, **kwargs) -> None:
-        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.width, self.w, purpose = width, config.style.w, f"G/block{lod}"
-        self.conv1 = _conv(config, f"{purpose}/conv1", width, 3, resample="up") if lod else None
-        self.styled1 = _Styled(config, f"{purpose}/styled1", lod, width, name="styled1")
-        self.conv2 = _conv(config, f"{purpose}/conv2", width, 3)
-        self.styled2 = _Styled(config, f"{purpose}/styled2", lod, width, name="styled2")
-
-    def build(self, inputs):
-        if self.conv1 is not None:
-            self.conv1.build(inputs)
-        self.conv2.build(self.width)
-        for styled in (self.styled1, self.styled2):
-            styled.build(self.w)
+class _GeneratorBlock(SpecLayer):
+    def __init__(self, config: Config, section: Section, lod: int) -> None:
+        super().__init__(section, dtype=config.dtype, autocast=False)
+        self.conv1 = _conv(config, section / "conv1", resample="up") if lod else None
+        self.styled1 = _Styled(config, section / "styled1", lod)
+        self.conv2 = _conv(config, section / "conv2")
+        self.styled2 = _Styled(config, section / "styled2", lod)
 
     def call(self, x, styles, noise):
         x = x if self.conv1 is None else blur(self.conv1(x))
@@ -171,26 +134,21 @@ class _GeneratorBlock(keras.layers.Layer):
         return self.styled2(self.conv2(x), styles[1], noise=noise[1])
 
 
-class _Styled(Scaled):
+class _Styled(SpecLayer):
     """Noise (one map per image, a weight per channel), bias, leaky ReLU, instance norm; then x · (s₀ + 1) + s₁."""
 
-    def __init__(self, config: Config, purpose: str, lod: int, width: int, **kwargs) -> None:
-        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.lod, self.width = lod, width
-        self.style = _dense(config, f"{purpose}/style", 2 * width, gain=1.0)
+    def __init__(self, config: Config, section: Section, lod: int) -> None:
+        super().__init__(section, dtype=config.dtype, autocast=False)
+        self.lod, (self.width,) = lod, section.layout["bias"].shape
+        self.style = Dense(section / "style", dtype=config.dtype)
         self.leaky = LeakyReLU(_SLOPE, dtype=config.dtype)
-
-    def build(self, w):
-        self.noise = self.add_scaled("noise", (self.width,), "zeros")
-        self.bias = self.add_scaled("bias", (self.width,), "zeros")
-        self.style.build((None, w))
 
     def call(self, x, w, noise):
         if isinstance(noise, str):
             x = x + _bump(x, self.lod)
         elif noise is not None:
-            x = x + from_nhwc(noise) * per_channel(ops.convert_to_tensor(self.noise))
-        x = self.leaky(x + per_channel(ops.convert_to_tensor(self.bias)))
+            x = x + from_nhwc(noise) * per_channel(self.effective("noise"))
+        x = self.leaky(x + per_channel(self.effective("bias")))
         x, _, _ = instance_norm(x, _G_EPSILON)
         style = self.style(w)
         return x * (per_channel(style[:, : self.width]) + 1) + per_channel(style[:, self.width :])
@@ -202,24 +160,15 @@ def _bump(x: Tensor, lod: int) -> Tensor:
     return 0.8 * s / sqrt(2 * pi) * ops.exp(-ops.square(x) / (2 * s * s))
 
 
-class _Downwards(keras.Model):
+class _Downwards(SpecLayer, keras.Model):
     """Images through a from-RGB convolution, and blocks from theirs down to 4×4."""
 
-    def __init__(self, config: Config, blocks: list[keras.layers.Layer], **kwargs) -> None:
-        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.channels, self.widths, self.blocks = config.image[2], config.style.widths(config.lods), blocks
-        self.from_rgb = [_conv(config, f"{self.name}/from_rgb{i}", n, 1, bias=True) for i, n in enumerate(self.widths)]
+    def __init__(self, config: Config, section: Section, blocks: list[SpecLayer]) -> None:
+        super().__init__(section, dtype=config.dtype, autocast=False)
+        self.blocks = blocks
+        self.from_rgb = [_conv(config, section / f"from_rgb{i}") for i in range(config.lods)]
         # Rectified twice by the authors.
         self.leaky = LeakyReLU(_SLOPE**2, dtype=config.dtype)
-
-    def build(self, input_shape):
-        for i, width in enumerate(self.widths):
-            self.from_rgb[i].build(self.channels)
-            self.blocks[i].build(width)
-
-    def levels(self) -> list[tuple[keras.layers.Layer, range]]:
-        """Its parts, each with the levels of detail that it takes part in."""
-        return _levels(self.blocks, self.from_rgb)
 
     def _down(self, x: Tensor, lod: int, blend: Tensor | float) -> tuple[Tensor, list[Tensor]]:
         """What the 4×4 block makes of images, and what each block has beside its maps, finest first."""
@@ -240,9 +189,8 @@ class Encoder(_Downwards):
     and normalizes once more.
     """
 
-    def __init__(self, config: Config, *, name: str) -> None:
-        blocks = [_EncoderBlock(config, f"{name}/block{i}", i, name=f"block{i}") for i in range(config.lods)]
-        super().__init__(config, blocks, name=name)
+    def __init__(self, config: Config, section: Section) -> None:
+        super().__init__(config, section, [_EncoderBlock(config, section / f"block{i}") for i in range(config.lods)])
 
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
         """(batch, R, R, C) with R = 4·2^lod to (batch, w); `blend` as in `Generator.call`."""
@@ -258,20 +206,13 @@ class Encoder(_Downwards):
         return ops.concatenate([layer for block in parts for layer in block], axis=-1)
 
 
-class _EncoderBlock(keras.layers.Layer):
-    def __init__(self, config: Config, purpose: str, lod: int, **kwargs) -> None:
-        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        inputs, self.outputs = _widths_down(config, lod)
-        self.conv1 = _conv(config, f"{purpose}/conv1", inputs, 3)
-        self.described1 = _Described(config, f"{purpose}/described1", name="described1")
-        self.conv2 = _conv(config, f"{purpose}/conv2", self.outputs, 3, resample="down")
-        self.described2 = _Described(config, f"{purpose}/described2", name="described2")
-
-    def build(self, inputs):
-        self.conv1.build(inputs)
-        self.described1.build(inputs)
-        self.conv2.build(inputs)
-        self.described2.build(self.outputs)
+class _EncoderBlock(SpecLayer):
+    def __init__(self, config: Config, section: Section) -> None:
+        super().__init__(section, dtype=config.dtype, autocast=False)
+        self.conv1 = _conv(config, section / "conv1")
+        self.described1 = _Described(config, section / "described1")
+        self.conv2 = _conv(config, section / "conv2", resample="down")
+        self.described2 = _Described(config, section / "described2")
 
     def call(self, x):
         x, first = self.described1(self.conv1(x))
@@ -284,20 +225,16 @@ class _EncoderBlock(keras.layers.Layer):
         return self.described1.style(first) + self.described2.style(second)
 
 
-class _Described(Scaled):
+class _Described(SpecLayer):
     """Bias and leaky ReLU; then instance norm, and beside it the statistics that the layer's part of w is made of."""
 
-    def __init__(self, config: Config, purpose: str, **kwargs) -> None:
-        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        self.style = _dense(config, f"{purpose}/style", config.style.w)
+    def __init__(self, config: Config, section: Section) -> None:
+        super().__init__(section, dtype=config.dtype, autocast=False)
+        self.style = Dense(section / "style", dtype=config.dtype)
         self.leaky = LeakyReLU(_SLOPE, dtype=config.dtype)
 
-    def build(self, width):
-        self.bias = self.add_scaled("bias", (width,), "zeros")
-        self.style.build((None, 2 * width))
-
     def call(self, x):
-        x = self.leaky(x + per_channel(ops.convert_to_tensor(self.bias)))
+        x = self.leaky(x + per_channel(self.effective("bias")))
         x, mean, variance = instance_norm(x, _E_EPSILON)
         return x, statistics(mean, variance)
 
@@ -309,18 +246,14 @@ class PlainEncoder(_Downwards):
     sees how much its batch varies (Karras et al. 2018, section 3).
     """
 
-    def __init__(self, config: Config, *, name: str, is_discriminator: bool = False) -> None:
+    def __init__(self, config: Config, section: Section, *, is_discriminator: bool = False) -> None:
         blocks = [
-            _PlainBlock(config, f"{name}/block{i}", i, sees_spread=is_discriminator and i == 0, name=f"block{i}")
+            _PlainBlock(config, section / f"block{i}", sees_spread=is_discriminator and i == 0)
             for i in range(config.lods)
         ]
-        super().__init__(config, blocks, name=name)
-        self.is_discriminator, self.features = is_discriminator, config.style.width(config.lods)
-        self.head = _dense(config, f"{name}/head", 1 if is_discriminator else config.style.w, gain=1.0)
-
-    def build(self, input_shape):
-        super().build(input_shape)
-        self.head.build((None, self.features))
+        super().__init__(config, section, blocks)
+        self.is_discriminator = is_discriminator
+        self.head = Dense(section / "head", dtype=config.dtype)
 
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
         """(batch, R, R, C) with R = 4·2^lod to (batch, w), or (batch,) as a discriminator; `blend` fades features."""
@@ -332,46 +265,25 @@ class PlainEncoder(_Downwards):
         return self._down(x, lod, blend)[0]
 
 
-class _PlainBlock(keras.layers.Layer):
-    def __init__(self, config: Config, purpose: str, lod: int, *, sees_spread: bool, **kwargs) -> None:
-        super().__init__(dtype=config.dtype, autocast=False, **kwargs)
-        inputs, outputs = _widths_down(config, lod)
-        self.lod, self.sees_spread, self.leaky = lod, sees_spread, LeakyReLU(_SLOPE, dtype=config.dtype)
-        self.conv1 = _conv(config, f"{purpose}/conv1", inputs, 3, bias=True)
-        if lod:
-            self.conv2 = _conv(config, f"{purpose}/conv2", outputs, 3, bias=True, resample="down")
-        else:
-            self.dense = _dense(config, f"{purpose}/dense", outputs)
-
-    def build(self, inputs):
-        self.conv1.build(inputs + self.sees_spread)
-        if self.lod:
-            self.conv2.build(inputs)
-        else:
-            self.dense.build((None, 4 * 4 * inputs))
+class _PlainBlock(SpecLayer):
+    def __init__(self, config: Config, section: Section, *, sees_spread: bool) -> None:
+        super().__init__(section, dtype=config.dtype, autocast=False)
+        self.sees_spread, self.leaky = sees_spread, LeakyReLU(_SLOPE, dtype=config.dtype)
+        self.conv1 = _conv(config, section / "conv1")
+        is_last = "dense/kernel" in section.layout
+        self.conv2 = None if is_last else _conv(config, section / "conv2", resample="down")
+        self.dense = Dense(section / "dense", dtype=config.dtype) if is_last else None
 
     def call(self, x):
         x = self.leaky(self.conv1(_with_spread(x) if self.sees_spread else x))
-        if self.lod:
+        if self.conv2 is not None:
             return self.leaky(self.conv2(blur(x))), None
-        return self.leaky(self.dense(ops.reshape(to_nhwc(x), (x.shape[0], 4 * 4 * self.conv1.filters)))), None
+        return self.leaky(self.dense(ops.reshape(to_nhwc(x), (x.shape[0], -1)))), None
 
 
 def _built(network):
-    network.build(None)
+    network.build()
     return network
-
-
-def _levels(blocks, rgb) -> list[tuple[keras.layers.Layer, range]]:
-    return [
-        *((block, range(i, len(blocks))) for i, block in enumerate(blocks)),
-        *((convolution, range(i, i + 2)) for i, convolution in enumerate(rgb)),
-    ]
-
-
-def _widths_down(config: Config, lod: int) -> tuple[int, int]:
-    """Feature maps that a block of E sees, and that it makes for the block below."""
-    return config.style.width(config.lods - lod - 1), config.style.width(config.lods - lod)
 
 
 def _with_spread(x: Tensor, group: int = 4) -> Tensor:
@@ -388,17 +300,10 @@ def _with_spread(x: Tensor, group: int = 4) -> Tensor:
     return from_nhwc(ops.concatenate([maps, spread], axis=-1))
 
 
-def _conv(config: Config, name: str, filters: int, size: int, **choices) -> Conv:
+def _conv(config: Config, section: Section, **choices) -> Conv:
     # Convolutions are where the work is, and all that computes in bfloat16: norms and statistics need their digits.
     dtype = "mixed_bfloat16" if config.precision == "bfloat16" else config.precision
-    last = name.rpartition("/")[2]
-    return Conv(filters, size, seed=config.seed, purpose=f"weights/{name}", dtype=dtype, name=last, **choices)
-
-
-def _dense(config: Config, name: str, units: int, **choices) -> Dense:
-    last = name.rpartition("/")[2]
-    purpose = f"weights/{name}"
-    return Dense(units, seed=config.seed, purpose=purpose, equalized=True, dtype=config.dtype, name=last, **choices)
+    return Conv(section, dtype=dtype, **choices)
 
 
 def _fades(blend: Tensor | float) -> bool:

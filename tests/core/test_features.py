@@ -10,6 +10,7 @@ from keras import ops
 
 from alae_core.networks import features
 from alae_core.networks.features import Conv
+from alae_core.networks.specs import Section, convolution
 from tests.tolerances import FLOAT32
 
 pytestmark = pytest.mark.each_backend
@@ -40,6 +41,13 @@ def on_maps(function, maps=MAPS):
     """`function` of feature maps, from and to NHWC in NumPy."""
     found = features.to_nhwc(function(features.from_nhwc(ops.convert_to_tensor(maps))))
     return ops.convert_to_numpy(ops.stop_gradient(found))
+
+
+def conv(inputs, outputs, size, *, gain=2**0.5, bias=False, **choices):
+    """A convolution of its own, built."""
+    layer = Conv(Section("conv", convolution(inputs, outputs, size, gain=gain, bias=bias), seed=1), **choices)
+    layer.build()
+    return layer
 
 
 def test_upsample_repeats_each_pixel(order):
@@ -80,9 +88,7 @@ def test_moments_of_large_maps_keep_their_digits(backend):
 def test_float64_stays_float64(order, backend):
     if backend.name == "jax":
         pytest.skip("JAX was opened for float32; the conformance suite opens it for float64")
-    layers = [Conv(5, 3, seed=1, purpose="test", resample=each, dtype="float64") for each in (None, "up", "down")]
-    for layer in layers:
-        layer.build(3)
+    layers = [conv(3, 5, 3, resample=each, dtype="float64") for each in (None, "up", "down")]
     for function in (features.upsample, features.downsample, features.blur, *layers):
         with features.without_gradients():
             assert on_maps(function, MAPS.astype(np.float64)).dtype == np.float64, function
@@ -108,8 +114,7 @@ def convolved(maps, kernel):
 @pytest.mark.parametrize("resample", [None, "up", "down"])
 def test_convolutions_and_their_resampling_are_the_definition(order, filters, monkeypatch, resample, patches, looking):
     monkeypatch.setattr(features, "_is_jax_on_cpu", lambda: patches)
-    layer = Conv(5, 3, seed=1, purpose="test", resample=resample, bias=True)
-    layer.build(3)
+    layer = conv(3, 5, 3, bias=True, resample=resample)
     layer.bias.assign(np.arange(5, dtype=np.float32))
     kernel = ops.convert_to_numpy(layer.kernel.value).astype(np.float64) * np.sqrt(2 / 27)
     if resample == "up":
@@ -124,17 +129,16 @@ def test_convolutions_and_their_resampling_are_the_definition(order, filters, mo
 
 
 def test_kernels_start_standard_normal_and_say_what_they_are_multiplied_by():
-    layer = Conv(64, 3, seed=1, purpose="test", gain=0.03)
-    layer.build(32)
+    layer = conv(32, 64, 3, gain=0.03)
     kernel = ops.convert_to_numpy(layer.kernel.value)
     assert abs(kernel.std() - 1) < 5 / np.sqrt(2 * kernel.size)
-    assert layer.scales == {"kernel": pytest.approx(0.03 / np.sqrt(9 * 32))}
+    assert layer.section.layout.keys() == {"kernel"}
+    assert layer.section.layout["kernel"].scale == pytest.approx(0.03 / np.sqrt(9 * 32))
 
 
 def test_only_the_convolution_is_in_fewer_digits():
     """A kernel of ones sums small whole numbers, which bfloat16 holds; a bias of 1 + 2⁻¹² it does not."""
-    layer = Conv(1, 1, seed=1, purpose="test", gain=1.0, bias=True, dtype="mixed_bfloat16")
-    layer.build(1)
+    layer = conv(1, 1, 1, gain=1.0, bias=True, dtype="mixed_bfloat16")
     layer.kernel.assign(np.ones((1, 1, 1, 1), np.float32))
     layer.bias.assign(np.array([1 + 2**-12], np.float32))
     maps = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)

@@ -7,6 +7,7 @@ import pytest
 import alae_core as alae
 from alae_core.networks.layers import Dense
 from alae_core.networks.mlp import Perceptrons
+from alae_core.networks.specs import Section, dense
 from tests.conftest import random_images, tiny_config
 from tests.tolerances import BFLOAT16, FLOAT32
 
@@ -149,10 +150,10 @@ def test_a_layer_that_does_not_state_a_constant_is_not_passed_over(backend):
     class Silent(Dense):
         def build(self, input_shape):
             super().build(input_shape)
-            self.extra = self.add_weight(name="extra", shape=(self.units,), initializer="zeros")
+            self.extra = self.add_weight(name="extra", shape=(7,), initializer="zeros")
 
     x = keras.Input((5,))
-    network = keras.Model(x, Silent(7, seed=0, purpose="test", name="dense0")(x), name="F")
+    network = keras.Model(x, Silent(Section("F/dense0", dense(5, 7), seed=0))(x), name="F")
     with pytest.raises(KeyError, match="extra"):
         Perceptrons(tiny_config(), {"F": network})
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alae_core import ConfigError, build, load_config, preset_names
-from alae_core.networks import layers
+from alae_core.networks import specs
 from alae_core.sizes import batch_sizes, memory, require_room, weights
 from tests.conftest import tiny_config, tiny_style_config
 
@@ -38,7 +38,7 @@ class Zeros:
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_weights_are_as_many_as_the_built_networks_have(backend, monkeypatch, name):
-    monkeypatch.setattr(layers, "stream", lambda seed, purpose: Zeros())
+    monkeypatch.setattr(specs, "stream", lambda seed, purpose: Zeros())
     config = CONFIGS[name]()
     built = build(config).networks
     assert weights(config) == {name: sum(prod(v.shape) for v in network.weights) for name, network in built.items()}

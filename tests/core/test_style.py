@@ -6,8 +6,10 @@ from keras import ops
 
 import alae_core as alae
 from alae_core import View
+from alae_core.networks import specs
 from alae_core.networks.features import Conv
 from alae_core.networks.layers import Dense
+from alae_core.networks.specs import Section
 from tests.conftest import random_images, tiny_style_config
 from tests.tolerances import FLOAT32, STYLE
 
@@ -361,15 +363,15 @@ def test_every_weight_states_its_constant(backend, choices):
 
 def test_the_constants_stated_are_those_that_are_used(backend):
     """Twice the constant on half the kernel is the same layer; so for each kind of layer, on its own."""
-    conv = Conv(5, 3, seed=1, purpose="test", gain=0.7, bias=True)
-    conv.build(3)
-    dense = Dense(5, seed=1, purpose="test", equalized=True, gain=0.7, lrmul=0.3)
-    dense.build((None, 3))
+    conv = Conv(Section("conv", specs.convolution(3, 5, 3, gain=0.7, bias=True), seed=1))
+    dense = Dense(Section("dense", specs.dense(3, 5, gain=0.7, lrmul=0.3), seed=1))
     one = [ops.ones((2, *shape)) for shape in ((1, 1, 3), (3,))]
     for layer, x, fan_in in ((conv, one[0], 27), (dense, one[1], 3)):
+        layer.build()
         # On an input of ones, with a kernel of ones (at the edge only the middle pixel counts) and a bias of ones.
         for weight in (layer.kernel, layer.bias):
             weight.assign(np.ones(weight.shape, np.float32))
         found = _numpy(layer(x)).ravel()
-        np.testing.assert_allclose(found, 3 * layer.scales["kernel"] + layer.scales["bias"], **FLOAT32)
-        assert layer.scales["kernel"] == pytest.approx(0.7 / np.sqrt(fan_in) * layer.scales["bias"])
+        scales = {name: spec.scale for name, spec in layer.section.layout.items()}
+        np.testing.assert_allclose(found, 3 * scales["kernel"] + scales["bias"], **FLOAT32)
+        assert scales["kernel"] == pytest.approx(0.7 / np.sqrt(fan_in) * scales["bias"])

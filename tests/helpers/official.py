@@ -5,7 +5,7 @@ import pytest
 
 import alae_core as alae
 from alae_core.config import make_config
-from alae_workbench.exchange.official import NETWORKS, names
+from alae_workbench.exchange.official import NETWORKS, official_tensors
 
 #: (levels, channels, startf, maxf, z, w, mapping layers)
 SIZES = {
@@ -37,7 +37,7 @@ def theirs_of(config, weights, fill=0.0):
     models = {}
     for network, their_network in NETWORKS.items():
         state = models[their_network] = {}
-        for ours, (name, shape, read) in names(network, config).items():
+        for ours, (name, shape, read) in official_tensors(network, config).items():
             # Where each of our numbers is taken from, and what it is multiplied by on the way.
             factor = read(np.ones(shape))
             place = np.rint(read(np.arange(np.prod(shape), dtype=np.float64).reshape(shape)) / factor).astype(int)

@@ -5,7 +5,7 @@ import pytest
 
 import alae_core as alae
 from alae_core.errors import CheckpointError
-from alae_workbench.exchange.official import config_of, convert, import_official, names
+from alae_workbench.exchange.official import config_of, convert, import_official, official_tensors
 from tests.helpers.official import SIZES, checkpoint_of, config_with, save
 from tests.tolerances import FLOAT32, STORED
 
@@ -18,10 +18,10 @@ def sizes(request):
 def test_every_weight_has_a_name_and_a_scale_of_the_authors(sizes):
     config = config_with(*sizes)
     model = alae.build(config)
-    found = {ours: theirs for network in "FGED" for ours, theirs in names(network, config).items()}
+    found = {ours: theirs for network in "FGED" for ours, theirs in official_tensors(network, config).items()}
     assert found.keys() == model.variables.keys()
     for network in "FGED":
-        each = [theirs.name for theirs in names(network, config).values()]
+        each = [theirs.name for theirs in official_tensors(network, config).values()]
         assert len(set(each)) == len(each)
     for ours, theirs in found.items():
         # They store what the layer computes with.

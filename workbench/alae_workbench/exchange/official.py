@@ -4,10 +4,11 @@ The authors store kernels multiplied by their equalizing constant, and scale the
 Sizes follow from the shapes of the tensors. Optimizer state is left behind.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from shutil import rmtree
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -15,20 +16,51 @@ from alae_core.checkpoint import write_checkpoint
 from alae_core.config import SPECIFICATION, Config, make_config
 from alae_core.errors import CheckpointError, ConfigError
 from alae_core.growth import scheduled_steps
+from alae_core.networks.layout import network_layout
+from alae_core.networks.specs import WeightSpec, under
 from alae_workbench.exchange.torch_files import Tensor, read_torch_file
 
-#: our networks by the names in the authors' checkpoints
-NETWORKS = {"F": "mapping_fl", "G": "generator", "E": "discriminator", "D": "mapping_tl"}
-#: images per step at each level of detail; the last holds for all further ones
-_BATCHES = (512, 256, 128, 64, 32)
-#: resolution from which the authors upsample within a convolution, its kernel's channels exchanged
+#: the networks that are imported
+Network = Literal["F", "G", "E", "D"]
+#: the names of our networks in the authors' checkpoints
+NETWORKS: dict[Network, str] = {"F": "mapping_fl", "G": "generator", "E": "discriminator", "D": "mapping_tl"}
+#: the names of our weights in the authors' checkpoints, "#" and "{}" for the numbers of blocks and layers
+_NAMES = {
+    "F/dense#/kernel": "map_blocks.{}.fc.weight",
+    "F/dense#/bias": "map_blocks.{}.fc.bias",
+    "G/const": "const",
+    "G/block#/conv#/kernel": "decode_block.{}.conv_{}.weight",
+    "G/block#/styled#/noise": "decode_block.{}.noise_weight_{}",
+    "G/block#/styled#/bias": "decode_block.{}.bias_{}",
+    "G/block#/styled#/style/kernel": "decode_block.{}.style_{}.weight",
+    "G/block#/styled#/style/bias": "decode_block.{}.style_{}.bias",
+    "G/to_rgb#/kernel": "to_rgb.{}.to_rgb.weight",
+    "G/to_rgb#/bias": "to_rgb.{}.to_rgb.bias",
+    "E/from_rgb#/kernel": "from_rgb.{}.from_rgb.weight",
+    "E/from_rgb#/bias": "from_rgb.{}.from_rgb.bias",
+    "E/block#/conv#/kernel": "encode_block.{}.conv_{}.weight",
+    "E/block#/described#/bias": "encode_block.{}.bias_{}",
+    "E/block#/described#/style/kernel": "encode_block.{}.style_{}.weight",
+    "E/block#/described#/style/bias": "encode_block.{}.style_{}.bias",
+    "D/dense#/kernel": "map_blocks.{}.weight",
+    "D/dense#/bias": "map_blocks.{}.bias",
+}
+#: the authors' batch size at each level of detail; the last also applies to all further levels
+_BATCH_SIZES = (512, 256, 128, 64, 32)
+#: the resolution from which the authors upsample by a transposed convolution
 _TRANSPOSED_FROM = 128
 
 Arrays = dict[str, np.ndarray]
 
 
-class Theirs(NamedTuple):
-    """A tensor of the authors': its name and shape, and what turns it into our weight."""
+class OfficialTensor(NamedTuple):
+    """A tensor in the authors' checkpoints.
+
+    Attributes:
+        name: its name within its network.
+        shape: its shape.
+        read: converts it to our weight.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -117,8 +149,8 @@ def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
             "mapping_layers": sum(key.endswith("fc.weight") for key in F),
         },
         "updates": "official",
-        "growth": {"levels": [{"images": 600_000, "batch_size": _BATCHES[min(lod, 4)]} for lod in range(lods)]},
-        "batch_size": _BATCHES[-1],
+        "growth": {"levels": [{"images": 600_000, "batch_size": _BATCH_SIZES[min(lod, 4)]} for lod in range(lods)]},
+        "batch_size": _BATCH_SIZES[-1],
         "adam": {"learning_rate": 0.0015},
         "precision": E["from_rgb.0.from_rgb.weight"].dtype.name,
     }
@@ -131,7 +163,7 @@ def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
 def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = False) -> Arrays:
     """The weights by our names (`Alae.variables`), of the networks as trained or of their averages.
 
-    Raises CheckpointError where a tensor is missing, left over, or of another shape than `config` gives it.
+    Raises CheckpointError if a tensor is missing, unknown, or has another shape than `config` gives it.
     """
     arrays: Arrays = {}
     for network, theirs in NETWORKS.items():
@@ -139,7 +171,7 @@ def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = Fa
         if name not in models:
             raise CheckpointError(f"the authors' checkpoint has no {name!r}, which is our {network}")
         left = {key: array for key, array in models[name].items() if not key.endswith("blur.weight")}
-        for ours, (key, shape, read) in names(network, config).items():
+        for ours, (key, shape, read) in official_tensors(network, config).items():
             if key not in left:
                 raise CheckpointError(f"{name!r} has no tensor {key!r}")
             array = left.pop(key)
@@ -151,74 +183,46 @@ def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = Fa
     return arrays
 
 
-def names(network: str, config: Config) -> dict[str, Theirs]:
-    """For each of our weights the tensor of the authors that it is made of."""
-    networks, lods = config.style, config.lods
-    widths, w, channels = networks.widths(lods), networks.w, config.image[2]
-    found: dict[str, Theirs] = {}
+def official_tensors(network: Network, config: Config) -> dict[str, OfficialTensor]:
+    """For each of our weights of one network, by name, the authors' tensor that it is read from."""
+    specs = under(network, network_layout(config, network))
+    return {ours: _official_tensor(ours, spec, config) for ours, spec in specs.items()}
 
-    def dense(
-        ours: str,
-        theirs: str,
-        inputs: int,
-        outputs: int,
-        *,
-        gain: float = 2**0.5,
-        lrmul: float = 1.0,
-        row: int | None = None,
-    ) -> None:
-        rows, scale = slice(row, None if row is None else row + 1), gain / inputs**0.5 * lrmul
-        found[f"{ours}/kernel"] = Theirs(f"{theirs}.weight", (outputs, inputs), lambda array: array[rows].T / scale)
-        found[f"{ours}/bias"] = Theirs(f"{theirs}.bias", (outputs,), lambda array: array[rows] / lrmul)
 
-    def conv(ours: str, theirs: str, inputs: int, outputs: int, size: int = 3, *, gain: float = 2**0.5) -> None:
-        shape, scale = (outputs, inputs, size, size), gain / (size**2 * inputs) ** 0.5
-        found[f"{ours}/kernel"] = Theirs(f"{theirs}.weight", shape, lambda array: array.transpose(2, 3, 1, 0) / scale)
+def _official_tensor(ours: str, spec: WeightSpec, config: Config) -> OfficialTensor:
+    theirs, shape, scale = _official_name(ours, config.lods), spec.shape, spec.scale
+    if ours.startswith("D/dense2/"):
+        # Of the last layer's 2w outputs, the authors use only the one at index w.
+        w = config.style.w
+        return OfficialTensor(theirs, (2 * w, *shape[:-1]), lambda array: array[w : w + 1].T / scale)
+    match shape:
+        case (size, _, inputs, outputs):
+            kernel = (outputs, inputs, size, size)
+            if theirs in _transposed_kernels(config.lods):
+                # Its channels are exchanged, and its pixels reversed.
+                kernel = (inputs, outputs, size, size)
+                return OfficialTensor(theirs, kernel, lambda array: array.transpose(2, 3, 0, 1)[::-1, ::-1] / scale)
+            return OfficialTensor(theirs, kernel, lambda array: array.transpose(2, 3, 1, 0) / scale)
+        case (height, width, channels):
+            return OfficialTensor(theirs, (1, channels, height, width), lambda array: array[0].transpose(1, 2, 0))
+        case (inputs, outputs):
+            return OfficialTensor(theirs, (outputs, inputs), lambda array: array.T / scale)
+        case _:
+            is_per_map = re.search(r"(bias|noise_weight)_\d$", theirs)
+            stored = (1, *shape, 1, 1) if is_per_map else shape
+            return OfficialTensor(theirs, stored, lambda array: array.reshape(-1) / scale)
 
-    def transposed_conv(ours: str, theirs: str, inputs: int, outputs: int) -> None:
-        # Its kernel has its channels exchanged, and is read from the output's side.
-        shape, scale = (inputs, outputs, 3, 3), 2**0.5 / (9 * inputs) ** 0.5
-        found[f"{ours}/kernel"] = Theirs(
-            f"{theirs}.weight", shape, lambda array: array.transpose(2, 3, 0, 1)[::-1, ::-1] / scale
-        )
 
-    def vector(ours: str, theirs: str, *shape: int) -> None:
-        found[ours] = Theirs(theirs, shape, lambda array: array.reshape(-1))
+def _official_name(ours: str, lods: int) -> str:
+    numbers = [int(number) for number in re.findall(r"\d+", ours)]
+    if ours.startswith("E/"):
+        # The authors count E's blocks from the finest.
+        numbers[0] = lods - 1 - numbers[0]
+    return _NAMES[re.sub(r"\d+", "#", ours)].format(*numbers)
 
-    match network:
-        case "F":
-            for i in range(networks.mapping_layers):
-                dense(f"F/dense{i}", f"map_blocks.{i}.fc", w if i else networks.z, w, lrmul=0.1)
-        case "D":
-            for i in range(2):
-                dense(f"D/dense{i}", f"map_blocks.{i}", w, w, lrmul=0.1)
-            # Of the last layer's outputs the authors read the one at w.
-            dense("D/dense2", "map_blocks.2", w, 2 * w, lrmul=0.1, row=w)
-        case "G":
-            found["G/const"] = Theirs("const", (1, widths[0], 4, 4), lambda array: array[0].transpose(1, 2, 0))
-            for i, width in enumerate(widths):
-                ours, theirs = f"G/block{i}", f"decode_block.{i}"
-                if i:
-                    upsampling = transposed_conv if 4 * 2**i >= _TRANSPOSED_FROM else conv
-                    upsampling(f"{ours}/conv1", f"{theirs}.conv_1", widths[i - 1], width)
-                conv(f"{ours}/conv2", f"{theirs}.conv_2", width, width)
-                for k in (1, 2):
-                    vector(f"{ours}/styled{k}/noise", f"{theirs}.noise_weight_{k}", 1, width, 1, 1)
-                    vector(f"{ours}/styled{k}/bias", f"{theirs}.bias_{k}", 1, width, 1, 1)
-                    dense(f"{ours}/styled{k}/style", f"{theirs}.style_{k}", w, 2 * width, gain=1.0)
-                conv(f"G/to_rgb{i}", f"to_rgb.{i}.to_rgb", width, channels, 1, gain=0.03)
-                vector(f"G/to_rgb{i}/bias", f"to_rgb.{i}.to_rgb.bias", channels)
-        case "E":
-            for i, width in enumerate(widths):
-                # The authors count E's blocks from the finest.
-                ours, theirs, below = f"E/block{i}", f"encode_block.{lods - 1 - i}", networks.width(lods - i)
-                conv(f"E/from_rgb{i}", f"from_rgb.{lods - 1 - i}.from_rgb", channels, width, 1)
-                vector(f"E/from_rgb{i}/bias", f"from_rgb.{lods - 1 - i}.from_rgb.bias", width)
-                for k, described in ((1, width), (2, below)):
-                    conv(f"{ours}/conv{k}", f"{theirs}.conv_{k}", width, described)
-                    vector(f"{ours}/described{k}/bias", f"{theirs}.bias_{k}", 1, described, 1, 1)
-                    dense(f"{ours}/described{k}/style", f"{theirs}.style_{k}", 2 * described, w)
-    return found
+
+def _transposed_kernels(lods: int) -> set[str]:
+    return {f"decode_block.{lod}.conv_1.weight" for lod in range(1, lods) if 4 * 2**lod >= _TRANSPOSED_FROM}
 
 
 def _state(models: Mapping[str, Arrays], config: Config) -> Arrays:

@@ -22,7 +22,7 @@ import numpy as np
 
 from alae_core import AlaeError, Backend, Checkpoint, Config, View, load_backend, load_checkpoint
 from alae_core.config import make_config
-from alae_workbench.exchange.official import NETWORKS, config_of, import_official, names, read_models
+from alae_workbench.exchange.official import NETWORKS, config_of, import_official, official_tensors, read_models
 
 if TYPE_CHECKING:
     # It imports Keras, which has to wait for the backend asked for.
@@ -226,7 +226,7 @@ def _recorded(record: Arrays, at: str, models: dict[str, Arrays], config: Config
     if not any(key.startswith(f"{at}after/") for key in record):
         return found
     for network, theirs in NETWORKS.items():
-        for ours, (name, _, read) in names(network, config).items():
+        for ours, (name, _, read) in official_tensors(network, config).items():
             after, before = record[f"{at}after/{_AFTER[network]}.{name}"], models[theirs][name]
             found[_WEIGHT, f"`{ours}`"] = read(after.astype(np.float64)) - read(before.astype(np.float64))
     after, before = record[f"{at}after/dlatent_avg.buff"][0], models["dlatent_avg"]["buff"][0]

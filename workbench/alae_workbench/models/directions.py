@@ -16,6 +16,7 @@ from sklearn.svm import LinearSVC
 from alae_core import Alae, AlaeError, ArgumentError
 from alae_core._support.files import read_regular, write_whole, written_whole
 from alae_core._support.text import short_repr, suggest
+from alae_core.networks.style_layout import style_kernels
 from alae_workbench.data.formats.arrays import read_arrays
 from alae_workbench.data.source import DataError, Source, label_names_of
 from alae_workbench.models.opening import OpenedModel, check_options
@@ -117,9 +118,8 @@ def find_factorized_directions(alae: Alae, count: int = MOST, layers: int = 4) -
     Each as long as w = F(z) deviates along it. Raises ArgumentError for a model without styles.
     """
     check_options(alae.config, alae.view, method="factorized")
-    blocks = [f"G/block{layer // 2}/styled{layer % 2 + 1}/style/kernel" for layer in range(layers)]
     weights = alae.weights()
-    kernels = [weights[name] for name in blocks if name in weights]
+    kernels = [weights[name] for name in style_kernels(alae.config)[:layers]]
     joint = np.concatenate(kernels, axis=1).astype(np.float64)
     _, vectors = np.linalg.eigh(joint @ joint.T)
     w = alae.map(alae.sample_prior(Z)).astype(np.float64)
