@@ -52,8 +52,7 @@ def reconstructions(
 ) -> None:
     """Images, and below each its reconstruction G(E(x)); by default the run's held-out images."""
     opened = _open(out, model, backend, device, averaged, lod)
-    from alae_workbench.figures.grid import draw_reconstructions
-    from alae_workbench.figures.sample_grids import draw_levels
+    from alae_workbench.figures.reconstruction_grids import draw_levels, draw_reconstructions
 
     if levels:
         write(out, draw_levels(opened.model, opened.load_images(images), count, opened.make_caption()))
@@ -78,8 +77,7 @@ def samples(
 ) -> None:
     """Samples G(F(z)); of style models a sweep of their truncation."""
     opened = _open(out, model, backend, device, averaged, lod)
-    from alae_workbench.figures.grid import draw_samples
-    from alae_workbench.figures.sample_grids import draw_truncations
+    from alae_workbench.figures.sample_grids import draw_samples, draw_truncations
     from alae_workbench.models.sampling import sample
 
     caption = opened.make_caption(f"seed {seed}")
@@ -100,7 +98,7 @@ def lods(
     device: Device = None,
 ) -> None:
     """Samples as they grew: the same w at every level of detail. For style models."""
-    opened = _open(out, model, backend, device, averaged)
+    opened = _open(out, model, backend, device, averaged, style_task="drawing levels of detail")
     from alae_workbench.figures.sample_grids import draw_growth
 
     write(out, draw_growth(opened.model, count, seed, opened.make_caption(f"seed {seed}")))

@@ -78,7 +78,8 @@ def generate(
     )
     import numpy as np
 
-    from alae_workbench.figures.grid import draw_samples, require_rows_size
+    from alae_workbench.figures.grid import require_rows_size
+    from alae_workbench.figures.sample_grids import draw_samples
     from alae_workbench.models.sampling import sample_in_batches
 
     if out.suffix == ".png":
@@ -123,7 +124,8 @@ def reconstruct(
     from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
-    from alae_workbench.figures.grid import draw_reconstructions, require_rows_size
+    from alae_workbench.figures.grid import require_rows_size
+    from alae_workbench.figures.reconstruction_grids import draw_reconstructions
 
     images = opened.load_faces(source, crop, count) if align and source else source
     x, labels = opened.read_images(images, count)

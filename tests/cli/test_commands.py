@@ -173,7 +173,7 @@ MISTAKES = [
     (["generate", "run", "--out", "x.gif", "--backend", BACKEND], "x.gif must end in .png or .npy"),
     (["generate", "run", "--label", "1", "--backend", BACKEND], "was trained without labels"),
     (["generate", "c", "--label", "3", "--backend", BACKEND], "has the classes 0 … 2"),
-    (["generate", "run", "--count", "100000", "--backend", BACKEND], "792 × 550,044 pixels, but 65,535 on a side"),
+    (["generate", "run", "--count", "100000", "--backend", BACKEND], "792 × 550,044 pixels, more than the maximum of 65,535 on a"),
     (
         ["generate", "run", "--count", str(10**14), "--out", "new/x.npy", "--backend", BACKEND],
         "bytes, but there are only",
@@ -181,7 +181,7 @@ MISTAKES = [
     (["figure", "interpolation", "run", "0", "1", "--count", "100000", "--backend", BACKEND], "6,600,000 × 66 pixels"),
     (
         ["figure", "interpolation", "run", "--count", "100000", "--backend", BACKEND],
-        "100,000 × 100,000 images would be 6,600,000 ×",
+        "100,000 × 100,000 images would have 6,600,000 ×",
     ),
     (["figure", "mix", "run", "--rows", "0", "--columns", "1"], "style mixing needs a style model"),
     (["encode", "run", "absent", "--backend", BACKEND], "there is no data 'absent'"),

@@ -203,8 +203,8 @@ MISTAKES = [
         ["figure", "samples", "style", "--truncation", "2", "--backend", BACKEND],
         "--truncation is 2: it must lie in 0 … 1",
     ),
-    (["figure", "lods", "run", "--backend", BACKEND], "levels of detail are for style models"),
-    (["figure", "neighbours", "run", "--nearest", "5000", "--backend", BACKEND], "5000 neighbours were asked for, but"),
+    (["figure", "lods", "run", "--backend", BACKEND], "drawing levels of detail needs a style model"),
+    (["figure", "neighbours", "run", "--nearest", "5000", "--backend", BACKEND], "5000 neighbours were requested, but"),
     (["figure", "traversal", "run", "--directions", "smile", "--backend", BACKEND], "there is no direction 'smile'"),
     (
         ["figure", "traversal", "run", "--directions", "short.npy", "--backend", BACKEND],

@@ -1,1 +1,1 @@
-"""Pictures of what a model does."""
+"""Figures: grids of images, plots of numbers, and saving both."""

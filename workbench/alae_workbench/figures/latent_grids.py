@@ -1,4 +1,4 @@
-"""Pictures of what w does: style mixing, interpolation, and moves along directions."""
+"""Grids of images G(w) for chosen w: style mixing, interpolation, and moves along directions."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from alae_core import Alae, View
-from alae_workbench.figures.grid import compose_grid, require_picture_size
+from alae_core.streams import Noise
+from alae_workbench.figures.grid import compose_grid, require_grid_size
 from alae_workbench.models.directions import Direction
 from alae_workbench.models.mixing import interpolate, mix
 
@@ -18,19 +19,23 @@ def draw_mixing(
     ranges: Mapping[str, range],
     caption: str,
     view: View | None = None,
+    noise: Noise = "fixed",
 ) -> Image.Image:
-    """For each of the ranges a section: column sources above, row sources at the left, and each pair mixed.
+    """Draw a section for each range of styles: column sources on top, row sources at the left, each pair mixed.
 
     Args:
-        alae: a model of style networks.
-        rows, columns: the sources' `styles.latents`.
-        ranges: some of `styles.layer_ranges`.
-        caption: a line under the sections.
-        view: where images are made.
+        alae: a style model.
+        rows, columns: styles of the sources (count, 2L, w): see `mixing.make_latents`.
+        ranges: levels of detail whose styles come from the columns, by name: see `mixing.layer_ranges`.
+        caption: a line below the sections.
+        view: the level of detail; by default the model's own.
+        noise: see `Alae.generate`.
+
+    Raises AlaeError if the grid would be too large.
     """
-    require_picture_size(len(columns) + 1, len(ranges) * (len(rows) + 1), alae.image_shape(view))
+    require_grid_size(len(columns) + 1, len(ranges) * (len(rows) + 1), alae.image_shape(view))
     mixed = [mix(rows, columns, levels).reshape(-1, *rows.shape[1:]) for levels in ranges.values()]
-    images = alae.generate(np.concatenate([rows, columns, *mixed]), view)
+    images = alae.generate(np.concatenate([rows, columns, *mixed]), view, noise=noise)
     left, above, cells = np.split(images, [len(rows), len(rows) + len(columns)])
     lines = iter(np.split(cells, len(ranges) * len(rows)))
     sections = [
@@ -43,27 +48,28 @@ def draw_mixing(
 def _title(name: str, levels: range) -> str:
     sizes = " to ".join(f"{size}×{size}" for size in sorted({4 * 2 ** levels[0], 4 * 2 ** levels[-1]}))
     layers = f"layers {2 * levels.start} to {2 * levels.stop - 1}"
-    return f"{name} styles ({sizes}, {layers}) of the image above, the others of the image at the left"
+    return f"{name} styles ({sizes}, {layers}) from the image above, the others from the image at the left"
 
 
 def draw_interpolation(
-    alae: Alae, corners: np.ndarray, count: int, caption: str, view: View | None = None
+    alae: Alae, corners: np.ndarray, count: int, caption: str, view: View | None = None, noise: Noise = "fixed"
 ) -> Image.Image:
-    """Images G(w) for the w that lie `styles.between` 2, 3 or 4 corners.
+    """Draw images G(w) between 2, 3 or 4 corners: a row, a triangle or a square.
 
     Args:
         alae: a model without labels.
-        corners, count: see `styles.between`.
-        caption: a line under the images.
-        view: where images are made.
+        corners, count: see `mixing.interpolate`.
+        caption: a line below the images.
+        view: the level of detail; by default the model's own.
+        noise: see `Alae.generate`.
 
-    Raises AlaeError where the picture would be too large, and as `styles.between`.
+    Raises AlaeError as `mixing.interpolate`, or if the grid would be too large.
     """
-    require_picture_size(count, 1 if len(corners) == 2 else count, alae.image_shape(view))
+    require_grid_size(count, 1 if len(corners) == 2 else count, alae.image_shape(view))
     rows = interpolate(corners, count)
-    images = alae.generate(np.concatenate(rows), view)
-    cut = np.split(images, np.cumsum([len(row) for row in rows])[:-1])
-    return compose_grid([("images G(w), w interpolated between the corners", cut)], caption)
+    images = alae.generate(np.concatenate(rows), view, noise=noise)
+    lines = np.split(images, np.cumsum([len(row) for row in rows])[:-1])
+    return compose_grid([("images G(w), with w interpolated between the corners", lines)], caption)
 
 
 def draw_traversal(
@@ -73,21 +79,25 @@ def draw_traversal(
     amounts: Sequence[float],
     caption: str,
     view: View | None = None,
+    noise: Noise = "fixed",
 ) -> Image.Image:
-    """For each direction a section: for each w a row of images, moved along it by each of the amounts.
+    """Draw a section for each direction, in it a row for each w: images of w moved by each of the amounts.
 
     Args:
         alae: a model without labels.
-        w: (count, w), or a style for each layer, as `styles.latents` has them.
-        directions, amounts: what w is moved along, and how far: see `Direction`.
-        caption: a line under the images.
-        view: where images are made.
+        w: (count, w), or styles (count, 2L, w): see `mixing.make_latents`.
+        directions, amounts: see `Direction.move`.
+        caption: a line below the images.
+        view: the level of detail; by default the model's own.
+        noise: see `Alae.generate`.
+
+    Raises AlaeError if the grid would be too large.
     """
-    require_picture_size(len(amounts), len(directions) * len(w), alae.image_shape(view))
+    require_grid_size(len(amounts), len(directions) * len(w), alae.image_shape(view))
     sections = []
     for direction in directions:
         moved = np.stack([direction.move(w, amount) for amount in amounts], axis=1)
-        images = alae.generate(moved.reshape(-1, *w.shape[1:]), view)
+        images = alae.generate(moved.reshape(-1, *w.shape[1:]), view, noise=noise)
         title = f"{direction.name}: {', '.join(f'{amount:+.2g}' for amount in amounts)}"
         sections.append((title, np.split(images, len(w))))
     return compose_grid(sections, caption)

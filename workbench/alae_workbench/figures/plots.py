@@ -1,4 +1,4 @@
-"""Plots of numbers: the curves of one or several runs, and an ablation's measures as bars with every seed visible."""
+"""Plots of numbers: curves of runs over their training steps, and measures of an ablation as bars."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -15,83 +15,85 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which people tell apart who see few; then the line's style changes.
+# The palette of Okabe and Ito, which colour-blind readers can tell apart; further curves repeat it in another style.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _STYLES = ("-", "--", ":", "-.")
 _INK, _FAINT = "#282828", "#d8d8d4"
-# What a file of metrics may hold at the most: bytes.
-_MOST = 2**30
-# Records of speed and level say nothing of how good a run is.
-_LEFT_OUT = ("images_per_second", "lod", "blend")
+_MAX_BYTES = 2**30  # of metrics.jsonl
+# Recorded numbers that are neither a loss nor a measure.
+_OMITTED = ("images_per_second", "lod", "blend")
 
 
 def plot_curves(runs: Sequence[Path]) -> "Figure":
-    """The losses and measures of runs over their training steps, a panel for each, as `metrics.jsonl` has them.
+    """Plot each loss and measure in the runs' `metrics.jsonl` over training steps, one panel each.
 
-    What every run has of one step alone, as of an evaluation, is left out, unless there is nothing else.
+    Numbers that every run has at one step only, such as those of an evaluation, are omitted unless there are no others.
 
-    Raises AlaeError where a path is no run, or has no records yet.
+    Raises AlaeError if a path is not a run directory, or has no records yet.
     """
-    found = {str(path): read_histories(path) for path in runs}
-    names = list(dict.fromkeys(name for history in found.values() for name in history))
-    names = [name for name in names if any(len(history.get(name, ())) > 1 for history in found.values())] or names
+    histories = {str(path): read_histories(path) for path in runs}
+    names = list(dict.fromkeys(name for history in histories.values() for name in history))
+    names = [name for name in names if any(len(history.get(name, ())) > 1 for history in histories.values())] or names
     figure, panels = _panels(len(names), 3.4, 2.3, 3)
     for name, axes in zip(names, panels, strict=True):
-        for i, (run, history) in enumerate(found.items()):
+        for i, (run, history) in enumerate(histories.items()):
             if name in history:
                 steps, values = zip(*history[name], strict=True)
-                (line,) = axes.plot(steps, values, label=_short(run), linewidth=1.2)
+                (line,) = axes.plot(steps, values, label=_shorten(run), linewidth=1.2)
                 line.set(color=_COLOURS[i % len(_COLOURS)], linestyle=_STYLES[i // len(_COLOURS) % len(_STYLES)])
                 if len(steps) == 1:
                     line.set(marker="o", markersize=3)
         axes.set_title(name.replace("_", " "), loc="left", fontsize=9)
         axes.set_xlabel("step", fontsize=7)
-    if len(found) > 1:
+    if len(histories) > 1:
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower left", ncols=min(len(labels), 4), frameon=False, fontsize=8)
     return figure
 
 
 def read_histories(path: Path) -> dict[str, list[tuple[int, float]]]:
-    """For each number in a run's `metrics.jsonl` its steps and values, in the order of steps."""
+    """Read the numbers in a run's `metrics.jsonl`: by name, pairs of step and value, sorted by step.
+
+    Raises AlaeError if `path` is not a run directory, or has no records yet.
+    """
     run = Run.of(path)
     if not run.metrics.exists():
-        raise AlaeError(f"{path} has no records yet: {run.metrics.name} comes with the first report")
-    found: dict[str, dict[int, float]] = {}
-    for line in read_regular(run.metrics, _MOST).splitlines():
+        raise AlaeError(f"{path} has no records yet: training writes {run.metrics.name} at its first report")
+    histories: dict[str, dict[int, float]] = {}
+    for line in read_regular(run.metrics, _MAX_BYTES).splitlines():
         try:
             record = json.loads(line)
             step = int(record.pop("step"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            continue  # a kill tears the last line
-        for name, value in _flat(record).items():
-            found.setdefault(name, {})[step] = value
-    return {name: sorted(values.items()) for name, values in found.items() if name not in _LEFT_OUT}
+            continue  # a killed run may leave its last line incomplete
+        for name, value in _flatten(record).items():
+            histories.setdefault(name, {})[step] = value
+    return {name: sorted(values.items()) for name, values in histories.items() if name not in _OMITTED}
 
 
 def plot_bars(
     numbers: Mapping[str, Mapping[str, Sequence[float]]], labels: Mapping[str, str], caption: str
 ) -> "Figure":
-    """For each measure a panel: a bar as long as each variant's mean over seeds, and a dot for every seed.
+    """Plot a panel for each measure: each variant's mean over seeds as a bar, and every seed as a dot.
 
     Args:
-        numbers: by variant and measure the value from each seed.
-        labels: the measures that are shown, and what stands above each.
-        caption: a line below.
+        numbers: the values of all seeds, by variant and measure.
+        labels: the measures to plot, and the title of each panel.
+        caption: a line below the panels.
     """
     figure, panels = _panels(len(labels), 3.4, 0.6 + 0.26 * len(numbers), 3)
     for (name, label), axes in zip(labels.items(), panels, strict=True):
-        there = {variant: list(found[name]) for variant, found in numbers.items() if name in found}
-        places = range(len(there))
-        axes.barh(places, [mean(values) for values in there.values()], color="#a9c6dc", height=0.66)
-        # Room for the mean beside each bar, whose length alone shows little where all are long.
-        longest = max((abs(value) for values in there.values() for value in values), default=0) or 1.0
+        bars = {variant: list(measures[name]) for variant, measures in numbers.items() if name in measures}
+        positions = range(len(bars))
+        axes.barh(positions, [mean(values) for values in bars.values()], color="#a9c6dc", height=0.66)
+        # Leave room to print the mean beside each bar, because long bars look alike.
+        longest = max((abs(value) for values in bars.values() for value in values), default=0) or 1.0
         axes.set_xlim(0, 1.25 * longest)
-        for place, values in zip(places, there.values(), strict=True):
-            axes.plot(values, [place] * len(values), "o", color=_COLOURS[0], markersize=3, alpha=0.9)
+        for position, values in zip(positions, bars.values(), strict=True):
+            axes.plot(values, [position] * len(values), "o", color=_COLOURS[0], markersize=3, alpha=0.9)
             end = max(*values, mean(values), 0) + 0.03 * longest
-            axes.text(end, place, f"{mean(values):.3g}", va="center", fontsize=7, color=_INK)
-        axes.set_yticks(list(places), list(there))
+            axes.text(end, position, f"{mean(values):.3g}", va="center", fontsize=7, color=_INK)
+        axes.set_yticks(list(positions), list(bars))
         axes.invert_yaxis()
         axes.set_title(label, loc="left", fontsize=9)
     figure.supxlabel(caption, x=0.01, ha="left", fontsize=7, color=_INK)
@@ -115,17 +117,19 @@ def _panels(count: int, width: float, height: float, columns: int) -> tuple["Fig
     return figure, grid[:count]
 
 
-def _short(run: str) -> str:
+def _shorten(run: str) -> str:
     parts = Path(run).parts
     return "/".join(parts[-2:]) if len(parts) > 1 and parts[-1].startswith("seed-") else parts[-1]
 
 
-def _flat(record: Mapping[str, Any]) -> dict[str, float]:
-    found: dict[str, float] = {}
+def _flatten(record: Mapping[str, Any]) -> dict[str, float]:
+    numbers: dict[str, float] = {}
     for name, value in record.items():
         if isinstance(value, Mapping):
-            # "losses" and "evaluation" say where a number is from, which its own name says too.
-            found |= {f"{inner} loss" if name == "losses" else inner: number for inner, number in _flat(value).items()}
+            # The group is dropped: the names of losses and measures are unique without it.
+            numbers |= {
+                f"{inner} loss" if name == "losses" else inner: number for inner, number in _flatten(value).items()
+            }
         elif isinstance(value, int | float):
-            found[name] = float(value)
-    return found
+            numbers[name] = float(value)
+    return numbers

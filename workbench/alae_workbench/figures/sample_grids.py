@@ -1,93 +1,105 @@
-"""Pictures of what a model does: images at several levels, samples by truncation, growth, nearest neighbours."""
+"""Grids of samples G(F(z)): plain, by truncation, by level of detail, and beside their nearest training images."""
 
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
-from alae_core import Alae, AlaeError, View
+from alae_core import Alae, AlaeError
 from alae_core.images import to_uint8
+from alae_core.streams import Noise
 from alae_workbench.data.source import Source
 from alae_workbench.evaluation.spaces import in_colour, shrunk
-from alae_workbench.figures.grid import compose_grid, require_picture_size
+from alae_workbench.figures.grid import compose_grid, enlarge, require_grid_size, split_rows
+from alae_workbench.models.opening import require_levels
 from alae_workbench.models.sampling import sample, untruncated_psi
 
 
-def draw_levels(alae: Alae, source: Source, count: int, caption: str) -> Image.Image:
-    """Images at every level of detail up to the model's own, and below each its reconstruction there.
+def draw_samples(images: np.ndarray, caption: str) -> Image.Image:
+    """Draw samples, floats (count, H, W, C), in rows."""
+    return compose_grid([("samples G(F(z))", split_rows(images))], caption)
 
-    Raises AlaeError for a model that has no levels.
+
+def draw_truncations(
+    alae: Alae, count: int, seed: int, psis: Sequence[float], caption: str, noise: Noise = "fixed"
+) -> Image.Image:
+    """Draw `count` samples in a row, the same samples in each row, one row for each truncation ψ.
+
+    Raises AlaeError if the model has no styles, or the grid would be too large.
     """
-    views = _views(alae)
-    require_picture_size(len(views), 2 * count, alae.image_shape(views[-1]))
-    indices = np.arange(min(count, len(source)))
-    rows: list[list[np.ndarray]] = [[] for _ in range(2 * len(indices))]
-    for view in views:
-        x = alae.as_seen(source.images(indices, view.size), view)
-        for i, pair in enumerate(zip(x, alae.reconstruct(x, view), strict=True)):
-            for below, image in enumerate(pair):
-                rows[2 * i + below].append(_enlarged(image, views[-1].size))
-    sizes = ", ".join(f"{view.size}" for view in views)
-    return compose_grid([(f"images at {sizes} pixels, and below each its reconstruction G(E(x))", rows)], caption)
+    require_grid_size(count, len(psis), alae.image_shape())
+    rows = [sample(alae, count, seed=seed, psi=psi, noise=noise) for psi in psis]
+    title = f"samples G(F(z)), truncation ψ by row: {', '.join(f'{psi:g}' for psi in psis)}"
+    return compose_grid([(title, rows)], caption)
 
 
-def draw_growth(alae: Alae, count: int, seed: int, caption: str) -> Image.Image:
-    """Samples as they grew: the same w drawn at every level of detail, a row for each.
+def draw_growth(
+    alae: Alae, count: int, seed: int, caption: str, psi: float | None = None, noise: Noise = "fixed"
+) -> Image.Image:
+    """Draw `count` samples, each in a row of all levels of detail up to the model's own.
 
-    Raises AlaeError for a model that has no levels.
+    Args:
+        alae: a style model.
+        count, seed: the number of samples, and the seed of their z.
+        caption: a line below the grid.
+        psi: truncation; by default the configuration's.
+        noise: see `Alae.generate`.
+
+    Raises AlaeError if the model has no levels, or the grid would be too large.
     """
-    views = _views(alae)
-    require_picture_size(len(views), count, alae.image_shape(views[-1]))
-    w = alae.truncate(alae.map(alae.sample_prior(count, seed=seed)))
-    made = [alae.generate(w, view) for view in views]
-    rows = [[_enlarged(images[i], views[-1].size) for images in made] for i in range(count)]
+    views = require_levels(alae)
+    require_grid_size(len(views), count, alae.image_shape(views[-1]))
+    w = alae.truncate(alae.map(alae.sample_prior(count, seed=seed)), psi)
+    images = [alae.generate(w, view, noise=noise) for view in views]
+    rows = [[enlarge(level[i], views[-1].size // level.shape[1]) for level in images] for i in range(count)]
     sizes = ", ".join(f"{view.size}" for view in views)
     return compose_grid([(f"samples G(F(z)) at {sizes} pixels", rows)], caption)
 
 
-def draw_truncations(alae: Alae, count: int, seed: int, psis: Sequence[float], caption: str) -> Image.Image:
-    """Samples, a column each, by truncation, a row each: from the mean of w to none at all."""
-    require_picture_size(count, len(psis), alae.image_shape())
-    rows = [sample(alae, count, seed=seed, psi=psi) for psi in psis]
-    return compose_grid([(f"samples G(F(z)), truncated by ψ = {', '.join(f'{psi:g}' for psi in psis)}", rows)], caption)
-
-
 def draw_neighbours(
-    alae: Alae, train: Source, count: int, nearest: int, seed: int, caption: str, most: int = 10_000
+    alae: Alae,
+    train: Source,
+    count: int,
+    nearest: int,
+    seed: int,
+    caption: str,
+    *,
+    psi: float | None = None,
+    noise: Noise = "fixed",
+    limit: int = 10_000,
 ) -> Image.Image:
-    """Samples, and right of each the training images that are nearest to it: is it a copy of one?
+    """Draw samples, and beside each the `nearest` training images, to show whether the model copies them.
 
-    Nearest by pixels (Euclidean), shrunk to 32 a side where they are more, of the first `most` training images.
+    Images are compared by the Euclidean distance of their pixels, after shrinking to at most 32 × 32.
 
-    Raises AlaeError where there are fewer training images than neighbours asked for.
+    Args:
+        alae: the model.
+        train: the training images; the first `limit` are compared.
+        count, seed: the number of samples, and the seed of their z.
+        nearest: the number of training images for each sample.
+        caption: a line below the grid.
+        psi: truncation; by default none.
+        noise: see `Alae.generate`.
+        limit: the maximum number of training images to compare.
+
+    Raises AlaeError if there are fewer than `nearest` training images, or the grid would be too large.
     """
-    there = min(most, len(train))
-    if nearest > there:
-        raise AlaeError(f"{nearest} neighbours were asked for, but there are {there} training images")
-    require_picture_size(nearest + 2, count, alae.image_shape())
+    compared = min(limit, len(train))
+    if nearest > compared:
+        raise AlaeError(f"{nearest} neighbours were requested, but there are only {compared} training images")
+    require_grid_size(nearest + 2, count, alae.image_shape())
     view = alae.view
     size = view.size if view else None
-    parts = [np.arange(part.start, part.stop) for part in alae.chunks(there, view)]
-    known = np.concatenate([_pixels(alae.as_seen(train.images(part, size), view)) for part in parts])
-    images = sample(alae, count, seed=seed, psi=untruncated_psi(alae))
+    parts = [np.arange(part.start, part.stop) for part in alae.chunks(compared, view)]
+    train_pixels = np.concatenate([_shrink(alae.as_seen(train.images(part, size), view)) for part in parts])
+    images = sample(alae, count, seed=seed, psi=untruncated_psi(alae) if psi is None else psi, noise=noise)
     rows: list[list[np.ndarray | None]] = []
-    for image, pixels in zip(images, _pixels(images), strict=True):
-        order = np.argsort(np.square(known - pixels).sum(axis=1), kind="stable")[:nearest]
-        found = alae.as_seen(train.images(order, size), view)
-        rows.append([image, None, *found])
-    return compose_grid([("samples G(F(z)), and the training images nearest to each", rows)], caption)
+    for image, pixels in zip(images, _shrink(images), strict=True):
+        order = np.argsort(np.square(train_pixels - pixels).sum(axis=1), kind="stable")[:nearest]
+        rows.append([image, None, *alae.as_seen(train.images(order, size), view)])
+    return compose_grid([("samples G(F(z)) and their nearest training images", rows)], caption)
 
 
-def _pixels(images: np.ndarray) -> np.ndarray:
+def _shrink(images: np.ndarray) -> np.ndarray:
+    """Pixels of images in colour, at most 32 × 32, as float32 (count, n)."""
     return shrunk(in_colour(to_uint8(images)), 32).reshape(len(images), -1).astype(np.float32)
-
-
-def _views(alae: Alae) -> list[View]:
-    if alae.view is None:
-        raise AlaeError("levels of detail are for style models, but this one's networks are perceptrons")
-    return [*(View(lod) for lod in range(alae.view.lod)), alae.view]
-
-
-def _enlarged(image: np.ndarray, size: int) -> np.ndarray:
-    factor = size // image.shape[0]
-    return image.repeat(factor, axis=0).repeat(factor, axis=1)

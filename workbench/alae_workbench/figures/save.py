@@ -1,4 +1,4 @@
-"""Figures as files: PNG, SVG or PDF, the same bytes from the same input."""
+"""Saving figures as PNG, SVG or PDF: equal figures give equal bytes."""
 
 from io import BytesIO
 from pathlib import Path
@@ -12,24 +12,25 @@ from alae_core.errors import ArgumentError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: what a figure may be written as
+#: endings of the files that figures can be saved to
 ENDINGS = (".png", ".svg", ".pdf")
-#: pixels of a plot, and of a grid in a PDF, per inch
+#: pixels per inch of plots, and of grids in a PDF or SVG
 DPI = 200
 
 
 def require_figure_ending(out: Path) -> Path:
-    """`out`, where a figure can be written as what it ends in. Raises ArgumentError."""
+    """Return `out` if figures can be saved to it. Raises ArgumentError if it has another ending."""
     if out.suffix not in ENDINGS:
         raise ArgumentError("out", f"is {out}: it must end in {', '.join(ENDINGS)}")
     return out
 
 
 def save_figure(out: Path, picture: "Image.Image | Figure") -> None:
-    """Write a grid of images or a plot, whole or not at all, in a directory made if need be.
+    """Save a grid or a plot atomically; creates the directory if needed.
 
-    A grid's pixels stay as they are, in a PDF or an SVG too; nothing in a file says when it was made. Raises
-    ArgumentError as `require_figure_ending`.
+    A grid keeps its pixels in a PDF or SVG too. Files contain no dates.
+
+    Raises ArgumentError as `require_figure_ending`.
     """
     require_figure_ending(out)
     content = BytesIO()
@@ -37,7 +38,7 @@ def save_figure(out: Path, picture: "Image.Image | Figure") -> None:
         if out.suffix == ".png":
             picture.save(content, "png")
         else:
-            _save(_as_plot(picture), content, out.suffix)
+            _save(_to_plot(picture), content, out.suffix)
     else:
         _save(picture, content, out.suffix)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -47,13 +48,13 @@ def save_figure(out: Path, picture: "Image.Image | Figure") -> None:
 def _save(figure: "Figure", content: BytesIO, ending: str) -> None:
     import matplotlib
 
-    # Without these, ids and dates differ from one writing to the next.
-    nothing: dict[str, Any] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[ending]
+    # By default, ids and dates differ every time.
+    metadata: dict[str, Any] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[ending]
     with matplotlib.rc_context({"svg.hashsalt": "alae", "pdf.fonttype": 42}):
-        figure.savefig(content, format=ending[1:], dpi=DPI, metadata=nothing)
+        figure.savefig(content, format=ending[1:], dpi=DPI, metadata=metadata)
 
 
-def _as_plot(picture: Image.Image) -> "Figure":
+def _to_plot(picture: Image.Image) -> "Figure":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(picture.width / DPI, picture.height / DPI), dpi=DPI)

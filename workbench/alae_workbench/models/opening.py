@@ -218,5 +218,12 @@ def check_options(
         raise ArgumentError("label", f"is {label}, but the model {classes}")
 
 
+def require_levels(alae: "Alae") -> list[View]:
+    """Every level of detail up to the model's own, which may fade in. Raises AlaeError if the model has no levels."""
+    if alae.view is None:
+        raise AlaeError(f"levels of detail need a style model, but {_describe_family(alae.config)}")
+    return [*(View(lod) for lod in range(alae.view.lod)), alae.view]
+
+
 def _describe_family(config: Config) -> str:
     return f"this model's networks are of the family {config.networks.family}"

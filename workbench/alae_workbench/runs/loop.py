@@ -18,7 +18,7 @@ from alae_core.growth import Position, position
 from alae_workbench.data.batches import batches
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.registry import MEASURES, Measure, answers, measured, named
-from alae_workbench.figures.grid import draw_training_grid
+from alae_workbench.figures.reconstruction_grids import draw_training_grid
 from alae_workbench.runs.observers import Observer, Report, Start
 from alae_workbench.runs.pace import measure
 from alae_workbench.runs.settings import Experiment
