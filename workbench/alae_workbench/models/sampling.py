@@ -1,19 +1,23 @@
-"""Samples of a model, by seeds."""
+"""Samples of a model, determined by a seed."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alae_core import Alae, View
+from alae_core import View
 from alae_core.streams import Noise, prior_parts, require_seed
 from alae_workbench.models.opening import check_options
 
-#: where a model has labels, samples take the classes in turn along rows of so many
+if TYPE_CHECKING:
+    from alae_core import Alae
+
+#: images in a row of a grid; a model with labels is sampled one class after the other along such rows
 ROW = 12
 
 
 def sample(
-    alae: Alae,
+    alae: "Alae",
     count: int,
     *,
     seed: int = 0,
@@ -22,24 +26,25 @@ def sample(
     view: View | None = None,
     noise: Noise = "fixed",
 ) -> np.ndarray:
-    """`count` samples G(F(z)): (count, H, W, C).
+    """Draw `count` samples G(F(z)): floats (count, H, W, C).
 
     Args:
         alae: the model.
-        count, seed: how many, and what decides every z.
-        label: with a model of labels the class of all; by default the classes in turn along each row of a grid.
-        psi: how far styles are truncated, by default as the configuration says; 1 is no truncation.
+        count, seed: the number of samples, and the seed of their z.
+        label: the class of all samples, for a model with labels; by default each class in turn along each row of a
+            grid.
+        psi: truncation ψ in [0, 1]; by default the configuration's; 1 is no truncation.
         view, noise: see `Alae.generate`.
 
     Raises:
-        ArgumentError: the model has no such class, or no styles to truncate; or as `Alae.generate`.
+        ArgumentError: the model lacks this class, or styles to truncate; or as `Alae.generate`.
     """
-    parts = sample_in_batches(alae, count, seed=seed, label=label, psi=psi, view=view, noise=noise)
-    return np.concatenate(list(parts))
+    batches = sample_in_batches(alae, count, seed=seed, label=label, psi=psi, view=view, noise=noise)
+    return np.concatenate(list(batches))
 
 
 def sample_in_batches(
-    alae: Alae,
+    alae: "Alae",
     count: int,
     *,
     seed: int = 0,
@@ -49,15 +54,14 @@ def sample_in_batches(
     noise: Noise = "fixed",
     start: int = 0,
 ) -> Iterator[np.ndarray]:
-    """As `sample`, in parts of as many images as the model works on at a time: for more than memory would hold.
-
-    `start` leaves out the parts that begin before it.
+    """Draw the samples of `sample` one batch at a time, so that few are in memory; skip batches that begin before
+    sample number `start`.
     """
     check_options(alae.config, alae.view, psi=psi, label=label)
     sizes = (part.stop - part.start for part in alae.chunks(count, view))
     priors = prior_parts(sizes, alae.config.networks.z, seed=require_seed(seed))
 
-    def make(part: slice, z: np.ndarray) -> np.ndarray:
+    def draw(part: slice, z: np.ndarray) -> np.ndarray:
         w = alae.map(z)
         if alae.w_mean is not None or psi is not None:
             w = alae.truncate(w, psi)
@@ -67,10 +71,11 @@ def sample_in_batches(
         in_turn = np.arange(part.start, part.stop) % ROW % alae.config.labels
         return alae.generate(w, view, noise=maps, labels=in_turn if label is None else np.full(len(z), label))
 
+    # Lazy, because `count` may be larger than memory.
     parts = zip(alae.chunks(count, view), priors, strict=True)
-    return (make(part, z) for part, z in parts if part.start >= start)
+    return (draw(part, z) for part, z in parts if part.start >= start)
 
 
-def untruncated_psi(alae: Alae) -> float | None:
-    """The ψ that truncates nothing: 1, or None for a model that has no styles to truncate."""
+def untruncated_psi(alae: "Alae") -> float | None:
+    """The `psi` for samples without truncation: 1, or None for a model without styles."""
     return None if alae.w_mean is None else 1.0
