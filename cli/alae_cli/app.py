@@ -13,7 +13,7 @@ from alae_core import AlaeError
 from alae_core._support.text import one_line
 
 #: base of typer's errors about words that do not parse; typer does not export it
-_UsageError = typer.BadParameter.__mro__[1]
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = Commands(name="alae")
 app.command()(new.new)
@@ -60,7 +60,7 @@ def main() -> None:
     try:
         sys.exit(app(standalone_mode=False))
     except _UsageError as error:
-        problem = _explain(error)
+        problem = _explain_usage(error)
     except AlaeError as error:
         problem = str(error)
     except OSError as error:
@@ -72,7 +72,7 @@ def main() -> None:
     sys.exit(2)
 
 
-def _explain(error: Any) -> str:
+def _explain_usage(error: Any) -> str:
     """What cannot be parsed, and where the help is."""
     command = error.ctx.command_path if error.ctx else "alae"
     return f"{error.format_message().rstrip('.')}; see {command} --help"

@@ -19,7 +19,7 @@ def new(
         int | None,
         typer.Option(help="height and width of the model's images", show_default="what the images have, 128 at most"),
     ] = None,
-    images: Annotated[int | None, Images] = None,
+    images: Images = None,
     out: Annotated[
         Path | None, typer.Option(help="a YAML file to write, for `alae train --config`", show_default="print it")
     ] = None,

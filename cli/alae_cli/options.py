@@ -56,12 +56,15 @@ def image_count(text: str) -> int:
         raise typer.BadParameter(f"{text!r} should be a number such as 20000, 600k or 2M") from error
 
 
-Images = typer.Option(
-    parser=image_count,
-    metavar="N",
-    help="images shown in training in all, such as 600k or 2M, of a configuration made for the data",
-    show_default="1M",
-)
+Images = Annotated[
+    int | None,
+    typer.Option(
+        parser=image_count,
+        metavar="N",
+        help="Training length in images, such as 600k or 2M, only for a configuration made for the data.",
+        show_default="1M",
+    ),
+]
 
 
 def parse_list(argument: str, texts: Sequence[str] | None, convert: Callable[[str], Value]) -> list[Value]:

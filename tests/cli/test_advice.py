@@ -45,7 +45,7 @@ SMALL = ["--set", "image=[8,8,3]", "--steps", "1"]
 ADVICE = {
     "one of three": (
         [*TRAIN, "--preset", "digits-mlp", "--config", "mine.yaml", "--steps", "1"],
-        "--preset, --config and --resume each say what to train: give one of them",
+        "--preset, --config and --resume each choose what to train: give one of them",
         [*TRAIN, "--config", "mine.yaml", "--steps", "1"],
     ),
     "out of a resumed run": (
@@ -157,8 +157,8 @@ def test_what_a_reason_names_changes_the_choice(tmp_path):
         Image.new("RGB", (300, 300), (9, 9, 40 * number)).save(tmp_path / "large" / f"{number}.png")
     code, out, err = call_alae(tmp_path, "new", "large")
     assert (code, "image: [128, 128, 3]" in out) == (0, True)
-    assert "the largest that is chosen unasked; the median shorter side is 300 (`alae new --size`)" in err
-    assert "mirrored at random: set training.mirror=false" in err
+    assert "the largest chosen automatically (see `alae new --size`); the median shorter side is 300" in err
+    assert "images are mirrored at random: set training.mirror=false" in err
     code, out, err = call_alae(tmp_path, "new", "large", "--size", "256")
     assert (code, "image: [256, 256, 3]" in out) == (0, True), err
     words = ["train", "--data", "large", "--images", "2k", "--dry-run", "--backend", "jax"]

@@ -263,7 +263,7 @@ def test_a_dry_run_says_what_the_run_will_be_and_leaves_nothing(run_alae, tmp_pa
     assert sorted(tmp_path.iterdir()) == [tmp_path / "photos"]
     yaml, rest = said.split("\n\n", 1)
     lines = rest.splitlines()
-    assert "data: photos, 4 images of 8×8×3, and 2 kept out of training" in lines
+    assert "data: photos, 4 training images of 8×8×3, 2 held out" in lines
     steps = [line for line in lines if " steps at " in line]
     assert [line.partition(":")[0] for line in steps] == ["2 steps at 4×4", "3 steps at 8×8"]
     assert any(line.startswith("5 steps in all") for line in lines)
@@ -275,18 +275,21 @@ def test_a_dry_run_says_what_the_run_will_be_and_leaves_nothing(run_alae, tmp_pa
     count = sum(array.size for name, array in state.items() if name.startswith("weights/"))
     assert any(line.startswith("weights: ") and f": {count:,} in all" in line for line in lines)
     code, said, _ = run_alae("train", "--resume", run, "--steps", "9", "--dry-run")
-    assert "4 steps at 8×8: 16 images each, learning rate 0.0015\n9 steps in all, going on from 5" in said
+    assert "4 steps at 8×8: 16 images each, learning rate 0.0015\n9 steps in all, resuming at step 5" in said
 
 
 def test_what_no_configuration_can_be_made_for_is_said(refused, run_alae, tmp_path):
     photos(tmp_path / "photos")
     (tmp_path / "there.yaml").touch()
-    refused(["new", "photos", "--size", "12"], "--size is 12, but style networks make images of 8, 16, 32")
+    refused(["new", "photos", "--size", "12"], "--size is 12; style networks make images of 8, 16, 32")
     refused(["new", "photos", "--out", "there.yaml"], "--out there.yaml exists already")
     refused(["new", "photos", "--out", "my.txt"], "--out my.txt must end in .yaml or .yml")
     assert run_alae("new", "photos", "--images", "many")[0] == 2
     refused(["new", "nowhere"], "there is no data 'nowhere'")
-    refused(["train", "--data", "photos", "--preset", "digits-mlp", "--images", "2000"], "--images is for a config")
+    refused(
+        ["train", "--data", "photos", "--preset", "digits-mlp", "--images", "2000"],
+        "--images is only for a configuration made for the data",
+    )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")

@@ -7,7 +7,7 @@ import pytest
 import alae_core as alae
 from alae_core.checkpoint import write_checkpoint
 from alae_workbench.runs.plan import require_same_data
-from alae_workbench.runs.settings import resumed, training_of
+from alae_workbench.runs.settings import read_training, resume_experiment
 from tests.conftest import tiny_config
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import FILE_NAMES, TEXTS, VALUES, mutated, nested_value, pick
@@ -48,8 +48,8 @@ def used(path):
     checkpoint = alae.load_checkpoint(path)
     assert checkpoint.view is None
     assert "\n" not in repr(checkpoint)
-    resumed(checkpoint)
-    training_of(checkpoint)
+    resume_experiment(checkpoint)
+    read_training(checkpoint)
     require_same_data(checkpoint, SimpleNamespace(fingerprint="0" * 64))
     return checkpoint
 

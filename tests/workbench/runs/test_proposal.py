@@ -92,10 +92,10 @@ def test_the_yaml_to_edit_says_of_every_key_what_it_is_and_reads_back(tmp_path):
 @pytest.mark.parametrize(
     ("seen", "choices", "message"),
     [
-        (files(), {"size": 100}, "size is 100, but style networks make images of 8, 16, 32"),
-        (files(), {"images": 3}, "images is 3, too few to train anything"),
+        (files(), {"size": 100}, "size is 100; style networks make images of 8, 16, 32"),
+        (files(), {"images": 3}, "images is 3; it must be at least 1,000"),
         (files(count=1), {}, "photos has 1 image"),
-        (files(side=5), {}, "5 pixels wide in the median: 8 are the least"),
+        (files(side=5), {}, "have a median shorter side of 5 pixels; it must be at least 8"),
         (Survey("a", "a", 9, 20, 1, (28, 20)), {}, "resize them to 16×16 or 32×32"),
         (Survey("a", "a", 9, 33, 1, (33, 33)), {}, "resize them to 32×32 or 64×64"),
         (Survey("a", "a", 9, 32, 1, (32, 32)), {"size": 64}, "arrays are not resized"),

@@ -9,7 +9,7 @@ import pytest
 
 import alae_core as alae
 from alae_workbench import Arrays, DataError, DataSet, Observer, train
-from alae_workbench.runs.settings import load_experiment, resumed
+from alae_workbench.runs.settings import load_experiment, resume_experiment
 from tests.algorithms import register
 from tests.conftest import TINY, random_images, tiny_config
 
@@ -63,7 +63,7 @@ def test_images_in_hand_are_trained_on_and_observers_are_told(backend, tmp_path)
     assert [step for step, *_ in told.of("report")] == [3, 6]
     assert [step for step, _ in told.of("evaluated")] == [4, 6]
     assert told.of("start")[0][:2] == (0, 6)
-    assert "images in hand, 30 images" in told.of("start")[0][2]
+    assert "images in memory, 30 training images" in told.of("start")[0][2]
     assert told.of("finish") == [(run,)]
     assert told.calls[-1] == ("close",)
     assert run.measures.keys() == {"reciprocity_error", "reconstruction_error", "learnt_by_heart"}
@@ -94,7 +94,7 @@ def test_a_resumed_run_is_the_run_that_never_stopped_and_wants_the_same_images(b
 
 def test_a_run_on_images_in_hand_does_not_say_where_to_find_them(backend, tmp_path):
     run = train(tiny(), data=PIXELS, backend=backend, steps=2, overrides=TRAINING, out=tmp_path / "run", observers=[])
-    with pytest.raises(DataError, match="nothing says what to train on"):
+    with pytest.raises(DataError, match="no training data: name a data set or a path"):
         train(resume=run.path, backend=backend, steps=4)
 
 
@@ -146,7 +146,10 @@ def test_a_batch_of_more_images_than_there_are_is_remarked_on(backend, tmp_path)
             out=tmp_path / str(batch),
             observers=[told],
         )
-        assert ("30 images" in told.of("start")[0][2], "more than once" in told.of("start")[0][2]) == (True, remark)
+        assert ("30 training images" in told.of("start")[0][2], "more than once" in told.of("start")[0][2]) == (
+            True,
+            remark,
+        )
 
 
 REFUSED = {
@@ -196,6 +199,6 @@ def test_a_run_of_today_goes_on_with_its_own_seed(backend, tmp_path):
     runner = backend.runner(alae.build(tiny(seed=3)))
     runner.step(random_images(6, (8, 8, 2)))
     checkpoint = alae.load_checkpoint(alae.save_checkpoint(tmp_path, runner, run={"training": {"steps": 5}}))
-    assert resumed(checkpoint, {"training.steps": 9}).steps == 9
-    with pytest.raises(alae.ConfigError, match="the run was started with seed 3"):
-        resumed(checkpoint, {"seed": 4})
+    assert resume_experiment(checkpoint, {"training.steps": 9}).steps == 9
+    with pytest.raises(alae.ConfigError, match="seed is 4, but the run was started with seed 3"):
+        resume_experiment(checkpoint, {"seed": 4})

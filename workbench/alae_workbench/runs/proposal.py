@@ -1,4 +1,4 @@
-"""A configuration for images that no preset was made for: what `alae new` writes, and `alae train --data` takes."""
+"""Makes a configuration for a person's own images: what `alae new` writes, and `alae train --data` uses."""
 
 from dataclasses import dataclass
 from math import log2
@@ -6,51 +6,51 @@ from math import log2
 from alae_core import AlaeError, ArgumentError
 from alae_core.config import RUN, load_config
 from alae_workbench.data.survey import Survey
-from alae_workbench.runs.settings import Experiment, changed
+from alae_workbench.runs.settings import Experiment, change_experiment
 
-#: real images that training shows where nobody says how many
+#: default training length, in images
 IMAGES = 1_000_000
-#: the largest size that is chosen unasked
+#: the largest size that is chosen automatically, in pixels
 LARGEST = 128
 
-# From this budget on, networks are as wide as the published ones: narrower ones learn faster and get less far.
+# From this many images on, networks are as wide as the published ones; narrower ones learn faster, but end up worse.
 _WIDE = 500_000
-# The published batch at each resolution; at all above, the last.
+# The published batch size at each resolution; above 64, that of 64.
 _BATCHES = {4: 512, 8: 256, 16: 128, 32: 64, 64: 32}
-# Steps that a level has at least, before its batch is as large as the published one.
+# The published batch size is halved until a level has this many steps.
 _STEPS = 500
 _SMALLEST_BATCH = 16
-# The share of the published models' images that the last level has, and the images after which averages forget half.
+# As published: the fraction of all images shown at the last level, and the half-life of running averages in images.
 _LAST, _HALFLIFE = 0.5, 10_000
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """An experiment, and in a line for each choice, why it is so."""
+    """An experiment, and a line that explains each choice."""
 
     experiment: Experiment
     reasons: tuple[str, ...]
 
 
 def propose(survey: Survey, *, size: int | None = None, images: int = IMAGES) -> Proposal:
-    """A StyleALAE for the images that `survey` saw.
+    """Make a configuration of StyleALAE for the images that `survey` describes.
 
-    Shape follows the images, growth and widths the published configurations, scaled to the budget.
+    Its shape follows the images; growth and widths follow the published configurations, scaled to the training length.
 
     Args:
-        survey: what the images are.
-        size: height and width of the model's images, a power of two from 8; by default the largest at most the median
-            shorter side, and at most 128. Images in arrays keep their own.
-        images: how many real images training shows in all.
+        survey: the number, size and channels of the images.
+        size: height and width of the model's images in pixels, a power of two from 8; by default the largest within
+            the median shorter side, at most 128. Arrays are not resized.
+        images: training length in images, at least 1,000.
 
     Raises:
-        ArgumentError: no model can have such a size, or training so few images.
-        AlaeError: the images are too few or too small, or arrays of a shape that style networks cannot have.
+        ArgumentError: no model can have this size, or the training is too short.
+        AlaeError: the images are too few or too small, or are arrays of a shape that style networks cannot have.
     """
     if survey.count < 2:
-        raise AlaeError(f"{survey.name} has {survey.count} image: training needs more, and one to be kept out")
+        raise AlaeError(f"{survey.name} has {survey.count} image; training needs at least 2, one of them held out")
     if images < 1_000:
-        raise ArgumentError("images", f"is {images}, too few to train anything: it should be 1,000 or more")
+        raise ArgumentError("images", f"is {images}; it must be at least 1,000")
     size, margin, why_size = _size(survey, size)
     resolutions = [2**k for k in range(2, size.bit_length())]
     held_out = min(0.1, 10_000 / survey.count)
@@ -82,48 +82,54 @@ def propose(survey: Survey, *, size: int | None = None, images: int = IMAGES) ->
         why_size,
         "3 channels: some images are in colour" if survey.channels == 3 else "1 channel: all images are grey",
         f"{startf} to {maxf} feature maps, z and w of {latent}: {'as' if wide else 'narrower than'} published, for "
-        f"{images:,} images shown in training",
-        f"{len(levels)} levels from 4×4, half of the images at the last; batches of "
+        f"a training length of {images:,} images",
+        f"{len(levels)} levels from 4×4, half of the images at the last one; batch sizes "
         f"{', '.join(str(level['batch_size']) for level in levels)}: {steps:,} steps",
-        f"{kept:,} of {survey.count:,} images kept out of training, to measure with",
-        *(["mirrored at random: set training.mirror=false where left and right differ"] if mirror else []),
+        f"{kept:,} of {survey.count:,} images held out, to measure with",
+        *(["images are mirrored at random: set training.mirror=false if left and right differ"] if mirror else []),
     )
-    return Proposal(changed(load_config("celeba"), {}, changes, f"the configuration for {survey.name}"), reasons)
+    return Proposal(
+        change_experiment(load_config("celeba"), {}, changes, f"the configuration for {survey.name}"), reasons
+    )
 
 
 def _size(survey: Survey, asked: int | None) -> tuple[int, int, str]:
-    """The model's size, the margin around the images, and why."""
+    """The model's size and the margin around the images, both in pixels, and why."""
     if asked is not None and (asked < 8 or asked.bit_count() != 1):
-        raise ArgumentError("size", f"is {asked}, but style networks make images of 8, 16, 32, … pixels")
+        raise ArgumentError("size", f"is {asked}; style networks make images of 8, 16, 32, … pixels")
     if survey.fixed is None:
         size = asked or min(LARGEST, 2 ** int(log2(max(survey.side, 1))))
         if size < 8:
-            raise AlaeError(f"the images of {survey.name} are {survey.side} pixels wide in the median: 8 are the least")
-        why = "as asked" if asked else f"the largest power of two within the median shorter side of {survey.side:,}"
+            raise AlaeError(
+                f"the images of {survey.name} have a median shorter side of {survey.side} pixels; it must be at least 8"
+            )
+        why = "as requested" if asked else f"the largest power of two within the median shorter side of {survey.side:,}"
         if size == LARGEST and not asked and survey.side >= 2 * LARGEST:
-            why = f"the largest that is chosen unasked; the median shorter side is {survey.side:,} (`alae new --size`)"
+            why = (
+                f"the largest chosen automatically (see `alae new --size`); the median shorter side is {survey.side:,}"
+            )
         return size, 0, f"size {size}: {why}; each image is cropped about its centre and resized"
     height, width = survey.fixed
     size = max(8, 2 ** (max(height, width) - 1).bit_length())
     margin, odd = divmod(size - height, 2)
     if height != width or odd or margin > height // 4:
         raise AlaeError(
-            f"the images of {survey.name} are {height}×{width}, which no style networks make, even in a frame: resize "
-            f"them to {size // 2}×{size // 2} or {size}×{size}, or give a folder of image files, which are resized"
+            f"the images of {survey.name} are {height}×{width}, which style networks cannot make, even with a margin; "
+            f"resize them to {size // 2}×{size // 2} or {size}×{size}, or use image files, which are resized"
         )
     if asked not in (None, size):
         raise ArgumentError(
-            "size", f"is {asked}, but the images of {survey.name} are {height}×{width}, and arrays are not resized"
+            "size", f"is {asked}, but the images of {survey.name} are {height}×{width}; arrays are not resized"
         )
     framed = f" within a margin of {margin}" if margin else ""
     return size, margin, f"size {size}: the images are {height}×{width}{framed}"
 
 
 def _widths(size: int, wide: bool) -> tuple[int, int]:
-    """Feature maps at the last level and at the most."""
+    """Feature maps at the last level, and their maximum."""
     if not wide:
         return max(1, 32 * 32 // max(size, 32)), 128
-    # celeba, celeba-hq256, and ffhq halved with each doubling beyond.
+    # As celeba, celeba-hq256 and ffhq: halved whenever the size doubles.
     return (64, 256) if size <= 128 else (max(1, 64 * 256 // size), 512)
 
 
@@ -133,11 +139,11 @@ def _levels(resolutions: list[int], images: int) -> list[dict[str, float]]:
     levels: list[dict[str, float]] = []
     for i, resolution in enumerate(resolutions):
         shown = early if i < below else images - below * early
-        most = _BATCHES.get(resolution, _BATCHES[64])
-        fitting = 2 ** int(log2(max(shown // _STEPS, 1)))
-        level: dict[str, float] = {"images": shown, "batch_size": min(most, max(_SMALLEST_BATCH, fitting))}
+        largest = _BATCHES.get(resolution, _BATCHES[64])
+        affordable = 2 ** int(log2(max(shown // _STEPS, 1)))
+        level: dict[str, float] = {"images": shown, "batch_size": min(largest, max(_SMALLEST_BATCH, affordable))}
         if i:
-            # The last fades in over as many images as the others, as published.
+            # The last level fades in over as many images as the others, as published.
             level["fade"] = 0.5 if i < below else round(0.5 * early / shown, 3)
         levels.append(level)
     return levels

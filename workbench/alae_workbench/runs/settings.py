@@ -1,4 +1,4 @@
-"""An experiment: what the specification says of a model, and how its training run goes."""
+"""The settings of a run: a model's configuration, and how its training goes, in one YAML file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,26 +20,26 @@ class Training(TrainingData):
 
     steps: Count | None = Field(
         None,
-        description="training steps in all; each runs every update once. By default what the growth schedule takes",
+        description="training steps in all; each runs every update once. By default the length of the growth schedule",
     )
     report_every: Count = Field(50, description="steps between two records of the losses")
     checkpoint_every: Count = Field(1000, description="steps between two checkpoints")
-    keep_checkpoints: Count = Field(3, description="newest checkpoints kept, besides the best")
+    keep_checkpoints: Count = Field(3, description="number of newest checkpoints to keep, besides the best")
     measures: Annotated[tuple[str, ...], Strict(False)] = Field(
-        (), description="measures, or groups of them, that a run takes besides its usual ones: see `alae measures`"
+        (), description="measures, or groups of them, to take besides the usual ones: see `alae measures`"
     )
     measure_every: Count = Field(
-        1000, description="steps between two times that these are taken; longer where that is a twentieth of the time"
+        1000, description="steps between two evaluations of `measures`; more if they would take over 1/20 of the time"
     )
-    best: str = Field("reconstruction_error", description="the measure by which a checkpoint is kept as the best")
+    best: str = Field("reconstruction_error", description="the measure that selects the best checkpoint")
     grid_every: Count = Field(100_000, description="training images between two grids")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """A configuration and its training, which stand in one YAML file and are changed by the same dotted keys.
+    """A configuration and the settings of its training: one YAML file, changed by the same dotted keys.
 
-    Raises ConfigError where the two do not fit together.
+    Raises ConfigError if the two do not fit together.
     """
 
     config: Config
@@ -51,7 +51,7 @@ class Experiment:
                 f"training.margin is {self.training.margin}, which leaves nothing of images of {self.config.image}"
             )
         if self.training.steps is None and self.config.growth is None:
-            raise ConfigError("the key 'training.steps' is missing: only a growth schedule says how long to train")
+            raise ConfigError("the key 'training.steps' is missing: only a growth schedule implies the length")
 
     @property
     def steps(self) -> int:
@@ -59,43 +59,46 @@ class Experiment:
         return self.training.steps or scheduled_steps(self.config) or 0
 
     def to_yaml(self) -> str:
-        """Both as YAML text that `load_experiment` reads back to an equal experiment."""
+        """YAML text that `load_experiment` reads back to an equal experiment."""
         return to_yaml({**self.config.data(), RUN: self.training.model_dump(mode="json")})
 
     def to_explained_yaml(self) -> str:
-        """The same with a comment beside each key: what a person edits."""
+        """The same text with a comment beside each key, for a person to edit."""
         training = indent(to_explained_yaml(self.training), "  ")
         return f"specification: {SPECIFICATION}\n{to_explained_yaml(self.config)}{RUN}:\n{training}"
 
 
 def load_experiment(source: str | Path, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """Read a preset's name or a YAML file's path, with some fields changed: `alae_core.load_config`, and its training.
+    """Read a preset or a YAML file, with `overrides` by dotted key.
 
-    Raises ConfigError as `load_config` does.
+    Raises ConfigError as `alae_core.load_config`.
     """
     return _experiment(read_config(source, overrides), str(source))
 
 
-def changed(
+def change_experiment(
     config: Config, training: Mapping[str, Any] | None, overrides: Mapping[str, Any], source: str
 ) -> Experiment:
-    """The experiment of a configuration in hand, and what is known of its training, with some fields changed."""
+    """An experiment of `config` and the fields of `training`, with `overrides`; `source` names it in errors."""
     return _experiment(read_config({**config.data(), RUN: dict(training or {})}, overrides), source)
 
 
-def training_of(checkpoint: Checkpoint) -> Training:
-    """How the run that wrote `checkpoint` goes, as far as that is known."""
+def read_training(checkpoint: Checkpoint) -> Training:
+    """The training settings of the run that wrote `checkpoint`; defaults for fields it did not record."""
     return validate(Training, checkpoint.run.get(RUN) or {}, str(checkpoint.path), prefix=RUN)
 
 
-def resumed(checkpoint: Checkpoint, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """The experiment that goes on from `checkpoint`. Raises ConfigError where its seed is to be another."""
-    found = changed(checkpoint.config, training_of(checkpoint).model_dump(), overrides or {}, str(checkpoint.path))
-    if found.config.seed != checkpoint.config.seed:
+def resume_experiment(checkpoint: Checkpoint, overrides: Mapping[str, Any] | None = None) -> Experiment:
+    """The experiment that continues from `checkpoint`, with `overrides`. Raises ConfigError if they change the seed."""
+    experiment = change_experiment(
+        checkpoint.config, read_training(checkpoint).model_dump(), overrides or {}, str(checkpoint.path)
+    )
+    if experiment.config.seed != checkpoint.config.seed:
         raise ConfigError(
-            f"the run was started with seed {checkpoint.config.seed}: it goes on with that, or a new run is started"
+            f"seed is {experiment.config.seed}, but the run was started with seed {checkpoint.config.seed}; "
+            "keep that seed, or start a new run"
         )
-    return found
+    return experiment
 
 
 def _experiment(data: Mapping[str, Any], source: str) -> Experiment:

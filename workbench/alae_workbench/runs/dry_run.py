@@ -1,0 +1,66 @@
+"""What `alae train --dry-run` prints."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from alae_core import Config, load_backend
+from alae_core.growth import stretches
+from alae_core.sizes import amount, needs, weights
+from alae_workbench.data.source import DataSet, by
+from alae_workbench.runs.plan import Plan
+
+
+def describe(plan: Plan) -> str:
+    """The whole configuration, the images, the steps of each level, and the memory needed: lines of text.
+
+    Reads the images. Raises DataError and ArgumentError as `plan.read` does.
+    """
+    if plan.needs_keras:
+        load_backend(plan.backend)
+    config = plan.experiment.config
+    lines = [
+        _describe_data(plan.data_name, plan.read()),
+        *_describe_steps(plan),
+        *_describe_weights(config),
+        _describe_memory(config),
+    ]
+    end = f"dry run: no step was taken, and nothing was written to {plan.run.path}"
+    return "\n".join([plan.experiment.to_yaml(), *plan.reasons, *lines, end])
+
+
+def _describe_data(name: str, data: DataSet) -> str:
+    skipped = f", {data.skipped:,} unreadable files skipped" if data.skipped else ""
+    taken = f", taken {data.taken}" if data.taken else ""
+    labels, classes = data.train.labels, ""
+    if labels is not None:
+        classes = f", {len(np.unique(labels))} classes" if labels.ndim == 1 else f", {labels.shape[1]} attributes each"
+    return (
+        f"data: {name}, {len(data.train):,} training images of {by(data.train.shape)}{classes}, "
+        f"{len(data.held_out):,} held out{taken}{skipped}"
+    )
+
+
+def _describe_steps(plan: Plan) -> Iterator[str]:
+    start, end = plan.checkpoint.step if plan.checkpoint else 0, plan.experiment.steps
+    for stage, first, after in stretches(plan.experiment.config, start, end):
+        level = "" if stage.lod is None else f" at {4 * 2**stage.lod}×{4 * 2**stage.lod}"
+        yield (
+            f"{after - first:,} steps{level}: {stage.batch_size:,} images each, "
+            f"learning rate {stage.adam.learning_rate:g}"
+        )
+    resumed = f", resuming at step {start:,}" if start else ""
+    yield f"{end:,} steps in all{resumed}, on {plan.backend}"
+
+
+def _describe_weights(config: Config) -> Iterator[str]:
+    count = weights(config)
+    if count:
+        networks = ", ".join(f"{name} {size:,}" for name, size in count.items())
+        yield f"weights: {networks}: {sum(count.values()):,} in all"
+
+
+def _describe_memory(config: Config) -> str:
+    needed = needs(config, training=True)
+    parts = ", ".join(f"{name} {amount(size)}" for name, size in needed.items())
+    return f"memory: at least {amount(sum(needed.values()))}, not counting activations kept for gradients: {parts}"

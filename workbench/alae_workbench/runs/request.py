@@ -1,0 +1,78 @@
+"""The choices for a training run, as `alae train` and notebooks make them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from alae_core import AlaeError, Backend, Config
+from alae_workbench.data.source import DataSet, Source
+
+#: images to train on: a name, a path, or images in memory
+Data = str | Path | np.ndarray | Source | DataSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What to train, on which images, how long, and where to write it.
+
+    Attributes:
+        config: a preset's name, a YAML file, or a configuration; by default `digits-mlp`, or if `data` does not fit
+            that, a configuration made for `data` (`proposal.propose`).
+        data: what to train on: a name or path as in `training.data`; or images in memory, uint8 (count, H, W, C) or a
+            `Source`, of which `training.held_out` are held out; or a `DataSet`. By default the configuration's.
+        images: training length in images, only for a configuration made for `data`; by default a million.
+        backend: a plug-in's name, or an open backend; by default KERAS_BACKEND, or the first framework installed.
+        device: "cpu", "gpu:1", …; by default the accelerator, if there is one.
+        steps: training steps in all; replaces `training.steps`.
+        overrides: new values by dotted key, for the configuration and `training` alike.
+        out: the run's directory: new, empty, or left by a run that was killed before its first checkpoint. By default
+            the first of runs/CONFIG-BACKEND, runs/CONFIG-BACKEND-2, … that does not exist.
+        resume: a run or one of its checkpoints to continue bit for bit, in the run's own directory, on any backend. A
+            run that was killed before its first checkpoint starts over.
+        other_data: resume even if the images are not those that the run began with.
+        skip_bad: skip unreadable image files, and count them.
+
+    Raises AlaeError if `resume` comes with `config` or `out`.
+    """
+
+    config: str | Path | Config | None = None
+    data: Data | None = None
+    images: int | None = None
+    backend: str | Backend | None = None
+    device: str | None = None
+    steps: int | None = None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    out: str | Path | None = None
+    resume: str | Path | None = None
+    other_data: bool = False
+    skip_bad: bool = False
+
+    def __post_init__(self) -> None:
+        if self.resume is not None and (self.config is not None or self.out is not None):
+            raise AlaeError(
+                f"{self.resume} resumes with its own configuration and in its own directory: omit config and out"
+            )
+
+    @property
+    def backend_name(self) -> str | None:
+        """The name of the backend, or None for the default."""
+        return self.backend if self.backend is None or isinstance(self.backend, str) else self.backend.name
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The new values of settings by dotted key: `overrides`, then `data` and `steps`."""
+        changes = dict(self.overrides)
+        if self.data is not None:
+            # Images in memory have no path to resume from.
+            changes["training.data"] = None if self.in_memory is not None else str(self.data)
+        if self.steps is not None:
+            changes["training.steps"] = self.steps
+        return changes
+
+    @property
+    def in_memory(self) -> np.ndarray | Source | DataSet | None:
+        """The images, if they were given themselves and not by name or path."""
+        return None if isinstance(self.data, (str, Path)) else self.data
