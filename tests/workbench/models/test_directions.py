@@ -1,4 +1,4 @@
-"""Directions in w: found again where they were planted, kept, read and refused."""
+"""Directions in w: planted ones are found again; saving, loading, and what is refused."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ RANDOM = np.random.default_rng(0)
 W = 6
 
 
-class Encoded:
-    """What `of_labels` asks of an opened model, w being given."""
+class FakeModel:
+    """The part of an opened model that `fit_label_directions` uses, with a given w."""
 
     def __init__(self, w):
         self.w = w.astype(np.float32)
@@ -32,7 +32,7 @@ class Encoded:
         yield from np.array_split(self.w, 3)
 
 
-def images(labels, names=()):
+def make_images(labels, names=()):
     return Arrays(np.zeros((len(labels), 4, 4, 1), np.uint8), labels, None, names)
 
 
@@ -42,12 +42,13 @@ def run(tmp_path):
     return Run(tmp_path / "run")
 
 
-def test_a_planted_attribute_is_found_again():
-    """w of variance 1, moved by 4 along (3, 4) / 5 where the attribute holds."""
+def test_planted_attribute_is_found():
+    """w has variance 1; images with the attribute are moved by 4 along (3, 4) / 5."""
     w, chosen = RANDOM.normal(size=(400, W)), np.arange(400) % 2
     unit = np.array([0.6, 0.8, 0, 0, 0, 0])
     w = w + 4 * chosen[:, None] * unit
-    (found,) = fit_label_directions(Encoded(w), images(np.stack([chosen, np.zeros(400, int)], 1), ("smile", "never")))
+    labels = make_images(np.stack([chosen, np.zeros(400, int)], 1), ("smile", "never"))
+    (found,) = fit_label_directions(FakeModel(w), labels)
     assert found.name == "smile"
     assert found.vector @ unit / np.linalg.norm(found.vector) > 0.92
     assert np.linalg.norm(found.vector) == pytest.approx((w @ unit).std(), rel=0.1)
@@ -56,40 +57,40 @@ def test_a_planted_attribute_is_found_again():
     assert found.origin == "linear SVM on 280 images"
 
 
-def test_what_is_not_there_is_no_better_than_chance():
+def test_labels_unrelated_to_w_give_chance_accuracy():
     w, chosen = RANDOM.normal(size=(600, W)), RANDOM.integers(0, 2, 600)
-    (found,) = fit_label_directions(Encoded(w), images(chosen))
+    (found,) = fit_label_directions(FakeModel(w), make_images(chosen))
     assert found.accuracy == pytest.approx(0.5, abs=0.12)
     assert abs(found.effect) < 0.5
 
 
-def test_each_class_against_all_others_by_its_name():
+def test_each_class_gives_a_direction_with_its_name():
     classes = np.arange(300) % 3
     w = RANDOM.normal(size=(300, W)) + 5 * np.eye(3, W)[classes]
-    found = fit_label_directions(Encoded(w), images(classes, ("cat", "dog", "a fish/bird")))
+    found = fit_label_directions(FakeModel(w), make_images(classes, ("cat", "dog", "a fish/bird")))
     assert [each.name for each in found] == ["cat", "dog", "a-fish-bird"]
     assert all(each.accuracy > 0.9 for each in found)
     assert [int(each.vector.argmax()) for each in found] == [0, 1, 2]
-    # Two classes are one direction.
-    assert [each.name for each in fit_label_directions(Encoded(w[:200]), images(np.arange(200) % 2))] == ["class-1"]
+    (only,) = fit_label_directions(FakeModel(w[:200]), make_images(np.arange(200) % 2))
+    assert only.name == "class-1", "two classes give one direction"
 
 
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
         (None, "the images have no labels"),
-        (np.ones(50, int), "every image is of one class, 1"),
-        (np.arange(50), "no class or two-valued attribute of these 50 images has 4 of them"),
-        (np.arange(100).reshape(50, 2), "no class or two-valued attribute"),
+        (np.ones(50, int), "all images have the class 1"),
+        (np.arange(50), "none of the classes and two-valued attributes of these 50 images has at least 4 images with"),
+        (np.arange(100).reshape(50, 2), "none of the classes and two-valued attributes"),
     ],
 )
-def test_labels_without_a_direction_are_refused(labels, message):
+def test_unsuitable_labels_are_refused(labels, message):
     source = Arrays(np.zeros((50, 4, 4, 1), np.uint8), labels)
     with pytest.raises(DataError, match=message):
-        fit_label_directions(Encoded(RANDOM.normal(size=(50, W))), source)
+        fit_label_directions(FakeModel(RANDOM.normal(size=(50, W))), source)
 
 
-def test_principal_components_are_those_of_w(backend):
+def test_principal_directions_are_principal_components_of_w(backend):
     model = alae.build(tiny_config())
     w = model.map(model.sample_prior(10_000)).astype(np.float64)
     found = find_principal_directions(model, 3)
@@ -102,7 +103,7 @@ def test_principal_components_are_those_of_w(backend):
     assert f"{values[0] / values.sum():.1%}" in found[0].origin
 
 
-def test_factors_are_what_the_first_style_layers_stretch_most(backend):
+def test_factorized_directions_are_singular_vectors_of_the_style_kernels(backend):
     model = alae.build(tiny_style_config())
     names = [f"G/block{i}/styled{k}/style/kernel" for i in (0, 1) for k in (1, 2)]
     joint = np.concatenate([model.weights()[name] for name in names], axis=1).T
@@ -117,7 +118,7 @@ def test_factors_are_what_the_first_style_layers_stretch_most(backend):
         find_factorized_directions(alae.build(tiny_config()))
 
 
-def test_directions_are_kept_and_found_by_name(run):
+def test_directions_are_loaded_as_they_were_saved(run):
     first = Direction("smile", np.arange(W, dtype=np.float32), "linear SVM on 10 images", 0.9, 2.5)
     save_directions(run, [first])
     save_directions(run, [Direction("age", np.ones(W, np.float32), "a guess")])
@@ -127,20 +128,20 @@ def test_directions_are_kept_and_found_by_name(run):
     assert age.accuracy is None
     np.testing.assert_array_equal(load_direction("smile", W, run).vector, first.vector)
     with pytest.raises(
-        alae.AlaeError, match=r"there is no direction 'smil'; did you mean 'smile'\?; directions: age, smi"
+        alae.AlaeError, match=r"there is no direction 'smil'; did you mean 'smile'\?; the run has age, smile; a .npy"
     ):
         load_direction("smil", W, run)
     with pytest.raises(alae.ArgumentError, match=r"smile.npy has 6 numbers, but w of this model has 7"):
         load_direction("smile", 7, run)
 
 
-def test_without_directions_it_is_said_how_to_find_some(run):
-    with pytest.raises(alae.AlaeError, match="there are none yet: `alae directions fit` finds some"):
+def test_error_about_a_run_without_directions_says_how_to_find_some(run):
+    with pytest.raises(alae.AlaeError, match="the run has none; `alae directions fit` finds some"):
         load_direction("smile", W, run)
 
 
 @pytest.mark.parametrize("shape", [(W,), (1, W), (W, 1)])
-def test_an_array_of_the_authors_loads_as_it_is(tmp_path, shape):
+def test_directions_of_the_authors_load(tmp_path, shape):
     np.save(tmp_path / "direction_0.npy", np.arange(W, dtype=np.float64).reshape(shape))
     found = load_direction(str(tmp_path / "direction_0.npy"), W, None)
     np.testing.assert_array_equal(found.vector, np.arange(W))
@@ -153,13 +154,13 @@ def test_an_array_of_the_authors_loads_as_it_is(tmp_path, shape):
     [
         (b"", "is empty"),
         (b"\x93NUMPY\x01\x00garbage", "cannot be read"),
-        (np.zeros(W), "should be finite numbers, not all of them 0"),
-        (np.full(W, np.nan), "should be finite numbers"),
+        (np.zeros(W), "its numbers must be finite, and not all 0"),
+        (np.full(W, np.nan), "its numbers must be finite"),
         (np.array([print] * W, object), "cannot be read as an .npz of plain arrays: it holds Python objects"),
-        (np.array(["a"] * W), "should be one array of as many numbers as w has"),
+        (np.array(["a"] * W), "must hold one array of numbers, as many as w has"),
     ],
 )
-def test_a_file_that_is_none_is_refused_and_runs_nothing(tmp_path, content, message):
+def test_other_files_are_refused_and_never_executed(tmp_path, content, message):
     path = tmp_path / "d.npy"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -171,13 +172,14 @@ def test_a_file_that_is_none_is_refused_and_runs_nothing(tmp_path, content, mess
         load_direction(str(tmp_path / "absent.npy"), W, None)
 
 
-def test_damaged_notes_are_named(run):
+def test_error_about_damaged_records_names_the_file(run):
     save_directions(run, [Direction("smile", np.ones(W, np.float32), "a guess")])
     (run.path / "directions" / "directions.json").write_text("[1, 2]")
     with pytest.raises(alae.AlaeError, match=r"directions\.json is damaged"):
         load_directions(run)
 
 
-def test_angles():
-    found = compute_angles([Direction(str(v), np.array(v, np.float32), "") for v in ([1, 0], [0, 2], [-3, 0], [1, 1])])
+def test_angles_between_directions():
+    vectors = ([1, 0], [0, 2], [-3, 0], [1, 1])
+    found = compute_angles([Direction(str(v), np.array(v, np.float32), "") for v in vectors])
     np.testing.assert_allclose(found[0], [0, 90, 180, 45], atol=1e-4)

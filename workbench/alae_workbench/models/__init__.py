@@ -1,1 +1,1 @@
-"""Trained models: opening, sampling, mixing, editing and inversion."""
+"""Trained models: opening, sampling, mixing, directions in w, and inversion."""

@@ -1,4 +1,4 @@
-"""What lies between two w: style mixing and interpolation, of samples and of images."""
+"""Style mixing and interpolation between samples and images, in w."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -13,36 +13,37 @@ if TYPE_CHECKING:
     from alae_core import Alae
 
 
-def make_latents(alae: "Alae", sources: Sequence[int | Source], view: View | None = None) -> np.ndarray:
-    """What G makes the sources of: w, (count, w), or for style networks a style for each layer, (count, 2L, w).
+def make_latents(
+    alae: "Alae", sources: Sequence[int | Source], view: View | None = None, psi: float | None = None
+) -> np.ndarray:
+    """The latents of samples and images: w (count, w), or for a style model styles (count, 2L, w).
 
     Args:
         alae: a model without labels.
-        sources: a seed is a sample w = F(z), truncated as the configuration says; images are w = E(x), as they are.
-        view: where images are encoded.
+        sources: a seed gives one sample w = F(z), truncated; images give w = E(x) each, without truncation.
+        view: the level of detail at which images are encoded; by default the model's own.
+        psi: truncation of samples; by default the configuration's.
 
-    Raises AlaeError for a model with labels.
+    Raises AlaeError for a model with labels, and ArgumentError if `psi` does not apply to the model.
     """
     if alae.config.labels:
-        raise AlaeError(
-            f"w lies between images of models without labels, but this one has {alae.config.labels} classes"
-        )
-    return np.concatenate([_latents(alae, source, view or alae.view) for source in sources])
+        raise AlaeError(f"mixing in w needs a model without labels, but this model has {alae.config.labels} classes")
+    return np.concatenate([_make_latents(alae, source, view or alae.view, psi) for source in sources])
 
 
-def _latents(alae: "Alae", source: int | Source, view: View | None) -> np.ndarray:
+def _make_latents(alae: "Alae", source: int | Source, view: View | None, psi: float | None) -> np.ndarray:
     if isinstance(source, int):
-        w, psi = alae.map(alae.sample_prior(1, seed=source)), None
-    else:
-        w, psi = alae.w_of(alae.as_seen(all_images(source, view.size if view else None), view), view), 1.0
-    return w if alae.w_mean is None else alae.truncate(w, psi)
+        w = alae.map(alae.sample_prior(1, seed=source))
+        return w if alae.w_mean is None and psi is None else alae.truncate(w, psi)
+    w = alae.w_of(alae.as_seen(all_images(source, view.size if view else None), view), view)
+    return w if alae.w_mean is None else alae.truncate(w, 1.0)
 
 
 def layer_ranges(lods: int) -> dict[str, range]:
-    """The levels of detail whose layers take coarse, middle and fine styles, of `lods` levels in all.
+    """The levels of detail of coarse, middle and fine styles, for a model at `lods` levels of detail.
 
-    Coarse are 4 and 8 pixels, middle 16 and 32, fine all from 64 on (Karras et al. 2019, section 3.1). Where there is
-    no level of 64 pixels, what levels there are divide into three; ranges without any are left out.
+    Coarse are 4 and 8 pixels, middle 16 and 32, fine 64 and more (Karras et al. 2019, section 3.1). Models below 64
+    pixels have their levels divided into three parts; empty parts are omitted.
     """
     first, second = (2, 4) if lods > 4 else (ceil(lods / 3), ceil(2 * lods / 3))
     ranges = {"coarse": range(first), "middle": range(first, second), "fine": range(second, lods)}
@@ -50,43 +51,43 @@ def layer_ranges(lods: int) -> dict[str, range]:
 
 
 def mix(rows: np.ndarray, columns: np.ndarray, levels: range) -> np.ndarray:
-    """Style mixing: for each pair the column's styles in the layers of `levels`, and the row's in all others.
+    """Mix each pair of a row and a column: the column's styles in the layers of `levels`, the row's in all others.
 
-    Both are styles for each layer, (R, 2L, w) and (C, 2L, w); the result is (R, C, 2L, w).
+    From styles (R, 2L, w) and (C, 2L, w) to (R, C, 2L, w).
     """
     layers = np.arange(rows.shape[1])
-    chosen = (2 * levels.start <= layers) & (layers < 2 * levels.stop)
-    return np.where(chosen[:, None], columns[None], rows[:, None])
+    from_column = (2 * levels.start <= layers) & (layers < 2 * levels.stop)
+    return np.where(from_column[:, None], columns[None], rows[:, None])
 
 
 def interpolate(corners: np.ndarray, count: int) -> list[np.ndarray]:
-    """w between 2, 3 or 4 corners: a row, a triangle or a square, `count` from corner to corner.
+    """Interpolate between 2, 3 or 4 corners: a row, a triangle or a square.
 
     Args:
-        corners: their `latents`, from left to right, then from top to bottom.
-        count: 2 or more.
+        corners: their `make_latents`, from left to right, then from top to bottom.
+        count: latents from one corner to the next, both included; at least 2.
 
     Returns:
-        For each row its w, or styles, of the corners' dtype.
+        The latents of each row, with the shape and dtype of `corners` except for their number.
 
     Raises:
         AlaeError: there are fewer or more corners.
-        ArgumentError: `count` is less than 2.
+        ArgumentError: `count` is below 2.
     """
     if not 2 <= len(corners) <= 4:
-        raise AlaeError(f"interpolation is between 2, 3 or 4 corners, not {len(corners)}")
+        raise AlaeError(f"interpolation needs 2, 3 or 4 corners, not {len(corners)}")
     if count < 2:
-        raise ArgumentError("count", f"is {count}: from corner to corner there are at least 2")
-    shares = _shares(len(corners), count)
-    w = np.tensordot(np.concatenate(shares), corners, 1).astype(corners.dtype)
-    return np.split(w, np.cumsum([len(row) for row in shares])[:-1])
+        raise ArgumentError("count", f"is {count}; it must be at least 2")
+    weights = _corner_weights(len(corners), count)
+    w = np.tensordot(np.concatenate(weights), corners, 1).astype(corners.dtype)
+    return np.split(w, np.cumsum([len(row) for row in weights])[:-1])
 
 
-def _shares(corners: int, count: int) -> list[np.ndarray]:
-    """The corners' shares in each image, (images, corners) for each row."""
+def _corner_weights(corners: int, count: int) -> list[np.ndarray]:
+    """The weights of the corners in each image, (images, corners) for each row; they sum to 1."""
     last, steps = count - 1, np.arange(count)[:, None]
     if corners == 3:
-        # Each row is one image shorter, down to the third corner alone.
+        # Each row is one image shorter than the row above; the last is the third corner.
         return [
             np.hstack([last - down - right, right, np.full_like(right, down)]) / last
             for down, right in ((down, steps[: count - down]) for down in range(count))
