@@ -48,7 +48,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     if options.quick:
-        options.rounds, options.images, options.period, options.megabytes = 1, 32, 50, [8]
+        options.rounds, options.images, options.period, options.megabytes = 1, 32, 2, [8]
     if options.training:
         turns.run("benchmarks.loader", options, training, reference="bare steps")
     elif options.memory:
@@ -137,7 +137,8 @@ def training(options: argparse.Namespace, backend: str) -> None:
     """Print the row of one backend."""
     images = np.random.default_rng(0).integers(0, 256, (20_000, 28, 28, 1), np.uint8)
     experiment, plugin = load_experiment("mnist-mlp"), alae.load_backend(backend)
-    first, period = experiment.training.report_every, options.period or experiment.training.checkpoint_every
+    period = options.period or experiment.training.checkpoint_every
+    first = min(experiment.training.report_every, period)
     last = first + period
     runner = plugin.runner(alae.build(experiment.config))
     puts = [runner.put(images[128 * i : 128 * (i + 1)]) for i in range(16)]
@@ -149,7 +150,11 @@ def training(options: argparse.Namespace, backend: str) -> None:
                 "mnist-mlp",
                 data=bench.Arrays(images),
                 steps=last,
-                overrides={"training.held_out": 1000, "training.checkpoint_every": period},
+                overrides={
+                    "training.held_out": 1000,
+                    "training.report_every": first,
+                    "training.checkpoint_every": period,
+                },
                 backend=plugin,
                 out=Path(directory, "run"),
                 observers=[watch],

@@ -135,6 +135,7 @@ def test_a_class_can_be_generated(run_alae, conditional):
     assert np.array_equal(np.load("x.npy"), model.generate(model.map(model.sample_prior(4)), labels=np.full(4, 2)))
 
 
+@pytest.mark.slow
 def test_doctor_examines_every_backend(run_alae):
     code, out, _ = run_alae("doctor")
     assert code == 0
@@ -253,6 +254,7 @@ def test_a_folder_becomes_a_configuration_to_edit_and_a_model(run_alae, tmp_path
     assert found.growth == alae.load_config(tmp_path / "my.yaml").growth
 
 
+@pytest.mark.slow
 def test_a_dry_run_says_what_the_run_will_be_and_leaves_nothing(run_alae, tmp_path):
     photos(tmp_path / "photos")
     words = ["train", "--data", "photos", "--images", "1000", "--backend", BACKEND]

@@ -230,6 +230,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(refused, here, words, message):
     refused(words, message)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [["evaluate", "run", "--metrics", "psnr"], ["figure", "samples", "run"], ["invert", "run", "--steps", "1"]],
