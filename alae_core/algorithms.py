@@ -1,54 +1,60 @@
-"""What can be trained: for each algorithm its networks and the updates of a training step, by name.
+"""The algorithms that can be trained: for each its networks, and the function that makes its updates.
 
-An algorithm of one's own is a function of each kind and a line in `ALGORITHMS`; `config.algorithm` names it, and
-training, checkpoints and every backend then know it.
+To add an algorithm, write a function from a `Config` to a tuple of updates (see `updates.py` and `baselines.py`), and
+add a row to `ALGORITHMS`; `config.algorithm` names it. Training, checkpoints and every backend then support it. This
+module imports neither Keras nor the updates, so that configurations can be checked without them.
 """
 
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, cast, get_args
 
-import keras
-
+from alae_core._support.lazy import load_object
 from alae_core._support.text import suggest
-from alae_core.baselines import autoencoder, bigan, vae
-from alae_core.config import NETWORKS, Config
 from alae_core.errors import ConfigError
-from alae_core.networks.family import Family
-from alae_core.networks.mlp import Perceptrons
-from alae_core.networks.style import Styles
-from alae_core.updates import Update, updates_of
 
-#: by `config.networks.family`
-FAMILIES: dict[str, type[Family]] = {"mlp": Perceptrons, "style": Styles}
+#: the kinds of network that every family can build: ALAE's own; "pair", a D on an image's code beside another w; and
+#: "identity", for an algorithm whose prior is on w itself
+Shape = Literal["F", "G", "E", "D", "pair", "identity"]
+SHAPES = get_args(Shape)
 
 
 class Algorithm(NamedTuple):
-    """Networks, and the updates that train them.
+    """One row of the table.
 
     Attributes:
-        networks: Keras models by name; where they are called F, G, E or D, they are what ALAE calls so.
-        updates: the updates of one training step, in order. A loss finds the networks in `Alae.networks`.
+        networks: for each network by name its `Shape`, or "module:function" of a function from a configuration and a
+            name to a Keras model. Networks called F, G, E or D are what ALAE calls so.
+        updates: "module:function" of a function from a configuration to the updates of one training step, in order.
     """
 
-    networks: Callable[[Config], Mapping[str, keras.Model]]
-    updates: Callable[[Config], tuple[Update, ...]]
+    networks: Mapping[str, str]
+    updates: str
+
+    def load_updates(self) -> Any:
+        """Import the function that makes the updates."""
+        return load_object(self.updates)
 
 
-def _of(name: str, updates: Callable[[Config], tuple[Update, ...]]) -> Algorithm:
-    return Algorithm(lambda config: FAMILIES[config.networks.family].build(config, NETWORKS[name]), updates)
-
-
+#: by the name that `config.algorithm` has. V is E's variance; X codes images for C, which discriminates pairs
 ALGORITHMS: dict[str, Algorithm] = {
-    "alae": _of("alae", updates_of),
-    "autoencoder": _of("autoencoder", autoencoder),
-    "vae": _of("vae", vae),
-    "bigan": _of("bigan", bigan),
+    "alae": Algorithm({"F": "F", "G": "G", "E": "E", "D": "D"}, "alae_core.updates:alae_updates"),
+    "autoencoder": Algorithm({"G": "G", "E": "E"}, "alae_core.baselines:autoencoder_updates"),
+    "vae": Algorithm({"F": "identity", "G": "G", "E": "E", "V": "E"}, "alae_core.baselines:vae_updates"),
+    "bigan": Algorithm(
+        {"F": "identity", "G": "G", "E": "E", "X": "E", "C": "pair"}, "alae_core.baselines:bigan_updates"
+    ),
 }
 
 
-def algorithm_of(config: Config) -> Algorithm:
-    """The algorithm that `config` names. Raises ConfigError, naming those there are, where there is no such one."""
-    if config.algorithm not in ALGORITHMS:
-        names, hint = ", ".join(ALGORITHMS), suggest(config.algorithm, list(ALGORITHMS))
-        raise ConfigError(f"there is no algorithm {config.algorithm!r}{hint}; algorithms: {names}")
-    return ALGORITHMS[config.algorithm]
+def find_algorithm(name: str) -> Algorithm:
+    """The algorithm called `name`. Raises ConfigError, listing the algorithms, if there is none."""
+    if name not in ALGORITHMS:
+        names, hint = ", ".join(ALGORITHMS), suggest(name, list(ALGORITHMS))
+        raise ConfigError(f"there is no algorithm {name!r}{hint}; algorithms: {names}")
+    return ALGORITHMS[name]
+
+
+def network_shapes(name: str) -> dict[str, Shape]:
+    """The networks that have a `Shape` of the algorithm called `name`, by name; empty if there is no such algorithm."""
+    networks = ALGORITHMS[name].networks if name in ALGORITHMS else {}
+    return {network: cast(Shape, shape) for network, shape in networks.items() if shape in SHAPES}

@@ -1,7 +1,7 @@
 """What ALAE is compared with, as data: autoencoder, VAE and BiGAN, made of ALAE's own networks and losses.
 
-A GAN of the same G∘F and D∘E without a loop is ALAE itself, where reciprocity is none. `config.NETWORKS` says which
-networks each has.
+A GAN of the same G∘F and D∘E without a loop is ALAE itself, where reciprocity is none. `algorithms.py` lists
+the networks of each.
 """
 
 from functools import partial
@@ -23,19 +23,19 @@ from alae_core.updates import (
 )
 
 
-def autoencoder(config: Config) -> tuple[Update, ...]:
+def autoencoder_updates(config: Config) -> tuple[Update, ...]:
     """G∘E alone, drawn together by pixels: no prior, hence no samples."""
     adams = adams_of(config, "reconstruction", "EG")
     loss = partial(_reconstruction, config)
     return (Update("reconstruction", "R", loss, adams, draws=("noise",), moves_w_mean=False),)
 
 
-def vae(config: Config) -> tuple[Update, ...]:
+def vae_updates(config: Config) -> tuple[Update, ...]:
     """A variational autoencoder (Kingma and Welling 2014): q(w | x) = N(E(x), exp V(x)), p(w) = N(0, I)."""
     return (Update("evidence", "V", _evidence, adams_of(config, "evidence", "EVG"), draws=("z", "noise")),)
 
 
-def bigan(config: Config) -> tuple[Update, ...]:
+def bigan_updates(config: Config) -> tuple[Update, ...]:
     """A bidirectional GAN (Donahue et al. 2017): C tells pairs (x, E(x)) from pairs (G(w), w), w from the prior."""
     critic, deceivers = adams_of(config, "discriminator", "XC"), adams_of(config, "generator", "EG")
     return (

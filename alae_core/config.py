@@ -33,6 +33,7 @@ from alae_core._support.yaml_settings import (
     to_yaml,
     validate,
 )
+from alae_core.algorithms import ALGORITHMS
 from alae_core.errors import ConfigError
 
 #: the version of the specification that configurations, checkpoints and conformance cases follow
@@ -59,17 +60,6 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Precision = Literal["float32", "float64", "bfloat16"]
 Transform = Literal["flip", "shift", "scale", "rotate", "colour", "cutout"]
-#: what a network is like: one of ALAE's own; or a pair, D on an image's code and another side by side; or the identity
-Shape = Literal["F", "G", "E", "D", "pair", "identity"]
-
-#: the networks of each algorithm that ships (`algorithms.py`), each with its shape. Baselines have a prior on w itself,
-#: which is what an F that is the identity says; X looks at images for the critic C of pairs, V is E's variance
-NETWORKS: dict[str, dict[str, Shape]] = {
-    "alae": {"F": "F", "G": "G", "E": "E", "D": "D"},
-    "autoencoder": {"G": "G", "E": "E"},
-    "vae": {"F": "identity", "G": "G", "E": "E", "V": "E"},
-    "bigan": {"F": "identity", "G": "G", "E": "E", "X": "E", "C": "pair"},
-}
 
 
 class Perceptron(Frozen):
@@ -295,7 +285,8 @@ class Config(Frozen):
                 f"reciprocity z makes E's output an estimate of z, but z has {self.networks.z} numbers and "
                 f"w {self.networks.w}: make them equal"
             )
-        if self.networks.z != self.networks.w and "identity" in NETWORKS.get(self.algorithm, {}).values():
+        algorithm = ALGORITHMS.get(self.algorithm)
+        if self.networks.z != self.networks.w and algorithm and "identity" in algorithm.networks.values():
             raise ValueError(
                 f"the algorithm {self.algorithm} draws w itself from the prior, but z has {self.networks.z} numbers "
                 f"and w {self.networks.w}: make them equal"
@@ -304,7 +295,8 @@ class Config(Frozen):
 
     @model_validator(mode="after")
     def _something_sees_changes(self) -> "Config":
-        if self.augment and "D" not in NETWORKS.get(self.algorithm, {"D": "D"}):
+        algorithm = ALGORITHMS.get(self.algorithm)
+        if self.augment and algorithm and "D" not in algorithm.networks:
             raise ValueError(f"augment changes what D sees, but the algorithm {self.algorithm} has no D: omit it")
         return self
 

@@ -10,22 +10,26 @@ import numpy as np
 from keras import ops
 
 from alae_core._support.text import short_repr
-from alae_core.algorithms import FAMILIES, algorithm_of
 from alae_core.config import Config
 from alae_core.errors import ArgumentError, BackendError
 from alae_core.framework import Tensor, framework_in_use
 from alae_core.images import to_float
 from alae_core.networks.family import Family
 from alae_core.networks.features import without_gradients
+from alae_core.networks.mlp import Perceptrons
+from alae_core.networks.style import Styles
 from alae_core.sizes import require_room
 from alae_core.state import as_dtype, require_same_arrays
 from alae_core.streams import Noise, noise_shapes, require_seed, sample_noise, sample_prior
 from alae_core.truncation import truncate
-from alae_core.updates import Update
+from alae_core.updates import Update, updates_of
 from alae_core.view import NoiseWord, View, require_psi
 
 # Large enough to keep any processor busy, small enough that memory stays flat whatever the number of images.
 _CHUNK, _CHUNK_PIXELS = 512, 2**22
+
+#: by `config.networks.family`
+FAMILIES: dict[str, type[Family]] = {"mlp": Perceptrons, "style": Styles}
 
 
 def build(config: Config) -> "Alae":
@@ -35,10 +39,9 @@ def build(config: Config) -> "Alae":
         BackendError: the framework was not opened for the configuration's precision.
         ConfigError: there is no such algorithm, or this machine's memory cannot hold the networks.
     """
-    algorithm = algorithm_of(config)
+    updates = updates_of(config)
     require_room(config)
-    family = FAMILIES[config.networks.family](config, algorithm.networks(config))
-    alae = Alae(family, algorithm.updates(config))
+    alae = Alae(FAMILIES[config.networks.family].build(config), updates)
     held = {keras.backend.standardize_dtype(variable.value.dtype) for variable in alae.variables.values()}
     if held != {config.dtype}:
         # JAX would go on in float32 without a word.

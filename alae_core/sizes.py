@@ -7,7 +7,8 @@ import os
 from math import prod
 from pathlib import Path
 
-from alae_core.config import NETWORKS, Config, MlpNetworks
+from alae_core.algorithms import network_shapes
+from alae_core.config import Config, MlpNetworks
 from alae_core.errors import ConfigError
 from alae_core.networks.layout import network_layout
 
@@ -16,10 +17,10 @@ _TRAINING = 4
 
 
 def weights(config: Config) -> dict[str, int]:
-    """How many weights each network has, by name; of an algorithm of one's own, unknown here, nothing."""
+    """The number of weights of each network by name, for networks of a `Shape`."""
     return {
         name: sum(spec.size for spec in network_layout(config, shape).values())
-        for name, shape in NETWORKS.get(config.algorithm, {}).items()
+        for name, shape in network_shapes(config.algorithm).items()
     }
 
 
@@ -40,7 +41,7 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
 def needs(config: Config, *, training: bool = False) -> dict[str, int]:
     """The bytes that a model takes at least, by what they are for; in training with what goes with its weights.
 
-    Of an algorithm of one's own, whose networks are unknown here, only batches are counted.
+    Networks of a shape that is not in `algorithms.Shape` are not counted.
     """
     size = 8 if config.dtype == "float64" else 4
     count = sum(weights(config).values())

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
+from alae_core.algorithms import find_algorithm
 from alae_core.augment import augmented
 from alae_core.config import Config
 from alae_core.draws import Draw
@@ -66,7 +67,15 @@ class Update:
 
 
 def updates_of(config: Config) -> tuple[Update, ...]:
-    """The updates of one training step, in order; each sees a z of its own (paper, Algorithm 1).
+    """The updates of one training step of `config.algorithm`, in order.
+
+    Raises ConfigError if there is no such algorithm.
+    """
+    return find_algorithm(config.algorithm).load_updates()(config)
+
+
+def alae_updates(config: Config) -> tuple[Update, ...]:
+    """ALAE's updates; each sees a z of its own (paper, Algorithm 1).
 
     Where the paper and the authors' code differ, `config.updates` says which way; the discriminator trains E and D,
     the generator F and G, reciprocity E and G and, if so chosen, F. Discrepancies: docs/deviations.md.

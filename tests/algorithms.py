@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from alae_core.algorithms import ALGORITHMS, FAMILIES, Algorithm
+from alae_core.algorithms import ALGORITHMS, Algorithm
 from alae_core.config import Config
 from alae_core.losses import squared_distance
 from alae_core.networks.family import Family
-from alae_core.updates import Batch, Update, updates_of
+from alae_core.updates import Batch, Update, alae_updates
 
 Tensor = Any
 
@@ -28,11 +28,6 @@ def pixels(family: Family, batch: Batch, input_gradient: Callable[..., Any]) -> 
     return squared_distance(batch.images, made, mean=True)
 
 
-def pixels_networks(config: Config) -> dict[str, Any]:
-    """ALAE's G and E."""
-    return {name: network for name, network in FAMILIES[config.networks.family].build(config).items() if name in "GE"}
-
-
 def pixels_updates(config: Config) -> tuple[Update, ...]:
     """One update."""
     return (Update("pixels", "P", pixels, {"E": "pixels", "G": "pixels"}, draws=("noise",), moves_w_mean=False),)
@@ -40,12 +35,12 @@ def pixels_updates(config: Config) -> tuple[Update, ...]:
 
 def four_updates(config: Config) -> tuple[Update, ...]:
     """ALAE's, and one more."""
-    return (*updates_of(config), *pixels_updates(config))
+    return (*alae_updates(config), *pixels_updates(config))
 
 
 ALGORITHMS_OF_THE_TESTS = {
-    "pixels": Algorithm(pixels_networks, pixels_updates),
-    "alae+pixels": Algorithm(ALGORITHMS["alae"].networks, four_updates),
+    "pixels": Algorithm({"G": "G", "E": "E"}, "tests.algorithms:pixels_updates"),
+    "alae+pixels": Algorithm(ALGORITHMS["alae"].networks, "tests.algorithms:four_updates"),
 }
 
 

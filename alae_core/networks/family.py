@@ -7,7 +7,9 @@ from typing import Any, ClassVar
 
 import keras
 
-from alae_core.config import NETWORKS, Config, Shape
+from alae_core._support.lazy import load_object
+from alae_core.algorithms import SHAPES, find_algorithm
+from alae_core.config import Config
 from alae_core.errors import AlaeError, ArgumentError
 from alae_core.networks.layers import SpecLayer
 from alae_core.networks.layout import network_section
@@ -21,7 +23,7 @@ Tensor = Any
 class Family(ABC):
     """The networks of one model, and all that the rest of alae must know of their kind.
 
-    A family is one class, and a line in `alae_core.algorithms.FAMILIES`. Its `generate`, `encode` and `score` take
+    A family is one class, and a line in `alae_core.model.FAMILIES`. Its `generate`, `encode` and `score` take
     and return tensors, for losses to differentiate through; arguments that a family has no use for it passes over.
 
     Attributes:
@@ -76,16 +78,19 @@ class Family(ABC):
             yield
 
     @classmethod
-    def build(cls, config: Config, networks: Mapping[str, Shape] = NETWORKS["alae"]) -> dict[str, keras.Model]:
-        """Networks of `config` by name, by default F, G, E and D, each of a shape of `config.NETWORKS`.
+    def build(cls, config: Config) -> "Family":
+        """The networks of `config.algorithm`. The seed and each network's name decide its initial weights.
 
-        Their initial weights are decided by the configuration's seed, and each network's name.
+        Raises ConfigError if there is no such algorithm.
         """
-        return {name: cls.network(config, name, shape) for name, shape in networks.items()}
+        shapes = find_algorithm(config.algorithm).networks
+        return cls(config, {name: cls.network(config, name, shape) for name, shape in shapes.items()})
 
     @classmethod
-    def network(cls, config: Config, name: str, shape: Shape) -> keras.Model:
-        """One network of `config`, called `name`. F: (batch, z) to (batch, w). D: (batch, w) to (batch,), the logit."""
+    def network(cls, config: Config, name: str, shape: str) -> keras.Model:
+        """One network of `config`, called `name`; see `Algorithm.networks` for `shape`."""
+        if shape not in SHAPES:
+            return load_object(shape)(config, name)
         part = network_section(config, name, shape)
         match shape:
             case "F":

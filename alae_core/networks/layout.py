@@ -1,6 +1,7 @@
 """The layout of a model: every weight of its networks by name, known before a network is built and without Keras."""
 
-from alae_core.config import NETWORKS, Config, Shape
+from alae_core.algorithms import Shape, network_shapes
+from alae_core.config import Config
 from alae_core.networks import mlp_layout, style_layout
 from alae_core.networks.specs import Section, WeightSpec, perceptron, under
 
@@ -11,7 +12,7 @@ _FAMILIES = {"mlp": mlp_layout, "style": style_layout}
 def layout(config: Config) -> dict[str, WeightSpec]:
     """Every weight of the networks of `config.algorithm`, by its name in checkpoints, such as "F/dense0/kernel"."""
     found: dict[str, WeightSpec] = {}
-    for name, shape in NETWORKS.get(config.algorithm, {}).items():
+    for name, shape in network_shapes(config.algorithm).items():
         found |= under(name, network_layout(config, shape))
     return found
 

@@ -4,7 +4,6 @@ import pytest
 
 import alae_core as alae
 from alae_core import updates_of
-from alae_core.algorithms import algorithm_of
 from alae_core.state import adams
 from tests.algorithms import register
 from tests.conftest import tiny_config, tiny_style_config
@@ -83,7 +82,7 @@ def test_reciprocity_in_data_space_cannot_train_f():
 def test_what_the_updates_of_baselines_train_and_draw(kind):
     def found(algorithm):
         config = tiny_config(algorithm=algorithm, updates=kind, networks__z=6, networks__w=6)
-        return {update.name: (dict(update.trains), update.draws) for update in algorithm_of(config).updates(config)}
+        return {update.name: (dict(update.trains), update.draws) for update in updates_of(config)}
 
     def adams(update, networks):
         shared = {"E": "encoder", "X": "encoder", "C": "encoder", "V": "encoder", "G": "decoder"}

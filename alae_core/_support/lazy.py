@@ -1,0 +1,39 @@
+"""Objects that are imported on first use, because importing them is slow."""
+
+import ast
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+def load_object(path: str) -> Any:
+    """Import the object that `path` names, such as "alae_core.updates:alae_updates"."""
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
+
+
+def attach_names(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Make the names that a package's stub imports load on first use.
+
+    The stub, `__init__.pyi` beside `file`, lists the names for type checkers and editors as well: each as
+    `from package.module import Name as Name`.
+
+    Args:
+        package: the package's `__name__`.
+        file: its `__file__`.
+
+    Returns:
+        the package's `__getattr__`, `__dir__` and `__all__`.
+    """
+    stub = ast.parse(Path(file).with_suffix(".pyi").read_text("utf-8"))
+    imports = [statement for statement in stub.body if isinstance(statement, ast.ImportFrom)]
+    modules = {alias.name: statement.module for statement in imports for alias in statement.names}
+    names = sorted(modules)
+
+    def load(name: str) -> Any:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}; it has {', '.join(names)}")
+        return getattr(import_module(str(modules[name])), name)
+
+    return load, lambda: names, names
