@@ -16,7 +16,8 @@ from alae_core.config import Adam
 from alae_core.draws import Draws, draw
 from alae_core.errors import ArgumentError
 from alae_core.growth import Stage, position
-from alae_core.model import Alae, require_images
+from alae_core.inputs import one_hot, require_images
+from alae_core.model import Alae
 from alae_core.networks.family import Family
 from alae_core.optimizer import adam_step, average_step
 from alae_core.state import as_dtype, count_name, initial_state, moment_name, require_same_arrays, shapes
@@ -127,8 +128,8 @@ class BaseRunner(ABC, Generic[Tensor]):
     def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
         """See `Runner.put`; the batch has no draws yet."""
         images = require_images(images)
-        one_hot = next((self.to_device(array) for array in self.model.one_hot(labels, len(images))), None)
-        return Batch(self._from_bytes(images) if images.dtype == np.uint8 else self._floats(images), one_hot)
+        classes = next((self.to_device(array) for array in one_hot(self.config, labels, len(images))), None)
+        return Batch(self._from_bytes(images) if images.dtype == np.uint8 else self._floats(images), classes)
 
     def step(
         self,
@@ -144,7 +145,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         self._require_size(batch, here.view)
         if here.restarts:
             self.clear(name for name in self.tensors if name.startswith("adam/"))
-        batch = batch._replace(images=self.networks.faded(batch.images, here.blend))
+        batch = batch._replace(images=self.networks.fade(batch.images, blend=here.blend))
         if draws is None:
             draws = self.draws(self.step_number, len(batch.images))
         chosen = draws if only is None else {only: draws[self.model.update(only).name]}

@@ -162,8 +162,19 @@ class Family(ABC):
             return self.networks["D"](images, lod=lod, blend=blend)
         return self.networks["D"](self.encode(images, labels=labels, lod=lod, blend=blend))
 
-    def faded(self, images: Tensor, blend: Tensor | float) -> Tensor:
-        """Real images as a level is shown them while it fades in, as its fakes do."""
+    def reconstruct(self, images: Tensor, *, noise: Any = None, labels: Tensor | None = None, **level: Any) -> Tensor:
+        """G(E(x)), or G(F(E(x))) if the configuration's reciprocity is z: (batch, H, W, C) to the same shape."""
+        w = self.encode(images, labels=labels, **level)
+        if self.config.reciprocity == "z":
+            w = self.F(w)
+        return self.generate(w, noise=noise, labels=labels, **level)
+
+    def reencode(self, w: Tensor, *, noise: Any = None, labels: Tensor | None = None, **level: Any) -> Tensor:
+        """E(G(w)): (batch, w)."""
+        return self.encode(self.generate(w, noise=noise, labels=labels, **level), labels=labels, **level)
+
+    def fade(self, images: Tensor, *, lod: int | None = None, blend: Tensor | float = 1.0) -> Tensor:
+        """Real images as training shows them while a level fades in: faded like generated ones."""
         return images
 
     @property

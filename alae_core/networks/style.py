@@ -64,7 +64,7 @@ class Styles(Family):
     def hidden(self, images, *, labels=None, lod=None, blend=1.0):
         return self.networks["E"].hidden(images, lod=lod, blend=blend)
 
-    def faded(self, images, blend):
+    def fade(self, images, *, lod=None, blend=1.0):
         if self.level_of(images) == 0 or not _fades(blend):
             return images
         maps = from_nhwc(images)

@@ -94,7 +94,7 @@ def test_an_error_that_a_nudge_explains_is_listed_aside():
 @pytest.mark.parametrize("blend", [0.05, 0.35, 1.0])
 def test_images_are_given_so_that_the_step_sees_those_recorded(blend, backend):
     x, family = random_images(2, (8, 8, 2)), alae.build(tiny_style_config()).family
-    seen = family.faded(ops.convert_to_tensor(parity._unfaded(x, 1, blend)), blend)
+    seen = family.fade(ops.convert_to_tensor(parity._unfaded(x, 1, blend)), blend=blend)
     np.testing.assert_allclose(ops.convert_to_numpy(seen), x, **FLOAT32)
 
 

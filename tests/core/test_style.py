@@ -181,7 +181,7 @@ def test_real_images_fade_as_the_fakes_do_and_keep_their_mean(model, lod, blend)
     np.testing.assert_allclose(found, expected, **FLOAT32)
     np.testing.assert_allclose(found.mean(axis=(1, 2)), x.mean(axis=(1, 2)), **FLOAT32)
     # What a training step does with its images, blend a tensor.
-    tensor = model.family.faded(ops.convert_to_tensor(x), ops.convert_to_tensor(np.float32(blend)))
+    tensor = model.family.fade(ops.convert_to_tensor(x), blend=ops.convert_to_tensor(np.float32(blend)))
     np.testing.assert_allclose(_numpy(tensor), expected, **FLOAT32)
 
 

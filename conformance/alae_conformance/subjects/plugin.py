@@ -86,8 +86,10 @@ class Plugin:
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         from keras import ops
 
+        from alae_core.inputs import one_hot
+
         family, lod = self.model.family, None if inputs.view is None else inputs.view.lod
-        arrays = [inputs.images, *self.model.one_hot(inputs.labels, len(inputs.images))]
+        arrays = [inputs.images, *one_hot(self.config, inputs.labels, len(inputs.images))]
         images, *rest = (ops.convert_to_tensor(np.asarray(array, self.config.dtype)) for array in arrays)
         labels = rest[0] if rest else None
         found = self.backend.input_gradient(

@@ -6,11 +6,12 @@ max-pooling, a dense layer (except the first network), and several heads. Sizes 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from alae_core.framework import framework_in_use
+from alae_core.inference import BatchedFunction
 from alae_workbench.faces.mtcnn_weights import load_weights
 
 
@@ -105,26 +106,11 @@ def load_network(network: Network) -> Callable[[np.ndarray], list[np.ndarray]]:
     arrays = load_weights(network.name, list(network.weight_shapes()))
     from keras import ops
 
+    def apply(weights: Sequence[Any], images: Any) -> list[Any]:
+        return network.apply(weights, (ops.cast(images, "float32") - 127.5) / 128)
+
     weights = [ops.convert_to_tensor(array) for array in arrays]
-    framework = framework_in_use()
-    # Weights are an argument, because constants would be compiled into the function.
-    compiled = framework.compile(network.apply) if framework else network.apply
-
-    def run(images: np.ndarray) -> list[np.ndarray]:
-        parts = []
-        for start in range(0, len(images), network.batch):
-            part = images[start : start + network.batch]
-            filled = np.zeros((network.batch, *images.shape[1:]), np.float32)
-            filled[: len(part)] = (part - np.float32(127.5)) / 128
-            parts.append(
-                [
-                    ops.convert_to_numpy(output)[: len(part)]
-                    for output in compiled(weights, ops.convert_to_tensor(filled))
-                ]
-            )
-        return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
-
-    return run
+    return partial(BatchedFunction(apply, network.batch, least=network.batch), weights)
 
 
 def _matrix(kernel: Any) -> Any:

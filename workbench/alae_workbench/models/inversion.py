@@ -10,6 +10,7 @@ from keras import ops
 
 from alae_core import Alae, AlaeError, View
 from alae_core.framework import framework_in_use
+from alae_core.inference import BatchedFunction
 from alae_core.streams import sample_noise
 
 #: where the search begins
@@ -106,8 +107,8 @@ def _gradient(
     alae: Alae, view: View | None, weight: float
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Of w, images and their features: each image's loss, and its gradient by w."""
-    backend = framework_in_use()
-    if backend is None:
+    framework = framework_in_use()
+    if framework is None:
         raise AlaeError("inversion needs gradients: call load_backend before")
     family = alae.family
     at: dict[str, Any] = {} if view is None else {"lod": view.lod, "blend": view.blend}
@@ -119,21 +120,15 @@ def _gradient(
             made = family.generate(w, noise=maps, **at)
             return _mean(ops.square(made - x)) + weight * _mean(ops.square(family.hidden(made, **at) - wanted))
 
-        with family.use_weights({f"weights/{name}": value for name, value in weights.items()}):
-            values, gradient = backend.input_gradient(losses, w)
-        flat = ops.reshape(gradient, (gradient.shape[0], -1))
-        return ops.concatenate([values[:, None], flat], axis=1)
+        with family.use_weights(weights):
+            return list(framework.input_gradient(losses, w))
 
-    compiled = backend.compile(both)
-    weights = {name: ops.stop_gradient(variable.value) for name, variable in alae.variables.items()}
+    batched = BatchedFunction(both, alae.batch_size(view))
+    weights = {f"weights/{name}": ops.stop_gradient(variable.value) for name, variable in alae.variables.items()}
 
     def call(w: np.ndarray, x: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        parts = []
-        for part in alae.chunks(len(w), view):
-            tensors = [ops.convert_to_tensor(np.asarray(each[part], alae.config.dtype)) for each in (w, x, wanted)]
-            parts.append(ops.convert_to_numpy(compiled(weights, *tensors)))
-        found = np.concatenate(parts)
-        return found[:, 0], found[:, 1:].reshape(w.shape)
+        loss, gradient = batched(weights, *(np.asarray(each, alae.config.dtype) for each in (w, x, wanted)))
+        return loss, gradient
 
     return call
 

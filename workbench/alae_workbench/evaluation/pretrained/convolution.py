@@ -1,11 +1,12 @@
 """What networks of convolutions have in common: kernels as keras.ops wants them, and images in batches of one size."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from alae_core.framework import framework_in_use
+from alae_core.inference import BatchedFunction, split
 from alae_workbench.evaluation.spaces import Features, in_colour
 
 #: kernels (k, k, in, out), or (k, k, in, 1) of depthwise convolutions, and biases, by name
@@ -15,25 +16,12 @@ Arrays = Mapping[str, np.ndarray]
 def compiled(network: Callable[..., Any], weights: Arrays, together: int) -> Callable[..., np.ndarray]:
     """A function of arrays by a network of `weights` and them, row by row.
 
-    It takes `together` rows at a time, the last ones filled up with zeros, so that one shape is compiled once.
+    It takes `together` rows at a time, the last ones padded, so that one shape is compiled once.
     """
     from keras import ops
 
-    backend = framework_in_use()
-    run = network if backend is None else backend.compile(network)
     tensors = {name: ops.convert_to_tensor(array) for name, array in weights.items()}
-
-    def answer(*arrays: np.ndarray) -> np.ndarray:
-        count, found = len(arrays[0]), []
-        for start in range(0, max(count, 1), together):
-            parts = [array[start : start + together] for array in arrays]
-            lacking = together - len(parts[0])
-            if lacking:
-                parts = [np.concatenate([part, np.zeros((lacking, *part.shape[1:]), part.dtype)]) for part in parts]
-            found.append(ops.convert_to_numpy(run(tensors, *map(ops.convert_to_tensor, parts))))
-        return np.concatenate(found)[:count]
-
-    return answer
+    return partial(BatchedFunction(network, together, least=together), tensors)
 
 
 def by_batches(
@@ -42,8 +30,7 @@ def by_batches(
     """Features by a function of prepared images; `prepare` sees colour bytes of `together` images at the most."""
 
     def features(images: np.ndarray) -> np.ndarray:
-        parts = [images[start : start + together] for start in range(0, max(len(images), 1), together)]
-        return np.concatenate([run(prepare(in_colour(part))) for part in parts])
+        return np.concatenate([run(prepare(in_colour(images[part]))) for part in split(len(images), together)])
 
     return features
 
