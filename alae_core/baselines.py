@@ -54,14 +54,14 @@ def _evidence(networks: Family, batch: Batch, input_gradient: InputGradient) -> 
     So pixels have the variance ½ about G(w). The update's z is what q(w | x) is sampled by.
     """
     mean, log_variance = (encode(networks, batch.images, batch, by=network) for network in "EV")
-    w = mean + ops.exp(log_variance / 2) * batch.z
+    w = mean + ops.exp(log_variance / 2) * batch.draws.z
     distance = squared_distance(batch.images, generate(networks, w, batch), mean=False)
     return distance + divergence_from_prior(mean, log_variance)
 
 
 def _critic(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     """C's loss on pairs, and R1 of the gradient by real images, E(x) beside them held."""
-    w = networks.F(batch.z)
+    w = networks.F(batch.draws.z)
     fake, code = (
         ops.stop_gradient(each) for each in (generate(networks, w, batch), encode(networks, batch.images, batch))
     )
@@ -76,7 +76,7 @@ def _critic(config: Config, networks: Family, batch: Batch, input_gradient: Inpu
 
 def _deceivers(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     """G makes C take its pairs for real, and E makes it take its own for generated."""
-    objective, w = OBJECTIVES[config.objective], networks.F(batch.z)
+    objective, w = OBJECTIVES[config.objective], networks.F(batch.draws.z)
     generated = _paired(networks, generate(networks, w, batch), w, batch)
     encoded = _paired(networks, batch.images, encode(networks, batch.images, batch), batch)
     return generator_loss(objective, generated) + generator_loss(objective, -encoded)

@@ -1,6 +1,6 @@
 """What layers and models may ask of the framework in use: its device, compilation, and gradients by an input."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
 from alae_core.config import Precision
@@ -25,6 +25,20 @@ class Framework(Protocol):
         `fn` is pure. Its arguments, and what it returns, are tensors in nested lists and dictionaries. A framework that
         does not compile returns a function that records nothing for gradients.
         """
+
+
+def structure(value: Any) -> Hashable:
+    """A key for compiled functions of `value`: which parts are present, and the shape and dtype of each tensor.
+
+    `value` is a tensor, None, or nested tuples, lists and dictionaries of these.
+    """
+    if value is None:
+        return None
+    if isinstance(value, tuple | list):
+        return tuple([structure(part) for part in value])
+    if isinstance(value, dict):
+        return tuple([(key, structure(part)) for key, part in value.items()])
+    return tuple(value.shape), value.dtype
 
 
 #: the framework opened last in this process; empty before the first

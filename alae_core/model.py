@@ -195,8 +195,8 @@ class Alae:
     ) -> np.ndarray:
         """G(E(x)), or G(F(E(x))) if reciprocity is z: (batch, H, W, C) to the same shape; see `generate`."""
         x = self._images(x, view)
-        labels = one_hot(self.config, labels, len(x))
-        return self._run("reconstruct", x, self._view(view), noise=noise, labels=labels)
+        classes = one_hot(self.config, labels, len(x))
+        return self._run("reconstruct", x, self._view(view), noise=noise, labels=classes)
 
     def reencode(
         self, w: np.ndarray, view: View | None = None, *, noise: Noise = "fixed", labels: np.ndarray | None = None

@@ -129,7 +129,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         """See `Runner.put`; the batch has no draws yet."""
         images = require_images(images)
         classes = next((self.to_device(array) for array in one_hot(self.config, labels, len(images))), None)
-        return Batch(self._from_bytes(images) if images.dtype == np.uint8 else self._floats(images), classes)
+        return Batch(self._from_bytes(images) if images.dtype == np.uint8 else self._to_tensors(images), classes)
 
     def step(
         self,
@@ -149,7 +149,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         if draws is None:
             draws = self.draws(self.step_number, len(batch.images))
         chosen = draws if only is None else {only: draws[self.model.update(only).name]}
-        losses = self.train(self._with_draws(batch, chosen, here.blend), here.stage)
+        losses = self.train(self._batches(batch, chosen, here.blend), here.stage)
         self.step_number += 1
         # In the updates' own order, which a compiled step may not keep.
         return Losses({update.name: losses[update.name] for update in self.model.updates if update.name in losses})
@@ -163,7 +163,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         blend: float = 1.0,
     ) -> Losses:
         """See `Runner.losses`."""
-        batches = self._looked_at(images, labels, draws, blend)
+        batches = self._batches_at_rest(images, labels, draws, blend)
         updates = self.model.updates
         return Losses({update.name: self.differentiate(update, batches[update.name])[0] for update in updates})
 
@@ -178,7 +178,7 @@ class BaseRunner(ABC, Generic[Tensor]):
     ) -> dict[str, np.ndarray]:
         """See `Runner.gradients`."""
         chosen = self.model.update(update)
-        batches = self._looked_at(images, labels, {update: draws[update]}, blend)
+        batches = self._batches_at_rest(images, labels, {update: draws[update]}, blend)
         _, gradients = self.differentiate(chosen, batches[update])
         return {name: self.to_numpy(gradient) for name, gradient in gradients.items()}
 
@@ -234,44 +234,53 @@ class BaseRunner(ABC, Generic[Tensor]):
                 f"(batch, {', '.join(map(str, expected))}); alae_core.images.pooled makes larger ones smaller",
             )
 
-    def _looked_at(
+    def _batches_at_rest(
         self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws], blend: float
     ) -> dict[str, Batch]:
-        """What each update sees where nothing is trained, at the present p."""
-        batches = self._with_draws(self.put(images, labels), draws, blend)
+        """What each update sees outside a step: with the current p of augmentation."""
+        batches = self._batches(self.put(images, labels), draws, blend)
         if "augment_p" not in self.tensors:
             return batches
-        return {update: batch._replace(p=self.tensors["augment_p"]) for update, batch in batches.items()}
+        return {update: batch._replace(augment_p=self.tensors["augment_p"]) for update, batch in batches.items()}
 
-    def _with_draws(self, batch: Batch, draws: Mapping[str, Draws], blend: float) -> dict[str, Batch]:
-        if self.networks.has_styles:
-            batch = batch._replace(blend=self._floats(blend))
-        return {name: self._with(batch, name, given) for name, given in draws.items()}
+    def _batches(self, batch: Batch, draws: Mapping[str, Draws], blend: float) -> dict[str, Batch]:
+        """`batch` with each update's draws, by the update's name."""
+        augment = self.config.augment
+        batch = batch._replace(
+            blend=self._to_tensors(float(blend)) if self.networks.has_styles else None,
+            # An adaptive p is part of the state, and replaces this one in the step.
+            augment_p=None if augment is None else self._to_tensors(augment.p),
+        )
+        return {update: batch._replace(draws=self._place_draws(batch, update, own)) for update, own in draws.items()}
 
-    def _with(self, batch: Batch, update: str, draws: Draws) -> Batch:
-        if draws.z is not None:
-            batch = batch._replace(z=self._floats(draws.z))
-        if draws.augment is not None and self.config.augment is not None:
-            # A p that adapts is the state's, and takes the place of this one.
-            batch = batch._replace(augment=self._floats(changes(draws.augment)), p=self._floats(self.config.augment.p))
+    def _place_draws(self, batch: Batch, update: str, draws: Draws) -> Draws:
+        """`draws` as tensors, with the noise that the device draws."""
         lod = self.networks.level_of(batch.images)
+        if draws.augment is not None:
+            draws = draws._replace(augment=None if self.config.augment is None else changes(draws.augment))
         if lod is None or "noise" not in self.model.update(update).draws:
-            return batch
-        if draws.mix is not None:
-            cutoff = self.to_device(np.asarray(draws.cutoff, np.int32))
-            batch = batch._replace(mix=self._floats(draws.mix), cutoff=cutoff)
-        if draws.noise is None:
-            return batch._replace(noise=self._noise(update, self.step_number, lod, len(batch.images)))
-        return batch._replace(noise=[self._floats(map) for map in draws.noise])
+            return self._to_tensors(draws._replace(mix=None, cutoff=None, noise=None))
+        placed = self._to_tensors(draws)
+        if placed.noise is None:
+            placed = placed._replace(noise=self._noise(update, self.step_number, lod, len(batch.images)))
+        return placed
+
+    def _to_tensors(self, value: Any) -> Any:
+        """`value` with every array and number as a tensor: integers as int32, others in the run's dtype."""
+        if value is None:
+            return None
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*map(self._to_tensors, value))
+        if isinstance(value, list | tuple):
+            return [self._to_tensors(part) for part in value]
+        array = np.asarray(value)
+        return self.to_device(np.asarray(array, np.int32 if array.dtype.kind in "iu" else self.config.dtype))
 
     def _from_bytes(self, images: np.ndarray) -> Tensor:
         # Bytes travel, and become on the device what `images.to_float` makes of them. By a tensor: XLA would turn a
         # division by a number into a product with its reciprocal, and 111 of the 256 grey levels into other floats.
         floats = ops.cast(self.to_device(images), "float32")
         return ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype)
-
-    def _floats(self, array: Any) -> Tensor:
-        return self.to_device(np.asarray(array, self.config.dtype))
 
     def _noise(self, update: str, step: int, lod: int, count: int) -> list[Tensor]:
         shapes = noise_shapes(lod, count)

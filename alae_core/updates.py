@@ -1,6 +1,6 @@
 """Algorithm 1 of the paper as data: which loss, which networks it trains with whose Adam moments, what it draws."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,34 +10,28 @@ from keras import ops
 from alae_core.algorithms import find_algorithm
 from alae_core.augment import augmented
 from alae_core.config import Config
-from alae_core.draws import Draw
+from alae_core.draws import Draw, Draws
 from alae_core.framework import InputGradient, Tensor
 from alae_core.losses import OBJECTIVES, discriminator_loss, generator_loss, r1_penalty, squared_distance
 from alae_core.networks.family import Family
 
 
 class Batch(NamedTuple):
-    """What one update sees, as tensors.
+    """Everything that the loss of one update sees, as tensors. A part that is not used is None.
 
     Attributes:
-        images: (batch, H, W, C) in [−1, 1]; for style networks of the level's resolution, which says what the level is.
+        images: (batch, H, W, C) in [−1, 1]; for networks with levels their resolution selects the level.
         labels: one-hot (batch, classes), for a model with labels.
-        z: the update's own (batch, z); None where it draws none.
-        mix, cutoff, noise: the update's own `draws.Draws`, for style networks.
-        augment: what its draws do to images that D∘E sees, as `augment.changes` has it; None shows them as they are.
-        p: how likely each transformation is, a scalar.
-        blend: how far the level has faded in, a scalar, for style networks.
+        draws: the update's own draws.
+        blend: how far the level has faded in, a scalar in 0 … 1, for networks with levels.
+        augment_p: the probability of each transformation that augments images, a scalar in 0 … 1.
     """
 
     images: Tensor
     labels: Tensor | None = None
-    z: Tensor | None = None
-    mix: Tensor | None = None
-    cutoff: Tensor | None = None
-    noise: Sequence[Tensor] | None = None
-    augment: Tensor | None = None
-    p: Tensor | None = None
+    draws: Draws = Draws(None)
     blend: Tensor | None = None
+    augment_p: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -142,8 +136,8 @@ def _generator(config: Config, networks: Family, batch: Batch, input_gradient: I
 def _reciprocity(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     choices, loss = config.updates, 0.0
     if config.reciprocity in ("latent", "both", "z"):
-        w = networks.F(batch.z)
-        code = batch.z if config.reciprocity == "z" else w
+        w = networks.F(batch.draws.z)
+        code = batch.draws.z if config.reciprocity == "z" else w
         target = ops.stop_gradient(code) if choices.target == "constant" else code
         estimate = encode(networks, generate(networks, w, batch), batch)
         loss += squared_distance(target, estimate, mean=choices.distance == "mean")
@@ -177,23 +171,23 @@ def _fake_logits(networks: Family, batch: Batch) -> Tensor:
 def _seen(networks: Family, images: Tensor, batch: Batch) -> Tensor:
     """Images as D∘E is shown them in the adversarial updates."""
     choice = networks.config.augment
-    if choice is None or batch.augment is None:
+    if choice is None or batch.draws.augment is None:
         return images
-    return augmented(images, batch.augment, batch.p, choice.transforms)
+    return augmented(images, batch.draws.augment, batch.augment_p, choice.transforms)
 
 
 def _styles(networks: Family, batch: Batch) -> Tensor:
     """w = F(z), (batch, w); with style mixing a style for each layer, (batch, layers, w)."""
-    w = networks.F(batch.z)
-    if batch.mix is None or batch.noise is None:
+    w = networks.F(batch.draws.z)
+    if batch.draws.mix is None or batch.draws.noise is None:
         return w
-    layers = ops.arange(len(batch.noise))[None, :, None]
-    return ops.where(layers < batch.cutoff, w[:, None], networks.F(batch.mix)[:, None])
+    layers = ops.arange(len(batch.draws.noise))[None, :, None]
+    return ops.where(layers < batch.draws.cutoff, w[:, None], networks.F(batch.draws.mix)[:, None])
 
 
 def generate(networks: Family, w: Tensor, batch: Batch) -> Tensor:
     """G(w) at the batch's level of detail, with its labels and noise."""
-    return networks.generate(w, labels=batch.labels, noise=batch.noise, **_level(networks, batch))
+    return networks.generate(w, labels=batch.labels, noise=batch.draws.noise, **_level(networks, batch))
 
 
 def encode(networks: Family, images: Tensor, batch: Batch, by: str = "E") -> Tensor:

@@ -62,12 +62,12 @@ def walk(
             mechanics.write(tensors, {"w_mean": average_step(beta, tensors["w_mean"], mean)})
         if model.config.augment is not None and "augment_p" in tensors:
             if update.separation is not None:
-                before = batch._replace(p=tensors["augment_p"])
+                before = batch._replace(augment_p=tensors["augment_p"])
                 separation = mechanics.evaluate(tensors, update.separation, update, before)
                 separation = mechanics.reduce({"separation": separation})["separation"]
                 p = adapted(model.config.augment, tensors["augment_p"], separation, stage.batch_size)
                 mechanics.write(tensors, {"augment_p": p})
-            batch = batch._replace(p=tensors["augment_p"])
+            batch = batch._replace(augment_p=tensors["augment_p"])
         loss, gradients = mechanics.gradient(tensors, update, batch)
         reduced = mechanics.reduce({"loss": loss, **gradients})
         losses[update.name] = reduced.pop("loss")
@@ -80,7 +80,7 @@ def walk(
 
 def mean_of_w(networks: Family, batch: Batch) -> Any:
     """The mean of w = F(z) over the batch, (w,): what the running mean of w moves towards."""
-    w = networks.F(batch.z)
+    w = networks.F(batch.draws.z)
     return ops.sum(w, axis=0) / w.shape[0]
 
 

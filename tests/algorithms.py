@@ -24,7 +24,7 @@ def pixels(family: Family, batch: Batch, input_gradient: Callable[..., Any]) -> 
     """‖x − G(E(x))‖², averaged over the batch and over pixels."""
     level = {"lod": family.level_of(batch.images), "blend": batch.blend}
     w = family.encode(batch.images, labels=batch.labels, **level)
-    made = family.generate(w, labels=batch.labels, noise=batch.noise, **level)
+    made = family.generate(w, labels=batch.labels, noise=batch.draws.noise, **level)
     return squared_distance(batch.images, made, mean=True)
 
 

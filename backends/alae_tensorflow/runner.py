@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from alae_core.backend import Backend
 from alae_core.config import Adam
+from alae_core.framework import structure
 from alae_core.growth import Stage
 from alae_core.model import Alae
 from alae_core.networks.family import Family
@@ -102,7 +103,7 @@ def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
     graphs: dict[Hashable, Callable[..., Any]] = {}
 
     def call(*arguments: Any) -> Any:
-        key = tuple((tuple(leaf.shape), leaf.dtype) for leaf in tf.nest.flatten(arguments))
+        key = structure(arguments)
         if key not in graphs:
             # Asked for as such: TensorFlow warns of a function that is called with ever new shapes.
             graphs[key] = tf.function(fn, autograph=False).get_concrete_function(*arguments)

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.utils import _pytree as pytree
 
 from alae_core.backend import Backend
 from alae_core.config import Adam
+from alae_core.framework import structure
 from alae_core.growth import Stage
 from alae_core.images import to_float
 from alae_core.model import Alae
@@ -44,7 +44,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
     def _from_bytes(self, images: np.ndarray) -> torch.Tensor:
         # On a CPU by NumPy: kernels on the loader's thread start a team of threads of their own, which takes the cores
         # from the step's (mnist-mlp on two: 80 ms a step in place of 62).
-        return self._floats(to_float(images)) if self.device.type == "cpu" else super()._from_bytes(images)
+        return self._to_tensors(to_float(images)) if self.device.type == "cpu" else super()._from_bytes(images)
 
     def to_device(self, array: np.ndarray) -> torch.Tensor:
         # For the same reason copied by NumPy.
@@ -99,7 +99,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             # Laid out as the weights are: the fused Adam pairs numbers by their place in memory.
             return loss.detach(), {name: g.contiguous() for name, g in zip(trained, gradients, strict=True)}
 
-        return self._traced(update.name, value_and_gradient, tensors, batch)
+        return self._traced(("gradient", update.name), value_and_gradient, tensors, batch)
 
     def evaluate(
         self, tensors: Tensors, fn: Callable[[Family, Batch], Any], update: Update, batch: Batch
@@ -108,12 +108,11 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             with self.networks.use_weights(weights):
                 return fn(self.networks, batch)
 
-        return self._traced(f"{update.name} {fn.__name__}", value, tensors, batch)
+        return self._traced((fn, update.name), value, tensors, batch)
 
-    def _traced(self, name: str, fn: Callable[[Tensors, Batch], Any], tensors: Tensors, batch: Batch) -> Any:
+    def _traced(self, what: Hashable, fn: Callable[[Tensors, Batch], Any], tensors: Tensors, batch: Batch) -> Any:
         weights = {key: tensors[key] for key in (f"weights/{name}" for name in self.model.variables)}
-        # What a batch's tensors can differ in: comparing all of them would take longer than small networks compute.
-        key = name, batch.images.shape, batch.labels is None, batch.mix is None, batch.augment is None
+        key = what, structure(batch)
         if key not in self._graphs:
             self._graphs[key] = traced(fn, weights, batch)
         return self._graphs[key](weights, batch)
@@ -155,8 +154,7 @@ def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
 
     @torch.no_grad()
     def call(*arguments: Any) -> Any:
-        leaves, structure = pytree.tree_flatten(arguments)
-        key = structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        key = structure(arguments)
         if key not in graphs:
             graph = graphs[key] = traced(fn, *arguments)
             _lay_out_as_they_are(graph)

@@ -1,5 +1,7 @@
 """A backend's runner: gradients, who moves, moments, averages, state. Run once for each backend."""
 
+from typing import Any, NamedTuple
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ from keras import ops
 
 import alae_core as alae
 from alae_core.images import to_float
+from alae_core.losses import squared_distance
 from alae_core.state import adams
+from alae_core.updates import Update
 from tests.conftest import random_images, tiny_config, tiny_style_config
 from tests.tolerances import BFLOAT16, DIFFERENCES, FLOAT32
 
@@ -148,6 +152,36 @@ def test_an_update_has_gradients_for_the_networks_it_trains_only(backend, update
     gradients = runner.gradients(update, random_images(), runner.draws(0, 6))
     assert {name[0] for name in gradients} == set(networks)
     assert all(np.any(gradient) for gradient in gradients.values())
+
+
+def masked_pixels(networks, batch, input_gradient):
+    """The mean square of the images, or of those parts that an optional field of the batch or of its draws keeps."""
+    mask = next((m for m in (getattr(batch, "mask", None), getattr(batch.draws, "mask", None)) if m is not None), 1.0)
+    decoded = networks.G(networks.E(batch.images))
+    return squared_distance(mask * batch.images, mask * decoded, mean=True)
+
+
+@pytest.mark.parametrize("place", ["batch", "draws"])
+@pytest.mark.parametrize("first", ["without", "with"])
+def test_a_graph_is_not_reused_for_a_batch_with_another_optional_field(backend, place, first):
+    """PyTorch once compared fields by a list written by hand, and a new field would have used the wrong graph."""
+    model = alae.build(tiny_config())
+    model.updates = (Update("pixels", "P", masked_pixels, {"E": "pixels", "G": "pixels"}, draws=()),)
+    runner = backend.runner(model)
+    batch = runner.put(random_images())
+    original = batch if place == "batch" else batch.draws
+    extended = NamedTuple("Extended", [(name, Any) for name in (*original._fields, "mask")])
+
+    def loss(mask):
+        part = extended(*original, mask)
+        return float(
+            runner.differentiate(model.updates[0], part if place == "batch" else batch._replace(draws=part))[0]
+        )
+
+    mask = runner.to_device(np.zeros((6, 1, 1, 1), np.float32))
+    found = [loss(given) for given in ([None, mask] if first == "without" else [mask, None])]
+    plain, masked = found if first == "without" else found[::-1]
+    assert masked == 0 < plain
 
 
 def test_official_reciprocity_trains_f_through_g_alone(backend):

@@ -78,9 +78,10 @@ def half(batch, part):
     def of(tensor):
         return None if tensor is None else tensor[part] if tensor.shape[0] == count else tensor
 
-    noise = batch.noise and [of(each) for each in batch.noise]
-    rows = {name: of(getattr(batch, name)) for name in ("images", "labels", "z", "mix", "augment")}
-    return batch._replace(**rows, noise=noise)
+    draws = batch.draws
+    noise = draws.noise and [of(map) for map in draws.noise]
+    draws = draws._replace(z=of(draws.z), mix=of(draws.mix), augment=of(draws.augment), noise=noise)
+    return batch._replace(images=of(batch.images), labels=of(batch.labels), draws=draws)
 
 
 class TwoHalves:
