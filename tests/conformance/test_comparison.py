@@ -1,0 +1,44 @@
+"""Error over limit, where the numbers are at the ends of their range."""
+
+import numpy as np
+import pytest
+
+from alae_conformance.judge import judge
+from alae_conformance.tolerances import TOLERANCES
+
+
+def ratio(found, expected):
+    """Error over limit of one float32 gradient, alone in its update."""
+    names = ("gradients/generator/F/dense0/kernel",)
+    (comparison,) = judge(
+        *(dict.fromkeys(names, np.asarray(array)) for array in (found, expected)), TOLERANCES["gradient", "float32"], {}
+    )
+    return comparison.ratio
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-20, 1e-30])
+def test_an_error_is_seen_at_any_size_that_float32_has(size):
+    expected = size * np.array([3.0, -4.0])
+    assert ratio(expected * (1 + 1e-4), expected) < 1
+    assert ratio(expected * (1 + 1e-3), expected) > 4
+    assert ratio(np.zeros(2), expected) > 1e3
+
+
+def test_what_float32_cannot_hold_may_be_zero():
+    assert ratio(np.zeros(2), np.array([3e-41, -4e-41])) < 1
+
+
+@pytest.mark.parametrize("frozen", [np.array(0), np.array([], str)], ids=["as a number", "as names"])
+def test_an_exact_check_names_the_arrays(frozen):
+    (held,) = judge({"by_name/state": np.array([], str)}, {"by_name/state": frozen}, None, {})
+    assert held.passed
+    names = [f"weights/F/dense{k}/kernel" for k in range(5)]
+    (found,) = judge({"by_name/state": np.array(names)}, {"by_name/state": frozen}, None, {})
+    assert not found.passed
+    assert found.error == 5
+    assert found.note == f"differing: {', '.join(names[:3])} and 2 more"
+
+
+def test_names_that_are_others_are_named():
+    (found,) = judge({"names/w": np.array(["a (1,)"])}, {"names/w": np.array(["b (1,)"])}, None, {})
+    assert found.note == "missing or unknown: a (1,), b (1,)"
