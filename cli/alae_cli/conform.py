@@ -72,18 +72,18 @@ def conform(
     from rich.console import Console
 
     from alae_conformance.claims import read_claim
-    from alae_conformance.suite import Choice, select
+    from alae_conformance.selection import Selection, select
     from alae_conformance.suite import conform as judge
     from alae_conformance.xfail import read_claims, read_xfails
     from alae_core.plugins import find_backend
 
     console = Console()
-    choice = Choice(case or (), level or (), lane or ())
+    selection = Selection(case or (), level or (), lane or ())
     if listing:
-        for found in {found.id: found for found, _ in select(profile, choice)}.values():
+        for found in {found.id: found for found, _ in select(profile, selection)}.values():
             console.print(f"{found.id:28}{', '.join(found.lanes)}\n    {found.requirement}", highlight=False)
         return
-    if badge and choice.partial:
+    if badge and selection.partial:
         raise AlaeError("--badge shows whole levels: omit --case, --level and --lane")
     names = _names(backend, every)
     for name in names:
@@ -103,7 +103,7 @@ def conform(
     report = judge(
         names,
         profile,
-        choice=choice,
+        selection=selection,
         device=device,
         fresh=fresh,
         xfails=xfails,

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from alae_conformance.case import Case
 from alae_conformance.tolerances import LANES, Lane
-from alae_conformance.vectors import Case
 from alae_core.errors import AlaeError
 
 #: by lane the level up to which all must hold

@@ -1,9 +1,9 @@
-"""Tapes and expected values: drawn and computed here, frozen as files, computed again and compared in CI.
+"""Freezing the inputs and expected outputs of cases as files, and checking that the reference still computes them.
 
-    python -m alae_conformance.freeze CASE_OR_FIXTURE…   write what is new, the manifest and the schemas
-    python -m alae_conformance.freeze                    compute everything again and compare
+    python -m alae_conformance.freeze CASE_OR_FIXTURE…   write new files, the manifest and the schemas
+    python -m alae_conformance.freeze                    compute every expected output again and compare
 
-Writing refuses to touch a file that exists: other numbers need another case id.
+A file that exists is never overwritten: different numbers need a new case id.
 """
 
 import json
@@ -14,18 +14,20 @@ from typing import Any
 
 import numpy as np
 
-from alae_conformance import vectors
-from alae_conformance.numbers import answers, draw_steady
+from alae_conformance import files
+from alae_conformance.answers import answers
+from alae_conformance.case import Case, cases
+from alae_conformance.drawing import draw_steady_tape
+from alae_conformance.fixture import fixtures
 from alae_conformance.record import Report
-from alae_conformance.vectors import Case
 
-#: the same numbers computed elsewhere: sums in another order
+#: relative and absolute tolerance for the same computation on another machine, which may sum in another order
 _SAME = 1e-12
 
 
 def differences(case: Case) -> list[str]:
-    """The frozen numbers of a case that the reference does not compute again, by name."""
-    again, frozen = answers(case, vectors.tape(case.fixture)), vectors.expected(case.id)
+    """The names of a case's frozen outputs that the reference no longer computes."""
+    again, frozen = answers(case, files.read_tape(case.fixture)), files.read_expected(case.id)
     names = sorted(again.keys() | frozen.keys())
     return [name for name in names if name not in again or name not in frozen or not _same(again[name], frozen[name])]
 
@@ -42,28 +44,28 @@ def _same(again: np.ndarray, frozen: np.ndarray) -> bool:
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     if path.exists():
-        sys.exit(f"{path} exists and stays as it is: other numbers need another case id")
+        sys.exit(f"{path} exists and is never overwritten: different numbers need a new case id")
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, allow_pickle=False, **arrays)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
 
 
 def main() -> None:
-    """See the module's docstring."""
+    """Freeze the named cases and fixtures, or check all."""
     wanted = sys.argv[1:]
     if not wanted:
-        vectors.verify()
-        changed = [f"{case.id}: {name}" for case in vectors.cases().values() for name in differences(case)]
-        sys.exit("\n".join(["the reference computes other numbers:", *changed]) if changed else 0)
+        files.verify_files()
+        changed = [f"{case.id}: {name}" for case in cases().values() for name in differences(case)]
+        sys.exit("\n".join(["the reference no longer computes these numbers:", *changed]) if changed else 0)
     for name in wanted:
-        if name in vectors.fixtures():
-            _write(vectors.HOME / "tapes" / f"{name}.npz", draw_steady(vectors.fixtures()[name]))
+        if name in fixtures():
+            _write(files.HOME / "tapes" / f"{name}.npz", draw_steady_tape(fixtures()[name]))
         else:
-            case = vectors.cases()[name]
-            _write(vectors.HOME / "expected" / f"{name}.npz", answers(case, vectors.tape(case.fixture)))
+            case = cases()[name]
+            _write(files.HOME / "expected" / f"{name}.npz", answers(case, files.read_tape(case.fixture)))
     for name, model in (("case", Case), ("report", Report)):
-        _write_json(vectors.HOME.parent / f"{name}.schema.json", model.model_json_schema())
-    _write_json(vectors.HOME / "manifest.json", vectors.make_manifest())
+        _write_json(files.HOME.parent / f"{name}.schema.json", model.model_json_schema())
+    _write_json(files.HOME / "manifest.json", files.make_manifest())
 
 
 def _write_json(path: Path, data: Any) -> None:

@@ -11,10 +11,11 @@ from collections import defaultdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from alae_conformance.case import cases
+from alae_conformance.judge import Judge
 from alae_conformance.numbers import Fresh
 from alae_conformance.record import CaseRecord
-from alae_conformance.suite import Judge, select
-from alae_conformance.vectors import cases
+from alae_conformance.selection import select
 
 
 def main() -> None:

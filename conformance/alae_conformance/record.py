@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from alae_conformance.case import Profile
 from alae_conformance.claims import unbroken
 from alae_conformance.tolerances import Lane
-from alae_conformance.vectors import Profile
 
 #: failed: a comparison did. error: the plug-in raised, crashed or hung. expected: it failed, as an xfail file says.
 #: stale: it passed, though an xfail file says it fails. unsupported: the backend does not compute in this lane.

@@ -1,56 +1,59 @@
-"""The suite as pytest tests, a test for each case: `pytest --pyargs alae_conformance --alae-backend NAME`."""
+"""The suite as pytest tests, one for each case: `pytest --pyargs alae_conformance --alae-backend NAME`."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from alae_conformance.case import Case
 from alae_conformance.claims import Claim, read_claim
+from alae_conformance.judge import Judge
 from alae_conformance.numbers import Frozen
 from alae_conformance.report.words import complaints
-from alae_conformance.suite import Choice, Judge, leave_reference_checkpoints, requirements, select
+from alae_conformance.selection import Selection, Task, in_waves, requirements, select
+from alae_conformance.suite import prepare_reference_checkpoints
 from alae_conformance.tolerances import Lane
-from alae_conformance.vectors import Case
 from alae_conformance.xfail import read_claims, read_xfails
 from alae_core.errors import AlaeError
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test for each (backend, case, lane); peers last, since they read what the others have written."""
+    """A test for each (backend, case, lane); cases that read the checkpoints of other backends come last."""
     backends, tasks = _backends(metafunc.config), _tasks(metafunc.config)
     metafunc.parametrize(
         ("backend", "case", "lane"),
         [
             pytest.param(backend, case, lane, id=f"{backend}-{lane}-{case.id}")
-            for peers in (False, True)
+            for wave in in_waves(tasks)
             for backend in backends
-            for case, lane in tasks
-            if (case.experiment == "peers") is peers
+            for case, lane in wave
         ],
     )
 
 
 @pytest.fixture(scope="session")
 def judges(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Judge]]:
-    """A judge for each backend, with its processes."""
+    """A judge for each backend."""
     numbers, checkpoints = Frozen(), tmp_path_factory.mktemp("checkpoints")
-    leave_reference_checkpoints(_tasks(request.config), numbers, checkpoints)
+    prepare_reference_checkpoints(_tasks(request.config), numbers, checkpoints)
     file, backends = request.config.getoption("--alae-xfail"), _backends(request.config)
     xfails = read_xfails(Path(file), backends) if file else {}
     device = request.config.getoption("--alae-device")
-    found = {backend: Judge(backend, numbers, checkpoints, xfails, device=device) for backend in backends}
-    yield found
-    for judge in found.values():
+    by_backend = {backend: Judge(backend, numbers, checkpoints, xfails, device=device) for backend in backends}
+    yield by_backend
+    for judge in by_backend.values():
         judge.close()
 
 
 @pytest.fixture(scope="session")
 def claims(request: pytest.FixtureRequest) -> dict[str, Claim]:
-    """What each backend must hold."""
+    """The levels that each backend must hold."""
     config = request.config
     text, file, backends = config.getoption("--alae-require"), config.getoption("--alae-xfail"), _backends(config)
     required, shipped = read_claim(text) if text else {}, read_claims(Path(file), backends) if file else {}
-    return {name: requirements(_tasks(config), _choice(config), required, shipped.get(name, {})) for name in backends}
+    return {
+        name: requirements(_tasks(config), _selection(config), required, shipped.get(name, {})) for name in backends
+    }
 
 
 def test_case(judges: dict[str, Judge], claims: dict[str, Claim], backend: str, case: Case, lane: Lane) -> None:
@@ -62,19 +65,19 @@ def test_case(judges: dict[str, Judge], claims: dict[str, Claim], backend: str, 
     if record.status == "expected" and not required:
         pytest.xfail(record.message)
     if record.status != "passed":
-        said = [case.requirement, record.message, *complaints(record), record.details]
-        pytest.fail("\n".join(filter(None, said)), pytrace=False)
+        lines = [case.requirement, record.message, *complaints(record), record.details]
+        pytest.fail("\n".join(filter(None, lines)), pytrace=False)
 
 
-def _tasks(config: pytest.Config) -> list[tuple[Case, Lane]]:
+def _tasks(config: pytest.Config) -> list[Task]:
     try:
-        return select(config.getoption("--alae-profile"), _choice(config))
+        return select(config.getoption("--alae-profile"), _selection(config))
     except AlaeError as error:
         raise pytest.UsageError(str(error)) from error
 
 
-def _choice(config: pytest.Config) -> Choice:
-    return Choice(*(config.getoption(f"--alae-{kind}") for kind in ("case", "level", "lane")))
+def _selection(config: pytest.Config) -> Selection:
+    return Selection(*(config.getoption(f"--alae-{kind}") for kind in ("case", "level", "lane")))
 
 
 def _backends(config: pytest.Config) -> list[str]:
@@ -83,5 +86,5 @@ def _backends(config: pytest.Config) -> list[str]:
     except ValueError as error:
         raise AlaeError("the options are missing: is alae installed, so that pytest finds its plug-in?") from error
     if not names:
-        raise pytest.UsageError("say which backend to judge: pytest --pyargs alae_conformance --alae-backend NAME")
+        raise pytest.UsageError("no backend was given: pytest --pyargs alae_conformance --alae-backend NAME")
     return names

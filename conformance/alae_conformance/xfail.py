@@ -19,9 +19,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from alae_conformance.case import cases
 from alae_conformance.claims import Claim, ClaimError, read_claim
 from alae_conformance.tolerances import Lane
-from alae_conformance.vectors import cases
 from alae_core._support.files import read_regular
 from alae_core.errors import AlaeError
 

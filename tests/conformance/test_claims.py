@@ -4,7 +4,7 @@ import pytest
 
 from alae_conformance.claims import ClaimError, read_claim
 from alae_conformance.record import BackendRecord, CaseRecord, levels_of
-from alae_conformance.suite import Choice, ChoiceError, requirements, select
+from alae_conformance.selection import Selection, SelectionError, requirements, select
 
 
 def record(*cases, **options):
@@ -52,25 +52,25 @@ def test_cases_that_were_chosen_pass_and_claim_nothing():
 
 
 def test_cases_levels_and_lanes_choose():
-    assert {(case.id, lane) for case, lane in select("standard", Choice(["L1-large-values"], lanes=["float64"]))} == {
-        ("L1-large-values", "float64")
-    }
-    assert {case.level for case, _ in select("standard", Choice(levels=[0, 2]))} == {0, 2}
-    assert {lane for _, lane in select("smoke", Choice(lanes=["float64"]))} == {"float64"}
-    assert [case.id for case, _ in select("smoke", Choice(["L4-leaky-reciprocity"]))] == ["L4-leaky-reciprocity"]
-    with pytest.raises(ChoiceError, match="no case is left"):
-        select("smoke", Choice(levels=[4]))
+    assert {
+        (case.id, lane) for case, lane in select("standard", Selection(["L1-large-values"], lanes=["float64"]))
+    } == {("L1-large-values", "float64")}
+    assert {case.level for case, _ in select("standard", Selection(levels=[0, 2]))} == {0, 2}
+    assert {lane for _, lane in select("smoke", Selection(lanes=["float64"]))} == {"float64"}
+    assert [case.id for case, _ in select("smoke", Selection(["L4-leaky-reciprocity"]))] == ["L4-leaky-reciprocity"]
+    with pytest.raises(SelectionError, match="no case is left"):
+        select("smoke", Selection(levels=[4]))
 
 
 def test_a_claim_counts_as_far_as_a_run_shows_it_and_what_is_required_must_be_shown():
     tasks, claim = select("smoke"), {"float32": 5, "float64": 5}
-    assert requirements(tasks, Choice(), {}, claim) == {"float32": 1}
-    assert requirements(tasks, Choice(), {"float32": 0}, claim) == {"float32": 1}
+    assert requirements(tasks, Selection(), {}, claim) == {"float32": 1}
+    assert requirements(tasks, Selection(), {"float32": 0}, claim) == {"float32": 1}
     with pytest.raises(
         ClaimError, match="float64:L0 is required, which this run cannot show: it shows at most float32:L1"
     ):
-        requirements(tasks, Choice(), {"float64": 0}, claim)
-    assert requirements(tasks, Choice(levels=[0]), {}, claim) == {}
+        requirements(tasks, Selection(), {"float64": 0}, claim)
+    assert requirements(tasks, Selection(levels=[0]), {}, claim) == {}
 
 
 def test_a_level_that_no_case_leads_to_is_not_claimed():

@@ -9,7 +9,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from alae_conformance.record import Report
-from alae_conformance.suite import select
+from alae_conformance.selection import select
 from tests.conftest import REPOSITORY
 
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from alae_conformance.judge import judge
+from alae_conformance.comparison import compare
 from alae_conformance.tolerances import TOLERANCES
 
 
 def ratio(found, expected):
     """Error over limit of one float32 gradient, alone in its update."""
     names = ("gradients/generator/F/dense0/kernel",)
-    (comparison,) = judge(
+    (comparison,) = compare(
         *(dict.fromkeys(names, np.asarray(array)) for array in (found, expected)), TOLERANCES["gradient", "float32"], {}
     )
     return comparison.ratio
@@ -30,15 +30,15 @@ def test_what_float32_cannot_hold_may_be_zero():
 
 @pytest.mark.parametrize("frozen", [np.array(0), np.array([], str)], ids=["as a number", "as names"])
 def test_an_exact_check_names_the_arrays(frozen):
-    (held,) = judge({"by_name/state": np.array([], str)}, {"by_name/state": frozen}, None, {})
+    (held,) = compare({"by_name/state": np.array([], str)}, {"by_name/state": frozen}, None, {})
     assert held.passed
     names = [f"weights/F/dense{k}/kernel" for k in range(5)]
-    (found,) = judge({"by_name/state": np.array(names)}, {"by_name/state": frozen}, None, {})
+    (found,) = compare({"by_name/state": np.array(names)}, {"by_name/state": frozen}, None, {})
     assert not found.passed
     assert found.error == 5
     assert found.note == f"differing: {', '.join(names[:3])} and 2 more"
 
 
 def test_names_that_are_others_are_named():
-    (found,) = judge({"names/w": np.array(["a (1,)"])}, {"names/w": np.array(["b (1,)"])}, None, {})
+    (found,) = compare({"names/w": np.array(["a (1,)"])}, {"names/w": np.array(["b (1,)"])}, None, {})
     assert found.note == "missing or unknown: a (1,), b (1,)"

@@ -2,22 +2,25 @@
 
 import pytest
 
-from alae_conformance import vectors
+from alae_conformance import files
+from alae_conformance.answers import weight_norms
+from alae_conformance.case import cases
 from alae_conformance.diagnosis import first_divergence
-from alae_conformance.experiments import Setting
-from alae_conformance.numbers import Frozen, weight_norms
+from alae_conformance.experiments.setting import Setting
+from alae_conformance.fixture import fixtures
+from alae_conformance.judge import Judge
+from alae_conformance.numbers import Frozen
 from alae_conformance.subjects.reference import ReferenceSubject
-from alae_conformance.suite import Judge
 from alae_conformance.tolerances import TOLERANCES
 from tests.conformance.mutants import MUTANTS
 
-NONE = "no single step from the reference's state is off"
+NONE = "every single step from the reference's state is right"
 
 
 def diagnosed(subject, case, directory):
-    case = vectors.cases()[case]
-    tape = vectors.tape(case.fixture)
-    setting = Setting(vectors.fixtures()[case.fixture], "float32", tape, directory)
+    case = cases()[case]
+    tape = files.read_tape(case.fixture)
+    setting = Setting(fixtures()[case.fixture], "float32", tape, directory)
     return first_divergence(subject, setting, TOLERANCES["step", "float32"], weight_norms(tape))
 
 
@@ -50,7 +53,7 @@ def test_a_sound_run_diverges_nowhere(tmp_path):
 def test_a_plugin_is_told(tmp_path):
     judge = Judge("JaxLateCount", Frozen(), tmp_path, {})
     try:
-        record = judge.run_case(vectors.cases()["L3-leaky-run"], "float32", [])
+        record = judge.run_case(cases()["L3-leaky-run"], "float32", [])
     finally:
         judge.close()
     assert record.status == "failed"

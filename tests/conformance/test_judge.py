@@ -5,11 +5,15 @@ import time
 
 import pytest
 
-from alae_conformance import vectors
+from alae_conformance import files
+from alae_conformance.case import cases
+from alae_conformance.fixture import config_of, fixtures
+from alae_conformance.judge import Judge
 from alae_conformance.numbers import Fresh, Frozen
 from alae_conformance.record import BackendRecord, CaseRecord, levels_of
+from alae_conformance.selection import Selection, select
 from alae_conformance.subjects.process import Process, SubjectError, SubjectLost
-from alae_conformance.suite import Choice, Judge, conform, leave_reference_checkpoints, select
+from alae_conformance.suite import conform, prepare_reference_checkpoints
 from alae_conformance.tape import inputs
 from alae_core import BackendError
 from alae_core._support.text import MOST_CHARACTERS
@@ -35,7 +39,7 @@ def judge(tmp_path):
 def run(judge, name, *cases, lane="float32"):
     judge = judge(name)
     for case in cases:
-        judge.run_case(vectors.cases()[case], lane, [name])
+        judge.run_case(cases()[case], lane, [name])
     return judge
 
 
@@ -93,9 +97,9 @@ def test_nonsense_is_no_pass(judge, name, case, status, words):
             "hello: the answer['versions']['trap'] is a Trap, which is neither plain data nor",
         ),
         ("TrapDevices", "hello: the answer['devices'][0] is a Trap"),
-        ("TrapArray", "is an array of object, but only bools, ints and floats cross"),
+        ("TrapArray", "is an array of object, but only bools, ints and floats are allowed"),
         ("TrapLoss", "losses: TypeError: float() argument must be a string or a real number, not 'Trap'"),
-        ("TrapPipe", "losses: it sent what is no message"),
+        ("TrapPipe", "losses: it sent something that is not an answer"),
     ],
 )
 def test_what_a_plugin_answers_runs_nothing(judge, monkeypatch, tmp_path, name, words):
@@ -131,15 +135,15 @@ def test_a_crash_is_an_error_that_tells_its_last_words_and_ends_only_its_own_cas
     # In a new process.
     assert sound.status == "passed"
     judged._losses["float32"] = 3
-    last = judged.run_case(vectors.cases()["L3-hinge-run"], "float32", [])
+    last = judged.run_case(cases()["L3-hinge-run"], "float32", [])
     assert last.message == "not run: the process was lost 3 times in this lane"
 
 
 def test_a_plugin_that_hangs_is_ended():
     process = Process("Hangs", "float32", PATIENCE)
     try:
-        process.open(vectors.config_of(vectors.fixtures()["hinge"], "float32").data())
-        given = inputs(vectors.tape("hinge"))
+        process.open(config_of(fixtures()["hinge"], "float32").data())
+        given = inputs(files.read_tape("hinge"))
         process._patience = 0.5
         with pytest.raises(SubjectLost, match=r"losses: no answer within 0.5 s"):
             process.losses(given)
@@ -165,7 +169,7 @@ def test_a_process_raises_what_its_plugin_raised():
 def test_a_lane_that_a_backend_lacks_costs_it_nothing_and_earns_it_nothing(judge):
     judged = judge("OnlyFloat32")
     for lane in ("float32", "float64"):
-        judged.run_case(vectors.cases()["L1-hinge-values"], lane, [])
+        judged.run_case(cases()["L1-hinge-values"], lane, [])
     record = judged.record()
     assert [case.status for case in record.cases] == ["passed", "unsupported"]
     assert record.conforms
@@ -180,7 +184,7 @@ def test_nothing_executed_is_a_failure():
 
 
 def test_a_sound_plugin_conforms_and_goes_on_from_the_references_checkpoint(judge, tmp_path):
-    leave_reference_checkpoints(select("full"), Frozen(), tmp_path)
+    prepare_reference_checkpoints(select("full"), Frozen(), tmp_path)
     judged = run(judge, "OnlyFloat32", "L5-official-checkpoint", "L5-official-peers")
     assert [record.status for record in judged.cases] == ["passed", "passed"]
 
@@ -188,7 +192,7 @@ def test_a_sound_plugin_conforms_and_goes_on_from_the_references_checkpoint(judg
 def test_fresh_numbers_judge_too(judge):
     judged = judge("OnlyFloat32")
     judged.numbers = Fresh(5)
-    record = judged.run_case(vectors.cases()["L1-hinge-values"], "float32", [])
+    record = judged.run_case(cases()["L1-hinge-values"], "float32", [])
     assert record.status == "passed"
 
 
@@ -198,8 +202,8 @@ def test_lanes_that_end_in_any_order_are_reported_in_one(monkeypatch):
         judge.cases.append(CaseRecord(case=case.id, level=case.level, lane=lane, status="passed", seconds=0))
 
     monkeypatch.setattr(Judge, "run_case", run_case)
-    choice = Choice(cases=("L1-hinge-values", "L1-leaky-values"))
-    (record,) = conform(["slow"], choice=choice).backends
+    selection = Selection(cases=("L1-hinge-values", "L1-leaky-values"))
+    (record,) = conform(["slow"], selection=selection).backends
     assert [(each.case, each.lane) for each in record.cases] == [
-        (case.id, lane) for case, lane in select("full", choice)
+        (case.id, lane) for case, lane in select("full", selection)
     ]

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from alae_conformance import vectors
+from alae_conformance.case import cases
 from tests.conformance.mutants import EQUIVALENTS, MUTANTS, comparisons, of_control, worst
 from tests.conftest import REPOSITORY
 
@@ -38,7 +38,7 @@ def test_the_documents_name_every_mutant():
 def test_every_check_and_every_case_kills():
     assert len(MUTANTS) >= 30
     assert Counter(mutant.name for mutant in MUTANTS).most_common(1)[0][1] == 1
-    checks = {check for case in vectors.cases().values() for check in case.checks}
+    checks = {check for case in cases().values() for check in case.checks}
     assert {mutant.check for mutant in MUTANTS} == checks
-    assert {mutant.case for mutant in MUTANTS} == set(vectors.cases())
-    assert all(mutant.check in vectors.cases()[mutant.case].checks for mutant in MUTANTS)
+    assert {mutant.case for mutant in MUTANTS} == set(cases())
+    assert all(mutant.check in cases()[mutant.case].checks for mutant in MUTANTS)

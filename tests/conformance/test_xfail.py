@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from alae_conformance import vectors
+from alae_conformance.case import cases
+from alae_conformance.judge import Judge
 from alae_conformance.numbers import Frozen
-from alae_conformance.suite import Judge
 from alae_conformance.xfail import XfailError, read_claims, read_xfails
 
 ENTRY = {
@@ -103,14 +103,14 @@ def test_a_known_failure_is_no_pass_and_one_that_passes_is_stale(tmp_path):
     known = read_xfails(file(tmp_path, *entries), ["NotANumber"], TODAY)
     judge = Judge("NotANumber", Frozen(), tmp_path, known)
     try:
-        failed = judge.run_case(vectors.cases()["L1-hinge-values"], "float32", [])
+        failed = judge.run_case(cases()["L1-hinge-values"], "float32", [])
         assert failed.status == "expected"
         assert "https://example.org/issues/7" in failed.message
         record = judge.record()
         assert not record.levels[0].holds
         assert record.levels[0].withdrawn
         assert not record.conforms, "no level holds"
-        sound = judge.run_case(vectors.cases()["L2-hinge-gradients"], "float32", [])
+        sound = judge.run_case(cases()["L2-hinge-gradients"], "float32", [])
     finally:
         judge.close()
     assert sound.status == "stale"

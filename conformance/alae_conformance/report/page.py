@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from alae_conformance.experiments import EVERY, LONG_RUN
+from alae_conformance.case import Case, cases
+from alae_conformance.experiments.reciprocity import EVERY, LONG_RUN
 from alae_conformance.record import CaseRecord, Report
 from alae_conformance.report import words
 from alae_conformance.tolerances import LANES, RECIPROCITY_EXCEPTIONS, RECIPROCITY_RATIO, TOLERANCES, Lane
-from alae_conformance.vectors import Case, cases
 
 #: Okabe and Ito's, told apart by colour-blind readers; the reference is grey
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")

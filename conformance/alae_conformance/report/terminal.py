@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from alae_conformance.case import cases
 from alae_conformance.record import CaseRecord, Report, Status
 from alae_conformance.report.words import (
     LEVELS,
@@ -23,7 +24,6 @@ from alae_conformance.report.words import (
     standing,
     verdict,
 )
-from alae_conformance.vectors import cases
 
 _STATUS: dict[Status, str] = {
     "passed": "green",

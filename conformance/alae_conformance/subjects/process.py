@@ -1,24 +1,25 @@
-"""A plug-in in a process of its own: what it prints, how it crashes and that it hangs all stay outside the suite."""
+"""A plug-in in a process of its own, so that its output, crashes and hangs cannot reach the suite."""
 
 import os
-import socket
 import tempfile
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Event, Timer
 from typing import Any
 
-from alae_conformance.subjects.wire import Failure, WireError, decode, encode, receive, send
+from alae_conformance.subjects.wire import MOST_BYTES, WireError, decode, encode
 from alae_core._support.files import open_regular
 from alae_core.config import Precision
 from alae_core.errors import BackendError, CheckpointError
 
 _KNOWN = {"BackendError": BackendError, "CheckpointError": CheckpointError}
-#: how much is kept of an error's message, of its traceback and of what was printed last
-_WORDS = 4000
+#: how many characters are kept of an error's message, of its traceback and of the last output
+_MOST_CHARACTERS = 4000
 
 
 class SubjectError(Exception):
@@ -30,27 +31,27 @@ class SubjectError(Exception):
 
 
 class SubjectLost(SubjectError):
-    """The process ended, or did not answer in time: nothing more can be asked of it."""
+    """The process ended, or did not answer in time; it cannot be asked again."""
 
 
 class Process:
-    """A `Subject` whose every method is a question to a process that holds `Plugin(name, precision)`.
+    """A `Subject` whose methods are answered by a process that holds `Plugin(name, precision, device)`.
 
-    Only plain data and arrays cross (`wire`): what a plug-in answers runs nothing here. Methods raise BackendError or
-    CheckpointError where the plug-in raised it, SubjectError for any other exception or an answer that may not cross,
-    and SubjectLost where the process died, sent what is no answer, or did not answer within `patience` seconds.
+    Answers are plain data and arrays (`wire.py`), so nothing that a plug-in returns can run code here. Methods raise
+    BackendError or CheckpointError if the plug-in raised it; SubjectError for any other exception and for an answer
+    that is not plain data; SubjectLost if the process ended, sent something else, or took more than `patience` seconds.
     """
 
     def __init__(self, name: str, precision: Precision, patience: float, device: str | None = None) -> None:
         self._patience = patience
         context = get_context("spawn")  # a fork would share this process's threads and imported Keras
-        self._here, there = socket.socketpair()
+        self._line, other_end = context.Pipe()
         descriptor, log = tempfile.mkstemp(prefix=f"alae-conformance-{name}-", suffix=".log")
         os.close(descriptor)
         self._log = Path(log)
-        self._process = context.Process(target=_serve, args=(there, name, precision, device, log), daemon=True)
+        self._process = context.Process(target=_serve, args=(other_end, name, precision, device, log), daemon=True)
         self._process.start()
-        there.close()
+        other_end.close()
         try:
             self._answer("start")
         except BaseException:
@@ -62,67 +63,81 @@ class Process:
             raise AttributeError(method)
 
         def ask(*arguments: Any, **options: Any) -> Any:
-            with suppress(OSError):  # a process that is gone, or does not listen, says so in its answer
-                send(self._here, encode((method, arguments, options)), self._patience)
-            return self._answer(method)
+            # The question may be a pickle, because the suite wrote it; an answer may not.
+            return self._answer(method, (method, arguments, options))
 
         return ask
 
     def close(self) -> None:
-        """End the process, however it is."""
+        """End the process, in whatever state it is."""
         self._process.kill()
         self._process.join()
-        self._here.close()
+        self._line.close()
         self._log.unlink(missing_ok=True)
 
-    def _answer(self, method: str) -> Any:
+    def _answer(self, method: str, question: tuple[Any, ...] | None = None) -> Any:
+        late = Event()
+
+        def end() -> None:
+            late.set()
+            self._process.kill()
+
+        # Ending the process ends any wait for it: to read the question, to answer, or to complete an answer.
+        timer = Timer(self._patience, end)
+        timer.start()
         try:
-            answer = decode(receive(self._here, self._patience))
-        except TimeoutError as error:
-            raise SubjectLost(f"{method}: no answer within {self._patience:g} s", self._last_words()) from error
+            if question:
+                self._line.send(question)
+            kind, content = decode(self._line.recv_bytes(MOST_BYTES), self._line.recv_bytes(MOST_BYTES))
         except (EOFError, OSError) as error:
             self._process.join(5)
-            raise SubjectLost(
-                f"{method}: the process ended with exit code {self._process.exitcode}", self._last_words()
-            ) from error
+            code = self._process.exitcode
+            problem = f"the process ended with exit code {code}" if code is not None else f"it sent no answer: {error}"
+            if late.is_set():
+                problem = f"no answer within {self._patience:g} s"
+            raise SubjectLost(f"{method}: {problem}", self._last_output()) from error
         except WireError as error:
-            raise SubjectLost(f"{method}: {error}", self._last_words()) from error
-        if not isinstance(answer, Failure):
-            return answer
-        kind, message, details = (str(each)[-_WORDS:] for each in answer)
-        if kind in _KNOWN:
-            raise _KNOWN[kind](message)
+            raise SubjectLost(f"{method}: {error}", self._last_output()) from error
+        finally:
+            timer.cancel()
+        if kind == "value":
+            return content
+        name, message, details = (str(part) for part in content)
+        if name in _KNOWN:
+            raise _KNOWN[name](message)
         raise SubjectError(f"{method}: {message}", details)
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         with suppress(OSError), open_regular(self._log) as log:
-            log.seek(max(0, self._log.stat().st_size - _WORDS))
-            return log.read(_WORDS).decode("utf-8", "replace")
+            log.seek(max(0, self._log.stat().st_size - _MOST_CHARACTERS))
+            return log.read(_MOST_CHARACTERS).decode("utf-8", "replace")
         return ""
 
 
-def _serve(line: socket.socket, name: str, precision: Precision, device: str | None, log: str) -> None:
-    # The networks are tiny: a second thread only waits, and takes the processor from what is judged beside this.
+def _serve(line: Connection, name: str, precision: Precision, device: str | None, log: str) -> None:
+    """Answer questions until the suite hangs up; the first answer says whether the plug-in could be loaded."""
+    # The networks are tiny: a second thread would only wait, and take time from other processes.
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(variable, "1")
-    # Several processes share a device: none may take most of its memory before it needs it.
+    # Several processes share a device: none may reserve most of its memory.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-    # What frameworks print belongs neither on the user's screen nor between the answers.
+    # Everything that frameworks print goes to the log.
     with open(log, "wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
 
-    def reply(ask: Callable[[], Any]) -> None:
+    def reply(compute: Callable[[], Any]) -> None:
         try:
-            answer = encode(ask())
-        except BaseException as error:  # noqa: BLE001 - whatever a plug-in raises, SystemExit too, is its answer
-            kind = next((kind for kind, known in _KNOWN.items() if isinstance(error, known)), "error")
-            message = (
-                str(error) if kind in _KNOWN or isinstance(error, WireError) else f"{type(error).__name__}: {error}"
-            )
-            answer = encode(Failure(kind, message[:_WORDS], traceback.format_exc()[-_WORDS:]))
-        send(line, answer)
+            frames = encode("value", compute())
+        except BaseException as error:  # noqa: BLE001 - any exception of a plug-in is its answer, SystemExit too
+            name = next((name for name, known in _KNOWN.items() if isinstance(error, known)), "other")
+            ours = name in _KNOWN or isinstance(error, WireError)
+            message = str(error) if ours else f"{type(error).__name__}: {error}"
+            details = traceback.format_exc()
+            frames = encode("raised", [name, message[:_MOST_CHARACTERS], details[-_MOST_CHARACTERS:]])
+        for frame in frames:
+            line.send_bytes(frame)
 
     from alae_conformance.subjects.plugin import Plugin
 
@@ -130,7 +145,7 @@ def _serve(line: socket.socket, name: str, precision: Precision, device: str | N
     reply(lambda: started.append(Plugin(name, precision, device)))
     while started:
         try:
-            method, arguments, options = decode(receive(line))
+            method, arguments, options = line.recv()
         except EOFError:
             return
         reply(partial(getattr(started[0], method), *arguments, **options))

@@ -6,13 +6,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from alae_conformance import vectors
-from alae_conformance.experiments import EXPERIMENTS, Setting
-from alae_conformance.judge import Comparison
+from alae_conformance import files
+from alae_conformance.answers import write_reference_checkpoints
+from alae_conformance.case import cases, experiment_of
+from alae_conformance.comparison import Comparison
+from alae_conformance.experiments.setting import Setting
+from alae_conformance.fixture import fixtures
+from alae_conformance.judge import compare_case
 from alae_conformance.numbers import Frozen
 from alae_conformance.subjects import Subject
 from alae_conformance.subjects.reference import ReferenceSubject
-from alae_conformance.suite import compare
 
 
 class Mutant(NamedTuple):
@@ -45,20 +48,19 @@ def fault(description, case, check, lane="float32", into=MUTANTS):
 def comparisons(case, lane, subject):
     """What the suite says of a subject in one case."""
     numbers = Frozen()
-    case = vectors.cases()[case]
+    case = cases()[case]
     with TemporaryDirectory() as directory:
-        setting = Setting(vectors.fixtures()[case.fixture], lane, numbers.tape(case.fixture), Path(directory))
-        if case.experiment == "peers":
-            EXPERIMENTS["portability"](ReferenceSubject(), setting)
-        return compare(case, lane, EXPERIMENTS[case.experiment](subject, setting), numbers)
+        setting = Setting(fixtures()[case.fixture], lane, numbers.tape(case.fixture), Path(directory))
+        write_reference_checkpoints(case, setting)
+        return compare_case(case, lane, experiment_of(case).run(subject, setting), numbers)
 
 
 @cache
 def of_control(case, lane):
     """What the suite says of the sound reference."""
-    if vectors.cases()[case].tolerance == "statistics":
-        # Its runs take long, and test_vectors.py has seen that they are these.
-        return compare(vectors.cases()[case], lane, dict(vectors.expected(case)), Frozen())
+    if cases()[case].tolerance == "statistics":
+        # Its runs take long, and test_freeze.py has seen that they are these.
+        return compare_case(cases()[case], lane, dict(files.read_expected(case)), Frozen())
     return comparisons(case, lane, ReferenceSubject())
 
 

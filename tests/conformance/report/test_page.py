@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from alae_conformance.case import cases
 from alae_conformance.record import BackendRecord, CaseRecord, CheckRecord, Report, levels_of
 from alae_conformance.report.badge import badge
 from alae_conformance.report.junit import junit
 from alae_conformance.report.page import page
 from alae_conformance.report.terminal import Lines, summary
-from alae_conformance.vectors import cases
 
 TRACEBACK = """Traceback (most recent call last):
   File "mine.py", line 12, in gradients

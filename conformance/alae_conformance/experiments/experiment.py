@@ -1,0 +1,42 @@
+"""What an experiment is; a decorator at each function makes it one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from alae_conformance.comparison import Observations
+from alae_conformance.experiments.setting import Setting
+from alae_conformance.subjects import Subject
+
+Procedure = Callable[[Subject, Setting], Observations]
+#: what rounding does to an outcome: "none", because it is exact or statistical; "kinks", little, unless an activation
+#: lies at a kink; "compounds", each step multiplies it as well
+Rounding = Literal["none", "kinks", "compounds"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is done to a subject, and what the suite must know about it.
+
+    Attributes:
+        name: as case files have it.
+        run: does it, and returns arrays by "check/quantity".
+        rounding: decides which inputs are refused when they are drawn.
+        trains: whether it needs more than one batch, or states of a trajectory.
+        traced: whether a failure is traced to the first training step that differs.
+        reads: the name of the experiment whose checkpoints it reads, those of every subject, or None.
+    """
+
+    name: str
+    run: Procedure
+    rounding: Rounding = "none"
+    trains: bool = True
+    traced: bool = False
+    reads: str | None = None
+
+
+def experiment(
+    *, rounding: Rounding = "none", trains: bool = True, traced: bool = False, reads: str | None = None
+) -> Callable[[Procedure], Experiment]:
+    """Make a function an experiment under its own name; the options are attributes of `Experiment`."""
+    return lambda run: Experiment(run.__name__, run, rounding, trains, traced, reads)

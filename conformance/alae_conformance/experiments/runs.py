@@ -1,0 +1,77 @@
+"""L3: whole training steps in a row."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from alae_conformance import tape as tapes
+from alae_conformance.comparison import Observations
+from alae_conformance.experiments.experiment import experiment
+from alae_conformance.experiments.setting import STEPS, Setting
+from alae_conformance.experiments.states import model_differences, movements, sorted_names, without
+from alae_conformance.subjects import Subject
+
+
+@experiment(rounding="kinks", traced=True)
+def free_run(subject: Subject, setting: Setting) -> Observations:
+    """Take twenty whole steps."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    before = subject.state()
+    losses = subject.run(tapes.batches(setting.tape), STEPS)
+    after = subject.state()
+    return {
+        **{f"trajectory/{update}": array for update, array in losses.items()},
+        **without("moments", movements(f"{STEPS}", before, after)),
+        **model_differences(subject, after),
+    }
+
+
+@experiment(rounding="kinks")
+def precision(subject: Subject, setting: Setting) -> Observations:
+    """Take a step from the middle of a trajectory; the stored arrays must have more digits than bfloat16."""
+    setting.open(subject)
+    subject.load(tapes.group("states/7", setting.tape))
+    before = subject.state()
+    subject.run(tapes.batches(setting.tape), 1)
+    after = subject.state()
+    coarse = [name for name, array in after.items() if _fits_bfloat16(array)]
+    kinds = {
+        "weights": ("weights/", ""),
+        "averages": ("averages/", ""),
+        "first moments": ("adam/", "/m/"),
+        "second moments": ("adam/", "/v/"),
+    }
+    return movements("8", before, after) | {
+        f"digits/arrays of {kind} that bfloat16 holds": sorted_names(
+            name for name in coarse if name.startswith(start) and part in name
+        )
+        for kind, (start, part) in kinds.items()
+    }
+
+
+@experiment(rounding="compounds", traced=True)
+def growth(subject: Subject, setting: Setting) -> Observations:
+    """Train through levels of detail; observe after each of the fixture's numbers of steps."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    observed, losses = Observations(), []
+    for first, last in pairwise((0, *setting.fixture.grown)):
+        before = subject.state()
+        losses.append(subject.run(tapes.batches(setting.tape), last - first))
+        observed |= movements(f"{last}", before, subject.state())
+    return observed | {f"trajectory/{update}": np.concatenate([leg[update] for leg in losses]) for update in losses[0]}
+
+
+@experiment()
+def in_place(subject: Subject, setting: Setting) -> Observations:
+    """Train through all levels of `growth`; the model that the run was started with must hold its weights."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    subject.run(tapes.batches(setting.tape), setting.fixture.grown[-1])
+    return model_differences(subject, subject.state())
+
+
+def _fits_bfloat16(array: np.ndarray) -> bool:
+    # A single number may fit by chance.
+    return array.size > 1 and np.array_equal(tapes.to_bfloat16(array), array)

@@ -1,0 +1,54 @@
+"""Where an experiment takes place: its model, its precision, its inputs and a directory for checkpoints."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from alae_conformance import tape as tapes
+from alae_conformance.fixture import Fixture, config_of
+from alae_conformance.subjects import Arrays, Subject
+from alae_conformance.subjects.reference import ReferenceSubject
+from alae_conformance.tolerances import Lane
+
+#: steps of a free run
+STEPS = 20
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where an experiment takes place.
+
+    Attributes:
+        tape: the fixture's inputs.
+        checkpoints: the directory in which subjects leave checkpoints for each other.
+        writers: the names of the subjects that have left one.
+    """
+
+    fixture: Fixture
+    lane: Lane
+    tape: Mapping[str, np.ndarray]
+    checkpoints: Path
+    writers: tuple[str, ...] = ("reference",)
+
+    def open(self, subject: Subject) -> None:
+        """Open the fixture's run."""
+        subject.open(config_of(self.fixture, self.lane).data())
+
+    def initial_state(self) -> Arrays:
+        """The state that runs start from."""
+        reference = ReferenceSubject()
+        self.open(reference)
+        return tapes.initial_state(self.tape, reference)
+
+    def checkpoint_home(self, writer: str) -> Path:
+        """The directory of one subject's checkpoints of this fixture."""
+        return self.checkpoints / writer / self.fixture.id
+
+    def halves(self) -> tuple[int, int]:
+        """The numbers of steps before and after a checkpoint: of a free run, or between two looks at a growing one."""
+        if not self.fixture.grown:
+            return STEPS // 2, STEPS - STEPS // 2
+        first, last = self.fixture.grown
+        return (first + last) // 2, last - (first + last) // 2

@@ -1,0 +1,71 @@
+"""Differences between states, by which experiments describe what a subject did."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+import numpy as np
+
+from alae_conformance import tape as tapes
+from alae_conformance.comparison import Observations
+from alae_conformance.subjects import Arrays, Subject
+
+
+def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> Observations:
+    """How far every float array of a state moved, in float64, and every count as it is after the step.
+
+    Keys are displacement/PREFIX/WEIGHT, averages/PREFIX/WEIGHT, moments/MOMENT/PREFIX/ADAM/WEIGHT, w_mean/PREFIX,
+    augment_p/PREFIX and counts/PREFIX/NAME. Raises ValueError if an array has changed its shape.
+    """
+    moved: Observations = {}
+    for name, array in after.items():
+        kind, _, rest = name.partition("/")
+        if array.dtype.kind == "i":
+            moved[f"counts/{prefix}/{name}"] = array
+            continue
+        if array.shape != before[name].shape:
+            raise ValueError(f"{name} had shape {before[name].shape}, and has {array.shape} a step later")
+        difference = array.astype(np.float64) - before[name].astype(np.float64)
+        if kind in ("w_mean", "augment_p"):
+            moved[f"{kind}/{prefix}"] = difference
+        elif kind == "adam":
+            adam, network, moment, weight = rest.split("/", 3)
+            moved[f"moments/{moment}/{prefix}/{adam}/{network}/{weight}"] = difference
+        else:
+            check = "displacement" if kind == "weights" else "averages"
+            moved[f"{check}/{prefix}/{rest}"] = difference
+    return moved
+
+
+def without(check: str, observations: Observations) -> Observations:
+    """The observations of every check but one."""
+    return {key: array for key, array in observations.items() if key.partition("/")[0] != check}
+
+
+def model_differences(subject: Subject, state: Mapping[str, np.ndarray]) -> Observations:
+    """The names of arrays in the run, and in the model that it was started with, that differ from the run's state."""
+    held, weights = subject.held(), tapes.group("weights", state)
+    differences = {
+        "in_place/weights of the model": differing(tapes.group("weights", held), weights),
+        "in_place/weights of the run": differing(subject.weights(), weights),
+    }
+    if "w_mean" in state:
+        differences["in_place/running mean of w"] = differing(of_kinds(("w_mean",), held), of_kinds(("w_mean",), state))
+    return differences
+
+
+def differing(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The names of arrays that are missing on one side, or differ in any bit."""
+    return sorted_names(
+        name
+        for name in arrays.keys() | expected.keys()
+        if not (name in arrays and name in expected and np.array_equal(arrays[name], expected[name]))
+    )
+
+
+def sorted_names(names: Iterable[str]) -> np.ndarray:
+    """Names as an array, in order."""
+    return np.array(sorted(names), str)
+
+
+def of_kinds(kinds: Collection[str], state: Mapping[str, np.ndarray]) -> Arrays:
+    """The arrays of some kinds, such as "weights" or "w_mean", by their full names."""
+    return {name: array for name, array in state.items() if name.partition("/")[0] in kinds}

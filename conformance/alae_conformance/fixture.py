@@ -1,0 +1,54 @@
+"""Fixtures: the small models that cases run on."""
+
+from functools import cache
+from typing import Any
+
+from pydantic import Field, TypeAdapter
+
+from alae_conformance import files
+from alae_conformance.tolerances import Lane
+from alae_core.config import SPECIFICATION, Config, make_config
+
+
+class Fixture(files.ClosedModel):
+    """A small model, and how its inputs were drawn."""
+
+    id: str = Field(pattern="^[a-z]+$")
+    shows: str = Field(description="the faults that this fixture reveals and others hide")
+    overrides: dict[str, Any] = Field(
+        description="overrides of the base configuration by dotted key; the seed determines the z of every step"
+    )
+    logits: float = Field(description="the standard deviation that D's logits are scaled to")
+    levels: list[tuple[int, float]] = Field(
+        [], description="the levels and blends at which style networks are compared"
+    )
+    grown: list[int] = Field([], description="the steps after which a run of style networks is compared")
+    seeds: int = Field(0, description="the number of additional initial weights, for statistics over seeds")
+
+
+class _FixturesFile(files.ClosedModel):
+    base: dict[str, Any]
+    fixtures: list[Fixture]
+
+
+@cache
+def fixtures() -> dict[str, Fixture]:
+    """Every fixture by id. Raises SuiteError if fixtures.json is damaged or of another specification."""
+    return {fixture.id: fixture for fixture in _read_fixtures().fixtures}
+
+
+def config_of(fixture: Fixture, lane: Lane) -> Config:
+    """The fixture's configuration in one lane."""
+    return make_config(_read_fixtures().base, {**fixture.overrides, "precision": lane}, source=f"fixture {fixture.id}")
+
+
+@cache
+def _read_fixtures() -> _FixturesFile:
+    content = files.read_json(TypeAdapter(_FixturesFile), "fixtures.json")
+    version = content.base.get("specification")
+    if version != SPECIFICATION:
+        raise files.SuiteError(
+            f"{files.HOME / 'fixtures.json'} follows version {version} of the specification, but this version of alae "
+            f"implements version {SPECIFICATION}: reinstall alae"
+        )
+    return content

@@ -1,0 +1,83 @@
+"""Which cases run, and which levels they must show."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from alae_conformance.case import PROFILES, Case, Profile, cases, experiment_of
+from alae_conformance.claims import Claim, ClaimError, judged
+from alae_conformance.tolerances import LANES, Lane
+from alae_core.errors import AlaeError
+
+#: a case in one of its lanes
+Task = tuple[Case, Lane]
+
+
+class SelectionError(AlaeError):
+    """A selection of cases that do not exist."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The ids, levels and lanes of the cases to run; each is unrestricted if empty."""
+
+    cases: Collection[str] = ()
+    levels: Collection[int] = ()
+    lanes: Collection[str] = ()
+
+    @property
+    def partial(self) -> bool:
+        """Whether it excludes some cases of a lane, or the one lane that is required."""
+        return bool(self.cases or self.levels or (self.lanes and "float32" not in self.lanes))
+
+
+def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
+    """The cases of a profile in each of their lanes, lane by lane, lowest level first; "smoke" is float32 only.
+
+    A case selected by its id runs whatever the profile. A case that reads checkpoints brings the case that writes them.
+    Raises SelectionError if a case or lane is unknown, or none is left.
+    """
+    selection = selection or Selection()
+    for kind, names, known in (("case", selection.cases, cases()), ("lane", selection.lanes, LANES)):
+        for name in names:
+            if name not in known:
+                raise SelectionError(
+                    f"there is no {kind} {name!r:.80}: `alae conform --list --profile full` names them all"
+                )
+    wanted = PROFILES[: PROFILES.index(profile) + 1]
+    selected = [
+        case
+        for case in cases().values()
+        if (case.id in selection.cases if selection.cases else case.profile in wanted)
+        and (not selection.levels or case.level in selection.levels)
+    ]
+    read = {(case.fixture, experiment_of(case).reads) for case in selected}
+    tasks = [
+        (case, lane)
+        for lane in LANES
+        if (lane in selection.lanes if selection.lanes else lane == "float32" or profile != "smoke")
+        for case in cases().values()
+        if (case in selected or (case.fixture, case.experiment) in read) and lane in case.lanes
+    ]
+    if not tasks:
+        raise SelectionError("no case is left to run: `alae conform --list --profile full` names cases and their lanes")
+    return tasks
+
+
+def in_waves(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Tasks that read no checkpoints, then those that read what the first have written on every backend."""
+    return [[task for task in tasks if (experiment_of(task[0]).reads is not None) is reads] for reads in (False, True)]
+
+
+def requirements(tasks: Sequence[Task], selection: Selection, require: Claim, claim: Claim) -> Claim:
+    """What a backend must hold in these cases: all of `require`, and as much of `claim` as they can show.
+
+    Raises ClaimError if they cannot show what is required.
+    """
+    most = {} if selection.partial else judged(tasks)
+    for lane, level in require.items():
+        if level > most.get(lane, -1):
+            shown = ",".join(f"{lane}:L{level}" for lane, level in most.items())
+            why = f"it shows at most {shown}; --profile full shows all" if shown else "it selects among its cases"
+            raise ClaimError(f"{lane}:L{level} is required, which this run cannot show: {why}")
+    shown_of_it = {lane: min(level, most[lane]) for lane, level in claim.items() if lane in most}
+    return {lane: max(require.get(lane, 0), shown_of_it.get(lane, 0)) for lane in {**require, **shown_of_it}}

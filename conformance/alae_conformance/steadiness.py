@@ -1,0 +1,109 @@
+"""Whether every sound backend must pass on a tape, however it rounds."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from alae_conformance.answers import answers, weight_norms
+from alae_conformance.case import Case, cases, experiment_of
+from alae_conformance.comparison import Observations, compare
+from alae_conformance.fixture import Fixture
+from alae_conformance.reference.rounded import rounded
+from alae_conformance.subjects import Arrays
+from alae_conformance.tolerances import TOLERANCES, Lane
+
+#: how far weights are nudged, in float32 roundings: further than a backend strays within a free run
+_NUDGE = 8.0
+#: how much of a float32 limit one rounding may use up, and how much a kink may
+_STEADY = 0.2
+#: how much of a limit a growing reference may use up whose layers round; a backend rounds within layers as well
+_ROUNDING = 0.12
+#: how much of a bfloat16 limit a reference may use up whose layers round to its digits, or to one less
+_COARSE = 0.2
+_PAIRS = 4
+#: of a lane: how many binary digits its numbers have, and one rounding in units of float32's
+_DIGITS: dict[Lane, tuple[int, float]] = {"float32": (24, 1.0), "float64": (53, 2.0**-29)}
+
+
+def is_steady(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> bool:
+    """Whether a sound backend must pass all of the fixture's cases on this tape.
+
+    Cases that run in float64 alone need not be clear of kinks: its roundings are too small to reach one.
+    """
+    affected = [
+        (case, experiment_of(case).rounding == "compounds")
+        for case in cases().values()
+        if case.fixture == fixture.id and experiment_of(case).rounding != "none"
+    ]
+    # Growing runs first, because they reject most tapes: some fifty for each that is accepted.
+    affected.sort(key=lambda pair: not pair[1])
+    return all(
+        (not compounds or _withstands_rounding(case, tape))
+        and ("bfloat16" not in case.lanes or _withstands_bfloat16(case, tape))
+        and ("float32" not in case.lanes or _clear_of_kinks(case, tape))
+        for case, compounds in affected
+    )
+
+
+def _clear_of_kinks(case: Case, tape: Mapping[str, np.ndarray]) -> bool:
+    """Nudge the weights there and back by several float32 roundings.
+
+    Each nudge must change little. The mean of both must change even less: what remains of it comes from a leaky ReLU
+    or a hinge that changed sides.
+    """
+    expected = answers(case, tape)
+    for copy in range(_PAIRS):
+        there, back = (answers(case, nudge_tape(tape, copy, sign * _NUDGE)) for sign in (1, -1))
+        middle = {key: (array + back[key]) / 2 if array.dtype.kind == "f" else array for key, array in there.items()}
+        if not _near(case, there, expected, tape, _STEADY * _NUDGE) or not _near(case, middle, expected, tape, _STEADY):
+            return False
+    return True
+
+
+def _withstands_rounding(case: Case, tape: Mapping[str, np.ndarray]) -> bool:
+    """Nudge the weights by one rounding, and round the output of each layer.
+
+    A nearly constant feature map loses its digits when its mean is subtracted. Nudged weights alone do not show this,
+    and the steps of a growing run multiply it.
+    """
+    lane: Lane = "float32" if "float32" in case.lanes else "float64"
+    digits, rounding = _DIGITS[lane]
+    expected = answers(case, tape)
+    return all(
+        _near(case, answers(case, nudge_tape(tape, copy, rounding), rounded(digits)), expected, tape, _ROUNDING, lane)
+        for copy in range(_PAIRS)
+    )
+
+
+def _withstands_bfloat16(case: Case, tape: Mapping[str, np.ndarray]) -> bool:
+    """Round the output of each layer to 8 binary digits, and to 7, since a backend rounds within layers as well.
+
+    Where the gradients of an update nearly cancel, rounding determines their direction.
+    """
+    expected = answers(case, tape)
+    return all(
+        _near(case, answers(case, tape, rounded(digits)), expected, tape, _COARSE, "bfloat16") for digits in (8, 7)
+    )
+
+
+def nudge_tape(tape: Mapping[str, np.ndarray], seed: int, roundings: float) -> Arrays:
+    """A copy with weights and the floats of states moved by about so many units in float32's last place."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: array * (1 + roundings * 2.0**-23 * rng.normal(size=array.shape))
+        if array.dtype.kind == "f" and name.startswith(("weights/", "states/"))
+        else array
+        for name, array in tape.items()
+    }
+
+
+def _near(
+    case: Case,
+    observed: Observations,
+    expected: Observations,
+    tape: Mapping[str, np.ndarray],
+    most: float,
+    lane: Lane = "float32",
+) -> bool:
+    comparisons = compare(observed, expected, TOLERANCES[case.tolerance, lane], weight_norms(tape))
+    return all(comparison.ratio < most for comparison in comparisons)

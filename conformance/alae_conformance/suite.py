@@ -1,0 +1,101 @@
+"""The suite: every case on every backend, and the record of the run."""
+
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from importlib.metadata import version
+from os import cpu_count
+from pathlib import Path
+
+from alae_conformance import files
+from alae_conformance.answers import write_reference_checkpoints
+from alae_conformance.case import Profile
+from alae_conformance.claims import Claim
+from alae_conformance.experiments.setting import Setting
+from alae_conformance.fixture import fixtures
+from alae_conformance.judge import PATIENCE, Judge, Listener, curves_of
+from alae_conformance.numbers import Fresh, Frozen, Numbers
+from alae_conformance.record import Report
+from alae_conformance.selection import Selection, Task, in_waves, requirements, select
+from alae_conformance.tolerances import LANES
+from alae_conformance.xfail import Xfail
+from alae_core.config import SPECIFICATION
+
+
+def conform(
+    backends: Sequence[str],
+    profile: Profile = "standard",
+    *,
+    selection: Selection | None = None,
+    device: str | None = None,
+    fresh: int | None = None,
+    xfails: Mapping[tuple[str, str, str], Xfail] | None = None,
+    require: Claim | None = None,
+    claims: Mapping[str, Claim] | None = None,
+    on_case: Listener = lambda backend, record: None,
+    patience: float = PATIENCE,
+) -> Report:
+    """Judge backends by the cases of a profile.
+
+    Args:
+        backends: names of plug-ins in the entry point group `alae.backends`.
+        profile: "smoke" is L0 and half of L1 in float32, "standard" L0 to L3, "full" everything.
+        selection: which of its cases.
+        device: where the backends compute, in their own words.
+        fresh: the seed of new numbers, or None for the frozen ones.
+        xfails: from `read_xfails`.
+        require: what every backend must hold.
+        claims: what each must also hold, as far as these cases can show it, from `read_claims`.
+        on_case: called with a backend's name and each of its cases as it ends, from any thread.
+        patience: seconds to wait for one answer.
+
+    Raises:
+        SelectionError: a case or lane does not exist.
+        ClaimError: these cases cannot show what is required.
+        SuiteError: the suite's own files are damaged.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    numbers: Numbers = Frozen() if fresh is None else Fresh(fresh)
+    selection = selection or Selection()
+    tasks = select(profile, selection)
+    required = {name: requirements(tasks, selection, require or {}, (claims or {}).get(name, {})) for name in backends}
+    with tempfile.TemporaryDirectory(prefix="alae-conformance-") as checkpoints:
+        home = Path(checkpoints)
+        prepare_reference_checkpoints(tasks, numbers, home)
+        judges = [Judge(name, numbers, home, xfails or {}, on_case, patience, device) for name in backends]
+        with ThreadPoolExecutor(cpu_count() or 1) as pool:
+            try:
+                for wave in in_waves(tasks):
+                    # Each lane has a process of its own, so those of one backend need not wait for each other.
+                    lanes = [(judge, [task for task in wave if task[1] == lane]) for lane in LANES for judge in judges]
+                    list(pool.map(lambda pair: pair[0].run(pair[1], backends), lanes))
+            finally:
+                for judge in judges:
+                    judge.close()
+    order = [(case.id, lane) for case, lane in tasks]
+    for judge in judges:
+        judge.cases.sort(key=lambda record: order.index((record.case, record.lane)))
+    return Report(
+        alae=version("alae"),
+        specification=SPECIFICATION,
+        manifest=files.manifest_hash(),
+        profile=profile,
+        fresh=fresh,
+        started=started.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - clock, 1),
+        platform=platform.platform(),
+        python=sys.version.split()[0],
+        backends=[judge.record(required[judge.name], partial=selection.partial) for judge in judges],
+        reference={case.id: curves for case, _ in tasks if (curves := curves_of(numbers.expected(case.id)))},
+    )
+
+
+def prepare_reference_checkpoints(tasks: Sequence[Task], numbers: Numbers, checkpoints: Path) -> None:
+    """Write the reference's checkpoints that backends resume from."""
+    for case in {case.id: case for case, _ in tasks}.values():
+        setting = Setting(fixtures()[case.fixture], "float32", numbers.tape(case.fixture), checkpoints)
+        write_reference_checkpoints(case, setting)
