@@ -70,10 +70,13 @@ def _to_json(value: Any, where: str, arrays: BytesIO) -> Any:
 
 
 def _from_json(value: Any, arrays: BytesIO) -> Any:
-    if isinstance(value, list):
-        return [_from_json(part, arrays) for part in value]
-    if not isinstance(value, dict):
-        return value
-    if "array" in value:
-        return np.load(arrays, allow_pickle=False)
-    return {key: _from_json(part, arrays) for key, part in value["dict"].items()}
+    match value:
+        case list():
+            return [_from_json(part, arrays) for part in value]
+        case {"array": True}:
+            return np.load(arrays, allow_pickle=False)
+        case {"dict": dict(parts)}:
+            return {key: _from_json(part, arrays) for key, part in parts.items()}
+        case dict():
+            raise ValueError("an object that is neither an array nor a dictionary")
+    return value
