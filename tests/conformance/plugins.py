@@ -330,7 +330,7 @@ class TrapVersion(JaxBackend):
 class TrapDevices(JaxBackend):
     name = "TrapDevices"
 
-    def chosen(self, device, default):
+    def choose_device(self, device, default):
         return "cpu:0"
 
     def devices(self):
@@ -398,7 +398,7 @@ class NoDevices(JaxBackend):
     def devices(self):
         return "cpu:0"
 
-    def chosen(self, device, default):
+    def choose_device(self, device, default):
         return "cpu:0"
 
 

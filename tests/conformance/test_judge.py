@@ -36,9 +36,9 @@ def judge(tmp_path):
         each.close()
 
 
-def run(judge, name, *cases, lane="float32"):
+def run(judge, name, *ids, lane="float32"):
     judge = judge(name)
-    for case in cases:
+    for case in ids:
         judge.run_case(cases()[case], lane, [name])
     return judge
 
@@ -69,9 +69,9 @@ def test_the_same_without_stop_gradients_passes(judge):
         ("NoSuchPlugin", "L1-hinge-values", "error", "there is no backend 'NoSuchPlugin'"),
         ("NumberVersion", "L1-hinge-values", "error", "the plug-in's versions.jax is 10: Input should be"),
         ("NoVersions", "L1-hinge-values", "error", "the plug-in's versions is 3: Input should be a valid dictionary"),
-        ("NumberDevice", "L1-hinge-values", "error", "says no `device` once it is open"),
+        ("NumberDevice", "L1-hinge-values", "error", "has no `device` after it was opened"),
         ("NoDevices", "L1-hinge-values", "error", "the plug-in's devices is 'cpu:0': Input should be a valid list"),
-        ("BrokenName", "L2-hinge-gradients", "failed", "should not be there"),
+        ("BrokenName", "L2-hinge-gradients", "failed", "unexpected"),
         ("Exits", "L1-hinge-values", "error", "cannot be loaded: SystemExit: 0"),
         ("Vanishes", "L1-hinge-values", "error", "start: the process ended with exit code 0"),
         ("Interrupts", "L1-hinge-values", "error", "losses: KeyboardInterrupt"),
