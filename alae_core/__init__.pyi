@@ -7,7 +7,6 @@ from alae_core.checkpoint import load as load
 from alae_core.checkpoint import load_checkpoint as load_checkpoint
 from alae_core.checkpoint import save_checkpoint as save_checkpoint
 from alae_core.config import Config as Config
-from alae_core.config import Updates as Updates
 from alae_core.config import load_config as load_config
 from alae_core.config import preset_names as preset_names
 from alae_core.draws import Draws as Draws
@@ -16,6 +15,7 @@ from alae_core.errors import ArgumentError as ArgumentError
 from alae_core.errors import BackendError as BackendError
 from alae_core.errors import CheckpointError as CheckpointError
 from alae_core.errors import ConfigError as ConfigError
+from alae_core.groups import Updates as Updates
 from alae_core.model import Alae as Alae
 from alae_core.model import build as build
 from alae_core.plugins import installed_backends as installed_backends

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from alae_core.config import MOST_P, Augment, Transform
 from alae_core.draws import NUMBERS
+from alae_core.groups import MOST_P, Augment, Transform
 
 Tensor = Any
 

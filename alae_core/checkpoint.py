@@ -15,61 +15,35 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import safetensors.numpy
-from pydantic import Field
-from safetensors import SafetensorError
 
 from alae_core._support.files import sync_directory, write_whole
-from alae_core._support.manifest import read_bytes, read_manifest, sealed
 from alae_core._support.text import one_line, short_repr
-from alae_core._support.yaml_settings import Frozen
 from alae_core.backend import Runner, load_backend
+from alae_core.checkpoint_files import (
+    FORMAT,
+    MANIFEST,
+    STATE,
+    FirstManifest,
+    decode_state,
+    encode_manifest,
+    find_not_finite,
+    load_content,
+    load_manifest,
+)
 from alae_core.config import RUN, Config, make_config, migrate
-from alae_core.errors import AlaeError, ArgumentError, CheckpointError
+from alae_core.errors import AlaeError, CheckpointError
 from alae_core.growth import position
 from alae_core.plugins import default_backend
-from alae_core.sizes import memory, weights
 from alae_core.view import View
 
 if TYPE_CHECKING:
     from alae_core.model import Alae
 
-#: the format of the files; the configuration in a manifest has a version of its own, the specification's
-FORMAT = 2
-_STATE: Final = "state.safetensors"
-_MANIFEST = "manifest.json"
-_NAME: Final = re.compile(r"step-([0-9]{8,})$")
-#: bytes of a manifest at the most
-MOST_BYTES = 2**20
-
-
-class _Written(Frozen):
-    """What a manifest of every format holds, besides the SHA-256 of itself."""
-
-    step: Annotated[int, Field(ge=0, le=10**12)]
-    metric: float | None
-    backend: str
-    versions: dict[str, str]
-    config: dict[str, Any]
-    files: Annotated[dict[Literal["state.safetensors"], str], Field(min_length=1)]
-
-
-class _First(_Written):
-    format: Literal[1]
-    seed: int
-    # In format 1 the configuration also held what is a run's own, and the seed stood beside it.
-    run: None = None
-
-
-class _Second(_Written):
-    format: Literal[2]
-    run: dict[str, Any]
-
-
-_FORMATS: dict[int, type[_First | _Second]] = {1: _First, FORMAT: _Second}
+_NAME = re.compile(r"step-([0-9]{8,})$")
 
 
 class Author(Protocol):
@@ -196,11 +170,11 @@ def write_checkpoint(
 ) -> Path:
     """`save_checkpoint` for whoever has a state, but no runner; `author` is recorded as what computed it."""
     directory, step = Path(directory), int(state["step"])
-    wrong = not_finite(state)
+    wrong = find_not_finite(state)
     if wrong is not None:
         raise CheckpointError(f"{short_repr(wrong)} is not finite")
     content = safetensors.numpy.save({key: np.array(value, order="C") for key, value in state.items()})
-    manifest = _manifest(
+    manifest = encode_manifest(
         {
             "format": FORMAT,
             "step": step,
@@ -209,7 +183,7 @@ def write_checkpoint(
             "versions": {"alae": version("alae"), **author.versions()},
             "config": config.data(),
             "run": dict(run or {}),
-            "files": {_STATE: sha256(content).hexdigest()},
+            "files": {STATE: sha256(content).hexdigest()},
         }
     )
     # Killed earlier while writing: what it left is no checkpoint, and nobody else writes here.
@@ -219,8 +193,8 @@ def write_checkpoint(
     writing = directory / f".writing-{name}"
     writing.mkdir(parents=True)
     try:
-        write_whole(writing / _STATE, content)
-        write_whole(writing / _MANIFEST, manifest)
+        write_whole(writing / STATE, content)
+        write_whole(writing / MANIFEST, manifest)
         if (directory / name).exists():
             # Only a run that went back to an earlier checkpoint comes by this step again.
             _remove(directory / name)
@@ -268,16 +242,11 @@ def step_of(path: Path) -> int:
     return int(found[1]) if found else -1
 
 
-def not_finite(state: Mapping[str, np.ndarray]) -> str | None:
-    """The name of the first array of a state that holds a NaN or an infinite number; None where all are finite."""
-    return next((name for name, array in state.items() if not np.isfinite(array).all()), None)
-
-
 def _resolve(directory: Path) -> Path:
     if _NAME.fullmatch(directory.name):
         return directory
     try:
-        if (directory / _MANIFEST).exists():
+        if (directory / MANIFEST).exists():
             return directory
         found = checkpoints(directory / "checkpoints") or checkpoints(directory)
     except (OSError, ValueError) as error:  # no permission; a name that is too long, or has a NUL
@@ -291,14 +260,12 @@ def _resolve(directory: Path) -> Path:
 
 
 def _read(path: Path) -> Checkpoint:
-    source = str(path / _MANIFEST)
-    manifest = _read_manifest(path)
-    content = read_bytes(path / _STATE, memory(), CheckpointError)
-    if sha256(content).hexdigest() != manifest.files[_STATE]:
-        raise CheckpointError(f"{path / _STATE} is damaged: its SHA-256 is not the one in {_MANIFEST}")
+    source = str(path / MANIFEST)
+    manifest = load_manifest(path)
+    content = load_content(path, manifest)
     try:
         written = migrate(manifest.config, source)
-        written |= {"seed": manifest.seed} if isinstance(manifest, _First) else {}
+        written |= {"seed": manifest.seed} if isinstance(manifest, FirstManifest) else {}
         config = make_config(written, source=source)
     except AlaeError as error:
         raise CheckpointError(f"{path} cannot be read by this version of alae: {error}") from error
@@ -310,49 +277,8 @@ def _read(path: Path) -> Checkpoint:
         versions=manifest.versions,
         metric=manifest.metric,
         run={key: written[key] for key in (RUN,) if key in written} if manifest.run is None else manifest.run,
-        state=_read_state(path / _STATE, content, manifest.step, config),
+        state=decode_state(path / STATE, content, manifest.step, config),
     )
-
-
-def _read_manifest(path: Path) -> _First | _Second:
-    return read_manifest(path / _MANIFEST, _FORMATS, most=MOST_BYTES, error=CheckpointError)
-
-
-def _read_state(file: Path, content: bytes, step: int, config: Config) -> dict[str, np.ndarray]:
-    try:
-        state: dict[str, np.ndarray] = safetensors.numpy.load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        # A ValueError for shapes that NumPy lacks, a KeyError for dtypes.
-        raise CheckpointError(f"{file} is damaged: {error}") from error
-    for name, array in state.items():
-        if array.dtype.kind not in "if":
-            raise CheckpointError(f"{file} is damaged: {short_repr(name)} has the dtype {array.dtype}")
-    at = state.get("step")
-    if at is None or at.shape or at.dtype.kind != "i" or at != step:
-        raise CheckpointError(f"{file} is damaged: its step is {short_repr(at)}, but that of {_MANIFEST} is {step:,}")
-    wrong = not_finite(state)
-    if wrong is not None:
-        raise CheckpointError(f"{file} is damaged: {short_repr(wrong)} is not finite")
-    for group in ("weights", "averages"):
-        for network, size in weights(config).items():
-            found = sum(array.size for name, array in state.items() if name.startswith(f"{group}/{network}/"))
-            if found != size:
-                raise CheckpointError(
-                    f"{file} does not fit its configuration: {group} of {network} are {found:,} numbers, not {size:,}"
-                )
-    return state
-
-
-def _manifest(data: dict[str, Any]) -> bytes:
-    try:
-        content = sealed(data)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ArgumentError("run", f"must be plain data, as JSON has it: {error}") from error
-    if len(content) > MOST_BYTES:
-        raise ArgumentError(
-            "run", f"makes a manifest of {len(content):,} bytes, more than the {MOST_BYTES:,} that one may have"
-        )
-    return content
 
 
 def _is_intact(path: Path) -> bool:
@@ -374,7 +300,7 @@ def _drop_old(directory: Path, keep: int) -> None:
 
 def _metric(path: Path) -> float | None:
     try:
-        return _read_manifest(path).metric
+        return load_manifest(path).metric
     except CheckpointError:
         return None
 

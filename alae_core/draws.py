@@ -5,7 +5,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from alae_core.config import Config, Transform
+from alae_core.config import Config
+from alae_core.groups import Transform
 from alae_core.growth import position
 from alae_core.streams import mixing_cutoff, sample_prior, stream
 

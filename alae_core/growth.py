@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from math import ceil, cos, pi
 from typing import NamedTuple
 
-from alae_core.config import Adam, Config, Level
+from alae_core.config import Config
+from alae_core.groups import Adam, Level
 from alae_core.view import View
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from keras import ops
 
-from alae_core.config import Adam
+from alae_core.groups import Adam
 
 Tensor = Any
 

@@ -12,9 +12,9 @@ from keras import ops
 
 from alae_core.augment import changes
 from alae_core.backend import Backend, Losses
-from alae_core.config import Adam
 from alae_core.draws import Draws, draw
 from alae_core.errors import ArgumentError
+from alae_core.groups import Adam
 from alae_core.growth import Stage, position
 from alae_core.inputs import one_hot, require_images
 from alae_core.model import Alae

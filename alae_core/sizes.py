@@ -8,8 +8,9 @@ from math import prod
 from pathlib import Path
 
 from alae_core.algorithms import network_shapes
-from alae_core.config import Config, MlpNetworks
+from alae_core.config import Config
 from alae_core.errors import ConfigError
+from alae_core.groups import MlpNetworks
 from alae_core.networks.layout import network_layout
 
 #: arrays that training keeps of each weight: itself, its running average and Adam's two moments

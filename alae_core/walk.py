@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 from keras import ops
 
 from alae_core.augment import adapted
-from alae_core.config import Adam
+from alae_core.groups import Adam
 from alae_core.growth import Stage
 from alae_core.model import Alae
 from alae_core.networks.family import Family

@@ -10,7 +10,7 @@ from pydantic_core import from_json
 
 from alae_core._support.files import read_regular
 from alae_core._support.text import short_repr
-from alae_core._support.yaml_settings import Frozen, validate
+from alae_core._support.validation import Frozen, validate
 from alae_core.errors import AlaeError
 
 Content = TypeVar("Content", bound=Frozen)

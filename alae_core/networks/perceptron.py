@@ -5,7 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from alae_core.config import Config, Perceptron
+from alae_core.config import Config
+from alae_core.groups import Perceptron
 from alae_core.networks.layers import Dense, LeakyReLU, PixelNorm
 from alae_core.networks.specs import Section
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from alae_core.config import Perceptron
+from alae_core.groups import Perceptron
 from alae_core.streams import stream
 
 

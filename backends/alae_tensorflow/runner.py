@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from alae_core.backend import Backend
-from alae_core.config import Adam
 from alae_core.framework import structure
+from alae_core.groups import Adam
 from alae_core.growth import Stage
 from alae_core.model import Alae
 from alae_core.networks.family import Family

@@ -8,8 +8,8 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from alae_core.backend import Backend
-from alae_core.config import Adam
 from alae_core.framework import structure
+from alae_core.groups import Adam
 from alae_core.growth import Stage
 from alae_core.images import to_float
 from alae_core.model import Alae

@@ -9,7 +9,7 @@ presets = Commands(help="The configurations that ship with alae.")
 @presets.command("list")
 def list_presets() -> None:
     """Name every preset and say what it is."""
-    from alae_core._support.yaml_settings import parse_yaml
+    from alae_core._support.yaml_text import parse_yaml
     from alae_core.config import preset_names, preset_text
 
     names = preset_names()

@@ -95,7 +95,7 @@ def parse_overrides(assignments: list[str] | None) -> dict[str, Any]:
     """`["a.b=1"]` as `{"a.b": 1}`; values are YAML. Raises AlaeError for one without `=` or with broken YAML."""
     import yaml
 
-    from alae_core._support.yaml_settings import parse_yaml
+    from alae_core._support.yaml_text import parse_yaml
 
     overrides = {}
     for assignment in assignments or []:

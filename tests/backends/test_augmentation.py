@@ -8,7 +8,7 @@ from keras import ops
 
 import alae_core as alae
 from alae_core.augment import augmented, changes
-from alae_core.config import Transform
+from alae_core.groups import Transform
 from tests.conftest import random_images, tiny_config, tiny_style_config
 from tests.tolerances import FLOAT32
 

@@ -6,8 +6,8 @@ from keras import ops
 
 from alae_conformance.reference.augment import augmentation
 from alae_core.augment import adapted, augmented, changes
-from alae_core.config import Augment
 from alae_core.draws import NUMBERS
+from alae_core.groups import Augment
 from tests.conftest import random_images
 from tests.tolerances import AUGMENTED, FLOAT32
 

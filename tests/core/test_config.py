@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alae_core import ConfigError, Updates, load_config, preset_names
-from alae_core._support.yaml_settings import differences, override, parse_yaml, to_explained_yaml
-from alae_core.config import BUNDLES, make_config, migrate, preset_text, read_config
+from alae_core._support.dotted_keys import differences, override
+from alae_core._support.yaml_text import parse_yaml, to_explained_yaml
+from alae_core.config import make_config, migrate, preset_text, read_config
+from alae_core.groups import BUNDLES
 from tests.conftest import tiny_config, tiny_style_config
 
 #: what a file looked like when the specification was of version 1, before it had one

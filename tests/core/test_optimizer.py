@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from alae_core.config import Adam
+from alae_core.groups import Adam
 from alae_core.growth import position
 from alae_core.optimizer import adam_step, average_step
 from tests.conftest import tiny_config

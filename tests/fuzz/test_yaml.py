@@ -3,7 +3,7 @@
 import pytest
 
 from alae_core import load_config, preset_names
-from alae_core._support.yaml_settings import override
+from alae_core._support.dotted_keys import override
 from alae_core.config import make_config, preset_text
 from alae_core.sizes import require_room
 from alae_workbench.runs.settings import load_experiment

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from alae_conformance.reference.layers import Array, Dense, Layer, Leaky, Pair, PixelNorm, Weights
-from alae_core.config import Config, Perceptron
+from alae_core.config import Config
+from alae_core.groups import Perceptron
 
 
 class Trace(NamedTuple):

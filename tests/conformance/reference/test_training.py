@@ -12,8 +12,9 @@ from alae_conformance.reference.growth import position, shown
 from alae_conformance.reference.layers import Pair, PixelNorm
 from alae_conformance.reference.losses import OBJECTIVES
 from alae_conformance.reference.training import Batch, Reference
-from alae_core.config import Augment, make_config
+from alae_core.config import make_config
 from alae_core.draws import Draws
+from alae_core.groups import Augment
 from alae_core.streams import mixing_cutoff, noise_shapes, sample_prior
 from tests.conftest import tiny_config, tiny_style_config
 from tests.tolerances import CENTRAL_DIFFERENCE, COMPLEX_STEP

@@ -14,9 +14,11 @@ import numpy as np
 from pydantic import Field, NonNegativeInt, Strict
 
 from alae_core import AlaeError, ConfigError, load_backend
+from alae_core._support.dotted_keys import describe_changes, differences
 from alae_core._support.files import write_whole
 from alae_core._support.text import suggest
-from alae_core._support.yaml_settings import Frozen, differences, listed, read_text, read_yaml, validate
+from alae_core._support.validation import Frozen, validate
+from alae_core._support.yaml_text import read_text, read_yaml
 from alae_core.checkpoint import checkpoints, step_of
 from alae_core.plugins import default_backend
 from alae_workbench.evaluation.records import read, record
@@ -204,8 +206,8 @@ def _require_same(ablation: Ablation, cell: Cell) -> None:
     there, asked = differences(found, wanted), differences(wanted, found)
     if there:
         raise AlaeError(
-            f"{cell.path} was made with {listed(there)}, but is asked for with {listed(asked)}: choose another --out, "
-            "or remove it"
+            f"{cell.path} was made with {describe_changes(there)}, but is asked for with {describe_changes(asked)}: "
+            "choose another --out, or remove it"
         )
 
 

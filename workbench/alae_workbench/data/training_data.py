@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeInt
 
 from alae_core import Checkpoint
-from alae_core._support.yaml_settings import Count, Frozen, validate
+from alae_core._support.validation import Count, Frozen, validate
 from alae_core.config import RUN
 from alae_workbench.data.source import Fit
 

@@ -10,7 +10,7 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, Strict
 
 from alae_core import AlaeError
 from alae_core._support.files import append, read_regular, write_whole
-from alae_core._support.yaml_settings import Frozen, validate
+from alae_core._support.validation import Frozen, validate
 from alae_workbench.storage.directory import Run
 
 # What a file of an evaluation may hold at the most, in bytes; and what of a data set's name is in its own.

@@ -12,7 +12,8 @@ from typing import Any
 
 from alae_core import AlaeError, Backend, Checkpoint, Losses, Runner, View, build
 from alae_core._support.files import written_whole
-from alae_core.checkpoint import checkpoints, not_finite, write_checkpoint
+from alae_core.checkpoint import checkpoints, write_checkpoint
+from alae_core.checkpoint_files import find_not_finite
 from alae_core.config import RUN
 from alae_core.growth import Position, position
 from alae_workbench.data.batches import batches
@@ -236,7 +237,7 @@ class Trainer:
 
     def _save(self) -> Path:
         state = self.runner.state()
-        wrong = not_finite(state)
+        wrong = find_not_finite(state)
         if wrong is not None:
             raise self._diverged(f"{wrong} is no longer finite")
         measures = measured(self._shown, self.data, self._view(), "checkpoint")

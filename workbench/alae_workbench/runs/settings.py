@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field, Strict
 
 from alae_core import Checkpoint, Config, ConfigError
-from alae_core._support.yaml_settings import Count, to_explained_yaml, to_yaml, validate
+from alae_core._support.validation import Count, validate
+from alae_core._support.yaml_text import to_explained_yaml, to_yaml
 from alae_core.config import RUN, SPECIFICATION, make_config, read_config
 from alae_core.growth import scheduled_steps
 from alae_workbench.data.training_data import TrainingData

@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, Strict
 
 from alae_core._support.files import open_regular
 from alae_core._support.manifest import read_manifest
-from alae_core._support.yaml_settings import Frozen
+from alae_core._support.validation import Frozen
 from alae_workbench.data.source import DataError, Fit
 
 #: the file that is written last: where it is, a prepared set is whole

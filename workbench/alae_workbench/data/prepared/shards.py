@@ -13,7 +13,7 @@ from pydantic import NonNegativeInt
 from alae_core._support.files import built_whole, write_whole
 from alae_core._support.manifest import read_manifest, sealed
 from alae_core._support.text import one_line
-from alae_core._support.yaml_settings import Frozen
+from alae_core._support.validation import Frozen
 from alae_core.images import block_sums
 from alae_workbench.data.pictures import Member, read_image
 from alae_workbench.data.prepared.layout import LISTED, Shard, level_dtype, stored

@@ -16,7 +16,7 @@ import numpy as np
 from alae_core import AlaeError, ArgumentError
 from alae_core._support.files import write_whole
 from alae_core._support.manifest import read_manifest, sealed
-from alae_core._support.yaml_settings import Frozen
+from alae_core._support.validation import Frozen
 from alae_core.sizes import amount
 from alae_workbench.data.collection import Pictures, as_pictures
 from alae_workbench.data.load import path_of, pictures_in, read_whole

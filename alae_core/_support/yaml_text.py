@@ -1,0 +1,144 @@
+"""YAML text of bounded size as plain data, and back."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from yaml.constructor import ConstructorError
+
+from alae_core._support.dotted_keys import are_groups
+from alae_core._support.files import read_regular
+from alae_core.errors import ConfigError
+
+#: limits of a settings file: bytes; values, those of an alias counted at each use; depth of nested groups
+MOST_BYTES, MOST_VALUES, MOST_DEPTH = 2**16, 10_000, 20
+
+
+class _YamlLoader(yaml.SafeLoader):
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        again = {key.value: key for key in keys}
+        for key in keys:
+            if again[key.value] is not key:
+                # YAML would take the last without a word.
+                raise ConstructorError(
+                    problem=f"{key.value!r} is there twice", problem_mark=again[key.value].start_mark
+                )
+        return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        # Here what is merged from aliases of aliases would double, and double again.
+        if len(node.value) > MOST_VALUES:
+            raise ConstructorError(problem="too much is merged", problem_mark=node.start_mark)
+
+
+# A date is text.
+_YamlLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+# YAML 1.1 reads 1e-3 as text; people mean a number.
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """The plain data (mappings, lists, numbers, text) in YAML `text`.
+
+    Raises yaml.YAMLError, also for more data than settings have: see MOST_BYTES, MOST_VALUES and MOST_DEPTH.
+    """
+    if len(text) > MOST_BYTES:
+        raise yaml.YAMLError(f"it has {len(text):,} characters, more than the {MOST_BYTES:,} that settings may have")
+    try:
+        # A SafeLoader: it builds plain data only and executes nothing.
+        data = yaml.load(text, Loader=_YamlLoader)
+    except RecursionError as error:
+        raise yaml.YAMLError(_too_deep()) from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # What PyYAML lets through: numbers of thousands of digits, and what is not what its !!tag says.
+        raise yaml.YAMLError(f"it has a value that cannot be read: {error}") from error
+    _require_bounded(data)
+    return data
+
+
+def _require_bounded(data: Any) -> None:
+    level, values = [data], 0
+    for _ in range(MOST_DEPTH):
+        groups = [each for each in level if isinstance(each, Mapping | list)]
+        values += sum(map(len, groups))
+        if values > MOST_VALUES:
+            raise yaml.YAMLError(
+                f"it has more than the {MOST_VALUES:,} values that settings may have, aliases included"
+            )
+        if any(isinstance(each, int) and each.bit_length() > 256 for each in level):
+            raise yaml.YAMLError("it has a number of more digits than any setting has")
+        level = [each for group in groups for each in (group.values() if isinstance(group, Mapping) else group)]
+    if level:
+        raise yaml.YAMLError(_too_deep())
+
+
+def _too_deep() -> str:
+    return f"its groups lie within each other deeper than the {MOST_DEPTH} levels that settings may have"
+
+
+def read_yaml(text: str, source: str) -> dict[str, Any]:
+    """The mapping in YAML `text`. Raises ConfigError, naming `source`, where there is none."""
+    try:
+        data = parse_yaml(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{source} is not YAML: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{source} must be a mapping of configuration keys, but holds {type(data).__name__}")
+    return data
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of settings. Raises ConfigError where it cannot be read."""
+    try:
+        return read_regular(path, MOST_BYTES).decode()
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+
+
+def to_yaml(data: Mapping[str, Any]) -> str:
+    """Plain data as YAML text, keys in their order."""
+    return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
+
+
+def to_explained_yaml(settings: BaseModel) -> str:
+    """Settings as YAML text to be edited: each with its description as a comment, a group of a list on one line."""
+    return "".join(f"{line}\n" for line in _explained(settings))
+
+
+def _explained(settings: BaseModel) -> Iterator[str]:
+    data = settings.model_dump(mode="json")
+    for name, field in type(settings).model_fields.items():
+        value, plain, comment = (
+            getattr(settings, name),
+            data[name],
+            f"  # {field.description}" * bool(field.description),
+        )
+        if isinstance(plain, dict):
+            yield f"{name}:{comment}"
+            yield from (f"  {line}" for line in _explained(value))
+        elif are_groups(plain) and plain:
+            yield f"{name}:{comment}"
+            yield from (f"  - {_flow({key: each[key] for key in each if each[key] is not None})}" for each in plain)
+        else:
+            yield f"{name}: {_flow(plain)}{comment}"
+
+
+def _flow(value: Any) -> str:
+    return (
+        yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=1000)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+    )

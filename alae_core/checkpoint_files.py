@@ -1,0 +1,123 @@
+"""The files of a checkpoint: what they hold, and how they are verified.
+
+    step-00001000/
+        state.safetensors      every array of `alae_core.state`
+        manifest.json          format, step, configuration, author, the SHA-256 of each file and of itself
+
+Reading one parses JSON and copies numbers. It executes no code.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+import safetensors.numpy
+from pydantic import Field
+from safetensors import SafetensorError
+
+from alae_core._support.manifest import read_bytes, read_manifest, sealed
+from alae_core._support.text import short_repr
+from alae_core._support.validation import Frozen
+from alae_core.config import Config
+from alae_core.errors import ArgumentError, CheckpointError
+from alae_core.sizes import memory, weights
+
+#: the version of the format; the configuration in a manifest has its own version, that of the specification
+FORMAT = 2
+STATE: Final = "state.safetensors"
+MANIFEST = "manifest.json"
+#: maximum size of a manifest in bytes
+MOST_BYTES = 2**20
+
+
+class _Common(Frozen):
+    """The fields of a manifest of every format, besides the SHA-256 of itself."""
+
+    step: Annotated[int, Field(ge=0, le=10**12)]
+    metric: float | None
+    backend: str
+    versions: dict[str, str]
+    config: dict[str, Any]
+    files: Annotated[dict[Literal["state.safetensors"], str], Field(min_length=1)]
+
+
+class FirstManifest(_Common):
+    """A manifest of format 1."""
+
+    format: Literal[1]
+    seed: int
+    # In format 1 the configuration also held the settings of the run, and the seed was beside it.
+    run: None = None
+
+
+class Manifest(_Common):
+    """A manifest of the current format."""
+
+    format: Literal[2]
+    run: dict[str, Any]
+
+
+_FORMATS: dict[int, type[FirstManifest | Manifest]] = {1: FirstManifest, FORMAT: Manifest}
+
+
+def load_manifest(path: Path) -> FirstManifest | Manifest:
+    """The manifest of the checkpoint `path`. Raises CheckpointError if it cannot be read or is damaged."""
+    return read_manifest(path / MANIFEST, _FORMATS, most=MOST_BYTES, error=CheckpointError)
+
+
+def encode_manifest(data: dict[str, Any]) -> bytes:
+    """A manifest's bytes. Raises ArgumentError if the group "run" is not plain data, or exceeds MOST_BYTES."""
+    try:
+        content = sealed(data)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArgumentError("run", f"must be plain data, as JSON has it: {error}") from error
+    if len(content) > MOST_BYTES:
+        raise ArgumentError(
+            "run", f"makes a manifest of {len(content):,} bytes, more than the {MOST_BYTES:,} that one may have"
+        )
+    return content
+
+
+def load_content(path: Path, manifest: FirstManifest | Manifest) -> bytes:
+    """The bytes of the checkpoint's state file. Raises CheckpointError if its SHA-256 is not that of the manifest."""
+    content = read_bytes(path / STATE, memory(), CheckpointError)
+    if sha256(content).hexdigest() != manifest.files[STATE]:
+        raise CheckpointError(f"{path / STATE} is damaged: its SHA-256 is not the one in {MANIFEST}")
+    return content
+
+
+def decode_state(file: Path, content: bytes, step: int, config: Config) -> dict[str, np.ndarray]:
+    """The arrays in the bytes of the state file `file`.
+
+    Raises CheckpointError if they are damaged, are not of training step `step`, contain a number that is not finite, or
+    do not fit `config`.
+    """
+    try:
+        state: dict[str, np.ndarray] = safetensors.numpy.load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        # A ValueError for shapes that NumPy lacks, a KeyError for dtypes.
+        raise CheckpointError(f"{file} is damaged: {error}") from error
+    for name, array in state.items():
+        if array.dtype.kind not in "if":
+            raise CheckpointError(f"{file} is damaged: {short_repr(name)} has the dtype {array.dtype}")
+    at = state.get("step")
+    if at is None or at.shape or at.dtype.kind != "i" or at != step:
+        raise CheckpointError(f"{file} is damaged: its step is {short_repr(at)}, but that of {MANIFEST} is {step:,}")
+    wrong = find_not_finite(state)
+    if wrong is not None:
+        raise CheckpointError(f"{file} is damaged: {short_repr(wrong)} is not finite")
+    for group in ("weights", "averages"):
+        for network, size in weights(config).items():
+            found = sum(array.size for name, array in state.items() if name.startswith(f"{group}/{network}/"))
+            if found != size:
+                raise CheckpointError(
+                    f"{file} does not fit its configuration: {group} of {network} are {found:,} numbers, not {size:,}"
+                )
+    return state
+
+
+def find_not_finite(state: Mapping[str, np.ndarray]) -> str | None:
+    """The name of the first array of a state with a NaN or an infinite number; None if all numbers are finite."""
+    return next((name for name, array in state.items() if not np.isfinite(array).all()), None)
