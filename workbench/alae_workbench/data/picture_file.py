@@ -1,4 +1,4 @@
-"""Image files: what formats are opened, and how one becomes bytes of the model's size."""
+"""A picture file: the formats that are read, its header, and its pixels at the model's size."""
 
 import io
 import struct
@@ -9,61 +9,71 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import IO
+from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from alae_core._support.files import open_regular
+from alae_workbench.data.ranges import FLOAT_RANGES, find_range
 from alae_workbench.data.source import DataError, Fit
 
-#: what the names of image files end in
+#: file name endings of picture files
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-# What those endings promise. Pillow goes by content and knows many more formats, some of which call other programs.
+# The formats of these endings. Pillow ignores the ending and supports many more, some of which start other programs.
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-# What Pillow raises of files that are torn, lying or too large.
+# What Pillow raises for damaged, malicious and oversized files.
 _UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, EOFError, OverflowError, RuntimeError),
     *(struct.error, zlib.error, MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
-# Pillow's modes of more than bytes, which `convert` cuts off at 255, and those without colours.
+# Pillow's modes of more than 8 bits, which `convert` would clip at 255, and the modes without colour.
 _WIDE = ("I", "I;16", "I;16L", "I;16B", "F")
 _GREY = ("1", "L", "LA", "La", *_WIDE)
-# What is seen where an image is transparent.
-_GROUND = (255, 255, 255, 255)
+_SIXTEEN_BITS = (0.0, 65535.0)
+# Shown behind transparent pixels.
+_BACKGROUND = (255, 255, 255, 255)
 _HEADER = Lock()
 
 
 @dataclass(frozen=True)
 class Member:
-    """An image within something larger: an archive, a data base, a file of records.
+    """A picture inside an archive, a database or a record file.
 
     Attributes:
         container: the file or folder that holds it.
-        place: its name in there, none of whose parts leads out of it.
-        content: reads the bytes of an image file, or the pixels, uint8 (H, W) or (H, W, 3); called from any thread,
-            and in other processes. Raises OSError or ValueError where they cannot be had.
+        place: its name in the container, with no part that leads out of it.
+        read: returns the bytes of a picture file, or pixels: uint8 (H, W) or (H, W, 3). It can be called from any
+            thread and from other processes, and raises OSError or ValueError if the picture cannot be read.
     """
 
     container: Path
     place: PurePosixPath
-    content: Callable[[], bytes | np.ndarray]
+    read: Callable[[], bytes | np.ndarray]
 
     def __str__(self) -> str:
         return f"{self.container}: {self.place}"
 
 
-def glance(path: Path | Member) -> tuple[int, int, bool] | None:
-    """Width, height and whether it has colours, from an image file's header; None where it cannot be read."""
+class Header(NamedTuple):
+    """What a picture file's header says: width and height in pixels, and whether it has colours."""
+
+    width: int
+    height: int
+    coloured: bool
+
+
+def read_header(path: Path | Member) -> Header | None:
+    """Read a picture file's header; None if it cannot be read."""
     try:
-        with _opened(path) as image:
-            return *image.size, image.mode not in _GREY
+        with _open_picture(path) as image:
+            return Header(*image.size, image.mode not in _GREY)
     except (DataError, *_UNREADABLE):
         return None
 
 
-def fault(path: Path | Member) -> str:
-    """What is wrong with an image file, which it names; "" where it can be read."""
+def describe_fault(path: Path | Member) -> str:
+    """Return the file's name and why it cannot be read; "" if it can."""
     try:
         read_image(path, (1, 1, 3))
     except DataError as error:
@@ -72,41 +82,41 @@ def fault(path: Path | Member) -> str:
 
 
 def read_image(path: Path | Member, shape: tuple[int, int, int], fit: Fit = "crop") -> np.ndarray:
-    """An image file as uint8 of `shape` (H, W, C), turned upright and resized by Lanczos' filter.
+    """Read a picture file as uint8 of `shape` (H, W, C), rotated according to EXIF and resized with a Lanczos filter.
 
-    Of an animation it is the first picture. 16 bits become 8 over their whole range, and floats over the one that they
-    keep to: [0, 1], [−1, 1], that of bytes or that of 16 bits. What is transparent is laid on white.
+    The first frame of an animation is read. 16-bit values are scaled to 8 bits; floats are scaled from the narrowest of
+    [0, 1], [−1, 1], 0 … 255 and 0 … 65535 that contains them. Transparent pixels are blended with white.
 
     Args:
-        path: a regular file or a member, of one of the formats that `ENDINGS` name, whatever its own name is.
-        shape: H, W and C: one channel, of lightness, or three.
-        fit: "crop" cuts what is too wide or too high off on both sides; "pad" keeps all of it, between black bars.
+        path: a regular file, or a member of a container, in a format of `ENDINGS`, whatever its own ending.
+        shape: H, W and C; C is 1 (luma) or 3.
+        fit: "crop" cuts the longer side about the centre; "pad" keeps the whole image between black bars.
 
     Raises:
-        DataError: the file is no image that can be read, or `shape` has neither one nor three channels.
+        DataError: the file cannot be read, or C is neither 1 nor 3.
     """
     height, width, channels = shape
     if channels not in (1, 3):
-        raise DataError(f"image files have 1 or 3 channels, but the configuration says {channels}")
-    resized = ImageOps.fit if fit == "crop" else ImageOps.pad
-    with _upright(path, "L" if channels == 1 else "RGB") as image:
-        found = np.asarray(resized(image, (width, height), Image.Resampling.LANCZOS))
-    # A wide image is grey: all channels of it are one.
-    return np.broadcast_to(_as_bytes(found).reshape(height, width, -1), shape).copy()
+        raise DataError(f"picture files have 1 or 3 channels, but the configuration says {channels}")
+    resize = ImageOps.fit if fit == "crop" else ImageOps.pad
+    with _open_upright(path, "L" if channels == 1 else "RGB") as image:
+        pixels = np.asarray(resize(image, (width, height), Image.Resampling.LANCZOS))
+    # An image of more than 8 bits is grey; its one channel is repeated.
+    return np.broadcast_to(_to_bytes(pixels).reshape(height, width, -1), shape).copy()
 
 
 def read_photo(path: Path) -> Image.Image:
-    """An image file in RGB, at its own size, and else as `read_image` has it. Raises DataError as that does."""
-    with _upright(path, "RGB") as image:
-        return Image.fromarray(_as_bytes(np.asarray(image))).convert("RGB")
+    """Read a picture file in RGB at its own size, otherwise as `read_image` does. Raises DataError as `read_image`."""
+    with _open_upright(path, "RGB") as image:
+        return Image.fromarray(_to_bytes(np.asarray(image))).convert("RGB")
 
 
 @contextmanager
-def _upright(path: Path | Member, mode: str) -> Iterator[Image.Image]:
-    """The picture in `mode`, or in floats where it has more than bytes; turned as its camera says, on its ground."""
+def _open_upright(path: Path | Member, mode: str) -> Iterator[Image.Image]:
+    """Open a picture in `mode`, or in floats if it has more than 8 bits, rotated by EXIF, on the background."""
     try:
-        with _opened(path) as image:
-            yield _laid_on_ground(ImageOps.exif_transpose(image), mode)
+        with _open_picture(path) as image:
+            yield _blend_with_background(ImageOps.exif_transpose(image), mode)
     except UnidentifiedImageError as error:
         raise DataError(f"{path} (its content is none of {', '.join(_FORMATS)})") from error
     except _UNREADABLE as error:
@@ -114,41 +124,42 @@ def _upright(path: Path | Member, mode: str) -> Iterator[Image.Image]:
 
 
 @contextmanager
-def _opened(path: Path | Member) -> Iterator[Image.Image]:
+def _open_picture(path: Path | Member) -> Iterator[Image.Image]:
     if isinstance(path, Path):
-        with open_regular(path) as file, _decoding(file) as image:
+        with open_regular(path) as file, _parse_header(file) as image:
             yield image
         return
-    content = path.content()
-    with Image.fromarray(content) if isinstance(content, np.ndarray) else _decoding(io.BytesIO(content)) as image:
+    content = path.read()
+    with Image.fromarray(content) if isinstance(content, np.ndarray) else _parse_header(io.BytesIO(content)) as image:
         yield image
 
 
-def _decoding(file: IO[bytes]) -> Image.Image:
-    # Filters of warnings are the process's; nothing is decoded yet.
+def _parse_header(file: IO[bytes]) -> Image.Image:
+    # Warning filters belong to the process, so one thread at a time changes them; nothing is decoded here.
     with _HEADER, warnings.catch_warnings():
-        # Pillow warns of images that take a gigabyte to decode, and refuses only those twice as large.
+        # Pillow only warns about images that take a gigabyte to decode, and refuses those twice as large.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         return Image.open(file, formats=_FORMATS)
 
 
-def _laid_on_ground(image: Image.Image, mode: str) -> Image.Image:
+def _blend_with_background(image: Image.Image, mode: str) -> Image.Image:
     if image.mode in _WIDE:
-        return Image.fromarray(_over_bytes(np.asarray(image)))
+        return Image.fromarray(_scale_to_255(np.asarray(image)))
     if image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, _GROUND), image.convert("RGBA"))
+        image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUND), image.convert("RGBA"))
     return image.convert(mode)
 
 
-def _over_bytes(values: np.ndarray) -> np.ndarray:
-    """Numbers of 16 bits, or floats of a range that can be told, as floats in 0 … 255."""
+def _scale_to_255(values: np.ndarray) -> np.ndarray:
+    """Scale 16-bit values, or floats of a recognisable range, to floats in 0 … 255."""
     lowest, highest = float(values.min()), float(values.max())
-    ranges = [(0, 65535)] if values.dtype.kind in "iu" else [(0, 1), (-1, 1), (0, 255), (0, 65535)]
-    for bottom, top in ranges:
-        if bottom <= lowest <= highest <= top:
-            return ((values.astype(np.float32) - bottom) * (255 / (top - bottom))).astype(np.float32)
-    raise ValueError(f"its values reach from {lowest:g} to {highest:g}: nobody can tell which are black and white")
+    ranges = (_SIXTEEN_BITS,) if values.dtype.kind in "iu" else (*FLOAT_RANGES, _SIXTEEN_BITS)
+    black_and_white = find_range(lowest, highest, ranges)
+    if black_and_white is None:
+        raise ValueError(f"its values range from {lowest:g} to {highest:g}, so black and white cannot be determined")
+    black, white = black_and_white
+    return ((values.astype(np.float32) - black) * (255 / (white - black))).astype(np.float32)
 
 
-def _as_bytes(pixels: np.ndarray) -> np.ndarray:
+def _to_bytes(pixels: np.ndarray) -> np.ndarray:
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels.clip(0, 255)).astype(np.uint8)

@@ -1,27 +1,27 @@
-"""What images there are, seen without decoding them: how many, how large, in colour or grey."""
+"""A survey of images without decoding them: their number, size and channels, from which a configuration is proposed."""
 
 from dataclasses import dataclass
 from statistics import median
 
-from alae_workbench.data.load import pictures_in, read_whole
-from alae_workbench.data.pictures import fault, glance
-from alae_workbench.data.source import DataError, Source
+from alae_workbench.data.picture_file import describe_fault, read_header
+from alae_workbench.data.resolve import open_source
+from alae_workbench.data.source import DataError, Source, Splits
 
-# Files whose headers are read: enough for a median, quick on any disk.
-_LOOKED_AT = 2_000
+# Headers that are read at most: enough for a median, quick on any disk.
+_MOST_HEADERS = 2_000
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What a proposal has to know of images.
+    """Facts about images from which a configuration can be proposed.
 
     Attributes:
-        name: what they are called in messages.
-        path: what `training.data` would say; None for images in hand.
-        count: how many there are.
-        side: their median shorter side in pixels.
-        channels: 1 where all are grey, else 3.
-        fixed: height and width, where all have the same and no reader resizes them: arrays.
+        name: the images' name in messages.
+        path: the value of `training.data`; None for images in memory.
+        count: number of images.
+        side: median of their shorter sides, in pixels.
+        channels: 1 if all are grey, else 3.
+        fixed: height and width of images that are not resized, because they are arrays; else None.
     """
 
     name: str
@@ -33,25 +33,25 @@ class Survey:
 
 
 def survey(name: str) -> Survey:
-    """What the data `name` is, as `training.data` names it; of image files only headers are read.
+    """Survey a data source; only the headers of picture files are read.
 
-    Raises DataError where there is no such data, it cannot be read, or no image of a folder can.
+    Raises DataError if there is no such data source, it cannot be read, or none of its pictures can.
     """
-    found = read_whole(name)
-    if found is not None:
-        return survey_of(found.images, name, name)
-    files = pictures_in(name).files
-    # Spread over the folder, whose parts may differ.
-    looked_at = files[:: max(1, len(files) // _LOOKED_AT)]
-    seen = [each for each in map(glance, looked_at) if each is not None]
-    if not seen:
-        raise DataError(f"none of the {len(files):,} images in {name} can be read: {fault(files[0])}")
-    count = len(files) if len(looked_at) < len(files) else len(seen)
-    side = int(median(min(width, height) for width, height, _ in seen))
-    return Survey(name, name, count, side, 3 if any(coloured for _, _, coloured in seen) else 1)
+    contents = open_source(name)
+    if isinstance(contents, Splits):
+        return survey_source(contents.images, name, name)
+    files = contents.files
+    # Evenly spread, because subfolders may differ.
+    sample = files[:: max(1, len(files) // _MOST_HEADERS)]
+    headers = [header for header in map(read_header, sample) if header is not None]
+    if not headers:
+        raise DataError(f"none of the {len(files):,} images in {name} can be read: {describe_fault(files[0])}")
+    count = len(files) if len(sample) < len(files) else len(headers)
+    side = int(median(min(header.width, header.height) for header in headers))
+    return Survey(name, name, count, side, 3 if any(header.coloured for header in headers) else 1)
 
 
-def survey_of(source: Source, name: str, path: str | None = None) -> Survey:
-    """What the images of a source are: all of one size, which no reader changes."""
+def survey_source(source: Source, name: str, path: str | None = None) -> Survey:
+    """Survey a source, whose images all have one size."""
     height, width, channels = source.shape
     return Survey(name, path, len(source), min(height, width), channels, (height, width))

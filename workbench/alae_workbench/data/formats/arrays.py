@@ -1,10 +1,10 @@
-"""Images and labels stored as arrays: IDX files, .npz and .npy, believed only as far as the file bears them out."""
+"""Images and labels in .npz and .npy files, limited to the size that the file makes plausible."""
 
-import gzip
 import lzma
 import struct
 import zipfile
 import zlib
+from collections.abc import Collection as Names
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
@@ -13,60 +13,62 @@ from typing import IO
 import numpy as np
 
 from alae_core._support.files import open_regular
-from alae_workbench.data.source import DataError, by
+from alae_workbench.data.memory import Arrays
+from alae_workbench.data.ranges import as_pixels
+from alae_workbench.data.source import DataError, Splits
 
-# What a file may become when it is unpacked: so many bytes, or times its own size, whichever is more.
+#: file name endings of arrays
+ARRAYS = (".npz", ".npy")
+# Maximum size of unpacked content: this many bytes, or this many times the size of the file if that is more.
 _MOST_BYTES, _MOST_TIMES = 2**30, 10
 _BROKEN = (
     *(OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, RuntimeError, OverflowError),
-    # NumPy reads a header as Python's parser does, and raises what that raises.
+    # NumPy parses a header with Python's own parser, and raises what that raises.
     *(struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, TokenError, MemoryError),
 )
 
 
-def read_idx(path: Path) -> np.ndarray:
-    """The bytes of an IDX file, packed by gzip or not, in their shape of 1 to 4 axes.
+def is_array_file(path: Path, names: Names[str]) -> bool:
+    """Whether a path has the ending of an .npz or .npy file."""
+    return path.suffix in ARRAYS and not path.is_dir()
 
-    Raises DataError where it cannot be read, holds nothing, or its header promises another number of bytes than follow.
+
+def read_array_file(path: Path) -> Splits:
+    """Read images, and labels if there are any, from an .npz or .npy file.
+
+    Images are the arrays `x_train` and `x_test` (labels: `y_train`, `y_test`), or `images` (labels: `labels`), or
+    `x_train` alone, or the only array of 3 or 4 axes.
+
+    Raises DataError as `read_arrays` and `as_pixels`, or if no array can be taken for images.
     """
+    arrays = read_arrays(path)
+    image_like = [name for name, array in arrays.items() if array.ndim in (3, 4)]
     try:
-        with open_regular(path) as file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            return _idx(path, gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file, size)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {_reason(error)}") from error
-
-
-def _idx(path: Path, file: IO[bytes] | gzip.GzipFile, size: int) -> np.ndarray:
-    start = file.read(4)
-    if not start:
-        raise DataError(f"{path} is empty")
-    if start[:3] != b"\x00\x00\x08":
-        raise DataError(f"{path} is no IDX file of bytes: it must start with 00 00 08, not {start[:3].hex(' ')!r}")
-    axes = start[3] if len(start) == 4 else 0
-    if len(start) == 4 and not 1 <= axes <= 4:
-        raise DataError(f"{path} says that it has {axes} axes, but images have 3 or 4, and labels one")
-    header = file.read(4 * axes)
-    if not axes or len(header) < 4 * axes:
-        raise DataError(f"{path} is cut short: it ends within its header")
-    shape = struct.unpack(f">{axes}I", header)
-    promised = prod(shape)
-    if not promised:
-        raise DataError(f"{path} holds nothing: its shape is {by(shape)}")
-    _require_room(path, promised, size)
-    # One byte more than promised tells whether it ends there.
-    content = file.read(promised + 1)
-    if len(content) != promised:
-        follow = f"only {len(content):,}" if len(content) < promised else "more"
-        raise DataError(f"{path} is damaged: its header promises {by(shape)} bytes, but {follow} follow")
-    return np.frombuffer(content, np.uint8).reshape(shape)
+        if "x_train" in arrays and "x_test" in arrays:
+            (train, test), interpretation = as_pixels(arrays["x_train"], arrays["x_test"])
+            return Splits(
+                Arrays(train, arrays.get("y_train")),
+                Arrays(test, arrays.get("y_test")),
+                interpretation=interpretation,
+            )
+        # np.savez(path, images) names its only array arr_0; other writers choose other names.
+        candidates = [("images", "labels"), ("x_train", "y_train"), *([(image_like[0], "")] * (len(image_like) == 1))]
+        for images, labels in candidates:
+            if images in arrays:
+                (pixels,), interpretation = as_pixels(arrays[images])
+                return Splits(Arrays(pixels, arrays.get(labels)), interpretation=interpretation)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    raise DataError(
+        f"{path} must hold 'images' (and optionally 'labels'), 'x_train' (and optionally 'x_test'), or a single array "
+        f"of images; it holds {', '.join(arrays) or 'nothing'}"
+    )
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an .npz by name, or the one of an .npy as `images`; content decides, not the name.
+    """Read the arrays of an .npz file by name, or an .npy file as `images`; the content decides, not the ending.
 
-    Raises DataError where it cannot be read, holds anything but plain arrays, or unpacks to far more than its size.
+    Raises DataError if it cannot be read, holds anything but plain arrays, or unpacks to far more than its size.
     """
     try:
         with open_regular(path) as file:
@@ -76,30 +78,44 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
                 raise DataError(f"{path} is empty")
             if file.read(6) == b"\x93NUMPY":
                 file.seek(0)
-                return {"images": _npy(path, file, size, size)}
+                return {"images": _read_npy(file, size)}
             with zipfile.ZipFile(file) as archive:
-                members = {each.filename.removesuffix(".npy"): each for each in archive.infolist()}
-                _require_room(path, sum(each.file_size for each in members.values()), size)
-                found = {}
+                members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+                require_plausible_size(path, sum(member.file_size for member in members.values()), size)
+                arrays = {}
                 for name, member in members.items():
                     with archive.open(member) as content:
-                        found[name] = _npy(path, content, member.file_size, size)
-                return found
+                        arrays[name] = _read_npy(content, member.file_size)
+                return arrays
     except DataError:
         raise
     except _BROKEN as error:
-        raise DataError(f"{path} cannot be read as an .npz of plain arrays: {_reason(error)}") from error
+        raise DataError(f"{path} cannot be read as an .npz of plain arrays: {describe_error(error)}") from error
 
 
-def _npy(path: Path, file: IO[bytes], length: int, size: int) -> np.ndarray:
-    """The array in `length` bytes of .npy within a file of `size`."""
+def require_plausible_size(path: Path, unpacked: int, size: int) -> None:
+    """Raise DataError if a file of `size` bytes claims to unpack to more than 1 GiB and 10 times its size."""
+    most = max(_MOST_BYTES, _MOST_TIMES * size)
+    if unpacked > most:
+        raise DataError(
+            f"{path} has {size:,} bytes and claims to unpack to {unpacked:,}; at most {most:,} are accepted"
+        )
+
+
+def describe_error(error: Exception) -> str:
+    """Return an exception's reason as text, or its type's name if it has none."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _read_npy(file: IO[bytes], length: int) -> np.ndarray:
+    """Read an array from .npy content of `length` bytes."""
     major, _ = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
-    shape, columns_first, dtype = read(file)
+    read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+    shape, columns_first, dtype = read_header(file)
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
     if any(axis < 0 for axis in shape):
-        raise ValueError(f"it says that its shape is {shape}")
+        raise ValueError(f"its header says that its shape is {shape}")
     promised = prod(shape) * dtype.itemsize
     if promised > length:
         raise ValueError(f"its header promises {promised:,} bytes, but there are {length:,}")
@@ -107,15 +123,3 @@ def _npy(path: Path, file: IO[bytes], length: int, size: int) -> np.ndarray:
     if len(content) < promised:
         raise ValueError(f"its header promises {promised:,} bytes, but {len(content):,} follow")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if columns_first else "C")
-
-
-def _require_room(path: Path, unpacked: int, size: int) -> None:
-    most = max(_MOST_BYTES, _MOST_TIMES * size)
-    if unpacked > most:
-        raise DataError(
-            f"{path} of {size:,} bytes says that it becomes {unpacked:,}, but {most:,} at the most are believed of it"
-        )
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__

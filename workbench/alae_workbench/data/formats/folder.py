@@ -1,65 +1,65 @@
-"""Folders of image files: found at any depth, labelled by subfolder or by a table beside them."""
+"""Folders of picture files at any depth, labelled by a table or by subfolder."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
-from alae_workbench.data.collection import Made, Pictures, classes_of
-from alae_workbench.data.formats.table import labels_in_table
-from alae_workbench.data.pictures import ENDINGS
+from alae_workbench.data.collection import Collection, LazySequence
+from alae_workbench.data.formats.table import read_label_table
+from alae_workbench.data.labels import label_by_folder
+from alae_workbench.data.picture_file import ENDINGS
 from alae_workbench.data.source import DataError
 
 _Path = TypeVar("_Path", bound=PurePath)
 
 
-def image_files(path: Path) -> Sequence[Path]:
-    """The files of `image_names`. Raises DataError as that does."""
-    return _within(path, image_names(path))
+def list_picture_files(path: Path) -> Sequence[Path]:
+    """List the picture files in a folder, sorted. Raises DataError as `list_folder` does."""
+    return _join(path, _list_names(path))
 
 
-def image_names(path: Path) -> list[str]:
-    """The files of a folder, at any depth, that are images by their names: `cats/1.png`, in order.
+def list_folder(path: Path) -> Collection:
+    """List the picture files in a folder, labelled by its only .csv table, or else by subfolder.
 
-    Hidden ones and links to folders are passed over. Raises DataError where none is left, or a folder cannot be read.
+    Hidden files and folders, and links to folders, are skipped.
+
+    Raises DataError if there are no picture files, a folder cannot be read, or as `read_label_table`.
     """
+    names = _list_names(path)
+    places = _join(PurePosixPath(), names)
+    tables = [file.name for file in path.iterdir() if file.suffix.lower() == ".csv" and not file.name.startswith(".")]
+    if len(tables) != 1:
+        tables = []
+    labels, label_names = read_label_table(path / tables[0], places) if tables else label_by_folder(places)
+    return Collection(_join(path, names), names, labels, label_names, _join(path, [*names, *tables]))
+
+
+def _list_names(path: Path) -> list[str]:
+    """List the picture files by their paths within the folder, such as `cats/1.png`, sorted by path parts."""
     names, folders = [], [(path, "")]
     while folders:
-        folder, within = folders.pop()
+        folder, prefix = folders.pop()
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
-                    # What systems and tools leave beside images: previews, and copies of a Mac's.
+                    # Hidden files include thumbnails and the ._ files of macOS.
                     if entry.name.startswith("."):
                         continue
                     if entry.is_dir(follow_symlinks=False):
-                        folders.append((Path(entry.path), f"{within}{entry.name}/"))
+                        folders.append((Path(entry.path), f"{prefix}{entry.name}/"))
                     elif entry.name.lower().endswith(ENDINGS):
-                        names.append(f"{within}{entry.name}")
+                        names.append(f"{prefix}{entry.name}")
         except OSError as error:
             raise DataError(f"{folder} cannot be read: {error.strerror}") from error
     if not names:
         raise DataError(
-            f"there are no images in {path}: it should hold {', '.join(ENDINGS)} files, in any subfolders; "
-            "hidden ones and links to folders are passed over"
+            f"there are no images in {path}: it must hold {', '.join(ENDINGS)} files, in any subfolders; "
+            "hidden files and links to folders are skipped"
         )
     return sorted(names, key=lambda name: name.split("/"))
 
 
-def pictures_in_folder(path: Path) -> Pictures:
-    """The images in a folder, labelled by its one table, or where it has none or several, by subfolder.
-
-    Raises DataError as `image_names` and `labels_in_table` do.
-    """
-    names = image_names(path)
-    places = _within(PurePosixPath(), names)
-    tables = [file.name for file in path.iterdir() if file.suffix.lower() == ".csv" and not file.name.startswith(".")]
-    if len(tables) != 1:
-        tables = []
-    labels, classes = labels_in_table(path / tables[0], places) if tables else classes_of(places)
-    return Pictures(_within(path, names), names, labels, classes, _within(path, [*names, *tables]))
-
-
-def _within(folder: _Path, names: Sequence[str]) -> Sequence[_Path]:
-    """Files by their names: a million paths would take 500 MB."""
-    return Made(len(names), lambda place: folder / names[place])
+def _join(folder: _Path, names: Sequence[str]) -> Sequence[_Path]:
+    """Join a folder and names lazily: a million paths would take 500 MB."""
+    return LazySequence(len(names), lambda index: folder / names[index])

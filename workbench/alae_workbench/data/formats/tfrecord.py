@@ -1,278 +1,237 @@
-"""TFRecords as StyleGAN and ALAE prepared their data, a set of files for each resolution; read without TensorFlow."""
+"""TFRecords of images as StyleGAN and ALAE prepared them, with a set of files for each resolution."""
 
 import re
-from collections.abc import Collection, Iterator
-from functools import partial
-from io import BytesIO
+from collections.abc import Collection as Names, Iterator
+from functools import cache, partial
 from math import prod
 from pathlib import Path, PurePosixPath
 from struct import Struct
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import google_crc32c
 import numpy as np
 
 from alae_core._support.files import open_regular
-from alae_workbench.data.collection import Made, Pictures, numbered
+from alae_workbench.data.collection import Collection, LazySequence
 from alae_workbench.data.formats.arrays import read_arrays
-from alae_workbench.data.pictures import Member
-from alae_workbench.data.source import DataError, as_labels
+from alae_workbench.data.labels import merge_one_hot, number_texts
+from alae_workbench.data.picture_file import Member
+from alae_workbench.data.source import DataError, format_shape
 
-# NAME-r10.tfrecords, or a part of it, NAME-r10.tfrecords.003: images of 2^10 pixels a side. -r10 may be absent.
+# NAME-r10.tfrecords for images of 2^10 pixels a side, or a part of such a file, NAME-r10.tfrecords.003; -r10 is optional.
 _NAME = re.compile(r"(?P<name>[^.].*?)(-r(?P<level>\d{1,2}))?\.tfrecords?([.-].*)?")
-# Bytes that a record may have: images of 8192² in colour.
-_MOST_BYTES = 2**28
-# Features of an example, and values of a list that is not packed.
-_MOST_FIELDS = 2**10
-# Before each record its length and the checksum of that; after it its own checksum.
-_HEADER, _LENGTH, _CHECKSUM = Struct("<QI"), Struct("<Q"), Struct("<I")
-# In which field of a tf.train.Feature its values are.
-_BYTES, _INTEGERS = 1, 3
+# Maximum bytes of a record: an image of 4096×4096 in colour. Parsed, a malicious record takes up to 30 times as much.
+_MOST_BYTES = 2**26
+# Maximum values of a label.
+_MOST_VALUES = 2**10
+# A record is its length and the length's checksum, the content, and the content's checksum.
+_HEADER, _CHECKSUM = Struct("<QI"), Struct("<I")
 
 
-def is_records(path: Path, inside: Collection[str]) -> bool:
-    """Whether a path is a TFRecord, or a folder with the names `inside` holds some."""
-    return any(map(_NAME.fullmatch, inside or [path.name]))
+def is_tfrecord(path: Path, names: Names[str]) -> bool:
+    """Whether a path is a TFRecord, or a folder that contains `names` holds one."""
+    return any(map(_NAME.fullmatch, names or [path.name]))
 
 
-def pictures_in_records(path: Path) -> Pictures:
-    """The images in a TFRecord, or in those of the highest resolution in a folder, in the order of files and records.
+def list_tfrecords(path: Path) -> Collection:
+    """List the images in a TFRecord, or in those of the highest resolution in a folder, in the order of the records.
 
-    Each record is a tf.train.Example of `data`, uint8, of `shape`, which is C, H, W or H, W, C or H, W, and perhaps of
-    `label`, whole numbers or a text. A file NAME-rxx.labels beside them is an .npy of class numbers, one-hot rows or
-    attributes. Checksums are verified: of lengths at once, of images when they are read.
+    Each record is a tf.train.Example with the features `data`, bytes; `shape`, either (C, H, W), (H, W, C) or (H, W);
+    and optionally `label`, integers or a text. A file NAME-rxx.labels beside them is an .npy of class numbers, one-hot
+    rows or attributes. Checksums of lengths are verified here, those of images when they are read.
 
     Raises:
-        DataError: a file cannot be read, ends too soon, or lies about a length; the folder holds several data sets.
+        DataError: a file cannot be read, is truncated or has a wrong checksum; or the folder holds several data sets.
     """
-    files = _highest(path) if path.is_dir() else [path]
-    offsets, lengths, within = [], [], []
+    files = _select_highest(path) if path.is_dir() else [path]
+    file_numbers, offsets, lengths = [], [], []
     labels: list[list[int] | list[bytes]] = []
     for number, file in enumerate(files):
         try:
             with open_regular(file) as content:
-                found = list(_records(content))
-                labels += _labels_in(content, found)
+                records = list(_list_records(content))
+                labels += _read_labels(content, records)
         except (OSError, ValueError) as error:
             raise DataError(
                 f"{file} cannot be read as a TFRecord: {getattr(error, 'strerror', None) or error}"
             ) from error
-        within += [number] * len(found)
-        offsets += [offset for offset, _ in found]
-        lengths += [length for _, length in found]
+        file_numbers += [number] * len(records)
+        offsets += [offset for offset, _ in records]
+        lengths += [length for _, length in records]
     if not offsets:
         raise DataError(f"there are no images in {path}: its TFRecords are empty")
-    index = np.array([within, offsets, lengths], np.int64).T
-    beside = _file_beside(files[0])
+    index = np.array([file_numbers, offsets, lengths], np.int64).T
+    label_file = _find_label_file(files[0])
     numbers: np.ndarray | None = None
-    classes: tuple[str, ...] = ()
-    if beside:
-        numbers = _labels_in_file(beside, len(index))
+    label_names: tuple[str, ...] = ()
+    if label_file:
+        numbers = _read_label_file(label_file, len(index))
     elif labels:
         if len(labels) != len(index):
-            raise DataError(f"{path}: {len(labels):,} of {len(index):,} records have a label, and all or none should")
-        numbers, classes = _as_classes(path, labels)
-    stored = [*files, *([beside] if beside and beside.is_relative_to(path) else [])]
-    return Pictures(Made(len(index), partial(_member, files, index)), Made(len(index), str), numbers, classes, stored)
+            raise DataError(f"{path}: {len(labels):,} of {len(index):,} records have a label; give all or none a label")
+        numbers, label_names = _to_classes(path, labels)
+    stored = [*files, *([label_file] if label_file and label_file.is_relative_to(path) else [])]
+    members = LazySequence(len(index), partial(_make_member, files, index))
+    return Collection(members, LazySequence(len(index), str), numbers, label_names, stored)
 
 
-def _highest(folder: Path) -> list[Path]:
-    """The TFRecords of the highest resolution, and those that name none, in the order of their names."""
-    named = {file: match for file in sorted(folder.iterdir()) if (match := _NAME.fullmatch(file.name))}
-    highest = max((int(match["level"]) for match in named.values() if match["level"]), default=0)
-    taken = {file: match for file, match in named.items() if int(match["level"] or highest) == highest}
-    names = sorted({match["name"] for match in taken.values() if match["level"]})
+def _select_highest(folder: Path) -> list[Path]:
+    """Select the TFRecords of the highest resolution, and those without one in their name, sorted by name."""
+    matches = {file: match for file in sorted(folder.iterdir()) if (match := _NAME.fullmatch(file.name))}
+    highest = max((int(match["level"]) for match in matches.values() if match["level"]), default=0)
+    selected = {file: match for file, match in matches.items() if int(match["level"] or highest) == highest}
+    names = sorted({match["name"] for match in selected.values() if match["level"]})
     if len(names) > 1:
         raise DataError(
             f"{folder} has TFRecords of several data sets, such as {names[0]} and {names[1]}: give a folder of one, or "
             f"a file"
         )
-    return list(taken)
+    return list(selected)
 
 
-def _records(file: BinaryIO) -> Iterator[tuple[int, int]]:
-    """Where each record begins, and its length."""
+def _list_records(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Iterate over the offset and the length of each record's content."""
     size = file.seek(0, 2)
-    number, at = 0, file.seek(0)
-    while at < size:
+    number, start = 0, file.seek(0)
+    while start < size:
         header = file.read(_HEADER.size)
         if len(header) < _HEADER.size:
             raise ValueError(f"it ends within the header of record {number:,}")
         length, checksum = _HEADER.unpack(header)
-        if _checksum(header[:8]) != checksum:
+        if _mask_checksum(header[:8]) != checksum:
             raise ValueError(f"the checksum of the length of record {number:,} is wrong")
-        end = at + _HEADER.size + length + _CHECKSUM.size
+        end = start + _HEADER.size + length + _CHECKSUM.size
         if end > size:
             raise ValueError(f"record {number:,} has {length:,} bytes, but the file ends before")
         if length > _MOST_BYTES:
-            raise ValueError(f"record {number:,} has {length:,} bytes, and images at the most {_MOST_BYTES:,}")
-        yield at + _HEADER.size, length
-        number, at = number + 1, file.seek(end)
+            raise ValueError(f"record {number:,} has {length:,} bytes; a record may have at most {_MOST_BYTES:,}")
+        yield start + _HEADER.size, length
+        number, start = number + 1, file.seek(end)
 
 
-def _checksum(content: bytes) -> int:
-    """CRC-32C, turned and shifted as TFRecords have it, so that the checksum of a checksum is none."""
+def _mask_checksum(content: bytes) -> int:
+    """Return the CRC-32C of some bytes, rotated and offset as TFRecords store it."""
     crc = google_crc32c.value(content)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def _member(files: list[Path], index: np.ndarray, number: int) -> Member:
-    within, offset, length = map(int, index[number])
-    return Member(files[within], PurePosixPath(str(number)), partial(_pixels, files[within], offset, length))
+def _make_member(files: list[Path], index: np.ndarray, number: int) -> Member:
+    file_number, offset, length = map(int, index[number])
+    file = files[file_number]
+    return Member(file, PurePosixPath(str(number)), partial(_read_pixels, file, offset, length))
 
 
-def _pixels(path: Path, offset: int, length: int) -> np.ndarray:
-    """The image in a record, (H, W) or (H, W, 3)."""
+def _read_pixels(path: Path, offset: int, length: int) -> np.ndarray:
+    """Read the image in a record: (H, W) or (H, W, 3)."""
     with open_regular(path) as file:
         file.seek(offset)
         content = file.read(length + _CHECKSUM.size)
     if len(content) < length + _CHECKSUM.size:
         raise EOFError("the file ends within it")
     content, checksum = content[:length], content[length:]
-    if _checksum(content) != _CHECKSUM.unpack(checksum)[0]:
-        raise ValueError("its checksum is not that of its bytes")
-    example = BytesIO(content)
-    features = _features(example, 0, length)
-    for name, kind in (("data", _BYTES), ("shape", _INTEGERS)):
-        if features.get(name, (0,))[0] != kind:
-            raise ValueError(f"it has no {name!r} of {'bytes' if kind == _BYTES else 'whole numbers'}")
-    shape, data = _integers(example, *features["shape"][1:]), _texts(example, *features["data"][1:])
-    if len(shape) not in (2, 3) or not all(1 <= axis <= 2**16 for axis in shape) or len(data) != 1:
-        raise ValueError(f"it says that its shape is {shape!r:.80}, and images have 2 or 3 axes")
+    if _mask_checksum(content) != _CHECKSUM.unpack(checksum)[0]:
+        raise ValueError("its checksum does not match its content")
+    features = _parse_example(content)
+    data, shape = features["data"].bytes_list.value, features["shape"].int64_list.value
+    if len(data) != 1:
+        raise ValueError("it has no feature 'data' of bytes")
+    if not shape:
+        raise ValueError("it has no feature 'shape' of integers")
+    if len(shape) not in (2, 3) or not all(1 <= axis <= 2**16 for axis in shape):
+        raise ValueError(f"its shape is {list(shape[:10])}; images have 2 or 3 axes")
     if len(data[0]) != prod(shape):
-        raise ValueError(
-            f"its shape of {'×'.join(map(str, shape))} asks for {prod(shape):,} bytes, not {len(data[0]):,}"
-        )
+        raise ValueError(f"its shape of {format_shape(shape)} requires {prod(shape):,} bytes, not {len(data[0]):,}")
     pixels = np.frombuffer(data[0], np.uint8).reshape(shape)
     if pixels.ndim == 3:
         if shape[0] in (1, 3):
             pixels = pixels.transpose(1, 2, 0)
         elif shape[2] not in (1, 3):
-            raise ValueError(f"its shape is {'×'.join(map(str, shape))}, and images have 1 or 3 channels")
+            raise ValueError(f"its shape is {format_shape(shape)}; images have 1 or 3 channels")
         if pixels.shape[2] == 1:
             pixels = pixels[..., 0]
     return np.ascontiguousarray(pixels)
 
 
-def _labels_in(file: BinaryIO, records: list[tuple[int, int]]) -> Iterator[list[int] | list[bytes]]:
-    """What records say as `label`, those that do; nothing else of them is read, and nothing if the first has none."""
+def _read_labels(file: BinaryIO, records: list[tuple[int, int]]) -> Iterator[list[int] | list[bytes]]:
+    """Iterate over the labels of records, up to the first record without one."""
     for offset, length in records:
-        kind, start, stop = _features(file, offset, offset + length).get("label", (0, 0, 0))
-        if kind not in (_BYTES, _INTEGERS):
+        file.seek(offset)
+        label = _parse_example(file.read(length))["label"]
+        kind = label.WhichOneof("kind")
+        if kind is None:
             return
-        yield (_texts if kind == _BYTES else _integers)(file, start, stop)
+        values = getattr(label, kind).value
+        if len(values) > _MOST_VALUES:
+            raise ValueError(f"a label has {len(values):,} values; it may have at most {_MOST_VALUES:,}")
+        yield list(values)
 
 
-def _as_classes(path: Path, labels: list[list[int] | list[bytes]]) -> tuple[np.ndarray, tuple[str, ...]]:
+def _to_classes(path: Path, labels: list[list[int] | list[bytes]]) -> tuple[np.ndarray, tuple[str, ...]]:
     flat = [values[0] for values in labels if len(values) == 1]
     if len(flat) == len(labels) and all(isinstance(value, bytes) for value in flat):
-        return numbered([value.decode("utf-8", "backslashreplace") for value in flat if isinstance(value, bytes)])
+        return number_texts([value.decode("utf-8", "backslashreplace") for value in flat if isinstance(value, bytes)])
     kinds = {(len(values), *map(type, values[:1])) for values in labels}
     if len(kinds) > 1 or not labels[0] or isinstance(labels[0][0], bytes):
-        raise DataError(f"{path}: labels should be one text, or equally many whole numbers in each record")
-    return _of_rows(np.array(labels)), ()
+        raise DataError(f"{path}: labels must be one text, or the same number of integers in each record")
+    return merge_one_hot(np.array(labels)), ()
 
 
-def _file_beside(file: Path) -> Path | None:
+def _find_label_file(file: Path) -> Path | None:
     match = _NAME.fullmatch(file.name)
-    beside = match and file.with_name(f"{match['name']}-rxx.labels")
-    return beside if beside and beside.exists() else None
+    label_file = match and file.with_name(f"{match['name']}-rxx.labels")
+    return label_file if label_file and label_file.exists() else None
 
 
-def _labels_in_file(beside: Path, count: int) -> np.ndarray:
-    labels = read_arrays(beside).get("images")
+def _read_label_file(file: Path, count: int) -> np.ndarray:
+    labels = read_arrays(file).get("images")
     if labels is None or labels.ndim not in (1, 2) or len(labels) != count:
-        shape = "several arrays" if labels is None else f"an array of shape {labels.shape}"
-        raise DataError(f"{beside} holds {shape}, but there are {count:,} images")
+        content = "several arrays" if labels is None else f"an array of shape {labels.shape}"
+        raise DataError(f"{file} holds {content}, but there are {count:,} images")
     try:
-        return _of_rows(labels)
+        return merge_one_hot(labels)
     except DataError as error:
-        raise DataError(f"{beside}: {error}") from error
+        raise DataError(f"{file}: {error}") from error
 
 
-def _of_rows(rows: np.ndarray) -> np.ndarray:
-    """Class numbers of rows that each have one 1 and else 0; other labels as they are."""
-    if rows.ndim == 2 and rows.shape[1] > 1 and ((rows == 0) | (rows == 1)).all() and (rows.sum(1) == 1).all():
-        rows = rows.argmax(1)
-    return as_labels(rows)
+def _parse_example(content: bytes) -> Any:
+    """Parse a tf.train.Example and return its features by name. Raises ValueError if it is not one."""
+    from google.protobuf.message import DecodeError
+
+    example = _define_example()()
+    try:
+        example.ParseFromString(content)
+    except DecodeError as error:
+        raise ValueError("it is not a tf.train.Example") from error
+    return example.features.feature
 
 
-def _features(file: BinaryIO, start: int, stop: int) -> dict[str, tuple[int, int, int]]:
-    """Of a tf.train.Example the features by name: in which field the values are, and where that begins and ends.
+@cache
+def _define_example() -> Any:
+    """Define the messages of tensorflow/core/example/{example,feature}.proto that hold bytes and integers."""
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-    Raises ValueError where it is none.
-    """
-    found = {}
-    for _, begin, end in _numbered(file, start, stop, 1):
-        for _, *entry in _numbered(file, begin, end, 1):
-            parts = {field: (at, until) for field, at, until in _fields(file, *entry)}
-            if 1 in parts and 2 in parts and parts[1][1] - parts[1][0] < 2**8:
-                values = next(_fields(file, *parts[2]), None)
-                if values is not None:
-                    found[_read(file, *parts[1]).decode("utf-8", "replace")] = values
-    return found
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="alae_example.proto", package="alae", syntax="proto3")
 
+    def add_field(message: Any, name: str, number: int, kind: int, of: str = "", repeated: bool = False) -> Any:
+        label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
+        return message.field.add(name=name, number=number, label=label, type=kind, type_name=of and f".alae.{of}")
 
-def _numbered(file: BinaryIO, start: int, stop: int, number: int) -> Iterator[tuple[int, int, int]]:
-    return (each for each in _fields(file, start, stop) if each[0] == number)
+    for name, kind in (("BytesList", kinds.TYPE_BYTES), ("Int64List", kinds.TYPE_INT64)):
+        add_field(file.message_type.add(name=name), "value", 1, kind, repeated=True)
+    feature = file.message_type.add(name="Feature")
+    feature.oneof_decl.add(name="kind")
+    add_field(feature, "bytes_list", 1, kinds.TYPE_MESSAGE, "BytesList").oneof_index = 0
+    add_field(feature, "int64_list", 3, kinds.TYPE_MESSAGE, "Int64List").oneof_index = 0
+    features = file.message_type.add(name="Features")
+    entry = features.nested_type.add(name="FeatureEntry")
+    entry.options.map_entry = True
+    add_field(entry, "key", 1, kinds.TYPE_STRING)
+    add_field(entry, "value", 2, kinds.TYPE_MESSAGE, "Feature")
+    add_field(features, "feature", 1, kinds.TYPE_MESSAGE, "Features.FeatureEntry", repeated=True)
+    add_field(file.message_type.add(name="Example"), "features", 1, kinds.TYPE_MESSAGE, "Features")
+    # A pool of its own: TensorFlow registers its own messages in the default one.
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("alae.Example"))
 
-
-def _fields(file: BinaryIO, start: int, stop: int) -> Iterator[tuple[int, int, int]]:
-    """The fields of a protocol buffer: their numbers, and where the content of each begins and ends."""
-    for _ in range(_MOST_FIELDS):
-        if start == stop:
-            return
-        file.seek(start)
-        key = _varint(file)
-        kind, at = key & 7, file.tell()
-        if kind == 0:
-            _varint(file)
-            end = file.tell()
-        elif kind == 2:
-            length = _varint(file)
-            at = file.tell()
-            end = at + length
-        elif kind in (1, 5):
-            end = at + (8 if kind == 1 else 4)
-        else:
-            end = stop + 1
-        if end > stop:
-            raise ValueError("it is no tf.train.Example")
-        yield key >> 3, at, end
-        start = end
-    raise ValueError(f"it has more than {_MOST_FIELDS:,} fields or values")
-
-
-def _varint(file: BinaryIO) -> int:
-    value = shift = 0
-    while shift < 70:
-        byte = file.read(1)
-        if not byte:
-            break
-        value |= (byte[0] & 127) << shift
-        if byte[0] < 128:
-            return value
-        shift += 7
-    raise ValueError("it is no tf.train.Example")
-
-
-def _integers(file: BinaryIO, start: int, stop: int) -> list[int]:
-    """A list of int64, packed or not."""
-    if stop - start > 10 * _MOST_FIELDS:
-        raise ValueError(f"it has more than {_MOST_FIELDS:,} values in a list")
-    found = []
-    for _, at, end in _numbered(file, start, stop, 1):
-        file.seek(at)
-        while file.tell() < end:
-            value = _varint(file) & (2**64 - 1)
-            found.append(value - 2**64 if value >= 2**63 else value)
-    return found
-
-
-def _texts(file: BinaryIO, start: int, stop: int) -> list[bytes]:
-    return [_read(file, at, end) for _, at, end in _numbered(file, start, stop, 1)]
-
-
-def _read(file: BinaryIO, start: int, stop: int) -> bytes:
-    file.seek(start)
-    return file.read(stop - start)

@@ -1,1 +1,1 @@
-"""Prepared sets: images decoded once, as shards of ArrayRecord at every level, and read as a stream from there."""
+"""Prepared sets: images decoded once, stored in shards at every size that training needs, and read as a stream."""

@@ -1,4 +1,4 @@
-"""Shards written by several processes, which end when one fails, a person stops them, or their parent dies."""
+"""Several processes that write shards, and end if one fails, on Ctrl-C, or if their parent dies."""
 
 import os
 import signal
@@ -12,75 +12,77 @@ from typing import Any
 from alae_core import AlaeError
 from alae_workbench.data.prepared.shards import Job, write_shard
 
-# How long the counting of pictures may lag behind.
+# Seconds between two reports of progress.
 _SECONDS = 0.2
 
 
-def write_shards(jobs: Iterable[Job], workers: int, told: Callable[[int], None]) -> None:
-    """Write shards in so many processes; by one, in this.
+def write_shards(jobs: Iterable[Job], workers: int, progress: Callable[[int], None]) -> None:
+    """Write shards in several processes, or in this one if `workers` is 1.
 
     Args:
-        jobs: asked for one after another, as processes become free.
-        workers: how many processes.
-        told: called with how many more pictures are done, every now and then.
+        jobs: the shards; the iterator is advanced when a process is free.
+        workers: number of processes.
+        progress: called repeatedly with the number of pictures read since the last call.
 
-    Raises what `shards.write_shard` raises, and AlaeError where a process was killed.
+    Raises:
+        DataError: as `shards.write_shard`.
+        AlaeError: a process was killed.
     """
     if workers == 1:
         for job in jobs:
-            write_shard(job, told)
+            write_shard(job, progress)
         return
-    # Not by forking: a parent may have started threads, or a framework.
+    # A forked process would inherit the locks of the parent's threads, and its framework.
     context = get_context("spawn")
     done, stopped = context.Value("Q", 0), context.Event()
-    counted = 0
+    reported = 0
 
-    def count() -> None:
-        nonlocal counted
+    def report() -> None:
+        nonlocal reported
         now = done.value
-        if now > counted:
-            told(now - counted)
-            counted = now
+        if now > reported:
+            progress(now - reported)
+            reported = now
 
     with ProcessPoolExecutor(workers, context, _begin, (done, stopped)) as pool:
         running: set[Future[None]] = set()
         try:
             for job in jobs:
                 running.add(pool.submit(_write, job))
-                # One more than there are processes, so that none waits.
+                # One job more than there are processes, so that none is idle.
                 while len(running) > workers:
-                    running = _waited(running, count)
+                    running = _wait_for_one(running, report)
             while running:
-                running = _waited(running, count)
-            count()
+                running = _wait_for_one(running, report)
+            report()
         except BrokenProcessPool as error:
             raise AlaeError(
-                "a process that prepared images was killed, or could not start: with fewer workers (--workers) less "
-                "memory is needed; the same command goes on"
+                "a process that prepared images was killed, or could not start: fewer workers (--workers) need less "
+                "memory; run the same command again to continue"
             ) from error
         finally:
             stopped.set()
 
 
-def _waited(running: set[Future[None]], count: Callable[[], None]) -> set[Future[None]]:
+def _wait_for_one(running: set[Future[None]], report: Callable[[], None]) -> set[Future[None]]:
     finished, running = wait(running, _SECONDS, FIRST_COMPLETED)
-    count()
-    for each in finished:
-        each.result()
+    report()
+    for future in finished:
+        future.result()
     return running
 
 
-# What a process shares with its parent.
+# Objects that a process shares with its parent.
 _shared: dict[str, Any] = {}
 
 
 class _Stopped(Exception):
-    """Nobody waits for this shard any more."""
+    """The parent no longer needs this shard."""
 
 
 def _begin(done: Any, stopped: Any) -> None:
     _shared.update(done=done, stopped=stopped)
-    # A person's Ctrl-C reaches the parent too, which says when to stop.
+    # Ctrl-C reaches the parent too, which sets `stopped`.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -93,10 +95,10 @@ def _end_with_parent() -> None:
 
 
 def _write(job: Job) -> None:
-    write_shard(job, _counted)
+    write_shard(job, _add_to_progress)
 
 
-def _counted(count: int) -> None:
+def _add_to_progress(count: int) -> None:
     with _shared["done"].get_lock():
         _shared["done"].value += count
     if _shared["stopped"].is_set():

@@ -1,7 +1,7 @@
-"""A prepared set as a source: records of the level that is asked for, found by index, and nothing else read."""
+"""A prepared set as a source: reads only the requested records, at the requested size."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection as Names, Sequence
 from functools import cached_property
 from hashlib import sha256
 from itertools import accumulate
@@ -14,42 +14,43 @@ import numpy as np
 from alae_core._support.files import read_regular
 from alae_core.images import means, to_float
 from alae_workbench.data.formats.arrays import read_arrays
-from alae_workbench.data.prepared.layout import (
+from alae_workbench.data.prepared.set_format import (
     MANIFEST,
     PREPARING,
     Manifest,
-    level_dtype,
-    level_shape,
-    read_set,
+    read_set_manifest,
+    record_dtype,
+    record_shape,
 )
-from alae_workbench.data.source import DataError, Legible, at_size
+from alae_workbench.data.source import DataError, SourceRepr, Splits, read_at_size
 
 
-def is_prepared(path: Path) -> bool:
-    """Whether a folder is a prepared set, or what a preparation has left of one."""
-    return (path / MANIFEST).is_file() or (path / PREPARING).is_dir()
+def is_prepared(path: Path, names: Names[str]) -> bool:
+    """Whether a folder that contains `names` is a prepared set, complete or not."""
+    return MANIFEST in names or PREPARING in names
 
 
-def open_set(path: Path) -> dict[str, "Prepared"]:
-    """The parts of a prepared set, by name: "images", and "test" where there is one.
+def open_set(path: Path) -> Splits:
+    """Open a prepared set.
 
-    Raises DataError where it is unfinished, its manifest cannot be believed, or a file is not as long as that says.
+    Raises DataError if it is incomplete, its manifest is invalid, or a file's length differs from the manifest.
     """
     if not (path / MANIFEST).is_file():
-        raise DataError(f"{path} is being prepared: finish it with the `alae data prepare` that began it")
-    manifest = read_set(path)
-    return {name: Prepared(path, manifest, name) for name in manifest.parts}
+        raise DataError(f"{path} is not completely prepared: run the `alae data prepare` that began it again")
+    manifest = read_set_manifest(path)
+    parts = {name: PreparedSource(path, manifest, name) for name in manifest.parts}
+    return Splits(parts["images"], parts.get("test"), skipped=manifest.images.left_out)
 
 
-class Prepared(Legible):
+class PreparedSource(SourceRepr):
     """A part of a prepared set.
 
     Args:
         path: the set.
-        manifest: what it says of itself.
+        manifest: its manifest.
         part: the part's name.
 
-    Raises DataError where a file is not as long as the manifest says, or nothing here reads ArrayRecord.
+    Raises DataError if a file's length differs from the manifest, or array_record is not installed.
     """
 
     def __init__(self, path: Path, manifest: Manifest, part: str) -> None:
@@ -64,7 +65,7 @@ class Prepared(Legible):
                 _require_size(path / file, shard.files[level].size)
                 if shard.count:
                     files.append(_Instruction(str(path / file), shard.count))
-            self._records[height] = _Records(files, level_shape(self.shape, height), level_dtype(self.shape, height))
+            self._records[height] = _Records(files, record_shape(self.shape, height), record_dtype(self.shape, height))
 
     def __len__(self) -> int:
         return self.part.count
@@ -74,45 +75,46 @@ class Prepared(Legible):
         """See `Source.labels`."""
         if self.part.labels is None:
             return None
-        found = read_arrays(self.path / self.name / "labels.npy").get("images")
-        if found is None or found.dtype.kind not in "if" or found.ndim not in (1, 2) or len(found) != len(self):
-            raise DataError(f"{self.path / self.name / 'labels.npy'} is damaged: it should have {len(self):,} labels")
-        return found
+        file = self.path / self.name / "labels.npy"
+        labels = read_arrays(file).get("images")
+        if labels is None or labels.dtype.kind not in "if" or labels.ndim not in (1, 2) or len(labels) != len(self):
+            raise DataError(f"{file} is damaged: it must have {len(self):,} labels")
+        return labels
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """What classes 0, 1, … or the attributes are called, where they have names."""
+        """The names of classes 0, 1, … or of the attributes; () if unknown."""
         return self.manifest.label_names
 
     @cached_property
     def names(self) -> Sequence[str] | None:
-        """What the images are called, where they were files."""
+        """The names of the picture files, or None."""
         if self.part.names is None:
             return None
         file = self.path / self.name / "names.txt"
         try:
-            found = read_regular(file).decode().split("\n")[:-1]
+            names = read_regular(file).decode().split("\n")[:-1]
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
-        if len(found) != len(self):
-            raise DataError(f"{file} is damaged: it should have {len(self):,} lines, but has {len(found):,}")
-        return found
+        if len(names) != len(self):
+            raise DataError(f"{file} is damaged: it must have {len(self):,} lines, but has {len(names):,}")
+        return names
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of the hashes of all shards and labels, as the manifest has them."""
+        """SHA-256 of the shape and of the manifest's hashes of shards and labels."""
         return sha256(f"{self.shape} {self.part.model_dump(exclude={'names', 'left_out'})}".encode()).hexdigest()
 
     def images(self, indices: np.ndarray, size: int | None = None) -> np.ndarray:
-        """The images at `indices`: see `Source.images`. Raises DataError where a shard is damaged."""
+        """Read the images at `indices`: see `Source.images`. Raises DataError if a shard is damaged."""
         height, width, _ = self.shape
         if size not in self._records or height != width or size == height:
-            return at_size(self._records[height].read, self.shape, indices, size)
+            return read_at_size(self._records[height].read, self.shape, indices, size)
         return to_float(means(self._records[size].read(np.asarray(indices)), height // size))
 
 
 class _Instruction(NamedTuple):
-    """What the library has to know of a file, so that it opens none before it is needed."""
+    """What array_record needs to know about a file so that it opens the file only when it is read."""
 
     filename: str
     take: int
@@ -124,7 +126,7 @@ class _Instruction(NamedTuple):
 
 
 class _Records:
-    """The records of one level, whose files are opened when they are first read."""
+    """The records at one height; files are opened on first use."""
 
     def __init__(self, files: list[_Instruction], shape: tuple[int, int, int], dtype: np.dtype) -> None:
         self._files, self._shape, self._dtype = files, shape, dtype
@@ -137,22 +139,23 @@ class _Records:
         return ArrayRecordDataSource(self._files)
 
     def read(self, indices: np.ndarray) -> np.ndarray:
-        """(len(indices), H, W, C) of the level's numbers."""
-        found = np.empty((len(indices), self._bytes), np.uint8)
+        """Read records as (len(indices), H, W, C) in their own dtype."""
+        content = np.empty((len(indices), self._bytes), np.uint8)
         if len(indices):
             try:
                 records = self._source.__getitems__(indices)
             except (RuntimeError, ValueError, IndexError, OSError) as error:
-                raise DataError(f"{self._at(indices)} cannot be read: {str(error).splitlines()[0]}") from error
-            for row, record in zip(found, records, strict=True):
+                raise DataError(f"{self._name_files(indices)} cannot be read: {str(error).splitlines()[0]}") from error
+            for row, record in zip(content, records, strict=True):
                 if len(record) != self._bytes:
                     raise DataError(
-                        f"{self._at(indices)} is damaged: a record has {len(record):,} bytes, not {self._bytes:,}"
+                        f"{self._name_files(indices)} is damaged: a record has {len(record):,} bytes, not "
+                        f"{self._bytes:,}"
                     )
                 row[:] = np.frombuffer(record, np.uint8)
-        return found.view(self._dtype).reshape(len(indices), *self._shape)
+        return content.view(self._dtype).reshape(len(indices), *self._shape)
 
-    def _at(self, indices: np.ndarray) -> str:
+    def _name_files(self, indices: np.ndarray) -> str:
         ends = list(accumulate(file.take for file in self._files))
         shards = {bisect_right(ends, int(index)) for index in indices}
         first = self._files[min(min(shards), len(self._files) - 1)].filename
@@ -160,13 +163,13 @@ class _Records:
 
 
 def require_package() -> None:
-    """Raise DataError where nothing here reads and writes ArrayRecord."""
+    """Raise DataError if array_record is not installed."""
     try:
         import array_record  # noqa: F401
     except ImportError as error:
         raise DataError(
-            "prepared sets need the package array_record, which there is for Linux and macOS: elsewhere give the "
-            "folder, the archive or the arrays themselves"
+            "prepared sets require the package array_record, which exists for Linux and macOS: on other systems give "
+            "the folder, archive or arrays directly"
         ) from error
 
 
@@ -176,4 +179,4 @@ def _require_size(path: Path, size: int) -> None:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     if found != size:
-        raise DataError(f"{path} is torn: it has {found:,} bytes, but the manifest says {size:,}")
+        raise DataError(f"{path} is truncated or changed: it has {found:,} bytes, but the manifest says {size:,}")

@@ -1,4 +1,4 @@
-"""What a prepared set is on the disk: its manifest, its files and their names, and how large they become."""
+"""A prepared set on disk: its manifest, its files and their sizes."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
@@ -14,71 +14,71 @@ from alae_core._support.manifest import read_manifest
 from alae_core._support.validation import Frozen
 from alae_workbench.data.source import DataError, Fit
 
-#: the file that is written last: where it is, a prepared set is whole
+#: the file that is written last: a set with a manifest is complete
 MANIFEST = "manifest.json"
-#: what lies in a set that is being prepared: the plan, and a note for each shard that is done
+#: the folder in an incomplete set that holds the plan, and a note for each finished shard
 PREPARING = "preparing"
-#: the parts that a set may have
+#: the parts of a set
 PARTS = ("images", "test")
 
-# A manifest of two parts of 64 shards at 9 levels has some 200 kB.
+# A manifest of two parts of 64 shards at 9 sizes has about 200 kB.
 _MOST_BYTES = 2**24
-# Shards that a part has at the most, and the bytes that one has at least while there are fewer.
+# Maximum shards of a part, and minimum bytes of a shard while there are fewer.
 _MOST_SHARDS, _SHARD_BYTES = 64, 2**25
-# What ArrayRecord adds: to each record, to each block of 64 KiB, and to a file.
+# What ArrayRecord adds: bytes for each record, a fraction for the header of each 64 KiB block, and bytes for each file.
 _RECORD_BYTES, _BLOCK_SHARE, _FILE_BYTES = 64, 2**-11, 2**18
 
-# JSON has lists only.
+# JSON has lists, no tuples.
 LISTED = Strict(False)
 ImageShape = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], LISTED]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Stored(Frozen):
-    """A file's bytes: how many, and their SHA-256."""
+class StoredFile(Frozen):
+    """A file's length in bytes and its SHA-256."""
 
     size: NonNegativeInt
     sha256: Sha256
 
 
 class Shard(Frozen):
-    """Images one after another: how many, and their file at each level, as `Manifest.levels` has them."""
+    """Consecutive images: their number, and a file for each height in `Manifest.levels`."""
 
     count: NonNegativeInt
-    files: Annotated[tuple[Stored, ...], LISTED]
+    files: Annotated[tuple[StoredFile, ...], LISTED]
 
 
 class Part(Frozen):
-    """Images in their order.
+    """Images in order.
 
     Attributes:
-        count: how many.
-        left_out: how many more could not be read.
-        shards: where they are.
-        labels: labels.npy: int64 (count,), or int64 or float64 (count, k).
-        names: names.txt: a line of UTF-8 for each image.
+        count: number of images.
+        left_out: number of unreadable images that are missing.
+        shards: the shards, in order.
+        labels: the file labels.npy, int64 (count,), or int64 or float64 (count, k); or None.
+        names: the file names.txt, a line of UTF-8 for each image; or None.
     """
 
     count: NonNegativeInt
     left_out: NonNegativeInt
     shards: Annotated[tuple[Shard, ...], LISTED]
-    labels: Stored | None
-    names: Stored | None
+    labels: StoredFile | None
+    names: StoredFile | None
 
 
 class Manifest(Frozen):
-    """A prepared set.
+    """The description of a prepared set.
 
     Attributes:
-        format: of this manifest.
-        alae: the version that wrote it.
-        source: what it was made of, as a person named it.
+        format: version of this manifest.
+        alae: version of alae that wrote it.
+        source: the data source that the set was prepared from.
         image: height, width and channels.
-        levels: heights of the images that are stored: their own, and with each next half of the one before.
-        fit: what became of image files of another shape; all were resized by Lanczos' filter.
-        label_names: what classes 0, 1, … or the attributes are called, where they have names.
-        images: all images, or those to train on where there is a test part.
-        test: images that the source itself keeps out of training.
+        levels: heights at which images are stored: their own first, each further one half of the one before.
+        fit: how picture files of another shape were fitted; all were resized with a Lanczos filter.
+        label_names: names of classes 0, 1, … or of the attributes; () if unknown.
+        images: all images, or the training images if there is a test part.
+        test: the source's own test split, or None.
     """
 
     format: Literal[1]
@@ -93,36 +93,36 @@ class Manifest(Frozen):
 
     @property
     def parts(self) -> Mapping[str, Part]:
-        """The parts there are, by name."""
-        found = dict(zip(PARTS, (self.images, self.test), strict=True))
-        return {name: part for name, part in found.items() if part is not None}
+        """The parts of this set, by name."""
+        parts = dict(zip(PARTS, (self.images, self.test), strict=True))
+        return {name: part for name, part in parts.items() if part is not None}
 
     def files(self, part: str, level: int) -> list[str]:
-        """Where the shards of a part lie in the set, at the level of that place in `levels`."""
+        """Return the paths of a part's shards within the set, at the height `levels[level]`."""
         shards, height = len(self.parts[part].shards), self.levels[level]
-        return [shard_file(part, self.image, height, index, shards) for index in range(shards)]
+        return [shard_path(part, self.image, height, index, shards) for index in range(shards)]
 
 
-def read_set(path: Path) -> Manifest:
-    """The manifest of a prepared set.
+def read_set_manifest(path: Path) -> Manifest:
+    """Read the manifest of the prepared set at `path`.
 
-    Raises DataError where it cannot be read, is damaged, of another version, or contradicts itself.
+    Raises DataError if it cannot be read, is damaged, has another format, or contradicts itself.
     """
-    found = read_manifest(path / MANIFEST, {1: Manifest}, most=_MOST_BYTES, error=DataError)
-    blocks = [found.image[0] // height for height in found.levels]
-    whole = blocks == [2**level for level in range(len(blocks))] and prod(found.image) <= 2**32
-    for part in found.parts.values():
-        whole &= part.count == sum(shard.count for shard in part.shards)
-        whole &= all(len(shard.files) == len(found.levels) for shard in part.shards)
-    if not whole:
-        raise DataError(f"{path / MANIFEST} is damaged: levels, shards and counts do not fit each other")
-    return found
+    manifest = read_manifest(path / MANIFEST, {1: Manifest}, most=_MOST_BYTES, error=DataError)
+    blocks = [manifest.image[0] // height for height in manifest.levels]
+    consistent = blocks == [2**level for level in range(len(blocks))] and prod(manifest.image) <= 2**32
+    for part in manifest.parts.values():
+        consistent &= part.count == sum(shard.count for shard in part.shards)
+        consistent &= all(len(shard.files) == len(manifest.levels) for shard in part.shards)
+    if not consistent:
+        raise DataError(f"{path / MANIFEST} is damaged: its levels, shards and counts contradict each other")
+    return manifest
 
 
-def levels_of(shape: tuple[int, int, int]) -> tuple[int, ...]:
-    """The heights at which images of a shape are stored, their own first.
+def choose_heights(shape: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the heights at which images of a shape are stored, their own first.
 
-    Networks that grow see squares of 4·2ⁿ pixels, and want each from 4×4; of other shapes there is nothing to want.
+    Squares of 8, 16, 32, … pixels are stored down to 4×4 for networks that grow; other shapes only at their own size.
     """
     height, width, _ = shape
     if height != width or height < 8 or height.bit_count() != 1:
@@ -130,47 +130,48 @@ def levels_of(shape: tuple[int, int, int]) -> tuple[int, ...]:
     return tuple(height >> level for level in range(height.bit_length() - 2))
 
 
-def level_shape(image: tuple[int, int, int], height: int) -> tuple[int, int, int]:
-    """The shape of the records of the level of a height."""
+def record_shape(image: tuple[int, int, int], height: int) -> tuple[int, int, int]:
+    """Return the shape (H, W, C) of a record at the given height."""
     block = image[0] // height
     return height, image[1] // block, image[2]
 
 
-def level_dtype(image: tuple[int, int, int], height: int) -> np.dtype:
-    """The numbers in the records of a level: bytes, or sums of blocks in the narrowest integers that hold them.
+def record_dtype(image: tuple[int, int, int], height: int) -> np.dtype:
+    """Return the dtype of records at the given height: bytes, or the narrowest integers that hold sums of blocks.
 
-    Sums, not means: nothing is rounded, and a level reads as what `images.pooled` makes of the whole image.
+    Sums instead of means, so that nothing is rounded: divided by the number of pixels they equal `images.pooled` of the
+    whole image.
     """
     block = image[0] // height
     return np.min_scalar_type(255 * block * block).newbyteorder("<")
 
 
-def shards_of(count: int, shape: tuple[int, int, int]) -> list[range]:
-    """The images of each shard: it follows from how many they are and how large, whoever writes them."""
-    each = max(-(-_SHARD_BYTES // prod(shape)), -(-count // _MOST_SHARDS))
-    return [range(start, min(start + each, count)) for start in range(0, count, each)]
+def divide_into_shards(count: int, shape: tuple[int, int, int]) -> list[range]:
+    """Return the images of each shard; this depends only on the number of images and their shape."""
+    size = max(-(-_SHARD_BYTES // prod(shape)), -(-count // _MOST_SHARDS))
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
 
 
-def shard_file(part: str, image: tuple[int, int, int], height: int, index: int, shards: int) -> str:
-    """Where a shard lies in its set: images/64x64/00003-of-00012.array_record."""
-    height, width, _ = level_shape(image, height)
+def shard_path(part: str, image: tuple[int, int, int], height: int, index: int, shards: int) -> str:
+    """Return a shard's path within its set, such as images/64x64/00003-of-00012.array_record."""
+    height, width, _ = record_shape(image, height)
     return f"{part}/{height}x{width}/{index:05d}-of-{shards:05d}.array_record"
 
 
-def need(count: int, image: tuple[int, int, int], levels: Sequence[int]) -> int:
-    """The bytes that so many images take on the disk at the most, names and labels apart."""
+def most_bytes(count: int, image: tuple[int, int, int], heights: Sequence[int]) -> int:
+    """Return the maximum bytes on disk of `count` images, without names and labels."""
     total = 0.0
-    for shard in shards_of(count, image):
-        for height in levels:
-            record = prod(level_shape(image, height)) * level_dtype(image, height).itemsize + _RECORD_BYTES
+    for shard in divide_into_shards(count, image):
+        for height in heights:
+            record = prod(record_shape(image, height)) * record_dtype(image, height).itemsize + _RECORD_BYTES
             total += len(shard) * record * (1 + _BLOCK_SHARE) + _FILE_BYTES
     return int(total)
 
 
-def stored(path: Path) -> Stored:
-    """What a file holds. Raises OSError as `open_regular` does."""
+def hash_file(path: Path) -> StoredFile:
+    """Read a regular file and return its length and SHA-256. Raises OSError as `open_regular` does."""
     digest = sha256()
     with open_regular(path) as file:
-        while some := file.read(2**20):
-            digest.update(some)
-        return Stored(size=file.tell(), sha256=digest.hexdigest())
+        while block := file.read(2**20):
+            digest.update(block)
+        return StoredFile(size=file.tell(), sha256=digest.hexdigest())

@@ -1,4 +1,4 @@
-"""One shard of a prepared set: pictures in, a file for each level and a note out; what a process of its own does."""
+"""One shard of a prepared set: decodes its pictures, and writes a file for each height and a note."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,19 +15,19 @@ from alae_core._support.manifest import read_manifest, sealed
 from alae_core._support.text import one_line
 from alae_core._support.validation import Frozen
 from alae_core.images import block_sums
-from alae_workbench.data.pictures import Member, read_image
-from alae_workbench.data.prepared.layout import LISTED, Shard, level_dtype, stored
+from alae_workbench.data.picture_file import Member, read_image
+from alae_workbench.data.prepared.set_format import LISTED, Shard, hash_file, record_dtype
 from alae_workbench.data.source import DataError, Fit
 
-# Pixels that are pooled at once: they stay in the processor's cache.
+# Bytes of pixels that are pooled together: the group fits the processor's cache.
 _GROUP_BYTES = 2**20
-# One record after another can be read by itself; nothing is compressed, as in the files that StyleGAN was trained on.
+# Each record can be read alone; records are not compressed, like the TFRecords of StyleGAN.
 _OPTIONS = "group_size:1,uncompressed"
 _MOST_BYTES = 2**28
 
 
 class Note(Frozen):
-    """What became of a shard's pictures: its files, and by their places in the shard those that could not be read."""
+    """The result of a shard: its files, and index in the shard and message of each unreadable picture."""
 
     format: Literal[1]
     shard: Shard
@@ -39,11 +39,11 @@ class Job:
     """A shard to write.
 
     Attributes:
-        pictures: what becomes of it, in order.
-        shape, fit: what each becomes (`pictures.read_image`).
-        files: where each level goes, by its height.
-        note: where its note goes, last.
-        skip_bad: whether pictures that cannot be read are left out; else they are refused.
+        pictures: its pictures, in order.
+        shape, fit: how each is read (`picture_file.read_image`).
+        files: the file to write for each height.
+        note: the file of its note, which is written last.
+        skip_bad: whether to leave out unreadable pictures instead of refusing them.
     """
 
     pictures: Sequence[Path | Member]
@@ -55,57 +55,57 @@ class Job:
 
 
 def read_note(path: Path) -> Note:
-    """A note. Raises DataError where it is damaged."""
+    """Read a note. Raises DataError if it is damaged."""
     return read_manifest(path, {1: Note}, most=_MOST_BYTES, error=DataError)
 
 
-def write_shard(job: Job, told: Callable[[int], None]) -> None:
-    """Write a shard's files, each whole or not at all, and then its note.
+def write_shard(job: Job, progress: Callable[[int], None]) -> None:
+    """Write a shard's files, each atomically, and then its note.
 
     Args:
-        job: what to write.
-        told: called with how many more pictures are done, every now and then.
+        job: the shard.
+        progress: called repeatedly with the number of pictures read since the last call.
 
-    Raises DataError where a picture cannot be read and none is to be left out, or a file cannot be written.
+    Raises DataError if a picture cannot be read and may not be left out, or if a file cannot be written.
     """
     left_out: list[tuple[int, str]] = []
     count = 0
     try:
         with ExitStack() as stack:
-            writers = {height: stack.enter_context(_writer(path)) for height, path in job.files.items()}
-            for pixels, places in _groups(job, left_out):
+            writers = {height: stack.enter_context(_open_writer(path)) for height, path in job.files.items()}
+            for pixels, pictures in _read_groups(job, left_out):
                 for height, writer in writers.items():
                     records = pixels if height == job.shape[0] else block_sums(pixels, height)
-                    for record in records.astype(level_dtype(job.shape, height), copy=False):
+                    for record in records.astype(record_dtype(job.shape, height), copy=False):
                         writer.write(record.tobytes())
                 count += len(pixels)
-                told(places)
-        shard = Shard(count=count, files=tuple(map(stored, job.files.values())))
+                progress(pictures)
+        shard = Shard(count=count, files=tuple(map(hash_file, job.files.values())))
         note = Note(format=1, shard=shard, left_out=tuple(left_out))
         write_whole(job.note, sealed(note.model_dump(mode="json")))
     except OSError as error:
         raise DataError(f"{error.filename} cannot be written: {error.strerror}") from error
 
 
-def _groups(job: Job, left_out: list[tuple[int, str]]) -> Iterator[tuple[np.ndarray, int]]:
-    """Pictures decoded, a few at a time, and how many places they took."""
-    each = max(1, _GROUP_BYTES // prod(job.shape))
-    for start in range(0, len(job.pictures), each):
-        some = job.pictures[start : start + each]
-        decoded = []
-        for place, picture in enumerate(some, start):
+def _read_groups(job: Job, left_out: list[tuple[int, str]]) -> Iterator[tuple[np.ndarray, int]]:
+    """Decode a few pictures at a time; yield the readable ones and the number of all, and extend `left_out`."""
+    size = max(1, _GROUP_BYTES // prod(job.shape))
+    for start in range(0, len(job.pictures), size):
+        pictures = job.pictures[start : start + size]
+        images = []
+        for index, picture in enumerate(pictures, start):
             try:
-                decoded.append(read_image(picture, job.shape, job.fit))
+                images.append(read_image(picture, job.shape, job.fit))
             except DataError as error:
                 if not job.skip_bad:
-                    raise DataError(f"{error}: leave out what cannot be read by skip_bad (--skip-bad)") from error
-                left_out.append((place, one_line(str(error))))
-        yield np.stack(decoded) if decoded else np.empty((0, *job.shape), np.uint8), len(some)
+                    raise DataError(f"{error}: to leave out unreadable pictures, pass skip_bad (--skip-bad)") from error
+                left_out.append((index, one_line(str(error))))
+        yield np.stack(images) if images else np.empty((0, *job.shape), np.uint8), len(pictures)
 
 
 @contextmanager
-def _writer(path: Path) -> Iterator[Any]:
-    """What writes records into a file, which is there once all are, and not before."""
+def _open_writer(path: Path) -> Iterator[Any]:
+    """Open a writer of records, whose file appears at `path` only when it is complete."""
     from array_record.python.array_record_module import ArrayRecordWriter
 
     with built_whole(path) as writing:

@@ -1,26 +1,23 @@
-"""Preparing a set: what will be written is decided first, then written, and gone on with after a kill."""
+"""Write a prepared set, or continue an interrupted preparation."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from hashlib import sha256
 from importlib.metadata import version
 from io import BytesIO
-from math import log2
 from pathlib import Path
 from shutil import disk_usage, rmtree
 from typing import Literal
 
 import numpy as np
 
-from alae_core import AlaeError, ArgumentError
+from alae_core import AlaeError
 from alae_core._support.files import write_whole
 from alae_core._support.manifest import read_manifest, sealed
 from alae_core._support.validation import Frozen
 from alae_core.sizes import amount
-from alae_workbench.data.collection import Pictures, as_pictures
-from alae_workbench.data.load import path_of, pictures_in, read_whole
-from alae_workbench.data.prepared.layout import (
+from alae_workbench.data.collection import Collection
+from alae_workbench.data.prepared.preparation import Preparation, read_state
+from alae_workbench.data.prepared.processes import write_shards
+from alae_workbench.data.prepared.set_format import (
     MANIFEST,
     PARTS,
     PREPARING,
@@ -28,29 +25,49 @@ from alae_workbench.data.prepared.layout import (
     Manifest,
     Part,
     Sha256,
-    Stored,
-    levels_of,
-    need,
-    shard_file,
-    shards_of,
-    stored,
+    StoredFile,
+    divide_into_shards,
+    hash_file,
+    shard_path,
 )
-from alae_workbench.data.prepared.processes import write_shards
-from alae_workbench.data.prepared.reading import require_package
 from alae_workbench.data.prepared.shards import Job, Note, read_note
-from alae_workbench.data.source import DataError, Fit, by
-from alae_workbench.data.survey import survey
-from alae_workbench.storage.lock import NAME as LOCK
+from alae_workbench.data.source import DataError, Fit, format_shape
 from alae_workbench.storage.lock import Lock
 
-#: the largest size that is chosen unasked: that of FFHQ
-LARGEST = 1024
 _PLAN = "plan.json"
 _MOST_BYTES = 2**16
 
 
+def write_set(
+    preparation: Preparation,
+    *,
+    workers: int = 1,
+    skip_bad: bool = False,
+    progress: Callable[[int], None] = lambda count: None,
+) -> Manifest:
+    """Write a prepared set, or the missing files of an interrupted preparation.
+
+    Every file has the same bytes, however many processes and interruptions there were.
+
+    Args:
+        preparation: the plan, from `plan_preparation`.
+        workers: number of processes that decode images. Scripts that use more than one must guard their code by
+            `if __name__ == "__main__"`.
+        skip_bad: leave out unreadable pictures and list them in left-out.txt, instead of refusing them.
+        progress: called repeatedly with the number of pictures done since the last call; first with those of earlier
+            calls.
+
+    Raises:
+        AlaeError: another process is writing the set, the directory holds another preparation, or the disk has too
+            little room.
+        DataError: a picture cannot be read, or the source changed during preparation. The files written so far stay,
+            and the same call continues from there.
+    """
+    return _Writer(preparation).write(workers, skip_bad, progress)
+
+
 class _Plan(Frozen):
-    """What a preparation that was killed is known by: only the same one goes on with it."""
+    """The record of a preparation in progress; only an equal one continues it."""
 
     format: Literal[1]
     alae: str
@@ -61,148 +78,90 @@ class _Plan(Frozen):
     stamp: Sha256
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """What `run` will write; nothing is written, and no image file decoded, before that.
+class _Writer:
+    def __init__(self, preparation: Preparation) -> None:
+        self.preparation, self.out = preparation, preparation.out
 
-    Attributes:
-        source: the data, as `training.data` names it.
-        out: the directory of the set.
-        image: height, width and channels of every image.
-        fit: what becomes of image files of another shape (`pictures.read_image`).
-        pictures: what the parts are made of, by name.
-        stamp: changes if any of that does.
-        why: why the images get that size.
-    """
-
-    source: str
-    out: Path
-    image: tuple[int, int, int]
-    fit: Fit
-    pictures: dict[str, Pictures]
-    stamp: str
-    why: str
-
-    def __str__(self) -> str:
-        counts = [f"{len(pictures):,} images" for pictures in self.pictures.values()]
-        told = counts[0] if len(counts) == 1 else f"{counts[0]} to train on and {counts[1]} to test on"
-        smaller = [str(height) for height in self.levels[1:]]
-        levels = f", and at {', '.join(smaller)} pixels a side for networks that grow" if smaller else ""
-        return (
-            f"{self.source}: {told}, of {by(self.image)}{levels}\n{self.why}\n"
-            f"{self.out} will take {amount(self.need)} at the most"
-        )
-
-    def __len__(self) -> int:
-        return sum(map(len, self.pictures.values()))
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        """The heights at which images are stored, their own first."""
-        return levels_of(self.image)
-
-    @cached_property
-    def need(self) -> int:
-        """The bytes of disk that the set takes at the most."""
-        total = 0
-        for pictures in self.pictures.values():
-            total += need(len(pictures), self.image, self.levels)
-            total += sum(len(name) * 4 + 1 for name in pictures.names)
-            total += 0 if pictures.labels is None else pictures.labels.nbytes + 2**12
-        return total
-
-    def run(
-        self, *, workers: int = 1, skip_bad: bool = False, told: Callable[[int], None] = lambda count: None
-    ) -> Manifest:
-        """Write the set, or what an earlier call that was stopped or killed has left of it.
-
-        Whoever writes it, in however many processes and calls, every file of it has the same bytes.
-
-        Args:
-            workers: how many processes decode images. More than one start from a script only where that guards what
-                it does by `if __name__ == "__main__"`.
-            skip_bad: leave out pictures that cannot be read, and list them in left-out.txt; else they are refused.
-            told: called with how many more pictures are done, those of earlier calls first.
-
-        Raises:
-            AlaeError: another process is at it, or what is there is another preparation; the disk has too little room.
-            DataError: a picture cannot be read, or the source changed meanwhile. What was written stays, and the same
-                call goes on from there.
-        """
+    def write(self, workers: int, skip_bad: bool, progress: Callable[[int], None]) -> Manifest:
         lock = Lock(
             self.out, f"{self.out} is being prepared by another process: wait for it, or give another directory"
         )
         with lock.held(keep=lambda: (self.out / PREPARING).exists() or (self.out / MANIFEST).exists()):
             try:
                 source = self._begin()
-                shards = sum(len(shards_of(len(pictures), self.image)) for pictures in self.pictures.values())
-                write_shards(self._jobs(skip_bad, told), min(workers, shards), told)
-                return self._end(source)
+                collections = self.preparation.pictures.values()
+                shards = sum(len(self._divide(pictures)) for pictures in collections)
+                write_shards(self._list_jobs(skip_bad, progress), min(workers, shards), progress)
+                return self._finish(source)
             except OSError as error:
                 raise AlaeError(
-                    f"{error.filename or self.out}: {error.strerror or error}; when that is mended, the same command "
-                    f"goes on"
+                    f"{error.filename or self.out}: {error.strerror or error}; fix this, and run the same command "
+                    f"again to continue"
                 ) from error
 
     def _begin(self) -> str:
-        """Write the plan, or find the same one; the source as it was named then."""
+        """Write the plan, or compare it with an earlier one; return the source as the first call named it."""
+        preparation = self.preparation
         plan = _Plan(
             format=1,
             alae=version("alae"),
-            source=self.source,
-            image=self.image,
-            fit=self.fit,
-            counts={name: len(pictures) for name, pictures in self.pictures.items()},
-            stamp=self.stamp,
+            source=preparation.source,
+            image=preparation.image,
+            fit=preparation.fit,
+            counts={name: len(pictures) for name, pictures in preparation.pictures.items()},
+            stamp=preparation.stamp,
         )
         file = self.out / PREPARING / _PLAN
         if file.exists():
             begun = read_manifest(file, {1: _Plan}, most=_MOST_BYTES, error=DataError)
             _require_same(self.out, begun, plan)
-            for left in self.out.glob("**/.writing-*"):
-                left.unlink()
+            for incomplete in self.out.glob("**/.writing-*"):
+                incomplete.unlink()
             return begun.source
         free = disk_usage(self.out).free
-        if self.need > free:
+        if preparation.most_bytes > free:
             raise AlaeError(
-                f"{self.out} will take {amount(self.need)}, but its disk has {amount(free)} left: make room, give a "
-                f"directory on another, or a smaller size"
+                f"{self.out} will take up to {amount(preparation.most_bytes)}, but its disk has {amount(free)} free: "
+                f"make room, or choose a directory on another disk or a smaller size"
             )
-        for name in self.pictures:
-            for height in self.levels:
-                (self.out / shard_file(name, self.image, height, 0, 1)).parent.mkdir(parents=True, exist_ok=True)
+        for name in preparation.pictures:
+            for height in preparation.heights:
+                shard = self.out / shard_path(name, preparation.image, height, 0, 1)
+                shard.parent.mkdir(parents=True, exist_ok=True)
         file.parent.mkdir(exist_ok=True)
         write_whole(file, sealed(plan.model_dump(mode="json")))
-        return self.source
+        return preparation.source
 
-    def _jobs(self, skip_bad: bool, told: Callable[[int], None]) -> Iterator[Job]:
-        """The shards that are not done yet."""
-        for name, pictures in self.pictures.items():
-            shards = shards_of(len(pictures), self.image)
+    def _list_jobs(self, skip_bad: bool, progress: Callable[[int], None]) -> Iterator[Job]:
+        """Iterate over the shards that are not written yet."""
+        preparation = self.preparation
+        for name, pictures in preparation.pictures.items():
+            shards = self._divide(pictures)
             for index, places in enumerate(shards):
                 files = {
-                    height: self.out / shard_file(name, self.image, height, index, len(shards))
-                    for height in self.levels
+                    height: self.out / shard_path(name, preparation.image, height, index, len(shards))
+                    for height in preparation.heights
                 }
-                note = self._note(name, index)
+                note = self._note_path(name, index)
                 if _is_done(note, list(files.values()), skip_bad):
-                    told(len(places))
+                    progress(len(places))
                     continue
                 some = pictures.files[places.start : places.stop]
-                yield Job(some, self.image, self.fit, files, note, skip_bad)
+                yield Job(some, preparation.image, preparation.fit, files, note, skip_bad)
 
-    def _end(self, source: str) -> Manifest:
-        """Write what belongs to all shards, and the manifest last."""
+    def _finish(self, source: str) -> Manifest:
+        """Write labels, names and left-out.txt, and the manifest last."""
+        preparation = self.preparation
         parts, left_out = {}, []
-        for name, pictures in self.pictures.items():
-            parts[name], missing = self._part(name, pictures)
-            left_out += missing
+        for name, pictures in preparation.pictures.items():
+            parts[name], faults = self._write_part(name, pictures)
+            left_out += faults
         if not parts[PARTS[0]].count:
-            raise DataError(f"none of the {len(self):,} images of {source} can be read")
-        if _found(self.source)[1] != self.stamp:
+            raise DataError(f"none of the {len(preparation):,} images of {source} can be read")
+        if read_state(preparation.source)[1] != preparation.stamp:
             raise DataError(
-                f"{self.source} changed while it was read: what was prepared is of neither state; remove {self.out}, "
-                f"and prepare it again when nothing changes any more"
+                f"{preparation.source} changed during preparation, so {self.out} may mix old and new images: remove "
+                f"it, and prepare the set again"
             )
         if left_out:
             write_whole(self.out / "left-out.txt", "".join(left_out).encode("utf-8", "backslashreplace"))
@@ -210,10 +169,10 @@ class Preparation:
             format=1,
             alae=version("alae"),
             source=source,
-            image=self.image,
-            levels=self.levels,
-            fit=self.fit,
-            label_names=self.pictures[PARTS[0]].label_names,
+            image=preparation.image,
+            levels=preparation.heights,
+            fit=preparation.fit,
+            label_names=preparation.pictures[PARTS[0]].label_names,
             images=parts[PARTS[0]],
             test=parts.get(PARTS[1]),
         )
@@ -221,132 +180,65 @@ class Preparation:
         rmtree(self.out / PREPARING)
         return manifest
 
-    def _part(self, name: str, pictures: Pictures) -> tuple[Part, list[str]]:
-        """A part as the manifest has it, and a line for each picture that was left out."""
-        kept, notes, missing = np.ones(len(pictures), bool), [], []
-        for index, places in enumerate(shards_of(len(pictures), self.image)):
-            note = read_note(self._note(name, index))
+    def _write_part(self, name: str, pictures: Collection) -> tuple[Part, list[str]]:
+        """Write a part's labels and names; return its entry in the manifest, and a line for each picture left out."""
+        included, notes, faults = np.ones(len(pictures), bool), [], []
+        for index, places in enumerate(self._divide(pictures)):
+            note = read_note(self._note_path(name, index))
             notes.append(note)
             for place, reason in note.left_out:
-                kept[places[place]] = False
-                missing.append(f"{reason}\n")
+                included[places[place]] = False
+                faults.append(f"{reason}\n")
         labels = names = None
         if pictures.labels is not None:
             content = BytesIO()
-            np.save(content, pictures.labels[kept])
-            labels = self._written(name, "labels.npy", content.getvalue())
+            np.save(content, pictures.labels[included])
+            labels = self._write_file(name, "labels.npy", content.getvalue())
         if len(pictures.names):
-            lines = "".join(
-                name.replace("\n", " ") + "\n" for name, there in zip(pictures.names, kept, strict=True) if there
-            )
-            names = self._written(name, "names.txt", lines.encode("utf-8", "backslashreplace"))
+            kept = (name for name, there in zip(pictures.names, included, strict=True) if there)
+            lines = "".join(name.replace("\n", " ") + "\n" for name in kept)
+            names = self._write_file(name, "names.txt", lines.encode("utf-8", "backslashreplace"))
         part = Part(
-            count=int(kept.sum()),
-            left_out=len(missing),
+            count=int(included.sum()),
+            left_out=len(faults),
             shards=tuple(note.shard for note in notes),
             labels=labels,
             names=names,
         )
-        return part, missing
+        return part, faults
 
-    def _written(self, part: str, name: str, content: bytes) -> Stored:
+    def _write_file(self, part: str, name: str, content: bytes) -> StoredFile:
         write_whole(self.out / part / name, content)
-        return stored(self.out / part / name)
+        return hash_file(self.out / part / name)
 
-    def _note(self, part: str, index: int) -> Path:
+    def _divide(self, pictures: Collection) -> list[range]:
+        return divide_into_shards(len(pictures), self.preparation.image)
+
+    def _note_path(self, part: str, index: int) -> Path:
         return self.out / PREPARING / f"{part}-{index:05d}.json"
 
 
-def preparation(
-    source: str, out: Path, *, size: int | None = None, channels: int | None = None, fit: Fit = "crop"
-) -> Preparation:
-    """Decide what a prepared set of some data will be.
-
-    Args:
-        source: the data, as `training.data` names it.
-        out: a directory that is new or empty, or what an earlier call has left of the same preparation.
-        size: height and width of every image; by default arrays keep their own, and image files get the largest power
-            of two at most their median shorter side, and at most LARGEST.
-        channels: 1 or 3; by default 1 where all images are grey.
-        fit: what becomes of image files of another shape (`pictures.read_image`).
-
-    Raises:
-        DataError: there is no such data, or it cannot be read.
-        AlaeError: `out` holds something else, or a prepared set already. ArgumentError for an impossible size.
-    """
-    require_package()
-    _require_free(out)
-    if size is not None and not 4 <= size <= 4096:
-        raise ArgumentError("size", f"is {size}, but images are prepared at 4 to 4,096 pixels a side")
-    pictures, stamp = _found(source)
-    seen = survey(source)
-    if size is not None:
-        height, width, why = size, size, f"size {size}: as asked"
-    elif seen.fixed is not None:
-        (height, width), why = seen.fixed, f"size {by(seen.fixed)}: that of the arrays"
-    else:
-        height = width = min(LARGEST, 2 ** int(log2(max(seen.side, 4))))
-        why = f"size {height}: the largest power of two within the median shorter side of {seen.side:,}"
-    if seen.fixed is None:
-        why += (
-            "; each image is " + ("cropped about its centre" if fit == "crop" else "framed in black") + " and resized"
-        )
-    return Preparation(source, out, (height, width, channels or seen.channels), fit, pictures, stamp, why)
-
-
-def _found(source: str) -> tuple[dict[str, Pictures], str]:
-    """The pictures of each part of some data, and what changes if any of them does."""
-    found = read_whole(source)
-    if found is None:
-        pictures = pictures_in(source)
-        base, _ = path_of(source)
-        return {PARTS[0]: pictures}, _stamp(pictures, base)
-    parts = {name: each for name, each in zip(PARTS, (found.images, found.test), strict=True) if each is not None}
-    prints = " ".join(each.fingerprint for each in parts.values())
-    return {name: as_pictures(each, source) for name, each in parts.items()}, sha256(prints.encode()).hexdigest()
-
-
-def _stamp(pictures: Pictures, base: Path) -> str:
-    digest = sha256(f"{len(pictures)}\n".encode())
-    for path in pictures.stored:
-        try:
-            there = path.stat()
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror}") from error
-        digest.update(f"{path.relative_to(base)}\0{there.st_size}\0{there.st_mtime_ns}\n".encode("utf-8", "replace"))
-    return digest.hexdigest()
-
-
-def _is_done(note: Path, files: Sequence[Path], skip_bad: bool) -> bool:
-    """Whether a shard is written as its note says; one that left pictures out is not where none is to be."""
-    if not note.exists():
+def _is_done(note_path: Path, files: Sequence[Path], skip_bad: bool) -> bool:
+    """Whether a shard's files are there as its note says, and no picture was left out that may not be."""
+    if not note_path.exists():
         return False
-    found: Note = read_note(note)
-    return (skip_bad or not found.left_out) and all(
-        file.exists() and file.stat().st_size == there.size
-        for file, there in zip(files, found.shard.files, strict=True)
+    note: Note = read_note(note_path)
+    return (skip_bad or not note.left_out) and all(
+        file.exists() and file.stat().st_size == stored.size
+        for file, stored in zip(files, note.shard.files, strict=True)
     )
 
 
-def _require_free(out: Path) -> None:
-    if (out / MANIFEST).exists() and not (out / PREPARING).exists():
-        raise AlaeError(f"{out} is a prepared set already: give another directory, or remove it")
-    if out.exists() and not out.is_dir():
-        raise AlaeError(f"{out} is a file: give a new directory")
-    if out.is_dir() and not (out / PREPARING).exists() and any(each.name != LOCK for each in out.iterdir()):
-        raise AlaeError(f"{out} is not empty: give a new directory")
-
-
-def _require_same(out: Path, begun: _Plan, asked: _Plan) -> None:
-    ways = {
-        "image": f"images of {by(begun.image)}, not {by(asked.image)}",
-        "fit": f"fit {begun.fit}, not {asked.fit}",
-        "counts": f"{sum(begun.counts.values()):,} images, not {sum(asked.counts.values()):,}",
-        "stamp": "a source that was not the same, or has changed since",
-        "alae": f"alae {begun.alae}, not {asked.alae}",
+def _require_same(out: Path, begun: _Plan, requested: _Plan) -> None:
+    differences = {
+        "image": f"images of {format_shape(begun.image)}, not {format_shape(requested.image)}",
+        "fit": f"fit {begun.fit}, not {requested.fit}",
+        "counts": f"{sum(begun.counts.values()):,} images, not {sum(requested.counts.values()):,}",
+        "stamp": "another source, or one that has changed since",
+        "alae": f"alae {begun.alae}, not {requested.alae}",
     }
-    differing = [text for field, text in ways.items() if getattr(begun, field) != getattr(asked, field)]
-    if differing:
+    found = [text for field, text in differences.items() if getattr(begun, field) != getattr(requested, field)]
+    if found:
         raise AlaeError(
-            f"{out} holds what is left of a preparation with {differing[0]}: go on with that, or remove the directory"
+            f"{out} holds an interrupted preparation with {found[0]}: repeat that command, or remove the directory"
         )

@@ -1,0 +1,145 @@
+"""The plan of a prepared set, decided before anything is written: the images, their size, and the disk space."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from math import log2
+from pathlib import Path
+
+from alae_core import AlaeError, ArgumentError
+from alae_core.sizes import amount
+from alae_workbench.data.collection import Collection, as_collection
+from alae_workbench.data.prepared.reading import require_package
+from alae_workbench.data.prepared.set_format import MANIFEST, PARTS, PREPARING, choose_heights, most_bytes
+from alae_workbench.data.resolve import open_source, resolve_path
+from alae_workbench.data.source import DataError, Fit, Splits, format_shape
+from alae_workbench.data.survey import survey
+from alae_workbench.storage.lock import NAME as LOCK
+
+#: the largest size that is chosen without `size`: that of FFHQ
+LARGEST = 1024
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The plan of a prepared set. `str` describes it in three lines; `len` is the number of images.
+
+    Attributes:
+        source: the data source, as in `training.data`.
+        out: the directory of the set.
+        image: height, width and channels of every image.
+        fit: how picture files of another shape are fitted (`picture_file.read_image`).
+        pictures: the pictures of each part, by name.
+        stamp: a digest that changes with any file or array of the source.
+        reason: why the images have this size.
+    """
+
+    source: str
+    out: Path
+    image: tuple[int, int, int]
+    fit: Fit
+    pictures: dict[str, Collection]
+    stamp: str
+    reason: str
+
+    def __str__(self) -> str:
+        counts = [f"{len(pictures):,} images" for pictures in self.pictures.values()]
+        total = counts[0] if len(counts) == 1 else f"{counts[0]} to train on and {counts[1]} to test on"
+        smaller = [str(height) for height in self.heights[1:]]
+        levels = f", and at {', '.join(smaller)} pixels a side for networks that grow" if smaller else ""
+        return (
+            f"{self.source}: {total}, of {format_shape(self.image)}{levels}\n{self.reason}\n"
+            f"{self.out} will take at most {amount(self.most_bytes)}"
+        )
+
+    def __len__(self) -> int:
+        return sum(map(len, self.pictures.values()))
+
+    @property
+    def heights(self) -> tuple[int, ...]:
+        """The heights at which images are stored, their own first."""
+        return choose_heights(self.image)
+
+    @cached_property
+    def most_bytes(self) -> int:
+        """Maximum bytes of the set on disk."""
+        total = 0
+        for pictures in self.pictures.values():
+            total += most_bytes(len(pictures), self.image, self.heights)
+            total += sum(len(name) * 4 + 1 for name in pictures.names)
+            total += 0 if pictures.labels is None else pictures.labels.nbytes + 2**12
+        return total
+
+
+def plan_preparation(
+    source: str, out: Path, *, size: int | None = None, channels: int | None = None, fit: Fit = "crop"
+) -> Preparation:
+    """Plan the prepared set of a data source.
+
+    Args:
+        source: the data source, as in `training.data`.
+        out: a new or empty directory, or the directory of an interrupted preparation of the same set.
+        size: height and width of every image in pixels, 4 … 4096. By default arrays keep their own size, and picture
+            files get the largest power of two up to their median shorter side, at most LARGEST.
+        channels: 1 or 3; by default 1 if all images are grey, else 3.
+        fit: how picture files of another shape are fitted (`picture_file.read_image`).
+
+    Raises:
+        DataError: there is no such data source, or it cannot be read.
+        ArgumentError: `size` is out of range.
+        AlaeError: `out` holds something else, or a complete prepared set.
+    """
+    require_package()
+    _require_free(out)
+    if size is not None and not 4 <= size <= 4096:
+        raise ArgumentError("size", f"is {size}; images are prepared at 4 to 4,096 pixels a side")
+    pictures, stamp = read_state(source)
+    seen = survey(source)
+    if size is not None:
+        height, width, reason = size, size, f"size {size}: as requested"
+    elif seen.fixed is not None:
+        (height, width), reason = seen.fixed, f"size {format_shape(seen.fixed)}: that of the arrays"
+    else:
+        height = width = min(LARGEST, 2 ** int(log2(max(seen.side, 4))))
+        reason = f"size {height}: the largest power of two up to the median shorter side of {seen.side:,}"
+    if seen.fixed is None:
+        change = "cropped about its centre" if fit == "crop" else "padded with black"
+        reason += f"; each image is {change} and resized"
+    return Preparation(source, out, (height, width, channels or seen.channels), fit, pictures, stamp, reason)
+
+
+def read_state(source: str) -> tuple[dict[str, Collection], str]:
+    """Return the pictures of each part of a data source, and a digest that changes with any of its files or arrays."""
+    contents = open_source(source)
+    if not isinstance(contents, Splits):
+        path, _ = resolve_path(source)
+        return {PARTS[0]: contents}, _hash_stats(contents, path)
+    splits = zip(PARTS, (contents.images, contents.test), strict=True)
+    parts = {name: images for name, images in splits if images is not None}
+    fingerprints = " ".join(images.fingerprint for images in parts.values())
+    return {name: as_collection(images, source) for name, images in parts.items()}, _hash(fingerprints)
+
+
+def _hash_stats(pictures: Collection, base: Path) -> str:
+    """Hash the number of pictures, and the path, size and modification time of each file."""
+    digest = sha256(f"{len(pictures)}\n".encode())
+    for path in pictures.stored:
+        try:
+            stat = path.stat()
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from error
+        digest.update(f"{path.relative_to(base)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "replace"))
+    return digest.hexdigest()
+
+
+def _hash(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def _require_free(out: Path) -> None:
+    if (out / MANIFEST).exists() and not (out / PREPARING).exists():
+        raise AlaeError(f"{out} is a prepared set already: give another directory, or remove it")
+    if out.exists() and not out.is_dir():
+        raise AlaeError(f"{out} is a file: give a new directory")
+    if out.is_dir() and not (out / PREPARING).exists() and any(entry.name != LOCK for entry in out.iterdir()):
+        raise AlaeError(f"{out} is not empty: give a new directory")

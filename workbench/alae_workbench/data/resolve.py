@@ -1,0 +1,78 @@
+"""Resolve a data source: from the name of a data set or a path to its images."""
+
+import os
+from collections.abc import Callable, Collection as Names
+from pathlib import Path
+
+from alae_core._support.text import short_repr
+from alae_workbench.data.builtin import BUILTIN
+from alae_workbench.data.collection import Collection
+from alae_workbench.data.formats.archive import ARCHIVES, is_archive, list_archive
+from alae_workbench.data.formats.arrays import is_array_file, read_array_file
+from alae_workbench.data.formats.folder import list_folder
+from alae_workbench.data.formats.hub import HUB, is_hub, list_hub
+from alae_workbench.data.formats.idx import TRAINING_IMAGES, is_idx, read_idx_folder
+from alae_workbench.data.formats.lmdb import is_lmdb, list_lmdb
+from alae_workbench.data.formats.tfrecord import is_tfrecord, list_tfrecords
+from alae_workbench.data.prepared.reading import is_prepared, open_set
+from alae_workbench.data.source import DataError, Splits
+
+#: the images of a data source: arrays of one size, or pictures that are not decoded
+Contents = Splits | Collection
+
+# Whether a path has a format, given the names in it if it is a folder, and the function that reads the format.
+# The first match is used.
+_FORMATS: tuple[tuple[Callable[[Path, Names[str]], bool], Callable[[Path], Contents]], ...] = (
+    (is_prepared, open_set),
+    (is_idx, read_idx_folder),
+    (is_array_file, read_array_file),
+    (is_archive, list_archive),
+    (is_tfrecord, list_tfrecords),
+    (is_lmdb, list_lmdb),
+    (is_hub, list_hub),
+    (lambda path, names: path.is_dir(), list_folder),
+)
+
+
+def open_source(name: str) -> Contents:
+    """Open a data source; picture files are listed, not decoded.
+
+    Args:
+        name: one of `BUILTIN`, or the path of a file or folder in one of the formats above.
+
+    Raises:
+        DataError: there is no such data source, it has no known format, or it cannot be read.
+    """
+    if name in BUILTIN:
+        return BUILTIN[name]()
+    path, is_folder = resolve_path(name)
+    # "", for example from an unset variable in a script, would be the working directory.
+    if not name or is_folder is None:
+        raise DataError(
+            f"there is no data {name!r}: give one of {', '.join(BUILTIN)}, an .npz or .npy file, "
+            f"a folder, .zip, .tar or .tfrecords of images, a prepared set, or a folder with {TRAINING_IMAGES}"
+        )
+    try:
+        names = frozenset(os.listdir(path)) if is_folder else frozenset()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    for matches, read in _FORMATS:
+        if matches(path, names):
+            return read(path)
+    raise DataError(
+        f"{path} has no known format: arrays of images end in .npz or .npy, archives of picture files in "
+        f"{' or '.join(ARCHIVES)}, records in .tfrecords, tables in {' or '.join(HUB)}, and LMDB is data.mdb; else give "
+        f"a folder, or one of {', '.join(BUILTIN)}"
+    )
+
+
+def resolve_path(name: str) -> tuple[Path, bool | None]:
+    """Return the path that a user typed, and whether it is a folder; None if nothing is there.
+
+    Raises DataError if the system cannot tell.
+    """
+    try:
+        path = Path(name).expanduser()
+        return path, (None if not path.exists() else path.is_dir())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise DataError(f"{short_repr(name)} cannot be read: {getattr(error, 'strerror', None) or error}") from error

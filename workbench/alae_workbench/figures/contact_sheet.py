@@ -1,0 +1,72 @@
+"""A contact sheet: examples of the images of a data source."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from alae_core.images import to_float
+from alae_workbench.data.collection import Collection, as_collection
+from alae_workbench.data.inspection import label_parts
+from alae_workbench.data.picture_file import read_header, read_image
+from alae_workbench.data.resolve import Contents
+from alae_workbench.data.source import DataError
+from alae_workbench.figures.grid import compose_grid, split_rows
+from alae_workbench.models.sampling import ROW
+
+# Rows of a sheet, and pixels a side to which larger images are reduced.
+_ROWS, _CELL = 8, 96
+
+
+def draw_contact_sheet(name: str, contents: Contents) -> Image.Image:
+    """Draw examples spread evenly over the images of a data source, with a row for each class if there are few.
+
+    Args:
+        name: the data source; its last path component is in the caption.
+        contents: the result of `open_source(name)`.
+
+    Raises DataError if the images have neither 1 nor 3 channels.
+    """
+    if isinstance(contents, Collection):
+        parts = {"": contents}
+    else:
+        parts = {part: as_collection(source, name) for part, source in label_parts(contents).items()}
+    sections = []
+    for part, pictures in parts.items():
+        for title, indices in _choose_rows(pictures, _ROWS // len(parts)):
+            images = _read_cells(pictures, indices)
+            if len(images):
+                sections.append((" · ".join(filter(None, (part, title))), split_rows(images)))
+    count = sum(map(len, parts.values()))
+    return compose_grid(sections, f"{Path(name).name} · {count:,} images")
+
+
+def _choose_rows(pictures: Collection, rows: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Choose pictures for the rows of a sheet: a title and indices for each section."""
+    labels = pictures.labels
+    if labels is None or labels.ndim > 1 or len(np.unique(labels)) > 2 * _ROWS:
+        yield "evenly spread over all", _spread(np.arange(len(pictures)), rows * ROW)
+        return
+    for number in np.unique(labels):
+        indices = np.flatnonzero(labels == number)
+        known = 0 <= number < len(pictures.label_names)
+        yield f"{pictures.label_names[number] if known else f'class {number}'}: {len(indices):,}", _spread(indices, ROW)
+
+
+def _spread(indices: np.ndarray, count: int) -> np.ndarray:
+    return indices[np.unique(np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int))]
+
+
+def _read_cells(pictures: Collection, indices: np.ndarray) -> np.ndarray:
+    """Read the readable pictures: small squares of one size as they are, others reduced to fit a cell."""
+    files = [pictures.files[int(index)] for index in indices]
+    sizes = {header[:2] for header in map(read_header, files) if header is not None}
+    width, height = sizes.pop() if len(sizes) == 1 else (_CELL, _CELL)
+    shape = (height, width, 3) if width == height <= _CELL else (_CELL, _CELL, 3)
+    images = []
+    for file in files:
+        with suppress(DataError):
+            images.append(read_image(file, shape, "pad"))
+    return to_float(np.stack(images)) if images else np.empty(0)
