@@ -27,8 +27,9 @@ from PIL import Image
 import alae_core as alae
 import alae_workbench as bench
 from alae_workbench.data.batches import batches
+from alae_workbench.data.prepared.preparation import plan_preparation
 from alae_workbench.data.prepared.reading import open_set
-from alae_workbench.data.prepared.writing import preparation
+from alae_workbench.data.prepared.writing import write_set
 from alae_workbench.runs.settings import load_experiment
 from benchmarks import turns
 
@@ -69,14 +70,14 @@ def streams(count: int, rounds: int) -> None:
 
         def prepare() -> float:
             rmtree(prepared, ignore_errors=True)
-            return _seconds(lambda: preparation(str(folder), prepared).run(workers=_PROCESSES))
+            return _seconds(lambda: write_set(plan_preparation(str(folder), prepared), workers=_PROCESSES))
 
         def transcode() -> float:
             with get_context("forkserver").Pool(_PROCESSES) as pool:
                 return _seconds(lambda: _exhaust(pool.imap(_transcode, files, chunksize=16)))
 
         turns.take_turns("", "preparing", rounds, prepare, transcode)
-        source = open_set(prepared)["images"]
+        source = open_set(prepared).images
         config = alae.load_config("digits-mlp", {"image": [_SIDE, _SIDE, 3], "batch_size": 32})
         steps = count // config.batch_size
 

@@ -1,4 +1,4 @@
-"""`alae data`: what is done to images before a model sees them."""
+"""`alae data`: preparing and inspecting images, and cutting out faces."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,36 +8,40 @@ import typer
 from alae_cli.commands import Commands
 from alae_cli.options import BackendName, CropName, Device, require_ending
 
-data = Commands(help="Images, before a model sees them.")
+data = Commands(help="Align faces, prepare data sets and inspect them.")
+
+Images = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="a data source: a folder, an archive, arrays, … (see docs/data.md)", show_default=False
+    ),
+]
 
 
 @data.command()
 def align(
-    source: Annotated[str, typer.Argument(help="a photo, or a folder of photos", show_default=False)],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="a photo, or a folder of photos", show_default=False)],
     out: Annotated[
         Path,
-        typer.Argument(
-            help="a new directory for the faces, PNG; for one photo also a file, .png",
-            show_default=False,
-        ),
+        typer.Argument(help="a new directory for PNG files; for one photo also a .png file", show_default=False),
     ],
     size: Annotated[
         int | None,
         typer.Option(
             min=4,
             max=4096,
-            help="pixels a side of what is cut out",
-            show_default="the largest power of two that enlarges no face, 64 … 1024",
+            help="pixels a side of each face",
+            show_default="the largest power of two that does not enlarge the face, 64 … 1024",
         ),
     ] = None,
     crop: CropName = "ffhq",
     every: Annotated[
-        bool, typer.Option("--all", help="every face of a photo, not the largest alone; a number follows its name")
+        bool, typer.Option("--all", help="write every face of a photo, numbered, instead of the largest one")
     ] = False,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Cut faces out of photos upright, as those that the published models were trained on."""
+    """Cut upright faces out of photos, aligned like those that the published models were trained on."""
     from alae_workbench.faces.mtcnn_weights import require_package
     from alae_workbench.faces.photos import align_photos, plan_outputs
 
@@ -54,66 +58,69 @@ def align(
 
 @data.command()
 def prepare(
-    source: Annotated[
-        str, typer.Argument(help="what `alae train --data` takes: a folder, an archive, arrays, …", show_default=False)
-    ],
+    source: Images,
     out: Annotated[Path, typer.Argument(help="a new directory for the prepared set", show_default=False)],
     size: Annotated[
         int | None,
         typer.Option(
-            help="pixels a side of every image",
-            show_default="of arrays their own; of files the largest power of two within the median shorter side, "
+            help="pixels a side of every image, 4 … 4096",
+            show_default="arrays: their own; picture files: the largest power of two up to the median shorter side, "
             "at most 1024",
         ),
     ] = None,
     grey: Annotated[
         bool | None,
-        typer.Option("--grey/--colour", help="1 or 3 channels", show_default="grey where all images are"),
+        typer.Option("--grey/--colour", help="1 or 3 channels", show_default="grey if all images are"),
     ] = None,
     fit: Annotated[
-        Literal["crop", "pad"], typer.Option(help="what becomes of files of another shape: cut, or framed in black")
+        Literal["crop", "pad"],
+        typer.Option(help="how picture files of another shape are fitted: cropped, or padded with black"),
     ] = "crop",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="processes that decode", show_default="one for each processor")
+        int | None, typer.Option(min=1, help="processes that decode images", show_default="one per processor")
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="leave out what cannot be read, and list it in left-out.txt")
+        bool, typer.Option("--skip-bad", help="leave out unreadable pictures, and list them in left-out.txt")
     ] = False,
 ) -> None:
-    """Decode images once, for training to read as a stream; the same command goes on after a kill."""
+    """Decode images once into a set that training reads as a stream; run the command again to continue it."""
     import os
 
-    from alae_workbench.data.prepared.writing import preparation
+    from alae_workbench.data.prepared.preparation import plan_preparation
+    from alae_workbench.data.prepared.writing import write_set
     from alae_workbench.runs.progress import counted
 
     channels = None if grey is None else 1 if grey else 3
-    planned = preparation(source, out, size=size, channels=channels, fit=fit)
-    print(planned)
-    with counted(len(planned), "images") as told:
-        manifest = planned.run(workers=workers or os.cpu_count() or 1, skip_bad=skip_bad, told=told)
+    preparation = plan_preparation(source, out, size=size, channels=channels, fit=fit)
+    print(preparation)
+    with counted(len(preparation), "images") as advance:
+        manifest = write_set(preparation, workers=workers or os.cpu_count() or 1, skip_bad=skip_bad, progress=advance)
     left_out = sum(part.left_out for part in manifest.parts.values())
-    told_out = f"; {left_out:,} could not be read: {out / 'left-out.txt'}" if left_out else ""
-    print(f"{sum(part.count for part in manifest.parts.values()):,} images are prepared{told_out}")
+    unreadable = f"; {left_out:,} could not be read: {out / 'left-out.txt'}" if left_out else ""
+    print(f"prepared {sum(part.count for part in manifest.parts.values()):,} images{unreadable}")
     print(f"train    alae train --data {out}")
 
 
 @data.command("inspect")
 def inspect_data(
-    source: Annotated[str, typer.Argument(help="what `alae train --data` takes, prepared or not", show_default=False)],
+    source: Images,
     out: Annotated[
         Path | None,
-        typer.Option(help="where the contact sheet goes, .png", show_default="NAME-contact.png in this folder"),
+        typer.Option(help="file of the contact sheet, .png", show_default="NAME-contact.png in the current folder"),
     ] = None,
 ) -> None:
-    """Say what images there are, verify those of a prepared set, and write a contact sheet."""
+    """Describe a data source, verify the files of a prepared set, and write a contact sheet."""
     from alae_core._support.files import written_whole
     from alae_workbench.data.inspection import inspect
+    from alae_workbench.data.resolve import open_source
+    from alae_workbench.figures.contact_sheet import draw_contact_sheet
     from alae_workbench.runs.progress import counted
 
     sheet = out or Path(f"{Path(source).expanduser().resolve().stem}-contact.png")
     require_ending(sheet, ".png")
-    seen = inspect(source, counted)
-    print("\n".join(seen.lines))
+    contents = open_source(source)
+    print("\n".join(inspect(source, contents, counted)))
+    picture = draw_contact_sheet(source, contents)
     with written_whole(sheet) as file:
-        seen.sheet.save(file, "png")
+        picture.save(file, "png")
     print(f"look at  {sheet}")

@@ -98,7 +98,7 @@ def edit(
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged)
     from alae_cli.generate import write_parts
-    from alae_workbench.data.source import first
+    from alae_workbench.data.derived import take_first
     from alae_workbench.figures.grid import compose_grid
     from alae_workbench.models.directions import load_direction
     from alae_workbench.models.mixing import make_latents
@@ -106,7 +106,7 @@ def edit(
     width = opened.model.config.networks.w
     found = [(load_direction(name, width, opened.run), amount) for name, amount in pairs]
     source = opened.load_images(images)
-    source = first(source, min(count, len(source)))
+    source = take_first(source, min(count, len(source)))
     x, _ = opened.read_images(source)
     w = make_latents(opened.model, [source])
     moved = w

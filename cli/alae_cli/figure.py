@@ -241,7 +241,7 @@ def write(out: Path, picture: "Image | Figure", what: str = "") -> None:
 def sources(words: list[str], opened: "OpenedModel", most: int | None = None) -> "list[int | Images]":
     """Seeds and images that words stand for. Raises AlaeError for an empty one."""
     from alae_core.streams import require_seed
-    from alae_workbench.data.source import first
+    from alae_workbench.data.derived import take_first
 
     found: list[int | Images] = []
     for word in map(str.strip, words):
@@ -251,7 +251,7 @@ def sources(words: list[str], opened: "OpenedModel", most: int | None = None) ->
             found.append(require_seed(int(word)))
         else:
             images = opened.load_images(word)
-            found.append(first(images, most or len(images)))
+            found.append(take_first(images, most or len(images)))
     return found
 
 

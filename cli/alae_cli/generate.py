@@ -152,13 +152,13 @@ def encode(
     """Encode images into w = E(x); of image files, the names too."""
     require_ending(out, ".npy")
     from alae_core._support.files import write_whole
-    from alae_workbench.data.source import names_of
+    from alae_workbench.data.source import get_names
     from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod)
     images = opened.load_images(source)
     write_parts(out, opened.encode_images(images), len(images))
-    names = names_of(images)
+    names = get_names(images)
     if names is not None:
         listed = out.with_suffix(".txt")
         lines = "".join(name.replace("\n", " ") + "\n" for name in names)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import alae_core as alae
-from alae_workbench.data.source import Arrays, DataSet
+from alae_workbench.data.memory import Arrays
+from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.registry import measured
 from tests.conftest import tiny_config, tiny_style_config
 

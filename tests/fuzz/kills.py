@@ -33,9 +33,10 @@ from alae_cli import app
 from alae_core import load_checkpoint
 from alae_core.checkpoint import checkpoints, write_checkpoint
 from alae_core.sizes import weights
-from alae_workbench.data.prepared import layout
-from alae_workbench.data.prepared.layout import MANIFEST, PREPARING
-from alae_workbench.data.prepared.writing import preparation
+from alae_workbench.data.prepared import set_format
+from alae_workbench.data.prepared.preparation import plan_preparation
+from alae_workbench.data.prepared.set_format import MANIFEST, PREPARING
+from alae_workbench.data.prepared.writing import write_set
 from alae_workbench.runs.settings import Experiment, Training, load_experiment
 from alae_workbench.storage.directory import Run
 from tests.conftest import TINY, content, tiny_config
@@ -248,8 +249,8 @@ def prepare(files, out):
 
     def action():
         os.setsid()
-        with patch.object(layout, "_SHARD_BYTES", A_SHARD * 256 * 256 * 3):
-            preparation(str(files), out).run(workers=2)
+        with patch.object(set_format, "_SHARD_BYTES", A_SHARD * 256 * 256 * 3):
+            write_set(plan_preparation(str(files), out), workers=2)
 
     return fork(action)
 

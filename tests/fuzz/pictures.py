@@ -6,7 +6,7 @@ from PIL import Image
 
 from alae_core import load_config
 from alae_workbench.data.load import load_data, load_images
-from alae_workbench.data.source import all_images
+from alae_workbench.data.source import read_all
 from tests.fuzz.hostile import pick
 
 GREY, COLOUR = load_config("digits-mlp"), load_config("digits-mlp", {"image": [8, 8, 3]})
@@ -17,7 +17,7 @@ def reader_of(path, config=GREY):
 
     def read():
         found = load_data(str(path), config, held_out=1)
-        return all_images(found.train), all_images(load_images(str(path), config))
+        return read_all(found.train), read_all(load_images(str(path), config))
 
     return read
 

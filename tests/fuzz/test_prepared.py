@@ -7,9 +7,11 @@ import pytest
 from PIL import Image
 
 from alae_core._support.manifest import sealed
-from alae_workbench.data import inspection
+from alae_workbench.data.inspection import inspect
+from alae_workbench.data.prepared.preparation import plan_preparation
 from alae_workbench.data.prepared.reading import open_set
-from alae_workbench.data.prepared.writing import preparation
+from alae_workbench.data.prepared.writing import write_set
+from alae_workbench.figures.contact_sheet import draw_contact_sheet
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import VALUES, mutated, pick
 
@@ -31,8 +33,8 @@ def whole(tmp_path_factory):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(random.integers(0, 256, (16, 16, 3), np.uint8)).save(path)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("alae_workbench.data.prepared.layout._SHARD_BYTES", 3 * 16 * 16 * 3)
-        preparation(str(directory / "files"), directory / "set").run()
+        patch.setattr("alae_workbench.data.prepared.set_format._SHARD_BYTES", 3 * 16 * 16 * 3)
+        write_set(plan_preparation(str(directory / "files"), directory / "set"))
     files = [file for file in sorted((directory / "set").rglob("*")) if file.is_file() and file.stat().st_size]
     return directory / "set", {file: file.read_bytes() for file in files}
 
@@ -54,15 +56,16 @@ def changed(random, manifest):
 
 def used(path):
     """All parts of a set, after everything was asked of them."""
-    parts = open_set(path)
-    for found in parts.values():
+    contents = open_set(path)
+    for found in filter(None, (contents.images, contents.test)):
         for size in (None, *found.manifest.levels):
             found.images(np.arange(len(found)), size)
         assert found.labels is None or len(found.labels) == len(found)
         assert found.names is None or len(found.names) == len(found)
         assert (len(found.fingerprint), "\n" in repr(found)) == (64, False)
-    inspection.inspect(str(path))
-    return parts
+    inspect(str(path), contents)
+    draw_contact_sheet(str(path), contents)
+    return contents
 
 
 def test_sets(whole):

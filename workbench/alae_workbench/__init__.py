@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from alae_workbench.data.load import load_data as load_data
     from alae_workbench.data.load import load_images as load_images
-    from alae_workbench.data.source import Arrays as Arrays
+    from alae_workbench.data.memory import Arrays as Arrays
     from alae_workbench.data.source import DataError as DataError
     from alae_workbench.data.source import DataSet as DataSet
     from alae_workbench.data.source import Source as Source
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from alae_workbench.storage.directory import Summary as Summary
 
 _HOME = {
-    "Arrays": "data.source",
+    "Arrays": "data.memory",
     "DataError": "data.source",
     "DataSet": "data.source",
     "Experiment": "runs.settings",

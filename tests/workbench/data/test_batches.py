@@ -8,7 +8,8 @@ import pytest
 from alae_core import ArgumentError
 from alae_core.images import to_float
 from alae_workbench.data.batches import batches
-from alae_workbench.data.source import Arrays, Part
+from alae_workbench.data.derived import Subset
+from alae_workbench.data.memory import Arrays
 from tests.conftest import tiny_config, tiny_style_config
 
 LABELLED = Arrays(np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1), np.arange(50))
@@ -89,7 +90,7 @@ def test_a_batch_moves_the_bytes_of_its_level_alone():
 
 
 def test_a_part_is_drawn_from_like_any_source():
-    part = Part(LABELLED, slice(40, 50))
+    part = Subset(LABELLED, slice(40, 50))
     found = np.concatenate(seen(part, tiny_config(batch_size=5), steps=2)).ravel()
     assert sorted(found) == list(range(40, 50))
 

@@ -12,17 +12,14 @@ import pytest
 from PIL import EpsImagePlugin, Image
 
 from alae_core import load_config
+from alae_workbench.data.builtin import needs_keras
+from alae_workbench.data.derived import split
 from alae_workbench.data.formats import arrays
-from alae_workbench.data.load import as_data_set, as_source, load_data, load_images, needs_keras
-from alae_workbench.data.source import (
-    Arrays,
-    DataError,
-    DataSet,
-    all_images,
-    as_pixels,
-    split,
-)
-from alae_workbench.data.survey import survey_of
+from alae_workbench.data.load import as_data_set, load_data, load_images
+from alae_workbench.data.memory import Arrays, as_source
+from alae_workbench.data.ranges import as_pixels
+from alae_workbench.data.source import DataError, DataSet, read_all
+from alae_workbench.data.survey import survey_source
 from tests.helpers.requirements import FACES, MNIST, needs_faces, needs_mnist
 from tests.workbench.data.test_source import config, grey
 
@@ -41,10 +38,10 @@ def test_digits_are_embedded_and_split_the_same_way_for_every_seed():
     data = load_data("digits", config(), held_out=360)
     again = load_data("digits", config(seed=9), held_out=360)
     assert (len(data.train), len(data.held_out)) == (1437, 360)
-    train, held_out = all_images(data.train), all_images(data.held_out)
+    train, held_out = read_all(data.train), read_all(data.held_out)
     assert train.shape == (1437, *data.train.shape) == (1437, 8, 8, 1)
     assert (train.min(), train.max()) == (0, 255)
-    assert np.array_equal(held_out, all_images(again.held_out))
+    assert np.array_equal(held_out, read_all(again.held_out))
     assert data.fingerprint == again.fingerprint
     rows = {image.tobytes() for image in train}
     assert not any(image.tobytes() in rows for image in held_out)
@@ -69,7 +66,7 @@ def test_idx_folders(tmp_path, ending):
         write_idx(tmp_path / f"{part}-images-idx3-ubyte{ending}", grey(count))
         write_idx(tmp_path / f"{part}-labels-idx1-ubyte{ending}", np.arange(count, dtype=np.uint8))
     data = load(tmp_path)
-    assert np.array_equal(all_images(data.train)[..., 0], grey(5))
+    assert np.array_equal(read_all(data.train)[..., 0], grey(5))
     assert data.held_out.labels.tolist() == [0, 1, 2]
     assert np.array_equal(load_images(str(tmp_path), config()).labels, [0, 1, 2])
 
@@ -150,7 +147,7 @@ def test_one_array_alone_is_images_whatever_its_file_is_called(tmp_path):
     np.save(tmp_path / "e.npy", np.asfortranarray(grey(5)))
     (tmp_path / "e.npy").rename(tmp_path / "e.npz")
     for name in ("a.npz", "b.npz", "c.npz", "d.npy", "e.npz"):
-        assert np.array_equal(all_images(load_images(str(tmp_path / name), config()))[..., 0], grey(5)), name
+        assert np.array_equal(read_all(load_images(str(tmp_path / name), config()))[..., 0], grey(5)), name
     assert load_images(str(tmp_path / "a.npz"), config()).labels.tolist() == [0, 1, 2, 3, 4]
 
 
@@ -158,20 +155,20 @@ def test_one_array_alone_is_images_whatever_its_file_is_called(tmp_path):
     ("images", "taken"),
     [
         (grey(4), ""),
-        (grey(4) / 255.0, "as numbers in [0, 1]"),
-        (np.float32(grey(4) / 127.5 - 1), "as numbers in [−1, 1]"),
-        (grey(4) / 1.0, "as numbers in 0 … 255"),
-        (grey(4).astype(int), "as numbers in 0 … 255"),
-        (grey(4)[:, None], "as channels first"),
-        (grey(4)[:, None] / 255.0, "as numbers in [0, 1] and as channels first"),
+        (grey(4) / 255.0, "numbers in [0, 1]"),
+        (np.float32(grey(4) / 127.5 - 1), "numbers in [−1, 1]"),
+        (grey(4) / 1.0, "numbers in 0 … 255"),
+        (grey(4).astype(int), "numbers in 0 … 255"),
+        (grey(4)[:, None], "channels first"),
+        (grey(4)[:, None] / 255.0, "numbers in [0, 1] and channels first"),
     ],
 )
 def test_numbers_whose_range_says_how_are_taken_and_it_is_said(tmp_path, images, taken):
-    assert survey_of(as_source(images), "the images in hand").fixed == (8, 8)
+    assert survey_source(as_source(images), "the images in hand").fixed == (8, 8)
     np.save(tmp_path / "mine.npy", images)
     for data in (as_data_set(images, config(), held_out=1), load(tmp_path / "mine.npy")):
-        assert data.taken == taken
-        assert np.array_equal(all_images(data.train)[..., 0], grey(4)[data.train.indices])
+        assert data.interpretation == taken
+        assert np.array_equal(read_all(data.train)[..., 0], grey(4)[data.train.indices])
     if taken:
         # Whoever says that they are bytes is told what makes them some.
         with pytest.raises(DataError) as caught:
@@ -183,7 +180,7 @@ def test_numbers_whose_range_says_how_are_taken_and_it_is_said(tmp_path, images,
 def test_a_split_has_one_range(tmp_path):
     train, test = grey(4) / 127.5 - 1, np.full((2, 8, 8), 0.5)
     np.savez(tmp_path / "mine.npz", x_train=train, x_test=test)
-    assert np.unique(all_images(load(tmp_path / "mine.npz").held_out)).tolist() == [191]
+    assert np.unique(read_all(load(tmp_path / "mine.npz").held_out)).tolist() == [191]
 
 
 def npz_with(path, content):
@@ -262,11 +259,11 @@ def test_a_folder_of_any_images_is_cropped_resized_and_labelled_by_subfolder(tmp
     source = load_images(str(tmp_path), config(image=[8, 8, 3]))
     assert source.labels.tolist() == [0, 0, 0, 1, 1]
     # Cropped about the centre, every picture is still dark on its left and bright on its right.
-    pixels = all_images(source)
+    pixels = read_all(source)
     assert pixels.shape == (5, 8, 8, 3)
     assert pixels[:, :, :3].max() < 60
     assert pixels[:, :, 5:].min() > 200
-    assert all_images(load_images(str(tmp_path), config())).shape == (5, 8, 8, 1)
+    assert read_all(load_images(str(tmp_path), config())).shape == (5, 8, 8, 1)
 
 
 def test_exif_orientation_is_applied(tmp_path):
@@ -275,7 +272,7 @@ def test_exif_orientation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 3  # turned by 180°
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
-    found = all_images(load_images(str(tmp_path / "turned.png"), config()))[0, :, :, 0]
+    found = read_all(load_images(str(tmp_path / "turned.png"), config()))[0, :, :, 0]
     assert found[:, :4].min() > 200
 
 
@@ -407,7 +404,7 @@ def test_a_postscript_file_in_disguise_is_never_opened(tmp_path, monkeypatch):
 @pytest.mark.parametrize("ending", ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"])
 def test_every_format_that_is_promised_can_be_read(tmp_path, ending):
     Image.fromarray(np.full((8, 8), 77, np.uint8)).save(tmp_path / f"grey.{ending}")
-    found = all_images(load_images(str(tmp_path / f"grey.{ending}"), config()))
+    found = read_all(load_images(str(tmp_path / f"grey.{ending}"), config()))
     assert np.abs(found.astype(int) - 77).max() <= 2
 
 
@@ -415,7 +412,7 @@ def test_images_in_hand_become_a_data_set():
     pixels = grey(9)
     data = as_data_set(pixels, config(), held_out=2)
     assert (len(data.train), len(data.held_out), data.skipped) == (7, 2, 0)
-    assert np.array_equal(all_images(data.train)[..., 0], pixels[data.train.indices])
+    assert np.array_equal(read_all(data.train)[..., 0], pixels[data.train.indices])
     train, held_out = split(Arrays(pixels), 2)
     assert (data.train.fingerprint, data.held_out.fingerprint) == (train.fingerprint, held_out.fingerprint)
     labelled = as_data_set(Arrays(pixels, np.arange(9)), config(labels=9), held_out=2)
@@ -449,7 +446,7 @@ def test_a_source_of_ones_own_is_asked_for_nothing_it_need_not_give():
     source = Generated()
     data = as_data_set(source, config(), held_out=2)
     assert source.asked == []
-    assert np.unique(all_images(data.held_out, 4)).tolist() == data.held_out.indices.tolist()
+    assert np.unique(read_all(data.held_out, 4)).tolist() == data.held_out.indices.tolist()
     assert source.asked == [(data.held_out.indices.tolist(), 4)]
 
 

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from alae_workbench import DataError
-from alae_workbench.data.collection import Files, read_pictures
-from alae_workbench.data.load import pictures_in
-from alae_workbench.data.pictures import read_image, read_photo
-from alae_workbench.data.source import all_images
+from alae_workbench.data.collection import DecodedOnRequest, decode
+from alae_workbench.data.picture_file import read_image, read_photo
+from alae_workbench.data.resolve import open_source
+from alae_workbench.data.source import read_all
 
 
 def chunk(name, content):
@@ -116,25 +116,25 @@ def test_a_large_folder_is_decoded_when_it_is_asked_for(tmp_path, monkeypatch):
         (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
         Image.fromarray(draw.integers(0, 256, (9, 8, 3), np.uint8)).save(tmp_path / "ab"[number % 2] / f"{number}.png")
     (tmp_path / "a" / "torn.png").write_bytes(b"torn")
-    kept, bad = read_pictures(pictures_in(str(tmp_path)), (8, 8, 3))
+    kept, bad = decode(open_source(str(tmp_path)), (8, 8, 3))
     monkeypatch.setattr("alae_workbench.data.collection._KEPT_BYTES", 100)
-    found, bad_too = read_pictures(pictures_in(str(tmp_path)), (8, 8, 3))
-    assert isinstance(found, Files)
+    found, bad_too = decode(open_source(str(tmp_path)), (8, 8, 3))
+    assert isinstance(found, DecodedOnRequest)
     assert bad == bad_too
     assert len(bad) == 1
     assert repr(found) == repr(kept)
     assert np.array_equal(found.labels, kept.labels)
     for size in (None, 4):
-        assert np.array_equal(all_images(found, size), all_images(kept, size))
+        assert np.array_equal(read_all(found, size), read_all(kept, size))
     assert found.images(np.array([], int)).shape == (0, 8, 8, 3)
     # Whatever changes, the fingerprint does.
     prints = {found.fingerprint}
     Image.fromarray(draw.integers(0, 256, (9, 8, 3), np.uint8)).save(tmp_path / "b" / "1.png")
-    prints.add(read_pictures(pictures_in(str(tmp_path)), (8, 8, 3))[0].fingerprint)
+    prints.add(decode(open_source(str(tmp_path)), (8, 8, 3))[0].fingerprint)
     # The same images in the same order, of which one has another class.
     (tmp_path / "b" / "1.png").rename(tmp_path / "a" / "5.png")
-    prints.add(read_pictures(pictures_in(str(tmp_path)), (8, 8, 3))[0].fingerprint)
+    prints.add(decode(open_source(str(tmp_path)), (8, 8, 3))[0].fingerprint)
     assert len(prints) == 3
     (tmp_path / "a" / "0.png").write_bytes(b"torn since")
     with pytest.raises(DataError, match=r"0\.png"):
-        all_images(found)
+        read_all(found)

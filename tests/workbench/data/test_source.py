@@ -10,17 +10,11 @@ from PIL import Image
 
 from alae_core import AlaeError, load_config
 from alae_core.images import pooled, to_float, to_uint8
+from alae_workbench.data.derived import Subset, add_margin, take_first
+from alae_workbench.data.labels import select_labels
 from alae_workbench.data.load import load_data, load_images
-from alae_workbench.data.source import (
-    Arrays,
-    DataError,
-    DataSet,
-    Part,
-    all_images,
-    first,
-    framed,
-    labels_for,
-)
+from alae_workbench.data.memory import Arrays
+from alae_workbench.data.source import DataError, DataSet, read_all
 from tests.tolerances import FLOAT32, POOLED
 
 
@@ -97,16 +91,16 @@ def test_a_level_is_not_rounded_to_grey_levels():
     """A block of 0, 0, 0, 1: its mean is a quarter of a grey level above black, which no byte holds."""
     pixels = np.zeros((1, 8, 8, 1), np.uint8)
     pixels[:, 1::2, 1::2] = 1
-    np.testing.assert_allclose(all_images(Arrays(pixels), 4), 0.25 / 127.5 - 1, **POOLED)
+    np.testing.assert_allclose(read_all(Arrays(pixels), 4), 0.25 / 127.5 - 1, **POOLED)
 
 
 @pytest.mark.parametrize("margin", [0, 4])
 def test_images_are_read_a_few_at_a_time_and_moved_at_the_size_of_their_level(margin):
     pixels = random_bytes(32, 256 - 2 * margin)
-    source = framed(Arrays(pixels), margin)
+    source = add_margin(Arrays(pixels), margin)
     tracemalloc.start()
     try:
-        found = all_images(source, 4)
+        found = read_all(source, 4)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -128,25 +122,25 @@ def test_images_are_read_a_few_at_a_time_and_moved_at_the_size_of_their_level(ma
 @pytest.mark.parametrize("count", [0, 3])
 def test_sizes_that_images_do_not_have_are_refused(shape, size, reason, count):
     pixels = np.zeros((count, *shape, 1), np.uint8)
-    for source in (Arrays(pixels), Part(Arrays(pixels), slice(2)), framed(Arrays(pixels[:, 1:-1, 1:-1]), 1)):
+    for source in (Arrays(pixels), Subset(Arrays(pixels), slice(2)), add_margin(Arrays(pixels[:, 1:-1, 1:-1]), 1)):
         with pytest.raises(DataError, match=f"size is {size}, but {reason}: they must be square"):
-            all_images(source, size)
+            read_all(source, size)
     with pytest.raises(AlaeError, match=reason):
         pooled(pixels, size)
 
 
 def test_a_margin_is_black_and_belongs_to_the_image(tmp_path):
     pixels = random_bytes(5, 6, 1, seed=1)
-    source = framed(Arrays(pixels, np.arange(5)), 1)
+    source = add_margin(Arrays(pixels, np.arange(5)), 1)
     expected = np.pad(pixels, ((0, 0), (1, 1), (1, 1), (0, 0)))
     assert (len(source), source.shape, source.labels.tolist()) == (5, (8, 8, 1), [0, 1, 2, 3, 4])
-    assert np.array_equal(all_images(source), expected)
-    assert np.array_equal(all_images(source, 4), to_float(block_means(expected, 4)))
+    assert np.array_equal(read_all(source), expected)
+    assert np.array_equal(read_all(source, 4), to_float(block_means(expected, 4)))
     np.savez(tmp_path / "mine.npz", images=pixels)
     data = load_data(str(tmp_path / "mine.npz"), config(), margin=1, held_out=2)
-    assert np.array_equal(all_images(data.train), expected[data.train.indices])
+    assert np.array_equal(read_all(data.train), expected[data.train.indices])
     Image.fromarray(np.full((30, 30), 255, np.uint8)).save(tmp_path / "white.png")
-    white = all_images(load_images(str(tmp_path / "white.png"), config(), margin=1))
+    white = read_all(load_images(str(tmp_path / "white.png"), config(), margin=1))
     assert np.array_equal(white, np.pad(np.full((1, 6, 6, 1), 255), ((0, 0), (1, 1), (1, 1), (0, 0))))
     with pytest.raises(DataError, match="are 10×10×1 with the margin of 2, but the configuration says 8×8×1"):
         load_data(str(tmp_path / "mine.npz"), config(), margin=2, held_out=2)
@@ -154,29 +148,29 @@ def test_a_margin_is_black_and_belongs_to_the_image(tmp_path):
 
 def test_a_part_has_its_images_and_labels_in_its_own_order():
     pixels, labels = random_bytes(5, 8), np.arange(5)
-    part = Part(Arrays(pixels, labels), np.array([4, 0, 2]))
+    part = Subset(Arrays(pixels, labels), np.array([4, 0, 2]))
     assert (len(part), part.shape, part.labels.tolist()) == (3, (8, 8, 3), [4, 0, 2])
-    assert np.array_equal(all_images(part), pixels[[4, 0, 2]])
+    assert np.array_equal(read_all(part), pixels[[4, 0, 2]])
     assert np.array_equal(part.images(np.array([2, 2, 0]), 4), to_float(block_means(pixels[[2, 2, 4]], 4)))
-    assert Part(Arrays(pixels), slice(2)).labels is None
+    assert Subset(Arrays(pixels), slice(2)).labels is None
 
 
 def test_a_part_of_a_part_is_a_part_of_the_whole():
     whole = Arrays(random_bytes(5, 8), np.arange(5))
-    inner = Part(Part(whole, np.array([4, 0, 2, 1])), slice(1, 3))
+    inner = Subset(Subset(whole, np.array([4, 0, 2, 1])), slice(1, 3))
     assert inner.labels.tolist() == [0, 2]
-    assert np.array_equal(all_images(inner), whole.pixels[[0, 2]])
-    assert inner.fingerprint == Part(whole, np.array([0, 2])).fingerprint
-    assert [len(first(inner, count)) for count in (0, 1, 9)] == [0, 1, 2]
-    assert first(inner, 1).labels.tolist() == [0]
+    assert np.array_equal(read_all(inner), whole.pixels[[0, 2]])
+    assert inner.fingerprint == Subset(whole, np.array([0, 2])).fingerprint
+    assert [len(take_first(inner, count)) for count in (0, 1, 9)] == [0, 1, 2]
+    assert take_first(inner, 1).labels.tolist() == [0]
 
 
 def test_labels_go_to_models_that_take_them():
     source = Arrays(grey(5), np.arange(5))
-    assert labels_for(source, np.array([3, 1]), config(labels=5)).tolist() == [3, 1]
-    assert labels_for(source, slice(2), config(labels=5)).tolist() == [0, 1]
-    assert labels_for(source, np.array([3, 1]), config()) is None
-    assert labels_for(Arrays(grey(5)), np.array([3, 1]), config()) is None
+    assert select_labels(source, np.array([3, 1]), config(labels=5)).tolist() == [3, 1]
+    assert select_labels(source, slice(2), config(labels=5)).tolist() == [0, 1]
+    assert select_labels(source, np.array([3, 1]), config()) is None
+    assert select_labels(Arrays(grey(5)), np.array([3, 1]), config()) is None
 
 
 @pytest.mark.parametrize(
@@ -227,12 +221,12 @@ def test_a_fingerprint_is_another_for_one_pixel_one_label_or_another_order():
         Arrays(pixels),
         Arrays(pixels, np.stack([labels, labels], 1)),
         Arrays(pixels.reshape(4, 4, 16), labels),
-        framed(source, 1),
-        framed(source, 2),
-        Part(source, np.array([0, 1])),
-        Part(source, np.array([1, 0])),
-        Part(source, np.array([0, 2])),
-        Part(Arrays(pixels), np.array([0, 1])),
+        add_margin(source, 1),
+        add_margin(source, 2),
+        Subset(source, np.array([0, 1])),
+        Subset(source, np.array([1, 0])),
+        Subset(source, np.array([0, 2])),
+        Subset(Arrays(pixels), np.array([0, 1])),
     ]
     sets = [DataSet(source, others[0]), DataSet(others[0], source), DataSet(source, source)]
     found = {each.fingerprint for each in [source, *others, *sets]}
@@ -252,7 +246,7 @@ def test_a_fingerprint_is_of_the_images_not_of_how_they_lie_in_memory():
 def test_what_a_person_sees_of_a_source_is_a_line():
     source = Arrays(np.zeros((2000, 8, 8), np.uint8), np.arange(2000) % 10)
     assert repr(source) == "<2,000 images of 8×8×1, 10 classes>"
-    assert repr(framed(first(source, 3), 2)) == "<3 images of 12×12×1, 3 classes>"
+    assert repr(add_margin(take_first(source, 3), 2)) == "<3 images of 12×12×1, 3 classes>"
     assert repr(Arrays(grey(2), np.eye(2, 5))) == "<2 images of 8×8×1, 5 attributes each>"
     assert repr(DataSet(Arrays(grey(2)), Arrays(grey(1)))) == (
         "DataSet(train=<2 images of 8×8×1>, held_out=<1 image of 8×8×1>, skipped=0)"

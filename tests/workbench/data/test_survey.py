@@ -8,9 +8,10 @@ from PIL import Image
 
 from alae_core import load_config
 from alae_workbench.data.load import load_data
+from alae_workbench.data.prepared.preparation import plan_preparation
 from alae_workbench.data.prepared.reading import open_set
-from alae_workbench.data.prepared.writing import preparation
-from alae_workbench.data.source import all_images
+from alae_workbench.data.prepared.writing import write_set
+from alae_workbench.data.source import read_all
 from tests.helpers.tfrecords import image_example, write_records
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
@@ -56,15 +57,15 @@ def hub(folder):
 @pytest.mark.parametrize("write", [table, records, lmdb, hub])
 def test_each_kind_is_trained_on_and_prepared(tmp_path, monkeypatch, write, workers):
     # Four images a shard: two processes have something to do each.
-    monkeypatch.setattr("alae_workbench.data.prepared.layout._SHARD_BYTES", 4 * IMAGES[0].nbytes)
+    monkeypatch.setattr("alae_workbench.data.prepared.set_format._SHARD_BYTES", 4 * IMAGES[0].nbytes)
     (tmp_path / "set").mkdir()
     write(tmp_path / "set")
     found = load_data(str(tmp_path / "set"), load_config("digits-mlp", {"image": [8, 8, 3]}), held_out=1).train.source
-    assert np.array_equal(all_images(found), IMAGES)
+    assert np.array_equal(read_all(found), IMAGES)
     labels = None if write is lmdb else LABELS
     assert (None if found.labels is None else found.labels.tolist()) == labels
-    preparation(str(tmp_path / "set"), tmp_path / "out").run(workers=workers)
-    prepared = open_set(tmp_path / "out")["images"]
-    assert np.array_equal(all_images(prepared), IMAGES)
+    write_set(plan_preparation(str(tmp_path / "set"), tmp_path / "out"), workers=workers)
+    prepared = open_set(tmp_path / "out").images
+    assert np.array_equal(read_all(prepared), IMAGES)
     assert (None if prepared.labels is None else prepared.labels.tolist()) == labels
     assert list(prepared.names) == list(found.names)

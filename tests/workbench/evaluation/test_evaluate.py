@@ -10,7 +10,8 @@ from sklearn.svm import LinearSVC
 import alae_core as alae
 from alae_core import View
 from alae_core.images import to_float, to_uint8
-from alae_workbench.data.source import Arrays, DataSet
+from alae_workbench.data.memory import Arrays
+from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.distances import density_coverage, frechet
 from alae_workbench.evaluation.measures.consistency import editing

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import alae_core as alae
-from alae_workbench.data.source import Arrays, DataError
+from alae_workbench.data.memory import Arrays
+from alae_workbench.data.source import DataError
 from alae_workbench.models.directions import (
     Direction,
     compute_angles,

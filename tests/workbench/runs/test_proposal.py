@@ -9,7 +9,7 @@ from PIL import Image
 from alae_core import AlaeError, load_config
 from alae_workbench import Arrays, DataError, load_experiment
 from alae_workbench.data.load import load_data
-from alae_workbench.data.survey import Survey, survey, survey_of
+from alae_workbench.data.survey import Survey, survey, survey_source
 from alae_workbench.runs.proposal import propose
 
 
@@ -69,9 +69,9 @@ def test_a_folder_is_surveyed_by_its_headers_and_trained_as_proposed(tmp_path):
 
 
 def test_arrays_keep_their_size_within_a_margin():
-    mnist = propose(survey_of(Arrays(random_pixels(30, 28)), "arrays"))
+    mnist = propose(survey_source(Arrays(random_pixels(30, 28)), "arrays"))
     assert (mnist.experiment.config.image, mnist.experiment.training.margin) == ((32, 32, 1), 2)
-    plain = propose(survey_of(Arrays(random_pixels(30, 16)), "arrays"), size=16)
+    plain = propose(survey_source(Arrays(random_pixels(30, 16)), "arrays"), size=16)
     assert (plain.experiment.config.image, plain.experiment.training.margin) == ((16, 16, 1), 0)
 
 

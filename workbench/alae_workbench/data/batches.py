@@ -9,8 +9,8 @@ import numpy as np
 from alae_core.config import Config
 from alae_core.errors import ArgumentError
 from alae_core.growth import position
-from alae_core.streams import stream
 from alae_core.sizes import batch_sizes
+from alae_core.streams import stream
 from alae_workbench.data.labels import select_labels
 from alae_workbench.data.source import Source
 

@@ -158,9 +158,7 @@ class DecodedOnRequest(SourceRepr):
         return np.stack(list(images)) if len(indices) else np.empty((0, *self.shape), np.uint8)
 
 
-def decode(
-    pictures: Collection, shape: tuple[int, int, int], *, fit: Fit = "crop"
-) -> tuple[Source | None, list[str]]:
+def decode(pictures: Collection, shape: tuple[int, int, int], *, fit: Fit = "crop") -> tuple[Source | None, list[str]]:
     """Decode a collection; every picture is decoded once, so that unreadable ones are found before a run begins.
 
     Returns:

@@ -74,8 +74,8 @@ def _verify(path: Path, manifest: Manifest, show_progress: ShowProgress) -> str:
             advance(1)
     if damaged:
         raise DataError(
-            f"{len(damaged)} of {len(files):,} files are damaged; the first is {damaged[0]}, whose SHA-256 differs from "
-            f"the manifest: copy or prepare the set again"
+            f"{len(damaged)} of {len(files):,} files are damaged; the first is {damaged[0]}, whose SHA-256 differs "
+            f"from the manifest: copy or prepare the set again"
         )
     heights = ", ".join(map(str, manifest.levels))
     return (

@@ -12,9 +12,7 @@ FLOAT_RANGES = (_UNIT, _SYMMETRIC, _BYTES)
 _NAMES = {_UNIT: "[0, 1]", _SYMMETRIC: "[−1, 1]", _BYTES: "0 … 255"}
 
 
-def find_range(
-    lowest: float, highest: float, ranges: Sequence[tuple[float, float]]
-) -> tuple[float, float] | None:
+def find_range(lowest: float, highest: float, ranges: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
     """Return the first range (black, white) that contains both values; None if there is none, or for NaN."""
     return next(((black, white) for black, white in ranges if black <= lowest <= highest <= white), None)
 

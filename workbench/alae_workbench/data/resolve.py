@@ -1,7 +1,8 @@
 """Resolve a data source: from the name of a data set or a path to its images."""
 
 import os
-from collections.abc import Callable, Collection as Names
+from collections.abc import Callable
+from collections.abc import Collection as Names
 from pathlib import Path
 
 from alae_core._support.text import short_repr
@@ -61,8 +62,8 @@ def open_source(name: str) -> Contents:
             return read(path)
     raise DataError(
         f"{path} has no known format: arrays of images end in .npz or .npy, archives of picture files in "
-        f"{' or '.join(ARCHIVES)}, records in .tfrecords, tables in {' or '.join(HUB)}, and LMDB is data.mdb; else give "
-        f"a folder, or one of {', '.join(BUILTIN)}"
+        f"{' or '.join(ARCHIVES)}, records in .tfrecords, tables in {' or '.join(HUB)}, and LMDB is data.mdb; else "
+        f"give a folder, or one of {', '.join(BUILTIN)}"
     )
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from alae_core import Alae, AlaeError, View
 from alae_core._support.text import suggest
-from alae_workbench.data.source import DataSet, Source, labels_for
+from alae_workbench.data.labels import select_labels
+from alae_workbench.data.source import DataSet, Source
 from alae_workbench.evaluation.cache import Keep
 
 #: of the model, images, where it is looked at, and how many z or images at the most
@@ -109,7 +110,7 @@ def parts_seen(
         if part.start >= start:
             indices = np.arange(part.start, part.stop)
             x = alae.as_seen(source.images(indices, view.size if view else None), view)
-            yield x, labels_for(source, indices, alae.config)
+            yield x, select_labels(source, indices, alae.config)
 
 
 def reconstructed(

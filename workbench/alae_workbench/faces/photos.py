@@ -10,10 +10,10 @@ from PIL import Image
 from alae_core._support.files import written_whole
 from alae_core._support.text import one_line
 from alae_core.config import Config
-from alae_workbench.data.formats.folder import image_files
-from alae_workbench.data.load import path_of
-from alae_workbench.data.pictures import ENDINGS, read_photo
-from alae_workbench.data.source import DataError, by
+from alae_workbench.data.formats.folder import list_picture_files
+from alae_workbench.data.picture_file import ENDINGS, read_photo
+from alae_workbench.data.resolve import resolve_path
+from alae_workbench.data.source import DataError, format_shape
 from alae_workbench.faces.align import Crop, crop_square, face_square, side_length
 from alae_workbench.faces.detector import Face
 
@@ -56,7 +56,7 @@ def plan_outputs(source: str, out: Path, *, all_faces: bool = False) -> dict[Pat
     Raises DataError if there are no photos, or `out` is in use, inside `source`, or neither of these.
     """
     photos = _photos(source)
-    root, is_folder = path_of(source)
+    root, is_folder = resolve_path(source)
     if out.suffix.lower() == ".png":
         if is_folder or all_faces:
             raise DataError(f"{out} must be a directory, because there may be several faces")
@@ -134,7 +134,7 @@ def read_aligned_faces(
     height, width, channels = config.image
     if height != width or channels not in (1, 3):
         raise DataError(
-            f"faces are cropped to squares of 1 or 3 channels, but the model's images are {by(config.image)}"
+            f"faces are cropped to squares of 1 or 3 channels, but the model's images are {format_shape(config.image)}"
         )
     faces: list[np.ndarray] = []
     for photo in _photos(source):
@@ -174,11 +174,11 @@ def _crop_faces(
 
 
 def _photos(source: str) -> Sequence[Path]:
-    path, is_folder = path_of(source)
+    path, is_folder = resolve_path(source)
     if is_folder is None or not source:
         raise DataError(f"{path} does not exist; give a photo or a folder of photos")
     if is_folder:
-        return image_files(path)
+        return list_picture_files(path)
     if path.suffix.lower() not in ENDINGS:
         raise DataError(f"{path} is not a photo; its name must end in {', '.join(ENDINGS)}")
     return [path]

@@ -5,7 +5,8 @@ from PIL import Image
 
 from alae_core import Alae, View
 from alae_core.streams import Noise
-from alae_workbench.data.source import Source, labels_for
+from alae_workbench.data.labels import select_labels
+from alae_workbench.data.source import Source
 from alae_workbench.figures.grid import compose_grid, enlarge, require_grid_size, split_rows
 from alae_workbench.models.opening import require_levels
 from alae_workbench.models.sampling import ROW, sample, untruncated_psi
@@ -26,7 +27,7 @@ def draw_training_grid(alae: Alae, source: Source, caption: str, view: View | No
     if alae.has("GE"):
         indices = np.arange(min(len(source), 2 * ROW))
         x = alae.as_seen(source.images(indices, view.size if view else None), view)
-        rows = _interleave(x, alae.reconstruct(x, view, labels=labels_for(source, indices, alae.config)))
+        rows = _interleave(x, alae.reconstruct(x, view, labels=select_labels(source, indices, alae.config)))
         sections.append(("real images; below each, its reconstruction G(E(x))", rows))
     if alae.has("GF"):
         samples = sample(alae, 3 * ROW, psi=untruncated_psi(alae), view=view)

@@ -19,7 +19,7 @@ from alae_core._support.files import read_regular, write_whole, written_whole
 from alae_core._support.text import short_repr, suggest
 from alae_core.networks.style_layout import style_kernels
 from alae_workbench.data.formats.arrays import read_arrays
-from alae_workbench.data.source import DataError, Source, label_names_of
+from alae_workbench.data.source import DataError, Source, get_label_names
 from alae_workbench.models.opening import OpenedModel, check_options
 from alae_workbench.storage.directory import Run
 
@@ -68,7 +68,7 @@ def fit_label_directions(opened: OpenedModel, source: Source) -> list[Direction]
 
     Raises DataError if the images have no labels, only one class, or too few images of every class or attribute.
     """
-    labels, names = source.labels, label_names_of(source)
+    labels, names = source.labels, get_label_names(source)
     if labels is None:
         raise DataError(
             "the images have no labels; give class folders, a .csv file beside the images, or an .npz file with y"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alae_core import AlaeError, ArgumentError, View
-from alae_workbench.data.source import Source, all_images
+from alae_workbench.data.source import Source, read_all
 
 if TYPE_CHECKING:
     from alae_core import Alae
@@ -35,7 +35,7 @@ def _make_latents(alae: "Alae", source: int | Source, view: View | None, psi: fl
     if isinstance(source, int):
         w = alae.map(alae.sample_prior(1, seed=source))
         return w if alae.w_mean is None and psi is None else alae.truncate(w, psi)
-    w = alae.w_of(alae.as_seen(all_images(source, view.size if view else None), view), view)
+    w = alae.w_of(alae.as_seen(read_all(source, view.size if view else None), view), view)
     return w if alae.w_mean is None else alae.truncate(w, 1.0)
 
 

@@ -10,8 +10,10 @@ import numpy as np
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
 from alae_core.plugins import default_backend
 from alae_core.view import require_psi
-from alae_workbench.data.load import fitted, load_data, load_images
-from alae_workbench.data.source import Arrays, DataError, DataSet, Source, labels_for
+from alae_workbench.data.labels import select_labels
+from alae_workbench.data.load import fit_images, load_data, load_images
+from alae_workbench.data.memory import Arrays
+from alae_workbench.data.source import DataError, DataSet, Source
 from alae_workbench.data.training_data import TrainingData, training_data_of
 from alae_workbench.models.mixing import layer_ranges
 from alae_workbench.storage.directory import Run
@@ -107,7 +109,7 @@ class OpenedModel:
 
         config, margin = self.model.config, self.training.margin
         pixels = read_aligned_faces(Detector(), photos, config, margin=margin, crop=crop, limit=limit, tell=tell)
-        return fitted(photos, Arrays(pixels), config, margin=margin)
+        return fit_images(photos, Arrays(pixels), config, margin=margin)
 
     def read_images(
         self, source: str | Source | None = None, limit: int | None = None
@@ -129,7 +131,7 @@ class OpenedModel:
     def _read(self, images: Source, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         view = self.view
         x = self.model.as_seen(images.images(indices, view.size if view else None), view)
-        return x, labels_for(images, indices, self.model.config)
+        return x, select_labels(images, indices, self.model.config)
 
 
 def open_model(

@@ -7,7 +7,7 @@ import numpy as np
 from alae_core import Config, load_backend
 from alae_core.growth import stretches
 from alae_core.sizes import amount, needs, weights
-from alae_workbench.data.source import DataSet, by
+from alae_workbench.data.source import DataSet, format_shape
 from alae_workbench.runs.plan import Plan
 
 
@@ -31,13 +31,13 @@ def describe(plan: Plan) -> str:
 
 def _describe_data(name: str, data: DataSet) -> str:
     skipped = f", {data.skipped:,} unreadable files skipped" if data.skipped else ""
-    taken = f", taken {data.taken}" if data.taken else ""
+    interpretation = f", read as {data.interpretation}" if data.interpretation else ""
     labels, classes = data.train.labels, ""
     if labels is not None:
         classes = f", {len(np.unique(labels))} classes" if labels.ndim == 1 else f", {labels.shape[1]} attributes each"
     return (
-        f"data: {name}, {len(data.train):,} training images of {by(data.train.shape)}{classes}, "
-        f"{len(data.held_out):,} held out{taken}{skipped}"
+        f"data: {name}, {len(data.train):,} training images of {format_shape(data.train.shape)}{classes}, "
+        f"{len(data.held_out):,} held out{interpretation}{skipped}"
     )
 
 

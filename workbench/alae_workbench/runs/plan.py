@@ -8,9 +8,11 @@ from alae_core import AlaeError, ArgumentError, Checkpoint, Config, load_checkpo
 from alae_core.config import RUN
 from alae_core.plugins import default_backend, find_backend
 from alae_core.sizes import require_room
-from alae_workbench.data.load import as_data_set, as_source, load_data, needs_keras
+from alae_workbench.data.builtin import needs_keras
+from alae_workbench.data.load import as_data_set, load_data
+from alae_workbench.data.memory import as_source
 from alae_workbench.data.source import DataError, DataSet
-from alae_workbench.data.survey import survey, survey_of
+from alae_workbench.data.survey import survey, survey_source
 from alae_workbench.runs.proposal import IMAGES, Proposal, propose
 from alae_workbench.runs.request import RunRequest
 from alae_workbench.runs.settings import Experiment, change_experiment, load_experiment, resume_experiment
@@ -133,7 +135,7 @@ def _propose(request: RunRequest) -> Proposal | None:
     if isinstance(data, (str, Path)):
         seen = survey(str(data))
     else:
-        seen = survey_of(data.train if isinstance(data, DataSet) else as_source(data), "the images in memory")
+        seen = survey_source(data.train if isinstance(data, DataSet) else as_source(data), "the images in memory")
     height, width, channels = load_config(DEFAULT).image
     if seen.fixed == (height, width) and seen.channels == channels:
         return None

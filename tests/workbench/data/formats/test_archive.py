@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from alae_workbench import DataError
-from alae_workbench.data.collection import Files, read_pictures
-from alae_workbench.data.load import pictures_in
-from alae_workbench.data.source import all_images
+from alae_workbench.data.collection import DecodedOnRequest, decode
+from alae_workbench.data.resolve import open_source
+from alae_workbench.data.source import read_all
 from alae_workbench.data.survey import survey
 
 SHAPE = (8, 8, 3)
@@ -40,13 +40,13 @@ def png():
 def test_an_archive_is_the_folder_that_it_was_made_of(folder, tmp_path, monkeypatch, kind, most):
     monkeypatch.setattr("alae_workbench.data.collection._KEPT_BYTES", most)
     archive = shutil.make_archive(str(tmp_path / "photos"), kind, folder)
-    there, _ = read_pictures(pictures_in(str(folder)), SHAPE)
-    found, bad = read_pictures(pictures_in(str(tmp_path / f"photos.{kind}")), SHAPE)
-    assert isinstance(found, Files) == (most == 100)
+    there, _ = decode(open_source(str(folder)), SHAPE)
+    found, bad = decode(open_source(str(tmp_path / f"photos.{kind}")), SHAPE)
+    assert isinstance(found, DecodedOnRequest) == (most == 100)
     assert bad == []
     assert found.labels.tolist() == there.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert found.fingerprint == there.fingerprint
-    assert np.array_equal(all_images(found), all_images(there))
+    assert np.array_equal(read_all(found), read_all(there))
     seen = survey(archive)
     assert (seen.count, seen.side, seen.channels) == (6, 8, 3)
 
@@ -58,12 +58,12 @@ def test_what_lies_beside_images_in_a_zip_is_passed_over_and_its_names_lead_nowh
         for name in ("__MACOSX/._0.png", ".hidden/0.png", "notes.txt"):
             archive.writestr(name, b"no image")
     before = sorted(tmp_path.rglob("*"))
-    assert [str(member.place) for member in pictures_in(str(tmp_path / "a.zip")).files] == [
+    assert [str(member.place) for member in open_source(str(tmp_path / "a.zip")).files] == [
         "b/c.png",
         "out.png",
         "root.png",
     ]
-    images, bad = read_pictures(pictures_in(str(tmp_path / "a.zip")), SHAPE)
+    images, bad = decode(open_source(str(tmp_path / "a.zip")), SHAPE)
     assert (len(images), bad, sorted(tmp_path.rglob("*"))) == (3, [], before)
 
 
@@ -76,7 +76,7 @@ def test_links_and_devices_in_a_tar_are_passed_over(tmp_path):
         info = tarfile.TarInfo("0.png")
         info.size = len(png())
         archive.addfile(info, io.BytesIO(png()))
-    assert [str(member.place) for member in pictures_in(str(tmp_path / "a.tar")).files] == ["0.png"]
+    assert [str(member.place) for member in open_source(str(tmp_path / "a.tar")).files] == ["0.png"]
 
 
 def packed(path, content=None, **changes):
@@ -136,7 +136,7 @@ def compressed_tar(path):
 def test_an_archive_that_cannot_be_read_is_a_line(tmp_path, name, write, message):
     write(tmp_path / name)
     with pytest.raises(DataError, match=message):
-        pictures_in(str(tmp_path / name))
+        open_source(str(tmp_path / name))
 
 
 def test_a_damaged_member_is_named(tmp_path):
@@ -144,6 +144,6 @@ def test_a_damaged_member_is_named(tmp_path):
     data = bytearray((tmp_path / "a.zip").read_bytes())
     data[60] ^= 0xFF
     (tmp_path / "a.zip").write_bytes(data)
-    images, bad = read_pictures(pictures_in(str(tmp_path / "a.zip")), SHAPE)
+    images, bad = decode(open_source(str(tmp_path / "a.zip")), SHAPE)
     assert images is None
     assert bad[0].startswith(f"{tmp_path / 'a.zip'}: 0.png (")

@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 from alae_workbench import DataError
-from alae_workbench.data.collection import read_pictures
+from alae_workbench.data.collection import decode
 from alae_workbench.data.inspection import inspect
-from alae_workbench.data.load import pictures_in
-from alae_workbench.data.source import all_images
+from alae_workbench.data.resolve import open_source
+from alae_workbench.data.source import read_all
 from alae_workbench.data.survey import survey
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not here: pip install 'alae[hub]'")
@@ -46,7 +46,7 @@ def table(rows=slice(None), features=FEATURES, **columns):
 
 
 def read(path):
-    images, bad = read_pictures(pictures_in(str(path)), (8, 8, 3))
+    images, bad = decode(open_source(str(path)), (8, 8, 3))
     assert bad == []
     return images
 
@@ -79,12 +79,12 @@ def downloaded(folder):
 @pytest.mark.parametrize("make", [saved, downloaded])
 def test_rows_are_images_in_order_with_their_classes(tmp_path, make):
     path = make(tmp_path / "set")
-    images, found = read(path), pictures_in(str(path))
-    assert np.array_equal(all_images(images), IMAGES)
+    images, found = read(path), open_source(str(path))
+    assert np.array_equal(read_all(images), IMAGES)
     assert images.labels.tolist() == LABELS
     assert found.label_names == ("cat", "dog")
     assert {file.suffix for file in found.stored} == ({".arrow", ".json"} if make is saved else {".parquet"})
-    assert [pickle.loads(pickle.dumps(file)).content() for file in found.files[3:5]] == [
+    assert [pickle.loads(pickle.dumps(file)).read() for file in found.files[3:5]] == [
         cell["bytes"] for cell in CELLS[3:5]
     ]
     assert str(found.files[5]) == f"{path}: 5"
@@ -98,8 +98,8 @@ def test_a_single_file_of_plain_bytes_and_texts_as_labels(tmp_path, ending):
     texts = ["b", "a", "b", "b", "a", "a", "b"]
     found = table(features=None, img=[cell["bytes"] for cell in CELLS], label=texts, more=None)
     pq.write_table(found, path) if ending == "parquet" else arrow(path, found)
-    assert np.array_equal(all_images(read(path)), IMAGES)
-    assert (read(path).labels.tolist(), pictures_in(str(path)).label_names) == (LABELS, ("a", "b"))
+    assert np.array_equal(read_all(read(path)), IMAGES)
+    assert (read(path).labels.tolist(), open_source(str(path)).label_names) == (LABELS, ("a", "b"))
 
 
 def test_a_file_that_changed_is_read_anew(tmp_path):
@@ -107,7 +107,7 @@ def test_a_file_that_changed_is_read_anew(tmp_path):
     pq.write_table(table(slice(0, 3)), path)
     assert len(read(path)) == 3
     pq.write_table(table(slice(3, 7)), path)
-    assert np.array_equal(all_images(read(path)), IMAGES[3:])
+    assert np.array_equal(read_all(read(path)), IMAGES[3:])
 
 
 def test_several_splits_are_refused_and_one_is_taken(tmp_path):
@@ -115,14 +115,14 @@ def test_several_splits_are_refused_and_one_is_taken(tmp_path):
     (tmp_path / "x" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
     saved(tmp_path / "x" / "train")
     with pytest.raises(DataError, match=f"holds several splits: give one of them, such as {tmp_path / 'x' / 'train'}"):
-        pictures_in(str(tmp_path / "x"))
+        open_source(str(tmp_path / "x"))
     assert len(read(tmp_path / "x" / "train")) == 7
     (tmp_path / "y").mkdir()
     for split in ("test", "validation"):
         pq.write_table(table(), tmp_path / "y" / f"{split}-00000-of-00001.parquet")
     file = tmp_path / "y" / "test-00000-of-00001.parquet"
     with pytest.raises(DataError, match=f"several splits, and none is train: give one file, such as {file}"):
-        pictures_in(str(tmp_path / "y"))
+        open_source(str(tmp_path / "y"))
     assert len(read(file)) == 7
 
 
@@ -130,7 +130,7 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path, monkeypatch):
     pq.write_table(table(), tmp_path / "x.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r"which cannot be imported: pip install 'alae\[hub\]'"):
-        pictures_in(str(tmp_path / "x.parquet"))
+        open_source(str(tmp_path / "x.parquet"))
 
 
 @pytest.mark.parametrize(
@@ -151,20 +151,20 @@ def test_a_file_that_cannot_be_read_is_a_line(tmp_path, write, message):
     path = tmp_path / "x.parquet"
     write(path)
     with pytest.raises(DataError, match=message) as found:
-        pictures_in(str(path))
+        open_source(str(path))
     assert str(found.value).isprintable()
 
 
 def test_a_cut_file_is_a_line(tmp_path):
     (tmp_path / "0.arrow").write_bytes(bytes(8))
     with pytest.raises(DataError, match=r"0.arrow cannot be read: it holds no schema"):
-        pictures_in(str(tmp_path / "0.arrow"))
+        open_source(str(tmp_path / "0.arrow"))
     for name in ("x.parquet", "x.arrow"):
         pq.write_table(table(), tmp_path / name) if name == "x.parquet" else arrow(tmp_path / name, table())
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) * 2 // 3])
         with pytest.raises(DataError, match=f"{name} cannot be read: "):
-            pictures_in(str(tmp_path / name))
+            open_source(str(tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_cut_file_is_a_line(tmp_path):
 def test_a_state_names_files_in_its_own_folder(tmp_path, name, message):
     (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
     with pytest.raises(DataError, match=message):
-        pictures_in(str(tmp_path))
+        open_source(str(tmp_path))
 
 
 def test_images_that_lie_elsewhere_or_are_none_are_named(tmp_path):
@@ -188,11 +188,11 @@ def test_images_that_lie_elsewhere_or_are_none_are_named(tmp_path):
         {"bytes": b"x", "path": ""},
     ]
     pq.write_table(table(img=cells), tmp_path / "x.parquet")
-    images, bad = read_pictures(pictures_in(str(tmp_path / "x.parquet")), (8, 8, 3))
+    images, bad = decode(open_source(str(tmp_path / "x.parquet")), (8, 8, 3))
     assert len(images) == 4
     reason = "it lies elsewhere, at '/etc/passwd': `save_to_disk` of its library takes it along"
     assert bad[0] == f"{tmp_path / 'x.parquet'}: 4 ({reason})"
-    for look in (survey, inspect):
+    for look in (survey, lambda name: inspect(name, open_source(name))):
         pq.write_table(table(img=cells[6:] * 7), tmp_path / "x.parquet")
         with pytest.raises(
             DataError, match=r"none of the 7 images in .* can be read: .*x.parquet: 0 \(its content is none of PNG"

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from alae_workbench import DataError
-from alae_workbench.data.collection import read_pictures
-from alae_workbench.data.load import pictures_in
-from alae_workbench.data.source import all_images
+from alae_workbench.data.collection import decode
+from alae_workbench.data.resolve import open_source
+from alae_workbench.data.source import read_all
 from alae_workbench.data.survey import survey
 
 lmdb = pytest.importorskip("lmdb", reason="lmdb is not here to write a data base")
@@ -31,7 +31,7 @@ def written(folder, values, **options):
 
 
 def read(path):
-    images, bad = read_pictures(pictures_in(str(path)), (8, 8, 3))
+    images, bad = decode(open_source(str(path)), (8, 8, 3))
     return images, bad
 
 
@@ -40,15 +40,15 @@ def test_values_are_images_in_the_order_of_their_keys(tmp_path, count):
     # Of 40 pixels and more a value is longer than a page takes in.
     values = {f"{number * 7919 % 2**20:040x}".encode(): png(8 if number % 2 else 40) for number in range(count)}
     path = written(tmp_path / "church_lmdb", values)
-    found = pictures_in(str(path))
+    found = open_source(str(path))
     with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as look:
         there = list(look.cursor())
     assert list(found.names) == [key.decode() for key, _ in there]
-    assert [file.content() for file in found.files] == [value for _, value in there]
+    assert [file.read() for file in found.files] == [value for _, value in there]
     member = found.files[0]
-    assert pickle.loads(pickle.dumps(member)).content() == there[0][1]
+    assert pickle.loads(pickle.dumps(member)).read() == there[0][1]
     assert str(member) == f"{path}: {there[0][0].decode()}"
-    assert len(pictures_in(str(path / "data.mdb"))) == count
+    assert len(open_source(str(path / "data.mdb"))) == count
 
 
 def test_what_was_deleted_and_changed_is_not_there(tmp_path):
@@ -60,8 +60,8 @@ def test_what_was_deleted_and_changed_is_not_there(tmp_path):
                 change.put(b"%03d" % (number + 1), png(8))
         with environment.begin() as look:
             there = list(look.cursor())
-    found = pictures_in(str(path))
-    assert [file.content() for file in found.files] == [value for _, value in there]
+    found = open_source(str(path))
+    assert [file.read() for file in found.files] == [value for _, value in there]
 
 
 def test_images_are_read_and_what_is_none_is_named(tmp_path):
@@ -71,7 +71,7 @@ def test_images_are_read_and_what_is_none_is_named(tmp_path):
     assert images.names == ["2e2e", "a"]
     assert bad[0].startswith(f"{path}: 622f2e2e2f63ff (its content is none of PNG")
     assert np.array_equal(
-        all_images(images)[1], np.asarray(Image.open(io.BytesIO(pictures_in(str(path)).files[1].content())))
+        read_all(images)[1], np.asarray(Image.open(io.BytesIO(open_source(str(path)).files[1].read())))
     )
     assert survey(str(path)).side == 8
 
@@ -80,7 +80,7 @@ def test_a_base_with_bases_of_its_own_is_refused(tmp_path):
     with lmdb.open(str(tmp_path / "x"), map_size=2**24, max_dbs=2) as environment:
         environment.open_db(b"images")
     with pytest.raises(DataError, match="it holds data bases of its own"):
-        pictures_in(str(tmp_path / "x"))
+        open_source(str(tmp_path / "x"))
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_a_damaged_base_is_a_line(tmp_path, place, content, message):
     data = path.read_bytes()
     path.write_bytes(data[:place] if content is None else data[:place] + content + data[place + 1 :])
     with pytest.raises(DataError, match=message):
-        pictures_in(str(tmp_path / "x"))
+        open_source(str(tmp_path / "x"))
 
 
 def test_an_empty_base_is_a_line(tmp_path):
     written(tmp_path / "x", {})
     with pytest.raises(DataError, match=r"there are no images in .*x: its data base is empty"):
-        pictures_in(str(tmp_path / "x"))
+        open_source(str(tmp_path / "x"))

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from alae_workbench import DataError
-from alae_workbench.data.collection import read_pictures
-from alae_workbench.data.load import pictures_in
+from alae_workbench.data.collection import decode
+from alae_workbench.data.resolve import open_source
 
 PLACES = ["a/0.png", "a/1.png", "b/2.jpg"]
 
@@ -38,7 +38,7 @@ def folder(tmp_path):
 )
 def test_rows_label_images(folder, table, labels, names):
     (folder / "labels.csv").write_text(table, encoding="utf-8", newline="")
-    found = pictures_in(str(folder))
+    found = open_source(str(folder))
     assert (found.labels.tolist(), found.label_names) == (labels, names)
     assert folder / "labels.csv" in found.stored
 
@@ -47,14 +47,14 @@ def test_a_second_writer_quotes_as_it_likes(folder):
     with (folder / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         writer.writerows([("path", "a\nb", "c"), *((place, place.count("a"), 2) for place in PLACES)])
-    assert pictures_in(str(folder)).label_names == ("a b", "c")
+    assert open_source(str(folder)).label_names == ("a b", "c")
 
 
 def test_a_name_means_the_image_that_has_it_whole(folder):
     for place in ("c.png", "c.png.jpg", "a/c.jpg"):
         Image.new("L", (4, 4)).save(folder / place)
     (folder / "labels.csv").write_text("f,class\nc.png,9\nc.png.jpg,8\na/c,7\n0,1\n1,2\n2,3\n")
-    found = pictures_in(str(folder))
+    found = open_source(str(folder))
     assert dict(zip(found.names, found.labels.tolist(), strict=True)) == {
         "a/0.png": 1,
         "a/1.png": 2,
@@ -69,19 +69,19 @@ def test_a_file_name_that_two_images_have_means_neither(folder):
     Image.new("L", (4, 4)).save(folder / "b" / "0.png")
     (folder / "labels.csv").write_text("f,class\n0.png,1\n1,2\n2,3\n")
     with pytest.raises(DataError, match=r"2 of 4 images have no row, the first 'a/0.png'"):
-        pictures_in(str(folder))
+        open_source(str(folder))
 
 
 def test_labels_go_on_to_the_source(folder):
     (folder / "labels.csv").write_text("f,class\n0,2\n1,1\n2,0\n")
-    images, _ = read_pictures(pictures_in(str(folder)), (4, 4, 1))
+    images, _ = decode(open_source(str(folder)), (4, 4, 1))
     assert images.labels.tolist() == [2, 1, 0]
 
 
 def test_of_several_tables_none_is_taken(folder):
     for name in ("a.csv", "b.csv"):
         (folder / name).write_text("anything")
-    assert pictures_in(str(folder)).label_names == ("a", "b")
+    assert open_source(str(folder)).label_names == ("a", "b")
 
 
 HEAD = "file,class\n0,1\n1,1\n"
@@ -112,7 +112,7 @@ HEAD = "file,class\n0,1\n1,1\n"
 def test_what_cannot_be_taken_is_a_line(folder, table, message):
     (folder / "labels.csv").write_bytes(table)
     with pytest.raises(DataError, match=message) as found:
-        pictures_in(str(folder))
+        open_source(str(folder))
     assert str(found.value).isprintable()
 
 
@@ -120,6 +120,6 @@ def test_the_advice_to_put_a_header_there_is_right(folder):
     rows = "a/0.png,1\na/1.png,1\nb/2.jpg,0\n"
     (folder / "labels.csv").write_text(rows)
     with pytest.raises(DataError, match="such as file,label"):
-        pictures_in(str(folder))
+        open_source(str(folder))
     (folder / "labels.csv").write_text("file,label\n" + rows)
-    assert pictures_in(str(folder)).labels.tolist() == [1, 1, 0]
+    assert open_source(str(folder)).labels.tolist() == [1, 1, 0]

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from alae_workbench import DataError
-from alae_workbench.data.collection import read_pictures
-from alae_workbench.data.load import pictures_in
-from alae_workbench.data.source import all_images
+from alae_workbench.data.collection import decode
+from alae_workbench.data.resolve import open_source
+from alae_workbench.data.source import read_all
 from alae_workbench.data.survey import survey
 from tests.helpers.tfrecords import example, field, image_example, record, write_records
 
@@ -18,16 +18,16 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
 
 
 def read(path, shape=(8, 8, 3)):
-    images, bad = read_pictures(pictures_in(str(path)), shape)
+    images, bad = decode(open_source(str(path)), shape)
     assert bad == []
     return images
 
 
 def test_a_record_is_its_image(tmp_path):
     path = write_records(tmp_path / "x.tfrecords", [image_example(image) for image in IMAGES])
-    assert np.array_equal(all_images(read(path)), IMAGES)
-    pictures = pictures_in(str(path))
-    assert np.array_equal(pickle.loads(pickle.dumps(pictures.files[-1])).content(), IMAGES[-1])
+    assert np.array_equal(read_all(read(path)), IMAGES)
+    pictures = open_source(str(path))
+    assert np.array_equal(pickle.loads(pickle.dumps(pictures.files[-1])).read(), IMAGES[-1])
     assert (list(pictures.names), str(pictures.files[2])) == (list("01234"), f"{path}: 2")
     assert [file.place.name for file in pictures.files[1:3]] == ["1", "2"]
     seen = survey(str(path))
@@ -40,13 +40,13 @@ def test_a_record_is_its_image(tmp_path):
 @pytest.mark.parametrize("packed", [True, False])
 def test_axes_stand_in_either_order(tmp_path, shape, order, packed):
     content = example(packed, shape=shape, data=IMAGES[0].transpose(order).tobytes())
-    assert np.array_equal(all_images(read(write_records(tmp_path / "x.tfrecords", [content])))[0], IMAGES[0])
+    assert np.array_equal(read_all(read(write_records(tmp_path / "x.tfrecords", [content])))[0], IMAGES[0])
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (8, 8, 1)])
 def test_grey_images_have_one_channel_or_no_axis_of_any(tmp_path, shape):
     path = write_records(tmp_path / "x.tfrecords", [example(data=IMAGES[0, ..., 0].tobytes(), shape=shape)])
-    assert np.array_equal(all_images(read(path, (8, 8, 1)))[0, ..., 0], IMAGES[0, ..., 0])
+    assert np.array_equal(read_all(read(path, (8, 8, 1)))[0, ..., 0], IMAGES[0, ..., 0])
 
 
 def test_of_a_folder_the_highest_resolution_is_taken_in_all_its_parts(tmp_path):
@@ -55,11 +55,11 @@ def test_of_a_folder_the_highest_resolution_is_taken_in_all_its_parts(tmp_path):
         for part in range(2):
             path = tmp_path / f"faces-r{level:02d}.tfrecords.{part:03d}"
             write_records(path, [image_example(image) for image in images[part * 3 : part * 3 + 3]])
-    assert np.array_equal(all_images(read(tmp_path)), IMAGES)
-    assert len(pictures_in(str(tmp_path)).stored) == 2
+    assert np.array_equal(read_all(read(tmp_path)), IMAGES)
+    assert len(open_source(str(tmp_path)).stored) == 2
     write_records(tmp_path / "cats-r03.tfrecords", [])
     with pytest.raises(DataError, match="several data sets, such as cats and faces: give a folder of one, or a file"):
-        pictures_in(str(tmp_path))
+        open_source(str(tmp_path))
     assert len(read(tmp_path / "faces-r03.tfrecords.001")) == 2
 
 
@@ -75,7 +75,7 @@ def test_of_a_folder_the_highest_resolution_is_taken_in_all_its_parts(tmp_path):
 )
 def test_records_have_labels(tmp_path, given, labels, names):
     examples = [image_example(image, label=label) for image, label in zip(IMAGES, given, strict=False)]
-    found = pictures_in(str(write_records(tmp_path / "x.tfrecords", examples)))
+    found = open_source(str(write_records(tmp_path / "x.tfrecords", examples)))
     assert (found.labels.tolist(), found.label_names) == (labels, names)
 
 
@@ -86,11 +86,11 @@ def test_labels_lie_beside_stylegans_records(tmp_path, labels):
         np.save(file, labels)
     assert read(tmp_path).labels.tolist() == [1, 0, 2, 1, 0]
     assert read(tmp_path / "x-r03.tfrecords").labels.tolist() == [1, 0, 2, 1, 0]
-    assert [file.name for file in pictures_in(str(tmp_path)).stored] == ["x-r03.tfrecords", "x-rxx.labels"]
+    assert [file.name for file in open_source(str(tmp_path)).stored] == ["x-r03.tfrecords", "x-rxx.labels"]
     with (tmp_path / "x-rxx.labels").open("wb") as file:
         np.save(file, labels[1:])
     with pytest.raises(DataError, match=r"x-rxx.labels holds an array of shape \(4.*, but there are 5 images"):
-        pictures_in(str(tmp_path))
+        open_source(str(tmp_path))
 
 
 WHOLE = record(image_example(IMAGES[0]))
@@ -118,7 +118,7 @@ def flipped(content, place):
 def test_a_file_that_cannot_be_read_is_a_line(tmp_path, content, message):
     (tmp_path / "x.tfrecords").write_bytes(content)
     with pytest.raises(DataError, match=message):
-        pictures_in(str(tmp_path / "x.tfrecords"))
+        open_source(str(tmp_path / "x.tfrecords"))
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_a_file_that_cannot_be_read_is_a_line(tmp_path, content, message):
 )
 def test_a_record_that_is_no_image_is_named(tmp_path, content, message):
     (tmp_path / "x.tfrecords").write_bytes(WHOLE + content)
-    images, bad = read_pictures(pictures_in(str(tmp_path / "x.tfrecords")), (8, 8, 3))
+    images, bad = decode(open_source(str(tmp_path / "x.tfrecords")), (8, 8, 3))
     assert len(images) == 1
     assert bad[0].startswith(f"{tmp_path / 'x.tfrecords'}: 1 (")
     with pytest.raises(DataError, match=message):
@@ -171,5 +171,5 @@ def test_what_tensorflow_writes_is_read(tmp_path):
     path = tmp_path / "faces-r03.tfrecords"
     subprocess.run([sys.executable, "-c", WRITER, tmp_path / "images.npy", path], check=True, capture_output=True)
     found = read(path)
-    assert np.array_equal(all_images(found), IMAGES)
+    assert np.array_equal(read_all(found), IMAGES)
     assert found.labels.tolist() == [0, 1, 2, 3, 4]

@@ -17,14 +17,17 @@ from alae_core import AlaeError
 from alae_core._support.manifest import sealed
 from alae_core.images import pooled, to_float
 from alae_workbench import DataError
-from alae_workbench.data import inspection
 from alae_workbench.data.batches import batches
-from alae_workbench.data.collection import read_pictures
-from alae_workbench.data.load import load_data, pictures_in
-from alae_workbench.data.prepared import layout, writing
+from alae_workbench.data.collection import decode
+from alae_workbench.data.derived import add_margin
+from alae_workbench.data.inspection import inspect
+from alae_workbench.data.load import load_data
+from alae_workbench.data.prepared import set_format, writing
+from alae_workbench.data.prepared.preparation import plan_preparation
 from alae_workbench.data.prepared.reading import open_set
-from alae_workbench.data.prepared.writing import preparation
-from alae_workbench.data.source import all_images, framed
+from alae_workbench.data.prepared.writing import write_set
+from alae_workbench.data.resolve import open_source
+from alae_workbench.data.source import read_all
 from tests.conftest import content, tiny_config, tiny_style_config
 
 SHAPE = (16, 16, 3)
@@ -44,12 +47,12 @@ def photos(tmp_path):
 @pytest.fixture
 def small_shards(monkeypatch):
     """Three images a shard, so that ten make four."""
-    monkeypatch.setattr(layout, "_SHARD_BYTES", 3 * 16 * 16 * 3)
+    monkeypatch.setattr(set_format, "_SHARD_BYTES", 3 * 16 * 16 * 3)
 
 
 def prepared(source, out, **choices):
-    preparation(str(source), out).run(**choices)
-    return open_set(out)["images"]
+    write_set(plan_preparation(str(source), out), **choices)
+    return open_set(out).images
 
 
 def stopped(planned, after, **choices):
@@ -62,13 +65,13 @@ def stopped(planned, after, **choices):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        planned.run(told=told, **choices)
+        write_set(planned, progress=told, **choices)
 
 
 @pytest.mark.usefixtures("small_shards")
 def test_a_set_reads_as_the_images_that_it_was_made_of(photos, tmp_path):
     found = prepared(photos, tmp_path / "set")
-    there, _ = read_pictures(pictures_in(str(photos)), SHAPE)
+    there, _ = decode(open_source(str(photos)), SHAPE)
     assert repr(found) == repr(there)
     assert (found.shape, found.names) == (SHAPE, there.names)
     assert found.labels.tolist() == there.labels.tolist()
@@ -108,12 +111,12 @@ def test_another_reader_finds_the_sums_of_blocks(photos, tmp_path):
 @pytest.mark.parametrize("margin", [0, 2])
 def test_training_sees_the_same_batches_from_memory_and_from_a_set(photos, tmp_path, margin):
     side = 8 - 2 * margin
-    there, _ = read_pictures(pictures_in(str(photos)), (side, side, 3))
-    preparation(str(photos), tmp_path / "set", size=side).run()
-    found = open_set(tmp_path / "set")["images"]
+    there, _ = decode(open_source(str(photos)), (side, side, 3))
+    write_set(plan_preparation(str(photos), tmp_path / "set", size=side))
+    found = open_set(tmp_path / "set").images
     config = tiny_style_config(image=[8, 8, 3], seed=7)
     from_memory, from_set = (
-        list(batches(framed(source, margin), config, steps=7, mirror=True, put=lambda images, labels: images))
+        list(batches(add_margin(source, margin), config, steps=7, mirror=True, put=lambda images, labels: images))
         for source in (there, found)
     )
     assert [images.shape[1] for images in from_set] == [4] * 3 + [8] * 4
@@ -143,39 +146,43 @@ def test_arrays_become_a_set_with_their_own_test_images(tmp_path, shape, channel
         for part, count in (("train", 9), ("test", 4))
     }
     np.savez(tmp_path / "a.npz", **arrays)
-    planned = preparation(str(tmp_path / "a.npz"), tmp_path / "set")
-    planned.run()
+    planned = plan_preparation(str(tmp_path / "a.npz"), tmp_path / "set")
+    write_set(planned)
     parts = open_set(tmp_path / "set")
     for name, part in (("images", "train"), ("test", "test")):
-        assert np.array_equal(all_images(parts[name]), arrays[f"x_{part}"])
-        assert np.array_equal(parts[name].labels, arrays[f"y_{part}"])
-        for size in layout.levels_of((*shape, channels))[1:]:
-            assert np.array_equal(all_images(parts[name], size), to_float(pooled(arrays[f"x_{part}"], size)))
+        assert np.array_equal(read_all(getattr(parts, name)), arrays[f"x_{part}"])
+        assert np.array_equal(getattr(parts, name).labels, arrays[f"y_{part}"])
+        for size in set_format.choose_heights((*shape, channels))[1:]:
+            assert np.array_equal(read_all(getattr(parts, name), size), to_float(pooled(arrays[f"x_{part}"], size)))
     config = tiny_config(image=[*shape, channels])
     found = load_data(str(tmp_path / "set"), config, held_out=1)
     assert (len(found.train), len(found.held_out)) == (9, 4)
-    assert sum(len(each) for each in content(tmp_path / "set").values()) <= planned.need
+    assert sum(len(each) for each in content(tmp_path / "set").values()) <= planned.most_bytes
 
 
 def test_of_a_large_shape_no_more_disk_is_taken_than_was_said():
     """Ten thousand of each size, by the formula: nothing of it is written."""
     for side, least in ((4, 1), (128, 1.5)):
         pixels = 10_000 * side * side * 3
-        levels = layout.levels_of((side, side, 3))
-        assert least * pixels <= layout.need(10_000, (side, side, 3), levels) <= 3 * pixels + 10_000 * 64 + 64 * 2**18
+        levels = set_format.choose_heights((side, side, 3))
+        assert (
+            least * pixels
+            <= set_format.most_bytes(10_000, (side, side, 3), levels)
+            <= 3 * pixels + 10_000 * 64 + 64 * 2**18
+        )
 
 
 @pytest.mark.usefixtures("small_shards")
 def test_what_was_stopped_goes_on_with_the_shards_that_are_missing(photos, tmp_path):
     prepared(photos, tmp_path / "whole")
-    stopped(preparation(str(photos), tmp_path / "set"), 6)
+    stopped(plan_preparation(str(photos), tmp_path / "set"), 6)
     (tmp_path / "set" / "images" / "16x16" / ".writing-1-00002.array_record").write_bytes(b"killed while it wrote")
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("0000[0]*.array_record")}
     assert len(done) == 3
     with pytest.raises(DataError, match="is being prepared: finish it"):
         load_data(str(tmp_path / "set"), tiny_config(), held_out=1)
     with pytest.raises(AlaeError, match="images of 16×16×3, not 8×8×3"):
-        preparation(str(photos), tmp_path / "set", size=8).run()
+        write_set(plan_preparation(str(photos), tmp_path / "set", size=8))
     prepared(photos, tmp_path / "set")
     assert {path: path.stat().st_mtime_ns for path in done} == done
     assert content(tmp_path / "set") == content(tmp_path / "whole")
@@ -185,7 +192,7 @@ def test_what_was_stopped_goes_on_with_the_shards_that_are_missing(photos, tmp_p
 @pytest.mark.parametrize("spoil", ["lost", "torn"])
 def test_a_shard_that_is_no_longer_there_whole_is_written_again(photos, tmp_path, spoil):
     prepared(photos, tmp_path / "whole")
-    stopped(preparation(str(photos), tmp_path / "set"), 6)
+    stopped(plan_preparation(str(photos), tmp_path / "set"), 6)
     (shard,) = (tmp_path / "set").glob("images/8x8/00000-*")
     shard.unlink() if spoil == "lost" else shard.write_bytes(shard.read_bytes()[:-1])
     prepared(photos, tmp_path / "set")
@@ -196,7 +203,7 @@ def test_a_shard_that_is_no_longer_there_whole_is_written_again(photos, tmp_path
 def test_what_was_left_out_is_refused_by_a_call_that_leaves_nothing_out(photos, tmp_path):
     torn = sorted(photos.rglob("*.png"))[1]
     torn.write_bytes(torn.read_bytes()[:60])
-    stopped(preparation(str(photos), tmp_path / "set"), 6, skip_bad=True)
+    stopped(plan_preparation(str(photos), tmp_path / "set"), 6, skip_bad=True)
     with pytest.raises(DataError, match=rf"{torn.name}.*--skip-bad"):
         prepared(photos, tmp_path / "set")
     assert prepared(photos, tmp_path / "set", skip_bad=True).part.left_out == 1
@@ -205,12 +212,13 @@ def test_what_was_left_out_is_refused_by_a_call_that_leaves_nothing_out(photos, 
 KILLED = """
 import sys
 from pathlib import Path
-from alae_workbench.data.prepared import layout
-from alae_workbench.data.prepared.writing import preparation
+from alae_workbench.data.prepared import set_format
+from alae_workbench.data.prepared.preparation import plan_preparation
+from alae_workbench.data.prepared.writing import write_set
 
 if __name__ == "__main__":
-    layout._SHARD_BYTES = 3 * 16 * 16 * 3
-    preparation(sys.argv[1], Path(sys.argv[2])).run(workers=2)
+    set_format._SHARD_BYTES = 3 * 16 * 16 * 3
+    write_set(plan_preparation(sys.argv[1], Path(sys.argv[2])), workers=2)
 """
 
 
@@ -245,21 +253,21 @@ def test_what_cannot_be_read_is_refused_or_left_out_and_listed(photos, tmp_path)
     with pytest.raises(DataError, match=rf"{torn.name}.*--skip-bad"):
         prepared(photos, tmp_path / "set")
     found = prepared(photos, tmp_path / "set", skip_bad=True)
-    there, bad = read_pictures(pictures_in(str(photos)), SHAPE)
+    there, bad = decode(open_source(str(photos)), SHAPE)
     assert len(bad) == found.part.left_out == 1
     assert (tmp_path / "set" / "left-out.txt").read_text().splitlines() == bad
     assert (len(found), found.names, found.labels.tolist()) == (9, there.names, there.labels.tolist())
-    assert np.array_equal(all_images(found), all_images(there))
+    assert np.array_equal(read_all(found), read_all(there))
     assert load_data(str(tmp_path / "set"), tiny_config(image=[16, 16, 3]), held_out=1).skipped == 1
 
 
 @pytest.mark.usefixtures("small_shards")
 def test_none_that_can_be_read_makes_no_set(photos, tmp_path):
-    planned = preparation(str(photos), tmp_path / "set")
+    planned = plan_preparation(str(photos), tmp_path / "set")
     for file in photos.rglob("*.png"):
         file.write_bytes(b"torn")
     with pytest.raises(DataError, match="none of the 10 images"):
-        planned.run(skip_bad=True)
+        write_set(planned, skip_bad=True)
 
 
 @pytest.mark.usefixtures("small_shards")
@@ -276,16 +284,16 @@ def test_a_source_that_changes_meanwhile_is_found(photos, tmp_path, change):
             Image.new("RGB", (16, 16)).save(first)
 
     with pytest.raises(DataError, match="changed while it was read"):
-        prepared(photos, tmp_path / "set", told=told)
+        prepared(photos, tmp_path / "set", progress=told)
     assert not (tmp_path / "set" / "manifest.json").exists()
 
 
 def test_two_at_once_are_one_too_many(photos, tmp_path):
     def told(count):
         with pytest.raises(AlaeError, match="being prepared by another process"):
-            preparation(str(photos), tmp_path / "set").run()
+            write_set(plan_preparation(str(photos), tmp_path / "set"))
 
-    prepared(photos, tmp_path / "set", told=told)
+    prepared(photos, tmp_path / "set", progress=told)
 
 
 def test_nothing_is_overwritten(photos, tmp_path):
@@ -294,14 +302,14 @@ def test_nothing_is_overwritten(photos, tmp_path):
     (tmp_path / "else" / "thesis.tex").write_text("mine")
     for out, reason in (("set", "prepared set already"), ("else", "not empty"), ("else/thesis.tex", "is a file")):
         with pytest.raises(AlaeError, match=reason):
-            preparation(str(photos), tmp_path / out)
+            plan_preparation(str(photos), tmp_path / out)
 
 
 def test_too_little_room_is_said_before_anything_is_written(photos, tmp_path, monkeypatch):
-    planned = preparation(str(photos), tmp_path / "set")
+    planned = plan_preparation(str(photos), tmp_path / "set")
     monkeypatch.setattr(writing, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))
     with pytest.raises(AlaeError, match=r"will take .* MB, but its disk has 0\.0 MB left"):
-        planned.run()
+        write_set(planned)
     assert not (tmp_path / "set" / "preparing").exists()
 
 
@@ -309,13 +317,14 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from alae_core import AlaeError
-from alae_workbench.data.prepared.writing import preparation
+from alae_workbench.data.prepared.preparation import plan_preparation
+from alae_workbench.data.prepared.writing import write_set
 
-planned = preparation(sys.argv[1], Path(sys.argv[2]))
+planned = plan_preparation(sys.argv[1], Path(sys.argv[2]))
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
 try:
-    planned.run()
+    write_set(planned)
 except AlaeError as error:
     print(error)
 """
@@ -370,27 +379,27 @@ def test_records_that_are_not_what_the_manifest_says_are_refused(photos, tmp_pat
     ):
         file.write_bytes(spoil)
         with pytest.raises(DataError, match=reason):
-            open_set(tmp_path / "set")["images"].images(np.arange(10))
+            open_set(tmp_path / "set").images.images(np.arange(10))
         with pytest.raises(DataError, match="is torn" if len(spoil) < len(whole) else "1 of 5 files are damaged"):
-            inspection.inspect(str(tmp_path / "set"))
+            inspect("set", open_set(tmp_path / "set"))
     # Records of another size, in a file as long as the other's.
     (other,) = (tmp_path / "set" / "images" / "8x8").iterdir()
     if len(other.read_bytes()) == len(whole):
         file.write_bytes(other.read_bytes())
         with pytest.raises(DataError, match="a record has 384 bytes, not 768"):
-            open_set(tmp_path / "set")["images"].images(np.arange(10))
+            open_set(tmp_path / "set").images.images(np.arange(10))
     file.unlink()
     with pytest.raises(DataError, match="No such file"):
         open_set(tmp_path / "set")
     file.write_bytes(whole)
-    assert open_set(tmp_path / "set")["images"].fingerprint == print_before
+    assert open_set(tmp_path / "set").images.fingerprint == print_before
 
 
 def test_labels_and_names_that_do_not_fit_are_refused(photos, tmp_path):
     prepared(photos, tmp_path / "set")
     np.save(tmp_path / "set" / "images" / "labels.npy", np.arange(9))
     (tmp_path / "set" / "images" / "names.txt").write_bytes(b"\xff\n" * 10)
-    found = open_set(tmp_path / "set")["images"]
+    found = open_set(tmp_path / "set").images
     with pytest.raises(DataError, match="should have 10 labels"):
         _ = found.labels
     with pytest.raises(DataError, match=r"names\.txt cannot be read"):

@@ -9,7 +9,8 @@ from sklearn.datasets import load_sample_image
 
 import alae_core as alae
 from alae_core.images import to_uint8
-from alae_workbench.data.source import Arrays, DataSet
+from alae_workbench.data.memory import Arrays
+from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.distances import frechet, kernel_distance, precision_recall
 from alae_workbench.evaluation.measures import fid as inception

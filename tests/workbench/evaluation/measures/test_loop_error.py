@@ -6,7 +6,8 @@ import pytest
 import alae_core as alae
 from alae_core import View
 from alae_core.images import to_float
-from alae_workbench.data.source import Arrays, DataSet
+from alae_workbench.data.memory import Arrays
+from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.measures.loop_error import reciprocity_error, reconstruction_error
 from alae_workbench.evaluation.measures.overfitting import learnt_by_heart
 from alae_workbench.evaluation.measures.probes import nearest_neighbour_pixels, nearest_neighbour_w

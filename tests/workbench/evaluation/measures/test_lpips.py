@@ -13,7 +13,8 @@ import pytest
 from sklearn.datasets import load_sample_image
 
 import alae_core as alae
-from alae_workbench.data.source import Arrays, DataSet
+from alae_workbench.data.memory import Arrays
+from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.measures import lpips as measure
 from alae_workbench.evaluation.measures import path_length

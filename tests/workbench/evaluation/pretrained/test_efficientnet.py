@@ -6,7 +6,8 @@ from scipy.ndimage import gaussian_filter
 from sklearn.datasets import load_sample_image
 
 import alae_core as alae
-from alae_workbench.data.source import Arrays, DataSet
+from alae_workbench.data.memory import Arrays
+from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.pretrained import efficientnet
 from alae_workbench.evaluation.pretrained.efficientnet import EfficientNetLite0, package_file, read_weights

@@ -3,7 +3,8 @@
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Collection as Names, Iterator
+from collections.abc import Callable, Iterator
+from collections.abc import Collection as Names
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath
 from struct import Struct

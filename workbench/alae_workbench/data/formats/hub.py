@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Collection as Names, Sequence
+from collections.abc import Collection as Names
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple

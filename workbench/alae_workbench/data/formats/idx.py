@@ -27,7 +27,10 @@ def is_idx(path: Path, names: Names[str]) -> bool:
 
 
 def read_idx_folder(path: Path) -> Splits:
-    """Read a folder of IDX files named as MNIST's are. Raises DataError as `read_idx`, or if test images are missing."""
+    """Read a folder of IDX files with the names of MNIST's.
+
+    Raises DataError as `read_idx` does, or if the test images are missing.
+    """
     splits = []
     for images, labels in ((TRAINING_IMAGES, _TRAINING_LABELS), (_TEST_IMAGES, _TEST_LABELS)):
         image_file, label_file = _find(path, images), _find(path, labels)

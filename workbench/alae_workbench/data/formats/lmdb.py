@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import weakref
-from collections.abc import Collection as Names, Iterator
+from collections.abc import Collection as Names
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from threading import Lock
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from alae_workbench.data.collection import Collection, LazySequence
 from alae_workbench.data.formats import lmdb_process
@@ -101,7 +102,7 @@ class _Database:
 
     def _request(self, key: bytes) -> bytes:
         process = self._process or self._start()
-        requests, answers = _pipes_of(process)
+        requests, answers = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
         try:
             requests.write(REQUEST.pack(len(key)) + key)
             requests.flush()
@@ -139,11 +140,6 @@ class _Database:
 @lru_cache(maxsize=4)
 def _open_database(stamp: FileStamp) -> _Database:
     return _Database(stamp.path)
-
-
-def _pipes_of(process: "subprocess.Popen[bytes]") -> tuple[BinaryIO, BinaryIO]:
-    assert process.stdin and process.stdout  # noqa: S101 - for the type checker; both are pipes
-    return process.stdin, process.stdout  # type: ignore[return-value]
 
 
 def _end_process(process: "subprocess.Popen[bytes]") -> None:

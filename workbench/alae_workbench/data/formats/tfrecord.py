@@ -1,7 +1,8 @@
 """TFRecords of images as StyleGAN and ALAE prepared them, with a set of files for each resolution."""
 
 import re
-from collections.abc import Collection as Names, Iterator
+from collections.abc import Collection as Names
+from collections.abc import Iterator
 from functools import cache, partial
 from math import prod
 from pathlib import Path, PurePosixPath
@@ -18,7 +19,7 @@ from alae_workbench.data.labels import merge_one_hot, number_texts
 from alae_workbench.data.picture_file import Member
 from alae_workbench.data.source import DataError, format_shape
 
-# NAME-r10.tfrecords for images of 2^10 pixels a side, or a part of such a file, NAME-r10.tfrecords.003; -r10 is optional.
+# NAME-r10.tfrecords holds images of 2^10 pixels a side, NAME-r10.tfrecords.003 a part of them; -r10 is optional.
 _NAME = re.compile(r"(?P<name>[^.].*?)(-r(?P<level>\d{1,2}))?\.tfrecords?([.-].*)?")
 # Maximum bytes of a record: an image of 4096×4096 in colour. Parsed, a malicious record takes up to 30 times as much.
 _MOST_BYTES = 2**26
@@ -234,4 +235,3 @@ def _define_example() -> Any:
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("alae.Example"))
-

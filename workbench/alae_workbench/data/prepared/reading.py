@@ -1,7 +1,8 @@
 """A prepared set as a source: reads only the requested records, at the requested size."""
 
 from bisect import bisect_right
-from collections.abc import Collection as Names, Sequence
+from collections.abc import Collection as Names
+from collections.abc import Sequence
 from functools import cached_property
 from hashlib import sha256
 from itertools import accumulate
