@@ -31,13 +31,14 @@ def read_idx_folder(path: Path) -> Splits:
 
     Raises DataError as `read_idx` does, or if the test images are missing.
     """
-    splits = []
+    parts = []
     for images, labels in ((TRAINING_IMAGES, _TRAINING_LABELS), (_TEST_IMAGES, _TEST_LABELS)):
         image_file, label_file = _find(path, images), _find(path, labels)
         if image_file is None:
             raise DataError(f"{path} has {TRAINING_IMAGES} but no {images} (or the same with .gz)")
-        splits.append(Arrays(read_idx(image_file), read_idx(label_file) if label_file else None))
-    return Splits(*splits)
+        parts.append(Arrays(read_idx(image_file), read_idx(label_file) if label_file else None))
+    train, test = parts
+    return Splits(train, test)
 
 
 def read_idx(path: Path) -> np.ndarray:

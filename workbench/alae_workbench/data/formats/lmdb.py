@@ -50,19 +50,15 @@ def list_lmdb(path: Path) -> Collection:
     file = path / _FILE if path.is_dir() else path
     try:
         stamp = stamp_file(file)
+        if not stamp.size:
+            raise ValueError("it has no content")
         keys = list(_open_database(stamp).list_keys())
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read as LMDB: {getattr(error, 'strerror', None) or error}") from error
     if not keys:
         raise DataError(f"there are no images in {path}: its database is empty")
-
-    return Collection(
-        LazySequence(len(keys), partial(_make_member, path, file, keys)),
-        LazySequence(len(keys), lambda index: _name_of(keys[index])),
-        None,
-        (),
-        [file],
-    )
+    members = LazySequence(len(keys), partial(_make_member, path, file, keys))
+    return Collection(members, LazySequence(len(keys), lambda index: _name_of(keys[index])), None, (), [file])
 
 
 def _make_member(path: Path, file: Path, keys: list[bytes], index: int) -> Member:

@@ -55,7 +55,7 @@ def serve(file: Path, requests: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
     def refuse(error: Exception) -> None:
-        answer(ERROR, (f"{type(error).__name__}: {error}" if isinstance(error, lmdb.Error) else str(error)).encode())
+        answer(ERROR, str(error).removeprefix(f"{file}: ").encode())
 
     try:
         environment = lmdb.open(

@@ -216,7 +216,8 @@ def _define_example() -> Any:
 
     def add_field(message: Any, name: str, number: int, kind: int, of: str = "", repeated: bool = False) -> Any:
         label = kinds.LABEL_REPEATED if repeated else kinds.LABEL_OPTIONAL
-        return message.field.add(name=name, number=number, label=label, type=kind, type_name=of and f".alae.{of}")
+        of_type = {"type_name": f".alae.{of}"} if of else {}
+        return message.field.add(name=name, number=number, label=label, type=kind, **of_type)
 
     for name, kind in (("BytesList", kinds.TYPE_BYTES), ("Int64List", kinds.TYPE_INT64)):
         add_field(file.message_type.add(name=name), "value", 1, kind, repeated=True)
