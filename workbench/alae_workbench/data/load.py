@@ -7,10 +7,9 @@ import numpy as np
 from alae_core.config import Config
 from alae_workbench.data.collection import decode
 from alae_workbench.data.derived import add_margin, split
-from alae_workbench.data.memory import Arrays, as_source
-from alae_workbench.data.picture_file import ENDINGS, read_image
+from alae_workbench.data.memory import as_source
 from alae_workbench.data.ranges import as_pixels
-from alae_workbench.data.resolve import open_source, resolve_path
+from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import DataError, DataSet, Fit, Source, Splits, format_shape
 
 
@@ -40,13 +39,9 @@ def load_data(
 def load_images(name: str, config: Config, *, margin: int = 0, fit: Fit = "crop") -> Source:
     """Load the images of a data source for a trained model, in their own order: the test split, or else all images.
 
-    `name` may also be a single picture file. Raises DataError as `load_data` does, and for any unreadable picture.
+    Raises DataError as `load_data` does, and for any unreadable picture.
     """
-    frame = _Frame(name, config, margin, trained=True)
-    path, is_folder = resolve_path(name)
-    if is_folder is False and path.suffix.lower() in ENDINGS:
-        return frame.fit(Arrays(read_image(path, frame.inner_shape, fit)[None]))
-    splits = frame.read(fit)
+    splits = _Frame(name, config, margin, trained=True).read(fit)
     return splits.images if splits.test is None else splits.test
 
 

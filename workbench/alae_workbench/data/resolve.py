@@ -10,7 +10,7 @@ from alae_workbench.data.builtin import BUILTIN
 from alae_workbench.data.collection import Collection
 from alae_workbench.data.formats.archive import ARCHIVES, is_archive, list_archive
 from alae_workbench.data.formats.arrays import is_array_file, read_array_file
-from alae_workbench.data.formats.folder import list_folder
+from alae_workbench.data.formats.folder import is_folder, list_folder
 from alae_workbench.data.formats.hub import HUB, is_hub, list_hub
 from alae_workbench.data.formats.idx import TRAINING_IMAGES, is_idx, read_idx_folder
 from alae_workbench.data.formats.lmdb import is_lmdb, list_lmdb
@@ -31,7 +31,7 @@ _FORMATS: tuple[tuple[Callable[[Path, Names[str]], bool], Callable[[Path], Conte
     (is_tfrecord, list_tfrecords),
     (is_lmdb, list_lmdb),
     (is_hub, list_hub),
-    (lambda path, names: path.is_dir(), list_folder),
+    (is_folder, list_folder),
 )
 
 
@@ -46,15 +46,15 @@ def open_source(name: str) -> Contents:
     """
     if name in BUILTIN:
         return BUILTIN[name]()
-    path, is_folder = resolve_path(name)
+    path, is_directory = resolve_path(name)
     # "", for example from an unset variable in a script, would be the working directory.
-    if not name or is_folder is None:
+    if not name or is_directory is None:
         raise DataError(
             f"there is no data {name!r}: give one of {', '.join(BUILTIN)}, an .npz or .npy file, "
             f"a folder, .zip, .tar or .tfrecords of images, a prepared set, or a folder with {TRAINING_IMAGES}"
         )
     try:
-        names = frozenset(os.listdir(path)) if is_folder else frozenset()
+        names = frozenset(os.listdir(path)) if is_directory else frozenset()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     for matches, read in _FORMATS:

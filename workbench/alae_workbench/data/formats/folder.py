@@ -1,6 +1,7 @@
 """Folders of picture files at any depth, labelled by a table or by subfolder."""
 
 import os
+from collections.abc import Collection as Names
 from collections.abc import Sequence
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
@@ -19,13 +20,20 @@ def list_picture_files(path: Path) -> Sequence[Path]:
     return _join(path, _list_names(path))
 
 
+def is_folder(path: Path, names: Names[str]) -> bool:
+    """Whether a path is a folder, or a single picture file."""
+    return path.is_dir() or path.suffix.lower() in ENDINGS
+
+
 def list_folder(path: Path) -> Collection:
-    """List the picture files in a folder, labelled by its only .csv table, or else by subfolder.
+    """List the picture files in a folder, labelled by its only .csv table or else by subfolder; or a single file.
 
     Hidden files and folders, and links to folders, are skipped.
 
     Raises DataError if there are no picture files, a folder cannot be read, or as `read_label_table`.
     """
+    if not path.is_dir():
+        return Collection([path], [path.name], None, (), [path])
     names = _list_names(path)
     places = _join(PurePosixPath(), names)
     tables = [file.name for file in path.iterdir() if file.suffix.lower() == ".csv" and not file.name.startswith(".")]
