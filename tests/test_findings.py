@@ -1,4 +1,4 @@
-"""The judge of the fuzzers, judged: each kind of finding is one."""
+"""The fuzzers report every kind of finding, and neither success nor a proper error."""
 
 import sys
 
@@ -10,24 +10,24 @@ from tests import fuzz
 
 
 @pytest.fixture(autouse=True)
-def _uncounted(monkeypatch):
+def _count_nothing(monkeypatch):
     monkeypatch.setattr(fuzz, "tried", {})
 
 
-class Unwashed(AlaeError):
-    """An error whose message is as it was given: alae's own come as one printable line, whatever is in them."""
+class RawError(AlaeError):
+    """An error with an unchanged message; other AlaeErrors make theirs one printable line."""
 
     def __str__(self):
         return self.message
 
 
 def refuse(message):
-    error = Unwashed(message)
+    error = RawError(message)
     error.message = message
     raise error
 
 
-def forever():
+def loop_forever():
     while True:
         pass
 
@@ -42,7 +42,7 @@ def forever():
         (lambda: refuse("x" * 3000), "3000 characters"),
     ],
 )
-def test_what_is_a_finding(action, finding):
+def test_exceptions_exits_and_unprintable_or_long_messages_are_findings(action, finding):
     with pytest.raises(AssertionError, match=f"a case: {finding}"):
         fuzz.attempt(action, about="a case")
 
@@ -50,7 +50,7 @@ def test_what_is_a_finding(action, finding):
 def test_a_hang_is_a_finding(monkeypatch):
     monkeypatch.setattr(fuzz, "MOST_SECONDS", 0.1)
     with pytest.raises(AssertionError, match="a case: Hang"):
-        fuzz.attempt(forever, about="a case")
+        fuzz.attempt(loop_forever, about="a case")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits a process's memory")
@@ -60,6 +60,6 @@ def test_too_much_memory_is_a_finding():
     assert len(fuzz.attempt(lambda: np.empty(3 * 2**30, np.uint8), size=2**30)) == 3 * 2**30, "ten times the file"
 
 
-def test_success_and_a_line_are_none():
+def test_success_and_an_error_of_one_line_are_not_findings():
     assert fuzz.attempt(lambda: 3) == 3
-    assert str(fuzz.attempt(lambda: refuse("one line that says what is wrong"))).startswith("one line")
+    assert str(fuzz.attempt(lambda: refuse("one line about the mistake"))).startswith("one line")

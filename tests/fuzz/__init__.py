@@ -17,7 +17,7 @@ from alae_core import AlaeError
 
 try:
     import resource
-except ImportError:  # Windows has no such limits
+except ImportError:  # Windows has no limits of this kind
     resource = None
 
 #: seconds that all fuzzers of a run share

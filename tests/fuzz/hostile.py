@@ -1,4 +1,4 @@
-"""What hostile texts and values are made of, for settings in YAML, TOML and on the command line."""
+"""Hostile texts, values, file names and pickles, and functions that damage texts and files with them."""
 
 BOMB = "a: &a [x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join([f'*{before}'] * 20)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
@@ -93,12 +93,12 @@ PICKLE_SNIPPETS = [
 
 
 def pick(random, choices):
-    """One of the choices as it is: NumPy's own `choice` makes an array of them, and cuts texts at a NUL."""
+    """Pick one of the choices. NumPy's `choice` would convert them to an array and cut texts at a NUL."""
     return choices[random.integers(len(choices))]
 
 
-def mutated(random, text, fragments=TEXTS):
-    """`text` with a few of its lines or characters lost, doubled, moved, or replaced by fragments."""
+def mutate(random, text, fragments=TEXTS):
+    """`text` with one to four changes: lines or characters removed, doubled, moved, or replaced by fragments."""
     pieces = text.splitlines(keepends=True) if random.random() < 0.7 else list(text)
     for _ in range(random.integers(1, 5)):
         at = random.integers(len(pieces) + 1)

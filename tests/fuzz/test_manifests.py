@@ -1,4 +1,4 @@
-"""Manifests of checkpoints whose SHA-256 fits, whatever else is wrong with them."""
+"""Manifests of checkpoints with a valid SHA-256 and random damage."""
 
 from types import SimpleNamespace
 
@@ -10,10 +10,10 @@ from alae_workbench.runs.plan import require_same_data
 from alae_workbench.runs.settings import read_training, resume_experiment
 from tests.conftest import tiny_config
 from tests.fuzz import attempt, cases
-from tests.fuzz.hostile import FILE_NAMES, TEXTS, VALUES, mutated, nested_value, pick
+from tests.fuzz.hostile import FILE_NAMES, TEXTS, VALUES, mutate, nested_value, pick
 from tests.helpers.checkpoints import FORMAT_1_CONFIG, rewrite_manifest, write_format_1
 
-PLACES = [
+KEYS = [
     *("format", "step", "metric", "backend", "versions", "config", "run", "files", "seed", "more"),
     *("versions.alae", "config.image", "config.networks", "config.networks.F", "config.updates", "config.growth"),
     *("config.specification", "config.seed", "config.algorithm", "config.training", "config.networks.family"),
@@ -21,9 +21,9 @@ PLACES = [
 ]
 
 
-def changed(random, manifest):
-    """The manifest with a value lost, or another of any type in its place, or a strange file among its files."""
-    *groups, last = pick(random, PLACES).split(".", 3)
+def change(random, manifest):
+    """The manifest after a value is removed or replaced by one of any type, or a strange file name is added."""
+    *groups, last = pick(random, KEYS).split(".", 3)
     inside = manifest
     for group in groups:
         if not isinstance(inside := inside.get(group), dict):
@@ -43,8 +43,8 @@ def changed(random, manifest):
     return manifest
 
 
-def used(path):
-    """A checkpoint, after everything was asked of it that its manifest answers."""
+def use(path):
+    """Load a checkpoint and use everything that its manifest determines; returns it."""
     checkpoint = alae.load_checkpoint(path)
     assert checkpoint.view is None
     assert "\n" not in repr(checkpoint)
@@ -55,8 +55,8 @@ def used(path):
 
 
 @pytest.fixture(scope="module")
-def written(backend, tmp_path_factory):
-    """A checkpoint of each format, and its manifest as it was written."""
+def manifests(backend, tmp_path_factory):
+    """The valid manifest of a checkpoint of each format, by path."""
     directory, config = tmp_path_factory.mktemp("written"), tiny_config()
     state = backend.runner(alae.build(config)).state()
     run = {"training": {"data": "digits", "steps": 20}, "data": "0" * 64}
@@ -65,17 +65,17 @@ def written(backend, tmp_path_factory):
     return {path: path.read_text() for path in sorted(directory.rglob("manifest.json"))}
 
 
-def test_manifests(written):
-    for path in written:
-        used(path.parent)
+def test_manifests(manifests):
+    for path in manifests:
+        use(path.parent)
     for case, random in cases():
-        path, text = pick(random, list(written.items()))
+        path, text = pick(random, list(manifests.items()))
         path.write_text(text)
         if random.random() < 0.15:
-            path.write_text(mutated(random, text).encode(errors="replace").decode())
+            path.write_text(mutate(random, text).encode(errors="replace").decode())
         else:
             for _ in range(random.integers(1, 3)):
-                rewrite_manifest(path, lambda manifest, random=random: changed(random, manifest))
+                rewrite_manifest(path, lambda manifest, random=random: change(random, manifest))
         attempt(
-            lambda path=path: used(path.parent), path.stat().st_size, about=f"case {case}: {path.parent.parent.name}"
+            lambda path=path: use(path.parent), path.stat().st_size, about=f"case {case}: {path.parent.parent.name}"
         )

@@ -1,4 +1,4 @@
-"""Plug-ins that are broken, or no plug-ins at all: each is a line that names it."""
+"""Broken plug-ins, and objects that are not plug-ins: each gives an error of one line."""
 
 import os
 import sys
@@ -86,7 +86,7 @@ ENTRIES = [
 ]
 
 
-def source(random):
+def write_source(random):
     lines = [HEAD, *(f"    {pick(random, NAMES)} = {pick(random, VALUES)}" for _ in range(random.integers(4)))]
     if random.random() < 0.6:
         lines.append(pick(random, MODULE) if random.random() < 0.9 else pick(random, TEXTS))
@@ -99,7 +99,7 @@ def test_plugins(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", os.environ["KERAS_BACKEND"])
     monkeypatch.setattr(framework, "_opened", [])
     for case, random in cases():
-        (tmp_path / "plugin.py").write_text(source(random), "utf-8")
+        (tmp_path / "plugin.py").write_text(write_source(random), "utf-8")
         monkeypatch.delitem(sys.modules, "plugin", raising=False)
         value = ENTRIES[0] if random.random() < 0.8 else pick(random, ENTRIES)
         entry = EntryPoint("mine", value, plugins.GROUP)

@@ -13,7 +13,7 @@ from alae_workbench.data.prepared.reading import open_set
 from alae_workbench.data.prepared.writing import write_set
 from alae_workbench.figures.contact_sheet import draw_contact_sheet
 from tests.fuzz import attempt, cases
-from tests.fuzz.hostile import VALUES, mutated, pick
+from tests.fuzz.hostile import VALUES, mutate, pick
 
 PLACES = [
     *("format", "alae", "source", "image", "levels", "fit", "label_names", "images", "test", "sha256", "more"),
@@ -78,7 +78,7 @@ def test_sets(whole):
         if file.name == "manifest.json" and random.random() < 0.85:
             spoiled = sealed(changed(random, json.loads(json.dumps(manifest))))
         elif random.random() < 0.5:
-            spoiled = mutated(random, files[file].decode("latin-1")).encode("latin-1", "replace")
+            spoiled = mutate(random, files[file].decode("latin-1")).encode("latin-1", "replace")
         else:
             # As long as the manifest says; a shard is mostly empty blocks.
             numbers = np.frombuffer(files[file], np.uint8).copy()

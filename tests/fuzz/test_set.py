@@ -1,9 +1,9 @@
-"""`--set KEY=VALUE`: any text, from the command line to the experiment."""
+"""`--set KEY=VALUE` with any text."""
 
 from alae_cli.options import parse_overrides
 from alae_workbench.runs.settings import load_experiment
 from tests.fuzz import attempt, cases
-from tests.fuzz.hostile import TEXTS, mutated, pick
+from tests.fuzz.hostile import TEXTS, mutate, pick
 
 KEYS = [
     *(
@@ -50,16 +50,16 @@ KEYS = [
 ]
 
 
-def assignment(random):
+def random_assignment(random):
     key, value = pick(random, KEYS), pick(random, TEXTS)
     whole = f"{key}={value}"
-    return whole if random.random() < 0.7 else mutated(random, whole)
+    return whole if random.random() < 0.7 else mutate(random, whole)
 
 
 def test_set():
     for case, random in cases():
         preset = pick(random, ["digits-mlp", "digits-style"])
-        words = [assignment(random) for _ in range(random.integers(1, 3))]
+        words = [random_assignment(random) for _ in range(random.integers(1, 3))]
         attempt(
             lambda p=preset, w=words: load_experiment(p, parse_overrides(w)).to_yaml(), about=f"case {case}: {preset}"
         )

@@ -1,10 +1,10 @@
-"""xfail files of the conformance suite: hostile TOML."""
+"""Hostile TOML in the xfail files of the conformance suite."""
 
 from datetime import date
 
 from alae_conformance import xfail
 from tests.fuzz import attempt, cases
-from tests.fuzz.hostile import TEXTS, mutated
+from tests.fuzz.hostile import TEXTS, mutate
 
 FRAGMENTS = [
     *(text for text in TEXTS if text.isprintable()),
@@ -37,7 +37,7 @@ FRAGMENTS = [
 def test_xfail_files(tmp_path):
     path, example = tmp_path / "xfail.toml", xfail.__doc__.partition("\n\n")[2].replace("mine", "jax")
     for case, random in cases(at_least=len(FRAGMENTS) + 20):
-        text = FRAGMENTS[case] if case < len(FRAGMENTS) else mutated(random, example, FRAGMENTS)
+        text = FRAGMENTS[case] if case < len(FRAGMENTS) else mutate(random, example, FRAGMENTS)
         path.write_bytes(text.encode())
         attempt(
             lambda: (xfail.read_xfails(path, ["jax"], date(2026, 1, 1)), xfail.read_claims(path, ["jax"])),
