@@ -65,6 +65,7 @@ def test_a_backend_that_fails_ends_with_1_and_says_where(tmp_path, faulty_plugin
     assert "Thursdays" in found.stdout
 
 
+@pytest.mark.slow
 def test_a_lane_that_is_gone_is_a_failure_where_it_is_required(tmp_path, faulty_plugins):
     judged = ["alae_cli", "conform", "--backend", "OnlyFloat32", "--profile", "smoke"]
     judged += ["--lane", "float32", "--lane", "float64"]
@@ -89,6 +90,7 @@ def test_the_cases_are_listed(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_the_pytest_plugin_judges_case_by_case(tmp_path, faulty_plugins):
     command = ["pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "alae_conformance"]
     found = run([*command, "--alae-backend", "NotANumber", "-k", "float32 and hinge"], tmp_path, faulty_plugins)
@@ -99,6 +101,7 @@ def test_the_pytest_plugin_judges_case_by_case(tmp_path, faulty_plugins):
     assert "1 failed, 2 passed" in found.stdout
 
 
+@pytest.mark.slow
 def test_the_pytest_plugin_chooses_and_requires(tmp_path, faulty_plugins):
     command = [
         "pytest",

@@ -18,7 +18,11 @@ from alae_conformance.steadiness import is_steady
 from alae_conformance.tape import to_bfloat16
 
 
-@pytest.mark.parametrize("case", cases().values(), ids=lambda case: case.id)
+@pytest.mark.parametrize(
+    "case",
+    # The training runs of level 4 are slow.
+    [pytest.param(case, id=case.id, marks=[pytest.mark.slow] * ("L4" in case.id)) for case in cases().values()],
+)
 def test_the_reference_computes_the_frozen_numbers_again(case):
     assert freeze.differences(case) == []
 

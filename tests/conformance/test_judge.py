@@ -43,6 +43,7 @@ def run(judge, name, *ids, lane="float32"):
     return judge
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", plugins.KILLS)
 def test_a_patched_plugin_dies_of_the_check_named_for_it(judge, name):
     case, check = plugins.KILLS[name]

@@ -9,7 +9,22 @@ from tests.conformance.mutants import EQUIVALENTS, MUTANTS, comparisons, of_cont
 from tests.conftest import REPOSITORY
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def parameters(mutants):
+    """One parameter per mutant. Those of a case share a process, which judges the sound reference once.
+
+    Whole training runs, which level 4 compares, are slow.
+    """
+    return [
+        pytest.param(
+            mutant,
+            id=mutant.name,
+            marks=[pytest.mark.xdist_group(f"mutants-{mutant.case}"), *[pytest.mark.slow] * ("L4" in mutant.case)],
+        )
+        for mutant in mutants
+    ]
+
+
+@pytest.mark.parametrize("mutant", parameters(MUTANTS))
 def test_a_mutant_dies_of_the_check_named_for_it(mutant):
     control = worst(of_control(mutant.case, mutant.lane), mutant.check)
     assert control.passed, control
@@ -19,7 +34,7 @@ def test_a_mutant_dies_of_the_check_named_for_it(mutant):
     assert found.ratio > 2.5, found
 
 
-@pytest.mark.parametrize("equivalent", EQUIVALENTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("equivalent", parameters(EQUIVALENTS))
 def test_the_same_written_otherwise_passes(equivalent):
     found = comparisons(equivalent.case, equivalent.lane, equivalent.make())
     assert worst(found, equivalent.check).passed

@@ -45,6 +45,7 @@ def test_without_a_word_of_the_users_it_is_the_first_framework_installed(tmp_pat
     assert chosen_framework(tmp_path, KERAS_HOME=str(tmp_path)) == ["jax", "jax"]
 
 
+@pytest.mark.slow
 def test_keras_itself_follows(tmp_path):
     (tmp_path / "keras.json").write_text(json.dumps({"backend": "torch"}))
     inherited = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}

@@ -262,6 +262,7 @@ def test_the_page_draws_an_infinite_ratio_at_its_edge():
     )
 
 
+@pytest.mark.slow
 def test_the_page_draws_runs_that_diverge():
     def diverged(value):
         curves = {"trajectory/a": [1.0] * 10 + [value] * 10, "trajectory/b": [value] * 20}
@@ -274,6 +275,7 @@ def test_the_page_draws_runs_that_diverge():
     assert read.text.count("does not conform") == 5
 
 
+@pytest.mark.slow
 def test_the_same_report_gives_the_same_page():
     assert page(BAD) == page_of("bad")
 

@@ -66,6 +66,7 @@ def test_all_variants_of_a_seed_come_before_the_next(tmp_path):
     assert found == [("latent", 0), ("autoencoder", 0), ("latent", 1), ("autoencoder", 1)]
 
 
+@pytest.mark.slow
 def test_runs_are_trained_measured_skipped_and_gone_on_with(tmp_path, monkeypatch):
     monkeypatch.setenv("ALAE_CACHE", str(tmp_path / "cache"))
     out, said = tmp_path / "out", []
