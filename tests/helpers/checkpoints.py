@@ -1,4 +1,4 @@
-"""Write checkpoints of format 1, and change checkpoints so that their SHA-256 still fits."""
+"""Write checkpoints of format 1, and change checkpoints while their SHA-256 stays valid."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ import safetensors.numpy
 
 
 def rewrite_manifest(path, change):
-    """Change a manifest in place, by a function of its data, and give it the SHA-256 that then fits."""
+    """Apply a function to the data of a manifest, and write the result with a valid SHA-256."""
     manifest = json.loads(path.read_text())
     del manifest["sha256"]
     manifest = json.loads(json.dumps(change(manifest), default=str))
@@ -17,7 +17,7 @@ def rewrite_manifest(path, change):
 
 
 def rewrite_state(checkpoint, content):
-    """Another state, or other bytes, in the place of a checkpoint's, and its SHA-256 in the manifest."""
+    """Replace the state file of a checkpoint by arrays or bytes, with a valid SHA-256 in the manifest."""
     content = content if isinstance(content, bytes) else safetensors.numpy.save(content)
     (checkpoint / "state.safetensors").write_bytes(content)
     digest = hashlib.sha256(content).hexdigest()
@@ -64,7 +64,7 @@ FORMAT_1_CONFIG = {
 
 
 def write_format_1(path, state, config, seed=0):
-    """A checkpoint of format 1, as the first version of alae wrote it."""
+    """Write a checkpoint of format 1, as the first version of alae did."""
     path.mkdir(parents=True)
     content = safetensors.numpy.save({name: np.array(array, order="C") for name, array in state.items()})
     manifest = {

@@ -33,12 +33,12 @@ def config_with(levels, channels, startf, maxf, z, w, layers):
 
 
 def theirs_of(config, weights, fill=0.0):
-    """The authors' tensors of one set of weights, by network and name; `fill` is what of theirs we never read."""
+    """Convert weights to the authors' tensors, by network and name; elements that ALAE does not read are `fill`."""
     models = {}
     for network, their_network in NETWORKS.items():
         state = models[their_network] = {}
         for ours, (name, shape, read) in official_tensors(network, config).items():
-            # Where each of our numbers is taken from, and what it is multiplied by on the way.
+            # The factor of each element, and its position in the authors' tensor.
             factor = read(np.ones(shape))
             place = np.rint(read(np.arange(np.prod(shape), dtype=np.float64).reshape(shape)) / factor).astype(int)
             tensor = np.full(np.prod(shape), fill)
@@ -48,7 +48,7 @@ def theirs_of(config, weights, fill=0.0):
 
 
 def checkpoint_of(config, seed=0):
-    """All that their checkpoint holds under "models", and the weights of ours that it was made from."""
+    """Random "models" of an authors' checkpoint, and the weights, averages and mean of w that they stand for."""
     rng, model = np.random.default_rng(seed), alae.build(config)
     trained, averaged = (
         {name: rng.normal(size=w.shape).astype(np.float32) for name, w in model.weights().items()} for _ in range(2)
@@ -63,6 +63,7 @@ def checkpoint_of(config, seed=0):
 
 
 def save(models, path, is_zip=True):
+    """Save an authors' checkpoint in one of PyTorch's two formats; returns its path."""
     torch = pytest.importorskip("torch")
     state = {name: {key: torch.tensor(a) for key, a in state.items()} for name, state in models.items()}
     torch.save({"models": state, "auxiliary": {"step": 3}}, path, _use_new_zipfile_serialization=is_zip)

@@ -1,4 +1,4 @@
-"""What PyTorch checkpoints hold, and a reader of all their tensors."""
+"""Values that PyTorch checkpoints hold, and a reader of all tensors in one."""
 
 from collections import OrderedDict
 
@@ -6,7 +6,7 @@ from alae_workbench.exchange.torch_files import Tensor, read_torch_file
 
 
 def read_all(path):
-    """What is in the file, and the numbers of every tensor there."""
+    """The content of a file, and the array of every tensor in it."""
     saved, numbers = read_torch_file(path)
     return saved, [numbers(tensor) for tensor in tensors_in(saved)]
 
@@ -19,7 +19,7 @@ def tensors_in(value, depth=5):
 
 
 def everything():
-    """One of each that people save, from torch."""
+    """One value of every kind that PyTorch checkpoints hold."""
     import torch
 
     base = torch.arange(60, dtype=torch.float32).reshape(3, 4, 5)
