@@ -1,12 +1,11 @@
-"""`alae ablate`: variants of one configuration from several seeds, measured alike."""
+"""`alae ablate`: variants of one configuration, trained from several seeds and measured alike."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from alae_cli.options import BackendName, Device, Overrides, parse_overrides
-from alae_core import AlaeError
+from alae_cli.options import BackendName, Device, Overrides, parse_list, parse_overrides
 
 
 def ablate(
@@ -15,38 +14,45 @@ def ablate(
     ],
     base: Annotated[
         str | None,
-        typer.Option(help="another preset or YAML file for all runs, without the file's own overrides"),
+        typer.Option(
+            help="start all runs from this preset or YAML file; the ablation's own overrides are dropped",
+            show_default="the ablation's",
+        ),
     ] = None,
-    data: Annotated[str | None, typer.Option(help="what all train on, as for `alae train --data`")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="training steps of each run")] = None,
-    seeds: Annotated[str | None, typer.Option(help="seeds, separated by commas", show_default="the file's")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="runs at once")] = 1,
-    out: Annotated[Path | None, typer.Option(help="a directory", show_default="ablations/NAME")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(help="train on the images of SOURCE, as for `alae train --data`", show_default="the base's"),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="train each run for this many steps", show_default="the ablation's")
+    ] = None,
+    seeds: Annotated[
+        list[str] | None,
+        typer.Option(help="train from these seeds, separated by commas", show_default="the ablation's"),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="train this many runs at once")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="write runs and results to this directory", show_default="ablations/NAME")
+    ] = None,
     overrides: Overrides = None,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Train every variant from every seed, measure them alike, and show what comes of it: a table and two figures.
+    """Train every variant from every seed, measure them alike, and summarise them in a table and two figures.
 
-    Runs that are done are skipped, and what was interrupted goes on.
+    Finished runs are skipped; interrupted runs continue.
     """
-    from alae_workbench.ablation.study import ROOM, ablate, illustrate, load_ablation
+    from alae_workbench.ablation.study import DIRECTORY, ablate, draw_figures, load_ablation
 
     changes = parse_overrides(overrides)
     if data is not None:
         changes["training.data"] = data
     if steps is not None:
         changes["training.steps"] = steps
-    chosen = load_ablation(ablation, base=base, overrides=changes, seeds=None if seeds is None else _numbers(seeds))
-    where = out or ROOM / Path(ablation).stem
-    result = ablate(chosen, where, backend=backend, device=device, jobs=jobs)
-    print(f"\n{result.markdown()}")
-    for path in illustrate(result, where, backend=backend, device=device):
+    numbers = None if seeds is None else parse_list("seeds", seeds, int)
+    chosen = load_ablation(ablation, base=base, overrides=changes, seeds=numbers)
+    directory = out or DIRECTORY / Path(ablation).stem
+    result = ablate(chosen, directory, backend=backend, device=device, jobs=jobs)
+    print(f"\n{result.to_markdown()}")
+    for path in draw_figures(result, directory, backend=backend, device=device):
         print(path)
-
-
-def _numbers(words: str) -> list[int]:
-    try:
-        return [int(word) for word in words.split(",")]
-    except ValueError as error:
-        raise AlaeError(f"--seeds {words} must be whole numbers, separated by commas, such as 0,1,2") from error

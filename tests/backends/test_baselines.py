@@ -6,7 +6,8 @@ import pytest
 import alae_core as alae
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.registry import measured
+from alae_workbench.evaluation.evaluate import take_due
+from alae_workbench.evaluation.subject import Subject
 from tests.conftest import tiny_config, tiny_style_config
 
 BASELINES = {"autoencoder": "reconstruction", "vae": "evidence", "bigan": "generator"}
@@ -47,7 +48,7 @@ def test_it_trains_is_looked_at_and_goes_on(backend, algorithm, family, tmp_path
     data = DataSet(
         Arrays(np.zeros((8, *model.config.image), np.uint8)), Arrays(np.zeros((4, *model.config.image), np.uint8))
     )
-    found = measured(model, data, model.view, "report")
+    found = take_due(Subject(model, data), "report")
     assert ("reciprocity_error" in found) == model.has("F")
 
 

@@ -48,7 +48,7 @@ def test_other_algorithms_are_trained_shown_saved_and_resumed(backend, tmp_path,
     assert len(straight.losses) == (1 if algorithm == "pixels" else 4)
     measures = {"reconstruction_error"}
     if algorithm == "alae+pixels":
-        measures |= {"reciprocity_error", "learnt_by_heart"}
+        measures |= {"reciprocity_error", "overfitting"}
     assert straight.measures.keys() == measures
     with Image.open(straight.grid) as picture:
         assert min(picture.size) > 60

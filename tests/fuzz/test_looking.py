@@ -7,7 +7,7 @@ import numpy as np
 
 from alae_core import AlaeError
 from alae_workbench.ablation.study import load_ablation
-from alae_workbench.evaluation.records import Evaluation, compared, read, record
+from alae_workbench.evaluation.records import Evaluation, compare_runs, read_evaluation, record_evaluation
 from alae_workbench.exchange.array_pickles import read_arrays
 from alae_workbench.models.directions import Direction, load_direction, load_directions, save_directions
 from alae_workbench.storage.directory import Run
@@ -50,14 +50,14 @@ def started(path):
 def test_evaluations(tmp_path):
     run = started(tmp_path)
     evaluation = Evaluation(**EVALUATION | {"model": str(run.path / "checkpoints" / "step-00000004")})
-    path = record(evaluation)
+    path = record_evaluation(evaluation)
     content = path.read_bytes()
     for number, random in cases():
         path.write_bytes(spoilt(random, content))
-        found = attempt(lambda: read(path), path.stat().st_size, number)
+        found = attempt(lambda: read_evaluation(path), path.stat().st_size, number)
         assert isinstance(found, AlaeError) or all(isinstance(value, float) for value in found.measures.values())
-        attempt(lambda: compared([run.path]), path.stat().st_size, number)
-        attempt(lambda: record(evaluation), path.stat().st_size, number)
+        attempt(lambda: compare_runs([run.path]), path.stat().st_size, number)
+        attempt(lambda: record_evaluation(evaluation), path.stat().st_size, number)
 
 
 def test_summaries(tmp_path):
@@ -65,7 +65,7 @@ def test_summaries(tmp_path):
     content = json.dumps({"steps": 4, "measures": {"psnr": 9.0}}).encode()
     for number, random in cases():
         run.summary.write_bytes(spoilt(random, content))
-        attempt(lambda: compared([run.path]), run.summary.stat().st_size, number)
+        attempt(lambda: compare_runs([run.path]), run.summary.stat().st_size, number)
 
 
 def test_directions(tmp_path):
@@ -91,7 +91,7 @@ def test_ablations(tmp_path):
             if random.random() < 0.6
             else pick(random, [{"a": {"r1_gamma": "x"}}, {"a/../b": {}}, *VALUES]),
             "seeds": [0] if random.random() < 0.6 else pick(random, [[0, 0], [-1], [2**70], *VALUES]),
-            "metrics": ["psnr"] if random.random() < 0.6 else pick(random, [["nothing"], *VALUES]),
+            "measures": ["psnr"] if random.random() < 0.6 else pick(random, [["nothing"], *VALUES]),
         }
         lines = [
             f"{name}: {value if isinstance(value, str) else json.dumps(value, default=str)}"

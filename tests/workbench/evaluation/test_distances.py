@@ -1,51 +1,44 @@
-"""Distances of sets of features in closed form; and the feature space that needs no download on planted corruptions."""
-
-from itertools import pairwise
+"""Distances of sets of features in closed form."""
 
 import numpy as np
 import pytest
 from scipy.linalg import sqrtm
-from scipy.ndimage import gaussian_filter
-from sklearn.datasets import load_digits
 
-from alae_workbench.evaluation.cache import Keep
 from alae_workbench.evaluation.distances import (
-    copied,
+    copied_share,
     density_coverage,
     frechet,
-    frechet_of,
+    frechet_of_gaussians,
     kernel_distance,
     kernel_distance_of_subsets,
     precision_recall,
 )
-from alae_workbench.evaluation.spaces import Random64, shrunk
 
 RANDOM = np.random.default_rng(0)
 CLOUD = RANDOM.normal(size=(600, 5))
-features = Random64().opened(Keep())
 
 
-def test_gaussians_that_differ_by_their_means_alone_are_their_squared_distance_apart():
+def test_gaussians_of_equal_covariance_differ_by_the_squared_distance_of_their_means():
     mean, root = np.arange(4.0), np.diag([1.0, 2.0, 3.0, 4.0]) + 0.3
-    assert frechet_of(mean, root, mean + np.array([3, 0, 4, 0]), root) == pytest.approx(25)
+    assert frechet_of_gaussians(mean, root, mean + np.array([3, 0, 4, 0]), root) == pytest.approx(25)
 
 
 def test_round_gaussians_in_closed_form():
     """n (σ − σ′)²."""
     zero = np.zeros(6)
-    assert frechet_of(zero, 2.0 * np.eye(6), zero, 3.0 * np.eye(6)) == pytest.approx(6)
+    assert frechet_of_gaussians(zero, 2.0 * np.eye(6), zero, 3.0 * np.eye(6)) == pytest.approx(6)
 
 
 def test_gaussians_whose_axes_differ_agree_with_a_matrix_root():
     a, b = (RANDOM.normal(size=(5, 5)) for _ in range(2))
     c, d = a.T @ a, b.T @ b
     expected = np.trace(c + d - 2 * np.real(sqrtm(c @ d)))
-    assert frechet_of(np.zeros(5), a, np.zeros(5), b) == pytest.approx(expected, rel=1e-6)
+    assert frechet_of_gaussians(np.zeros(5), a, np.zeros(5), b) == pytest.approx(expected, rel=1e-6)
 
 
 def test_covariances_without_full_rank_have_a_distance():
     flat = np.diag([1.0, 0.0, 0.0])
-    assert frechet_of(np.zeros(3), flat, np.zeros(3), np.diag([0.0, 2.0, 0.0])) == pytest.approx(5)
+    assert frechet_of_gaussians(np.zeros(3), flat, np.zeros(3), np.diag([0.0, 2.0, 0.0])) == pytest.approx(5)
 
 
 @pytest.mark.parametrize(("count", "other"), [(4, 3), (4, 40), (40, 30)])
@@ -88,8 +81,8 @@ def test_the_kernel_distance_is_unbiased_and_agrees_with_its_formula():
     assert expected > 1
 
 
-def test_precision_and_recall_of_what_can_be_counted():
-    """Half of the others far away; and a real set of two clouds, of which the others know one."""
+def test_precision_and_recall_of_clusters():
+    """Half of the other set is far away; then the other set covers one of two real clusters."""
     near, far = RANDOM.normal(size=(300, 3)), RANDOM.normal(size=(300, 3)) + 100
     assert precision_recall(near, np.concatenate([near[:150], far[:150]])) == pytest.approx((0.5, 1.0), abs=0.03)
     precision, recall = precision_recall(np.concatenate([near, far]), near)
@@ -100,7 +93,7 @@ def test_precision_and_recall_of_what_can_be_counted():
     assert density > 0.9
 
 
-def test_on_a_line_neighbours_are_counted_by_hand():
+def test_neighbours_on_a_line():
     """Real balls of k = 1: [−1, 1], [0, 2], [1, 5], [3, 11]. Of 0.5, 6 and 20 the first lies in two, 6 in one."""
     real, other = np.array([[0.0], [1.0], [3.0], [7.0]]), np.array([[0.5], [6.0], [20.0]])
     density, coverage = density_coverage(real, other, k=1)
@@ -109,7 +102,7 @@ def test_on_a_line_neighbours_are_counted_by_hand():
     assert precision_recall(real, other, k=1) == pytest.approx((2 / 3, 1.0))
 
 
-def test_blocks_do_not_show(monkeypatch):
+def test_distances_do_not_depend_on_the_block_size(monkeypatch):
     other = RANDOM.normal(size=(400, 5)) + 0.3
     found = frechet(CLOUD, other), kernel_distance(CLOUD, other), precision_recall(CLOUD, other)
     monkeypatch.setattr("alae_workbench.evaluation.distances._BLOCK", 37)
@@ -117,96 +110,17 @@ def test_blocks_do_not_show(monkeypatch):
     np.testing.assert_allclose(np.hstack(found), np.hstack(again), rtol=1e-12)
 
 
-def test_copies_are_told_from_samples_of_the_same_distribution():
+def test_copied_share_distinguishes_copies_from_samples_of_the_same_distribution():
     train, held_out, fresh = RANDOM.normal(size=(3, 500, 5))
-    assert copied(train, fresh, held_out) == pytest.approx(0.5, abs=0.06)
-    assert copied(train, train[:200], held_out) == 1
-    assert copied(train, train[:200] + 1e-3, held_out) > 0.99
-    assert copied(train, held_out, held_out) == 0.5
-    assert copied(train, fresh + 50, held_out) == 0
-
-
-# ---- the feature space -----------------------------------------------------------------------------------------------
-
-DIGITS = load_digits()
-ORDER = np.random.default_rng(1).permutation(len(DIGITS.images))
-IMAGES = (DIGITS.images[ORDER] * (255 / 16)).round().astype(np.uint8)[..., None]
-CLASSES = DIGITS.target[ORDER]
-REAL, OTHERS, KINDS = IMAGES[:900], IMAGES[900:], CLASSES[900:]
-
-
-@pytest.fixture(scope="module")
-def far():
-    """The Fréchet distance of some images from real digits."""
-    space = features
-    real = space(REAL)
-    return lambda images: frechet(real, space(np.clip(np.rint(images), 0, 255).astype(np.uint8)))
-
-
-def blurred(sigma):
-    return gaussian_filter(OTHERS.astype(float), (0, sigma, sigma, 0))
-
-
-def noisy(sigma):
-    return OTHERS + np.random.default_rng(2).normal(0, sigma, OTHERS.shape)
-
-
-@pytest.mark.parametrize(
-    "corrupted",
-    [
-        pytest.param([OTHERS, blurred(0.4), blurred(0.7), blurred(1.2)], id="blur"),
-        pytest.param([OTHERS, noisy(15), noisy(30), noisy(60)], id="noise"),
-        pytest.param([OTHERS, *(OTHERS[most > KINDS] for most in (8, 5, 2))], id="classes dropped"),
-        pytest.param([OTHERS, np.roll(OTHERS, 1, 2), np.roll(OTHERS, 3, 2)], id="shift"),
-    ],
-)
-def test_the_more_images_are_corrupted_the_farther_they_are(far, corrupted):
-    distances = [far(images) for images in corrupted]
-    assert all(b > 1.3 * a for a, b in pairwise(distances)), distances
-
-
-def test_memorising_and_dropping_are_told_apart():
-    """Copies of all training images look perfect to every distance but `copied`; copies of twenty miss most."""
-    space = features
-    train, held_out = space(REAL), space(OTHERS)
-    assert frechet(train, train[::-1]) < frechet(train, held_out)
-    assert copied(train, train, held_out) > 0.95
-    few = train[np.arange(900) % 20]
-    assert density_coverage(train, few)[1] < 0.3 < 0.9 < density_coverage(train, held_out)[1]
-    assert precision_recall(train, few)[1] < 0.3
-
-
-def test_features_are_the_same_today_as_ever():
-    """A name stands for numbers: other ones need another name."""
-    images = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
-    found = features(images)
-    assert found.shape == (2, Random64.width)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found[0, :4], GOLDEN, rtol=1e-4)
-    np.testing.assert_allclose(found, np.concatenate([features(image[None]) for image in images]), rtol=1e-5, atol=1e-6)
-
-
-GOLDEN = [0.0336287, 0.831528, 0.889629, -0.142446]
-
-
-@pytest.mark.parametrize("shape", [(1, 1, 1), (4, 4, 1), (28, 28, 1), (5, 3, 3), (64, 64, 3), (40, 20, 4)])
-def test_images_of_any_shape_have_features(shape):
-    found = features(np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8))
-    assert found.shape == (3, 64)
-    assert np.isfinite(found).all()
-
-
-def test_grey_images_count_as_colour_and_large_ones_are_shrunk_by_means():
-    grey = RANDOM.integers(0, 256, (3, 64, 64, 1), np.uint8)
-    np.testing.assert_array_equal(features(grey), features(grey.repeat(3, 3)))
-    blocks = RANDOM.integers(0, 256, (3, 32, 32, 3), np.uint8)
-    np.testing.assert_array_equal(shrunk(blocks.repeat(4, 1).repeat(4, 2), 32), blocks)
-    np.testing.assert_array_equal(features(blocks.repeat(4, 1).repeat(4, 2)), features(blocks))
-    assert features(np.empty((0, 8, 8, 1), np.uint8)).shape == (0, 64)
+    assert copied_share(train, fresh, held_out) == pytest.approx(0.5, abs=0.06)
+    assert copied_share(train, train[:200], held_out) == 1
+    assert copied_share(train, train[:200] + 1e-3, held_out) > 0.99
+    assert copied_share(train, held_out, held_out) == 0.5
+    assert copied_share(train, fresh + 50, held_out) == 0
 
 
 def test_kernel_distance_of_subsets_is_their_mean():
-    """Subsets of everything are everything; small ones answer the same on average, being unbiased."""
+    """Subsets of all rows have the distance of the whole; small subsets have it on average."""
     x, y = CLOUD[:200], CLOUD[200:400] + 0.3
     whole = kernel_distance(x, y)
     assert kernel_distance_of_subsets(x, y, subsets=2, size=1000) == pytest.approx(whole, rel=1e-9)

@@ -66,7 +66,7 @@ def test_images_in_hand_are_trained_on_and_observers_are_told(backend, tmp_path)
     assert "images in memory, 30 training images" in told.of("start")[0][2]
     assert told.of("finish") == [(run,)]
     assert told.calls[-1] == ("close",)
-    assert run.measures.keys() == {"reciprocity_error", "reconstruction_error", "learnt_by_heart"}
+    assert run.measures.keys() == {"reciprocity_error", "reconstruction_error", "overfitting"}
     assert told.of("report")[0][2].keys() == {"reciprocity_error"}
     assert {path.name.partition(".")[0] for path in run.path.iterdir()} == {
         *("config", "metrics", "events", "grids", "checkpoints", "summary", "")  # the last is .alae.lock

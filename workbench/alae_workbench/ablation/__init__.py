@@ -1,1 +1,1 @@
-"""Ablation studies: variants of one configuration, trained and measured alike."""
+"""Ablation studies: variants of one configuration, trained from several seeds and measured alike."""

@@ -1,4 +1,4 @@
-"""An ablation: variants of one configuration, trained from several seeds, measured alike, and what comes of it."""
+"""An ablation study: variants of one configuration, trained from several seeds, measured alike, and summarised."""
 
 import json
 import multiprocessing
@@ -21,31 +21,33 @@ from alae_core._support.validation import Frozen, validate
 from alae_core._support.yaml_text import read_text, read_yaml
 from alae_core.checkpoint import checkpoints, step_of
 from alae_core.plugins import default_backend
-from alae_workbench.evaluation.records import read, record
+from alae_workbench.evaluation.records import read_evaluation, record_evaluation
+from alae_workbench.evaluation.registry import MEASURES, resolve_measures
 from alae_workbench.runs.settings import Experiment, load_experiment
 from alae_workbench.storage.directory import Run
 
-#: where runs and results are written, unless somebody says otherwise: below this, by the ablation's name
-ROOM = Path("ablations")
-# What a number's deviation needs.
-_TWO = 2
+#: the default folder of ablations; each has a folder of its name in it
+DIRECTORY = Path("ablations")
+_PACKAGE = "alae_workbench.ablation"
 
 
 class Ablation(Frozen):
     """A matrix of runs: every variant from every seed."""
 
     description: str = ""
-    base: str = Field(description="a preset, or a YAML file, that all runs have in common")
-    overrides: dict[str, Any] = Field({}, description="what all runs change in it, by dotted key")
+    base: str = Field(description="the preset or YAML file that all runs start from")
+    overrides: dict[str, Any] = Field({}, description="changes to it in all runs, by dotted key")
     seeds: Annotated[tuple[NonNegativeInt, ...], Strict(False)] = Field((0,), min_length=1)
     variants: dict[Annotated[str, Field(pattern=r"^[\w.+-]+$")], dict[str, Any]] = Field(
-        min_length=1, description="by name what each changes, by dotted key"
+        min_length=1, description="by name the changes of each variant, by dotted key"
     )
-    metrics: Annotated[tuple[str, ...], Strict(False)] = Field((), description="measures and groups of them; all")
-    table: Annotated[tuple[str, ...], Strict(False)] = Field((), description="the measures that the table shows; all")
+    measures: Annotated[tuple[str, ...], Strict(False)] = Field(
+        (), description="measures and groups to take; empty for all that need no large network"
+    )
+    table: Annotated[tuple[str, ...], Strict(False)] = Field((), description="columns of the table; empty for all")
 
     def experiment(self, variant: str, seed: int) -> Experiment:
-        """What one run trains. Raises ConfigError."""
+        """Return the settings of one run. Raises ConfigError."""
         return load_experiment(self.base, {**self.overrides, **self.variants[variant], "seed": seed})
 
 
@@ -60,41 +62,37 @@ class Cell:
 
 @dataclass(frozen=True)
 class Result:
-    """What an ablation found.
+    """The measures of all runs of an ablation.
 
     Attributes:
         ablation: the matrix.
-        numbers: for each variant and measure the value from each seed, in the order of the seeds.
+        numbers: for each variant and measure the values, in the order of the seeds.
     """
 
     ablation: Ablation
     numbers: Mapping[str, Mapping[str, Sequence[float]]]
 
-    def first(self) -> tuple[str, int]:
-        """The first variant and seed."""
-        return next(iter(self.ablation.variants)), self.ablation.seeds[0]
+    @property
+    def columns(self) -> list[str]:
+        """The measures of the table that at least one variant has."""
+        wanted = self.ablation.table or tuple(name for values in self.numbers.values() for name in values)
+        return [name for name in dict.fromkeys(wanted) if any(name in values for values in self.numbers.values())]
 
-    def markdown(self) -> str:
-        """The table: for each variant the mean and the standard deviation over seeds of each measure that it shows."""
-        names = self.shown()
-        head = f"| | {' | '.join(names)} |\n| --- |{' --- |' * len(names)}\n"
+    def to_markdown(self) -> str:
+        """Return the table: for each variant and column the mean and standard deviation over seeds."""
+        head = f"| | {' | '.join(self.columns)} |\n| --- |{' --- |' * len(self.columns)}\n"
         return head + "".join(
-            f"| {variant} | {' | '.join(spread(found.get(name, ())) for name in names)} |\n"
-            for variant, found in self.numbers.items()
+            f"| {variant} | {' | '.join(format_spread(values.get(name, ())) for name in self.columns)} |\n"
+            for variant, values in self.numbers.items()
         )
 
-    def shown(self) -> list[str]:
-        """The measures of the table that any variant has."""
-        wanted = self.ablation.table or tuple(name for found in self.numbers.values() for name in found)
-        return [name for name in dict.fromkeys(wanted) if any(name in found for found in self.numbers.values())]
 
-
-def spread(values: Sequence[float]) -> str:
-    """Mean ± standard deviation as text, as many digits as tell them apart; – for no values."""
+def format_spread(values: Sequence[float]) -> str:
+    """Return "mean ± standard deviation" with three decimals; only the mean of one value; "–" for no values."""
     if not values:
         return "–"
     text = f"{mean(values):.3f}" if mean(values) < 100 else f"{mean(values):.0f}"
-    return text if len(values) < _TWO else f"{text} ± {stdev(values):.3f}"
+    return text if len(values) == 1 else f"{text} ± {stdev(values):.3f}"
 
 
 def load_ablation(
@@ -104,45 +102,57 @@ def load_ablation(
     overrides: Mapping[str, Any] | None = None,
     seeds: Sequence[int] | None = None,
 ) -> Ablation:
-    """Read an ablation that ships, by name, or a YAML file.
+    """Read an ablation.
 
     Args:
-        source: its name or path.
-        base: another preset or file for all runs; the ablation's own overrides, which belong to its base, are left out.
-        overrides: more of them, by dotted key.
-        seeds: others than its own.
+        source: the name of one that ships with alae, or the path of a YAML file.
+        base: another preset or file for all runs. The ablation's own overrides, which belong to its base, are dropped.
+        overrides: further overrides, by dotted key.
+        seeds: replace its own.
 
-    Raises ConfigError, naming the nearest one, where there is none, or where a field is wrong.
+    Raises ConfigError if the name is unknown, a field is invalid, or a measure is unknown.
     """
     path = Path(source)
     if path.suffix in (".yaml", ".yml") or path.exists():
         text = read_text(path)
     else:
-        names = ablation_names()
+        names = list_ablations()
         if str(source) not in names:
             raise ConfigError(
                 f"there is no ablation {str(source)!r}{suggest(str(source), names)}; ablations: {', '.join(names)}, or "
                 "a YAML file"
             )
-        text = files("alae_workbench.ablation").joinpath(f"{source}.yaml").read_text("utf-8")
+        text = files(_PACKAGE).joinpath(f"{source}.yaml").read_text("utf-8")
     data = read_yaml(text, str(source))
     own = data.get("overrides", {}) if base is None else {}
     if overrides and isinstance(own, dict):
         own = {**own, **overrides}
     changes = {"base": base or data.get("base"), "overrides": own, "seeds": list(seeds or ()) or data.get("seeds")}
-    return validate(
-        Ablation, {**data, **{name: value for name, value in changes.items() if value is not None}}, str(source)
-    )
+    changed = {**data, **{name: value for name, value in changes.items() if value is not None}}
+    ablation = validate(Ablation, changed, str(source))
+    _require_measures(ablation, str(source))
+    return ablation
 
 
-def ablation_names() -> list[str]:
-    """The ablations that ship, sorted."""
-    entries = files("alae_workbench.ablation").iterdir()
+def _require_measures(ablation: Ablation, source: str) -> None:
+    """Raise ConfigError if a measure is unknown, before a run is trained in vain."""
+    try:
+        resolve_measures(ablation.measures)
+    except AlaeError as error:
+        raise ConfigError(f"{source}: measures: {error}") from error
+    for name in ablation.table:
+        if name not in MEASURES:
+            raise ConfigError(f"{source}: table: there is no measure {name!r}{suggest(name, list(MEASURES))}")
+
+
+def list_ablations() -> list[str]:
+    """Return the names of the ablations that ship with alae, sorted."""
+    entries = files(_PACKAGE).iterdir()
     return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
 
 
-def cells(ablation: Ablation, out: Path) -> list[Cell]:
-    """Every run, seed by seed, so that whoever stops early has all variants of the seeds that are done."""
+def list_cells(ablation: Ablation, out: Path) -> list[Cell]:
+    """Return every run, seed by seed, so that an interrupted ablation has all variants of its finished seeds."""
     return [
         Cell(variant, seed, out / variant / f"seed-{seed}") for seed in ablation.seeds for variant in ablation.variants
     ]
@@ -157,127 +167,132 @@ def ablate(
     jobs: int = 1,
     tell: Callable[[str], None] = print,
 ) -> Result:
-    """Train and measure every run that is not done yet, `jobs` of them at once, each in a process of its own.
+    """Train and measure every unfinished run, `jobs` at a time, each in its own process.
 
-    What was interrupted goes on: a run from its last checkpoint, features where they stopped. Each run is a directory
-    of `alae train`; `results.json` and `table.md` are written beside them.
+    Interrupted runs continue from their last checkpoint, and interrupted features from their last row. Each run is a
+    directory as `alae train` writes it; `results.json` and `table.md` are written beside them.
 
-    Raises AlaeError where a run that is there was made with other settings, or one fails; ConfigError as
-    `Ablation.experiment`.
+    Raises:
+        AlaeError: an existing run has other settings, or a run fails.
+        ConfigError: as `Ablation.experiment`.
     """
-    todo = cells(ablation, out)
-    for cell in todo:
-        _require_same(ablation, cell)
-    left = [cell for cell in todo if not _done(ablation, cell)]
-    tell(f"{out}: {len(todo)} runs, {len(todo) - len(left)} of them done")
-    # A fresh process for each: a framework keeps what it compiled for another.
+    cells = list_cells(ablation, out)
+    for cell in cells:
+        _require_same_settings(ablation, cell)
+    unfinished = [cell for cell in cells if not _is_finished(ablation, cell)]
+    tell(f"{out}: {len(cells)} runs, {len(cells) - len(unfinished)} of them finished")
+    # A new process for each run, because frameworks cache their compiled functions.
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
-        futures = {pool.submit(_work, ablation, cell, backend, device): cell for cell in left}
+        futures = {pool.submit(_train_and_measure, ablation, cell, backend, device): cell for cell in unfinished}
         try:
             for future in as_completed(futures):
                 cell, stopped = futures[future], future.result()
                 if stopped:
-                    raise AlaeError(f"{cell.path}: {stopped} stopped it; the same command goes on")
-                tell(f"{cell.path}: done")
+                    raise AlaeError(f"{cell.path} was stopped by {stopped}; run the same command again to continue")
+                tell(f"{cell.path}: finished")
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    result = gathered(ablation, out)
+    result = collect_results(ablation, out)
     data = {"ablation": ablation.model_dump(mode="json"), "numbers": result.numbers}
     write_whole(out / "results.json", (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
-    write_whole(out / "table.md", result.markdown().encode())
+    write_whole(out / "table.md", result.to_markdown().encode())
     return result
 
 
-def gathered(ablation: Ablation, out: Path) -> Result:
-    """What the evaluations of all runs say. Raises AlaeError where one is missing."""
+def collect_results(ablation: Ablation, out: Path) -> Result:
+    """Read the evaluations of all runs. Raises AlaeError if one is missing."""
     numbers: dict[str, dict[str, list[float]]] = {variant: {} for variant in ablation.variants}
-    for cell in cells(ablation, out):
-        for name, value in read(_evaluation(ablation, cell)).measures.items():
+    for cell in list_cells(ablation, out):
+        for name, value in read_evaluation(_evaluation_file(ablation, cell)).measures.items():
             numbers[cell.variant].setdefault(name, []).append(value)
     return Result(ablation, numbers)
 
 
-def _require_same(ablation: Ablation, cell: Cell) -> None:
+def _require_same_settings(ablation: Ablation, cell: Cell) -> None:
     run, experiment = Run(cell.path), ablation.experiment(cell.variant, cell.seed)
     if not run.config.exists():
         return
-    found, wanted = (_decisive(each) for each in (load_experiment(run.config), experiment))
-    there, asked = differences(found, wanted), differences(wanted, found)
-    if there:
+    existing, wanted = (_decisive_settings(settings) for settings in (load_experiment(run.config), experiment))
+    before, after = differences(existing, wanted), differences(wanted, existing)
+    if before:
         raise AlaeError(
-            f"{cell.path} was made with {describe_changes(there)}, but is asked for with {describe_changes(asked)}: "
+            f"{cell.path} was made with {describe_changes(before)}, but now {describe_changes(after)} is requested: "
             "choose another --out, or remove it"
         )
 
 
-def _decisive(experiment: Experiment) -> dict[str, Any]:
-    """What decides the numbers that come of a run."""
+def _decisive_settings(experiment: Experiment) -> dict[str, Any]:
+    """The settings that determine the numbers of a run."""
     training = experiment.training.model_dump(mode="json", include={"data", "margin", "fit", "mirror", "held_out"})
     config = experiment.config.model_dump(mode="json", exclude={"description"})
     return {**config, "training": {**training, "steps": experiment.steps}}
 
 
-def _done(ablation: Ablation, cell: Cell) -> bool:
-    path = _evaluation(ablation, cell)
-    return path.exists() and set(ablation.metrics) <= set(read(path).asked)
+def _is_finished(ablation: Ablation, cell: Cell) -> bool:
+    path = _evaluation_file(ablation, cell)
+    return path.exists() and set(ablation.measures) <= set(read_evaluation(path).asked)
 
 
-def _evaluation(ablation: Ablation, cell: Cell) -> Path:
+def _evaluation_file(ablation: Ablation, cell: Cell) -> Path:
     steps = ablation.experiment(cell.variant, cell.seed).steps
     return cell.path / "evaluations" / f"step-{steps:08d}.json"
 
 
-def _work(ablation: Ablation, cell: Cell, backend: str | None, device: str | None) -> str | None:
-    """Train and measure one run, in a process of its own; the signal that stopped it, if one did."""
+def _train_and_measure(ablation: Ablation, cell: Cell, backend: str | None, device: str | None) -> str | None:
+    """Train and measure one run in this process. Returns the name of the signal that stopped it, if any."""
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.train import train
 
     run, experiment = Run(cell.path), ablation.experiment(cell.variant, cell.seed)
     kept = checkpoints(run.checkpoints) if run.checkpoints.is_dir() else []
     if not kept or step_of(kept[-1]) < experiment.steps:
-        given: dict[str, Any] = {"resume": cell.path} if kept else {"out": cell.path}
+        options: dict[str, Any] = {"resume": cell.path} if kept else {"out": cell.path}
         if not kept:
             changes = {**ablation.overrides, **ablation.variants[cell.variant], "seed": cell.seed}
-            given |= {"config": ablation.base, "overrides": changes}
-        summary = train(backend=backend, device=device, observers=[], **given)
+            options |= {"config": ablation.base, "overrides": changes}
+        summary = train(backend=backend, device=device, observers=[], **options)
         if summary.stopped_by:
             return summary.stopped_by
     opened = open_model(cell.path, backend=backend, device=device)
     from alae_workbench.evaluation.evaluate import evaluate
 
-    record(evaluate(opened, ablation.metrics or None, strict=False))
+    record_evaluation(evaluate(opened, ablation.measures or None, strict=False))
     return None
 
 
-def illustrate(result: Result, out: Path, *, backend: str | None = None, device: str | None = None) -> list[Path]:
-    """Two figures beside the runs: measures.png, every seed visible; images.png, of each variant's first seed."""
-    load_backend(backend or default_backend(), device, result.ablation.experiment(*result.first()).config.precision)
-    from alae_workbench.evaluation.registry import MEASURES
+def draw_figures(result: Result, out: Path, *, backend: str | None = None, device: str | None = None) -> list[Path]:
+    """Draw two figures beside the runs and return their paths.
+
+    measures.png has a bar for each variant and a dot for each run; images.png has reconstructions and samples of each
+    variant's first seed.
+    """
+    ablation, columns = result.ablation, result.columns
+    variants, seed = list(ablation.variants), ablation.seeds[0]
+    load_backend(backend or default_backend(), device, ablation.experiment(variants[0], seed).config.precision)
     from alae_workbench.figures.grid import compose_grid
     from alae_workbench.figures.plots import plot_bars
     from alae_workbench.figures.save import save_figure
     from alae_workbench.models.opening import open_model
     from alae_workbench.models.sampling import ROW, sample, untruncated_psi
 
-    ablation = result.ablation
-    labels = {name: f"{name.replace('_', ' ')} {MEASURES[name].arrow}".rstrip() for name in result.shown()}
-    caption = f"{ablation.base}, {len(ablation.seeds)} seeds: bars are means, dots single runs"
     plot, grid = out / "measures.png", out / "images.png"
+    labels = {name: f"{name.replace('_', ' ')} {MEASURES[name].arrow}".rstrip() for name in columns}
+    caption = f"{ablation.base}, {len(ablation.seeds)} seeds: bars are means, dots are runs"
     save_figure(plot, plot_bars(result.numbers, labels, caption))
     sections: list[tuple[str, list[np.ndarray]]] = []
-    for variant in ablation.variants:
-        opened = open_model(out / variant / f"seed-{ablation.seeds[0]}", backend=backend, device=device)
+    for variant in variants:
+        opened = open_model(out / variant / f"seed-{seed}", backend=backend, device=device)
         x, classes = opened.read_images(limit=ROW)
-        model, rows, shown = opened.model, [], []
+        model, rows, titles = opened.model, [], []
         if model.has("GE"):
             rows.append(model.reconstruct(x, labels=classes))
-            shown.append("reconstructions")
+            titles.append("reconstructions")
         if model.has("GF"):
             rows.append(sample(model, ROW, psi=untruncated_psi(model)))
-            shown.append("samples")
-        sections.append((f"{variant}: {' and '.join(shown)}", rows))
-    sections.insert(0, ("real images, held out of training", [x]))
-    caption = f"{ablation.base} · {opened.make_caption(f'seed {ablation.seeds[0]}').partition(' · ')[2]}"
+            titles.append("samples")
+        sections.append((f"{variant}: {' and '.join(titles)}", rows))
+    sections.insert(0, ("held-out images", [x]))
+    caption = f"{ablation.base} · {opened.make_caption(f'seed {seed}').partition(' · ')[2]}"
     save_figure(grid, compose_grid(sections, caption))
     return [plot, grid]

@@ -1,7 +1,7 @@
-"""How two sets of features differ: Fréchet and kernel distance, precision, recall, density, coverage, copying.
+"""Distances of two sets of features: Fréchet and kernel distance, precision, recall, density, coverage, copying.
 
-Features are rows, (count, n); the first argument is always the real set. All in float64, in blocks: distances of all
-pairs at once would not fit into memory.
+Features are rows (count, n); the first argument is the real set. Computed in float64 and in blocks of rows, because the
+distances of all pairs do not fit in memory.
 """
 
 from collections.abc import Iterator
@@ -10,27 +10,27 @@ import numpy as np
 
 from alae_core.streams import stream
 
-# Rows whose distances to all others are worked out at once.
+# Rows per block.
 _BLOCK = 512
 
 
 def frechet(real: np.ndarray, other: np.ndarray) -> float:
-    """‖μ − μ′‖² + tr(C + C′ − 2 (C C′)^½) of the sets' means and covariances (Heusel et al. 2017)."""
-    return frechet_of(*_gaussian(real), *_gaussian(other))
+    """Return ‖μ − μ′‖² + tr(C + C′ − 2 (C C′)^½) of the sets' means and covariances (Heusel et al. 2017)."""
+    return frechet_of_gaussians(*_gaussian(real), *_gaussian(other))
 
 
-def frechet_of(mean: np.ndarray, root: np.ndarray, other_mean: np.ndarray, other_root: np.ndarray) -> float:
-    """The Fréchet distance of two Gaussians of means (n,) and of covariances RᵀR, given by roots R (any, n)."""
+def frechet_of_gaussians(mean: np.ndarray, root: np.ndarray, other_mean: np.ndarray, other_root: np.ndarray) -> float:
+    """Return the Fréchet distance of Gaussians with means (n,) and covariances RᵀR, given by their roots R (any, n)."""
     # The eigenvalues of C C′ = RᵀR SᵀS are the squares of the singular values of R Sᵀ.
     cross = np.linalg.svd(root @ other_root.T, compute_uv=False).sum()
-    found = np.square(mean - other_mean).sum() + np.square(root).sum() + np.square(other_root).sum() - 2 * cross
-    return float(max(found, 0.0))
+    distance = np.square(mean - other_mean).sum() + np.square(root).sum() + np.square(other_root).sum() - 2 * cross
+    return float(max(distance, 0.0))
 
 
 def kernel_distance(real: np.ndarray, other: np.ndarray) -> float:
-    """The unbiased squared maximum mean discrepancy of the kernel (x·y / n + 1)³ (Bińkowski et al. 2018).
+    """Return the unbiased squared maximum mean discrepancy of the kernel (x·y / n + 1)³ (Bińkowski et al. 2018).
 
-    0 on average for two sets of one distribution, so also below it.
+    Its mean for two sets of the same distribution is 0, so values below 0 occur.
     """
     x, y = real.astype(np.float64), other.astype(np.float64)
 
@@ -45,79 +45,80 @@ def kernel_distance(real: np.ndarray, other: np.ndarray) -> float:
 
 
 def kernel_distance_of_subsets(real: np.ndarray, other: np.ndarray, subsets: int = 100, size: int = 1000) -> float:
-    """The mean `kernel_distance` of random subsets, as KID is reported: of `size` members each, or of all if fewer."""
+    """Return the mean `kernel_distance` of random subsets of `size` rows, or of all rows if there are fewer (KID)."""
     size, random = min(size, len(real), len(other)), stream(0, "subsets")
 
-    def drawn(rows: np.ndarray) -> np.ndarray:
+    def draw(rows: np.ndarray) -> np.ndarray:
         return rows[random.choice(len(rows), size, replace=False)]
 
-    return float(np.mean([kernel_distance(drawn(real), drawn(other)) for _ in range(subsets)]))
+    return float(np.mean([kernel_distance(draw(real), draw(other)) for _ in range(subsets)]))
 
 
 def precision_recall(real: np.ndarray, other: np.ndarray, k: int = 3) -> tuple[float, float]:
-    """How much of the other set lies within the real one's reach, and of the real within the other's.
+    """Return the share of the other set inside the real set's balls, and of the real set inside the other set's balls.
 
-    A set's reach is balls about its members that touch the k-th nearest other member (Kynkäänniemi et al. 2019).
+    Each row has a ball that reaches to its k-th nearest row of the same set (Kynkäänniemi et al. 2019).
     """
-    real_reach, other_reach = _reach(real, k), _reach(other, k)
-    precise = np.concatenate([(block <= real_reach).any(axis=1) for block in _squares(other, real)])
-    recalled = np.concatenate([(block <= other_reach).any(axis=1) for block in _squares(real, other)])
-    return float(precise.mean()), float(recalled.mean())
+    real_radii, other_radii = _squared_radii(real, k), _squared_radii(other, k)
+    inside_real = np.concatenate([(block <= real_radii).any(axis=1) for block in _squared_distances(other, real)])
+    inside_other = np.concatenate([(block <= other_radii).any(axis=1) for block in _squared_distances(real, other)])
+    return float(inside_real.mean()), float(inside_other.mean())
 
 
 def density_coverage(real: np.ndarray, other: np.ndarray, k: int = 5) -> tuple[float, float]:
-    """How many real balls a member of the other set lies in, over k, and the share of real balls that have one.
+    """Return (density, coverage) with the balls of `precision_recall` (Naeem et al. 2020, equations 2 and 3).
 
-    Both are about 1 for two sets of one distribution; density may be more (Naeem et al. 2020, equations 2 and 3).
+    Density is the mean number of real balls that contain a row of the other set, over k. Coverage is the share of real
+    balls that contain such a row. Both are about 1 for two sets of the same distribution; density can be larger.
     """
-    reach = _reach(real, k)
+    radii = _squared_radii(real, k)
     inside, covered = 0, np.zeros(len(real), bool)
-    for block in _squares(other, real):
-        hits = block <= reach
+    for block in _squared_distances(other, real):
+        hits = block <= radii
         inside += int(hits.sum())
         covered |= hits.any(axis=0)
     return inside / (k * len(other)), float(covered.mean())
 
 
-def copied(train: np.ndarray, other: np.ndarray, held_out: np.ndarray) -> float:
-    """How often a member of the other set is nearer to its nearest training image than a held-out image is to its own.
+def copied_share(train: np.ndarray, other: np.ndarray, held_out: np.ndarray) -> float:
+    """Return the probability that a row of the other set is closer to the training set than a held-out row is.
 
     ½ for a set of the same distribution, 1 for copies of training images (after Meehan et al. 2020).
     """
-    own, others = _nearest(held_out, train), _nearest(other, train)
-    order = np.sort(own)
-    below, upto = (np.searchsorted(order, others, side) for side in ("left", "right"))
-    return float(1 - ((below + upto) / 2).mean() / len(own))
+    expected, distances = np.sort(_nearest_squares(held_out, train)), _nearest_squares(other, train)
+    below, up_to = (np.searchsorted(expected, distances, side) for side in ("left", "right"))
+    return float(1 - ((below + up_to) / 2).mean() / len(expected))
 
 
 def _gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of a set, and a root of its covariance that has no more rows than either has to have."""
+    """Return the mean (n,) of rows and a root R (min(count, n), n) of their covariance RᵀR."""
     rows = features.astype(np.float64)
     mean, (count, width) = rows.mean(axis=0), rows.shape
     root = (rows - mean) / np.sqrt(count - 1)
     return mean, root if count <= width else np.asarray(np.linalg.qr(root, mode="r"))
 
 
-def _reach(features: np.ndarray, k: int) -> np.ndarray:
-    """The squared distance of each member to its k-th nearest other one, (count,)."""
-    # Each is nearest to itself.
-    return np.concatenate([np.partition(block, k, axis=1)[:, k] for block in _squares(features, features)])
+def _squared_radii(features: np.ndarray, k: int) -> np.ndarray:
+    """Return the squared distance of each row to its k-th nearest other row, (count,)."""
+    # The nearest row is the row itself.
+    return np.concatenate([np.partition(block, k, axis=1)[:, k] for block in _squared_distances(features, features)])
 
 
-def _nearest(features: np.ndarray, among: np.ndarray) -> np.ndarray:
-    return np.concatenate([block.min(axis=1) for block in _squares(features, among)])
+def _nearest_squares(features: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the squared distance of each row to its nearest row of another set, (count,)."""
+    return np.concatenate([block.min(axis=1) for block in _squared_distances(features, others)])
 
 
-def _squares(rows: np.ndarray, columns: np.ndarray) -> Iterator[np.ndarray]:
-    """Squared distances of rows to columns, in blocks of rows."""
+def _squared_distances(rows: np.ndarray, columns: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the squared distances of rows to columns, (block, columns), in blocks of rows."""
     rows, columns = rows.astype(np.float64), columns.astype(np.float64)
-    # About the mean, lest large equal parts take the digits.
+    # Subtract the mean, because large common parts would cost precision.
     centre = columns.mean(axis=0)
     rows, columns = rows - centre, columns - centre
     norms = np.square(columns).sum(axis=1)
     for part in _blocks(len(rows)):
-        own = np.square(rows[part]).sum(axis=1)[:, None]
-        yield np.maximum(own + norms - 2 * rows[part] @ columns.T, 0)
+        row_norms = np.square(rows[part]).sum(axis=1)[:, None]
+        yield np.maximum(row_norms + norms - 2 * rows[part] @ columns.T, 0)
 
 
 def _blocks(count: int) -> Iterator[slice]:

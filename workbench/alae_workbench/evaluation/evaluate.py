@@ -1,70 +1,118 @@
-"""Evaluating a trained model by chosen measures."""
+"""Take measures: of a subject by name, of a training run at a moment, and of an opened model with a record."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from alae_core import AlaeError
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.cache import Keep, Tell, default_place, silent
-from alae_workbench.evaluation.measures.samples import COUNT
+from alae_workbench.evaluation.cache import Cache, Progress, default_directory, no_progress
+from alae_workbench.evaluation.measures.sample_quality import COUNT
 from alae_workbench.evaluation.records import Evaluation
-from alae_workbench.evaluation.registry import MEASURES, answers, named
+from alae_workbench.evaluation.registry import (
+    LIMITS,
+    MEASURES,
+    UnmeasurableError,
+    When,
+    default_measures,
+    load,
+    measures_due,
+    resolve_measures,
+)
+from alae_workbench.evaluation.subject import Subject
 from alae_workbench.models.opening import OpenedModel
+
+
+class Outcome(NamedTuple):
+    """Values of measures by name, and for measures without a value the reason by name."""
+
+    values: dict[str, float]
+    refused: dict[str, str]
+
+
+def take_measures(subject: Subject, names: Iterable[str]) -> Outcome:
+    """Take the measures of these names. Measures that share a function and its arguments take one call of it."""
+    outcome = Outcome({}, {})
+    calls: dict[tuple[object, ...], list[str]] = {}
+    for name in dict.fromkeys(names):
+        measure = MEASURES[name]
+        calls.setdefault((measure.function, measure.arguments), []).append(name)
+    for group in calls.values():
+        measure, model = MEASURES[group[0]], subject.model
+        if not model.has(measure.networks):
+            missing = ", ".join(sorted(set(measure.networks) - model.networks.keys()))
+            reason = f"the algorithm {model.config.algorithm} has no network {missing}"
+            outcome.refused.update(dict.fromkeys(group, reason))
+            continue
+        try:
+            values = load(measure.function)(subject, *measure.arguments)
+        except UnmeasurableError as error:
+            outcome.refused.update(dict.fromkeys(group, str(error)))
+            continue
+        values = values if isinstance(values, Mapping) else {measure.name: values}
+        outcome.values.update({name: values[name] for name in group if name in values})
+    return outcome
+
+
+def take_due(subject: Subject, when: When) -> dict[str, float]:
+    """Take the measures due at a moment of a run, with its limit of `LIMITS`; return those that have a value."""
+    return take_measures(replace(subject, limit=LIMITS.get(when)), measures_due(when)).values
 
 
 def evaluate(
     opened: OpenedModel,
-    metrics: Sequence[str] | None = None,
+    measures: Sequence[str] | None = None,
     *,
-    against: str | None = None,
-    count: int | None = None,
-    place: Path | None = None,
+    data: str | None = None,
+    limit: int | None = None,
+    directory: Path | None = None,
     weights: Path | None = None,
-    tell: Tell | None = None,
+    progress: Progress = no_progress,
     strict: bool | None = None,
 ) -> Evaluation:
-    """Measure a model. Features of images are kept, so that what was interrupted goes on.
+    """Measure a model. Features of images are cached, so an interrupted evaluation continues where it stopped.
 
     Args:
         opened: the model.
-        metrics: names of measures or of groups of them; by default all that need no large network.
-        against: images as `training.data` names them; by default the run's own.
-        count: how many z, held-out images and samples at the most; by default all, and 10,000 samples.
-        place: where features are kept; by default `keep.default_place`.
-        weights: the folder of weights that others trained, which what is missing is fetched into; by default one below
-            that place.
-        tell: who is told how it goes.
-        strict: whether each must have an answer; by default where measures are named.
+        measures: names of measures or groups; default all that need no large network.
+        data: SOURCE of images, as in `training.data`; default the run's own.
+        limit: maximum number of z, held-out images and samples; default all, and 10,000 samples.
+        directory: of cached features; default `cache.default_directory()`.
+        weights: folder of other networks' weights, where missing files are downloaded to; default `weights` in
+            `cache.default_directory()`.
+        progress: reports how computations advance.
+        strict: whether to raise if a measure has no value; default whether `measures` were given.
 
     Raises:
-        AlaeError: there is no such measure, or one that must have an answer has none.
-        DataError: as `OpenedModel.load_data`.
+        AlaeError: a name is unknown, or `strict` and a measure has no value.
+        DataError: as `OpenedModel.data`.
     """
-    asked = [each.name for each in MEASURES.values() if each.when != "named"] if metrics is None else named(metrics)
-    data = opened.load_data(against)
-    keep = Keep(place or default_place(), tell or silent, weights)
-    refused: dict[str, str] = {}
-    found = answers(opened.model, data, opened.view, asked, count, keep, refused)
-    for name in refused if (metrics is not None if strict is None else strict) else ():
-        raise AlaeError(f"{name} has no answer: {refused[name]}")
-    checkpoint = opened.checkpoint
+    names = default_measures() if measures is None else resolve_measures(measures)
+    images = opened.load_data(data)
+    cache = Cache(directory or default_directory(), weights or default_directory() / "weights", progress)
+    values, refused = take_measures(Subject(opened.model, images, opened.view, limit, cache), names)
+    if refused and (measures is not None if strict is None else strict):
+        name, reason = next(iter(refused.items()))
+        raise AlaeError(f"{name} has no value: {reason}")
+    checkpoint, own = opened.checkpoint, opened.training.data
     return Evaluation(
         model=str(checkpoint.path),
         step=checkpoint.step,
         averaged=opened.averaged,
-        against=against or str(opened.training.data),
-        own=against in (None, opened.training.data),
-        count=count,
-        images=_counts(data, count),
-        measures=found,
+        against=data or str(own),
+        own=data in (None, own),
+        count=limit,
+        images=_image_counts(images, limit),
+        measures=values,
         refused=refused,
-        asked=tuple(metrics or ()),
+        asked=tuple(measures or ()),
     )
 
 
-def _counts(data: DataSet, count: int | None) -> dict[str, int]:
+def _image_counts(data: DataSet, limit: int | None) -> dict[str, int]:
     return {
         "train": len(data.train),
-        "held_out": min(count or len(data.held_out), len(data.held_out)),
-        "samples": min(count or COUNT, len(data.train)),
+        "held_out": min(limit or len(data.held_out), len(data.held_out)),
+        "samples": min(limit or COUNT, len(data.train)),
     }

@@ -1,189 +1,321 @@
-"""The table of measures: what a model is measured by, and when.
+"""The table of measures: every number that describes a model, when it is taken, and the function that takes it.
 
-A measure is a function in this room, marked by `@measure`, or by `@measures` where one look at a model answers several
-numbers; a new file of them is imported by `alae_workbench.evaluation`. Records, TensorBoard, summaries, `alae evaluate`
-and `alae compare` then have it.
+Nothing here imports Keras or NumPy: `alae measures` and the check of `--measures` read this table only. The functions
+are imported by `load` when a measure is taken.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from importlib import import_module
+from typing import Any, Literal
 
-import numpy as np
-
-from alae_core import Alae, AlaeError, View
+from alae_core import AlaeError
 from alae_core._support.text import suggest
-from alae_workbench.data.labels import select_labels
-from alae_workbench.data.source import DataSet, Source
-from alae_workbench.evaluation.cache import Keep
 
-#: of the model, images, where it is looked at, and how many z or images at the most
-Function = Callable[[Alae, DataSet, View | None, int | None], float]
-#: the same of several numbers by name, and of what may be kept of dear looks
-Several = Callable[[Alae, DataSet, View | None, int | None, Keep], Mapping[str, float]]
-When = Literal["report", "checkpoint", "end", "asked", "named"]
-#: which way a number gets better; "" for one that says how a model is, not how good
+#: when a measure is taken: with each report of a run, with each checkpoint, at the end of a run, by `alae evaluate`, or
+#: only if it is requested by name. The end of a run also takes the measures of reports and checkpoints
+When = Literal["report", "checkpoint", "end", "evaluate", "request"]
+#: which values are better; "" for a measure that describes a model without ranking it
 Better = Literal["lower", "higher", ""]
-#: how many z or images are looked at each time: enough to follow a run by, few enough to cost next to nothing
-MOST: dict[When, int | None] = {"report": 256, "checkpoint": 512, "end": None, "asked": None, "named": None}
+#: requirements of a measure besides networks: class labels of the images, downloaded weights of a network that others
+#: trained, or such weights in a package of the extra `[measures]`
+Need = Literal["labels", "weights", "package"]
+#: maximum number of z or images that a measure uses in a report and at a checkpoint; unlimited otherwise
+LIMITS: dict[When, int] = {"report": 256, "checkpoint": 512}
+#: samples that the measures named `…50k…` use, and maximum number of real images that they are compared with
+FID_SAMPLES = 50_000
+#: training images that the nearest-neighbour measures taken at the end of a run search
+NEIGHBOURS = 10_000
+
+_PACKAGE = "alae_workbench.evaluation"
 
 
 class UnmeasurableError(AlaeError):
-    """A number has no meaning for this model or these images."""
+    """A measure has no value for this model or these images."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """A number that says how a model is.
+    """One number that a model is measured by: a row of the table.
 
     Attributes:
-        name: what records call it.
-        label: what tables call it.
-        symbol: what a line of progress calls it.
-        group: the file it is from, by which several are asked for.
-        better: which way is better.
-        networks: those it needs; a model without one of them is not measured so.
-        when: with each report, with each checkpoint, at the end of a run, where those before are taken too, when
-            somebody asks, or only when it is named: what takes large networks.
-        function: see `Several`; it answers this number, and maybe others.
+        name: unique; used in records, tables and options.
+        group: selects several measures at once. A group and a measure may share a name.
+        description: for tables.
+        better: which values are better.
+        networks: the networks it needs, such as "GE"; models that lack one are not measured by it.
+        when: when it is taken.
+        function: "package.module:function". Called as `function(subject, *arguments)`, it returns a float, or a mapping
+            from names of measures to floats.
+        arguments: further arguments of the function. Rows with equal function and arguments are computed in one call.
+        needs: other requirements, for `alae measures`.
+        symbol: short form for lines of progress; "" is the name.
     """
 
     name: str
-    label: str
-    symbol: str
     group: str
+    description: str
     better: Better
     networks: str
     when: When
-    function: Several
+    function: str
+    arguments: tuple[Any, ...] = ()
+    needs: tuple[Need, ...] = ()
+    symbol: str = ""
 
     @property
     def arrow(self) -> str:
-        """Which way is better, as tables show it."""
+        """↓ if lower values are better, ↑ if higher, else ""."""
         return {"lower": "↓", "higher": "↑", "": ""}[self.better]
 
 
-MEASURES: dict[str, Measure] = {}
+def load(reference: str) -> Any:
+    """Import the object that a reference "package.module:name" stands for."""
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
 
 
-def measure(
-    label: str, *, networks: str, when: When, better: Better = "lower", symbol: str = ""
-) -> Callable[[Function], Function]:
-    """Enter a function into the table, by its own name."""
+def resolve_measures(words: Iterable[str]) -> list[str]:
+    """Return the names of measures that words select, each once: a word is the name of a measure or of a group.
 
-    def enter(function: Function) -> Function:
-        name = function.__name__
-
-        def answer(alae: Alae, data: DataSet, view: View | None, most: int | None, keep: Keep) -> Mapping[str, float]:
-            return {name: function(alae, data, view, most)}
-
-        group = function.__module__.rpartition(".")[2]
-        MEASURES[name] = Measure(name, label, symbol or name, group, better, networks, when, answer)
-        return function
-
-    return enter
-
-
-def measures(
-    labels: Mapping[str, tuple[str, Better]], *, networks: str, when: When = "asked", group: str | None = None
-) -> Callable[[Several], Several]:
-    """Enter a function into the table that answers several numbers: for each its label, and which way is better."""
-
-    def enter(function: Several) -> Several:
-        own = group or function.__module__.rpartition(".")[2]
-        for name, (label, better) in labels.items():
-            MEASURES[name] = Measure(name, label, name, own, better, networks, when, function)
-        return function
-
-    return enter
-
-
-def parts_seen(
-    alae: Alae, source: Source, view: View | None, most: int | None = None, start: int = 0
-) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-    """The first `most` images of a source, or all, as the model sees them at a view, and labels where it takes any.
-
-    In parts: all images at once would not fit into memory where they are large. `start` leaves out as many parts as lie
-    before it.
-    """
-    for part in alae.chunks(min(most or len(source), len(source)), view):
-        if part.start >= start:
-            indices = np.arange(part.start, part.stop)
-            x = alae.as_seen(source.images(indices, view.size if view else None), view)
-            yield x, select_labels(source, indices, alae.config)
-
-
-def reconstructed(
-    alae: Alae, source: Source, view: View | None, most: int | None = None
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The parts of `parts_seen`, and their reconstructions without noise, which may leave [−1, 1]."""
-    for x, labels in parts_seen(alae, source, view, most):
-        yield x, alae.reconstruct(x, view, noise="none", labels=labels)
-
-
-def starts_from(alae: Alae, count: int, view: View | None, index: int) -> list[int]:
-    """Where the model's parts of `count` images begin, from the part that holds image `index` on."""
-    starts = [part.start for part in alae.chunks(count, view)]
-    return [start for start in starts if start >= max(each for each in starts if each <= index)]
-
-
-def measured(alae: Alae, data: DataSet, view: View | None, when: When) -> dict[str, float]:
-    """Every measure of that moment that the model has the networks for, by name.
-
-    At the end all are taken that nobody need ask for, with everything there is; in between only those of the moment
-    itself.
-    """
-    moments = ("report", "checkpoint", "end") if when == "end" else (when,)
-    due = [each.name for each in MEASURES.values() if each.when in moments]
-    return answers(alae, data, view, due, MOST[when])
-
-
-def answers(
-    alae: Alae,
-    data: DataSet,
-    view: View | None,
-    names: Iterable[str],
-    most: int | None = None,
-    keep: Keep | None = None,
-    refused: dict[str, str] | None = None,
-) -> dict[str, float]:
-    """The measures of these names, those of one function from one look.
-
-    What the model has no networks for, or what has no meaning for it, is left out; `refused` is told why, by name.
-    """
-    found: dict[str, float] = {}
-    wanted, refused = dict.fromkeys(names), {} if refused is None else refused
-    functions = dict.fromkeys(MEASURES[name].function for name in wanted)
-    for function in functions:
-        own = [name for name in wanted if MEASURES[name].function is function]
-        networks = MEASURES[own[0]].networks
-        if not alae.has(networks):
-            lacking = ", ".join(sorted(set(networks) - alae.networks.keys()))
-            refused |= dict.fromkeys(own, f"the algorithm {alae.config.algorithm} has no network {lacking}")
-            continue
-        try:
-            numbers = function(alae, data, view, most, keep or Keep())
-        except UnmeasurableError as error:
-            refused |= dict.fromkeys(own, str(error))
-            continue
-        found |= {name: numbers[name] for name in own if name in numbers}
-    return found
-
-
-def named(words: Iterable[str]) -> list[str]:
-    """The measures that words name: a measure's own name, or that of a group.
-
-    Raises AlaeError, naming what there is, where a word is neither.
+    Raises AlaeError for any other word, with the most similar name.
     """
     groups: dict[str, list[str]] = {}
-    for each in MEASURES.values():
-        groups.setdefault(each.group, []).append(each.name)
-    found: list[str] = []
+    for measure in MEASURES.values():
+        groups.setdefault(measure.group, []).append(measure.name)
+    names: list[str] = []
     for word in words:
         if word not in groups and word not in MEASURES:
             hint = suggest(word, [*groups, *MEASURES])
-            raise AlaeError(
-                f"there is no measure {word!r}{hint}; groups: {', '.join(groups)}; measures: {', '.join(MEASURES)}"
+            raise AlaeError(f"there is no measure {word!r}{hint}; see `alae measures`; groups: {', '.join(groups)}")
+        names += groups.get(word, [word])
+    return list(dict.fromkeys(names))
+
+
+def default_measures() -> list[str]:
+    """Return the names of all measures that `alae evaluate` takes without being asked for them."""
+    return [measure.name for measure in MEASURES.values() if measure.when != "request"]
+
+
+def measures_due(when: When) -> list[str]:
+    """Return the names of the measures that a run takes at a moment."""
+    moments = ("report", "checkpoint", "end") if when == "end" else (when,)
+    return [measure.name for measure in MEASURES.values() if measure.when in moments]
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+#: the feature spaces that sets of images are compared in, by the ending of their measures' names; see `spaces.Space`
+SPACES = {
+    "random64": f"{_PACKAGE}.spaces:RANDOM64",
+    "efficientnet_lite0": f"{_PACKAGE}.pretrained.efficientnet:EFFICIENTNET_LITE0",
+    "inception_legacy": f"{_PACKAGE}.pretrained.inception:LEGACY",
+    "inception_clean": f"{_PACKAGE}.pretrained.inception:CLEAN",
+}
+
+
+def _rows(
+    group: str,
+    function: str,
+    networks: str,
+    when: When,
+    numbers: Mapping[str, tuple[str, Better]],
+    arguments: tuple[Any, ...] = (),
+    needs: tuple[Need, ...] = (),
+    symbol: str = "",
+) -> list[Measure]:
+    """The rows that one function answers together: for each name its description and which values are better."""
+    path = f"{_PACKAGE}.measures.{function}"
+    return [
+        Measure(name, group, description, better, networks, when, path, arguments, needs, symbol)
+        for name, (description, better) in numbers.items()
+    ]
+
+
+def _space_rows(space: str, group: str, when: When, needs: tuple[Need, ...] = ()) -> list[Measure]:
+    """Comparisons of samples and of reconstructions with real images in one feature space."""
+    compared = f"samples and training images, {space}"
+    samples: dict[str, tuple[str, Better]] = {
+        f"fd_{space}": (f"Fréchet distance, {compared}", "lower"),
+        f"kd_{space}": (f"kernel distance, {compared}", "lower"),
+        f"precision_{space}": (f"precision, {compared}", "higher"),
+        f"recall_{space}": (f"recall, {compared}", "higher"),
+        f"density_{space}": (f"density, {compared}", "higher"),
+        f"coverage_{space}": (f"coverage, {compared}", "higher"),
+        f"copied_{space}": (f"share of samples closer to training images than held-out images are, {space}", ""),
+    }
+    reconstructions: dict[str, tuple[str, Better]] = {
+        f"fd_{space}_reconstructions": (f"Fréchet distance, held-out images and reconstructions, {space}", "lower")
+    }
+    return [
+        *_rows(group, "sample_quality:compare_samples", "GF", when, samples, (space,), needs),
+        *_rows(group, "sample_quality:compare_reconstructions", "GE", when, reconstructions, (space,), needs),
+    ]
+
+
+def _fid_rows(resize: str) -> list[Measure]:
+    """FID and its relatives as papers report them, by one way to resize images for Inception."""
+    network = f"Inception v3, {resize} resize"
+    compared = f"{FID_SAMPLES:,} samples and training images, {network}"
+    fid: dict[str, tuple[str, Better]] = {f"fid50k_{resize}": (f"FID, {compared}", "lower")}
+    kid: dict[str, tuple[str, Better]] = {f"kid50k_{resize}": (f"KID, {compared}", "lower")}
+    reach: dict[str, tuple[str, Better]] = {
+        f"precision50k_{resize}": (f"precision, {compared}", "higher"),
+        f"recall50k_{resize}": (f"recall, {compared}", "higher"),
+    }
+    reconstructions: dict[str, tuple[str, Better]] = {
+        f"rfid_{resize}": (f"FID of held-out images and reconstructions, {network}", "lower")
+    }
+    return [
+        *_rows("inception", "fid:fid", "GF", "request", fid, (resize,), ("weights",)),
+        *_rows("inception", "fid:kid", "GF", "request", kid, (resize,), ("weights",)),
+        *_rows("inception", "fid:precision_and_recall", "GF", "request", reach, (resize,), ("weights",)),
+        *_rows("inception", "fid:reconstruction_fid", "GE", "request", reconstructions, (resize,), ("weights",)),
+        *_space_rows(f"inception_{resize}", "inception", "request", ("weights",)),
+    ]
+
+
+_ACCURACY = {"nn": "1-nearest-neighbour accuracy", "svm": "linear SVM accuracy"}
+_REPRESENTATIONS: dict[str, tuple[str, Better]] = {
+    "w": ("E(x)", "higher"),
+    "long": ("the widest hidden layer of E", "higher"),
+    "pixels": ("pixels", ""),
+    "pca": ("as many principal components of pixels as w has dimensions", ""),
+}
+
+
+def _probe_rows(classifier: str, representation: str) -> list[Measure]:
+    words, better = _REPRESENTATIONS[representation]
+    numbers: dict[str, tuple[str, Better]] = {
+        f"{classifier}_{representation}": (f"{_ACCURACY[classifier]} on {words}, all training images", better)
+    }
+    return _rows("probes", "probes:probe", "E", "evaluate", numbers, (classifier, representation), ("labels",))
+
+
+def _path_length_rows(latent: str, where: str, crop: bool) -> list[Measure]:
+    name, middle = f"ppl_{latent}_{where}", ", centre of faces" if crop else ""
+    numbers: dict[str, tuple[str, Better]] = {
+        f"{name}_crop" if crop else name: (f"perceptual path length in {latent}, {where}{middle}", "lower")
+    }
+    arguments = (latent, where, crop)
+    return _rows("path_length", "path_length:path_length", "GF", "request", numbers, arguments, ("weights",))
+
+
+#: every measure by name, group by group, in the order of tables; a program may add its own
+MEASURES: dict[str, Measure] = {
+    measure.name: measure
+    for rows in (
+        _rows(
+            "errors",
+            "loop_error:reciprocity_error",
+            "FGE",
+            "report",
+            {"reciprocity_error": ("reciprocity error ‖F(z) − E(G(F(z)))‖² / var F(z), held-out z", "lower")},
+            symbol="F(z)≈E(G(F(z)))",
+        ),
+        _rows(
+            "errors",
+            "loop_error:reciprocity_error_details",
+            "FGE",
+            "evaluate",
+            {
+                "reciprocity_error_median": ("reciprocity error of one dimension of w, median", "lower"),
+                "reciprocity_error_worst": ("reciprocity error of one dimension of w, maximum", "lower"),
+                "reciprocity_error_pixels": ("reciprocity error in images (G(w) − G(E(G(w))))², held-out z", "lower"),
+            },
+        ),
+        _rows(
+            "errors",
+            "loop_error:reconstruction_error",
+            "GE",
+            "checkpoint",
+            {"reconstruction_error": ("reconstruction error (x − G(E(x)))², held-out images", "lower")},
+        ),
+        _rows(
+            "similarity",
+            "similarity:measure_similarity",
+            "GE",
+            "evaluate",
+            {
+                "psnr": ("PSNR of reconstructions in dB, held-out images", "higher"),
+                "ssim": ("SSIM of reconstructions, held-out images", "higher"),
+            },
+        ),
+        _rows(
+            "probes",
+            "probes:probe",
+            "E",
+            "end",
+            {"nearest_neighbour_w": (f"{_ACCURACY['nn']} on E(x), {NEIGHBOURS:,} training images", "higher")},
+            ("nn", "w", NEIGHBOURS),
+            ("labels",),
+        ),
+        _rows(
+            "probes",
+            "probes:probe",
+            "E",
+            "end",
+            {"nearest_neighbour_pixels": (f"{_ACCURACY['nn']} on pixels, {NEIGHBOURS:,} training images", "")},
+            ("nn", "pixels", NEIGHBOURS),
+            ("labels",),
+        ),
+        *(_probe_rows(classifier, name) for name in _REPRESENTATIONS for classifier in _ACCURACY),
+        _space_rows("random64", "samples", "evaluate"),
+        _rows(
+            "spread",
+            "spread:spread_of_encodings",
+            "E",
+            "evaluate",
+            {
+                "rank_encoded": ("effective rank of E(x), held-out images", ""),
+                "isotropy_encoded": ("isotropy of E(x), held-out images", ""),
+            },
+        ),
+        _rows(
+            "spread",
+            "spread:spread_of_prior",
+            "F",
+            "evaluate",
+            {"rank_mapped": ("effective rank of F(z)", ""), "isotropy_mapped": ("isotropy of F(z)", "")},
+        ),
+        _rows(
+            "consistency",
+            "consistency:measure_consistency",
+            "GE",
+            "evaluate",
+            {
+                "round_trip": ("‖w − E(G(w))‖² / var w for w = E(x), held-out images", "lower"),
+                "edit_round_trip": ("the same, with w edited before G and the edit subtracted after E", "lower"),
+            },
+        ),
+        _rows(
+            "overfitting",
+            "overfitting:discriminator_overfitting",
+            "ED",
+            "checkpoint",
+            {"overfitting": ("discriminator overfitting: real-rate on training minus held-out images", "lower")},
+        ),
+        _space_rows("efficientnet_lite0", "perceptual", "request", ("package",)),
+        _fid_rows("legacy"),
+        _fid_rows("clean"),
+        *(
+            _rows(
+                "lpips",
+                "lpips:reconstruction_lpips",
+                "GE",
+                "request",
+                {f"lpips_{trunk}": (f"LPIPS of reconstructions, {trunk}, held-out images", "lower")},
+                (trunk,),
+                ("weights",),
             )
-        found += groups.get(word, [word])
-    return list(dict.fromkeys(found))
+            for trunk in ("alex", "vgg")
+        ),
+        *(
+            _path_length_rows(latent, where, crop)
+            for latent in ("z", "w")
+            for where in ("full", "end")
+            for crop in (False, True)
+        ),
+    )
+    for measure in rows
+}

@@ -9,7 +9,7 @@ from alae_core import Alae, AlaeError
 from alae_core.images import to_uint8
 from alae_core.streams import Noise
 from alae_workbench.data.source import Source
-from alae_workbench.evaluation.spaces import in_colour, shrunk
+from alae_workbench.evaluation.spaces import downsample, to_colour
 from alae_workbench.figures.grid import compose_grid, enlarge, require_grid_size, split_rows
 from alae_workbench.models.opening import require_levels
 from alae_workbench.models.sampling import sample, untruncated_psi
@@ -102,4 +102,4 @@ def draw_neighbours(
 
 def _shrink(images: np.ndarray) -> np.ndarray:
     """Pixels of images in colour, at most 32 × 32, as float32 (count, n)."""
-    return shrunk(in_colour(to_uint8(images)), 32).reshape(len(images), -1).astype(np.float32)
+    return downsample(to_colour(to_uint8(images)), 32).reshape(len(images), -1).astype(np.float32)

@@ -18,7 +18,9 @@ from alae_core.config import RUN
 from alae_core.growth import Position, position
 from alae_workbench.data.batches import batches
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.registry import MEASURES, Measure, answers, measured, named
+from alae_workbench.evaluation.evaluate import take_due, take_measures
+from alae_workbench.evaluation.registry import MEASURES, Measure, resolve_measures
+from alae_workbench.evaluation.subject import Subject
 from alae_workbench.figures.reconstruction_grids import draw_training_grid
 from alae_workbench.runs.observers import Observer, Report, Start
 from alae_workbench.runs.pace import measure
@@ -71,8 +73,8 @@ class Trainer:
             raise AlaeError(
                 f"{run.path} is at step {self.step} of {self.steps} already: to go on, give it more steps than that"
             )
-        self._asked = named(self.training.measures)
-        self._best = MEASURES[named([self.training.best])[0]]
+        self._asked = resolve_measures(self.training.measures)
+        self._best = MEASURES[resolve_measures([self.training.best])[0]]
         if not self._best.better or self._best.name != self.training.best:
             good = ", ".join(each.name for each in MEASURES.values() if each.better)
             raise AlaeError(f"training.best is {self.training.best}, by which nothing is better; there are: {good}")
@@ -117,7 +119,7 @@ class Trainer:
                 path=self.run.path,
                 step=self.step,
                 losses=losses,
-                measures=measured(self._shown, self.data, self._view(), "end"),
+                measures=take_due(self._subject(), "end"),
                 checkpoint=checkpoint,
                 grid=grid,
                 stopped_by=stopped_by.name if stopped_by else None,
@@ -193,14 +195,17 @@ class Trainer:
         self._shown.set_weights(self.runner.weights(averaged=True))
         self._shown.view = self._view()
 
+    def _subject(self) -> Subject:
+        return Subject(self._shown, self.data, self._view())
+
     def _report(self, losses: dict[str, float], speed: float) -> None:
-        measures = measured(self._shown, self.data, self._view(), "report")
+        measures = take_due(self._subject(), "report")
         for observer in self.observers:
             observer.report(Report(self.step, self._view(), losses, measures, speed))
 
     def _measure(self) -> None:
         began = time.monotonic()
-        found = answers(self._shown, self.data, self._view(), self._asked)
+        found = take_measures(self._subject(), self._asked).values
         self._spent.measured(time.monotonic() - began)
         for observer in self.observers:
             observer.evaluated(self.step, found)
@@ -240,9 +245,9 @@ class Trainer:
         wrong = find_not_finite(state)
         if wrong is not None:
             raise self._diverged(f"{wrong} is no longer finite")
-        measures = measured(self._shown, self.data, self._view(), "checkpoint")
+        measures = take_due(self._subject(), "checkpoint")
         if self._best.name not in measures:
-            measures |= answers(self._shown, self.data, self._view(), [self._best.name])
+            measures |= take_measures(self._subject(), [self._best.name]).values
         if "augment_p" in state:
             measures["augment_p"] = float(state["augment_p"])
         # First, for what a kill leaves beside a checkpoint is complete up to it.

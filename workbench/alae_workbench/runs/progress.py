@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.runs.observers import Observer, Report, Start
 from alae_workbench.runs.pace import Pace, duration
 from alae_workbench.storage.directory import Summary
@@ -36,13 +37,10 @@ class Terminal(Observer):
 
     def report(self, report: Report) -> None:
         """See `Observer`."""
-        # Here, because it starts Keras, which what is only counted has no need of.
-        from alae_workbench.evaluation.registry import MEASURES
-
         speed = f"{report.images_per_second:,.0f} images/s"
         level = [str(report.view)] if report.view else []
         losses = [f"{self._symbols[name]} {value:.3f}" for name, value in report.losses.items()]
-        measures = [f"{MEASURES[name].symbol} {value:.3f}" for name, value in report.measures.items()]
+        measures = [f"{MEASURES[name].symbol or name} {value:.3f}" for name, value in report.measures.items()]
         text = "  ".join([*level, *losses, *measures])
         if self._bar:
             self._bar.show(report.step, speed, self._left(report.step), text)
@@ -55,14 +53,12 @@ class Terminal(Observer):
 
     def finish(self, summary: Summary) -> None:
         """See `Observer`."""
-        from alae_workbench.evaluation.registry import MEASURES
-
         self.close()
         table = Table(title=f"after {summary.step:,} steps", title_justify="left", show_header=False)
         for name, value in summary.losses.items():
             table.add_row(f"{name} loss", f"{value:.4f}")
         for name, value in summary.measures.items():
-            table.add_row(MEASURES[name].label, f"{value:.4f}")
+            table.add_row(MEASURES[name].description, f"{value:.4f}")
         self.console.print(table)
         self.note(f"look at  {summary.grid}\nload     {summary.checkpoint}")
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as a feature space, against what the network's own PyTorch code answers for the same weights."""
+"""EfficientNet-Lite0 as a feature space, against its own PyTorch code with the same weights."""
 
 import numpy as np
 import pytest
@@ -8,10 +8,12 @@ from sklearn.datasets import load_sample_image
 import alae_core as alae
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.cache import Keep
+from alae_workbench.evaluation.cache import Cache
+from alae_workbench.evaluation.evaluate import take_measures
 from alae_workbench.evaluation.pretrained import efficientnet
-from alae_workbench.evaluation.pretrained.efficientnet import EfficientNetLite0, package_file, read_weights
-from alae_workbench.evaluation.registry import UnmeasurableError, answers
+from alae_workbench.evaluation.pretrained.efficientnet import EFFICIENTNET_LITE0, package_file, read_weights
+from alae_workbench.evaluation.registry import UnmeasurableError
+from alae_workbench.evaluation.subject import Subject
 from tests.conftest import tiny_config
 
 
@@ -34,44 +36,44 @@ def gradient():
 
 
 @pytest.fixture(scope="module")
-def space(backend):
-    return EfficientNetLite0().opened(Keep())
+def features(backend):
+    return EFFICIENTNET_LITE0.features(Cache())
 
 
 @installed
-def test_features_are_those_of_the_networks_own_code(space):
-    found = space(gradient())
-    assert found.shape == (1, 1280)
-    np.testing.assert_allclose(found[0, list(LARGEST)], list(LARGEST.values()), rtol=1e-3)
-    assert list(np.argsort(-found[0])[:6]) == list(LARGEST)
-    assert found.mean() == pytest.approx(MEAN, rel=1e-3)
+def test_features_equal_those_of_its_own_code(features):
+    values = features(gradient())
+    assert values.shape == (1, 1280)
+    np.testing.assert_allclose(values[0, list(LARGEST)], list(LARGEST.values()), rtol=1e-3)
+    assert list(np.argsort(-values[0])[:6]) == list(LARGEST)
+    assert values.mean() == pytest.approx(MEAN, rel=1e-3)
 
 
 @installed
-def test_a_batch_that_is_not_full_changes_nothing(space):
+def test_a_padded_batch_gives_the_same_features(features):
     photo = load_sample_image("china.jpg")[:320, :256]
     pieces = np.stack([photo[i : i + 64, j : j + 64] for i in range(0, 320, 64) for j in range(0, 256, 64)])
-    found = space(pieces)
-    assert len(found) == 20
-    np.testing.assert_allclose(found[17], space(pieces[17:18])[0], rtol=1e-3, atol=1e-4)
-    assert space(np.empty((0, 8, 8, 1), np.uint8)).shape == (0, 1280)
+    values = features(pieces)
+    assert len(values) == 20
+    np.testing.assert_allclose(values[17], features(pieces[17:18])[0], rtol=1e-3, atol=1e-4)
+    assert features(np.empty((0, 8, 8, 1), np.uint8)).shape == (0, 1280)
 
 
 @installed
-def test_the_more_a_piece_is_blurred_or_noisy_the_farther_it_is(space):
+def test_distances_grow_with_blur_and_noise(features):
     photo = load_sample_image("china.jpg")[:256, :256]
     pieces = np.stack([photo[i : i + 64, j : j + 64] for i in range(0, 256, 64) for j in range(0, 256, 64)])
-    known, draw = space(pieces), np.random.default_rng(0)
+    known, draw = features(pieces), np.random.default_rng(0)
 
-    def far(images):
-        return np.square(known - space(np.clip(np.rint(images), 0, 255).astype(np.uint8))).sum(1).mean()
+    def distance(images):
+        return np.square(known - features(np.clip(np.rint(images), 0, 255).astype(np.uint8))).sum(1).mean()
 
     assert (
         0
-        < far(gaussian_filter(pieces.astype(float), (0, 0.7, 0.7, 0)))
-        < far(gaussian_filter(pieces.astype(float), (0, 2, 2, 0)))
+        < distance(gaussian_filter(pieces.astype(float), (0, 0.7, 0.7, 0)))
+        < distance(gaussian_filter(pieces.astype(float), (0, 2, 2, 0)))
     )
-    assert 0 < far(pieces + draw.normal(0, 10, pieces.shape)) < far(pieces + draw.normal(0, 50, pieces.shape))
+    assert 0 < distance(pieces + draw.normal(0, 10, pieces.shape)) < distance(pieces + draw.normal(0, 50, pieces.shape))
 
 
 @installed
@@ -79,15 +81,14 @@ def test_a_damaged_file_is_named(tmp_path):
     file = tmp_path / "weights.pth"
     content = package_file().read_bytes()
     file.write_bytes(content[:-1] + b"x")
-    with pytest.raises(
-        alae.CheckpointError, match=r"weights.pth is damaged: its SHA-256 begins with .*, but should with"
-    ):
+    with pytest.raises(alae.CheckpointError, match=r"weights.pth is damaged: its SHA-256 starts with .* instead of"):
         read_weights(file)
 
 
-def test_without_the_package_it_is_said_what_to_install(backend, monkeypatch):
-    monkeypatch.setattr(efficientnet, "_PACKAGE", "no-such-package-there-is")
-    model, refused = alae.build(tiny_config()), {}
+def test_without_the_package_the_message_says_what_to_install(backend, monkeypatch):
+    monkeypatch.setattr(efficientnet, "_PACKAGE", "no-such-package")
+    model = alae.build(tiny_config())
     images = Arrays(np.zeros((8, 4, 3, 2), np.uint8))
-    assert answers(model, DataSet(images, images), None, ["fd_efficientnet_lite0"], refused=refused) == {}
-    assert refused["fd_efficientnet_lite0"].endswith("which is not installed: pip install 'alae[metrics]'")
+    values, refused = take_measures(Subject(model, DataSet(images, images)), ["fd_efficientnet_lite0"])
+    assert values == {}
+    assert refused["fd_efficientnet_lite0"].endswith("which is not installed: pip install 'alae[measures]'")

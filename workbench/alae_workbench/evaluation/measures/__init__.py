@@ -1,1 +1,1 @@
-"""Measures of a model, one file for each thing measured."""
+"""Functions that take measures of a `Subject`; the table `evaluation.registry.MEASURES` lists them."""

@@ -1,50 +1,42 @@
-"""Whether w survives being drawn and encoded again, as it is and after an edit."""
-
-from collections.abc import Mapping
+"""Consistency of w: whether w survives being decoded and encoded again, as it is and with an edit."""
 
 import numpy as np
 
-from alae_core import Alae, View
-from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.cache import Keep
-from alae_workbench.evaluation.registry import UnmeasurableError, measures, parts_seen
+from alae_workbench.evaluation.registry import UnmeasurableError
+from alae_workbench.evaluation.subject import Subject
 
-#: principal directions of E(x) that images are moved along, and how many of its standard deviations
+#: principal directions of E(x) that edits follow, and their length in standard deviations of w along them
 DIRECTIONS, DEVIATIONS = 3, 2.0
 
 
-@measures(
-    {
-        "round_trip": ("E(x) drawn and encoded again: ‖w − E(G(w))‖² / var w, held-out images", "lower"),
-        "edit_round_trip": ("the same with an edit on the way there, undone on the way back", "lower"),
-    },
-    networks="GE",
-)
-def editing(
-    alae: Alae, data: DataSet, view: View | None = None, most: int | None = None, keep: Keep | None = None
-) -> Mapping[str, float]:
-    """How far w is from where it started, over the total variance of w: 0 is consistent, 1 no better than the mean.
+def measure_consistency(subject: Subject) -> dict[str, float]:
+    """Return mean ‖w − (E(G(w + d)) − d)‖² over the total variance of w = E(x) of held-out images, without noise.
 
-    w = E(x) is moved by d, drawn, encoded, and moved back: mean ‖w − (E(G(w + d)) − d)‖², after the latent editing
-    consistency of Tov et al. 2021 (e4e, section 5.1). d are two standard deviations of w along each of its first three
-    principal directions, up and down; `round_trip` has no d. Without noise.
+    0 is perfect; 1 is the error of always answering the mean of w. After the latent editing consistency of Tov et al.
+    2021 (e4e, section 5.1).
 
-    Raises UnmeasurableError where E estimates z, from which no edit of w can be read back.
+    Returns:
+        round_trip: without an edit, d = 0.
+        edit_round_trip: the mean over six edits d, two standard deviations up and down each of the first three
+            principal directions of w.
+
+    Raises UnmeasurableError if E estimates z, because an edit of w cannot be read from an estimate of z.
     """
-    if alae.config.reciprocity == "z":
+    model, view = subject.model, subject.view
+    if model.config.reciprocity == "z":
         raise UnmeasurableError("E estimates z here, and an edit of w cannot be read back from that")
-    source, view = data.held_out, view or alae.view
-    seen = [(alae.encode(x, view, labels=labels), labels) for x, labels in parts_seen(alae, source, view, most)]
-    w = np.concatenate([part for part, _ in seen]).astype(np.float64)
+    encoded = [(model.encode(x, view, labels=labels), labels) for x, labels in subject.batches(subject.held_out)]
+    w = np.concatenate([part for part, _ in encoded]).astype(np.float64)
     variances, directions = np.linalg.eigh(np.cov(w, rowvar=False).reshape(w.shape[1], -1))
-    steps = directions.T[::-1][:DIRECTIONS] * DEVIATIONS * np.sqrt(np.maximum(variances[::-1][:DIRECTIONS], 0))[:, None]
+    deviations = np.sqrt(np.maximum(variances[::-1][:DIRECTIONS], 0))
+    steps = directions.T[::-1][:DIRECTIONS] * DEVIATIONS * deviations[:, None]
 
-    def error(move: np.ndarray) -> float:
-        again = [
-            alae.reencode((part + move).astype(part.dtype), view, noise="none", labels=labels) - move
-            for part, labels in seen
+    def error(edit: np.ndarray) -> float:
+        returned = [
+            model.reencode((part + edit).astype(part.dtype), view, noise="none", labels=labels) - edit
+            for part, labels in encoded
         ]
-        return float(np.square(w - np.concatenate(again)).sum(axis=1).mean() / w.var(axis=0).sum())
+        return float(np.square(w - np.concatenate(returned)).sum(axis=1).mean() / w.var(axis=0).sum())
 
     edits = [error(sign * step) for step in steps for sign in (1, -1)]
     return {"round_trip": error(np.zeros(w.shape[1])), "edit_round_trip": float(np.mean(edits))}

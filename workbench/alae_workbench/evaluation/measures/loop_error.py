@@ -1,91 +1,56 @@
-"""How far the two loops of the autoencoder are from closed: in latent space and in images."""
-
-from collections.abc import Mapping
+"""Errors of the two loops: reciprocity F(z) ≈ E(G(F(z))) in latent space, reconstruction x ≈ G(E(x)) in images."""
 
 import numpy as np
 
-from alae_core import Alae, View
 from alae_core.streams import stream
-from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.cache import Keep
-from alae_workbench.evaluation.registry import measure, measures, reconstructed
+from alae_workbench.evaluation.subject import Subject
 
-#: z that the loop in latent space is measured on, unless there shall be fewer
+#: maximum number of z that reciprocity is measured on
 Z = 1024
 
 
-@measure(
-    "reciprocity error ‖F(z) − E(G(F(z)))‖² / var F(z), held-out z",
-    networks="FGE",
-    when="report",
-    symbol="F(z)≈E(G(F(z)))",
-)
-def reciprocity_error(
-    alae: Alae, data: DataSet | None = None, view: View | None = None, most: int | None = None
-) -> float:
-    """mean ‖F(z) − E(G(F(z)))‖² / total variance of F(z), over z that no training step draws; without noise.
+def reciprocity_error(subject: Subject) -> float:
+    """Return mean ‖F(z) − E(G(F(z)))‖² over the total variance of F(z), for z that no training step draws.
 
-    0 is a closed loop; 1 is no better than always answering the mean w. Dividing by the variance matters: a shrinking
-    F lowers the plain distance without closing anything. With labels, each z gets a random class; where reciprocity is
-    z, E's estimate is held against z itself. Images take no part.
-
-    Args:
-        alae: the model.
-        data: not looked at.
-        view: where networks that grow are looked at.
-        most: how many z at the most, of 1,024.
+    0 is a closed loop; 1 is the error of always answering the mean of w. The quotient matters: shrinking F(z) lowers
+    the plain distance without closing the loop. Uses at most 1,024 z, no noise, and no images. With labels, each z has
+    a random class. If reciprocity is z, E's estimate is compared with z itself.
     """
-    code, estimate, _ = _loop(alae, view, most)
+    code, estimate, _ = _latent_loop(subject)
     return float(np.square(code - estimate).sum(axis=1).mean() / code.var(axis=0).sum())
 
 
-@measures(
-    {
-        "reciprocity_error_median": ("reciprocity error of one dimension, the median of all", "lower"),
-        "reciprocity_error_worst": ("reciprocity error of one dimension, the worst", "lower"),
-        "reciprocity_error_pixels": ("reciprocity error in images: (G(w) − G(E(G(w))))², held-out z", "lower"),
-    },
-    networks="FGE",
-)
-def reciprocity_errors(
-    alae: Alae, data: DataSet | None = None, view: View | None = None, most: int | None = None, keep: Keep | None = None
-) -> Mapping[str, float]:
-    """The reciprocity error of each dimension over that dimension's own variance, and the error of images.
+def reciprocity_error_details(subject: Subject) -> dict[str, float]:
+    """Return the median and the maximum over dimensions of w, and the error in images.
 
-    Images are G(w), once more encoded and drawn: mean (G(w) − G(E(G(w))))² over pixels; without noise.
+    The error of a dimension is divided by the variance of that dimension. The error in images is the mean over pixels
+    of (G(w) − G(E(G(w))))², without noise.
     """
-    code, estimate, labels = _loop(alae, view, most)
-    each = np.square(code - estimate).mean(axis=0) / np.maximum(code.var(axis=0), 1e-12)
-    if alae.config.reciprocity == "z":
-        code, estimate = alae.map(code), alae.map(estimate)
-    images, again = (alae.generate(w, view, noise="none", labels=labels) for w in (code, estimate))
+    code, estimate, labels = _latent_loop(subject)
+    model = subject.model
+    errors = np.square(code - estimate).mean(axis=0) / np.maximum(code.var(axis=0), 1e-12)
+    if model.config.reciprocity == "z":
+        code, estimate = model.map(code), model.map(estimate)
+    images, again = (model.generate(w, subject.view, noise="none", labels=labels) for w in (code, estimate))
     return {
-        "reciprocity_error_median": float(np.median(each)),
-        "reciprocity_error_worst": float(each.max()),
+        "reciprocity_error_median": float(np.median(errors)),
+        "reciprocity_error_worst": float(errors.max()),
         "reciprocity_error_pixels": float(np.square(images - again).mean()),
     }
 
 
-def _loop(alae: Alae, view: View | None, most: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """w of held-out z, or z where E estimates that; what E makes of G(w); and the labels, if the model has any."""
-    count = min(most or Z, Z)
-    z = alae.sample_prior(count, seed=0)
-    w = alae.map(z)
-    classes = alae.config.labels
+def _latent_loop(subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return w of held-out z, E's estimate of it from G(w), and the labels; z instead of w if E estimates z."""
+    model, count = subject.model, subject.count(Z)
+    z = model.sample_prior(count, seed=0)
+    w = model.map(z)
+    classes = model.config.labels
     labels = stream(0, "labels of held-out z").integers(classes, size=count) if classes else None
-    return z if alae.config.reciprocity == "z" else w, alae.reencode(w, view, noise="none", labels=labels), labels
+    estimate = model.reencode(w, subject.view, noise="none", labels=labels)
+    return z if model.config.reciprocity == "z" else w, estimate, labels
 
 
-@measure("reconstruction error (x − G(E(x)))², held-out images", networks="GE", when="checkpoint")
-def reconstruction_error(alae: Alae, data: DataSet, view: View | None = None, most: int | None = None) -> float:
-    """mean (x − G(E(x)))² over pixels and held-out images, for x in [−1, 1]; without noise.
-
-    Args:
-        alae: the model.
-        data: its held-out images are looked at, the first `most` of them.
-        view: where networks that grow are looked at.
-        most: how many images at the most.
-    """
-    pairs = reconstructed(alae, data.held_out, view or alae.view, most)
-    errors = [np.square(x - again).mean(axis=(1, 2, 3)) for x, again in pairs]
+def reconstruction_error(subject: Subject) -> float:
+    """Return mean (x − G(E(x)))² over pixels and held-out images x in [−1, 1], without noise."""
+    errors = [np.square(x - again).mean(axis=(1, 2, 3)) for x, again in subject.reconstructions()]
     return float(np.concatenate(errors).mean())

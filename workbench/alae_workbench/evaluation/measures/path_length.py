@@ -1,93 +1,86 @@
-"""How much images change along paths in the latent spaces: perceptual path length (PPL).
+"""Perceptual path length (PPL): how much images change along paths in the latent spaces.
 
-Karras et al. 2019, section 4.1. A small step along a path from one latent to another should change an image a little,
-and everywhere alike.
+Karras et al. 2019, section 4.1: a small step from one latent to another should change an image a little, and by the
+same amount everywhere.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Literal, get_args
+from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
-from alae_core import Alae, View
 from alae_core.streams import prior_parts, stream
-from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.cache import Keep
-from alae_workbench.evaluation.measures.samples import digest
+from alae_workbench.evaluation.measures.sample_quality import model_digest
 from alae_workbench.evaluation.pretrained.lpips_networks import Distance, lpips
-from alae_workbench.evaluation.registry import measures, starts_from
+from alae_workbench.evaluation.subject import Subject
 
-#: paths, unless there shall be fewer
+#: maximum number of paths
 COUNT = 50_000
 #: the step along a path
 EPSILON = 1e-4
-#: the largest image that VGG16 is shown
+#: images of a longer side are downsampled before they are compared, in pixels
 _LARGEST = 256
 Latent = Literal["z", "w"]
 Where = Literal["full", "end"]
 
 
-def path_length(
-    latent: Latent, where: Where, crop: bool, alae: Alae, view: View | None, count: int, keep: Keep
-) -> float:
-    """PPL of `count` paths: the mean LPIPS by VGG16 of two images a step of 1e-4 apart, over the step squared.
+def path_length(subject: Subject, latent: Latent, where: Where, crop: bool) -> float:
+    """Return PPL: the mean LPIPS by VGG16 of two images a step of 1e-4 apart, divided by the step squared.
 
-    Of all paths, the hundredth with the shortest steps and the hundredth with the longest are left out, as in Karras et
-    al.'s code. Nothing is truncated; the noise is the same at both ends of a step.
+    The 1 % of paths with the shortest steps and the 1 % with the longest are left out, as in Karras et al.'s code.
+    Styles are not truncated; both ends of a step have the same noise.
 
     Args:
-        latent: paths are arcs in z, or straight lines in w.
-        where: steps begin anywhere on a path, or at its start.
-        crop: only the middle of a face is looked at, as in Karras et al.'s figures for CelebA-HQ and FFHQ.
-        alae, view: the model and where it is looked at.
-        count: how many paths.
-        keep: where steps are kept.
+        subject: its limit is the number of paths, at most and by default 50,000.
+        latent: "z" for arcs in z, "w" for straight lines in w.
+        where: "full" for steps at a random position of each path, "end" for steps at its start.
+        crop: compare the centre of faces only, as Karras et al. do for CelebA-HQ and FFHQ.
 
-    Raises UnmeasurableError as `lpips` does.
+    Raises as `pretrained.lpips_networks.lpips`.
     """
-    height, width, channels = alae.image_shape(view)
-    shape = shown(np.empty((1, height, width, channels), np.float32), crop).shape
-    distance = lpips("vgg", keep, *shape[1:3])
+    model, view, count = subject.model, subject.view, subject.count(COUNT)
+    height, width, channels = model.image_shape(view)
+    shape = crop_and_shrink(np.empty((1, height, width, channels), np.float32), crop).shape
+    distance = lpips("vgg", subject.cache, *shape[1:3])
 
-    def rows(index: int) -> Iterator[tuple[int, np.ndarray]]:
-        starts = starts_from(alae, count, view, index)
-        return zip(starts, steps(latent, where, crop, alae, view, count, distance, starts[0]), strict=True)
+    def compute(index: int) -> Iterator[tuple[int, np.ndarray]]:
+        starts = subject.batch_starts(count, index)
+        return zip(starts, step_lengths(subject, latent, where, crop, count, distance, starts[0]), strict=True)
 
-    of = {"paths": digest(alae), "latent": latent, "where": where, "crop": crop, "view": str(view)}
-    return kept_mean(keep.rows("paths", of, count, 1, rows)[:, 0])
+    key = {"paths": model_digest(model), "latent": latent, "where": where, "crop": crop, "view": str(view)}
+    return trimmed_mean(subject.cache.rows("paths", key, count, 1, compute)[:, 0])
 
 
-def steps(
-    latent: Latent,
-    where: Where,
-    crop: bool,
-    alae: Alae,
-    view: View | None,
-    count: int,
-    distance: Distance,
-    start: int = 0,
+def step_lengths(
+    subject: Subject, latent: Latent, where: Where, crop: bool, count: int, distance: Distance, start: int = 0
 ) -> Iterator[np.ndarray]:
-    """For each path the distance of two images a step apart over the step squared, (part, 1), in the model's parts."""
-    sizes = [part.stop - part.start for part in alae.chunks(count, view)]
-    ends = [prior_parts(sizes, alae.config.networks.z, seed=0, purpose=f"path/{end}") for end in ("from", "to")]
-    at = stream(0, "path/at").random(count) if where == "full" else np.zeros(count)
-    for part, one, other in zip(alae.chunks(count, view), *ends, strict=True):
+    """Yield batches (batch, 1) of the distance of two images a step apart, over the step squared, one for each path.
+
+    Batches before path `start` are skipped.
+    """
+    model, view = subject.model, subject.view
+    sizes = [part.stop - part.start for part in model.chunks(count, view)]
+    ends = [prior_parts(sizes, model.config.networks.z, seed=0, purpose=f"path/{end}") for end in ("from", "to")]
+    positions = stream(0, "path/at").random(count) if where == "full" else np.zeros(count)
+    for part, z0, z1 in zip(model.chunks(count, view), *ends, strict=True):
         if part.start < start:
             continue
-        t = at[part, None]
+        t = positions[part, None]
         if latent == "z":
-            pair = [alae.map(arc(one, other, each)) for each in (t, t + EPSILON)]
+            pair = [model.map(interpolate_arc(z0, z1, share)) for share in (t, t + EPSILON)]
         else:
-            a, b = (alae.map(z).astype(np.float64) for z in (one, other))
-            pair = [(a + (b - a) * each).astype(np.float32) for each in (t, t + EPSILON)]
-        classes = alae.config.labels
+            a, b = (model.map(z).astype(np.float64) for z in (z0, z1))
+            pair = [(a + (b - a) * share).astype(np.float32) for share in (t, t + EPSILON)]
+        classes = model.config.labels
         labels = np.arange(part.start, part.stop) % classes if classes else None
-        images = [shown(alae.generate(w, view, labels=labels), crop) for w in pair]
+        images = [crop_and_shrink(model.generate(w, view, labels=labels), crop) for w in pair]
         yield distance(*images)[:, None] / EPSILON**2
 
 
-def arc(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """z (count, n), float32, a share t of the way from a to b: along the great circle, its length along a line."""
+def interpolate_arc(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
+    """Return z float32 (count, n) a share t (count, 1) of the way from a to b: directions along the great circle,
+    lengths linearly.
+    """
     a, b = a.astype(np.float64), b.astype(np.float64)
     lengths = [np.linalg.norm(z, axis=1, keepdims=True) for z in (a, b)]
     one, other = a / lengths[0], b / lengths[1]
@@ -95,40 +88,26 @@ def arc(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     across = other - cosine * one
     across /= np.linalg.norm(across, axis=1, keepdims=True)
     angle = t * np.arccos(np.clip(cosine, -1, 1))
-    found = (one * np.cos(angle) + across * np.sin(angle)) * (lengths[0] + (lengths[1] - lengths[0]) * t)
-    return np.asarray(found.astype(np.float32))
+    z = (one * np.cos(angle) + across * np.sin(angle)) * (lengths[0] + (lengths[1] - lengths[0]) * t)
+    return np.asarray(z.astype(np.float32))
 
 
-def shown(images: np.ndarray, crop: bool) -> np.ndarray:
-    """What of images (count, H, W, C) is compared: the middle of a face or all, by means of areas at most 256 wide."""
+def crop_and_shrink(images: np.ndarray, crop: bool) -> np.ndarray:
+    """Crop images (count, H, W, C) to the centre of a face if `crop`; average blocks down to at most 256 pixels."""
     height, width = images.shape[1:3]
     if crop:
         images = images[:, height // 8 * 3 : height // 8 * 7, width // 8 * 2 : width // 8 * 6]
     count, height, width, channels = images.shape
-    by = min(height, width) // _LARGEST
-    if by <= 1:
+    factor = min(height, width) // _LARGEST
+    if factor <= 1:
         return images
-    parts = images[:, : height // by * by, : width // by * by]
-    return np.asarray(parts.reshape(count, height // by, by, width // by, by, channels).mean(axis=(2, 4)))
+    whole = images[:, : height // factor * factor, : width // factor * factor]
+    blocks = whole.reshape(count, height // factor, factor, width // factor, factor, channels)
+    return np.asarray(blocks.mean(axis=(2, 4)))
 
 
-def kept_mean(distances: np.ndarray) -> float:
-    """The mean without the lowest and the highest hundredth."""
+def trimmed_mean(distances: np.ndarray) -> float:
+    """Return the mean without the lowest and the highest 1 %."""
     low = np.percentile(distances, 1, method="lower")
     high = np.percentile(distances, 99, method="higher")
     return float(distances[(low <= distances) & (distances <= high)].mean(dtype=np.float64))
-
-
-def _enter(latent: Latent, where: Where, crop: bool) -> None:
-    name = f"ppl_{latent}_{where}{'_crop' if crop else ''}"
-    label = f"perceptual path length in {latent}, {where}{', the middle of faces' if crop else ''}"
-
-    @measures({name: (label, "lower")}, networks="GF", when="named")
-    def of_one(alae: Alae, data: DataSet, view: View | None, most: int | None, keep: Keep) -> Mapping[str, float]:
-        return {name: path_length(latent, where, crop, alae, view or alae.view, min(most or COUNT, COUNT), keep)}
-
-
-for _latent in get_args(Latent):
-    for _where in get_args(Where):
-        for _crop in (False, True):
-            _enter(_latent, _where, _crop)

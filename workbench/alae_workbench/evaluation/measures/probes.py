@@ -1,7 +1,7 @@
-"""How much of what tells classes apart a representation keeps: nearest neighbours and linear machines on it."""
+"""Probes of a representation: the accuracy of simple classifiers on it."""
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -12,141 +12,97 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
-from alae_core import Alae, AlaeError, View
+from alae_core import AlaeError
 from alae_core.images import to_float
-from alae_workbench.data.source import DataSet, Source
-from alae_workbench.evaluation.cache import Keep
-from alae_workbench.evaluation.registry import Better, UnmeasurableError, measure, measures
+from alae_workbench.data.source import Source
+from alae_workbench.evaluation.registry import UnmeasurableError
+from alae_workbench.evaluation.subject import Subject
 
-#: training images that serve as neighbours at the end of a run: the first ones, the same for every representation
-NEIGHBOURS = 10_000
-# Pixels a side at which raw pixels are compared, where images are larger.
+# Larger images are compared at the smallest size of at least this many pixels per side.
 _SIDE = 32
-Probe = Literal["nn", "svm"]
-#: representations that are probed, by what the names of measures end in
-REPRESENTATIONS = {
-    "w": "E(x)",
-    "long": "the widest hidden layer of E",
-    "pixels": "raw pixels",
-    "pca": "as many principal components of pixels as w has numbers",
-}
+Classifier = Literal["nn", "svm"]
+Representation = Literal["w", "long", "pixels", "pca"]
 
 
-@measure("1-nearest-neighbour accuracy on E(x), held-out images", networks="E", when="end", better="higher")
-def nearest_neighbour_w(alae: Alae, data: DataSet, view: View | None = None, most: int | None = None) -> float:
-    """The share of held-out images whose nearest of 10,000 training images, by E(x) (Euclidean), has their class.
-
-    Raises UnmeasurableError where there are no classes, or E is told them: the answer would be in the question.
-    """
-    return probe("nn", "w", alae, data, view, most, NEIGHBOURS)
-
-
-@measure("the same on raw pixels", networks="E", when="end", better="")
-def nearest_neighbour_pixels(alae: Alae, data: DataSet, view: View | None = None, most: int | None = None) -> float:
-    """The same by the images themselves: what E is to be held against.
-
-    At their own size, but square ones at half of it as often as that leaves 32 pixels a side or more: of 10,000 larger
-    ones not even the neighbours fit into memory.
-    """
-    return probe("nn", "pixels", alae, data, view, most, NEIGHBOURS)
-
-
-def probe(
-    kind: Probe,
-    representation: str,
-    alae: Alae,
-    data: DataSet,
-    view: View | None = None,
-    most: int | None = None,
-    known: int | None = None,
-) -> float:
-    """The paper's MNIST protocol (its section 5.1): all training images, and the share of held-out ones told right.
+def probe(subject: Subject, classifier: Classifier, representation: Representation, known: int | None = None) -> float:
+    """Return the accuracy on held-out images of a classifier fitted to training images (the paper's section 5.1).
 
     Args:
-        kind: nn, the nearest neighbour (Euclidean); svm, scikit-learn's LinearSVC (liblinear): one class against the
-            rest, squared hinge loss solved in the primal, C = 1, on features of mean 0 and variance 1.
-        representation: one of `REPRESENTATIONS`.
-        alae, data, view: the model, labelled images, and where it is looked at.
-        most: how many held-out images at the most.
-        known: how many training images at the most, the first ones.
+        subject: its images need one class each; its limit applies to held-out images.
+        classifier: "nn", the nearest neighbour by Euclidean distance; or "svm", scikit-learn's LinearSVC: one class
+            against the rest, squared hinge loss solved in the primal, C = 1, on features of mean 0 and variance 1.
+        representation: "w", E(x); "long", the widest hidden layer of E; "pixels"; or "pca", as many principal
+            components of pixels as w has dimensions. Square images are halved while at least 32 pixels per side
+            remain, because pixels of 10,000 larger images do not fit in memory.
+        known: number of training images, the first ones; default all.
 
-    Raises UnmeasurableError as `nearest_neighbour_w` does, and where E has no hidden layer to be long features.
+    Raises UnmeasurableError if images have no class, several attributes, or all the same class; if the model is given
+    the class; or for "long" if E has no hidden layer.
     """
-    classes, right = _classes(alae, data)
+    known_classes, held_out_classes = _classes(subject)
     try:
-        train, asked = _represented(representation, alae, data, view or alae.view, most, known)
+        train, held_out = _represent(subject, representation, known)
     except AlaeError as error:
         raise UnmeasurableError(str(error)) from error
-    classifier = _neighbours() if kind == "nn" else _machine()
+    model = _nearest_neighbour() if classifier == "nn" else _linear_svm()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier.fit(train, classes[: len(train)])
-    return float(classifier.score(asked, right[: len(asked)]))
+        model.fit(train, known_classes[: len(train)])
+    return float(model.score(held_out, held_out_classes[: len(held_out)]))
 
 
-def _represented(
-    representation: str, alae: Alae, data: DataSet, view: View | None, most: int | None, known: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of training images, and of held-out ones."""
+def _represent(subject: Subject, representation: Representation, known: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of training images and of held-out images."""
+    model, view = subject.model, subject.view
 
     def rows(represent: Callable[[np.ndarray], np.ndarray], size: int | None) -> tuple[np.ndarray, np.ndarray]:
-        train, asked = (min(n or len(s), len(s)) for n, s in ((known, data.train), (most, data.held_out)))
-        return _rows(alae, data.train, represent, size, train), _rows(alae, data.held_out, represent, size, asked)
+        train, held_out = min(known or len(subject.train), len(subject.train)), subject.count(len(subject.held_out))
+        return (
+            _rows(subject, subject.train, represent, size, train),
+            _rows(subject, subject.held_out, represent, size, held_out),
+        )
 
     size = view.size if view else None
     match representation:
         case "w":
-            return rows(lambda images: alae.encode(alae.as_seen(images, view), view), size)
+            return rows(lambda images: model.encode(model.as_seen(images, view), view), size)
         case "long":
-            return rows(lambda images: alae.hidden(alae.as_seen(images, view), view), size)
-    train, asked = rows(_pixels, _pixels_size(data))
+            return rows(lambda images: model.hidden(model.as_seen(images, view), view), size)
+    train, held_out = rows(_pixels, _pixels_size(subject.train))
     if representation == "pixels":
-        return train, asked
-    pca = PCA(min(alae.config.networks.w, *train.shape), svd_solver="covariance_eigh").fit(train)
-    return pca.transform(train), pca.transform(asked)
+        return train, held_out
+    pca = PCA(min(model.config.networks.w, *train.shape), svd_solver="covariance_eigh").fit(train)
+    return pca.transform(train), pca.transform(held_out)
 
 
-def _enter(kind: Probe, label: str, name: str, what: str) -> None:
-    better: Better = "" if name in ("pixels", "pca") else "higher"
-
-    @measures({f"{kind}_{name}": (f"{label} on {what}, all training images", better)}, networks="E")
-    def of_one(alae: Alae, data: DataSet, view: View | None, most: int | None, keep: Keep) -> Mapping[str, float]:
-        return {f"{kind}_{name}": probe(kind, name, alae, data, view, most)}
-
-
-for _name, _what in REPRESENTATIONS.items():
-    _enter("nn", "1-nearest-neighbour accuracy", _name, _what)
-    _enter("svm", "linear SVM accuracy", _name, _what)
-
-
-def _neighbours() -> KNeighborsClassifier:
+def _nearest_neighbour() -> KNeighborsClassifier:
     return KNeighborsClassifier(n_neighbors=1, algorithm="brute")
 
 
-def _machine() -> Pipeline:
+def _linear_svm() -> Pipeline:
     return make_pipeline(StandardScaler(), LinearSVC(dual=False, C=1.0, random_state=0))
 
 
-def _classes(alae: Alae, data: DataSet) -> tuple[np.ndarray, np.ndarray]:
-    """The class of every training and every held-out image. Raises UnmeasurableError."""
-    known, asked = data.train.labels, data.held_out.labels
-    if known is None or asked is None:
+def _classes(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes of training and of held-out images. Raises UnmeasurableError."""
+    train, held_out = subject.train.labels, subject.held_out.labels
+    if train is None or held_out is None:
         raise UnmeasurableError("the images have no labels: class folders, a table or an .npz with y give them some")
-    if known.ndim > 1 or asked.ndim > 1:
-        raise UnmeasurableError("the images have several attributes each, and it takes one class")
-    if alae.config.labels:
-        raise UnmeasurableError("E is told each image's class, so the answer would be in the question")
-    if len(np.unique(known)) < 2:
-        raise UnmeasurableError(f"every training image is of one class, {known[0]}, so there is nothing to tell apart")
-    return known, asked
+    if train.ndim > 1 or held_out.ndim > 1:
+        raise UnmeasurableError("the images have several attributes each, but one class is needed")
+    if subject.model.config.labels:
+        raise UnmeasurableError("E is given each image's class, so its codes contain the answer")
+    if len(np.unique(train)) < 2:
+        raise UnmeasurableError(f"every training image is of one class, {train[0]}; at least two are needed")
+    return train, held_out
 
 
 def _pixels(images: np.ndarray) -> np.ndarray:
     return (to_float(images) if images.dtype == np.uint8 else images).reshape(len(images), -1)
 
 
-def _pixels_size(data: DataSet) -> int | None:
-    height, width, _ = data.train.shape
+def _pixels_size(source: Source) -> int | None:
+    height, width, _ = source.shape
     size = height
     while height == width and size % 2 == 0 and size // 2 >= _SIDE:
         size //= 2
@@ -154,7 +110,7 @@ def _pixels_size(data: DataSet) -> int | None:
 
 
 def _rows(
-    alae: Alae, source: Source, represent: Callable[[np.ndarray], np.ndarray], size: int | None, count: int
+    subject: Subject, source: Source, represent: Callable[[np.ndarray], np.ndarray], size: int | None, count: int
 ) -> np.ndarray:
-    parts = (np.arange(part.start, part.stop) for part in alae.chunks(count))
-    return np.concatenate([represent(source.images(indices, size)) for indices in parts])
+    batches = (np.arange(part.start, part.stop) for part in subject.model.chunks(count))
+    return np.concatenate([represent(source.images(indices, size)) for indices in batches])

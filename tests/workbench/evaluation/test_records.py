@@ -1,0 +1,72 @@
+"""Records of evaluations: merged, read, and compared between runs."""
+
+import json
+
+import pytest
+
+from alae_core import AlaeError
+from alae_workbench.evaluation.records import Evaluation, compare_runs, read_evaluation, record_evaluation
+from alae_workbench.storage.directory import Run
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path / "run")
+    run.checkpoints.mkdir(parents=True)
+    run.config.write_text("{}")
+    return run
+
+
+def make_evaluation(run, **changes):
+    fields = {
+        "model": str(run.checkpoints / "step-00000004"),
+        "step": 4,
+        "averaged": True,
+        "against": "digits",
+        "own": True,
+        "count": None,
+        "images": {"train": 8},
+        "measures": {"psnr": 9.0},
+        "refused": {},
+        "asked": ("psnr",),
+    }
+    return Evaluation(**fields | changes)
+
+
+def test_files_are_named_for_what_differs_from_a_full_evaluation(run):
+    assert make_evaluation(run).file == "step-00000004.json"
+    other = make_evaluation(run, averaged=False, own=False, against="/data/my faces", count=40)
+    assert other.file == "step-00000004-as-trained-against-my-faces-of-40.json"
+
+
+def test_later_measures_join_earlier_ones_of_the_same_images(run):
+    path = record_evaluation(make_evaluation(run))
+    record_evaluation(make_evaluation(run, measures={"ssim": 0.5}, asked=("ssim",)))
+    merged = read_evaluation(path)
+    assert (merged.measures, merged.asked) == ({"psnr": 9.0, "ssim": 0.5}, ("psnr", "ssim"))
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    assert lines == [{"step": 4, "evaluation": {"psnr": 9.0}}, {"step": 4, "evaluation": {"ssim": 0.5}}]
+    record_evaluation(make_evaluation(run, images={"train": 9}, measures={"ssim": 0.6}))
+    assert read_evaluation(path).measures == {"ssim": 0.6}
+
+
+def test_a_checkpoint_outside_a_run_directory_has_no_record(tmp_path, run):
+    assert record_evaluation(make_evaluation(run, model=str(tmp_path / "elsewhere" / "step-00000004"))) is None
+
+
+def test_full_evaluations_prevail_in_comparisons(run):
+    with pytest.raises(AlaeError, match="run has no measures: `alae evaluate "):
+        compare_runs([run.path])
+    run.summary.write_text(json.dumps({"measures": {"psnr": 1.0, "overfitting": 0.1}}))
+    assert compare_runs([run.path]) == {str(run.path): {"psnr": 1.0, "overfitting": 0.1}}
+    record_evaluation(make_evaluation(run, count=40, measures={"psnr": 8.0}))
+    assert compare_runs([run.path])[str(run.path)]["psnr"] == 8.0
+    record_evaluation(make_evaluation(run))
+    assert compare_runs([run.path])[str(run.path)]["psnr"] == 9.0
+
+
+def test_a_damaged_file_is_named(run):
+    path = record_evaluation(make_evaluation(run))
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(AlaeError, match=r"step-00000004.json is not an evaluation: "):
+        read_evaluation(path)
