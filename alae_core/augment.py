@@ -1,7 +1,7 @@
-"""What D∘E sees of images in the adversarial updates: each changed at random, lest few images be learnt by heart.
+"""Augmentation of the images that D∘E sees in the adversarial updates, so that D does not overfit few images.
 
-After Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data" (StyleGAN2-ADA): changes that are
-made to real and generated images alike, each with a probability below one, do not leak into what is generated.
+After Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data" (StyleGAN2-ADA): transformations
+that are applied to real and generated images alike, each with a probability below one, do not show in generated images.
 """
 
 from collections.abc import Sequence
@@ -17,25 +17,26 @@ from alae_core.groups import MOST_P, Augment, Transform
 
 Tensor = Any
 
-#: the columns of `changes`: for each transformation a number that decides whether it happens, then what it does
+#: the number of columns of `changes` for each transformation: one that decides whether it happens, then its parameters
 COLUMNS: dict[Transform, int] = {"flip": 1, "shift": 3, "scale": 2, "rotate": 3, "colour": 5, "cutout": 3}
 _FIRST = dict(zip(COLUMNS, accumulate(COLUMNS.values(), initial=0), strict=False))
-# Uniform numbers of the standard deviations that Karras et al. draw from normal distributions (their appendix B): so no
-# image is lost in the distance.
+# Half-widths of uniform distributions with the standard deviations of the normal ones of Karras et al. (appendix B):
+# a uniform distribution never moves an image out of view.
 _SHIFT, _SCALE = 1 / 8, sqrt(3) * 0.2
 _BRIGHTNESS, _CONTRAST, _SATURATION = sqrt(3) * 0.2, sqrt(3) * 0.5, sqrt(3) * 1.0
 
 
 def changes(numbers: np.ndarray) -> np.ndarray:
-    """What an image's numbers mean, worked out here: frameworks round cosines and powers otherwise.
+    """The parameters of transformations from uniform numbers. In NumPy: frameworks round cosines differently.
 
     Args:
         numbers: (batch, 16), uniform in [0, 1): `Draws.augment`.
 
     Returns:
-        (batch, 17) in float64, by `COLUMNS`. After the number that decides, shift has rows and columns in sides of the
-        image; scale a factor; rotate cos and sin; colour a brightness, a contrast, and what is added of an image's
-        colours and of these turned by a right angle, which are its saturation and hue; cutout a row and a column.
+        (batch, 17) in float64, see `COLUMNS`. After the deciding number: for shift the offsets of rows and columns as
+        fractions of the image's sides; for scale a factor; for rotate cos and sin; for colour brightness, contrast, and
+        the factors of the image's colours and of the colours rotated by 90° that are added (saturation and hue); for
+        cutout a row and a column.
     """
     ends = np.cumsum(list(NUMBERS.values()))[:-1]
     flip, shift, scale, rotate, colour, cutout = np.split(numbers.astype(np.float64), ends, axis=1)
@@ -52,18 +53,18 @@ def changes(numbers: np.ndarray) -> np.ndarray:
     return np.concatenate(columns, axis=1)
 
 
-def augmented(images: Tensor, changes: Tensor, p: Tensor | float, transforms: Sequence[str]) -> Tensor:
-    """Images as D∘E sees them: each flipped, shifted, scaled, turned, coloured and cut out with probability `p` each.
+def augment_images(images: Tensor, changes: Tensor, p: Tensor | float, transforms: Sequence[str]) -> Tensor:
+    """Images with each transformation applied with probability `p`.
 
-    What lies beyond an image's edges is its reflection; between pixels it is interpolated linearly; what is cut out, a
-    rectangle of half its sides, is grey. Where all else is given the result is an affine function of the pixels, which
+    Pixels outside an image are its reflection; between pixels, interpolation is linear; cutout makes a rectangle of
+    half the image's sides grey. For given `changes` and `p` the result is an affine function of the pixels, so
     gradients pass through.
 
     Args:
         images: (batch, H, W, C), floats.
         changes: (batch, 17), as `changes` makes them.
-        p: a scalar in 0 … 1; at 0 every image comes back bit for bit.
-        transforms: the names of those that may happen.
+        p: a scalar in 0 … 1; 0 returns every image bit for bit.
+        transforms: the names of the possible transformations.
 
     Returns:
         (batch, H, W, C); values may leave [−1, 1].
@@ -72,56 +73,56 @@ def augmented(images: Tensor, changes: Tensor, p: Tensor | float, transforms: Se
     batch, height, width, channels = images.shape
     pixels = ops.reshape(images, (batch, height * width, channels))
     if not {"flip", "shift", "scale", "rotate"}.isdisjoint(transforms):
-        pixels = _moved(pixels, height, width, change)
+        pixels = _move(pixels, height, width, change)
     if "colour" in transforms:
-        pixels = _coloured(pixels, channels, change)
+        pixels = _colour(pixels, channels, change)
     if "cutout" in transforms:
-        pixels = pixels * _kept(height, width, change)[..., None]
+        pixels = pixels * _mask(height, width, change)[..., None]
     return ops.reshape(pixels, images.shape)
 
 
-def adapted(choice: Augment, p: Tensor, separation: Tensor, images: int) -> Tensor:
-    """An adaptive p after a batch: higher where D tells real from generated better than `choice.target`, else lower.
+def adapt_p(choice: Augment, p: Tensor, separation: Tensor, images: int) -> Tensor:
+    """The new p after a batch: higher if D separates real from generated images better than the target, else lower.
 
     Karras et al. 2020 (equation 1, r_t) move p by the mean sign of D's logits on real images. In ALAE the updates of G
-    and E shift all logits together, often to the other side of 0 and back in two steps, so here p follows what no shift
-    changes.
+    and E shift all logits together, often across 0 and back within two steps; `updates.separation` does not depend on
+    such shifts.
 
     Args:
-        choice: how it adapts.
-        p: the probability before.
-        separation: `updates.separation` on the batch, 1 where D has learnt its real images by heart.
-        images: how many real images the batch has.
+        choice: how p adapts.
+        p: its current value.
+        separation: `updates.separation` of the batch, 1 if D overfits completely.
+        images: the number of real images in the batch.
     """
     excess = separation - choice.target
-    # Which side of the target it is on must not depend on how a framework rounds.
+    # So that the direction does not depend on how a framework rounds.
     direction = ops.where(ops.abs(excess) < 1e-6, 0 * excess, ops.sign(excess))
-    # On PyTorch, keras.ops rounds a bare number to float32 here.
+    # On PyTorch, keras.ops would round a plain number to float32 here.
     return ops.clip(p + direction * (images / choice.images), 0.0, _like(p, MOST_P))
 
 
 class _Change:
-    """What happens to each image of a batch."""
+    """The transformations of each image of a batch."""
 
     def __init__(self, changes: Tensor, p: Tensor | float, transforms: Sequence[str]) -> None:
         self._changes, self._p, self._transforms = changes, p, transforms
 
     def column(self, name: Transform, k: int) -> Tensor:
-        """(batch, 1): a number of a transformation, whether it happens or not."""
+        """(batch, 1): a parameter of a transformation, whether or not it happens."""
         column = _FIRST[name] + k
         return self._changes[:, column : column + 1]
 
     def happens(self, name: Transform, share: float = 1.0) -> Tensor:
-        """(batch, 1): whether a transformation happens, which in a share of the cases it does."""
+        """(batch, 1): whether a transformation happens, with probability p · `share`."""
         return self.column(name, 0) < (self._p * share if name in self._transforms else 0.0)
 
     def number(self, name: Transform, k: int, otherwise: float = 0.0) -> Tensor:
-        """(batch, 1): a number of a transformation where it happens."""
+        """(batch, 1): a parameter of a transformation, or `otherwise` if it does not happen."""
         return ops.where(self.happens(name), self.column(name, k), otherwise)
 
 
-def _moved(pixels: Tensor, height: int, width: int, change: _Change) -> Tensor:
-    """Pixels (batch, H·W, C) read elsewhere in their image: turned, scaled, flipped and shifted about its centre."""
+def _move(pixels: Tensor, height: int, width: int, change: _Change) -> Tensor:
+    """Pixels (batch, H·W, C) of images rotated, scaled, flipped and shifted about their centres."""
     y, x = np.indices((height, width)).reshape(2, 1, -1)
     y, x = (_like(pixels, at) for at in (y - (height - 1) / 2, x - (width - 1) / 2))
     scale = change.number("scale", 1, 1.0)
@@ -129,16 +130,16 @@ def _moved(pixels: Tensor, height: int, width: int, change: _Change) -> Tensor:
     side = 1 - 2 * ops.cast(change.happens("flip", 0.5), pixels.dtype)
     row = cos * y + sin * x + height * change.number("shift", 1)
     column = side * (cos * x - sin * y) + width * change.number("shift", 2)
-    return _read(pixels, height, width, row + (height - 1) / 2, column + (width - 1) / 2)
+    return _interpolate(pixels, height, width, row + (height - 1) / 2, column + (width - 1) / 2)
 
 
-def _read(pixels: Tensor, height: int, width: int, row: Tensor, column: Tensor) -> Tensor:
-    """The image at places (batch, H·W) between its pixels."""
+def _interpolate(pixels: Tensor, height: int, width: int, row: Tensor, column: Tensor) -> Tensor:
+    """Images interpolated at positions (batch, H·W) between their pixels."""
     batch, count, channels = pixels.shape
     flat = ops.reshape(pixels, (batch * count, channels))
     first = ops.arange(batch, dtype="int32")[:, None] * count
-    row, column = _reflected(row, height), _reflected(column, width)
-    # No floor: on JAX and PyTorch, keras.ops takes it, as cosines on JAX, in float32.
+    row, column = _reflect(row, height), _reflect(column, width)
+    # Not ops.floor: keras.ops computes it in float32 on JAX and PyTorch.
     top, left = ops.cast(row, "int32"), ops.cast(column, "int32")
     down, right = (row - ops.cast(top, row.dtype))[..., None], (column - ops.cast(left, row.dtype))[..., None]
     bottom, other = ops.minimum(top + 1, height - 1), ops.minimum(left + 1, width - 1)
@@ -150,15 +151,15 @@ def _read(pixels: Tensor, height: int, width: int, row: Tensor, column: Tensor) 
     return (1 - down) * between(top) + down * between(bottom)
 
 
-def _reflected(at: Tensor, size: int) -> Tensor:
-    """Places along an axis as places within its pixels 0 … size − 1, which repeat mirrored at their outer edges."""
+def _reflect(at: Tensor, size: int) -> Tensor:
+    """Positions along an axis mapped into 0 … size − 1 by reflection at the outer edges of the pixels."""
     from_edge = ops.abs(at + 0.5)
     periods = ops.cast(ops.cast(from_edge / (2 * size), "int32"), at.dtype)
     return ops.clip(size - ops.abs(from_edge - 2 * size * periods - size) - 0.5, 0.0, size - 1.0)
 
 
-def _coloured(pixels: Tensor, channels: int, change: _Change) -> Tensor:
-    """Brightness and contrast, and of three channels hue and saturation, which leave their mean as it is."""
+def _colour(pixels: Tensor, channels: int, change: _Change) -> Tensor:
+    """Pixels with brightness and contrast changed; with three channels also hue and saturation, which keep the mean."""
     if channels == 3:
         along, across = change.number("colour", 3)[..., None], change.number("colour", 4)[..., None]
         colour = pixels - ops.sum(pixels, axis=-1, keepdims=True) / 3
@@ -167,8 +168,8 @@ def _coloured(pixels: Tensor, channels: int, change: _Change) -> Tensor:
     return pixels * change.number("colour", 2, 1.0)[..., None] + change.number("colour", 1)[..., None]
 
 
-def _kept(height: int, width: int, change: _Change) -> Tensor:
-    """(batch, H·W): 0 in a rectangle of half the image's sides, 1 elsewhere."""
+def _mask(height: int, width: int, change: _Change) -> Tensor:
+    """(batch, H·W): 0 in the rectangle that is cut out, of half the image's sides, 1 elsewhere."""
     middle_y, middle_x = height * change.column("cutout", 1), width * change.column("cutout", 2)
     y, x = (_like(middle_y, at) for at in np.indices((height, width)).reshape(2, 1, -1) + 0.5)
     inside = (ops.abs(y - middle_y) < height / 4) & (ops.abs(x - middle_x) < width / 4)

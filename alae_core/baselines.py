@@ -1,7 +1,6 @@
-"""What ALAE is compared with, as data: autoencoder, VAE and BiGAN, made of ALAE's own networks and losses.
+"""The algorithms that ALAE is compared with: autoencoder, VAE and BiGAN, built from ALAE's networks and losses.
 
-A GAN of the same G∘F and D∘E without a loop is ALAE itself, where reciprocity is none. `algorithms.py` lists
-the networks of each.
+A GAN of the same G∘F and D∘E is ALAE with `reciprocity: none`. `algorithms.py` lists the networks of each.
 """
 
 from functools import partial
@@ -16,15 +15,15 @@ from alae_core.updates import (
     Batch,
     Update,
     adams_of,
+    discrimination_loss,
     encode,
     generate,
     pixel_distance,
-    telling_apart,
 )
 
 
 def autoencoder_updates(config: Config) -> tuple[Update, ...]:
-    """G∘E alone, drawn together by pixels: no prior, hence no samples."""
+    """G∘E alone, trained on pixels: no prior, so no samples."""
     adams = adams_of(config, "reconstruction", "EG")
     loss = partial(_reconstruction, config)
     return (Update("reconstruction", "R", loss, adams, draws=("noise",), moves_w_mean=False),)
@@ -37,10 +36,10 @@ def vae_updates(config: Config) -> tuple[Update, ...]:
 
 def bigan_updates(config: Config) -> tuple[Update, ...]:
     """A bidirectional GAN (Donahue et al. 2017): C tells pairs (x, E(x)) from pairs (G(w), w), w from the prior."""
-    critic, deceivers = adams_of(config, "discriminator", "XC"), adams_of(config, "generator", "EG")
+    critic, both = adams_of(config, "discriminator", "XC"), adams_of(config, "generator", "EG")
     return (
         Update("discriminator", "C", partial(_critic, config), critic, draws=("z", "noise")),
-        Update("generator", "G", partial(_deceivers, config), deceivers, draws=("z", "noise")),
+        Update("generator", "G", partial(_generator_and_encoder, config), both, draws=("z", "noise")),
     )
 
 
@@ -49,9 +48,9 @@ def _reconstruction(config: Config, networks: Family, batch: Batch, input_gradie
 
 
 def _evidence(networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    """The evidence lower bound, negated: ‖x − G(w)‖², pixels summed, and KL(q(w | x) ‖ p(w)); both averaged over x.
+    """The negative evidence lower bound: ‖x − G(w)‖² summed over pixels plus KL(q(w | x) ‖ p(w)), averaged over x.
 
-    So pixels have the variance ½ about G(w). The update's z is what q(w | x) is sampled by.
+    This means that pixels have the variance ½ about G(w). q(w | x) is sampled with the update's z.
     """
     mean, log_variance = (encode(networks, batch.images, batch, by=network) for network in "EV")
     w = mean + ops.exp(log_variance / 2) * batch.draws.z
@@ -60,28 +59,28 @@ def _evidence(networks: Family, batch: Batch, input_gradient: InputGradient) -> 
 
 
 def _critic(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    """C's loss on pairs, and R1 of the gradient by real images, E(x) beside them held."""
+    """C's loss on pairs, with R1 on the gradient by real images at constant E(x)."""
     w = networks.F(batch.draws.z)
     fake, code = (
         ops.stop_gradient(each) for each in (generate(networks, w, batch), encode(networks, batch.images, batch))
     )
-    return telling_apart(
+    return discrimination_loss(
         config,
-        lambda images: _paired(networks, images, code, batch),
+        lambda images: _pair_logits(networks, images, code, batch),
         batch.images,
-        _paired(networks, fake, w, batch),
+        _pair_logits(networks, fake, w, batch),
         input_gradient,
     )
 
 
-def _deceivers(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    """G makes C take its pairs for real, and E makes it take its own for generated."""
+def _generator_and_encoder(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
+    """G trains C's logits up on generated pairs, and E trains them down on encoded pairs."""
     objective, w = OBJECTIVES[config.objective], networks.F(batch.draws.z)
-    generated = _paired(networks, generate(networks, w, batch), w, batch)
-    encoded = _paired(networks, batch.images, encode(networks, batch.images, batch), batch)
+    generated = _pair_logits(networks, generate(networks, w, batch), w, batch)
+    encoded = _pair_logits(networks, batch.images, encode(networks, batch.images, batch), batch)
     return generator_loss(objective, generated) + generator_loss(objective, -encoded)
 
 
-def _paired(networks: Family, images: Tensor, w: Tensor, batch: Batch) -> Tensor:
-    """C's logit of each image beside its w, (batch,)."""
+def _pair_logits(networks: Family, images: Tensor, w: Tensor, batch: Batch) -> Tensor:
+    """C's logit of each pair of an image and its w, (batch,)."""
     return networks["C"](ops.concatenate([encode(networks, images, batch, by="X"), w], axis=-1))

@@ -1,10 +1,7 @@
-"""Checkpoints: a directory with the state as safetensors and a JSON manifest, whole or not there at all.
+"""Checkpoints: saving and loading the state of a run, and choosing among the checkpoints of a directory.
 
-    step-00001000/
-        state.safetensors      every array of `alae_core.state`
-        manifest.json          format, step, configuration, who wrote it, the SHA-256 of each file and of itself
-
-Reading one parses JSON and copies numbers, and runs no code.
+A checkpoint is a directory, `step-00001000`; `checkpoint_files.py` defines its files. Writes are atomic: after a crash,
+either the old or the new checkpoint is intact.
 """
 
 import math
@@ -20,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import safetensors.numpy
 
-from alae_core._support.files import sync_directory, write_whole
+from alae_core._support.files import sync_directory, write_atomically
 from alae_core._support.text import one_line, short_repr
 from alae_core.backend import Runner, load_backend
 from alae_core.checkpoint_files import (
@@ -47,14 +44,14 @@ _NAME = re.compile(r"step-([0-9]{8,})$")
 
 
 class Author(Protocol):
-    """Who writes a checkpoint: a `Backend`, as far as a checkpoint records it."""
+    """The software that a checkpoint records as its author: the relevant part of a `Backend`."""
 
     @property
     def name(self) -> str:
-        """What `--backend` calls it."""
+        """Its name."""
 
     def versions(self) -> dict[str, str]:
-        """Versions of the software that it computes with."""
+        """The versions of the software that it uses, by name."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,12 +60,12 @@ class Checkpoint:
 
     Attributes:
         path: its directory.
-        config: what the run was started with.
+        config: the configuration of the run.
         step: training steps done.
-        backend: the plug-in that wrote it; any other may go on from it.
-        versions: of the software that it was written by.
-        metric: how good the model is, lower is better; None where nobody measured.
-        run: plain data of whoever trained, as `save_checkpoint` was given it.
+        backend: the plug-in that wrote it; every other can continue from it.
+        versions: the versions of the software that wrote it.
+        measure: how good the model is, lower is better; None if it was not measured.
+        run: the plain data given to `save_checkpoint`.
         state: the arrays of `alae_core.state`.
     """
 
@@ -77,19 +74,19 @@ class Checkpoint:
     step: int
     backend: str
     versions: Mapping[str, str]
-    metric: float | None
+    measure: float | None
     run: Mapping[str, Any] = field(default_factory=dict)
     state: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def view(self) -> View | None:
-        """Where training had come to, for networks that grow."""
+        """The view of its last step; None for networks without levels."""
         return position(self.config, max(self.step - 1, 0)).view
 
     def model(self, averaged: bool = True) -> "Alae":
-        """The networks with this checkpoint's weights, averaged or as trained, looked at where training had come to.
+        """The model with this checkpoint's weights, averaged or as trained; its default view is `view`.
 
-        A backend must have been opened for the configuration's precision, as `load` does.
+        A backend must have been opened for the configuration's precision, as by `load`.
         """
         from alae_core.model import build
 
@@ -117,8 +114,8 @@ def load(path: str | Path, *, backend: str | None = None, device: str | None = N
     Args:
         path: as for `load_checkpoint`.
         backend, device: as for `load_backend`; by default KERAS_BACKEND, or the first framework installed.
-        averaged: whether its weights are the running averages, which look better but lag in short runs, or those
-            trained.
+        averaged: whether to use the running averages of the weights, which give better images but lag in short runs,
+            or the weights as trained.
 
     Raises CheckpointError as `load_checkpoint` does, and BackendError as `load_backend` does.
     """
@@ -131,30 +128,30 @@ def save_checkpoint(
     directory: str | Path,
     runner: Runner,
     *,
-    metric: float | None = None,
+    measure: float | None = None,
     keep: int | None = None,
     run: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write the state of a run to `directory`/step-NNNNNNNN, whole or not at all, then drop old ones.
+    """Write the state of a run atomically to `directory`/step-NNNNNNNN, then remove old checkpoints.
 
     Args:
-        directory: where checkpoints lie beside each other; made if need be.
-        runner: what is saved: state, configuration, and who computed it.
-        metric: how good the model is, lower is better; the best checkpoint is never dropped. One that is not finite
-            is None.
-        keep: how many of the newest stay, besides the best; None keeps all.
-        run: plain data, as JSON has it, to be given back by `Checkpoint.run`.
+        directory: the directory of the run's checkpoints; created if missing.
+        runner: the run, whose state, configuration and backend are saved.
+        measure: how good the model is, lower is better; the best checkpoint is never removed. A value that is not
+            finite is saved as None.
+        keep: the number of newest checkpoints to keep besides the best; None keeps all.
+        run: plain data for JSON, returned by `Checkpoint.run`.
 
     Returns:
         The new checkpoint's path.
 
     Raises:
         CheckpointError: the state is not finite.
-        ArgumentError: `run` is no plain data, or more than a manifest may hold, MOST_BYTES.
-        OSError: there is no room, or no permission; nothing is left of the new checkpoint.
+        ArgumentError: `run` is not plain data, or exceeds the size of a manifest, MOST_BYTES.
+        OSError: the disk is full, or permission is missing; nothing is left of the new checkpoint.
     """
     return write_checkpoint(
-        directory, runner.state(), runner.model.config, author=runner.backend, metric=metric, keep=keep, run=run
+        directory, runner.state(), runner.model.config, author=runner.backend, measure=measure, keep=keep, run=run
     )
 
 
@@ -164,11 +161,11 @@ def write_checkpoint(
     config: Config,
     *,
     author: Author,
-    metric: float | None = None,
+    measure: float | None = None,
     keep: int | None = None,
     run: Mapping[str, Any] | None = None,
 ) -> Path:
-    """`save_checkpoint` for whoever has a state, but no runner; `author` is recorded as what computed it."""
+    """`save_checkpoint` for a state without a runner; `author` is recorded as the software that computed it."""
     directory, step = Path(directory), int(state["step"])
     wrong = find_not_finite(state)
     if wrong is not None:
@@ -178,7 +175,7 @@ def write_checkpoint(
         {
             "format": FORMAT,
             "step": step,
-            "metric": metric if metric is None or math.isfinite(metric) else None,
+            "metric": measure if measure is None or math.isfinite(measure) else None,
             "backend": author.name,
             "versions": {"alae": version("alae"), **author.versions()},
             "config": config.data(),
@@ -186,17 +183,17 @@ def write_checkpoint(
             "files": {STATE: sha256(content).hexdigest()},
         }
     )
-    # Killed earlier while writing: what it left is no checkpoint, and nobody else writes here.
+    # Remains of a process that was killed while writing; the run's lock excludes other writers.
     for leftover in directory.glob(".writing-*"):
         shutil.rmtree(leftover)
     name = f"step-{step:08d}"
     writing = directory / f".writing-{name}"
     writing.mkdir(parents=True)
     try:
-        write_whole(writing / STATE, content)
-        write_whole(writing / MANIFEST, manifest)
+        write_atomically(writing / STATE, content)
+        write_atomically(writing / MANIFEST, manifest)
         if (directory / name).exists():
-            # Only a run that went back to an earlier checkpoint comes by this step again.
+            # A run that was resumed from an earlier checkpoint reaches this step again.
             _remove(directory / name)
         writing.rename(directory / name)
     except BaseException:
@@ -212,13 +209,12 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read and verify a checkpoint.
 
     Args:
-        path: a checkpoint, a directory of checkpoints, or a run that has a `checkpoints` directory; of several, the
-            newest is read.
+        path: a checkpoint, a directory of checkpoints, or a run directory with `checkpoints`; the newest checkpoint is
+            read.
 
-    Raises:
-        CheckpointError: there is none, it is damaged, not finite or at odds with its configuration (the file at fault
-            and the newest intact older one are named), or it follows a version of the format or specification that this
-            alae does not know.
+    Raises CheckpointError if there is no checkpoint; if it is damaged, not finite, or does not fit its configuration
+    (the message names the file, and the newest intact older checkpoint); or if this version of alae does not know the
+    version of its format or specification.
     """
     found = _resolve(Path(path))
     try:
@@ -231,13 +227,13 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def checkpoints(directory: Path) -> list[Path]:
-    """The checkpoints that lie in `directory`, oldest first; half-written ones are none."""
-    # As numbers: by name, the step after 99,999,999 would be the oldest.
+    """The checkpoints in `directory`, oldest first. Incomplete checkpoints are ignored."""
+    # Sorted by number: by name, the step after 99,999,999 would be the oldest.
     return sorted((path for path in directory.glob("step-*") if _NAME.fullmatch(path.name)), key=step_of)
 
 
 def step_of(path: Path) -> int:
-    """The step that a checkpoint's name ends in, also one set aside; -1 where it ends in none."""
+    """The step at the end of a checkpoint's name, even if the checkpoint was renamed; −1 if there is none."""
     found = _NAME.search(path.name)
     return int(found[1]) if found else -1
 
@@ -275,7 +271,7 @@ def _read(path: Path) -> Checkpoint:
         step=manifest.step,
         backend=manifest.backend,
         versions=manifest.versions,
-        metric=manifest.metric,
+        measure=manifest.measure,
         run={key: written[key] for key in (RUN,) if key in written} if manifest.run is None else manifest.run,
         state=decode_state(path / STATE, content, manifest.step, config),
     )
@@ -291,22 +287,22 @@ def _is_intact(path: Path) -> bool:
 
 def _drop_old(directory: Path, keep: int) -> None:
     present = checkpoints(directory)
-    measured = {path: metric for path in present if (metric := _metric(path)) is not None}
-    best = min(measured, key=lambda path: measured[path], default=None)
+    measures = {path: measure for path in present if (measure := _load_measure(path)) is not None}
+    best = min(measures, key=lambda path: measures[path], default=None)
     for path in present[:-keep]:
         if path != best:
             _remove(path)
 
 
-def _metric(path: Path) -> float | None:
+def _load_measure(path: Path) -> float | None:
     try:
-        return load_manifest(path).metric
+        return load_manifest(path).measure
     except CheckpointError:
         return None
 
 
 def _remove(path: Path) -> None:
-    # Renamed first: a kill in the middle of deleting leaves no half checkpoint under a checkpoint's name.
+    # Renamed first, so that a crash while deleting does not leave an incomplete checkpoint.
     going = path.with_name(f".writing-{path.name}-removed")
     path.rename(going)
     shutil.rmtree(going)

@@ -17,7 +17,7 @@ import safetensors.numpy
 from pydantic import Field
 from safetensors import SafetensorError
 
-from alae_core._support.manifest import read_bytes, read_manifest, sealed
+from alae_core._support.manifest import read_bytes, read_manifest, seal_manifest
 from alae_core._support.text import short_repr
 from alae_core._support.validation import Frozen
 from alae_core.config import Config
@@ -36,7 +36,8 @@ class _Common(Frozen):
     """The fields of a manifest of every format, besides the SHA-256 of itself."""
 
     step: Annotated[int, Field(ge=0, le=10**12)]
-    metric: float | None
+    # Files have the name of the first format.
+    measure: Annotated[float | None, Field(alias="metric")]
     backend: str
     versions: dict[str, str]
     config: dict[str, Any]
@@ -70,7 +71,7 @@ def load_manifest(path: Path) -> FirstManifest | Manifest:
 def encode_manifest(data: dict[str, Any]) -> bytes:
     """A manifest's bytes. Raises ArgumentError if the group "run" is not plain data, or exceeds MOST_BYTES."""
     try:
-        content = sealed(data)
+        content = seal_manifest(data)
     except (TypeError, ValueError, RecursionError) as error:
         raise ArgumentError("run", f"must be plain data, as JSON has it: {error}") from error
     if len(content) > MOST_BYTES:

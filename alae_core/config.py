@@ -1,4 +1,4 @@
-"""What can be chosen: every number that decides the mathematics as a field of one frozen, typed configuration."""
+"""The configuration: every number that decides the mathematics, as a field of one frozen, typed object."""
 
 import os
 from collections.abc import Mapping
@@ -28,11 +28,11 @@ from alae_core.groups import BUNDLES, Adam, Augment, Growth, MlpNetworks, StyleN
 
 #: the version of the specification that configurations, checkpoints and conformance cases follow
 SPECIFICATION = 2
-#: for each older version the fields that the next one renamed, by dotted key; a file without a version is of the first
+#: for each older version the dotted keys that the next version renamed; a file without a version has version 1
 MIGRATIONS: dict[int, dict[str, str]] = {
     1: {"training.batch_size": "batch_size", "training.seed": "seed"},
 }
-#: the group of a YAML file that says how a run goes: it belongs to whoever trains, and the specification passes over it
+#: the group of a YAML file with the settings of a run, which the specification ignores
 RUN = "training"
 
 ImageShape = Annotated[tuple[Count, Count, Count], Strict(False)]
@@ -40,37 +40,38 @@ Precision = Literal["float32", "float64", "bfloat16"]
 
 
 class Config(Frozen):
-    """The specification of one model and its training. `load_config` makes one from a preset or a YAML file."""
+    """The specification of one model and its training; see `load_config`."""
 
     description: str = ""
     image: ImageShape = Field(description="height, width, channels")
     labels: NonNegativeInt = Field(
-        0, lt=2**16, description="classes appended as one-hot to E's and G's input; 0 trains without labels"
+        0, lt=2**16, description="number of classes, appended as one-hot to E's and G's input; 0 trains without labels"
     )
     algorithm: str = Field("alae", description="networks and the updates that train them: one of alae_core.algorithms")
     networks: Annotated[MlpNetworks | StyleNetworks, Field(discriminator="family")]
     growth: Growth | None = Field(None, description="the levels of detail, for style networks")
-    batch_size: Count = Field(128, description="images per step, where a level of growth says nothing else")
+    batch_size: Count = Field(128, description="images per step, unless a level of growth sets its own")
     objective: Literal["logistic", "wasserstein", "hinge"] = "logistic"
-    r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖²; 0 leaves the penalty out")
+    r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖²; 0 omits the penalty")
     reciprocity: Literal["latent", "data", "both", "none", "z"] = Field(
         "latent",
-        description="alae: the space(s) in which the loop is closed; z lets E estimate z, not w, both of one size",
+        description="of alae: the space(s) in which the loop is closed; with z, E estimates z, of the size of w",
     )
     updates: Updates = Field(
-        BUNDLES["paper"], description="paper: Algorithm 1 as printed; official: as the authors' code runs it; or a mix"
+        BUNDLES["paper"],
+        description="paper: Algorithm 1 as printed; official: the authors' code; or a group that mixes them",
     )
     adam: Adam
     augment: Augment | None = Field(
         None,
-        description="for few images: what D∘E sees of them is changed at random; {p: 0.15}, or {target: 0.9} to adapt",
+        description="for few images: D∘E sees images changed at random; {p: 0.15}, or {target: 0.9} to adapt p",
     )
-    average_halflife: PositiveFloat = Field(10_000.0, description="images after which averaged networks forget half")
+    average_halflife: PositiveFloat = Field(10_000.0, description="half-life of the averaged networks in images")
     precision: Precision = Field(
-        "float32", description="bfloat16 computes layers in it, keeps weights and losses float32; float64 is all of it"
+        "float32", description="bfloat16: layers compute in it, weights and losses stay float32; float64: all of it"
     )
     seed: NonNegativeInt = Field(
-        0, lt=2**63, description="decides initial weights, every z and the order of the images"
+        0, lt=2**63, description="decides initial weights, every random draw and the order of the images"
     )
 
     @field_validator("updates", mode="before")
@@ -79,7 +80,7 @@ class Config(Frozen):
         if isinstance(value, str):
             if value not in BUNDLES:
                 raise ValueError(
-                    f"{short_repr(value)} is no bundle of updates: it should be {' or '.join(BUNDLES)}, or a group"
+                    f"{short_repr(value)} is not a bundle of updates: it must be {' or '.join(BUNDLES)}, or a group"
                 )
             return BUNDLES[value]
         return value
@@ -91,7 +92,7 @@ class Config(Frozen):
     @model_validator(mode="after")
     def _labels_are_several(self) -> "Config":
         if self.labels == 1:
-            raise ValueError("labels is 1, a single class says nothing: use 0 for no labels, or the number of classes")
+            raise ValueError("labels is 1, but one class carries no information: use 0, or the number of classes")
         return self
 
     @model_validator(mode="after")
@@ -138,7 +139,7 @@ class Config(Frozen):
 
     @property
     def adapts(self) -> bool:
-        """Whether augmentation finds its p by itself, and a run's state holds that."""
+        """Whether augmentation adapts its p, which is then part of a run's state."""
         return self.augment is not None and self.augment.target is not None
 
     @property
@@ -150,27 +151,27 @@ class Config(Frozen):
 
     @property
     def style(self) -> StyleNetworks:
-        """`networks`, where they are style networks."""
+        """`networks` as style networks. Raises ConfigError if they are not."""
         if not isinstance(self.networks, StyleNetworks):
-            raise ConfigError("networks are of the family mlp, but what was asked for is about style networks")
+            raise ConfigError("networks are of the family mlp, but this needs style networks")
         return self.networks
 
     @property
     def lods(self) -> int:
-        """How many levels of detail style networks have: resolution R is 4·2^(lods − 1)."""
+        """The number of levels of detail of style networks: images have 4·2^(lods − 1) pixels a side."""
         return self.image[0].bit_length() - 2
 
     @property
     def dtype(self) -> Literal["float32", "float64"]:
-        """What weights, optimizer state, images, outputs and losses are held in; only layers may compute in less."""
+        """The dtype of weights, optimizer state, images, outputs and losses; layers may compute in bfloat16."""
         return "float64" if self.precision == "float64" else "float32"
 
     def data(self) -> dict[str, Any]:
-        """This configuration as plain data, its version first, that `make_config` reads back to an equal one."""
+        """Plain data, the version first, from which `make_config` makes an equal configuration."""
         return {"specification": SPECIFICATION, **self.model_dump(mode="json")}
 
     def to_yaml(self) -> str:
-        """This configuration as YAML text that `load_config` reads back to an equal one."""
+        """YAML text from which `load_config` makes an equal configuration."""
         return to_yaml(self.data())
 
     def __repr__(self) -> str:
@@ -186,7 +187,7 @@ class Config(Frozen):
 
 
 def preset_names() -> list[str]:
-    """Names of the configurations that ship with alae, sorted."""
+    """The names of the presets, sorted."""
     return sorted(
         entry.name.removesuffix(".yaml")
         for entry in files("alae_core.presets").iterdir()
@@ -195,7 +196,7 @@ def preset_names() -> list[str]:
 
 
 def preset_text(name: str) -> str:
-    """The YAML of the preset `name`. Raises ConfigError, naming the nearest one, where there is none."""
+    """The YAML of the preset `name`. Raises ConfigError, suggesting a similar name, if there is none."""
     if name not in preset_names():
         raise ConfigError(
             f"there is no preset {name!r}{suggest(name, preset_names())}; presets: {', '.join(preset_names())}"
@@ -204,32 +205,31 @@ def preset_text(name: str) -> str:
 
 
 def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Read a preset's name or a YAML file's path, with some fields changed.
+    """Load a preset or a YAML file, with some fields changed.
 
     Args:
         source: a name from `preset_names()`, or the path of a YAML file.
         overrides: new values by dotted key, such as `{"adam.learning_rate": 1e-3, "growth.levels.0.images": 5000}`; a
-            mapping changes the keys it has of a group, such as `{"networks": {"w": 16}}`.
+            mapping changes some keys of a group, such as `{"networks": {"w": 16}}`.
 
-    Raises:
-        ConfigError: the source is missing, is no YAML mapping, or holds an unknown key (the nearest valid one is
-            named), a wrong type or an impossible combination.
+    Raises ConfigError if the source is missing or is not a YAML mapping, or has an unknown key (the message suggests a
+    similar one), a wrong type, or values that do not fit together.
     """
     return make_config(read_config(source, overrides), source=str(source))
 
 
 def make_config(data: Any, overrides: Mapping[str, Any] | None = None, *, source: str = "the configuration") -> Config:
-    """A Config from plain data, such as `Config.data` returns; `source` names it in errors."""
+    """A Config from plain data, such as `Config.data` returns; `source` names the data in errors."""
     if not isinstance(data, Mapping):
-        raise ConfigError(f"{source} must be a mapping of configuration keys, but holds {type(data).__name__}")
+        raise ConfigError(f"{source} must be a mapping of configuration keys, but is a {type(data).__name__}")
     changed = _overridden(migrate(data, source), overrides or {})
     return validate(Config, {key: value for key, value in changed.items() if key != RUN}, source)
 
 
 def read_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The plain data that `load_config` validates, in the present version, with the group `training` if there is one.
+    """The plain data that `load_config` validates, in the current version, including the group `training`.
 
-    `source` may be such data itself. Where an override changes what the specification says, the description says so.
+    `source` may be such data itself. If an override changes the specification, it is added to the description.
     """
     if isinstance(source, Mapping):
         data, name = migrate(source), str(source.get("description", ""))
@@ -245,9 +245,9 @@ def read_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
 
 
 def migrate(data: Mapping[str, Any], source: str = "the configuration") -> dict[str, Any]:
-    """Plain data of any version in the present one's keys, the version itself taken out.
+    """Plain data of any version with the keys of the current version, without the field `specification`.
 
-    Raises ConfigError where this version of alae does not know the version that the data names.
+    Raises ConfigError if this version of alae does not know the data's version.
     """
     version = data.get("specification", 1)
     if type(version) is not int or not 1 <= version <= SPECIFICATION:
@@ -266,7 +266,7 @@ def _overridden(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[s
     found = _spelled_out(data)
     for key, value in overrides.items():
         if key == "specification":
-            raise ConfigError(f"{key!r} cannot be set: it is the version that a configuration was written for")
+            raise ConfigError(f"{key!r} cannot be set: it is the version of the configuration")
         found = _spelled_out(override(found, key, value))
     for old, new in (names for renames in MIGRATIONS.values() for names in renames.items()):
         if has_key(found, old):
@@ -275,7 +275,7 @@ def _overridden(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[s
 
 
 def _spelled_out(data: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` with a bundle of updates as the group it stands for, so that one of its choices can be changed."""
+    """`data` with a bundle of updates replaced by its group, so that single choices can be changed."""
     bundle = data.get("updates")
     if not isinstance(bundle, str) or bundle not in BUNDLES:
         return dict(data)
@@ -283,7 +283,7 @@ def _spelled_out(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changes(data: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """What the specification in `data` says otherwise than that in `base`, by dotted key."""
+    """The values of the specification in `data` that differ from those in `base`, by dotted key."""
     left, right = ({**_spelled_out(each), RUN: None} for each in (data, base))
     bundle = next((name for name, bundle in BUNDLES.items() if left.get("updates") == bundle.model_dump()), None)
     if bundle and left["updates"] != right.get("updates"):

@@ -1,12 +1,12 @@
-"""The errors that are a user's to mend: one line each, naming what was wrong and what would be right."""
+"""The errors that a user can fix. Each message is one line: what is wrong, then what to do."""
 
 from alae_core._support.text import one_line
 
 
 class AlaeError(ValueError):
-    """Base of every error a user can mend; the command line prints it without a traceback and exits with code 2.
+    """Base of every error that a user can fix; the command line prints it without a traceback and exits with code 2.
 
-    Its message is one line of printable characters, not more than MOST_CHARACTERS, whatever values it names.
+    The message is one line of printable characters, at most MOST_CHARACTERS long, whatever values it contains.
     """
 
     def __init__(self, message: str) -> None:
@@ -14,9 +14,9 @@ class AlaeError(ValueError):
 
 
 class ArgumentError(AlaeError):
-    """An argument of a function has a value it cannot have.
+    """The value of a function's argument is not allowed.
 
-    The message starts with the argument's name; the command line puts the flag that gave it in its place.
+    The message starts with the argument's name, which the command line replaces by its flag.
     """
 
     def __init__(self, argument: str, problem: str) -> None:
@@ -25,11 +25,11 @@ class ArgumentError(AlaeError):
 
 
 class ConfigError(AlaeError):
-    """A configuration value, key or combination is not allowed."""
+    """A configuration has a key, a value or a combination of values that is not allowed."""
 
 
 class BackendError(AlaeError):
-    """A backend or device is unknown, not installed, or cannot be selected any more in this process."""
+    """A backend or device is unknown, not installed, or can no longer be selected in this process."""
 
 
 class CheckpointError(AlaeError):

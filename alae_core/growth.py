@@ -10,10 +10,10 @@ from alae_core.view import View
 
 
 class Stage(NamedTuple):
-    """What stays the same from one level of detail to the next; hashable, so that a step is compiled once for each.
+    """The constants of one level of detail; hashable, so that a step is compiled once for each level.
 
     Attributes:
-        lod: the level of detail, 0 … L−1; None for networks that have none.
+        lod: the level of detail, 0 … L−1; None for networks without levels.
         batch_size: images per step.
         adam: Adam at this level's learning rate.
         average_decay: β of the averaged networks, average ← β·average + (1−β)·weight: 0.5^(batch / half-life).
@@ -26,13 +26,13 @@ class Stage(NamedTuple):
 
 
 class Position(NamedTuple):
-    """Where a run is before one of its steps.
+    """The position of a run in its schedule before one of its steps.
 
     Attributes:
-        stage: what holds at this level.
+        stage: the constants of the level.
         blend: how far the level has faded in, 0 … 1.
-        shown: real images shown by all steps before.
-        restarts: whether Adam's moments and counts start anew with this step.
+        shown: the number of real images shown by all earlier steps.
+        restarts: whether Adam's moments and counts restart at this step.
     """
 
     stage: Stage
@@ -42,15 +42,15 @@ class Position(NamedTuple):
 
     @property
     def view(self) -> View | None:
-        """The level and its blend; None for networks that have no levels."""
+        """The level and its blend; None for networks without levels."""
         return None if self.stage.lod is None else View(self.stage.lod, self.blend)
 
 
 def position(config: Config, step: int) -> Position:
-    """Where a run of `config` is before training step `step` (0 is the first).
+    """The position of a run of `config` before training step `step` (from 0).
 
-    blend is ½ − ½cos(π · share of the fade's images shown), from 0 at a level's first step; the first level does not
-    fade. After the schedule the last level goes on.
+    The blend is ½ − ½cos(π · fraction of the fade's images shown), 0 at a level's first step; the first level does not
+    fade. After the end of the schedule the last level continues.
     """
     if config.growth is None:
         stage = _stage(config, None, config.batch_size, config.adam.learning_rate)
@@ -69,18 +69,18 @@ def position(config: Config, step: int) -> Position:
 
 
 def scheduled_steps(config: Config) -> int | None:
-    """How many steps the growth schedule takes; None for a configuration that has none."""
+    """The number of steps of the growth schedule; None for a configuration without one."""
     return sum(_pace(config, level)[1] for level in config.growth.levels) if config.growth else None
 
 
 def stretches(config: Config, start: int, end: int) -> Iterator[tuple[Stage, int, int]]:
-    """The stages of a run between two steps, with the first step of each and the one after its last."""
+    """The stages of a run from step `start` to before `end`: (stage, its first step, the step after its last)."""
     first = start
     while first < end:
         stage, last = position(config, first).stage, end - 1
         if position(config, last).stage != stage:
             low = first
-            # The last step of the stage, by halving: a schedule has millions of steps.
+            # Find the last step of the stage by bisection: a schedule has millions of steps.
             while last - low > 1:
                 middle = (low + last) // 2
                 low, last = (middle, last) if position(config, middle).stage == stage else (low, middle)

@@ -1,4 +1,4 @@
-"""Images as arrays: between the bytes of files and the floats of networks, and smaller by means of blocks."""
+"""Images as arrays: conversion between uint8 and floats, and downsampling by block means."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from alae_core.errors import ArgumentError
 
 
 def to_float(pixels: np.ndarray) -> np.ndarray:
-    """Grey levels 0 … 255 as the networks see them: float32 in [−1, 1], pixels / 127.5 − 1."""
+    """Grey levels 0 … 255 as float32 in [−1, 1]: pixels / 127.5 − 1."""
     floats = pixels.astype(np.float32)
     floats /= np.float32(127.5)
     floats -= np.float32(1)
@@ -19,30 +19,29 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 
 
 def pooled(images: np.ndarray, size: int) -> np.ndarray:
-    """Images as a coarser level has them: each pixel the mean of a square block of theirs.
+    """Images at a coarser level: each pixel is the mean of a square block.
 
     Args:
-        images: square ones (count, H, H, C), uint8 or floats.
+        images: square images (count, H, H, C), uint8 or floats.
         size: H, or H divided by a power of two.
 
     Returns:
-        The images themselves where H is `size`; else float32 (count, size, size, C) in the images' own range: of bytes
-        the grey levels 0 … 255, not rounded to whole ones but exact, up to blocks of 256×256.
+        `images` itself if `size` is H; otherwise float32 (count, size, size, C) in the range of `images`. Means of
+        uint8 are in 0 … 255, not rounded, and exact for blocks of up to 256×256 pixels.
 
-    Raises:
-        ArgumentError: the images have no such size.
+    Raises ArgumentError if the images cannot be reduced to `size`.
     """
     return images if images.shape[1:3] == (size, size) else means(block_sums(images, size), images.shape[1] // size)
 
 
 def block_sums(images: np.ndarray, size: int) -> np.ndarray:
-    """What `pooled` divides: the sum of each square block, exact for bytes.
+    """The sum of each square block, which `pooled` divides; exact for uint8.
 
     Args:
         images, size: see `pooled`.
 
     Returns:
-        (count, size, size, C); of bytes in the narrowest unsigned integers that hold every sum, of floats in float64.
+        (count, size, size, C): for uint8 in the narrowest unsigned dtype that holds every sum, for floats in float64.
 
     Raises ArgumentError as `pooled` does.
     """
@@ -50,14 +49,14 @@ def block_sums(images: np.ndarray, size: int) -> np.ndarray:
     if height != width or size < 1 or height % size or (height // size).bit_count() != 1:
         raise ArgumentError(
             "size",
-            f"is {size}, but images of {height}×{width} cannot be pooled to {size}×{size}: "
+            f"is {size}, but images of {height}×{width} cannot be reduced to {size}×{size}: "
             "they must be square, and larger by a power of two",
         )
     block = height // size
-    # The narrowest integers that hold a block's sum: half the bytes take half the time.
+    # The narrowest dtype: half the bytes take half the time.
     total = np.float64 if images.dtype.kind == "f" else np.min_scalar_type(255 * block * block)
     sums = np.add.reduce(images.reshape(count * size, block, width * channels), axis=1, dtype=total)
-    # Columns in pairs and channel by channel: NumPy is slow at sums along short axes.
+    # In pairs of columns, channel by channel: NumPy is slow at sums along short axes.
     while sums.shape[1] > size * channels:
         halved = np.empty((len(sums), sums.shape[1] // 2), total)
         for channel in range(channels):
@@ -68,7 +67,7 @@ def block_sums(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def means(sums: np.ndarray, block: int) -> np.ndarray:
-    """The float32 means of blocks of `block`×`block` pixels, of which `sums` are the sums."""
+    """The float32 means of blocks of `block`×`block` pixels from their sums."""
     found = sums.astype(np.float32)
     found /= np.float32(block * block)
     return found

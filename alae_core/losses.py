@@ -1,4 +1,4 @@
-"""The mathematics of ALAE's losses, on tensors of whichever framework Keras runs; each is a scalar."""
+"""The mathematics of ALAE's losses on tensors of any framework; each loss is a scalar."""
 
 from collections.abc import Callable
 from math import prod
@@ -22,8 +22,8 @@ class Objective(NamedTuple):
 
 
 OBJECTIVES = {
-    # f(t) = −log(1 + exp(−t)), the non-saturating logistic GAN (Goodfellow et al. 2014); not by Keras' softplus, which
-    # under PyTorch is cut off at 20, 2e-9 away
+    # f(t) = −log(1 + exp(−t)), the non-saturating logistic GAN (Goodfellow et al. 2014). Not Keras' softplus: PyTorch
+    # cuts it off at 20, an error of 2e-9.
     "logistic": Objective(
         real=lambda t: -ops.log_sigmoid(t), fake=lambda t: -ops.log_sigmoid(-t), generator=lambda t: -ops.log_sigmoid(t)
     ),
@@ -47,20 +47,20 @@ def generator_loss(objective: Objective, fake_logits: Tensor) -> Tensor:
 def r1_penalty(image_gradient: Tensor, gamma: float) -> Tensor:
     """γ/2 · mean over images of ‖∇ₓD(E(x))‖² (Mescheder et al. 2018, equation 9).
 
-    `image_gradient`, shape (batch, H, W, C), is the gradient with respect to the *images*, never to parameters; its
-    square is summed over pixels and channels.
+    `image_gradient`, shape (batch, H, W, C), is the gradient by the *images*, not by parameters; its square is summed
+    over pixels and channels.
     """
     return gamma / 2 * squared_distance(image_gradient, 0.0, mean=False)
 
 
 def squared_distance(target: Tensor, estimate: Tensor, *, mean: bool) -> Tensor:
-    """‖target − estimate‖², averaged over the batch; over other axes a sum (paper) or, if `mean`, a mean (authors)."""
+    """‖target − estimate‖², averaged over the batch; over other axes summed, or if `mean` averaged."""
     square = ops.square(target - estimate)
     return _mean(square) if mean else ops.sum(square) / square.shape[0]
 
 
 def divergence_from_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """KL(N(mean, exp(log_variance)) ‖ N(0, I)) of diagonal Gaussians (batch, w): over w a sum, over the batch a mean.
+    """KL(N(mean, exp(log_variance)) ‖ N(0, I)) of diagonal Gaussians (batch, w): summed over w, batch mean.
 
     ½ Σ (μ² + σ² − log σ² − 1): Kingma and Welling 2014, appendix B.
     """
@@ -69,5 +69,5 @@ def divergence_from_prior(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def _mean(x: Tensor) -> Tensor:
-    # keras.ops.mean would compute float64 in float32 under JAX and PyTorch.
+    # keras.ops.mean computes float64 in float32 on JAX and PyTorch.
     return ops.sum(x) / prod(x.shape)

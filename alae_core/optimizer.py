@@ -1,4 +1,4 @@
-"""Adam and weight averaging, the arithmetic of a step: the reference that a backend may replace by a fused kernel."""
+"""The arithmetic of Adam and of averaged weights, which a backend may replace by a fused kernel."""
 
 from typing import Any
 
@@ -16,10 +16,10 @@ def adam_step(
 
     Args:
         adam: learning rate and its warm-up, β1, β2, ε.
-        value, gradient, m, v: tensors of one shape and dtype. The gradient is that of the weight as it is used: where
-            equalized learning rate multiplies it by `Alae.scales`, that of the loss divided by the constant. So ε acts
-            where the authors' does.
-        t: how many steps this network has taken with these moments, this one included; a scalar of that dtype.
+        value, gradient, m, v: tensors of one shape and dtype. The gradient is by the weight as it is used: if an
+            equalized learning rate multiplies the weight by a constant (`Alae.scales`), the gradient of the loss divided
+            by that constant. So ε has the same effect as in the authors' code.
+        t: the number of steps of this network with these moments, including this one; a scalar of that dtype.
 
     Returns:
         The new value, m and v.
@@ -31,5 +31,5 @@ def adam_step(
 
 
 def average_step(decay: float, average: Tensor, value: Tensor) -> Tensor:
-    """The next average after a weight, or what a batch makes of w, has become `value`."""
+    """The running average after a new `value` of a weight, or of the batch mean of w."""
     return average + (1 - decay) * (value - average)

@@ -1,4 +1,4 @@
-"""What a training run does in every framework: a base class that leaves plug-ins the framework's own part."""
+"""The part of a training run that is the same in every framework, as a base class for runners."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
@@ -31,12 +31,12 @@ Tensors = dict[str, Tensor]
 
 
 class BaseRunner(ABC, Generic[Tensor]):
-    """A `Runner` whose state is `self.tensors`: the arrays of `alae_core.state`, by name, as the framework's tensors.
+    """A `Runner` whose state is `self.tensors`: the arrays of `alae_core.state` by name, as the framework's tensors.
 
-    A plug-in says how arrays reach the device and come back, and how one update is differentiated; `alae_core.walk`
-    does the rest. A framework with kernels of its own for Adam or averages replaces `apply` or `average`; one that
-    compiles its step replaces `train`. The count of steps stays on the host, in `self.step_number`. `__init__` loads
-    the initial state: what these methods need must be set before it.
+    A subclass defines how arrays are copied to the device and back, and how one update is differentiated;
+    `alae_core.walk` does the rest. A framework with its own kernels for Adam or averages overrides `apply` or `average`;
+    one that compiles the step overrides `train`. The step count stays on the host, in `self.step_number`. `__init__`
+    loads the initial state, so attributes that these methods use must be set before it is called.
     """
 
     def __init__(self, backend: Backend, model: Alae) -> None:
@@ -67,19 +67,19 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     @abstractmethod
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[Tensor, Tensors]:
-        """The loss of one update and its gradient by each weight of `self.trained(update, batch)`; nothing moves.
+        """The loss of one update and its gradient by each weight of `self.trained_weights(update, batch)`.
 
         The weights are those in `tensors`; `self.networks.use_weights` lets the networks use them.
         """
 
-    # ---- what a framework may do in a way of its own ----
+    # ---- methods that a subclass may override ----
 
     def train(self, batches: Mapping[str, Batch], stage: Stage) -> dict[str, Any]:
-        """Walk one training step on `self.tensors`; return the losses as unread scalars."""
+        """Do one training step on `self.tensors`; return the losses as scalars on the device."""
         return walk(self, self.tensors, batches, stage)
 
     def differentiate(self, update: Update, batch: Batch) -> tuple[Tensor, Tensors]:
-        """`gradient` at the present weights."""
+        """`gradient` at the current weights."""
         return self.gradient(self.tensors, update, batch)
 
     def evaluate(self, tensors: Tensors, fn: Callable[[Family, Batch], Tensor], update: Update, batch: Batch) -> Tensor:
@@ -88,7 +88,7 @@ class BaseRunner(ABC, Generic[Tensor]):
             return fn(self.networks, batch)
 
     def reduce(self, means: Tensors) -> Tensors:
-        """See `walk.Mechanics`: on one device the batch is whole."""
+        """See `walk.Mechanics`; one device has the whole batch."""
         return means
 
     def apply(self, tensors: Tensors, choice: Adam, adam: str, gradients: Mapping[str, Tensor]) -> None:
@@ -112,21 +112,21 @@ class BaseRunner(ABC, Generic[Tensor]):
         )
 
     def write(self, tensors: Tensors, values: Mapping[str, Tensor]) -> None:
-        """See `walk.Mechanics`: other tensors in the place of those that were there."""
+        """See `walk.Mechanics`; replaces the tensors."""
         tensors.update(values)
 
     def clear(self, names: Iterable[str]) -> None:
-        """Make zeros of these tensors where they are."""
+        """Set these tensors to zero."""
         self.write(self.tensors, {name: ops.zeros_like(self.tensors[name]) for name in names})
 
     def draw_noise(self, count: int, key: int) -> Tensor:
-        """`count` numbers from N(0, 1), drawn on the device; `key` decides them."""
+        """`count` numbers from N(0, 1), drawn on the device; a function of `key`."""
         return keras.random.normal((count,), dtype=self.config.dtype, seed=key)
 
     # ---- the contract ----
 
     def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
-        """See `Runner.put`; the batch has no draws yet."""
+        """See `Runner.put`; the batch does not have draws yet."""
         images = require_images(images)
         classes = next((self.to_device(array) for array in one_hot(self.config, labels, len(images))), None)
         return Batch(self._from_bytes(images) if images.dtype == np.uint8 else self._to_tensors(images), classes)
@@ -151,7 +151,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         chosen = draws if only is None else {only: draws[self.model.update(only).name]}
         losses = self.train(self._batches(batch, chosen, here.blend), here.stage)
         self.step_number += 1
-        # In the updates' own order, which a compiled step may not keep.
+        # In the order of the updates, which a compiled step may not preserve.
         return Losses({update.name: losses[update.name] for update in self.model.updates if update.name in losses})
 
     def losses(
@@ -209,14 +209,14 @@ class BaseRunner(ABC, Generic[Tensor]):
         w_mean = None if self.model.w_mean is None else tuple(self.model.w_mean.shape)
         weights = {name: tuple(variable.shape) for name, variable in self.model.variables.items()}
         require_same_arrays(shapes(self.config, self.model.updates, weights, w_mean), state)
-        # Another run's precision may have been another.
+        # The state may come from a run in another precision.
         dtypes = {name: np.int64 if name.endswith("/t") else self.config.dtype for name in state if name != "step"}
         arrays = {name: as_dtype(name, state[name], dtype) for name, dtype in dtypes.items()}
         self.step_number = int(state["step"])
         self.place(arrays)
 
-    def trained(self, update: Update, batch: Batch) -> list[str]:
-        """Every weight that `update` moves at the batch's level of detail."""
+    def trained_weights(self, update: Update, batch: Batch) -> list[str]:
+        """The name of every weight that `update` trains at the batch's level of detail."""
         family = self.networks
         lod = family.level_of(batch.images)
         return [
@@ -231,13 +231,13 @@ class BaseRunner(ABC, Generic[Tensor]):
             raise ArgumentError(
                 "images",
                 f"have shape {tuple(batch.images.shape)}, but step {self.step_number} trains on images of shape "
-                f"(batch, {', '.join(map(str, expected))}); alae_core.images.pooled makes larger ones smaller",
+                f"(batch, {', '.join(map(str, expected))}); reduce them with alae_core.images.pooled",
             )
 
     def _batches_at_rest(
         self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws], blend: float
     ) -> dict[str, Batch]:
-        """What each update sees outside a step: with the current p of augmentation."""
+        """What each update sees outside of a training step, with the current p of augmentation."""
         batches = self._batches(self.put(images, labels), draws, blend)
         if "augment_p" not in self.tensors:
             return batches
@@ -277,8 +277,8 @@ class BaseRunner(ABC, Generic[Tensor]):
         return self.to_device(np.asarray(array, np.int32 if array.dtype.kind in "iu" else self.config.dtype))
 
     def _from_bytes(self, images: np.ndarray) -> Tensor:
-        # Bytes travel, and become on the device what `images.to_float` makes of them. By a tensor: XLA would turn a
-        # division by a number into a product with its reciprocal, and 111 of the 256 grey levels into other floats.
+        # Bytes are copied, and converted on the device as by `images.to_float`. Divided by a tensor: XLA would replace a
+        # division by a number by a product with its reciprocal, which changes 111 of the 256 grey levels.
         floats = ops.cast(self.to_device(images), "float32")
         return ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype)
 
@@ -286,7 +286,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         shapes = noise_shapes(lod, count)
         ends = list(accumulate(prod(shape) for shape in shapes))
         key = int(stream(self.config.seed, f"noise/{update}", step).integers(2**31))
-        # In one go: a launch for each of many small maps would take longer than drawing them.
+        # All at once: launching a kernel for each of many small maps takes longer than drawing them.
         numbers: Any = self.draw_noise(ends[-1], key)
         return [
             ops.reshape(numbers[start:end], shape)

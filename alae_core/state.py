@@ -1,14 +1,14 @@
-"""The state of a training run as named NumPy arrays: what a checkpoint holds and any backend goes on from.
+"""The state of a training run as named NumPy arrays, which checkpoints hold and every backend can continue from.
 
     weights/F/dense0/kernel                       a weight
     averages/F/dense0/kernel                      its running average
     adam/generator/F/m/dense0/kernel, …/v/…       the moments of one Adam for one network
-    adam/generator/F/t                            how many steps that network took with them
+    adam/generator/F/t                            the number of steps of that network with them
     w_mean                                        the running mean of w = F(z), of style networks
-    augment_p                                     how likely augmentation's transformations are, where that adapts
+    augment_p                                     the probability of augmentation's transformations, if it adapts
     step                                          training steps done
 
-Random numbers need no state: every z follows from seed, step and update.
+Random numbers need no state: seed, step and update decide every draw.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,25 +24,25 @@ Shape = tuple[int, ...]
 
 
 def adams(updates: Iterable[Update]) -> list[tuple[str, str]]:
-    """Every (Adam, network) pair that has moments of its own, in order of first use."""
+    """Every (Adam, network) pair, each of which has its own moments, in order of first use."""
     return list(dict.fromkeys((adam, network) for update in updates for network, adam in update.trains.items()))
 
 
 def moment_name(adam: str, moment: str, weight: str) -> str:
-    """Where the moment "m" or "v" of the weight "F/dense0/kernel" is kept for one Adam."""
+    """The name of the moment "m" or "v" that the Adam `adam` has for `weight`, such as "F/dense0/kernel"."""
     network, variable = weight.split("/", 1)
     return f"adam/{adam}/{network}/{moment}/{variable}"
 
 
 def count_name(adam: str, weight: str) -> str:
-    """Where one Adam's count of the steps of that weight's network is kept."""
+    """The name of the step count that the Adam `adam` has for the network of `weight`."""
     return f"adam/{adam}/{weight.split('/', 1)[0]}/t"
 
 
 def shapes(
     config: Config, updates: Sequence[Update], weights: Mapping[str, Shape], w_mean: Shape | None
 ) -> dict[str, Shape]:
-    """The name and shape of every array of a state, from those of a model's weights and its running mean of w."""
+    """The shape of every array of a state by name, from the shapes of a model's weights and its running mean of w."""
     found: dict[str, Shape] = {"step": ()}
     for group in ("weights", "averages"):
         found |= {f"{group}/{name}": shape for name, shape in weights.items()}
@@ -77,7 +77,7 @@ def initial_state(
 
 
 def require_same_arrays(expected: Mapping[str, Shape], arrays: Mapping[str, np.ndarray]) -> None:
-    """Raise CheckpointError unless `arrays` has exactly the expected names and shapes: loading is strict."""
+    """Raise CheckpointError unless `arrays` has exactly the expected names and shapes."""
     missing, unknown = sorted(expected.keys() - arrays.keys()), sorted(arrays.keys() - expected.keys())
     if missing or unknown:
         raise CheckpointError(
@@ -89,9 +89,9 @@ def require_same_arrays(expected: Mapping[str, Shape], arrays: Mapping[str, np.n
 
 
 def as_dtype(name: str, array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
-    """The array `name` in other digits. Raises CheckpointError where those cannot hold one of its numbers."""
+    """The array `name` in another dtype. Raises CheckpointError if that dtype cannot hold one of its numbers."""
     try:
         with np.errstate(over="raise", invalid="raise"):
             return np.asarray(array, dtype)
     except FloatingPointError as error:
-        raise CheckpointError(f"{name} has numbers that {np.dtype(dtype)} cannot hold") from error
+        raise CheckpointError(f"{name} has numbers that are too large for {np.dtype(dtype)}") from error

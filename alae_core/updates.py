@@ -1,4 +1,4 @@
-"""Algorithm 1 of the paper as data: which loss, which networks it trains with whose Adam moments, what it draws."""
+"""Algorithm 1 of the paper as data: each update's loss, the networks it trains and their Adams, and its draws."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from alae_core.algorithms import find_algorithm
-from alae_core.augment import augmented
+from alae_core.augment import augment_images
 from alae_core.config import Config
 from alae_core.draws import Draw, Draws
 from alae_core.framework import InputGradient, Tensor
@@ -39,16 +39,16 @@ class Update:
     """One update of a training step.
 
     Attributes:
-        name: what draws, moments and losses are kept by, such as "discriminator".
-        symbol: a letter or two that stand for it where there is little room, such as "D".
-        loss: the scalar to lower, given the model, the batch and the backend's `input_gradient`.
-        trains: for each network that moves, the name of the Adam whose moments it uses. Any other network takes no
-            optimizer step: neither its weights nor its moments change by a single bit.
-        draws: z from the prior; where networks have styles, also what is mixed in, and noise for G; where the
-            configuration augments images, how.
-        moves_w_mean: whether the running mean of w, where there is one, moves by this update's F(z) before it.
-        separation: how well D tells real images from generated ones, given the model and the batch, in −1 … 1: what an
-            adaptive p of augmentation moves by before the update. None for one that does not move it.
+        name: the name of its draws, moments and losses, such as "discriminator".
+        symbol: one or two letters for narrow tables, such as "D".
+        loss: the scalar to minimise, a function of the networks, the batch and the backend's `input_gradient`.
+        trains: for each network that it trains the name of the Adam whose moments it uses. Other networks take no
+            optimizer step: neither their weights nor their moments change by a single bit.
+        draws: what it draws. Styles are mixed and noise drawn only for networks with styles, and images augmented only
+            if the configuration says so.
+        moves_w_mean: whether the running mean of w, if there is one, moves by this update's F(z) before the update.
+        separation: how well D separates real from generated images, −1 … 1, a function of the networks and the batch.
+            An adaptive p of augmentation moves by it before the update. None if this update does not move p.
     """
 
     name: str
@@ -69,13 +69,13 @@ def updates_of(config: Config) -> tuple[Update, ...]:
 
 
 def alae_updates(config: Config) -> tuple[Update, ...]:
-    """ALAE's updates; each sees a z of its own (paper, Algorithm 1).
+    """ALAE's updates, each with its own z (paper, Algorithm 1).
 
-    Where the paper and the authors' code differ, `config.updates` says which way; the discriminator trains E and D,
-    the generator F and G, reciprocity E and G and, if so chosen, F. Discrepancies: docs/deviations.md.
+    The discriminator update trains E and D, the generator update F and G, and reciprocity E, G and, if configured, F.
+    Where the paper and the authors' code differ, `config.updates` decides; docs/deviations.md lists the differences.
     """
     choices = config.updates
-    # In data space F takes no part in the loss, so nothing can train it there.
+    # In data space F is not part of the loss.
     trains_F = choices.trains_F and config.reciprocity in ("latent", "both", "z")
     D = Update(
         "discriminator",
@@ -100,27 +100,27 @@ def _discriminating(config: Config) -> str:
 
 
 def adams_of(config: Config, update: str, networks: str) -> dict[str, str]:
-    """The name of the Adam that an update uses for each of its networks: its own, or one of two that all share."""
+    """For each of an update's networks the name of its Adam: the update's own, or one of two that all updates share."""
     if config.updates.adam == "own":
         return dict.fromkeys(networks, update)
     return {network: "decoder" if network in "FG" else "encoder" for network in networks}
 
 
 def _discriminator(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    real = _seen(networks, batch.images, batch)
-    return telling_apart(
+    real = _augment(networks, batch.images, batch)
+    return discrimination_loss(
         config, lambda images: _score(networks, images, batch), real, _fake_logits(networks, batch), input_gradient
     )
 
 
-def telling_apart(
+def discrimination_loss(
     config: Config,
     score: Callable[[Tensor], Tensor],
     real: Tensor,
     fake_logits: Tensor,
     input_gradient: InputGradient,
 ) -> Tensor:
-    """What a discriminator lowers, R1 included, from its score of images, real images and its logits on fakes."""
+    """A discriminator's loss with R1, from its score of images, real images and its logits on generated ones."""
     objective = OBJECTIVES[config.objective]
     if config.r1_gamma == 0:
         return discriminator_loss(objective, score(real), fake_logits)
@@ -130,7 +130,7 @@ def telling_apart(
 
 def _generator(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     fake = generate(networks, _styles(networks, batch), batch)
-    return generator_loss(OBJECTIVES[config.objective], _score(networks, _seen(networks, fake, batch), batch))
+    return generator_loss(OBJECTIVES[config.objective], _score(networks, _augment(networks, fake, batch), batch))
 
 
 def _reciprocity(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
@@ -153,27 +153,27 @@ def pixel_distance(config: Config, networks: Family, batch: Batch) -> Tensor:
 
 
 def separation(networks: Family, batch: Batch) -> Tensor:
-    """How well D tells the batch's real images from its generated ones, both as D∘E sees them: 2 · AUC − 1.
+    """How well D separates the batch's real images from its generated ones, both augmented: 2 · AUC − 1, a scalar.
 
-    A scalar, of each real image beside the generated one of its row: the share of rows in which the real one has the
-    higher logit, less that in which the generated one has.
+    Computed as the fraction of rows in which the real image has the higher logit, minus the fraction in which the
+    generated image has.
     """
-    real = _score(networks, _seen(networks, batch.images, batch), batch)
+    real = _score(networks, _augment(networks, batch.images, batch), batch)
     return ops.sum(ops.sign(real - _fake_logits(networks, batch))) / real.shape[0]
 
 
 def _fake_logits(networks: Family, batch: Batch) -> Tensor:
-    """D's logits on generated images as D∘E sees them, through which G and F learn nothing."""
+    """D's logits on generated images, augmented; no gradient reaches G and F."""
     fake = ops.stop_gradient(generate(networks, _styles(networks, batch), batch))
-    return _score(networks, _seen(networks, fake, batch), batch)
+    return _score(networks, _augment(networks, fake, batch), batch)
 
 
-def _seen(networks: Family, images: Tensor, batch: Batch) -> Tensor:
-    """Images as D∘E is shown them in the adversarial updates."""
+def _augment(networks: Family, images: Tensor, batch: Batch) -> Tensor:
+    """Images as D∘E sees them in the adversarial updates."""
     choice = networks.config.augment
     if choice is None or batch.draws.augment is None:
         return images
-    return augmented(images, batch.draws.augment, batch.augment_p, choice.transforms)
+    return augment_images(images, batch.draws.augment, batch.augment_p, choice.transforms)
 
 
 def _styles(networks: Family, batch: Batch) -> Tensor:
@@ -191,7 +191,7 @@ def generate(networks: Family, w: Tensor, batch: Batch) -> Tensor:
 
 
 def encode(networks: Family, images: Tensor, batch: Batch, by: str = "E") -> Tensor:
-    """E(x), or what another network like E makes of images, at the batch's level of detail."""
+    """E(x), or the output of another network of E's shape, at the batch's level of detail."""
     return networks.encode(images, by=by, labels=batch.labels, **_level(networks, batch))
 
 

@@ -1,25 +1,24 @@
-"""How a model is looked at: at which level of detail, how far that has faded in, and with what noise."""
+"""The level of detail at which a model computes, and the modes of noise."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from alae_core.errors import ArgumentError
 
-#: what a person says of G's noise. fixed: a map for each layer that serves every image, the same bits on every backend;
-#: random: other maps for each image, and at every call; none: zero; bump: what the authors' code adds when told to
-#: leave noise out (`networks.style`)
+#: modes of G's noise. fixed: one map per layer for all images, the same bits on every backend; random: new maps for each
+#: image at every call; none: zero; bump: what the authors' code adds when asked for no noise (see `networks.style`)
 NoiseWord = Literal["fixed", "random", "none", "bump"]
 
 
 @dataclass(frozen=True)
 class View:
-    """Where networks that grow are looked at; those that do not have no view, and None stands for it.
+    """A level of detail, and how far it has faded in. For networks without levels None is used instead.
 
     Attributes:
-        lod: the level of detail, from 0: images of 4·2^lod pixels.
-        blend: how far the level has faded in, from 0 (the level below, enlarged) to 1.
+        lod: the level of detail, from 0: images of 4·2^lod pixels a side.
+        blend: how far the level has faded in, from 0 (the level below, upsampled) to 1.
 
-    Raises ArgumentError for a level below 0, or a blend outside 0 … 1.
+    Raises ArgumentError if the level is negative, or the blend outside 0 … 1.
     """
 
     lod: int
@@ -27,13 +26,13 @@ class View:
 
     def __post_init__(self) -> None:
         if self.lod < 0:
-            raise ArgumentError("lod", f"is {self.lod}: levels of detail count from 0")
+            raise ArgumentError("lod", f"is {self.lod}: levels of detail start at 0")
         if not 0 <= self.blend <= 1:
             raise ArgumentError("blend", f"is {self.blend}: it must lie in 0 … 1")
 
     @property
     def size(self) -> int:
-        """Height and width of its images in pixels."""
+        """The height and width of its images in pixels."""
         return 4 * 2**self.lod
 
     def __str__(self) -> str:

@@ -1,11 +1,11 @@
-"""One training step, walked once for every framework: running mean and p → gradient → Adam → averages."""
+"""One training step, defined once for every framework: running mean and p → gradient → Adam → averages."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from keras import ops
 
-from alae_core.augment import adapted
+from alae_core.augment import adapt_p
 from alae_core.groups import Adam
 from alae_core.growth import Stage
 from alae_core.model import Alae
@@ -17,10 +17,10 @@ Tensor = TypeVar("Tensor")
 
 
 class Mechanics(Protocol[Tensor]):
-    """What a framework supplies to the walk.
+    """The operations that a framework provides for a step.
 
-    `tensors` is the state of a run by the names of `alae_core.state`. Whatever changes it leaves the new value under
-    the old name: written into the tensor that is there, or as another in its place.
+    `tensors` is the state of a run by the names of `alae_core.state`. Methods that change a value write it into the
+    tensor of that name, or replace the tensor.
     """
 
     model: Alae
@@ -28,30 +28,30 @@ class Mechanics(Protocol[Tensor]):
     def evaluate(
         self, tensors: dict[str, Tensor], fn: Callable[[Family, Batch], Tensor], update: Update, batch: Batch
     ) -> Tensor:
-        """fn(networks, batch) at the weights in `tensors`, to be differentiated by nobody."""
+        """fn(networks, batch) at the weights in `tensors`. Evaluated without gradients."""
 
     def gradient(self, tensors: dict[str, Tensor], update: Update, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The update's loss at the weights in `tensors`, and its gradient by the name of each weight it trains."""
 
     def reduce(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Means over this device's share of a batch as means over the whole batch."""
+        """Turn means over this device's part of a batch into means over the whole batch."""
 
     def apply(self, tensors: dict[str, Tensor], choice: Adam, adam: str, gradients: Mapping[str, Tensor]) -> None:
-        """One step of the Adam of that name for one network, whose weights' gradients are given."""
+        """One step of the Adam called `adam` for one network, given the gradients of its weights."""
 
     def average(self, tensors: dict[str, Tensor], decay: float) -> None:
-        """Let every average follow its weight, by `alae_core.optimizer.average_step`."""
+        """Update every averaged weight by `alae_core.optimizer.average_step`."""
 
     def write(self, tensors: dict[str, Tensor], values: Mapping[str, Tensor]) -> None:
-        """Leave new values in `tensors`."""
+        """Store new values in `tensors`."""
 
 
 def walk(
     mechanics: Mechanics[Tensor], tensors: dict[str, Tensor], batches: Mapping[str, Batch], stage: Stage
 ) -> dict[str, Tensor]:
-    """One training step: each update that has a batch, in order, on the weights that the one before left.
+    """One training step: each update that has a batch, in order, at the weights that the previous update produced.
 
-    Returns the losses by update, as scalars that nobody has waited for.
+    Returns the losses by update, as scalars on the device.
     """
     model, losses = mechanics.model, {}
     for update in (update for update in model.updates if update.name in batches):
@@ -65,7 +65,7 @@ def walk(
                 before = batch._replace(augment_p=tensors["augment_p"])
                 separation = mechanics.evaluate(tensors, update.separation, update, before)
                 separation = mechanics.reduce({"separation": separation})["separation"]
-                p = adapted(model.config.augment, tensors["augment_p"], separation, stage.batch_size)
+                p = adapt_p(model.config.augment, tensors["augment_p"], separation, stage.batch_size)
                 mechanics.write(tensors, {"augment_p": p})
             batch = batch._replace(augment_p=tensors["augment_p"])
         loss, gradients = mechanics.gradient(tensors, update, batch)
@@ -79,12 +79,12 @@ def walk(
 
 
 def mean_of_w(networks: Family, batch: Batch) -> Any:
-    """The mean of w = F(z) over the batch, (w,): what the running mean of w moves towards."""
+    """The mean of w = F(z) over the batch, (w,), towards which the running mean of w moves."""
     w = networks.F(batch.draws.z)
     return ops.sum(w, axis=0) / w.shape[0]
 
 
 def _by_use(model: Alae, name: str, gradient: Any) -> Any:
-    # Adam sees the gradient by the weight as it is used, so that its ε acts where the authors' does.
+    # The gradient by the weight as it is used, so that Adam's ε has the same effect as in the authors' code.
     scale = model.scales[name]
     return gradient if scale == 1 else gradient / scale

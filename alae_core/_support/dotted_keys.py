@@ -10,11 +10,11 @@ from alae_core.errors import ConfigError
 
 
 def override(data: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy of nested `data` with a new value at a dotted key; `data` stays as it was.
+    """A copy of nested `data` with a new value at a dotted key.
 
-    A number in the key counts into a list. A mapping is merged into the group that is there, unless it names another
-    `family` of networks, whose keys are others. Raises ConfigError where the key leads through a plain value, into a
-    list that is not there, or beyond the end of one.
+    A number in the key is an index into a list. A mapping is merged into an existing group, unless it has another
+    `family` of networks, whose keys differ. Raises ConfigError if the key goes through a plain value, into a missing
+    list, or beyond the end of one.
     """
     return _changed(data, key.split("."), value, key)
 
@@ -25,17 +25,13 @@ def _changed(inside: Any, path: Sequence[str], value: Any, key: str) -> Any:
     first, rest = path[0], path[1:]
     if isinstance(inside, list):
         if first not in map(str, range(len(inside))):
-            raise ConfigError(
-                f"{key!r} cannot be set: {first!r} is none of 0 … {len(inside) - 1}, the places of a list"
-            )
+            raise ConfigError(f"{key!r} cannot be set: {first!r} must be an index of the list, 0 … {len(inside) - 1}")
         return [_changed(each, rest, value, key) if i == int(first) else each for i, each in enumerate(inside)]
     if inside is None and first.isdecimal():
-        raise ConfigError(
-            f"{key!r} cannot be set: there is no list that {first!r} could count into; set the whole list"
-        )
+        raise ConfigError(f"{key!r} cannot be set: there is no list for the index {first!r}; set the whole list")
     if inside is not None and not isinstance(inside, Mapping):
         raise ConfigError(
-            f"{key!r} cannot be set: {first!r} would lie within the value {short_repr(inside)}, no group of keys"
+            f"{key!r} cannot be set: {first!r} would be inside {short_repr(inside)}, which is not a group of keys"
         )
     inside = dict(inside or {})
     return inside | {first: _changed(inside.get(first), rest, value, key)}
@@ -50,7 +46,7 @@ def _merged(old: Any, new: Any) -> Any:
 
 
 def move_key(data: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
-    """A copy of nested `data` with the value at one dotted key, if there is one, at another."""
+    """A copy of nested `data` with the value at the dotted key `old`, if there is one, moved to `new`."""
     if not has_key(data, old):
         return dict(data)
     path = old.split(".")
@@ -84,11 +80,12 @@ def differences(data: Any, base: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def are_groups(value: Any) -> bool:
+    """Whether `value` is a list of mappings."""
     return isinstance(value, list) and all(isinstance(each, Mapping) for each in value)
 
 
 def describe_changes(changes: Mapping[str, Any], most: int = 6) -> str:
-    """Changes as text for one line: "updates=official, adam.learning_rate=0.001"."""
+    """Changes as text, such as "updates=official, adam.learning_rate=0.001"."""
     texts = {key: value if isinstance(value, str) else short_repr(value) for key, value in changes.items()}
     shown = [f"{key}={text if len(text) <= 24 else '…'}" for key, text in texts.items()]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

@@ -1,4 +1,4 @@
-"""Files as whole as a hostile or failing file system lets them be: read if regular, written whole or not at all."""
+"""Atomic writes, and reads restricted to regular files."""
 
 import errno
 import os
@@ -11,15 +11,15 @@ from typing import BinaryIO
 
 @contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
-    """A regular file opened for reading bytes.
+    """Open a regular file for reading bytes.
 
-    Raises OSError, with a text in `strerror`, where it cannot be opened or is a folder, a pipe, a socket or a device:
-    those may never end, or wait for ever.
+    Raises OSError, with its reason in `strerror`, if the file cannot be opened or is a folder, pipe, socket or device:
+    reading these may block or never end.
     """
     try:
-        # Without waiting: opening a pipe would last until somebody writes into it.
+        # O_NONBLOCK: opening a pipe would block until another process writes to it.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    except ValueError as error:  # a NUL in its name
+    except ValueError as error:  # the name contains a NUL
         raise OSError(errno.EINVAL, "no file has such a name", str(path)) from error
     kind = os.fstat(descriptor).st_mode
     if not stat.S_ISREG(kind):
@@ -31,7 +31,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_regular(path: Path, most: int | None = None) -> bytes:
-    """The bytes of a regular file. Raises OSError as `open_regular` does, and where there are more than `most`."""
+    """The bytes of a regular file. Raises OSError as `open_regular` does, and if there are more than `most`."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if most is not None and size > most:
@@ -42,10 +42,10 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
 
 
 @contextmanager
-def built_whole(path: Path) -> Iterator[Path]:
-    """A path to write a file at, which replaces `path` only once it is on the disk; after an exception, not at all.
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path to write to; it then replaces `path` atomically. An exception leaves `path` unchanged.
 
-    Raises OSError, whose `filename` is `path`, where there is no room, or no permission.
+    Raises OSError, whose `filename` is `path`, if the disk is full or permission is missing.
     """
     writing = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
@@ -61,22 +61,22 @@ def built_whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
-    """A file to write bytes into, which becomes `path` as in `built_whole`."""
-    with built_whole(path) as writing, writing.open("wb") as file:
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a file to write bytes to, which becomes `path` as in `atomic_path`."""
+    with atomic_path(path) as writing, writing.open("wb") as file:
         yield file
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """`content` as the file `path`, whole or not at all. Raises OSError as `written_whole` does."""
-    with written_whole(path) as file:
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` to `path` atomically. Raises OSError as `atomic_path` does."""
+    with atomic_file(path) as file:
         file.write(content)
 
 
 def append(path: Path, content: bytes) -> None:
-    """`content` after what the file `path` holds; a kill or a full disk can leave a part of it.
+    """Append `content` to the file `path`. Not atomic: a crash or a full disk can leave a part of it.
 
-    Raises OSError, whose `filename` is `path`, where there is no room, no permission, or no directory.
+    Raises OSError, whose `filename` is `path`, if the disk is full, or permission or the directory is missing.
     """
     try:
         with path.open("ab") as file:
@@ -86,9 +86,9 @@ def append(path: Path, content: bytes) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Let the names in a directory reach the disk."""
+    """Flush the names in a directory to the disk."""
     if os.name == "nt":
-        return  # Windows has no such call; a rename there is a record of its file system's journal.
+        return  # Windows has no such call: its file system journals renames.
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""Manifests: JSON files of typed content that hold the SHA-256 of themselves, believed only as far as they deserve."""
+"""JSON manifests, validated by schema and by the SHA-256 that they contain."""
 
 import json
 from collections.abc import Mapping
@@ -16,28 +16,27 @@ from alae_core.errors import AlaeError
 Content = TypeVar("Content", bound=Frozen)
 
 
-def sealed(data: Mapping[str, Any]) -> bytes:
-    """Plain data as a manifest. Raises TypeError, ValueError or RecursionError where it is none, as JSON has it."""
+def seal_manifest(data: Mapping[str, Any]) -> bytes:
+    """The bytes of a manifest. Raises TypeError, ValueError or RecursionError if `data` is not plain data for JSON."""
     return json.dumps({**data, "sha256": _digest(data)}, indent=2).encode()
 
 
 def read_manifest(
     file: Path, formats: Mapping[int, type[Content]], *, most: int, error: type[AlaeError] = AlaeError
 ) -> Content:
-    """What a manifest holds.
+    """Read and validate a manifest.
 
     Args:
-        file: where it is.
-        formats: the type of its content by the number that it says as `format`, its own included.
-        most: bytes that it has at the most.
-        error: what is raised.
+        file: its path.
+        formats: the type of its content by the value of its field `format`.
+        most: its maximum size in bytes.
+        error: the class of exceptions to raise.
 
-    Raises `error` where it cannot be read, has a format that is not among `formats`, is damaged, or holds anything but
-    what its format says.
+    Raises `error` if the file cannot be read, is damaged, has a format that is not in `formats`, or does not match it.
     """
     content = read_bytes(file, most, error)
     try:
-        # This parser has a bound on how deep values lie within each other.
+        # Unlike json, this parser limits how deeply values are nested.
         data = from_json(content)
         digest, written = data.pop("sha256"), data["format"]
     except (ValueError, KeyError, TypeError, AttributeError) as problem:
@@ -46,15 +45,15 @@ def read_manifest(
         known = f"formats 1 to {max(formats)}" if len(formats) > 1 else "format 1"
         raise error(f"{file} has format {short_repr(written)}, but this version of alae reads {known}")
     if digest != _digest(data):
-        raise error(f"{file} is damaged: its own SHA-256 does not fit")
+        raise error(f"{file} is damaged: its SHA-256 does not match its content")
     try:
-        return validate(formats[written], data, "it is not as such a manifest is written")
+        return validate(formats[written], data, "it does not match its format")
     except AlaeError as problem:
         raise error(f"{file} is damaged: {problem}") from problem
 
 
 def read_bytes(file: Path, most: int | None, error: type[AlaeError]) -> bytes:
-    """`files.read_regular`, which raises an `error` that names the file."""
+    """`files.read_regular`, raising an `error` that names the file."""
     try:
         return read_regular(file, most)
     except OSError as problem:

@@ -10,7 +10,7 @@ MOST_CHARACTERS = 1000
 
 
 def one_line(text: str) -> str:
-    """`text` as one line of printable characters: others escaped, and its middle left out where it is too long."""
+    """`text` as one line of printable characters: other characters escaped, the middle of long text omitted."""
     line = re.sub(r"\s*[\r\n]\s*", " ", _cut(text).strip())
     return _cut("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
 
@@ -21,7 +21,7 @@ def _cut(text: str) -> str:
 
 
 def short_repr(value: object) -> str:
-    """`value` as a message names it: like its repr, but never made longer than a line is worth."""
+    """`repr(value)`, shortened to fit one line."""
     return _SHORT.repr(value)
 
 
@@ -40,7 +40,7 @@ class _ShortRepr(Repr):
         self.maxlevel, self.maxstring, self.maxother = 3, 80, 80
 
     def repr_int(self, x: int, level: int) -> str:
-        # Python refuses to write thousands of digits.
+        # Python refuses to print integers of thousands of digits.
         return repr(x) if x.bit_length() < 256 else f"a number of about {x.bit_length() * 3 // 10:,} digits"
 
 

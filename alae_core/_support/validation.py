@@ -18,8 +18,8 @@ Count = Annotated[int, Field(gt=0, le=10**12)]
 class Frozen(BaseModel):
     """Base of every group of settings."""
 
-    # Without allow_inf_nan=False a `.nan` learning rate would pass every bound.
-    # Pydantic's own message writes a whole input out before it cuts it.
+    # allow_inf_nan: a learning rate of `.nan` would pass every bound. hide_input_in_errors: pydantic prints a whole
+    # input before it shortens it.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
@@ -27,9 +27,16 @@ Settings = TypeVar("Settings", bound=Frozen)
 
 
 def validate(model: type[Settings], data: Any, source: str, prefix: str = "") -> Settings:
-    """Plain data as a `model`; `source` and the dotted key `prefix` name it in errors.
+    """Plain data as a `model`.
 
-    Raises ConfigError where a key is unknown (the nearest valid one is named), or a value wrong or impossible.
+    Args:
+        model: the type of settings.
+        data: the plain data.
+        source: the name of the data in errors, such as a file's path.
+        prefix: the dotted key of the data in errors.
+
+    Raises ConfigError if a key is unknown or missing, or a value has the wrong type or is not allowed. The message
+    suggests the most similar key.
     """
     try:
         return model.model_validate(data)
@@ -50,13 +57,13 @@ def _explain(problem: Any, root: type[BaseModel], prefix: str) -> str:
             return f"unknown key {key!r}{suggest(last, fields, parents)}; keys here: {', '.join(fields)}"
         case "missing" if isinstance(problem["loc"][-1], int):
             should = model.model_fields[parents[-1]].description
-            return f"{'.'.join(parents)} is {short_repr(problem['input'])}, but should be {should}"
+            return f"{'.'.join(parents)} is {short_repr(problem['input'])}, but must be {should}"
         case "missing":
             return f"the key {key!r} is missing"
         case "value_error":
             return f"{key + ': ' if key else ''}{problem['ctx']['error']}"
         case "union_tag_invalid":
-            return f"{key}.family is {problem['ctx']['tag']!r}: it should be one of {problem['ctx']['expected_tags']}"
+            return f"{key}.family is {problem['ctx']['tag']!r}: it must be one of {problem['ctx']['expected_tags']}"
         case "union_tag_not_found":
             return f"the key '{key}.family' is missing"
         case _:
@@ -65,7 +72,7 @@ def _explain(problem: Any, root: type[BaseModel], prefix: str) -> str:
 
 
 def _locate(location: Sequence[str | int], root: type[BaseModel]) -> tuple[Any, ...]:
-    """The key at `location`, part by part, then the model whose field its last part is, or should have been."""
+    """The parts of the key at `location`, then the model that has, or should have, its last part as a field."""
     if not location:
         return "", root
     key: list[str] = []
@@ -80,7 +87,7 @@ def _locate(location: Sequence[str | int], root: type[BaseModel]) -> tuple[Any, 
             continue
         holder, inner = model, _models(model.model_fields[part].annotation)
         if len(inner) > 1 and parts:
-            # Between alternatives pydantic puts the tag of the one it took.
+            # Pydantic inserts the tag of the alternative that it chose.
             family = parts.pop(0)
             inner = [one for one in inner if get_args(one.model_fields["family"].annotation) == (family,)]
         model = inner[0] if inner else model
@@ -88,7 +95,7 @@ def _locate(location: Sequence[str | int], root: type[BaseModel]) -> tuple[Any, 
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models that a field's annotation names, whatever it wraps them in."""
+    """The models in a field's annotation, at any depth."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in _models(part)]

@@ -24,25 +24,25 @@ class _YamlLoader(yaml.SafeLoader):
         again = {key.value: key for key in keys}
         for key in keys:
             if again[key.value] is not key:
-                # YAML would take the last without a word.
+                # YAML would silently use the last value.
                 raise ConstructorError(
-                    problem=f"{key.value!r} is there twice", problem_mark=again[key.value].start_mark
+                    problem=f"{key.value!r} is given twice", problem_mark=again[key.value].start_mark
                 )
         return node
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         super().flatten_mapping(node)
-        # Here what is merged from aliases of aliases would double, and double again.
+        # Merging aliases of aliases doubles the size each time.
         if len(node.value) > MOST_VALUES:
-            raise ConstructorError(problem="too much is merged", problem_mark=node.start_mark)
+            raise ConstructorError(problem="merged groups are too large", problem_mark=node.start_mark)
 
 
-# A date is text.
+# Dates stay text.
 _YamlLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-# YAML 1.1 reads 1e-3 as text; people mean a number.
+# YAML 1.1 reads 1e-3 as text; it is meant as a number.
 _YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
@@ -51,17 +51,17 @@ _YamlLoader.add_implicit_resolver(
 def parse_yaml(text: str) -> Any:
     """The plain data (mappings, lists, numbers, text) in YAML `text`.
 
-    Raises yaml.YAMLError, also for more data than settings have: see MOST_BYTES, MOST_VALUES and MOST_DEPTH.
+    Raises yaml.YAMLError if it is not YAML, or exceeds MOST_BYTES, MOST_VALUES or MOST_DEPTH.
     """
     if len(text) > MOST_BYTES:
         raise yaml.YAMLError(f"it has {len(text):,} characters, more than the {MOST_BYTES:,} that settings may have")
     try:
-        # A SafeLoader: it builds plain data only and executes nothing.
+        # A SafeLoader builds plain data only and executes nothing.
         data = yaml.load(text, Loader=_YamlLoader)
     except RecursionError as error:
         raise yaml.YAMLError(_too_deep()) from error
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # What PyYAML lets through: numbers of thousands of digits, and what is not what its !!tag says.
+        # PyYAML raises these for numbers of thousands of digits, and for values that do not match their !!tag.
         raise yaml.YAMLError(f"it has a value that cannot be read: {error}") from error
     _require_bounded(data)
     return data
@@ -77,29 +77,29 @@ def _require_bounded(data: Any) -> None:
                 f"it has more than the {MOST_VALUES:,} values that settings may have, aliases included"
             )
         if any(isinstance(each, int) and each.bit_length() > 256 for each in level):
-            raise yaml.YAMLError("it has a number of more digits than any setting has")
+            raise yaml.YAMLError("it has a number with more digits than settings may have")
         level = [each for group in groups for each in (group.values() if isinstance(group, Mapping) else group)]
     if level:
         raise yaml.YAMLError(_too_deep())
 
 
 def _too_deep() -> str:
-    return f"its groups lie within each other deeper than the {MOST_DEPTH} levels that settings may have"
+    return f"its groups are nested deeper than the {MOST_DEPTH} levels that settings may have"
 
 
 def read_yaml(text: str, source: str) -> dict[str, Any]:
-    """The mapping in YAML `text`. Raises ConfigError, naming `source`, where there is none."""
+    """The mapping in YAML `text`. Raises ConfigError, naming `source`, if it is not a mapping in YAML."""
     try:
         data = parse_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{source} is not YAML: {error}") from error
     if not isinstance(data, dict):
-        raise ConfigError(f"{source} must be a mapping of configuration keys, but holds {type(data).__name__}")
+        raise ConfigError(f"{source} must be a mapping of configuration keys, but is a {type(data).__name__}")
     return data
 
 
 def read_text(path: Path) -> str:
-    """The text of a file of settings. Raises ConfigError where it cannot be read."""
+    """The text of a settings file. Raises ConfigError if it cannot be read."""
     try:
         return read_regular(path, MOST_BYTES).decode()
     except OSError as error:
@@ -109,12 +109,12 @@ def read_text(path: Path) -> str:
 
 
 def to_yaml(data: Mapping[str, Any]) -> str:
-    """Plain data as YAML text, keys in their order."""
+    """Plain data as YAML text, in the order of its keys."""
     return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
 
 
 def to_explained_yaml(settings: BaseModel) -> str:
-    """Settings as YAML text to be edited: each with its description as a comment, a group of a list on one line."""
+    """Settings as YAML text for editing: each with its description as a comment, each group of a list on one line."""
     return "".join(f"{line}\n" for line in _explained(settings))
 
 

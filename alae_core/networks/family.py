@@ -1,4 +1,4 @@
-"""What differs between families of architectures: their networks, how these are called, and what levels they have."""
+"""A family of architectures: its networks, how they are called, and its levels of detail."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,20 +21,20 @@ Tensor = Any
 
 
 class Family(ABC):
-    """The networks of one model, and all that the rest of alae must know of their kind.
+    """The networks of one model, and how they are called on tensors.
 
-    A family is one class, and a line in `alae_core.model.FAMILIES`. Its `generate`, `encode` and `score` take
-    and return tensors, for losses to differentiate through; arguments that a family has no use for it passes over.
+    To add a family, write a subclass and add it to `alae_core.model.FAMILIES`. Its methods take and return tensors, so
+    losses can differentiate them; a family ignores arguments that it does not use.
 
     Attributes:
-        config: what the networks were built for.
+        config: the configuration that the networks were built from.
         networks: Keras models by name.
         variables: every weight by name, such as "F/dense0/kernel", whatever backend holds it.
         layout: what is known of each weight, by name.
         scales: the constant that each weight is multiplied by when used: 1 but for equalized ones.
     """
 
-    #: whether images are made of styles that can be mixed and truncated, and of noise
+    #: whether images are generated from noise and from styles that can be mixed and truncated
     has_styles: ClassVar[bool] = False
 
     def __init__(self, config: Config, networks: Mapping[str, keras.Model]) -> None:
@@ -110,12 +110,12 @@ class Family(ABC):
     @classmethod
     @abstractmethod
     def generator(cls, config: Config, section: Section) -> keras.Model:
-        """G of `config`, of the weights in `section`."""
+        """G of `config`, with the weights of `section`."""
 
     @classmethod
     @abstractmethod
     def encoder(cls, config: Config, section: Section) -> keras.Model:
-        """E of `config`, or another network that is like it, of the weights in `section`."""
+        """E of `config`, or another network of its shape, with the weights of `section`."""
 
     @classmethod
     def discriminator(cls, config: Config, section: Section) -> keras.Model:
@@ -132,7 +132,7 @@ class Family(ABC):
         lod: int | None = None,
         blend: Tensor | float = 1.0,
     ) -> Tensor:
-        """Images (batch, H, W, C) that G makes of w, or of styles where there are any."""
+        """G(w): images (batch, H, W, C) from w (batch, w), or from styles (batch, layers, w) in a family that has them."""
 
     @abstractmethod
     def encode(
@@ -144,20 +144,21 @@ class Family(ABC):
         lod: int | None = None,
         blend: Tensor | float = 1.0,
     ) -> Tensor:
-        """What E, or another network that is like it, makes of images: (batch, w)."""
+        """E(images), or the output of another network of E's shape: (batch, w)."""
 
     @abstractmethod
     def hidden(
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
     ) -> Tensor:
-        """The widest hidden layer of E, (batch, n): of perceptrons a layer's activations, of style networks all that w
-        is an affine map of. Raises AlaeError where E has none.
+        """The widest hidden layer of E, (batch, n). Raises AlaeError if E has no hidden layer.
+
+        For perceptrons a layer's activations, for style networks everything that w is an affine function of.
         """
 
     def score(
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
     ) -> Tensor:
-        """The logit of each image, (batch,): D(E(x)), or D(x) where D looks at images."""
+        """The logit of each image, (batch,): D(E(x)), or D(x) if D judges images."""
         if self.config.networks.discriminator == "images":
             return self.networks["D"](images, lod=lod, blend=blend)
         return self.networks["D"](self.encode(images, labels=labels, lod=lod, blend=blend))
@@ -183,18 +184,18 @@ class Family(ABC):
         return None
 
     def require(self, view: View | None) -> View | None:
-        """`view`, where the networks can be looked at there. Raises ArgumentError."""
+        """Return `view`, or the default if it is None. Raises ArgumentError if the networks have no such level."""
         if view is not None:
             raise ArgumentError("lod", f"is {view.lod}, but only style networks have levels of detail")
         return view
 
     def image_shape(self, view: View | None) -> tuple[int, int, int]:
-        """Height, width and channels of the images of a view; None is the configuration's own size."""
+        """Height, width and channels of the images of a view; of the configuration's own size if it is None."""
         height, width, channels = self.config.image
         return (height, width, channels) if view is None else (view.size, view.size, channels)
 
     def level_of(self, images: Any) -> int | None:
-        """The level of detail that images (batch, H, W, C) are of; None for networks that have none."""
+        """The level of detail of images (batch, H, W, C); None for networks without levels."""
         return None
 
     def takes_part(self, weight: str, lod: int | None) -> bool:

@@ -1,7 +1,7 @@
 """Operations on feature maps: convolution, resampling, blur, normalization, statistics.
 
-Feature maps have four axes in the order that Keras is set to (`keras.config.image_data_format`), which is each
-backend's choice; `from_nhwc` and `to_nhwc` lead in and out. As in `layers.py`, arithmetic is by operators on tensors.
+Feature maps have four axes in the order that the backend chose for Keras (`keras.config.image_data_format`);
+`from_nhwc` and `to_nhwc` convert. As in `layers.py`, arithmetic uses the operators of tensors.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ _DIFFERENTIABLE = ContextVar("differentiable", default=True)
 
 @contextmanager
 def without_gradients() -> Iterator[None]:
-    """Let operations take the forms that are fastest where nobody differentiates them; the functions stay the same."""
+    """Let operations use implementations that are fastest without gradients. Their results stay the same."""
     token = _DIFFERENTIABLE.set(False)
     try:
         yield
@@ -37,7 +37,7 @@ def without_gradients() -> Iterator[None]:
 
 
 def from_nhwc(images: Tensor) -> Tensor:
-    """(batch, H, W, C) in the order of feature maps."""
+    """Images (batch, H, W, C) as feature maps."""
     return images if _channels_last() else ops.transpose(images, (0, 3, 1, 2))
 
 
@@ -47,45 +47,45 @@ def to_nhwc(maps: Tensor) -> Tensor:
 
 
 def per_channel(vector: Tensor) -> Tensor:
-    """A vector (C,), or one for each image (batch, C), so that it multiplies feature maps channel by channel."""
+    """A vector (C,), or one per image (batch, C), reshaped to multiply feature maps channel by channel."""
     vector = vector if len(vector.shape) == 2 else vector[None]
     return vector[:, None, None, :] if _channels_last() else vector[:, :, None, None]
 
 
 def upsample(maps: Tensor) -> Tensor:
-    """Each pixel becomes 2×2 equal ones."""
+    """Repeat each pixel 2×2 times."""
     shape, axes = list(maps.shape), _spatial_axes()
     doubled = [size * 2 if axis in axes else size for axis, size in enumerate(shape)]
-    # Spread over new axes, not repeated: the gradient is one sum.
+    # Broadcast over new axes, not repeated: the gradient is then one sum.
     maps = ops.reshape(maps, _beside(shape, axes, 1))
     return ops.reshape(ops.broadcast_to(maps, _beside(shape, axes, 2)), doubled)
 
 
 def downsample(maps: Tensor) -> Tensor:
-    """The mean of each 2×2 pixels."""
+    """The mean of each block of 2×2 pixels."""
     height, width = _spatial_axes()
     halved = [size // 2 if axis in (height, width) else size for axis, size in enumerate(maps.shape)]
     return ops.sum(ops.reshape(maps, _beside(halved, (height, width), 2)), axis=(height + 1, width + 2)) / 4
 
 
 def blur(maps: Tensor) -> Tensor:
-    """Convolution of each channel with [1 2 1] ⊗ [1 2 1] / 16; outside the map are zeros."""
-    return _filtered(maps, [0.25, 0.5, 0.25], border=True)
+    """Convolution of each channel with [1 2 1] ⊗ [1 2 1] / 16, zero-padded."""
+    return _filter(maps, [0.25, 0.5, 0.25], border=True)
 
 
 def instance_norm(maps: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]:
-    """(x − mean) / √(variance + ε), and both moments, of each map over its pixels; all with four axes."""
+    """(x − mean) / √(variance + ε), mean and variance of each map over its pixels; all with four axes."""
     mean = _mean_of_pixels(maps)
     centred = maps - mean
     variance = _mean_of_pixels(centred * centred)
-    # The factor is small: dividing would cost more, and its gradient much more.
+    # Multiplied by the small factor: dividing the maps costs more, and its gradient much more.
     return centred * (1 / ops.sqrt(variance + epsilon)), mean, variance
 
 
 def _mean_of_pixels(maps: Tensor) -> Tensor:
     height, width = _spatial_axes()
-    # Row by row: TensorFlow would add one pixel after the other, and lose three digits on maps of 512². Without the
-    # division between, XLA would make the two sums one again.
+    # Row by row: TensorFlow adds pixels one after the other and would lose three digits on maps of 512². The division
+    # in between stops XLA from merging the two sums.
     rows = ops.sum(maps, axis=width, keepdims=True) / maps.shape[width]
     return ops.sum(rows, axis=height, keepdims=True) / maps.shape[height]
 
@@ -114,13 +114,13 @@ class Conv(SpecLayer):
         self.resample = resample
 
     def _add_weight(self, name, **choices):
-        # Keras would cast them where they are read, though the layer is told not to.
+        # Keras would cast them when they are read, despite the layer's setting.
         return super()._add_weight(name, autocast=False, **choices)
 
     def call(self, x):
         if self.resample == "down":
-            # The mean of four pixels that a convolution makes is what it makes of the means of four.
-            x = _filtered(x, [0.5, 0.5], border=True)
+            # Averaging after the convolution equals averaging before it.
+            x = _filter(x, [0.5, 0.5], border=True)
         kernel = ops.cast(self.effective("kernel"), self.compute_dtype)
         x = ops.cast(_CONVOLUTIONS[self.resample](ops.cast(x, self.compute_dtype), kernel), self.variable_dtype)
         return x + per_channel(self.effective("bias")) if "bias" in self.section.layout else x
@@ -131,33 +131,33 @@ def _conv(maps: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _halving_conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    """Without border, at every other pixel: 2R + 1 pixels to R."""
+    """A convolution without padding at stride 2: 2R + 1 pixels to R."""
     if _is_jax_on_cpu():
         return _by_patches(maps, kernel, strides=2)
     return ops.conv(maps, kernel, strides=2, padding="valid")
 
 
 def _doubling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    """Of each pixel four equal ones: R pixels to 2R."""
+    """A convolution of upsampled maps: R pixels to 2R."""
     if _is_jax_on_cpu():
         return _doubling_by_windows(maps, kernel)
-    # Keras transposes a convolution as its gradient does, which turns the kernel.
+    # Keras defines a transposed convolution as the gradient of one, which rotates the kernel.
     kernel = ops.transpose(ops.flip(kernel, axis=(0, 1)), (0, 1, 3, 2))
-    # Four equal pixels are one and three zeros, summed by fours.
-    return _filtered(ops.conv_transpose(maps, kernel, strides=2, padding="valid"), [1.0, 1.0], border=False)
+    # Four equal pixels are one pixel and three zeros, summed in blocks of four.
+    return _filter(ops.conv_transpose(maps, kernel, strides=2, padding="valid"), [1.0, 1.0], border=False)
 
 
 def _doubling_by_windows(maps: Tensor, kernel: Tensor) -> Tensor:
     inputs, outputs = kernel.shape[2:]
-    # What a kernel of 3×3 makes of four equal pixels, one of 4×4 makes of one and three zeros.
+    # A 3×3 kernel on four equal pixels equals a 4×4 kernel on one pixel and three zeros.
     kernel = ops.pad(kernel, [(1, 1), (1, 1), (0, 0), (0, 0)])
     kernel = kernel[1:] + kernel[:-1]
     kernel = kernel[:, 1:] + kernel[:, :-1]
-    # Each 2×2 window of pixels decides 2×2 pixels, as four times the channels.
+    # Each 2×2 window of pixels gives 2×2 pixels, computed as four times the channels.
     taps = ops.flip(ops.reshape(kernel, (2, 2, 2, 2, inputs, outputs)), axis=(1, 3))
     taps = ops.reshape(ops.transpose(taps, (0, 2, 4, 1, 3, 5)), (2, 2, inputs, 4 * outputs))
     maps = _with_border(maps, *_spatial_axes())
-    # By patches a step is 6 % faster, by a convolution generating 8 %.
+    # With patches a training step is 6 % faster; with a convolution generating is 8 % faster.
     maps = to_nhwc(_by_patches(maps, taps) if _DIFFERENTIABLE.get() else ops.conv(maps, taps, padding="valid"))
     batch, height, width, _ = maps.shape
     maps = ops.transpose(ops.reshape(maps, (batch, height, width, 2, 2, outputs)), (0, 1, 3, 2, 4, 5))
@@ -165,8 +165,8 @@ def _doubling_by_windows(maps: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _is_jax_on_cpu() -> bool:
-    # There XLA takes five times as long for a transposed convolution, and ten times for the second derivative that R1
-    # needs of a strided one. Elsewhere convolutions are faster, and patches would only take memory.
+    # There XLA takes five times as long for a transposed convolution, and ten times for the second derivative of a
+    # strided one, which R1 needs. Elsewhere convolutions are faster and take less memory.
     if keras.backend.backend() != "jax":
         return False
     framework = framework_in_use()
@@ -174,7 +174,7 @@ def _is_jax_on_cpu() -> bool:
 
 
 def _by_patches(maps: Tensor, kernel: Tensor, strides: int = 1) -> Tensor:
-    """A convolution without border as a product of the patches it sees with the kernel."""
+    """A convolution without padding as a product of image patches with the kernel."""
     maps, (size, _, inputs, outputs) = to_nhwc(maps), kernel.shape
     height, width = (maps.shape[axis] - size + 1 for axis in (1, 2))
     places = [(slice(i, i + height, strides), slice(j, j + width, strides)) for i in range(size) for j in range(size)]
@@ -185,8 +185,8 @@ def _by_patches(maps: Tensor, kernel: Tensor, strides: int = 1) -> Tensor:
 _CONVOLUTIONS = {None: _conv, "up": _doubling_conv, "down": _halving_conv}
 
 
-def _filtered(maps: Tensor, weights: Sequence[float], border: bool) -> Tensor:
-    """`maps`, with a border of zeros or without, filtered along both axes by symmetric `weights`."""
+def _filter(maps: Tensor, weights: Sequence[float], border: bool) -> Tensor:
+    """`maps`, zero-padded if `border`, filtered along both axes with symmetric `weights`."""
     if _convolves_by_channel():
         same = border and len(weights) % 2 == 1
         maps = _with_border(maps, *_spatial_axes()) if border and not same else maps
@@ -197,22 +197,22 @@ def _filtered(maps: Tensor, weights: Sequence[float], border: bool) -> Tensor:
     for axis in _spatial_axes():
         before = maps.shape[axis]
         after = before + 2 * border + 1 - len(weights)
-        # A product with a matrix of few diagonals is one operation where shifts, and their gradients, are many; on
-        # large maps it would be mostly zeros.
+        # Multiplying by a banded matrix is one operation, shifting and adding is many, as are the gradients. On large
+        # maps the matrix would be mostly zeros.
         if min(before, after) <= _SMALL:
             diagonals = [weight * np.eye(after, before, k=k - border) for k, weight in enumerate(weights)]
             maps = _along(maps, axis, np.sum(diagonals, axis=0))
         else:
             maps = _with_border(maps, axis) if border else maps
             rest, least = (slice(None),) * axis, min(weights)
-            # Powers of two: to take the least one out of the sum saves work, and changes no bit.
+            # The weights are powers of two, so taking the smallest out of the sum saves work without rounding.
             shifts = [_times(weight / least, maps[(*rest, slice(k, k + after))]) for k, weight in enumerate(weights)]
             maps = _times(least, sum(shifts[1:], shifts[0]))
     return maps
 
 
 def _convolves_by_channel() -> bool:
-    # XLA on a CPU takes ten times as long for it. TensorFlow trains under XLA, but looks without.
+    # XLA on a CPU takes ten times as long for it. TensorFlow uses XLA for training only.
     framework = keras.backend.backend()
     return framework == "torch" or (framework == "tensorflow" and not _DIFFERENTIABLE.get())
 
@@ -227,7 +227,7 @@ def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
     if not after:
         return array @ ops.convert_to_tensor(matrix.T, array.dtype)
     columns = ops.reshape(array, (prod(before), array.shape[axis], prod(after)))
-    # By the operator: under PyTorch `ops.matmul` makes float64 into float32.
+    # The operator, because `ops.matmul` turns float64 into float32 on PyTorch.
     product = ops.convert_to_tensor(matrix, array.dtype) @ columns
     return ops.reshape(product, (*before, len(matrix), *after))
 

@@ -65,7 +65,9 @@ class JaxRunner(BaseRunner[jax.Array]):
             with self.networks.use_weights(tensors | {f"weights/{name}": weight for name, weight in trained.items()}):
                 return update.loss(self.networks, batch, input_gradient)
 
-        return jax.value_and_grad(loss)({name: tensors[f"weights/{name}"] for name in self.trained(update, batch)})
+        return jax.value_and_grad(loss)(
+            {name: tensors[f"weights/{name}"] for name in self.trained_weights(update, batch)}
+        )
 
     def _walk(self, tensors: Tensors, batches: Mapping[str, Batch], stage: Stage) -> tuple[Tensors, Tensors]:
         tensors = {**tensors}

@@ -72,7 +72,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
         return fn(self.networks, batch)
 
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[tf.Tensor, Tensors]:
-        weights = {name: tensors[f"weights/{name}"] for name in self.trained(update, batch)}
+        weights = {name: tensors[f"weights/{name}"] for name in self.trained_weights(update, batch)}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(list(weights.values()))
             loss = update.loss(self.networks, batch, input_gradient)

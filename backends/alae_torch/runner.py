@@ -88,7 +88,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
     @torch.no_grad()
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[torch.Tensor, Tensors]:
         def value_and_gradient(weights: Tensors, batch: Batch) -> tuple[torch.Tensor, Tensors]:
-            trained = self.trained(update, batch)
+            trained = self.trained_weights(update, batch)
             weights = {
                 key: weight.detach().requires_grad_(key.removeprefix("weights/") in trained)
                 for key, weight in weights.items()

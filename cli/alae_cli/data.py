@@ -110,7 +110,7 @@ def inspect_data(
     ] = None,
 ) -> None:
     """Describe a data source, verify the files of a prepared set, and write a contact sheet."""
-    from alae_core._support.files import written_whole
+    from alae_core._support.files import atomic_file
     from alae_workbench.data.inspection import inspect
     from alae_workbench.data.resolve import open_source
     from alae_workbench.figures.contact_sheet import draw_contact_sheet
@@ -121,6 +121,6 @@ def inspect_data(
     contents = open_source(source)
     print("\n".join(inspect(source, contents, counted)))
     picture = draw_contact_sheet(source, contents)
-    with written_whole(sheet) as file:
+    with atomic_file(sheet) as file:
         picture.save(file, "png")
     print(f"look at  {sheet}")

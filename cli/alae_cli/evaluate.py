@@ -57,7 +57,7 @@ def evaluate(
     from rich.console import Console
     from rich.table import Table
 
-    from alae_core._support.files import write_whole
+    from alae_core._support.files import write_atomically
     from alae_workbench.evaluation.records import record_evaluation
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.progress import counted
@@ -77,7 +77,7 @@ def evaluate(
     written = record_evaluation(evaluation)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(out, evaluation.to_json())
+        write_atomically(out, evaluation.to_json())
     for path in filter(None, (written, out)):
         print(path)
 

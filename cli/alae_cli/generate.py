@@ -151,7 +151,7 @@ def encode(
 ) -> None:
     """Encode images into w = E(x); of image files, the names too."""
     require_ending(out, ".npy")
-    from alae_core._support.files import write_whole
+    from alae_core._support.files import write_atomically
     from alae_workbench.data.source import get_names
     from alae_workbench.models.opening import open_model
 
@@ -162,16 +162,16 @@ def encode(
     if names is not None:
         listed = out.with_suffix(".txt")
         lines = "".join(name.replace("\n", " ") + "\n" for name in names)
-        write_whole(listed, lines.encode("utf-8", "surrogateescape"))
+        write_atomically(listed, lines.encode("utf-8", "surrogateescape"))
         print(f"{listed}: their names, a line each")
 
 
 def write(out: Path, picture: "Image", what: str) -> None:
     """Write a picture, whole or not at all, in a directory made if need be, and say what it is."""
-    from alae_core._support.files import written_whole
+    from alae_core._support.files import atomic_file
 
     out.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(out) as file:
+    with atomic_file(out) as file:
         picture.save(file, "png")
     print(f"{out}: {what}")
 
@@ -183,7 +183,7 @@ def write_parts(out: Path, parts: Iterator["np.ndarray"], count: int) -> None:
     """
     import numpy as np
 
-    from alae_core._support.files import written_whole
+    from alae_core._support.files import atomic_file
 
     first = next(parts)
     shape = (count, *first.shape[1:])
@@ -192,7 +192,7 @@ def write_parts(out: Path, parts: Iterator["np.ndarray"], count: int) -> None:
     if needed > free:
         raise AlaeError(f"{out} would have {needed:,} bytes, but there are only {free:,} free: ask for fewer images")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(out) as file:
+    with atomic_file(out) as file:
         header = {"descr": first.dtype.str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(file, header)
         for part in chain([first], parts):

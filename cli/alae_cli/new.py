@@ -25,7 +25,7 @@ def new(
     ] = None,
 ) -> None:
     """Make a configuration for your own images, with a comment beside each key, and say why it is so."""
-    from alae_core._support.files import write_whole
+    from alae_core._support.files import write_atomically
     from alae_workbench.data.survey import survey
     from alae_workbench.runs.proposal import IMAGES, propose
 
@@ -39,5 +39,5 @@ def new(
     if out is None:
         print(text, end="")
     else:
-        write_whole(out, text.encode())
+        write_atomically(out, text.encode())
         print(f"{out}: train with `alae train --config {out}`")

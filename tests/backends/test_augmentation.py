@@ -7,7 +7,7 @@ import pytest
 from keras import ops
 
 import alae_core as alae
-from alae_core.augment import augmented, changes
+from alae_core.augment import augment_images, changes
 from alae_core.groups import Transform
 from tests.conftest import random_images, tiny_config, tiny_style_config
 from tests.tolerances import FLOAT32
@@ -24,7 +24,7 @@ def test_p_adapts_to_how_well_d_tells_real_from_generated(backend, target):
     model, runner = start(backend, tiny_config(augment={"p": 0.25, "target": target, "images": 60}))
     images, draws = random_images(), runner.draws(0, 6)["discriminator"]
     shown = [
-        augmented(
+        augment_images(
             *map(ops.convert_to_tensor, (x, changes(draws.augment).astype(np.float32))), 0.25, get_args(Transform)
         )
         for x in (images, model.generate(model.map(draws.z)))

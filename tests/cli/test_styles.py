@@ -307,7 +307,7 @@ def test_an_import_that_cannot_be_written_leaves_nothing(refused, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("alae_core.checkpoint.write_whole", full)
+    monkeypatch.setattr("alae_core.checkpoint.write_atomically", full)
     refused(["import-official", CHECKPOINT, "out"], "No space left on device")
 
 

@@ -10,6 +10,7 @@ from keras import ops
 
 from alae_conformance.subjects.plugin import Plugin
 from alae_core.backend import Backend, Losses, Runner
+from alae_core.framework import Framework
 from alae_core.runner import BaseRunner
 
 
@@ -38,7 +39,7 @@ def spoils(member, fault, case, check):
 
 def methods():
     """Every method of the contract, and what `BaseRunner` adds for plug-ins to supply or replace."""
-    contract = [(owner.__name__, vars(owner)) for owner in (Backend, Runner)]
+    contract = [("Backend", {**vars(Framework), **vars(Backend)}), ("Runner", vars(Runner))]
     hooks = {name: value for name, value in vars(BaseRunner).items() if name not in vars(Runner)}
     return {
         f"{owner}.{name}"
@@ -247,6 +248,6 @@ def draw_noise(sound, count, key):
     return (keras.random.uniform((count,), seed=key) - 0.5) * 12**0.5
 
 
-@spoils("BaseRunner.trained", "biases are not trained", "L2-leaky-gradients", "gradients")
+@spoils("BaseRunner.trained_weights", "biases are not trained", "L2-leaky-gradients", "gradients")
 def trained(sound, update, batch):
     return [name for name in sound(update, batch) if not name.endswith("bias")]

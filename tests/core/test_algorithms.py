@@ -12,6 +12,8 @@ from alae_core.sizes import weights
 from tests.algorithms import register
 from tests.conftest import tiny_config
 
+pytestmark = pytest.mark.each_backend
+
 
 def build_extra(config, name):
     """A network whose shape no family has: one dense layer from w to 3 numbers."""

@@ -5,7 +5,7 @@ import pytest
 from keras import ops
 
 from alae_conformance.reference.augment import augmentation
-from alae_core.augment import adapted, augmented, changes
+from alae_core.augment import adapt_p, augment_images, changes
 from alae_core.draws import NUMBERS
 from alae_core.groups import Augment
 from tests.conftest import random_images
@@ -26,7 +26,7 @@ def numbers(**given):
 
 def shown(images, chosen, p=0.5, transforms=TRANSFORMS):
     as_tensor = ops.convert_to_tensor
-    found = augmented(as_tensor(images), as_tensor(changes(chosen).astype(np.float32)), p, transforms)
+    found = augment_images(as_tensor(images), as_tensor(changes(chosen).astype(np.float32)), p, transforms)
     return ops.convert_to_numpy(found)
 
 
@@ -98,7 +98,7 @@ def test_an_image_is_read_past_several_mirrors(backend):
     for rows in (-13, -4, 3, 6, 8, 20):
         chosen[:, 2] = rows / 3
         found = ops.convert_to_numpy(
-            augmented(ops.convert_to_tensor(image), ops.convert_to_tensor(chosen), 0.5, TRANSFORMS)
+            augment_images(ops.convert_to_tensor(image), ops.convert_to_tensor(chosen), 0.5, TRANSFORMS)
         )
         same(found[0], pattern[np.arange(rows, rows + 3) % 6])
 
@@ -139,7 +139,7 @@ def test_all_together_are_the_matrices_of_the_reference_and_their_adjoints(backe
     same(shown(images, drawn, p=0.6), reference.apply(images.astype(np.float64)), AUGMENTED)
 
     def weighted(images):
-        found = augmented(images, ops.convert_to_tensor(changes(drawn).astype(np.float32)), 0.6, TRANSFORMS)
+        found = augment_images(images, ops.convert_to_tensor(changes(drawn).astype(np.float32)), 0.6, TRANSFORMS)
         return ops.sum(found * ops.convert_to_tensor(weights), axis=(1, 2, 3))
 
     _, gradient = backend.input_gradient(weighted, ops.convert_to_tensor(images))
@@ -160,7 +160,7 @@ def test_an_image_is_changed_alike_in_any_batch(backend):
     [(0.3, 0.7, 0.4), (0.3, 0.5, 0.2), (0.3, 0.6, 0.3), (0.75, 1.0, 0.8), (0.05, -1.0, 0.0), (0.8, 1.0, 0.8)],
 )
 def test_p_moves_by_the_share_of_images_towards_the_target_and_stays_below_most(backend, p, separation, expected):
-    found = adapted(
+    found = adapt_p(
         Augment(target=0.6, images=60), *(ops.convert_to_tensor(x, "float32") for x in (p, separation)), images=6
     )
     same(ops.convert_to_numpy(found), expected)

@@ -24,9 +24,9 @@ def trained(backend, tmp_path_factory):
     """A runner, its state after three steps, and the directory where each step left a checkpoint."""
     directory = tmp_path_factory.mktemp("trained")
     runner = backend.runner(alae.build(tiny_config()))
-    for metric in (0.3, 0.1, 0.2):
+    for measure in (0.3, 0.1, 0.2):
         runner.step(random_images())
-        alae.save_checkpoint(directory, runner, metric=metric, run={"training": {"steps": 20, "data": None}})
+        alae.save_checkpoint(directory, runner, measure=measure, run={"training": {"steps": 20, "data": None}})
     return runner, runner.state(), directory
 
 
@@ -41,7 +41,7 @@ def saved(trained, tmp_path):
 def test_a_checkpoint_gives_back_every_bit(saved, backend):
     runner, directory = saved
     checkpoint = alae.load_checkpoint(directory)
-    assert (checkpoint.step, checkpoint.config, checkpoint.metric) == (3, runner.model.config, 0.2)
+    assert (checkpoint.step, checkpoint.config, checkpoint.measure) == (3, runner.model.config, 0.2)
     assert checkpoint.path == directory / "step-00000003"
     assert (checkpoint.backend, checkpoint.view) == (backend.name, None)
     assert checkpoint.versions.items() >= backend.versions().items()
@@ -113,25 +113,25 @@ def test_whoever_has_a_state_but_no_runner_can_write_one(saved, tmp_path):
     author = SimpleNamespace(name="abacus", versions=lambda: {"beads": "7"})
     path = write_checkpoint(tmp_path / "new", runner.state(), runner.model.config, author=author)
     checkpoint = alae.load_checkpoint(path)
-    assert (checkpoint.backend, checkpoint.versions["beads"], checkpoint.metric) == ("abacus", "7", None)
+    assert (checkpoint.backend, checkpoint.versions["beads"], checkpoint.measure) == ("abacus", "7", None)
     assert (checkpoint.run, checkpoint.config) == ({}, runner.model.config)
 
 
 # ---- which are kept --------------------------------------------------------------------------------------------------
 
 
-def kept(directory, metrics, keep):
-    """The steps whose checkpoints are there after one with each metric was written."""
+def kept(directory, measures, keep):
+    """The steps whose checkpoints are there after saving one with each measure."""
     state = {"step": np.array(0, np.int64), "weights/E/dense0/bias": np.zeros(1, np.float32)}
     author = SimpleNamespace(name="abacus", versions=dict)
-    for step, metric in enumerate(metrics):
+    for step, measure in enumerate(measures):
         state["step"] = np.array(step, np.int64)
-        write_checkpoint(directory, state, tiny_config(), author=author, metric=metric, keep=keep)
+        write_checkpoint(directory, state, tiny_config(), author=author, measure=measure, keep=keep)
     return [int(path.name.removeprefix("step-")) for path in checkpoints(directory)]
 
 
 @pytest.mark.parametrize(
-    ("metrics", "keep", "expected"),
+    ("measures", "keep", "expected"),
     [
         ([None, None, None, None], 2, [2, 3]),
         ([None, None, None, None], None, [0, 1, 2, 3]),
@@ -142,9 +142,9 @@ def kept(directory, metrics, keep):
         ([0.0, 0.1, 0.1], 1, [0, 2]),
     ],
 )
-def test_the_newest_are_kept_and_of_those_measured_the_best(tmp_path, metrics, keep, expected):
-    """Without a metric there is no best: the oldest is nothing of the kind."""
-    assert kept(tmp_path, metrics, keep) == expected
+def test_the_newest_are_kept_and_of_those_measured_the_best(tmp_path, measures, keep, expected):
+    """Without a measure there is no best checkpoint, so the oldest is not kept."""
+    assert kept(tmp_path, measures, keep) == expected
 
 
 def test_checkpoints_are_in_the_order_of_their_steps_not_of_their_names(tmp_path, backend):
@@ -156,7 +156,7 @@ def test_checkpoints_are_in_the_order_of_their_steps_not_of_their_names(tmp_path
 def test_a_run_keeps_the_newest_and_the_best(saved):
     runner, directory = saved
     runner.step(random_images())
-    alae.save_checkpoint(directory, runner, metric=0.4, keep=1)
+    alae.save_checkpoint(directory, runner, measure=0.4, keep=1)
     assert [path.name for path in checkpoints(directory)] == ["step-00000002", "step-00000004"]
 
 
@@ -179,7 +179,7 @@ def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_of_the_new(saved, mon
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         path.write_bytes(content)
 
-    monkeypatch.setattr(checkpoint_module, "write_whole", full)
+    monkeypatch.setattr(checkpoint_module, "write_atomically", full)
     with pytest.raises(OSError, match=rf"No space left on device: '.*{re.escape(file)}'"):
         alae.save_checkpoint(directory, runner)
     assert sorted(directory.rglob("*")) == before
@@ -211,7 +211,9 @@ def test_a_manifest_that_was_edited_is_damaged(saved):
     _, directory = saved
     path = directory / "step-00000003" / "manifest.json"
     path.write_text(path.read_text().replace('"step": 3', '"step": 4'))
-    with pytest.raises(alae.CheckpointError, match=r"manifest\.json is damaged: its own SHA-256 does not fit"):
+    with pytest.raises(
+        alae.CheckpointError, match=r"manifest\.json is damaged: its SHA-256 does not match its content"
+    ):
         alae.load_checkpoint(directory)
 
 
@@ -296,10 +298,10 @@ def test_a_manifest_that_could_not_be_read_again_is_not_written(saved):
     assert sorted(directory.rglob("*")) == before
 
 
-@pytest.mark.parametrize("metric", [float("nan"), float("inf")])
-def test_a_measure_that_is_not_finite_is_none(saved, metric):
+@pytest.mark.parametrize("measure", [float("nan"), float("inf")])
+def test_a_measure_that_is_not_finite_is_none(saved, measure):
     runner, directory = saved
-    assert alae.load_checkpoint(alae.save_checkpoint(directory, runner, metric=metric)).metric is None
+    assert alae.load_checkpoint(alae.save_checkpoint(directory, runner, measure=measure)).measure is None
 
 
 @pytest.mark.parametrize(
@@ -339,7 +341,7 @@ def test_a_checkpoint_of_the_first_format_is_read(saved, tmp_path):
     write_format_1(path, runner.state(), FORMAT_1_CONFIG)
     checkpoint = alae.load_checkpoint(path.parent)
     assert checkpoint.config == tiny_config(description="")
-    assert (checkpoint.step, checkpoint.metric, checkpoint.backend) == (3, 0.25, "torch")
+    assert (checkpoint.step, checkpoint.measure, checkpoint.backend) == (3, 0.25, "torch")
     # Without what became the specification's.
     training = {key: value for key, value in FORMAT_1_CONFIG["training"].items() if key not in ("batch_size", "seed")}
     assert checkpoint.run == {"training": training}
@@ -389,9 +391,9 @@ def test_loading_is_strict_and_changes_nothing_before_it_refuses(saved):
     with pytest.raises(alae.CheckpointError, match="adam/generator/F/m/dense0/bias has shape \\(3,\\), but"):
         runner.load(other | {"adam/generator/F/m/dense0/bias": np.zeros(3, np.float32)})
     huge = np.full(state["weights/E/dense0/bias"].shape, 1e300)
-    with pytest.raises(alae.CheckpointError, match="weights/E/dense0/bias has numbers that float32 cannot hold"):
+    with pytest.raises(alae.CheckpointError, match="weights/E/dense0/bias has numbers that are too large for float32"):
         runner.load(other | {"weights/E/dense0/bias": huge})
-    with pytest.raises(alae.CheckpointError, match="E/dense0/bias has numbers that float32 cannot hold"):
+    with pytest.raises(alae.CheckpointError, match="E/dense0/bias has numbers that are too large for float32"):
         runner.model.set_weights(
             {name: array + 1 for name, array in runner.weights().items()} | {"E/dense0/bias": huge}
         )

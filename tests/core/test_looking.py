@@ -417,7 +417,7 @@ def test_images_of_another_level_are_refused(style, look):
     ("arguments", "argument", "message"),
     [
         ({"view": lambda: View(2)}, "lod", "lod is 2, but the model has the levels 0 … 1"),
-        ({"view": lambda: View(-1)}, "lod", "lod is -1: levels of detail count from 0"),
+        ({"view": lambda: View(-1)}, "lod", "lod is -1: levels of detail start at 0"),
         ({"view": lambda: View(1, 1.5)}, "blend", "blend is 1.5: it must lie in 0 … 1"),
         ({"noise": "zero"}, "noise", "noise is 'zero': it should be fixed, random, none, bump or a list of maps"),
         ({"noise": []}, "noise", "noise must be maps of shapes [(1, 4, 4, 1), (4, 4, 4, 1), (4, 8, 8, 1), "),

@@ -27,7 +27,7 @@ def test_a_blend_lies_between_0_and_1(blend):
 
 
 def test_levels_count_from_0():
-    with pytest.raises(ArgumentError, match="lod is -1: levels of detail count from 0") as caught:
+    with pytest.raises(ArgumentError, match="lod is -1: levels of detail start at 0") as caught:
         View(-1)
     assert caught.value.argument == "lod"
 

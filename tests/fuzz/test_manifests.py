@@ -60,7 +60,7 @@ def manifests(backend, tmp_path_factory):
     directory, config = tmp_path_factory.mktemp("written"), tiny_config()
     state = backend.runner(alae.build(config)).state()
     run = {"training": {"data": "digits", "steps": 20}, "data": "0" * 64}
-    write_checkpoint(directory / "second", state, config, author=backend, metric=0.25, run=run)
+    write_checkpoint(directory / "second", state, config, author=backend, measure=0.25, run=run)
     write_format_1(directory / "first" / "step-00000000", state, FORMAT_1_CONFIG)
     return {path: path.read_text() for path in sorted(directory.rglob("manifest.json"))}
 

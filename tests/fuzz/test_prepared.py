@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alae_core._support.manifest import sealed
+from alae_core._support.manifest import seal_manifest
 from alae_workbench.data.inspection import inspect
 from alae_workbench.data.prepared.preparation import plan_preparation
 from alae_workbench.data.prepared.reading import open_set
@@ -76,7 +76,7 @@ def test_sets(whole):
     for case, random in cases():
         file = pick(random, list(files)) if random.random() < 0.5 else path / "manifest.json"
         if file.name == "manifest.json" and random.random() < 0.85:
-            spoiled = sealed(changed(random, json.loads(json.dumps(manifest))))
+            spoiled = seal_manifest(changed(random, json.loads(json.dumps(manifest))))
         elif random.random() < 0.5:
             spoiled = mutate(random, files[file].decode("latin-1")).encode("latin-1", "replace")
         else:

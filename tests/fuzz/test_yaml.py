@@ -58,4 +58,4 @@ def test_dictionaries():
 def test_exponential_yaml_is_refused_by_size(tmp_path, bomb):
     (tmp_path / "config.yaml").write_text(bomb, "utf-8")
     error = attempt(lambda: load_config(tmp_path / "config.yaml"), size=len(bomb))
-    assert "more than the 10,000 values" in str(error) or "too much is merged" in str(error)
+    assert "more than the 10,000 values" in str(error) or "merged groups are too large" in str(error)

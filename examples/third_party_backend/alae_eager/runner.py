@@ -57,7 +57,7 @@ class EagerRunner(BaseRunner[torch.Tensor]):
     @torch.enable_grad()
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[torch.Tensor, Tensors]:
         """The loss of one update, and its gradient for the networks that this update trains and for no other."""
-        names = self.trained(update, batch)
+        names = self.trained_weights(update, batch)
         loss = update.loss(self.networks, batch, input_gradient)
         gradients = torch.autograd.grad(loss, [tensors[f"weights/{name}"] for name in names])
         return loss.detach(), dict(zip(names, gradients, strict=True))

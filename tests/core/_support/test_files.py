@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from alae_core._support.files import read_regular, write_whole, written_whole
+from alae_core._support.files import atomic_file, read_regular, write_atomically
 
 
 def test_a_regular_file_is_read_back(tmp_path):
     path = tmp_path / "file"
-    write_whole(path, b"content")
+    write_atomically(path, b"content")
     assert read_regular(path) == read_regular(path, most=7) == b"content"
     assert os.listdir(tmp_path) == ["file"]
 
 
 def test_more_bytes_than_allowed_are_refused_with_both_numbers(tmp_path):
-    write_whole(tmp_path / "file", b"content")
+    write_atomically(tmp_path / "file", b"content")
     with pytest.raises(OSError, match="7 bytes, more than the 6"):
         read_regular(tmp_path / "file", most=6)
 
@@ -38,10 +38,10 @@ def test_a_name_that_no_file_has_is_an_os_error():
 
 def test_an_exception_while_writing_leaves_what_was_there(tmp_path):
     path = tmp_path / "file"
-    write_whole(path, b"before")
+    write_atomically(path, b"before")
 
     def interrupted():
-        with written_whole(path) as file:
+        with atomic_file(path) as file:
             file.write(b"half")
             raise KeyboardInterrupt
 
@@ -56,6 +56,6 @@ def test_a_full_disk_names_the_file_that_was_asked_for(tmp_path):
     path = tmp_path / "file"
     (tmp_path / f".writing-{os.getpid()}-file").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as caught:
-        write_whole(path, b"content")
+        write_atomically(path, b"content")
     assert caught.value.filename == str(path)
     assert not path.exists()

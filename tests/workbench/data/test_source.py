@@ -111,12 +111,12 @@ def test_images_are_read_a_few_at_a_time_and_moved_at_the_size_of_their_level(ma
 @pytest.mark.parametrize(
     ("shape", "size", "reason"),
     [
-        ((8, 8), 16, "images of 8×8 cannot be pooled to 16×16"),
-        ((8, 8), 3, "images of 8×8 cannot be pooled to 3×3"),
-        ((12, 12), 4, "images of 12×12 cannot be pooled to 4×4"),
-        ((8, 8), 0, "images of 8×8 cannot be pooled to 0×0"),
-        ((8, 4), 4, "images of 8×4 cannot be pooled to 4×4"),
-        ((4, 8), 4, "images of 4×8 cannot be pooled to 4×4"),
+        ((8, 8), 16, "images of 8×8 cannot be reduced to 16×16"),
+        ((8, 8), 3, "images of 8×8 cannot be reduced to 3×3"),
+        ((12, 12), 4, "images of 12×12 cannot be reduced to 4×4"),
+        ((8, 8), 0, "images of 8×8 cannot be reduced to 0×0"),
+        ((8, 4), 4, "images of 8×4 cannot be reduced to 4×4"),
+        ((4, 8), 4, "images of 4×8 cannot be reduced to 4×4"),
     ],
 )
 @pytest.mark.parametrize("count", [0, 3])

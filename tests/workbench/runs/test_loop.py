@@ -124,7 +124,7 @@ def test_a_run_takes_the_measures_it_is_asked_for_and_its_best_by_one_of_them(tm
         step: alae.load_checkpoint(path)
         for step, path in zip(steps(tmp_path / "run"), checkpoints(tmp_path / "run" / "checkpoints"), strict=True)
     }
-    assert {step: checkpoint.metric for step, checkpoint in kept.items()} == {
+    assert {step: checkpoint.measure for step, checkpoint in kept.items()} == {
         step: pytest.approx(-found[step]["psnr"]) for step in kept
     }
     (events,) = (tmp_path / "run").glob("events.*")

@@ -15,7 +15,7 @@ from pydantic import Field, NonNegativeInt, Strict
 
 from alae_core import AlaeError, ConfigError, load_backend
 from alae_core._support.dotted_keys import describe_changes, differences
-from alae_core._support.files import write_whole
+from alae_core._support.files import write_atomically
 from alae_core._support.text import suggest
 from alae_core._support.validation import Frozen, validate
 from alae_core._support.yaml_text import read_text, read_yaml
@@ -195,8 +195,8 @@ def ablate(
             raise
     result = collect_results(ablation, out)
     data = {"ablation": ablation.model_dump(mode="json"), "numbers": result.numbers}
-    write_whole(out / "results.json", (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
-    write_whole(out / "table.md", result.to_markdown().encode())
+    write_atomically(out / "results.json", (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(out / "table.md", result.to_markdown().encode())
     return result
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from alae_core import AlaeError
-from alae_core._support.files import append, write_whole
+from alae_core._support.files import append, write_atomically
 from alae_workbench.storage.lock import Lock
 
 #: called with a total and the things counted; returns a context manager whose value is called with each increment
@@ -93,7 +93,7 @@ class Cache:
             for number, (start, part) in enumerate(compute(len(stored) // (4 * width))):
                 if number == 0:
                     # The stored rows can end within a part, or, after a crash, within a row: compute that part again.
-                    write_whole(growing, stored[: 4 * width * start])
+                    write_atomically(growing, stored[: 4 * width * start])
                     advance(start)
                 append(growing, np.ascontiguousarray(part, np.float32).tobytes())
                 advance(len(part))

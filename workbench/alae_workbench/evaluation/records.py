@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field, FiniteFloat, NonNegativeInt, Strict
 
 from alae_core import AlaeError
-from alae_core._support.files import append, read_regular, write_whole
+from alae_core._support.files import append, read_regular, write_atomically
 from alae_core._support.validation import Frozen, validate
 from alae_workbench.storage.directory import Run
 
@@ -69,7 +69,7 @@ def record_evaluation(evaluation: Evaluation) -> Path | None:
     asked = tuple(dict.fromkeys([*(earlier.asked if earlier else ()), *evaluation.asked]))
     merged = evaluation.model_copy(update={"measures": measures, "asked": asked})
     path.parent.mkdir(exist_ok=True)
-    write_whole(path, merged.to_json())
+    write_atomically(path, merged.to_json())
     line = {"step": evaluation.step, "evaluation": dict(evaluation.measures)}
     append(run.metrics, (json.dumps(line) + "\n").encode())
     return path

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from PIL import Image
 
-from alae_core._support.files import written_whole
+from alae_core._support.files import atomic_file
 from alae_core._support.text import one_line
 from alae_core.config import Config
 from alae_workbench.data.formats.folder import list_picture_files
@@ -105,7 +105,7 @@ def align_photos(
         for number, image in enumerate(crops, start=1):
             path = name.with_name(f"{name.stem}-{number}.png") if all_faces else name
             path.parent.mkdir(parents=True, exist_ok=True)
-            with written_whole(path) as file:
+            with atomic_file(path) as file:
                 image.save(file, "png")
         faces += len(crops)
     counts = Counts(len(outputs), faces, without, unreadable)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from alae_core._support.files import write_whole
+from alae_core._support.files import write_atomically
 from alae_core.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def save_figure(out: Path, picture: "Image.Image | Figure") -> None:
     else:
         _save(picture, content, out.suffix)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(out, content.getvalue())
+    write_atomically(out, content.getvalue())
 
 
 def _save(figure: "Figure", content: BytesIO, ending: str) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.svm import LinearSVC
 
 from alae_core import Alae, AlaeError, ArgumentError
-from alae_core._support.files import read_regular, write_whole, written_whole
+from alae_core._support.files import atomic_file, read_regular, write_atomically
 from alae_core._support.text import short_repr, suggest
 from alae_core.networks.style_layout import style_kernels
 from alae_workbench.data.formats.arrays import read_arrays
@@ -148,10 +148,10 @@ def save_directions(run: Run, directions: Sequence[Direction]) -> Path:
     folder.mkdir(exist_ok=True)
     records = _read_records(folder)
     for each in directions:
-        with written_whole(folder / f"{each.name}.npy") as file:
+        with atomic_file(folder / f"{each.name}.npy") as file:
             np.save(file, each.vector)
         records[each.name] = {"how": each.origin, "accuracy": each.accuracy, "effect": each.effect}
-    write_whole(folder / "directions.json", (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode())
+    write_atomically(folder / "directions.json", (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode())
     return folder
 
 

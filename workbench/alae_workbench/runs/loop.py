@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from alae_core import AlaeError, Backend, Checkpoint, Losses, Runner, View, build
-from alae_core._support.files import written_whole
+from alae_core._support.files import atomic_file
 from alae_core.checkpoint import checkpoints, write_checkpoint
 from alae_core.checkpoint_files import find_not_finite
 from alae_core.config import RUN
@@ -234,7 +234,7 @@ class Trainer:
         path, view = self.run.grids / f"step-{self.step:08d}.png", self._view()
         where = [f"step {self.step:,}", f"{self._next().shown:,} images", *([str(view)] if view else [])]
         caption = " · ".join([self.run.path.name, *where, "averaged networks"])
-        with written_whole(path) as file:
+        with atomic_file(path) as file:
             draw_training_grid(self._shown, self.data.held_out, caption, view).save(file, "png")
         for observer in self.observers:
             observer.drawn(self.step, path)
@@ -260,7 +260,7 @@ class Trainer:
             state,
             self.config,
             author=self.runner.backend,
-            metric=_lower(self._best, measures.get(self._best.name)) if comparable else None,
+            measure=_lower(self._best, measures.get(self._best.name)) if comparable else None,
             keep=self.training.keep_checkpoints,
             run={RUN: self.training.model_dump(mode="json"), "data": self.data.fingerprint},
         )

@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 
 from alae_core import AlaeError, Checkpoint
-from alae_core._support.files import read_regular, write_whole
+from alae_core._support.files import read_regular, write_atomically
 from alae_core.checkpoint import checkpoints, step_of
 from alae_workbench.storage.lock import Lock
 
@@ -117,7 +117,7 @@ class Run:
         """
         if resume is None:
             self._require_unstarted()
-        write_whole(self.config, config.encode())
+        write_atomically(self.config, config.encode())
         self.grids.mkdir(exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
         for killed in (*self.path.glob(".writing-*"), *self.grids.glob(".writing-*")):
@@ -132,11 +132,11 @@ class Run:
                 self._set_aside(later)
         if self.metrics.exists():
             lines = read_regular(self.metrics).splitlines(keepends=True)
-            write_whole(self.metrics, b"".join(line for line in lines if _step_of(line) <= resume.step))
+            write_atomically(self.metrics, b"".join(line for line in lines if _step_of(line) <= resume.step))
 
     def end(self, summary: Summary) -> None:
         """Write what the run came to."""
-        write_whole(self.summary, (json.dumps(asdict(summary), indent=2, default=str) + "\n").encode())
+        write_atomically(self.summary, (json.dumps(asdict(summary), indent=2, default=str) + "\n").encode())
 
     def _require_unstarted(self) -> None:
         if not self.unstarted:

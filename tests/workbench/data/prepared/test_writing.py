@@ -14,7 +14,7 @@ from array_record.python.array_record_module import ArrayRecordReader
 from PIL import Image
 
 from alae_core import AlaeError
-from alae_core._support.manifest import sealed
+from alae_core._support.manifest import seal_manifest
 from alae_core.images import pooled, to_float
 from alae_workbench import DataError
 from alae_workbench.data.batches import batches
@@ -340,11 +340,11 @@ def test_a_disk_that_fills_up_is_said_and_what_was_written_stays(photos, tmp_pat
 
 
 def spoiled(path, change):
-    """The manifest with something else in it, sealed anew."""
+    """The manifest with something else in it, seal_manifest anew."""
     manifest = json.loads((path / "manifest.json").read_text())
     del manifest["sha256"]
     change(manifest)
-    (path / "manifest.json").write_bytes(sealed(manifest))
+    (path / "manifest.json").write_bytes(seal_manifest(manifest))
 
 
 @pytest.mark.parametrize(

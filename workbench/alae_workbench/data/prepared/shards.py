@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import NonNegativeInt
 
-from alae_core._support.files import built_whole, write_whole
-from alae_core._support.manifest import read_manifest, sealed
+from alae_core._support.files import atomic_path, write_atomically
+from alae_core._support.manifest import read_manifest, seal_manifest
 from alae_core._support.text import one_line
 from alae_core._support.validation import Frozen
 from alae_core.images import block_sums
@@ -82,7 +82,7 @@ def write_shard(job: Job, progress: Callable[[int], None]) -> None:
                 progress(pictures)
         shard = Shard(count=count, files=tuple(map(hash_file, job.files.values())))
         note = Note(format=1, shard=shard, left_out=tuple(left_out))
-        write_whole(job.note, sealed(note.model_dump(mode="json")))
+        write_atomically(job.note, seal_manifest(note.model_dump(mode="json")))
     except OSError as error:
         raise DataError(f"{error.filename} cannot be written: {error.strerror}") from error
 
@@ -108,7 +108,7 @@ def _open_writer(path: Path) -> Iterator[Any]:
     """Open a writer of records, whose file appears at `path` only when it is complete."""
     from array_record.python.array_record_module import ArrayRecordWriter
 
-    with built_whole(path) as writing:
+    with atomic_path(path) as writing:
         try:
             writer = ArrayRecordWriter(str(writing), _OPTIONS)
             yield writer

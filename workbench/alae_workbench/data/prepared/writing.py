@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from alae_core import AlaeError
-from alae_core._support.files import write_whole
-from alae_core._support.manifest import read_manifest, sealed
+from alae_core._support.files import write_atomically
+from alae_core._support.manifest import read_manifest, seal_manifest
 from alae_core._support.validation import Frozen
 from alae_core.sizes import amount
 from alae_workbench.data.collection import Collection
@@ -129,7 +129,7 @@ class _Writer:
                 shard = self.out / shard_path(name, preparation.image, height, 0, 1)
                 shard.parent.mkdir(parents=True, exist_ok=True)
         file.parent.mkdir(exist_ok=True)
-        write_whole(file, sealed(plan.model_dump(mode="json")))
+        write_atomically(file, seal_manifest(plan.model_dump(mode="json")))
         return preparation.source
 
     def _list_jobs(self, skip_bad: bool, progress: Callable[[int], None]) -> Iterator[Job]:
@@ -164,7 +164,7 @@ class _Writer:
                 f"it, and prepare the set again"
             )
         if left_out:
-            write_whole(self.out / "left-out.txt", "".join(left_out).encode("utf-8", "backslashreplace"))
+            write_atomically(self.out / "left-out.txt", "".join(left_out).encode("utf-8", "backslashreplace"))
         manifest = Manifest(
             format=1,
             alae=version("alae"),
@@ -176,7 +176,7 @@ class _Writer:
             images=parts[PARTS[0]],
             test=parts.get(PARTS[1]),
         )
-        write_whole(self.out / MANIFEST, sealed(manifest.model_dump(mode="json")))
+        write_atomically(self.out / MANIFEST, seal_manifest(manifest.model_dump(mode="json")))
         rmtree(self.out / PREPARING)
         return manifest
 
@@ -208,7 +208,7 @@ class _Writer:
         return part, faults
 
     def _write_file(self, part: str, name: str, content: bytes) -> StoredFile:
-        write_whole(self.out / part / name, content)
+        write_atomically(self.out / part / name, content)
         return hash_file(self.out / part / name)
 
     def _divide(self, pictures: Collection) -> list[range]:

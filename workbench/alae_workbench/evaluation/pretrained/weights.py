@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from alae_core._support.files import open_regular, written_whole
+from alae_core._support.files import open_regular, atomic_file
 from alae_core.errors import CheckpointError
 from alae_workbench.evaluation.cache import Cache
 from alae_workbench.evaluation.registry import UnmeasurableError
@@ -50,7 +50,7 @@ class Weights:
 
     def _download(self, path: Path, cache: Cache) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with urlopen(self.url, timeout=_TIMEOUT_SECONDS) as answer, written_whole(path) as file:
+        with urlopen(self.url, timeout=_TIMEOUT_SECONDS) as answer, atomic_file(path) as file:
             size = int(answer.headers.get("Content-Length") or 0)
             with cache.progress(size, f"bytes of {self.file}") as advance:
                 while block := answer.read(_BLOCK_BYTES):
