@@ -12,8 +12,8 @@ from alae_core._support.lazy import load_object
 from alae_core._support.text import suggest
 from alae_core.errors import ConfigError
 
-#: the kinds of network that every family can build: ALAE's own; "pair", a D on an image's code beside another w; and
-#: "identity", for an algorithm whose prior is on w itself
+#: the kinds of network that every family can build: ALAE's own; "pair", a D on an image's code and another w; and
+#: "identity", for algorithms with the prior on w
 Shape = Literal["F", "G", "E", "D", "pair", "identity"]
 SHAPES = get_args(Shape)
 
@@ -23,7 +23,7 @@ class Algorithm(NamedTuple):
 
     Attributes:
         networks: for each network by name its `Shape`, or "module:function" of a function from a configuration and a
-            name to a Keras model. Networks called F, G, E or D are what ALAE calls so.
+            name to a Keras model. Networks called F, G, E or D have the role that they have in ALAE.
         updates: "module:function" of a function from a configuration to the updates of one training step, in order.
     """
 
@@ -55,6 +55,6 @@ def find_algorithm(name: str) -> Algorithm:
 
 
 def network_shapes(name: str) -> dict[str, Shape]:
-    """The networks that have a `Shape` of the algorithm called `name`, by name; empty if there is no such algorithm."""
+    """The networks with a `Shape` of the algorithm called `name`, by name; empty if the algorithm is unknown."""
     networks = ALGORITHMS[name].networks if name in ALGORITHMS else {}
     return {network: cast(Shape, shape) for network, shape in networks.items() if shape in SHAPES}

@@ -1,4 +1,4 @@
-"""The contract between ALAE and a framework: what a plug-in provides to train a model."""
+"""The contract between ALAE and a framework: the classes that a plug-in provides."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -39,7 +39,7 @@ class Losses(Mapping[str, float]):
 class Runner(Protocol):
     """One training run: holds weights, Adam moments and averaged networks in the framework's own form.
 
-    It executes `model.updates` (`alae_core.walk`) and needs to know nothing else about ALAE. It trains the given model
+    It executes `model.updates` (`alae_core.walk`) and depends on nothing else in ALAE. It trains the given model
     in place: after every step the model's networks hold the new weights, and its `w_mean` the running mean of w.
     """
 
@@ -66,13 +66,13 @@ class Runner(Protocol):
         """Do one training step: every update in order, then the averages. Does not wait for the device.
 
         Networks with levels train at the level of detail of `alae_core.growth.position(config, step)`, `step` counted
-        from 0: real images fade with the level, and Adam restarts where the configuration says so.
+        from 0: real images fade with the level, and Adam restarts as configured.
 
         Args:
             images: an array, as for `put`, or what `put` returned; of the level's resolution.
             labels: as for `put`, if `images` is an array.
             only: run this update alone; the averages and the step count still advance.
-            draws: what each update draws; by default `self.draws(step, batch)`.
+            draws: the draws of each update; by default `self.draws(step, batch)`.
         """
 
     def losses(
@@ -101,7 +101,7 @@ class Runner(Protocol):
         """The gradient of one update's loss by the name of each weight it trains; arguments as for `losses`."""
 
     def draws(self, step: int, count: int) -> dict[str, Draws]:
-        """What each update draws at training step `step` for `count` images: `alae_core.draws.draw`."""
+        """The draws of each update at training step `step` for `count` images: `alae_core.draws.draw`."""
 
     def noise(self, step: int, count: int) -> dict[str, list[np.ndarray]]:
         """The noise maps, as in `Draws.noise`, that the device draws from N(0, 1) for each update of a training step.
@@ -137,7 +137,7 @@ class Backend(Framework, Protocol):
             device: "cpu", "gpu:1", …; by default the accelerator if there is one.
             precision: the precision that configurations will ask for.
 
-        Raises BackendError if there is no such device, or the framework does not support the precision.
+        Raises BackendError if the device is absent, or the framework does not support the precision.
         """
 
     def versions(self) -> dict[str, str]:
@@ -151,7 +151,7 @@ class Backend(Framework, Protocol):
 
 
 class BaseBackend(ABC):
-    """A `Backend` whose subclass prepares the framework; the rest is in the module named by `engine`.
+    """A `Backend` whose subclass prepares the framework; `engine` names the module with the rest.
 
     That module has the functions `input_gradient` and `compile_function` (`Framework.compile`), and the runner's class.
     It is imported on first use, because it imports Keras.
@@ -209,9 +209,8 @@ class BaseBackend(ABC):
 def load_backend(name: str, device: str | None = None, precision: Precision = "float32") -> Backend:
     """Open the backend plug-in `name` on `device`, by default its accelerator; Keras then runs on that framework too.
 
-    Raises BackendError if there is no such plug-in; if its framework is not installed (the message names the
-    `pip install` that adds it); if Keras already runs on another framework in this process; if there is no such device;
-    if the framework does not support `precision`; or if the plug-in is not a class with everything that a `Backend`
-    has, fails, or exits.
+    Raises BackendError if the plug-in is not installed; if its framework is not (the message gives the `pip install`
+    command); if Keras already runs on another framework in this process; if the device is absent; if the framework does
+    not support `precision`; or if the plug-in fails, exits, or is not a class with all members of `Backend`.
     """
     return open_framework(name, device, precision)

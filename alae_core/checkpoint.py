@@ -136,7 +136,7 @@ def save_checkpoint(
 
     Args:
         directory: the directory of the run's checkpoints; created if missing.
-        runner: the run, whose state, configuration and backend are saved.
+        runner: the run; its state, configuration and backend are saved.
         measure: how good the model is, lower is better; the best checkpoint is never removed. A value that is not
             finite is saved as None.
         keep: the number of newest checkpoints to keep besides the best; None keeps all.
@@ -212,9 +212,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         path: a checkpoint, a directory of checkpoints, or a run directory with `checkpoints`; the newest checkpoint is
             read.
 
-    Raises CheckpointError if there is no checkpoint; if it is damaged, not finite, or does not fit its configuration
-    (the message names the file, and the newest intact older checkpoint); or if this version of alae does not know the
-    version of its format or specification.
+    Raises CheckpointError if no checkpoint is found; if it is damaged, not finite, or does not fit its configuration
+    (the message names the file, and the newest intact older checkpoint); or if its format or specification is of a
+    newer version.
     """
     found = _resolve(Path(path))
     try:

@@ -1,4 +1,4 @@
-"""The files of a checkpoint: what they hold, and how they are verified.
+"""The files of a checkpoint: their content, and its verification.
 
     step-00001000/
         state.safetensors      every array of `alae_core.state`

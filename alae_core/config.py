@@ -247,7 +247,7 @@ def read_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
 def migrate(data: Mapping[str, Any], source: str = "the configuration") -> dict[str, Any]:
     """Plain data of any version with the keys of the current version, without the field `specification`.
 
-    Raises ConfigError if this version of alae does not know the data's version.
+    Raises ConfigError if the data's version is unknown to this version of alae.
     """
     version = data.get("specification", 1)
     if type(version) is not int or not 1 <= version <= SPECIFICATION:

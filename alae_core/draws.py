@@ -10,7 +10,7 @@ from alae_core.groups import Transform
 from alae_core.growth import position
 from alae_core.streams import mixing_cutoff, sample_prior, stream
 
-#: what an update may draw: z from the prior; other z whose styles are mixed in; noise for G; how images are augmented
+#: the kinds of draws: z from the prior; mix, other z for style mixing; noise for G; augment, how images are changed
 Draw = Literal["z", "mix", "noise", "augment"]
 #: how many uniform numbers augmentation draws per image for each transformation; the first decides whether it happens
 NUMBERS: dict[Transform, int] = {"flip": 1, "shift": 3, "scale": 2, "rotate": 2, "colour": 5, "cutout": 3}
@@ -21,12 +21,12 @@ class Draws(NamedTuple):
 
     Attributes:
         z: (batch, z); None for an update that draws none.
-        mix: other z (batch, z), whose styles the layers from `cutoff` on take; None if no styles are mixed.
+        mix: other z (batch, z) for the styles of the layers from `cutoff` on; None if styles are not mixed.
         cutoff: the number of layers that keep the style of `z`.
         noise: a map (batch, R, R, 1) for each layer of G, R its resolution, the first of batch 1; None has the device
             draw them.
-        augment: (batch, 16), `NUMBERS` uniform in [0, 1) for each row, whose real and generated image are changed
-            alike; None leaves images unchanged. In a `Batch`, what these numbers mean: (batch, 17), see
+        augment: (batch, 16), `NUMBERS` uniform in [0, 1) for each row; its real and generated image are changed in the
+            same way. None leaves images unchanged. In a `Batch` the parameters that follow: (batch, 17), see
             `augment.changes`.
     """
 
@@ -46,14 +46,14 @@ class Drawing(Protocol):
 
     @property
     def draws(self) -> Sequence[Draw]:
-        """What it draws."""
+        """The kinds of its draws."""
 
 
 def draw(config: Config, updates: Iterable[Drawing], step: int, count: int) -> dict[str, Draws]:
-    """What each update of training step `step` (from 0) draws for `count` images, by the update's name.
+    """The draws of each update of training step `step` (from 0) for `count` images, by the update's name.
 
     z and mix are float32 of shape (count, z). Styles are mixed only if the networks have styles, and images augmented
-    only if the configuration says so. Noise is None: the device draws it.
+    only if configured. Noise is None: the device draws it.
     """
     return {update.name: _draw_one(config, update, step, count) for update in updates}
 

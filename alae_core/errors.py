@@ -1,4 +1,4 @@
-"""The errors that a user can fix. Each message is one line: what is wrong, then what to do."""
+"""The errors that a user can fix. Each message is one line: the problem, then the remedy."""
 
 from alae_core._support.text import one_line
 

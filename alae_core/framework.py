@@ -22,7 +22,7 @@ class Framework(Protocol):
     def compile(self, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """`fn` compiled once for each new structure and shape of its arguments, without gradients.
 
-        `fn` is pure. Its arguments, and what it returns, are tensors in nested lists and dictionaries. A framework that
+        `fn` is pure. Its arguments and its result are tensors in nested lists and dictionaries. A framework that
         does not compile returns a function that records nothing for gradients.
         """
 

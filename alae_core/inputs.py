@@ -53,7 +53,7 @@ def as_images(config: Config, images: np.ndarray, shape: tuple[int, int, int]) -
 
 
 def as_rows(config: Config, argument: str, array: np.ndarray, *shapes: tuple[int, ...]) -> np.ndarray:
-    """`array` in `config.dtype`, each of whose rows must have one of the shapes."""
+    """`array` in `config.dtype`. Its rows must have one of the shapes."""
     require_no_tensor(argument, array)
     try:
         found = np.asarray(array, config.dtype)

@@ -1,4 +1,4 @@
-"""Alae: the networks of one configuration, and what they compute from NumPy arrays."""
+"""Alae: the networks of one configuration, applied to NumPy arrays."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -37,7 +37,7 @@ def build(config: Config) -> "Alae":
 
     Raises:
         BackendError: the framework was not opened for the configuration's precision.
-        ConfigError: there is no such algorithm, or this machine's memory cannot hold the networks.
+        ConfigError: the algorithm is unknown, or the networks do not fit into this machine's memory.
     """
     updates = updates_of(config)
     require_room(config)
@@ -93,7 +93,7 @@ class Alae:
         own = {f"weights/{name}": variable for name, variable in self.variables.items()}
         return own if self.w_mean is None else own | {"w_mean": self.w_mean}
 
-    # Each raises AlaeError if the model's algorithm has no such network.
+    # Each raises AlaeError if the model's algorithm lacks the network.
     F = property(lambda self: self.family.F, doc="F, a Keras model: z to w.")
     G = property(lambda self: self.family.G, doc="G, a Keras model: w to images.")
     E = property(lambda self: self.family.E, doc="E, a Keras model: images to w.")

@@ -17,8 +17,8 @@ def adam_step(
     Args:
         adam: learning rate and its warm-up, β1, β2, ε.
         value, gradient, m, v: tensors of one shape and dtype. The gradient is by the weight as it is used: if an
-            equalized learning rate multiplies the weight by a constant (`Alae.scales`), the gradient of the loss divided
-            by that constant. So ε has the same effect as in the authors' code.
+            equalized learning rate multiplies the weight by a constant (`Alae.scales`), it is the gradient of the loss
+            divided by that constant. So ε has the same effect as in the authors' code.
         t: the number of steps of this network with these moments, including this one; a scalar of that dtype.
 
     Returns:

@@ -15,7 +15,7 @@ _ADVICE = "see docs/write-a-backend.md"
 
 
 def installed_backends() -> dict[str, EntryPoint]:
-    """Every registered plug-in by name, alae's own first. Imports none of them."""
+    """Every registered plug-in by name, alae's own first. Plug-ins are not imported."""
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     order = [*(name for name in _OWN if name in found), *sorted(found.keys() - set(_OWN))]
     return {name: found[name] for name in order}

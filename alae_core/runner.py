@@ -34,9 +34,9 @@ class BaseRunner(ABC, Generic[Tensor]):
     """A `Runner` whose state is `self.tensors`: the arrays of `alae_core.state` by name, as the framework's tensors.
 
     A subclass defines how arrays are copied to the device and back, and how one update is differentiated;
-    `alae_core.walk` does the rest. A framework with its own kernels for Adam or averages overrides `apply` or `average`;
-    one that compiles the step overrides `train`. The step count stays on the host, in `self.step_number`. `__init__`
-    loads the initial state, so attributes that these methods use must be set before it is called.
+    `alae_core.walk` does the rest. A framework with its own kernels for Adam or averages overrides `apply` or
+    `average`; one that compiles the step overrides `train`. The step count stays on the host, in `self.step_number`.
+    `__init__` loads the initial state, so attributes that these methods use must be set before it is called.
     """
 
     def __init__(self, backend: Backend, model: Alae) -> None:
@@ -237,7 +237,7 @@ class BaseRunner(ABC, Generic[Tensor]):
     def _batches_at_rest(
         self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws], blend: float
     ) -> dict[str, Batch]:
-        """What each update sees outside of a training step, with the current p of augmentation."""
+        """The batch of each update outside of a training step, with the current p of augmentation."""
         batches = self._batches(self.put(images, labels), draws, blend)
         if "augment_p" not in self.tensors:
             return batches
@@ -277,8 +277,8 @@ class BaseRunner(ABC, Generic[Tensor]):
         return self.to_device(np.asarray(array, np.int32 if array.dtype.kind in "iu" else self.config.dtype))
 
     def _from_bytes(self, images: np.ndarray) -> Tensor:
-        # Bytes are copied, and converted on the device as by `images.to_float`. Divided by a tensor: XLA would replace a
-        # division by a number by a product with its reciprocal, which changes 111 of the 256 grey levels.
+        # Bytes are copied, and converted on the device as by `images.to_float`. The divisor is a tensor: XLA would
+        # replace division by a number by multiplication with its reciprocal, which changes 111 of the 256 grey levels.
         floats = ops.cast(self.to_device(images), "float32")
         return ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype)
 

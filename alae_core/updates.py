@@ -42,10 +42,10 @@ class Update:
         name: the name of its draws, moments and losses, such as "discriminator".
         symbol: one or two letters for narrow tables, such as "D".
         loss: the scalar to minimise, a function of the networks, the batch and the backend's `input_gradient`.
-        trains: for each network that it trains the name of the Adam whose moments it uses. Other networks take no
-            optimizer step: neither their weights nor their moments change by a single bit.
-        draws: what it draws. Styles are mixed and noise drawn only for networks with styles, and images augmented only
-            if the configuration says so.
+        trains: for each network that it trains the name of its Adam. The weights and moments of
+            other networks do not change by a single bit.
+        draws: the kinds of its draws. Styles are mixed and noise drawn only for networks with styles, and images
+            augmented only if configured.
         moves_w_mean: whether the running mean of w, if there is one, moves by this update's F(z) before the update.
         separation: how well D separates real from generated images, −1 … 1, a function of the networks and the batch.
             An adaptive p of augmentation moves by it before the update. None if this update does not move p.
@@ -63,7 +63,7 @@ class Update:
 def updates_of(config: Config) -> tuple[Update, ...]:
     """The updates of one training step of `config.algorithm`, in order.
 
-    Raises ConfigError if there is no such algorithm.
+    Raises ConfigError if the algorithm is unknown.
     """
     return find_algorithm(config.algorithm).load_updates()(config)
 
@@ -147,7 +147,7 @@ def _reciprocity(config: Config, networks: Family, batch: Batch, input_gradient:
 
 
 def pixel_distance(config: Config, networks: Family, batch: Batch) -> Tensor:
-    """‖x − G(E(x))‖², averaged over the batch; over pixels summed or averaged, as `config.updates.distance` says."""
+    """‖x − G(E(x))‖², averaged over the batch; over pixels summed or averaged by `config.updates.distance`."""
     reconstruction = generate(networks, encode(networks, batch.images, batch), batch)
     return squared_distance(batch.images, reconstruction, mean=config.updates.distance == "mean")
 

@@ -5,8 +5,9 @@ from typing import Literal
 
 from alae_core.errors import ArgumentError
 
-#: modes of G's noise. fixed: one map per layer for all images, the same bits on every backend; random: new maps for each
-#: image at every call; none: zero; bump: what the authors' code adds when asked for no noise (see `networks.style`)
+#: modes of G's noise. fixed: one map per layer for all images, the same bits on every backend; random: new maps for
+#: each image at every call; none: zero; bump: the constant that the authors' code adds instead of noise
+#: (`networks.style`)
 NoiseWord = Literal["fixed", "random", "none", "bump"]
 
 

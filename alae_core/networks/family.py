@@ -30,7 +30,7 @@ class Family(ABC):
         config: the configuration that the networks were built from.
         networks: Keras models by name.
         variables: every weight by name, such as "F/dense0/kernel", whatever backend holds it.
-        layout: what is known of each weight, by name.
+        layout: the spec of each weight, by name.
         scales: the constant that each weight is multiplied by when used: 1 but for equalized ones.
     """
 
@@ -67,7 +67,7 @@ class Family(ABC):
 
     @property
     def D(self) -> keras.Model:
-        """w to logits (batch,); images to logits if the configuration says so."""
+        """w, or images if `networks.discriminator` is images, to logits (batch,)."""
         return self["D"]
 
     @contextmanager
@@ -81,7 +81,7 @@ class Family(ABC):
     def build(cls, config: Config) -> "Family":
         """The networks of `config.algorithm`. The seed and each network's name decide its initial weights.
 
-        Raises ConfigError if there is no such algorithm.
+        Raises ConfigError if the algorithm is unknown.
         """
         shapes = find_algorithm(config.algorithm).networks
         return cls(config, {name: cls.network(config, name, shape) for name, shape in shapes.items()})
@@ -132,7 +132,7 @@ class Family(ABC):
         lod: int | None = None,
         blend: Tensor | float = 1.0,
     ) -> Tensor:
-        """G(w): images (batch, H, W, C) from w (batch, w), or from styles (batch, layers, w) in a family that has them."""
+        """G(w): images (batch, H, W, C) from w (batch, w), or with styles from (batch, layers, w)."""
 
     @abstractmethod
     def encode(
@@ -184,7 +184,7 @@ class Family(ABC):
         return None
 
     def require(self, view: View | None) -> View | None:
-        """Return `view`, or the default if it is None. Raises ArgumentError if the networks have no such level."""
+        """Return `view`, or the default if it is None. Raises ArgumentError if the networks lack its level."""
         if view is not None:
             raise ArgumentError("lod", f"is {view.lod}, but only style networks have levels of detail")
         return view

@@ -93,7 +93,7 @@ def _mean_of_pixels(maps: Tensor) -> Tensor:
 def statistics(mean: Tensor, variance: Tensor) -> Tensor:
     """(mean, standard deviation) of each map side by side, from `instance_norm`'s moments: (batch, 2C).
 
-    Deviation: the authors take √variance, whose gradient at a constant map is infinite times zero. The 1e-10 beside it
+    Deviation: the authors take √variance; its gradient at a constant map is infinite times zero. The 1e-10 beside it
     moves a standard deviation by 5e-9 at 0.01, and bounds R1's second derivative.
     """
     channels = mean.shape[-1] if _channels_last() else mean.shape[1]
