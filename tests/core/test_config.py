@@ -238,8 +238,8 @@ def test_augmentation_is_off_and_one_key_turns_it_on(tmp_path):
     for config in (fixed, adaptive):
         (tmp_path / "config.yaml").write_text(config.to_yaml(), "utf-8")
         assert load_config(tmp_path / "config.yaml") == config
-    assert "augment: null  # for few images: what D∘E sees of them is changed at random" in to_explained_yaml(plain)
-    assert "  target: 0.6  # adaptive: p rises while" in to_explained_yaml(adaptive)
+    assert "augment: null  # for few images: D∘E sees images changed at random" in to_explained_yaml(plain)
+    assert "  target: 0.6  # adapts p: it rises while" in to_explained_yaml(adaptive)
 
 
 def test_a_description_says_what_was_changed(tmp_path):
