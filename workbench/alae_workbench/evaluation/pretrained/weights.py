@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from alae_core._support.files import open_regular, atomic_file
+from alae_core._support.files import atomic_file, open_regular
 from alae_core.errors import CheckpointError
 from alae_workbench.evaluation.cache import Cache
 from alae_workbench.evaluation.registry import UnmeasurableError
