@@ -10,29 +10,33 @@ from alae_cli.options import BackendName, Device, Overrides, parse_list, parse_o
 
 def ablate(
     ablation: Annotated[
-        str, typer.Argument(help="reciprocity, or a YAML file with base, variants and seeds", show_default=False)
+        str,
+        typer.Argument(
+            help="Name of an ablation that ships with alae (reciprocity), or a YAML file with base, variants and seeds.",
+            show_default=False,
+        ),
     ],
     base: Annotated[
         str | None,
         typer.Option(
-            help="start all runs from this preset or YAML file; the ablation's own overrides are dropped",
+            help="Start all runs from this preset or YAML file; the ablation's own overrides are dropped.",
             show_default="the ablation's",
         ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="train on the images of SOURCE, as for `alae train --data`", show_default="the base's"),
+        typer.Option(help="Train on the images of SOURCE, as for `alae train --data`.", show_default="the base's"),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="train each run for this many steps", show_default="the ablation's")
+        int | None, typer.Option(min=1, help="Train each run for this many steps.", show_default="the ablation's")
     ] = None,
     seeds: Annotated[
         list[str] | None,
-        typer.Option(help="train from these seeds, separated by commas", show_default="the ablation's"),
+        typer.Option(help="Train from these seeds, separated by commas.", show_default="the ablation's"),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="train this many runs at once")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Train this many runs at once.")] = 1,
     out: Annotated[
-        Path | None, typer.Option(help="write runs and results to this directory", show_default="ablations/NAME")
+        Path | None, typer.Option(help="Write runs and results to this directory.", show_default="ablations/NAME")
     ] = None,
     overrides: Overrides = None,
     backend: BackendName = None,

@@ -14,31 +14,31 @@ def evaluate(
     measures: Annotated[
         list[str] | None,
         typer.Option(
-            help="take these measures or groups of measures, separated by commas; `alae measures` lists them",
+            help="Take these measures or groups of measures, separated by commas; `alae measures` lists them.",
             show_default="all that need no large network",
         ),
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="measure on the images of SOURCE, as for `alae train --data`", show_default="the run's own"),
+        typer.Option(help="Measure on the images of SOURCE, as for `alae train --data`.", show_default="the run's own"),
     ] = None,
     count: Annotated[
         int | None,
         typer.Option(
             min=2,
-            help="use at most this many z, held-out images and samples",
+            help="Use at most this many z, held-out images and samples.",
             show_default="all, and 10,000 samples",
         ),
     ] = None,
     weights: Annotated[
         Path | None,
         typer.Option(
-            help="read the weights of Inception and LPIPS from this folder; missing files are downloaded into it",
+            help="Read the weights of Inception and LPIPS from this folder; missing files are downloaded into it.",
             show_default="weights in ALAE_CACHE or ~/.cache/alae",
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="also write the values to this .json file", show_default=False)
+        Path | None, typer.Option(help="Also write the values to this .json file.", show_default=False)
     ] = None,
     averaged: Averaged = True,
     backend: BackendName = None,
@@ -110,7 +110,7 @@ def measures() -> None:
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="run directories of `alae train`", show_default=False)],
+    runs: Annotated[list[Path], typer.Argument(help="Run directories of `alae train`.", show_default=False)],
 ) -> None:
     """Compare the measures of runs in a table. `alae figure losses` plots their curves."""
     from rich.console import Console
