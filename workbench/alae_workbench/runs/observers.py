@@ -46,7 +46,7 @@ class Report:
         step: training steps done.
         view: the level of detail that it trains at; None for networks that do not grow.
         losses: by update.
-        measures: by name, those cheap enough for every report (`evaluation.measures`).
+        measures: by name, those due at every report (`evaluation.registry`).
         images_per_second: of training alone, since the report before.
     """
 

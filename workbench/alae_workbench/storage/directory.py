@@ -30,7 +30,7 @@ class Summary:
         path: the run's directory.
         step: training steps done.
         losses: the last ones, by update.
-        measures: by name; `evaluation.measures.MEASURES` says what each is.
+        measures: by name; see `evaluation.registry.MEASURES`.
         checkpoint: the last one, for `alae_core.load`.
         grid: the last picture.
         stopped_by: the signal that ended the run before its last step.
