@@ -1,11 +1,11 @@
-"""A model from Python, as in a notebook: train, look, encode, mix, save, and go on under another framework.
+"""A model from Python, as in a notebook: train, generate, encode, interpolate, save, and continue on another framework.
 
     python examples/notebook.py
 
-Keras runs on one framework in a process, so what goes on under another is another process, here the last cell.
+Keras runs on one framework per process, so the last cell continues the run in a second process.
 """
 
-# %% Train for a few steps, on images in hand: any uint8 array (count, H, W, C) will do.
+# %% Train for a few steps on an array of images, uint8 (count, H, W, C).
 import os
 import subprocess
 import sys
@@ -20,7 +20,7 @@ digits = (load_digits().images * (255 / 16)).astype(np.uint8)
 run = bench.train("digits-mlp", data=digits, steps=50, overrides={"networks": {"w": 16}}, out="runs/notebook")
 print(run)
 
-# %% Look: a loaded model has its averaged networks. NumPy goes in, NumPy comes out.
+# %% Generate. A loaded model has the averaged networks; its methods take and return NumPy arrays.
 model = alae.load(run.checkpoint)
 print(model)
 samples = model.generate(model.map(model.sample_prior(8, seed=1)))
@@ -31,11 +31,11 @@ w = model.encode(digits[:8, :, :, None])
 again = model.reconstruct(digits[:8, :, :, None])
 print("w", w.shape, "reconstruction error", np.square(again - (digits[:8, :, :, None] / 127.5 - 1)).mean().round(3))
 
-# %% Mix: what lies between two digits, in w.
+# %% Interpolate between two digits in w.
 between = np.linspace(w[0], w[1], 7, dtype=np.float32)
 print("between two digits", model.generate(between).shape)
 
-# %% Train by hand: a runner takes steps of the model that it was given, in place.
+# %% Train by hand: a runner trains the given model in place, step by step.
 backend = alae.load_backend(os.environ["KERAS_BACKEND"])
 model = alae.build(alae.load_config("digits-mlp", {"updates": "official", "updates.distance": "sum"}))
 runner = backend.runner(model)
@@ -44,7 +44,7 @@ for step in range(3):
 print(runner, dict(losses))
 print(alae.load_checkpoint(alae.save_checkpoint("runs/by-hand", runner)))
 
-# %% Go on under another framework, if there is one: `alae train --resume` does the same.
+# %% Continue on another framework, if one is installed; `alae train --resume` does the same.
 other = next((name for name in ("torch", "tensorflow", "jax") if name != backend.name), backend.name)
 script = f"""
 import numpy as np, alae_workbench as bench

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class JaxBackend(BaseBackend):
-    """See `alae_core.Backend`: one jitted step, its state donated; what is compiled is kept for the next run."""
+    """See `alae_core.Backend`: one jitted step with donated state; compiled functions are cached on disk."""
 
     name = "jax"
     keras_backend = "jax"
@@ -24,7 +24,7 @@ class JaxBackend(BaseBackend):
         import jax
 
         known = _devices()
-        # JAX lists its accelerators first, so the first device is the best there is.
+        # JAX lists accelerators first.
         self.device = self.choose_device(device, next(iter(known)))
         jax.config.update("jax_default_device", known[self.device])
         if not (os.environ.get("JAX_COMPILATION_CACHE_DIR") or jax.config.values.get("jax_compilation_cache_dir")):
@@ -37,9 +37,9 @@ class JaxBackend(BaseBackend):
 
 
 def _cache() -> Path:
-    """Where compiled steps are kept: a style network's takes longer to compile, at each level, than many to run."""
+    """The directory of compiled functions. Compiling a style step takes longer than running many, at each level."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    # By host: homes are shared between machines, and what is compiled for one processor may not run on another.
+    # By host: machines may share a home directory, and code compiled for one processor may not run on another.
     return home / "alae" / "jax" / platform.node()
 
 

@@ -39,22 +39,22 @@ class JaxRunner(BaseRunner[jax.Array]):
         super().__init__(backend, model)
 
     def to_device(self, array: np.ndarray) -> jax.Array:
-        # A copy of our own: a "device" array on the CPU may alias NumPy's memory, which donation would write into, and
-        # JAX may take its own copy only after the caller has written something else there.
+        # Copied first: an array on the CPU "device" may alias NumPy's memory, which donation would overwrite, and JAX
+        # may make its own copy only after the caller has changed the array.
         return jnp.asarray(np.array(array))
 
     def to_numpy(self, tensor: jax.Array) -> np.ndarray:
-        # A copy, because the next step donates the buffer.
+        # Copied, because the next step donates the buffer.
         array = np.array(tensor)
         return array.astype(np.int64) if array.dtype == np.int32 else array
 
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
         self.tensors = {name: self.to_device(array) for name, array in arrays.items()}
-        self._show()
+        self._share()
 
     def train(self, batches: Mapping[str, Batch], stage: Stage) -> dict[str, Any]:
         self.tensors, losses = self._step(self.tensors, batches, stage)
-        self._show()
+        self._share()
         return losses
 
     def differentiate(self, update: Update, batch: Batch) -> tuple[jax.Array, Tensors]:
@@ -74,7 +74,7 @@ class JaxRunner(BaseRunner[jax.Array]):
         losses = walk(self, tensors, batches, stage)
         return tensors, losses
 
-    def _show(self) -> None:
-        # Keras' own assign would check and convert every array at every step; these are its variables' very values.
+    def _share(self) -> None:
+        # Not `assign`, which would check and convert every array at every step.
         for name, variable in self.model.state_variables.items():
             variable._direct_assign(self.tensors[name])

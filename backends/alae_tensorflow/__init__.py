@@ -17,11 +17,11 @@ class TensorflowBackend(BaseBackend):
     engine = "alae_tensorflow.runner:TensorflowRunner"
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
-        # Its start-up notices are about builds of TensorFlow, not about the run; warnings still show.
+        # Hides start-up notices about the build of TensorFlow; warnings still appear.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
         import tensorflow as tf
 
-        # TensorFlow lists the CPU first and computes on the last kind it has.
+        # TensorFlow lists the CPU first, and accelerators last.
         self.device = self.choose_device(device, self.devices()[-1])
         kind, index = self.device.split(":")
         if kind == "cpu":

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class TorchBackend(BaseBackend):
-    """See `alae_core.Backend`: each update traced once into a flat graph, Adam in one fused kernel."""
+    """See `alae_core.Backend`: each update is traced once into a flat graph, and Adam is one fused kernel."""
 
     name = "torch"
     keras_backend = "torch"
@@ -19,8 +19,8 @@ class TorchBackend(BaseBackend):
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
         self.device = self.choose_device(device, self.devices()[0])
-        # Keras reads this when it is first imported, and puts every variable there. It is "cpu", never "cpu:0":
-        # PyTorch takes the two for different devices, and Keras would copy every tensor from one to the other.
+        # Keras reads this when it is first imported, and places every variable there. "cpu", never "cpu:0": PyTorch
+        # treats these as different devices, and Keras would copy every tensor between them.
         os.environ["KERAS_TORCH_DEVICE"] = self.device
 
     def devices(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""ALAE's training step in PyTorch: each update traced once, through its own gradients, into a flat graph of kernels."""
+"""ALAE's training step in PyTorch: each update, including its gradient, is traced once into a flat graph of kernels."""
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
@@ -30,7 +30,7 @@ def input_gradient(fn: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) 
 
 
 class TorchRunner(BaseRunner[torch.Tensor]):
-    """See `alae_core.Runner`. Everything in `self.tensors` is changed in place."""
+    """See `alae_core.Runner`. All of `self.tensors` is changed in place."""
 
     def __init__(self, backend: Backend, model: Alae) -> None:
         self._graphs: dict[Hashable, Callable[..., Any]] = {}
@@ -38,22 +38,22 @@ class TorchRunner(BaseRunner[torch.Tensor]):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie, and all else that training needs."""
+        """The device of the weights and of everything else that training uses."""
         return next(iter(self.model.variables.values())).value.device
 
     def _from_bytes(self, images: np.ndarray) -> torch.Tensor:
-        # On a CPU by NumPy: kernels on the loader's thread start a team of threads of their own, which takes the cores
-        # from the step's (mnist-mlp on two: 80 ms a step in place of 62).
+        # On a CPU with NumPy: PyTorch kernels on the loader's thread start their own thread pool, which competes with
+        # the step for cores (mnist-mlp on two cores: 80 ms per step instead of 62).
         return self._to_tensors(to_float(images)) if self.device.type == "cpu" else super()._from_bytes(images)
 
     def to_device(self, array: np.ndarray) -> torch.Tensor:
-        # For the same reason copied by NumPy.
+        # Copied by NumPy for the same reason.
         tensor, device = torch.from_numpy(np.array(array)), self.device
-        # From page-locked memory the copy runs beside the computation.
+        # From page-locked memory the copy overlaps with computation.
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
     def draw_noise(self, count: int, key: int) -> torch.Tensor:
-        # Keras would read its seed from the device, and wait for it.
+        # Keras would read its seed from the device, and wait.
         generator = torch.Generator(self.device).manual_seed(key)
         return torch.randn(count, generator=generator, device=self.device, dtype=getattr(torch, self.config.dtype))
 
@@ -70,7 +70,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         self.write(self.tensors, {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
 
     def _own(self, name: str, array: np.ndarray) -> torch.Tensor:
-        # Adam's counts stay on the host, where a step reads them: reading one from the device would wait for it.
+        # Adam's counts stay on the host: a step reads them, and reading from the device would wait.
         return torch.tensor(array) if name.endswith("/t") else self.to_device(array)
 
     def write(self, tensors: Tensors, values: Mapping[str, torch.Tensor]) -> None:
@@ -96,10 +96,10 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             with self.networks.use_weights(weights):
                 loss = update.loss(self.networks, batch, input_gradient)
                 gradients = torch.autograd.grad(loss, [weights[f"weights/{name}"] for name in trained])
-            # Laid out as the weights are: the fused Adam pairs numbers by their place in memory.
+            # In the layout of the weights: the fused Adam pairs numbers by their position in memory.
             return loss.detach(), {name: g.contiguous() for name, g in zip(trained, gradients, strict=True)}
 
-        return self._traced(("gradient", update.name), value_and_gradient, tensors, batch)
+        return self._call_traced(("gradient", update.name), value_and_gradient, tensors, batch)
 
     def evaluate(
         self, tensors: Tensors, fn: Callable[[Family, Batch], Any], update: Update, batch: Batch
@@ -108,13 +108,13 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             with self.networks.use_weights(weights):
                 return fn(self.networks, batch)
 
-        return self._traced((fn, update.name), value, tensors, batch)
+        return self._call_traced((fn, update.name), value, tensors, batch)
 
-    def _traced(self, what: Hashable, fn: Callable[[Tensors, Batch], Any], tensors: Tensors, batch: Batch) -> Any:
+    def _call_traced(self, what: Hashable, fn: Callable[[Tensors, Batch], Any], tensors: Tensors, batch: Batch) -> Any:
         weights = {key: tensors[key] for key in (f"weights/{name}" for name in self.model.variables)}
         key = what, structure(batch)
         if key not in self._graphs:
-            self._graphs[key] = traced(fn, weights, batch)
+            self._graphs[key] = trace(fn, weights, batch)
         return self._graphs[key](weights, batch)
 
     def apply(self, tensors: Tensors, choice: Adam, adam: str, gradients: Mapping[str, torch.Tensor]) -> None:
@@ -124,8 +124,8 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         weights = [tensors[f"weights/{name}"] for name in names]
         steps = int(tensors[count_name(adam, names[0])].add_(1))
         t = torch.full((), steps, dtype=torch.float32, device=weights[0].device)
-        # The kernel of torch.optim.Adam(fused=True). It adds ε to √(v / (1 − β2ᵗ)), ALAE's Adam to √v: the factor
-        # makes the two the same.
+        # The kernel of torch.optim.Adam(fused=True). It adds ε to √(v / (1 − β2ᵗ)), and ALAE's Adam adds it to √v: the
+        # factor on ε makes them equal.
         torch._fused_adam_(
             weights,
             list(gradients.values()),
@@ -149,14 +149,14 @@ class TorchRunner(BaseRunner[torch.Tensor]):
 
 
 def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """See `Framework.compile`: a trace for each new shape of the arguments."""
+    """See `Framework.compile`: one trace for each structure of the arguments."""
     graphs: dict[Hashable, Callable[..., Any]] = {}
 
     @torch.no_grad()
     def call(*arguments: Any) -> Any:
         key = structure(arguments)
         if key not in graphs:
-            graph = graphs[key] = traced(fn, *arguments)
+            graph = graphs[key] = trace(fn, *arguments)
             _lay_out_as_they_are(graph)
             _write_in_place(graph)
         return graphs[key](*arguments)
@@ -164,23 +164,23 @@ def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def traced(fn: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:
-    """`fn`, gradients that it takes included, as a flat graph of kernels; valid for these arguments' shapes."""
-    # Keras' layers and autograd cost more than small networks compute.
+def trace(fn: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:
+    """`fn`, including gradients that it takes, as a flat graph of kernels for the shapes of these arguments."""
+    # For small networks, Keras' layers and autograd take longer than the computation.
     with torch.enable_grad():
-        # Not `fn` itself: make_fx counts the parameters of what it traces, a partial's bound ones too.
-        # Nothing is computed while tracing, but for constants.
-        trace = make_fx(lambda *arguments: fn(*arguments), tracing_mode="fake", _allow_non_fake_inputs=True)
-        graph = trace(*arguments)
+        # A lambda, because make_fx counts the parameters of a function, including those bound by a partial. Only
+        # constants are computed while tracing.
+        tracer = make_fx(lambda *arguments: fn(*arguments), tracing_mode="fake", _allow_non_fake_inputs=True)
+        graph = tracer(*arguments)
     aten = torch.ops.aten
     for node in graph.graph.find_nodes(op="call_function", target=aten.detach.default):
-        # It tells autograd something, and autograd's work is done.
+        # Only autograd needs it.
         node.replace_all_uses_with(node.args[0])
     for node in graph.graph.find_nodes(op="call_function", target=aten.clone.default):
         source = node.args[0]
         while source.target == aten.clone.default:
             source = source.args[0]
-        # Keras lays a convolution's input out channels first, and then as it was: two copies of every feature map.
+        # Keras copies the input of each convolution to channels first and back: two copies of every feature map.
         if source.meta["tensor_meta"].stride == node.meta["tensor_meta"].stride:
             node.replace_all_uses_with(source)
     graph.graph.eliminate_dead_code()
@@ -200,9 +200,9 @@ _COMMUTE = (_ATEN.add.Tensor, _ATEN.mul.Tensor)
 
 
 def _lay_out_as_they_are(module: torch.fx.GraphModule) -> None:
-    """Let convolutions take and leave maps channels last, as all else does: twice as fast on a CPU, and no copies.
+    """Let convolutions use channels-last maps like everything else: twice as fast on a CPU, without copies.
 
-    A training step keeps the copies: its gradients would be laid out otherwise than the weights.
+    Not for training steps: gradients would not have the layout of the weights.
     """
     for node in module.graph.find_nodes(op="call_function", target=_ATEN.clone.default):
         source = node.args[0]
@@ -215,20 +215,20 @@ def _lay_out_as_they_are(module: torch.fx.GraphModule) -> None:
                 node.replace_all_uses_with(module.graph.call_method("contiguous", (source,)))
     for node in module.graph.nodes:
         if node.target in (_ATEN.view.default, _ATEN._unsafe_view.default):
-            # What was traced is laid out otherwise now, and may have to be copied.
+            # The traced layout has changed, so a view may need a copy.
             node.target = _ATEN.reshape.default
     module.graph.eliminate_dead_code()
     module.recompile()
 
 
 def _write_in_place(module: torch.fx.GraphModule) -> None:
-    """Let a graph that nobody differentiates write results over operands that it needs no more.
+    """Let a graph without gradients write results over operands that are not used again.
 
-    New memory for each of many large maps costs more than the arithmetic.
+    Allocating memory for many large maps takes longer than the arithmetic.
     """
     nodes = list(module.graph.nodes)
     place, views = {node: i for i, node in enumerate(nodes)}, {node for node in nodes if _is_view(node)}
-    # The node whose memory each shares, and all that share it.
+    # For each node the node whose memory it shares, and the nodes that share the memory of each.
     owner: dict[torch.fx.Node, torch.fx.Node] = {}
     sharing: dict[torch.fx.Node, list[torch.fx.Node]] = {}
 
@@ -258,6 +258,6 @@ def _is_view(node: torch.fx.Node) -> bool:
     if not node.args or not isinstance(node.args[0], torch.fx.Node) or node.op not in ("call_function", "call_method"):
         return False
     if not isinstance(node.target, torch._ops.OpOverload):
-        # What is taken out of a tuple, or made contiguous, may be what it was taken from.
+        # An element of a tuple, or a contiguous copy, may share memory with its source.
         return True
     return any(each.alias_info is not None for each in node.target._schema.returns)

@@ -82,7 +82,7 @@ class JaxHiddenWeights(JaxBackend):
     def runner(self, model):
         from alae_jax.runner import JaxRunner
 
-        JaxRunner._show = lambda self: None
+        JaxRunner._share = lambda self: None
         return super().runner(model)
 
 
@@ -94,9 +94,9 @@ class JaxHiddenMean(JaxBackend):
         from alae_jax.runner import JaxRunner
 
         class Forgetful(JaxRunner):
-            def _show(self):
+            def _share(self):
                 mean = model.w_mean.numpy()
-                super()._show()
+                super()._share()
                 model.w_mean.assign(mean)
 
         return Forgetful(self, model)

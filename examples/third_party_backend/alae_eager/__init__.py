@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class EagerBackend(BaseBackend):
-    """See `alae_core.Backend`. Methods import what they need, for importing this module must not import Keras."""
+    """See `alae_core.Backend`. Imports are inside methods, because importing this module must not import Keras."""
 
     name = "eager"
     keras_backend = "torch"
@@ -18,13 +18,13 @@ class EagerBackend(BaseBackend):
     accelerator = "cuda"
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
-        """PyTorch has every precision that a configuration may ask for, and none needs preparation."""
+        """Choose the device. PyTorch supports every precision of configurations without preparation."""
         self.device = self.choose_device(device, self.devices()[0])
-        # Keras reads this when it is first imported, and puts every variable there.
+        # Keras reads this when it is first imported, and places every variable there.
         os.environ["KERAS_TORCH_DEVICE"] = self.device
 
     def devices(self) -> list[str]:
-        """NVIDIA GPUs, and the CPU: "cpu", never "cpu:0", which Keras takes for another device and copies to."""
+        """NVIDIA GPUs, and "cpu". Not "cpu:0", which Keras treats as a different device and copies to."""
         import torch
 
         return [*(f"cuda:{index}" for index in range(torch.cuda.device_count())), "cpu"]

@@ -1,4 +1,4 @@
-"""ALAE's training step in PyTorch as it comes: Keras' layers, autograd, and the walk and Adam of `alae_core`."""
+"""ALAE's training step in eager PyTorch: Keras' layers, autograd, and the step and Adam of `alae_core`."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,7 +27,7 @@ def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class EagerRunner(BaseRunner[torch.Tensor]):
-    """See `alae_core.Runner`. Everything in `self.tensors` is changed in place."""
+    """See `alae_core.Runner`. All of `self.tensors` is changed in place."""
 
     def to_device(self, array: np.ndarray) -> torch.Tensor:
         """`torch.tensor` copies; `torch.from_numpy` would share the caller's memory."""
@@ -38,25 +38,25 @@ class EagerRunner(BaseRunner[torch.Tensor]):
         return tensor.detach().cpu().numpy().copy()
 
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """What the model holds are the very tensors of the state: to train the one is to train the other."""
+        """Share tensors between the model and the state, so that training one trains the other."""
         self.tensors = {name: self.to_device(array) for name, array in arrays.items()}
         for name, variable in self.model.state_variables.items():
             variable.assign(arrays[name])
             self.tensors[name] = variable.value
 
     def write(self, tensors: Tensors, values: Mapping[str, torch.Tensor]) -> None:
-        """New values into the tensors that are there."""
+        """Copy new values into the existing tensors."""
         for name, value in values.items():
             tensors[name].copy_(value)
 
     @torch.no_grad()
     def train(self, batches: Mapping[str, Batch], stage: Stage) -> dict[str, Any]:
-        """The walk as it is; Adam and averages need no gradients of their own."""
+        """Do the step of `alae_core`; autograd is needed only in `gradient`."""
         return super().train(batches, stage)
 
     @torch.enable_grad()
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[torch.Tensor, Tensors]:
-        """The loss of one update, and its gradient for the networks that this update trains and for no other."""
+        """The loss of one update, and its gradient by the weights that this update trains."""
         names = self.trained_weights(update, batch)
         loss = update.loss(self.networks, batch, input_gradient)
         gradients = torch.autograd.grad(loss, [tensors[f"weights/{name}"] for name in names])
