@@ -1,4 +1,4 @@
-"""Augmentation (Karras et al. 2020): what D∘E is shown of an image, as matrices that act on its pixels and colours."""
+"""Augmentation (Karras et al. 2020) of the images that D∘E sees, as matrices that act on pixels and colours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 
 from alae_conformance.reference.layers import Array
 
-#: numbers that an image draws, in the order in which it does: whether each transformation happens, then how
+#: positions of each transformation's random numbers: first whether it happens, then its parameters
 FLIP, SHIFT, SCALE, ROTATE, COLOUR, CUTOUT = 0, slice(1, 4), slice(4, 6), slice(6, 8), slice(8, 13), slice(13, 16)
 
 
@@ -22,28 +22,29 @@ class Augmentation:
     keep: Array  # (batch, H·W)
 
     def apply(self, images: Array) -> Array:
-        """Images (batch, H, W, C) as they are shown."""
+        """Augment images (batch, H, W, C)."""
         x = images.reshape(len(images), -1, images.shape[3])
         y = np.einsum("boq,bqc,bdc->bod", self.resampling, x, self.colour) + self.offset[:, None, None]
         return (self.keep[..., None] * y).reshape(images.shape)
 
     def backward(self, adjoint: Array) -> Array:
-        """The adjoint of images from that of what is shown."""
+        """Propagate the adjoint of augmented images to the images."""
         y = self.keep[..., None] * adjoint.reshape(len(adjoint), -1, adjoint.shape[3])
         return np.einsum("boq,bod,bdc->bqc", self.resampling, y, self.colour).reshape(adjoint.shape)
 
 
 def augmentation(numbers: Array, p: float, transforms: Sequence[str], shape: tuple[int, int, int]) -> Augmentation:
-    """What the numbers (batch, 16) of a batch of images (H, W, C) do to it."""
+    """The augmentation of a batch of images of `shape` (H, W, C) by its random numbers (batch, 16)."""
     height, width, channels = shape
     parts = [_of_image(row.astype(np.float64), p, transforms, height, width, channels) for row in numbers]
     return Augmentation(*(np.array(each) for each in zip(*parts, strict=True)))
 
 
 def adapted(p: float, margins: Array, target: float, share: float) -> float:
-    """p after a batch: up by `share` where D tells real from generated better than the target says, else down.
+    """p after a batch, in [0, 0.8]: larger by `share` if D separates real from generated images too well, else smaller.
 
-    Its margins are its logits on real images less those on generated ones, row by row.
+    `margins` (batch,) are D's logits on real images minus those on generated ones. D separates them too well if the
+    mean sign of the margins exceeds `target`.
     """
     return float(np.clip(p + share * np.sign(np.round(np.sign(margins).mean() - target, 6)), 0, 0.8))
 

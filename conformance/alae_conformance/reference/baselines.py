@@ -1,12 +1,13 @@
-"""Autoencoder, VAE and BiGAN: what each update lowers, with its gradient."""
+"""Autoencoder, VAE and BiGAN: the loss and gradient of each update."""
 
 from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 
-from alae_conformance.reference.layers import Array, Pair, Weights
-from alae_conformance.reference.training import Batch, Gradients, Reference, Trace, add
+from alae_conformance.reference.layers import Array, Gradients, Pair, Trace, Weights
+from alae_conformance.reference.training import Reference
+from alae_conformance.reference.updates import Batch, add
 from alae_core.config import Config
 
 
@@ -16,7 +17,7 @@ def reference_of(config: Config) -> type[Reference]:
 
 
 class Autoencoder(Reference):
-    """G∘E by pixels."""
+    """G∘E, trained to reconstruct pixels."""
 
     kinds: ClassVar[Mapping[str, str]] = {"G": "G", "E": "E"}
     critic = None
@@ -57,7 +58,7 @@ class Vae(Reference):
 
 
 class Bigan(Reference):
-    """C tells pairs (x, E(x)) from pairs (G(z), z); it sees x through X."""
+    """C classifies pairs (x, E(x)) against pairs (G(z), z); X encodes x for C."""
 
     kinds: ClassVar[Mapping[str, str]] = {"F": "identity", "G": "G", "E": "E", "X": "E", "C": "pair"}
     critic = "C"
@@ -67,7 +68,7 @@ class Bigan(Reference):
         return {"discriminator": "XC", "generator": "EG"}
 
     def discriminator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
-        """mean fake(C(G(z), z)) + mean real(C(x, E(x))) + γ/2 · mean ‖∇ₓC(x, e)‖², e = E(x) held."""
+        """mean fake(C(G(z), z)) + mean real(C(x, E(x))) + γ/2 · mean ‖∇ₓC(x, e)‖², with e = E(x) held constant."""
         n = len(batch.images)
         fake = self.pair(weights, self.generate(weights, batch.z, batch).output.value, batch.z, batch)
         fake_terms, slope = self.objective.fake(fake.output.value)
@@ -100,16 +101,16 @@ class Bigan(Reference):
         return fake_terms.mean() + real_terms.mean(), g_gradients | e_gradients
 
     def input_gradient(self, weights: Weights, batch: Batch) -> tuple[Array, Array]:
-        """C(x, E(x)), shape (batch,), and the gradient of its sum with respect to x, E(x) held."""
+        """C(x, E(x)), shape (batch,), and the gradient of its sum with respect to x, with E(x) held constant."""
         code = self.encode(weights, batch.images, batch).output.value
         real = self.pair(weights, batch.images, code, batch)
         back, _ = real.pull(Pair(np.ones(len(code))))
         return real.output.value, self.split(back)[0].value
 
     def pair(self, weights: Weights, images: Array, w: Array, batch: Batch, direction: Array | None = None) -> Trace:
-        """A pass of images, which may have a direction, and of their w, which stay, to logits (batch,).
+        """Compute the logits (batch,) of images and their w; images may have a direction, w is held constant.
 
-        Its adjoint is the images' beside that of w, both flat.
+        `pull` returns the adjoint of the flat images and that of w, concatenated.
         """
         X, C = self.networks["X"], self.networks["C"]
         x = self.encode(weights, images, batch, direction, by="X")
@@ -127,7 +128,7 @@ class Bigan(Reference):
         return Trace(c.output, pull)
 
     def split(self, adjoint: Pair) -> tuple[Pair, Pair]:
-        """The adjoint of a pair as that of the images and that of w."""
+        """Split the adjoint that `pair` returns into that of the images and that of w."""
         w = self.config.networks.w
         flat, by_w = adjoint.value[:, :-w], adjoint.value[:, -w:]
         channels = self.config.image[2]

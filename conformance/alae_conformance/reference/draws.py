@@ -1,4 +1,4 @@
-"""What an update draws, by the formula that the specification gives: a stream of NumPy's Philox for each purpose."""
+"""Random numbers of the updates, from a Philox stream for each purpose, by the specification's formula."""
 
 from zlib import crc32
 
@@ -8,12 +8,13 @@ from alae_conformance.reference.layers import Array
 from alae_core.config import Config
 
 
-def drawn(
+def draw_styles(
     config: Config, update: str, step: int, count: int, lod: int | None
 ) -> tuple[Array, Array | None, int | None]:
-    """z (count, z); where styles are mixed, other z and how many layers keep the style of the first.
+    """Draw z (count, z) and, if styles are mixed, a second z and the number of layers that keep the style of the first.
 
-    With the probability of style mixing that is uniformly 1 to all of the level's layers, and all of them otherwise.
+    With the probability of style mixing, that number is uniform from 1 to the level's number of layers; otherwise it is
+    the number of layers.
     """
     z = _prior(config, f"z/{update}", step, count)
     mixes = config.algorithm == "alae" and update != "reciprocity"
@@ -25,20 +26,20 @@ def drawn(
     return z, _prior(config, f"mix/{update}", step, count), keeping
 
 
-def augmenting(config: Config, update: str, step: int, count: int) -> Array | None:
-    """The numbers (count, 16), uniform in [0, 1), by which the images that D∘E sees in an update are augmented."""
+def draw_augmentation(config: Config, update: str, step: int, count: int) -> Array | None:
+    """Draw the numbers (count, 16), uniform in [0, 1), that augment the images of an update; None if it has none."""
     if config.augment is None or update == "reciprocity":
         return None
     return stream(config, f"augment/{update}", step).random((count, 16), dtype=np.float32)
 
 
 def _prior(config: Config, purpose: str, step: int, count: int) -> Array:
-    """z ~ N(0, I), drawn in float32."""
+    """Draw z ~ N(0, I) in float32."""
     size = count, config.networks.z
     return stream(config, purpose, step).standard_normal(size, dtype=np.float32).astype(np.float64)
 
 
 def stream(config: Config, purpose: str, step: int = 0) -> np.random.Generator:
-    """The numbers of one purpose at one step: seed and purpose are the key, the step counts blocks of 2**128."""
+    """The generator of one purpose at one step: seed and purpose are the key, the step counts blocks of 2**128."""
     key, counter = [config.seed, crc32(purpose.encode())], [0, 0, step, 0]
     return np.random.Generator(np.random.Philox(key=key, counter=counter))

@@ -1,4 +1,4 @@
-"""Layers on feature maps (batch, H, W, C), as `layers.py` has them: of pairs, with gradients derived by hand."""
+"""Layers on feature maps (batch, H, W, C) that map pairs as those in `layers.py` do, with hand-derived gradients."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -12,7 +12,7 @@ _PIXELS = (1, 2)
 
 
 class Linear(ABC):
-    """A linear map without weights: its tangent is led as its value, and adjoints by the transposed map."""
+    """A linear map without weights. It maps the tangent as the value, and the transposed map propagates adjoints."""
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
         return both(self.apply, x)
@@ -26,11 +26,11 @@ class Linear(ABC):
 
     @abstractmethod
     def transposed(self, y: Array) -> Array:
-        """The map whose matrix is the transposed one."""
+        """The transposed map."""
 
 
 class Upsample(Linear):
-    """Each pixel becomes 2×2 equal ones."""
+    """Repeat each pixel as 2×2 pixels."""
 
     def apply(self, x: Array) -> Array:
         return x.repeat(2, axis=1).repeat(2, axis=2)
@@ -40,7 +40,7 @@ class Upsample(Linear):
 
 
 class Downsample(Linear):
-    """The mean of each 2×2 pixels."""
+    """Average each 2×2 pixels."""
 
     def apply(self, x: Array) -> Array:
         return pooled(x, 2)
@@ -50,7 +50,7 @@ class Downsample(Linear):
 
 
 class Blur(Linear):
-    """Each map convolved with [1 2 1] ⊗ [1 2 1] / 16, zeros around it: a symmetric matrix."""
+    """Convolve each map with [1 2 1] ⊗ [1 2 1] / 16 and zero padding; the matrix is symmetric."""
 
     def apply(self, x: Array) -> Array:
         x = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
@@ -62,7 +62,7 @@ class Blur(Linear):
 
 
 class Centre(Linear):
-    """Each map less its mean: a projection, hence its own transposed."""
+    """Subtract the mean of each map: a projection, so the transposed map is the same."""
 
     def apply(self, x: Array) -> Array:
         return x - x.mean(_PIXELS, keepdims=True)
@@ -73,7 +73,7 @@ class Centre(Linear):
 
 @dataclass(frozen=True)
 class Conv:
-    """y = x ∗ (kernel · scale), kernel (k, k, in, out), as neural networks convolve: unturned, with zeros around x."""
+    """y = x ∗ (kernel · scale), a cross-correlation with zero padding; kernel is (k, k, in, out)."""
 
     name: str
     scale: float
@@ -84,11 +84,11 @@ class Conv:
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
         kernel = weights[f"{self.name}/kernel"] * self.scale
-        turned = kernel[::-1, ::-1].swapaxes(2, 3)
+        flipped = kernel[::-1, ::-1].swapaxes(2, 3)
         gradient = self._kernel_gradient(x.value, adjoint.value, len(kernel))
         if adjoint.tangent is not None and x.tangent is not None:
             gradient = gradient + self._kernel_gradient(x.tangent, adjoint.tangent, len(kernel))
-        back = both(lambda maps: _convolved(maps, turned), adjoint)
+        back = both(lambda maps: _convolved(maps, flipped), adjoint)
         return back, {f"{self.name}/kernel": gradient * self.scale}
 
     def _kernel_gradient(self, x: Array, adjoint: Array, size: int) -> Array:
@@ -98,7 +98,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Bias:
-    """y = x + bias, a number for each channel."""
+    """y = x + bias, with one number per channel."""
 
     name: str
 
@@ -111,7 +111,7 @@ class Bias:
 
 @dataclass(frozen=True)
 class Noise:
-    """y = x + noise · weight, a map for each image or one for all, and a weight for each channel."""
+    """y = x + noise · weight, with one noise map per image or one for all, and one weight per channel."""
 
     name: str
     maps: Array
@@ -125,7 +125,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Statistics:
-    """(batch, 2C): the mean μ of each map beside its deviation d = (mean c² + ε)^(1/2), where c = x − μ.
+    """y (batch, 2C): the mean μ of each map, then its deviation d = (mean c² + ε)^(1/2), where c = x − μ.
 
     Along ẋ: μ̇ = mean ẋ and ḋ = m/d with m = mean(c·ċ).
     """
@@ -137,7 +137,7 @@ class Statistics:
         y = np.concatenate([x.value.mean(_PIXELS), d], 1)
         if x.tangent is None:
             return Pair(y)
-        m = (c * x.tangent).mean(_PIXELS)  # c has no mean that ẋ's could meet
+        m = (c * x.tangent).mean(_PIXELS)  # mean c = 0, so the mean of ẋ drops out
         return Pair(y, np.concatenate([x.tangent.mean(_PIXELS), m / d], 1))
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
@@ -157,7 +157,7 @@ class Statistics:
 
 
 class Flatten(Linear):
-    """(batch, 4, 4, C) as rows (batch, 16·C): rows, columns, then channels."""
+    """Flatten (batch, 4, 4, C) to (batch, 16·C): rows, columns, then channels."""
 
     def apply(self, x: Array) -> Array:
         return x.reshape(len(x), -1)
@@ -168,11 +168,11 @@ class Flatten(Linear):
 
 @dataclass(frozen=True)
 class Spread:
-    """x with one more channel, which is the same at all pixels: how much the images of a group differ.
+    """Add a channel that is constant over the pixels: how much the images of a group differ.
 
-    It is the mean, over pixels and channels, of d = (mean c² + ε)^(1/2), where c = x − μ, and μ and the mean are over
-    the group: `size` images of the batch, as far apart as they can be. Where images lack to fill groups, the batch's
-    first are there twice. Along ẋ: ḋ = m/d with m = mean(c·ẋ).
+    Its value is the mean, over pixels and channels, of d = (mean c² + ε)^(1/2), where c = x − μ; μ and the mean of c²
+    are taken over the group. A group is `size` images, spaced evenly in the batch. If the batch does not fill the
+    groups, its first images belong to two. Along ẋ: ḋ = m/d with m = mean(c·ẋ).
     """
 
     size: int = 4
@@ -188,7 +188,7 @@ class Spread:
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
         (c, d), count = self._centred(x.value), len(x.value)
-        n = len(c) * d[0].size  # what both means divide by
+        n = len(c) * d[0].size  # the divisor of both means
         by_d = self._by_group(adjoint.value, count)
         if adjoint.tangent is None or x.tangent is None:
             return Pair(adjoint.value[..., :-1] + self._ungrouped(by_d / d * c / n, count)), {}
@@ -200,7 +200,7 @@ class Spread:
         return Pair(value, adjoint.tangent[..., :-1] + self._ungrouped(by_rate / d * c / n, count)), {}
 
     def _places(self, count: int) -> Array:
-        """(size, groups): the image at each place of each group."""
+        """The image at each place of each group, (size, groups)."""
         size = min(self.size, count)
         return (np.arange(count + -count % size) % count).reshape(size, -1)
 
@@ -208,7 +208,7 @@ class Spread:
         return x[self._places(len(x))]
 
     def _ungrouped(self, y: Array, count: int) -> Array:
-        """The adjoint of images from that of their places."""
+        """Propagate the adjoint of places in groups to the images."""
         found = np.zeros((count, *y.shape[2:]), y.dtype)
         np.add.at(found, self._places(count), y)
         return found
@@ -223,7 +223,7 @@ class Spread:
         return np.concatenate([x, np.broadcast_to(_maps(spread[group][:, None]), (*x.shape[:3], 1))], 3)
 
     def _by_group(self, adjoint: Array, count: int) -> Array:
-        """(groups, 1, 1, 1): the adjoint of each group's spread, which its images share."""
+        """The adjoint of each group's spread, (groups, 1, 1, 1)."""
         by_image = adjoint[..., -1].sum(_PIXELS)
         groups = self._places(count).shape[1]
         found = np.zeros(groups, adjoint.dtype)
@@ -232,12 +232,12 @@ class Spread:
 
 
 def both(fn: Callable[[Array], Array], pair: Pair) -> Pair:
-    """A linear map of value and tangent."""
+    """Apply a linear map to value and tangent."""
     return Pair(fn(pair.value), None if pair.tangent is None else fn(pair.tangent))
 
 
 def pooled(x: Array, size: int) -> Array:
-    """The mean of each size × size pixels."""
+    """Average each size × size pixels."""
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // size, size, width // size, size, channels).mean((2, 4))
 

@@ -1,4 +1,4 @@
-"""How StyleALAE grows (paper section 4; Karras et al. 2018): where a run is before a step, and what it is shown."""
+"""Progressive growing of StyleALAE (paper section 4; Karras et al. 2018): the schedule, and real images of a level."""
 
 from math import cos, inf, pi
 from typing import NamedTuple
@@ -9,17 +9,17 @@ from alae_core.config import Config
 
 
 class Position(NamedTuple):
-    """Where a run is before one of its steps."""
+    """The place of a step in the schedule."""
 
     lod: int | None  # None for networks without levels of detail
     blend: float
     batch_size: int
     learning_rate: float
-    restarts: bool  # whether Adam starts anew
+    restarts: bool  # whether Adam's state is reset before the step
 
 
 def position(config: Config, step: int) -> Position:
-    """The level of which the step is one, and how far it has faded in."""
+    """The level of detail of a step, how far it has faded in, and its settings."""
     if config.growth is None:
         return Position(None, 1.0, config.batch_size, config.adam.learning_rate, False)
     first = 0
@@ -36,7 +36,7 @@ def position(config: Config, step: int) -> Position:
 
 
 def shown(images: Array, lod: int, blend: float) -> Array:
-    """Real images as a level sees them: pooled to its resolution, and faded as its fakes are."""
+    """Downsample real images to a level's resolution, and fade them as generated images are."""
     images = pooled(images, images.shape[1] // (4 * 2**lod))
     if lod == 0:
         return images

@@ -2,13 +2,13 @@
 
 R1 penalises ∇ₓD(E(x)), so its own gradient differentiates twice. For the gradient g of a scalar s and a direction v
 held constant, ∇_θ(v·g) is the gradient of the directional derivative ṡ of s along v. So a layer maps a pair (x, ẋ) to
-(y, ẏ), ẏ being the derivative of y along ẋ, and pulls adjoints (ȳ, ẏ̄) of both back to (x̄, ẋ̄) and its weights. Without
-a direction ẋ is None and so is everything that follows from it.
+(y, ẏ), where ẏ is the derivative of y along ẋ, and propagates adjoints (ȳ, ẏ̄) of both back to (x̄, ẋ̄) and its weights.
+Without a direction, ẋ and everything computed from it is None.
 
-All formulas are analytic wherever a leaky ReLU has no kink, and hold for complex numbers, which the complex step uses.
+All formulas are analytic except at the kink of a leaky ReLU, and hold for complex numbers, for the complex step.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple, Protocol
@@ -17,6 +17,7 @@ import numpy as np
 
 Array = np.ndarray
 Weights = Mapping[str, Array]
+Gradients = dict[str, Array]
 
 
 class Pair(NamedTuple):
@@ -26,14 +27,21 @@ class Pair(NamedTuple):
     tangent: Array | None = None
 
 
+class Trace(NamedTuple):
+    """One pass through networks: its output, and the function that propagates adjoints of the output back."""
+
+    output: Pair
+    pull: Callable[[Pair], tuple[Pair, Gradients]]
+
+
 class Layer(Protocol):
-    """One step of a network."""
+    """One layer of a network."""
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
-        """(x, ẋ) to (y, ẏ)."""
+        """Map (x, ẋ) to (y, ẏ)."""
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
-        """(ȳ, ẏ̄) to (x̄, ẋ̄), and the gradient of each weight, given the pair that went in."""
+        """Propagate (ȳ, ẏ̄) to (x̄, ẋ̄), and return the gradient of each weight too; `x` is the pair that went in."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +89,9 @@ class Leaky:
 
 @dataclass(frozen=True)
 class PixelNorm:
-    """y = x·q with q = (mean x² + ε)^(−1/2) over `axes`: by default the last of (batch, n).
+    """y = x·q with q = (mean x² + ε)^(−1/2) over `axes`, by default the last of (batch, n).
 
-    Over the pixels of centred feature maps it is instance norm.
+    Over the pixels of centred feature maps, this is instance norm.
 
     Along ẋ: q̇ = −q³·m with m = mean(x·ẋ), and ẏ = ẋ·q + x·q̇.
     """

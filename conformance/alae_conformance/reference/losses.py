@@ -1,4 +1,4 @@
-"""The adversarial objectives: each term of a logit with its derivative."""
+"""The adversarial objectives: terms of a logit, each with its derivative."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,7 +18,7 @@ class Objective(NamedTuple):
 
 
 def softplus(t: Array) -> tuple[Array, Array]:
-    """log(1 + exp(t)), by whichever form neither overflows nor cancels, and its derivative 1/(1 + exp(−t))."""
+    """log(1 + exp(t)) without overflow or cancellation, and its derivative 1/(1 + exp(−t))."""
     positive = t.real > 0
     small = np.exp(np.where(positive, -t, t))
     return np.where(positive, t, 0) + np.log1p(small), np.where(positive, 1, small) / (1 + small)

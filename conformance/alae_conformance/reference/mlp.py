@@ -12,22 +12,24 @@ from alae_core.config import Config
 from alae_core.groups import Perceptron
 
 
-class Trace(NamedTuple):
-    """One pass through a network: its output, and what its gradient needs."""
+class MlpTrace(NamedTuple):
+    """One pass through a perceptron: its output, and what its gradient needs."""
 
     output: Pair
     inputs: list[Pair]  # of each layer
-    shape: tuple[int, ...]  # of the network's own input
+    shape: tuple[int, ...]  # of the network's input, without labels and the batch axis
 
 
 class Network:
-    """A perceptron from (batch, *shape) to (batch, *shape), with labels appended to its flat input if there are any."""
+    """A perceptron from (batch, *shape) to (batch, *output); labels, if any, are appended to its flat input."""
 
     def __init__(self, layers: list[Layer], output: tuple[int, ...]) -> None:
         self.layers, self.output = layers, output
 
-    def forward(self, weights: Weights, x: Array, direction: Array | None = None, labels: Array | None = None) -> Trace:
-        """The output, and its derivative along `direction` where that is given; `labels` are one-hot."""
+    def forward(
+        self, weights: Weights, x: Array, direction: Array | None = None, labels: Array | None = None
+    ) -> MlpTrace:
+        """Compute the output, with its derivative along `direction` if one is given; `labels` are one-hot."""
         pair = Pair(self.flatten(x), None if direction is None else self.flatten(direction))
         if labels is not None:
             still = None if pair.tangent is None else np.concatenate([pair.tangent, np.zeros_like(labels)], 1)
@@ -37,12 +39,12 @@ class Network:
             inputs.append(pair)
             pair = layer.forward(weights, pair)
         tangent = None if pair.tangent is None else self.unflatten(pair.tangent, self.output)
-        return Trace(Pair(self.unflatten(pair.value, self.output), tangent), inputs, x.shape[1:])
+        return MlpTrace(Pair(self.unflatten(pair.value, self.output), tangent), inputs, x.shape[1:])
 
     def backward(
-        self, weights: Weights, trace: Trace, adjoint: Array, tangent_adjoint: Array | None = None
+        self, weights: Weights, trace: MlpTrace, adjoint: Array, tangent_adjoint: Array | None = None
     ) -> tuple[Pair, dict[str, Array]]:
-        """Adjoints of the output and its directional derivative to those of the input, and each weight's gradient."""
+        """Propagate the adjoints of output and tangent to the input; returns them and each weight's gradient."""
         pair = Pair(self.flatten(adjoint), None if tangent_adjoint is None else self.flatten(tangent_adjoint))
         gradients: dict[str, Array] = {}
         for layer, x in zip(reversed(self.layers), reversed(trace.inputs), strict=True):
@@ -53,7 +55,7 @@ class Network:
         return Pair(self.unflatten(pair.value[:, :size], trace.shape), back), gradients
 
     def flatten(self, x: Array) -> Array:
-        """Rows, columns, then channels: the order of NHWC in memory."""
+        """Flatten images to rows in the order of NHWC."""
         return x.reshape(len(x), -1)
 
     def unflatten(self, x: Array, shape: tuple[int, ...]) -> Array:
@@ -62,19 +64,19 @@ class Network:
 
 
 def build(config: Config, kinds: Mapping[str, str]) -> dict[str, Network]:
-    """Networks of a configuration of the family "mlp" by name, each of a kind: F, G, E, D, pair or identity."""
+    """Build the networks of an "mlp" configuration by name; a kind is F, G, E, D, pair or identity."""
     return {name: perceptron(config, name, kind) for name, kind in kinds.items()}
 
 
 def perceptron(config: Config, name: str, kind: str) -> Network:
-    """One network of a configuration, whatever its family, that is a perceptron there."""
+    """Build one network of a configuration of any family as a perceptron."""
     w = (config.networks.w,)
     output = {"F": w, "G": config.image, "E": w, "D": (), "pair": (), "identity": w}[kind]
     return Network([] if kind == "identity" else _layers(config, name, kind), output)
 
 
 def shapes(config: Config, kinds: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
-    """The shape of every weight by name: kernels are (fan_in, units)."""
+    """The shape of every weight by name; kernels are (fan_in, units)."""
     found: dict[str, tuple[int, ...]] = {}
     for name, kind in kinds.items():
         for i, (fan_in, units) in enumerate(pairwise(_widths(config, kind))):
@@ -83,7 +85,7 @@ def shapes(config: Config, kinds: Mapping[str, str]) -> dict[str, tuple[int, ...
 
 
 def scales(networks: Mapping[str, Network]) -> dict[str, float]:
-    """What each weight is multiplied by when used: equalized learning rate's constant, or 1."""
+    """The factor by which each weight is multiplied when used: the equalized learning rate's constant, or 1."""
     found: dict[str, float] = {}
     for network in networks.values():
         for layer in network.layers:
@@ -92,8 +94,8 @@ def scales(networks: Mapping[str, Network]) -> dict[str, float]:
     return found
 
 
-def choice_of(config: Config, kind: str) -> Perceptron:
-    """The layers of a network's kind: those of a pair are D's."""
+def settings_of(config: Config, kind: str) -> Perceptron:
+    """The settings of a kind of network; those of "pair" are D's."""
     found: Perceptron = getattr(config.networks, "D" if kind == "pair" else kind)
     return found
 
@@ -104,15 +106,15 @@ def _widths(config: Config, kind: str) -> list[int]:
     z, w, pixels, labels = config.networks.z, config.networks.w, prod(config.image), config.labels
     ends = {"F": (z, w), "G": (w + labels, pixels), "E": (pixels + labels, w), "D": (w, 1), "pair": (2 * w, 1)}
     inputs, outputs = ends[kind]
-    return [inputs, *choice_of(config, kind).hidden, outputs]
+    return [inputs, *settings_of(config, kind).hidden, outputs]
 
 
 def _layers(config: Config, name: str, kind: str) -> list[Layer]:
-    choice = choice_of(config, kind)
+    choice = settings_of(config, kind)
     layers: list[Layer] = [PixelNorm()] if choice.pixel_norm else []
     fans = _widths(config, kind)[:-1]
     for i, fan_in in enumerate(fans):
-        # Equalized learning rate: the kernel is multiplied by √2/√fan_in · lrmul when used, the bias by lrmul.
+        # Equalized learning rate: multiply the kernel by √2/√fan_in · lrmul when used, the bias by lrmul.
         equalized = config.networks.equalized
         scale, bias_scale = (sqrt(2 / fan_in) * choice.lrmul, choice.lrmul) if equalized else (1.0, 1.0)
         layers.append(Dense(f"{name}/dense{i}", scale, bias_scale))

@@ -1,4 +1,4 @@
-"""The reference as it would be with fewer digits: what rounding does to a tape's numbers."""
+"""Variants of the reference whose layers round, which show what rounding does to a tape's numbers."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,35 +13,35 @@ from alae_core.config import Config
 
 
 class Rounded:
-    """A layer whose outputs and adjoints keep so many binary digits."""
+    """A layer whose outputs and adjoints are rounded to `digits` binary digits."""
 
     def __init__(self, layer: Layer, digits: int) -> None:
         self.layer, self.digits = layer, digits
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
-        """The layer's output, rounded."""
+        """Compute the layer's output, rounded."""
         return both(self.round, self.layer.forward(weights, x))
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
-        """The layer's adjoint, rounded, and the gradients of its weights."""
+        """Propagate the layer's adjoint, rounded; gradients of weights are exact."""
         back, gradients = self.layer.backward(weights, x, adjoint)
         return both(self.round, back), gradients
 
     def round(self, x: Array) -> Array:
-        """The nearest numbers of so many digits."""
+        """Round to the layer's digits."""
         return nearest(x, self.digits)
 
 
 def nearest(x: Array, digits: int) -> Array:
-    """The numbers of so many binary digits that are nearest to some."""
+    """The nearest numbers of `digits` binary digits."""
     mantissa, exponent = np.frexp(x)
     return np.ldexp(np.round(np.ldexp(mantissa, digits)), exponent - digits)
 
 
 def rounded(digits: int) -> Callable[[Config], Reference]:
-    """A reference each of whose layers rounds, and Adam's first moment: float32 has 24 digits, float64 53.
+    """A reference whose layers and first moments of Adam are rounded: 24 digits for float32, 53 for float64.
 
-    bfloat16 has 8 in layers, and keeps moments in float32.
+    For bfloat16, layers have 8 and moments 24.
     """
     return lambda config: _rounded(reference_of(config), digits)(config)
 
@@ -59,10 +59,10 @@ def _rounded(sound: type[Reference], digits: int) -> type[Reference]:
             self, value: Array, m: Array, v: Array, gradient: Array, t: int, learning_rate: float
         ) -> tuple[Array, Array, Array]:
             moved, _, v = super().adam(value, m, v, gradient, t, learning_rate)
-            # TensorFlow's kernel moves the moment by a share of what is between: of a gradient that is ten million
-            # times smaller than the one before, nothing is left.
-            between = nearest(gradient - m, stored)
-            return moved, nearest(m + (1 - self.config.adam.beta1) * between, stored), v
+            # TensorFlow's kernel adds a share of the difference between gradient and moment, which loses a gradient
+            # that is ten million times smaller than the moment.
+            difference = nearest(gradient - m, stored)
+            return moved, nearest(m + (1 - self.config.adam.beta1) * difference, stored), v
 
     return RoundedReference
 

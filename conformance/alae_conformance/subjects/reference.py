@@ -7,8 +7,9 @@ import numpy as np
 
 from alae_conformance.reference import growth
 from alae_conformance.reference.baselines import reference_of
-from alae_conformance.reference.draws import augmenting, drawn, stream
-from alae_conformance.reference.training import Batch, Reference
+from alae_conformance.reference.draws import draw_augmentation, draw_styles, stream
+from alae_conformance.reference.training import Reference
+from alae_conformance.reference.updates import Batch
 from alae_conformance.subjects import (
     Arrays,
     Batches,
@@ -192,8 +193,8 @@ class ReferenceSubject:
         """What one update draws."""
         if update == "reconstruction":
             return Draws(None)
-        found = Draws(*drawn(self.config, update, step, count, growth.position(self.config, step).lod))
-        return found._replace(augment=augmenting(self.config, update, step, count))
+        found = Draws(*draw_styles(self.config, update, step, count, growth.position(self.config, step).lod))
+        return found._replace(augment=draw_augmentation(self.config, update, step, count))
 
     def _differentiate(self, update: str, inputs: Inputs) -> tuple[float, Arrays]:
         return self.reference.differentiate(update, self._weights(), self._batch(update, inputs))

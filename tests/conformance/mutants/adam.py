@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from alae_conformance.reference.training import Reference, add
+from alae_conformance.reference.training import Reference
+from alae_conformance.reference.updates import add
 from alae_conformance.tape import to_bfloat16
 from tests.conformance.mutants.registry import EQUIVALENTS, fault
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from alae_conformance.reference import augment
 from alae_conformance.reference.augment import CUTOUT, FLIP, SHIFT, adapted
-from alae_conformance.reference.draws import augmenting
+from alae_conformance.reference.draws import draw_augmentation
 from alae_conformance.reference.training import Reference
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_core.draws import Draws
@@ -208,7 +208,7 @@ class AllTransforms(Reference):
 class SameChanges(ReferenceSubject):
     def drawn(self, update, step, count):
         found: Draws = super().drawn(update, step, count)
-        return found._replace(augment=augmenting(self.config, "generator", step, count))
+        return found._replace(augment=draw_augmentation(self.config, "generator", step, count))
 
 
 @fault("the state leaves out the p that adapts", "L0-adaptive-contract", "names")

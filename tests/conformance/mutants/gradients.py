@@ -4,7 +4,8 @@ import numpy as np
 
 from alae_conformance.reference.layers import Pair, PixelNorm
 from alae_conformance.reference.losses import hinge, mirrored, softplus
-from alae_conformance.reference.training import Reference, add
+from alae_conformance.reference.training import Reference
+from alae_conformance.reference.updates import add
 from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.outputs import naive_in_float32, with_layers, with_objective
 from tests.conformance.mutants.registry import fault

@@ -1,6 +1,7 @@
 """L3 and L4: who moves, when, and on which z; and what comes of reciprocity."""
 
-from alae_conformance.reference.training import Batch, Reference
+from alae_conformance.reference.training import Reference
+from alae_conformance.reference.updates import Batch
 from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.registry import EQUIVALENTS, fault
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from alae_conformance.reference.baselines import reference_of
-from alae_conformance.reference.draws import drawn
+from alae_conformance.reference.draws import draw_styles
 from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Spread, Statistics, Upsample
 from alae_conformance.reference.growth import position, shown
 from alae_conformance.reference.layers import Pair, PixelNorm
 from alae_conformance.reference.losses import OBJECTIVES
-from alae_conformance.reference.training import Batch, Reference
+from alae_conformance.reference.training import Reference
+from alae_conformance.reference.updates import Batch
 from alae_core.config import make_config
 from alae_core.draws import Draws
 from alae_core.groups import Augment
@@ -384,7 +385,7 @@ def test_adam_starts_anew_with_a_level_and_leaves_alone_what_takes_no_part_in_it
 def test_mixing_leaves_any_number_of_layers_their_own_style_and_draws_the_bits_of_the_specification():
     config = tiny_style_config()
     steps, probability = 400, config.style.style_mixing
-    found = [drawn(config, "generator", step, 3, lod=1) for step in range(steps)]
+    found = [draw_styles(config, "generator", step, 3, lod=1) for step in range(steps)]
     counts = np.bincount([cutoff for *_, cutoff in found], minlength=5)
     expected = probability / 4 + np.array([0, 0, 0, 1 - probability])
     assert counts[0] == 0
@@ -395,7 +396,7 @@ def test_mixing_leaves_any_number_of_layers_their_own_style_and_draws_the_bits_o
         assert cutoff == mixing_cutoff(probability, 1, purpose="cutoff/generator", **given)
         assert np.array_equal(z, sample_prior(3, config.networks.z, purpose="z/generator", **given))
         assert np.array_equal(mix, sample_prior(3, config.networks.z, purpose="mix/generator", **given))
-    assert drawn(config, "reciprocity", 0, 3, lod=1)[1:] == (None, None)
-    assert drawn(config, "generator", 0, 3, lod=None)[1:] == (None, None)
+    assert draw_styles(config, "reciprocity", 0, 3, lod=1)[1:] == (None, None)
+    assert draw_styles(config, "generator", 0, 3, lod=None)[1:] == (None, None)
     plain = tiny_style_config(networks__style_mixing=0.0)
-    assert drawn(plain, "generator", 0, 3, lod=1)[1:] == (None, None)
+    assert draw_styles(plain, "generator", 0, 3, lod=1)[1:] == (None, None)
