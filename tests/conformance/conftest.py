@@ -1,4 +1,4 @@
-"""Faulty plug-ins are registered here as an installed distribution would be."""
+"""Registers faulty plug-ins as an installed distribution would."""
 
 import sys
 
@@ -7,12 +7,12 @@ import pytest
 from tests.conformance import plugins
 
 
-# For this package only: elsewhere the plug-ins that are installed are counted.
+# For this package only, because tests elsewhere count the installed plug-ins.
 @pytest.fixture(scope="package", autouse=True)
 def faulty_plugins(tmp_path_factory):
-    """Makes `load_backend(NAME)` find every class of tests/conformance/plugins.py, here and in child processes.
+    """Let `load_backend(NAME)` find every class of tests/conformance/plugins.py, here and in child processes.
 
-    Yields the directory that a process of another kind needs on its path.
+    Yields the directory that other processes need on their path.
     """
     home = tmp_path_factory.mktemp("plugins")
     info = home / "faulty_backends-1.dist-info"

@@ -1,7 +1,7 @@
-"""Plug-ins with a fault: alae's own, patched, and ones that crash, hang or answer nonsense.
+"""Plug-ins with a fault: patched copies of alae's own, and plug-ins that crash, hang or answer nonsense.
 
-Each class is registered under its own name by the fixture `faulty_plugins`, and found and run like any other. It lives
-in a process of its own, so it may patch whatever it likes.
+The fixture `faulty_plugins` registers each class under its own name, and the suite loads it like any other plug-in.
+Each runs in its own process, so it may patch any module.
 """
 
 import os
@@ -16,8 +16,9 @@ from alae_jax import JaxBackend
 from alae_tensorflow import TensorflowBackend
 from alae_torch import TorchBackend
 
-# ---- real mutants: (case, check) that must catch each ---------------------------------------------------------------
+# ---- patched plug-ins -----------------------------------------------------------------------------------------------
 
+#: by the name of a plug-in, the (case, check) that must catch it
 KILLS = {}
 
 
@@ -32,7 +33,7 @@ def killed_by(case, check):
 
 @killed_by("L2-leaky-gradients", "gradients")
 class JaxDetachedR1(JaxBackend):
-    """R1's gradient is a constant to the loss."""
+    """On JAX, R1's gradient is treated as a constant."""
 
     def runner(self, model):
         import jax
@@ -46,7 +47,7 @@ class JaxDetachedR1(JaxBackend):
 
 @killed_by("L2-smooth-reloaded", "gradients")
 class JaxConstantWeights(JaxBackend):
-    """The compiled gradient keeps the weights that it first saw."""
+    """On JAX, the compiled gradient keeps the weights of its first call."""
 
     def runner(self, model):
         import jax.numpy as jnp
@@ -65,7 +66,7 @@ class JaxConstantWeights(JaxBackend):
 
 @killed_by("L3-leaky-substeps", "displacement")
 class JaxLateCount(JaxBackend):
-    """Adam's t is one ahead."""
+    """On JAX, Adam's t is one too large."""
 
     def runner(self, model):
         from alae_core import runner
@@ -77,7 +78,7 @@ class JaxLateCount(JaxBackend):
 
 @killed_by("L3-leaky-run", "in_place")
 class JaxHiddenWeights(JaxBackend):
-    """The model that was given is not the one trained."""
+    """On JAX, the model that was given is not the one trained."""
 
     def runner(self, model):
         from alae_jax.runner import JaxRunner
@@ -88,7 +89,7 @@ class JaxHiddenWeights(JaxBackend):
 
 @killed_by("L3-style-model", "in_place")
 class JaxHiddenMean(JaxBackend):
-    """The model keeps the running mean of w that it was given."""
+    """On JAX, the model keeps its first running mean of w."""
 
     def runner(self, model):
         from alae_jax.runner import JaxRunner
@@ -104,7 +105,7 @@ class JaxHiddenMean(JaxBackend):
 
 @killed_by("L0-leaky-contract", "draws")
 class JaxSameZ(JaxBackend):
-    """Every update draws the z of the first."""
+    """On JAX, every update draws the z of the first."""
 
     def runner(self, model):
         runner = super().runner(model)
@@ -120,7 +121,7 @@ class JaxSameZ(JaxBackend):
 
 @killed_by("L2-smooth-gradients", "gradients")
 class TorchDetachedR1(TorchBackend):
-    """No graph of R1's gradient is made."""
+    """On PyTorch, no graph is recorded for R1's gradient."""
 
     def runner(self, model):
         from alae_torch import runner
@@ -132,7 +133,7 @@ class TorchDetachedR1(TorchBackend):
 
 @killed_by("L3-smooth-substeps", "displacement")
 class TorchEpsilon(TorchBackend):
-    """ε where PyTorch's Adam has it, after the bias correction."""
+    """On PyTorch, ε is added after bias correction, as in PyTorch's own Adam."""
 
     def runner(self, model):
         import torch
@@ -146,7 +147,7 @@ class TorchEpsilon(TorchBackend):
 
 @killed_by("L0-leaky-contract", "snapshot")
 class TorchLiveState(TorchBackend):
-    """Arrays that are given out share memory with the weights in training."""
+    """On PyTorch, `state` returns arrays that share memory with the weights."""
 
     def runner(self, model):
         from alae_torch.runner import TorchRunner
@@ -157,7 +158,7 @@ class TorchLiveState(TorchBackend):
 
 @killed_by("L0-leaky-contract", "snapshot")
 class TorchKeptBatch(TorchBackend):
-    """What is put shares memory with the caller's arrays."""
+    """On PyTorch, `put` shares memory with the caller's arrays."""
 
     def runner(self, model):
         import torch
@@ -170,7 +171,7 @@ class TorchKeptBatch(TorchBackend):
 
 @killed_by("L1-leaky-values", "input_gradient")
 class TensorflowMeanGradient(TensorflowBackend):
-    """The gradient of the mean, not of the sum."""
+    """On TensorFlow, the input gradient is that of the mean, not of the sum."""
 
     def input_gradient(self, fn, x):
         value, gradient = super().input_gradient(fn, x)
@@ -179,7 +180,7 @@ class TensorflowMeanGradient(TensorflowBackend):
 
 @killed_by("L3-leaky-substeps", "displacement")
 class TensorflowUncorrected(TensorflowBackend):
-    """Adam without bias correction."""
+    """On TensorFlow, Adam lacks bias correction."""
 
     def runner(self, model):
         import tensorflow as tf
@@ -191,7 +192,7 @@ class TensorflowUncorrected(TensorflowBackend):
 
 @killed_by("L3-leaky-run", "averages")
 class TensorflowOtherDecay(TensorflowBackend):
-    """Averages that forget at another pace."""
+    """On TensorFlow, averages have twice the half-life."""
 
     def runner(self, model):
         runner = super().runner(model)
@@ -200,7 +201,7 @@ class TensorflowOtherDecay(TensorflowBackend):
 
 
 class NothingHeld(JaxBackend):
-    """No stop_gradient anywhere: the same, where only the trained networks' gradients are taken. It must pass."""
+    """Without `stop_gradient`, which changes nothing if only gradients of trained networks are taken. It must pass."""
 
     name = "NothingHeld"
 
@@ -214,11 +215,11 @@ class NothingHeld(JaxBackend):
         return super().runner(model)
 
 
-# ---- plug-ins that are no use at all, on JAX because it starts soonest -----------------------------------------------
+# ---- useless plug-ins, on JAX because it starts fastest -------------------------------------------------------------
 
 
 class Wrapped(JaxBackend):
-    """A sound plug-in whose runner is changed by `spoil`."""
+    """A correct plug-in whose runner `spoil` changes."""
 
     def runner(self, model):
         runner = super().runner(model)
@@ -231,7 +232,7 @@ class Crashes(Wrapped):
 
     def spoil(self, runner):
         def losses(*arguments, **options):
-            print("the last words of a dying process", flush=True)
+            print("the last output of this process", flush=True)
             os._exit(7)
 
         runner.losses = losses
@@ -293,12 +294,12 @@ class NotNumPy(Wrapped):
 
 
 class Refuses(JaxBackend):
-    """Unsupported, says it to everything."""
+    """A plug-in that refuses every lane."""
 
     name = "Refuses"
 
     def __init__(self, device=None, precision="float32"):
-        raise BackendError("this backend computes on Thursdays only")
+        raise BackendError("this backend has no free device")
 
 
 class OnlyFloat32(JaxBackend):
@@ -310,11 +311,11 @@ class OnlyFloat32(JaxBackend):
         super().__init__(device, precision)
 
 
-# ---- plug-ins that would harm the judge: they must not, and be named -------------------------------------------------
+# ---- plug-ins that try to run code in the suite's process -----------------------------------------------------------
 
 
 class Trap:
-    """Unpickled, it leaves a file at `TRAP`."""
+    """Creates the file `$TRAP` when it is unpickled."""
 
     def __reduce__(self):
         return os.system, (f"touch {os.environ.get('TRAP', os.devnull)}",)
@@ -356,7 +357,7 @@ class TrapLoss(Wrapped):
 
 
 class TrapPipe(Wrapped):
-    """Writes a pickle to everything that is open, the line to the judge among it."""
+    """Writes a pickle to every open file descriptor, one of which is the pipe to the suite."""
 
     name = "TrapPipe"
 
@@ -403,7 +404,7 @@ class NoDevices(JaxBackend):
 
 
 class BrokenName(Wrapped):
-    """A name that is no text that a file can hold."""
+    """Names with lone surrogates, which cannot be written to a file."""
 
     name = "BrokenName"
 
@@ -439,7 +440,7 @@ class Vanishes(JaxBackend):
 
 
 class Prints(Wrapped):
-    """Garbage where a careless suite would have its answers; sound otherwise."""
+    """Prints random bytes to stdout and stderr; otherwise correct."""
 
     name = "Prints"
 

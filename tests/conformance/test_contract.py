@@ -1,31 +1,23 @@
-"""Whatever a plug-in writes or may override, a fault in it is caught."""
+"""A fault in any method that a plug-in implements or may override is caught by the check named for it."""
 
 from functools import cache
 
 import pytest
 
-from tests.conformance.mutants import comparisons, worst
-from tests.conformance.spoiled import SPOILED, methods, plugin
-from tests.conftest import REPOSITORY
+from tests.conformance.contract_faults import CONTRACT_FAULTS, methods, plugin
+from tests.conformance.mutants import judge_subject, worst_of
 
 
 @cache
-def of_sound(case):
-    return comparisons(case, "float32", plugin())
+def judge_correct(case):
+    return judge_subject(case, "float32", plugin())
 
 
-@pytest.mark.parametrize("spoiled", SPOILED, ids=lambda spoiled: spoiled.member)
-def test_a_fault_in_each_method_dies_of_the_check_named_for_it(spoiled):
-    assert worst(of_sound(spoiled.case), spoiled.check).passed
-    assert worst(comparisons(spoiled.case, "float32", plugin(spoiled)), spoiled.check).ratio > 4
+@pytest.mark.parametrize("fault", CONTRACT_FAULTS, ids=lambda fault: fault.member)
+def test_the_named_check_fails_on_the_fault_and_passes_without_it(fault):
+    assert worst_of(fault.check, judge_correct(fault.case)).passed
+    assert worst_of(fault.check, judge_subject(fault.case, "float32", plugin(fault))).ratio > 4
 
 
-def test_no_method_of_the_contract_lacks_a_fault():
-    assert methods() <= {spoiled.member for spoiled in SPOILED}
-
-
-def test_the_documents_say_what_holds_each():
-    document = (REPOSITORY / "docs" / "conformance.md").read_text("utf-8")
-    rows = [[cell.strip() for cell in line.split("|")] for line in document.splitlines() if line.startswith("| `")]
-    expected = [[f"`{each.member}`", each.fault, f"{each.case}, {each.check}"] for each in SPOILED]
-    assert [[row[1], *row[3:5]] for row in rows if len(row) == 6] == expected
+def test_every_method_of_the_contract_has_a_fault():
+    assert methods() <= {fault.member for fault in CONTRACT_FAULTS}

@@ -1,7 +1,7 @@
-"""Faulty copies of the reference, each with the one check that must catch it: what the suite's limits are worth.
+"""Faulty copies of the reference, which show what the suite's limits are worth.
 
-A kill counts only where the named check of the named case fails on the mutant and passes on the sound reference.
-`python -m tests.conformance.mutants` prints the table of docs/conformance.md.
+Each names the one check of the one case that must catch it. It counts as caught only if that check fails on it and
+passes on the correct reference.
 """
 
 from tests.conformance.mutants import (
@@ -17,9 +17,16 @@ from tests.conformance.mutants import (
     training,
     updates,
 )
-from tests.conformance.mutants.registry import EQUIVALENTS, MUTANTS, comparisons, of_control, worst
+from tests.conformance.mutants.registry import (
+    EQUIVALENTS,
+    MUTANTS,
+    Mutant,
+    judge_reference,
+    judge_subject,
+    worst_of,
+)
 
-__all__ = ["EQUIVALENTS", "MUTANTS", "comparisons", "of_control", "worst"]
+__all__ = ["EQUIVALENTS", "MUTANTS", "Mutant", "judge_reference", "judge_subject", "worst_of"]
 #: the modules that register them
 _MODULES = (contract, outputs, gradients, updates, adam, crossed, checkpoints, style, training, augmenting, baselines)
 MUTANTS.sort(key=lambda mutant: mutant.case[:2])

@@ -29,19 +29,19 @@ class NoBiasCorrection(OtherAdam):
         return self.config.adam.learning_rate
 
 
-@fault("Adam's t stuck at 1", "L3-leaky-substeps", "displacement")
+@fault("Adam's t stays at 1", "L3-leaky-substeps", "displacement")
 class StuckT(OtherAdam):
     def rate(self, t):
         return super().rate(1)
 
 
-@fault("Adam's t one ahead", "L3-leaky-substeps", "displacement")
+@fault("Adam's t is one too large", "L3-leaky-substeps", "displacement")
 class TOneAhead(OtherAdam):
     def rate(self, t):
         return super().rate(t + 1)
 
 
-@fault("Adam's t counts training steps, not a network's updates", "L3-official-substeps", "counts")
+@fault("Adam's t counts training steps instead of a network's updates", "L3-official-substeps", "counts")
 class OneTPerStep(Reference):
     def apply(self, state, update, gradients):
         before = {**state}
@@ -50,32 +50,32 @@ class OneTPerStep(Reference):
             state |= {name: before[name] for name in state if name.endswith("/t")}
 
 
-@fault("ε added after the bias correction, as PyTorch and Optax do", "L3-smooth-substeps", "displacement")
+@fault("ε is added after bias correction, as in PyTorch and Optax", "L3-smooth-substeps", "displacement")
 class TorchEpsilon(OtherAdam):
     def direction(self, gradient, m, v, t):
         correction = np.sqrt(1 - self.config.adam.beta2**t)
         return m / correction / (np.sqrt(v) / correction + self.config.adam.epsilon)
 
 
-@fault("ε inside the root", "L3-smooth-substeps", "displacement")
+@fault("ε is inside the root", "L3-smooth-substeps", "displacement")
 class EpsilonInside(OtherAdam):
     def direction(self, gradient, m, v, t):
         return m / np.sqrt(v + self.config.adam.epsilon)
 
 
-@fault("sign descent for Adam", "L3-smooth-substeps", "displacement")
+@fault("sign descent instead of Adam", "L3-smooth-substeps", "displacement")
 class SignDescent(OtherAdam):
     def direction(self, gradient, m, v, t):
         return np.sign(gradient)
 
 
-@fault("the learning rate 1 % too large", "L3-leaky-substeps", "displacement")
+@fault("the learning rate is 1 % too large", "L3-leaky-substeps", "displacement")
 class RateOnePercent(OtherAdam):
     def rate(self, t):
         return 1.01 * super().rate(t)
 
 
-@fault("no warm-up", "L3-smooth-substeps", "displacement")
+@fault("the warm-up is missing", "L3-smooth-substeps", "displacement")
 class NoWarmup(OtherAdam):
     def rate(self, t):
         return super().rate(t) / (1 - self.config.adam.warmup**t)
@@ -98,12 +98,12 @@ def with_adam(**changed):
     return Changed
 
 
-@fault("β2 = 0.999", "L3-leaky-substeps", "moments")
+@fault("β2 is 0.999", "L3-leaky-substeps", "moments")
 class OtherBeta2(with_adam(beta2=0.999)):
     pass
 
 
-@fault("β1 = 0.5 where it is 0", "L3-leaky-substeps", "moments")
+@fault("β1 is 0.5 instead of 0", "L3-leaky-substeps", "moments")
 class OtherBeta1(with_adam(beta1=0.5)):
     pass
 
@@ -138,7 +138,7 @@ class RoundedAverages(Reference):
         }, losses
 
 
-@fault("gradients not cleared between updates", "L3-official-run", "displacement")
+@fault("gradients are not cleared between updates", "L3-official-run", "displacement")
 class UnclearedGradients(Reference):
     def step(self, state, images, draws, labels=None):
         self._kept = {}
@@ -149,7 +149,7 @@ class UnclearedGradients(Reference):
         super().apply(state, update, {name: self._kept[name] for name in gradients})
 
 
-@fault("an Adam for each update where the authors share two", "L3-official-run", "displacement")
+@fault("each update has an Adam although the authors share two", "L3-official-run", "displacement")
 class UnsharedAdam(Reference):
     def apply(self, state, update, gradients):
         own = self.__dict__.setdefault("_own", {})
@@ -166,7 +166,7 @@ class UnsharedAdam(Reference):
             state[home] = state[home] + 1
 
 
-@fault("both moments corrected, and ε rescaled to its place", "L3-smooth-substeps", "displacement", into=EQUIVALENTS)
+@fault("both moments corrected, and ε rescaled accordingly", "L3-smooth-substeps", "displacement", into=EQUIVALENTS)
 class CorrectedMoments(OtherAdam):
     def rate(self, t):
         adam = self.config.adam

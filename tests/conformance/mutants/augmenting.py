@@ -30,7 +30,7 @@ class FakesAsTheyAre(Reference):
         return super().seen(images, batch) if images is batch.images else images
 
 
-@fault("E is shown augmented images in the reciprocity update too", *_VALUES)
+@fault("images are augmented in the reciprocity update too", *_VALUES)
 class AugmentedReciprocity(Reference):
     def reciprocity(self, weights, batch):
         numbers = np.random.default_rng(0).random((len(batch.z), 16))
@@ -41,7 +41,7 @@ class AugmentedReciprocity(Reference):
         return super().encode(weights, images if adversarial else self.seen(images, batch), batch, direction)
 
 
-@fault("R1 of the gradient with respect to images before they are augmented", *_VALUES)
+@fault("R1 uses the gradient with respect to images before augmentation", *_VALUES)
 class R1BeforeAugmentation(Reference):
     def discriminator(self, weights, batch):
         loss, gradients = super().discriminator(weights, batch)
@@ -50,13 +50,13 @@ class R1BeforeAugmentation(Reference):
         return loss + self.gamma / 2 * ((before**2).sum() - (g**2).sum()) / len(g), gradients
 
 
-@fault("what lies behind augmentation learns nothing", "L2-augmented-gradients", "gradients")
+@fault("no gradient passes through augmentation", "L2-augmented-gradients", "gradients")
 class GradientsEnd(Reference):
     def seen_backward(self, adjoint, batch):
         return 0 * adjoint
 
 
-@fault("gradients pass augmentation as if it were not there", "L2-augmented-gradients", "gradients")
+@fault("gradients ignore augmentation", "L2-augmented-gradients", "gradients")
 class GradientsPassBy(Reference):
     def seen_backward(self, adjoint, batch):
         return adjoint
@@ -74,49 +74,49 @@ class OtherNumbers(Reference):
         return super().augmentation(shape, batch._replace(augment=self.otherwise(np.array(batch.augment))))
 
 
-@fault("flipped with p, not half as often", *_VALUES)
+@fault("images are flipped with probability p, not p/2", *_VALUES)
 class FlippedTooOften(OtherNumbers):
     def otherwise(self, numbers):
         numbers[:, FLIP] /= 2
         return numbers
 
 
-@fault("turned the other way round", *_VALUES)
+@fault("images are rotated in the wrong direction", *_VALUES)
 class TurnedBack(OtherNumbers):
     def otherwise(self, numbers):
         numbers[:, 7] = 1 - numbers[:, 7]
         return numbers
 
 
-@fault("larger for smaller", *_VALUES)
+@fault("images are enlarged where they should be reduced", *_VALUES)
 class LargerForSmaller(OtherNumbers):
     def otherwise(self, numbers):
         numbers[:, 5] = 1 - numbers[:, 5]
         return numbers
 
 
-@fault("shifted by shares of a pixel, not of the image", *_VALUES)
+@fault("shifts are fractions of a pixel, not of the image", *_VALUES)
 class ShiftedByPixels(OtherNumbers):
     def otherwise(self, numbers):
         numbers[:, SHIFT][:, 1:] = 0.5 + (numbers[:, SHIFT][:, 1:] - 0.5) / 6
         return numbers
 
 
-@fault("hue left out", *_VALUES)
+@fault("hue is not changed", *_VALUES)
 class NoHue(OtherNumbers):
     def otherwise(self, numbers):
         numbers[:, 12] = 0.5
         return numbers
 
 
-@fault("saturation left out", *_VALUES)
+@fault("saturation is not changed", *_VALUES)
 class NoSaturation(OtherNumbers):
     def otherwise(self, numbers):
         numbers[:, 11] = 0.5
         return numbers
 
 
-@fault("one number decides for all transformations", *_VALUES)
+@fault("one random number decides whether all transformations happen", *_VALUES)
 class AllOrNothing(OtherNumbers):
     def otherwise(self, numbers):
         for first in (1, 4, 6, 8, 13):
@@ -124,13 +124,13 @@ class AllOrNothing(OtherNumbers):
         return numbers
 
 
-@fault("all images of a batch changed alike", *_VALUES)
+@fault("all images of a batch are augmented identically", *_VALUES)
 class BatchAlike(OtherNumbers):
     def otherwise(self, numbers):
         return numbers[:1].repeat(len(numbers), 0)
 
 
-@fault("cut out elsewhere: row and column exchanged", *_VALUES)
+@fault("the cut-out exchanges row and column", *_VALUES)
 class CutElsewhere(OtherNumbers):
     def otherwise(self, numbers):
         numbers[:, CUTOUT] = numbers[:, [13, 15, 14]]
@@ -145,19 +145,19 @@ class OtherEdges(Reference):
             return super().augmentation(shape, batch)
 
 
-@fault("black beyond the edges", *_VALUES)
+@fault("pixels outside the image are black", *_VALUES)
 class BlackEdges(OtherEdges):
     def interpolation(self, at, size):
         return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(size)))
 
 
-@fault("the last pixel goes on beyond the edges", *_VALUES)
+@fault("pixels outside the image repeat the edge", *_VALUES)
 class EndlessEdges(OtherEdges):
     def interpolation(self, at, size):
         return np.maximum(0, 1 - np.abs(np.clip(at, 0, size - 1)[:, None] - np.arange(size)))
 
 
-@fault("the nearest pixel, not between pixels", *_VALUES)
+@fault("resampling takes the nearest pixel instead of interpolating", *_VALUES)
 class NearestPixels(OtherEdges):
     interpolation = staticmethod(lambda at, size, sound=augment._interpolation: sound(np.rint(at), size))
 
@@ -170,14 +170,14 @@ class OtherMaps(Reference):
         return None if found is None else self.otherwise(found)
 
 
-@fault("brighter before the contrast, not after", *_VALUES)
+@fault("brightness is applied before contrast, not after", *_VALUES)
 class BrighterFirst(OtherMaps):
     def otherwise(self, found):
         # Grey keeps its hue and saturation, so it shows the contrast.
         return replace(found, offset=found.offset * found.colour[:, 0].sum(1))
 
 
-@fault("cut out before colours change, so that brightness shows there", *_VALUES)
+@fault("the cut-out is applied before brightness, which then fills it", *_VALUES)
 class CutBeforeColour(OtherMaps):
     def otherwise(self, found):
         class Earlier(augment.Augmentation):
@@ -188,7 +188,7 @@ class CutBeforeColour(OtherMaps):
         return Earlier(**vars(found))
 
 
-@fault("transformations happen that were not chosen", "L3-adaptive-run", "trajectory")
+@fault("transformations happen that are not configured", "L3-adaptive-run", "trajectory")
 class AllTransforms(Reference):
     def augmentation(self, shape, batch):
         chosen = self.config
@@ -204,7 +204,7 @@ class AllTransforms(Reference):
 # ---- what is drawn, and how p adapts --------------------------------------------------------------------------------
 
 
-@fault("both adversarial updates draw the same changes", "L0-adaptive-contract", "draws")
+@fault("both adversarial updates draw the same augmentation", "L0-adaptive-contract", "draws")
 class SameChanges(ReferenceSubject):
     def drawn(self, update, step, count):
         found: Draws = super().drawn(update, step, count)
@@ -220,19 +220,19 @@ class NoPInState(ReferenceSubject):
         super().load({"augment_p": self._state["augment_p"], **state})
 
 
-@fault("p stays", "L3-adaptive-run", "augment_p")
+@fault("p does not change", "L3-adaptive-run", "augment_p")
 class PStays(Reference):
     def p_step(self, weights, p, batch, batch_size):
         return p
 
 
-@fault("p falls where D is too sure", "L3-adaptive-run", "augment_p")
+@fault("p falls when it should rise", "L3-adaptive-run", "augment_p")
 class PTheOtherWay(Reference):
     def p_step(self, weights, p, batch, batch_size):
         return float(np.clip(2 * p - super().p_step(weights, p, batch, batch_size), 0, 0.8))
 
 
-@fault("p follows the mean margin, not the mean of its signs", "L3-adaptive-run", "augment_p")
+@fault("p uses the mean margin instead of the mean of its signs", "L3-adaptive-run", "augment_p")
 class MeanOfMargins(Reference):
     def p_step(self, weights, p, batch, batch_size):
         choice = self.config.augment
@@ -240,13 +240,13 @@ class MeanOfMargins(Reference):
         return float(np.clip(p + step, 0, 0.8))
 
 
-@fault("p follows the mean sign of D on real images, as in StyleGAN2-ADA", "L3-adaptive-run", "augment_p")
+@fault("p uses the mean sign of D on real images, as in StyleGAN2-ADA", "L3-adaptive-run", "augment_p")
 class SureOfReals(Reference):
     def margins(self, weights, batch):
         return self.input_gradient(weights, batch._replace(images=self.seen(batch.images, batch)))[0]
 
 
-@fault("p follows what D makes of images that it never sees: those not augmented", "L3-adaptive-run", "augment_p")
+@fault("p uses D's logits on images that are not augmented", "L3-adaptive-run", "augment_p")
 class SureOfImages(Reference):
     def p_step(self, weights, p, batch, batch_size):
         return super().p_step(weights, p, batch._replace(augment=None), batch_size)
@@ -265,7 +265,7 @@ class PBeyond(Reference):
         )
 
 
-@fault("p moves by other images than the batch has", "L3-adaptive-run", "augment_p")
+@fault("p moves as if each batch had one image", "L3-adaptive-run", "augment_p")
 class PBySteps(Reference):
     def p_step(self, weights, p, batch, batch_size):
         return super().p_step(weights, p, batch, 1)
@@ -283,7 +283,7 @@ class PLate(Reference):
             state["augment_p"] = np.array(self._next)
 
 
-@fault("p starts again when a checkpoint is read", "L5-adaptive-portability", "own")
+@fault("resuming resets p", "L5-adaptive-portability", "own")
 class PStartsAgain(ReferenceSubject):
     def resume(self, path):
         super().resume(path)

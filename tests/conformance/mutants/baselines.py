@@ -12,7 +12,7 @@ from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.registry import fault
 
 
-@fault("reciprocity in z holds the estimate against w", "L1-prior-values", "losses")
+@fault("reciprocity in z compares the estimate with w", "L1-prior-values", "losses")
 class AgainstW(Reference):
     def reciprocity(self, weights, batch):
         w = self.networks["F"].forward(weights, batch.z).output.value
@@ -20,7 +20,7 @@ class AgainstW(Reference):
         return self.distance(w, e.output.value)[0], {}
 
 
-@fault("F follows z as if that were its own", "L2-prior-gradients", "gradients")
+@fault("F gets the gradient of the target although the target is z", "L2-prior-gradients", "gradients")
 class FollowsZ(Reference):
     def reciprocity(self, weights, batch):
         loss, gradients = super().reciprocity(weights, batch)
@@ -42,37 +42,37 @@ class Stays(Reference):
         state |= {name: before[name] for name in state if name.startswith(tuple(f"weights/{n}/" for n in self.stay))}
 
 
-@fault("F frozen where the loop is closed in z", "L3-prior-substeps", "displacement")
+@fault("F is not trained by reciprocity in z", "L3-prior-substeps", "displacement")
 class FrozenFInZ(Stays):
     stay = "F"
 
 
-@fault("an autoencoder's squares summed over pixels", "L1-autoencoder-values", "losses")
+@fault("the autoencoder sums squares over pixels instead of averaging", "L1-autoencoder-values", "losses")
 class SummedPixels(Autoencoder):
     def distance(self, target, estimate):
         distance, slope = super().distance(target, estimate)
         return distance * target[0].size, slope * target[0].size
 
 
-@fault("an autoencoder's E is not told the labels", "L1-autoencoder-values", "forward")
+@fault("the autoencoder's E does not get the labels", "L1-autoencoder-values", "forward")
 class BlindE(Autoencoder):
     def encode(self, weights, images, batch, direction=None, by="E"):
         return super().encode(weights, images, batch._replace(labels=0 * batch.labels), direction, by)
 
 
-@fault("half the gradient for an autoencoder's E", "L2-autoencoder-gradients", "gradients")
+@fault("the autoencoder's E gets half its gradient", "L2-autoencoder-gradients", "gradients")
 class HalfForE(Autoencoder):
     def reconstruction(self, weights, batch):
         loss, gradients = super().reconstruction(weights, batch)
         return loss, {name: value / 2 if name.startswith("E") else value for name, value in gradients.items()}
 
 
-@fault("an autoencoder's E stays where it is", "L3-autoencoder-substeps", "displacement")
+@fault("the autoencoder's E is not trained", "L3-autoencoder-substeps", "displacement")
 class FrozenEncoder(Stays, Autoencoder):
     stay = "E"
 
 
-@fault("an autoencoder sees one batch over and over", "L3-autoencoder-run", "trajectory")
+@fault("the autoencoder trains on the same batch at every step", "L3-autoencoder-run", "trajectory")
 class OneBatch(Autoencoder):
     first = None
 
@@ -90,27 +90,27 @@ class Divergence(Vae):
         return loss + self.more(mean, log_variance), gradients
 
 
-@fault("the divergence from the prior averaged over w", "L1-vae-values", "losses")
+@fault("the KL divergence is averaged over w instead of summed", "L1-vae-values", "losses")
 class AveragedDivergence(Divergence):
     def more(self, mean, log_variance):
         terms = mean**2 + np.exp(log_variance) - log_variance - 1
         return (1 / mean.shape[1] - 1) * terms.sum() / (2 * len(mean))
 
 
-@fault("the divergence from the prior without its −1", "L1-vae-values", "losses")
+@fault("the KL divergence lacks its −1", "L1-vae-values", "losses")
 class NotFromZero(Divergence):
     def more(self, mean, log_variance):
         return mean.shape[1] / 2
 
 
-@fault("V's answer taken for log σ", "L1-vae-values", "losses")
+@fault("V's output is taken as log σ instead of log σ²", "L1-vae-values", "losses")
 class LogDeviation(Vae):
     def encode(self, weights, images, batch, direction=None, by="E"):
         trace = super().encode(weights, images, batch, direction, by)
         return trace if by == "E" else trace._replace(output=Pair(2 * trace.output.value, trace.output.tangent))
 
 
-@fault("no gradient of the divergence by V", "L2-vae-gradients", "gradients")
+@fault("V gets no gradient of the KL divergence", "L2-vae-gradients", "gradients")
 class FreeVariance(Vae):
     def evidence(self, weights, batch):
         loss, gradients = super().evidence(weights, batch)
@@ -120,18 +120,18 @@ class FreeVariance(Vae):
         return loss, gradients | {name: gradients[name] - value for name, value in of_divergence.items()}
 
 
-@fault("the variance stays what it was", "L3-vae-substeps", "displacement")
+@fault("V is not trained", "L3-vae-substeps", "displacement")
 class FrozenVariance(Stays, Vae):
     stay = "V"
 
 
-@fault("a code is sampled by the same z at every step", "L3-vae-run", "trajectory")
+@fault("the VAE samples with the same z at every step", "L3-vae-run", "trajectory")
 class SameSample(ReferenceSubject):
     def _drawn(self, step, count):
         return super()._drawn(0, count)
 
 
-@fault("E helps the critic of pairs instead of deceiving it", "L1-bigan-values", "losses")
+@fault("E minimises the critic's loss instead of opposing it", "L1-bigan-values", "losses")
 class HelpfulE(Bigan):
     def generator(self, weights, batch):
         loss, gradients = super().generator(weights, batch)
@@ -139,13 +139,13 @@ class HelpfulE(Bigan):
         return loss - self.objective.generator(-real)[0].mean() + self.objective.generator(real)[0].mean(), gradients
 
 
-@fault("generated images beside other images' z", "L1-bigan-values", "losses")
+@fault("generated images are paired with the z of other images", "L1-bigan-values", "losses")
 class OthersZ(Bigan):
     def pair(self, weights, images, w, batch, direction=None):
         return super().pair(weights, images, np.roll(w, 1, 0) if w is batch.z else w, batch, direction)
 
 
-@fault("R1 of pairs through E(x) too", "L1-bigan-values", "losses")
+@fault("R1 of pairs also differentiates through E(x)", "L1-bigan-values", "losses")
 class PenalisedE(Bigan):
     def input_gradient(self, weights, batch):
         e = self.encode(weights, batch.images, batch)
@@ -155,13 +155,13 @@ class PenalisedE(Bigan):
         return real.output.value, by_images.value + through.value
 
 
-@fault("R1 of pairs without its second derivative", "L2-bigan-gradients", "gradients")
+@fault("R1 of pairs lacks its second derivative", "L2-bigan-gradients", "gradients")
 class FirstOrderPairs(Bigan):
     def pair(self, weights, images, w, batch, direction=None):
         return super().pair(weights, images, w, batch, None if direction is None else 0 * direction)
 
 
-@fault("the critic's update moves E too", "L3-bigan-substeps", "untouched")
+@fault("the critic's update trains E too", "L3-bigan-substeps", "untouched")
 class CriticMovesE(Bigan):
     def apply(self, state, update, gradients):
         super().apply(state, update, gradients)
@@ -169,12 +169,12 @@ class CriticMovesE(Bigan):
             state |= {name: 0.999 * state[name] for name in state if name.startswith("weights/E")}
 
 
-@fault("the critic's own look at images stays as it was", "L3-bigan-substeps", "displacement")
+@fault("X is not trained", "L3-bigan-substeps", "displacement")
 class FrozenX(Stays, Bigan):
     stay = "X"
 
 
-@fault("one z for the critic of pairs and its deceivers", "L3-bigan-run", "trajectory")
+@fault("both updates of the BiGAN have the same z", "L3-bigan-run", "trajectory")
 class OneZ(Bigan):
     def step(self, state, images, draws, labels=None):
         return super().step(state, images, dict.fromkeys(draws, draws["discriminator"]), labels)
@@ -191,14 +191,14 @@ class OtherSpread(Reference):
         chain[0] = self.layer()
 
 
-@fault("D is not told how much its batch varies", "L1-plain-values", "input_gradient", "float64")
+@fault("D lacks the channel that says how much its batch varies", "L1-plain-values", "input_gradient", "float64")
 class NoSpread(OtherSpread):
     class layer(Spread):
         def _channel(self, x, spread):
             return super()._channel(x, 0 * spread)
 
 
-@fault("groups of neighbours in the batch", "L1-plain-values", "losses", "float64")
+@fault("groups are consecutive images instead of evenly spaced ones", "L1-plain-values", "losses", "float64")
 class Neighbours(OtherSpread):
     class layer(Spread):
         def _places(self, count):
@@ -206,7 +206,7 @@ class Neighbours(OtherSpread):
             return (np.arange(count + -count % size) % count).reshape(-1, size).T
 
 
-@fault("how much a batch varies has no second derivative", "L2-plain-gradients", "gradients", "float64")
+@fault("the batch-variation channel lacks its second derivative", "L2-plain-gradients", "gradients", "float64")
 class FirstOrderSpread(OtherSpread):
     class layer(Spread):
         def backward(self, weights, x, adjoint):
@@ -216,12 +216,12 @@ class FirstOrderSpread(OtherSpread):
             return Pair(back.value, super().backward(weights, x, adjoint)[0].tangent), {}
 
 
-@fault("the whole batch as one group", "L3-plain-growth", "trajectory", "float64")
+@fault("the whole batch is one group", "L3-plain-growth", "trajectory", "float64")
 class OneGroup(OtherSpread):
     layer = partial(Spread, size=6)
 
 
-@fault("w beside an image's code, not after it", "L2-pairs-gradients", "gradients", "float64")
+@fault("C's input has w before the encoded image, not after it", "L2-pairs-gradients", "gradients", "float64")
 class CodeFirst(Bigan):
     def pair(self, weights, images, w, batch, direction=None):
         name = "C/dense0/kernel"
@@ -229,7 +229,7 @@ class CodeFirst(Bigan):
         return super().pair({**weights, name: turned}, images, w, batch, direction)
 
 
-@fault("the mean of w of a prior on w is not kept", "L3-pairs-growth", "w_mean", "float64")
+@fault("the running mean of w does not move if w has a prior", "L3-pairs-growth", "w_mean", "float64")
 class NoPriorMean(Bigan):
     def mean_step(self, weights, mean, z):
         return mean

@@ -7,7 +7,7 @@ from alae_conformance.tape import to_bfloat16
 from tests.conformance.mutants.registry import fault
 
 
-@fault("Adam's counts start again when a checkpoint is read", "L5-leaky-checkpoint", "own")
+@fault("resuming resets Adam's counts", "L5-leaky-checkpoint", "own")
 class CountsForgotten(ReferenceSubject):
     def resume(self, path):
         super().resume(path)
@@ -26,24 +26,24 @@ def read_as(found, wanted):
     return Mistaken
 
 
-@fault("averages read in place of weights", "L5-leaky-peers", "displacement")
+@fault("resuming loads averages as weights", "L5-leaky-peers", "displacement")
 class AveragesForWeights(read_as("averages/", "weights/")):
     pass
 
 
-@fault("the count of steps starts again when a checkpoint is read, and the z with it", "L5-official-peers", "counts")
+@fault("resuming resets the step count, and with it z", "L5-official-peers", "counts")
 class StepForgotten(ReferenceSubject):
     def resume(self, path):
         super().resume(path)
         self._state["step"] = np.array(0)
 
 
-@fault("averages start again from the weights when a checkpoint is read", "L5-official-peers", "averages")
+@fault("resuming resets the averages to the weights", "L5-official-peers", "averages")
 class AveragesForgotten(read_as("weights/", "averages/")):
     pass
 
 
-@fault("a checkpoint holds half precision", "L5-official-checkpoint", "own")
+@fault("checkpoints store half precision", "L5-official-checkpoint", "own")
 class HalfPrecision(ReferenceSubject):
     def resume(self, path):
         super().resume(path)
@@ -52,7 +52,7 @@ class HalfPrecision(ReferenceSubject):
         }
 
 
-@fault("the moments of a level that fades in start again when a checkpoint is read", "L5-style-checkpoint", "own")
+@fault("resuming resets the moments of the level that fades in", "L5-style-checkpoint", "own")
 class LevelForgotten(ReferenceSubject):
     def resume(self, path):
         super().resume(path)
@@ -60,7 +60,7 @@ class LevelForgotten(ReferenceSubject):
         self._state |= {name: np.zeros_like(self._state[name]) for name in finest}
 
 
-@fault("the running mean of w starts again when a checkpoint is read", "L5-style-peers", "w_mean")
+@fault("resuming resets the running mean of w", "L5-style-peers", "w_mean")
 class MeanForgotten(ReferenceSubject):
     def resume(self, path):
         super().resume(path)

@@ -6,7 +6,7 @@ from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.registry import fault
 
 
-@fault("Keras runs on another framework than the backend says", "L0-leaky-contract", "identity")
+@fault("Keras runs on a different framework than the backend declares", "L0-leaky-contract", "identity")
 class OtherKeras(ReferenceSubject):
     def hello(self):
         return super().hello() | {"running": "jax"}
@@ -27,7 +27,7 @@ class Float32State(ReferenceSubject):
         }
 
 
-@fault("arrays of one shape are loaded in the order they come, not by name", "L0-official-contract", "by_name")
+@fault("arrays of equal shape are loaded by position, not by name", "L0-official-contract", "by_name")
 class LoadedByOrder(ReferenceSubject):
     def load(self, state):
         by_shape = {}
@@ -43,7 +43,7 @@ class LenientLoad(ReferenceSubject):
         super().load({**self._state, **{name: state[name] for name in state if name in self._state}})
 
 
-@fault("state() gives out the arrays that training goes on writing to", "L0-leaky-contract", "snapshot")
+@fault("state() returns the arrays that training writes to", "L0-leaky-contract", "snapshot")
 class LiveState(ReferenceSubject):
     def state(self):
         return self._state
@@ -60,14 +60,14 @@ class LiveState(ReferenceSubject):
         return losses
 
 
-@fault("a state that is refused has moved the count of steps", "L0-leaky-refusals", "still")
+@fault("a refused state changes the step count", "L0-leaky-refusals", "still")
 class RefusedStep(ReferenceSubject):
     def load(self, state):
         self._state["step"] = state["step"]
         super().load(state)
 
 
-@fault("a state that is refused has been loaded as far as it fits", "L0-leaky-refusals", "still")
+@fault("a refused state is partly loaded", "L0-leaky-refusals", "still")
 class RefusedHalfway(ReferenceSubject):
     def load(self, state):
         fitting = {name: state[name] for name in self._state if np.shape(state.get(name)) == self._state[name].shape}
@@ -75,20 +75,20 @@ class RefusedHalfway(ReferenceSubject):
         super().load(state)
 
 
-@fault("put keeps the caller's images, which it may write over", "L0-leaky-contract", "snapshot")
+@fault("put does not copy the caller's images", "L0-leaky-contract", "snapshot")
 class KeptBatch(ReferenceSubject):
     def _put(self, images, labels=None):
         return images, labels
 
 
-@fault("load keeps the caller's arrays, which it may write over", "L0-leaky-contract", "snapshot")
+@fault("load does not copy the caller's arrays", "L0-leaky-contract", "snapshot")
 class KeptState(ReferenceSubject):
     def load(self, state):
         super().load(state)
         self._state = dict(state)
 
 
-@fault("the seed is left out of z", "L0-leaky-contract", "draws")
+@fault("z does not depend on the seed", "L0-leaky-contract", "draws")
 class SeedlessDraws(ReferenceSubject):
     def open(self, config):
         super().open(config | {"seed": 0})

@@ -19,12 +19,12 @@ def with_updates(**choices):
     return Changed
 
 
-@fault("the target F(z) held constant wherever F is trained", "L2-crossed-gradients", "gradients")
+@fault("the target F(z) is constant wherever F is trained", "L2-crossed-gradients", "gradients")
 class HeldTarget(with_updates(target="constant")):
     pass
 
 
-@fault("F learns as the target of reciprocity, but not through G", "L2-crossed-gradients", "gradients")
+@fault("F is trained through the target of reciprocity but not through G", "L2-crossed-gradients", "gradients")
 class TargetAlone(Reference):
     def reciprocity(self, weights, batch):
         loss, gradients = super().reciprocity(weights, batch)
@@ -33,27 +33,27 @@ class TargetAlone(Reference):
         return loss, gradients | alone
 
 
-@fault("squares averaged over w wherever Adams are shared", "L3-crossed-substeps", "losses")
+@fault("squares are averaged over w wherever Adams are shared", "L3-crossed-substeps", "losses")
 class MeanWhereShared(with_updates(distance="mean")):
     pass
 
 
-@fault("F trained by reciprocity only towards a constant target", "L3-crossed-substeps", "displacement")
+@fault("reciprocity trains F only if the target is constant", "L3-crossed-substeps", "displacement")
 class FWhereConstant(Partial):
     update, stay = "reciprocity", "F"
 
 
-@fault("F trained by reciprocity only where Adams are shared", "L3-recrossed-substeps", "displacement")
+@fault("reciprocity trains F only if Adams are shared", "L3-recrossed-substeps", "displacement")
 class FWhereShared(Partial):
     update, stay = "reciprocity", "F"
 
 
-@fault("the target followed wherever squares are summed", "L3-recrossed-substeps", "displacement")
+@fault("the target is not constant wherever squares are summed", "L3-recrossed-substeps", "displacement")
 class FollowedWhereSummed(in_place_of_gradients("reciprocity", free_target)):
     pass
 
 
-@fault("reciprocity has moments of its own wherever the target is followed", "L3-crossed-substeps", "moments")
+@fault("reciprocity has its own moments wherever the target is not constant", "L3-crossed-substeps", "moments")
 class OwnWhereFollowed(Reference):
     def apply(self, state, update, gradients):
         if update == "reciprocity":

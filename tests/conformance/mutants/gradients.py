@@ -28,7 +28,7 @@ def without_r1(reference, weights, batch, gradients):
 
 
 @fault(
-    "R1's graph detached: the loss is right, its gradient lacks the second derivative",
+    "R1 is detached: its loss is right, its gradient lacks the second derivative",
     "L2-leaky-gradients",
     "gradients",
 )
@@ -46,7 +46,7 @@ class WithoutCurvature(PixelNorm):
         return Pair(back.value, super().backward(weights, Pair(x.value), Pair(adjoint.tangent))[0].value), gradients
 
 
-@fault("R1's gradient without the curvature of layers", "L2-smooth-gradients", "gradients")
+@fault("R1's gradient lacks the curvature of layers", "L2-smooth-gradients", "gradients")
 class NoCurvature(with_layers(lambda layer: WithoutCurvature() if isinstance(layer, PixelNorm) else layer)):
     pass
 
@@ -60,7 +60,7 @@ def only_of(*networks):
     return change
 
 
-@fault("G detached in reciprocity", "L2-leaky-gradients", "gradients")
+@fault("G is detached in reciprocity", "L2-leaky-gradients", "gradients")
 class DetachedG(in_place_of_gradients("reciprocity", only_of("E"))):
     pass
 
@@ -74,18 +74,18 @@ def free_target(reference, weights, batch, gradients):
     return add(gradients, F.backward(weights, f, -slope)[1])
 
 
-@fault("the target F(z) not held constant where F learns", "L2-official-gradients", "gradients")
+@fault("the target F(z) is not constant where F is trained", "L2-official-gradients", "gradients")
 class FreeTarget(in_place_of_gradients("reciprocity", free_target)):
     pass
 
 
-@fault("F left out of the authors' reciprocity update", "L2-official-gradients", "gradients")
+@fault("the authors' reciprocity update does not train F", "L2-official-gradients", "gradients")
 class NoFInReciprocity(Reference):
     def trains(self):
         return super().trains() | {"reciprocity": "EG"}
 
 
-@fault("a zero gradient for a network that the update does not train", "L2-leaky-gradients", "gradients")
+@fault("networks that an update does not train get zero gradients instead of none", "L2-leaky-gradients", "gradients")
 class ZeroForUntrained(Reference):
     def differentiate(self, update, weights, batch):
         loss, gradients = super().differentiate(update, weights, batch)
@@ -107,7 +107,7 @@ class LabelRowsLost(in_place_of_gradients("discriminator", label_rows_lost)):
     pass
 
 
-@fault("the Wasserstein generator's gradient upside down", "L2-wasserstein-gradients", "gradients")
+@fault("the Wasserstein generator's gradient has the wrong sign", "L2-wasserstein-gradients", "gradients")
 class WassersteinGradient(
     in_place_of_gradients(
         "generator", lambda reference, weights, batch, gradients: {k: -v for k, v in gradients.items()}
@@ -121,7 +121,7 @@ def leaking_hinge(t):
     return value, np.ones_like(t)
 
 
-@fault("the hinge's gradient beyond its margin", "L2-hinge-gradients", "gradients")
+@fault("the hinge has a gradient beyond its margin", "L2-hinge-gradients", "gradients")
 class LeakingHinge(with_objective("hinge", real=mirrored(leaking_hinge), fake=leaking_hinge)):
     pass
 
@@ -136,14 +136,14 @@ class OverflowingSlope(with_objective("logistic", real=mirrored(overflowing_slop
     pass
 
 
-@fault("looking at gradients counts as a step", "L2-leaky-gradients", "still")
+@fault("computing gradients counts as a step", "L2-leaky-gradients", "still")
 class LookingMoves(ReferenceSubject):
     def gradients(self, update, inputs):
         self._state["step"] = self._state["step"] + 1
         return super().gradients(update, inputs)
 
 
-@fault("losses and gradients at the weights that were looked at first", "L2-smooth-reloaded", "gradients")
+@fault("losses and gradients use the weights of their first call", "L2-smooth-reloaded", "gradients")
 class FirstGradients(ReferenceSubject):
     first = None
 
@@ -152,7 +152,7 @@ class FirstGradients(ReferenceSubject):
         return self.reference.differentiate(update, self.first, self._batch(update, inputs))
 
 
-@fault("outputs of the weights that were looked at first", "L2-smooth-reloaded", "forward")
+@fault("outputs use the weights of their first call", "L2-smooth-reloaded", "forward")
 class FirstOutputs(ReferenceSubject):
     first = None
 

@@ -43,17 +43,17 @@ def with_layers(change):
     return Changed
 
 
-@fault("leaky ReLU of slope 0.01", "L1-leaky-values", "forward")
+@fault("leaky ReLU has slope 0.01", "L1-leaky-values", "forward")
 class OtherSlope(with_layers(lambda layer: Leaky(0.01) if layer == Leaky(0.2) else layer)):
     pass
 
 
-@fault("no pixel norm", "L1-smooth-values", "forward")
+@fault("pixel norm is missing", "L1-smooth-values", "forward")
 class NoPixelNorm(with_layers(lambda layer: None if isinstance(layer, PixelNorm) else layer)):
     pass
 
 
-@fault("lrmul multiplies kernels, not biases", "L1-official-values", "forward")
+@fault("lrmul is applied to kernels but not to biases", "L1-official-values", "forward")
 class BiasWithoutLrmul(
     with_layers(lambda layer: Dense(layer.name, layer.scale) if isinstance(layer, Dense) else layer)
 ):
@@ -76,13 +76,13 @@ class Float32Outputs(ReferenceSubject):
         return {name: array.astype(np.float32) for name, array in super().forward(inputs).items()}
 
 
-@fault("more inputs are answered by the 512 rows of a chunk", "L1-leaky-many", "forward")
+@fault("more than 512 inputs give only 512 outputs", "L1-leaky-many", "forward")
 class ChunkOnly(ReferenceSubject):
     def forward(self, inputs):
         return {name: array[:512] for name, array in super().forward(inputs).items()}
 
 
-@fault("a chunk's first inputs are looked at again beyond it", "L1-leaky-many", "forward")
+@fault("inputs after the 512th are replaced by the first ones", "L1-leaky-many", "forward")
 class ChunkAgain(ReferenceSubject):
     def forward(self, inputs):
         return {
@@ -91,7 +91,7 @@ class ChunkAgain(ReferenceSubject):
         }
 
 
-@fault("the input gradient is of the mean of D(E(x)), not of its sum", "L1-leaky-values", "input_gradient")
+@fault("the input gradient is that of the mean of D(E(x)), not of the sum", "L1-leaky-values", "input_gradient")
 class GradientOfTheMean(ReferenceSubject):
     def input_gradient(self, inputs):
         logits, gradient = super().input_gradient(inputs)
@@ -108,25 +108,25 @@ class Penalised(Reference):
         return loss - right + self.gamma / 2 * self.penalty(weights, batch, g), gradients
 
 
-@fault("γ for γ/2", "L1-leaky-values", "losses")
+@fault("R1 is multiplied by γ instead of γ/2", "L1-leaky-values", "losses")
 class GammaNotHalved(Penalised):
     def penalty(self, weights, batch, g):
         return 2 * (g * g).sum() / len(g)
 
 
-@fault("γ 1 % too large", "L1-leaky-values", "losses")
+@fault("γ is 1 % too large", "L1-leaky-values", "losses")
 class GammaOnePercent(Penalised):
     def penalty(self, weights, batch, g):
         return 1.01 * (g * g).sum() / len(g)
 
 
-@fault("no R1", "L1-leaky-values", "losses")
+@fault("R1 is missing", "L1-leaky-values", "losses")
 class NoR1(Penalised):
     def penalty(self, weights, batch, g):
         return 0
 
 
-@fault("R1 of the gradient with respect to parameters", "L1-leaky-values", "losses")
+@fault("R1 uses the gradient with respect to parameters", "L1-leaky-values", "losses")
 class R1OfParameters(Penalised):
     def penalty(self, weights, batch, g):
         E, D = self.networks["E"], self.networks["D"]
@@ -137,7 +137,7 @@ class R1OfParameters(Penalised):
         return sum((gradient**2).sum() for gradient in (first | second).values())
 
 
-@fault("R1 of the gradient with respect to E(x)", "L1-leaky-values", "losses")
+@fault("R1 uses the gradient with respect to E(x)", "L1-leaky-values", "losses")
 class R1OfLatents(Penalised):
     def penalty(self, weights, batch, g):
         E, D = self.networks["E"], self.networks["D"]
@@ -146,7 +146,7 @@ class R1OfLatents(Penalised):
         return (back.value**2).sum() / len(g)
 
 
-@fault("R1 on generated images", "L1-leaky-values", "losses")
+@fault("R1 is computed on generated images", "L1-leaky-values", "losses")
 class R1OnFakes(Penalised):
     def penalty(self, weights, batch, g):
         F, G = self.networks["F"], self.networks["G"]
@@ -155,19 +155,19 @@ class R1OnFakes(Penalised):
         return (g * g).sum() / len(g)
 
 
-@fault("R1 of the mean logit", "L1-leaky-values", "losses")
+@fault("R1 uses the gradient of the mean logit", "L1-leaky-values", "losses")
 class R1OfTheMean(Penalised):
     def penalty(self, weights, batch, g):
         return (g * g).sum() / len(g) ** 2
 
 
-@fault("R1 averaged over pixels", "L1-leaky-values", "losses")
+@fault("R1 is averaged over pixels instead of summed", "L1-leaky-values", "losses")
 class R1OverPixels(Penalised):
     def penalty(self, weights, batch, g):
         return (g * g).mean()
 
 
-@fault("R1 of the norm, not its square", "L1-leaky-values", "losses")
+@fault("R1 uses the norm instead of its square", "L1-leaky-values", "losses")
 class R1Unsquared(Penalised):
     def penalty(self, weights, batch, g):
         return np.sqrt((g * g).sum((1, 2, 3))).mean()
@@ -185,22 +185,22 @@ def with_objective(name, **terms):
     return Changed
 
 
-@fault("softplus of the wrong sign in the discriminator's loss", "L1-leaky-values", "losses")
+@fault("softplus has the wrong sign in the discriminator's loss", "L1-leaky-values", "losses")
 class DiscriminatorSign(with_objective("logistic", real=softplus, fake=mirrored(softplus))):
     pass
 
 
-@fault("softplus of the wrong sign in the generator's loss", "L1-leaky-values", "losses")
+@fault("softplus has the wrong sign in the generator's loss", "L1-leaky-values", "losses")
 class GeneratorSign(with_objective("logistic", generator=softplus)):
     pass
 
 
-@fault("the saturating generator loss", "L1-leaky-values", "losses")
+@fault("the generator's loss is the saturating one", "L1-leaky-values", "losses")
 class SaturatingGenerator(with_objective("logistic", generator=lambda t: tuple(-part for part in softplus(t)))):
     pass
 
 
-@fault("hinge for softplus", "L1-leaky-values", "losses")
+@fault("hinge instead of softplus", "L1-leaky-values", "losses")
 class HingeForSoftplus(with_objective("logistic", real=mirrored(hinge), fake=hinge)):
     pass
 
@@ -235,7 +235,7 @@ class CutOffSoftplus(with_objective("logistic", real=mirrored(cut_off), fake=cut
     pass
 
 
-@fault("the Wasserstein critic upside down", "L1-wasserstein-values", "losses")
+@fault("the Wasserstein critic has the wrong sign", "L1-wasserstein-values", "losses")
 class WassersteinSign(with_objective("wasserstein", real=linear, fake=mirrored(linear))):
     pass
 
@@ -244,7 +244,7 @@ def no_margin(t):
     return np.maximum(t, 0), np.where(t > 0, 1.0, 0.0)
 
 
-@fault("a hinge without its margin", "L1-hinge-values", "losses")
+@fault("the hinge lacks its margin", "L1-hinge-values", "losses")
 class HingeWithoutMargin(with_objective("hinge", real=mirrored(no_margin), fake=no_margin)):
     pass
 
@@ -263,7 +263,7 @@ class Rescaled(Reference):
         return self.factor
 
 
-@fault("the discriminator's loss summed over the batch", "L1-leaky-values", "losses")
+@fault("the discriminator's loss is summed over the batch", "L1-leaky-values", "losses")
 class SumInDiscriminator(Rescaled):
     update = "discriminator"
 
@@ -271,7 +271,7 @@ class SumInDiscriminator(Rescaled):
         return len(batch.images)
 
 
-@fault("the generator's loss summed over the batch", "L1-leaky-values", "losses")
+@fault("the generator's loss is summed over the batch", "L1-leaky-values", "losses")
 class SumInGenerator(Rescaled):
     update = "generator"
 
@@ -279,29 +279,29 @@ class SumInGenerator(Rescaled):
         return len(batch.images)
 
 
-@fault("reciprocity averaged over w under the paper's updates", "L1-leaky-values", "losses")
+@fault("reciprocity is averaged over w under the paper's updates", "L1-leaky-values", "losses")
 class MeanOverLatents(Rescaled):
     update, factor = "reciprocity", 1 / 7
 
 
-@fault("reciprocity summed over w under the authors' updates", "L1-official-values", "losses")
+@fault("reciprocity is summed over w under the authors' updates", "L1-official-values", "losses")
 class SumOverLatents(Rescaled):
     update, factor = "reciprocity", 7
 
 
-@fault("half the squared norm in reciprocity", "L1-leaky-values", "losses")
+@fault("reciprocity uses half the squared norm", "L1-leaky-values", "losses")
 class HalfReciprocity(Rescaled):
     update, factor = "reciprocity", 0.5
 
 
-@fault("the norm in reciprocity, not its square", "L1-leaky-values", "losses")
+@fault("reciprocity uses the norm instead of its square", "L1-leaky-values", "losses")
 class UnsquaredReciprocity(Reference):
     def distance(self, target, estimate):
         _, slope = super().distance(target, estimate)
         return np.sqrt(((target - estimate) ** 2).sum(1)).mean(), slope
 
 
-@fault("reciprocity with z itself as the target", "L1-leaky-values", "losses")
+@fault("reciprocity compares with z instead of F(z)", "L1-leaky-values", "losses")
 class TargetZ(Reference):
     def reciprocity(self, weights, batch):
         self._z = batch.z
@@ -313,7 +313,7 @@ class TargetZ(Reference):
         return super().distance(target, estimate)
 
 
-@fault("of reciprocity in both spaces only the latent one", "L1-labels-values", "losses")
+@fault("reciprocity in both spaces lacks the pixel loss", "L1-labels-values", "losses")
 class OnlyLatent(Reference):
     def reciprocity(self, weights, batch):
         self.config = self.config.model_copy(update={"reciprocity": "latent"})

@@ -1,4 +1,4 @@
-"""What a mutant is, and how it is judged."""
+"""Faulty copies of the reference, and the suite's judgement of them."""
 
 from collections.abc import Callable
 from functools import cache
@@ -19,7 +19,7 @@ from alae_conformance.subjects.reference import ReferenceSubject
 
 
 class Mutant(NamedTuple):
-    """A fault, and where it must show."""
+    """A subject with a fault, and the check of a case that must fail on it."""
 
     name: str
     fault: str
@@ -30,7 +30,7 @@ class Mutant(NamedTuple):
 
 
 MUTANTS: list[Mutant] = []
-#: other ways to write the same: these must pass
+#: correct alternative implementations, which must pass
 EQUIVALENTS: list[Mutant] = []
 
 
@@ -45,27 +45,32 @@ def fault(description, case, check, lane="float32", into=MUTANTS):
     return register
 
 
-def comparisons(case, lane, subject):
-    """What the suite says of a subject in one case."""
-    numbers = Frozen()
-    case = cases()[case]
+#: the frozen numbers, verified once in a process
+frozen = cache(Frozen)
+
+
+def judge_subject(case_id, lane, subject):
+    """The comparisons of a subject in one case."""
+    case = cases()[case_id]
     with TemporaryDirectory() as directory:
-        setting = Setting(fixtures()[case.fixture], lane, numbers.tape(case.fixture), Path(directory))
+        setting = Setting(fixtures()[case.fixture], lane, frozen().tape(case.fixture), Path(directory))
         write_reference_checkpoints(case, setting)
-        return compare_case(case, lane, experiment_of(case).run(subject, setting), numbers)
+        return compare_case(case, lane, experiment_of(case).run(subject, setting), frozen())
 
 
 @cache
-def of_control(case, lane):
-    """What the suite says of the sound reference."""
-    if cases()[case].tolerance == "statistics":
-        # Its runs take long, and test_freeze.py has seen that they are these.
-        return compare_case(cases()[case], lane, dict(files.read_expected(case)), Frozen())
-    return comparisons(case, lane, ReferenceSubject())
+def judge_reference(case_id, lane):
+    """The comparisons of the correct reference in one case, computed once in a process."""
+    case = cases()[case_id]
+    if case.tolerance == "statistics":
+        # Its runs take long, and test_freeze.py compares them with the frozen ones.
+        return compare_case(case, lane, dict(files.read_expected(case_id)), frozen())
+    return judge_subject(case_id, lane, ReferenceSubject())
 
 
-def worst(found: list[Comparison], check: str) -> Comparison:
+def worst_of(check: str, comparisons: list[Comparison]) -> Comparison:
     """The comparison of a check that is furthest over its limit."""
     return max(
-        (comparison for comparison in found if comparison.check == check), key=lambda comparison: comparison.ratio
+        (comparison for comparison in comparisons if comparison.check == check),
+        key=lambda comparison: comparison.ratio,
     )

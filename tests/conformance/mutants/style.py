@@ -60,14 +60,14 @@ def with_weights_of_g(change):
 # ---- L0 -------------------------------------------------------------------------------------------------------------
 
 
-@fault("styles mixed from the second layer on in each batch", "L0-style-contract", "draws")
+@fault("styles are always mixed, from the second layer on", "L0-style-contract", "draws")
 class AlwaysMixed(ReferenceSubject):
     def drawn(self, update, step, count):
         found = super().drawn(update, step, count)
         return found if found.cutoff is None else found._replace(cutoff=1)
 
 
-@fault("a cut-off of mixed styles that never leaves all layers their own", "L0-style-contract", "draws")
+@fault("the mixing cut-off never covers all layers", "L0-style-contract", "draws")
 class NeverUnmixed(ReferenceSubject):
     def drawn(self, update, step, count):
         found = super().drawn(update, step, count)
@@ -78,7 +78,7 @@ class NeverUnmixed(ReferenceSubject):
 # ---- L1 -------------------------------------------------------------------------------------------------------------
 
 
-@fault("no blur", "L1-style-values", "forward")
+@fault("the blur is missing", "L1-style-values", "forward")
 class NoBlur(with_layers(Blur, lambda layer: None)):
     pass
 
@@ -92,7 +92,7 @@ class Box(Blur):
         return sum(padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9
 
 
-@fault("blur with equal weights", "L1-style-values", "forward")
+@fault("the blur has equal weights", "L1-style-values", "forward")
 class BoxBlur(with_layers(Blur, lambda layer: Box())):
     pass
 
@@ -105,7 +105,7 @@ class Turned(Conv):
         return super().forward({**weights, name: weights[name][::-1, ::-1]}, x)
 
 
-@fault("kernels turned by half", "L1-style-values", "forward")
+@fault("kernels are rotated by 180°", "L1-style-values", "forward")
 class TurnedKernels(with_layers(Conv, lambda layer: Turned(layer.name, layer.scale))):
     pass
 
@@ -117,12 +117,12 @@ class Nearest(Downsample):
         return x[:, ::2, ::2]
 
 
-@fault("one pixel of four for their mean", "L1-style-values", "forward")
+@fault("downsampling takes one pixel of four instead of their mean", "L1-style-values", "forward")
 class NearestDownsampling(with_layers(Downsample, lambda layer: Nearest())):
     pass
 
 
-@fault("style multiplies by s₀, not by s₀ + 1", "L1-style-values", "forward")
+@fault("styles multiply by s₀ instead of s₀ + 1", "L1-style-values", "forward")
 class ModulationWithoutOne(
     with_weights_of_g(
         lambda name, weight: weight - np.repeat([1, 0], len(weight) // 2) if name.endswith("style/bias") else weight
@@ -131,7 +131,7 @@ class ModulationWithoutOne(
     pass
 
 
-@fault("noise alike in all channels, whatever its weights", "L1-style-values", "forward")
+@fault("noise ignores its weight per channel", "L1-style-values", "forward")
 class NoiseUnweighted(
     with_weights_of_g(lambda name, weight: np.ones_like(weight) if name.endswith("noise") else weight)
 ):
@@ -147,12 +147,12 @@ class LateNoise(Generator):
         return path.modulate(x, path.through(w, *self.chains[f"{name}/style"]))
 
 
-@fault("noise added after the leaky ReLU", "L1-style-values", "forward")
+@fault("noise is added after the leaky ReLU", "L1-style-values", "forward")
 class NoiseAfterActivation(with_network("G", LateNoise)):
     pass
 
 
-@fault("images rectified once on their way into E", "L1-style-values", "forward")
+@fault("E applies leaky ReLU once to its input layer, not twice", "L1-style-values", "forward")
 class RectifiedOnce(with_chains(lambda name, layers: layers[:-1] if "from_rgb" in name else layers)):
     pass
 
@@ -164,7 +164,7 @@ class Uncentred(Statistics):
         return x, ((x * x).mean((1, 2)) + self.epsilon) ** 0.5
 
 
-@fault("the standard deviation without the mean subtracted", "L1-style-values", "forward")
+@fault("standard deviations are computed without subtracting the mean", "L1-style-values", "forward")
 class UncentredDeviation(with_layers(Statistics, lambda layer: Uncentred())):
     pass
 
@@ -177,7 +177,7 @@ class Described(Statistics):
         return Pair(np.concatenate([mean, deviation**2], 1), super().forward(weights, x).tangent)
 
 
-@fault("the variance for the standard deviation", "L1-style-values", "forward")
+@fault("the variance instead of the standard deviation", "L1-style-values", "forward")
 class VarianceForDeviation(with_layers(Statistics, lambda layer: Described())):
     pass
 
@@ -189,7 +189,7 @@ class Normalized(Statistics):
         return super().forward(weights, PixelNorm((1, 2), 1e-5).forward(weights, Centre().forward(weights, x)))
 
 
-@fault("instance norm before the statistics", "L1-style-values", "forward")
+@fault("instance norm comes before the statistics", "L1-style-values", "forward")
 class NormFirst(with_layers(Statistics, lambda layer: Normalized())):
     pass
 
@@ -201,30 +201,30 @@ class Whole(Encoder):
         return 1.0
 
 
-@fault("E's statistics not faded", "L1-style-values", "forward")
+@fault("E's style terms are not faded in", "L1-style-values", "forward")
 class StatisticsUnfaded(with_network("E", Whole)):
     pass
 
 
-@fault("blend 1 shows the level below, 0 this one", "L1-style-values", "forward")
+@fault("the blend is reversed", "L1-style-values", "forward")
 class FadedBackwards(Reference):
     def generate(self, weights, w, batch):
         return super().generate(weights, w, batch._replace(blend=1 - batch.blend))
 
 
-@fault("styles mixed from a layer too late", "L1-style-values", "losses")
+@fault("styles are mixed from one layer too late", "L1-style-values", "losses")
 class LateCutoff(Reference):
     def keeps(self, batch):
         return np.arange(len(batch.noise))[:, None] <= batch.cutoff
 
 
-@fault("the finer layers keep their style, and the coarser ones are mixed", "L1-style-values", "losses")
+@fault("the coarse layers are mixed instead of the fine ones", "L1-style-values", "losses")
 class MixedFromBelow(Reference):
     def keeps(self, batch):
         return ~super().keeps(batch)
 
 
-@fault("reciprocity with mixed styles", "L1-style-values", "losses")
+@fault("reciprocity mixes styles", "L1-style-values", "losses")
 class MixedReciprocity(ReferenceSubject):
     def losses(self, inputs):
         draws = inputs.draws
@@ -253,12 +253,12 @@ def with_epsilon(network, epsilon):
     return Changed
 
 
-@fault("the ε of G's instance norms in E", "L1-deep-values", "forward", "float64")
+@fault("E's instance norms have the ε of G's", "L1-deep-values", "forward", "float64")
 class EpsilonOfGInE(with_epsilon("E", 1e-8)):
     pass
 
 
-@fault("the ε of E's instance norms in G", "L1-deep-values", "forward", "float64")
+@fault("G's instance norms have the ε of E's", "L1-deep-values", "forward", "float64")
 class EpsilonOfEInG(with_epsilon("G", 1e-5)):
     pass
 
@@ -289,7 +289,7 @@ class Flat(PixelNorm):
         return Pair(back.value, super().backward(weights, Pair(x.value), Pair(adjoint.tangent))[0].value), {}
 
 
-@fault("R1's gradient without the curvature of instance norm", "L2-style-gradients", "gradients")
+@fault("R1's gradient lacks the curvature of instance norm", "L2-style-gradients", "gradients")
 class NoCurvatureOfNorms(with_layers(PixelNorm, lambda layer: Flat(layer.axes, layer.epsilon))):
     pass
 
@@ -303,18 +303,18 @@ class Held(Statistics):
         return super().backward(weights, x, by_mean)
 
 
-@fault("standard deviations taken for constants", "L2-style-gradients", "gradients")
+@fault("standard deviations are treated as constants", "L2-style-gradients", "gradients")
 class HeldDeviation(with_layers(Statistics, lambda layer: Held())):
     pass
 
 
-@fault("F learns nothing from the styles that are mixed in", "L2-style-gradients", "gradients")
+@fault("F gets no gradient from the styles that are mixed in", "L2-style-gradients", "gradients")
 class DetachedMix(Reference):
     def styles_backward(self, weights, f, batch, adjoint):
         return super().styles_backward(weights, f, batch, adjoint * self.keeps(batch))
 
 
-@fault("a zero gradient for weights that take no part in a level", "L2-style-gradients", "gradients")
+@fault("weights that a level does not use get zero gradients instead of none", "L2-style-gradients", "gradients")
 class ZeroForOtherLevels(Reference):
     def differentiate(self, update, weights, batch):
         loss, gradients = super().differentiate(update, weights, batch)
@@ -329,7 +329,7 @@ class Steep(PixelNorm):
         return PixelNorm(self.axes, 0.0).backward(weights, x, adjoint)
 
 
-@fault("instance norm's ε left out of its derivative", "L2-deep-gradients", "gradients", "float64")
+@fault("the derivative of instance norm ignores ε", "L2-deep-gradients", "gradients", "float64")
 class DerivativeWithoutEpsilon(with_layers(PixelNorm, lambda layer: Steep(layer.axes, layer.epsilon))):
     pass
 
@@ -341,14 +341,14 @@ class Shifted(Conv):
         return Pair(*(None if part is None else np.roll(part, 1, (1, 2)) for part in super().forward(weights, x)))
 
 
-@fault("a fused convolution with stride pads on one side only", "L2-fused-gradients", "gradients", "float64")
+@fault("the fused strided convolution pads on one side only", "L2-fused-gradients", "gradients", "float64")
 class PaddedOnOneSide(
     with_layers(Conv, lambda layer: Shifted(layer.name, layer.scale) if layer.name == "E/block5/conv2" else layer)
 ):
     pass
 
 
-@fault("the kernel of a fused transposed convolution not turned", "L2-fused-gradients", "gradients", "float64")
+@fault("the kernel of the fused transposed convolution is not flipped", "L2-fused-gradients", "gradients", "float64")
 class UnturnedFusedKernel(
     with_layers(Conv, lambda layer: Turned(layer.name, layer.scale) if layer.name == "G/block5/conv1" else layer)
 ):
@@ -358,7 +358,7 @@ class UnturnedFusedKernel(
 # ---- L3 -------------------------------------------------------------------------------------------------------------
 
 
-@fault("the running mean of w moved once a step, not at each generation", "L3-style-growth", "w_mean")
+@fault("the running mean of w moves once per step instead of once per update", "L3-style-growth", "w_mean")
 class MeanOnce(Reference):
     def step(self, state, images, draws, labels=None):
         after, losses = super().step(state, images, draws, labels)
@@ -366,7 +366,7 @@ class MeanOnce(Reference):
         return after | {"w_mean": self.mean_step(weights, state["w_mean"], draws["discriminator"].z)}, losses
 
 
-@fault("the running mean of w taken of F as it was before the step", "L3-style-growth", "w_mean")
+@fault("the running mean of w uses F as it was before the step", "L3-style-growth", "w_mean")
 class MeanOfTheFirstF(Reference):
     def step(self, state, images, draws, labels=None):
         self._at_first = {name.removeprefix("weights/"): state[name] for name in state if name.startswith("weights/")}
@@ -376,7 +376,7 @@ class MeanOfTheFirstF(Reference):
         return super().mean_step(self._at_first, mean, z)
 
 
-@fault("the running mean of w is not handed to the model", "L3-style-model", "in_place")
+@fault("the model does not get the running mean of w", "L3-style-model", "in_place")
 class HiddenMean(ReferenceSubject):
     def held(self):
         return super().held() | {"w_mean": np.zeros(self.config.networks.w)}
@@ -393,12 +393,12 @@ def at_another_position(**changed):
     return Changed
 
 
-@fault("Adam goes on from level to level", "L3-style-growth", "counts")
+@fault("Adam's state is not reset at a new level", "L3-style-growth", "counts")
 class AdamGoesOn(at_another_position(restarts=lambda found, config: False)):
     pass
 
 
-@fault("Adam anew at the first growth only", "L3-deep-growth", "counts", "float64")
+@fault("Adam's state is reset at the first new level only", "L3-deep-growth", "counts", "float64")
 class RestartsOnce(at_another_position(restarts=lambda found, config: found.restarts and found.lod == 1)):
     pass
 
@@ -417,7 +417,7 @@ def on_another_schedule(change):
     return Changed
 
 
-@fault("Adam anew at each growth, though restart_adam is false", "L3-grown-growth", "counts")
+@fault("Adam's state is reset at each level although restart_adam is false", "L3-grown-growth", "counts")
 class RestartsAnyway(
     on_another_schedule(lambda growth, paces, step: (growth.model_copy(update={"restart_adam": True}), step))
 ):
@@ -433,7 +433,7 @@ def rounded_down(growth, paces, step):
     return growth.model_copy(update={"levels": levels}), step
 
 
-@fault("a level ends before a batch that its images do not fill", "L3-grown-growth", "trajectory")
+@fault("a level ends before its last, incomplete batch", "L3-grown-growth", "trajectory")
 class StepsRoundedDown(on_another_schedule(rounded_down)):
     pass
 
@@ -443,12 +443,12 @@ def wrapped(growth, paces, step):
     return growth, step % sum(-(-level.images // pace) for level, pace in zip(growth.levels, paces, strict=True))
 
 
-@fault("after its end the schedule begins again", "L3-grown-growth", "trajectory")
+@fault("the schedule starts again after its end", "L3-grown-growth", "trajectory")
 class WrapsAround(on_another_schedule(wrapped)):
     pass
 
 
-@fault("real images pooled by two where it takes four, the rest cut", "L3-grown-growth", "trajectory")
+@fault("real images are downsampled by two instead of four, and cropped", "L3-grown-growth", "trajectory")
 class PooledOnce(Reference):
     def shown(self, images, lod, blend):
         size = 4 * 2**lod
@@ -462,34 +462,34 @@ class Float32StyleWeights(Reference):
         return value.astype(np.float32).astype(np.float64), m, v
 
 
-@fault("the ε of G's instance norms in the statistics", "L3-deep-growth", "displacement", "float64")
+@fault("E's statistics have the ε of G's instance norms", "L3-deep-growth", "displacement", "float64")
 class EpsilonOfGInStatistics(with_layers(Statistics, lambda layer: Statistics(1e-8))):
     pass
 
 
-@fault("the learning rate of the first level at every level", "L3-style-growth", "displacement")
+@fault("every level has the learning rate of the first", "L3-style-growth", "displacement")
 class RateOfTheFirstLevel(at_another_position(learning_rate=lambda found, config: config.adam.learning_rate)):
     pass
 
 
-@fault("a straight fade", "L3-style-growth", "trajectory")
+@fault("the fade is linear", "L3-style-growth", "trajectory")
 class StraightFade(at_another_position(blend=lambda found, config: np.arccos(1 - 2 * found.blend) / np.pi)):
     pass
 
 
-@fault("real images not faded", "L3-style-growth", "trajectory")
+@fault("real images are not faded", "L3-style-growth", "trajectory")
 class RealImagesUnfaded(Reference):
     def shown(self, images, lod, blend):
         return super().shown(images, lod, 1.0)
 
 
-@fault("real images not pooled but cut", "L3-style-growth", "trajectory")
+@fault("real images are cropped instead of downsampled", "L3-style-growth", "trajectory")
 class RealImagesCut(Reference):
     def shown(self, images, lod, blend):
         return super().shown(images[:, : 4 * 2**lod, : 4 * 2**lod], lod, blend)
 
 
-@fault("averages at the pace of the first level's batch", "L3-style-growth", "averages")
+@fault("the decay of averages uses the first level's batch size", "L3-style-growth", "averages")
 class DecayOfTheFirstLevel(Reference):
     def step(self, state, images, draws, labels=None):
         after, losses = super().step(state, images, draws, labels)
@@ -500,14 +500,14 @@ class DecayOfTheFirstLevel(Reference):
         return after, losses
 
 
-@fault("Adam sees gradients by the weights as they are stored", "L3-style-growth", "displacement")
+@fault("Adam gets gradients by the stored weights instead of the scaled ones", "L3-style-growth", "displacement")
 class StoredEpsilon(Reference):
     def __init__(self, config):
         super().__init__(config)
         self.scales = dict.fromkeys(self.scales, 1.0)
 
 
-@fault("weights of a level that is yet to come decay", "L3-style-growth", "untouched")
+@fault("weights of later levels decay", "L3-style-growth", "untouched")
 class NextLevelDecays(Reference):
     def apply(self, state, update, gradients):
         super().apply(state, update, gradients)

@@ -10,27 +10,27 @@ from tests.conformance.mutants.registry import fault
 # ---- where a run starts from ----------------------------------------------------------------------------------------
 
 
-@fault("kernels of a third of Glorot's variance", "L0-leaky-initial", "initial")
+@fault("kernels have a third of Glorot's variance", "L0-leaky-initial", "initial")
 class OtherGlorot(Reference):
     def initial_weight(self, name, shape):
         return super().initial_weight(name, shape) / np.sqrt(3)
 
 
-@fault("averages begin at zero", "L0-leaky-initial", "initial")
+@fault("averages start at zero", "L0-leaky-initial", "initial")
 class AveragesFromZero(Reference):
     def initial_state(self, weights):
         state = super().initial_state(weights)
         return state | {name: np.zeros_like(state[name]) for name in state if name.startswith("averages/")}
 
 
-@fault("weights of all layers from one stream", "L0-official-initial", "initial")
+@fault("the weights of all layers come from one random stream", "L0-official-initial", "initial")
 class OneStream(Reference):
     def initial_weight(self, name, shape):
         found = super().initial_weight("F/dense0/kernel", shape)
         return found if name.endswith("kernel") else np.zeros(shape)
 
 
-@fault("noise weighs one from the start", "L0-style-initial", "initial")
+@fault("noise weights start at one, not zero", "L0-style-initial", "initial")
 class NoiseFromTheStart(Reference):
     def initial_weight(self, name, shape):
         return np.ones(shape) if name.endswith("noise") else super().initial_weight(name, shape)
@@ -39,49 +39,49 @@ class NoiseFromTheStart(Reference):
 # ---- what a device draws --------------------------------------------------------------------------------------------
 
 
-@fault("noise is uniform, of mean 0 and variance 1", "L0-style-noise", "noise")
+@fault("noise is uniform, with mean 0 and variance 1", "L0-style-noise", "noise")
 class UniformNoise(ReferenceSubject):
     def _map(self, update, step, layer, shape):
         return stream(self.config, f"{update}/{layer}", step).uniform(-np.sqrt(3), np.sqrt(3), shape)
 
 
-@fault("noise of variance 1/2", "L0-style-noise", "noise")
+@fault("noise has variance 1/2", "L0-style-noise", "noise")
 class FaintNoise(ReferenceSubject):
     def _map(self, update, step, layer, shape):
         return super()._map(update, step, layer, shape) / np.sqrt(2)
 
 
-@fault("noise shared by the images of a batch", "L0-style-noise", "noise")
+@fault("all images of a batch share their noise", "L0-style-noise", "noise")
 class SharedNoise(ReferenceSubject):
     def _map(self, update, step, layer, shape):
         return super()._map(update, step, layer, (1, *shape[1:])).repeat(shape[0], 0)
 
 
-@fault("noise shared by the rows of a map", "L0-style-noise", "noise")
+@fault("all rows of a map share their noise", "L0-style-noise", "noise")
 class StripedNoise(ReferenceSubject):
     def _map(self, update, step, layer, shape):
         return super()._map(update, step, layer, (shape[0], 1, *shape[2:])).repeat(shape[1], 1)
 
 
-@fault("every layer's noise begins alike", "L0-style-noise", "noise")
+@fault("the noise of every layer starts with the same numbers", "L0-style-noise", "noise")
 class SameNoiseInLayers(ReferenceSubject):
     def _map(self, update, step, layer, shape):
         return super()._map(update, step, 0, shape)
 
 
-@fault("the same noise in every update", "L0-style-noise", "noise")
+@fault("every update has the same noise", "L0-style-noise", "noise")
 class SameNoiseInUpdates(ReferenceSubject):
     def _map(self, update, step, layer, shape):
         return super()._map("generator", step, layer, shape)
 
 
-@fault("the same noise at every step", "L0-style-noise", "noise")
+@fault("every step has the same noise", "L0-style-noise", "noise")
 class SameNoiseEachStep(ReferenceSubject):
     def _map(self, update, step, layer, shape):
         return super()._map(update, 0, layer, shape)
 
 
-@fault("the same noise for every seed", "L0-style-noise", "noise")
+@fault("every seed has the same noise", "L0-style-noise", "noise")
 class SameNoiseForSeeds(ReferenceSubject):
     def _map(self, update, step, layer, shape):
         seeded, self.config = self.config, self.config.model_copy(update={"seed": 0})
@@ -90,13 +90,13 @@ class SameNoiseForSeeds(ReferenceSubject):
         return found
 
 
-@fault("noise that no seed decides", "L0-style-noise", "repeats")
+@fault("noise does not depend on the seed", "L0-style-noise", "repeats")
 class UnseededNoise(ReferenceSubject):
     def _map(self, update, step, layer, shape):
         return np.random.default_rng().standard_normal(shape)
 
 
-@fault("a map for each image on the learned constant", "L0-style-noise", "shapes")
+@fault("the learned constant has one noise map per image, not one for the batch", "L0-style-noise", "shapes")
 class NoiseOnTheConstant(ReferenceSubject):
     def _map(self, update, step, layer, shape):
         return super()._map(update, step, layer, shape).repeat(1 if layer else 2, 0)
@@ -114,13 +114,13 @@ class OtherDraws(ReferenceSubject):
         return super()._step(images, labels, draws)
 
 
-@fault("no styles mixed in a step that is given nothing", "L3-style-drawn", "drawn")
+@fault("a step that draws for itself mixes no styles", "L3-style-drawn", "drawn")
 class UnmixedSteps(OtherDraws):
     def otherwise(self, draws):
         return {update: drawn._replace(mix=None, cutoff=None) for update, drawn in draws.items()}
 
 
-@fault("no noise in a step that is given nothing", "L3-style-drawn", "drawn")
+@fault("a step that draws for itself has no noise", "L3-style-drawn", "drawn")
 class NoiselessSteps(OtherDraws):
     def otherwise(self, draws):
         return {
@@ -128,7 +128,7 @@ class NoiselessSteps(OtherDraws):
         }
 
 
-@fault("reciprocity has the noise of the generator where a step is given nothing", "L3-style-drawn", "drawn")
+@fault("in a step that draws for itself, reciprocity has the generator's noise", "L3-style-drawn", "drawn")
 class RepeatedNoise(OtherDraws):
     def otherwise(self, draws):
         return draws | {"reciprocity": draws["reciprocity"]._replace(noise=draws["generator"].noise)}
@@ -137,13 +137,13 @@ class RepeatedNoise(OtherDraws):
 # ---- how a run is fed -----------------------------------------------------------------------------------------------
 
 
-@fault("labels lost between put and step", "L3-labels-fed", "trajectory")
+@fault("labels are lost between put and step", "L3-labels-fed", "trajectory")
 class LostLabels(ReferenceSubject):
     def _put(self, images, labels=None):
         return np.array(images), np.zeros_like(labels)
 
 
-@fault("put overwrites the batch before", "L3-labels-fed", "trajectory")
+@fault("put overwrites the previous batch", "L3-labels-fed", "trajectory")
 class OverwrittenBatch(ReferenceSubject):
     def train(self, batches, steps, given=False):
         self._place = np.empty_like(batches.images[0])
@@ -154,7 +154,7 @@ class OverwrittenBatch(ReferenceSubject):
         return self._place, np.array(labels)
 
 
-@fault("bytes divided by 128", "L3-labels-fed", "trajectory")
+@fault("uint8 images are divided by 128", "L3-labels-fed", "trajectory")
 class OtherBytes(ReferenceSubject):
     def _put(self, images, labels=None):
         return images / 128.0 - 1, np.array(labels)
@@ -174,17 +174,17 @@ class Alone(Reference):
         return after | {name: state[name] for name in state if alone and name.startswith(self.stays)}, losses
 
 
-@fault("averages left alone in a step of one update", "L3-leaky-only", "averages")
+@fault("a step of one update does not move the averages", "L3-leaky-only", "averages")
 class AveragesAlone(Alone):
     stays = "averages/"
 
 
-@fault("a step of one update does not count", "L3-leaky-only", "counts")
+@fault("a step of one update does not increment the step count", "L3-leaky-only", "counts")
 class UncountedAlone(Alone):
     stays = "step"
 
 
-@fault("only the averages of what was trained follow in a step of one update", "L3-leaky-only", "averages")
+@fault("a step of one update moves only the averages of the networks it trains", "L3-leaky-only", "averages")
 class AveragesOfTheTrained(Alone):
     stays = ("averages/E", "averages/D")
 

@@ -6,7 +6,7 @@ from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.registry import EQUIVALENTS, fault
 
 
-@fault("reciprocity moves F as well", "L3-leaky-substeps", "untouched")
+@fault("reciprocity trains F too", "L3-leaky-substeps", "untouched")
 class MovesF(Reference):
     def apply(self, state, update, gradients):
         super().apply(state, update, gradients)
@@ -15,7 +15,7 @@ class MovesF(Reference):
                 state[name] = state[name] - 1e-3 * state[name]
 
 
-@fault("D's second moment decays in reciprocity, by a zero gradient", "L3-official-substeps", "untouched")
+@fault("a zero gradient makes D's second moment decay in reciprocity", "L3-official-substeps", "untouched")
 class ZeroGradientTicksD(Reference):
     def apply(self, state, update, gradients):
         super().apply(state, update, gradients)
@@ -36,40 +36,40 @@ class Partial(Reference):
             state |= {name: before[name] for name in state if name.startswith(tuple(f"weights/{n}" for n in self.stay))}
 
 
-@fault("reciprocity moves E only", "L3-leaky-substeps", "displacement")
+@fault("reciprocity trains E only", "L3-leaky-substeps", "displacement")
 class MovesOnlyE(Partial):
     update, stay = "reciprocity", "G"
 
 
-@fault("reciprocity moves G only", "L3-leaky-substeps", "displacement")
+@fault("reciprocity trains G only", "L3-leaky-substeps", "displacement")
 class MovesOnlyG(Partial):
     update, stay = "reciprocity", "E"
 
 
-@fault("F frozen in the generator's update", "L3-leaky-substeps", "displacement")
+@fault("the generator's update does not train F", "L3-leaky-substeps", "displacement")
 class FrozenF(Partial):
     update, stay = "generator", "F"
 
 
-@fault("D frozen in the discriminator's update", "L3-leaky-substeps", "displacement")
+@fault("the discriminator's update does not train D", "L3-leaky-substeps", "displacement")
 class FrozenD(Partial):
     update, stay = "discriminator", "D"
 
 
-@fault("the same z for all three updates", "L3-leaky-run", "trajectory")
+@fault("all three updates have the same z", "L3-leaky-run", "trajectory")
 class SameZ(Reference):
     def step(self, state, images, draws, labels=None):
         first = next(iter(draws.values()))
         return super().step(state, images, dict.fromkeys(draws, first), labels)
 
 
-@fault("the same z at every step", "L3-leaky-run", "trajectory")
+@fault("every step has the same z", "L3-leaky-run", "trajectory")
 class SameZEachStep(ReferenceSubject):
     def _drawn(self, step, count):
         return super()._drawn(0, count)
 
 
-@fault("updates at once, not one after the other", "L3-leaky-run", "trajectory")
+@fault("updates are simultaneous instead of sequential", "L3-leaky-run", "trajectory")
 class Simultaneous(Reference):
     def step(self, state, images, draws, labels=None):
         self._at_first = {name.removeprefix("weights/"): state[name] for name in state if name.startswith("weights/")}
@@ -79,27 +79,27 @@ class Simultaneous(Reference):
         return super().differentiate(update, self._at_first, batch)
 
 
-@fault("the generator's update before the discriminator's", "L3-leaky-run", "trajectory")
+@fault("the generator's update precedes the discriminator's", "L3-leaky-run", "trajectory")
 class OtherOrder(Reference):
     def trains(self):
         found = super().trains()
         return {update: found[update] for update in ("generator", "discriminator", "reciprocity") if update in found}
 
 
-@fault("each step's batch drawn again from the first", "L3-hinge-run", "trajectory")
+@fault("every step trains on the first batch", "L3-hinge-run", "trajectory")
 class SameBatch(ReferenceSubject):
     def run(self, batches, steps, only=None):
         return super().run(type(batches)(batches.images[:1], batches.labels), steps, only)
 
 
-@fault("labels of the first batch for every batch", "L3-labels-run", "trajectory")
+@fault("every batch has the labels of the first", "L3-labels-run", "trajectory")
 class StaleLabels(ReferenceSubject):
     def run(self, batches, steps, only=None):
         labels = None if batches.labels is None else batches.labels[[0] * len(batches.labels)]
         return super().run(type(batches)(batches.images, labels), steps, only)
 
 
-@fault("the model that was given is not the one trained", "L3-leaky-run", "in_place")
+@fault("training moves a copy of the model that was given", "L3-leaky-run", "in_place")
 class StaleModel(ReferenceSubject):
     def load(self, state):
         super().load(state)
@@ -109,7 +109,7 @@ class StaleModel(ReferenceSubject):
         return {f"weights/{name}": array for name, array in self._loaded.items()}
 
 
-@fault("losses reported after their update has moved", "L3-leaky-substeps", "losses")
+@fault("losses are computed after their update", "L3-leaky-substeps", "losses")
 class LossAfterwards(Reference):
     def step(self, state, images, draws, labels=None):
         after, losses = super().step(state, images, draws, labels)
@@ -117,7 +117,7 @@ class LossAfterwards(Reference):
         return after, {u: self.differentiate(u, weights, Batch(images, draws[u].z, labels))[0] for u in losses}
 
 
-@fault("averages taken before the step", "L3-leaky-run", "averages")
+@fault("averages are updated before the step", "L3-leaky-run", "averages")
 class AveragesBefore(Reference):
     def step(self, state, images, draws, labels=None):
         after, losses = super().step(state, images, draws, labels)
@@ -125,21 +125,21 @@ class AveragesBefore(Reference):
         return after | {name: again[name] for name in again if name.startswith("averages/")}, losses
 
 
-@fault("averages forget per step, whatever the batch size", "L3-official-run", "averages")
+@fault("the decay of averages ignores the batch size", "L3-official-run", "averages")
 class OtherDecay(Reference):
     def __init__(self, config):
         super().__init__(config)
         self.config = config.model_copy(update={"batch_size": 1})
 
 
-@fault("no reciprocity update", "L4-leaky-reciprocity", "ratio")
+@fault("the reciprocity update is missing", "L4-leaky-reciprocity", "ratio")
 class NoReciprocity(Reference):
     def apply(self, state, update, gradients):
         if update != "reciprocity":
             super().apply(state, update, gradients)
 
 
-@fault("reciprocity at a third of its learning rate", "L4-leaky-reciprocity", "equivalence")
+@fault("the reciprocity update has a third of its learning rate", "L4-leaky-reciprocity", "equivalence")
 class SlowReciprocity(Reference):
     def apply(self, state, update, gradients):
         before = {**state}
@@ -149,7 +149,7 @@ class SlowReciprocity(Reference):
                 state[name] = before[name] + (state[name] - before[name]) / 3
 
 
-@fault("averages moved towards the weights", "L3-leaky-run", "averages", into=EQUIVALENTS)
+@fault("averages as a step towards the weights", "L3-leaky-run", "averages", into=EQUIVALENTS)
 class AveragesMoved(Reference):
     def step(self, state, images, draws, labels=None):
         after, losses = super().step(state, images, draws, labels)

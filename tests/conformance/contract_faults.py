@@ -1,4 +1,4 @@
-"""A fault in each thing that a plug-in writes or may override, on whatever framework the tests run on."""
+"""A faulty replacement of each method that a plug-in implements or may override, on the framework of the tests."""
 
 from collections.abc import Callable
 from functools import partial
@@ -14,8 +14,8 @@ from alae_core.framework import Framework
 from alae_core.runner import BaseRunner
 
 
-class Spoiled(NamedTuple):
-    """A faulty member of a plug-in, and where that must show."""
+class ContractFault(NamedTuple):
+    """A faulty member of a plug-in, and the check of a case that must fail on it."""
 
     member: str
     fault: str
@@ -24,21 +24,21 @@ class Spoiled(NamedTuple):
     wrap: Callable[..., Any]
 
 
-SPOILED: list[Spoiled] = []
+CONTRACT_FAULTS: list[ContractFault] = []
 
 
-def spoils(member, fault, case, check):
-    """Register a function that stands for a member, and gets the sound one first."""
+def replaces(member, fault, case, check):
+    """Register a function that replaces a member, and gets the correct one as its first argument."""
 
     def register(wrap):
-        SPOILED.append(Spoiled(member, fault, case, check, wrap))
+        CONTRACT_FAULTS.append(ContractFault(member, fault, case, check, wrap))
         return wrap
 
     return register
 
 
 def methods():
-    """Every method of the contract, and what `BaseRunner` adds for plug-ins to supply or replace."""
+    """Every method of the contract, and those that `BaseRunner` adds for plug-ins to implement or override."""
     contract = [("Backend", {**vars(Framework), **vars(Backend)}), ("Runner", vars(Runner))]
     hooks = {name: value for name, value in vars(BaseRunner).items() if name not in vars(Runner)}
     return {
@@ -49,20 +49,20 @@ def methods():
     }
 
 
-def plugin(spoiled=None):
-    """The plug-in of this process's framework, sound or not, as the suite asks it."""
+def plugin(fault=None):
+    """The plug-in of this process's framework as a subject, with or without a fault."""
     made = Plugin(keras.backend.backend(), "float32")
-    if spoiled is None:
+    if fault is None:
         return made
-    owner, _, name = spoiled.member.partition(".")
+    owner, _, name = fault.member.partition(".")
     if owner == "Backend":
-        _replace(made.backend, name, spoiled.wrap)
+        _replace(made.backend, name, fault.wrap)
         return made
     sound = made.backend.runner
 
     def runner(model):
         run = sound(model)
-        _replace(run, name, spoiled.wrap)
+        _replace(run, name, fault.wrap)
         return run
 
     made.backend.runner = runner
@@ -77,39 +77,39 @@ def _replace(thing, name, wrap):
 # ---- the backend ----------------------------------------------------------------------------------------------------
 
 
-@spoils("Backend.keras_backend", "another framework than Keras runs on", "L0-leaky-contract", "identity")
+@replaces("Backend.keras_backend", "declares a framework that Keras does not run on", "L0-leaky-contract", "identity")
 def keras_backend(sound):
     return "numpy"
 
 
-@spoils("Backend.device", "no word of where it computes", "L0-leaky-contract", "identity")
+@replaces("Backend.device", "names no device in use", "L0-leaky-contract", "identity")
 def device(sound):
     return ""
 
 
-@spoils("Backend.versions", "no version of Keras", "L0-leaky-contract", "identity")
+@replaces("Backend.versions", "omits the version of Keras", "L0-leaky-contract", "identity")
 def versions(sound):
     return {name: version for name, version in sound().items() if name != "keras"}
 
 
-@spoils("Backend.devices", "no device at all", "L0-leaky-contract", "identity")
+@replaces("Backend.devices", "lists no device", "L0-leaky-contract", "identity")
 def devices(sound):
     return []
 
 
-@spoils("Backend.input_gradient", "the gradient of the mean", "L1-leaky-values", "input_gradient")
+@replaces("Backend.input_gradient", "the gradient of the mean instead of the sum", "L1-leaky-values", "input_gradient")
 def input_gradient(sound, fn, x):
     value, gradient = sound(fn, x)
     return value, gradient / len(x)
 
 
-@spoils("Backend.compile", "what is compiled computes in half precision", "L1-leaky-values", "forward")
+@replaces("Backend.compile", "compiled functions compute in half precision", "L1-leaky-values", "forward")
 def compile_(sound, fn):
     compiled = sound(fn)
     return lambda *arguments: ops.cast(ops.cast(compiled(*arguments), "float16"), "float32")
 
 
-@spoils("Backend.runner", "a run starts from zeros, not from the model's weights", "L0-leaky-initial", "initial")
+@replaces("Backend.runner", "a run starts from zeros instead of the model's weights", "L0-leaky-initial", "initial")
 def runner(sound, model):
     run = sound(model)
     run.load({name: np.zeros_like(array) for name, array in run.state().items()})
@@ -119,12 +119,12 @@ def runner(sound, model):
 # ---- the runner -----------------------------------------------------------------------------------------------------
 
 
-@spoils("Runner.put", "the labels of a batch are lost", "L3-labels-fed", "trajectory")
+@replaces("Runner.put", "loses the labels of a batch", "L3-labels-fed", "trajectory")
 def put(sound, images, labels=None):
     return sound(images, None if labels is None else np.zeros_like(labels))
 
 
-@spoils("Runner.step", "one update alone leaves averages where they are", "L3-leaky-only", "averages")
+@replaces("Runner.step", "one update alone does not move the averages", "L3-leaky-only", "averages")
 def step(sound, images, *, only=None, **options):
     run = sound.__self__
     before = {name: array for name, array in run.state().items() if name.startswith("averages/")}
@@ -134,38 +134,38 @@ def step(sound, images, *, only=None, **options):
     return losses
 
 
-@spoils("Runner.losses", "a loss 1 % too large", "L1-leaky-values", "losses")
+@replaces("Runner.losses", "losses are 1 % too large", "L1-leaky-values", "losses")
 def losses(sound, *arguments, **options):
     return Losses({name: 1.01 * loss for name, loss in sound(*arguments, **options).items()})
 
 
-@spoils("Runner.gradients", "gradients of half their size", "L2-leaky-gradients", "gradients")
+@replaces("Runner.gradients", "gradients are half as large", "L2-leaky-gradients", "gradients")
 def gradients(sound, *arguments, **options):
     return {name: gradient / 2 for name, gradient in sound(*arguments, **options).items()}
 
 
-@spoils("Runner.draws", "one z for all updates", "L0-leaky-contract", "draws")
+@replaces("Runner.draws", "all updates have the same z", "L0-leaky-contract", "draws")
 def draws(sound, step, count):
     found = sound(step, count)
     return dict.fromkeys(found, next(iter(found.values())))
 
 
-@spoils("Runner.noise", "the same noise for every image", "L0-style-noise", "noise")
+@replaces("Runner.noise", "every image has the same noise", "L0-style-noise", "noise")
 def noise(sound, step, count):
     return {update: [map[:1].repeat(len(map), 0) for map in maps] for update, maps in sound(step, count).items()}
 
 
-@spoils("Runner.weights", "weights where averages are asked for", "L0-leaky-contract", "by_name")
+@replaces("Runner.weights", "returns weights instead of averages", "L0-leaky-contract", "by_name")
 def weights(sound, averaged=False):
     return sound()
 
 
-@spoils("Runner.state", "a state of half precision", "L0-leaky-contract", "dtypes")
+@replaces("Runner.state", "returns half precision", "L0-leaky-contract", "dtypes")
 def state(sound):
     return {name: array.astype(np.float16) if array.dtype.kind == "f" else array for name, array in sound().items()}
 
 
-@spoils("Runner.load", "a state is loaded as far as it fits", "L0-leaky-contract", "refuses")
+@replaces("Runner.load", "loads the part of a state that fits", "L0-leaky-contract", "refuses")
 def load(sound, state):
     known = sound.__self__.state()
     sound(known | {name: state[name] for name in state if name in known and state[name].shape == known[name].shape})
@@ -174,80 +174,80 @@ def load(sound, state):
 # ---- what a framework supplies --------------------------------------------------------------------------------------
 
 
-@spoils("BaseRunner.to_device", "floats are clipped to those of images", "L3-labels-fed", "trajectory")
+@replaces("BaseRunner.to_device", "clips floats to [-1, 1]", "L3-labels-fed", "trajectory")
 def to_device(sound, array):
     return sound(np.clip(array, -1, 1) if array.dtype.kind == "f" else array)
 
 
-@spoils("BaseRunner.to_numpy", "arrays come back in half precision", "L0-leaky-contract", "by_name")
+@replaces("BaseRunner.to_numpy", "rounds to half precision", "L0-leaky-contract", "by_name")
 def to_numpy(sound, tensor):
     array = sound(tensor)
     return array.astype(np.float16).astype(array.dtype) if array.dtype.kind == "f" else array
 
 
-@spoils("BaseRunner.place", "averages are not loaded", "L0-leaky-contract", "by_name")
+@replaces("BaseRunner.place", "does not load averages", "L0-leaky-contract", "by_name")
 def place(sound, arrays):
     run = sound.__self__
     averages = {name: run.to_numpy(run.tensors[name]) for name in arrays if name.startswith("averages/")}
     sound({**arrays, **averages})
 
 
-@spoils("BaseRunner.gradient", "gradients of twice their size", "L2-leaky-gradients", "gradients")
+@replaces("BaseRunner.gradient", "gradients are twice too large", "L2-leaky-gradients", "gradients")
 def gradient(sound, tensors, update, batch):
     loss, found = sound(tensors, update, batch)
     return loss, {name: 2 * each for name, each in found.items()}
 
 
-# ---- what it may do in a way of its own -----------------------------------------------------------------------------
+# ---- optional overrides ---------------------------------------------------------------------------------------------
 
 
-@spoils("BaseRunner.train", "a step at another learning rate", "L3-leaky-substeps", "displacement")
+@replaces("BaseRunner.train", "the learning rate is 1 % too large", "L3-leaky-substeps", "displacement")
 def train(sound, batches, stage):
     rate = 1.01 * stage.adam.learning_rate
     return sound(batches, stage._replace(adam=stage.adam.model_copy(update={"learning_rate": rate})))
 
 
-@spoils("BaseRunner.differentiate", "a loss of another update's", "L1-leaky-values", "losses")
+@replaces("BaseRunner.differentiate", "a loss has the wrong sign", "L1-leaky-values", "losses")
 def differentiate(sound, update, batch):
     loss, found = sound(update, batch)
     return -loss, found
 
 
-@spoils("BaseRunner.evaluate", "w of twice its size for the mean of w", "L3-style-only", "w_mean")
+@replaces("BaseRunner.evaluate", "the mean of w is twice too large", "L3-style-only", "w_mean")
 def evaluate(sound, tensors, fn, update, batch):
     return 2 * sound(tensors, fn, update, batch)
 
 
-@spoils("BaseRunner.reduce", "means of two devices added, not averaged", "L3-leaky-substeps", "moments")
+@replaces("BaseRunner.reduce", "adds the means of two devices instead of averaging", "L3-leaky-substeps", "moments")
 def reduce(sound, means):
     return {name: 2 * mean for name, mean in sound(means).items()}
 
 
-@spoils("BaseRunner.apply", "F takes no steps", "L3-leaky-substeps", "displacement")
+@replaces("BaseRunner.apply", "F is not trained", "L3-leaky-substeps", "displacement")
 def apply(sound, tensors, choice, adam, gradients):
     sound(tensors, choice, adam, {name: each for name, each in gradients.items() if name[0] != "F"})
 
 
-@spoils("BaseRunner.average", "averages forget twice as fast", "L3-leaky-only", "averages")
+@replaces("BaseRunner.average", "averages decay twice as fast", "L3-leaky-only", "averages")
 def average(sound, tensors, decay):
     sound(tensors, decay**2)
 
 
-@spoils("BaseRunner.write", "a new mean of w is not written", "L3-style-only", "w_mean")
+@replaces("BaseRunner.write", "does not write the mean of w", "L3-style-only", "w_mean")
 def write(sound, tensors, values):
     sound(tensors, {name: value for name, value in values.items() if name != "w_mean"})
 
 
-@spoils("BaseRunner.clear", "Adam goes on from level to level", "L3-style-growth", "counts")
+@replaces("BaseRunner.clear", "Adam's state is not reset at a new level", "L3-style-growth", "counts")
 def clear(sound, names):
     pass
 
 
-@spoils("BaseRunner.draw_noise", "uniform noise of mean 0 and variance 1", "L0-style-noise", "noise")
+@replaces("BaseRunner.draw_noise", "noise is uniform, with mean 0 and variance 1", "L0-style-noise", "noise")
 def draw_noise(sound, count, key):
     return (keras.random.uniform((count,), seed=key) - 0.5) * 12**0.5
 
 
-@spoils("BaseRunner.trained_weights", "biases are not trained", "L2-leaky-gradients", "gradients")
-def trained(sound, update, batch):
+@replaces("BaseRunner.trained_weights", "biases are not trained", "L2-leaky-gradients", "gradients")
+def trained_weights(sound, update, batch):
     return [name for name in sound(update, batch) if not name.endswith("bias")]

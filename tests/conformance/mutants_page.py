@@ -1,0 +1,92 @@
+"""docs/mutants.md, and the numbers of faults in docs/conformance.md.
+
+    KERAS_BACKEND=jax python -m tests.conformance.mutants_page
+
+judges every mutant and writes both.
+"""
+
+import re
+from collections.abc import Iterable
+
+from tests.conformance import plugins
+from tests.conformance.contract_faults import CONTRACT_FAULTS
+from tests.conformance.mutants import MUTANTS, judge_reference, judge_subject, worst_of
+from tests.conformance.mutants.page import PAGE, Ratios
+from tests.conftest import REPOSITORY
+
+#: the document whose numbers between <!-- NAME --> and <!-- /NAME --> are generated, and the numbers
+COUNTED = REPOSITORY / "docs" / "conformance.md"
+COUNTS = {"mutants": len(MUTANTS), "patched-plug-ins": len(plugins.KILLS), "contract-faults": len(CONTRACT_FAULTS)}
+
+_TITLE = """# Mutants: the faults that the conformance suite catches
+
+Each row is a fault that was injected on purpose, and the check of the case that must catch it; the tests in
+`tests/conformance` run them all. [conformance.md](conformance.md) explains cases, checks and limits.
+`python -m tests.conformance.mutants_page` writes this page.
+"""
+_MUTANTS = """## Faulty copies of the reference
+
+A check counts as catching a fault only if it fails on the faulty copy and passes on the correct reference. The last two
+columns are the error over the limit of both; inf marks an exact check.
+"""
+_PLUGINS = """## Patched plug-ins
+
+Real backends with one function replaced.
+"""
+_CONTRACT = """## Every method of the contract
+
+Each method of `Backend` and `Runner`, and each that a plug-in may replace in `BaseRunner`, is replaced in turn by a
+faulty one, on the framework that the tests run on.
+"""
+
+
+def measure_ratios() -> Ratios:
+    """Judge every mutant, and format its ratios."""
+    ratios: Ratios = {}
+    for mutant in MUTANTS:
+        found = worst_of(mutant.check, judge_subject(mutant.case, mutant.lane, mutant.make())).ratio
+        control = worst_of(mutant.check, judge_reference(mutant.case, mutant.lane)).ratio
+        ratios[mutant.name] = f"{found:.3g}", f"{control:.2g}"
+    return ratios
+
+
+def render(ratios: Ratios) -> str:
+    """The text of docs/mutants.md. Raises KeyError for a mutant without ratios."""
+    mutants = _table(
+        ("mutant", "fault", "caught by (case, check)", "lane", "mutant", "reference"),
+        ((m.name, m.fault, f"{m.case}, {m.check}", m.lane, *ratios[m.name]) for m in MUTANTS),
+    )
+    patched = _table(
+        ("plug-in", "fault", "caught by (case, check)"),
+        ((name, getattr(plugins, name).__doc__.rstrip("."), ", ".join(kill)) for name, kill in plugins.KILLS.items()),
+    )
+    contract = _table(
+        ("method or attribute", "fault", "caught by (case, check)"),
+        ((f"`{row.member}`", row.fault, f"{row.case}, {row.check}") for row in CONTRACT_FAULTS),
+    )
+    return "\n".join([_TITLE, _MUTANTS, mutants, _PLUGINS, patched, _CONTRACT, contract]).rstrip() + "\n"
+
+
+def with_counts(text: str) -> str:
+    """A document with the current numbers between its markers. Raises ValueError if it lacks one."""
+    for name, count in COUNTS.items():
+        text, replaced = re.subn(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", rf"\g<1>{count}\g<2>", text)
+        if not replaced:
+            raise ValueError(f"the markers <!-- {name} --> and <!-- /{name} --> are missing")
+    return text
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    """Write the page and the numbers."""
+    PAGE.write_text(render(measure_ratios()), "utf-8")
+    COUNTED.write_text(with_counts(COUNTED.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
