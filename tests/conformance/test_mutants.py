@@ -16,11 +16,13 @@ def in_groups(mutants):
 
     The long runs of level 4 are slow. They are compared with frozen ones and share nothing, so each is its own group.
     """
+    parameters = []
     for mutant in mutants:
         long = cases()[mutant.case].level == 4
         group = f"mutant {mutant.name}" if long else f"mutants of {mutant.case}"
         marks = [pytest.mark.xdist_group(group), *[pytest.mark.slow] * long]
-        yield pytest.param(mutant, id=mutant.name, marks=marks)
+        parameters.append(pytest.param(mutant, id=mutant.name, marks=marks))
+    return parameters
 
 
 @pytest.mark.parametrize("mutant", in_groups(MUTANTS))
