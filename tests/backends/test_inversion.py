@@ -1,4 +1,4 @@
-"""Inversion on the backend under test: what G drew is found again, and its gradient is the loss's."""
+"""Inversion on each backend: the gradient, the falling errors, and independence of images."""
 
 import numpy as np
 import pytest
@@ -22,19 +22,19 @@ def model(request, backend):
     built = alae.build(make(seed=2))
     if view:
         built.view = view
-        # Fresh weights draw nearly the same image for every w.
+        # With initial weights, all w give nearly the same image.
         weights = built.weights()
         built.set_weights({n: 4 * w if n.endswith("style/kernel") and n[0] == "G" else w for n, w in weights.items()})
     return built
 
 
-def drawn(model, count=3):
+def draw_images(model, count=3):
     return model.generate(model.map(model.sample_prior(count, seed=5)))
 
 
-def test_the_gradient_is_the_losses(model):
-    """By central differences along a direction, of each image by itself."""
-    x, w = drawn(model), model.map(model.sample_prior(3, seed=6))
+def test_gradient_agrees_with_central_differences(model):
+    """Along a random direction, for each image separately."""
+    x, w = draw_images(model), model.map(model.sample_prior(3, seed=6))
     wanted = model.hidden(x)
     step = inversion._gradient(model, model.view, 0.7)
     loss, gradient = step(w, x, wanted)
@@ -48,10 +48,10 @@ def test_the_gradient_is_the_losses(model):
 
 
 @pytest.mark.parametrize("start", ["encoder", "mean"])
-def test_errors_fall_and_the_best_w_is_kept(model, start):
-    x = drawn(model)
+def test_errors_fall_and_the_best_w_is_returned(model, start):
+    x = draw_images(model)
     told = []
-    found = invert(model, x, start=start, steps=60, every=20, features=0.0, tell=told.append)
+    found = invert(model, x, start=start, steps=60, report_every=20, features=0.0, tell=told.append)
     assert [step for step, _, _ in found.errors] == [0, 20, 40, 60]
     seconds = [seconds for _, seconds, _ in found.errors]
     assert seconds == sorted(seconds)
@@ -61,8 +61,8 @@ def test_errors_fall_and_the_best_w_is_kept(model, start):
     np.testing.assert_allclose(found.images, model.generate(found.w), rtol=1e-4, atol=1e-5)
 
 
-def test_no_steps_are_the_start_itself(model):
-    x = drawn(model)
+def test_no_steps_return_the_start(model):
+    x = draw_images(model)
     found = invert(model, x, steps=0)
     np.testing.assert_allclose(found.w, model.encode(x), rtol=1e-4, atol=1e-5)
     ((step, _, error),) = found.errors
@@ -70,24 +70,30 @@ def test_no_steps_are_the_start_itself(model):
     assert error == pytest.approx(np.square(model.reconstruct(x) - x).mean(), rel=1e-3)
 
 
-def test_a_style_for_each_layer(backend):
+def test_layers_search_one_style_for_each_layer(backend):
     model = alae.build(tiny_style_config())
-    x = drawn(model)
+    x = draw_images(model)
     found = invert(model, x, steps=10, layers=True)
     assert found.w.shape == (3, 4, model.config.networks.w)
     assert (found.w[:, 0] != found.w[:, 1]).any()
 
 
-def test_images_are_searched_for_by_themselves(backend, monkeypatch):
-    """Chunks and company change nothing."""
+def test_images_do_not_affect_each_other(backend, monkeypatch):
+    """Neither the other images nor the size of batches changes a result."""
     model = alae.build(tiny_config())
-    x = drawn(model, 5)
+    x = draw_images(model, 5)
     whole = invert(model, x, steps=10).w
     np.testing.assert_allclose(invert(model, x[3:4], steps=10).w[0], whole[3], rtol=1e-3, atol=1e-4)
     monkeypatch.setattr("alae_core.model._CHUNK", 2)
     np.testing.assert_allclose(invert(model, x, steps=10).w, whole, rtol=1e-3, atol=1e-4)
 
 
-def test_a_model_with_labels_is_refused(backend):
-    with pytest.raises(alae.AlaeError, match="inversion is for models without labels, but this one has 3 classes"):
+def test_models_with_labels_are_refused(backend):
+    with pytest.raises(alae.AlaeError, match="inversion needs a model without labels, but this model has 3 classes"):
         invert(alae.build(tiny_config(labels=3)), np.zeros((1, 4, 3, 2), np.float32))
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_learning_rates_that_are_not_positive_are_refused(backend, rate):
+    with pytest.raises(alae.ArgumentError, match=r"learning_rate is .+; it must be positive"):
+        invert(alae.build(tiny_config()), np.zeros((1, 4, 3, 2), np.float32), learning_rate=rate)

@@ -1,5 +1,6 @@
-"""Inversion: the w that G draws an image from, found by gradient steps, from E's answer or from the mean of w."""
+"""Inversion: finding the w from which G draws an image, by gradient steps that start at E(x) or at the mean of w."""
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,30 +9,29 @@ from typing import Any, Literal
 import numpy as np
 from keras import ops
 
-from alae_core import Alae, AlaeError, View
+from alae_core import Alae, AlaeError, ArgumentError, View
+from alae_core.config import Adam
 from alae_core.framework import framework_in_use
 from alae_core.inference import BatchedFunction
+from alae_core.optimizer import adam_step
 from alae_core.streams import sample_noise
 
-#: where the search begins
+#: where the search starts
 Start = Literal["encoder", "mean"]
-#: what E's features count beside pixels, both as shares of what they vary
+#: default weight of E's features in the loss
 FEATURES = 0.3
-# z that the mean and the deviation of w are taken from.
-_DRAWN = 4096
-# Samples that the features' variance is taken from.
-_SHOWN = 64
-_BETA1, _BETA2, _EPSILON = 0.9, 0.999, 1e-8
+# Number of z whose w the mean and standard deviation of w are estimated from, and of samples for those of features.
+_LATENTS, _SAMPLES = 4096, 64
 
 
 @dataclass(frozen=True)
 class Inversion:
-    """What a search came to.
+    """The result of a search.
 
     Attributes:
-        w: (count, w), or a style for each layer, (count, 2L, w).
+        w: w (count, w), or styles (count, 2L, w).
         images: G(w), (count, H, W, C).
-        errors: for each step that was looked at (step, seconds, mean (x − G(w))² over all images).
+        errors: (step, seconds since the start, mean (x − G(w))² over all images), for every `report_every`-th step.
     """
 
     w: np.ndarray
@@ -49,56 +49,62 @@ def invert(
     layers: bool = False,
     features: float = FEATURES,
     view: View | None = None,
-    every: int = 10,
+    report_every: int = 10,
     tell: Callable[[int], None] = lambda more: None,
 ) -> Inversion:
-    """Improve w by Adam on pixels and on E's hidden features, each image by itself; the network stays as it is.
+    """Find w for images by Adam on w; the networks stay unchanged, and the images do not affect each other.
 
-    The loss is mean (x − G(w))² over pixels plus `features` times mean (h(x) − h(G(w)))² over the widest hidden layer h
-    of E, over the features' variance between samples. Each image keeps the w of its lowest loss.
+    The loss is the mean of (x − G(w))² over pixels, plus `features` times the mean of (h(x) − h(G(w)))², where h is the
+    widest hidden layer of E, relative to the variance of h between samples. Each image keeps the w of its lowest loss.
 
     Args:
-        alae: the model; without labels.
-        x: images (count, H, W, C) of the view's size, as floats.
+        alae: a model without labels.
+        x: images (count, H, W, C) of the view's size, floats.
         start: E(x), or the mean of w.
-        steps: gradient steps; 0 is the start itself.
-        learning_rate: of Adam, in standard deviations of w; it falls to 0 as a cosine.
-        layers: style models: a style for each layer, not one w.
-        features: what E's features count.
-        view: where the model is looked at; noise is fixed.
-        every: how many steps lie between two looks at the error.
-        tell: is told how many more steps are done.
+        steps: gradient steps; 0 returns the start.
+        learning_rate: the initial one, in standard deviations of w; it falls to 0 along a cosine.
+        layers: search a style for each layer instead of one w, for a style model.
+        features: weight of E's features.
+        view: the level of detail; by default the model's own. Noise is fixed.
+        report_every: steps between two entries of `Inversion.errors`.
+        tell: called after each step with the number of new steps, 1.
 
-    Raises AlaeError for a model with labels, or without E or G.
+    Raises:
+        AlaeError: the model has labels, or lacks E or G, or no backend is loaded.
+        ArgumentError: `learning_rate` is not positive.
     """
     if alae.config.labels:
-        raise AlaeError(f"inversion is for models without labels, but this one has {alae.config.labels} classes")
+        raise AlaeError(f"inversion needs a model without labels, but this model has {alae.config.labels} classes")
+    if not 0 < learning_rate < math.inf:
+        raise ArgumentError("learning_rate", f"is {learning_rate:g}; it must be positive")
     view = view or alae.view
-    drawn = alae.map(alae.sample_prior(_DRAWN, seed=1))
-    spread = np.maximum(drawn.std(axis=0), 1e-6)
-    w = alae.w_of(x, view) if start == "encoder" else np.tile(drawn.mean(axis=0), (len(x), 1))
+    latents = alae.map(alae.sample_prior(_LATENTS, seed=1))
+    spread = np.maximum(latents.std(axis=0), 1e-6)
+    w = alae.w_of(x, view) if start == "encoder" else np.tile(latents.mean(axis=0), (len(x), 1))
     if layers and view is not None:
         w = np.repeat(w[:, None], 2 * (view.lod + 1), axis=1)
     wanted = alae.hidden(x, view)
-    varying = alae.hidden(alae.generate(drawn[:_SHOWN], view), view).var(axis=0)
-    weight = features / max(float(varying.mean()), 1e-12)
-    step = _gradient(alae, view, weight)
-    step(w, x, wanted)
-    # Compiling is done once for a model; the seconds are the search's.
+    variance = alae.hidden(alae.generate(latents[:_SAMPLES], view), view).var(axis=0).mean()
+    compute_loss = _gradient(alae, view, features / max(float(variance), 1e-12))
+    compute_loss(w, x, wanted)
+    # The first call compiles, which the reported seconds exclude.
     began = time.monotonic()
-    moments = np.zeros_like(w), np.zeros_like(w)
+    m, v = np.zeros_like(w), np.zeros_like(w)
     best, lowest, errors = w.copy(), np.full(len(x), np.inf), []
-    for number in range(steps + 1):
-        loss, gradient = step(w, x, wanted)
+    for step in range(steps + 1):
+        loss, gradient = compute_loss(w, x, wanted)
         better = loss < lowest
         best[better], lowest[better] = w[better], loss[better]
-        if number % every == 0 or number == steps:
+        if step % report_every == 0 or step == steps:
             error = np.square(alae.generate(w, view) - x).mean()
-            errors.append((number, time.monotonic() - began, float(error)))
-        if number == steps:
+            errors.append((step, time.monotonic() - began, float(error)))
+        if step == steps:
             break
-        rate = learning_rate * 0.5 * (1 + np.cos(np.pi * number / steps))
-        w = w - rate * spread * _adam(gradient * spread, moments, number + 1)
+        rate = learning_rate * 0.5 * (1 + np.cos(np.pi * step / steps))
+        adam = Adam(learning_rate=rate, beta1=0.9, beta2=0.999, epsilon=1e-8)
+        # In standard deviations of w, starting from 0: the first result is the change.
+        change, m, v = _adam_step(adam, gradient * spread, m, v, step + 1)
+        w = w + spread * change
         tell(1)
     return Inversion(best, alae.generate(best, view), errors)
 
@@ -138,8 +144,7 @@ def _mean(tensor: Any) -> Any:
     return ops.sum(tensor, axis=axes) / float(np.prod(tensor.shape[1:]))
 
 
-def _adam(gradient: np.ndarray, moments: tuple[np.ndarray, np.ndarray], t: int) -> np.ndarray:
-    m, v = moments
-    m += (1 - _BETA1) * (gradient - m)
-    v += (1 - _BETA2) * (np.square(gradient) - v)
-    return m / (1 - _BETA1**t) / (np.sqrt(v / (1 - _BETA2**t)) + _EPSILON)
+def _adam_step(adam: Adam, gradient: np.ndarray, m: np.ndarray, v: np.ndarray, t: int) -> list[np.ndarray]:
+    """`alae_core.optimizer.adam_step` from the value 0, of NumPy arrays: the change, m and v."""
+    tensors = [ops.convert_to_tensor(np.asarray(each, gradient.dtype)) for each in (gradient, m, v, t)]
+    return [ops.convert_to_numpy(each) for each in adam_step(adam, ops.zeros_like(tensors[0]), *tensors)]
