@@ -10,8 +10,8 @@ import numpy as np
 from keras import ops
 
 from alae_core import Alae, AlaeError, ArgumentError, View
-from alae_core.config import Adam
 from alae_core.framework import framework_in_use
+from alae_core.groups import Adam
 from alae_core.inference import BatchedFunction
 from alae_core.optimizer import adam_step
 from alae_core.streams import sample_noise
@@ -83,16 +83,16 @@ def invert(
     w = alae.w_of(x, view) if start == "encoder" else np.tile(latents.mean(axis=0), (len(x), 1))
     if layers and view is not None:
         w = np.repeat(w[:, None], 2 * (view.lod + 1), axis=1)
-    wanted = alae.hidden(x, view)
+    target = alae.hidden(x, view)
     variance = alae.hidden(alae.generate(latents[:_SAMPLES], view), view).var(axis=0).mean()
-    compute_loss = _gradient(alae, view, features / max(float(variance), 1e-12))
-    compute_loss(w, x, wanted)
+    compute_loss = _compile_loss(alae, view, features / max(float(variance), 1e-12))
+    compute_loss(w, x, target)
     # The first call compiles, which the reported seconds exclude.
     began = time.monotonic()
     m, v = np.zeros_like(w), np.zeros_like(w)
     best, lowest, errors = w.copy(), np.full(len(x), np.inf), []
     for step in range(steps + 1):
-        loss, gradient = compute_loss(w, x, wanted)
+        loss, gradient = compute_loss(w, x, target)
         better = loss < lowest
         best[better], lowest[better] = w[better], loss[better]
         if step % report_every == 0 or step == steps:
@@ -101,7 +101,7 @@ def invert(
         if step == steps:
             break
         rate = learning_rate * 0.5 * (1 + np.cos(np.pi * step / steps))
-        adam = Adam(learning_rate=rate, beta1=0.9, beta2=0.999, epsilon=1e-8)
+        adam = Adam(learning_rate=rate, warmup=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8)
         # In standard deviations of w, starting from 0: the first result is the change.
         change, m, v = _adam_step(adam, gradient * spread, m, v, step + 1)
         w = w + spread * change
@@ -109,37 +109,36 @@ def invert(
     return Inversion(best, alae.generate(best, view), errors)
 
 
-def _gradient(
+def _compile_loss(
     alae: Alae, view: View | None, weight: float
-) -> Callable[[np.ndarray, np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
-    """Of w, images and their features: each image's loss, and its gradient by w."""
+) -> Callable[[np.ndarray, np.ndarray, np.ndarray], list[np.ndarray]]:
+    """A function of w, images x and their features h(x) that returns each image's loss, and its gradient by w.
+
+    The loss is the mean of (x − G(w))², plus `weight` times the mean of (h(x) − h(G(w)))².
+    """
     framework = framework_in_use()
     if framework is None:
-        raise AlaeError("inversion needs gradients: call load_backend before")
+        raise AlaeError("inversion needs gradients; call load_backend before")
     family = alae.family
     at: dict[str, Any] = {} if view is None else {"lod": view.lod, "blend": view.blend}
     noise = None if view is None else sample_noise(view.lod, 1, seed=0)
     maps = noise and [ops.convert_to_tensor(np.asarray(each, alae.config.dtype)) for each in noise]
 
-    def both(weights: Mapping[str, Any], w: Any, x: Any, wanted: Any) -> Any:
+    def compute(weights: Mapping[str, Any], w: Any, x: Any, target: Any) -> Any:
         def losses(w: Any) -> Any:
-            made = family.generate(w, noise=maps, **at)
-            return _mean(ops.square(made - x)) + weight * _mean(ops.square(family.hidden(made, **at) - wanted))
+            image = family.generate(w, noise=maps, **at)
+            return _mean(ops.square(image - x)) + weight * _mean(ops.square(family.hidden(image, **at) - target))
 
         with family.use_weights(weights):
             return list(framework.input_gradient(losses, w))
 
-    batched = BatchedFunction(both, alae.batch_size(view))
+    batched = BatchedFunction(compute, alae.batch_size(view))
     weights = {f"weights/{name}": ops.stop_gradient(variable.value) for name, variable in alae.variables.items()}
-
-    def call(w: np.ndarray, x: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        loss, gradient = batched(weights, *(np.asarray(each, alae.config.dtype) for each in (w, x, wanted)))
-        return loss, gradient
-
-    return call
+    return lambda *arrays: batched(weights, *(np.asarray(each, alae.config.dtype) for each in arrays))
 
 
 def _mean(tensor: Any) -> Any:
+    """The mean over all axes but the first."""
     axes = tuple(range(1, len(tensor.shape)))
     return ops.sum(tensor, axis=axes) / float(np.prod(tensor.shape[1:]))
 
