@@ -23,9 +23,9 @@ def test_a_folder_is_prepared_inspected_and_trained_on(run_alae, tmp_path):
     code, out, err = run_alae("data", "prepare", "photos", "set", "--workers", "1")
     assert (code, err) == (0, "")
     assert "photos: 12 images, of 8×8×1, and at 4 pixels a side for networks that grow" in out
-    assert "size 8: the largest power of two within the median shorter side of 8; each image is cropped" in out
-    assert "set will take 0.5 MB at the most" in out
-    assert "12 images are prepared\ntrain    alae train --data set\n" in out
+    assert "size 8: the largest power of two up to the median shorter side of 8; each image is cropped" in out
+    assert "set will take at most 0.5 MB" in out
+    assert "prepared 12 images\ntrain    alae train --data set\n" in out
     code, out, err = run_alae("data", "inspect", "set")
     assert (code, err) == (0, "")
     assert "set: prepared by alae" in out
@@ -50,7 +50,7 @@ def test_what_is_not_prepared_is_inspected_too(run_alae, photos):
     assert (code, err) == (0, "")
     assert out.splitlines() == [
         "photos: 13 images, 1 in colour, the others grey",
-        "2 sizes, most often 8×9 (12); shorter sides from 8 to 30 pixels, 8 in the median",
+        "2 sizes, most often 8×9 (12); shorter sides from 8 to 30 pixels, median 8",
         "2 classes: cats: 7, dogs: 7",
         "1 more cannot be read: cats/torn.png",
         "look at  sheet.png",
@@ -63,7 +63,7 @@ def test_what_is_not_prepared_is_inspected_too(run_alae, photos):
     [
         (["prepare", "nowhere", "set"], "there is no data 'nowhere'"),
         (["prepare", "photos", "photos"], "photos is not empty: give a new directory"),
-        (["prepare", "photos", "set", "--size", "3"], "--size is 3, but images are prepared at 4 to 4,096 pixels"),
+        (["prepare", "photos", "set", "--size", "3"], "--size is 3; images are prepared at 4 to 4,096 pixels"),
         (["inspect", "nowhere"], "there is no data 'nowhere'"),
         (["inspect", "photos", "--out", "sheet.jpg"], "--out sheet.jpg must end in .png"),
         (["inspect", "photos", "--out", "no/folder/sheet.png"], "no/folder/sheet.png"),

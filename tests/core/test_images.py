@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from alae_core import ArgumentError
 from alae_core.images import pooled, to_float, to_uint8
@@ -94,3 +96,37 @@ def test_a_size_that_cannot_be_is_refused(shape, size):
     ) as caught:
         pooled(np.zeros(shape, np.uint8), size)
     assert caught.value.argument == "size"
+
+
+def test_float_images_are_bytes_over_127_5_minus_1():
+    levels = np.arange(256, dtype=np.uint8)
+    floats = to_float(levels)
+    assert floats.dtype == np.float32
+    assert (floats[0], floats[-1]) == (-1, 1)
+    assert np.array_equal(to_uint8(floats), levels)
+    assert list(to_uint8(np.array([-7.0, 7.0]))) == [0, 255]
+
+
+@given(st.integers(0, 3), st.integers(0, 5), st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_bytes_are_pooled_to_exact_means(count, halvings, channels, seed):
+    images = random_bytes(count, 3 * 2**halvings, channels, seed)
+    found = pooled(images, 3)
+    assert found.dtype == (np.float32 if halvings else np.uint8)
+    assert np.array_equal(found, means(images, 3))
+
+
+@pytest.mark.parametrize("block", [16, 32, 256])
+def test_sums_of_white_blocks_are_exact(block):
+    """White blocks but for one pixel: their sums need all bits of the integers they are made in, and of float32."""
+    white = np.full((1, 2 * block, 2 * block, 2), 255, np.uint8)
+    white[0, 0, 0, 0] = 254
+    expected = means(white, 2)
+    assert expected[0, 0, 0, 0] == 255 - 1 / block**2
+    assert np.array_equal(pooled(white, 2), expected)
+
+
+def test_floats_are_pooled_in_their_own_range():
+    floats = np.random.default_rng(0).uniform(-1, 1, (2, 16, 16, 3)).astype(np.float32)
+    found = pooled(floats, 4)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, means(floats, 4), **FLOAT32)

@@ -144,9 +144,9 @@ def test_labels_are_those_of_the_part():
     ("shard", "message"),
     [
         ((0, 4), r"shard is \(0, 4\), but a batch of 6 does not divide into 4 equal parts"),
-        ((2, 2), r"shard is \(2, 2\): it should be \(k, n\) with k in 0 … n − 1"),
-        ((0, 0), "it should be"),
-        ((-1, 2), "it should be"),
+        ((2, 2), r"shard is \(2, 2\); it must be \(k, n\) with k in 0 … n − 1"),
+        ((0, 0), "it must be"),
+        ((-1, 2), "it must be"),
     ],
 )
 def test_a_part_that_there_is_not_is_refused_at_once(shard, message):

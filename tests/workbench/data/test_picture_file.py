@@ -5,13 +5,12 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
-from alae_workbench import DataError
-from alae_workbench.data.collection import DecodedOnRequest, decode
+from alae_workbench.data.load import load_images
 from alae_workbench.data.picture_file import read_image, read_photo
-from alae_workbench.data.resolve import open_source
-from alae_workbench.data.source import read_all
+from alae_workbench.data.source import DataError, read_all
+from tests.helpers.data import make_config
 
 
 def chunk(name, content):
@@ -76,7 +75,9 @@ def test_floats_of_no_known_range_are_refused(tmp_path, values):
     pixels = np.full((8, 8), values[0], np.float32)
     pixels[3, 4] = values[1]
     Image.fromarray(pixels).save(tmp_path / "floats.tiff")
-    with pytest.raises(DataError, match=r"floats.tiff \(its values reach from .*: nobody can tell"):
+    with pytest.raises(
+        DataError, match=r"floats.tiff \(its values range from .*, so black and white cannot be determined"
+    ):
         read_image(tmp_path / "floats.tiff", (8, 8, 1))
 
 
@@ -110,31 +111,34 @@ def test_of_an_animation_the_first_picture_is_seen(tmp_path):
     assert np.abs(read_image(tmp_path / "moving.gif", (8, 8, 1)).astype(int) - 40).max() <= 1
 
 
-def test_a_large_folder_is_decoded_when_it_is_asked_for(tmp_path, monkeypatch):
-    draw = np.random.default_rng(0)
-    for number in range(5):
-        (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
-        Image.fromarray(draw.integers(0, 256, (9, 8, 3), np.uint8)).save(tmp_path / "ab"[number % 2] / f"{number}.png")
-    (tmp_path / "a" / "torn.png").write_bytes(b"torn")
-    kept, bad = decode(open_source(str(tmp_path)), (8, 8, 3))
-    monkeypatch.setattr("alae_workbench.data.collection._KEPT_BYTES", 100)
-    found, bad_too = decode(open_source(str(tmp_path)), (8, 8, 3))
-    assert isinstance(found, DecodedOnRequest)
-    assert bad == bad_too
-    assert len(bad) == 1
-    assert repr(found) == repr(kept)
-    assert np.array_equal(found.labels, kept.labels)
-    for size in (None, 4):
-        assert np.array_equal(read_all(found, size), read_all(kept, size))
-    assert found.images(np.array([], int)).shape == (0, 8, 8, 3)
-    # Whatever changes, the fingerprint does.
-    prints = {found.fingerprint}
-    Image.fromarray(draw.integers(0, 256, (9, 8, 3), np.uint8)).save(tmp_path / "b" / "1.png")
-    prints.add(decode(open_source(str(tmp_path)), (8, 8, 3))[0].fingerprint)
-    # The same images in the same order, of which one has another class.
-    (tmp_path / "b" / "1.png").rename(tmp_path / "a" / "5.png")
-    prints.add(decode(open_source(str(tmp_path)), (8, 8, 3))[0].fingerprint)
-    assert len(prints) == 3
-    (tmp_path / "a" / "0.png").write_bytes(b"torn since")
-    with pytest.raises(DataError, match=r"0\.png"):
-        read_all(found)
+def test_exif_orientation_is_applied(tmp_path):
+    pixels = np.zeros((8, 8), np.uint8)
+    pixels[:, 4:] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3  # turned by 180°
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    found = read_all(load_images(str(tmp_path / "turned.png"), make_config()))[0, :, :, 0]
+    assert found[:, :4].min() > 200
+
+
+def test_a_disguised_postscript_file_is_never_opened(tmp_path, monkeypatch):
+    """Pillow goes by content, and for PostScript it calls Ghostscript, which runs what the file says."""
+
+    def ghostscript(*_, **__):
+        pytest.fail("Ghostscript was called")
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", ghostscript)
+    disguised = tmp_path / "photo.png"
+    disguised.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
+    with Image.open(disguised) as image:
+        assert image.format == "EPS", "Pillow would take it"
+    for name in (disguised, tmp_path):
+        with pytest.raises(DataError, match=r"photo.png \(its content is none of PNG, JPEG, WEBP, BMP, TIFF, GIF\)"):
+            load_images(str(name), make_config())
+
+
+@pytest.mark.parametrize("ending", ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"])
+def test_every_listed_format_is_read(tmp_path, ending):
+    Image.fromarray(np.full((8, 8), 77, np.uint8)).save(tmp_path / f"grey.{ending}")
+    found = read_all(load_images(str(tmp_path / f"grey.{ending}"), make_config()))
+    assert np.abs(found.astype(int) - 77).max() <= 2

@@ -124,13 +124,17 @@ def compressed_tar(path):
     ("name", "write", "message"),
     [
         ("a.zip", encrypted, "a.zip cannot be read as a zip: '0.png' is encrypted"),
-        ("a.zip", bomb, r"'0.png' has 537,919,488 bytes, and images at the most 536,870,912"),
+        ("a.zip", bomb, r"'0.png' has 537,919,488 bytes; a picture file may have at most 536,870,912"),
         ("a.zip", lzma, "'0.png' is neither stored nor deflated"),
-        ("a.tar", lying_tar, "'0.png' has 1,000,000 bytes there, but all of it has 1,536"),
+        ("a.tar", lying_tar, "'0.png' is said to take 1,000,000 bytes, but the archive has 1,536"),
         ("a.zip", lambda path: path.write_bytes(b"PK no zip"), "a.zip cannot be read as a zip: File is not a zip file"),
         ("a.zip", lambda path: zipfile.ZipFile(path, "w").close(), "there are no images in .*a.zip"),
-        ("a.tar", lambda path: path.write_bytes(b"no tar" * 200), "cannot be read as a tar: it is none, or compressed"),
-        ("a.tar", compressed_tar, "cannot be read as a tar: it is none, or compressed"),
+        (
+            "a.tar",
+            lambda path: path.write_bytes(b"no tar" * 200),
+            "cannot be read as a tar: it is not a tar, or is compressed",
+        ),
+        ("a.tar", compressed_tar, "cannot be read as a tar: it is not a tar, or is compressed"),
     ],
 )
 def test_an_archive_that_cannot_be_read_is_a_line(tmp_path, name, write, message):

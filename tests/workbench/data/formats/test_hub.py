@@ -121,7 +121,7 @@ def test_several_splits_are_refused_and_one_is_taken(tmp_path):
     for split in ("test", "validation"):
         pq.write_table(table(), tmp_path / "y" / f"{split}-00000-of-00001.parquet")
     file = tmp_path / "y" / "test-00000-of-00001.parquet"
-    with pytest.raises(DataError, match=f"several splits, and none is train: give one file, such as {file}"):
+    with pytest.raises(DataError, match=f"several splits, but none named train: give one file, such as {file}"):
         open_source(str(tmp_path / "y"))
     assert len(read(file)) == 7
 
@@ -129,7 +129,7 @@ def test_several_splits_are_refused_and_one_is_taken(tmp_path):
 def test_without_pyarrow_it_says_what_to_install(tmp_path, monkeypatch):
     pq.write_table(table(), tmp_path / "x.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(DataError, match=r"which cannot be imported: pip install 'alae\[hub\]'"):
+    with pytest.raises(DataError, match=r"requires the package pyarrow: pip install 'alae\[hub\]'"):
         open_source(str(tmp_path / "x.parquet"))
 
 
@@ -140,10 +140,10 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path, monkeypatch):
         (lambda path: pq.write_table(table().slice(0, 0), path), "there are no images in .*x.parquet: it has no rows"),
         (lambda path: pq.write_table(table(img=None, more=None), path), "one column of images.* its columns are label"),
         (lambda path: pq.write_table(table(features=None), path), "its columns are img, label, more"),
-        (lambda path: pq.write_table(table(label=[[1]] * 7), path), "'label' should be numbers or texts, but is list"),
+        (lambda path: pq.write_table(table(label=[[1]] * 7), path), "'label' must be numbers or texts, but is list"),
         (
             lambda path: pq.write_table(table(label=[1, None, 1, 1, 0, 0, 1]), path),
-            "class numbers, whole ones, but one is nan",
+            "class numbers, which are integers, but one is nan",
         ),
     ],
 )
@@ -190,7 +190,7 @@ def test_images_that_lie_elsewhere_or_are_none_are_named(tmp_path):
     pq.write_table(table(img=cells), tmp_path / "x.parquet")
     images, bad = decode(open_source(str(tmp_path / "x.parquet")), (8, 8, 3))
     assert len(images) == 4
-    reason = "it lies elsewhere, at '/etc/passwd': `save_to_disk` of its library takes it along"
+    reason = "its file is not in the data set but at '/etc/passwd': save it with the library's `save_to_disk`"
     assert bad[0] == f"{tmp_path / 'x.parquet'}: 4 ({reason})"
     for look in (survey, lambda name: inspect(name, open_source(name))):
         pq.write_table(table(img=cells[6:] * 7), tmp_path / "x.parquet")
@@ -198,5 +198,5 @@ def test_images_that_lie_elsewhere_or_are_none_are_named(tmp_path):
             DataError, match=r"none of the 7 images in .* can be read: .*x.parquet: 0 \(its content is none of PNG"
         ):
             look(str(tmp_path / "x.parquet"))
-    assert bad[1] == f"{tmp_path / 'x.parquet'}: 5 (it is absent)"
+    assert bad[1] == f"{tmp_path / 'x.parquet'}: 5 (it is empty)"
     assert bad[2].startswith(f"{tmp_path / 'x.parquet'}: 6 (its content is none of PNG")

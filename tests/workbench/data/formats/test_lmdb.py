@@ -79,14 +79,14 @@ def test_images_are_read_and_what_is_none_is_named(tmp_path):
 def test_a_base_with_bases_of_its_own_is_refused(tmp_path):
     with lmdb.open(str(tmp_path / "x"), map_size=2**24, max_dbs=2) as environment:
         environment.open_db(b"images")
-    with pytest.raises(DataError, match="it holds data bases of its own"):
+    with pytest.raises(DataError, match="it holds databases of its own"):
         open_source(str(tmp_path / "x"))
 
 
 @pytest.mark.parametrize(
     ("place", "content", "message"),
     [
-        (0, None, "it is cut short: it ends within its headers"),
+        (0, None, "it is truncated: it ends within its headers"),
         (4096 * 3, None, "it is cut short: it has 12,288 bytes of"),
         (16, b"\0", "it does not begin as one written on a machine of 64 bits and little-endian order"),
         (20, b"\2", "it is of version 2, and version 1 is read"),
@@ -105,5 +105,5 @@ def test_a_damaged_base_is_a_line(tmp_path, place, content, message):
 
 def test_an_empty_base_is_a_line(tmp_path):
     written(tmp_path / "x", {})
-    with pytest.raises(DataError, match=r"there are no images in .*x: its data base is empty"):
+    with pytest.raises(DataError, match=r"there are no images in .*x: its database is empty"):
         open_source(str(tmp_path / "x"))

@@ -68,7 +68,7 @@ def test_a_name_means_the_image_that_has_it_whole(folder):
 def test_a_file_name_that_two_images_have_means_neither(folder):
     Image.new("L", (4, 4)).save(folder / "b" / "0.png")
     (folder / "labels.csv").write_text("f,class\n0.png,1\n1,2\n2,3\n")
-    with pytest.raises(DataError, match=r"2 of 4 images have no row, the first 'a/0.png'"):
+    with pytest.raises(DataError, match=r"2 of 4 images have no row, the first is 'a/0.png'"):
         open_source(str(folder))
 
 
@@ -90,21 +90,27 @@ HEAD = "file,class\n0,1\n1,1\n"
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (b"", "it needs a column of names and one of labels"),
-        (b"file;class\n0;1\n", "it needs a column of names and one of labels, separated by commas"),
+        (b"", "it needs a column of names and a column of labels"),
+        (b"file;class\n0;1\n", "it needs a column of names and a column of labels, separated by commas"),
         (
             b"a/0.png,1\na/1.png,1\n",
-            "its first row names an image, 'a/0.png': put a header above it, such as file,label",
+            "its first row names an image, 'a/0.png': add a header row such as file,label",
         ),
-        (HEAD.encode(), "1 of 3 images have no row, the first 'b/2.jpg': add them, or move the table away"),
-        (b"file,class\nx,1\n", "3 of 3 images have no row, the first 'a/0.png'"),
-        (b"file,class\n0\0,1\n1,1\n2,1\n", "1 of 3 images have no row, the first 'a/0.png'|contains NUL"),
-        ((HEAD + "2\n").encode(), "row 4 has 1 values, and the header 2"),
+        (
+            HEAD.encode(),
+            "1 of 3 images have no row, the first is 'b/2.jpg': add the rows, or move the table out of the folder",
+        ),
+        (b"file,class\nx,1\n", "3 of 3 images have no row, the first is 'a/0.png'"),
+        (b"file,class\n0\0,1\n1,1\n2,1\n", "1 of 3 images have no row, the first is 'a/0.png'|contains NUL"),
+        ((HEAD + "2\n").encode(), "row 4 has 1 values, but the header has 2"),
         ((HEAD + "2,1\na/0.png,1\n").encode(), "row 5 names 'a/0.png' again"),
         ((HEAD + "2,\n").encode(), "row 4 has no value for 'class'"),
-        (b"file,a,b\n0,1,x\n1,1,1\n2,1,1\n", "'b' has 'x', which is no number: attributes are numbers"),
-        (b"file,a,b\n0,1,nan\n1,1,1\n2,1,1\n", "'b' has 'nan', which is no number"),
-        (b"file,a,b\n0,1,1e999\n1,1,1\n2,1,1\n", "'b' has '1e999', which is no number"),
+        (
+            b"file,a,b\n0,1,x\n1,1,1\n2,1,1\n",
+            "'b' has the value 'x', which is not a number: attributes must be numbers",
+        ),
+        (b"file,a,b\n0,1,nan\n1,1,1\n2,1,1\n", "'b' has the value 'nan', which is not a number"),
+        (b"file,a,b\n0,1,1e999\n1,1,1\n2,1,1\n", "'b' has the value '1e999', which is not a number"),
         (HEAD.encode() + b"2,\xff\n", "it is not in UTF-8"),
         ((HEAD + "2," + "x" * 200_000).encode(), r"field larger than field limit \(131072\)"),
     ],

@@ -108,10 +108,10 @@ def flipped(content, place):
         (WHOLE[:-1], f"record 0 has {len(WHOLE) - 16} bytes, but the file ends before"),
         (record(image_example(IMAGES[0]), 2**62), f"record 0 has {2**62:,} bytes, but the file ends before"),
         (flipped(WHOLE, 1), "the checksum of the length of record 0 is wrong"),
-        (record(image_example(IMAGES[0], label=(1,))) + WHOLE, "1 of 2 records have a label, and all or none should"),
+        (record(image_example(IMAGES[0], label=(1,))) + WHOLE, "1 of 2 records have a label; give all or none a label"),
         (
             record(image_example(IMAGES[0], label=(1,))) + record(image_example(IMAGES[0], label=b"x")),
-            "labels should be one text, or equally many whole numbers in each record",
+            "labels must be one text, or the same number of integers in each record",
         ),
     ],
 )
@@ -124,20 +124,20 @@ def test_a_file_that_cannot_be_read_is_a_line(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (flipped(WHOLE, 100), "its checksum is not that of its bytes"),
-        (record(example(shape=(3, 8, 8))), "it has no 'data' of bytes"),
-        (record(example(data=b"x")), "it has no 'shape' of whole numbers"),
-        (record(example(data=b"x", shape=b"x")), "it has no 'shape' of whole numbers"),
+        (flipped(WHOLE, 100), "its checksum does not match its content"),
+        (record(example(shape=(3, 8, 8))), "it has no feature 'data' of bytes"),
+        (record(example(data=b"x")), "it has no feature 'shape' of integers"),
+        (record(example(data=b"x", shape=b"x")), "it has no feature 'shape' of integers"),
         (
             record(example(data=bytes(192), shape=(1, 3, 8, 8))),
-            r"says that its shape is \[1, 3, 8, 8\], and images have 2",
+            r"its shape is \[1, 3, 8, 8\]; images have 2",
         ),
-        (record(example(data=bytes(128), shape=(2, 8, 8))), "its shape is 2×8×8, and images have 1 or 3 channels"),
-        (record(example(data=bytes(191), shape=(3, 8, 8))), "its shape of 3×8×8 asks for 192 bytes, not 191"),
-        (record(example(data=b"", shape=(0, 8, 8))), "says that its shape is"),
-        (record(example(data=b"", shape=(2**63, 8, 8))), "says that its shape is"),
-        (record(b"no example"), "it is no tf.train.Example"),
-        (record(field(1, field(1, b"") * 2000)), "it has more than 1,024 fields or values"),
+        (record(example(data=bytes(128), shape=(2, 8, 8))), "its shape is 2×8×8; images have 1 or 3 channels"),
+        (record(example(data=bytes(191), shape=(3, 8, 8))), "its shape of 3×8×8 requires 192 bytes, not 191"),
+        (record(example(data=b"", shape=(0, 8, 8))), "its shape is"),
+        (record(example(data=b"", shape=(2**63, 8, 8))), "its shape is"),
+        (record(b"no example"), "it is not a tf.train.Example"),
+        (record(field(1, field(1, b"") * 2000)), "it has no feature 'data' of bytes"),
     ],
 )
 def test_a_record_that_is_no_image_is_named(tmp_path, content, message):

@@ -179,7 +179,7 @@ def test_what_was_stopped_goes_on_with_the_shards_that_are_missing(photos, tmp_p
     (tmp_path / "set" / "images" / "16x16" / ".writing-1-00002.array_record").write_bytes(b"killed while it wrote")
     done = {path: path.stat().st_mtime_ns for path in (tmp_path / "set").rglob("0000[0]*.array_record")}
     assert len(done) == 3
-    with pytest.raises(DataError, match="is being prepared: finish it"):
+    with pytest.raises(DataError, match="is not completely prepared: run the `alae data prepare`"):
         load_data(str(tmp_path / "set"), tiny_config(), held_out=1)
     with pytest.raises(AlaeError, match="images of 16×16×3, not 8×8×3"):
         write_set(plan_preparation(str(photos), tmp_path / "set", size=8))
@@ -283,7 +283,7 @@ def test_a_source_that_changes_meanwhile_is_found(photos, tmp_path, change):
         else:
             Image.new("RGB", (16, 16)).save(first)
 
-    with pytest.raises(DataError, match="changed while it was read"):
+    with pytest.raises(DataError, match="changed during preparation"):
         prepared(photos, tmp_path / "set", progress=told)
     assert not (tmp_path / "set" / "manifest.json").exists()
 
@@ -308,7 +308,7 @@ def test_nothing_is_overwritten(photos, tmp_path):
 def test_too_little_room_is_said_before_anything_is_written(photos, tmp_path, monkeypatch):
     planned = plan_preparation(str(photos), tmp_path / "set")
     monkeypatch.setattr(writing, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 9, 1))
-    with pytest.raises(AlaeError, match=r"will take .* MB, but its disk has 0\.0 MB left"):
+    with pytest.raises(AlaeError, match=r"will take up to .* MB, but its disk has 0\.0 MB free"):
         write_set(planned)
     assert not (tmp_path / "set" / "preparing").exists()
 
@@ -352,10 +352,10 @@ def spoiled(path, change):
     [
         (lambda m: m.update(format=2), "format 2, but this version of alae reads format 1"),
         (lambda m: m.update(image=[16, 16]), "image"),
-        (lambda m: m.update(levels=[16, 8, 2]), "do not fit each other"),
-        (lambda m: m["images"].update(count=11), "do not fit each other"),
-        (lambda m: m["images"]["shards"][0].update(files=[]), "do not fit each other"),
-        (lambda m: m["images"]["shards"][0]["files"][0].update(size=10), "is torn"),
+        (lambda m: m.update(levels=[16, 8, 2]), "contradict each other"),
+        (lambda m: m["images"].update(count=11), "contradict each other"),
+        (lambda m: m["images"]["shards"][0].update(files=[]), "contradict each other"),
+        (lambda m: m["images"]["shards"][0]["files"][0].update(size=10), "is truncated or changed"),
         (lambda m: m["images"]["shards"][0]["files"][0].update(sha256="no"), "sha256"),
         (lambda m: m.update(anything=1), "anything"),
     ],
@@ -373,14 +373,16 @@ def test_records_that_are_not_what_the_manifest_says_are_refused(photos, tmp_pat
     whole = file.read_bytes()
     print_before = found.fingerprint
     for spoil, reason in (
-        (whole[:-1], "is torn"),
+        (whole[:-1], "is truncated or changed"),
         (whole[:500] + bytes([whole[500] ^ 1]) + whole[501:], "cannot be read"),
         (b"\0" * len(whole), "cannot be read"),
     ):
         file.write_bytes(spoil)
         with pytest.raises(DataError, match=reason):
             open_set(tmp_path / "set").images.images(np.arange(10))
-        with pytest.raises(DataError, match="is torn" if len(spoil) < len(whole) else "1 of 5 files are damaged"):
+        with pytest.raises(
+            DataError, match="is truncated or changed" if len(spoil) < len(whole) else "1 of 5 files are damaged"
+        ):
             inspect("set", open_set(tmp_path / "set"))
     # Records of another size, in a file as long as the other's.
     (other,) = (tmp_path / "set" / "images" / "8x8").iterdir()
@@ -400,7 +402,7 @@ def test_labels_and_names_that_do_not_fit_are_refused(photos, tmp_path):
     np.save(tmp_path / "set" / "images" / "labels.npy", np.arange(9))
     (tmp_path / "set" / "images" / "names.txt").write_bytes(b"\xff\n" * 10)
     found = open_set(tmp_path / "set").images
-    with pytest.raises(DataError, match="should have 10 labels"):
+    with pytest.raises(DataError, match="must have 10 labels"):
         _ = found.labels
     with pytest.raises(DataError, match=r"names\.txt cannot be read"):
         _ = found.names

@@ -1,0 +1,39 @@
+"""Collections of picture files, decoded at once or on request."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alae_workbench.data.collection import DecodedOnRequest, decode
+from alae_workbench.data.resolve import open_source
+from alae_workbench.data.source import DataError, read_all
+
+
+def test_a_large_folder_is_decoded_on_request(tmp_path, monkeypatch):
+    draw = np.random.default_rng(0)
+    for number in range(5):
+        (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (9, 8, 3), np.uint8)).save(tmp_path / "ab"[number % 2] / f"{number}.png")
+    (tmp_path / "a" / "torn.png").write_bytes(b"torn")
+    kept, bad = decode(open_source(str(tmp_path)), (8, 8, 3))
+    monkeypatch.setattr("alae_workbench.data.collection._KEPT_BYTES", 100)
+    found, bad_too = decode(open_source(str(tmp_path)), (8, 8, 3))
+    assert isinstance(found, DecodedOnRequest)
+    assert bad == bad_too
+    assert len(bad) == 1
+    assert repr(found) == repr(kept)
+    assert np.array_equal(found.labels, kept.labels)
+    for size in (None, 4):
+        assert np.array_equal(read_all(found, size), read_all(kept, size))
+    assert found.images(np.array([], int)).shape == (0, 8, 8, 3)
+    # Whatever changes, the fingerprint does.
+    prints = {found.fingerprint}
+    Image.fromarray(draw.integers(0, 256, (9, 8, 3), np.uint8)).save(tmp_path / "b" / "1.png")
+    prints.add(decode(open_source(str(tmp_path)), (8, 8, 3))[0].fingerprint)
+    # The same images in the same order, of which one has another class.
+    (tmp_path / "b" / "1.png").rename(tmp_path / "a" / "5.png")
+    prints.add(decode(open_source(str(tmp_path)), (8, 8, 3))[0].fingerprint)
+    assert len(prints) == 3
+    (tmp_path / "a" / "0.png").write_bytes(b"torn since")
+    with pytest.raises(DataError, match=r"0\.png"):
+        read_all(found)
