@@ -18,7 +18,7 @@ from alae_workbench.data.source import DataError, Source, Splits, format_shape, 
 # Maximum number of classes, attributes or files that are listed by name.
 _MOST_LISTED = 10
 
-#: shows progress: takes the total and the unit, and returns a context whose value is called with each increment
+#: takes the total and its unit, and returns a context; the context gives a function to call with each increment
 ShowProgress = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
 
 

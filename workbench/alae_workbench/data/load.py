@@ -23,12 +23,12 @@ def load_data(
         config: the configuration, which determines the images' shape and the number of classes.
         margin: black pixels on each side of an image, within that shape.
         fit: how picture files of another shape are fitted (`picture_file.read_image`).
-        held_out: number of held-out images, or if below 1 the fraction of all images, if there is no test split.
+        held_out: number of held-out images, or if below 1 the fraction of all images; unused for a source with a
+            test split.
         skip_bad: leave out unreadable picture files instead of refusing them.
 
     Raises:
-        DataError: there is no such data source, it cannot be read, or its images or labels do not fit the
-            configuration.
+        DataError: the data source does not exist, cannot be read, or does not fit the configuration.
     """
     splits = _Frame(name, config, margin).read(fit, skip_bad)
     if splits.test is not None:
@@ -54,7 +54,7 @@ def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out
         config, held_out, margin: see `load_data`.
 
     Raises:
-        DataError: `data` is none of these, or its images or labels do not fit the configuration.
+        DataError: `data` has another type, or its images or labels do not fit the configuration.
     """
     if isinstance(data, DataSet):
         for name, source in (("data.train", data.train), ("data.held_out", data.held_out)):

@@ -56,7 +56,7 @@ class Member:
 
 
 class Header(NamedTuple):
-    """What a picture file's header says: width and height in pixels, and whether it has colours."""
+    """The header of a picture file: width and height in pixels, and whether it has colours."""
 
     width: int
     height: int

@@ -29,7 +29,7 @@ def as_pixels(*parts: np.ndarray) -> tuple[list[np.ndarray], str]:
         channels first"; "" if nothing was changed.
 
     Raises:
-        DataError: the values are in none of these ranges.
+        DataError: a value lies outside these ranges.
     """
     changes = []
     if any(part.dtype != np.uint8 for part in parts):

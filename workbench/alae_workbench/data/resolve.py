@@ -42,7 +42,7 @@ def open_source(name: str) -> Contents:
         name: one of `BUILTIN`, or the path of a file or folder in one of the formats above.
 
     Raises:
-        DataError: there is no such data source, it has no known format, or it cannot be read.
+        DataError: the data source does not exist, has an unknown format, or cannot be read.
     """
     if name in BUILTIN:
         return BUILTIN[name]()

@@ -35,7 +35,7 @@ class Survey:
 def survey(name: str) -> Survey:
     """Survey a data source; only the headers of picture files are read.
 
-    Raises DataError if there is no such data source, it cannot be read, or none of its pictures can.
+    Raises DataError if the data source does not exist, or no picture of it can be read.
     """
     contents = open_source(name)
     if isinstance(contents, Splits):
@@ -52,6 +52,6 @@ def survey(name: str) -> Survey:
 
 
 def survey_source(source: Source, name: str, path: str | None = None) -> Survey:
-    """Survey a source, whose images all have one size."""
+    """Survey a source; all its images have one size."""
     height, width, channels = source.shape
     return Survey(name, path, len(source), min(height, width), channels, (height, width))

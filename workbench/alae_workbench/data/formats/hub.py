@@ -47,7 +47,7 @@ def list_hub(path: Path) -> Collection:
 
     Raises:
         DataError: pyarrow is not installed, the path holds several splits without a `train`, or a file is damaged or
-            has no such column.
+            lacks a column of images.
     """
     try:
         import pyarrow

@@ -15,7 +15,7 @@ from alae_workbench.data.formats.arrays import describe_error, require_plausible
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.source import DataError, Splits, format_shape
 
-#: the file whose presence marks a folder as IDX
+#: the file that marks a folder as IDX
 TRAINING_IMAGES = "train-images-idx3-ubyte"
 _TEST_IMAGES = "t10k-images-idx3-ubyte"
 _TRAINING_LABELS, _TEST_LABELS = "train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"

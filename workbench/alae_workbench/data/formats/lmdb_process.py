@@ -44,7 +44,7 @@ def unpack_keys(content: bytes) -> Iterator[bytes]:
 
 
 def serve(file: Path, requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests for the database in `file` until there are no more."""
+    """Answer requests for the database in `file` until `requests` ends."""
     import lmdb
 
     expected = (lmdb.Error, ValueError, OverflowError, MemoryError)

@@ -85,7 +85,7 @@ def plan_preparation(
         fit: how picture files of another shape are fitted (`picture_file.read_image`).
 
     Raises:
-        DataError: there is no such data source, or it cannot be read.
+        DataError: the data source does not exist or cannot be read.
         ArgumentError: `size` is out of range.
         AlaeError: `out` holds something else, or a complete prepared set.
     """

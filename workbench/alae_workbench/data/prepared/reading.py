@@ -115,7 +115,7 @@ class PreparedSource(SourceRepr):
 
 
 class _Instruction(NamedTuple):
-    """What array_record needs to know about a file so that it opens the file only when it is read."""
+    """A file and its number of records, with which array_record delays opening the file until it is read."""
 
     filename: str
     take: int

@@ -105,7 +105,7 @@ def _read_groups(job: Job, left_out: list[tuple[int, str]]) -> Iterator[tuple[np
 
 @contextmanager
 def _open_writer(path: Path) -> Iterator[Any]:
-    """Open a writer of records, whose file appears at `path` only when it is complete."""
+    """Open a writer of records; its file appears at `path` when it is complete."""
     from array_record.python.array_record_module import ArrayRecordWriter
 
     with atomic_path(path) as writing:

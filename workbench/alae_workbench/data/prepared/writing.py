@@ -219,7 +219,7 @@ class _Writer:
 
 
 def _is_done(note_path: Path, files: Sequence[Path], skip_bad: bool) -> bool:
-    """Whether a shard's files are there as its note says, and no picture was left out that may not be."""
+    """Whether a shard's files exist at their noted sizes, and pictures were left out only if `skip_bad` allows it."""
     if not note_path.exists():
         return False
     note: Note = read_note(note_path)
