@@ -8,7 +8,7 @@ import numpy as np
 from alae_core import AlaeError
 from alae_workbench.ablation.study import load_ablation
 from alae_workbench.evaluation.records import Evaluation, compare_runs, read_evaluation, record_evaluation
-from alae_workbench.exchange.array_pickles import read_arrays
+from alae_workbench.exchange.pickles import read_pickled_arrays
 from alae_workbench.models.directions import Direction, load_direction, load_directions, save_directions
 from alae_workbench.storage.directory import Run
 from tests.fuzz import attempt, cases
@@ -111,4 +111,4 @@ def test_arrays_in_pickles():
     content = pickle.dumps({"a": {"b": np.ones((3, 2), np.float32)}}, protocol=3)
     for number, random in cases():
         spoilt_content = damage_pickle(random, content)
-        attempt(lambda content=spoilt_content: read_arrays(content), len(content), number)
+        attempt(lambda content=spoilt_content: read_pickled_arrays(content), len(content), number)

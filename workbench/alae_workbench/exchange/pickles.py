@@ -1,28 +1,50 @@
-"""Reading pickles without trust: no name in one is ever looked up.
+"""Reading pickles from untrusted files: nothing that a file names is imported or called.
 
-A pickle is a program for a small machine. Its instructions are taken apart by `pickletools`, as data, and carried out
-here; there is no instruction that imports or calls. What the file names stays a name, and whatever a name is "called"
-with becomes a `Placeholder`. A format says in a class derived from `Machine` what few names its values are made of.
+`PlainUnpickler` is the standard library's unpickler in Python, limited to the instructions of plain data. Names stay
+names; calls give what a format derives from a few known names, and `Placeholder`s otherwise. It is not the C version,
+`pickle.Unpickler`, because three short pickles do harm there that no hook can prevent: a memo index of 2³¹ reserves
+32 GB, a string that claims 10 GB reserves them before it is read, and hashing a tuple that contains itself twice,
+nested 200 times, never ends. Here the memo is a dictionary, strings are read before they are stored, and keys of
+dictionaries are never tuples.
 """
 
+import pickle
 import pickletools
 import struct
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from io import BytesIO
+from math import prod
+from typing import Any, NamedTuple, Never
+
+import numpy as np
 
 from alae_core.errors import CheckpointError
 
-#: what the standard library raises for a pickle that is none or damaged
-DAMAGE = (struct.error, EOFError, ValueError, LookupError, TypeError, OverflowError, MemoryError)
+#: the exceptions of the standard library for a file that is not a pickle, or a damaged one
+DAMAGE = (
+    *(pickle.UnpicklingError, struct.error, EOFError, AttributeError, ValueError),
+    *(LookupError, TypeError, OverflowError, MemoryError),
+)
+#: instructions that make numbers, text, containers and objects, or move them between the stack and the memo
+_ALLOWED = (
+    *("PROTO", "FRAME", "MARK", "STOP", "POP", "POP_MARK", "DUP", "PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"),
+    *("GET", "BINGET", "LONG_BINGET", "NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2"),
+    *("LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT", "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE"),
+    *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+    *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_LIST", "LIST", "APPEND", "APPENDS"),
+    *("EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "EMPTY_SET", "ADDITEMS", "FROZENSET", "GLOBAL", "STACK_GLOBAL"),
+    *("REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST", "BUILD", "BINPERSID"),
+)
 
 
 class PickleError(CheckpointError):
-    """A pickle is cut short, or is not plain data."""
+    """A pickle is damaged, or holds more than plain data."""
 
 
 class Name(NamedTuple):
-    """A class or function that the file mentions."""
+    """A class or function that a pickle names."""
 
     module: str
     name: str
@@ -33,199 +55,139 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class Placeholder:
-    """What stands where the file has an object of a class that is neither a tensor nor a container."""
+    """Stands for an object of a class that is not plain data; `name` is that of its class or function."""
 
-    of: str
+    name: str
 
+    # A pickle may fill the object with items, which are ignored.
+    def append(self, item: Any) -> None:
+        """Ignore an item."""
 
-class Source(Protocol):
-    """What a pickle is read from: a file, or bytes in memory."""
+    def extend(self, items: Any) -> None:
+        """Ignore items."""
 
-    def read(self, size: int = ..., /) -> bytes:
-        """That many bytes, or those there are."""
-
-    def readline(self) -> bytes:
-        """The bytes up to the end of the line."""
-
-
-class Machine:
-    """Carries out one pickle from where `source` stands, and leaves it after its end."""
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.stack: list[Any] = []
-        self.marks: list[list[Any]] = []
-        self.memo: dict[int, Any] = {}
-
-    def run(self) -> Any:
-        """What the pickle holds. Raises PickleError, or one of DAMAGE, where it cannot be read."""
-        # Nothing is skipped: an instruction that is not known ends the reading.
-        for opcode, argument, _ in pickletools.genops(self.source):  # type: ignore[arg-type]
-            name = opcode.name
-            if name == "STOP":
-                return self.stack.pop()
-            if name in _LITERALS:
-                self.stack.append(argument)
-            elif name in _CONSTANTS:
-                self.stack.append(_CONSTANTS[name]())
-            elif step := getattr(self, f"_{name.lower()}", None):
-                step(argument)
-            else:
-                raise PickleError(f"it holds the pickle instruction {name}, which no tensor or container needs")
-        raise PickleError("it is cut short: a pickle in it does not end")
-
-    # ---- the stack -----------------------------------------------------------------------------------------------
-
-    def _proto(self, version: int) -> None:
+    def __setitem__(self, key: Any, value: Any) -> None:
         pass
 
-    _frame = _proto
 
-    def _mark(self, _: None) -> None:
-        self.marks.append(self.stack)
-        self.stack = []
+class PlainDict(dict[Any, Any]):
+    """A dictionary that ignores entries whose keys are not text, numbers or None: those could take forever to hash."""
 
-    def _since_mark(self) -> list[Any]:
-        items, self.stack = self.stack, self.marks.pop()
-        return items
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(key, (str, int, float, type(None))):
+            super().__setitem__(key, value)
 
-    def _pop(self, _: None) -> None:
-        if self.stack:
-            self.stack.pop()
-        else:
-            self._since_mark()
 
-    def _pop_mark(self, _: None) -> None:
-        self._since_mark()
+class PlainUnpickler(pickle._Unpickler):
+    """Reads one pickle from where `file` stands, and leaves it after its end.
 
-    def _dup(self, _: None) -> None:
-        self.stack.append(self.stack[-1])
+    `load` raises PickleError, or one of `DAMAGE`, if it cannot. Sets become lists, and byte arrays become bytes.
+    """
 
-    def _put(self, index: int) -> None:
-        self.memo[index] = self.stack[-1]
+    def __init__(self, file: Any) -> None:
+        super().__init__(file, encoding="latin-1")
 
-    _binput = _long_binput = _put
+    def call(self, name: Any, arguments: Any) -> Any:
+        """The value of a call of `name`, which is a `Name` unless the file is hostile; derived classes know some."""
+        # Only names are formatted: a list that contains itself many times over has no end.
+        return Placeholder(str(name) if isinstance(name, Name) else "an object")
 
-    def _memoize(self, _: None) -> None:
-        self._put(len(self.memo))
+    def build(self, value: Any, state: Any) -> Any:
+        """`value` after its state is set; by default the state is ignored."""
+        return value
 
-    def _get(self, index: int) -> None:
-        self.stack.append(self.memo[index])
+    def find_class(self, module: str, name: str) -> Any:
+        """The name itself, which is not looked up."""
+        return Name(module, name)
 
-    _binget = _long_binget = _get
+    # ---- overridden instructions, by the names of their methods in the standard library ----
 
-    # ---- containers ----------------------------------------------------------------------------------------------
-
-    def _tuple(self, _: None) -> None:
-        items = self._since_mark()
-        self.stack.append(tuple(items))
-
-    def _tuple1(self, _: None) -> None:
-        self.stack[-1:] = [tuple(self.stack[-1:])]
-
-    def _tuple2(self, _: None) -> None:
-        self.stack[-2:] = [tuple(self.stack[-2:])]
-
-    def _tuple3(self, _: None) -> None:
-        self.stack[-3:] = [tuple(self.stack[-3:])]
-
-    def _list(self, _: None) -> None:
-        items = self._since_mark()
-        self.stack.append(items)
-
-    def _dict(self, _: None) -> None:
-        items = self._since_mark()
-        self.stack.append({})
-        self._fill(items)
-
-    def _append(self, _: None) -> None:
-        item = self.stack.pop()
-        self._extend([item])
-
-    def _appends(self, _: None) -> None:
-        self._extend(self._since_mark())
-
-    # Nobody asks for sets: their members may stay in the order of the file.
-    _additems = _appends
-
-    def _frozenset(self, _: None) -> None:
-        self._list(_)
-
-    def _setitem(self, _: None) -> None:
-        items = self.stack[-2:]
-        del self.stack[-2:]
-        self._fill(items)
-
-    def _setitems(self, _: None) -> None:
-        self._fill(self._since_mark())
-
-    def _extend(self, items: list[Any]) -> None:
-        if isinstance(self.stack[-1], list):
-            self.stack[-1].extend(items)
-
-    def _fill(self, items: list[Any]) -> None:
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            if isinstance(self.stack[-1], dict) and isinstance(key, (str, int, float, type(None))):
-                self.stack[-1][key] = value
-
-    # ---- names, which stay names ---------------------------------------------------------------------------------
-
-    def _global(self, name: str) -> None:
-        self.stack.append(Name(*name.split(" ", 1)))
-
-    def _stack_global(self, _: None) -> None:
-        module, name = self.stack[-2:]
-        if not (isinstance(module, str) and isinstance(name, str)):
-            raise PickleError("a name in it is no text")
-        self.stack[-2:] = [Name(module, name)]
-
-    def _reduce(self, _: None) -> None:
+    def load_reduce(self) -> None:  # noqa: D102
         arguments = self.stack.pop()
         self.stack[-1] = self.call(self.stack[-1], arguments)
 
-    def _newobj(self, _: None) -> None:
+    def load_newobj(self) -> None:  # noqa: D102
         self.stack.pop()
-        self.stack[-1] = placeholder(self.stack[-1])
+        self.stack[-1] = PlainUnpickler.call(self, self.stack[-1], ())
 
-    def _newobj_ex(self, _: None) -> None:
+    def load_newobj_ex(self) -> None:  # noqa: D102
         self.stack.pop()
-        self._newobj(_)
+        self.load_newobj()
 
-    def _obj(self, _: None) -> None:
-        items = self._since_mark()
-        self.stack.append(placeholder(items[0]))
+    def _instantiate(self, klass: Any, args: Any) -> None:
+        self.stack.append(PlainUnpickler.call(self, klass, ()))
 
-    def _inst(self, name: str) -> None:
-        self._since_mark()
-        self.stack.append(Placeholder(name))
+    def load_build(self) -> None:  # noqa: D102
+        state = self.stack.pop()
+        self.stack[-1] = self.build(self.stack[-1], state)
 
-    def _build(self, _: None) -> None:
-        # The state of a placeholder, or PyTorch's note of versions on a dictionary.
-        self.stack.pop()
+    def load_empty_dictionary(self) -> None:  # noqa: D102
+        self.stack.append(PlainDict())
+
+    def load_dict(self) -> None:  # noqa: D102
+        items, found = self.pop_mark(), PlainDict()
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            found[key] = value
+        self.stack.append(found)
+
+    load_bytearray8 = pickle._Unpickler.load_binbytes8
+    load_empty_set = pickle._Unpickler.load_empty_list
+    load_additems = pickle._Unpickler.load_appends
+    load_frozenset = pickle._Unpickler.load_list
+
+
+def _refuse(instruction: str, _: PlainUnpickler) -> Never:
+    raise PickleError(f"it holds the pickle instruction {instruction}, which plain data does not need")
+
+
+# The standard library finds methods in this table, so overriding them alone would change nothing.
+PlainUnpickler.dispatch = {
+    ord(opcode.code): getattr(PlainUnpickler, pickle._Unpickler.dispatch[ord(opcode.code)].__name__)
+    if opcode.name in _ALLOWED
+    else partial(_refuse, opcode.name)
+    for opcode in pickletools.opcodes
+}
+
+
+def read_pickled_arrays(content: bytes) -> Any:
+    """The value of a pickle of plain data and float32 NumPy arrays, which are read-only.
+
+    Raises PickleError if it is damaged or has arrays of another dtype.
+    """
+    try:
+        with warnings.catch_warnings():
+            # Python warns about unknown escapes in damaged text.
+            warnings.simplefilter("ignore")
+            return _ArrayUnpickler(BytesIO(content)).load()
+    except PickleError:
+        raise
+    except DAMAGE as error:
+        raise PickleError(f"it is damaged: {error}") from error
+
+
+class _ArrayUnpickler(PlainUnpickler):
+    """NumPy's pickles call `_reconstruct` for an empty array, and build it from its shape, dtype and bytes."""
+
+    _ARRAY, _FLOAT32 = Name("numpy", "ndarray"), Name("numpy", "float32")
 
     def call(self, name: Any, arguments: Any) -> Any:
-        """What stands for the name, "called" with the arguments: a placeholder, but for what a format is made of."""
-        return placeholder(name)
+        match str(name) if isinstance(name, Name) else "", arguments:
+            case "numpy.dtype", ("f4", *_):
+                return self._FLOAT32
+            case "numpy.core.multiarray._reconstruct" | "numpy._core.multiarray._reconstruct", (self._ARRAY, *_):
+                return self._ARRAY
+            case _:
+                return super().call(name, arguments)
 
-
-def placeholder(of: Any) -> Placeholder:
-    """What stands for an object that is made by `of`."""
-    # Only names are put into words: the text of a list that holds itself many times over has no end.
-    return Placeholder(str(of) if isinstance(of, Name) else "an object")
-
-
-_CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_SET": list,
-}
-#: instructions whose argument is the value itself
-_LITERALS = (
-    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
-    *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
-    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
-)
+    def build(self, value: Any, state: Any) -> Any:
+        match value, state:
+            case self._FLOAT32, (_, "<", *_):
+                return value
+            case self._ARRAY, (_, tuple(shape), self._FLOAT32, False, bytes(content)):
+                if len(shape) > 8 or not all(isinstance(length, int) and 0 <= length < 2**31 for length in shape):
+                    raise PickleError("the shape of an array is not a few lengths")
+                if len(content) != 4 * prod(shape):
+                    raise PickleError(f"an array of shape {shape} has {len(content):,} bytes")
+                return np.frombuffer(content, "<f4").reshape(shape)
+            case _:
+                raise PickleError("it holds something other than arrays of float32")

