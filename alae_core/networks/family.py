@@ -3,12 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import keras
 
 from alae_core._support.lazy import load_object
-from alae_core.algorithms import SHAPES, find_algorithm
+from alae_core.algorithms import SHAPES, Shape, find_algorithm
 from alae_core.config import Config
 from alae_core.errors import AlaeError, ArgumentError
 from alae_core.networks.layers import SpecLayer
@@ -91,7 +91,7 @@ class Family(ABC):
         """One network of `config`, called `name`; see `Algorithm.networks` for `shape`."""
         if shape not in SHAPES:
             return load_object(shape)(config, name)
-        part = network_section(config, name, shape)
+        part = network_section(config, name, cast(Shape, shape))
         match shape:
             case "F":
                 return build_perceptron(part, config.networks.F, config)

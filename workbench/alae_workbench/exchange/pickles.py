@@ -38,6 +38,9 @@ _ALLOWED = (
     *("REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST", "BUILD", "BINPERSID"),
 )
 
+# Type checkers do not know its methods.
+_Unpickler: Any = vars(pickle)["_Unpickler"]
+
 
 class PickleError(CheckpointError):
     """A pickle is damaged, or holds more than plain data."""
@@ -78,7 +81,7 @@ class PlainDict(dict[Any, Any]):
             super().__setitem__(key, value)
 
 
-class PlainUnpickler(pickle._Unpickler):
+class PlainUnpickler(_Unpickler):
     """Reads one pickle from where `file` stands, and leaves it after its end.
 
     `load` raises PickleError, or one of `DAMAGE`, if it cannot. Sets become lists, and byte arrays become bytes.
@@ -130,10 +133,10 @@ class PlainUnpickler(pickle._Unpickler):
             found[key] = value
         self.stack.append(found)
 
-    load_bytearray8 = pickle._Unpickler.load_binbytes8
-    load_empty_set = pickle._Unpickler.load_empty_list
-    load_additems = pickle._Unpickler.load_appends
-    load_frozenset = pickle._Unpickler.load_list
+    load_bytearray8 = _Unpickler.load_binbytes8
+    load_empty_set = _Unpickler.load_empty_list
+    load_additems = _Unpickler.load_appends
+    load_frozenset = _Unpickler.load_list
 
 
 def _refuse(instruction: str, _: PlainUnpickler) -> Never:
@@ -142,7 +145,7 @@ def _refuse(instruction: str, _: PlainUnpickler) -> Never:
 
 # The standard library finds methods in this table, so overriding them alone would change nothing.
 PlainUnpickler.dispatch = {
-    ord(opcode.code): getattr(PlainUnpickler, pickle._Unpickler.dispatch[ord(opcode.code)].__name__)
+    ord(opcode.code): getattr(PlainUnpickler, _Unpickler.dispatch[ord(opcode.code)].__name__)
     if opcode.name in _ALLOWED
     else partial(_refuse, opcode.name)
     for opcode in pickletools.opcodes
