@@ -165,6 +165,7 @@ def test_measures_that_there_are_not_are_refused_before_the_first_step(tmp_path,
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_save_and_stop(tmp_path, number, code):
     run = tmp_path / "run"
@@ -179,6 +180,7 @@ def test_signals_save_and_stop(tmp_path, number, code):
     assert steps(run)[-1] == saved + 5
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing_before_the_last_checkpoint(tmp_path):
     """Of a run that reads a prepared set as a stream; the run that nothing kills has the same images in memory."""
     run, moments = tmp_path / "run", random.Random(0)
@@ -264,6 +266,7 @@ def test_going_back_twice_keeps_both_ways(tmp_path):
     assert [record["step"] for record in records(tmp_path / "run")] == [5, 10, 10, 15, 20, 20]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["--resume", "--out"])
 def test_a_run_killed_before_its_first_checkpoint_starts_over(tmp_path, how):
     run = tmp_path / "run"
@@ -287,6 +290,7 @@ def test_what_is_no_run_is_never_started_over(tmp_path):
     assert (run / "config.yaml").read_text() == "mine: 1"
 
 
+@pytest.mark.slow
 def test_the_second_of_two_at_once_is_told(tmp_path):
     run = tmp_path / "run"
     process = start(tmp_path, "--steps", 1_000_000, "--out", "run")
@@ -341,6 +345,7 @@ def test_a_run_whose_directory_is_removed_stops_at_once(tmp_path):
 APPENDED = "(metrics.jsonl|events.out.tfevents)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("most", "full"), [(100, "config.yaml"), (None, APPENDED), (9000, "checkpoints")])
 def test_a_full_disk_stops_the_run_with_a_line_and_it_goes_on_once_there_is_room(straight, tmp_path, most, full):
     run = tmp_path / "run"

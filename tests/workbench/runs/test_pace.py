@@ -28,6 +28,7 @@ def test_stretches_are_the_stages_of_a_schedule(levels, start, steps):
     assert found == [position(config, step).stage for step in range(start, start + steps)]
 
 
+@pytest.mark.slow
 def test_measuring_leaves_the_run_as_it_was(backend):
     config = tiny_style_config(
         **{"image": [8, 8, 3], "growth.levels": [{"images": 24, "batch_size": 4}, {"images": 24, "batch_size": 4}]}

@@ -74,6 +74,7 @@ def test_images_in_hand_are_trained_on_and_observers_are_told(backend, tmp_path)
     assert repr(run).startswith(f"<run {run.path}, step 6: discriminator ")
 
 
+@pytest.mark.slow
 def test_a_resumed_run_is_the_run_that_never_stopped_and_wants_the_same_images(backend, tmp_path):
     def run(steps, out=None, pixels=PIXELS, **choices):
         config = None if "resume" in choices else tiny()

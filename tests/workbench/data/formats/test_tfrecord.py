@@ -163,6 +163,7 @@ with tf.io.TFRecordWriter(sys.argv[2], tf.io.TFRecordOptions(compression_type=""
 """
 
 
+@pytest.mark.slow
 def test_what_tensorflow_writes_is_read(tmp_path):
     # In a process of its own: TensorFlow is large, and another framework may be here.
     if subprocess.run([sys.executable, "-c", "import tensorflow"], capture_output=True).returncode:

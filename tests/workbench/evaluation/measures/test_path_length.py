@@ -86,6 +86,7 @@ def test_outliers_are_left_out():
     assert trimmed_mean(np.arange(1000.0)) == pytest.approx(499.5)
 
 
+@pytest.mark.slow
 def test_steps_are_cached(backend, lpips_folder, tmp_path, monkeypatch):
     """The second call computes nothing; several batches are joined in order."""
     model = alae.build(tiny_style_config(**SIXTEEN))

@@ -49,6 +49,7 @@ def test_features_equal_those_of_its_own_code(features):
     assert values.mean() == pytest.approx(MEAN, rel=1e-3)
 
 
+@pytest.mark.slow
 @installed
 def test_a_padded_batch_gives_the_same_features(features):
     photo = load_sample_image("china.jpg")[:320, :256]
@@ -59,6 +60,7 @@ def test_a_padded_batch_gives_the_same_features(features):
     assert features(np.empty((0, 8, 8, 1), np.uint8)).shape == (0, 1280)
 
 
+@pytest.mark.slow
 @installed
 def test_distances_grow_with_blur_and_noise(features):
     photo = load_sample_image("china.jpg")[:256, :256]

@@ -21,7 +21,7 @@ def pieces():
     return [crop.astype(np.float32)[None] / 127.5 - 1 for crop in crops]
 
 
-@pytest.mark.parametrize("trunk", ["alex", "vgg"])
+@pytest.mark.parametrize("trunk", ["alex", pytest.param("vgg", marks=pytest.mark.slow)])
 def test_distances_equal_those_of_the_library(backend, lpips_folder, trunk):
     one, other = pieces()
     distance = lpips_networks.lpips(trunk, Cache(weights=lpips_folder), 32, 40)
