@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import alae_core as alae
-from tests.algorithms import register
 from tests.conftest import random_images, tiny_config, tiny_style_config
+from tests.helpers.algorithms import register
 from tests.tolerances import FLOAT32, STYLE
 
 SHAPES = {"mlp": (4, 3, 2), "style": (4, 4, 2)}

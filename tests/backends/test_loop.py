@@ -6,8 +6,8 @@ from PIL import Image
 
 import alae_core as alae
 from alae_workbench import Terminal, train
-from tests.algorithms import register
 from tests.conftest import tiny_config, tiny_style_config
+from tests.helpers.algorithms import register
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 2), np.uint8)
 TRAINING = {"training.held_out": 10, "training.report_every": 3, "training.checkpoint_every": 4}

@@ -9,8 +9,8 @@ import pytest
 import alae_core as alae
 from alae_core.algorithms import ALGORITHMS, Algorithm
 from alae_core.sizes import weights
-from tests.algorithms import register
 from tests.conftest import tiny_config
+from tests.helpers.algorithms import register
 
 pytestmark = pytest.mark.each_backend
 
@@ -38,7 +38,7 @@ def test_the_weights_of_a_third_partys_algorithm_are_counted(backend, monkeypatc
 
 def test_an_algorithm_may_bring_a_network_of_a_shape_of_its_own(backend, monkeypatch):
     networks = {"G": "G", "E": "E", "H": "tests.core.test_algorithms:build_extra"}
-    monkeypatch.setitem(ALGORITHMS, "extra", Algorithm(networks, "tests.algorithms:pixels_updates"))
+    monkeypatch.setitem(ALGORITHMS, "extra", Algorithm(networks, "tests.helpers.algorithms:pixels_updates"))
     config = tiny_config(algorithm="extra")
     model = alae.build(config)
     assert {name: v.shape for name, v in model.variables.items() if name.startswith("H/")} == {

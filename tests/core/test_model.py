@@ -1,164 +1,259 @@
-"""Alae of perceptrons: shapes, ranges, seeds, and the networks against NumPy."""
+"""What a person does with a model: how it is compiled and cut into chunks, that it changes nothing, what it refuses."""
 
-import keras
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from keras import ops
 
 import alae_core as alae
-from alae_core.networks.layers import Dense
-from alae_core.networks.mlp import Perceptrons
-from alae_core.networks.specs import Section, dense
-from tests.conftest import random_images, tiny_config
-from tests.tolerances import BFLOAT16, FLOAT32
+from alae_core import View, inference
+from alae_core import model as module
+from alae_core.images import to_float
+from tests.conftest import random_images, tiny_config, tiny_style_config
+from tests.core.conftest import moved, style_images
+from tests.tolerances import FLOAT32, STYLE
 
 pytestmark = pytest.mark.each_backend
 
-
-def leaky(x):
-    return np.where(x > 0, x, 0.2 * x)
-
-
-def perceptron(x, weights, network, depth, slope=leaky):
-    for i in range(depth):
-        x = x @ weights[f"{network}/dense{i}/kernel"].astype(np.float64) + weights[f"{network}/dense{i}/bias"]
-        x = slope(x) if i < depth - 1 else x
-    return x
+#: 513 is one more than a chunk
+COUNTS = [0, 1, 2, 3, 5, 513]
 
 
-def with_biases(model):
-    """The model, its biases no longer zero."""
-    rng = np.random.default_rng(0)
-    biases = {
-        name: rng.normal(size=w.shape).astype(np.float32) for name, w in model.weights().items() if "bias" in name
-    }
-    model.set_weights(model.weights() | biases)
-    return model
+def tensor(array):
+    return ops.convert_to_tensor(array)
 
 
-@pytest.fixture
-def model(backend):
-    return with_biases(alae.build(tiny_config(seed=1)))
+def array(tensor):
+    return ops.convert_to_numpy(ops.stop_gradient(tensor))
 
 
-def test_the_four_networks_match_numpy(model):
-    weights = model.weights()
-    z, x = model.sample_prior(6, seed=1), random_images()
-    w = perceptron(z, weights, "F", 2)
-    np.testing.assert_allclose(model.map(z), w, **FLOAT32)
-    # Row by row, channel last: the flat order of the images is part of the specification.
-    generated = perceptron(w, weights, "G", 3).reshape(6, 4, 3, 2)
-    np.testing.assert_allclose(model.generate(w), generated, **FLOAT32)
-    encoded = perceptron(x.reshape(6, 24), weights, "E", 3)
-    np.testing.assert_allclose(model.encode(x), encoded, **FLOAT32)
-    np.testing.assert_allclose(model.discriminate(encoded), perceptron(encoded, weights, "D", 2)[:, 0], **FLOAT32)
-    np.testing.assert_allclose(model.reconstruct(x), model.generate(model.encode(x)), **FLOAT32)
+# ---- chunks ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_authors_networks_match_numpy(backend):
-    official = {
-        "networks.equalized": True,
-        "networks.F": {"hidden": [6, 6], "pixel_norm": True, "activate_output": True, "lrmul": 0.1},
-        "networks.D": {"hidden": [9], "slope": 1.0, "lrmul": 0.1},
-    }
-    model = with_biases(alae.build(tiny_config(**official, seed=2)))
-    weights = model.weights()
-    effective = {}
-    for name, weight in weights.items():
-        lrmul = 0.1 if name[0] in "FD" else 1.0
-        effective[name] = weight * (np.sqrt(2) / np.sqrt(weight.shape[0]) * lrmul if "kernel" in name else lrmul)
-    z = 3 * model.sample_prior(6, seed=1)
-    normed = z / np.sqrt((z**2).mean(axis=1, keepdims=True) + 1e-8)
-    w = leaky(perceptron(normed, effective, "F", 3))
-    np.testing.assert_allclose(model.map(z), w, **FLOAT32)
-    np.testing.assert_allclose(
-        model.discriminate(w), perceptron(w, effective, "D", 2, slope=lambda x: x)[:, 0], **FLOAT32
+@pytest.mark.parametrize("count", COUNTS)
+def test_any_number_of_images_is_what_the_networks_make_of_them(plain, count):
+    """The networks called on all of them at once, neither compiled nor in chunks."""
+    x, z = random_images(count), plain.sample_prior(count, seed=1)
+    w = array(plain.F(tensor(z)))
+    for found, expected in {
+        "map": (plain.map(z), w),
+        "generate": (plain.generate(w), array(plain.G(tensor(w)))),
+        "encode": (plain.encode(x), array(plain.E(tensor(x)))),
+        "discriminate": (plain.discriminate(w), array(plain.D(tensor(w)))),
+        "reconstruct": (plain.reconstruct(x), array(plain.G(plain.E(tensor(x))))),
+        "reencode": (plain.reencode(w), array(plain.E(plain.G(tensor(w))))),
+    }.values():
+        assert (found.shape, found.dtype) == (expected.shape, np.float32)
+        np.testing.assert_allclose(found, expected, **FLOAT32)
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 4, 512])
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_chunks_and_what_fills_them_up_are_not_seen(style, classes, monkeypatch, chunk, count):
+    """Neither by images nor by labels, noise maps or styles that belong to them."""
+    x, labels, view = style_images(count), np.arange(count) % 3, View(1, 0.4)
+    noise = [np.repeat(each, count if len(each) > 1 else 1, axis=0)[:count] for each in style.sample_noise(7)]
+    styles = np.random.default_rng(0).normal(size=(count, 4, 7)).astype(np.float32)
+    whole = (
+        style.reconstruct(x, view, noise=noise),
+        style.generate(styles, noise=noise),
+        style.reencode(styles, view),
+        classes.reconstruct(random_images(count), labels=labels),
     )
+    monkeypatch.setattr(module, "_CHUNK", chunk)
+    parts = (
+        style.reconstruct(x, view, noise=noise),
+        style.generate(styles, noise=noise),
+        style.reencode(styles, view),
+        classes.reconstruct(random_images(count), labels=labels),
+    )
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_allclose(one, other, **STYLE)
 
 
-def test_equalized_kernels_start_as_n_0_1_over_lrmul():
-    model = alae.build(alae.load_config("mnist-mlp-official"))
-    for network, std in (("F", 10), ("G", 1), ("E", 1), ("D", 10)):
-        kernel = model.weights()[f"{network}/dense1/kernel"]
-        # 5 standard errors of a standard deviation
-        assert abs(kernel.std() - std) < 5 * std / np.sqrt(2 * kernel.size)
+def test_large_images_make_small_chunks(plain, monkeypatch):
+    assert [(part.start, part.stop) for part in plain.chunks(1025)] == [(0, 512), (512, 1024), (1024, 1025)]
+    assert list(plain.chunks(0)) == [slice(0, 0)]
+    monkeypatch.setattr(module, "_CHUNK_PIXELS", 24)
+    assert [part.stop for part in plain.chunks(5)] == [2, 4, 5], "images of 4×3"
+    monkeypatch.setattr(module, "_CHUNK_PIXELS", 1)
+    assert [part.stop for part in plain.chunks(2)] == [1, 2]
 
 
-def test_glorot_kernels_fill_their_range_and_no_further(model):
-    kernel = alae.build(alae.load_config("mnist-mlp")).weights()["E/dense1/kernel"]
-    limit = np.sqrt(6 / 2048)
-    assert 0.999 * limit < np.abs(kernel).max() <= limit
+def test_a_coarser_level_takes_more_images_at_a_time(style, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK_PIXELS", 128)
+    assert [part.stop for part in style.chunks(9)] == [2, 4, 6, 8, 9]
+    assert [part.stop for part in style.chunks(9, View(0))] == [8, 9]
+    x = style_images(9, 4)
+    np.testing.assert_allclose(style.encode(x, View(0))[8:], style.encode(x[8:], View(0)), **STYLE)
 
 
-def test_seeds_decide_the_weights():
-    first, same, other = (alae.build(tiny_config(seed=seed)).weights() for seed in (1, 1, 2))
-    assert all(np.array_equal(first[name], same[name]) for name in first)
-    assert not any(np.array_equal(first[name], other[name]) for name in first if "kernel" in name)
-    # Scaled to the same range, so that equal draws would show in kernels of any shape.
-    draws = [w.ravel()[0] / np.sqrt(6 / sum(w.shape)) for name, w in first.items() if "kernel" in name]
-    assert np.diff(np.sort(draws)).min() > 1e-4, "every kernel has a stream of its own"
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 6])
+def test_a_discriminator_that_compares_images_sees_only_those_given(of_images, count):
+    """It looks at how much a batch varies: rows that fill a chunk up would change every answer."""
+    x = style_images(count)
+    expected = array(of_images.D(tensor(x), lod=1))
+    np.testing.assert_allclose(of_images.discriminate(x), expected, **STYLE)
+    if count == 3:
+        filled = array(of_images.D(tensor(np.concatenate([x, x[-1:]])), lod=1))[:3]
+        assert np.abs(filled - expected).max() > 1e-3, "else this test could not see it"
 
 
-def test_labels_are_appended_to_the_inputs_of_e_and_g(backend):
-    model = alae.build(tiny_config(labels=3))
-    assert model.E.get_layer("dense0").kernel.shape[0] == 24 + 3
-    assert model.G.get_layer("dense0").kernel.shape[0] == 7 + 3
-    x = random_images(2)
-    same_class, other_class = (model.encode(x, labels=np.array(labels)) for labels in ([0, 1], [0, 2]))
-    assert np.array_equal(same_class[0], other_class[0])
-    assert not np.allclose(same_class[1], other_class[1])
-    made, other = (model.generate(np.zeros((2, 7)), labels=np.array(labels)) for labels in ([0, 1], [0, 2]))
-    assert np.array_equal(made[0], other[0])
-    assert not np.allclose(made[1], other[1])
+def test_nor_do_its_chunks_see_more(of_images, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK", 4)
+    x = style_images(7)
+    parts = [array(of_images.D(tensor(part), lod=1)) for part in (x[:4], x[4:])]
+    np.testing.assert_allclose(of_images.discriminate(x), np.concatenate(parts), **STYLE)
 
 
-def test_bfloat16_layers_return_float32_near_the_exact_answer(backend):
-    exact, mixed = (alae.build(tiny_config(precision=precision, seed=1)) for precision in ("float32", "bfloat16"))
-    z = exact.sample_prior(6)
-    assert mixed.map(z).dtype == np.float32
-    assert {w.dtype for w in mixed.weights().values()} == {np.dtype(np.float32)}
-    np.testing.assert_allclose(mixed.generate(mixed.map(z)), exact.generate(exact.map(z)), **BFLOAT16)
-    assert not np.array_equal(mixed.map(z), exact.map(z)), "nothing was computed in bfloat16"
+# ---- one after the other ---------------------------------------------------------------------------------------------
 
 
-def test_a_model_is_shown_in_a_line(model):
-    shown = repr(model)
-    assert shown.startswith("<Alae of 4×3×2 images, weights F 150, G 470, E 507, D 73; Config(")
-    assert "\n" not in shown
-    assert sum(array.size for array in model.weights().values()) == 150 + 470 + 507 + 73
+@pytest.mark.parametrize("view", [View(0), View(1), View(1, 0.3)], ids=str)
+@pytest.mark.parametrize("noise", ["fixed", "none", "bump"])
+def test_networks_in_one_go_are_one_after_the_other(style, view, noise):
+    x, w = style_images(3, view.size), style.map(style.sample_prior(3))
+    made = style.generate(style.encode(x, view), view, noise=noise)
+    np.testing.assert_allclose(style.reconstruct(x, view, noise=noise), made, **STYLE)
+    codes = style.encode(style.generate(w, view, noise=noise), view)
+    np.testing.assert_allclose(style.reencode(w, view, noise=noise), codes, **STYLE)
+    np.testing.assert_allclose(style.w_of(x, view), style.encode(x, view), **STYLE)
 
 
-# ---- what each weight is multiplied by -------------------------------------------------------------------------------
+def test_so_are_those_with_labels(classes):
+    x, labels = random_images(4), np.array([0, 2, 1, 2])
+    made = classes.generate(classes.encode(x, labels=labels), labels=labels)
+    np.testing.assert_allclose(classes.reconstruct(x, labels=labels), made, **FLOAT32)
+    w = classes.map(classes.sample_prior(4))
+    codes = classes.encode(classes.generate(w, labels=labels), labels=labels)
+    np.testing.assert_allclose(classes.reencode(w, labels=labels), codes, **FLOAT32)
 
 
-def test_plain_layers_multiply_their_weights_by_nothing(model):
-    assert model.scales == dict.fromkeys(model.variables, 1.0)
+def test_where_e_estimates_z_images_come_back_through_f(of_z):
+    x, z = style_images(3), of_z.sample_prior(3)
+    np.testing.assert_allclose(of_z.w_of(x), of_z.map(of_z.encode(x)), **STYLE)
+    np.testing.assert_allclose(of_z.reconstruct(x), of_z.generate(of_z.w_of(x)), **STYLE)
+    w = of_z.map(z)
+    np.testing.assert_allclose(of_z.reencode(w), of_z.encode(of_z.generate(w)), **STYLE)
 
 
-def test_equalized_layers_state_their_constants(backend):
-    overrides = {"networks.equalized": True, "networks.F.lrmul": 0.1, "networks.D.lrmul": 0.01}
-    model = alae.build(tiny_config(**overrides))
-    assert model.scales.keys() == model.variables.keys()
-    for name, weight in model.variables.items():
-        lrmul = {"F": 0.1, "D": 0.01}.get(name[0], 1.0)
-        expected = np.sqrt(2 / weight.shape[0]) * lrmul if name.endswith("kernel") else lrmul
-        assert model.scales[name] == pytest.approx(expected, rel=1e-12), name
+def test_bytes_are_looked_at_as_the_floats_they_stand_for(plain, style):
+    for model, shape in ((plain, (4, 3, 2)), (style, (8, 8, 2))):
+        images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
+        for look in (model.encode, model.reconstruct, model.w_of, model.as_seen):
+            assert np.array_equal(look(images), look(to_float(images)))
 
 
-def test_a_layer_that_does_not_state_a_constant_is_not_passed_over(backend):
-    """Adam would otherwise see another gradient than it should, and nobody would know."""
-
-    class Silent(Dense):
-        def build(self, input_shape):
-            super().build(input_shape)
-            self.extra = self.add_weight(name="extra", shape=(7,), initializer="zeros")
-
-    x = keras.Input((5,))
-    network = keras.Model(x, Silent(Section("F/dense0", dense(5, 7), seed=0))(x), name="F")
-    with pytest.raises(KeyError, match="extra"):
-        Perceptrons(tiny_config(), {"F": network})
+# ---- where one looks -------------------------------------------------------------------------------------------------
 
 
-def test_layers_of_kerass_own_multiply_by_nothing(backend):
-    x = keras.Input((5,))
-    network = keras.Model(x, keras.layers.Dense(7, name="dense0")(x), name="F")
-    assert Perceptrons(tiny_config(), {"F": network}).scales == {"F/dense0/kernel": 1.0, "F/dense0/bias": 1.0}
+def test_a_built_model_is_looked_at_at_its_finest_level(plain, style):
+    assert (plain.view, style.view) == (None, View(1))
+    w = style.map(style.sample_prior(2))
+    assert np.array_equal(style.generate(w), style.generate(w, View(1)))
+    assert np.array_equal(style.encode(style_images(2)), style.encode(style_images(2), View(1)))
+    assert [each.shape for each in style.sample_noise(2)] == [
+        each.shape for each in style.sample_noise(2, view=View(1))
+    ]
+
+
+def test_a_models_view_is_where_it_is_looked_at_unless_one_says_otherwise(backend):
+    model = moved(alae.build(tiny_style_config()))
+    w, x = model.map(model.sample_prior(2)), style_images(2)
+    for view in (View(0), View(1, 0.25)):
+        model.view = view
+        seen = style_images(2, view.size)
+        assert np.array_equal(model.generate(w), model.generate(w, view))
+        assert np.array_equal(model.encode(seen), model.encode(seen, view))
+        assert np.array_equal(model.reconstruct(seen), model.reconstruct(seen, view))
+        assert np.array_equal(model.reencode(w), model.reencode(w, view))
+        assert np.array_equal(model.as_seen(seen), model.as_seen(seen, view))
+        assert len(model.sample_noise(2)) == 2 * (view.lod + 1)
+    assert not np.array_equal(model.encode(x, View(1)), model.encode(x)), "the blend counts"
+
+
+@pytest.mark.parametrize("look", ["generate", "encode", "reconstruct", "reencode"])
+def test_a_fade_does_not_compile_anew(backend, monkeypatch, look):
+    """A run's grid is drawn at a blend that nobody has looked at before."""
+    traces = []
+
+    class Counting:
+        device = backend.device
+
+        def compile(self, fn):
+            return backend.compile(lambda *arguments: traces.append(1) or fn(*arguments))
+
+    monkeypatch.setattr(inference, "framework_in_use", Counting)
+    model = moved(alae.build(tiny_style_config()))
+    given = model.map(model.sample_prior(4)) if look in ("generate", "reencode") else style_images(4)
+    traces.clear()
+    seen = [getattr(model, look)(given, View(1, blend)) for blend in (0.0, 0.2, 0.4, 0.9)]
+    assert len(traces) == 1
+    assert all(not np.array_equal(one, other) for one, other in pairwise(seen))
+    getattr(model, look)(given, View(1))
+    assert len(traces) == 2, "a level that is whole needs nothing of the one below"
+
+
+def test_a_few_shapes_serve_any_number_of_images(backend, monkeypatch):
+    """Each new shape compiles anew, and compiling takes longer than looking."""
+    shapes = set()
+
+    class Recording:
+        device = backend.device
+
+        def compile(self, fn):
+            def recorded(weights, *tensors):
+                shapes.add(tuple(tensors[0].shape))
+                return fn(weights, *tensors)
+
+            return recorded
+
+    monkeypatch.setattr(inference, "framework_in_use", Recording)
+    monkeypatch.setattr(module, "_CHUNK", 16)
+    model = alae.build(tiny_config())
+    for count in range(60):
+        assert len(model.map(model.sample_prior(count))) == count
+    assert {shape[0] for shape in shapes} == {1, 2, 4, 8, 16}
+
+
+@pytest.mark.parametrize("words", [("none", "bump"), ("none", "fixed"), ("bump", "fixed")])
+def test_one_kind_of_noise_is_not_taken_for_another(style, words):
+    w = style.map(style.sample_prior(2))
+    one, other = (style.generate(w, noise=word) for word in words)
+    assert np.abs(one - other).max() > 1e-4
+    assert np.array_equal(one, style.generate(w, noise=words[0]))
+
+
+# ---- nothing changes -------------------------------------------------------------------------------------------------
+
+
+def test_looking_changes_nothing_and_repeats(plain, style):
+    for model, x in ((plain, random_images(600)), (style, style_images(5))):
+        kept, before, mean = x.copy(), model.weights(), model.mean_of_w()
+        w = model.map(model.sample_prior(len(x)))
+        for look, given in ((model.reconstruct, x), (model.encode, x), (model.generate, w), (model.reencode, w)):
+            assert np.array_equal(look(given), look(given))
+        assert all(np.array_equal(before[name], after) for name, after in model.weights().items())
+        assert np.array_equal(x, kept)
+        assert mean is None or np.array_equal(mean, model.mean_of_w())
+
+
+def test_what_is_given_back_is_ones_own(plain):
+    w = plain.encode(random_images())
+    kept = w.copy()
+    plain.encode(random_images(seed=1))
+    assert np.array_equal(w, kept)
+    w += 1
+    assert np.array_equal(plain.encode(random_images()), kept)
+
+
+def test_other_weights_are_seen_at_once(backend):
+    model, x = alae.build(tiny_config()), random_images()
+    first, weights = model.encode(x), model.weights()
+    model.set_weights({name: 2 * array for name, array in weights.items()})
+    assert not np.allclose(model.encode(x), first)
+    model.set_weights(weights)
+    assert np.array_equal(model.encode(x), first)
+    model.E.get_layer("dense2").bias.assign(np.full(7, 3, np.float32))
+    np.testing.assert_allclose(model.encode(x), first + 3, **FLOAT32)

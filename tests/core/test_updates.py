@@ -5,8 +5,8 @@ import pytest
 import alae_core as alae
 from alae_core import updates_of
 from alae_core.state import adams
-from tests.algorithms import register
 from tests.conftest import tiny_config, tiny_style_config
+from tests.helpers.algorithms import register
 
 pytestmark = pytest.mark.each_backend
 

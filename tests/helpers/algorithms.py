@@ -39,8 +39,8 @@ def four_updates(config: Config) -> tuple[Update, ...]:
 
 
 ALGORITHMS_OF_THE_TESTS = {
-    "pixels": Algorithm({"G": "G", "E": "E"}, "tests.algorithms:pixels_updates"),
-    "alae+pixels": Algorithm(ALGORITHMS["alae"].networks, "tests.algorithms:four_updates"),
+    "pixels": Algorithm({"G": "G", "E": "E"}, "tests.helpers.algorithms:pixels_updates"),
+    "alae+pixels": Algorithm(ALGORITHMS["alae"].networks, "tests.helpers.algorithms:four_updates"),
 }
 
 

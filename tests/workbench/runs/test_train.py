@@ -10,8 +10,8 @@ import pytest
 import alae_core as alae
 from alae_workbench import Arrays, DataError, DataSet, Observer, train
 from alae_workbench.runs.settings import load_experiment, resume_experiment
-from tests.algorithms import register
 from tests.conftest import TINY, random_images, tiny_config
+from tests.helpers.algorithms import register
 
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 2), np.uint8)

@@ -1,0 +1,46 @@
+"""Models that the tests of the specification share: two tiny families, with labels, in z, and with a D on images."""
+
+import numpy as np
+import pytest
+
+import alae_core as alae
+from tests.conftest import random_images, tiny_config, tiny_style_config
+
+
+def moved(model):
+    """The model with every weight away from its start, so that noise, biases and labels count."""
+    rng = np.random.default_rng(0)
+    model.set_weights({n: w + 0.3 * rng.normal(size=w.shape).astype(np.float32) for n, w in model.weights().items()})
+    return model
+
+
+def style_images(count, size=8):
+    return random_images(count, (size, size, 2))
+
+
+@pytest.fixture(scope="session")
+def plain(backend):
+    return moved(alae.build(tiny_config()))
+
+
+@pytest.fixture(scope="session")
+def classes(backend):
+    return moved(alae.build(tiny_config(labels=3)))
+
+
+@pytest.fixture(scope="session")
+def style(backend):
+    return moved(alae.build(tiny_style_config()))
+
+
+@pytest.fixture(scope="session")
+def of_z(backend):
+    return moved(alae.build(tiny_style_config(reciprocity="z", networks__z=7)))
+
+
+@pytest.fixture
+def of_images(backend):
+    """One whose D is far from its start, so that a small difference between images is a large one of logits."""
+    model = moved(alae.build(tiny_style_config(networks__discriminator="images")))
+    model.set_weights({name: 3 * w if name.startswith("D/") else w for name, w in model.weights().items()})
+    return model
