@@ -24,7 +24,7 @@ def test_images_agree_to_a_grey_level(on, tmp_path):
 
 
 @needs_official
-def test_both_serializations_are_the_same_run(tmp_path):
+def test_both_file_formats_import_the_same_run(tmp_path):
     zipped, legacy = (
         load_checkpoint(import_official(OFFICIAL / file, tmp_path / file)).state
         for file in ("style32.pth", "style32_legacy.pth")

@@ -37,7 +37,7 @@ def test_equal_seeds_agree_with_the_updates_of_the_authors(on):
         agree(found[backend], found["jax"], TRAJECTORY)
 
 
-def test_a_jax_checkpoint_goes_on_under_every_backend(on, straight):
+def test_every_backend_continues_a_jax_checkpoint(on, straight):
     expected, checkpoint = straight
     resumed = on(BACKENDS, losses, 100, resume=checkpoint)
     for name, each in expected.items():

@@ -33,7 +33,7 @@ def images(family, seed=0):
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("family", ["mlp", "style"])
-def test_its_state_has_its_own_names(backend, algorithm, family):
+def test_the_state_has_the_names_of_the_algorithms_networks(backend, algorithm, family):
     runner = start(backend, algorithm, family)
     networks = "GE" if algorithm == "pixels" else "FGED"
     adams = {("pixels", "E"), ("pixels", "G")}
@@ -51,7 +51,7 @@ def test_its_state_has_its_own_names(backend, algorithm, family):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_it_learns(backend, algorithm):
+def test_losses_fall(backend, algorithm):
     runner = start(backend, algorithm, adam__beta1=0.5)
     model, x = runner.model, images("mlp")
     error = np.square(x - model.reconstruct(x)).mean()
@@ -63,7 +63,7 @@ def test_it_learns(backend, algorithm):
     assert np.square(x - model.reconstruct(x)).mean() < 0.8 * error
 
 
-def test_one_without_a_prior_that_grows_learns(backend):
+def test_losses_fall_without_a_prior_at_each_level(backend):
     runner = start(backend, "pixels", "style")
     losses = [runner.step(images("style"))["pixels"] for _ in range(3)]
     assert losses[-1] < losses[0]
@@ -72,7 +72,7 @@ def test_one_without_a_prior_that_grows_learns(backend):
     }
 
 
-def test_an_update_without_z_has_noise_if_it_says_so(backend):
+def test_an_update_without_z_can_draw_noise(backend):
     """Drawn on the device, or handed over: by what a weight of noise is to learn, which without any is nothing."""
     runner, x = start(backend, "pixels", "style"), images("style")
     maps = runner.model.sample_noise(6, view=alae.View(0))
@@ -86,7 +86,7 @@ def test_an_update_without_z_has_noise_if_it_says_so(backend):
     assert learnt(alae.Draws(None, noise=[np.zeros_like(each) for each in maps])) == 0
 
 
-def test_only_updates_that_say_so_move_the_mean_of_w(backend):
+def test_updates_can_leave_the_mean_of_w_unchanged(backend):
     """The fourth draws no z of which there would be one."""
     runner, x = start(backend, "alae+pixels", "style"), images("style")
     runner.step(x, only="reciprocity")
@@ -98,7 +98,7 @@ def test_only_updates_that_say_so_move_the_mean_of_w(backend):
     assert not np.array_equal(before["weights/E/block0/conv1/kernel"], after["weights/E/block0/conv1/kernel"])
 
 
-def test_a_fourth_update_leaves_the_three_before_as_they_are(backend):
+def test_a_fourth_update_does_not_change_the_first_three(backend):
     """It comes last, and draws and remembers for itself."""
     alae_alone, four = backend.runner(alae.build(config("alae", "mlp"))), start(backend, "alae+pixels")
     x = images("mlp")
@@ -113,7 +113,7 @@ def test_a_fourth_update_leaves_the_three_before_as_they_are(backend):
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_it_goes_on_from_a_checkpoint_bit_for_bit(backend, algorithm, tmp_path):
+def test_a_checkpoint_resumes_bit_for_bit(backend, algorithm, tmp_path):
     straight = start(backend, algorithm)
     for step in range(2):
         straight.step(images("mlp", step))
@@ -130,7 +130,7 @@ def test_it_goes_on_from_a_checkpoint_bit_for_bit(backend, algorithm, tmp_path):
     assert model.reconstruct(images("mlp")).shape == (6, 4, 3, 2)
 
 
-def test_without_its_algorithm_a_checkpoint_says_what_is_missing(backend, tmp_path, monkeypatch):
+def test_a_checkpoint_of_an_unregistered_algorithm_names_it(backend, tmp_path, monkeypatch):
     runner = start(backend, "pixels")
     alae.save_checkpoint(tmp_path, runner)
     monkeypatch.undo()

@@ -19,7 +19,7 @@ def start(backend, config):
 
 
 @pytest.mark.parametrize("target", [-0.9, 0.99])
-def test_p_adapts_to_how_well_d_tells_real_from_generated(backend, target):
+def test_p_adapts_to_the_separation_of_real_and_generated_images(backend, target):
     """As often as D∘E gives a real image more than its row's generated one, less how often it gives it less."""
     model, runner = start(backend, tiny_config(augment={"p": 0.25, "target": target, "images": 60}))
     images, draws = random_images(), runner.draws(0, 6)["discriminator"]
@@ -37,7 +37,7 @@ def test_p_adapts_to_how_well_d_tells_real_from_generated(backend, target):
 
 
 @pytest.mark.parametrize(("config_of", "shape"), [(tiny_config, (6, 4, 3, 2)), (tiny_style_config, (4, 4, 4, 2))])
-def test_a_run_whose_p_adapts_goes_on_bit_for_bit(backend, config_of, shape):
+def test_a_run_with_adaptive_p_resumes_bit_for_bit(backend, config_of, shape):
     config = config_of(augment={"p": 0.25, "target": 0.3, "images": 60})
     (_, straight), (_, other) = (start(backend, config) for _ in range(2))
     batches = [random_images(shape[0], shape[1:], seed=seed) for seed in range(3)]
@@ -51,7 +51,7 @@ def test_a_run_whose_p_adapts_goes_on_bit_for_bit(backend, config_of, shape):
     assert all(np.array_equal(array, other.state()[name]) for name, array in straight.state().items())
 
 
-def test_a_fixed_p_is_no_part_of_the_state(backend):
+def test_a_fixed_p_is_not_part_of_the_state(backend):
     _, runner = start(backend, tiny_config(augment={"p": 0.5}))
     assert "augment_p" not in runner.state()
     _, adaptive = start(backend, tiny_config(augment={"target": 0.5}))

@@ -28,7 +28,7 @@ def images(runner, seed=0, count=6):
 
 @pytest.mark.parametrize("family", CONFIGS)
 @pytest.mark.parametrize("algorithm", BASELINES)
-def test_it_trains_is_looked_at_and_goes_on(backend, algorithm, family, tmp_path):
+def test_baselines_train_compute_and_resume(backend, algorithm, family, tmp_path):
     straight = start(backend, algorithm, family)
     for step in range(2):
         losses = dict(straight.step(images(straight, step)))
@@ -60,14 +60,14 @@ def test_the_prior_is_on_w_itself(backend, algorithm):
     assert not any(name.startswith("F/") for name in model.variables)
 
 
-def test_a_variational_autoencoder_draws_its_images_together(backend):
+def test_a_variational_autoencoder_reduces_its_reconstruction_error(backend):
     runner = start(backend, "vae", "mlp", adam__learning_rate=3e-3, adam__warmup=0.0, adam__beta1=0.5)
     x = 0.5 * images(runner)
     losses = [runner.step(x)["evidence"] for _ in range(60)]
     assert np.mean(losses[-10:]) < 0.8 * np.mean(losses[:10])
 
 
-def test_no_samples_without_a_prior(backend):
+def test_samples_need_a_prior(backend):
     model = alae.build(CONFIGS["mlp"]("autoencoder"))
     with pytest.raises(alae.AlaeError, match="the model has no network F: autoencoder has G, E"):
         model.map(np.zeros((1, 6), np.float32))

@@ -24,7 +24,7 @@ def same(first, second):
 
 @pytest.mark.parametrize("family", ["mlp", "style"])
 @pytest.mark.parametrize("algorithm", ["pixels", "alae+pixels"])
-def test_other_algorithms_are_trained_shown_saved_and_resumed(backend, tmp_path, monkeypatch, algorithm, family):
+def test_third_party_algorithms_train_report_save_and_resume(backend, tmp_path, monkeypatch, algorithm, family):
     """Other networks and other updates, by the very trainer of `alae train`: bar, metrics, grid, checkpoint, resume."""
     register(monkeypatch)
     make = tiny if family == "mlp" else tiny_style_config

@@ -72,7 +72,7 @@ def test_the_discriminator_loss_has_r1_on_the_input(backend, objective):
 
 @pytest.mark.parametrize("updates", [*BUNDLES, *CROSSINGS], ids=str)
 @pytest.mark.parametrize("space", ["latent", "data", "both"])
-def test_the_reciprocity_loss_closes_the_loop_it_is_asked_to(backend, space, updates):
+def test_the_reciprocity_loss_is_the_loop_of_the_configured_space(backend, space, updates):
     model, runner = start(backend, reciprocity=space, updates=updates)
     images, z = random_images(), runner.draws(0, 6)
     w = model.map(z["reciprocity"].z)
@@ -113,7 +113,7 @@ def test_gradients_match_differences_of_the_loss(backend, update, updates, space
 # With an ε that is far from negligible its place, beside the root and before the bias correction, shows too.
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-3])
 @pytest.mark.parametrize("updates", [*BUNDLES, {"adam": "shared"}, {"trains_F": True}], ids=str)
-def test_a_step_is_its_updates_one_after_the_other(backend, updates, epsilon):
+def test_a_step_applies_its_updates_in_order(backend, updates, epsilon):
     """Each update's gradients at the weights the one before left, and Adam's recurrence in float64."""
     model, runner = start(backend, updates=updates, adam__epsilon=epsilon, adam__warmup=0.9)
     images = random_images()
@@ -199,7 +199,7 @@ def test_official_reciprocity_trains_f_through_g_alone(backend):
 
 
 @pytest.mark.parametrize(("updates", "counts"), [("paper", 1), ("official", 2)])
-def test_moments_tick_once_per_update_that_trains_their_network(backend, updates, counts):
+def test_counts_increase_once_per_update_that_trains_the_network(backend, updates, counts):
     _, runner = start(backend, updates=updates)
     for _ in range(3):
         runner.step(random_images())
@@ -209,7 +209,7 @@ def test_moments_tick_once_per_update_that_trains_their_network(backend, updates
         assert state[f"adam/{adam}/{network}/t"] == 3 * (1 if network == "D" else counts)
 
 
-def test_the_model_is_trained_in_place_and_averages_follow(backend):
+def test_the_model_is_trained_in_place_and_averages_are_updated(backend):
     model, runner = start(backend)
     before = model.weights()
     runner.step(random_images())
@@ -222,12 +222,12 @@ def test_the_model_is_trained_in_place_and_averages_follow(backend):
         np.testing.assert_allclose(runner.weights(averaged=True)[name], expected, **FLOAT32)
 
 
-def test_without_reciprocity_there_is_no_such_loss(backend):
+def test_without_reciprocity_its_loss_is_absent(backend):
     _, runner = start(backend, reciprocity="none")
     assert set(runner.step(random_images())) == {"discriminator", "generator"}
 
 
-def test_losses_and_gradients_move_nothing(backend):
+def test_losses_and_gradients_change_nothing(backend):
     _, runner = start(backend)
     runner.step(random_images())
     before = runner.state()
@@ -244,7 +244,7 @@ def test_a_step_reports_the_losses_that_the_same_draws_give(backend):
     np.testing.assert_allclose(runner.step(images)["discriminator"], expected, **FLOAT32)
 
 
-def test_a_restored_run_goes_on_bit_for_bit(backend):
+def test_a_restored_run_continues_bit_for_bit(backend):
     _, straight = start(backend, seed=3)
     _, other = start(backend, seed=3)
     for step in range(4):
@@ -268,13 +268,13 @@ def test_a_state_is_a_snapshot(backend):
     assert all(np.array_equal(kept[name], array) for name, array in state.items())
 
 
-def test_put_batches_and_arrays_are_the_same_step(backend):
+def test_put_batches_and_arrays_give_the_same_step(backend):
     (_, first), (_, second) = start(backend), start(backend)
     images = random_images()
     assert dict(first.step(images)) == dict(second.step(second.put(images)))
 
 
-def test_bytes_are_the_floats_they_stand_for_to_the_bit(backend):
+def test_bytes_convert_to_floats_exactly(backend):
     """Made on the device: a fourth of what travels, and a run is the same however its images came."""
     (_, first), (_, second) = start(backend), start(backend)
     greys = np.arange(264).astype(np.uint8).reshape(11, 4, 3, 2)
@@ -285,7 +285,7 @@ def test_bytes_are_the_floats_they_stand_for_to_the_bit(backend):
         assert dict(first.step(images)) == dict(second.step(to_float(images)))
 
 
-def test_what_is_put_is_the_runners_own(backend):
+def test_put_copies_its_arrays(backend):
     """A loader may fill its buffer again while the step waits."""
     (_, first), (_, second) = start(backend), start(backend)
     for images in (random_images(), random_bytes()):
@@ -296,7 +296,7 @@ def test_what_is_put_is_the_runners_own(backend):
         assert dict(second.step(batch)) == expected
 
 
-def test_draws_are_asked_of_the_runner(backend):
+def test_steps_use_the_draws_of_the_runner(backend):
     """Who draws otherwise trains otherwise: what is said to be drawn is what a step takes."""
     (_, first), (_, second), (_, third) = (start(backend) for _ in range(3))
     asked, sound = [], first.draws
@@ -315,7 +315,7 @@ def test_draws_are_asked_of_the_runner(backend):
     assert all(np.array_equal(array, state[name]) for name, array in first.state().items())
 
 
-def test_the_number_of_the_step_is_read_without_the_state(backend, monkeypatch):
+def test_the_step_number_does_not_need_the_state(backend, monkeypatch):
     _, runner = start(backend)
     for number in range(3):
         assert runner.step_number == number
@@ -329,7 +329,7 @@ def test_the_number_of_the_step_is_read_without_the_state(backend, monkeypatch):
     assert "\n" not in repr(runner)
 
 
-def test_a_step_takes_neither_state_nor_losses_to_the_host(backend, monkeypatch):
+def test_a_step_copies_neither_state_nor_losses_to_the_host(backend, monkeypatch):
     _, runner = start(backend)
     monkeypatch.setattr(type(runner), "to_numpy", lambda self, tensor: pytest.fail("a step waited for the device"))
     losses = runner.step(random_images())
@@ -337,7 +337,7 @@ def test_a_step_takes_neither_state_nor_losses_to_the_host(backend, monkeypatch)
     assert all(np.isfinite(loss) for loss in losses.values())
 
 
-def test_other_runners_models_and_states_are_left_alone(backend):
+def test_other_runners_models_and_states_are_unchanged(backend):
     (_, first), (other, second) = start(backend), start(backend)
     before = second.state()
     for _ in range(2):
@@ -353,7 +353,7 @@ def leaky(x):
     return np.where(x > 0, x, 0.2 * x)
 
 
-def test_looking_at_a_model_in_training_sees_the_weights_it_has_now(backend):
+def test_a_model_in_training_computes_with_its_current_weights(backend):
     """Compiled before the first step, and by a NumPy of E after each."""
     model, runner = start(backend)
     x, seen = random_images(), []
@@ -370,7 +370,7 @@ def test_looking_at_a_model_in_training_sees_the_weights_it_has_now(backend):
     assert all(np.array_equal(before[name], array) for name, array in runner.state().items())
 
 
-def test_loading_a_state_shows_at_once(backend):
+def test_loading_a_state_updates_the_model(backend):
     model, runner = start(backend)
     first, state = model.encode(random_images()), runner.state()
     runner.step(random_images())
@@ -391,7 +391,7 @@ def refused(call, argument):
     return str(caught.value)
 
 
-def test_images_that_are_none_are_refused_before_anything_moves(backend):
+def test_invalid_images_are_refused_before_anything_changes(backend):
     _, runner = start(backend)
     before = runner.state()
     grey = np.linspace(0, 255, 144, dtype=np.float32).reshape(6, 4, 3, 2)
@@ -406,7 +406,7 @@ def test_images_that_are_none_are_refused_before_anything_moves(backend):
 
 
 @pytest.mark.parametrize("step", [0, 3])
-def test_images_of_another_level_are_refused_with_both_sizes(backend, step):
+def test_images_of_another_level_are_refused_naming_both_sizes(backend, step):
     runner = backend.runner(alae.build(tiny_style_config()))
     runner.load(runner.state() | {"step": np.array(step, np.int64)})
     right, wrong = (4, 8) if step == 0 else (8, 4)
@@ -420,7 +420,7 @@ def test_images_of_another_level_are_refused_with_both_sizes(backend, step):
     assert runner.step_number == step
 
 
-def test_labels_are_asked_for_and_checked_in_training_too(backend):
+def test_training_requires_and_validates_labels(backend):
     _, runner = start(backend, labels=3)
     missing = "labels are missing: the model has 3 classes, and needs the images'"
     assert refused(lambda: runner.step(random_images()), "labels") == missing
@@ -431,7 +431,7 @@ def test_labels_are_asked_for_and_checked_in_training_too(backend):
     assert "without labels" in refused(lambda: plain.step(random_images(2), labels=[0, 1]), "labels")
 
 
-def test_an_update_that_does_not_exist_is_answered_with_those_there_are(backend):
+def test_an_unknown_update_is_refused_listing_the_updates(backend):
     _, runner = start(backend)
     names = "it should be one of discriminator, generator, reciprocity"
     assert refused(lambda: runner.step(random_images(), only="encoder"), "update") == f"update is 'encoder': {names}"
@@ -462,7 +462,7 @@ def test_bfloat16_trains_near_float32_with_float32_weights(backend):
     assert all(array.dtype in (np.float32, np.int64) for array in mixed.state().values())
 
 
-def test_one_update_alone_moves_what_it_trains(backend):
+def test_a_single_update_changes_only_its_networks(backend):
     _, runner = start(backend, updates="official")
     before = runner.state()
     losses = runner.step(random_images(), only="generator")
@@ -477,7 +477,7 @@ def test_one_update_alone_moves_what_it_trains(backend):
 
 
 @pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")  # JAX says so, and goes on
-def test_float64_needs_a_framework_that_was_opened_for_it(backend):
+def test_float64_needs_a_backend_opened_for_it(backend):
     config = tiny_config(precision="float64")
     if backend.name == "jax":
         with pytest.raises(alae.BackendError, match=r"float64 needs .* precision='float64'\) before build"):
@@ -489,7 +489,7 @@ def test_float64_needs_a_framework_that_was_opened_for_it(backend):
         assert runner.model.reconstruct(random_bytes()).dtype == np.float64
 
 
-def test_other_batch_sizes_are_welcome(backend):
+def test_any_batch_size_trains(backend):
     _, runner = start(backend)
     for count in (6, 1, 9):
         assert np.isfinite(runner.step(random_images(count))["discriminator"])
@@ -499,7 +499,7 @@ def test_keras_runs_on_this_backend(backend):
     assert keras.backend.backend() == backend.keras_backend
 
 
-def test_arrays_handed_in_may_be_written_over_at_once(backend):
+def test_arrays_may_be_overwritten_after_a_call(backend):
     """A loader reads the next batch into the arrays of the last; so may who loads a state."""
     model, runner = start(backend)
     images, state = random_images(50_000), runner.state()
@@ -521,7 +521,7 @@ def test_arrays_handed_in_may_be_written_over_at_once(backend):
             np.testing.assert_array_equal(array, arrays[name], err_msg=name)
 
 
-def test_on_a_cpu_put_leaves_every_kernel_of_pytorch_to_the_step(backend):
+def test_on_a_cpu_put_runs_no_pytorch_kernels(backend):
     """On the loader's thread one would start a team of threads, and take the cores from the step's."""
     if backend.name != "torch":
         pytest.skip("only PyTorch starts a team of threads for each thread that calls it")

@@ -49,7 +49,7 @@ def grown(backend):
     return runner, states, losses
 
 
-def test_a_run_grows_by_its_own_count_of_steps(grown):
+def test_the_step_number_selects_the_level(grown):
     runner, states, losses = grown
     assert scheduled_steps(runner.model.config) == 7
     assert [position(runner.model.config, int(state["step"])).stage.lod for state in states] == [0, 0, 0, 1, 1, 1]
@@ -57,7 +57,7 @@ def test_a_run_grows_by_its_own_count_of_steps(grown):
     assert all(np.isfinite(array).all() for array in states[-1].values())
 
 
-def test_weights_that_take_no_part_keep_every_bit(grown):
+def test_weights_of_inactive_levels_keep_every_bit(grown):
     runner, states, _ = grown
     before, after = states[0], states[FIRST_OF_LEVEL_1]
     idle = {n for n in runner.model.variables if "block1" in n or "rgb1" in n}
@@ -76,7 +76,7 @@ def test_weights_that_take_no_part_keep_every_bit(grown):
     assert moved >= {n for n in runner.model.variables if n.endswith("kernel")} - idle
 
 
-def test_at_a_levels_first_step_the_new_block_is_not_seen_yet(grown):
+def test_a_new_block_has_no_effect_at_a_levels_first_step(grown):
     """With blend 0 no gradient reaches it, in none of the updates; a step later all of it has one."""
     runner, states, _ = grown
     new = {n for n in runner.model.variables if "block1" in n or "rgb1" in n}
@@ -88,7 +88,7 @@ def test_at_a_levels_first_step_the_new_block_is_not_seen_yet(grown):
     assert all(second[squares[n]].any() for n in new if n.endswith("kernel"))
 
 
-def test_adam_starts_anew_at_a_level(grown):
+def test_adam_restarts_at_a_new_level(grown):
     _, states, _ = grown
     counts = {n: [int(state[n]) for state in states] for n in states[0] if n.endswith("/t")}
     assert counts == {
@@ -104,7 +104,7 @@ def test_adam_starts_anew_at_a_level(grown):
     np.testing.assert_allclose(v, 0.01 * np.square(m.astype(np.float64)), **FLOAT32)
 
 
-def test_moments_become_zeros_where_they_are(backend, monkeypatch):
+def test_moments_are_cleared_in_place(backend, monkeypatch):
     """At a new level nothing of the state comes to the host, and what is held on the device stays held."""
     _, runner = start(backend, step=FIRST_OF_LEVEL_1 - 1)
     runner.step(images(2), only="generator")
@@ -132,14 +132,14 @@ def test_moments_become_zeros_where_they_are(backend, monkeypatch):
             assert tensor is held[name], name
 
 
-def test_at_a_level_that_goes_on_nothing_is_cleared(backend):
+def test_without_restarts_nothing_is_cleared(backend):
     _, runner = start(backend, step=FIRST_OF_LEVEL_1 - 1, growth__restart_adam=False)
     for step in (2, 3):
         runner.step(images(step), only="generator")
     assert runner.state()["adam/generator/G/t"] == 2
 
 
-def test_a_fade_is_trained_without_compiling_anew(backend):
+def test_a_fade_trains_without_recompiling(backend):
     """A blend is a number that a step is given, not one it is compiled for."""
     model, runner = start(backend, step=FIRST_OF_LEVEL_1)
     traces = []
@@ -163,7 +163,7 @@ def test_a_fade_is_trained_without_compiling_anew(backend):
 # ---- the model in training -------------------------------------------------------------------------------------------
 
 
-def test_a_model_in_training_is_truncated_towards_the_mean_it_has_now(backend):
+def test_truncation_uses_the_current_mean_during_training(backend):
     """In a notebook nobody saves a checkpoint first."""
     model, runner = start(backend)
     w = model.map(model.sample_prior(2))
@@ -178,14 +178,14 @@ def test_a_model_in_training_is_truncated_towards_the_mean_it_has_now(backend):
     assert np.array_equal(model.truncate(w, 0.0), np.tile(np.arange(7), (2, 4, 1)))
 
 
-def test_no_gradient_reaches_the_mean(backend):
+def test_gradients_do_not_reach_the_mean_of_w(backend):
     model, runner = start(backend)
     assert "w_mean" not in model.variables
     found = runner.gradients("generator", images(0), runner.draws(0, 4))
     assert not {name for name in found if "w_mean" in name}
 
 
-def test_looking_at_a_model_that_grows_sees_the_weights_it_has_now(backend):
+def test_a_growing_model_computes_with_its_current_weights(backend):
     model, runner = start(backend)
     x, view = images(0), alae.View(0)
     for step in range(2):
@@ -198,7 +198,7 @@ def test_looking_at_a_model_that_grows_sees_the_weights_it_has_now(backend):
     assert all(np.array_equal(before[name], array) for name, array in runner.state().items())
 
 
-def test_real_images_fade_before_a_step_takes_them(grown):
+def test_real_images_fade_with_the_level(grown):
     """What a step makes of images is what `losses`, which takes them as they are, makes of faded ones."""
     runner, states, _ = grown
     runner.load(states[4])
@@ -211,7 +211,7 @@ def test_real_images_fade_before_a_step_takes_them(grown):
     np.testing.assert_allclose(runner.step(x, draws=given)["discriminator"], faded, **FLOAT32)
 
 
-def test_a_run_that_stops_in_a_fade_goes_on_bit_for_bit(grown):
+def test_a_run_resumed_during_a_fade_continues_bit_for_bit(grown):
     """The noise that the device draws included."""
     resumed, states, losses = grown
     resumed.load(states[4])
@@ -220,7 +220,7 @@ def test_a_run_that_stops_in_a_fade_goes_on_bit_for_bit(grown):
     assert all(np.array_equal(array, found[name]) for name, array in states[5].items())
 
 
-def test_seeds_and_steps_draw_other_noise(backend):
+def test_noise_differs_between_seeds_and_steps(backend):
     _, runner = start(backend)
     _, other = start(backend, seed=1)
     drawn = {}
@@ -255,7 +255,7 @@ def test_the_mean_of_w_moves_before_each_update(grown):
     np.testing.assert_allclose(runner.state()["w_mean"], expected, **FLOAT32)
 
 
-def test_averages_follow_with_the_levels_batch(grown):
+def test_averages_decay_with_the_batch_size_of_the_level(grown):
     runner, states, _ = grown
     for step in (0, 3, 4):
         decay = 0.5 ** (position(runner.model.config, step).stage.batch_size / runner.model.config.average_halflife)
@@ -265,7 +265,7 @@ def test_averages_follow_with_the_levels_batch(grown):
             np.testing.assert_allclose(states[step + 1][f"averages/{name}"], expected, **FLOAT32)
 
 
-def test_the_default_draws_handed_over_are_the_default_step(grown):
+def test_passing_the_default_draws_gives_the_default_step(grown):
     resumed, states, losses = grown
     resumed.load(states[4])
     noise = resumed.noise(4, 4)
@@ -304,7 +304,7 @@ def test_bfloat16_trains_near_float32(grown, backend):
     assert {array.dtype for array in state.values()} == {np.dtype(np.float32), np.dtype(np.int64)}
 
 
-def test_a_constant_image_leaves_everything_finite(grown):
+def test_constant_images_keep_everything_finite(grown):
     """Its maps have no variance: where a standard deviation or a norm divides by it, R1 differentiates that twice."""
     runner, states, _ = grown
     before = runner.state()
@@ -326,7 +326,7 @@ def test_a_constant_image_leaves_everything_finite(grown):
     ],
     ids=["plain encoder", "discriminator of images", "reciprocity in z"],
 )
-def test_ablations_train_what_their_updates_say(backend, overrides, updates):
+def test_ablations_train_the_networks_of_their_updates(backend, overrides, updates):
     model, runner = start(backend, updates="official", **overrides)
     trains = {update.name: set(update.trains) for update in model.updates}
     for update in updates:

@@ -49,7 +49,7 @@ def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, 
 
 
 @pytest.mark.parametrize("update", UPDATES)
-def test_adam_sees_what_was_reduced(backend, monkeypatch, update):
+def test_adam_gets_reduced_gradients(backend, monkeypatch, update):
     """Twice the gradient is four times the moment v and twice the loss; and every bit of it, 2 being a power of two."""
     single, double = (start(backend, tiny_config()) for _ in range(2))
     monkeypatch.setattr(double, "reduce", lambda means: {name: 2 * mean for name, mean in means.items()})
@@ -63,7 +63,7 @@ def test_adam_sees_what_was_reduced(backend, monkeypatch, update):
         assert np.array_equal(other[name], 4 * one[name]), name
 
 
-def test_the_running_mean_is_of_what_was_reduced(backend, monkeypatch):
+def test_the_running_mean_uses_the_reduced_mean(backend, monkeypatch):
     single, double = (start(backend, tiny_style_config()) for _ in range(2))
     monkeypatch.setattr(double, "reduce", lambda means: {name: 2 * mean for name, mean in means.items()})
     for runner in (single, double):
@@ -113,7 +113,7 @@ def halves(batch):
 
 
 @pytest.mark.parametrize("kind", ["perceptrons", "classes", "styles", "augmented"])
-def test_two_halves_that_meet_in_reduce_are_the_whole_batch(backend, kind):
+def test_two_halves_reduced_equal_the_whole_batch(backend, kind):
     """Losses, running mean and gradients are means over the batch: so the mean of two halves' is that of the whole."""
     # An ε that makes Adam's step smooth in the gradient: else rounding decides the sign of a step near zero.
     if kind in ("styles", "augmented"):
@@ -146,7 +146,7 @@ def test_two_halves_that_meet_in_reduce_are_the_whole_batch(backend, kind):
             assert error <= DISPLACEMENT["rtol"] * moved + DISPLACEMENT["atol"] * array.size**0.5, name
 
 
-def test_p_moves_by_what_was_reduced(backend, monkeypatch):
+def test_p_adapts_by_the_reduced_separation(backend, monkeypatch):
     config = tiny_config(augment={"p": 0.5, "target": 0.6, "images": 60})
     for mean, expected in ((0.7, 0.6), (0.5, 0.4)):
         runner = start(backend, config)
@@ -155,7 +155,7 @@ def test_p_moves_by_what_was_reduced(backend, monkeypatch):
         np.testing.assert_allclose(runner.state()["augment_p"], expected, **FLOAT32)
 
 
-def test_an_update_without_a_batch_is_left_out(backend):
+def test_updates_without_a_batch_are_skipped(backend):
     runner = start(backend, tiny_style_config())
     before = runner.state()
     runner.step(random_images(4, (4, 4, 2)), only="reciprocity")

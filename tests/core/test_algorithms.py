@@ -36,7 +36,7 @@ def test_the_weights_of_a_third_partys_algorithm_are_counted(backend, monkeypatc
     assert all(counts.values())
 
 
-def test_an_algorithm_may_bring_a_network_of_a_shape_of_its_own(backend, monkeypatch):
+def test_an_algorithm_can_define_its_own_network_shape(backend, monkeypatch):
     networks = {"G": "G", "E": "E", "H": "tests.core.test_algorithms:build_extra"}
     monkeypatch.setitem(ALGORITHMS, "extra", Algorithm(networks, "tests.helpers.algorithms:pixels_updates"))
     config = tiny_config(algorithm="extra")

@@ -42,7 +42,7 @@ def same(found, expected, within=FLOAT32):
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (5, 7, 1), (6, 4, 2)], ids=str)
-def test_what_does_not_happen_changes_no_bit(backend, shape):
+def test_images_without_changes_keep_every_bit(backend, shape):
     images = random_images(6, shape)
     drawn = np.random.default_rng(1).random((6, 16), dtype=np.float32)
     assert np.array_equal(shown(images, drawn, p=0.0), images)
@@ -55,7 +55,7 @@ def test_what_does_not_happen_changes_no_bit(backend, shape):
         assert not np.array_equal(shown(images[:1], chosen, transforms=[name]), images[:1]), name
 
 
-def test_a_flip_exchanges_left_and_right_half_as_often_as_p(backend):
+def test_flips_happen_with_half_of_p(backend):
     images = random_images(200, (3, 4, 1))
     same(one(images, flip=[]), images[0][:, ::-1])
     chosen = np.repeat(numbers(), 200, axis=0)
@@ -64,7 +64,7 @@ def test_a_flip_exchanges_left_and_right_half_as_often_as_p(backend):
     assert np.array_equal(flipped, np.arange(200) < 50)
 
 
-def test_a_shift_is_a_share_of_the_side_and_brings_mirrored_edges_in(backend):
+def test_shifts_are_fractions_of_the_side_with_reflected_edges(backend):
     image = random_images(1, (8, 8, 2))
     down, right = 1.0, 0.5  # of ±1/8 of the side: one pixel down, none to the right
     same(one(image, shift=[down, right]), np.pad(image[0], ((0, 1), (0, 0), (0, 0)), "symmetric")[1:])
@@ -74,7 +74,7 @@ def test_a_shift_is_a_share_of_the_side_and_brings_mirrored_edges_in(backend):
     same(one(image, shift=[half, 0.5]), expected)
 
 
-def test_a_turn_is_about_the_centre(backend):
+def test_rotations_are_about_the_centre(backend):
     image = random_images(1, (7, 7, 3))
     same(one(image, rotate=[0.75]), np.rot90(image[0]))
     same(one(image, rotate=[0.25]), np.rot90(image[0], -1))
@@ -82,7 +82,7 @@ def test_a_turn_is_about_the_centre(backend):
 
 
 @pytest.mark.parametrize("larger", [0.0, 0.25])
-def test_a_scale_is_about_the_centre(backend, larger):
+def test_scaling_is_about_the_centre(backend, larger):
     """A plane stays one: its slopes are multiplied by the factor, 2^(0.2·√3·(2u − 1)), as its middle stays."""
     y, x = np.indices((9, 9)) - 4.0
     plane = (0.1 * y - 0.05 * x + 0.2)[None, ..., None].astype(np.float32)
@@ -90,7 +90,7 @@ def test_a_scale_is_about_the_centre(backend, larger):
     same(one(plane, scale=[larger]), (factor * (plane[0] - 0.2)) + 0.2)
 
 
-def test_an_image_is_read_past_several_mirrors(backend):
+def test_images_reflect_repeatedly(backend):
     """However far away a place is, its pixel is that of the pattern of mirror images."""
     image = random_images(1, (3, 3, 1))
     chosen = changes(numbers(shift=[0.5, 0.5])).astype(np.float32)
@@ -109,7 +109,7 @@ def test_brightness_adds_and_contrast_multiplies(backend):
     same(one(image, colour=[0.8, 0.7, 0.9, 0.9]), contrast * image[0] + brightness)
 
 
-def test_hue_turns_colours_about_grey_and_saturation_moves_them_away_from_it(backend):
+def test_hue_rotates_colours_about_grey_and_saturation_scales_them(backend):
     image = random_images(1, (4, 4, 3))
     third = 5 / 6
     same(one(image, colour=[0.5, 0.5, 0.5, third]), np.roll(image[0], 1, axis=-1))
@@ -118,7 +118,7 @@ def test_hue_turns_colours_about_grey_and_saturation_moves_them_away_from_it(bac
     same(one(np.repeat(image[..., :1], 3, axis=-1), colour=[0.5, 0.5, 0.9, 0.9]), np.repeat(image[0, ..., :1], 3, -1))
 
 
-def test_a_cut_out_is_half_as_high_and_wide_as_the_image_and_grey(backend):
+def test_cutout_is_grey_and_half_as_high_and_wide_as_the_image(backend):
     image = random_images(1, (8, 6, 2))
     expected = image[0].copy()
     expected[1:5, 3:6] = 0
@@ -132,7 +132,7 @@ def test_a_cut_out_is_half_as_high_and_wide_as_the_image_and_grey(backend):
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 3), (5, 7, 1), (4, 6, 2), (1, 1, 3)], ids=str)
-def test_all_together_are_the_matrices_of_the_reference_and_their_adjoints(backend, shape):
+def test_all_transformations_match_the_reference_and_its_adjoint(backend, shape):
     images, weights = random_images(40, shape), random_images(40, shape, seed=1)
     drawn = np.random.default_rng(2).random((40, 16), dtype=np.float32)
     reference = augmentation(drawn, 0.6, TRANSFORMS, shape)
@@ -147,7 +147,7 @@ def test_all_together_are_the_matrices_of_the_reference_and_their_adjoints(backe
     same(ops.convert_to_numpy(ops.stop_gradient(gradient)), expected, AUGMENTED)
 
 
-def test_an_image_is_changed_alike_in_any_batch(backend):
+def test_changes_do_not_depend_on_the_batch(backend):
     images, drawn = random_images(5, (6, 6, 3)), np.random.default_rng(3).random((5, 16), dtype=np.float32)
     same(shown(images, drawn, p=0.8)[3:4], shown(images[3:4], drawn[3:4], p=0.8))
 
@@ -159,7 +159,7 @@ def test_an_image_is_changed_alike_in_any_batch(backend):
     ("p", "separation", "expected"),
     [(0.3, 0.7, 0.4), (0.3, 0.5, 0.2), (0.3, 0.6, 0.3), (0.75, 1.0, 0.8), (0.05, -1.0, 0.0), (0.8, 1.0, 0.8)],
 )
-def test_p_moves_by_the_share_of_images_towards_the_target_and_stays_below_most(backend, p, separation, expected):
+def test_p_moves_with_the_images_shown_and_stays_below_its_maximum(backend, p, separation, expected):
     found = adapt_p(
         Augment(target=0.6, images=60), *(ops.convert_to_tensor(x, "float32") for x in (p, separation)), images=6
     )

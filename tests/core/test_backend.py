@@ -10,7 +10,7 @@ import alae_core as alae
 pytestmark = pytest.mark.each_backend
 
 
-def test_an_absent_device_names_those_there_are():
+def test_an_absent_device_is_refused_listing_the_devices():
     with pytest.raises(alae.BackendError, match=r"has no device 'gpu:77'; it has .*cpu"):
         alae.load_backend(os.environ["KERAS_BACKEND"], device="gpu:77")
 
@@ -21,7 +21,7 @@ def test_the_device_can_be_chosen(backend):
     assert chosen.device in chosen.devices() or f"{chosen.device}:0" in chosen.devices()
 
 
-def test_losses_are_read_when_asked_for():
+def test_losses_are_read_on_access():
     class Scalar:
         def __float__(self):
             return 2.5
@@ -30,6 +30,6 @@ def test_losses_are_read_when_asked_for():
     assert dict(losses) == {"generator": 2.5}
 
 
-def test_a_backend_is_shown_in_a_line(backend):
+def test_a_backend_has_a_one_line_repr(backend):
     assert repr(backend).startswith(f"<backend {backend.name} on {backend.device}: keras {keras.__version__}, ")
     assert "\n" not in repr(backend)

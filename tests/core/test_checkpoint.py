@@ -38,7 +38,7 @@ def saved(trained, tmp_path):
     return runner, shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
 
 
-def test_a_checkpoint_gives_back_every_bit(saved, backend):
+def test_a_checkpoint_round_trips_every_bit(saved, backend):
     runner, directory = saved
     checkpoint = alae.load_checkpoint(directory)
     assert (checkpoint.step, checkpoint.config, checkpoint.measure) == (3, runner.model.config, 0.2)
@@ -55,7 +55,7 @@ def test_a_checkpoint_gives_back_every_bit(saved, backend):
 
 
 @pytest.mark.parametrize("averaged", [False, True])
-def test_its_model_has_the_weights_asked_for(saved, averaged):
+def test_its_model_has_averaged_or_trained_weights(saved, averaged):
     runner, directory = saved
     expected = runner.weights(averaged)
     for model in (alae.load_checkpoint(directory).model(averaged), alae.load(directory, averaged=averaged)):
@@ -64,7 +64,7 @@ def test_its_model_has_the_weights_asked_for(saved, averaged):
     assert not np.array_equal(runner.weights(True)["E/dense0/kernel"], runner.weights(False)["E/dense0/kernel"])
 
 
-def test_a_model_is_ready_to_use_and_averaged_unless_one_says_otherwise(saved):
+def test_a_loaded_model_has_averaged_weights_by_default(saved):
     runner, directory = saved
     assert np.array_equal(alae.load(directory).weights()["E/dense0/kernel"], runner.weights(True)["E/dense0/kernel"])
     run = directory / "run"
@@ -76,7 +76,7 @@ def test_a_model_is_ready_to_use_and_averaged_unless_one_says_otherwise(saved):
         assert np.array_equal(model.weights()["G/dense0/bias"], second["averages/G/dense0/bias"])
 
 
-def test_a_loaded_model_is_looked_at_where_training_had_come_to(backend, tmp_path):
+def test_a_loaded_model_has_the_view_of_its_last_step(backend, tmp_path):
     """And its styles are truncated towards the mean that training left."""
     config = tiny_style_config()
     runner = backend.runner(alae.build(config))
@@ -98,7 +98,7 @@ def test_a_loaded_model_is_looked_at_where_training_had_come_to(backend, tmp_pat
     assert np.array_equal(model.truncate(w, 0.0), np.full((2, 4, 7), 5, np.float32))
 
 
-def test_a_checkpoint_is_shown_in_a_line(saved, tmp_path, backend):
+def test_a_checkpoint_has_a_one_line_repr(saved, tmp_path, backend):
     _, directory = saved
     checkpoint = alae.load_checkpoint(directory)
     weights = sum(array.size for name, array in checkpoint.state.items() if name.startswith("weights/"))
@@ -108,7 +108,7 @@ def test_a_checkpoint_is_shown_in_a_line(saved, tmp_path, backend):
     assert len(shown) < 500
 
 
-def test_whoever_has_a_state_but_no_runner_can_write_one(saved, tmp_path):
+def test_a_state_can_be_written_without_a_runner(saved, tmp_path):
     runner, _ = saved
     author = SimpleNamespace(name="abacus", versions=lambda: {"beads": "7"})
     path = write_checkpoint(tmp_path / "new", runner.state(), runner.model.config, author=author)
@@ -142,12 +142,12 @@ def kept(directory, measures, keep):
         ([0.0, 0.1, 0.1], 1, [0, 2]),
     ],
 )
-def test_the_newest_are_kept_and_of_those_measured_the_best(tmp_path, measures, keep, expected):
+def test_the_newest_and_the_best_are_kept(tmp_path, measures, keep, expected):
     """Without a measure there is no best checkpoint, so the oldest is not kept."""
     assert kept(tmp_path, measures, keep) == expected
 
 
-def test_checkpoints_are_in_the_order_of_their_steps_not_of_their_names(tmp_path, backend):
+def test_checkpoints_are_sorted_by_step_not_by_name(tmp_path, backend):
     for step in (99_999_999, 100_000_000):
         write_checkpoint(tmp_path, {"step": np.asarray(step, np.int64)}, tiny_config(), author=backend, keep=1)
     assert [path.name for path in checkpoints(tmp_path)] == ["step-100000000"]
@@ -160,7 +160,7 @@ def test_a_run_keeps_the_newest_and_the_best(saved):
     assert [path.name for path in checkpoints(directory)] == ["step-00000002", "step-00000004"]
 
 
-def test_what_a_killed_writer_left_is_no_checkpoint_and_is_cleared(saved):
+def test_remains_of_a_killed_writer_are_ignored_and_removed(saved):
     runner, directory = saved
     shutil.copytree(directory / "step-00000003", directory / ".writing-step-00000009")
     assert alae.load_checkpoint(directory).step == 3
@@ -170,7 +170,7 @@ def test_what_a_killed_writer_left_is_no_checkpoint_and_is_cleared(saved):
 
 
 @pytest.mark.parametrize("file", ["state.safetensors", "manifest.json"])
-def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_of_the_new(saved, monkeypatch, file):
+def test_a_full_disk_keeps_the_old_checkpoint_and_removes_the_new(saved, monkeypatch, file):
     runner, directory = saved
     before = sorted(directory.rglob("*"))
 
@@ -207,7 +207,7 @@ def test_damage_is_named_with_the_newest_intact_checkpoint(saved, file, damage):
     assert alae.load_checkpoint(str(caught.value).split("give ")[1].removesuffix(" instead")).step == 2
 
 
-def test_a_manifest_that_was_edited_is_damaged(saved):
+def test_an_edited_manifest_is_damaged(saved):
     _, directory = saved
     path = directory / "step-00000003" / "manifest.json"
     path.write_text(path.read_text().replace('"step": 3', '"step": 4'))
@@ -217,7 +217,7 @@ def test_a_manifest_that_was_edited_is_damaged(saved):
         alae.load_checkpoint(directory)
 
 
-def test_a_pickle_in_place_of_the_state_is_refused_unread(saved, tmp_path):
+def test_a_pickle_instead_of_the_state_is_refused(saved, tmp_path):
     class Bomb:
         def __reduce__(self):
             return (tmp_path.joinpath("executed").touch, ())
@@ -229,7 +229,7 @@ def test_a_pickle_in_place_of_the_state_is_refused_unread(saved, tmp_path):
     assert not tmp_path.joinpath("executed").exists()
 
 
-def test_no_checkpoint_says_where_it_looked(tmp_path):
+def test_a_missing_checkpoint_names_the_directory(tmp_path):
     with pytest.raises(alae.CheckpointError, match=f"no checkpoint in {tmp_path}"):
         alae.load_checkpoint(tmp_path)
 
@@ -253,7 +253,7 @@ def test_no_checkpoint_says_where_it_looked(tmp_path):
         ("more", 1, "unknown key 'more'"),
     ],
 )
-def test_a_manifest_is_not_trusted_because_its_hash_fits(saved, key, value, message):
+def test_a_manifest_with_a_valid_hash_is_still_validated(saved, key, value, message):
     _, directory = saved
     changes = {} if value is None else {key: value}
     rewrite_manifest(
@@ -266,7 +266,7 @@ def test_a_manifest_is_not_trusted_because_its_hash_fits(saved, key, value, mess
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"run": ' * 300, "9" * 5000, "3", "null", "\0", " " * 2**21])
-def test_what_is_no_manifest_is_refused_as_such(saved, text):
+def test_a_file_that_is_not_a_manifest_is_refused(saved, text):
     _, directory = saved
     for step in (2, 3):
         (directory / f"step-0000000{step}" / "manifest.json").write_text(text)
@@ -277,7 +277,7 @@ def test_what_is_no_manifest_is_refused_as_such(saved, text):
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with names")
 @pytest.mark.parametrize("file", ["state.safetensors", "manifest.json"])
-def test_what_is_no_regular_file_is_not_waited_for(saved, file):
+def test_irregular_files_are_refused_at_once(saved, file):
     _, directory = saved
     path = directory / "step-00000003" / file
     path.unlink()
@@ -286,7 +286,7 @@ def test_what_is_no_regular_file_is_not_waited_for(saved, file):
         alae.load_checkpoint(directory)
 
 
-def test_a_manifest_that_could_not_be_read_again_is_not_written(saved):
+def test_an_unreadable_manifest_is_not_written(saved):
     runner, directory = saved
     before = sorted(directory.rglob("*"))
     for run, message in [
@@ -299,7 +299,7 @@ def test_a_manifest_that_could_not_be_read_again_is_not_written(saved):
 
 
 @pytest.mark.parametrize("measure", [float("nan"), float("inf")])
-def test_a_measure_that_is_not_finite_is_none(saved, measure):
+def test_measures_that_are_not_finite_are_saved_as_none(saved, measure):
     runner, directory = saved
     assert alae.load_checkpoint(alae.save_checkpoint(directory, runner, measure=measure)).measure is None
 
@@ -316,7 +316,7 @@ def test_a_measure_that_is_not_finite_is_none(saved, measure):
         ("step", np.array(3.0), "its step is array(3.)"),
     ],
 )
-def test_a_state_is_not_trusted_because_its_hash_fits(saved, name, array, message):
+def test_a_state_with_a_valid_hash_is_still_validated(saved, name, array, message):
     runner, directory = saved
     rewrite_state(directory / "step-00000003", runner.state() | {name: array})
     with pytest.raises(alae.CheckpointError, match=re.escape(message)) as caught:
@@ -335,7 +335,7 @@ def test_a_state_that_is_not_finite_is_not_written(saved):
 # ---- versions --------------------------------------------------------------------------------------------------------
 
 
-def test_a_checkpoint_of_the_first_format_is_read(saved, tmp_path):
+def test_the_first_format_is_read(saved, tmp_path):
     runner, _ = saved
     path = tmp_path / "old" / "step-00000003"
     write_format_1(path, runner.state(), FORMAT_1_CONFIG)
@@ -351,14 +351,14 @@ def test_a_checkpoint_of_the_first_format_is_read(saved, tmp_path):
     assert all(np.array_equal(array, before[name]) for name, array in runner.state().items())
 
 
-def test_a_run_of_the_first_format_goes_on_with_its_own_seed(saved, tmp_path):
+def test_a_run_of_the_first_format_keeps_its_seed(saved, tmp_path):
     """It stood beside the configuration, and decided every draw."""
     runner, _ = saved
     write_format_1(tmp_path / "old" / "step-00000003", runner.state(), FORMAT_1_CONFIG, seed=5)
     assert alae.load_checkpoint(tmp_path / "old").config.seed == 5
 
 
-def test_a_newer_format_is_refused_as_such(saved):
+def test_a_newer_format_is_refused(saved):
     _, directory = saved
     path = directory / "step-00000003" / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 3}))
@@ -366,7 +366,7 @@ def test_a_newer_format_is_refused_as_such(saved):
         alae.load_checkpoint(directory)
 
 
-def test_a_newer_specification_is_refused_as_such(saved):
+def test_a_newer_specification_is_refused(saved):
     _, directory = saved
     path = directory / "step-00000003" / "manifest.json"
     rewrite_manifest(path, lambda manifest: manifest | {"config": manifest["config"] | {"specification": 3}})
@@ -378,7 +378,7 @@ def test_a_newer_specification_is_refused_as_such(saved):
 # ---- strictness ------------------------------------------------------------------------------------------------------
 
 
-def test_loading_is_strict_and_changes_nothing_before_it_refuses(saved):
+def test_loading_is_strict_and_atomic(saved):
     runner, _ = saved
     state = runner.state()
     other = {name: array + 1 for name, array in state.items()}

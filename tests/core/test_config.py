@@ -45,7 +45,7 @@ def test_presets_are_the_documented_ones():
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_a_written_configuration_reads_back_equal(name, tmp_path):
+def test_a_written_configuration_reads_back(name, tmp_path):
     config = load_config(name)
     (tmp_path / "config.yaml").write_text(config.to_yaml(), "utf-8")
     assert load_config(tmp_path / "config.yaml") == config
@@ -72,13 +72,13 @@ def test_a_configuration_is_frozen():
 # ---- overrides -------------------------------------------------------------------------------------------------------
 
 
-def test_overrides_reach_nested_fields_and_leave_the_preset_alone():
+def test_overrides_change_nested_fields_but_not_the_preset():
     config = load_config("mnist-mlp", overrides={"updates": "official", "adam.learning_rate": 1e-3})
     assert (config.updates.bundle, config.adam.learning_rate, config.adam.beta2) == ("official", 1e-3, 0.99)
     assert load_config("mnist-mlp").updates.bundle == "paper"
 
 
-def test_a_group_that_is_given_merges_into_the_one_there_is():
+def test_groups_merge_into_existing_groups():
     found = load_config("digits-mlp", {"networks": {"w": 16, "F": {"hidden": [3]}}, "adam": {"beta1": 0.5}})
     one_by_one = load_config("digits-mlp", {"networks.w": 16, "networks.F.hidden": [3], "adam.beta1": 0.5})
     assert differences(found.data(), one_by_one.data()).keys() <= {"description"}
@@ -87,7 +87,7 @@ def test_a_group_that_is_given_merges_into_the_one_there_is():
     assert (found.adam.beta1, found.adam.warmup) == (0.5, 0.999)
 
 
-def test_networks_of_another_family_replace_those_there_are():
+def test_networks_of_another_family_replace_the_old_ones():
     style = {"family": "style", "z": 5, "w": 7, "startf": 3}
     levels = {"levels": [{"images": 3}, {"images": 3}]}
     found = load_config("digits-mlp", {"networks": style, "growth": levels})
@@ -95,7 +95,7 @@ def test_networks_of_another_family_replace_those_there_are():
     assert load_config("digits-mlp", {"networks": {"family": "mlp", "w": 16}}).networks.F.hidden == (256,)
 
 
-def test_a_number_counts_into_a_list():
+def test_a_number_in_a_key_is_a_list_index():
     before = load_config("digits-style")
     found = load_config("digits-style", {"growth.levels.0.images": 5000, "growth.levels.1": {"fade": 0.25}})
     first, second = before.growth.levels
@@ -105,7 +105,7 @@ def test_a_number_counts_into_a_list():
     )
 
 
-def test_data_that_is_overridden_stays_as_it_was():
+def test_overriding_does_not_change_its_input():
     data = {"a": {"b": [1, {"c": 2}]}, "d": 3}
     assert override(data, "a.b.1.c", 5) == {"a": {"b": [1, {"c": 5}]}, "d": 3}
     assert override(data, "e.f", 5) == {**data, "e": {"f": 5}}
@@ -119,7 +119,7 @@ NESTED = st.recursive(st.integers(), lambda inner: st.dictionaries(KEYS, inner, 
 
 
 @given(st.dictionaries(KEYS, NESTED, max_size=3), st.data())
-def test_differences_are_what_overrides_bring_back(base, data):
+def test_overriding_with_differences_restores_the_data(base, data):
     """For nested groups with the same keys: what differs, put in again, gives the other."""
     changed, found = _with_other_numbers(base, data.draw), base
     for key, value in differences(changed, base).items():
@@ -137,7 +137,7 @@ def _with_other_numbers(value, draw):
 # ---- updates ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_bundle_of_updates_is_independent_choices_with_a_name():
+def test_bundles_of_updates_name_independent_choices():
     paper, official = (load_config("digits-mlp", {"updates": name}).updates for name in ("paper", "official"))
     assert paper.model_dump() == {"adam": "own", "distance": "sum", "target": "followed", "trains_F": False}
     assert official.model_dump() == {"adam": "shared", "distance": "mean", "target": "constant", "trains_F": True}
@@ -145,7 +145,7 @@ def test_a_bundle_of_updates_is_independent_choices_with_a_name():
     assert Updates() == paper
 
 
-def test_bundles_can_be_crossed_and_only_whole_ones_have_a_name():
+def test_choices_of_bundles_can_be_mixed():
     crossed = load_config("digits-mlp", {"updates": "official", "updates.distance": "sum"})
     expected = Updates(adam="shared", distance="sum", target="constant", trains_F=True)
     assert (crossed.updates, crossed.updates.bundle) == (expected, None)
@@ -161,7 +161,7 @@ def test_bundles_can_be_crossed_and_only_whole_ones_have_a_name():
 # ---- versions --------------------------------------------------------------------------------------------------------
 
 
-def test_a_file_of_the_first_version_reads_as_the_configuration_it_was(tmp_path):
+def test_the_first_version_reads_as_the_same_configuration(tmp_path):
     path = tmp_path / "old.yaml"
     path.write_text(FIRST, "utf-8")
     expected = tiny_config(
@@ -181,7 +181,7 @@ def test_a_file_of_the_first_version_reads_as_the_configuration_it_was(tmp_path)
     assert read_config(path)["training"] == {"data": "mnist", "steps": 10000, "held_out": 10, "report_every": 100}
 
 
-def test_migrations_touch_only_what_was_renamed():
+def test_migrations_change_renamed_keys_only():
     old = parse_yaml(FIRST)
     assert migrate(old) == {
         **{key: value for key, value in old.items() if key != "training"},
@@ -195,7 +195,7 @@ def test_migrations_touch_only_what_was_renamed():
 
 
 @pytest.mark.parametrize("version", [0, 3, -1, "2", 2.0, None])
-def test_an_unknown_version_is_refused_in_a_line(tmp_path, version):
+def test_an_unknown_version_is_refused(tmp_path, version):
     path = tmp_path / "new.yaml"
     path.write_text(yaml.safe_dump({"specification": version}) + FIRST, "utf-8")
     with pytest.raises(ConfigError, match=rf"version {version!r} of the specification, but .* reads 1 to 2") as caught:
@@ -205,7 +205,7 @@ def test_an_unknown_version_is_refused_in_a_line(tmp_path, version):
 
 
 @pytest.mark.parametrize(("old", "new"), [("training.batch_size", "batch_size"), ("training.seed", "seed")])
-def test_an_old_name_is_answered_with_the_new(old, new):
+def test_an_old_key_is_refused_naming_the_new_one(old, new):
     with pytest.raises(ConfigError, match=f"the key '{old}' is now called '{new}'"):
         load_config("digits-mlp", overrides={old: 3})
     group, key = old.split(".")
@@ -215,7 +215,7 @@ def test_an_old_name_is_answered_with_the_new(old, new):
         make_config(load_config("digits-mlp").data() | {group: {key: 3}})
 
 
-def test_how_a_run_goes_is_none_of_the_specifications_business(tmp_path):
+def test_the_group_training_is_ignored(tmp_path):
     assert "training:" in preset_text("digits-mlp")
     path = tmp_path / "mine.yaml"
     path.write_text(load_config("digits-mlp").to_yaml() + "training: {data: anything, whatever: [1]}", "utf-8")
@@ -227,7 +227,7 @@ def test_how_a_run_goes_is_none_of_the_specifications_business(tmp_path):
 # ---- what a person reads ---------------------------------------------------------------------------------------------
 
 
-def test_augmentation_is_off_and_one_key_turns_it_on(tmp_path):
+def test_augmentation_is_off_by_default(tmp_path):
     plain = load_config("photos-style")
     assert (plain.augment, plain.adapts) == (None, False)
     fixed = load_config("photos-style", overrides={"augment.p": 0.3})
@@ -242,7 +242,7 @@ def test_augmentation_is_off_and_one_key_turns_it_on(tmp_path):
     assert "  target: 0.6  # adapts p: it rises while" in to_explained_yaml(adaptive)
 
 
-def test_a_description_says_what_was_changed(tmp_path):
+def test_overrides_are_added_to_the_description(tmp_path):
     digits = load_config("digits-mlp")
     found = load_config("digits-mlp", {"updates": "official", "adam.learning_rate": 2e-3}).description
     assert found == "digits-mlp, but updates=official, adam.learning_rate=0.002"
@@ -260,7 +260,7 @@ def test_a_description_says_what_was_changed(tmp_path):
     assert load_config(path, {"labels": 10}).description == "mine.yaml, but labels=10"
 
 
-def test_a_configuration_is_shown_as_the_nearest_preset_and_what_differs():
+def test_the_repr_is_the_nearest_preset_and_the_differences():
     shown = {
         "Config(mnist-mlp)": load_config("mnist-mlp"),
         "Config(celeba, but networks.w=64, growth.levels.0.images=5, batch_size=3)": load_config(
@@ -273,7 +273,7 @@ def test_a_configuration_is_shown_as_the_nearest_preset_and_what_differs():
     assert str(load_config("mnist-mlp")) == "Config(mnist-mlp)"
 
 
-def test_networks_of_another_family_are_far_away():
+def test_the_nearest_preset_has_the_same_family():
     """However few of the other fields differ."""
     for config in (tiny_config(), tiny_style_config()):
         preset = repr(config).removeprefix("Config(").split(",")[0]
@@ -335,20 +335,20 @@ def test_networks_of_another_family_are_far_away():
         ({"augment.transform": []}, "unknown key 'augment.transform'; did you mean 'augment.transforms'"),
     ],
 )
-def test_a_mistake_is_named_with_its_value(overrides, message):
+def test_mistakes_are_named_with_their_values(overrides, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load_config("digits-mlp", overrides=overrides)
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("key", ["mapping_layers", "truncation_layers"])
-def test_style_networks_have_so_many_layers_at_the_most(key):
+def test_style_networks_have_a_maximum_number_of_layers(key):
     assert getattr(load_config("digits-style", {f"networks.{key}": 100}).networks, key) == 100
     with pytest.raises(ConfigError, match=f"networks.{key} is 101: input should be less than or equal to 100"):
         load_config("digits-style", {f"networks.{key}": 101})
 
 
-def test_a_preset_that_does_not_exist_suggests_the_nearest():
+def test_an_unknown_preset_suggests_a_similar_one():
     with pytest.raises(ConfigError, match=r"no preset 'mnist_mlp'; did you mean 'mnist-mlp'\?"):
         load_config("mnist_mlp")
 
@@ -357,7 +357,7 @@ def test_a_preset_that_does_not_exist_suggests_the_nearest():
     ("text", "message"),
     [("a: [", "is not YAML"), ("- 1", "must be a mapping"), ("image: [8, 8, 1]", "'networks' is missing")],
 )
-def test_a_broken_file_is_named(tmp_path, text, message):
+def test_broken_files_are_named(tmp_path, text, message):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=message) as caught:
@@ -378,14 +378,14 @@ def test_a_broken_file_is_named(tmp_path, text, message):
         ("#" * 2**17, "it has 131,072 bytes, more than the 65,536 that such a file may have"),
     ],
 )
-def test_a_file_of_more_than_settings_is_refused(tmp_path, text, message):
+def test_oversized_settings_are_refused(tmp_path, text, message):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_config(path)
 
 
-def test_only_a_regular_file_is_read(tmp_path):
+def test_irregular_files_are_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe.yaml")
     for path in (tmp_path / "pipe.yaml", tmp_path):
         with pytest.raises(ConfigError, match=r"cannot read the configuration .*: it is (a folder|not a regular)"):
@@ -394,7 +394,7 @@ def test_only_a_regular_file_is_read(tmp_path):
         load_config("x" * 5000)
 
 
-def test_a_date_is_text():
+def test_dates_stay_text():
     assert parse_yaml("[2001-99-99, 2001-01-01]") == ["2001-99-99", "2001-01-01"]
 
 
@@ -402,12 +402,12 @@ def test_aliases_and_merged_groups_are_read():
     assert parse_yaml("a: &a {x: 1}\nb: [*a, {<<: *a, y: 2}]")["b"] == [{"x": 1}, {"x": 1, "y": 2}]
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_missing_files_are_named(tmp_path):
     with pytest.raises(ConfigError, match="No such file"):
         load_config(tmp_path / "none.yaml")
 
 
 @given(st.floats(min_value=1e-30, max_value=1e30))
-def test_numbers_are_read_however_they_are_written(number):
+def test_numbers_are_read_in_every_notation(number):
     assert parse_yaml(f"{number:e}") == float(f"{number:e}")
     assert parse_yaml(repr(number)) == number

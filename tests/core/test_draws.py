@@ -16,7 +16,7 @@ def drawn(config, step, count):
     return draw(config, updates_of(config), step, count)
 
 
-def test_every_update_step_and_seed_draws_its_own():
+def test_draws_differ_between_updates_steps_and_seeds():
     given = [drawn(tiny_config(seed=seed), step, 6) for seed, step in ((0, 0), (0, 1), (1, 0))]
     arrays = [each.z for updates in given for each in updates.values()]
     assert [array.shape for array in arrays] == [(6, 5)] * 9
@@ -24,7 +24,7 @@ def test_every_update_step_and_seed_draws_its_own():
     assert all(each.mix is each.cutoff is each.noise is None for updates in given for each in updates.values())
 
 
-def test_draws_are_the_streams_that_checkpoints_go_on_with():
+def test_draws_come_from_the_streams_that_checkpoints_depend_on():
     """Their names decide the bits: a run resumes only as long as they stay."""
     config = tiny_style_config(seed=3)
     for name, found in drawn(config, 4, 6).items():
@@ -35,7 +35,7 @@ def test_draws_are_the_streams_that_checkpoints_go_on_with():
             assert found.cutoff == (choice.integers(1, 5) if choice.random() < 0.9 else 4)
 
 
-def test_an_update_draws_only_what_it_says():
+def test_an_update_draws_only_its_kinds():
     config = tiny_style_config()
     plain, empty = (
         Update("generator", "G", None, {}, draws=names, moves_w_mean=False) for names in (("z", "noise"), ("noise",))
@@ -48,7 +48,7 @@ def test_an_update_draws_only_what_it_says():
     assert draw(config, [empty], 4, 6)["generator"] == Draws(None)
 
 
-def test_styles_are_mixed_as_often_as_said_and_cut_uniformly():
+def test_styles_are_mixed_at_the_configured_rate_with_uniform_cutoffs():
     """At lod 1 there are four style layers; a cut at 4 leaves all of them to the first style."""
     config, steps = tiny_style_config(), 4000
     cutoffs = np.array([drawn(config, 3 + step, 1)["generator"].cutoff for step in range(steps)])
@@ -58,7 +58,7 @@ def test_styles_are_mixed_as_often_as_said_and_cut_uniformly():
         assert abs((cutoffs == cutoff).mean() - share) < 5 * np.sqrt(share * (1 - share) / steps)
 
 
-def test_only_adversarial_updates_mix_and_each_draws_its_own():
+def test_only_adversarial_updates_mix_styles():
     given = drawn(tiny_style_config(), 4, 6)
     assert given["reciprocity"].mix is None
     arrays = [each.z for each in given.values()] + [given[name].mix for name in ("discriminator", "generator")]
@@ -75,7 +75,7 @@ def test_the_first_level_has_two_style_layers():
 # ---- augmentation ----
 
 
-def test_augmentation_has_streams_of_its_own_for_the_adversarial_updates():
+def test_augmentation_has_its_own_streams():
     """Their names and order decide the bits, and nothing else that is drawn depends on them."""
     for config, augmenting in (
         (tiny_config(seed=3), tiny_config(seed=3, augment={"p": 0.4})),

@@ -21,7 +21,7 @@ def test_a_message_is_one_printable_line(message, line):
 
 
 @pytest.mark.parametrize("filling", ["x", "\0", "\n"])
-def test_of_a_long_message_the_advice_is_left(filling):
+def test_long_messages_keep_their_end(filling):
     message = str(AlaeError(f"the file {filling * 10**6}: try another"))
     assert len(message) <= 1000
     assert message.startswith("the file")
@@ -39,11 +39,11 @@ def test_of_a_long_message_the_advice_is_left(filling):
         (2**1000, "a number of about 300 digits"),
     ],
 )
-def test_a_value_is_said_as_it_is_written(value, text):
+def test_short_values_appear_as_their_repr(value, text):
     assert short_repr(value) == text
 
 
-def test_a_value_is_cut_before_it_is_written():
+def test_long_values_are_shortened():
     bomb = ["x"]
     for _ in range(50):
         bomb = [bomb] * 50

@@ -11,7 +11,7 @@ from tests.tolerances import FLOAT32
 pytestmark = pytest.mark.each_backend
 
 
-def test_the_backend_in_use_is_the_one_opened_last(backend, monkeypatch):
+def test_the_framework_in_use_is_the_one_opened_last(backend, monkeypatch):
     opened = alae.load_backend(backend.name)
     assert framework.framework_in_use() is opened
     # In a notebook nobody may have opened one: it is that of the framework that Keras runs on.
@@ -19,7 +19,7 @@ def test_the_backend_in_use_is_the_one_opened_last(backend, monkeypatch):
     assert framework.framework_in_use().name == backend.name
 
 
-def test_a_compiled_function_is_traced_once_for_each_shape_and_sees_other_values(backend):
+def test_compiled_functions_are_traced_once_per_shape(backend):
     traces = []
 
     def fn(weights, x, rows):

@@ -22,7 +22,7 @@ def grown(**overrides):
     return tiny_style_config(image=[16, 16, 2], growth__levels=LEVELS, **overrides)
 
 
-def test_a_run_goes_through_its_levels_and_stays_at_the_last():
+def test_a_run_passes_its_levels_and_stays_at_the_last():
     config = grown()
     places = [position(config, step) for step in range(40)]
     assert [place.stage.lod for place in places] == [0] * 3 + [1] * 8 + [2] * 29
@@ -36,7 +36,7 @@ def test_a_run_goes_through_its_levels_and_stays_at_the_last():
         assert place.stage.average_decay == 0.5 ** (place.stage.batch_size / config.average_halflife)
 
 
-def test_a_level_fades_in_over_its_share_of_the_images():
+def test_a_level_fades_in_over_its_fraction_of_the_images():
     config = grown()
     blends = [position(config, step).blend for step in range(17)]
     expected = [0.5 - 0.5 * np.cos(np.pi * progress) for progress in (0, 0.25, 0.5, 0.75)]
@@ -48,12 +48,12 @@ def test_a_level_fades_in_over_its_share_of_the_images():
     assert blends[14:] == [1] * 3
 
 
-def test_a_fade_of_nothing_is_whole_at_once():
+def test_a_fade_of_zero_images_is_complete_at_once():
     config = tiny_style_config(growth__levels=[{"images": 6}, {"images": 12, "fade": 0.0}])
     assert [position(config, step).blend for step in range(4)] == [1, 1, 1, 1]
 
 
-def test_adam_goes_on_where_it_is_told_to():
+def test_adam_continues_if_configured():
     assert not any(position(grown(growth__restart_adam=False), step).restarts for step in range(20))
 
 
@@ -75,7 +75,7 @@ def test_networks_without_levels_have_one_stage():
     assert scheduled_steps(config) is None
 
 
-def test_a_place_is_looked_at_where_it_is():
+def test_a_position_has_a_view():
     config = grown()
     for step in range(20):
         place = position(config, step)
@@ -110,7 +110,7 @@ def test_a_place_is_looked_at_where_it_is():
         ({"growth.levels": [{"images": 3}, {}]}, "the key 'growth.levels.1.images' is missing"),
     ],
 )
-def test_a_mistake_in_a_style_configuration_is_named(overrides, message):
+def test_mistakes_in_style_configurations_are_named(overrides, message):
     with pytest.raises(ConfigError, match=message) as caught:
         make_config(TINY_STYLE, overrides)
     assert "\n" not in str(caught.value)

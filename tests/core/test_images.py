@@ -23,7 +23,7 @@ def random_bytes(count, size, channels=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, size, size, channels), dtype=np.uint8)
 
 
-def test_grey_levels_are_floats_between_minus_1_and_1_and_come_back():
+def test_grey_levels_round_trip_through_floats():
     floats = to_float(GREYS)
     assert floats.dtype == np.float32
     assert (floats[0], floats[-1]) == (-1, 1)
@@ -31,11 +31,11 @@ def test_grey_levels_are_floats_between_minus_1_and_1_and_come_back():
     assert np.array_equal(to_uint8(floats), GREYS)
 
 
-def test_floats_become_the_nearest_grey_level_and_stay_in_range():
+def test_floats_are_rounded_and_clipped_to_grey_levels():
     assert to_uint8(np.array([-3.0, -1.0, 0.001, 1.0, 9.0], np.float32)).tolist() == [0, 0, 128, 255, 255]
 
 
-def test_float_conversion_leaves_the_bytes_alone():
+def test_float_conversion_does_not_change_its_input():
     images = random_bytes(2, 4)
     kept = images.copy()
     to_float(images)
@@ -44,7 +44,7 @@ def test_float_conversion_leaves_the_bytes_alone():
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [1, 4, 8])
-def test_pooled_floats_are_means_of_blocks(size, channels):
+def test_floats_are_reduced_to_block_means(size, channels):
     images = random_images(3, (16, 16, channels))
     found = pooled(images, size)
     assert (found.shape, found.dtype) == ((3, size, size, channels), np.float32)
@@ -53,7 +53,7 @@ def test_pooled_floats_are_means_of_blocks(size, channels):
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [1, 2, 16, 32])
-def test_pooled_bytes_are_the_exact_means_not_rounded_to_grey_levels(size, channels):
+def test_bytes_are_reduced_to_exact_means(size, channels):
     """A sum of bytes over a block of a power of two is a float32 without rounding."""
     images = random_bytes(2, 64, channels)
     found = pooled(images, size)
@@ -63,11 +63,11 @@ def test_pooled_bytes_are_the_exact_means_not_rounded_to_grey_levels(size, chann
 
 
 @pytest.mark.parametrize("size", [512, 256, 4])
-def test_the_brightest_bytes_overflow_nothing(size):
+def test_sums_of_the_brightest_bytes_do_not_overflow(size):
     assert np.array_equal(pooled(np.full((1, 512, 512, 1), 255, np.uint8), size), np.full((1, size, size, 1), 255.0))
 
 
-def test_pooling_in_one_go_or_by_halves_is_the_same():
+def test_reducing_at_once_equals_reducing_by_halves():
     """So a level sees what halving the finest images again and again makes of them."""
     images = random_bytes(2, 64)
     by_halves = to_float(images)
@@ -77,12 +77,12 @@ def test_pooling_in_one_go_or_by_halves_is_the_same():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-def test_images_of_the_size_asked_for_are_themselves(dtype):
+def test_images_of_the_requested_size_are_returned_unchanged(dtype):
     images = random_bytes(2, 8).astype(dtype)
     assert pooled(images, 8) is images
 
 
-def test_no_images_are_none():
+def test_zero_images_can_be_reduced():
     assert pooled(random_bytes(0, 8), 4).shape == (0, 4, 4, 3)
 
 
@@ -90,7 +90,7 @@ def test_no_images_are_none():
     ("shape", "size"),
     [((2, 8, 8, 3), 16), ((2, 8, 8, 3), 3), ((2, 12, 12, 3), 4), ((2, 8, 4, 3), 4), ((2, 8, 8, 3), 0)],
 )
-def test_a_size_that_cannot_be_is_refused(shape, size):
+def test_impossible_sizes_are_refused(shape, size):
     with pytest.raises(
         ArgumentError, match=rf"size is {size}, but images of {shape[1]}×{shape[2]} cannot be"
     ) as caught:

@@ -50,7 +50,7 @@ def test_slices_cover_all_rows():
         (0, None, [0]),
     ],
 )
-def test_the_last_batch_is_padded_to_a_power_of_two_of_at_least_least(lengths, count, least, expected):
+def test_the_last_batch_is_padded_to_a_power_of_two(lengths, count, least, expected):
     x = np.arange(3 * count, dtype=np.float32).reshape(count, 3)
     assert np.array_equal(BatchedFunction(double, 6, least=least)([], x), 2 * x)
     assert lengths == expected

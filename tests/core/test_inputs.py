@@ -36,7 +36,7 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_a_frameworks_tensor_is_refused_in_a_line_that_says_what_takes_it(style, look):
+def test_tensors_are_refused_naming_the_networks_that_take_them(style, look):
     """NumPy would cut it off from its gradient: with an error under one framework, without a word under another."""
     arrays = {"z": np.zeros((2, 5)), "w": np.zeros((2, 7)), "codes": np.zeros((2, 7)), "images": np.zeros((2, 8, 8, 2))}
     LOOKS[look](style, arrays)
@@ -51,7 +51,7 @@ def test_a_frameworks_tensor_is_refused_in_a_line_that_says_what_takes_it(style,
     assert (argument, "is a tensor" in message) == ("w", True)
 
 
-def test_tensors_of_noise_are_refused_too_and_as_images_of_a_discriminator(style, of_images):
+def test_tensors_are_refused_as_noise_and_as_images_of_d(style, of_images):
     maps = [ops.convert_to_tensor(each) for each in style.sample_noise(2)]
     assert refused(lambda: style.generate(np.zeros((2, 7)), noise=maps))[0] == "noise"
     argument, message = refused(lambda: of_images.discriminate(ops.convert_to_tensor(style_images(2))))
@@ -82,7 +82,7 @@ def test_floats_of_grey_levels_are_refused(plain, look):
     ],
 )
 @pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
-def test_what_are_no_images_of_the_models_is_refused(plain, look, images, message):
+def test_images_of_other_shapes_or_dtypes_are_refused(plain, look, images, message):
     assert refused(lambda: getattr(plain, look)(images))[1].startswith(f"images {message}")
 
 
@@ -105,7 +105,7 @@ def test_vectors_of_another_width_are_refused(style, look, given, message):
     assert refused(lambda: getattr(style, look)(given))[1] == message
 
 
-def test_at_a_coarser_level_its_own_layers_are_enough(style):
+def test_a_coarser_level_needs_only_its_own_styles(style):
     styles = np.random.default_rng(0).normal(size=(3, 4, 7))
     np.testing.assert_array_equal(style.generate(styles[:, :2], View(0)), style.generate(styles, View(0)))
     message = refused(lambda: style.generate(styles[:, :1], View(0)))[1]
@@ -139,7 +139,7 @@ def test_images_of_another_level_are_refused(style, look):
     ],
 )
 @pytest.mark.parametrize("look", ["generate", "reencode"])
-def test_what_cannot_be_is_said(style, look, arguments, argument, message):
+def test_impossible_arguments_are_named(style, look, arguments, argument, message):
     def call():
         view = arguments["view"]() if "view" in arguments else None
         rest = {key: value for key, value in arguments.items() if key != "view"}
@@ -151,12 +151,12 @@ def test_what_cannot_be_is_said(style, look, arguments, argument, message):
 
 
 @pytest.mark.parametrize("psi", [-0.1, 1.5, float("nan")])
-def test_psi_lies_between_0_and_1(style, psi):
+def test_psi_must_be_between_0_and_1(style, psi):
     assert refused(lambda: style.truncate(np.zeros((2, 7)), psi)) == ("psi", f"psi is {psi:g}: it must lie in 0 … 1")
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])
-def test_seeds_are_where_streams_can_start(style, seed):
+def test_seeds_must_be_nonnegative_63_bit_integers(style, seed):
     expected = ("seed", f"seed is {seed}: it must lie in 0 … 2**63 - 1")
     assert refused(lambda: style.sample_prior(1, seed)) == expected
     assert refused(lambda: style.sample_noise(1, seed)) == expected
@@ -188,13 +188,13 @@ def test_only_style_networks_have_levels_noise_and_truncation(plain):
     ],
 )
 @pytest.mark.parametrize("look", ["generate", "encode", "reconstruct", "reencode", "w_of"])
-def test_labels_are_asked_for_and_checked(classes, look, labels, message):
+def test_labels_are_required_and_validated(classes, look, labels, message):
     given = np.zeros((2, 7)) if look in ("generate", "reencode") else random_images(2)
     getattr(classes, look)(given, labels=[0, 2])
     assert refused(lambda: getattr(classes, look)(given, labels=labels)) == ("labels", message)
 
 
-def test_labels_mean_nothing_to_f_and_d_and_to_a_model_without(classes, plain):
+def test_models_without_labels_refuse_them(classes, plain):
     classes.discriminate(classes.map(classes.sample_prior(2)))
     message = "labels were given, but the model was trained without labels: omit them"
     assert refused(lambda: plain.encode(random_images(1), labels=np.array([0])))[1] == message

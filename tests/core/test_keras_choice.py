@@ -23,7 +23,7 @@ def chosen_framework(home, **environment):
 
 
 @pytest.mark.parametrize("variable", ["KERAS_HOME", "HOME"])
-def test_a_users_keras_json_is_honoured(tmp_path, variable):
+def test_keras_json_is_respected(tmp_path, variable):
     home = tmp_path / ".keras" if variable == "HOME" else tmp_path / "elsewhere"
     home.mkdir()
     (home / "keras.json").write_text(json.dumps({"backend": "torch", "floatx": "float32"}))
@@ -39,14 +39,14 @@ DEFAULT = '{"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "ima
 @pytest.mark.parametrize(
     "content", [None, "", "[]", '"torch"', "{}", '{"backend": 3}', '{"backend": "no_such"}', DEFAULT]
 )
-def test_without_a_word_of_the_users_it_is_the_first_framework_installed(tmp_path, content):
+def test_the_default_is_the_first_installed_framework(tmp_path, content):
     if content is not None:
         (tmp_path / "keras.json").write_text(content)
     assert chosen_framework(tmp_path, KERAS_HOME=str(tmp_path)) == ["jax", "jax"]
 
 
 @pytest.mark.slow
-def test_keras_itself_follows(tmp_path):
+def test_keras_uses_the_choice(tmp_path):
     (tmp_path / "keras.json").write_text(json.dumps({"backend": "torch"}))
     inherited = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     done = subprocess.run(

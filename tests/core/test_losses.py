@@ -44,7 +44,7 @@ def test_adversarial_losses_match_numpy(name):
     np.testing.assert_allclose(ops.convert_to_numpy(generator_loss(objective, tensor(FAKE))), generator, **FLOAT32)
 
 
-def test_undecided_logits_cost_two_and_one_times_ln_2():
+def test_zero_logits_cost_multiples_of_ln_2():
     zeros = tensor(np.zeros(4))
     logistic = OBJECTIVES["logistic"]
     np.testing.assert_allclose(
@@ -74,7 +74,7 @@ def test_squared_distance_sums_or_averages_over_w_and_averages_over_the_batch(me
     np.testing.assert_allclose(found, expected, **FLOAT32)
 
 
-def test_a_closed_loop_costs_nothing():
+def test_a_perfect_loop_has_zero_loss():
     w = tensor(np.random.default_rng(2).normal(size=(5, 3)))
     assert ops.convert_to_numpy(squared_distance(w, w, mean=False)) == 0
 

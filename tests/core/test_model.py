@@ -32,7 +32,7 @@ def array(tensor):
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_any_number_of_images_is_what_the_networks_make_of_them(plain, count):
+def test_methods_equal_the_networks_for_any_number_of_images(plain, count):
     """The networks called on all of them at once, neither compiled nor in chunks."""
     x, z = random_images(count), plain.sample_prior(count, seed=1)
     w = array(plain.F(tensor(z)))
@@ -50,7 +50,7 @@ def test_any_number_of_images_is_what_the_networks_make_of_them(plain, count):
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4, 512])
 @pytest.mark.parametrize("count", [1, 3, 7])
-def test_chunks_and_what_fills_them_up_are_not_seen(style, classes, monkeypatch, chunk, count):
+def test_results_do_not_depend_on_batches_and_padding(style, classes, monkeypatch, chunk, count):
     """Neither by images nor by labels, noise maps or styles that belong to them."""
     x, labels, view = style_images(count), np.arange(count) % 3, View(1, 0.4)
     noise = [np.repeat(each, count if len(each) > 1 else 1, axis=0)[:count] for each in style.sample_noise(7)]
@@ -72,7 +72,7 @@ def test_chunks_and_what_fills_them_up_are_not_seen(style, classes, monkeypatch,
         np.testing.assert_allclose(one, other, **STYLE)
 
 
-def test_large_images_make_small_chunks(plain, monkeypatch):
+def test_large_images_give_small_batches(plain, monkeypatch):
     assert [(part.start, part.stop) for part in plain.chunks(1025)] == [(0, 512), (512, 1024), (1024, 1025)]
     assert list(plain.chunks(0)) == [slice(0, 0)]
     monkeypatch.setattr(module, "_CHUNK_PIXELS", 24)
@@ -81,7 +81,7 @@ def test_large_images_make_small_chunks(plain, monkeypatch):
     assert [part.stop for part in plain.chunks(2)] == [1, 2]
 
 
-def test_a_coarser_level_takes_more_images_at_a_time(style, monkeypatch):
+def test_coarser_levels_have_larger_batches(style, monkeypatch):
     monkeypatch.setattr(module, "_CHUNK_PIXELS", 128)
     assert [part.stop for part in style.chunks(9)] == [2, 4, 6, 8, 9]
     assert [part.stop for part in style.chunks(9, View(0))] == [8, 9]
@@ -90,7 +90,7 @@ def test_a_coarser_level_takes_more_images_at_a_time(style, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6])
-def test_a_discriminator_that_compares_images_sees_only_those_given(of_images, count):
+def test_a_discriminator_of_images_is_not_padded(of_images, count):
     """It looks at how much a batch varies: rows that fill a chunk up would change every answer."""
     x = style_images(count)
     expected = array(of_images.D(tensor(x), lod=1))
@@ -100,7 +100,7 @@ def test_a_discriminator_that_compares_images_sees_only_those_given(of_images, c
         assert np.abs(filled - expected).max() > 1e-3, "else this test could not see it"
 
 
-def test_nor_do_its_chunks_see_more(of_images, monkeypatch):
+def test_a_discriminator_of_images_sees_single_batches(of_images, monkeypatch):
     monkeypatch.setattr(module, "_CHUNK", 4)
     x = style_images(7)
     parts = [array(of_images.D(tensor(part), lod=1)) for part in (x[:4], x[4:])]
@@ -112,7 +112,7 @@ def test_nor_do_its_chunks_see_more(of_images, monkeypatch):
 
 @pytest.mark.parametrize("view", [View(0), View(1), View(1, 0.3)], ids=str)
 @pytest.mark.parametrize("noise", ["fixed", "none", "bump"])
-def test_networks_in_one_go_are_one_after_the_other(style, view, noise):
+def test_combined_methods_equal_their_parts(style, view, noise):
     x, w = style_images(3, view.size), style.map(style.sample_prior(3))
     made = style.generate(style.encode(x, view), view, noise=noise)
     np.testing.assert_allclose(style.reconstruct(x, view, noise=noise), made, **STYLE)
@@ -121,7 +121,7 @@ def test_networks_in_one_go_are_one_after_the_other(style, view, noise):
     np.testing.assert_allclose(style.w_of(x, view), style.encode(x, view), **STYLE)
 
 
-def test_so_are_those_with_labels(classes):
+def test_combined_methods_with_labels_equal_their_parts(classes):
     x, labels = random_images(4), np.array([0, 2, 1, 2])
     made = classes.generate(classes.encode(x, labels=labels), labels=labels)
     np.testing.assert_allclose(classes.reconstruct(x, labels=labels), made, **FLOAT32)
@@ -130,7 +130,7 @@ def test_so_are_those_with_labels(classes):
     np.testing.assert_allclose(classes.reencode(w, labels=labels), codes, **FLOAT32)
 
 
-def test_where_e_estimates_z_images_come_back_through_f(of_z):
+def test_with_reciprocity_in_z_images_are_reconstructed_through_f(of_z):
     x, z = style_images(3), of_z.sample_prior(3)
     np.testing.assert_allclose(of_z.w_of(x), of_z.map(of_z.encode(x)), **STYLE)
     np.testing.assert_allclose(of_z.reconstruct(x), of_z.generate(of_z.w_of(x)), **STYLE)
@@ -138,7 +138,7 @@ def test_where_e_estimates_z_images_come_back_through_f(of_z):
     np.testing.assert_allclose(of_z.reencode(w), of_z.encode(of_z.generate(w)), **STYLE)
 
 
-def test_bytes_are_looked_at_as_the_floats_they_stand_for(plain, style):
+def test_bytes_equal_the_floats_they_convert_to(plain, style):
     for model, shape in ((plain, (4, 3, 2)), (style, (8, 8, 2))):
         images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
         for look in (model.encode, model.reconstruct, model.w_of, model.as_seen):
@@ -148,7 +148,7 @@ def test_bytes_are_looked_at_as_the_floats_they_stand_for(plain, style):
 # ---- where one looks -------------------------------------------------------------------------------------------------
 
 
-def test_a_built_model_is_looked_at_at_its_finest_level(plain, style):
+def test_a_built_model_has_the_finest_view(plain, style):
     assert (plain.view, style.view) == (None, View(1))
     w = style.map(style.sample_prior(2))
     assert np.array_equal(style.generate(w), style.generate(w, View(1)))
@@ -158,7 +158,7 @@ def test_a_built_model_is_looked_at_at_its_finest_level(plain, style):
     ]
 
 
-def test_a_models_view_is_where_it_is_looked_at_unless_one_says_otherwise(backend):
+def test_the_view_of_the_model_is_the_default(backend):
     model = moved(alae.build(tiny_style_config()))
     w, x = model.map(model.sample_prior(2)), style_images(2)
     for view in (View(0), View(1, 0.25)):
@@ -174,7 +174,7 @@ def test_a_models_view_is_where_it_is_looked_at_unless_one_says_otherwise(backen
 
 
 @pytest.mark.parametrize("look", ["generate", "encode", "reconstruct", "reencode"])
-def test_a_fade_does_not_compile_anew(backend, monkeypatch, look):
+def test_a_fade_does_not_recompile(backend, monkeypatch, look):
     """A run's grid is drawn at a blend that nobody has looked at before."""
     traces = []
 
@@ -218,7 +218,7 @@ def test_a_few_shapes_serve_any_number_of_images(backend, monkeypatch):
 
 
 @pytest.mark.parametrize("words", [("none", "bump"), ("none", "fixed"), ("bump", "fixed")])
-def test_one_kind_of_noise_is_not_taken_for_another(style, words):
+def test_modes_of_noise_are_compiled_separately(style, words):
     w = style.map(style.sample_prior(2))
     one, other = (style.generate(w, noise=word) for word in words)
     assert np.abs(one - other).max() > 1e-4
@@ -228,7 +228,7 @@ def test_one_kind_of_noise_is_not_taken_for_another(style, words):
 # ---- nothing changes -------------------------------------------------------------------------------------------------
 
 
-def test_looking_changes_nothing_and_repeats(plain, style):
+def test_methods_change_nothing_and_are_deterministic(plain, style):
     for model, x in ((plain, random_images(600)), (style, style_images(5))):
         kept, before, mean = x.copy(), model.weights(), model.mean_of_w()
         w = model.map(model.sample_prior(len(x)))
@@ -239,7 +239,7 @@ def test_looking_changes_nothing_and_repeats(plain, style):
         assert mean is None or np.array_equal(mean, model.mean_of_w())
 
 
-def test_what_is_given_back_is_ones_own(plain):
+def test_results_are_not_shared(plain):
     w = plain.encode(random_images())
     kept = w.copy()
     plain.encode(random_images(seed=1))
@@ -248,7 +248,7 @@ def test_what_is_given_back_is_ones_own(plain):
     assert np.array_equal(plain.encode(random_images()), kept)
 
 
-def test_other_weights_are_seen_at_once(backend):
+def test_changed_weights_have_an_immediate_effect(backend):
     model, x = alae.build(tiny_config()), random_images()
     first, weights = model.encode(x), model.weights()
     model.set_weights({name: 2 * array for name, array in weights.items()})

@@ -35,7 +35,7 @@ def test_adam_follows_the_recurrence(beta1, epsilon, warmup):
         np.testing.assert_allclose(found_v, v, **FLOAT32)
 
 
-def test_averages_forget_half_within_the_half_life():
+def test_averages_decay_by_half_within_the_half_life():
     config = tiny_config(batch_size=100, average_halflife=1000.0)
     average = 1.0
     for _ in range(10):  # 10 batches of 100 images

@@ -17,7 +17,7 @@ def test_alaes_own_plugins_are_registered():
     assert list(alae.installed_backends())[:3] == ["jax", "torch", "tensorflow"]
 
 
-def test_an_unknown_backend_names_those_there_are():
+def test_an_unknown_backend_is_refused_listing_the_installed_ones():
     with pytest.raises(alae.BackendError, match=r"no backend .tpu.; installed plug-ins: jax, torch, tensorflow"):
         alae.load_backend("tpu")
 
@@ -28,7 +28,7 @@ def test_keras_cannot_change_framework_within_a_process(backend):
         alae.load_backend(other)
 
 
-def test_a_missing_framework_names_the_install(monkeypatch):
+def test_a_missing_framework_names_the_install_command(monkeypatch):
     broken = EntryPoint("jax", "a_framework_that_is_not_there:Backend", plugins.GROUP)
     monkeypatch.setattr(plugins, "installed_backends", lambda: {"jax": broken})
     with pytest.raises(alae.BackendError, match=r"not installed: pip install 'alae\[jax\]'"):
@@ -51,7 +51,7 @@ def test_a_missing_framework_names_the_install(monkeypatch):
         ("class B(Base):\n def __init__(self, *of): pass", "has no `device` after it was opened"),
     ],
 )
-def test_a_plugin_that_is_none_is_named(tmp_path, monkeypatch, source, complaint):
+def test_broken_plugins_are_named(tmp_path, monkeypatch, source, complaint):
     base = f"from alae_core.backend import Backend\nclass Base(Backend): name, keras_backend = 'mine', {KERAS!r}\n"
     Path(tmp_path, "plugin.py").write_text(base + source, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)

@@ -22,14 +22,14 @@ def test_a_stream_is_a_function_of_seed_purpose_and_position():
         assert not np.intersect1d(first, other.standard_normal(100)).size
 
 
-def test_the_bits_have_not_changed_since_checkpoints_were_first_written():
+def test_the_bits_are_those_of_the_first_checkpoints():
     # Resuming depends on these: a NumPy that drew others would have to be refused.
     expected = np.array([0.78652024269104, 0.6933178901672363, -0.666799008846283], np.float32)
     assert np.array_equal(sample_prior(1, 3, seed=7, purpose="z/generator", position=11)[0], expected)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])
-def test_a_seed_that_no_stream_starts_from_is_refused(seed):
+def test_invalid_seeds_are_refused(seed):
     with pytest.raises(ArgumentError, match=f"--seed is {seed}: it must lie in 0 … ") as caught:
         require_seed(seed, "--seed")
     assert caught.value.argument == "--seed"

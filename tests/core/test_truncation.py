@@ -6,7 +6,7 @@ from alae_core.truncation import truncate
 from tests.tolerances import FLOAT32
 
 
-def test_truncation_is_a_pull_to_the_mean_of_the_coarsest_layers():
+def test_the_coarsest_layers_are_pulled_to_the_mean():
     w, mean = np.array([[1.0, 3.0], [0.1, 0.7]], np.float32), np.array([-1.0, 1.0], np.float32)
     found = truncate(w, mean, 0.5, truncated=1, layers=3)
     assert found.dtype == np.float32

@@ -46,7 +46,7 @@ def test_reciprocity_none_leaves_a_plain_gan(kind):
     assert list(trains(updates=kind, reciprocity="none")) == ["discriminator", "generator"]
 
 
-def test_each_choice_changes_what_it_says_and_nothing_else():
+def test_choices_are_independent():
     paper = trains(updates="paper")
     assert trains(updates="paper", updates__distance="mean") == trains(updates="paper", updates__target="constant")
     assert trains(updates="paper", updates__distance="mean") == paper
@@ -60,12 +60,12 @@ def test_each_choice_changes_what_it_says_and_nothing_else():
     }
 
 
-def test_a_discriminator_of_images_leaves_e_to_reciprocity():
+def test_with_a_discriminator_of_images_only_reciprocity_trains_e():
     config = tiny_style_config(networks__discriminator="images")
     assert [set(update.trains) for update in updates_of(config)] == [{"D"}, {"F", "G"}, {"E", "G"}]
 
 
-def test_an_update_says_how_it_is_called_and_what_it_draws():
+def test_updates_have_symbols_and_draws():
     updates = updates_of(tiny_style_config())
     assert [update.symbol for update in updates] == ["D", "G", "R"]
     adversarial = ("z", "mix", "noise", "augment")
@@ -79,7 +79,7 @@ def test_reciprocity_in_data_space_cannot_train_f():
 
 
 @pytest.mark.parametrize("kind", ["paper", "official"])
-def test_what_the_updates_of_baselines_train_and_draw(kind):
+def test_baselines_have_the_documented_updates(kind):
     def found(algorithm):
         config = tiny_config(algorithm=algorithm, updates=kind, networks__z=6, networks__w=6)
         return {update.name: (dict(update.trains), update.draws) for update in updates_of(config)}
@@ -99,7 +99,7 @@ def test_what_the_updates_of_baselines_train_and_draw(kind):
 # ---- algorithms ------------------------------------------------------------------------------------------------------
 
 
-def test_an_algorithm_that_does_not_exist_suggests_the_nearest(backend):
+def test_an_unknown_algorithm_suggests_a_similar_one(backend):
     with pytest.raises(alae.ConfigError, match=r"no algorithm 'alea'; did you mean 'alae'\?; algorithms: alae"):
         alae.build(tiny_config(algorithm="alea"))
 
@@ -115,7 +115,7 @@ def test_a_model_has_the_networks_of_its_algorithm(backend, monkeypatch):
     assert "F" not in repr(model).split(";")[0]
 
 
-def test_an_update_is_asked_for_by_name(backend, monkeypatch):
+def test_updates_are_found_by_name(backend, monkeypatch):
     register(monkeypatch)
     model = alae.build(tiny_config(algorithm="alae+pixels"))
     assert [update.symbol for update in model.updates] == ["D", "G", "R", "P"]

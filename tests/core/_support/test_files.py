@@ -8,14 +8,14 @@ import pytest
 from alae_core._support.files import atomic_file, read_regular, write_atomically
 
 
-def test_a_regular_file_is_read_back(tmp_path):
+def test_a_written_file_reads_back(tmp_path):
     path = tmp_path / "file"
     write_atomically(path, b"content")
     assert read_regular(path) == read_regular(path, most=7) == b"content"
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_more_bytes_than_allowed_are_refused_with_both_numbers(tmp_path):
+def test_oversized_files_are_refused_naming_both_sizes(tmp_path):
     write_atomically(tmp_path / "file", b"content")
     with pytest.raises(OSError, match="7 bytes, more than the 6"):
         read_regular(tmp_path / "file", most=6)
@@ -31,12 +31,12 @@ def test_pipes_devices_and_folders_are_refused_at_once(tmp_path):
         read_regular(tmp_path)
 
 
-def test_a_name_that_no_file_has_is_an_os_error():
+def test_an_impossible_file_name_is_an_os_error():
     with pytest.raises(OSError, match="no file has such a name"):
         read_regular(Path("a\0b"))
 
 
-def test_an_exception_while_writing_leaves_what_was_there(tmp_path):
+def test_an_exception_while_writing_keeps_the_old_file(tmp_path):
     path = tmp_path / "file"
     write_atomically(path, b"before")
 
@@ -52,7 +52,7 @@ def test_an_exception_while_writing_leaves_what_was_there(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
-def test_a_full_disk_names_the_file_that_was_asked_for(tmp_path):
+def test_a_full_disk_names_the_requested_file(tmp_path):
     path = tmp_path / "file"
     (tmp_path / f".writing-{os.getpid()}-file").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left") as caught:

@@ -78,7 +78,7 @@ def test_instance_norm_and_statistics_are_over_pixels(order):
     np.testing.assert_allclose(ops.convert_to_numpy(features.to_nhwc(normalized)), expected, **FLOAT32)
 
 
-def test_moments_of_large_maps_keep_their_digits(backend):
+def test_moments_of_large_maps_are_accurate(backend):
     maps = np.abs(np.random.default_rng(1).normal(size=(1, 512, 512, 2))).astype(np.float32)
     _, mean, variance = features.instance_norm(ops.convert_to_tensor(maps), 0.0)
     for found, expected in ((mean, maps.mean((1, 2), np.float64)), (variance, maps.var((1, 2), np.float64))):
@@ -95,7 +95,7 @@ def test_float64_stays_float64(order, backend):
         assert on_maps(function, MAPS.astype(np.float64)).dtype == np.float64, function
 
 
-def test_vectors_meet_their_channels(order):
+def test_vectors_multiply_their_channels(order):
     shared, own = np.arange(3, dtype=np.float32), np.arange(6, dtype=np.float32).reshape(2, 3)
     for vector, expected in ((shared, MAPS * shared), (own, MAPS * own[:, None, None])):
         tensor = ops.convert_to_tensor(vector)
@@ -112,7 +112,7 @@ def convolved(maps, kernel):
 @pytest.mark.parametrize("looking", [False, True], ids=["with gradients", "without"])
 @pytest.mark.parametrize("patches", [False, True], ids=["by convolutions", "by patches"])
 @pytest.mark.parametrize("resample", [None, "up", "down"])
-def test_convolutions_and_their_resampling_are_the_definition(order, filters, monkeypatch, resample, patches, looking):
+def test_convolutions_with_resampling_match_their_definition(order, filters, monkeypatch, resample, patches, looking):
     monkeypatch.setattr(features, "_is_jax_on_cpu", lambda: patches)
     layer = conv(3, 5, 3, bias=True, resample=resample)
     layer.bias.assign(np.arange(5, dtype=np.float32))
@@ -128,7 +128,7 @@ def test_convolutions_and_their_resampling_are_the_definition(order, filters, mo
     np.testing.assert_allclose(found, expected + np.arange(5), **FLOAT32)
 
 
-def test_kernels_start_standard_normal_and_say_what_they_are_multiplied_by():
+def test_kernels_start_standard_normal_with_a_scale():
     layer = conv(32, 64, 3, gain=0.03)
     kernel = ops.convert_to_numpy(layer.kernel.value)
     assert abs(kernel.std() - 1) < 5 / np.sqrt(2 * kernel.size)
@@ -136,7 +136,7 @@ def test_kernels_start_standard_normal_and_say_what_they_are_multiplied_by():
     assert layer.section.layout["kernel"].scale == pytest.approx(0.03 / np.sqrt(9 * 32))
 
 
-def test_only_the_convolution_is_in_fewer_digits():
+def test_only_the_convolution_uses_lower_precision():
     """A kernel of ones sums small whole numbers, which bfloat16 holds; a bias of 1 + 2⁻¹² it does not."""
     layer = conv(1, 1, 1, gain=1.0, bias=True, dtype="mixed_bfloat16")
     layer.kernel.assign(np.ones((1, 1, 1, 1), np.float32))
@@ -149,7 +149,7 @@ def test_only_the_convolution_is_in_fewer_digits():
 
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu:0", True), ("cpu", True), ("cuda:0", False), ("gpu:0", False)])
-def test_convolutions_suit_the_device_that_was_chosen(backend, monkeypatch, device, expected):
+def test_convolutions_are_chosen_by_the_selected_device(backend, monkeypatch, device, expected):
     """Not the first device there is: on a machine with a GPU a person may have asked for the CPU."""
     monkeypatch.setattr(features, "framework_in_use", lambda: SimpleNamespace(device=device))
     assert features._is_jax_on_cpu() == (expected and keras.backend.backend() == "jax")
