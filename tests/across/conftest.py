@@ -1,4 +1,4 @@
-"""Every backend in a process of its own, which lasts: opening a framework takes longer than any comparison."""
+"""Every backend in its own long-lived process, because opening a framework takes longer than any comparison."""
 
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""An imported checkpoint of the authors' gives the same images on every backend; skipped where there is none."""
+"""An imported checkpoint of the authors gives the same images on every backend; skipped without that checkpoint."""
 
 import numpy as np
 

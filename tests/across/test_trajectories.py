@@ -1,4 +1,4 @@
-"""Equal seeds train equally on every backend, and a checkpoint goes on under any of them."""
+"""Equal seeds train equally on every backend, and every backend continues a checkpoint."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def part(trajectory, start, end):
 
 @pytest.fixture(scope="module")
 def straight(on, tmp_path_factory):
-    """200 steps under JAX, and the checkpoint after half of them."""
+    """200 steps on JAX, and the checkpoint after half of them."""
     directory = tmp_path_factory.mktemp("straight")
     return on(["jax"], losses, 200, save=directory)["jax"], directory
 

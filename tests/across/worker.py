@@ -1,4 +1,4 @@
-"""What one backend does for a comparison; called in a process of its own, which only ever opens that backend."""
+"""The computations of one backend for a comparison; called in a process that opens only that backend."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from alae_workbench.runs.settings import load_experiment
 def losses(
     name: str, steps: int, *, resume: Path | None = None, save: Path | None = None, **overrides: Any
 ) -> dict[str, np.ndarray]:
-    """Each update's losses in `steps` training steps on real digits; a run that is saved is saved halfway."""
+    """Train on real digits; return each update's losses in `steps` steps. A saved run is saved halfway."""
     backend = alae.load_backend(name)
     experiment = load_experiment("digits-mlp", {"seed": 5, **overrides})
     config, training = experiment.config, experiment.training
@@ -32,7 +32,7 @@ def losses(
 
 
 def pictures(name: str, run: Path) -> np.ndarray:
-    """Samples of a checkpoint, and their reconstructions: (2, 8, H, W, C)."""
+    """Samples of a checkpoint and their reconstructions, (2, 8, H, W, C)."""
     model = alae.load(run, backend=name)
     w = model.truncate(model.map(model.sample_prior(8, seed=3)))
     x = model.generate(w, noise=model.sample_noise(8, seed=4))

@@ -1,4 +1,4 @@
-"""Algorithms that are none of ALAE's (`tests/algorithms.py`), on the backend under test."""
+"""The algorithms of `tests/helpers/algorithms.py` on the backend under test."""
 
 import numpy as np
 import pytest
@@ -73,7 +73,7 @@ def test_losses_fall_without_a_prior_at_each_level(backend):
 
 
 def test_an_update_without_z_can_draw_noise(backend):
-    """Drawn on the device, or handed over: by what a weight of noise is to learn, which without any is nothing."""
+    """Noise drawn on the device or passed in; without noise, the gradient of a noise weight is zero."""
     runner, x = start(backend, "pixels", "style"), images("style")
     maps = runner.model.sample_noise(6, view=alae.View(0))
 
@@ -87,7 +87,7 @@ def test_an_update_without_z_can_draw_noise(backend):
 
 
 def test_updates_can_leave_the_mean_of_w_unchanged(backend):
-    """The fourth draws no z of which there would be one."""
+    """The fourth update draws no z, so it cannot move the mean."""
     runner, x = start(backend, "alae+pixels", "style"), images("style")
     runner.step(x, only="reciprocity")
     before = runner.state()
@@ -99,7 +99,7 @@ def test_updates_can_leave_the_mean_of_w_unchanged(backend):
 
 
 def test_a_fourth_update_does_not_change_the_first_three(backend):
-    """It comes last, and draws and remembers for itself."""
+    """It comes last, with its own draws and moments."""
     alae_alone, four = backend.runner(alae.build(config("alae", "mlp"))), start(backend, "alae+pixels")
     x = images("mlp")
     expected, found = dict(alae_alone.step(x)), dict(four.step(x))

@@ -1,4 +1,4 @@
-"""Augmentation in training, on the backend under test: how p adapts, and what of it a state holds."""
+"""Augmentation during training on the backend under test: how p adapts, and its part of the state."""
 
 from typing import get_args
 
@@ -20,7 +20,7 @@ def start(backend, config):
 
 @pytest.mark.parametrize("target", [-0.9, 0.99])
 def test_p_adapts_to_the_separation_of_real_and_generated_images(backend, target):
-    """As often as D∘E gives a real image more than its row's generated one, less how often it gives it less."""
+    """The fraction of rows in which the real image has the higher logit, minus the fraction of the opposite."""
     model, runner = start(backend, tiny_config(augment={"p": 0.25, "target": target, "images": 60}))
     images, draws = random_images(), runner.draws(0, 6)["discriminator"]
     shown = [

@@ -1,4 +1,4 @@
-"""Baselines on the backend under test: that they learn, are looked at, and go on where they stopped."""
+"""Baselines on the backend under test: training, inference and resuming."""
 
 import numpy as np
 import pytest

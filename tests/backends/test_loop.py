@@ -1,4 +1,4 @@
-"""The trainer of `alae train` on the backend under test: it trains whatever networks and updates an algorithm has."""
+"""The training loop on the backend under test, with networks and updates of third-party algorithms."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def same(first, second):
 @pytest.mark.parametrize("family", ["mlp", "style"])
 @pytest.mark.parametrize("algorithm", ["pixels", "alae+pixels"])
 def test_third_party_algorithms_train_report_save_and_resume(backend, tmp_path, monkeypatch, algorithm, family):
-    """Other networks and other updates, by the very trainer of `alae train`: bar, metrics, grid, checkpoint, resume."""
+    """The loop of `alae train`, including progress bar, metrics, grid, checkpoint and resume."""
     register(monkeypatch)
     make = tiny if family == "mlp" else tiny_style_config
     config = make(algorithm=algorithm)

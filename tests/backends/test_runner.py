@@ -1,4 +1,4 @@
-"""A backend's runner: gradients, who moves, moments, averages, state. Run once for each backend."""
+"""A backend's runner: gradients, trained networks, moments, averages, state."""
 
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from tests.tolerances import BFLOAT16, DIFFERENCES, FLOAT32
 
 OBJECTIVES = ("logistic", "wasserstein", "hinge")
 BUNDLES = ("paper", "official")
-#: choices of the two bundles, crossed
+#: mixed choices of the two bundles
 CROSSINGS = (
     {"distance": "mean"},
     {"trains_F": True},
@@ -50,7 +50,7 @@ def test_input_gradient_of_a_linear_function_is_its_matrix(backend):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_discriminator_loss_has_r1_on_the_input(backend, objective):
-    """R1 against central differences of D(E(x)) in x, everything else against the model's own logits."""
+    """R1 against central differences of D(E(x)) by x, the rest against the model's logits."""
     model, runner = start(backend, objective=objective, r1_gamma=6.0)
     images, z = random_images(), runner.draws(0, 6)
     h, squares = 1e-2, np.zeros(6)
@@ -93,14 +93,14 @@ def test_the_reciprocity_loss_is_the_loop_of_the_configured_space(backend, space
 )
 @pytest.mark.parametrize("space", ["latent", "both"])
 def test_gradients_match_differences_of_the_loss(backend, update, updates, space):
-    """R1's second derivative included: its own loss moved along the gradient must change by the gradient's square."""
+    """Includes R1's second derivative: a step along the gradient must change the loss by the gradient's square."""
     model, runner = start(backend, updates=updates, reciprocity=space)
     images, z = random_images(), runner.draws(0, 6)
     gradients = runner.gradients(update, images, z)
     if update == "reciprocity":
         assert any(name.startswith("F/") for name in gradients) == model.config.updates.trains_F
     if update == "reciprocity" and model.config.updates.target == "constant":
-        # F(z) is a constant target there, and no difference of the loss can hold it constant while F moves.
+        # There F(z) is a constant target, which differences of the loss cannot keep constant while F changes.
         gradients = {name: gradient for name, gradient in gradients.items() if not name.startswith("F/")}
     norm = np.sqrt(sum(np.square(gradient).sum() for gradient in gradients.values()))
     state, losses = runner.state(), []
@@ -110,11 +110,11 @@ def test_gradients_match_differences_of_the_loss(backend, update, updates, space
     np.testing.assert_allclose((losses[0] - losses[1]) / 4e-3, norm, **DIFFERENCES)
 
 
-# With an ε that is far from negligible its place, beside the root and before the bias correction, shows too.
+# A large ε also tests its position: outside the root, before the bias correction.
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-3])
 @pytest.mark.parametrize("updates", [*BUNDLES, {"adam": "shared"}, {"trains_F": True}], ids=str)
 def test_a_step_applies_its_updates_in_order(backend, updates, epsilon):
-    """Each update's gradients at the weights the one before left, and Adam's recurrence in float64."""
+    """Each update's gradients at the weights of the previous update, and Adam's recurrence in float64."""
     model, runner = start(backend, updates=updates, adam__epsilon=epsilon, adam__warmup=0.9)
     images = random_images()
     weights, z = model.weights(), runner.draws(0, 6)
@@ -133,7 +133,7 @@ def test_a_step_applies_its_updates_in_order(backend, updates, epsilon):
     runner.load(state)
     runner.step(images)
     for name, expected in weights.items():
-        # Adam's steps all have the size of the learning rate: compare displacements by norm, not weights by element.
+        # Adam's steps all have the size of the learning rate, so compare norms of displacements, not single weights.
         error = np.linalg.norm(runner.weights()[name] - expected)
         assert error < 1e-3 * adam.learning_rate * np.sqrt(expected.size), name
 
@@ -155,7 +155,7 @@ def test_an_update_has_gradients_for_the_networks_it_trains_only(backend, update
 
 
 def masked_pixels(networks, batch, input_gradient):
-    """The mean square of the images, or of those parts that an optional field of the batch or of its draws keeps."""
+    """The mean square of reconstruction errors, masked by an optional field of the batch or of its draws."""
     mask = next((m for m in (getattr(batch, "mask", None), getattr(batch.draws, "mask", None)) if m is not None), 1.0)
     decoded = networks.G(networks.E(batch.images))
     return squared_distance(mask * batch.images, mask * decoded, mean=True)
@@ -164,7 +164,7 @@ def masked_pixels(networks, batch, input_gradient):
 @pytest.mark.parametrize("place", ["batch", "draws"])
 @pytest.mark.parametrize("first", ["without", "with"])
 def test_a_graph_is_not_reused_for_a_batch_with_another_optional_field(backend, place, first):
-    """PyTorch once compared fields by a list written by hand, and a new field would have used the wrong graph."""
+    """A key of selected fields would reuse the graph of the batch without the mask."""
     model = alae.build(tiny_config())
     model.updates = (Update("pixels", "P", masked_pixels, {"E": "pixels", "G": "pixels"}, draws=()),)
     runner = backend.runner(model)
@@ -185,11 +185,11 @@ def test_a_graph_is_not_reused_for_a_batch_with_another_optional_field(backend, 
 
 
 def test_official_reciprocity_trains_f_through_g_alone(backend):
-    """The target F(z) is a constant: with it free, the gradient of F would have a second part."""
+    """The target F(z) is constant, otherwise the gradient of F would have a second term."""
     model, runner = start(backend, updates="official")
     z = runner.draws(0, 6)
     found = runner.gradients("reciprocity", random_images(), z)["F/dense1/bias"]
-    # dL/dw through G only, by differences in w with the target held; the last bias of F shifts every w alike.
+    # dL/dw through G only, by differences in w at a constant target; the last bias of F shifts every w equally.
     w, h = model.map(z["reciprocity"].z), 1e-2
     expected = np.zeros(7)
     for i in range(7):
@@ -205,7 +205,7 @@ def test_counts_increase_once_per_update_that_trains_the_network(backend, update
         runner.step(random_images())
     state = runner.state()
     for adam, network in adams(runner.model.updates):
-        # official: E, F and G are each trained twice a step by one Adam, D once; paper: every pair once
+        # official: one Adam trains E, F and G twice per step, D once; paper: every pair once
         assert state[f"adam/{adam}/{network}/t"] == 3 * (1 if network == "D" else counts)
 
 
@@ -275,7 +275,7 @@ def test_put_batches_and_arrays_give_the_same_step(backend):
 
 
 def test_bytes_convert_to_floats_exactly(backend):
-    """Made on the device: a fourth of what travels, and a run is the same however its images came."""
+    """Converted on the device: a quarter of the data is copied, with the same result."""
     (_, first), (_, second) = start(backend), start(backend)
     greys = np.arange(264).astype(np.uint8).reshape(11, 4, 3, 2)
     for images in (greys, random_bytes()):
@@ -286,7 +286,7 @@ def test_bytes_convert_to_floats_exactly(backend):
 
 
 def test_put_copies_its_arrays(backend):
-    """A loader may fill its buffer again while the step waits."""
+    """A loader may refill its buffer before the step."""
     (_, first), (_, second) = start(backend), start(backend)
     for images in (random_images(), random_bytes()):
         expected = dict(first.step(images))
@@ -297,7 +297,7 @@ def test_put_copies_its_arrays(backend):
 
 
 def test_steps_use_the_draws_of_the_runner(backend):
-    """Who draws otherwise trains otherwise: what is said to be drawn is what a step takes."""
+    """A runner with other draws trains differently, so steps use these draws."""
     (_, first), (_, second), (_, third) = (start(backend) for _ in range(3))
     asked, sound = [], first.draws
 
@@ -354,7 +354,7 @@ def leaky(x):
 
 
 def test_a_model_in_training_computes_with_its_current_weights(backend):
-    """Compiled before the first step, and by a NumPy of E after each."""
+    """Functions compiled before the first step, compared after each step with E in NumPy."""
     model, runner = start(backend)
     x, seen = random_images(), []
     for _ in range(3):
@@ -380,7 +380,7 @@ def test_loading_a_state_updates_the_model(backend):
     assert all(np.array_equal(model.weights()[name], array) for name, array in runner.weights().items())
 
 
-# ---- what is refused -------------------------------------------------------------------------------------------------
+# ---- refusals --------------------------------------------------------------------------------------------------------
 
 
 def refused(call, argument):
@@ -438,7 +438,7 @@ def test_an_unknown_update_is_refused_listing_the_updates(backend):
     assert names in refused(lambda: runner.gradients("encoder", random_images(), runner.draws(0, 6)), "update")
 
 
-# ---- labels, digits, sizes -------------------------------------------------------------------------------------------
+# ---- labels, precision, sizes ----------------------------------------------------------------------------------------
 
 
 def test_a_conditional_model_trains(backend):
@@ -447,7 +447,7 @@ def test_a_conditional_model_trains(backend):
     before = model.weights()
     losses = dict(runner.step(random_images(), labels=labels))
     assert all(np.isfinite(value) for value in losses.values())
-    # The rows of the first kernels that read the label have learnt too.
+    # The rows of the first kernels that read the label have changed too.
     for network, size in (("E", 24), ("G", 7)):
         name = f"{network}/dense0/kernel"
         assert np.any(model.weights()[name][size:] != before[name][size:])
@@ -469,14 +469,14 @@ def test_a_single_update_changes_only_its_networks(backend):
     after = runner.state()
     assert set(losses) == {"generator"}
     changed = {name for name in before if not np.array_equal(before[name], after[name])}
-    # The averages of E and D equal their weights already; the step is counted whatever ran in it.
+    # The averages of E and D still equal their weights; the step is counted for any update.
     assert {name.split("/")[0] for name in changed} == {"weights", "averages", "adam", "step"}
     assert {name.split("/")[1] for name in changed if name.startswith("weights")} == set("FG")
     assert {name.split("/")[2] for name in changed if name.startswith("adam")} == set("FG")
     assert after["step"] == 1
 
 
-@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")  # JAX says so, and goes on
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")  # JAX warns and continues
 def test_float64_needs_a_backend_opened_for_it(backend):
     config = tiny_config(precision="float64")
     if backend.name == "jax":
@@ -500,7 +500,7 @@ def test_keras_runs_on_this_backend(backend):
 
 
 def test_arrays_may_be_overwritten_after_a_call(backend):
-    """A loader reads the next batch into the arrays of the last; so may who loads a state."""
+    """A loader reads the next batch into the arrays of the last one; callers may do the same after loading a state."""
     model, runner = start(backend)
     images, state = random_images(50_000), runner.state()
     for _ in range(20):
@@ -522,7 +522,7 @@ def test_arrays_may_be_overwritten_after_a_call(backend):
 
 
 def test_on_a_cpu_put_runs_no_pytorch_kernels(backend):
-    """On the loader's thread one would start a team of threads, and take the cores from the step's."""
+    """On the loader's thread they would start another thread pool, which competes with the step."""
     if backend.name != "torch":
         pytest.skip("only PyTorch starts a team of threads for each thread that calls it")
     from torch.utils._python_dispatch import TorchDispatchMode

@@ -1,4 +1,4 @@
-"""Training that grows, on the backend under test: who takes part, what restarts, what a resumed fade goes on with."""
+"""Training with levels on the backend under test: active weights, restarts, resuming during a fade."""
 
 import dataclasses
 
@@ -13,13 +13,13 @@ from alae_core.streams import noise_shapes, stream
 from tests.conftest import random_images, tiny_style_config
 from tests.tolerances import BFLOAT16, FLOAT32
 
-#: level 0 takes steps 0 … 2, level 1 the four after; half of it is fade
+#: level 0 has steps 0 … 2, level 1 the next four, half of them fading
 FIRST_OF_LEVEL_1 = 3
 _UPDATES = ("discriminator", "generator", "reciprocity")
 
 
 def start(backend, step=0, **overrides):
-    """A runner about to take training step `step`, with weights as they are at the very first."""
+    """A runner before training step `step`, with initial weights."""
     model = alae.build(tiny_style_config(**overrides))
     runner = backend.runner(model)
     if step:
@@ -28,7 +28,7 @@ def start(backend, step=0, **overrides):
 
 
 def images(step):
-    """A batch for training step `step`, of its level's size."""
+    """A batch for training step `step`, of the level's size."""
     size = 4 if step < FIRST_OF_LEVEL_1 else 8
     return random_images(4, (size, size, 2), seed=step)
 
@@ -40,7 +40,7 @@ def changed(before, after, group):
 
 @pytest.fixture(scope="module")
 def grown(backend):
-    """The states of one run before each of its first five steps, and after: from level 0 into the fade of level 1."""
+    """The states of one run before and after each of its first five steps, from level 0 into the fade of level 1."""
     _, runner = start(backend)
     states, losses = [runner.state()], []
     for step in range(5):
@@ -72,17 +72,17 @@ def test_weights_of_inactive_levels_keep_every_bit(grown):
             for n, array in after.items()
             if n.startswith("adam/") and n.endswith(f"/{weight}") and f"/{network}/" in n
         )
-    # All others have moved: also those whose gradient is rounding.
+    # All others have changed, including those with gradients of rounding size.
     assert moved >= {n for n in runner.model.variables if n.endswith("kernel")} - idle
 
 
 def test_a_new_block_has_no_effect_at_a_levels_first_step(grown):
-    """With blend 0 no gradient reaches it, in none of the updates; a step later all of it has one."""
+    """With blend 0 it has no gradient in any update; at the next step all of it has."""
     runner, states, _ = grown
     new = {n for n in runner.model.variables if "block1" in n or "rgb1" in n}
     first, second = states[FIRST_OF_LEVEL_1 + 1 : FIRST_OF_LEVEL_1 + 3]
     assert not changed(states[FIRST_OF_LEVEL_1], first, "weights") & new
-    # Not by where it has moved: two updates' first steps have one size, and may take each other back.
+    # Not by changes: the first steps of two updates have the same size and may cancel.
     squares = {n: moment_name("generator" if n[0] == "G" else "discriminator", "v", n) for n in new}
     assert not any(first[name].any() for name in squares.values())
     assert all(second[squares[n]].any() for n in new if n.endswith("kernel"))
@@ -99,13 +99,13 @@ def test_adam_restarts_at_a_new_level(grown):
         "adam/reciprocity/E/t": [0, 1, 2, 3, 1, 2],
         "adam/reciprocity/G/t": [0, 1, 2, 3, 1, 2],
     }
-    # After one step v is (1 − β2)·g², whatever the level before had gathered.
+    # After one step v is (1 − β2)·g², independent of the previous level.
     m, v = (states[FIRST_OF_LEVEL_1 + 1][f"adam/discriminator/D/{moment}/dense2/kernel"] for moment in "mv")
     np.testing.assert_allclose(v, 0.01 * np.square(m.astype(np.float64)), **FLOAT32)
 
 
 def test_moments_are_cleared_in_place(backend, monkeypatch):
-    """At a new level nothing of the state comes to the host, and what is held on the device stays held."""
+    """At a new level the state is not copied to the host, and its tensors stay the same."""
     _, runner = start(backend, step=FIRST_OF_LEVEL_1 - 1)
     runner.step(images(2), only="generator")
     before, held = runner.state(), dict(runner.tensors)
@@ -128,7 +128,7 @@ def test_moments_are_cleared_in_place(backend, monkeypatch):
     for name, (tensor, found) in seen.items():
         assert found.dtype == before[name].dtype
         assert np.array_equal(found, np.zeros_like(found) if name in moments else before[name]), name
-        if backend.name != "jax":  # whose arrays never change
+        if backend.name != "jax":  # its arrays are immutable
             assert tensor is held[name], name
 
 
@@ -140,7 +140,7 @@ def test_without_restarts_nothing_is_cleared(backend):
 
 
 def test_a_fade_trains_without_recompiling(backend):
-    """A blend is a number that a step is given, not one it is compiled for."""
+    """The blend is an argument of the compiled step."""
     model, runner = start(backend, step=FIRST_OF_LEVEL_1)
     traces = []
 
@@ -164,7 +164,7 @@ def test_a_fade_trains_without_recompiling(backend):
 
 
 def test_truncation_uses_the_current_mean_during_training(backend):
-    """In a notebook nobody saves a checkpoint first."""
+    """As in a notebook, without saving a checkpoint first."""
     model, runner = start(backend)
     w = model.map(model.sample_prior(2))
     assert np.array_equal(model.truncate(w, 0.0), np.zeros((2, 4, 7)))
@@ -199,7 +199,7 @@ def test_a_growing_model_computes_with_its_current_weights(backend):
 
 
 def test_real_images_fade_with_the_level(grown):
-    """What a step makes of images is what `losses`, which takes them as they are, makes of faded ones."""
+    """A step on images equals `losses`, which does not fade images, on faded ones."""
     runner, states, _ = grown
     runner.load(states[4])
     view, x = position(runner.model.config, 4).view, images(4)
@@ -212,7 +212,7 @@ def test_real_images_fade_with_the_level(grown):
 
 
 def test_a_run_resumed_during_a_fade_continues_bit_for_bit(grown):
-    """The noise that the device draws included."""
+    """Includes noise drawn on the device."""
     resumed, states, losses = grown
     resumed.load(states[4])
     assert dict(resumed.step(images(4))) == losses[4]
@@ -238,7 +238,7 @@ def test_noise_differs_between_seeds_and_steps(backend):
 
 
 def test_the_mean_of_w_moves_before_each_update(grown):
-    """β·mean + (1 − β)·mean over the batch of F(z), at the weights that the update before has left."""
+    """β·mean + (1 − β)·(batch mean of F(z)), at the weights of the previous update."""
     runner, states, _ = grown
     model = runner.model
     given, beta = runner.draws(0, 4), model.config.style.w_mean_beta
@@ -305,7 +305,7 @@ def test_bfloat16_trains_near_float32(grown, backend):
 
 
 def test_constant_images_keep_everything_finite(grown):
-    """Its maps have no variance: where a standard deviation or a norm divides by it, R1 differentiates that twice."""
+    """Its maps have zero variance, and R1 differentiates the division by a standard deviation or norm twice."""
     runner, states, _ = grown
     before = runner.state()
     runner.load(states[0])

@@ -1,4 +1,4 @@
-"""The walk of a training step: what is asked of a framework, in which order, and where many devices would meet."""
+"""The training step: the order of a framework's operations, and reduction over several devices."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ def trained(runner, update):
 
 
 def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, monkeypatch):
-    """A device's share of them: the mean of w before each update, then its loss and all its gradients in one go."""
+    """Before each update the mean of w is reduced, then its loss and all gradients together."""
     runner, calls = start(backend, tiny_style_config()), []
 
     def recorded(name):
@@ -39,7 +39,7 @@ def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, 
         networks = list(runner.model.update(update).trains)
         expected += ["evaluate", "reduce", "gradient", "reduce", *["apply"] * len(networks)]
     assert [name for name, _ in calls] == [*expected, "average"]
-    # What a step trains at its level, w's mean aside.
+    # The weights that a step trains at its level.
     reduced = [names for name, names in calls if name == "reduce"]
     at_level_0 = {name for name in runner.model.variables if runner.model.family.takes_part(name, 0)}
     for means, update in zip(reduced[::2], UPDATES, strict=True):
@@ -50,7 +50,7 @@ def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, 
 
 @pytest.mark.parametrize("update", UPDATES)
 def test_adam_gets_reduced_gradients(backend, monkeypatch, update):
-    """Twice the gradient is four times the moment v and twice the loss; and every bit of it, 2 being a power of two."""
+    """Doubled gradients quadruple the moment v, exactly, because 2 is a power of two."""
     single, double = (start(backend, tiny_config()) for _ in range(2))
     monkeypatch.setattr(double, "reduce", lambda means: {name: 2 * mean for name, mean in means.items()})
     images = random_images()
@@ -72,7 +72,7 @@ def test_the_running_mean_uses_the_reduced_mean(backend, monkeypatch):
 
 
 def half(batch, part):
-    """One device's share of a batch; a map of noise that serves every image serves both halves."""
+    """One device's half of a batch; noise maps of batch 1 serve both halves."""
     count = batch.images.shape[0]
 
     def of(tensor):
@@ -85,7 +85,7 @@ def half(batch, part):
 
 
 class TwoHalves:
-    """Makes a runner work as two devices would, each on half of every batch, that meet in `reduce`."""
+    """Makes a runner work like two devices, each with half of every batch, which communicate in `reduce`."""
 
     def __init__(self, runner):
         self.evaluate, self.gradient = runner.evaluate, runner.gradient
@@ -114,8 +114,8 @@ def halves(batch):
 
 @pytest.mark.parametrize("kind", ["perceptrons", "classes", "styles", "augmented"])
 def test_two_halves_reduced_equal_the_whole_batch(backend, kind):
-    """Losses, running mean and gradients are means over the batch: so the mean of two halves' is that of the whole."""
-    # An ε that makes Adam's step smooth in the gradient: else rounding decides the sign of a step near zero.
+    """Losses, running mean and gradients are means over the batch, so the mean of two halves equals the whole."""
+    # A large ε makes Adam's step smooth in the gradient; otherwise rounding decides the sign of steps near zero.
     if kind in ("styles", "augmented"):
         choice = {"augment": {"p": 0.5, "target": 0.1, "images": 24}} if kind == "augmented" else {}
         config, shape, labels = tiny_style_config(adam__epsilon=1e-2, **choice), (4, 4, 2), None
@@ -125,7 +125,7 @@ def test_two_halves_reduced_equal_the_whole_batch(backend, kind):
         labels = np.array([0, 1, 2, 2, 1, 1]) if classes else None
     whole, split = start(backend, config), start(backend, config)
     TwoHalves(split)
-    # Away from the start, where constant maps make noise of roundings.
+    # Not at initial weights, where constant maps amplify rounding.
     before, rng = whole.state(), np.random.default_rng(0)
     before |= {
         name: array + 0.3 * rng.normal(size=array.shape).astype(np.float32)

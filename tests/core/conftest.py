@@ -1,4 +1,4 @@
-"""Models that the tests of the specification share: two tiny families, with labels, in z, and with a D on images."""
+"""Models for the tests of the specification: of both families, with labels, reciprocity in z, and D on images."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from tests.conftest import random_images, tiny_config, tiny_style_config
 
 
 def moved(model):
-    """The model with every weight away from its start, so that noise, biases and labels count."""
+    """The model with every weight changed from its initial value, so that noise, biases and labels have an effect."""
     rng = np.random.default_rng(0)
     model.set_weights({n: w + 0.3 * rng.normal(size=w.shape).astype(np.float32) for n, w in model.weights().items()})
     return model
@@ -40,7 +40,7 @@ def of_z(backend):
 
 @pytest.fixture
 def of_images(backend):
-    """One whose D is far from its start, so that a small difference between images is a large one of logits."""
+    """A model with large weights in D, so that small differences between images give large differences of logits."""
     model = moved(alae.build(tiny_style_config(networks__discriminator="images")))
     model.set_weights({name: 3 * w if name.startswith("D/") else w for name, w in model.weights().items()})
     return model

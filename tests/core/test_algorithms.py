@@ -1,4 +1,4 @@
-"""The table of algorithms: what its rows name exists, and rows of others work like alae's own."""
+"""The table of algorithms: its rows are valid, and rows of third parties work like alae's own."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.each_backend
 
 
 def build_extra(config, name):
-    """A network whose shape no family has: one dense layer from w to 3 numbers."""
+    """A network of its own shape: one dense layer from w to 3 numbers."""
     x = keras.Input((config.networks.w,), dtype=config.dtype)
     return keras.Model(x, keras.layers.Dense(3, name="dense", dtype=config.dtype)(x), name=name)
 

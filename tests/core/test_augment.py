@@ -1,4 +1,4 @@
-"""What augmentation does to images: closed forms for each transformation, the reference for all of them together."""
+"""Augmented images: each transformation in closed form, all together against the reference."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ TRANSFORMS = tuple(NUMBERS)
 
 
 def numbers(**given):
-    """One image's numbers: each transformation given happens, with these of its own, and no other does."""
+    """The numbers of one image for which exactly the given transformations happen."""
     row = []
     for name, count in NUMBERS.items():
         row += [0.0, *given[name]] if name in given else [0.99] + [0.5] * (count - 1)
@@ -51,7 +51,7 @@ def test_images_without_changes_keep_every_bit(backend, shape):
         others = [each for each in TRANSFORMS if each != name]
         chosen = numbers(**{name: [0.9] * (NUMBERS[name] - 1)})
         assert np.array_equal(shown(images[:1], chosen, transforms=others), images[:1]), name
-        # A flip of an image of one column would be none, a hue of one channel is none; these have more.
+        # Images with several columns and channels, because flips and hues would otherwise change nothing.
         assert not np.array_equal(shown(images[:1], chosen, transforms=[name]), images[:1]), name
 
 
@@ -83,7 +83,7 @@ def test_rotations_are_about_the_centre(backend):
 
 @pytest.mark.parametrize("larger", [0.0, 0.25])
 def test_scaling_is_about_the_centre(backend, larger):
-    """A plane stays one: its slopes are multiplied by the factor, 2^(0.2·√3·(2u − 1)), as its middle stays."""
+    """A linear ramp stays linear about the centre, with its slopes multiplied by 2^(0.2·√3·(2u − 1))."""
     y, x = np.indices((9, 9)) - 4.0
     plane = (0.1 * y - 0.05 * x + 0.2)[None, ..., None].astype(np.float32)
     factor = 2 ** (0.2 * 3**0.5 * (2 * larger - 1))
@@ -91,7 +91,7 @@ def test_scaling_is_about_the_centre(backend, larger):
 
 
 def test_images_reflect_repeatedly(backend):
-    """However far away a place is, its pixel is that of the pattern of mirror images."""
+    """Pixels far outside are those of the repeated reflections."""
     image = random_images(1, (3, 3, 1))
     chosen = changes(numbers(shift=[0.5, 0.5])).astype(np.float32)
     pattern = np.concatenate([image[0], image[0][::-1]])

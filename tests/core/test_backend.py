@@ -1,4 +1,4 @@
-"""What every backend has: devices, losses that are read on request, and a short repr."""
+"""The members of every backend: devices, losses that are read on access, a short repr."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Checkpoints: exact round trips, whole or absent, every damage named, nothing executed."""
+"""Checkpoints: exact round trips, atomic writes, damage named, no code executed."""
 
 import errno
 import json
@@ -21,7 +21,7 @@ from tests.helpers.checkpoints import FORMAT_1_CONFIG, rewrite_manifest, rewrite
 
 @pytest.fixture(scope="module")
 def trained(backend, tmp_path_factory):
-    """A runner, its state after three steps, and the directory where each step left a checkpoint."""
+    """A runner, its state after three steps, and the directory with a checkpoint of each step."""
     directory = tmp_path_factory.mktemp("trained")
     runner = backend.runner(alae.build(tiny_config()))
     for measure in (0.3, 0.1, 0.2):
@@ -32,7 +32,7 @@ def trained(backend, tmp_path_factory):
 
 @pytest.fixture
 def saved(trained, tmp_path):
-    """A runner after three steps, and a directory with a checkpoint of each that a test may do anything to."""
+    """A runner after three steps, and a directory with their checkpoints that a test may change."""
     runner, state, directory = trained
     runner.load(state)
     return runner, shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
@@ -77,14 +77,14 @@ def test_a_loaded_model_has_averaged_weights_by_default(saved):
 
 
 def test_a_loaded_model_has_the_view_of_its_last_step(backend, tmp_path):
-    """And its styles are truncated towards the mean that training left."""
+    """Its styles are truncated towards the mean from training."""
     config = tiny_style_config()
     runner = backend.runner(alae.build(config))
     started = runner.state()
     for step in (0, 3, 5, 100):
         runner.load(started | {"step": np.array(step, np.int64), "w_mean": np.full(7, step, np.float32)})
         alae.save_checkpoint(tmp_path, runner)
-    # Step 3 is the first of the second level: a run that stops before it never saw one.
+    # Step 3 is the first step of the second level.
     for step, view in ((0, alae.View(0)), (3, alae.View(0)), (100, alae.View(1))):
         checkpoint = alae.load_checkpoint(tmp_path / f"step-{step:08d}")
         assert checkpoint.view == checkpoint.model().view == view
@@ -117,7 +117,7 @@ def test_a_state_can_be_written_without_a_runner(saved, tmp_path):
     assert (checkpoint.run, checkpoint.config) == ({}, runner.model.config)
 
 
-# ---- which are kept --------------------------------------------------------------------------------------------------
+# ---- retention -------------------------------------------------------------------------------------------------------
 
 
 def kept(directory, measures, keep):
@@ -342,7 +342,7 @@ def test_the_first_format_is_read(saved, tmp_path):
     checkpoint = alae.load_checkpoint(path.parent)
     assert checkpoint.config == tiny_config(description="")
     assert (checkpoint.step, checkpoint.measure, checkpoint.backend) == (3, 0.25, "torch")
-    # Without what became the specification's.
+    # Without the settings that are part of the configuration now.
     training = {key: value for key, value in FORMAT_1_CONFIG["training"].items() if key not in ("batch_size", "seed")}
     assert checkpoint.run == {"training": training}
     assert all(np.array_equal(array, runner.state()[name]) for name, array in checkpoint.state.items())
@@ -352,7 +352,7 @@ def test_the_first_format_is_read(saved, tmp_path):
 
 
 def test_a_run_of_the_first_format_keeps_its_seed(saved, tmp_path):
-    """It stood beside the configuration, and decided every draw."""
+    """It was outside the configuration, and decided every draw."""
     runner, _ = saved
     write_format_1(tmp_path / "old" / "step-00000003", runner.state(), FORMAT_1_CONFIG, seed=5)
     assert alae.load_checkpoint(tmp_path / "old").config.seed == 5

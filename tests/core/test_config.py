@@ -1,4 +1,4 @@
-"""Configurations: presets load, every field is typed, what changes is said, and whatever is wrong is named."""
+"""Configurations: presets, typed fields, overrides, migrations, and errors."""
 
 import os
 
@@ -14,7 +14,7 @@ from alae_core.config import make_config, migrate, preset_text, read_config
 from alae_core.groups import BUNDLES
 from tests.conftest import tiny_config, tiny_style_config
 
-#: what a file looked like when the specification was of version 1, before it had one
+#: a file of version 1 of the specification, without a version
 FIRST = """
 description: two layers each
 image: [4, 3, 2]
@@ -120,7 +120,7 @@ NESTED = st.recursive(st.integers(), lambda inner: st.dictionaries(KEYS, inner, 
 
 @given(st.dictionaries(KEYS, NESTED, max_size=3), st.data())
 def test_overriding_with_differences_restores_the_data(base, data):
-    """For nested groups with the same keys: what differs, put in again, gives the other."""
+    """For nested groups with the same keys, overriding with the differences gives the other group."""
     changed, found = _with_other_numbers(base, data.draw), base
     for key, value in differences(changed, base).items():
         found = override(found, key, value)
@@ -154,7 +154,7 @@ def test_choices_of_bundles_can_be_mixed():
     again = make_config(crossed.data(), {"updates.distance": "mean"})
     assert (again.updates.bundle, again.data()["updates"]) == ("official", "official")
     assert load_config("digits-mlp", {"updates": {"distance": "mean"}}).updates == Updates(distance="mean")
-    # The last word counts.
+    # The last override wins.
     assert load_config("digits-mlp", {"updates.distance": "mean", "updates": "paper"}).updates == BUNDLES["paper"]
 
 
@@ -177,7 +177,7 @@ def test_the_first_version_reads_as_the_same_configuration(tmp_path):
     assert load_config(path) == expected
     path.write_text("specification: 1\n" + FIRST, "utf-8")
     assert load_config(path) == expected
-    # Whoever trains finds the rest of its group as it was.
+    # The rest of the group is unchanged.
     assert read_config(path)["training"] == {"data": "mnist", "steps": 10000, "held_out": 10, "report_every": 100}
 
 
@@ -224,7 +224,7 @@ def test_the_group_training_is_ignored(tmp_path):
     assert read_config(path, {"training.data": "mnist"})["training"] == {"data": "mnist", "whatever": [1]}
 
 
-# ---- what a person reads ---------------------------------------------------------------------------------------------
+# ---- descriptions ----------------------------------------------------------------------------------------------------
 
 
 def test_augmentation_is_off_by_default(tmp_path):
@@ -251,7 +251,7 @@ def test_overrides_are_added_to_the_description(tmp_path):
     assert load_config("digits-mlp", crossed).description == (
         "digits-mlp, but updates.distance=mean, updates.target=constant, updates.trains_F=True"
     )
-    # What changes nothing leaves it, and whoever describes is heard.
+    # Overrides without effect do not change it, and an explicit description wins.
     assert load_config("digits-mlp", {"batch_size": digits.batch_size}).description == digits.description
     assert load_config("digits-mlp", {"training.data": "mnist"}).description == digits.description
     assert load_config("digits-mlp", {"labels": 10, "description": "mine"}).description == "mine"
@@ -274,7 +274,7 @@ def test_the_repr_is_the_nearest_preset_and_the_differences():
 
 
 def test_the_nearest_preset_has_the_same_family():
-    """However few of the other fields differ."""
+    """Even if fewer of the other fields differ."""
     for config in (tiny_config(), tiny_style_config()):
         preset = repr(config).removeprefix("Config(").split(",")[0]
         assert load_config(preset).networks.family == config.networks.family

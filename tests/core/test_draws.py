@@ -1,4 +1,4 @@
-"""What each update draws."""
+"""The draws of updates."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.each_backend
 
 
 def drawn(config, step, count):
-    """What ALAE's updates draw under a configuration."""
+    """The draws of ALAE's updates."""
     return draw(config, updates_of(config), step, count)
 
 
@@ -25,7 +25,7 @@ def test_draws_differ_between_updates_steps_and_seeds():
 
 
 def test_draws_come_from_the_streams_that_checkpoints_depend_on():
-    """Their names decide the bits: a run resumes only as long as they stay."""
+    """Their names decide the bits, so runs resume only if they stay the same."""
     config = tiny_style_config(seed=3)
     for name, found in drawn(config, 4, 6).items():
         assert np.array_equal(found.z, stream(3, f"z/{name}", 4).standard_normal((6, 5), np.float32))
@@ -49,11 +49,11 @@ def test_an_update_draws_only_its_kinds():
 
 
 def test_styles_are_mixed_at_the_configured_rate_with_uniform_cutoffs():
-    """At lod 1 there are four style layers; a cut at 4 leaves all of them to the first style."""
+    """At lod 1 there are four style layers; with a cutoff of 4 all have the first style."""
     config, steps = tiny_style_config(), 4000
     cutoffs = np.array([drawn(config, 3 + step, 1)["generator"].cutoff for step in range(steps)])
     assert set(cutoffs) == {1, 2, 3, 4}
-    # 0.9/4 each, and at 4 what is not mixed besides; 5 standard errors
+    # 0.9/4 each, plus the unmixed batches at 4; 5 standard errors
     for cutoff, share in ((1, 0.225), (2, 0.225), (3, 0.225), (4, 0.325)):
         assert abs((cutoffs == cutoff).mean() - share) < 5 * np.sqrt(share * (1 - share) / steps)
 
@@ -72,11 +72,11 @@ def test_the_first_level_has_two_style_layers():
     assert cutoffs == {1, 2}
 
 
-# ---- augmentation ----
+# ---- augmentation ----------------------------------------------------------------------------------------------------
 
 
 def test_augmentation_has_its_own_streams():
-    """Their names and order decide the bits, and nothing else that is drawn depends on them."""
+    """Their names and order decide the bits; other draws do not depend on them."""
     for config, augmenting in (
         (tiny_config(seed=3), tiny_config(seed=3, augment={"p": 0.4})),
         (tiny_style_config(seed=3), tiny_style_config(seed=3, augment={"target": 0.6})),

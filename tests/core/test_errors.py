@@ -1,4 +1,4 @@
-"""What an error says: one printable line, not too long, whatever it names."""
+"""Error messages: one printable line of limited length."""
 
 import pytest
 

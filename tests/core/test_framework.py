@@ -14,7 +14,7 @@ pytestmark = pytest.mark.each_backend
 def test_the_framework_in_use_is_the_one_opened_last(backend, monkeypatch):
     opened = alae.load_backend(backend.name)
     assert framework.framework_in_use() is opened
-    # In a notebook nobody may have opened one: it is that of the framework that Keras runs on.
+    # If none was opened, as in a notebook, it is the one that Keras runs on.
     monkeypatch.setattr(framework, "_opened", [])
     assert framework.framework_in_use().name == backend.name
 

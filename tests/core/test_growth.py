@@ -1,4 +1,4 @@
-"""Where a run is: level, blend, pace and restarts as functions of the step."""
+"""Level, blend, pace and restarts as functions of the step."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from alae_core.config import make_config
 from alae_core.growth import position, scheduled_steps
 from tests.conftest import TINY_STYLE, tiny_config, tiny_style_config
 
-#: 3 steps of 4 images; 8 of 6, of which 4 fade; 5 of 2, of which the first two and a half fade
+#: 3 steps of 4 images; 8 steps of 6, the first 4 fading; 5 steps of 2, the first two and a half fading
 LEVELS = [
     {"images": 12, "batch_size": 4, "learning_rate": 3e-3},
     {"images": 48},

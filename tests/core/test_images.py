@@ -1,4 +1,4 @@
-"""Images between bytes and floats, and smaller by means of blocks, against NumPy in float64."""
+"""Conversion and block means of images against NumPy in float64."""
 
 import numpy as np
 import pytest
@@ -54,7 +54,7 @@ def test_floats_are_reduced_to_block_means(size, channels):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("size", [1, 2, 16, 32])
 def test_bytes_are_reduced_to_exact_means(size, channels):
-    """A sum of bytes over a block of a power of two is a float32 without rounding."""
+    """Sums of bytes over blocks of power-of-two size are exact in float32."""
     images = random_bytes(2, 64, channels)
     found = pooled(images, size)
     assert found.dtype == np.float32
@@ -68,7 +68,7 @@ def test_sums_of_the_brightest_bytes_do_not_overflow(size):
 
 
 def test_reducing_at_once_equals_reducing_by_halves():
-    """So a level sees what halving the finest images again and again makes of them."""
+    """A level equals repeated halving of the finest images."""
     images = random_bytes(2, 64)
     by_halves = to_float(images)
     for size in (32, 16, 8, 4):

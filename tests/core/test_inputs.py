@@ -37,7 +37,7 @@ LOOKS = {
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_tensors_are_refused_naming_the_networks_that_take_them(style, look):
-    """NumPy would cut it off from its gradient: with an error under one framework, without a word under another."""
+    """NumPy would detach it from its gradient, with an error on one framework and silently on another."""
     arrays = {"z": np.zeros((2, 5)), "w": np.zeros((2, 7)), "codes": np.zeros((2, 7)), "images": np.zeros((2, 8, 8, 2))}
     LOOKS[look](style, arrays)
     tensors = {name: ops.convert_to_tensor(array, "float32") for name, array in arrays.items()}
@@ -46,7 +46,7 @@ def test_tensors_are_refused_naming_the_networks_that_take_them(style, look):
     assert message.endswith(
         "is a tensor, but methods of a model take NumPy arrays: call model.F, .G, .E or .D on tensors"
     )
-    # So is a weight.
+    # A weight is refused too.
     argument, message = refused(lambda: style.generate(style.w_mean))
     assert (argument, "is a tensor" in message) == ("w", True)
 
@@ -63,7 +63,7 @@ def test_floats_of_grey_levels_are_refused(plain, look):
     grey = np.linspace(0, 255, 48, dtype=np.float32).reshape(2, 4, 3, 2)
     argument, message = refused(lambda: getattr(plain, look)(grey))
     assert (argument, message) == ("images", "images are floats of 0 … 255: they should be uint8, or floats in [−1, 1]")
-    # What G makes may leave the range, and an image may be all white.
+    # Generated images may exceed the range, and an image may be all white.
     for images in (random_images() * 1.7, np.ones((1, 4, 3, 2)), np.full((1, 4, 3, 2), -40.0)):
         getattr(plain, look)(images)
 
@@ -172,7 +172,7 @@ def test_only_style_networks_have_levels_noise_and_truncation(plain):
     assert refused(lambda: plain.generate(w, noise=[]))[1] == "noise is for style networks: perceptrons have none"
     assert refused(lambda: plain.sample_noise(2))[1] == "noise is for style networks: perceptrons have none"
     assert refused(lambda: plain.truncate(w))[1] == "psi is for style networks: perceptrons keep no mean of w"
-    # The words are those of the command line, for any model: a perceptron passes over them.
+    # The command line passes modes of noise to every model; perceptrons ignore them.
     assert np.array_equal(plain.generate(w, noise="none"), plain.generate(w))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 
 def chosen_framework(home, **environment):
-    """What a fresh Python takes for KERAS_BACKEND and for the default backend, where the user has this keras.json."""
+    """KERAS_BACKEND and the default backend in a new Python process with the given home directory."""
     inherited = {key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "KERAS_HOME")}
     command = "import os, alae_core.plugins as p; print(os.environ['KERAS_BACKEND'], p.default_backend())"
     done = subprocess.run(
@@ -32,7 +32,7 @@ def test_keras_json_is_respected(tmp_path, variable):
     assert chosen_framework(tmp_path, KERAS_BACKEND="tensorflow", **environment) == ["tensorflow", "tensorflow"]
 
 
-#: what Keras itself writes, at its first import, where there is no file
+#: the file that Keras writes at its first import if there is none
 DEFAULT = '{"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image_data_format": "channels_last"}'
 
 

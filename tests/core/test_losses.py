@@ -80,7 +80,7 @@ def test_a_perfect_loop_has_zero_loss():
 
 
 def test_the_divergence_from_the_prior_in_closed_form():
-    """½ (μ² + σ² − ln σ² − 1) for each number: 0 at the prior, and for one number of μ = 2 and σ² = 4 ½ (7 − ln 4)."""
+    """½ (μ² + σ² − ln σ² − 1) per number: 0 at the prior, ½ (7 − ln 4) for μ = 2 and σ² = 4."""
     mean, log_variance = np.zeros((2, 3)), np.zeros((2, 3))
     assert float(divergence_from_prior(tensor(mean), tensor(log_variance))) == 0
     mean[0, 1], log_variance[0, 1] = 2, np.log(4)

@@ -1,4 +1,4 @@
-"""What a person does with a model: how it is compiled and cut into chunks, that it changes nothing, what it refuses."""
+"""The methods of a model: batches, views, compilation, and no side effects."""
 
 from itertools import pairwise
 
@@ -16,7 +16,7 @@ from tests.tolerances import FLOAT32, STYLE
 
 pytestmark = pytest.mark.each_backend
 
-#: 513 is one more than a chunk
+#: 513 is one more than a batch
 COUNTS = [0, 1, 2, 3, 5, 513]
 
 
@@ -28,12 +28,12 @@ def array(tensor):
     return ops.convert_to_numpy(ops.stop_gradient(tensor))
 
 
-# ---- chunks ----------------------------------------------------------------------------------------------------------
+# ---- batches ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_methods_equal_the_networks_for_any_number_of_images(plain, count):
-    """The networks called on all of them at once, neither compiled nor in chunks."""
+    """Compared with the networks called on all images at once, not compiled."""
     x, z = random_images(count), plain.sample_prior(count, seed=1)
     w = array(plain.F(tensor(z)))
     for found, expected in {
@@ -51,7 +51,7 @@ def test_methods_equal_the_networks_for_any_number_of_images(plain, count):
 @pytest.mark.parametrize("chunk", [1, 2, 3, 4, 512])
 @pytest.mark.parametrize("count", [1, 3, 7])
 def test_results_do_not_depend_on_batches_and_padding(style, classes, monkeypatch, chunk, count):
-    """Neither by images nor by labels, noise maps or styles that belong to them."""
+    """For images, labels, noise maps and styles."""
     x, labels, view = style_images(count), np.arange(count) % 3, View(1, 0.4)
     noise = [np.repeat(each, count if len(each) > 1 else 1, axis=0)[:count] for each in style.sample_noise(7)]
     styles = np.random.default_rng(0).normal(size=(count, 4, 7)).astype(np.float32)
@@ -91,13 +91,13 @@ def test_coarser_levels_have_larger_batches(style, monkeypatch):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6])
 def test_a_discriminator_of_images_is_not_padded(of_images, count):
-    """It looks at how much a batch varies: rows that fill a chunk up would change every answer."""
+    """It uses the variance of the batch, so padding would change every logit."""
     x = style_images(count)
     expected = array(of_images.D(tensor(x), lod=1))
     np.testing.assert_allclose(of_images.discriminate(x), expected, **STYLE)
     if count == 3:
         filled = array(of_images.D(tensor(np.concatenate([x, x[-1:]])), lod=1))[:3]
-        assert np.abs(filled - expected).max() > 1e-3, "else this test could not see it"
+        assert np.abs(filled - expected).max() > 1e-3, "otherwise this test would be blind"
 
 
 def test_a_discriminator_of_images_sees_single_batches(of_images, monkeypatch):
@@ -107,7 +107,7 @@ def test_a_discriminator_of_images_sees_single_batches(of_images, monkeypatch):
     np.testing.assert_allclose(of_images.discriminate(x), np.concatenate(parts), **STYLE)
 
 
-# ---- one after the other ---------------------------------------------------------------------------------------------
+# ---- combined methods ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("view", [View(0), View(1), View(1, 0.3)], ids=str)
@@ -145,7 +145,7 @@ def test_bytes_equal_the_floats_they_convert_to(plain, style):
             assert np.array_equal(look(images), look(to_float(images)))
 
 
-# ---- where one looks -------------------------------------------------------------------------------------------------
+# ---- views -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_built_model_has_the_finest_view(plain, style):
@@ -170,12 +170,12 @@ def test_the_view_of_the_model_is_the_default(backend):
         assert np.array_equal(model.reencode(w), model.reencode(w, view))
         assert np.array_equal(model.as_seen(seen), model.as_seen(seen, view))
         assert len(model.sample_noise(2)) == 2 * (view.lod + 1)
-    assert not np.array_equal(model.encode(x, View(1)), model.encode(x)), "the blend counts"
+    assert not np.array_equal(model.encode(x, View(1)), model.encode(x)), "the blend has an effect"
 
 
 @pytest.mark.parametrize("look", ["generate", "encode", "reconstruct", "reencode"])
 def test_a_fade_does_not_recompile(backend, monkeypatch, look):
-    """A run's grid is drawn at a blend that nobody has looked at before."""
+    """A run draws grids at many different blends."""
     traces = []
 
     class Counting:
@@ -192,11 +192,11 @@ def test_a_fade_does_not_recompile(backend, monkeypatch, look):
     assert len(traces) == 1
     assert all(not np.array_equal(one, other) for one, other in pairwise(seen))
     getattr(model, look)(given, View(1))
-    assert len(traces) == 2, "a level that is whole needs nothing of the one below"
+    assert len(traces) == 2, "a complete level does not use the level below"
 
 
 def test_a_few_shapes_serve_any_number_of_images(backend, monkeypatch):
-    """Each new shape compiles anew, and compiling takes longer than looking."""
+    """Each new shape is compiled, which takes longer than the computation."""
     shapes = set()
 
     class Recording:
@@ -225,7 +225,7 @@ def test_modes_of_noise_are_compiled_separately(style, words):
     assert np.array_equal(one, style.generate(w, noise=words[0]))
 
 
-# ---- nothing changes -------------------------------------------------------------------------------------------------
+# ---- no side effects -------------------------------------------------------------------------------------------------
 
 
 def test_methods_change_nothing_and_are_deterministic(plain, style):

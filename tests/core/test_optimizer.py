@@ -13,7 +13,7 @@ from tests.tolerances import FLOAT32
 pytestmark = pytest.mark.each_backend
 
 
-# ε is far from negligible here, so that its place under or beside the root shows.
+# ε is large, so that its position inside or outside the root has an effect.
 @pytest.mark.parametrize("beta1", [0.0, 0.5])
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-3])
 @pytest.mark.parametrize("warmup", [0.0, 0.9])

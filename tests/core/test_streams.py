@@ -23,7 +23,7 @@ def test_a_stream_is_a_function_of_seed_purpose_and_position():
 
 
 def test_the_bits_are_those_of_the_first_checkpoints():
-    # Resuming depends on these: a NumPy that drew others would have to be refused.
+    # Resuming depends on these bits, so a NumPy version that draws others cannot be supported.
     expected = np.array([0.78652024269104, 0.6933178901672363, -0.666799008846283], np.float32)
     assert np.array_equal(sample_prior(1, 3, seed=7, purpose="z/generator", position=11)[0], expected)
 

@@ -1,4 +1,4 @@
-"""Algorithm 1 as data: what each bundle trains, and with whose moments; and other algorithms beside it."""
+"""Algorithm 1 as data: the networks and Adams of each bundle; and other algorithms."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A view: what it holds, how large its images are, how it reads."""
+"""Views: level, blend, image size and text."""
 
 import dataclasses
 

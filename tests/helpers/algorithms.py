@@ -1,9 +1,9 @@
-"""Two algorithms of the tests' own, to show that nothing beside `alae_core.updates` knows ALAE's networks and updates.
+"""Two third-party algorithms, which show that training does not depend on ALAE's networks and updates.
 
-    pixels         G and E alone, trained by one update: no F, no D, no prior, no running mean of w
-    alae+pixels    ALAE, and a fourth update that draws E and G together over pixels, with an Adam of its own
+    pixels         G and E alone, trained by one update: without F, D, prior and running mean of w
+    alae+pixels    ALAE and a fourth update, which trains E and G on pixels with its own Adam
 
-Both serve either family of networks.
+Both work with both families of networks.
 """
 
 from collections.abc import Callable
@@ -29,12 +29,12 @@ def pixels(family: Family, batch: Batch, input_gradient: Callable[..., Any]) -> 
 
 
 def pixels_updates(config: Config) -> tuple[Update, ...]:
-    """One update."""
+    """The only update of `pixels`."""
     return (Update("pixels", "P", pixels, {"E": "pixels", "G": "pixels"}, draws=("noise",), moves_w_mean=False),)
 
 
 def four_updates(config: Config) -> tuple[Update, ...]:
-    """ALAE's, and one more."""
+    """ALAE's updates and `pixels`."""
     return (*alae_updates(config), *pixels_updates(config))
 
 
@@ -45,6 +45,6 @@ ALGORITHMS_OF_THE_TESTS = {
 
 
 def register(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make both known until the test is over."""
+    """Register both algorithms for one test."""
     for name, algorithm in ALGORITHMS_OF_THE_TESTS.items():
         monkeypatch.setitem(ALGORITHMS, name, algorithm)

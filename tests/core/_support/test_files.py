@@ -1,4 +1,4 @@
-"""Files are read if regular, and written whole or not at all."""
+"""Only regular files are read, and writes are atomic."""
 
 import os
 from pathlib import Path

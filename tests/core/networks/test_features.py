@@ -21,7 +21,7 @@ AXES = ("channels_last", "channels_first")
 
 @pytest.fixture(params=AXES)
 def order(request, backend):
-    """The order of axes that Keras is set to; TensorFlow on a CPU has convolutions for one of them only."""
+    """The order of axes set in Keras; TensorFlow on a CPU supports only one of them for convolutions."""
     if backend.name == "tensorflow" and request.param == "channels_first":
         pytest.skip("TensorFlow has no such convolutions on a CPU")
     before = keras.config.image_data_format()
@@ -32,19 +32,19 @@ def order(request, backend):
 
 @pytest.fixture(params=["by shifts", "by matrices", "by channel"])
 def filters(request, monkeypatch):
-    """The form in which maps are filtered; a backend chooses by size and speed."""
+    """The implementation of filters, which backends choose by size and speed."""
     monkeypatch.setattr(features, "_SMALL", 0 if request.param == "by shifts" else 64)
     monkeypatch.setattr(features, "_convolves_by_channel", lambda: request.param == "by channel")
 
 
 def on_maps(function, maps=MAPS):
-    """`function` of feature maps, from and to NHWC in NumPy."""
+    """`function` applied to feature maps, from and to NumPy arrays in NHWC."""
     found = features.to_nhwc(function(features.from_nhwc(ops.convert_to_tensor(maps))))
     return ops.convert_to_numpy(ops.stop_gradient(found))
 
 
 def conv(inputs, outputs, size, *, gain=2**0.5, bias=False, **choices):
-    """A convolution of its own, built."""
+    """A built convolution."""
     layer = Conv(Section("conv", convolution(inputs, outputs, size, gain=gain, bias=bias), seed=1), **choices)
     layer.build()
     return layer
@@ -137,7 +137,7 @@ def test_kernels_start_standard_normal_with_a_scale():
 
 
 def test_only_the_convolution_uses_lower_precision():
-    """A kernel of ones sums small whole numbers, which bfloat16 holds; a bias of 1 + 2⁻¹² it does not."""
+    """A kernel of ones sums small integers, which bfloat16 represents exactly; a bias of 1 + 2⁻¹² it does not."""
     layer = conv(1, 1, 1, gain=1.0, bias=True, dtype="mixed_bfloat16")
     layer.kernel.assign(np.ones((1, 1, 1, 1), np.float32))
     layer.bias.assign(np.array([1 + 2**-12], np.float32))
@@ -150,6 +150,6 @@ def test_only_the_convolution_uses_lower_precision():
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu:0", True), ("cpu", True), ("cuda:0", False), ("gpu:0", False)])
 def test_convolutions_are_chosen_by_the_selected_device(backend, monkeypatch, device, expected):
-    """Not the first device there is: on a machine with a GPU a person may have asked for the CPU."""
+    """Not by the first device: on a machine with a GPU, the CPU may have been selected."""
     monkeypatch.setattr(features, "framework_in_use", lambda: SimpleNamespace(device=device))
     assert features._is_jax_on_cpu() == (expected and keras.backend.backend() == "jax")

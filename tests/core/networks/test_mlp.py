@@ -1,4 +1,4 @@
-"""Alae of perceptrons: shapes, ranges, seeds, and the networks against NumPy."""
+"""Perceptrons: shapes, ranges, seeds, and the networks against NumPy."""
 
 import keras
 import numpy as np
@@ -26,7 +26,7 @@ def perceptron(x, weights, network, depth, slope=leaky):
 
 
 def with_biases(model):
-    """The model, its biases no longer zero."""
+    """The model with random biases."""
     rng = np.random.default_rng(0)
     biases = {
         name: rng.normal(size=w.shape).astype(np.float32) for name, w in model.weights().items() if "bias" in name
@@ -127,7 +127,7 @@ def test_a_model_is_shown_in_a_line(model):
     assert sum(array.size for array in model.weights().values()) == 150 + 470 + 507 + 73
 
 
-# ---- what each weight is multiplied by -------------------------------------------------------------------------------
+# ---- scales of weights -----------------------------------------------------------------------------------------------
 
 
 def test_plain_layers_multiply_their_weights_by_nothing(model):
@@ -145,7 +145,7 @@ def test_equalized_layers_state_their_constants(backend):
 
 
 def test_a_layer_that_does_not_state_a_constant_is_not_passed_over(backend):
-    """Adam would otherwise see another gradient than it should, and nobody would know."""
+    """Otherwise Adam would silently get a wrong gradient."""
 
     class Silent(Dense):
         def build(self, input_shape):
