@@ -7,8 +7,23 @@ from typing import Annotated, Any
 
 import typer
 
-from alae_cli import ablate, conform, data, directions, doctor, evaluate, figure, generate, import_official, new, train
+from alae_cli.ablate import ablate
 from alae_cli.commands import Commands
+from alae_cli.conform import conform
+from alae_cli.data import data
+from alae_cli.directions import directions
+from alae_cli.doctor import doctor
+from alae_cli.edit import edit
+from alae_cli.encode import encode
+from alae_cli.evaluate import compare, evaluate, measures
+from alae_cli.figure import figure
+from alae_cli.generate import generate
+from alae_cli.import_official import import_official
+from alae_cli.invert import invert
+from alae_cli.new import new
+from alae_cli.presets import presets
+from alae_cli.reconstruct import reconstruct
+from alae_cli.train import train
 from alae_core import AlaeError
 from alae_core._support.text import one_line
 
@@ -16,24 +31,17 @@ from alae_core._support.text import one_line
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = Commands(name="alae")
-app.command()(new.new)
-app.command()(train.train)
-app.command()(generate.generate)
-app.command()(generate.reconstruct)
-app.command()(generate.encode)
-app.command()(evaluate.evaluate)
-app.command()(evaluate.compare)
-app.command()(evaluate.measures)
-app.command()(ablate.ablate)
-app.add_typer(figure.figure, name="figure")
-app.add_typer(directions.directions, name="directions")
-app.command()(directions.edit)
-app.command()(directions.invert)
-app.command()(import_official.import_official)
-app.add_typer(data.data, name="data")
-app.add_typer(doctor.presets, name="presets")
-app.command()(doctor.doctor)
-app.command()(conform.conform)
+for _panel, _entries in {
+    "Train": [data, presets, new, train, ablate],
+    "Use and edit models": [generate, reconstruct, encode, edit, invert, directions, figure, import_official],
+    "Measure models": [evaluate, compare, measures],
+    "Check backends": [doctor, conform],
+}.items():
+    for _entry in _entries:
+        if isinstance(_entry, Commands):
+            app.add_typer(_entry, rich_help_panel=_panel)
+        else:
+            app.command(rich_help_panel=_panel)(_entry)
 
 
 def _print_version(wanted: bool) -> None:

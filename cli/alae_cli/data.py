@@ -8,7 +8,7 @@ import typer
 from alae_cli.commands import Commands
 from alae_cli.options import BackendName, CropName, Device, require_ending
 
-data = Commands(help="Align faces, prepare data sets and inspect them.")
+data = Commands(name="data", help="Align faces, prepare data sets and inspect them.")
 
 Images = Annotated[
     str,

@@ -1,167 +1,131 @@
-"""`alae figure KIND`: pictures of what models do, and plots of how they were trained."""
+"""`alae figure KIND`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from alae_cli.commands import Commands
-from alae_cli.generate import Lod
-from alae_cli.options import Averaged, BackendName, Device, Model, require_ending
-from alae_core import AlaeError, ArgumentError
+from alae_cli.options import (
+    PICTURES,
+    Averaged,
+    BackendName,
+    Device,
+    Lod,
+    Model,
+    Noise,
+    Seed,
+    Truncation,
+    parse_list,
+    picture_out,
+    require_ending,
+    truncation_option,
+)
+from alae_cli.output import write_picture
+from alae_core import ArgumentError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-    from PIL.Image import Image
-
     from alae_workbench.data.source import Source as Images
     from alae_workbench.models.opening import OpenedModel
 
-# A row of more would be too long to look at; and how many images of a data set are enough to start from.
-_MOST, _FEW = 8, 4
+figure = Commands(name="figure", help="Draw figures of models and runs. Equal seeds give equal files.")
 
-figure = Commands(help="Draw a figure: .png, .svg or .pdf, the same for the same seed.")
-
-Seed = Annotated[int, typer.Option(help="decides every z")]
-Real = Annotated[
-    str | None,
-    typer.Option(
-        "--images",
-        help="real images, as for `alae train --data`, or one image file: the first ones",
-        show_default=False,
-    ),
-]
-Sources = "seeds of samples, image files or folders (their first 8), separated by commas"
-
-
-def _out(default: str) -> Any:
-    return typer.Option(help="a .png, .svg or .pdf", show_default=default)
-
-
-@figure.command()
-def reconstructions(
-    model: Model,
-    images: Real = None,
-    count: Annotated[int, typer.Option(min=1, help="how many images at the most")] = 12,
-    levels: Annotated[bool, typer.Option("--levels", help="style models: each image at every level of detail")] = False,
-    out: Annotated[Path, _out("reconstructions.png")] = Path("reconstructions.png"),
-    lod: Lod = None,
-    averaged: Averaged = True,
-    backend: BackendName = None,
-    device: Device = None,
-) -> None:
-    """Images, and below each its reconstruction G(E(x)); by default the run's held-out images."""
-    opened = _open(out, model, backend, device, averaged, lod)
-    from alae_workbench.figures.reconstruction_grids import draw_levels, draw_reconstructions
-
-    if levels:
-        write(out, draw_levels(opened.model, opened.load_images(images), count, opened.make_caption()))
-        return
-    x, labels = opened.read_images(images, count)
-    write(out, draw_reconstructions(x, opened.model.reconstruct(x, labels=labels), opened.make_caption()))
-
-
-@figure.command()
-def samples(
-    model: Model,
-    count: Annotated[int, typer.Option(min=1, help="samples in a row")] = 10,
-    truncation: Annotated[
-        str, typer.Option(help="style models: ψ of w′ = mean + ψ · (w − mean), a row each")
-    ] = "0,0.3,0.5,0.7,1",
-    seed: Seed = 0,
-    out: Annotated[Path, _out("samples.png")] = Path("samples.png"),
-    lod: Lod = None,
-    averaged: Averaged = True,
-    backend: BackendName = None,
-    device: Device = None,
-) -> None:
-    """Samples G(F(z)); of style models a sweep of their truncation."""
-    opened = _open(out, model, backend, device, averaged, lod)
-    from alae_workbench.figures.sample_grids import draw_samples, draw_truncations
-    from alae_workbench.models.sampling import sample
-
-    caption = opened.make_caption(f"seed {seed}")
-    if opened.view:
-        write(out, draw_truncations(opened.model, count, seed, _floats("truncation", truncation), caption))
-    else:
-        write(out, draw_samples(sample(opened.model, count, seed=seed), caption))
+_SOURCES = "Seeds of samples and SOURCEs of images, separated by commas; of a folder or data set"
 
 
 @figure.command()
 def lods(
     model: Model,
-    count: Annotated[int, typer.Option(min=1, help="how many samples, a row each")] = 4,
+    count: Annotated[int, typer.Option(min=1, help="Number of samples, one per row.")] = 4,
     seed: Seed = 0,
-    out: Annotated[Path, _out("lods.png")] = Path("lods.png"),
+    out: Annotated[Path, picture_out()] = Path("lods.png"),
+    psi: Truncation = None,
+    lod: Lod = None,
+    noise: Noise = None,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Samples as they grew: the same w at every level of detail. For style models."""
-    opened = _open(out, model, backend, device, averaged, style_task="drawing levels of detail")
+    """Draw the same w at every level of detail (style models)."""
+    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi, style_task="a figure of levels")
     from alae_workbench.figures.sample_grids import draw_growth
 
-    write(out, draw_growth(opened.model, count, seed, opened.make_caption(f"seed {seed}")))
+    caption = opened.make_caption(f"seed {seed}")
+    write_picture(out, draw_growth(opened.model, count, seed, caption, psi=psi, noise=noise or "fixed"))
 
 
 @figure.command()
 def neighbours(
     model: Model,
-    count: Annotated[int, typer.Option(min=1, help="how many samples, a row each")] = 8,
-    nearest: Annotated[int, typer.Option(min=1, help="how many training images for each")] = 6,
+    count: Annotated[int, typer.Option(min=1, help="Number of samples, one per row.")] = 8,
+    nearest: Annotated[int, typer.Option(min=1, help="Number of training images for each sample.")] = 6,
     seed: Seed = 0,
-    out: Annotated[Path, _out("neighbours.png")] = Path("neighbours.png"),
+    out: Annotated[Path, picture_out()] = Path("neighbours.png"),
+    psi: Annotated[float | None, truncation_option("1, no truncation")] = None,
+    lod: Lod = None,
+    noise: Noise = None,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Samples, and the training images nearest to each: is it memorising?"""
-    opened = _open(out, model, backend, device, averaged)
+    """Draw samples and the training images nearest to each, to see whether the model copies them."""
+    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi)
     from alae_workbench.figures.sample_grids import draw_neighbours
 
-    caption = opened.make_caption(f"seed {seed}")
-    write(out, draw_neighbours(opened.model, opened.load_data().train, count, nearest, seed, caption))
+    caption, train = opened.make_caption(f"seed {seed}"), opened.load_data().train
+    picture = draw_neighbours(opened.model, train, count, nearest, seed, caption, psi=psi, noise=noise or "fixed")
+    write_picture(out, picture)
 
 
 @figure.command()
 def losses(
-    runs: Annotated[list[Path], typer.Argument(help="runs of `alae train`", show_default=False)],
-    out: Annotated[Path, _out("losses.png")] = Path("losses.png"),
+    runs: Annotated[list[Path], typer.Argument(help="Runs of `alae train`.", show_default=False)],
+    out: Annotated[Path, picture_out()] = Path("losses.png"),
 ) -> None:
-    """The losses and measures of one or several runs over their steps."""
-    require_ending(out, ".png", ".svg", ".pdf")
+    """Plot the losses and measures of runs over their training steps."""
+    require_ending(out, *PICTURES)
     from alae_workbench.figures.plots import plot_curves
 
-    write(out, plot_curves(runs))
+    write_picture(out, plot_curves(runs))
 
 
 @figure.command()
 def mix(
     model: Model,
-    rows: Annotated[str, typer.Option(help=Sources)] = "0,1,2,3",
-    columns: Annotated[str, typer.Option(help="the same for the columns")] = "4,5,6,7,8,9",
+    rows: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE,…", help=f"{_SOURCES}, its first 8.", show_default="0,1,2,3")
+    ] = None,
+    columns: Annotated[
+        list[str] | None, typer.Option(metavar="SOURCE,…", help="The same for the columns.", show_default="4,5,6,7,8,9")
+    ] = None,
     layers: Annotated[
         Literal["coarse", "middle", "fine", "all"],
-        typer.Option(help="which styles to take from the columns: a section for each of coarse, middle, fine, or one"),
+        typer.Option(help="Styles to take from the columns; all draws a section for each of coarse, middle and fine."),
     ] = "all",
-    out: Annotated[Path, _out("mixing.png")] = Path("mixing.png"),
+    out: Annotated[Path, picture_out()] = Path("mixing.png"),
+    psi: Truncation = None,
+    lod: Lod = None,
+    noise: Noise = None,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Styles of two sources: some layers' from the column, the others' from the row. For style models."""
-    opened = _open(out, model, backend, device, averaged, style_task="style mixing", layers=layers)
+    """Draw style mixing: some layers take the style of the column, the others that of the row (style models)."""
+    sources = [
+        parse_sources(name, texts)
+        for name, texts in (("rows", rows or ["0,1,2,3"]), ("columns", columns or ["4,5,6,7,8,9"]))
+    ]
+    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi, style_task="style mixing", layers=layers)
     from alae_workbench.figures.latent_grids import draw_mixing
     from alae_workbench.models.mixing import layer_ranges, make_latents
 
     ranges = layer_ranges(opened.view.lod + 1 if opened.view else 0)
     if layers != "all":
         ranges = {layers: ranges[layers]}
-    left, above = (
-        make_latents(opened.model, sources(words.split(","), opened, most=_MOST)) for words in (rows, columns)
-    )
-    picture = draw_mixing(opened.model, left, above, ranges, opened.make_caption())
-    write(out, picture, f"{len(left)} rows × {len(above)} columns, {', '.join(ranges)} styles")
+    left, above = (make_latents(opened.model, load_sources(each, opened, limit=8), psi=psi) for each in sources)
+    picture = draw_mixing(opened.model, left, above, ranges, opened.make_caption(), noise=noise or "fixed")
+    write_picture(out, picture, f"{len(left)} rows × {len(above)} columns, {', '.join(ranges)} styles")
 
 
 @figure.command()
@@ -170,98 +134,102 @@ def interpolation(
     corners: Annotated[
         list[str] | None,
         typer.Argument(
-            help="2 to 4 seeds of samples, image files or folders: a row, a triangle or a square",
-            show_default="0 1 2 3",
+            metavar="[CORNERS]...",
+            help=f"{_SOURCES}, its first 4: 2 corners make a row, 3 a triangle, 4 a square.",
+            show_default="0,1,2,3",
         ),
     ] = None,
-    images: Real = None,
-    count: Annotated[int, typer.Option(min=2, help="images from corner to corner")] = 8,
-    out: Annotated[Path, _out("interpolation.png")] = Path("interpolation.png"),
+    count: Annotated[int, typer.Option(min=2, help="Number of images from corner to corner.")] = 8,
+    out: Annotated[Path, picture_out()] = Path("interpolation.png"),
+    psi: Truncation = None,
+    lod: Lod = None,
+    noise: Noise = None,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Images between images or samples, in w."""
-    opened = _open(out, model, backend, device, averaged)
+    """Draw images between images or samples, interpolated in w."""
+    sources = parse_sources("corners", corners or ["0,1,2,3"])
+    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi)
     from alae_workbench.figures.latent_grids import draw_interpolation
     from alae_workbench.models.mixing import make_latents
 
-    words = _starts("corners", corners, images, "0 1 2 3")
-    w = make_latents(opened.model, sources(words, opened, most=_FEW if images else None))
-    picture = draw_interpolation(opened.model, w, count, opened.make_caption())
-    write(out, picture, f"{len(w)} corners, {count} images from corner to corner")
+    w = make_latents(opened.model, load_sources(sources, opened, limit=4), psi=psi)
+    picture = draw_interpolation(opened.model, w, count, opened.make_caption(), noise=noise or "fixed")
+    write_picture(out, picture, f"{len(w)} corners, {count} images from corner to corner")
 
 
 @figure.command()
 def traversal(
     model: Model,
-    of: Annotated[
+    starts: Annotated[
         list[str] | None,
-        typer.Argument(help="seeds of samples, image files or folders, a row each", show_default="0 1 2"),
+        typer.Argument(metavar="[STARTS]...", help=f"{_SOURCES}, its first 8: a row each.", show_default="0,1,2"),
     ] = None,
-    images: Real = None,
-    directions: Annotated[
-        str | None,
+    direction: Annotated[
+        list[str] | None,
         typer.Option(
-            help="names of directions beside the run, or .npy files, separated by commas",
-            show_default="principal components of w",
+            metavar="NAME,…",
+            help="Directions of the run, or .npy files.",
+            show_default="3 principal components of w",
         ),
     ] = None,
-    reach: Annotated[float, typer.Option(min=0, help="how far to go each way; 1 is a standard deviation of w")] = 3.0,
-    count: Annotated[int, typer.Option(min=2, help="images in a row")] = 7,
-    out: Annotated[Path, _out("traversal.png")] = Path("traversal.png"),
+    reach: Annotated[
+        float, typer.Option(min=0, help="Largest move either way, in standard deviations of w along the direction.")
+    ] = 3.0,
+    count: Annotated[int, typer.Option(min=2, help="Number of images in a row.")] = 7,
+    out: Annotated[Path, picture_out()] = Path("traversal.png"),
+    psi: Truncation = None,
+    lod: Lod = None,
+    noise: Noise = None,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Images moved along directions in w, there and back."""
+    """Draw images moved along directions in w."""
     import numpy as np
 
-    opened = _open(out, model, backend, device, averaged)
+    sources = parse_sources("starts", starts or ["0,1,2"])
+    names = parse_list("direction", direction, str)
+    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi)
     from alae_workbench.figures.latent_grids import draw_traversal
     from alae_workbench.models.directions import find_principal_directions, load_direction
     from alae_workbench.models.mixing import make_latents
 
     width, run = opened.model.config.networks.w, opened.run
-    names = directions.split(",") if directions else []
-    chosen = [load_direction(name.strip(), width, run) for name in names] or find_principal_directions(opened.model, 3)
-    w = make_latents(opened.model, sources(_starts("of", of, images, "0 1 2"), opened, most=_FEW if images else _MOST))
-    amounts = [float(each) for each in np.linspace(-reach, reach, count).round(6)]
-    write(out, draw_traversal(opened.model, w, chosen, amounts, opened.make_caption()))
+    directions = [load_direction(name, width, run) for name in names] or find_principal_directions(opened.model, 3)
+    w = make_latents(opened.model, load_sources(sources, opened, limit=8), psi=psi)
+    amounts = [float(amount) for amount in np.linspace(-reach, reach, count).round(6)]
+    picture = draw_traversal(opened.model, w, directions, amounts, opened.make_caption(), noise=noise or "fixed")
+    write_picture(out, picture)
 
 
-def write(out: Path, picture: "Image | Figure", what: str = "") -> None:
-    """Write a figure, whole or not at all, and say where, and what it is."""
-    from alae_workbench.figures.save import save_figure
+def parse_sources(argument: str, texts: Sequence[str]) -> list[int | str]:
+    """Seeds, and names or paths of images, from texts that each name one or several, separated by commas.
 
-    save_figure(out, picture)
-    print(f"{out}: {what}" if what else out)
+    Raises ArgumentError if one is empty, or is a number that is not a seed.
+    """
+
+    def parse(word: str) -> int | str:
+        if not word.isdecimal():
+            return word
+        if int(word) >= 2**63:
+            raise ArgumentError(argument, f"is {word}: a seed must be less than 2**63")
+        return int(word)
+
+    # A path that exists may contain commas.
+    return [
+        source
+        for text in texts
+        for source in ([text] if "," in text and Path(text).exists() else parse_list(argument, [text], parse))
+    ]
 
 
-def sources(words: list[str], opened: "OpenedModel", most: int | None = None) -> "list[int | Images]":
-    """Seeds and images that words stand for. Raises AlaeError for an empty one."""
-    from alae_core.streams import require_seed
+def load_sources(sources: Sequence[int | str], opened: "OpenedModel", limit: int) -> "list[int | Images]":
+    """Each seed, and for each name or path its first `limit` images. Raises DataError as `load_images`."""
     from alae_workbench.data.derived import take_first
 
-    found: list[int | Images] = []
-    for word in map(str.strip, words):
-        if not word:
-            raise AlaeError("a source is empty: it should be a seed, an image file or a folder of images")
-        if word.isdecimal():
-            found.append(require_seed(int(word)))
-        else:
-            images = opened.load_images(word)
-            found.append(take_first(images, most or len(images)))
-    return found
-
-
-def _starts(name: str, words: list[str] | None, images: str | None, default: str) -> list[str]:
-    """What a figure starts from. Raises ArgumentError where both words and --images say it."""
-    if words and images:
-        raise ArgumentError(
-            name, f"is {' '.join(words)}, but --images {images} says what to start from: give one of them"
-        )
-    return words or ([images] if images else default.split())
+    return [each if isinstance(each, int) else take_first(opened.load_images(each), limit) for each in sources]
 
 
 def _open(
@@ -270,17 +238,11 @@ def _open(
     backend: str | None,
     device: str | None,
     averaged: bool,
-    lod: int | None = None,
+    lod: int | None,
+    noise: Any,
     **options: Any,
 ) -> "OpenedModel":
-    require_ending(out, ".png", ".svg", ".pdf")
+    require_ending(out, *PICTURES)
     from alae_workbench.models.opening import open_model
 
-    return open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, **options)
-
-
-def _floats(option: str, words: str) -> list[float]:
-    try:
-        return [float(word) for word in words.split(",")]
-    except ValueError as error:
-        raise AlaeError(f"--{option} {words} must be numbers, separated by commas") from error
+    return open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise, **options)

@@ -7,14 +7,14 @@ import typer
 
 
 def import_official(
-    file: Annotated[Path, typer.Argument(help="one of the authors' checkpoints, .pth", show_default=False)],
-    out: Annotated[Path, typer.Argument(help="the new run's directory", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="Checkpoint of the authors, .pth.", show_default=False)],
+    out: Annotated[Path, typer.Argument(help="New directory for the run.", show_default=False)],
 ) -> None:
-    """Turn one of the authors' StyleALAE checkpoints into a run for the other commands; reading FILE runs no code."""
+    """Convert a StyleALAE checkpoint of the authors to a run. Code in FILE is never executed."""
     from alae_core import load_checkpoint
-    from alae_workbench.exchange.official import import_official as read
+    from alae_workbench.exchange.official import import_official as convert
 
-    checkpoint = load_checkpoint(read(file, out))
+    checkpoint = load_checkpoint(convert(file, out))
     config = checkpoint.config
     networks = config.style
     images = "×".join(map(str, config.image))

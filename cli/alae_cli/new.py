@@ -1,4 +1,4 @@
-"""`alae new`: a configuration for images that no preset was made for."""
+"""`alae new`."""
 
 import sys
 from pathlib import Path
@@ -7,24 +7,25 @@ from typing import Annotated
 import typer
 
 from alae_cli.options import Images, require_ending
-from alae_core import AlaeError
+from alae_core import ArgumentError
 
 
 def new(
-    data: Annotated[
-        str,
-        typer.Argument(help="a folder of images, an .npz, an IDX folder, or a named data set", show_default=False),
-    ],
+    source: Annotated[str, typer.Argument(help="Images: what `alae train --data` takes.", show_default=False)],
     size: Annotated[
         int | None,
-        typer.Option(help="height and width of the model's images", show_default="what the images have, 128 at most"),
+        typer.Option(
+            help="Height and width of the model's images: 8, 16, 32, … pixels.",
+            show_default="the images' own, at most 128",
+        ),
     ] = None,
     images: Images = None,
     out: Annotated[
-        Path | None, typer.Option(help="a YAML file to write, for `alae train --config`", show_default="print it")
+        Path | None,
+        typer.Option(help="YAML file to write, for `alae train --config`.", show_default="standard output"),
     ] = None,
 ) -> None:
-    """Make a configuration for your own images, with a comment beside each key, and say why it is so."""
+    """Make a configuration for your own images, with a comment on every key, and explain its choices."""
     from alae_core._support.files import write_atomically
     from alae_workbench.data.survey import survey
     from alae_workbench.runs.proposal import IMAGES, propose
@@ -32,8 +33,8 @@ def new(
     if out is not None:
         require_ending(out, ".yaml", ".yml")
         if out.exists():
-            raise AlaeError(f"--out {out} exists already: give another name")
-    proposal = propose(survey(data), size=size, images=IMAGES if images is None else images)
+            raise ArgumentError("out", f"is {out}, which already exists: choose another name")
+    proposal = propose(survey(source), size=size, images=IMAGES if images is None else images)
     text = proposal.experiment.to_explained_yaml()
     print("\n".join(proposal.reasons), file=sys.stderr)
     if out is None:

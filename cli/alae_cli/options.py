@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they turn into."""
+"""The options that several commands share, and functions that parse them."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,16 +8,43 @@ import typer
 
 from alae_core import AlaeError, ArgumentError
 from alae_core._support.text import short_repr
+from alae_core.view import NoiseWord
+
+#: endings of pictures
+PICTURES = (".png", ".svg", ".pdf")
 
 Value = TypeVar("Value")
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
-Model = Annotated[Path, typer.Argument(help="a run of `alae train`, or one of its checkpoints", show_default=False)]
+Model = Annotated[Path, typer.Argument(help="Run of `alae train`, or one of its checkpoints.", show_default=False)]
+Source = Annotated[
+    str | None,
+    typer.Argument(
+        help="Images: what `alae train --data` takes, or an image file.", show_default="the run's held-out images"
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of every z.")]
+Lod = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Level of detail, for images of 4·2^lod pixels (style models).",
+        show_default="the level that training reached",
+    ),
+]
+Noise = Annotated[
+    NoiseWord | None,
+    typer.Option(
+        help="Noise that G adds (style models): fixed, the same for every image and on every backend; random, new at "
+        "every call; none; or bump, the constant that the authors' code adds with noise off.",
+        show_default="fixed",
+    ),
+]
 Averaged = Annotated[
     bool,
     typer.Option(
         "--averaged/--raw",
-        help="the networks' running averages, which lag in short runs (average_halflife), or the networks as trained",
+        help="Use the running averages of the networks, which lag in short runs, or the networks as trained.",
     ),
 ]
 BackendName = Annotated[
@@ -25,46 +52,68 @@ BackendName = Annotated[
     typer.Option(
         "--backend",
         "-b",
-        help="jax, torch, tensorflow, or a plug-in's name; by default KERAS_BACKEND, or the first installed",
-        show_default=False,
+        help="Backend: jax, torch, tensorflow or a plug-in's name.",
+        show_default="KERAS_BACKEND, or the first installed",
     ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option(help="cpu, gpu, gpu:1, …; by default the accelerator where there is one", show_default=False),
+    typer.Option(help="Device: cpu, gpu, gpu:1, …", show_default="the accelerator, if there is one"),
 ]
 CropName = Annotated[
     Literal["ffhq", "celeba"],
     typer.Option(
-        help="how much around a face is shown: as in FFHQ and CelebA-HQ, or closer, as in the authors' CelebA"
+        help="Margin around each face: ffhq as in FFHQ and CelebA-HQ, celeba closer, as in the authors' CelebA."
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="KEY=VALUE replaces any configuration field, such as adam.learning_rate=1e-3", show_default=False
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set any field of the configuration, e.g. adam.learning_rate=1e-3. Repeat for several.",
+        show_default=False,
     ),
 ]
 
 
-def image_count(text: str) -> int:
-    """A number of images as a person writes it: 20000, 600k or 2M."""
+def truncation_option(default: str) -> Any:
+    """The option --truncation; its parameter must be called `psi`, as in the library, so that errors name the flag."""
+    return typer.Option(
+        "--truncation",
+        min=0,
+        max=1,
+        help="Truncation ψ of samples, w′ = mean + ψ · (w − mean) (style models).",
+        show_default=default,
+    )
+
+
+Truncation = Annotated[float | None, truncation_option("the configuration's")]
+
+
+def parse_image_count(text: str) -> int:
+    """A number of images such as 20000, 600k or 2M. Raises BadParameter for anything else."""
     digits, factor = (text[:-1], {"k": 1_000, "m": 1_000_000}[text[-1].lower()]) if text[-1:] in "kKmM" else (text, 1)
     try:
         return round(float(digits) * factor)
     except (ValueError, OverflowError) as error:
-        raise typer.BadParameter(f"{text!r} should be a number such as 20000, 600k or 2M") from error
+        raise typer.BadParameter(f"{text!r} must be a number such as 20000, 600k or 2M") from error
 
 
 Images = Annotated[
     int | None,
     typer.Option(
-        parser=image_count,
+        parser=parse_image_count,
         metavar="N",
-        help="Training length in images, such as 600k or 2M, only for a configuration made for the data.",
+        help="Training length in images, e.g. 600k or 2M; only for a configuration made for the data.",
         show_default="1M",
     ),
 ]
+
+
+def picture_out(also: str = "") -> Any:
+    """The option --out of a command that writes a picture; `also` describes what else it may write."""
+    return typer.Option(help=f"Picture to write, .png, .svg or .pdf{also}.")
 
 
 def parse_list(argument: str, texts: Sequence[str] | None, convert: Callable[[str], Value]) -> list[Value]:
@@ -91,8 +140,8 @@ def parse_list(argument: str, texts: Sequence[str] | None, convert: Callable[[st
     return values
 
 
-def parse_overrides(assignments: list[str] | None) -> dict[str, Any]:
-    """`["a.b=1"]` as `{"a.b": 1}`; values are YAML. Raises AlaeError for one without `=` or with broken YAML."""
+def parse_overrides(assignments: Sequence[str] | None) -> dict[str, Any]:
+    """Parse `["a.b=1"]` to `{"a.b": 1}`; values are YAML. Raises AlaeError for one without `=` or with broken YAML."""
     import yaml
 
     from alae_core._support.yaml_text import parse_yaml
@@ -110,6 +159,6 @@ def parse_overrides(assignments: list[str] | None) -> dict[str, Any]:
 
 
 def require_ending(out: Path, *endings: str) -> None:
-    """Raise AlaeError unless `out` ends in one of the endings."""
+    """Raise ArgumentError unless `out` ends in one of the endings."""
     if out.suffix not in endings:
-        raise AlaeError(f"--out {out} must end in {' or '.join(endings)}")
+        raise ArgumentError("out", f"is {out}; it must end in {' or '.join(endings)}")

@@ -1,0 +1,82 @@
+"""`alae edit`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alae_cli.options import (
+    PICTURES,
+    Averaged,
+    BackendName,
+    Device,
+    Lod,
+    Model,
+    Noise,
+    parse_list,
+    picture_out,
+    require_ending,
+)
+from alae_cli.output import write_array, write_picture
+from alae_core import ArgumentError
+
+
+def edit(
+    model: Model,
+    source: Annotated[
+        str, typer.Argument(help="Images: what `alae train --data` takes, or an image file.", show_default=False)
+    ],
+    direction: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME=AMOUNT,…",
+            help="A direction of the run, or a .npy file, and how far to move along it, in standard deviations of w. "
+            "Several add up.",
+            show_default=False,
+        ),
+    ],
+    count: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 8,
+    out: Annotated[Path, picture_out(", or .npy: float32 (count, H, W, C) in [-1, 1]")] = Path("edited.png"),
+    lod: Lod = None,
+    noise: Noise = None,
+    averaged: Averaged = True,
+    backend: BackendName = None,
+    device: Device = None,
+) -> None:
+    """Move images along directions in w, and draw them."""
+    require_ending(out, *PICTURES, ".npy")
+    moves = parse_list("direction", direction, _parse_move)
+    from alae_workbench.models.opening import open_model
+
+    opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
+    from alae_workbench.data.derived import take_first
+    from alae_workbench.figures.grid import compose_grid
+    from alae_workbench.models.directions import load_direction
+    from alae_workbench.models.mixing import make_latents
+
+    noise = noise or "fixed"
+    width = opened.model.config.networks.w
+    directions = [(load_direction(name, width, opened.run), amount) for name, amount in moves]
+    images = take_first(opened.load_images(source), count)
+    x, _ = opened.read_images(images)
+    w = make_latents(opened.model, [images])
+    moved = w
+    for each, amount in directions:
+        moved = each.move(moved, amount)
+    edited = opened.model.generate(moved, noise=noise)
+    if out.suffix == ".npy":
+        write_array(out, iter([edited]), len(edited))
+        return
+    names = ", ".join(f"{each.name} {amount:+g}" for each, amount in directions)
+    rows = list(zip(x, opened.model.generate(w, noise=noise), edited, strict=True))
+    write_picture(out, compose_grid([(f"image, reconstruction, edited: {names}", rows)], opened.make_caption()))
+
+
+def _parse_move(text: str) -> tuple[str, float]:
+    name, _, amount = text.rpartition("=")
+    try:
+        if not name:
+            raise ValueError(text)
+        return name, float(amount)
+    except ValueError as error:
+        raise ArgumentError("direction", f"is {text}; it must be NAME=AMOUNT, such as smile=2.5") from error
