@@ -6,6 +6,7 @@ from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from alae_cli.ablate import ablate
 from alae_cli.commands import Commands
@@ -81,6 +82,11 @@ def main() -> None:
 
 
 def _explain_usage(error: Any) -> str:
-    """What cannot be parsed, and where the help is."""
+    """What cannot be parsed, with the value as typed, and where the help is."""
+    text = error.format_message()
+    if isinstance(error, typer.BadParameter) and error.param and error.message:
+        message = error.message.removeprefix("Value error, ")
+        value = f" is {error.__cause__.errors()[0]['input']}" if isinstance(error.__cause__, ValidationError) else ""
+        text = f"{max(error.param.opts, key=len)}{value}: {message[0].lower()}{message[1:]}"
     command = error.ctx.command_path if error.ctx else "alae"
-    return f"{error.format_message().rstrip('.')}; see {command} --help"
+    return f"{text.rstrip('.')}; see {command} --help"

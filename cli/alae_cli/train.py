@@ -29,12 +29,13 @@ def train(
     ] = None,
     images: Images = None,
     steps: Annotated[
-        int | None, typer.Option(help="Training steps in all, 1 or more.", show_default="the configuration's")
+        int | None, typer.Option(min=1, max=10**12, help="Training steps in all.", show_default="the configuration's")
     ] = None,
     seed: Annotated[
         int | None,
         typer.Option(
-            help="Seed of initial weights, of every z and of the order of images, 0 or more.",
+            min=0,
+            help="Seed of initial weights, of every z and of the order of images.",
             show_default="the configuration's",
         ),
     ] = None,

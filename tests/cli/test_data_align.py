@@ -1,11 +1,9 @@
-"""`alae data align` and `alae reconstruct --align` as a person calls them."""
+"""`alae data align`."""
 
 import pytest
 from PIL import Image
 
-import alae_core as alae
 from tests.cli.conftest import BACKEND
-from tests.conftest import tiny_style_config
 from tests.helpers.requirements import FACES, needs_face_weights, needs_faces
 
 
@@ -33,23 +31,8 @@ def test_align(run_alae, photos, tmp_path):
 
 
 @needs_face_weights
-@needs_faces
-def test_reconstruct_aligned(run_alae, backend, photos, tmp_path):
-    config = tiny_style_config(image=[8, 8, 3])
-    alae.save_checkpoint(tmp_path / "run" / "checkpoints", backend.runner(alae.build(config)), run={"training": {}})
-    code, out, err = run_alae("reconstruct", "run", photos, "--align", "--out", "x.png", "--backend", BACKEND)
-    assert code == 0, err
-    assert "nothing.png: no face found" in out
-    assert "x.png: 1 × " in out
-    code, out, err = run_alae("reconstruct", "run", photos / "nothing.png", "--align", "--backend", BACKEND)
-    assert code == 2
-    assert "no face was found" in err
-
-
-@needs_face_weights
 def test_mistakes_are_one_line(refused, tmp_path):
     Image.new("RGB", (50, 40)).save(tmp_path / "nothing.png")
     refused(("data", "align", "nowhere", "faces"), "nowhere does not exist")
     refused(("data", "align", tmp_path, "faces.png"), "faces.png must be a directory")
     refused(("data", "align", "nothing.png", "faces", "--backend", BACKEND), "no face was found")
-    refused(("reconstruct", "run", "--align"), "--align needs a SOURCE")

@@ -1,0 +1,174 @@
+"""Every command alike: help, the version, and how mistakes are reported."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+
+from alae_cli.app import app
+from tests.cli.conftest import BACKEND
+
+FRAMEWORKS = {"keras", "jax", "torch", "tensorflow", "grain", "sklearn"}
+#: commands that need no framework, and ones that are refused before one starts
+LIGHT = [
+    ["--help"],
+    ["--version"],
+    ["train", "--help"],
+    ["figure", "mix", "--help"],
+    ["presets", "list"],
+    ["presets", "show", "mnist-mlp"],
+    ["train", "--preset", "mnist"],
+    ["generate", "mlp", "--truncation", "0.5"],
+    ["generate", "mlp", "--truncation", "0.5,1"],
+    ["figure", "lods", "mlp", "--lod", "0"],
+    ["figure", "mix", "mlp"],
+    ["figure", "mix", "style", "--layers", "none"],
+    ["figure", "neighbours", "mlp", "--noise", "none"],
+    ["figure", "interpolation", "mlp", "--lod", "0"],
+    ["figure", "traversal", "mlp", "--truncation", "0.5"],
+    ["reconstruct", "mlp", "--levels"],
+    ["edit", "mlp", "photos", "--direction", "a=1", "--noise", "none"],
+    ["invert", "mlp", "--layers"],
+    ["directions", "fit", "mlp", "--method", "factorized"],
+    ["generate", "style", "--lod", "9"],
+]
+
+
+def run_measured(directory, words):
+    """Call `alae` in a process of its own: its output and errors, the frameworks it imported, and its CPU seconds."""
+    script = (
+        "import sys, time; sys.argv[0] = 'alae'\n"
+        "from alae_cli.app import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        f"print('LOADED', *sorted({FRAMEWORKS} & set(sys.modules)), time.process_time())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words], cwd=directory, capture_output=True, text=True, check=True
+    )
+    _, *loaded, seconds = done.stdout.strip().splitlines()[-1].split()
+    return done.stdout + done.stderr, loaded, float(seconds)
+
+
+@pytest.mark.parametrize("words", LIGHT, ids=" ".join)
+def test_help_and_refused_commands_are_quick_and_import_no_framework(runs, words):
+    text, loaded, seconds = run_measured(runs, words)
+    assert not loaded
+    assert "Traceback" not in text
+    # Of the processor, so that a busy machine makes no difference: 0.5 s are the target on a quiet one.
+    assert seconds < 1.0
+
+
+def test_version(run_alae):
+    code, out, _ = run_alae("--version")
+    assert code == 0
+    assert out.startswith("alae 0.")
+
+
+def all_commands(group=None, prefix=()):
+    for name, command in (group or typer.main.get_command(app)).commands.items():
+        if hasattr(command, "commands"):
+            yield from all_commands(command, (*prefix, name))
+        else:
+            yield " ".join((*prefix, name)), command
+
+
+COMMANDS = dict(all_commands())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_parameter_has_help(name):
+    command = COMMANDS[name]
+    assert command.help
+    assert all(parameter.help for parameter in command.params if parameter.name != "help")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_words_mean_the_same_on_every_command(name):
+    flags = {flag: parameter for parameter in COMMANDS[name].params for flag in parameter.opts}
+    assert not {"--metrics", "--metric", "--against", "--directions", "--labels", "--psi"} & set(flags)
+    if "--images" in flags:
+        assert flags["--images"].metavar == "N", "--images is only ever a number"
+    if "--truncation" in flags:
+        assert {"--lod", "--noise", "--truncation"} <= set(flags), "commands that draw samples take all three"
+        assert flags["--truncation"].name == "psi", "an error about psi must name the flag"
+
+
+def test_usage_mistakes_are_one_line_that_names_the_flag_the_value_and_the_help(refused):
+    refused(["train", "--nonsense"], "No such option: --nonsense")
+    refused(["generate"], "Missing argument 'model'; see")
+    refused(["generate", "run", "--count", "0"], "--count")
+    refused(["generate", "run", "--seed", "-1"], "-1")
+    refused(["directions", "fit", "run", "--method", "magic"], "'magic' is not one of 'svm', 'principal', 'factorized'")
+
+
+def test_a_terminal_without_unicode_shows_question_marks(tmp_path):
+    for i in range(2):
+        Image.new("L", (8, 8)).save(tmp_path / f"{i}.png")
+    run = subprocess.run(
+        [sys.executable, "-m", "alae_cli", "new", str(tmp_path)],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert run.returncode == 0, run.stderr
+    assert b"?" in run.stdout
+
+
+def test_a_directory_that_cannot_be_written_is_named(run_alae, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    code, _, err = run_alae("train", "--out", "file/run", "--backend", BACKEND)
+    assert (code, err) == (2, "alae: file/run: Not a directory\n")
+
+
+def test_too_little_memory_is_one_line(refused, monkeypatch):
+    def allocate_too_much(*args, **kwargs):
+        np.empty(2**60, np.uint8)
+
+    monkeypatch.setattr("alae_workbench.runs.train.train", allocate_too_much)
+    refused(["train"], "not enough memory: Unable to allocate 1.00 EiB")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [["evaluate", "run", "--measures", "psnr"], ["figure", "neighbours", "run"], ["invert", "run", "--steps", "1"]],
+    ids=lambda words: words[0],
+)
+def test_the_backend_that_is_named_computes(home, words):
+    """In a process whose environment names no backend, nothing starts Keras on another framework before."""
+    other = next(name for name in ("torch", "jax") if name != BACKEND)
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    for backend in (other, BACKEND):
+        done = subprocess.run(
+            [sys.executable, "-m", "alae_cli", *words, "--backend", backend],
+            cwd=home,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate", "run", "--out", "out.png"],
+        ["generate", "run", "--out", "out.npy"],
+        ["encode", "run", "--out", "out.npy"],
+        ["reconstruct", "run", "--out", "out.npy"],
+        ["reconstruct", "run", "--out", "out.png"],
+        ["figure", "interpolation", "run", "--out", "out.png"],
+    ],
+    ids=" ".join,
+)
+def test_a_full_disk_leaves_no_output(run_alae, home, words):
+    (home / f".writing-{os.getpid()}-{words[-1]}").symlink_to("/dev/full")
+    code, _, err = run_alae(*words)
+    assert (code, err) == (2, f"alae: {words[-1]}: No space left on device\n")
+    assert not list(home.glob("*out.*"))

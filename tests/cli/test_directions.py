@@ -1,0 +1,32 @@
+"""`alae directions`."""
+
+import pytest
+
+from tests.cli.conftest import BACKEND, describe_case
+
+
+def test_directions_are_found_saved_and_listed(run_alae, home):
+    code, out, err = run_alae("directions", "fit", "run", "--data", "labelled", "--backend", BACKEND)
+    assert code == 0, err
+    assert "run/directions: 1 directions" in out
+    assert sorted(path.name for path in (home / "run" / "directions").iterdir()) == ["directions.json", "right.npy"]
+    assert run_alae("directions", "fit", "run", "--method", "principal", "--backend", BACKEND)[0] == 0
+    code, out, _ = run_alae("directions", "list", "run")
+    assert code == 0
+    assert all(word in out for word in ("right", "principal-0", "linear SVM"))
+
+
+MISTAKES = [
+    (["fit", "run", "--method", "magic"], "--method"),
+    (["fit", "run", "--method", "principal", "--data", "labelled"], "--data is labelled, but only the method svm uses"),
+    (["fit", "mlp", "--method", "factorized"], "--method is factorized, which needs a style model"),
+    (["fit", "run", "--data", "labelled/left", "--backend", BACKEND], "the images have no labels"),
+    (["fit", "run", "--data", "empty.csv", "--backend", BACKEND], "empty.csv"),
+    (["list", "run"], "run has no directions yet: find some with `alae directions fit run`"),
+]
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
+def test_a_mistake_is_one_line_and_exit_code_2(refused, words, message):
+    refused(["directions", *words], message)

@@ -1,0 +1,60 @@
+"""`alae edit`."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import alae_core as alae
+from tests.cli.conftest import BACKEND, describe_case
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--direction", "right.npy=2.5,up.npy=-1"], ["--direction", "right.npy=2.5", "--direction", "up.npy=-1"]],
+)
+def test_images_are_moved_along_several_directions(run_alae, home, options):
+    right, up = np.random.default_rng(0).normal(size=(2, 7)).astype(np.float32)
+    np.save(home / "right.npy", right)
+    np.save(home / "up.npy", up)
+    words = ["edit", "run", "labelled/left", *options]
+    code, _, err = run_alae(*words, "--out", "e.npy", "--backend", BACKEND)
+    assert code == 0, err
+    model = alae.load(home / "run")
+    x = np.stack([np.asarray(Image.open(home / "labelled" / "left" / f"{i}.png")) for i in range(8)])[..., None]
+    expected = model.generate(model.encode(x) + np.float32(2.5) * right - up)
+    np.testing.assert_allclose(np.load(home / "e.npy"), expected, rtol=1e-4, atol=1e-5)
+    assert run_alae(*words, "--backend", BACKEND)[:2] == (0, "edited.png\n")
+
+
+def test_directions_of_the_run_are_known_by_name(run_alae, home):
+    assert run_alae("directions", "fit", "run", "--method", "principal", "--backend", BACKEND)[0] == 0
+    np.save(home / "same.npy", np.load(home / "run" / "directions" / "principal-0.npy"))
+    for name in ("principal-0", "same.npy"):
+        words = ["edit", "run", "labelled/left", "--direction", f"{name}=2", "--out", f"{name}.npy"]
+        assert run_alae(*words, "--backend", BACKEND)[0] == 0
+    assert np.array_equal(np.load(home / "principal-0.npy"), np.load(home / "same.npy.npy"))
+
+
+def test_level_and_noise_decide_the_images(run_alae, style):
+    np.save("along.npy", np.zeros(7, np.float32))
+    words = ["edit", "style", "photos", "--direction", "along.npy=1", "--out", "x.npy"]
+    assert run_alae(*words, "--lod", 1, "--noise", "none")[0] == 0
+    found = np.load("x.npy")
+    assert found.shape == (3, 8, 8, 3)
+    assert run_alae("reconstruct", "style", "photos", "--lod", 1, "--noise", "none", "--out", "y.npy")[0] == 0
+    np.testing.assert_allclose(found, np.load("y.npy"), rtol=1e-4, atol=1e-5)
+
+
+MISTAKES = [
+    (["edit", "run", "labelled/left", "--direction", "smile"], "--direction is smile; it must be NAME=AMOUNT"),
+    (["edit", "run", "labelled/left", "--direction", "a=1,smile"], "--direction is smile; it must be NAME=AMOUNT"),
+    (["edit", "run", "labelled/left", "--direction", "short.npy=1", "--backend", BACKEND], "short.npy has 3 numbers"),
+    (["edit", "run", "labelled/left"], "Missing option '--direction'"),
+    (["edit", "mlp", "photos", "--direction", "short.npy=1", "--lod", "0"], "--lod is only for style models"),
+]
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
+def test_a_mistake_is_one_line_and_exit_code_2(refused, words, message):
+    refused(words, message)

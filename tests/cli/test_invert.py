@@ -1,0 +1,27 @@
+"""`alae invert`."""
+
+import numpy as np
+import pytest
+
+from tests.cli.conftest import BACKEND, SMALL
+
+
+def test_three_starts_are_compared_and_w_is_written(run_alae, home):
+    code, out, err = run_alae("invert", "run", "labelled/left", "--steps", "8", "--count", "2", "--backend", BACKEND)
+    assert code == 0, err
+    assert all(word in out for word in ("E(x)", "mean of w", "inverted.png"))
+    assert run_alae("invert", "run", "--steps", "2", "--count", "3", "--out", "w.npy", "--backend", BACKEND)[0] == 0
+    assert np.load(home / "w.npy").shape == (3, SMALL["networks.w"])
+
+
+@pytest.mark.usefixtures("style")
+def test_style_models_are_inverted_at_a_level_of_detail(run_alae):
+    words = ["invert", "style", "photos", "--steps", "1", "--layers", "--lod", "1", "--out", "w.npy"]
+    code, _, err = run_alae(*words, "--backend", BACKEND)
+    assert code == 0, err
+    assert np.load("w.npy").shape[0] == 3
+
+
+@pytest.mark.usefixtures("home")
+def test_a_style_for_each_layer_needs_a_style_model(refused):
+    refused(["invert", "run", "--layers", "--backend", BACKEND], "--layers is only for style models")

@@ -1,0 +1,41 @@
+"""`alae new`."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import alae_core as alae
+from tests.cli.conftest import BACKEND
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder of six small images in colour."""
+    (tmp_path / "photos").mkdir()
+    draw = np.random.default_rng(0)
+    for i in range(6):
+        Image.fromarray(draw.integers(0, 256, (9, 12, 3), np.uint8)).save(tmp_path / "photos" / f"{i}.png")
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_configuration_is_made_that_train_makes_too(run_alae, tmp_path):
+    code, out, err = run_alae("new", "photos", "--images", "2000")
+    assert (code, "size 8: the largest power of two" in err) == (0, True)
+    code, said, _ = run_alae("new", "photos", "--images", "2k", "--out", "my.yaml")
+    assert (code, said) == (0, "my.yaml: train with `alae train --config my.yaml`\n")
+    assert (tmp_path / "my.yaml").read_text("utf-8") == out
+    code, out, _ = run_alae("train", "--data", "photos", "--images", "2000", "--steps", "2", "--backend", BACKEND)
+    assert (code, "size 8: the largest power of two" in out) == (0, True)
+    found = alae.load_checkpoint(tmp_path / "runs" / f"photos-{BACKEND}").config
+    assert found.growth == alae.load_config(tmp_path / "my.yaml").growth
+
+
+@pytest.mark.usefixtures("photos")
+def test_wrong_choices_are_refused(refused, tmp_path):
+    (tmp_path / "there.yaml").touch()
+    refused(["new", "photos", "--size", "12"], "--size is 12; style networks make images of 8, 16, 32")
+    refused(["new", "photos", "--images", "3"], "--images is 3; it must be at least 1,000")
+    refused(["new", "photos", "--out", "there.yaml"], "--out is there.yaml, which already exists")
+    refused(["new", "photos", "--out", "my.txt"], "--out is my.txt; it must end in .yaml or .yml")
+    refused(["new", "photos", "--images", "many"], "'many' must be a number such as 20000, 600k or 2M")
+    refused(["new", "nowhere"], "there is no data 'nowhere'")
