@@ -13,7 +13,10 @@ from tests.tolerances import FLOAT32
 @pytest.mark.usefixtures("home")
 def test_the_held_out_images_are_the_default(run_alae):
     Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save("mine.png")
-    assert run_alae("encode", "run", "mine.png", "--backend", BACKEND)[:2] == (0, "w.npy: 1 × 7\nw.txt: file names, one per line\n")
+    assert run_alae("encode", "run", "mine.png", "--backend", BACKEND)[:2] == (
+        0,
+        "w.npy: 1 × 7\nw.txt: file names, one per line\n",
+    )
     assert run_alae("encode", "run", "--out", "own.npy", "--backend", BACKEND)[:2] == (0, "own.npy: 60 × 7\n")
     encodings = np.load("own.npy")
     assert encodings.shape == (60, 7)

@@ -1,4 +1,4 @@
-"""Who is told how a run goes: files of metrics, TensorBoard, or a person's own observer; the console is `progress`."""
+"""Observers are told how a run goes. Here: the interface, `metrics.jsonl` and TensorBoard; `progress` has the console."""
 
 import json
 import os
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Start:
-    """What is known of a run before its first step.
+    """A run before its first step.
 
     Attributes:
-        run: where it is written.
-        model: what is trained; its updates say what stands for each of them where there is little room.
+        run: its directory.
+        model: the model that is trained.
         step, steps: training steps done, and in all.
-        text: what is trained on what, in a line.
+        text: what is trained, on what and with what; lines.
     """
 
     run: Run
@@ -40,14 +40,19 @@ class Start:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run is like after `step` steps.
+    """A run after `step` steps.
 
-    Attributes:
-        step: training steps done.
-        view: the level of detail that it trains at; None for networks that do not grow.
-        losses: by update.
-        measures: by name, those due at every report (`evaluation.registry`).
-        images_per_second: of training alone, since the report before.
+        Attributes:
+            step: training steps done.
+            view: the level of detail that is trained; None for networks that do not grow.
+            losses: by update.
+    <<<<<<< Updated upstream
+            measures: by name, those due at every report (`evaluation.registry`).
+            images_per_second: of training alone, since the report before.
+    =======
+            measures: by name, those taken with every report (see `alae measures`).
+            images_per_second: training speed since the previous report, not counting reports, grids and checkpoints.
+    >>>>>>> Stashed changes
     """
 
     step: int
@@ -57,59 +62,59 @@ class Report:
     images_per_second: float
 
     def numbers(self) -> dict[str, Any]:
-        """All of it as nested numbers by name."""
+        """All numbers by name, nested."""
         level = {} if self.view is None else {"lod": self.view.lod, "blend": self.view.blend}
         return {"losses": self.losses, **self.measures, "images_per_second": self.images_per_second, **level}
 
 
 class Observer:
-    """Is told how a run goes. Every method does nothing, until a class of one's own replaces those it cares for."""
+    """Base of observers of a run. Every method does nothing; override those of interest."""
 
-    def start(self, start: Start) -> None:
-        """A run begins, or goes on."""
+    def on_start(self, start: Start) -> None:
+        """The run starts or resumes."""
 
-    def paced(self, pace: Pace) -> None:
-        """How long the run will take, measured before its first step."""
+    def on_pace(self, pace: Pace) -> None:
+        """The duration of the run was estimated, before its first step."""
 
-    def report(self, report: Report) -> None:
-        """Every `training.report_every` steps."""
+    def on_report(self, report: Report) -> None:
+        """`training.report_every` steps were done."""
 
-    def evaluated(self, step: int, measures: Mapping[str, float]) -> None:
-        """With every checkpoint, just before it is written: the dearer measures."""
+    def on_measures(self, step: int, measures: Mapping[str, float]) -> None:
+        """Measures were taken, in particular before each checkpoint is written."""
 
-    def drawn(self, step: int, grid: Path) -> None:
+    def on_grid(self, step: int, grid: Path) -> None:
         """A grid of images was written, a .png."""
 
-    def note(self, text: str) -> None:
-        """Something worth a line."""
+    def on_note(self, text: str) -> None:
+        """A line for the person who watches."""
 
-    def finish(self, summary: Summary) -> None:
-        """The run has come to its end, or was stopped and saved."""
+    def on_finish(self, summary: Summary) -> None:
+        """The run finished, or was stopped and saved."""
 
     def close(self) -> None:
-        """Nothing more will come, whatever happened; also called of an observer that was never started."""
+        """Release resources. Always called last, after errors too, and even if `on_start` never was."""
 
 
 class Records(Observer, ABC):
-    """An observer that writes nested numbers as of a step."""
+    """An observer that writes numbers by step."""
 
-    def report(self, report: Report) -> None:
+    def on_report(self, report: Report) -> None:
         """See `Observer`."""
         self.write(report.step, report.numbers())
 
-    def evaluated(self, step: int, measures: Mapping[str, float]) -> None:
+    def on_measures(self, step: int, measures: Mapping[str, float]) -> None:
         """See `Observer`."""
         self.write(step, {"evaluation": measures})
 
     @abstractmethod
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Keep nested numbers by name, as of `step`."""
+        """Write nested numbers by name."""
 
 
 class MetricsFile(Records):
-    """Writes `metrics.jsonl` in the run's directory, a record a line."""
+    """Writes `metrics.jsonl` in the run's directory, one record per line."""
 
-    def start(self, start: Start) -> None:
+    def on_start(self, start: Start) -> None:
         """See `Observer`."""
         self._path = start.run.metrics
 
@@ -121,25 +126,25 @@ class MetricsFile(Records):
 class TensorBoard(Records):
     """Writes TensorBoard's event files in the run's directory."""
 
-    def start(self, start: Start) -> None:
+    def on_start(self, start: Start) -> None:
         """See `Observer`."""
-        # It imports PyTorch where that is installed, which takes seconds.
+        # Slow to import: it imports PyTorch if that is installed.
         from tensorboardX.proto.event_pb2 import SessionLog
 
         self._path = start.run.path / f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
         self._add(file_version="brain.Event:2")
         if start.step:
-            # Hides what an earlier process wrote beyond the checkpoint this one goes on from.
+            # Hides what an earlier process wrote after the checkpoint that this one continues.
             self._add(step=start.step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """See `Records`."""
         from tensorboardX.summary import scalar
 
-        for name, value in _flat(values):
+        for name, value in _flatten(values):
             self._add(step=step, summary=scalar(name, value))
 
-    def drawn(self, step: int, grid: Path) -> None:
+    def on_grid(self, step: int, grid: Path) -> None:
         """See `Observer`."""
         from PIL import Image
         from tensorboardX.proto.summary_pb2 import Summary
@@ -150,18 +155,18 @@ class TensorBoard(Records):
         self._add(step=step, summary=Summary(value=[Summary.Value(tag="grid", image=content)]))
 
     def _add(self, **fields: Any) -> None:
-        # tensorboardX's own writer is a thread that a full disk ends with a traceback, now and at exit.
+        # tensorboardX's own writer is a thread; on a full disk it prints a traceback, and another at exit.
         from tensorboardX.proto.event_pb2 import Event
         from tensorboardX.record_writer import masked_crc32c
 
         event = Event(wall_time=time.time(), **fields).SerializeToString()
         length = struct.pack("<Q", len(event))
-        checks = [struct.pack("<I", masked_crc32c(each)) for each in (length, event)]
-        append(self._path, length + checks[0] + event + checks[1])
+        checksums = [struct.pack("<I", masked_crc32c(data)) for data in (length, event)]
+        append(self._path, length + checksums[0] + event + checksums[1])
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
     pairs: list[tuple[str, float]] = []
     for name, value in values.items():
-        pairs += _flat(value, f"{prefix}{name}/") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
+        pairs += _flatten(value, f"{prefix}{name}/") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
     return pairs
