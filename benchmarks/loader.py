@@ -128,7 +128,7 @@ class _Period(bench.Observer):
     def __init__(self, first: int, last: int) -> None:
         self._steps, self.times = (first, last), dict[int, float]()
 
-    def report(self, report: "bench.observers.Report") -> None:
+    def on_report(self, report: "bench.observers.Report") -> None:
         """See `Observer`."""
         if report.step in self._steps:
             self.times[report.step] = time.perf_counter()

@@ -325,7 +325,7 @@ def test_a_run_whose_directory_is_removed_stops_at_once(tmp_path):
     told, run = [], tmp_path / "run"
 
     class Remover(Observer):
-        def report(self, report):
+        def on_report(self, report):
             told.append(report.step)
             run.rename(tmp_path / "elsewhere")
 

@@ -13,7 +13,7 @@ from alae_core.growth import position, stretches
 from alae_workbench import Arrays, Terminal
 from alae_workbench.data.batches import batches
 from alae_workbench.runs.observers import Report, Start
-from alae_workbench.runs.pace import Pace, Stretch, duration, measure
+from alae_workbench.runs.pace import Pace, Stretch, format_duration, measure_pace
 from alae_workbench.storage.directory import Run
 from tests.conftest import tiny_config, tiny_style_config
 
@@ -42,7 +42,7 @@ def test_measuring_leaves_the_run_as_it_was(backend):
     for batch in some(0, 2):
         runner.step(batch)
     before = runner.state()
-    pace = measure(runner, config, some, start=2, end=12)
+    pace = measure_pace(runner, config, some, start=2, end=12)
     assert [(each.stage.lod, each.first, each.end) for each in pace.stretches] == [(0, 2, 6), (1, 6, 12)]
     assert all(each.seconds > 0 for each in pace.stretches)
     after = runner.state()
@@ -57,8 +57,8 @@ def stretch(lod, first, end, seconds):
 def test_later_levels_count_as_what_they_take():
     pace = Pace([stretch(0, 0, 10, 1.0), stretch(1, 10, 20, 9.0)])
     assert (pace.seconds(0, 20), pace.seconds(5, 12), pace.seconds(20, 30)) == (100.0, 23.0, 0.0)
-    assert str(pace) == "about 2 min of training: 4×4 10%, 8×8 90%"
-    assert str(Pace([stretch(None, 0, 10, 1.0)])) == "about 10 s of training"
+    assert str(pace) == "estimated training time: 2 min (4×4 10%, 8×8 90%)"
+    assert str(Pace([stretch(None, 0, 10, 1.0)])) == "estimated training time: 10 s"
 
 
 def test_the_time_left_knows_that_later_levels_are_slower(monkeypatch, tmp_path):
@@ -66,14 +66,14 @@ def test_the_time_left_knows_that_later_levels_are_slower(monkeypatch, tmp_path)
     monkeypatch.setattr("time.monotonic", lambda: now)
     said = io.StringIO()
     terminal = Terminal(Console(file=said, width=200))
-    terminal.start(Start(Run(tmp_path), alae.build(tiny_config()), 0, 20, "a run"))
-    terminal.paced(Pace([stretch(0, 0, 10, 1.0), stretch(1, 10, 20, 9.0)]))
+    terminal.on_start(Start(Run(tmp_path), alae.build(tiny_config()), 0, 20, "a run"))
+    terminal.on_pace(Pace([stretch(0, 0, 10, 1.0), stretch(1, 10, 20, 9.0)]))
     # Ten steps of a second each, and a second in ten for all else.
     now = 11.0
-    terminal.report(Report(10, None, {}, {}, 4.0))
+    terminal.on_report(Report(10, None, {}, {}, 4.0))
     assert "step 10/20  4 images/s  2 min left" in said.getvalue()
     now = 102.0
-    terminal.report(Report(20, None, {}, {}, 4.0))
+    terminal.on_report(Report(20, None, {}, {}, 4.0))
     assert "step 20/20  4 images/s  0 s left" in said.getvalue()
 
 
@@ -82,4 +82,4 @@ def test_the_time_left_knows_that_later_levels_are_slower(monkeypatch, tmp_path)
     [(0, "0 s"), (89, "89 s"), (100, "2 min"), (5400, "1.5 h"), (40_000, "11 h"), (180_000, "2.1 days")],
 )
 def test_durations_are_said_as_a_person_says_them(seconds, text):
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text

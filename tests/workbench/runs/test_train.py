@@ -24,19 +24,19 @@ class Told(Observer):
     def __init__(self):
         self.calls = []
 
-    def start(self, start):
+    def on_start(self, start):
         self.calls.append(("start", start.step, start.steps, start.text))
 
-    def report(self, report):
+    def on_report(self, report):
         self.calls.append(("report", report.step, report.losses, report.measures))
 
-    def evaluated(self, step, measures):
+    def on_measures(self, step, measures):
         self.calls.append(("evaluated", step, measures))
 
-    def note(self, text):
+    def on_note(self, text):
         self.calls.append(("note", text))
 
-    def finish(self, summary):
+    def on_finish(self, summary):
         self.calls.append(("finish", summary))
 
     def close(self):

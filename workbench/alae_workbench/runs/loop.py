@@ -2,12 +2,10 @@
 
 import math
 import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from alae_core import AlaeError, Backend, Checkpoint, Losses, Runner, View, build
@@ -23,8 +21,9 @@ from alae_workbench.evaluation.registry import MEASURES, Measure, resolve_measur
 from alae_workbench.evaluation.subject import Subject
 from alae_workbench.figures.reconstruction_grids import draw_training_grid
 from alae_workbench.runs.observers import Observer, Report, Start
-from alae_workbench.runs.pace import measure
+from alae_workbench.runs.pace import measure_pace
 from alae_workbench.runs.settings import Experiment
+from alae_workbench.runs.stop_signal import StopSignal
 from alae_workbench.storage.directory import Run, Summary
 
 #: the share of a run's time that the measures of `training.measures` may take
@@ -108,10 +107,10 @@ class Trainer:
         with ExitStack() as stack:
             for observer in self.observers:
                 stack.callback(observer.close)
-                observer.start(Start(self.run, self.runner.model, self.step, self.steps, self._text))
-            pace = measure(self.runner, self.config, self._batches, start=self.step, end=self.steps)
+                observer.on_start(Start(self.run, self.runner.model, self.step, self.steps, self._text))
+            pace = measure_pace(self.runner, self.config, self._batches, start=self.step, end=self.steps)
             for observer in self.observers:
-                observer.paced(pace)
+                observer.on_pace(pace)
             losses, grid, checkpoint, stopped_by = self._steps()
             # Large models on many images take minutes here.
             self._note(f"measuring on {len(self.data.held_out):,} held-out images")
@@ -126,12 +125,12 @@ class Trainer:
             )
             self.run.end(summary)
             for observer in self.observers:
-                observer.finish(summary)
+                observer.on_finish(summary)
         return summary
 
     def _steps(self) -> tuple[dict[str, float], Path, Path, signal.Signals | None]:
         """Take the steps; the last losses, the last grid and checkpoint, and the signal that ended them early."""
-        with _Stop() as stop:
+        with StopSignal() as stop:
             shown, clock = self._next().shown, time.monotonic()
             for batch in self._batches(self.step, self.steps):
                 self.run.require_place()
@@ -201,18 +200,18 @@ class Trainer:
     def _report(self, losses: dict[str, float], speed: float) -> None:
         measures = take_due(self._subject(), "report")
         for observer in self.observers:
-            observer.report(Report(self.step, self._view(), losses, measures, speed))
+            observer.on_report(Report(self.step, self._view(), losses, measures, speed))
 
     def _measure(self) -> None:
         began = time.monotonic()
         found = take_measures(self._subject(), self._asked).values
         self._spent.measured(time.monotonic() - began)
         for observer in self.observers:
-            observer.evaluated(self.step, found)
+            observer.on_measures(self.step, found)
 
     def _note(self, text: str) -> None:
         for observer in self.observers:
-            observer.note(text)
+            observer.on_note(text)
 
     def _finite(self, losses: Losses) -> dict[str, float]:
         values = dict(losses)
@@ -237,7 +236,7 @@ class Trainer:
         with atomic_file(path) as file:
             draw_training_grid(self._shown, self.data.held_out, caption, view).save(file, "png")
         for observer in self.observers:
-            observer.drawn(self.step, path)
+            observer.on_grid(self.step, path)
         return path
 
     def _save(self) -> Path:
@@ -252,7 +251,7 @@ class Trainer:
             measures["augment_p"] = float(state["augment_p"])
         # First, for what a kill leaves beside a checkpoint is complete up to it.
         for observer in self.observers:
-            observer.evaluated(self.step, measures)
+            observer.on_measures(self.step, measures)
         # Errors of different levels of detail say nothing about which model is better.
         comparable = self._here().stage.lod in (None, self.config.lods - 1)
         return write_checkpoint(
@@ -284,25 +283,3 @@ class _Spent:
         """Whether once more, as long as the last time, stays within a share of all."""
         measuring = self.measuring + self._last
         return measuring <= share * (self.training + measuring)
-
-
-class _Stop:
-    """Notes Ctrl-C and SIGTERM instead of dying of them; a second one takes effect at once. A context manager."""
-
-    def __init__(self) -> None:
-        self.signal: signal.Signals | None = None
-
-    def __enter__(self) -> "_Stop":
-        self._before = {}
-        # Python hands signals to the main thread only; elsewhere (a notebook's worker, say) nothing is caught.
-        if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._note) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.signal = signal.Signals(number)
-        signal.signal(number, self._before[self.signal])

@@ -1,4 +1,4 @@
-"""Observers are told how a run goes. Here: the interface, `metrics.jsonl` and TensorBoard; `progress` has the console."""
+"""Observers are told how a run goes: the interface, `metrics.jsonl` and TensorBoard. `progress` prints to a terminal."""
 
 import json
 import os
@@ -42,17 +42,12 @@ class Start:
 class Report:
     """A run after `step` steps.
 
-        Attributes:
-            step: training steps done.
-            view: the level of detail that is trained; None for networks that do not grow.
-            losses: by update.
-    <<<<<<< Updated upstream
-            measures: by name, those due at every report (`evaluation.registry`).
-            images_per_second: of training alone, since the report before.
-    =======
-            measures: by name, those taken with every report (see `alae measures`).
-            images_per_second: training speed since the previous report, not counting reports, grids and checkpoints.
-    >>>>>>> Stashed changes
+    Attributes:
+        step: training steps done.
+        view: the level of detail that is trained; None for networks that do not grow.
+        losses: by update.
+        measures: by name, those due at every report (see `evaluation.registry`).
+        images_per_second: training speed since the previous report, not counting reports, grids and checkpoints.
     """
 
     step: int

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.runs.observers import Observer, Report, Start
-from alae_workbench.runs.pace import Pace, duration
+from alae_workbench.runs.pace import Pace, format_duration
 from alae_workbench.storage.directory import Summary
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -23,19 +23,19 @@ class Terminal(Observer):
         self.console = console or Console()
         self._bar: _Bar | None = None
 
-    def start(self, start: Start) -> None:
+    def on_start(self, start: Start) -> None:
         """See `Observer`."""
         self._start, self._symbols = start, {update.name: update.symbol for update in start.model.updates}
-        self.note(start.text)
+        self.on_note(start.text)
         if self.console.is_terminal:
             self._bar = _Bar(self.console, start.step, start.steps)
 
-    def paced(self, pace: Pace) -> None:
+    def on_pace(self, pace: Pace) -> None:
         """See `Observer`."""
         self._pace, self._began, self._said = pace, time.monotonic(), 0.0
-        self.note(str(pace))
+        self.on_note(str(pace))
 
-    def report(self, report: Report) -> None:
+    def on_report(self, report: Report) -> None:
         """See `Observer`."""
         speed = f"{report.images_per_second:,.0f} images/s"
         level = [str(report.view)] if report.view else []
@@ -47,11 +47,11 @@ class Terminal(Observer):
         else:
             self._line(report.step, speed, text)
 
-    def note(self, text: str) -> None:
+    def on_note(self, text: str) -> None:
         """See `Observer`."""
         self.console.print(text, highlight=False, soft_wrap=True)
 
-    def finish(self, summary: Summary) -> None:
+    def on_finish(self, summary: Summary) -> None:
         """See `Observer`."""
         self.close()
         table = Table(title=f"after {summary.step:,} steps", title_justify="left", show_header=False)
@@ -60,7 +60,7 @@ class Terminal(Observer):
         for name, value in summary.measures.items():
             table.add_row(MEASURES[name].description, f"{value:.4f}")
         self.console.print(table)
-        self.note(f"look at  {summary.grid}\nload     {summary.checkpoint}")
+        self.on_note(f"look at  {summary.grid}\nload     {summary.checkpoint}")
 
     def close(self) -> None:
         """See `Observer`."""
@@ -73,13 +73,13 @@ class Terminal(Observer):
         if step < steps and now - self._said < _SECONDS_BETWEEN_LINES:
             return
         self._said = now
-        self.note(f"step {step}/{steps}  {speed}  {self._left(step)}  {text}")
+        self.on_note(f"step {step}/{steps}  {speed}  {self._left(step)}  {text}")
 
     def _left(self, step: int) -> str:
         first, steps = self._start.step, self._start.steps
         # Reports, grids and checkpoints come as often at every level, and cost about the same.
         besides = (time.monotonic() - self._began - self._pace.seconds(first, step)) / (step - first)
-        return f"{duration(self._pace.seconds(step, steps) + max(0.0, besides) * (steps - step))} left"
+        return f"{format_duration(self._pace.seconds(step, steps) + max(0.0, besides) * (steps - step))} left"
 
 
 class _Bar:
@@ -125,7 +125,7 @@ def counted(total: int, what: str, console: Console | None = None) -> Iterator[C
         done += more
         now = time.monotonic()
         pace = done / max(now - began, 1e-3)
-        text = f"{pace:,.0f} {what}/s  {duration((total - done) / pace if pace else 0)} left"
+        text = f"{pace:,.0f} {what}/s  {format_duration((total - done) / pace if pace else 0)} left"
         bar.update(task, completed=done, description=text)
         if not console.is_terminal and now - said >= _SECONDS_BETWEEN_LINES:
             said = now
