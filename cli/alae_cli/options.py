@@ -93,7 +93,8 @@ Truncation = Annotated[float | None, truncation_option("the configuration's")]
 
 def parse_image_count(text: str) -> int:
     """A number of images such as 20000, 600k or 2M. Raises BadParameter for anything else."""
-    digits, factor = (text[:-1], {"k": 1_000, "m": 1_000_000}[text[-1].lower()]) if text[-1:] in "kKmM" else (text, 1)
+    factor = {"k": 1_000, "m": 1_000_000}.get(text[-1:].lower(), 1)
+    digits = text[:-1] if factor > 1 else text
     try:
         return round(float(digits) * factor)
     except (ValueError, OverflowError) as error:
