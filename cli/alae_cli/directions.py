@@ -89,5 +89,5 @@ def _print_table(directions: "Sequence[Direction]") -> None:
         nearest = f"{min(others)[1]}, {min(others)[0]:.0f}°" if others else ""
         accuracy = "" if direction.accuracy is None else f"{direction.accuracy:.3f}"
         effect = "" if direction.effect is None else f"{direction.effect:.2f}"
-        table.add_row(direction.name, accuracy, effect, nearest, direction.how)
+        table.add_row(direction.name, accuracy, effect, nearest, direction.origin)
     Console().print(table)

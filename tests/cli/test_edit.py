@@ -36,8 +36,8 @@ def test_directions_of_the_run_are_known_by_name(run_alae, home):
 
 
 def test_level_and_noise_decide_the_images(run_alae, style):
-    np.save("along.npy", np.zeros(7, np.float32))
-    words = ["edit", "style", "photos", "--direction", "along.npy=1", "--out", "x.npy"]
+    np.save("along.npy", np.ones(7, np.float32))
+    words = ["edit", "style", "photos", "--direction", "along.npy=0", "--out", "x.npy"]
     assert run_alae(*words, "--lod", 1, "--noise", "none")[0] == 0
     found = np.load("x.npy")
     assert found.shape == (3, 8, 8, 3)
