@@ -32,12 +32,13 @@ from alae_core._support.text import one_line
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = Commands(name="alae")
-for _panel, _entries in {
+_PANELS: dict[str, list[Any]] = {
     "Train": [data, presets, new, train, ablate],
     "Use and edit models": [generate, reconstruct, encode, edit, invert, directions, figure, import_official],
     "Measure models": [evaluate, compare, measures],
     "Check backends": [doctor, conform],
-}.items():
+}
+for _panel, _entries in _PANELS.items():
     for _entry in _entries:
         if isinstance(_entry, Commands):
             app.add_typer(_entry, rich_help_panel=_panel)
