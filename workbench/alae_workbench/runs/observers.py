@@ -1,4 +1,4 @@
-"""Observers are told how a run goes: the interface, `metrics.jsonl` and TensorBoard. `progress` prints to a terminal."""
+"""Observers of a run: the interface, `metrics.jsonl` and TensorBoard. `progress` prints to a terminal."""
 
 import json
 import os
