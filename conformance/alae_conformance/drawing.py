@@ -11,7 +11,7 @@ from alae_conformance.files import SuiteError
 from alae_conformance.fixture import Fixture, config_of
 from alae_conformance.reference.training import Reference
 from alae_conformance.steadiness import is_steady
-from alae_conformance.subjects import Arrays, listed
+from alae_conformance.subjects import Arrays, flat_draws
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_core.draws import NUMBERS
 from alae_core.streams import noise_shapes
@@ -51,7 +51,7 @@ def draw_tape(fixture: Fixture, seed: int) -> Arrays:
     tape["w"] = tapes.to_bfloat16(rng.normal(size=(size, config.networks.w)))
     for update in subject.reference.trains():
         # No rows for an update that draws none.
-        drawing = size if listed({update: subject.drawn(update, 0, size)}) else 0
+        drawing = size if flat_draws({update: subject.draw_update(update, 0, size)}) else 0
         tape[f"z/{update}"] = tapes.to_bfloat16(rng.normal(size=(drawing, config.networks.z)))
     if config.augment:
         for update in ("discriminator", "generator"):

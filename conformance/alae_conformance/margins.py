@@ -1,9 +1,9 @@
-"""How much of their limits sound backends use up: many standard runs with fresh numbers, in one process per lane.
+"""Measures how much of each limit correct backends use, by many standard runs with fresh numbers.
 
-    python -m alae_conformance.noise RUNS BACKEND… [--first SEED]
+    python -m alae_conformance.margins RUNS BACKEND… [--first SEED]
 
-It prints each run's alarms, and in the end the largest error / limit by tolerance class and lane: the `noise` of
-tolerances.py.
+It prints the failures of each run, and finally the largest error / limit of each tolerance class and lane, which is the
+`noise` in tolerances.py.
 """
 
 import argparse
@@ -19,14 +19,14 @@ from alae_conformance.selection import select
 
 
 def main() -> None:
-    """See the module's docstring."""
+    """Run the suite, and print failures and margins."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", type=int)
     parser.add_argument("backends", nargs="+")
-    parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--first", type=int, default=1, help="first seed (default: 1)")
     options = parser.parse_args()
     with TemporaryDirectory() as checkpoints:
-        # Functions that were compiled for a fixture serve for all numbers, and numbers for all backends.
+        # Compiled functions serve all numbers, and numbers serve all backends.
         judges = [Judge(name, Fresh(options.first), Path(checkpoints), {}) for name in options.backends]
         records: list[CaseRecord] = []
         try:
@@ -36,18 +36,21 @@ def main() -> None:
                     judge.numbers, judge.cases = numbers, []
                     judge.run(select("standard"), [judge.name])
                     records += judge.cases
-                    alarms = [record for record in judge.cases if record.status not in ("passed", "unsupported")]
-                    words = ", ".join(
-                        f"{record.case} {record.lane} {record.ratio:.3g} {record.message}" for record in alarms
+                    failures = [record for record in judge.cases if record.status not in ("passed", "unsupported")]
+                    listing = ", ".join(
+                        f"{record.case} {record.lane} {record.ratio:.3g} {record.message}" for record in failures
                     )
-                    print(f"seed {seed}, {judge.name}: {len(judge.cases)} cases, alarms: {words or 'none'}", flush=True)
+                    print(
+                        f"seed {seed}, {judge.name}: {len(judge.cases)} cases, failures: {listing or 'none'}",
+                        flush=True,
+                    )
         finally:
             for judge in judges:
                 judge.close()
-    noise: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    largest: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
     for record in records:
-        noise[cases()[record.case].tolerance, record.lane].append(record.ratio)
-    for (tolerance, lane), ratios in sorted(noise.items()):
+        largest[cases()[record.case].tolerance, record.lane].append(record.ratio)
+    for (tolerance, lane), ratios in sorted(largest.items()):
         print(f"{tolerance:10} {lane:9} {max(ratios):.2g} of {len(ratios)} cases")
 
 

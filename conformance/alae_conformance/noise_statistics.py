@@ -1,4 +1,4 @@
-"""Whether numbers are independent draws from N(0, 1): how many standard deviations each statistic is from its mean."""
+"""Statistics of independent draws from N(0, 1), in standard deviations from their expected values."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations, pairwise
@@ -6,14 +6,14 @@ from math import sqrt
 
 import numpy as np
 
-#: the mean and variance of xᵏ for x from N(0, 1)
+#: the mean and variance of xᵏ for x ~ N(0, 1)
 _POWERS = {1: (0, 1), 2: (1, 2), 3: (0, 15), 4: (3, 96)}
-#: the maps of a step by update, each layer's (1 or batch, R, R, 1)
+#: the maps of a step by update; a layer's map is (1 or batch, R, R, 1)
 Noise = Mapping[str, Sequence[np.ndarray]]
 
 
 def deviations(steps: Sequence[Noise], other_seed: Sequence[Noise]) -> dict[str, float]:
-    """Each statistic of noise over steps of one shape, by its name; `other_seed` is that of a run with another seed."""
+    """Each statistic of the noise of steps of one shape, by name; `other_seed` is the noise of another seed's run."""
     layers = [np.concatenate([np.ravel(map) for map in maps]) for maps in zip(*_maps(steps), strict=True)]
     found = {
         f"{name} of layer {layer}": _of_power(power, x)
@@ -39,7 +39,7 @@ def deviations(steps: Sequence[Noise], other_seed: Sequence[Noise]) -> dict[str,
             for update in noise
         ),
     }
-    return found | {f"product of two {name}": _of_pairs(each) for name, each in pairs.items()}
+    return found | {f"product of two {name}": _of_pairs(arrays) for name, arrays in pairs.items()}
 
 
 def _maps(steps: Sequence[Noise]) -> list[Sequence[np.ndarray]]:
@@ -56,7 +56,7 @@ def _of_power(power: int, x: np.ndarray) -> float:
 
 
 def _of_pairs(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> float:
-    # Products of independent numbers have mean 0, variance 1. The longer of two counts as far as the other goes.
+    # Products of independent numbers have mean 0 and variance 1. The longer of two arrays is cut to the shorter.
     total, count = 0.0, 0
     for one, other in pairs:
         length = min(one.size, other.size)

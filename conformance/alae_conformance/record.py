@@ -1,4 +1,4 @@
-"""The record of a run of the suite: everything that the table, JUnit, the page and the badge are made from."""
+"""The record of a run of the suite, from which every report is made."""
 
 from collections.abc import Iterable
 from itertools import takewhile
@@ -10,8 +10,8 @@ from alae_conformance.case import Profile
 from alae_conformance.claims import unbroken
 from alae_conformance.tolerances import Lane
 
-#: failed: a comparison did. error: the plug-in raised, crashed or hung. expected: it failed, as an xfail file says.
-#: stale: it passed, though an xfail file says it fails. unsupported: the backend does not compute in this lane.
+#: failed: a comparison exceeded its limit. error: the plug-in raised, crashed or hung. expected: it failed, as an xfail
+#: file says. stale: it passed, although an xfail file lists it. unsupported: the backend lacks this lane.
 Status = Literal["passed", "failed", "error", "expected", "stale", "unsupported"]
 
 
@@ -43,7 +43,7 @@ class CaseRecord(_Record):
     message: str = ""
     details: str = ""
     checks: list[CheckRecord] = []
-    #: what the page draws: losses of a free run by update, reciprocity errors of each seed
+    #: what the page plots: losses of a free run by update, reciprocity errors by seed
     curves: dict[str, list[float] | list[list[float]]] = {}
 
     @property
@@ -53,7 +53,7 @@ class CaseRecord(_Record):
 
 
 class LevelRecord(_Record):
-    """A level in one lane: it holds only if every required case was executed and passed."""
+    """A level in one lane. It holds only if every case of it was run and passed."""
 
     level: int
     lane: Lane
@@ -61,13 +61,13 @@ class LevelRecord(_Record):
     executed: int
     passed: int
     holds: bool
-    #: not claimed: an xfail file names one of its cases
+    #: not claimed, because an xfail file lists one of its cases
     withdrawn: bool
     ratio: float
 
 
 class BackendRecord(_Record):
-    """All that was seen of one backend."""
+    """The record of one backend."""
 
     name: str
     device: str
@@ -75,28 +75,28 @@ class BackendRecord(_Record):
     versions: dict[str, str]
     cases: list[CaseRecord]
     levels: list[LevelRecord]
-    #: by lane the level up to which all must hold
+    #: the level up to which all must hold, by lane
     required: dict[Lane, int] = {}
-    #: cases were chosen: whatever passes, no level is claimed
+    #: whether cases were selected, so that no level is claimed
     partial: bool = False
 
     @property
     def conforms(self) -> bool:
-        """No case ended otherwise than it should, in whatever lane, and what is required holds.
+        """Whether no case failed, had an error or is stale, in any lane, and all required levels hold.
 
-        At least one level in float32 always is required; of chosen cases, that any was executed.
+        At least one level in float32 must hold; of selected cases, any level.
         """
         held = any(level.holds for level in self.levels if self.partial or level.lane == "float32")
         return held and not self.missing and not any(case.status in ("failed", "error", "stale") for case in self.cases)
 
     @property
     def missing(self) -> dict[Lane, int]:
-        """What is required and does not hold."""
+        """The required levels that do not hold, by lane."""
         reached = {lane: -1 if (level := self.highest(lane)) is None else level for lane in self.required}
         return {lane: level for lane, level in self.required.items() if reached[lane] < level}
 
     def highest(self, lane: Lane) -> int | None:
-        """The highest level up to which all hold in a lane, or None."""
+        """The highest level up to which all hold in a lane, or None if there is none."""
         if self.partial:
             return None
         levels = sorted((level for level in self.levels if level.lane == lane), key=lambda level: level.level)
@@ -105,7 +105,7 @@ class BackendRecord(_Record):
 
 
 class Report(_Record):
-    """A whole run."""
+    """A run of the suite."""
 
     format: int = 2
     alae: str
@@ -123,7 +123,7 @@ class Report(_Record):
 
     @property
     def conforms(self) -> bool:
-        """Whether every backend does; none at all does not."""
+        """Whether at least one backend was judged, and all conform."""
         return bool(self.backends) and all(backend.conforms for backend in self.backends)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from alae_conformance.case import PROFILES, Case, Profile, cases, experiment_of
-from alae_conformance.claims import Claim, ClaimError, judged
+from alae_conformance.claims import Claim, ClaimError, provable
 from alae_conformance.tolerances import LANES, Lane
 from alae_core.errors import AlaeError
 
@@ -73,7 +73,7 @@ def requirements(tasks: Sequence[Task], selection: Selection, require: Claim, cl
 
     Raises ClaimError if they cannot show what is required.
     """
-    most = {} if selection.partial else judged(tasks)
+    most = {} if selection.partial else provable(tasks)
     for lane, level in require.items():
         if level > most.get(lane, -1):
             shown = ",".join(f"{lane}:L{level}" for lane, level in most.items())

@@ -1,4 +1,4 @@
-"""What is expected of a backend: a TOML file that names each known failure exactly, and says what must hold.
+"""A TOML file with a backend's known failures and with the levels that must hold.
 
 [require]
 mine = "float32:L3,float64:L2"
@@ -29,11 +29,11 @@ _MOST_BYTES = 2**20
 
 
 class XfailError(AlaeError):
-    """An xfail file that is no use any more, or never was."""
+    """An xfail file that is invalid or out of date."""
 
 
 class Xfail(BaseModel):
-    """One known failure. Cases give the same result each time, so it must fail as long as it stands here."""
+    """One known failure. Cases are deterministic, so it must fail as long as it is listed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,32 +53,34 @@ class _File(BaseModel):
 
 
 def read_xfails(path: Path, backends: Collection[str], today: date | None = None) -> dict[tuple[str, str, str], Xfail]:
-    """The known failures by (backend, case, lane).
+    """Read the known failures by (backend, case, lane).
 
-    Raises XfailError for an entry that is expired, names no case, lane of the case or backend of this run, or is there
-    twice, and for a file that is no such TOML.
+    Raises XfailError if the file is invalid, or if an entry has expired, is listed twice, or names a backend, case or
+    lane that this run does not have.
     """
     known: dict[tuple[str, str, str], Xfail] = {}
     for entry in _read(path).xfail:
         what = f"{path}: the xfail of {entry.case} in {entry.lane} for {entry.backend}"
         if entry.backend not in backends:
-            raise XfailError(f"{what} names a backend that is not judged here: {', '.join(backends)} are")
+            raise XfailError(f"{what} names a backend that is not judged; {', '.join(backends)} are")
         if entry.case not in cases() or entry.lane not in cases()[entry.case].lanes:
-            raise XfailError(f"{what} names no case of the suite; `alae conform --list` shows them")
+            raise XfailError(
+                f"{what} names a case or lane that does not exist; `alae conform --list --profile full` lists them"
+            )
         if entry.expires < (today or date.today()):
-            raise XfailError(f"{what} expired on {entry.expires}: mend the backend, or say until when not")
+            raise XfailError(f"{what} expired on {entry.expires}: fix the backend, or set a later date")
         if (entry.backend, entry.case, entry.lane) in known:
-            raise XfailError(f"{what} stands there twice")
+            raise XfailError(f"{what} is listed twice")
         known[entry.backend, entry.case, entry.lane] = entry
     return known
 
 
 def read_claims(path: Path, backends: Collection[str]) -> dict[str, Claim]:
-    """What the file says must hold, by backend. Raises XfailError as `read_xfails` does."""
+    """Read the levels that must hold, by backend. Raises XfailError if the file or a claim is invalid."""
     claims = {}
     for backend, claim in _read(path).require.items():
         if backend not in backends:
-            raise XfailError(f"{path}: require.{backend} is not judged here: {', '.join(backends)} are")
+            raise XfailError(f"{path}: require.{backend} names a backend that is not judged; {', '.join(backends)} are")
         try:
             claims[backend] = read_claim(claim)
         except ClaimError as error:
@@ -92,8 +94,8 @@ def _read(path: Path) -> _File:
     except OSError as error:
         raise XfailError(f"cannot read {path}: {error.strerror}") from error
     except RecursionError as error:
-        raise XfailError(f"{path} is no such TOML: it has values within values without end") from error
-    except ValueError as error:  # broken TOML, broken text, and numbers of thousands of digits
+        raise XfailError(f"{path} is nested too deeply") from error
+    except ValueError as error:  # invalid TOML, invalid UTF-8, and numbers of thousands of digits
         raise XfailError(f"{path} is not TOML: {error}") from error
     try:
         found = _File.model_validate(content)
@@ -101,5 +103,5 @@ def _read(path: Path) -> _File:
         problem = error.errors()[0]
         raise XfailError(f"{path}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
     if not found.xfail and not found.require:
-        raise XfailError(f"{path} has neither xfail nor require")
+        raise XfailError(f"{path} contains neither [[xfail]] nor [require]")
     return found

@@ -24,7 +24,7 @@ def test_a_claim_is_read():
     "text", ["", "float32", "float32:5", "float32:L6", "float16:L1", "float32:L1,float32:L2", "x" * 999]
 )
 def test_a_claim_that_is_none_is_an_error(text):
-    with pytest.raises(ClaimError, match="is no claim: write each lane") as refused:
+    with pytest.raises(ClaimError, match="is not a claim: give each lane") as refused:
         read_claim(text)
     assert len(str(refused.value)) < 300
 

@@ -37,9 +37,9 @@ def test_an_entry_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "complaint"),
     [
-        ({"case": '"L1-hinge"'}, "names no case"),
-        ({"lane": '"bfloat16"'}, "names no case"),
-        ({"backend": '"other"'}, "not judged here"),
+        ({"case": '"L1-hinge"'}, "names a case or lane that does not exist"),
+        ({"lane": '"bfloat16"'}, "names a case or lane that does not exist"),
+        ({"backend": '"other"'}, "that is not judged"),
         ({"expires": "2026-11-30"}, "expired on 2026-11-30"),
         ({"reason": '"?"'}, "reason"),
         ({"link": '"later"'}, "link"),
@@ -61,7 +61,7 @@ def test_a_file_that_is_none_is_an_error(tmp_path):
     with pytest.raises(XfailError, match="is not TOML"):
         read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
     (tmp_path / "xfail.toml").write_text("", "utf-8")
-    with pytest.raises(XfailError, match="neither xfail nor require"):
+    with pytest.raises(XfailError, match=r"contains neither \[\[xfail\]\] nor \[require\]"):
         read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
 
 
@@ -76,7 +76,7 @@ def test_a_file_that_is_none_is_an_error(tmp_path):
 )
 def test_a_file_of_more_than_xfails_is_an_error(tmp_path, text):
     (tmp_path / "xfail.toml").write_text(text, "utf-8")
-    with pytest.raises(XfailError, match=r"is not TOML|is no such TOML|more than the 1,048,576"):
+    with pytest.raises(XfailError, match=r"is not TOML|is nested too deeply|more than the 1,048,576"):
         read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
 
 
@@ -92,7 +92,10 @@ def test_a_file_says_what_must_hold(tmp_path):
     path.write_text('[require]\nNotANumber = "float32:L3,float64:L1"\n' + path.read_text("utf-8"), "utf-8")
     assert read_claims(path, ["NotANumber"]) == {"NotANumber": {"float32": 3, "float64": 1}}
     assert len(read_xfails(path, ["NotANumber"], TODAY)) == 1
-    for claim, complaint in (('mine = "float32:L1"', "require.mine is not judged"), ('NotANumber = "L1"', "no claim")):
+    for claim, complaint in (
+        ('mine = "float32:L1"', "require.mine names a backend that is not judged"),
+        ('NotANumber = "L1"', "is not a claim"),
+    ):
         path.write_text(f"[require]\n{claim}", "utf-8")
         with pytest.raises(XfailError, match=complaint):
             read_claims(path, ["NotANumber"])

@@ -47,7 +47,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
         "by_name/state": differing(after, loaded),
         "by_name/weights": differing(subject.weights(), weights),
         "by_name/averages": differing(subject.weights(averaged=True), tapes.group("averages", state)),
-        "by_name/model": differing(subject.held(), of_kinds(("weights", "w_mean"), loaded)),
+        "by_name/model": differing(subject.model_state(), of_kinds(("weights", "w_mean"), loaded)),
     }
     for reason, arrays in _unfit_states(state).items():
         refused = False
@@ -70,13 +70,13 @@ def refusals(subject: Subject, setting: Setting) -> Observations:
     setting.open(subject)
     state, batches = tapes.group("states/7", setting.tape), tapes.batches(setting.tape)
     subject.load(state)
-    before, held, observed = subject.state(), subject.held(), Observations()
+    before, held, observed = subject.state(), subject.model_state(), Observations()
     for reason, arrays in _unfit_states(tapes.group("states/0", setting.tape)).items():
         with suppress(CheckpointError):
             subject.load(arrays)
         observed |= {
             f"still/state where {reason}": differing(subject.state(), before),
-            f"still/model where {reason}": differing(subject.held(), held),
+            f"still/model where {reason}": differing(subject.model_state(), held),
         }
     subject.run(batches, 1)
     after = subject.state()
@@ -91,7 +91,7 @@ def initial(subject: Subject, setting: Setting) -> Observations:
     subject.open(config_of(setting.fixture, setting.lane).data(), anew=True)
     state = subject.state()
     observed = {f"initial/{name}": array for name, array in state.items()}
-    return observed | {"initial/of the model": differing(subject.held(), of_kinds(("weights", "w_mean"), state))}
+    return observed | {"initial/of the model": differing(subject.model_state(), of_kinds(("weights", "w_mean"), state))}
 
 
 @experiment()

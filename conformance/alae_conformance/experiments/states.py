@@ -42,7 +42,7 @@ def without(check: str, observations: Observations) -> Observations:
 
 def model_differences(subject: Subject, state: Mapping[str, np.ndarray]) -> Observations:
     """The names of arrays in the run, and in the model that it was started with, that differ from the run's state."""
-    held, weights = subject.held(), tapes.group("weights", state)
+    held, weights = subject.model_state(), tapes.group("weights", state)
     differences = {
         "in_place/weights of the model": differing(tapes.group("weights", held), weights),
         "in_place/weights of the run": differing(subject.weights(), weights),

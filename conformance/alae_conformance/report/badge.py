@@ -6,19 +6,19 @@ from alae_conformance.record import BackendRecord, Report
 
 
 def badge(report: Report) -> str:
-    """The level that all backends reach in float32, and how many of its cases were executed.
+    """The lowest level that any backend reaches in float32, and how many of its cases were run.
 
-    Of several backends it is the one that reaches least. Green: every backend conforms. Orange: some do not, but a
-    level holds for all. Red: for one of them, or for want of any, nothing holds.
+    Green: every backend conforms. Orange: some do not, but a level holds for all. Red: no level holds for one of them,
+    or no backend was judged.
     """
     if not report.backends:
-        return _shield("nothing was judged", "red")
+        return _shield("no backend judged", "red")
     lowest = min(report.backends, key=_reach)
     levels = [level for level in lowest.levels if level.lane == "float32"]
     share = f"{sum(level.executed for level in levels)} of {sum(level.required for level in levels)}"
     highest = lowest.highest("float32")
     if highest is None:
-        return _shield(f"nothing holds · {share}", "red")
+        return _shield(f"no level holds · {share}", "red")
     return _shield(f"L{highest} float32 · {share}", "brightgreen" if report.conforms else "orange")
 
 

@@ -1,4 +1,4 @@
-"""A run as JUnit XML, which every CI reads."""
+"""A run as JUnit XML."""
 
 from collections import Counter
 from xml.etree import ElementTree as ET
@@ -17,7 +17,7 @@ _ELEMENTS: dict[Status, str] = {
 
 
 def junit(report: Report) -> str:
-    """One XML document: a test suite for each backend, in it a test case for each case and lane."""
+    """One XML document with a test suite per backend and a test case per case and lane."""
     root = ET.Element("testsuites", name="ALAE conformance", time=f"{report.seconds:.2f}")
     for backend in report.backends:
         root.append(_suite(report, backend))

@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs nothing besides itself."""
+"""A run as one self-contained HTML page."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from alae_conformance.record import CaseRecord, Report
 from alae_conformance.report import words
 from alae_conformance.tolerances import LANES, RECIPROCITY_EXCEPTIONS, RECIPROCITY_RATIO, TOLERANCES, Lane
 
-#: Okabe and Ito's, told apart by colour-blind readers; the reference is grey
+#: Okabe and Ito's colours, which colour-blind readers can distinguish; the reference is grey
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _REFERENCE, _ALARM, _INK = "#c4c9cf", "#b00020", "#374151"
 _MARKERS: dict[Lane, str] = {"float32": "o", "float64": "s", "bfloat16": "^"}
@@ -34,7 +34,7 @@ _RING: dict[str, Any] = {
     "markeredgecolor": _ALARM,
     "markeredgewidth": 1.4,
 }
-#: what lies beyond is drawn at the edge
+#: values outside of these ranges are drawn at the edge
 _RATIOS = (1e-4, 1e2)
 _DEVIATIONS = (1e-17, 1e0)
 _STYLE: dict[Any, Any] = {
@@ -55,7 +55,7 @@ _STYLE: dict[Any, Any] = {
 
 
 class _Row(NamedTuple):
-    """A case, the lanes that any backend was judged in, and what was found by backend and lane."""
+    """A case, the lanes in which a backend was judged, and the records by backend and lane."""
 
     case: Case
     lanes: list[Lane]
@@ -63,16 +63,16 @@ class _Row(NamedTuple):
 
 
 class _Plot(NamedTuple):
-    """A drawing, and what it shows in words."""
+    """A drawing and its title."""
 
     title: str
     svg: Markup
 
 
 def page(report: Report) -> str:
-    """The whole report as HTML: verdicts, what was run, levels, plots, every case. Nothing in it is loaded from afar.
+    """Render the report as HTML that loads no other file.
 
-    Raises KeyError for a case that the installed specification does not have.
+    Raises KeyError for a case that the installed suite does not have.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -123,7 +123,7 @@ def _ratios(rows: Sequence[_Row], colours: dict[str, str]) -> _Plot:
                 continue
             shown.add(lane)
             x = float(np.clip(value, *_RATIOS))
-            # Side by side, since sound backends lie upon each other.
+            # Side by side, because the markers of correct backends overlap.
             shift = 0.6 * ((list(colours).index(backend) + 0.5) / len(colours) - 0.5)
             colour = colours[backend]
             face = colour if lane == "float32" else "none"
@@ -145,10 +145,10 @@ def _ratios(rows: Sequence[_Row], colours: dict[str, str]) -> _Plot:
     axes.set_axisbelow(True)
     axes.tick_params(length=0)
     axes.tick_params(axis="y", pad=8)
-    axes.set_xlabel("error / limit, the worst of each case")
+    axes.set_xlabel("largest error / limit of each case")
     keys = _keys(colours, [lane for lane in LANES if lane in shown], bool(wrong))
     figure.legend(handles=keys, loc="outside upper center", ncols=len(keys), frameon=False, handletextpad=0.2)
-    return _plot("Error over limit of every case", figure, "ratios")
+    return _plot("Error / limit of every case", figure, "ratios")
 
 
 def _part_levels(axes: Axes, rows: Sequence[_Row]) -> None:
@@ -188,7 +188,7 @@ def _trajectory(report: Report, colours: dict[str, str], case: str, key: str) ->
     steps = np.arange(1, len(expected) + 1)
     losses.plot(steps, expected, color=_REFERENCE, linewidth=5, solid_capstyle="round")
     losses.margins(y=0.15)
-    losses.set_ylim(losses.get_ylim())  # a backend that diverges must not flatten the others
+    losses.set_ylim(losses.get_ylim())  # so that a backend that diverges does not flatten the others
     for (backend, lane), found in _curves(report, case, key).items():
         if lane == "float32":
             losses.plot(steps, found, color=colours[backend], linewidth=1.3, linestyle=_dash(backend, colours))
@@ -248,13 +248,13 @@ def _band(report: Report, colours: dict[str, str], case: str, key: str) -> _Plot
 
 
 def _quantiles(errors: np.ndarray) -> np.ndarray:
-    """Of R over its start: the 10th, 50th and 90th percentile at each step, over seeds."""
+    """The 10th, 50th and 90th percentile over seeds of R divided by its initial value, at each step."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.percentile(errors / errors[:, :1], (10, 50, 90), axis=0)
 
 
 def _curves(report: Report, case: str, key: str) -> dict[tuple[str, Lane], np.ndarray]:
-    """A curve by backend and lane, of all that have the reference's form."""
+    """The curves by backend and lane that have the reference's shape."""
     shape = np.shape(report.reference[case][key])
     found = {
         (backend.name, record.lane): np.array(record.curves[key])
@@ -266,7 +266,7 @@ def _curves(report: Report, case: str, key: str) -> dict[tuple[str, Lane], np.nd
 
 
 def _dash(backend: str, colours: dict[str, str]) -> tuple[float, tuple[float, float]]:
-    """Dashes that leave room for those of the other backends: lines upon each other all stay visible."""
+    """Dashes with gaps for those of the other backends, so that overlapping lines all stay visible."""
     length = 3.0
     return -length * list(colours).index(backend), (length, length * max(1, len(colours) - 1))
 
@@ -275,6 +275,6 @@ def _plot(title: str, figure: Figure, name: str) -> _Plot:
     file = StringIO()
     figure.savefig(file, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")), transparent=True)
     text = file.getvalue()
-    # Matplotlib counts ids anew in each figure, and a page is one document.
+    # Matplotlib numbers ids from zero in each figure, but they must be unique in the page.
     unique = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", text[text.index("<svg") :])
     return _Plot(title, Markup(unique))

@@ -1,4 +1,4 @@
-"""A run at a terminal or in the log of a CI: a line for each case as it ends, and a table after the last."""
+"""A run at a terminal or in a CI log: one line per case as it ends, and a final table."""
 
 from collections.abc import Sequence
 
@@ -42,7 +42,7 @@ _STANDING: dict[Standing, str] = {
 
 
 class Lines:
-    """Prints cases as they end, in columns that fit every name there may be."""
+    """Prints cases as they end, in columns wide enough for every name."""
 
     def __init__(self, console: Console, backends: Sequence[str]) -> None:
         self._console = console
@@ -50,28 +50,28 @@ class Lines:
         self._ids = max(map(len, cases()))
 
     def case(self, backend: str, record: CaseRecord) -> None:
-        """Print a case, and beneath it what went wrong. Any thread may call: what belongs together is printed at once.
+        """Print a case and its problems in one call, so that threads do not mix their lines.
 
-        Failed cases list each failing check, errors their message and the last line of the traceback, others under an
-        xfail what it says.
+        Failed cases list each failed check, errors their message and the last line of the traceback, and cases of an
+        xfail file its reason.
         """
         line = Text(f"{backend:{self._names}}  {record.lane:8}  {record.case:{self._ids}}  ")
         line.append(f"{record.status:11}", _STATUS[record.status])
         measured = excess(record)
         line.append(f"  {'' if measured is None else ratio(measured):>6}  {record.seconds:5.1f} s")
-        beneath = [Text(f"    {plain(said)}", _STATUS[record.status]) for said in _beneath(record)]
-        self._console.print(Text("\n").join([line, *beneath]), highlight=False, soft_wrap=True)
+        problems = [Text(f"    {plain(problem)}", _STATUS[record.status]) for problem in _problems(record)]
+        self._console.print(Text("\n").join([line, *problems]), highlight=False, soft_wrap=True)
 
 
-def _beneath(case: CaseRecord) -> list[str]:
+def _problems(case: CaseRecord) -> list[str]:
     if case.status == "unsupported":
-        return []  # one reason for a whole lane: the summary gives it
+        return []  # the summary gives the reason once for the lane
     last = [line.strip() for line in case.details.splitlines() if line.strip()][-1:]
     return [*complaints(case), *case.message.splitlines(), *last]
 
 
 def summary(report: Report, console: Console) -> None:
-    """Print a table of levels by backend, and a verdict on each backend."""
+    """Print a table of levels by backend, and a verdict for each backend."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("lane")
     table.add_column("level")
@@ -87,15 +87,15 @@ def summary(report: Report, console: Console) -> None:
             cells.append(Text())
             if record:
                 stands = standing(backend, record)
-                said = stands if stands == "unsupported" else count(record)
-                cells[-1] = Text(f"{MARKS[stands]} {said}", _STANDING[stands])
+                result = stands if stands == "unsupported" else count(record)
+                cells[-1] = Text(f"{MARKS[stands]} {result}", _STANDING[stands])
         table.add_row(lane if lane != before else "", f"L{level} {LEVELS[level]}", *cells)
         before = lane
     console.print(table)
     marks = "  ".join(f"{mark} {stands}" for stands, mark in MARKS.items())
-    console.print(Text(f"{marks}\npassed/required · worst error over limit\n", "dim"))
+    console.print(Text(f"{marks}\npassed/required · largest error / limit\n", "dim"))
     for backend in report.backends:
         style = "bold green" if backend.conforms else "bold red"
         line = Text(f"{plain(backend.name)} {verdict(backend)}", style)
-        why = [Text(f"    {plain(refusal)}", "dim") for refusal in refusals(backend)]
-        console.print(Text("\n").join([line, *why]), highlight=False, soft_wrap=True)
+        reasons = [Text(f"    {plain(refusal)}", "dim") for refusal in refusals(backend)]
+        console.print(Text("\n").join([line, *reasons]), highlight=False, soft_wrap=True)

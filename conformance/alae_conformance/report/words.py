@@ -1,4 +1,4 @@
-"""A record in words: what the table, JUnit, the badge and the page all say in the same way."""
+"""Texts that the table, JUnit, the badge and the page share."""
 
 import re
 from math import inf
@@ -15,7 +15,7 @@ LEVELS = {
     4: "reciprocity",
     5: "portability",
 }
-#: withdrawn: an xfail file takes a case of it out of the claim. unsupported: the backend lacks the lane.
+#: withdrawn: an xfail file lists one of its cases. unsupported: the backend lacks the lane.
 Standing = Literal["held", "not held", "withdrawn", "unsupported"]
 MARKS: dict[Standing, str] = {"held": "✓", "not held": "✗", "withdrawn": "○", "unsupported": "–"}
 
@@ -24,27 +24,27 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U00
 
 
 def plain(text: str) -> str:
-    """Text of a plug-in without colours, and with \\x1b and the like spelt out: safe at a terminal and in XML."""
+    """A plug-in's text without colours and with control characters escaped, safe at a terminal and in XML."""
     return _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], _ANSI.sub("", text))
 
 
 def number(value: float) -> str:
-    """Two significant digits at least; infinity is ∞."""
+    """Format with at least two significant digits; infinity is ∞."""
     return (f"{value:.0f}" if 10 <= value < 1e5 else f"{value:.2g}").replace("inf", "∞")
 
 
 def ratio(value: float) -> str:
-    """An error over its limit; what is far below the limit is not told apart."""
+    """Format error / limit; everything below 0.001 is "<0.001"."""
     return "<0.001" if 0 < value < 1e-3 else number(value)
 
 
 def failing(case: CaseRecord) -> list[CheckRecord]:
-    """The checks of a case that failed, the worst first."""
+    """The failed checks of a case, worst first."""
     return sorted((check for check in case.checks if check.failed), key=lambda check: -check.ratio)
 
 
 def complaints(case: CaseRecord) -> list[str]:
-    """A line for each check that failed: its worst quantity, the error and the limit."""
+    """One line per failed check: its worst quantity, the error and the limit."""
     return [
         f"{check.check}  {check.quantity}  {number(check.error)} > {number(check.limit)}  {check.note}".rstrip()
         for check in failing(case)
@@ -52,19 +52,19 @@ def complaints(case: CaseRecord) -> list[str]:
 
 
 def worst(case: CaseRecord) -> CheckRecord | None:
-    """The check that came nearest to its limit, or went furthest beyond; None where nothing was compared."""
+    """The check with the largest error / limit, or None if nothing was compared."""
     return max(case.checks, key=lambda check: check.ratio, default=None)
 
 
 def excess(case: CaseRecord) -> float | None:
-    """The worst error over limit; ∞ for a case that ended before it compared anything, None for one not run."""
+    """The largest error / limit; infinity if the case ended before any comparison, None if it was not run."""
     if case.checks:
         return case.ratio
     return None if case.status == "unsupported" else inf
 
 
 def rows(report: Report) -> list[tuple[Lane, int]]:
-    """Every lane and level that any backend was judged in, in the order of LANES."""
+    """Every (lane, level) in which a backend was judged, in the order of LANES."""
     found = {(level.lane, level.level) for backend in report.backends for level in backend.levels}
     return sorted(found, key=lambda row: (LANES.index(row[0]), row[1]))
 
@@ -75,7 +75,7 @@ def level_of(backend: BackendRecord, lane: Lane, level: int) -> LevelRecord | No
 
 
 def standing(backend: BackendRecord, level: LevelRecord) -> Standing:
-    """Where a level stands."""
+    """Whether a level is held, not held, withdrawn or unsupported."""
     if level.holds:
         return "held"
     if level.withdrawn:
@@ -85,33 +85,33 @@ def standing(backend: BackendRecord, level: LevelRecord) -> Standing:
 
 
 def count(level: LevelRecord) -> str:
-    """How many of a level's cases passed, and how near to a limit any of them came."""
+    """The numbers of a level's cases that passed and that exist, and the largest error / limit."""
     worst_ratio = f" · {ratio(level.ratio)}" if level.executed else ""
     return f"{level.passed}/{level.required}{worst_ratio}"
 
 
 def reached(backend: BackendRecord) -> dict[Lane, int]:
-    """The level up to which all hold, by lane, of the lanes where any does."""
+    """The level up to which all hold, by lane; lanes in which none holds are left out."""
     levels = {lane: backend.highest(lane) for lane in LANES}
     return {lane: level for lane, level in levels.items() if level is not None}
 
 
 def refusals(backend: BackendRecord) -> list[str]:
-    """Why it does not compute in the lanes that it lacks."""
+    """The messages with which the backend refused lanes."""
     return list(dict.fromkeys(case.message for case in backend.cases if case.status == "unsupported"))
 
 
 def verdict(backend: BackendRecord) -> str:
-    """Whether it conforms, and up to which levels; or what does not hold."""
+    """Whether the backend conforms and up to which levels, or which levels it does not hold."""
     by_standing: dict[Standing, list[str]] = {}
     for level in backend.levels:
         by_standing.setdefault(standing(backend, level), []).append(f"L{level.level} in {level.lane}")
     if backend.partial and backend.conforms:
         passed = sum(case.status == "passed" for case in backend.cases)
-        return f"passes what was chosen: {passed} of {len(backend.cases)} cases; no level is claimed of a part"
+        return f"passes: {passed} of {len(backend.cases)} selected cases; a selection claims no level"
     withdrawn = [f"withdrawn: {', '.join(by_standing['withdrawn'])}"] if "withdrawn" in by_standing else []
     if backend.conforms:
-        levels = ", ".join(f"L{level} in {lane}" for lane, level in reached(backend).items()) or "no level from L0 on"
+        levels = ", ".join(f"L{level} in {lane}" for lane, level in reached(backend).items()) or "no level from L0 up"
         return "; ".join([f"conforms: {levels}", *withdrawn])
     missing = [f"L{level} in {lane}" for lane, level in backend.missing.items()]
     lost = by_standing.get("not held", [])
@@ -119,4 +119,4 @@ def verdict(backend: BackendRecord) -> str:
     reasons = [f"not held: {', '.join(lost)}"] if lost else []
     reasons += [f"required: {', '.join(missing)}"] if missing else []
     reasons += [f"xfails out of date: {stale}"] if stale else []
-    return "does not conform: " + "; ".join([*(reasons or ["nothing in float32 is claimed"]), *withdrawn])
+    return "does not conform: " + "; ".join([*(reasons or ["no level holds in float32"]), *withdrawn])

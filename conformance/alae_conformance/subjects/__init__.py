@@ -1,4 +1,4 @@
-"""What the suite asks of whatever it judges: a plug-in in its own process, the reference, or a faulty copy of it."""
+"""The questions that the suite asks a subject: a plug-in in its own process, the reference, or a faulty copy of it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,26 +13,26 @@ from alae_core.draws import Draws
 from alae_core.streams import sample_noise
 from alae_core.view import View
 
-#: what a subject's `put` returns: its own affair
+#: what a subject's `put` returns
 PutBatch = TypeVar("PutBatch")
 Arrays = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of full-size images (count, batch, H, W, C), and class numbers (count, batch) for a model with labels."""
+    """Batches of full-size images (count, batch, H, W, C), and class numbers (count, batch) if the model has labels."""
 
     images: np.ndarray
     labels: np.ndarray | None = None
 
     def at(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """`size` images and labels for one training step; after the last batch comes the first."""
+        """The first `size` images and labels of a training step's batch; after the last batch comes the first."""
         k = step % len(self.images)
         return self.images[k, :size], None if self.labels is None else self.labels[k, :size]
 
 
 class Inputs(NamedTuple):
-    """One batch of everything that the four networks take; for style networks, as they are looked at in one view."""
+    """One batch of inputs of all networks; for style networks, in one view."""
 
     images: np.ndarray
     labels: np.ndarray | None
@@ -42,25 +42,25 @@ class Inputs(NamedTuple):
 
     @property
     def blend(self) -> float:
-        """How far the view's level has faded in."""
+        """How far the view's level has faded in, from 0 to 1."""
         return 1.0 if self.view is None else self.view.blend
 
 
 def with_noise(draws: Mapping[str, Draws], step: int, lod: int, count: int) -> dict[str, Draws]:
-    """What the updates of a training step draw for `count` images, with noise that is the same for every subject."""
+    """Add noise to the draws of a training step for `count` images; it is the same for every subject."""
     return {
         update: drawn._replace(noise=sample_noise(lod, count, seed=crc32(f"{update} {step}".encode())))
         for update, drawn in draws.items()
     }
 
 
-def last(draws: Mapping[str, Draws]) -> str:
-    """The update whose z F is shown: the generator's, or of an algorithm that has none its last one's."""
+def shown_update(draws: Mapping[str, Draws]) -> str:
+    """The update whose z is F's input: the generator's, or the last update if there is none."""
     return "generator" if "generator" in draws else list(draws)[-1]
 
 
-def listed(draws: Mapping[str, Draws]) -> Arrays:
-    """What updates draw, but for noise, by update, update/mix, update/cutoff and update/augment."""
+def flat_draws(draws: Mapping[str, Draws]) -> Arrays:
+    """The draws of updates without noise, by UPDATE, UPDATE/mix, UPDATE/cutoff and UPDATE/augment."""
     found: Arrays = {}
     for update, (z, mix, cutoff, _, augment) in draws.items():
         found |= {} if z is None else {update: z}
@@ -71,13 +71,13 @@ def listed(draws: Mapping[str, Draws]) -> Arrays:
 
 
 def reciprocity_error(w: np.ndarray, again: np.ndarray) -> float:
-    """mean ‖w − again‖² over the variance of w, both (count, w): F may shrink w, which is no reciprocity."""
+    """mean ‖w − again‖² / var w, both of shape (count, w); the variance matters because F may shrink w."""
     w, again = w.astype(np.float64), again.astype(np.float64)
     return float(np.square(w - again).sum(1).mean() / w.var(0).sum())
 
 
 def shared_arrays(subject: "Subject", batches: Batches) -> list[str]:
-    """See `Subject.shared_arrays`; it must run where the arrays are, since sending them elsewhere copies them."""
+    """See `Subject.shared_arrays`. It must run in the subject's process, because sending arrays copies them."""
     state = subject.state()
     kept = {name: np.array(array) for name, array in state.items()}
     subject.run(batches, 1)
@@ -97,8 +97,8 @@ def shared_arrays(subject: "Subject", batches: Batches) -> list[str]:
 def put_and_write_over(
     put: Callable[..., PutBatch], batch: tuple[np.ndarray, np.ndarray | None], dtype: str
 ) -> PutBatch:
-    """What `put` makes of a batch whose arrays are written over at once, as by who reads the next batch into them."""
-    # In the run's own precision, so that nothing but `put` need copy them.
+    """Put a batch, and overwrite its arrays at once, as a loader does that reuses them."""
+    # In the run's own precision, so that no conversion copies them.
     given = [np.array(array, dtype if array.dtype.kind == "f" else array.dtype) for array in batch if array is not None]
     found = put(*given)
     _write_over(given)
@@ -114,7 +114,7 @@ Word = Annotated[str, Field(max_length=200)]
 
 
 class Hello(TypedDict):
-    """What a plug-in says of itself; `running` is what Keras runs on, `keras_backend` what it declares."""
+    """A plug-in's description of itself; `running` is the framework of Keras, `keras_backend` the declared one."""
 
     name: Word
     keras_backend: Word
@@ -125,31 +125,31 @@ class Hello(TypedDict):
 
 
 class Subject(Protocol):
-    """All arrays are NumPy, under the names of `alae_core.state`; an exception is the subject's own fault."""
+    """All arrays are NumPy, by the names of `alae_core.state`; an exception is recorded as the subject's error."""
 
     def hello(self) -> Hello:
-        """Who it is."""
+        """Describe the subject."""
 
     def open(self, config: Mapping[str, Any], anew: bool = False) -> None:
-        """Make a run of `Config.data()` the one that all other calls are about.
+        """Open a run of `Config.data()`, which all other calls refer to.
 
-        It may have been opened before, and trained since; one that is opened anew has not.
+        It may be one that was opened and trained before, unless `anew` is true.
         """
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go on from a state."""
+        """Replace the run's state. Raises CheckpointError if the arrays do not fit."""
 
     def state(self) -> Arrays:
-        """The state."""
+        """The run's state."""
 
     def weights(self, averaged: bool = False) -> Arrays:
-        """The weights, or their averages, as the run has them."""
+        """The run's weights, or their averages."""
 
-    def held(self) -> Arrays:
-        """Weights and running mean of w, as the run's model has them, by their names in a state."""
+    def model_state(self) -> Arrays:
+        """The weights and running mean of w of the run's model, by their names in a state."""
 
     def forward(self, inputs: Inputs) -> Arrays:
-        """F(z), G(w), E(images), and D(w) or D(images), by network, of those there are; z is `last`'s."""
+        """F(z), G(w), E(images), and D(w) or D(images), by network, of those that exist; z is `shown_update`'s."""
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         """D(E(images)), and the gradient of its sum with respect to the images."""
@@ -158,37 +158,36 @@ class Subject(Protocol):
         """Every update's loss."""
 
     def gradients(self, update: str, inputs: Inputs) -> Arrays:
-        """The gradient of one update's loss by each weight it trains."""
+        """The gradient of one update's loss by each weight that it trains."""
 
     def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
-        """Training steps with the draws of the run's seed and step, and given noise; losses of shape (steps,)."""
+        """Take training steps with the run's draws and the noise of `with_noise`; returns losses of shape (steps,)."""
 
     def draws(self, step: int, count: int) -> Arrays:
-        """What the run says that every update draws at one step, as `listed` names it."""
+        """The draws of every update at one step, as `flat_draws` names them."""
 
     def noise(self, step: int, count: int) -> Arrays:
-        """The noise that the run says its device draws at one step, a map of each layer by update/layer."""
+        """The noise that the device draws at one step, as a map for each UPDATE/LAYER."""
 
     def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
-        """Training steps as training takes them: batches put ahead of all steps, and nothing handed to any.
+        """Take steps as training does, with all batches put before the first step; returns losses of shape (steps,).
 
-        The arrays of a batch are written over as soon as it was put.
-
-        Where `given`, every step is handed its batch, and what the run says that it draws. Losses of shape (steps,).
+        The arrays of a batch are overwritten as soon as it was put. If `given`, every step gets its batch and the run's
+        own draws as arguments instead.
         """
 
     def shared_arrays(self, batches: Batches) -> list[str]:
-        """The arrays that should have been copied and were not: none, in a sound subject.
+        """The names of arrays that should have been copied and were not; empty for a correct subject.
 
-        Those of an earlier `state()` that a step and a later load have changed, and those that were handed to `load`
-        and to `put` and written over right after, where the run has become another for it.
+        These are arrays of an earlier `state()` that a step or a later load has changed, and arrays given to `load` or
+        `put` whose overwriting has changed the run.
         """
 
     def reciprocity_error(self, z: np.ndarray) -> float:
-        """mean ‖F(z) − E(G(F(z)))‖² / var F(z), of the model as it is."""
+        """mean ‖F(z) − E(G(F(z)))‖² / var F(z) of the current model."""
 
     def save(self, directory: str) -> str:
         """Write a checkpoint; returns its path."""
 
     def resume(self, path: str) -> None:
-        """Open the run of a checkpoint, and go on from it."""
+        """Open the run of a checkpoint, and load its state."""

@@ -1,4 +1,4 @@
-"""A plug-in as a subject: the public `Backend` and `Runner`, exactly as training uses them, and nothing else."""
+"""A plug-in as a subject, used only through the public `Backend` and `Runner`, as training does."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +12,11 @@ from alae_conformance.subjects import (
     Batches,
     Hello,
     Inputs,
-    last,
-    listed,
+    flat_draws,
     put_and_write_over,
     reciprocity_error,
     shared_arrays,
+    shown_update,
     with_noise,
 )
 from alae_core.config import Precision, make_config
@@ -26,7 +26,7 @@ from alae_core.streams import Noise
 
 
 class Plugin:
-    """See `Subject`. It must be made before Keras is imported, in a process that is the plug-in's own."""
+    """See `Subject`. Create it before Keras is imported, in a process of its own."""
 
     def __init__(self, name: str, precision: Precision, device: str | None = None) -> None:
         self.backend = alae.load_backend(name, device, precision)
@@ -51,7 +51,7 @@ class Plugin:
         if run is None:
             model = alae.build(self.config)
             run = model, self.backend.runner(model)
-            # What was compiled stays with the one that was opened first.
+            # Compiled functions stay with the run that was opened first.
             self._opened.setdefault(key, run)
         self.model, self.runner = run
 
@@ -64,13 +64,13 @@ class Plugin:
     def weights(self, averaged: bool = False) -> Arrays:
         return _numpy(self.runner.weights(averaged))
 
-    def held(self) -> Arrays:
+    def model_state(self) -> Arrays:
         mean = self.model.mean_of_w()
         weights = {f"weights/{name}": array for name, array in self.model.weights().items()}
         return weights if mean is None else weights | {"w_mean": mean}
 
     def forward(self, inputs: Inputs) -> Arrays:
-        model, view, labels, drawn = self.model, inputs.view, inputs.labels, inputs.draws[last(inputs.draws)]
+        model, view, labels, drawn = self.model, inputs.view, inputs.labels, inputs.draws[shown_update(inputs.draws)]
         noise: Noise = "fixed" if drawn.noise is None else drawn.noise
         found = {
             "G": model.generate(inputs.w, view, noise=noise, labels=labels),
@@ -107,12 +107,12 @@ class Plugin:
         return _numpy(found)
 
     def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
-        # Read at the end only, as training does between two reports: a step must not wait for its losses.
+        # Read losses only at the end, as training does, so that no step waits for them.
         records = [self._step(batches, only) for _ in range(steps)]
         return {update: np.array([losses[update] for losses in records]) for update in records[0]}
 
     def draws(self, step: int, count: int) -> Arrays:
-        return listed(self.runner.draws(step, count))
+        return flat_draws(self.runner.draws(step, count))
 
     def noise(self, step: int, count: int) -> Arrays:
         return {
@@ -127,7 +127,7 @@ class Plugin:
         if given:
             records = [self._given(*batch) for batch in shown]
         else:
-            # In a thread of its own, as a loader does it.
+            # In another thread, as a loader does.
             with ThreadPoolExecutor(1) as loader:
                 ahead = list(
                     loader.map(lambda batch: put_and_write_over(self.runner.put, batch, self.config.dtype), shown)

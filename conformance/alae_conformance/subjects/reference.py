@@ -1,4 +1,4 @@
-"""The reference as a subject: the same questions reach it as a plug-in, and its answers are the expected ones."""
+"""The reference as a subject, whose answers are the expected ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ from alae_conformance.subjects import (
     Batches,
     Hello,
     Inputs,
-    last,
-    listed,
+    flat_draws,
     put_and_write_over,
     reciprocity_error,
     shared_arrays,
+    shown_update,
     with_noise,
 )
 from alae_core.checkpoint import load_checkpoint, write_checkpoint
@@ -30,13 +30,13 @@ from alae_core.streams import noise_shapes
 
 
 class ReferenceSubject:
-    """See `Subject`; `faulty` replaces the reference of the configuration's algorithm by one that has a fault."""
+    """See `Subject`; `variant`, if given, replaces the reference of the configuration's algorithm."""
 
-    # What a checkpoint records of who wrote it.
+    # Recorded in checkpoints as their writer.
     name = "reference"
 
-    def __init__(self, faulty: Callable[[Config], Reference] | None = None) -> None:
-        self.faulty = faulty
+    def __init__(self, variant: Callable[[Config], Reference] | None = None) -> None:
+        self.variant = variant
 
     def versions(self) -> dict[str, str]:
         return {"numpy": np.__version__}
@@ -53,7 +53,7 @@ class ReferenceSubject:
 
     def open(self, config: Mapping[str, Any], anew: bool = False) -> None:
         self.config: Config = make_config(config)
-        self.reference = (self.faulty or reference_of(self.config))(self.config)
+        self.reference = (self.variant or reference_of(self.config))(self.config)
         self._state = self.reference.initial_state(self.reference.initial_weights())
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
@@ -67,7 +67,7 @@ class ReferenceSubject:
         }
 
     def state(self) -> Arrays:
-        # What a backend of this precision could hold at the best.
+        # The precision of a backend's own state.
         return {
             name: np.array(array, np.int64 if array.dtype.kind == "i" else self.config.dtype)
             for name, array in self._state.items()
@@ -76,11 +76,11 @@ class ReferenceSubject:
     def weights(self, averaged: bool = False) -> Arrays:
         return _group("averages/" if averaged else "weights/", self.state())
 
-    def held(self) -> Arrays:
+    def model_state(self) -> Arrays:
         return {name: array for name, array in self.state().items() if name.partition("/")[0] in ("weights", "w_mean")}
 
     def forward(self, inputs: Inputs) -> Arrays:
-        reference, weights, batch = self.reference, self._weights(), self._batch(last(inputs.draws), inputs)
+        reference, weights, batch = self.reference, self._weights(), self._batch(shown_update(inputs.draws), inputs)
         found = {
             "G": reference.generate(weights, inputs.w, batch),
             "E": reference.encode(weights, inputs.images, batch),
@@ -108,19 +108,19 @@ class ReferenceSubject:
             step = int(self._state["step"])
             lod, _, size, *_ = self.reference.position(self._state)
             images, labels = batches.at(step, size)
-            draws = self._drawn(step, len(images))
+            draws = self._all_draws(step, len(images))
             if lod is not None:
                 draws = with_noise(draws, step, lod, len(images))
             records.append(self._step(images, labels, draws if only is None else {only: draws[only]}))
         return _by_update(records)
 
     def draws(self, step: int, count: int) -> Arrays:
-        return listed(self._drawn(step, count))
+        return flat_draws(self._all_draws(step, count))
 
     def noise(self, step: int, count: int) -> Arrays:
         return {
             f"{update}/{layer}": map.astype(self.config.dtype)
-            for update, draws in self._all_drawn(step, count).items()
+            for update, draws in self._draws_and_noise(step, count).items()
             for layer, map in enumerate(draws.noise or ())
         }
 
@@ -128,7 +128,7 @@ class ReferenceSubject:
         first = int(self._state["step"])
         sizes = {step: growth.position(self.config, step).batch_size for step in range(first, first + steps)}
         ahead = [put_and_write_over(self._put, batches.at(step, size), "float64") for step, size in sizes.items()]
-        handed = [self._all_drawn(step, size) if given else None for step, size in sizes.items()]
+        handed = [self._draws_and_noise(step, size) if given else None for step, size in sizes.items()]
         return _by_update([self._step(*batch, draws) for batch, draws in zip(ahead, handed, strict=True)])
 
     def shared_arrays(self, batches: Batches) -> list[str]:
@@ -166,15 +166,15 @@ class ReferenceSubject:
         self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws] | None
     ) -> Mapping[str, float]:
         if draws is None:
-            draws = self._all_drawn(int(self._state["step"]), len(images))
+            draws = self._draws_and_noise(int(self._state["step"]), len(images))
         if images.dtype == np.uint8:
             images = (images.astype(np.float32) / np.float32(127.5) - 1).astype(np.float64)
         self._state, losses = self.reference.step(self._state, images, draws, self._one_hot(labels))
         return losses
 
-    def _all_drawn(self, step: int, count: int) -> dict[str, Draws]:
-        """What updates draw, and noise of the reference's own, as a device would draw it."""
-        lod, draws = growth.position(self.config, step).lod, self._drawn(step, count)
+    def _draws_and_noise(self, step: int, count: int) -> dict[str, Draws]:
+        """The draws of all updates, with noise from the reference's own streams."""
+        lod, draws = growth.position(self.config, step).lod, self._all_draws(step, count)
         if lod is None:
             return draws
         shapes = list(enumerate(noise_shapes(lod, count)))
@@ -186,11 +186,11 @@ class ReferenceSubject:
     def _map(self, update: str, step: int, layer: int, shape: tuple[int, ...]) -> np.ndarray:
         return stream(self.config, f"noise/{update}/{layer}", step).standard_normal(shape)
 
-    def _drawn(self, step: int, count: int) -> dict[str, Draws]:
-        return {update: self.drawn(update, step, count) for update in self.reference.trains()}
+    def _all_draws(self, step: int, count: int) -> dict[str, Draws]:
+        return {update: self.draw_update(update, step, count) for update in self.reference.trains()}
 
-    def drawn(self, update: str, step: int, count: int) -> Draws:
-        """What one update draws."""
+    def draw_update(self, update: str, step: int, count: int) -> Draws:
+        """The draws of one update, without noise."""
         if update == "reconstruction":
             return Draws(None)
         found = Draws(*draw_styles(self.config, update, step, count, growth.position(self.config, step).lod))

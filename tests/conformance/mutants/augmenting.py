@@ -206,8 +206,8 @@ class AllTransforms(Reference):
 
 @fault("both adversarial updates draw the same augmentation", "L0-adaptive-contract", "draws")
 class SameChanges(ReferenceSubject):
-    def drawn(self, update, step, count):
-        found: Draws = super().drawn(update, step, count)
+    def draw_update(self, update, step, count):
+        found: Draws = super().draw_update(update, step, count)
         return found._replace(augment=draw_augmentation(self.config, "generator", step, count))
 
 

@@ -127,8 +127,8 @@ class FrozenVariance(Stays, Vae):
 
 @fault("the VAE samples with the same z at every step", "L3-vae-run", "trajectory")
 class SameSample(ReferenceSubject):
-    def _drawn(self, step, count):
-        return super()._drawn(0, count)
+    def _all_draws(self, step, count):
+        return super()._all_draws(0, count)
 
 
 @fault("E minimises the critic's loss instead of opposing it", "L1-bigan-values", "losses")

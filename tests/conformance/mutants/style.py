@@ -62,15 +62,15 @@ def with_weights_of_g(change):
 
 @fault("styles are always mixed, from the second layer on", "L0-style-contract", "draws")
 class AlwaysMixed(ReferenceSubject):
-    def drawn(self, update, step, count):
-        found = super().drawn(update, step, count)
+    def draw_update(self, update, step, count):
+        found = super().draw_update(update, step, count)
         return found if found.cutoff is None else found._replace(cutoff=1)
 
 
 @fault("the mixing cut-off never covers all layers", "L0-style-contract", "draws")
 class NeverUnmixed(ReferenceSubject):
-    def drawn(self, update, step, count):
-        found = super().drawn(update, step, count)
+    def draw_update(self, update, step, count):
+        found = super().draw_update(update, step, count)
         layers = 2 * (position(self.config, step).lod + 1)
         return found if found.cutoff is None else found._replace(cutoff=min(found.cutoff, layers - 1))
 
@@ -378,8 +378,8 @@ class MeanOfTheFirstF(Reference):
 
 @fault("the model does not get the running mean of w", "L3-style-model", "in_place")
 class HiddenMean(ReferenceSubject):
-    def held(self):
-        return super().held() | {"w_mean": np.zeros(self.config.networks.w)}
+    def model_state(self):
+        return super().model_state() | {"w_mean": np.zeros(self.config.networks.w)}
 
 
 def at_another_position(**changed):

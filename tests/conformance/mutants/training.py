@@ -110,7 +110,7 @@ class OtherDraws(ReferenceSubject):
 
     def _step(self, images, labels, draws):
         if draws is None:
-            draws = self.otherwise(self._all_drawn(int(self._state["step"]), len(images)))
+            draws = self.otherwise(self._draws_and_noise(int(self._state["step"]), len(images)))
         return super()._step(images, labels, draws)
 
 

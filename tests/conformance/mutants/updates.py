@@ -65,8 +65,8 @@ class SameZ(Reference):
 
 @fault("every step has the same z", "L3-leaky-run", "trajectory")
 class SameZEachStep(ReferenceSubject):
-    def _drawn(self, step, count):
-        return super()._drawn(0, count)
+    def _all_draws(self, step, count):
+        return super()._all_draws(0, count)
 
 
 @fault("updates are simultaneous instead of sequential", "L3-leaky-run", "trajectory")
@@ -105,7 +105,7 @@ class StaleModel(ReferenceSubject):
         super().load(state)
         self._loaded = self.weights()
 
-    def held(self):
+    def model_state(self):
         return {f"weights/{name}": array for name, array in self._loaded.items()}
 
 

@@ -198,8 +198,8 @@ def test_junit_says_what_went_wrong():
     [
         (GOOD, "L5 float32 · {0} of {0}", "brightgreen"),
         (BAD, "L0 float32 · {1} of {0}", "orange"),
-        (NOTHING_HOLDS, "nothing holds · 0 of {0}", "red"),
-        (EMPTY, "nothing was judged", "red"),
+        (NOTHING_HOLDS, "no level holds · 0 of {0}", "red"),
+        (EMPTY, "no backend judged", "red"),
     ],
 )
 def test_the_badge_tells_of_the_lowest(report, message, color):
