@@ -70,7 +70,7 @@ def list_directions(run: Annotated[Path, typer.Argument(help="Run of `alae train
     from alae_workbench.models.directions import load_directions
     from alae_workbench.storage.directory import Run
 
-    found = load_directions(Run.of(run))
+    found = load_directions(Run.find(run))
     if not found:
         raise AlaeError(f"{run} has no directions yet: find some with `alae directions fit {run}`")
     _print_table(found)

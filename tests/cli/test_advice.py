@@ -55,7 +55,7 @@ ADVICE = {
     ),
     "a run is there": (
         [*TRAIN, "--out", "run", "--steps", "2"],
-        "go on with that run by --resume run",
+        "continue that run with --resume run",
         ["train", "--resume", "run", "--steps", "2"],
     ),
     "a run is there, another place": (

@@ -111,7 +111,7 @@ MISTAKES = [
     ),
     (["evaluate", "run", "--out", "x.txt"], "x.txt must end in .json"),
     (["evaluate", "absent"], "no checkpoint in absent"),
-    (["compare", "run", "photos"], "photos lies in no run"),
+    (["compare", "run", "photos"], "photos is not inside a run directory"),
     (["compare", "style"], "style has no measures"),
     (["ablate", "reciprocty"], "there is no ablation 'reciprocty'; did you mean 'reciprocity'?"),
     (["ablate", "reciprocity", "--seeds", "0,x"], "--seeds is '0,x': 'x' is not a whole number"),

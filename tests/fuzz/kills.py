@@ -166,7 +166,7 @@ def write_forever(run):
     networks = {f"{of}/{name}/x": size for name, size in weights(config).items() for of in ("weights", "averages")}
     experiment = Experiment(config, Training(data="digits", steps=10**6))
     while True:
-        with run.held():
+        with run.lock():
             resume = None if run.unstarted else load_checkpoint(run.path)
             run.begin(experiment.to_yaml(), resume)
             first = resume.step if resume else 0

@@ -210,7 +210,7 @@ def test_kills_at_random_moments_lose_nothing_before_the_last_checkpoint(tmp_pat
 def test_a_run_is_never_overwritten(straight):
     run, _ = straight
     _, err = train(run.parent, "--steps", 5, "--out", "run", code=2)
-    assert err.strip().splitlines()[-1].startswith("alae: run is not empty: go on with that run by --resume run")
+    assert err.strip().splitlines()[-1].startswith("alae: run is not empty: continue that run with --resume run")
 
 
 @pytest.mark.parametrize("every", [1, 1000])
@@ -315,12 +315,12 @@ def test_the_second_of_two_at_once_is_told(tmp_path):
 def test_of_two_that_found_a_directory_empty_the_second_is_told(tmp_path):
     config = load_experiment("digits-mlp").to_yaml()
     first, second = Run.new(tmp_path / "run"), Run.new(tmp_path / "run")
-    with first.held():
+    with first.lock():
         first.begin(config, None)
-        with pytest.raises(alae.AlaeError, match="another process is training"), second.held():
+        with pytest.raises(alae.AlaeError, match="another process is training"), second.lock():
             pass
         (first.checkpoints / "step-00000001").mkdir()
-    with second.held(), pytest.raises(alae.AlaeError, match="is not empty"):
+    with second.lock(), pytest.raises(alae.AlaeError, match="is not empty"):
         second.begin(config, None)
 
 

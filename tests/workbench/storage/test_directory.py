@@ -1,11 +1,9 @@
-"""A run's directory as earlier commands and people left it."""
+"""A run's directory in states that earlier commands and users leave it in."""
 
 from types import SimpleNamespace
 
 import pytest
 
-from alae_core import AlaeError
-from alae_workbench.storage import lock
 from alae_workbench.storage.directory import Run
 
 
@@ -25,7 +23,7 @@ def run(tmp_path):
     return made
 
 
-def test_going_back_overwrites_nothing_after_what_was_set_aside_is_tidied_up(run):
+def test_checkpoints_set_aside_never_overwrite_earlier_ones(run):
     for number in range(3):
         if number:
             (run.checkpoints / "step-00000020" / "content").mkdir(parents=True)
@@ -37,7 +35,7 @@ def test_going_back_overwrites_nothing_after_what_was_set_aside_is_tidied_up(run
     assert names(run) == {"step-00000010", *(f"abandoned{n}-step-00000020" for n in ("", "-2", "-3"))}
 
 
-def test_going_on_from_what_was_set_aside_sets_aside_the_other_way_alone(run):
+def test_resuming_from_a_checkpoint_set_aside_sets_aside_only_the_others(run):
     go_back(run, "step-00000010", 10)
     (run.checkpoints / "step-00000020").mkdir()
     go_back(run, "abandoned-step-00000020", 20)
@@ -45,24 +43,7 @@ def test_going_on_from_what_was_set_aside_sets_aside_the_other_way_alone(run):
 
 
 @pytest.mark.parametrize("torn", [b'{"step": 1' + b"0" * 400 + b"}\n", b"[" * 200_000 + b"\n", b'{"step": 1'])
-def test_what_is_no_record_is_dropped_from_the_metrics(run, torn):
+def test_invalid_records_are_dropped_from_metrics(run, torn):
     run.metrics.write_bytes(b'{"step": 5}\n' + torn)
     go_back(run, "step-00000020", 20)
     assert run.metrics.read_bytes() == b'{"step": 5}\n'
-
-
-def test_a_lock_that_was_just_removed_is_none(tmp_path, monkeypatch):
-    made, waiting = Run(tmp_path), [True]
-
-    def slow(descriptor):
-        if waiting:
-            waiting.clear()
-            (tmp_path / ".alae.lock").unlink()
-        return locked(descriptor)
-
-    locked = lock._locked
-    monkeypatch.setattr(lock, "_locked", slow)
-    with made.held():
-        made.require_place()
-        with pytest.raises(AlaeError, match="another process is training"), Run(tmp_path).held():
-            pass

@@ -68,7 +68,7 @@ class Cache:
             if not whole.exists():
                 try:
                     lock = Lock(growing.parent, f"another process computes {growing.parent}")
-                    stack.enter_context(lock.held(keep=growing.exists))
+                    stack.enter_context(lock.acquire(keep=growing.exists))
                 except AlaeError:
                     # Another process is computing this; waiting would not be faster.
                     return self._compute(things, count, width, compute)

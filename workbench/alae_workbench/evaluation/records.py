@@ -58,7 +58,7 @@ def record_evaluation(evaluation: Evaluation) -> Path | None:
     Returns the file, or None if the checkpoint is not inside a run directory.
     """
     try:
-        run = Run.of(Path(evaluation.model))
+        run = Run.find(Path(evaluation.model))
     except AlaeError:
         return None
     path = run.path / "evaluations" / evaluation.file
@@ -93,7 +93,7 @@ def compare_runs(runs: Sequence[Path]) -> dict[str, dict[str, float]]:
 
 
 def _run_measures(path: Path) -> dict[str, float]:
-    run = Run.of(path)
+    run = Run.find(path)
     measures: dict[str, float] = {}
     if run.summary.exists():
         try:

@@ -56,7 +56,7 @@ def read_histories(path: Path) -> dict[str, list[tuple[int, float]]]:
 
     Raises AlaeError if `path` is not a run directory, or has no records yet.
     """
-    run = Run.of(path)
+    run = Run.find(path)
     if not run.metrics.exists():
         raise AlaeError(f"{path} has no records yet: training writes {run.metrics.name} at its first report")
     histories: dict[str, dict[int, float]] = {}

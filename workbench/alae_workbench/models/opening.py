@@ -51,7 +51,7 @@ class OpenedModel:
     def run(self) -> Run | None:
         """The run directory that contains the checkpoint, or None."""
         try:
-            return Run.of(self.checkpoint.path)
+            return Run.find(self.checkpoint.path)
         except AlaeError:
             return None
 

@@ -95,7 +95,7 @@ class Trainer:
         try:
             return self._train()
         except OSError as error:
-            self.run.require_place()
+            self.run.require_present()
             where = error.filename or self.run.checkpoints
             raise AlaeError(
                 f"{where}: {error.strerror or error}; the run stopped at step {self.step}, and what it has saved is "
@@ -133,7 +133,7 @@ class Trainer:
         with StopSignal() as stop:
             shown, clock = self._next().shown, time.monotonic()
             for batch in self._batches(self.step, self.steps):
-                self.run.require_place()
+                self.run.require_present()
                 losses = self.runner.step(batch)
                 stopped_by = stop.signal
                 reporting = self._due(self.training.report_every) or stopped_by

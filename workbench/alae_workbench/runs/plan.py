@@ -64,7 +64,7 @@ def plan(request: RunRequest) -> Plan:
     backend = request.backend_name or default_backend()
     find_backend(backend)
     if run is None:
-        run = Run.new(Path(request.out)) if request.out else Run.free(f"{_run_name(request, proposal)}-{backend}")
+        run = Run.new(Path(request.out)) if request.out else Run.choose(f"{_run_name(request, proposal)}-{backend}")
 
     def read() -> DataSet:
         data = _read(request, experiment)
@@ -92,7 +92,7 @@ def resumed_run(request: RunRequest) -> Run | None:
         return None
     resume = Path(request.resume)
     try:
-        return Run.of(resume)
+        return Run.find(resume)
     except AlaeError:
         # If it is not a checkpoint either, that is the clearer message.
         load_checkpoint(resume)

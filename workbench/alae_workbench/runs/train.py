@@ -43,7 +43,7 @@ def train(
         run = resumed_run(request)
         if run:
             # Before its checkpoint is read, so that no other process continues the run meanwhile.
-            stack.enter_context(run.held())
+            stack.enter_context(run.lock())
         chosen = plan(request)
         data = None if chosen.needs_keras else chosen.read()
         backend = request.backend
@@ -64,7 +64,7 @@ def train(
         )
         if not run:
             # Late, so that a refused request leaves nothing on disk.
-            stack.enter_context(chosen.run.held())
+            stack.enter_context(chosen.run.lock())
         return trainer.train()
 
 

@@ -1,1 +1,1 @@
-"""Directories that alae writes: locks, and the files of a run."""
+"""Directories that alae writes: their locks, and the files of a training run."""

@@ -1,4 +1,4 @@
-"""One process writes a directory: a lock that others see, and that ends with whoever holds it."""
+"""A lock that lets one process at a time write a directory, and that ends with the process."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alae_core import AlaeError
 
-#: the file that is locked; it marks a directory as one that alae writes
+#: the file that is locked; it also marks a directory as written by alae
 NAME = ".alae.lock"
 
 
@@ -17,8 +17,8 @@ class Lock:
     """The lock of a directory.
 
     Args:
-        directory: what one process at a time writes.
-        refusal: what a second one is told.
+        directory: the directory, which need not exist yet.
+        refusal: the message for a second process.
     """
 
     def __init__(self, directory: Path, refusal: str) -> None:
@@ -27,50 +27,49 @@ class Lock:
         self._held: int | None = None
 
     @contextmanager
-    def held(self, keep: Callable[[], bool]) -> Iterator[None]:
-        """Keep other processes out of the directory, which is made if need be, until this one leaves or is killed.
+    def acquire(self, keep: Callable[[], bool]) -> Iterator[None]:
+        """Create the directory if necessary, and lock it until the context ends or this process dies.
 
         Args:
-            keep: whether the lock's file stays when the context is left; one that was there before does.
+            keep: whether the file of the lock remains afterwards; it always does if it existed before.
 
-        Raises AlaeError where another process has it.
+        Raises AlaeError if another process has the lock.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        marked = self.path.exists()
+        existed = self.path.exists()
         while self._held is None:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
-            if not _locked(descriptor):
+            if not _try_lock(descriptor):
                 os.close(descriptor)
                 raise AlaeError(self._refusal)
-            if self._is_at(descriptor):
+            if self._is_at_path(descriptor):
                 self._held = descriptor
             else:
-                # Removed between opening and locking, by one that was refused.
+                # Another process removed the file between opening and locking.
                 os.close(descriptor)
         try:
             yield
         finally:
             self._held = None
-            if not (marked or keep()):
-                # Nothing came of it: what is refused leaves nothing behind.
+            if not (existed or keep()):
+                # A refused command leaves no files behind.
                 self.path.unlink(missing_ok=True)
             os.close(descriptor)
 
     @property
-    def lost(self) -> bool:
-        """Whether the directory that is held was removed, moved or replaced."""
-        return self._held is not None and not self._is_at(self._held)
+    def is_lost(self) -> bool:
+        """Whether the locked directory was removed, moved or replaced."""
+        return self._held is not None and not self._is_at_path(self._held)
 
-    def _is_at(self, descriptor: int) -> bool:
-        """Whether the lock that is open lies in the directory."""
+    def _is_at_path(self, descriptor: int) -> bool:
         try:
             return os.path.samestat(os.fstat(descriptor), self.path.stat())
         except OSError:
             return False
 
 
-def _locked(descriptor: int) -> bool:
-    """Lock an open file, until it is closed or its process ends; False where another has."""
+def _try_lock(descriptor: int) -> bool:
+    """Lock an open file until it is closed or the process ends; return False if another process has the lock."""
     try:
         if sys.platform == "win32":
             import msvcrt
@@ -81,6 +80,6 @@ def _locked(descriptor: int) -> bool:
 
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        # Some network file systems know no locks: there, nobody is told.
+        # Some network file systems do not support locks; there, a second process is not refused.
         return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EDEADLK)
     return True

@@ -86,7 +86,7 @@ class _Writer:
         lock = Lock(
             self.out, f"{self.out} is being prepared by another process: wait for it, or give another directory"
         )
-        with lock.held(keep=lambda: (self.out / PREPARING).exists() or (self.out / MANIFEST).exists()):
+        with lock.acquire(keep=lambda: (self.out / PREPARING).exists() or (self.out / MANIFEST).exists()):
             try:
                 source = self._begin()
                 collections = self.preparation.pictures.values()
