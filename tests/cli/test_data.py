@@ -43,7 +43,7 @@ def test_a_folder_is_prepared_inspected_and_trained_on(run_alae, tmp_path):
     assert (tmp_path / "w.txt").read_text().splitlines()[:2] == ["cats/00.png", "cats/02.png"]
 
 
-def test_what_is_not_prepared_is_inspected_too(run_alae, photos):
+def test_a_folder_is_inspected(run_alae, photos):
     (photos / "cats" / "torn.png").write_bytes(b"torn")
     Image.new("RGB", (40, 30)).save(photos / "dogs" / "wide.png")
     code, out, err = run_alae("data", "inspect", "photos", "--out", "sheet.png")
@@ -69,5 +69,5 @@ def test_what_is_not_prepared_is_inspected_too(run_alae, photos):
         (["inspect", "photos", "--out", "no/folder/sheet.png"], "no/folder/sheet.png"),
     ],
 )
-def test_mistakes_are_told_in_a_line(refused, words, message):
+def test_mistakes_are_refused_in_one_line(refused, words, message):
     refused(["data", *words], message)

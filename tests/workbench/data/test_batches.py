@@ -1,4 +1,4 @@
-"""The training order: every epoch a permutation, decided by the seed, entered at any step, at the size of its level."""
+"""The order of training images, their sizes, and parts of batches."""
 
 from itertools import islice
 
@@ -28,24 +28,24 @@ def seen(source, config, **choices):
     return list(batches(source, config, put=lambda images, labels: images, **{"steps": 7} | choices))
 
 
-def test_every_epoch_shows_each_image_once_in_another_order():
+def test_each_epoch_is_another_permutation():
     epochs = order(25, size=10).reshape(5, 50)
     assert all(sorted(epoch) == list(range(50)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 5
 
 
-def test_any_step_can_be_entered():
+def test_batches_can_start_at_any_step():
     straight = order(30)
     for start in (0, 1, 7, 29):
         assert np.array_equal(order(30 - start, start=start), straight[start:])
 
 
-def test_the_seed_decides():
+def test_the_seed_determines_the_order():
     assert np.array_equal(order(5, seed=1), order(5, seed=1))
     assert not np.array_equal(order(5, seed=1), order(5, seed=2))
 
 
-def test_the_order_is_the_same_in_every_version():
+def test_the_order_is_frozen():
     """Runs of equal seeds would differ, and resumed ones see images twice, if a library shuffled otherwise."""
     assert order(2, seed=0, size=7).tolist() == [[18, 28, 49, 8, 21, 15, 10], [13, 29, 37, 30, 26, 2, 39]]
     assert order(1, seed=0, size=7, start=20).tolist() == [[27, 34, 36, 8, 48, 31, 4]]
@@ -57,7 +57,7 @@ def test_a_run_ends_with_its_last_step():
     assert len(seen(LABELLED, tiny_config(), steps=3, start=2)) == 1
 
 
-def test_labels_go_to_models_that_take_them():
+def test_models_without_labels_get_none():
     found = batches(LABELLED, tiny_config(), steps=1, put=lambda images, labels: [labels])
     assert list(found) == [[None]]
 
@@ -70,7 +70,7 @@ def numbered(count=20):
     return Arrays(pixels)
 
 
-def test_each_level_takes_as_many_images_as_it_says_at_its_own_size():
+def test_each_level_has_its_own_batch_size_and_image_size():
     found = seen(numbered(), tiny_style_config())
     assert [batch.shape for batch in found] == [(4, 4, 4, 2)] * 3 + [(6, 8, 8, 2)] * 4
     assert [batch.dtype for batch in found] == [np.float32] * 3 + [np.uint8] * 4
@@ -84,18 +84,18 @@ def test_each_level_takes_as_many_images_as_it_says_at_its_own_size():
     assert all(np.array_equal(one, other) for one, other in zip(later, found[3:], strict=True))
 
 
-def test_a_batch_moves_the_bytes_of_its_level_alone():
+def test_a_batch_has_only_the_bytes_of_its_level():
     found = seen(numbered(), tiny_style_config())
     assert [batch.nbytes for batch in found] == [4 * 4 * 4 * 2 * 4] * 3 + [6 * 8 * 8 * 2] * 4
 
 
-def test_a_part_is_drawn_from_like_any_source():
+def test_a_subset_is_sampled_like_any_source():
     part = Subset(LABELLED, slice(40, 50))
     found = np.concatenate(seen(part, tiny_config(batch_size=5), steps=2)).ravel()
     assert sorted(found) == list(range(40, 50))
 
 
-def test_mirroring_turns_about_half_of_the_images_and_always_the_same():
+def test_mirroring_selects_about_half_of_the_images_reproducibly():
     source, config = numbered(), tiny_style_config()
     found, again = (seen(source, config, mirror=True, steps=50) for _ in range(2))
     assert all(np.array_equal(one, other) for one, other in zip(found, again, strict=True))
@@ -115,7 +115,7 @@ def test_mirroring_turns_about_half_of_the_images_and_always_the_same():
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_parts_of_batches_are_the_batches_and_only_their_own_images_are_read(count):
+def test_parts_of_a_batch_form_the_batch_and_read_only_their_images(count):
     read = []
 
     class Watched(Arrays):
@@ -132,7 +132,7 @@ def test_parts_of_batches_are_the_batches_and_only_their_own_images_are_read(cou
         assert np.array_equal(np.concatenate(mine), batch)
 
 
-def test_labels_are_those_of_the_part():
+def test_parts_have_their_own_labels():
     config = tiny_config(labels=50)
     found = batches(LABELLED, config, steps=4, shard=(1, 3), put=lambda images, labels: (images.ravel(), labels))
     for (pixels, labels), whole in zip(found, order(4, size=config.batch_size), strict=True):
@@ -149,6 +149,6 @@ def test_labels_are_those_of_the_part():
         ((-1, 2), "it must be"),
     ],
 )
-def test_a_part_that_there_is_not_is_refused_at_once(shard, message):
+def test_invalid_parts_are_refused(shard, message):
     with pytest.raises(ArgumentError, match=message):
         batches(LABELLED, tiny_style_config(), steps=1, shard=shard, put=lambda images, labels: images)

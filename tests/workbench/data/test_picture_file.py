@@ -1,4 +1,4 @@
-"""Image files of every kind, written by formulas or byte by byte, and what they are read as."""
+"""Picture files: bit depths, palettes, transparency, rotation, fitting, and formats."""
 
 import struct
 import zlib
@@ -33,7 +33,7 @@ RAMP = np.linspace(0, 65535, 64).round().astype(np.uint16).reshape(8, 8)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_sixteen_bits_keep_their_range(tmp_path, channels):
+def test_16_bit_grey_is_scaled(tmp_path, channels):
     (tmp_path / "ramp.png").write_bytes(png(RAMP, depth=16))
     found = read_image(tmp_path / "ramp.png", (8, 8, channels))
     assert found.dtype == np.uint8
@@ -43,13 +43,13 @@ def test_sixteen_bits_keep_their_range(tmp_path, channels):
         assert np.array_equal(np.asarray(read_photo(tmp_path / "ramp.png"))[..., channel], expected)
 
 
-def test_sixteen_bits_of_colour_keep_their_upper_half(tmp_path):
+def test_16_bit_colour_keeps_its_high_bytes(tmp_path):
     colours = np.stack([RAMP, RAMP.T, RAMP[::-1]], -1)
     (tmp_path / "colours.png").write_bytes(png(colours, depth=16, kind=2))
     assert np.abs(read_image(tmp_path / "colours.png", (8, 8, 3)) - colours / 257).max() <= 1
 
 
-def test_a_palette_is_its_colours(tmp_path):
+def test_palettes_are_applied(tmp_path):
     colours = [(250, 0, 0), (0, 240, 0), (0, 0, 230), (9, 8, 7)]
     numbers = np.arange(64).reshape(8, 8) % 4
     (tmp_path / "palette.png").write_bytes(png(numbers, kind=3, extra=palette(colours)))
@@ -62,7 +62,7 @@ def test_a_palette_is_its_colours(tmp_path):
     [(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0), (0.0, 65535.0)],
     ids=["0..1", "-1..1", "bytes", "16 bits"],
 )
-def test_floats_fill_the_range_that_they_keep_to(tmp_path, bottom, top):
+def test_floats_of_a_recognised_range_are_scaled(tmp_path, bottom, top):
     share = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8)
     Image.fromarray(bottom + share * np.float32(top - bottom)).save(tmp_path / "floats.tiff")
     found = read_image(tmp_path / "floats.tiff", (8, 8, 1))[..., 0]
@@ -70,7 +70,7 @@ def test_floats_fill_the_range_that_they_keep_to(tmp_path, bottom, top):
 
 
 @pytest.mark.parametrize("values", [[0.0, 70000.0], [-2.0, 1.0], [0.0, np.nan], [0.0, np.inf]])
-def test_floats_of_no_known_range_are_refused(tmp_path, values):
+def test_floats_outside_all_ranges_are_refused(tmp_path, values):
     Image.fromarray(np.full((8, 8), values[0], np.float32)).save(tmp_path / "floats.tiff")
     pixels = np.full((8, 8), values[0], np.float32)
     pixels[3, 4] = values[1]
@@ -82,7 +82,7 @@ def test_floats_of_no_known_range_are_refused(tmp_path, values):
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
-def test_what_is_transparent_is_white(tmp_path, mode):
+def test_transparent_pixels_become_white(tmp_path, mode):
     pixels = np.zeros((8, 8, 4), np.uint8)
     pixels[:, 4:, 3] = 255
     if mode == "P":
@@ -96,7 +96,7 @@ def test_what_is_transparent_is_white(tmp_path, mode):
     assert (found[:, 4:] == 0).all()
 
 
-def test_an_image_of_another_shape_is_cropped_or_padded(tmp_path):
+def test_other_shapes_are_cropped_or_padded(tmp_path):
     pixels = np.full((8, 16), 90, np.uint8)
     pixels[:, :4] = pixels[:, 12:] = 200
     Image.fromarray(pixels).save(tmp_path / "wide.png")
@@ -105,7 +105,7 @@ def test_an_image_of_another_shape_is_cropped_or_padded(tmp_path):
     assert np.array_equal(padded, np.pad(pixels, ((4, 4), (0, 0))))
 
 
-def test_of_an_animation_the_first_picture_is_seen(tmp_path):
+def test_the_first_frame_of_an_animation_is_read(tmp_path):
     first, second = (Image.new("L", (8, 8), value) for value in (40, 200))
     first.save(tmp_path / "moving.gif", save_all=True, append_images=[second])
     assert np.abs(read_image(tmp_path / "moving.gif", (8, 8, 1)).astype(int) - 40).max() <= 1

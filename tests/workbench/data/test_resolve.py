@@ -1,13 +1,22 @@
 """Resolving a data source by name or path."""
 
+import io
 import os
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from alae_workbench.data.source import DataError
+from alae_core import load_config
+from alae_workbench.data.load import load_data
+from alae_workbench.data.prepared.preparation import plan_preparation
+from alae_workbench.data.prepared.reading import open_set
+from alae_workbench.data.prepared.writing import write_set
+from alae_workbench.data.source import DataError, read_all
 from tests.helpers.data import (
     load_for_training,
 )
+from tests.helpers.tfrecords import image_example, write_records
 
 
 def test_a_missing_path_lists_the_alternatives(tmp_path):
@@ -30,3 +39,60 @@ def test_pipes_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "photos" / "a.png")
     with pytest.raises(DataError, match=r"1 of 1 images .*it is not a regular file"):
         load_for_training(tmp_path / "photos")
+
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
+LABELS = [1, 0, 1, 1, 0, 0]
+
+
+def png(image):
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "png")
+    return content.getvalue()
+
+
+def table(folder):
+    for number, image in enumerate(IMAGES):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    rows = "".join(f"{number},{label}\n" for number, label in enumerate(LABELS))
+    (folder / "labels.csv").write_text(f"file,class\n{rows}")
+
+
+def records(folder):
+    write_records(folder / "x-r03.tfrecords", [image_example(*each) for each in zip(IMAGES, strict=True)])
+    with (folder / "x-rxx.labels").open("wb") as file:
+        np.save(file, np.eye(2)[LABELS])
+
+
+def lmdb(folder):
+    library = pytest.importorskip("lmdb", reason="lmdb is not here to write a data base")
+    with library.open(str(folder), map_size=2**22) as base, base.begin(write=True) as change:
+        for number, image in enumerate(IMAGES):
+            change.put(b"%040x" % number, png(image))
+
+
+def hub(folder):
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not here: pip install 'alae[hub]'")
+    pq = pytest.importorskip("pyarrow.parquet")
+    cells = [{"bytes": png(image), "path": None} for image in IMAGES]
+    pq.write_table(
+        pa.table({"image": cells, "label": LABELS}), folder / "train-00000-of-00001.parquet", row_group_size=4
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("write", [table, records, lmdb, hub])
+def test_every_format_is_trained_on_and_prepared_alike(tmp_path, monkeypatch, write, workers):
+    # Four images a shard: two processes have something to do each.
+    monkeypatch.setattr("alae_workbench.data.prepared.set_format._SHARD_BYTES", 4 * IMAGES[0].nbytes)
+    (tmp_path / "set").mkdir()
+    write(tmp_path / "set")
+    found = load_data(str(tmp_path / "set"), load_config("digits-mlp", {"image": [8, 8, 3]}), held_out=1).train.source
+    assert np.array_equal(read_all(found), IMAGES)
+    labels = None if write is lmdb else LABELS
+    assert (None if found.labels is None else found.labels.tolist()) == labels
+    write_set(plan_preparation(str(tmp_path / "set"), tmp_path / "out"), workers=workers)
+    prepared = open_set(tmp_path / "out").images
+    assert np.array_equal(read_all(prepared), IMAGES)
+    assert (None if prepared.labels is None else prepared.labels.tolist()) == labels
+    assert list(prepared.names) == list(found.names)

@@ -1,71 +1,46 @@
-"""Whatever kind of collection pictures lie in, training and preparing see the same images and labels."""
-
-import io
+"""Surveys of picture files: number, size and channels from headers."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from alae_core import load_config
-from alae_workbench.data.load import load_data
-from alae_workbench.data.prepared.preparation import plan_preparation
-from alae_workbench.data.prepared.reading import open_set
-from alae_workbench.data.prepared.writing import write_set
-from alae_workbench.data.source import read_all
-from tests.helpers.tfrecords import image_example, write_records
-
-IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
-LABELS = [1, 0, 1, 1, 0, 0]
+from alae_workbench import DataError
+from alae_workbench.data import survey as survey_module
+from alae_workbench.data.survey import survey
 
 
-def png(image):
-    content = io.BytesIO()
-    Image.fromarray(image).save(content, "png")
-    return content.getvalue()
+def write_pictures(folder, sizes, mode="RGB"):
+    for number, size in enumerate(sizes):
+        Image.new(mode, size).save(folder / f"{number:03d}.png")
 
 
-def table(folder):
-    for number, image in enumerate(IMAGES):
-        Image.fromarray(image).save(folder / f"{number}.png")
-    rows = "".join(f"{number},{label}\n" for number, label in enumerate(LABELS))
-    (folder / "labels.csv").write_text(f"file,class\n{rows}")
+def test_the_side_is_the_median_of_the_shorter_sides(tmp_path):
+    write_pictures(tmp_path, [(9, 30), (20, 10), (64, 70)])
+    found = survey(str(tmp_path))
+    assert (found.count, found.side, found.channels, found.fixed) == (3, 10, 3, None)
+    assert found.path == str(tmp_path)
 
 
-def records(folder):
-    write_records(folder / "x-r03.tfrecords", [image_example(*each) for each in zip(IMAGES, strict=True)])
-    with (folder / "x-rxx.labels").open("wb") as file:
-        np.save(file, np.eye(2)[LABELS])
+def test_grey_pictures_have_one_channel(tmp_path):
+    write_pictures(tmp_path, [(8, 8), (8, 8)], "L")
+    assert survey(str(tmp_path)).channels == 1
 
 
-def lmdb(folder):
-    library = pytest.importorskip("lmdb", reason="lmdb is not here to write a data base")
-    with library.open(str(folder), map_size=2**22) as base, base.begin(write=True) as change:
-        for number, image in enumerate(IMAGES):
-            change.put(b"%040x" % number, png(image))
+def test_unreadable_pictures_are_not_counted_and_a_sample_of_headers_is_read(tmp_path, monkeypatch):
+    write_pictures(tmp_path, [(8, 8)] * 6)
+    (tmp_path / "000.png").write_bytes(b"torn")
+    assert survey(str(tmp_path)).count == 5
+    monkeypatch.setattr(survey_module, "_MOST_HEADERS", 3)
+    assert survey(str(tmp_path)).count == 6
 
 
-def hub(folder):
-    pa = pytest.importorskip("pyarrow", reason="pyarrow is not here: pip install 'alae[hub]'")
-    pq = pytest.importorskip("pyarrow.parquet")
-    cells = [{"bytes": png(image), "path": None} for image in IMAGES]
-    pq.write_table(
-        pa.table({"image": cells, "label": LABELS}), folder / "train-00000-of-00001.parquet", row_group_size=4
-    )
+def test_a_source_without_readable_pictures_is_refused(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"torn")
+    with pytest.raises(DataError, match=r"none of the 1 images in .* can be read: .*a.png \(its content is"):
+        survey(str(tmp_path))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("write", [table, records, lmdb, hub])
-def test_each_kind_is_trained_on_and_prepared(tmp_path, monkeypatch, write, workers):
-    # Four images a shard: two processes have something to do each.
-    monkeypatch.setattr("alae_workbench.data.prepared.set_format._SHARD_BYTES", 4 * IMAGES[0].nbytes)
-    (tmp_path / "set").mkdir()
-    write(tmp_path / "set")
-    found = load_data(str(tmp_path / "set"), load_config("digits-mlp", {"image": [8, 8, 3]}), held_out=1).train.source
-    assert np.array_equal(read_all(found), IMAGES)
-    labels = None if write is lmdb else LABELS
-    assert (None if found.labels is None else found.labels.tolist()) == labels
-    write_set(plan_preparation(str(tmp_path / "set"), tmp_path / "out"), workers=workers)
-    prepared = open_set(tmp_path / "out").images
-    assert np.array_equal(read_all(prepared), IMAGES)
-    assert (None if prepared.labels is None else prepared.labels.tolist()) == labels
-    assert list(prepared.names) == list(found.names)
+def test_arrays_have_a_fixed_size(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((4, 7, 9, 3), np.uint8))
+    found = survey(str(tmp_path / "a.npy"))
+    assert (found.count, found.side, found.channels, found.fixed) == (4, 7, 3, (7, 9))

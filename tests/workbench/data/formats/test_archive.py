@@ -1,4 +1,4 @@
-"""Images in archives are those of the folder that was packed; and what an archive holds besides, or lies about."""
+"""Picture files in archives: valid archives, other members, and damage."""
 
 import io
 import shutil
@@ -37,7 +37,7 @@ def png():
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 @pytest.mark.parametrize("most", [2**30, 100], ids=["kept", "on demand"])
-def test_an_archive_is_the_folder_that_it_was_made_of(folder, tmp_path, monkeypatch, kind, most):
+def test_an_archive_reads_like_the_folder_it_was_made_from(folder, tmp_path, monkeypatch, kind, most):
     monkeypatch.setattr("alae_workbench.data.collection._KEPT_BYTES", most)
     archive = shutil.make_archive(str(tmp_path / "photos"), kind, folder)
     there, _ = decode(open_source(str(folder)), SHAPE)
@@ -51,7 +51,7 @@ def test_an_archive_is_the_folder_that_it_was_made_of(folder, tmp_path, monkeypa
     assert (seen.count, seen.side, seen.channels) == (6, 8, 3)
 
 
-def test_what_lies_beside_images_in_a_zip_is_passed_over_and_its_names_lead_nowhere(tmp_path):
+def test_other_members_of_a_zip_are_skipped_and_names_cannot_leave_it(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in ("../../out.png", "/root.png", "b/../../c.png"):
             archive.writestr(name, png())
@@ -67,7 +67,7 @@ def test_what_lies_beside_images_in_a_zip_is_passed_over_and_its_names_lead_nowh
     assert (len(images), bad, sorted(tmp_path.rglob("*"))) == (3, [], before)
 
 
-def test_links_and_devices_in_a_tar_are_passed_over(tmp_path):
+def test_links_and_devices_in_a_tar_are_skipped(tmp_path):
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         for name, kind in (("l.png", tarfile.SYMTYPE), ("h.png", tarfile.LNKTYPE), ("d.png", tarfile.CHRTYPE)):
             info = tarfile.TarInfo(name)
@@ -137,7 +137,7 @@ def compressed_tar(path):
         ("a.tar", compressed_tar, "cannot be read as a tar: it is not a tar, or is compressed"),
     ],
 )
-def test_an_archive_that_cannot_be_read_is_a_line(tmp_path, name, write, message):
+def test_invalid_archives_are_refused(tmp_path, name, write, message):
     write(tmp_path / name)
     with pytest.raises(DataError, match=message):
         open_source(str(tmp_path / name))

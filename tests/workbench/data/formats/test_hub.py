@@ -1,4 +1,4 @@
-"""Parquet and Arrow files as the Hugging Face Hub has data sets are the images that went in; and what is refused."""
+"""Parquet and Arrow files of the Hugging Face Hub: valid, damaged, and with other columns."""
 
 import io
 import json
@@ -77,7 +77,7 @@ def downloaded(folder):
 
 
 @pytest.mark.parametrize("make", [saved, downloaded])
-def test_rows_are_images_in_order_with_their_classes(tmp_path, make):
+def test_rows_are_images_in_order_with_classes(tmp_path, make):
     path = make(tmp_path / "set")
     images, found = read(path), open_source(str(path))
     assert np.array_equal(read_all(images), IMAGES)
@@ -93,7 +93,7 @@ def test_rows_are_images_in_order_with_their_classes(tmp_path, make):
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow"])
-def test_a_single_file_of_plain_bytes_and_texts_as_labels(tmp_path, ending):
+def test_a_single_file_may_hold_plain_bytes_and_text_labels(tmp_path, ending):
     path = tmp_path / f"x.{ending}"
     texts = ["b", "a", "b", "b", "a", "a", "b"]
     found = table(features=None, img=[cell["bytes"] for cell in CELLS], label=texts, more=None)
@@ -102,7 +102,7 @@ def test_a_single_file_of_plain_bytes_and_texts_as_labels(tmp_path, ending):
     assert (read(path).labels.tolist(), open_source(str(path)).label_names) == (LABELS, ("a", "b"))
 
 
-def test_a_file_that_changed_is_read_anew(tmp_path):
+def test_a_changed_file_is_opened_again(tmp_path):
     path = tmp_path / "x.parquet"
     pq.write_table(table(slice(0, 3)), path)
     assert len(read(path)) == 3
@@ -110,7 +110,7 @@ def test_a_file_that_changed_is_read_anew(tmp_path):
     assert np.array_equal(read_all(read(path)), IMAGES[3:])
 
 
-def test_several_splits_are_refused_and_one_is_taken(tmp_path):
+def test_several_splits_are_refused_and_one_is_read(tmp_path):
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
     saved(tmp_path / "x" / "train")
@@ -126,7 +126,7 @@ def test_several_splits_are_refused_and_one_is_taken(tmp_path):
     assert len(read(file)) == 7
 
 
-def test_without_pyarrow_it_says_what_to_install(tmp_path, monkeypatch):
+def test_a_missing_pyarrow_is_named(tmp_path, monkeypatch):
     pq.write_table(table(), tmp_path / "x.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r"requires the package pyarrow: pip install 'alae\[hub\]'"):
@@ -147,7 +147,7 @@ def test_without_pyarrow_it_says_what_to_install(tmp_path, monkeypatch):
         ),
     ],
 )
-def test_a_file_that_cannot_be_read_is_a_line(tmp_path, write, message):
+def test_invalid_files_are_refused_in_one_line(tmp_path, write, message):
     path = tmp_path / "x.parquet"
     write(path)
     with pytest.raises(DataError, match=message) as found:
@@ -155,7 +155,7 @@ def test_a_file_that_cannot_be_read_is_a_line(tmp_path, write, message):
     assert str(found.value).isprintable()
 
 
-def test_a_cut_file_is_a_line(tmp_path):
+def test_truncated_files_are_refused(tmp_path):
     (tmp_path / "0.arrow").write_bytes(bytes(8))
     with pytest.raises(DataError, match=r"0.arrow cannot be read: it holds no schema"):
         open_source(str(tmp_path / "0.arrow"))
@@ -174,13 +174,13 @@ def test_a_cut_file_is_a_line(tmp_path):
         ("absent.arrow", "absent.arrow cannot be read"),
     ],
 )
-def test_a_state_names_files_in_its_own_folder(tmp_path, name, message):
+def test_a_state_may_only_name_files_in_its_own_folder(tmp_path, name, message):
     (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
     with pytest.raises(DataError, match=message):
         open_source(str(tmp_path))
 
 
-def test_images_that_lie_elsewhere_or_are_none_are_named(tmp_path):
+def test_missing_and_invalid_pictures_are_named(tmp_path):
     cells = [
         *CELLS[:4],
         {"bytes": None, "path": "/etc/passwd"},

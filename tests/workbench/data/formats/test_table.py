@@ -1,4 +1,4 @@
-"""A .csv beside image files labels them: what it may look like, and what is refused."""
+"""Tables of labels beside picture files: the accepted forms, and errors."""
 
 import csv
 
@@ -43,14 +43,14 @@ def test_rows_label_images(folder, table, labels, names):
     assert folder / "labels.csv" in found.stored
 
 
-def test_a_second_writer_quotes_as_it_likes(folder):
+def test_quoted_cells_are_read(folder):
     with (folder / "labels.csv").open("w", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\r\n")
         writer.writerows([("path", "a\nb", "c"), *((place, place.count("a"), 2) for place in PLACES)])
     assert open_source(str(folder)).label_names == ("a b", "c")
 
 
-def test_a_name_means_the_image_that_has_it_whole(folder):
+def test_a_whole_path_takes_precedence_over_a_file_name(folder):
     for place in ("c.png", "c.png.jpg", "a/c.jpg"):
         Image.new("L", (4, 4)).save(folder / place)
     (folder / "labels.csv").write_text("f,class\nc.png,9\nc.png.jpg,8\na/c,7\n0,1\n1,2\n2,3\n")
@@ -65,20 +65,20 @@ def test_a_name_means_the_image_that_has_it_whole(folder):
     }
 
 
-def test_a_file_name_that_two_images_have_means_neither(folder):
+def test_a_file_name_shared_by_two_images_names_neither(folder):
     Image.new("L", (4, 4)).save(folder / "b" / "0.png")
     (folder / "labels.csv").write_text("f,class\n0.png,1\n1,2\n2,3\n")
     with pytest.raises(DataError, match=r"2 of 4 images have no row, the first is 'a/0.png'"):
         open_source(str(folder))
 
 
-def test_labels_go_on_to_the_source(folder):
+def test_labels_reach_the_decoded_source(folder):
     (folder / "labels.csv").write_text("f,class\n0,2\n1,1\n2,0\n")
     images, _ = decode(open_source(str(folder)), (4, 4, 1))
     assert images.labels.tolist() == [2, 1, 0]
 
 
-def test_of_several_tables_none_is_taken(folder):
+def test_several_tables_are_ignored(folder):
     for name in ("a.csv", "b.csv"):
         (folder / name).write_text("anything")
     assert open_source(str(folder)).label_names == ("a", "b")
@@ -115,14 +115,14 @@ HEAD = "file,class\n0,1\n1,1\n"
         ((HEAD + "2," + "x" * 200_000).encode(), r"field larger than field limit \(131072\)"),
     ],
 )
-def test_what_cannot_be_taken_is_a_line(folder, table, message):
+def test_invalid_tables_are_refused_in_one_line(folder, table, message):
     (folder / "labels.csv").write_bytes(table)
     with pytest.raises(DataError, match=message) as found:
         open_source(str(folder))
     assert str(found.value).isprintable()
 
 
-def test_the_advice_to_put_a_header_there_is_right(folder):
+def test_the_advised_header_works(folder):
     rows = "a/0.png,1\na/1.png,1\nb/2.jpg,0\n"
     (folder / "labels.csv").write_text(rows)
     with pytest.raises(DataError, match="such as file,label"):

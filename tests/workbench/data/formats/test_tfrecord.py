@@ -1,4 +1,4 @@
-"""TFRecords as StyleGAN and ALAE wrote them are the arrays that went in; and what is refused of others."""
+"""TFRecords as StyleGAN and ALAE wrote them: valid, damaged, and with other features."""
 
 import pickle
 import subprocess
@@ -23,7 +23,7 @@ def read(path, shape=(8, 8, 3)):
     return images
 
 
-def test_a_record_is_its_image(tmp_path):
+def test_records_are_images(tmp_path):
     path = write_records(tmp_path / "x.tfrecords", [image_example(image) for image in IMAGES])
     assert np.array_equal(read_all(read(path)), IMAGES)
     pictures = open_source(str(path))
@@ -38,18 +38,18 @@ def test_a_record_is_its_image(tmp_path):
     ("shape", "order"), [((8, 8, 3), (0, 1, 2)), ((3, 8, 8), (2, 0, 1))], ids=["channels last", "channels first"]
 )
 @pytest.mark.parametrize("packed", [True, False])
-def test_axes_stand_in_either_order(tmp_path, shape, order, packed):
+def test_channels_may_come_first_or_last(tmp_path, shape, order, packed):
     content = example(packed, shape=shape, data=IMAGES[0].transpose(order).tobytes())
     assert np.array_equal(read_all(read(write_records(tmp_path / "x.tfrecords", [content])))[0], IMAGES[0])
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (1, 8, 8), (8, 8, 1)])
-def test_grey_images_have_one_channel_or_no_axis_of_any(tmp_path, shape):
+def test_grey_images_may_lack_the_axis_of_channels(tmp_path, shape):
     path = write_records(tmp_path / "x.tfrecords", [example(data=IMAGES[0, ..., 0].tobytes(), shape=shape)])
     assert np.array_equal(read_all(read(path, (8, 8, 1)))[0, ..., 0], IMAGES[0, ..., 0])
 
 
-def test_of_a_folder_the_highest_resolution_is_taken_in_all_its_parts(tmp_path):
+def test_a_folder_gives_all_parts_of_the_highest_resolution(tmp_path):
     for level in (2, 3):
         images = IMAGES[:, : 2**level, : 2**level]
         for part in range(2):
@@ -80,7 +80,7 @@ def test_records_have_labels(tmp_path, given, labels, names):
 
 
 @pytest.mark.parametrize("labels", [np.array([1, 0, 2, 1, 0]), np.eye(3, dtype="f4")[[1, 0, 2, 1, 0]]])
-def test_labels_lie_beside_stylegans_records(tmp_path, labels):
+def test_labels_may_be_in_a_file_beside_the_records(tmp_path, labels):
     write_records(tmp_path / "x-r03.tfrecords", [image_example(image) for image in IMAGES])
     with (tmp_path / "x-rxx.labels").open("wb") as file:
         np.save(file, labels)
@@ -115,7 +115,7 @@ def flipped(content, place):
         ),
     ],
 )
-def test_a_file_that_cannot_be_read_is_a_line(tmp_path, content, message):
+def test_invalid_files_are_refused(tmp_path, content, message):
     (tmp_path / "x.tfrecords").write_bytes(content)
     with pytest.raises(DataError, match=message):
         open_source(str(tmp_path / "x.tfrecords"))
@@ -140,7 +140,7 @@ def test_a_file_that_cannot_be_read_is_a_line(tmp_path, content, message):
         (record(field(1, field(1, b"") * 2000)), "it has no feature 'data' of bytes"),
     ],
 )
-def test_a_record_that_is_no_image_is_named(tmp_path, content, message):
+def test_records_without_an_image_are_named(tmp_path, content, message):
     (tmp_path / "x.tfrecords").write_bytes(WHOLE + content)
     images, bad = decode(open_source(str(tmp_path / "x.tfrecords")), (8, 8, 3))
     assert len(images) == 1
@@ -164,7 +164,7 @@ with tf.io.TFRecordWriter(sys.argv[2], tf.io.TFRecordOptions(compression_type=""
 
 
 @pytest.mark.slow
-def test_what_tensorflow_writes_is_read(tmp_path):
+def test_records_written_by_tensorflow_are_read(tmp_path):
     # In a process of its own: TensorFlow is large, and another framework may be here.
     if subprocess.run([sys.executable, "-c", "import tensorflow"], capture_output=True).returncode:
         pytest.skip("TensorFlow is not here to write what ALAE's authors wrote with it")

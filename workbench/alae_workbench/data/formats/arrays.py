@@ -52,7 +52,8 @@ def read_array_file(path: Path) -> Splits:
                 interpretation=interpretation,
             )
         # np.savez(path, images) names its only array arr_0; other writers choose other names.
-        candidates = [("images", "labels"), ("x_train", "y_train"), *([(image_like[0], "")] * (len(image_like) == 1))]
+        single = [(name, "") for name in image_like if len(image_like) == 1]
+        candidates = [("images", "labels"), ("x_train", "y_train"), *single]
         for images, labels in candidates:
             if images in arrays:
                 (pixels,), interpretation = as_pixels(arrays[images])

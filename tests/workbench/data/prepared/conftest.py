@@ -1,0 +1,24 @@
+"""Photos to prepare, and small shards."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alae_workbench.data.prepared import set_format
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Ten noisy images in two classes, of which each is 16×16 or larger."""
+    draw = np.random.default_rng(0)
+    for number in range(10):
+        path = tmp_path / "photos" / ("cats", "dogs")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (16 + number % 3, 16, 3), np.uint8)).save(path)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Three images a shard, so that ten make four."""
+    monkeypatch.setattr(set_format, "_SHARD_BYTES", 3 * 16 * 16 * 3)
