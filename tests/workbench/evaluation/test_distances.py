@@ -29,7 +29,7 @@ def test_round_gaussians_in_closed_form():
     assert frechet_of_gaussians(zero, 2.0 * np.eye(6), zero, 3.0 * np.eye(6)) == pytest.approx(6)
 
 
-def test_gaussians_whose_axes_differ_agree_with_a_matrix_root():
+def test_gaussians_with_different_axes_agree_with_a_matrix_root():
     a, b = (RANDOM.normal(size=(5, 5)) for _ in range(2))
     c, d = a.T @ a, b.T @ b
     expected = np.trace(c + d - 2 * np.real(sqrtm(c @ d)))
@@ -42,8 +42,8 @@ def test_covariances_without_full_rank_have_a_distance():
 
 
 @pytest.mark.parametrize(("count", "other"), [(4, 3), (4, 40), (40, 30)])
-def test_sets_of_fewer_members_than_features_are_compared_by_their_covariances_too(count, other):
-    """By the eigenvalues of the product of both, which a root of it has the roots of."""
+def test_sets_of_fewer_rows_than_features_are_compared_by_their_covariances(count, other):
+    """tr((C C′)^½) is the sum of the roots of the eigenvalues of C C′."""
     random = np.random.default_rng(1)
     x, y = random.normal(size=(count, 8)), random.normal(size=(other, 8)) * np.arange(1, 9) + 1
     c, d = (np.cov(rows, rowvar=False) for rows in (x, y))
@@ -52,7 +52,7 @@ def test_sets_of_fewer_members_than_features_are_compared_by_their_covariances_t
     assert frechet(x, y) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_set_and_itself_in_another_order_are_no_distance_apart():
+def test_the_order_of_rows_does_not_matter():
     other = CLOUD[RANDOM.permutation(600)]
     assert frechet(CLOUD, other) == pytest.approx(0, abs=1e-9)
     assert precision_recall(CLOUD, other) == (1, 1)
@@ -61,7 +61,7 @@ def test_a_set_and_itself_in_another_order_are_no_distance_apart():
     assert density == pytest.approx(1, abs=0.35)
 
 
-def test_moved_sets_are_as_far_apart_as_they_were_moved():
+def test_the_frechet_distance_of_a_shift_is_its_squared_length():
     assert frechet(CLOUD, CLOUD + np.array([2, 0, 0, 1, 0])) == pytest.approx(5, rel=1e-9)
 
 
@@ -94,20 +94,20 @@ def test_precision_and_recall_of_clusters():
 
 
 def test_neighbours_on_a_line():
-    """Real balls of k = 1: [−1, 1], [0, 2], [1, 5], [3, 11]. Of 0.5, 6 and 20 the first lies in two, 6 in one."""
+    """Real balls for k = 1: [−1, 1], [0, 2], [1, 5], [3, 11]. 0.5 lies in two of them, 6 in one, 20 in none."""
     real, other = np.array([[0.0], [1.0], [3.0], [7.0]]), np.array([[0.5], [6.0], [20.0]])
     density, coverage = density_coverage(real, other, k=1)
     assert (density, coverage) == pytest.approx((3 / 3, 3 / 4))
-    # The others' balls: 5.5 about 0.5 and 6, 14 about 20.
+    # The other set's balls have radius 5.5 about 0.5 and 6, and 14 about 20.
     assert precision_recall(real, other, k=1) == pytest.approx((2 / 3, 1.0))
 
 
 def test_distances_do_not_depend_on_the_block_size(monkeypatch):
     other = RANDOM.normal(size=(400, 5)) + 0.3
-    found = frechet(CLOUD, other), kernel_distance(CLOUD, other), precision_recall(CLOUD, other)
+    distances = frechet(CLOUD, other), kernel_distance(CLOUD, other), precision_recall(CLOUD, other)
     monkeypatch.setattr("alae_workbench.evaluation.distances._BLOCK", 37)
     again = frechet(CLOUD, other), kernel_distance(CLOUD, other), precision_recall(CLOUD, other)
-    np.testing.assert_allclose(np.hstack(found), np.hstack(again), rtol=1e-12)
+    np.testing.assert_allclose(np.hstack(distances), np.hstack(again), rtol=1e-12)
 
 
 def test_copied_share_distinguishes_copies_from_samples_of_the_same_distribution():

@@ -245,10 +245,10 @@ def _train_and_measure(ablation: Ablation, cell: Cell, backend: str | None, devi
     from alae_workbench.runs.train import train
 
     run, experiment = Run(cell.path), ablation.experiment(cell.variant, cell.seed)
-    kept = checkpoints(run.checkpoints) if run.checkpoints.is_dir() else []
-    if not kept or step_of(kept[-1]) < experiment.steps:
-        options: dict[str, Any] = {"resume": cell.path} if kept else {"out": cell.path}
-        if not kept:
+    saved = checkpoints(run.checkpoints) if run.checkpoints.is_dir() else []
+    if not saved or step_of(saved[-1]) < experiment.steps:
+        options: dict[str, Any] = {"resume": cell.path} if saved else {"out": cell.path}
+        if not saved:
             changes = {**ablation.overrides, **ablation.variants[cell.variant], "seed": cell.seed}
             options |= {"config": ablation.base, "overrides": changes}
         summary = train(backend=backend, device=device, observers=[], **options)

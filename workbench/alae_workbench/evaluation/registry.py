@@ -76,7 +76,9 @@ def load(reference: str) -> Any:
 
 
 def resolve_measures(words: Iterable[str]) -> list[str]:
-    """Return the names of measures that words select, each once: a word is the name of a measure or of a group.
+    """Return the names of measures that words select, without duplicates.
+
+    A word is the name of a measure or of a group.
 
     Raises AlaeError for any other word, with the most similar name.
     """

@@ -40,41 +40,43 @@ def draw(name, shape):
 
 def shapes():
     """Shapes (out, in, k, k) of every convolution, from table 1 of Szegedy et al."""
-    found, widths = {}, {"1x1": (1, 1), "1x7": (1, 7), "7x1": (7, 1), "1x3": (1, 3), "3x1": (3, 1), "3x3": (3, 3)}
+    result, widths = {}, {"1x1": (1, 1), "1x7": (1, 7), "7x1": (7, 1), "1x3": (1, 3), "3x1": (3, 1), "3x3": (3, 3)}
     stem = {"1a": (32, 3), "2a": (32, 32), "2b": (64, 32), "3b": (80, 64), "4a": (192, 80)}
     for name in layer_names()[:5]:
         _, at, window = name.split("_")
-        found[name] = (*stem[at], *widths[window])
+        result[name] = (*stem[at], *widths[window])
 
     def block(name, into, pool=0, **branches):
         for branch, (window, out, of) in branches.items():
             k = (5, 5) if window == "5x5" else widths[window]
-            found[f"{name}/{branch}"] = (out, of or into, *k)
+            result[f"{name}/{branch}"] = (out, of or into, *k)
         if pool:
-            found[f"{name}/branch_pool"] = (pool, into, 1, 1)
+            result[f"{name}/branch_pool"] = (pool, into, 1, 1)
 
     for name, into, pool in (("b", 192, 32), ("c", 256, 64), ("d", 288, 64)):
         fives = {"branch5x5_1": ("1x1", 48, 0), "branch5x5_2": ("5x5", 64, 48)}
         double = {
-            f"branch3x3dbl_{i}": each for i, each in enumerate([("1x1", 64, 0), ("3x3", 96, 64), ("3x3", 96, 96)], 1)
+            f"branch3x3dbl_{i}": layer for i, layer in enumerate([("1x1", 64, 0), ("3x3", 96, 64), ("3x3", 96, 96)], 1)
         }
         block(f"Mixed_5{name}", into, pool, branch1x1=("1x1", 64, 0), **fives, **double)
-    double = {f"branch3x3dbl_{i}": each for i, each in enumerate([("1x1", 64, 0), ("3x3", 96, 64), ("3x3", 96, 96)], 1)}
+    double = {
+        f"branch3x3dbl_{i}": layer for i, layer in enumerate([("1x1", 64, 0), ("3x3", 96, 64), ("3x3", 96, 96)], 1)
+    }
     block("Mixed_6a", 288, branch3x3=("3x3", 384, 0), **double)
     for name, c in (("b", 128), ("c", 160), ("d", 160), ("e", 192)):
         sevens = {"branch7x7_1": ("1x1", c, 0), "branch7x7_2": ("1x7", c, c), "branch7x7_3": ("7x1", 192, c)}
         rows = [("1x1", c, 0), ("7x1", c, c), ("1x7", c, c), ("7x1", c, c), ("1x7", 192, c)]
-        double = {f"branch7x7dbl_{i}": each for i, each in enumerate(rows, 1)}
+        double = {f"branch7x7dbl_{i}": layer for i, layer in enumerate(rows, 1)}
         block(f"Mixed_6{name}", 768, 192, branch1x1=("1x1", 192, 0), **sevens, **double)
     sevens = [("1x1", 192, 0), ("1x7", 192, 192), ("7x1", 192, 192), ("3x3", 192, 192)]
     threes = {"branch3x3_1": ("1x1", 192, 0), "branch3x3_2": ("3x3", 320, 192)}
-    block("Mixed_7a", 768, **threes, **{f"branch7x7x3_{i}": each for i, each in enumerate(sevens, 1)})
+    block("Mixed_7a", 768, **threes, **{f"branch7x7x3_{i}": layer for i, layer in enumerate(sevens, 1)})
     for name, into in (("b", 1280), ("c", 2048)):
         threes = {"branch3x3_1": ("1x1", 384, 0), "branch3x3_2a": ("1x3", 384, 384), "branch3x3_2b": ("3x1", 384, 384)}
         rows = {"1": ("1x1", 448, 0), "2": ("3x3", 384, 448), "3a": ("1x3", 384, 384), "3b": ("3x1", 384, 384)}
-        double = {f"branch3x3dbl_{i}": each for i, each in rows.items()}
+        double = {f"branch3x3dbl_{i}": layer for i, layer in rows.items()}
         block(f"Mixed_7{name}", into, 192, branch1x1=("1x1", 320, 0), **threes, **double)
-    return found
+    return result
 
 
 @pytest.fixture(scope="module")
