@@ -4,10 +4,11 @@ Nothing here imports Keras or NumPy: `alae measures` and the check of `--measure
 are imported by `load` when a measure is taken.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal
+from itertools import product
+from typing import Any, Literal, Protocol
 
 from alae_core import AlaeError
 from alae_core._support.text import suggest
@@ -116,64 +117,69 @@ SPACES = {
 }
 
 
-def _rows(
+class _MakeRows(Protocol):
+    def __call__(self, *numbers: tuple[str, Better, str]) -> list[Measure]: ...
+
+
+def _call(
     group: str,
     function: str,
     networks: str,
     when: When,
-    numbers: Mapping[str, tuple[str, Better]],
     arguments: tuple[Any, ...] = (),
     needs: tuple[Need, ...] = (),
     symbol: str = "",
-) -> list[Measure]:
-    """The rows that one function answers together: for each name its description and which values are better."""
+) -> _MakeRows:
+    """Return a function that makes the rows answered by one call, from triples (name, better, description)."""
     path = f"{_PACKAGE}.measures.{function}"
-    return [
-        Measure(name, group, description, better, networks, when, path, arguments, needs, symbol)
-        for name, (description, better) in numbers.items()
-    ]
+
+    def rows(*numbers: tuple[str, Better, str]) -> list[Measure]:
+        return [
+            Measure(name, group, description, better, networks, when, path, arguments, needs, symbol)
+            for name, better, description in numbers
+        ]
+
+    return rows
 
 
-def _space_rows(space: str, group: str, when: When, needs: tuple[Need, ...] = ()) -> list[Measure]:
+def _space_rows(space: str, group: str, when: When, *needs: Need) -> list[Measure]:
     """Comparisons of samples and of reconstructions with real images in one feature space."""
-    compared = f"samples and training images, {space}"
-    samples: dict[str, tuple[str, Better]] = {
-        f"fd_{space}": (f"Fréchet distance, {compared}", "lower"),
-        f"kd_{space}": (f"kernel distance, {compared}", "lower"),
-        f"precision_{space}": (f"precision, {compared}", "higher"),
-        f"recall_{space}": (f"recall, {compared}", "higher"),
-        f"density_{space}": (f"density, {compared}", "higher"),
-        f"coverage_{space}": (f"coverage, {compared}", "higher"),
-        f"copied_{space}": (f"share of samples closer to training images than held-out images are, {space}", ""),
-    }
-    reconstructions: dict[str, tuple[str, Better]] = {
-        f"fd_{space}_reconstructions": (f"Fréchet distance, held-out images and reconstructions, {space}", "lower")
-    }
+    images = f"samples and training images, {space}"
     return [
-        *_rows(group, "sample_quality:compare_samples", "GF", when, samples, (space,), needs),
-        *_rows(group, "sample_quality:compare_reconstructions", "GE", when, reconstructions, (space,), needs),
+        *_call(group, "sample_quality:compare_samples", "GF", when, (space,), needs)(
+            (f"fd_{space}", "lower", f"Fréchet distance, {images}"),
+            (f"kd_{space}", "lower", f"kernel distance, {images}"),
+            (f"precision_{space}", "higher", f"precision, {images}"),
+            (f"recall_{space}", "higher", f"recall, {images}"),
+            (f"density_{space}", "higher", f"density, {images}"),
+            (f"coverage_{space}", "higher", f"coverage, {images}"),
+            (f"copied_{space}", "", f"share of samples closer to training images than held-out images are, {space}"),
+        ),
+        *_call(group, "sample_quality:compare_reconstructions", "GE", when, (space,), needs)(
+            (f"fd_{space}_reconstructions", "lower", f"Fréchet distance, held-out images and reconstructions, {space}"),
+        ),
     ]
 
 
 def _fid_rows(resize: str) -> list[Measure]:
-    """FID and its relatives as papers report them, by one way to resize images for Inception."""
+    """FID and its relatives as papers report them, with one way to resize images for Inception."""
     network = f"Inception v3, {resize} resize"
-    compared = f"{FID_SAMPLES:,} samples and training images, {network}"
-    fid: dict[str, tuple[str, Better]] = {f"fid50k_{resize}": (f"FID, {compared}", "lower")}
-    kid: dict[str, tuple[str, Better]] = {f"kid50k_{resize}": (f"KID, {compared}", "lower")}
-    reach: dict[str, tuple[str, Better]] = {
-        f"precision50k_{resize}": (f"precision, {compared}", "higher"),
-        f"recall50k_{resize}": (f"recall, {compared}", "higher"),
-    }
-    reconstructions: dict[str, tuple[str, Better]] = {
-        f"rfid_{resize}": (f"FID of held-out images and reconstructions, {network}", "lower")
-    }
+    images = f"{FID_SAMPLES:,} samples and training images, {network}"
     return [
-        *_rows("inception", "fid:fid", "GF", "request", fid, (resize,), ("weights",)),
-        *_rows("inception", "fid:kid", "GF", "request", kid, (resize,), ("weights",)),
-        *_rows("inception", "fid:precision_and_recall", "GF", "request", reach, (resize,), ("weights",)),
-        *_rows("inception", "fid:reconstruction_fid", "GE", "request", reconstructions, (resize,), ("weights",)),
-        *_space_rows(f"inception_{resize}", "inception", "request", ("weights",)),
+        *_call("inception", "fid:fid", "GF", "request", (resize,), ("weights",))(
+            (f"fid50k_{resize}", "lower", f"FID, {images}"),
+        ),
+        *_call("inception", "fid:kid", "GF", "request", (resize,), ("weights",))(
+            (f"kid50k_{resize}", "lower", f"KID, {images}"),
+        ),
+        *_call("inception", "fid:precision_and_recall", "GF", "request", (resize,), ("weights",))(
+            (f"precision50k_{resize}", "higher", f"precision, {images}"),
+            (f"recall50k_{resize}", "higher", f"recall, {images}"),
+        ),
+        *_call("inception", "fid:reconstruction_fid", "GE", "request", (resize,), ("weights",))(
+            (f"rfid_{resize}", "lower", f"FID of held-out images and reconstructions, {network}"),
+        ),
+        *_space_rows(f"inception_{resize}", "inception", "request", "weights"),
     ]
 
 
@@ -188,136 +194,70 @@ _REPRESENTATIONS: dict[str, tuple[str, Better]] = {
 
 def _probe_rows(classifier: str, representation: str) -> list[Measure]:
     words, better = _REPRESENTATIONS[representation]
-    numbers: dict[str, tuple[str, Better]] = {
-        f"{classifier}_{representation}": (f"{_ACCURACY[classifier]} on {words}, all training images", better)
-    }
-    return _rows("probes", "probes:probe", "E", "evaluate", numbers, (classifier, representation), ("labels",))
+    description = f"{_ACCURACY[classifier]} on {words}, all training images"
+    return _call("probes", "probes:probe", "E", "evaluate", (classifier, representation), ("labels",))(
+        (f"{classifier}_{representation}", better, description),
+    )
 
 
 def _path_length_rows(latent: str, where: str, crop: bool) -> list[Measure]:
-    name, middle = f"ppl_{latent}_{where}", ", centre of faces" if crop else ""
-    numbers: dict[str, tuple[str, Better]] = {
-        f"{name}_crop" if crop else name: (f"perceptual path length in {latent}, {where}{middle}", "lower")
-    }
-    arguments = (latent, where, crop)
-    return _rows("path_length", "path_length:path_length", "GF", "request", numbers, arguments, ("weights",))
+    name, centre = ("_crop", ", centre of faces") if crop else ("", "")
+    return _call("path_length", "path_length:path_length", "GF", "request", (latent, where, crop), ("weights",))(
+        (f"ppl_{latent}_{where}{name}", "lower", f"perceptual path length in {latent}, {where}{centre}"),
+    )
 
 
 #: every measure by name, group by group, in the order of tables; a program may add its own
 MEASURES: dict[str, Measure] = {
     measure.name: measure
     for rows in (
-        _rows(
-            "errors",
-            "loop_error:reciprocity_error",
-            "FGE",
-            "report",
-            {"reciprocity_error": ("reciprocity error ‖F(z) − E(G(F(z)))‖² / var F(z), held-out z", "lower")},
-            symbol="F(z)≈E(G(F(z)))",
+        _call("errors", "loop_error:reciprocity_error", "FGE", "report", symbol="F(z)≈E(G(F(z)))")(
+            ("reciprocity_error", "lower", "reciprocity error ‖F(z) − E(G(F(z)))‖² / var F(z), held-out z"),
         ),
-        _rows(
-            "errors",
-            "loop_error:reciprocity_error_details",
-            "FGE",
-            "evaluate",
-            {
-                "reciprocity_error_median": ("reciprocity error of one dimension of w, median", "lower"),
-                "reciprocity_error_worst": ("reciprocity error of one dimension of w, maximum", "lower"),
-                "reciprocity_error_pixels": ("reciprocity error in images (G(w) − G(E(G(w))))², held-out z", "lower"),
-            },
+        _call("errors", "loop_error:reciprocity_error_details", "FGE", "evaluate")(
+            ("reciprocity_error_median", "lower", "reciprocity error of one dimension of w, median"),
+            ("reciprocity_error_worst", "lower", "reciprocity error of one dimension of w, maximum"),
+            ("reciprocity_error_pixels", "lower", "reciprocity error in images (G(w) − G(E(G(w))))², held-out z"),
         ),
-        _rows(
-            "errors",
-            "loop_error:reconstruction_error",
-            "GE",
-            "checkpoint",
-            {"reconstruction_error": ("reconstruction error (x − G(E(x)))², held-out images", "lower")},
+        _call("errors", "loop_error:reconstruction_error", "GE", "checkpoint")(
+            ("reconstruction_error", "lower", "reconstruction error (x − G(E(x)))², held-out images"),
         ),
-        _rows(
-            "similarity",
-            "similarity:measure_similarity",
-            "GE",
-            "evaluate",
-            {
-                "psnr": ("PSNR of reconstructions in dB, held-out images", "higher"),
-                "ssim": ("SSIM of reconstructions, held-out images", "higher"),
-            },
+        _call("similarity", "similarity:measure_similarity", "GE", "evaluate")(
+            ("psnr", "higher", "PSNR of reconstructions in dB, held-out images"),
+            ("ssim", "higher", "SSIM of reconstructions, held-out images"),
         ),
-        _rows(
-            "probes",
-            "probes:probe",
-            "E",
-            "end",
-            {"nearest_neighbour_w": (f"{_ACCURACY['nn']} on E(x), {NEIGHBOURS:,} training images", "higher")},
-            ("nn", "w", NEIGHBOURS),
-            ("labels",),
+        _call("probes", "probes:probe", "E", "end", ("nn", "w", NEIGHBOURS), ("labels",))(
+            ("nearest_neighbour_w", "higher", f"{_ACCURACY['nn']} on E(x), {NEIGHBOURS:,} training images"),
         ),
-        _rows(
-            "probes",
-            "probes:probe",
-            "E",
-            "end",
-            {"nearest_neighbour_pixels": (f"{_ACCURACY['nn']} on pixels, {NEIGHBOURS:,} training images", "")},
-            ("nn", "pixels", NEIGHBOURS),
-            ("labels",),
+        _call("probes", "probes:probe", "E", "end", ("nn", "pixels", NEIGHBOURS), ("labels",))(
+            ("nearest_neighbour_pixels", "", f"{_ACCURACY['nn']} on pixels, {NEIGHBOURS:,} training images"),
         ),
         *(_probe_rows(classifier, name) for name in _REPRESENTATIONS for classifier in _ACCURACY),
         _space_rows("random64", "samples", "evaluate"),
-        _rows(
-            "spread",
-            "spread:spread_of_encodings",
-            "E",
-            "evaluate",
-            {
-                "rank_encoded": ("effective rank of E(x), held-out images", ""),
-                "isotropy_encoded": ("isotropy of E(x), held-out images", ""),
-            },
+        _call("spread", "spread:spread_of_encodings", "E", "evaluate")(
+            ("rank_encoded", "", "effective rank of E(x), held-out images"),
+            ("isotropy_encoded", "", "isotropy of E(x), held-out images"),
         ),
-        _rows(
-            "spread",
-            "spread:spread_of_prior",
-            "F",
-            "evaluate",
-            {"rank_mapped": ("effective rank of F(z)", ""), "isotropy_mapped": ("isotropy of F(z)", "")},
+        _call("spread", "spread:spread_of_prior", "F", "evaluate")(
+            ("rank_mapped", "", "effective rank of F(z)"),
+            ("isotropy_mapped", "", "isotropy of F(z)"),
         ),
-        _rows(
-            "consistency",
-            "consistency:measure_consistency",
-            "GE",
-            "evaluate",
-            {
-                "round_trip": ("‖w − E(G(w))‖² / var w for w = E(x), held-out images", "lower"),
-                "edit_round_trip": ("the same, with w edited before G and the edit subtracted after E", "lower"),
-            },
+        _call("consistency", "consistency:measure_consistency", "GE", "evaluate")(
+            ("round_trip", "lower", "‖w − E(G(w))‖² / var w for w = E(x), held-out images"),
+            ("edit_round_trip", "lower", "the same, with w edited before G and the edit subtracted after E"),
         ),
-        _rows(
-            "overfitting",
-            "overfitting:discriminator_overfitting",
-            "ED",
-            "checkpoint",
-            {"overfitting": ("discriminator overfitting: real-rate on training minus held-out images", "lower")},
+        _call("overfitting", "overfitting:discriminator_overfitting", "ED", "checkpoint")(
+            ("overfitting", "lower", "discriminator overfitting: real-rate on training minus held-out images"),
         ),
-        _space_rows("efficientnet_lite0", "perceptual", "request", ("package",)),
-        _fid_rows("legacy"),
-        _fid_rows("clean"),
+        _space_rows("efficientnet_lite0", "perceptual", "request", "package"),
+        *(_fid_rows(resize) for resize in ("legacy", "clean")),
         *(
-            _rows(
-                "lpips",
-                "lpips:reconstruction_lpips",
-                "GE",
-                "request",
-                {f"lpips_{trunk}": (f"LPIPS of reconstructions, {trunk}, held-out images", "lower")},
-                (trunk,),
-                ("weights",),
+            _call("lpips", "lpips:reconstruction_lpips", "GE", "request", (trunk,), ("weights",))(
+                (f"lpips_{trunk}", "lower", f"LPIPS of reconstructions, {trunk}, held-out images"),
             )
             for trunk in ("alex", "vgg")
         ),
-        *(
-            _path_length_rows(latent, where, crop)
-            for latent in ("z", "w")
-            for where in ("full", "end")
-            for crop in (False, True)
-        ),
+        *(_path_length_rows(*path) for path in product(("z", "w"), ("full", "end"), (False, True))),
     )
     for measure in rows
 }
