@@ -9,7 +9,7 @@ from tests.cli.conftest import BACKEND
 
 @pytest.fixture
 def photos(tmp_path):
-    """Twelve grey images of two classes, 9×8 pixels."""
+    """A folder of twelve grey images of 8×9 pixels in two classes."""
     draw = np.random.default_rng(0)
     for number in range(12):
         path = tmp_path / "photos" / ("cats", "dogs")[number % 2] / f"{number:02d}.png"

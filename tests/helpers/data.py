@@ -23,7 +23,7 @@ def random_pixels(count, size, channels=3, seed=0):
 
 
 def block_means(images, size):
-    """The closed form, in float64."""
+    """Compute the means of square blocks in float64."""
     count, height, _, channels = images.shape
     block = height // size
     return images.astype(np.float64).reshape(count, size, block, size, block, channels).mean((2, 4))
@@ -40,7 +40,7 @@ def load_for_training(name, skip_bad=False, **overrides):
 
 
 def write_photos(folder, sizes=((20, 10), (8, 8), (9, 30), (64, 64), (10, 10))):
-    """Images of many shapes and modes whose left half is dark and right half bright."""
+    """Write pictures of several shapes and modes with a dark left and a bright right half."""
     for index, (width, height) in enumerate(sizes):
         pixels = np.zeros((height, width, 3), np.uint8)
         pixels[:, width // 2 :] = 250

@@ -15,22 +15,22 @@ def test_a_large_folder_is_decoded_on_request(tmp_path, monkeypatch):
         (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
         Image.fromarray(draw.integers(0, 256, (9, 8, 3), np.uint8)).save(tmp_path / "ab"[number % 2] / f"{number}.png")
     (tmp_path / "a" / "torn.png").write_bytes(b"torn")
-    kept, bad = decode(open_source(str(tmp_path)), (8, 8, 3))
+    kept, faults = decode(open_source(str(tmp_path)), (8, 8, 3))
     monkeypatch.setattr("alae_workbench.data.collection._KEPT_BYTES", 100)
-    found, bad_too = decode(open_source(str(tmp_path)), (8, 8, 3))
+    found, faults_too = decode(open_source(str(tmp_path)), (8, 8, 3))
     assert isinstance(found, DecodedOnRequest)
-    assert bad == bad_too
-    assert len(bad) == 1
+    assert faults == faults_too
+    assert len(faults) == 1
     assert repr(found) == repr(kept)
     assert np.array_equal(found.labels, kept.labels)
     for size in (None, 4):
         assert np.array_equal(read_all(found, size), read_all(kept, size))
     assert found.images(np.array([], int)).shape == (0, 8, 8, 3)
-    # Whatever changes, the fingerprint does.
+    # The fingerprint changes with an image and with a label.
     prints = {found.fingerprint}
     Image.fromarray(draw.integers(0, 256, (9, 8, 3), np.uint8)).save(tmp_path / "b" / "1.png")
     prints.add(decode(open_source(str(tmp_path)), (8, 8, 3))[0].fingerprint)
-    # The same images in the same order, of which one has another class.
+    # One image is in another class; the images and their order are the same.
     (tmp_path / "b" / "1.png").rename(tmp_path / "a" / "5.png")
     prints.add(decode(open_source(str(tmp_path)), (8, 8, 3))[0].fingerprint)
     assert len(prints) == 3

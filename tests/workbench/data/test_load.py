@@ -69,11 +69,11 @@ def test_images_in_memory_become_a_data_set():
     assert np.array_equal(np.sort([*labelled.train.labels, *labelled.held_out.labels]), np.arange(9))
     assert as_data_set(pixels[:, 1:-1, 1:-1], make_config(), held_out=2, margin=1).train.shape == (8, 8, 1)
     again = as_data_set(labelled, make_config(labels=9), held_out=5, margin=1)
-    assert again == labelled, "a data set is split and framed already"
+    assert again == labelled, "a data set was split or padded again"
 
 
 class Generated:
-    """A source of one's own: image i is grey i."""
+    """A custom source, whose image i has the grey level i."""
 
     labels, shape = None, (8, 8, 1)
 
@@ -82,7 +82,7 @@ class Generated:
 
     @property
     def fingerprint(self):
-        raise AssertionError("nobody asked")
+        raise AssertionError("the fingerprint was computed")
 
     def __len__(self):
         return 5

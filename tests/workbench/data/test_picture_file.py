@@ -18,7 +18,7 @@ def chunk(name, content):
 
 
 def png(pixels, depth=8, kind=0, extra=b""):
-    """A PNG file by its own specification: no library that is tested wrote it. `kind` 0 is grey, 2 RGB, 3 a palette."""
+    """Encode a PNG file without the library under test; `kind` 0 is grey, 2 RGB, 3 a palette."""
     height, width = pixels.shape[:2]
     rows = b"".join(b"\0" + row.astype(f">u{depth // 8}").tobytes() for row in pixels)
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, kind, 0, 0, 0))
@@ -86,13 +86,13 @@ def test_transparent_pixels_become_white(tmp_path, mode):
     pixels = np.zeros((8, 8, 4), np.uint8)
     pixels[:, 4:, 3] = 255
     if mode == "P":
-        # Both numbers are black, and the first is transparent.
+        # Both entries of the palette are black; the first is transparent.
         content = png(pixels[..., 3] // 255, kind=3, extra=palette([(0, 0, 0), (0, 0, 0)]) + chunk(b"tRNS", b"\0"))
         (tmp_path / "image.png").write_bytes(content)
     else:
         Image.fromarray(pixels).convert(mode).save(tmp_path / "image.png")
     found = read_image(tmp_path / "image.png", (8, 8, 3))
-    assert (found[:, :4] == 255).all(), "black beneath nothing"
+    assert (found[:, :4] == 255).all(), "transparent pixels are not white"
     assert (found[:, 4:] == 0).all()
 
 
@@ -122,7 +122,7 @@ def test_exif_orientation_is_applied(tmp_path):
 
 
 def test_a_disguised_postscript_file_is_never_opened(tmp_path, monkeypatch):
-    """Pillow goes by content, and for PostScript it calls Ghostscript, which runs what the file says."""
+    """Pillow ignores the ending, and would run a PostScript file by Ghostscript."""
 
     def ghostscript(*_, **__):
         pytest.fail("Ghostscript was called")

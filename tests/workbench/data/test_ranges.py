@@ -30,7 +30,7 @@ def test_recognised_ranges_are_converted_and_reported(tmp_path, images, taken):
         assert data.interpretation == taken
         assert np.array_equal(read_all(data.train)[..., 0], grey_images(4)[data.train.indices])
     if taken:
-        # Whoever says that they are bytes is told what makes them some.
+        # The message of `Arrays` contains a working conversion.
         with pytest.raises(DataError) as caught:
             Arrays(images)
         line = str(caught.value).rpartition("pass ")[2].partition(" of ")[0]

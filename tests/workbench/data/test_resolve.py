@@ -65,14 +65,14 @@ def records(folder):
 
 
 def lmdb(folder):
-    library = pytest.importorskip("lmdb", reason="lmdb is not here to write a data base")
+    library = pytest.importorskip("lmdb", reason="the extra [lmdb] is not installed")
     with library.open(str(folder), map_size=2**22) as base, base.begin(write=True) as change:
         for number, image in enumerate(IMAGES):
             change.put(b"%040x" % number, png(image))
 
 
 def hub(folder):
-    pa = pytest.importorskip("pyarrow", reason="pyarrow is not here: pip install 'alae[hub]'")
+    pa = pytest.importorskip("pyarrow", reason="the extra [hub] is not installed")
     pq = pytest.importorskip("pyarrow.parquet")
     cells = [{"bytes": png(image), "path": None} for image in IMAGES]
     pq.write_table(
@@ -83,7 +83,7 @@ def hub(folder):
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("write", [table, records, lmdb, hub])
 def test_every_format_is_trained_on_and_prepared_alike(tmp_path, monkeypatch, write, workers):
-    # Four images a shard: two processes have something to do each.
+    # Four images per shard, so that both processes have work.
     monkeypatch.setattr("alae_workbench.data.prepared.set_format._SHARD_BYTES", 4 * IMAGES[0].nbytes)
     (tmp_path / "set").mkdir()
     write(tmp_path / "set")

@@ -15,7 +15,7 @@ from tests.tolerances import POOLED
 
 
 def pooled_by_halves(floats, size):
-    """What the device did: float32 images whose 2×2 pixels become their mean, again and again."""
+    """Average 2×2 pixels in float32 repeatedly, as pooling on the device did."""
     while floats.shape[1] > size:
         floats = (floats[:, ::2, ::2] + floats[:, ::2, 1::2] + floats[:, 1::2, ::2] + floats[:, 1::2, 1::2]) / 4
     return floats
@@ -31,7 +31,7 @@ def test_images_at_a_smaller_size_equal_repeated_pooling_of_floats(size):
 
 
 def test_images_at_a_smaller_size_are_not_rounded_to_grey_levels():
-    """A block of 0, 0, 0, 1: its mean is a quarter of a grey level above black, which no byte holds."""
+    """The mean of a block of 0, 0, 0, 1 is a quarter of a grey level, which no byte can hold."""
     pixels = np.zeros((1, 8, 8, 1), np.uint8)
     pixels[:, 1::2, 1::2] = 1
     np.testing.assert_allclose(read_all(Arrays(pixels), 4), 0.25 / 127.5 - 1, **POOLED)

@@ -70,7 +70,7 @@ class Run:
 
     @classmethod
     def find(cls, path: Path) -> "Run":
-        """Return the run whose directory or checkpoint `path` is. Raises AlaeError if `path` is neither."""
+        """Return the run at `path`, a run directory or a checkpoint in one. Raises AlaeError for any other path."""
         # "." and ".." have no named parents.
         for given in (path, path.absolute()):
             for run in map(cls, (given, *given.parents[:2])):

@@ -20,7 +20,7 @@ SHAPE = (8, 8, 3)
 
 @pytest.fixture
 def folder(tmp_path):
-    """Six images in two classes."""
+    """A folder of six images in two classes."""
     draw = np.random.default_rng(0)
     for number in range(6):
         path = tmp_path / "photos" / ("cats", "dogs")[number % 2] / f"{number}.png"
@@ -41,9 +41,9 @@ def test_an_archive_reads_like_the_folder_it_was_made_from(folder, tmp_path, mon
     monkeypatch.setattr("alae_workbench.data.collection._KEPT_BYTES", most)
     archive = shutil.make_archive(str(tmp_path / "photos"), kind, folder)
     there, _ = decode(open_source(str(folder)), SHAPE)
-    found, bad = decode(open_source(str(tmp_path / f"photos.{kind}")), SHAPE)
+    found, faults = decode(open_source(str(tmp_path / f"photos.{kind}")), SHAPE)
     assert isinstance(found, DecodedOnRequest) == (most == 100)
-    assert bad == []
+    assert faults == []
     assert found.labels.tolist() == there.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert found.fingerprint == there.fingerprint
     assert np.array_equal(read_all(found), read_all(there))
@@ -63,8 +63,8 @@ def test_other_members_of_a_zip_are_skipped_and_names_cannot_leave_it(tmp_path):
         "out.png",
         "root.png",
     ]
-    images, bad = decode(open_source(str(tmp_path / "a.zip")), SHAPE)
-    assert (len(images), bad, sorted(tmp_path.rglob("*"))) == (3, [], before)
+    images, faults = decode(open_source(str(tmp_path / "a.zip")), SHAPE)
+    assert (len(images), faults, sorted(tmp_path.rglob("*"))) == (3, [], before)
 
 
 def test_links_and_devices_in_a_tar_are_skipped(tmp_path):
@@ -148,6 +148,6 @@ def test_a_damaged_member_is_named(tmp_path):
     data = bytearray((tmp_path / "a.zip").read_bytes())
     data[60] ^= 0xFF
     (tmp_path / "a.zip").write_bytes(data)
-    images, bad = decode(open_source(str(tmp_path / "a.zip")), SHAPE)
+    images, faults = decode(open_source(str(tmp_path / "a.zip")), SHAPE)
     assert images is None
-    assert bad[0].startswith(f"{tmp_path / 'a.zip'}: 0.png (")
+    assert faults[0].startswith(f"{tmp_path / 'a.zip'}: 0.png (")

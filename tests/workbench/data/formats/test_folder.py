@@ -24,7 +24,7 @@ def test_pictures_are_cropped_resized_and_labelled_by_subfolder(tmp_path):
     write_photos(tmp_path)
     source = load_images(str(tmp_path), make_config(image=[8, 8, 3]))
     assert source.labels.tolist() == [0, 0, 0, 1, 1]
-    # Cropped about the centre, every picture is still dark on its left and bright on its right.
+    # After cropping about the centre, the left half is still dark and the right half bright.
     pixels = read_all(source)
     assert pixels.shape == (5, 8, 8, 3)
     assert pixels[:, :, :3].max() < 60
@@ -40,7 +40,7 @@ def test_pictures_are_found_at_any_depth_and_hidden_files_and_links_to_folders_a
         (folder / hidden).write_text("no image")
     (folder / "a" / "up").symlink_to("..")
     (folder / "elsewhere").symlink_to(tmp_path)
-    # Deeper than Python's calls may nest.
+    # Deeper than Python's recursion limit.
     depth = 1200
     monkeypatch.chdir(folder)
     for _ in range(depth):
@@ -50,14 +50,14 @@ def test_pictures_are_found_at_any_depth_and_hidden_files_and_links_to_folders_a
     try:
         assert len(load_images(str(folder), make_config())) == 5
     finally:
-        # pytest could not remove it.
+        # pytest cannot remove folders this deep.
         os.remove("0.png")
         for _ in range(depth):
             os.chdir("..")
             os.rmdir("d")
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="nobody keeps anything from root")
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can read every folder")
 def test_an_unreadable_folder_is_named(tmp_path):
     write_photos(tmp_path)
     (tmp_path / "b").chmod(0)

@@ -16,7 +16,7 @@ from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import read_all
 from alae_workbench.data.survey import survey
 
-pa = pytest.importorskip("pyarrow", reason="pyarrow is not here: pip install 'alae[hub]'")
+pa = pytest.importorskip("pyarrow", reason="the extra [hub] is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 3), np.uint8)
@@ -46,8 +46,8 @@ def table(rows=slice(None), features=FEATURES, **columns):
 
 
 def read(path):
-    images, bad = decode(open_source(str(path)), (8, 8, 3))
-    assert bad == []
+    images, faults = decode(open_source(str(path)), (8, 8, 3))
+    assert faults == []
     return images
 
 
@@ -57,7 +57,7 @@ def arrow(path, found, rows=3):
 
 
 def saved(folder):
-    """As `save_to_disk` leaves it; it says of the columns in a file of its own, and here nowhere else."""
+    """Write a data set as `save_to_disk` does; only dataset_info.json has the types of the columns."""
     folder.mkdir()
     names = [f"data-{part:05d}-of-00002.arrow" for part in range(2)]
     for name, rows in zip(names, (slice(0, 4), slice(4, 7)), strict=True):
@@ -188,15 +188,15 @@ def test_missing_and_invalid_pictures_are_named(tmp_path):
         {"bytes": b"x", "path": ""},
     ]
     pq.write_table(table(img=cells), tmp_path / "x.parquet")
-    images, bad = decode(open_source(str(tmp_path / "x.parquet")), (8, 8, 3))
+    images, faults = decode(open_source(str(tmp_path / "x.parquet")), (8, 8, 3))
     assert len(images) == 4
     reason = "its file is not in the data set but at '/etc/passwd': save it with the library's `save_to_disk`"
-    assert bad[0] == f"{tmp_path / 'x.parquet'}: 4 ({reason})"
+    assert faults[0] == f"{tmp_path / 'x.parquet'}: 4 ({reason})"
     for look in (survey, lambda name: inspect(name, open_source(name))):
         pq.write_table(table(img=cells[6:] * 7), tmp_path / "x.parquet")
         with pytest.raises(
             DataError, match=r"none of the 7 images in .* can be read: .*x.parquet: 0 \(its content is none of PNG"
         ):
             look(str(tmp_path / "x.parquet"))
-    assert bad[1] == f"{tmp_path / 'x.parquet'}: 5 (it is empty)"
-    assert bad[2].startswith(f"{tmp_path / 'x.parquet'}: 6 (its content is none of PNG")
+    assert faults[1] == f"{tmp_path / 'x.parquet'}: 5 (it is empty)"
+    assert faults[2].startswith(f"{tmp_path / 'x.parquet'}: 6 (its content is none of PNG")

@@ -34,7 +34,7 @@ def folder(tmp_path):
         ('n,a,"b, c"\n0,1,-1\n1,-1,1\n2,0,1e0\n', [[1, -1], [-1, 1], [0, 1]], ("a", "b, c")),
         ("n,a,b\n0,1,.5\n1,-1,1\n2,0,2e-1\n", [[1, 0.5], [-1, 1], [0, 0.2]], ("a", "b")),
     ],
-    ids=["numbers", "column by its name", "texts", "digits that are no number", "whole attributes", "attributes"],
+    ids=["numbers", "column by its name", "texts", "digits that are not a number", "whole attributes", "attributes"],
 )
 def test_rows_label_images(folder, table, labels, names):
     (folder / "labels.csv").write_text(table, encoding="utf-8", newline="")

@@ -18,8 +18,8 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
 
 
 def read(path, shape=(8, 8, 3)):
-    images, bad = decode(open_source(str(path)), shape)
-    assert bad == []
+    images, faults = decode(open_source(str(path)), shape)
+    assert faults == []
     return images
 
 
@@ -71,7 +71,7 @@ def test_a_folder_gives_all_parts_of_the_highest_resolution(tmp_path):
         ([(0, 1), (1, 0), (0, 1)], [1, 0, 1], ()),
         ([(0, 5), (1, 0), (0, 1)], [[0, 5], [1, 0], [0, 1]], ()),
     ],
-    ids=["numbers", "texts", "one of n", "attributes"],
+    ids=["numbers", "texts", "one-hot", "attributes"],
 )
 def test_records_have_labels(tmp_path, given, labels, names):
     examples = [image_example(image, label=label) for image, label in zip(IMAGES, given, strict=False)]
@@ -142,11 +142,11 @@ def test_invalid_files_are_refused(tmp_path, content, message):
 )
 def test_records_without_an_image_are_named(tmp_path, content, message):
     (tmp_path / "x.tfrecords").write_bytes(WHOLE + content)
-    images, bad = decode(open_source(str(tmp_path / "x.tfrecords")), (8, 8, 3))
+    images, faults = decode(open_source(str(tmp_path / "x.tfrecords")), (8, 8, 3))
     assert len(images) == 1
-    assert bad[0].startswith(f"{tmp_path / 'x.tfrecords'}: 1 (")
+    assert faults[0].startswith(f"{tmp_path / 'x.tfrecords'}: 1 (")
     with pytest.raises(DataError, match=message):
-        raise DataError(*bad)
+        raise DataError(*faults)
 
 
 WRITER = """
@@ -165,9 +165,9 @@ with tf.io.TFRecordWriter(sys.argv[2], tf.io.TFRecordOptions(compression_type=""
 
 @pytest.mark.slow
 def test_records_written_by_tensorflow_are_read(tmp_path):
-    # In a process of its own: TensorFlow is large, and another framework may be here.
+    # In another process, because this one may have loaded another framework.
     if subprocess.run([sys.executable, "-c", "import tensorflow"], capture_output=True).returncode:
-        pytest.skip("TensorFlow is not here to write what ALAE's authors wrote with it")
+        pytest.skip("TensorFlow is not installed")
     np.save(tmp_path / "images.npy", IMAGES)
     path = tmp_path / "faces-r03.tfrecords"
     subprocess.run([sys.executable, "-c", WRITER, tmp_path / "images.npy", path], check=True, capture_output=True)

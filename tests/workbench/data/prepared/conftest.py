@@ -9,7 +9,7 @@ from alae_workbench.data.prepared import set_format
 
 @pytest.fixture
 def photos(tmp_path):
-    """Ten noisy images in two classes, of which each is 16×16 or larger."""
+    """A folder of ten random images of at least 16×16 in two classes."""
     draw = np.random.default_rng(0)
     for number in range(10):
         path = tmp_path / "photos" / ("cats", "dogs")[number % 2] / f"{number}.png"
@@ -20,5 +20,5 @@ def photos(tmp_path):
 
 @pytest.fixture
 def small_shards(monkeypatch):
-    """Three images a shard, so that ten make four."""
+    """Three images per shard, so that ten images make four shards."""
     monkeypatch.setattr(set_format, "_SHARD_BYTES", 3 * 16 * 16 * 3)

@@ -69,7 +69,7 @@ def test_records_that_differ_from_the_manifest_are_refused(photos, tmp_path):
             DataError, match="is truncated or changed" if len(spoil) < len(whole) else "1 of 5 files are damaged"
         ):
             inspect("set", open_set(tmp_path / "set"))
-    # Records of another size, in a file as long as the other's.
+    # Records of another size in a file of the same length.
     (other,) = (tmp_path / "set" / "images" / "8x8").iterdir()
     if len(other.read_bytes()) == len(whole):
         file.write_bytes(other.read_bytes())

@@ -12,7 +12,7 @@ from tests.helpers.prepared_sets import prepare
 
 
 def test_the_maximum_disk_space_is_close():
-    """Ten thousand of each size, by the formula: nothing of it is written."""
+    """Compare the estimate for 10,000 images with the bytes of their pixels; nothing is written."""
     for side, least in ((4, 1), (128, 1.5)):
         pixels = 10_000 * side * side * 3
         levels = set_format.choose_heights((side, side, 3))
@@ -24,7 +24,7 @@ def test_the_maximum_disk_space_is_close():
 
 
 def change_manifest(path, change):
-    """The manifest with something else in it, seal_manifest anew."""
+    """Change a set's manifest, and seal it again."""
     manifest = json.loads((path / "manifest.json").read_text())
     del manifest["sha256"]
     change(manifest)

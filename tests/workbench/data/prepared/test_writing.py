@@ -26,7 +26,7 @@ from tests.helpers.prepared_sets import SHAPE, interrupt, prepare
 
 @pytest.mark.usefixtures("small_shards")
 def test_records_hold_sums_of_blocks(photos, tmp_path):
-    """Only names of files and bytes of records: whoever writes another loader needs to know no more."""
+    """Read the files without alae, by the documentation of the format."""
     prepare(photos, tmp_path / "set")
     pixels = []
     for file in sorted(photos.rglob("*.png")):
@@ -114,9 +114,9 @@ def test_unreadable_pictures_are_refused_or_left_out_and_listed(photos, tmp_path
     with pytest.raises(DataError, match=rf"{torn.name}.*--skip-bad"):
         prepare(photos, tmp_path / "set")
     found = prepare(photos, tmp_path / "set", skip_bad=True)
-    there, bad = decode(open_source(str(photos)), SHAPE)
-    assert len(bad) == found.part.left_out == 1
-    assert (tmp_path / "set" / "left-out.txt").read_text().splitlines() == bad
+    there, faults = decode(open_source(str(photos)), SHAPE)
+    assert len(faults) == found.part.left_out == 1
+    assert (tmp_path / "set" / "left-out.txt").read_text().splitlines() == faults
     assert (len(found), found.names, found.labels.tolist()) == (9, there.names, there.labels.tolist())
     assert np.array_equal(read_all(found), read_all(there))
     assert load_data(str(tmp_path / "set"), tiny_config(image=[16, 16, 3]), held_out=1).skipped == 1

@@ -30,7 +30,7 @@ def list_folder(path: Path) -> Collection:
 
     Hidden files and folders, and links to folders, are skipped.
 
-    Raises DataError if there are no picture files, a folder cannot be read, or the table is invalid.
+    Raises DataError if a folder has no picture files or cannot be read, or the table is invalid.
     """
     if not path.is_dir():
         return Collection([path], [path.name], None, (), [path])
