@@ -13,30 +13,32 @@ data = Commands(name="data", help="Align faces, prepare data sets and inspect th
 Images = Annotated[
     str,
     typer.Argument(
-        metavar="SOURCE", help="a data source: a folder, an archive, arrays, … (see docs/data.md)", show_default=False
+        metavar="SOURCE", help="Images: a folder, an archive, arrays, …; see docs/data.md.", show_default=False
     ),
 ]
 
 
 @data.command()
 def align(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="a photo, or a folder of photos", show_default=False)],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A photo or a folder of photos.", show_default=False)],
     out: Annotated[
         Path,
-        typer.Argument(help="a new directory for PNG files; for one photo also a .png file", show_default=False),
+        typer.Argument(
+            metavar="OUT", help="New directory for PNG files; for one photo also a .png file.", show_default=False
+        ),
     ],
     size: Annotated[
         int | None,
         typer.Option(
             min=4,
             max=4096,
-            help="pixels a side of each face",
+            help="Pixels a side of each face.",
             show_default="the largest power of two that does not enlarge the face, 64 … 1024",
         ),
     ] = None,
     crop: CropName = "ffhq",
     every: Annotated[
-        bool, typer.Option("--all", help="write every face of a photo, numbered, instead of the largest one")
+        bool, typer.Option("--all", help="Write every face of a photo, numbered, instead of the largest one.")
     ] = False,
     backend: BackendName = None,
     device: Device = None,
@@ -59,28 +61,29 @@ def align(
 @data.command()
 def prepare(
     source: Images,
-    out: Annotated[Path, typer.Argument(help="a new directory for the prepared set", show_default=False)],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="New directory for the prepared set.", show_default=False)],
     size: Annotated[
         int | None,
         typer.Option(
-            help="pixels a side of every image, 4 … 4096",
+            help="Pixels a side of every image, 4 … 4096.",
             show_default="arrays: their own; picture files: the largest power of two up to the median shorter side, "
             "at most 1024",
         ),
     ] = None,
     grey: Annotated[
         bool | None,
-        typer.Option("--grey/--colour", help="1 or 3 channels", show_default="grey if all images are"),
+        typer.Option("--grey/--colour", help="Store 1 or 3 channels.", show_default="grey if all images are"),
     ] = None,
     fit: Annotated[
         Literal["crop", "pad"],
-        typer.Option(help="how picture files of another shape are fitted: cropped, or padded with black"),
+        typer.Option(help="Crop picture files of another shape, or pad them with black."),
     ] = "crop",
     workers: Annotated[
-        int | None, typer.Option(min=1, help="processes that decode images", show_default="one per processor")
+        int | None,
+        typer.Option(min=1, help="Number of processes that decode images.", show_default="one per processor"),
     ] = None,
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="leave out unreadable pictures, and list them in left-out.txt")
+        bool, typer.Option("--skip-bad", help="Leave out unreadable pictures, and list them in left-out.txt.")
     ] = False,
 ) -> None:
     """Decode images once into a set that training reads as a stream; run the command again to continue it."""
@@ -106,7 +109,7 @@ def inspect_data(
     source: Images,
     out: Annotated[
         Path | None,
-        typer.Option(help="file of the contact sheet, .png", show_default="NAME-contact.png in the current folder"),
+        typer.Option(help="File of the contact sheet, .png.", show_default="NAME-contact.png in the current folder"),
     ] = None,
 ) -> None:
     """Describe a data source, verify the files of a prepared set, and write a contact sheet."""
