@@ -32,10 +32,11 @@ def structure(value: Any) -> Hashable:
 
     `value` is a tensor, None, or nested tuples, lists and dictionaries of these.
     """
+    # Called at every step: lists are faster than generators, and `(tuple, list)` than `tuple | list`.
     if value is None:
         return None
-    if isinstance(value, tuple | list):
-        return tuple([structure(part) for part in value])
+    if isinstance(value, (tuple, list)):
+        return tuple([None if part is None else structure(part) for part in value])
     if isinstance(value, dict):
         return tuple([(key, structure(part)) for key, part in value.items()])
     return tuple(value.shape), value.dtype

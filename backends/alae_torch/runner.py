@@ -34,6 +34,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
 
     def __init__(self, backend: Backend, model: Alae) -> None:
         self._graphs: dict[Hashable, Callable[..., Any]] = {}
+        self._weights = [f"weights/{name}" for name in model.variables]
         super().__init__(backend, model)
 
     @property
@@ -111,7 +112,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         return self._call_traced((fn, update.name), value, tensors, batch)
 
     def _call_traced(self, what: Hashable, fn: Callable[[Tensors, Batch], Any], tensors: Tensors, batch: Batch) -> Any:
-        weights = {key: tensors[key] for key in (f"weights/{name}" for name in self.model.variables)}
+        weights = {name: tensors[name] for name in self._weights}
         key = what, structure(batch)
         if key not in self._graphs:
             self._graphs[key] = trace(fn, weights, batch)
