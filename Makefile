@@ -5,8 +5,9 @@ VENV   ?= .venv
 JOBS   ?= 2
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
-# Parallel test processes. Tests of one file, or of one xdist_group, share a process and its fixtures.
-PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup
+# Parallel test processes. The tests of a file, or of an xdist_group, share a process and its fixtures. The order of
+# collection starts with the longest groups.
+PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: train check test test-all test-light fuzz lint conform ablation benchmark clean
 

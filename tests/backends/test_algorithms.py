@@ -63,6 +63,7 @@ def test_losses_fall(backend, algorithm):
     assert np.square(x - model.reconstruct(x)).mean() < 0.8 * error
 
 
+@pytest.mark.slow
 def test_losses_fall_without_a_prior_at_each_level(backend):
     runner = start(backend, "pixels", "style")
     losses = [runner.step(images("style"))["pixels"] for _ in range(3)]

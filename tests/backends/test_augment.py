@@ -36,7 +36,10 @@ def test_p_adapts_to_the_separation_of_real_and_generated_images(backend, target
     np.testing.assert_allclose(runner.state()["augment_p"], 0.35 if up else 0.15, **FLOAT32)
 
 
-@pytest.mark.parametrize(("config_of", "shape"), [(tiny_config, (6, 4, 3, 2)), (tiny_style_config, (4, 4, 4, 2))])
+@pytest.mark.parametrize(
+    ("config_of", "shape"),
+    [(tiny_config, (6, 4, 3, 2)), pytest.param(tiny_style_config, (4, 4, 4, 2), marks=pytest.mark.slow)],
+)
 def test_a_run_with_adaptive_p_resumes_bit_for_bit(backend, config_of, shape):
     config = config_of(augment={"p": 0.25, "target": 0.3, "images": 60})
     (_, straight), (_, other) = (start(backend, config) for _ in range(2))

@@ -26,7 +26,7 @@ def images(runner, seed=0, count=6):
     return np.random.default_rng(seed).uniform(-1, 1, (count, *shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("family", CONFIGS)
+@pytest.mark.parametrize("family", [pytest.param(f, marks=[pytest.mark.slow] * (f == "style")) for f in CONFIGS])
 @pytest.mark.parametrize("algorithm", BASELINES)
 def test_baselines_train_compute_and_resume(backend, algorithm, family, tmp_path):
     straight = start(backend, algorithm, family)

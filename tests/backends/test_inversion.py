@@ -16,7 +16,7 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=MODELS)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "fading")) for name in MODELS])
 def model(request, backend):
     make, view = MODELS[request.param]
     built = alae.build(make(seed=2))

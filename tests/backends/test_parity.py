@@ -18,6 +18,7 @@ from tests.helpers.requirements import OFFICIAL, needs_official
 from tests.tolerances import FLOAT32
 
 
+@pytest.mark.slow
 @needs_official
 def test_every_recorded_number_is_met(backend):
     # As documented: `--backend` alone decides what Keras runs on.

@@ -104,6 +104,7 @@ def test_adam_restarts_at_a_new_level(grown):
     np.testing.assert_allclose(v, 0.01 * np.square(m.astype(np.float64)), **FLOAT32)
 
 
+@pytest.mark.slow
 def test_moments_are_cleared_in_place(backend, monkeypatch):
     """At a new level the state is not copied to the host, and its tensors stay the same."""
     _, runner = start(backend, step=FIRST_OF_LEVEL_1 - 1)
@@ -255,6 +256,7 @@ def test_the_mean_of_w_moves_before_each_update(grown):
     np.testing.assert_allclose(runner.state()["w_mean"], expected, **FLOAT32)
 
 
+@pytest.mark.slow
 def test_averages_decay_with_the_batch_size_of_the_level(grown):
     runner, states, _ = grown
     for step in (0, 3, 4):
@@ -293,6 +295,7 @@ def test_layers_from_the_cutoff_on_take_the_other_style(grown):
     assert abs(mixed - unmixed) > 1e-6
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_near_float32(grown, backend):
     _, mixed = start(backend, precision="bfloat16")
     expected, found = grown[2][0], dict(mixed.step(images(0)))
@@ -304,6 +307,7 @@ def test_bfloat16_trains_near_float32(grown, backend):
     assert {array.dtype for array in state.values()} == {np.dtype(np.float32), np.dtype(np.int64)}
 
 
+@pytest.mark.slow
 def test_constant_images_keep_everything_finite(grown):
     """Its maps have zero variance, and R1 differentiates the division by a standard deviation or norm twice."""
     runner, states, _ = grown
@@ -317,6 +321,7 @@ def test_constant_images_keep_everything_finite(grown):
     assert all(np.isfinite(array).all() for array in found.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("overrides", "updates"),
     [

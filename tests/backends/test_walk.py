@@ -112,7 +112,10 @@ def halves(batch):
     return slice(None, middle), slice(middle, None)
 
 
-@pytest.mark.parametrize("kind", ["perceptrons", "classes", "styles", "augmented"])
+@pytest.mark.parametrize(
+    "kind",
+    ["perceptrons", "classes", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("styles", "augmented"))],
+)
 def test_two_halves_reduced_equal_the_whole_batch(backend, kind):
     """Losses, running mean and gradients are means over the batch, so the mean of two halves equals the whole."""
     # A large ε makes Adam's step smooth in the gradient; otherwise rounding decides the sign of steps near zero.
