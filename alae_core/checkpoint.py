@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.numpy
@@ -24,6 +24,7 @@ from alae_core.checkpoint_files import (
     FORMAT,
     MANIFEST,
     STATE,
+    Author,
     FirstManifest,
     decode_state,
     encode_manifest,
@@ -41,17 +42,6 @@ if TYPE_CHECKING:
     from alae_core.model import Alae
 
 _NAME = re.compile(r"step-([0-9]{8,})$")
-
-
-class Author(Protocol):
-    """The software that a checkpoint records as its author: the relevant part of a `Backend`."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-    def versions(self) -> dict[str, str]:
-        """The versions of the software that it uses, by name."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -167,8 +157,7 @@ def write_checkpoint(
 ) -> Path:
     """`save_checkpoint` for a state without a runner; `author` is recorded as the software that computed it."""
     directory, step = Path(directory), int(state["step"])
-    wrong = find_not_finite(state)
-    if wrong is not None:
+    if (wrong := find_not_finite(state)) is not None:
         raise CheckpointError(f"{short_repr(wrong)} is not finite")
     content = safetensors.numpy.save({key: np.array(value, order="C") for key, value in state.items()})
     manifest = encode_manifest(
@@ -201,7 +190,7 @@ def write_checkpoint(
         raise
     sync_directory(directory)
     if keep is not None:
-        _drop_old(directory, keep)
+        _remove_old(directory, keep)
     return directory / name
 
 
@@ -248,7 +237,7 @@ def _resolve(directory: Path) -> Path:
     except (OSError, ValueError) as error:  # no permission; a name that is too long, or has a NUL
         raise CheckpointError(f"there is no checkpoint in {directory}: {error}") from error
     if not found:
-        where = f"{directory}{'' if directory.is_dir() else ', which is no folder'}"
+        where = f"{directory}{'' if directory.is_dir() else ', which is not a folder'}"
         raise CheckpointError(
             f"there is no checkpoint in {where}: give a run of `alae train`, or one of its checkpoints/step-…"
         )
@@ -285,7 +274,7 @@ def _is_intact(path: Path) -> bool:
     return True
 
 
-def _drop_old(directory: Path, keep: int) -> None:
+def _remove_old(directory: Path, keep: int) -> None:
     present = checkpoints(directory)
     measures = {path: measure for path in present if (measure := _load_measure(path)) is not None}
     best = min(measures, key=lambda path: measures[path], default=None)

@@ -10,7 +10,7 @@ Reading one parses JSON and copies numbers. It executes no code.
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Protocol
 
 import numpy as np
 import safetensors.numpy
@@ -61,6 +61,17 @@ class Manifest(_Common):
 
 
 _FORMATS: dict[int, type[FirstManifest | Manifest]] = {1: FirstManifest, FORMAT: Manifest}
+
+
+class Author(Protocol):
+    """The software that a checkpoint records as its author: the relevant part of a `Backend`."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    def versions(self) -> dict[str, str]:
+        """The versions of the software that it uses, by name."""
 
 
 def load_manifest(path: Path) -> FirstManifest | Manifest:

@@ -159,9 +159,7 @@ class Alae:
         Args:
             w: (batch, w), or for style networks a style for each layer, (batch, 2L, w); at a coarser level the styles
                 of its layers are enough.
-            view: see the class.
             noise: the noise of style networks (`streams.Noise`); perceptrons ignore it.
-            labels: see the class.
         """
         view = self._view(view)
         w = as_styles(self.config, w, view)

@@ -1,0 +1,16 @@
+from alae_workbench.data.load import load_data as load_data
+from alae_workbench.data.load import load_images as load_images
+from alae_workbench.data.memory import Arrays as Arrays
+from alae_workbench.data.source import DataError as DataError
+from alae_workbench.data.source import DataSet as DataSet
+from alae_workbench.data.source import Source as Source
+from alae_workbench.exchange.official import import_official as import_official
+from alae_workbench.models.opening import open_model as open_model
+from alae_workbench.models.sampling import sample as sample
+from alae_workbench.runs.observers import Observer as Observer
+from alae_workbench.runs.progress import Terminal as Terminal
+from alae_workbench.runs.settings import Experiment as Experiment
+from alae_workbench.runs.settings import Training as Training
+from alae_workbench.runs.settings import load_experiment as load_experiment
+from alae_workbench.runs.train import train as train
+from alae_workbench.storage.directory import Summary as Summary
