@@ -10,17 +10,19 @@ from pydantic import ValidationError
 
 from alae_cli.ablate import ablate
 from alae_cli.commands import Commands
+from alae_cli.compare import compare
 from alae_cli.conform import conform
 from alae_cli.data import data
 from alae_cli.directions import directions
 from alae_cli.doctor import doctor
 from alae_cli.edit import edit
 from alae_cli.encode import encode
-from alae_cli.evaluate import compare, evaluate, measures
+from alae_cli.evaluate import evaluate
 from alae_cli.figure import figure
 from alae_cli.generate import generate
 from alae_cli.import_official import import_official
 from alae_cli.invert import invert
+from alae_cli.measures import measures
 from alae_cli.new import new
 from alae_cli.presets import presets
 from alae_cli.reconstruct import reconstruct

@@ -1,4 +1,4 @@
-"""`alae evaluate`, `alae measures` and `alae compare`."""
+"""`alae evaluate`: measure a model."""
 
 from pathlib import Path
 from typing import Annotated
@@ -80,54 +80,3 @@ def evaluate(
         write_atomically(out, evaluation.to_json())
     for path in filter(None, (written, out)):
         print(path)
-
-
-def measures() -> None:
-    """List the measures by group: names, which values are better, and when they are taken."""
-    from itertools import groupby
-
-    from rich.console import Console
-    from rich.table import Table
-
-    from alae_workbench.evaluation.registry import MEASURES
-
-    moments = {
-        "report": "with each report of a run",
-        "checkpoint": "with each checkpoint of a run",
-        "end": "at the end of a run",
-    }
-    needs = {"labels": "needs class labels", "weights": "downloads weights", "package": "needs alae\\[measures]"}
-    table = Table.grid(padding=(0, 2))
-    for group, rows in groupby(MEASURES.values(), lambda measure: measure.group):
-        members = list(rows)
-        notes = ["only on request"] if members[0].when == "request" else []
-        notes += [needs[need] for need in members[0].needs]
-        table.add_row(f"[bold]{group}[/bold]", "", f"[dim]{', '.join(notes)}[/dim]")
-        for measure in members:
-            moment = f"[dim]  ({moments[measure.when]})[/dim]" if measure.when in moments else ""
-            table.add_row(f"  {measure.name}", measure.arrow, f"{measure.description}{moment}")
-    Console().print(table)
-
-
-def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories of `alae train`.", show_default=False)],
-) -> None:
-    """Compare the measures of runs in a table. `alae figure losses` plots their curves."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from alae_workbench.evaluation.records import compare_runs
-    from alae_workbench.evaluation.registry import MEASURES
-
-    measured = compare_runs(runs)
-    names = [name for name in MEASURES if any(name in numbers for numbers in measured.values())]
-    table = Table("measure", "", *measured, title_justify="left")
-    for name in names:
-        values = [numbers.get(name) for numbers in measured.values()]
-        present = [value for value in values if value is not None]
-        better = MEASURES[name].better
-        best = {"lower": min, "higher": max}[better](present) if better and len(present) > 1 else None
-        cells = ["" if value is None else f"{value:.4f}" for value in values]
-        marked = [f"[bold]{cell}[/bold]" if best == value else cell for cell, value in zip(cells, values, strict=True)]
-        table.add_row(name, MEASURES[name].arrow, *marked)
-    Console().print(table)

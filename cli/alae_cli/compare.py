@@ -1,0 +1,30 @@
+"""`alae compare`: compare the measures of several runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run directories of `alae train`.", show_default=False)],
+) -> None:
+    """Compare the measures of runs in a table. `alae figure losses` plots their curves."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from alae_workbench.evaluation.records import compare_runs
+    from alae_workbench.evaluation.registry import MEASURES
+
+    measured = compare_runs(runs)
+    names = [name for name in MEASURES if any(name in numbers for numbers in measured.values())]
+    table = Table("measure", "", *measured, title_justify="left")
+    for name in names:
+        values = [numbers.get(name) for numbers in measured.values()]
+        present = [value for value in values if value is not None]
+        better = MEASURES[name].better
+        best = {"lower": min, "higher": max}[better](present) if better and len(present) > 1 else None
+        cells = ["" if value is None else f"{value:.4f}" for value in values]
+        marked = [f"[bold]{cell}[/bold]" if best == value else cell for cell, value in zip(cells, values, strict=True)]
+        table.add_row(name, MEASURES[name].arrow, *marked)
+    Console().print(table)

@@ -1,0 +1,91 @@
+"""`alae evaluate`: its table, files and refusals."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.conftest import BACKEND, describe_case
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """The directory of cached features, in the test's own directory."""
+    monkeypatch.setenv("ALAE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def read_evaluation(home, name="step-00000004.json"):
+    return json.loads((home / "run" / "evaluations" / name).read_text("utf-8"))
+
+
+def test_values_are_printed_written_and_recorded(run_alae, home):
+    words = ["--measures", "similarity", "--measures", "nn_w", "--out", "new/e.json", "--backend", BACKEND]
+    code, out, err = run_alae("evaluate", "run", *words)
+    assert code == 0, err
+    written = json.loads((home / "new" / "e.json").read_text("utf-8"))
+    assert set(written["measures"]) == {"psnr", "ssim", "nn_w"}
+    assert written["images"] == {"train": 1737, "held_out": 60, "samples": 1737}
+    for name, value in written["measures"].items():
+        assert f"{value:.4f}" in out
+        assert name in out
+    assert read_evaluation(home) == written
+    last = json.loads((home / "run" / "metrics.jsonl").read_text("utf-8").splitlines()[-1])
+    assert last == {"step": 4, "evaluation": written["measures"]}
+    # Later measures join the file.
+    run_alae("evaluate", "run", "--measures", "rank_mapped", "--backend", BACKEND)
+    assert set(read_evaluation(home)["measures"]) == {"psnr", "ssim", "nn_w", "rank_mapped"}
+
+
+def test_all_measures_are_taken_by_default(run_alae, home, cache):
+    code, _, err = run_alae("evaluate", "run", "--count", "40", "--backend", BACKEND)
+    assert code == 0, err
+    written = read_evaluation(home, "step-00000004-of-40.json")
+    assert written["images"] == {"train": 1737, "held_out": 40, "samples": 40}
+    assert {"fd_random64", "svm_w", "edit_round_trip", "overfitting"} <= set(written["measures"])
+    assert list(cache.glob("*.f32"))
+    assert not (home / "run" / "evaluations" / "step-00000004.json").exists(), "--count has its own file"
+    assert f"{written['measures']['psnr']:.4f}" in run_alae("compare", "run")[1]
+
+
+def test_style_models_are_measured(run_alae, home):
+    code, _, err = run_alae("evaluate", "digits-style", "--measures", "probes,rank_encoded", "--backend", BACKEND)
+    assert code == 0, err
+
+
+MISTAKES = [
+    (["run", "--measures", "fid"], "there is no measure 'fid'; see `alae measures`; groups: errors, "),
+    (["run", "--measures", "psnr,,ssim"], "--measures is 'psnr,,ssim': a value is empty"),
+    (["run", "--measures", "psnr", "--weights", "w"], "--weights is for measures with downloaded weights"),
+    (["run", "--weights", "w"], "--weights is for measures with downloaded weights"),
+    (["run", "--measures", "probes", "--data", "one", "--backend", BACKEND], "there"),
+    (
+        ["run", "--measures", "psnr", "--data", "labelled", "--backend", BACKEND],
+        "training.held_out is 60, but there are only 16",
+    ),
+    (
+        ["run", "--measures", "fd_random64", "--count", "4000", "--backend", BACKEND],
+        "fd_random64 has no value: 4,000 samples are more than the 1,737 training images to compare with",
+    ),
+    (["run", "--out", "x.txt"], "--out is x.txt; it must end in .json"),
+    (["absent"], "no checkpoint in absent"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
+def test_a_mistake_is_refused(refused, home, words, message):
+    refused(["evaluate", *words], message)
+
+
+@pytest.mark.parametrize("words", [["measures"], ["evaluate", "run", "--measures", "foo"]], ids=" ".join)
+def test_the_table_of_measures_is_read_without_a_framework(tmp_path, words):
+    code = (
+        f"import sys; sys.argv = ['alae', *{words}]\n"
+        "from alae_cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([name for name in ('keras', 'numpy', 'jax', 'torch', 'tensorflow') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
