@@ -15,7 +15,7 @@ from alae_core.updates import (
     Batch,
     Update,
     adams_of,
-    discrimination_loss,
+    discriminator_loss_with_r1,
     encode,
     generate,
     pixel_distance,
@@ -36,10 +36,10 @@ def vae_updates(config: Config) -> tuple[Update, ...]:
 
 def bigan_updates(config: Config) -> tuple[Update, ...]:
     """A bidirectional GAN (Donahue et al. 2017): C tells pairs (x, E(x)) from pairs (G(w), w), w from the prior."""
-    critic, both = adams_of(config, "discriminator", "XC"), adams_of(config, "generator", "EG")
+    critic, generators = adams_of(config, "discriminator", "XC"), adams_of(config, "generator", "EG")
     return (
         Update("discriminator", "C", partial(_critic, config), critic, draws=("z", "noise")),
-        Update("generator", "G", partial(_generator_and_encoder, config), both, draws=("z", "noise")),
+        Update("generator", "G", partial(_generator_and_encoder, config), generators, draws=("z", "noise")),
     )
 
 
@@ -64,7 +64,7 @@ def _critic(config: Config, networks: Family, batch: Batch, input_gradient: Inpu
     fake, code = (
         ops.stop_gradient(each) for each in (generate(networks, w, batch), encode(networks, batch.images, batch))
     )
-    return discrimination_loss(
+    return discriminator_loss_with_r1(
         config,
         lambda images: _pair_logits(networks, images, code, batch),
         batch.images,

@@ -108,12 +108,12 @@ def adams_of(config: Config, update: str, networks: str) -> dict[str, str]:
 
 def _discriminator(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     real = _augment(networks, batch.images, batch)
-    return discrimination_loss(
+    return discriminator_loss_with_r1(
         config, lambda images: _score(networks, images, batch), real, _fake_logits(networks, batch), input_gradient
     )
 
 
-def discrimination_loss(
+def discriminator_loss_with_r1(
     config: Config,
     score: Callable[[Tensor], Tensor],
     real: Tensor,
