@@ -11,7 +11,7 @@ from keras import ops
 
 import alae_core as alae
 from alae_core.growth import position
-from alae_workbench.exchange import parity
+from alae_workbench.exchange import parity, replay
 from alae_workbench.exchange.parity import Row
 from tests.conftest import random_images, tiny_style_config
 from tests.helpers.requirements import OFFICIAL, needs_official
@@ -55,7 +55,7 @@ def test_an_error_beyond_its_limit_is_seen_and_so_is_a_nan():
 def test_a_record_that_lacks_a_loss_is_refused():
     record = {f"a/{name}": np.ones(()) for name in ("grad_E_norm", "it0/loss_d", "it0/loss_g")}
     with pytest.raises(KeyError, match="a/it0/loss_ae"):
-        parity._recorded(record, "a/", {}, tiny_style_config())
+        replay.recorded_training(record, "a/", {}, tiny_style_config())
 
 
 def judged(ours, theirs, nudge=0.0):
@@ -95,14 +95,14 @@ def test_an_error_that_a_nudge_explains_is_listed_aside():
 @pytest.mark.parametrize("blend", [0.05, 0.35, 1.0])
 def test_images_are_given_so_that_the_step_sees_those_recorded(blend, backend):
     x, family = random_images(2, (8, 8, 2)), alae.build(tiny_style_config()).family
-    seen = family.fade(ops.convert_to_tensor(parity._unfaded(x, 1, blend)), blend=blend)
+    seen = family.fade(ops.convert_to_tensor(replay.undo_fade(x, 1, blend)), blend=blend)
     np.testing.assert_allclose(ops.convert_to_numpy(seen), x, **FLOAT32)
 
 
 def test_the_schedule_is_at_the_recorded_level_and_blend():
-    config = parity._schedule(tiny_style_config(), 4)
+    config = replay.replay_schedule(tiny_style_config(), 4)
     for lod, blend in ((0, 1.0), (1, 0.0), (1, 0.35), (1, 0.999), (1, 1.0)):
-        step = parity._step_at(lod, blend)
+        step = replay.step_at(lod, blend)
         for each in (step, step + 1):
             stage, found, _, _ = position(config, each)
             assert (stage.lod, stage.batch_size) == (lod, 4)
