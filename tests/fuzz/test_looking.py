@@ -1,4 +1,4 @@
-"""What lies beside runs: evaluations, directions, ablations, summaries; and arrays in pickles."""
+"""Damaged files of runs: evaluations, summaries, directions, ablations; and damaged pickles of arrays."""
 
 import json
 import pickle
@@ -20,8 +20,8 @@ EVALUATION = {
 }
 
 
-def spoilt(random, content):
-    """JSON with a value lost, or another of any type in its place; or bytes of it changed."""
+def damage_json(random, content):
+    """JSON with a value removed or replaced by one of any type, or with bytes changed."""
     if random.random() < 0.3:
         return damage_pickle(random, content)
     data = inside = json.loads(content)
@@ -40,7 +40,7 @@ def spoilt(random, content):
         return content
 
 
-def started(path):
+def make_run(path):
     run = Run(path / "run")
     (run.path / "checkpoints").mkdir(parents=True)
     run.config.write_text("{}")
@@ -48,12 +48,12 @@ def started(path):
 
 
 def test_evaluations(tmp_path):
-    run = started(tmp_path)
+    run = make_run(tmp_path)
     evaluation = Evaluation(**EVALUATION | {"model": str(run.path / "checkpoints" / "step-00000004")})
     path = record_evaluation(evaluation)
     content = path.read_bytes()
     for number, random in cases():
-        path.write_bytes(spoilt(random, content))
+        path.write_bytes(damage_json(random, content))
         found = attempt(lambda: read_evaluation(path), path.stat().st_size, number)
         assert isinstance(found, AlaeError) or all(isinstance(value, float) for value in found.measures.values())
         attempt(lambda: compare_runs([run.path]), path.stat().st_size, number)
@@ -61,22 +61,22 @@ def test_evaluations(tmp_path):
 
 
 def test_summaries(tmp_path):
-    run = started(tmp_path)
+    run = make_run(tmp_path)
     content = json.dumps({"steps": 4, "measures": {"psnr": 9.0}}).encode()
     for number, random in cases():
-        run.summary.write_bytes(spoilt(random, content))
+        run.summary.write_bytes(damage_json(random, content))
         attempt(lambda: compare_runs([run.path]), run.summary.stat().st_size, number)
 
 
 def test_directions(tmp_path):
-    run, draw = started(tmp_path), np.random.default_rng(0)
+    run, draw = make_run(tmp_path), np.random.default_rng(0)
     save_directions(run, [Direction(name, draw.normal(size=5).astype(np.float32), "principal") for name in ("a", "b")])
     files = {path: path.read_bytes() for path in (run.path / "directions").iterdir()}
     for number, random in cases():
         for path, content in files.items():
-            whole = path.suffix == ".npy" and random.random() < 0.7
-            damage = spoilt if path.suffix == ".json" else damage_pickle
-            path.write_bytes(content if whole else damage(random, content))
+            unchanged = path.suffix == ".npy" and random.random() < 0.7
+            damage = damage_json if path.suffix == ".json" else damage_pickle
+            path.write_bytes(content if unchanged else damage(random, content))
         attempt(lambda: load_directions(run), 1000, number)
         attempt(lambda: load_direction("a", 5, run), 1000, number)
 
@@ -99,16 +99,16 @@ def test_ablations(tmp_path):
         ]
         path.write_text("\n".join(lines), "utf-8", "surrogatepass")
 
-        def used():
+        def load():
             ablation = load_ablation(path)
             for variant in ablation.variants:
                 ablation.experiment(variant, ablation.seeds[0])
 
-        attempt(used, path.stat().st_size, number)
+        attempt(load, path.stat().st_size, number)
 
 
 def test_arrays_in_pickles():
     content = pickle.dumps({"a": {"b": np.ones((3, 2), np.float32)}}, protocol=3)
     for number, random in cases():
-        spoilt_content = damage_pickle(random, content)
-        attempt(lambda content=spoilt_content: read_pickled_arrays(content), len(content), number)
+        damaged = damage_pickle(random, content)
+        attempt(lambda damaged=damaged: read_pickled_arrays(damaged), len(content), number)

@@ -1,26 +1,53 @@
-"""Curves of runs: which panels there are."""
+"""Plots of runs: which numbers get a panel, and means of an ablation."""
 
 import json
 
-from alae_workbench.figures.plots import plot_curves
+import pytest
+
+from alae_core import AlaeError
+from alae_workbench.figures.plots import plot_bars, plot_curves, read_histories
 
 
-def run(path, *records):
+def make_run(path, *records):
     (path / "checkpoints").mkdir(parents=True)
     (path / "config.yaml").write_text("")
     (path / "metrics.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return path
 
 
-def titles(*runs):
-    return [axes.get_title(loc="left") for axes in plot_curves(runs).axes if axes.get_title(loc="left")]
+def read_titles(figure):
+    return [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
 
 
-def test_what_has_one_point_alone_is_no_curve(tmp_path):
+def test_numbers_with_a_single_point_are_omitted(tmp_path):
     evaluated = {"step": 2, "evaluation": {"psnr": 9.0}}
     records = [{"step": step, "losses": {"generator": 1.0 / step}} for step in (1, 2)]
-    one = run(tmp_path / "one", *records, evaluated)
-    assert titles(one) == ["generator loss"]
-    other = run(tmp_path / "other", *records, evaluated, {"step": 4, "evaluation": {"psnr": 8.0}})
-    assert titles(one, other) == ["generator loss", "psnr"]
-    assert titles(run(tmp_path / "young", records[0])) == ["generator loss"]
+    one = make_run(tmp_path / "one", *records, evaluated)
+    assert read_titles(plot_curves([one])) == ["generator loss"]
+    other = make_run(tmp_path / "other", *records, evaluated, {"step": 4, "evaluation": {"psnr": 8.0}})
+    assert read_titles(plot_curves([one, other])) == ["generator loss", "psnr"]
+    young = make_run(tmp_path / "young", records[0])
+    assert read_titles(plot_curves([young])) == ["generator loss"], "unless all have one point"
+
+
+def test_histories_are_sorted_by_step_and_skip_incomplete_lines(tmp_path):
+    run = make_run(tmp_path / "run", {"step": 4, "psnr": 8.0, "lod": 1}, {"step": 2, "psnr": 7.0})
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 6, "psn')
+    assert read_histories(run) == {"psnr": [(2, 7.0), (4, 8.0)]}
+
+
+def test_run_without_records_is_refused(tmp_path):
+    run = make_run(tmp_path / "run")
+    (run / "metrics.jsonl").unlink()
+    with pytest.raises(AlaeError, match=r"run has no records yet: training writes metrics.jsonl at its first report"):
+        plot_curves([run])
+
+
+def test_bars_print_the_mean_over_seeds():
+    numbers = {"paper": {"psnr": [8.0, 9.0]}, "other": {"psnr": [1.0], "lpips": [0.5]}}
+    figure = plot_bars(numbers, {"psnr": "psnr ↑"}, "two variants")
+    (axes,) = figure.axes
+    assert axes.get_title(loc="left") == "psnr ↑"
+    assert [text.get_text() for text in axes.texts] == ["8.5", "1"]
+    assert [bar.get_width() for bar in axes.patches] == [8.5, 1.0]

@@ -1,4 +1,4 @@
-"""Directions in w: planted ones are found again; saving, loading, and what is refused."""
+"""Directions in w: finding planted directions, saving, loading, and refusing other files."""
 
 import numpy as np
 import pytest

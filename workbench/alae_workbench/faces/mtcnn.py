@@ -33,7 +33,7 @@ class Network(NamedTuple):
         batch: images in a batch; smaller batches are padded, so that one shape is compiled.
         convolutions: the convolutions, in order.
         flat: numbers in the last convolution's output for one image.
-        hidden: units of the dense layer; 0 for none.
+        hidden: units of the dense layer, or 0 without one.
         heads: outputs of each head; the last head ends in a softmax.
     """
 
@@ -61,7 +61,7 @@ class Network(NamedTuple):
 
         Returns:
             For each head (batch, count). Without a dense layer (batch, H′, W′, count): row i and column j are for the
-            square of `size` pixels whose upper left corner is at (2i, 2j).
+            square of `size` pixels with its upper left corner at (2i, 2j).
         """
         from keras import ops
 

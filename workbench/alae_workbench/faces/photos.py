@@ -53,7 +53,7 @@ def plan_outputs(source: str, out: Path, *, all_faces: bool = False) -> dict[Pat
         out: a new or empty directory; for one photo, unless `all_faces`, also a file that ends in .png.
         all_faces: whether a photo may give several faces.
 
-    Raises DataError if there are no photos, or `out` is in use, inside `source`, or neither of these.
+    Raises DataError if `source` has no photos, or `out` cannot be used: another kind of file, not empty, or in it.
     """
     photos = _photos(source)
     root, is_folder = resolve_path(source)
@@ -187,7 +187,7 @@ def _photos(source: str) -> Sequence[Path]:
 def _pair_with_outputs(photos: Sequence[Path], base: Path, out: Path) -> Iterator[tuple[Path, Path]]:
     stems = [photo.relative_to(base).with_suffix("") for photo in photos]
     for photo, stem in zip(photos, stems, strict=True):
-        # Photos whose names differ only in their endings keep them.
+        # Keep the endings of photos that have the same name otherwise.
         yield photo, out / (f"{stem}.png" if stems.count(stem) == 1 else f"{photo.relative_to(base)}.png")
 
 

@@ -26,7 +26,7 @@ def draw_mixing(
     Args:
         alae: a style model.
         rows, columns: styles of the sources (count, 2L, w): see `mixing.make_latents`.
-        ranges: levels of detail whose styles come from the columns, by name: see `mixing.layer_ranges`.
+        ranges: levels of detail that take their styles from the columns, by name: see `mixing.layer_ranges`.
         caption: a line below the sections.
         view: the level of detail; by default the model's own.
         noise: see `Alae.generate`.

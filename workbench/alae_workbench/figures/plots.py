@@ -27,7 +27,7 @@ _OMITTED = ("images_per_second", "lod", "blend")
 def plot_curves(runs: Sequence[Path]) -> "Figure":
     """Plot each loss and measure in the runs' `metrics.jsonl` over training steps, one panel each.
 
-    Numbers that every run has at one step only, such as those of an evaluation, are omitted unless there are no others.
+    Omits numbers that were recorded at one step only, such as those of an evaluation, unless all were.
 
     Raises AlaeError if a path is not a run directory, or has no records yet.
     """

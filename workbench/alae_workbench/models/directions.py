@@ -29,7 +29,7 @@ _HELD_OUT = 0.3
 _MIN_IMAGES = 4
 # Default number of directions found without labels.
 _COUNT = 10
-# Number of z whose w the statistics of w are estimated from.
+# Number of w = F(z) used to estimate statistics of w.
 _SAMPLES = 10_000
 # Limits when reading: bytes of directions.json, and numbers in one direction.
 _MAX_BYTES, _MAX_NUMBERS = 2**22, 2**20
@@ -171,7 +171,7 @@ def load_direction(name: str, width: int, run: Run | None) -> Direction:
         run: the run to search for names.
 
     Raises:
-        AlaeError: there is no such direction (the message lists those of the run), or a file is damaged.
+        AlaeError: the run lacks this direction (the message lists the others), or a file is damaged.
         ArgumentError: the direction has another size.
     """
     path = Path(name)
@@ -224,7 +224,7 @@ def _file_name(name: str) -> str:
 
 
 def _read_records(folder: Path) -> dict[str, Any]:
-    """The entries of `directions.json` by name; empty if there is no such file."""
+    """Read the entries of `directions.json` by name; empty if the file does not exist."""
     path = folder / "directions.json"
     if not path.exists():
         return {}

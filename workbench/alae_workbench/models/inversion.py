@@ -20,7 +20,7 @@ from alae_core.streams import sample_noise
 Start = Literal["encoder", "mean"]
 #: default weight of E's features in the loss
 FEATURES = 0.3
-# Number of z whose w the mean and standard deviation of w are estimated from, and of samples for those of features.
+# Number of w = F(z) used to estimate the mean and deviation of w, and of samples for the variance of features.
 _LATENTS, _SAMPLES = 4096, 64
 
 

@@ -152,8 +152,8 @@ def open_model(
         path: as for `alae_core.load_checkpoint`.
         backend, device, averaged: as for `alae_core.load`.
         lod: level of detail to use; by default the one training had reached.
-        style_task: what the model is opened for, if only style models can do it, such as "style mixing".
-        options: what else the caller was given, to be checked by `check_options`.
+        style_task: a task that only style models can do, such as "style mixing"; named in the error for other models.
+        options: other options to check: see `check_options`.
 
     Raises:
         ArgumentError: an option does not apply to this model.

@@ -33,7 +33,7 @@ def sample(
         count, seed: the number of samples, and the seed of their z.
         label: the class of all samples, for a model with labels; by default each class in turn along each row of a
             grid.
-        psi: truncation ψ in [0, 1]; by default the configuration's; 1 is no truncation.
+        psi: truncation ψ in [0, 1], where 1 does not truncate; by default the configuration's.
         view, noise: see `Alae.generate`.
 
     Raises:
