@@ -91,12 +91,12 @@ def prepare(
 
     from alae_workbench.data.prepared.preparation import plan_preparation
     from alae_workbench.data.prepared.writing import write_set
-    from alae_workbench.runs.progress import counted
+    from alae_workbench.runs.progress import show_progress
 
     channels = None if grey is None else 1 if grey else 3
     preparation = plan_preparation(source, out, size=size, channels=channels, fit=fit)
     print(preparation)
-    with counted(len(preparation), "images") as advance:
+    with show_progress(len(preparation), "images") as advance:
         manifest = write_set(preparation, workers=workers or os.cpu_count() or 1, skip_bad=skip_bad, progress=advance)
     left_out = sum(part.left_out for part in manifest.parts.values())
     unreadable = f"; {left_out:,} could not be read: {out / 'left-out.txt'}" if left_out else ""
@@ -117,12 +117,12 @@ def inspect_data(
     from alae_workbench.data.inspection import inspect
     from alae_workbench.data.resolve import open_source
     from alae_workbench.figures.contact_sheet import draw_contact_sheet
-    from alae_workbench.runs.progress import counted
+    from alae_workbench.runs.progress import show_progress
 
     sheet = out or Path(f"{Path(source).expanduser().resolve().stem}-contact.png")
     require_ending(sheet, ".png")
     contents = open_source(source)
-    print("\n".join(inspect(source, contents, counted)))
+    print("\n".join(inspect(source, contents, show_progress)))
     picture = draw_contact_sheet(source, contents)
     with atomic_file(sheet) as file:
         picture.save(file, "png")

@@ -42,7 +42,7 @@ def fit(
         raise ArgumentError("data", f"is {data}, but only the method svm uses labelled images, not {method}")
     from alae_workbench.storage.directory import Run
 
-    run = Run.of(model)
+    run = Run.find(model)
     from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, method=method)

@@ -60,13 +60,13 @@ def evaluate(
     from alae_core._support.files import write_atomically
     from alae_workbench.evaluation.records import record_evaluation
     from alae_workbench.models.opening import open_model
-    from alae_workbench.runs.progress import counted
+    from alae_workbench.runs.progress import show_progress
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged)
     # Imports Keras, so only after `open_model` has chosen the framework.
     from alae_workbench.evaluation.evaluate import evaluate as measure
 
-    evaluation = measure(opened, words, data=data, limit=count, weights=weights, progress=counted)
+    evaluation = measure(opened, words, data=data, limit=count, weights=weights, progress=show_progress)
     table = Table(title=f"{opened.make_caption()} · {evaluation.against}", title_justify="left", show_header=False)
     for name, value in evaluation.measures.items():
         table.add_row(name, f"{value:.4f}", MEASURES[name].arrow, MEASURES[name].description)

@@ -34,16 +34,16 @@ def invert(
     opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, layers=layers)
     from alae_workbench.figures.grid import compose_grid
     from alae_workbench.models.inversion import invert as search
-    from alae_workbench.runs.progress import counted
+    from alae_workbench.runs.progress import show_progress
 
     alae = opened.model
     x, _ = opened.read_images(source, count)
-    with counted(2 * steps, "steps") as tell:
-        from_encoder = search(alae, x, steps=steps, layers=layers, tell=tell)
+    with show_progress(2 * steps, "steps") as advance:
+        from_encoder = search(alae, x, steps=steps, layers=layers, tell=advance)
         if out.suffix == ".npy":
             write_array(out, iter([from_encoder.w]), len(from_encoder.w))
             return
-        from_mean = search(alae, x, start="mean", steps=steps, layers=layers, tell=tell)
+        from_mean = search(alae, x, start="mean", steps=steps, layers=layers, tell=advance)
     from rich.console import Console
     from rich.table import Table
 

@@ -70,7 +70,7 @@ ADVICE = {
     ),
     "at its end": (
         ["train", "--resume", "run"],
-        "give it more steps than that",
+        "--steps is 1, but run is already at step 1: choose more steps to resume it",
         ["train", "--resume", "run", "--steps", "2"],
     ),
     "a torn image": (

@@ -37,7 +37,7 @@ def test_a_folder_is_prepared_inspected_and_trained_on(run_alae, tmp_path):
         "--set", "training.held_out=4", "--set", "batch_size=4", "--out", "run",
     )  # fmt: skip
     assert (code, err) == (0, "")
-    assert "run: set, 8 training images" in out
+    assert "run: training on set, 8 images" in out
     code, out, err = run_alae("encode", "run", "set", "--backend", BACKEND)
     assert (code, err) == (0, "")
     assert (tmp_path / "w.txt").read_text().splitlines()[:2] == ["cats/00.png", "cats/02.png"]

@@ -97,7 +97,7 @@ def test_a_run_leaves_what_it_promises(straight):
     assert list(run.glob("events.*"))
     summary = json.loads((run / "summary.json").read_text())
     assert summary["measures"]["nearest_neighbour_pixels"] > 0.9
-    for shown in ("reciprocity error", "reconstruction error", "raw pixels", "grids/step-00000060.png"):
+    for shown in ("reciprocity error", "reconstruction error", "on pixels", "grids/step-00000060.png"):
         assert shown in out
 
 
@@ -112,7 +112,7 @@ def test_n_and_resume_and_n_are_2n_bit_for_bit(straight, tmp_path):
 def test_a_run_takes_the_measures_it_is_asked_for_and_its_best_by_one_of_them(tmp_path, monkeypatch):
     """In records and events; a checkpoint is kept for its PSNR, of which more is better."""
     asked = {"training.measures": ["spread", "psnr"], "training.measure_every": 5, "training.best": "psnr"}
-    monkeypatch.setattr("alae_workbench.runs.loop.SHARE", 1.0)
+    monkeypatch.setattr("alae_workbench.runs.loop.MEASURING_SHARE", 1.0)
     train(tmp_path, "--steps", 20, "--out", "run", **asked, **{"training.checkpoint_every": 5})
     records = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text("utf-8").splitlines()]
     found = {
@@ -156,9 +156,9 @@ def test_measures_take_a_twentieth_of_a_run_at_the_most(tmp_path, monkeypatch):
         ({"training.measures": ["pnsr"]}, "there is no measure 'pnsr'; did you mean 'psnr'?"),
         (
             {"training.best": "rank_mapped"},
-            "training.best is rank_mapped, by which nothing is better; there are: round_tr",
+            "training.best is 'rank_mapped'; it must be a measure that can be ranked: round_tr",
         ),
-        ({"training.best": "probes"}, "training.best is probes, by which nothing is better"),
+        ({"training.best": "probes"}, "training.best is 'probes'; it must be a measure that can be ranked"),
     ],
 )
 def test_measures_that_there_are_not_are_refused_before_the_first_step(tmp_path, setting, message):
@@ -178,7 +178,7 @@ def test_signals_save_and_stop(tmp_path, number, code):
     out, err = process.communicate(timeout=240)
     assert (process.returncode, "Traceback" in err) == (code, False), f"{out}\n{err}"
     saved = steps(run)[-1]
-    assert f"{number.name}: saved step {saved}; go on with: alae train --resume run" in out
+    assert f"{number.name}: saved step {saved}; resume with: alae train --resume run" in out
     train(tmp_path, "--resume", "run", "--steps", saved + 5)
     assert steps(run)[-1] == saved + 5
 

@@ -63,7 +63,7 @@ def test_images_in_hand_are_trained_on_and_observers_are_told(backend, tmp_path)
     assert [step for step, *_ in told.of("report")] == [3, 6]
     assert [step for step, _ in told.of("evaluated")] == [4, 6]
     assert told.of("start")[0][:2] == (0, 6)
-    assert "images in memory, 30 training images" in told.of("start")[0][2]
+    assert "training on images in memory, 30 images" in told.of("start")[0][2]
     assert told.of("finish") == [(run,)]
     assert told.calls[-1] == ("close",)
     assert run.measures.keys() == {"reciprocity_error", "reconstruction_error", "overfitting"}
@@ -147,7 +147,7 @@ def test_a_batch_of_more_images_than_there_are_is_remarked_on(backend, tmp_path)
             out=tmp_path / str(batch),
             observers=[told],
         )
-        assert ("30 training images" in told.of("start")[0][2], "more than once" in told.of("start")[0][2]) == (
+        assert (", 30 images" in told.of("start")[0][2], "more than once" in told.of("start")[0][2]) == (
             True,
             remark,
         )

@@ -35,7 +35,7 @@ def inspect(name: str, contents: Contents, show_progress: ShowProgress = _hide_p
     Args:
         name: the data source, as in `training.data`.
         contents: the result of `open_source(name)`.
-        show_progress: shows progress, such as `progress.counted`.
+        show_progress: shows progress, such as `runs.progress.show_progress`.
 
     Raises DataError if no picture can be read, or a file of a prepared set is damaged.
     """

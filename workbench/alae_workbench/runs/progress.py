@@ -1,4 +1,4 @@
-"""What a person sees while something goes on: a live bar at a terminal, plain lines elsewhere, a table at the end."""
+"""Progress for a person: a live bar at a terminal, plain lines elsewhere, and a table at the end of a run."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -27,12 +27,13 @@ class Terminal(Observer):
         """See `Observer`."""
         self._start, self._symbols = start, {update.name: update.symbol for update in start.model.updates}
         self.on_note(start.text)
+        self.on_note(f"losses: {', '.join(f'{symbol} {name}' for name, symbol in self._symbols.items())}")
         if self.console.is_terminal:
             self._bar = _Bar(self.console, start.step, start.steps)
 
     def on_pace(self, pace: Pace) -> None:
         """See `Observer`."""
-        self._pace, self._began, self._said = pace, time.monotonic(), 0.0
+        self._pace, self._began, self._printed = pace, time.monotonic(), 0.0
         self.on_note(str(pace))
 
     def on_report(self, report: Report) -> None:
@@ -43,9 +44,9 @@ class Terminal(Observer):
         measures = [f"{MEASURES[name].symbol or name} {value:.3f}" for name, value in report.measures.items()]
         text = "  ".join([*level, *losses, *measures])
         if self._bar:
-            self._bar.show(report.step, speed, self._left(report.step), text)
+            self._bar.update(report.step, speed, self._estimate_left(report.step), text)
         else:
-            self._line(report.step, speed, text)
+            self._print_line(report.step, speed, text)
 
     def on_note(self, text: str) -> None:
         """See `Observer`."""
@@ -60,7 +61,7 @@ class Terminal(Observer):
         for name, value in summary.measures.items():
             table.add_row(MEASURES[name].description, f"{value:.4f}")
         self.console.print(table)
-        self.on_note(f"look at  {summary.grid}\nload     {summary.checkpoint}")
+        self.on_note(f"images      {summary.grid}\ncheckpoint  {summary.checkpoint}")
 
     def close(self) -> None:
         """See `Observer`."""
@@ -68,18 +69,18 @@ class Terminal(Observer):
             self._bar.stop()
             self._bar = None
 
-    def _line(self, step: int, speed: str, text: str) -> None:
+    def _print_line(self, step: int, speed: str, text: str) -> None:
         now, steps = time.monotonic(), self._start.steps
-        if step < steps and now - self._said < _SECONDS_BETWEEN_LINES:
+        if step < steps and now - self._printed < _SECONDS_BETWEEN_LINES:
             return
-        self._said = now
-        self.on_note(f"step {step}/{steps}  {speed}  {self._left(step)}  {text}")
+        self._printed = now
+        self.on_note(f"step {step}/{steps}  {speed}  {self._estimate_left(step)}  {text}")
 
-    def _left(self, step: int) -> str:
+    def _estimate_left(self, step: int) -> str:
         first, steps = self._start.step, self._start.steps
-        # Reports, grids and checkpoints come as often at every level, and cost about the same.
-        besides = (time.monotonic() - self._began - self._pace.seconds(first, step)) / (step - first)
-        return f"{format_duration(self._pace.seconds(step, steps) + max(0.0, besides) * (steps - step))} left"
+        # Reports, grids and checkpoints are as frequent at every level, and take about the same time.
+        overhead = (time.monotonic() - self._began - self._pace.seconds(first, step)) / (step - first)
+        return f"{format_duration(self._pace.seconds(step, steps) + max(0.0, overhead) * (steps - step))} left"
 
 
 class _Bar:
@@ -97,7 +98,7 @@ class _Bar:
         self._task = self._progress.add_task("", total=steps, completed=start, speed="compiling …", left="", text="")
         self._progress.start()
 
-    def show(self, step: int, speed: str, left: str, text: str) -> None:
+    def update(self, step: int, speed: str, left: str, text: str) -> None:
         self._progress.update(self._task, completed=step, speed=speed, left=left, text=text)
 
     def stop(self) -> None:
@@ -105,32 +106,32 @@ class _Bar:
 
 
 @contextmanager
-def counted(total: int, what: str, console: Console | None = None) -> Iterator[Callable[[int], None]]:
-    """How far something has come that is counted, its pace, and the time left.
+def show_progress(total: int, unit: str, console: Console | None = None) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar with speed and time left.
 
     Args:
-        total: how many there are.
-        what: their name, such as "images".
-        console: where it is shown; by default standard output.
+        total: the number of units.
+        unit: their name in the plural, such as "images".
+        console: where to show it; by default standard output.
 
-    Yields a function to be called with how many more are done.
+    Yields a function to call with the number of units done since the previous call.
     """
     console = console or Console()
     columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.description}"))
-    began = said = time.monotonic()
+    began = printed = time.monotonic()
     done = 0
 
-    def tell(more: int) -> None:
-        nonlocal done, said
+    def advance(more: int) -> None:
+        nonlocal done, printed
         done += more
         now = time.monotonic()
-        pace = done / max(now - began, 1e-3)
-        text = f"{pace:,.0f} {what}/s  {format_duration((total - done) / pace if pace else 0)} left"
+        speed = done / max(now - began, 1e-3)
+        text = f"{speed:,.0f} {unit}/s  {format_duration((total - done) / speed if speed else 0)} left"
         bar.update(task, completed=done, description=text)
-        if not console.is_terminal and now - said >= _SECONDS_BETWEEN_LINES:
-            said = now
-            console.print(f"{done:,} of {total:,} {what}  {text}", highlight=False, soft_wrap=True)
+        if not console.is_terminal and now - printed >= _SECONDS_BETWEEN_LINES:
+            printed = now
+            console.print(f"{done:,} of {total:,} {unit}  {text}", highlight=False, soft_wrap=True)
 
     with Progress(*columns, console=console, expand=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=total)
-        yield tell
+        yield advance

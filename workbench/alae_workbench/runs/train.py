@@ -80,7 +80,7 @@ def _headline(chosen: Plan, data: DataSet, backend: Backend) -> str:
     """Where the run is written, what it trains on, and with what, in a line."""
     skipped = f", {data.skipped} unreadable files skipped" if data.skipped else ""
     interpretation = f", read as {data.interpretation}" if data.interpretation else ""
-    images = f"{chosen.data_name}, {len(data.train):,} training images{interpretation}{skipped}"
+    images = f"training on {chosen.data_name}, {len(data.train):,} images{interpretation}{skipped}"
     batch, _ = max(batch_sizes(chosen.experiment.config))
     repeats = f"\na batch of {batch:,} shows some images more than once" if batch > len(data.train) else ""
-    return f"{chosen.run.path}: {images}; {backend.name} on {backend.device}{repeats}"
+    return f"{chosen.run.path}: {images}, with {backend.name} on {backend.device}{repeats}"
