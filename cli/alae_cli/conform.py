@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from alae_core import AlaeError
+from alae_cli.options import Device, parse_list
+from alae_core import AlaeError, ArgumentError
 
 if TYPE_CHECKING:
     from alae_conformance.record import Report
@@ -18,57 +19,64 @@ def conform(
         typer.Option(
             "--backend",
             "-b",
-            help="a plug-in to judge, several times if need be; by default KERAS_BACKEND, or the first installed",
-            show_default=False,
+            metavar="NAME,…",
+            help="Plug-ins to judge.",
+            show_default="KERAS_BACKEND, or the first installed",
         ),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="judge every plug-in that is registered")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Judge every installed plug-in.")] = False,
     profile: Annotated[
         Literal["smoke", "standard", "full"],
         typer.Option(
-            help="smoke: contract, outputs and losses in float32; standard: gradients and updates too; full: long "
-            "runs and checkpoints that change hands too",
+            help="smoke: contract, outputs and losses in float32; standard: also gradients and updates; full: also "
+            "long runs and checkpoints that move between backends.",
         ),
     ] = "standard",
     case: Annotated[
-        list[str] | None, typer.Option(help="a case to run, by its id; several times if need be", show_default=False)
+        list[str] | None, typer.Option(metavar="ID,…", help="Cases to run; see --list.", show_default="all")
     ] = None,
     level: Annotated[
-        list[int] | None, typer.Option(min=0, max=5, help="a level to run: 0 for L0, …", show_default=False)
+        list[str] | None,
+        typer.Option(metavar="0…5,…", help="Levels to run, e.g. 0,1 for L0 and L1.", show_default="all"),
     ] = None,
     lane: Annotated[
-        list[str] | None, typer.Option(help="a lane to run: float32, float64 or bfloat16", show_default=False)
+        list[str] | None,
+        typer.Option(metavar="LANE,…", help="Lanes to run: float32, float64, bfloat16.", show_default="all"),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="where to compute: cpu, gpu, gpu:1, …", show_default=False)] = None,
+    device: Device = None,
     require: Annotated[
         str | None,
         typer.Option(
             metavar="CLAIM",
-            help="what must hold, such as float32:L3,float64:L3: a level or lane that is missing is a failure",
+            help="Fail unless these levels hold, e.g. float32:L3,float64:L3; a level or lane that was not run is a "
+            "failure.",
             show_default=False,
         ),
     ] = None,
-    html: Annotated[Path | None, typer.Option(help="write a page with plots", show_default=False)] = None,
-    json: Annotated[Path | None, typer.Option(help="write the whole record", show_default=False)] = None,
-    junit: Annotated[Path | None, typer.Option(help="write JUnit XML, for CI", show_default=False)] = None,
-    badge: Annotated[Path | None, typer.Option(help="write a badge, for shields.io", show_default=False)] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots.", show_default=False)] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the whole record.", show_default=False)] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML, for CI.", show_default=False)] = None,
+    badge: Annotated[Path | None, typer.Option(help="Write a badge, for shields.io.", show_default=False)] = None,
     xfail: Annotated[
         Path | None,
         typer.Option(
-            help="TOML of known failures, each exactly named, with reason, link, expiry; and of what must hold",
+            help="Read known failures, each with its reason, link and expiry date, and required levels from TOML.",
             show_default=False,
         ),
     ] = None,
     fresh: Annotated[
         int | None,
-        typer.Option(min=0, help="draw new numbers from this seed, instead of the frozen ones", show_default=False),
+        typer.Option(min=0, help="Draw new random numbers from this seed.", show_default="the frozen numbers"),
     ] = None,
-    listing: Annotated[bool, typer.Option("--list", help="name the cases that would run, and run none")] = False,
+    listing: Annotated[bool, typer.Option("--list", help="List the cases that would run, and run none.")] = False,
 ) -> None:
-    """Judge backends against the NumPy reference.
+    """Compare backends with the NumPy reference.
 
-    The exit code is 0 only if every claimed level holds on every backend, and all that is required.
+    The exit code is 0 only if every backend reaches the levels that it claims and that --require names.
     """
+    levels = parse_list("level", level, int)
+    if any(not 0 <= number <= 5 for number in levels):
+        raise ArgumentError("level", f"is {','.join(map(str, levels))}; levels are 0 … 5")
     from rich.console import Console
 
     from alae_conformance.claims import read_claim
@@ -78,21 +86,21 @@ def conform(
     from alae_core.plugins import find_backend
 
     console = Console()
-    selection = Selection(case or (), level or (), lane or ())
+    selection = Selection(parse_list("case", case, str), levels, parse_list("lane", lane, str))
     if listing:
-        for found in {found.id: found for found, _ in select(profile, selection)}.values():
-            console.print(f"{found.id:28}{', '.join(found.lanes)}\n    {found.requirement}", highlight=False)
+        for chosen in {each.id: each for each, _ in select(profile, selection)}.values():
+            console.print(f"{chosen.id:28}{', '.join(chosen.lanes)}\n    {chosen.requirement}", highlight=False)
         return
     if badge and selection.partial:
         raise AlaeError("--badge shows whole levels: omit --case, --level and --lane")
-    names = _names(backend, every)
+    names = _choose_backends(parse_list("backend", backend, str), every)
     for name in names:
         find_backend(name)
     xfails, claims = (read_xfails(xfail, names), read_claims(xfail, names)) if xfail else (None, None)
     required = read_claim(require) if require else None
     files = {"html": html, "json": json, "junit": junit, "badge": badge}
     for target in filter(None, files.values()):
-        # Before minutes of work, not after.
+        # An unwritable file is reported before minutes of work, not after.
         target.parent.mkdir(parents=True, exist_ok=True)
         target.touch()
     from alae_conformance.report.badge import badge as to_badge
@@ -125,12 +133,12 @@ def conform(
     raise typer.Exit(0 if report.conforms else 1)
 
 
-def _names(backend: list[str] | None, every: bool) -> list[str]:
+def _choose_backends(backend: list[str], every: bool) -> list[str]:
     from alae_core import installed_backends
     from alae_core.plugins import default_backend
 
     if backend and every:
-        raise AlaeError("--all judges every backend: omit --backend")
+        raise AlaeError("--all judges every installed backend: omit --backend")
     if every:
         return list(installed_backends())
     return list(dict.fromkeys(backend or [default_backend()]))

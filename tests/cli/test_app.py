@@ -91,8 +91,7 @@ def test_every_command_and_parameter_has_help(name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_words_mean_the_same_on_every_command(name):
     flags = {flag: parameter for parameter in COMMANDS[name].params for flag in parameter.opts}
-    if name != "evaluate":
-        assert not {"--metrics", "--metric", "--against", "--directions", "--labels", "--psi"} & set(flags)
+    assert not {"--metrics", "--metric", "--against", "--directions", "--labels", "--psi"} & set(flags)
     if "--images" in flags:
         assert flags["--images"].metavar == "N", "--images is only ever a number"
     if "--truncation" in flags:
