@@ -85,7 +85,7 @@ ADVICE = {
     ),
     "too many held out": (
         [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE, "--set", "training.held_out=12"],
-        "set it lower, or to a share such as 0.1",
+        "set it lower, or to a fraction such as 0.1",
         [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE, "--set", "training.held_out=0.1"],
     ),
     "another size": (

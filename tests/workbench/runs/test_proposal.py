@@ -117,5 +117,5 @@ def test_a_share_of_the_images_is_kept_out(tmp_path):
     path = str(folder(tmp_path, [(8, 8)] * 20, mode="L"))
     for held_out, count in ((0.1, 2), (0.001, 1), (3, 3)):
         assert len(load_data(path, load_config("digits-mlp"), held_out=held_out).held_out) == count
-    with pytest.raises(DataError, match="there are only 20 images in all: set it lower, or to a share"):
+    with pytest.raises(DataError, match="there are only 20 images; set it lower, or to a fraction"):
         load_data(path, load_config("digits-mlp"), held_out=20)
