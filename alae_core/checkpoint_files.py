@@ -22,7 +22,7 @@ from alae_core._support.text import short_repr
 from alae_core._support.validation import Frozen
 from alae_core.config import Config
 from alae_core.errors import ArgumentError, CheckpointError
-from alae_core.sizes import memory, weights
+from alae_core.sizes import count_weights, find_memory
 
 #: the version of the format; the configuration in a manifest has its own version, that of the specification
 FORMAT = 2
@@ -94,7 +94,7 @@ def encode_manifest(data: dict[str, Any]) -> bytes:
 
 def load_content(path: Path, manifest: FirstManifest | Manifest) -> bytes:
     """The bytes of the checkpoint's state file. Raises CheckpointError if its SHA-256 is not that of the manifest."""
-    content = read_bytes(path / STATE, memory(), CheckpointError)
+    content = read_bytes(path / STATE, find_memory(), CheckpointError)
     if sha256(content).hexdigest() != manifest.files[STATE]:
         raise CheckpointError(f"{path / STATE} is damaged: its SHA-256 is not the one in {MANIFEST}")
     return content
@@ -121,7 +121,7 @@ def decode_state(file: Path, content: bytes, step: int, config: Config) -> dict[
     if wrong is not None:
         raise CheckpointError(f"{file} is damaged: {short_repr(wrong)} is not finite")
     for group in ("weights", "averages"):
-        for network, size in weights(config).items():
+        for network, size in count_weights(config).items():
             found = sum(array.size for name, array in state.items() if name.startswith(f"{group}/{network}/"))
             if found != size:
                 raise CheckpointError(

@@ -1,6 +1,6 @@
-"""How much a configuration takes, counted before anything is built, so that what no memory can hold is refused.
+"""Lower bounds of the memory that a configuration needs, so that one too large is refused before anything is built.
 
-Everything counted is a lower bound, for a machine may always need more: activations, gradients, copies.
+Activations, gradients and copies are not counted.
 """
 
 import os
@@ -13,11 +13,11 @@ from alae_core.errors import ConfigError
 from alae_core.groups import MlpNetworks
 from alae_core.networks.layout import network_layout
 
-#: arrays that training keeps of each weight: itself, its running average and Adam's two moments
-_TRAINING = 4
+#: arrays that training holds for each weight: the weight, its running average and Adam's two moments
+_TRAINING_ARRAYS = 4
 
 
-def weights(config: Config) -> dict[str, int]:
+def count_weights(config: Config) -> dict[str, int]:
     """The number of weights of each network by name, for networks of a `Shape`."""
     return {
         name: sum(spec.size for spec in network_layout(config, shape).values())
@@ -26,7 +26,7 @@ def weights(config: Config) -> dict[str, int]:
 
 
 def batch_sizes(config: Config) -> list[tuple[int, int]]:
-    """(images, numbers of each in the largest layer that it passes through) of the batches at each level of detail."""
+    """For each level of detail, the images in a batch and the numbers that each has in the largest layer."""
     networks, (height, width, channels) = config.networks, config.image
     if isinstance(networks, MlpNetworks):
         hidden = [width for name in "FGED" for width in getattr(networks, name).hidden]
@@ -39,45 +39,45 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
     ]
 
 
-def needs(config: Config, *, training: bool = False) -> dict[str, int]:
-    """The bytes that a model takes at least, by what they are for; in training with what goes with its weights.
+def estimate_memory(config: Config, *, training: bool = False) -> dict[str, int]:
+    """The bytes that a model needs at least, by their use; in training also for averages, moments and a batch.
 
     Networks of a shape that is not in `algorithms.Shape` are not counted.
     """
     size = 8 if config.dtype == "float64" else 4
-    count = sum(weights(config).values())
+    count = sum(count_weights(config).values())
     if not training:
         return {f"{count:,} weights": size * count}
     images, numbers = max(batch_sizes(config), key=prod)
     return {
-        f"{count:,} weights, their averages and moments": _TRAINING * size * count,
+        f"{count:,} weights, their averages and moments": _TRAINING_ARRAYS * size * count,
         f"a batch of {images:,} images": size * images * numbers,
     }
 
 
 def require_room(config: Config, *, training: bool = False) -> None:
-    """Raise ConfigError where this machine's memory cannot hold what a model `needs`."""
-    room, needed = memory(), needs(config, training=training)
+    """Raise ConfigError if a model needs more memory than this machine has (`estimate_memory`, `find_memory`)."""
+    room, needed = find_memory(), estimate_memory(config, training=training)
     total = sum(needed.values())
     if room is not None and total > room:
         raise ConfigError(
-            f"the configuration needs at least {amount(total)}, most of it for {max(needed, key=needed.__getitem__)}, "
-            f"but this machine has {amount(room)} of memory: make networks, image or batch_size smaller"
+            f"the configuration needs at least {format_bytes(total)}, most of it for "
+            f"{max(needed, key=needed.__getitem__)}, but this machine has {format_bytes(room)} of memory: make networks, image or batch_size smaller"
         )
 
 
-def memory() -> int | None:
-    """The bytes of memory that this machine has, or allows the process; None where the system does not say."""
+def find_memory() -> int | None:
+    """The bytes of memory that this machine has or its container may use; None if the system does not tell."""
     try:
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
         return None
     try:
-        return min(there, int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
-    except (OSError, ValueError):  # no container, or one without a limit
-        return there
+        return min(total, int(Path("/sys/fs/cgroup/memory.max").read_text("ascii")))
+    except (OSError, ValueError):  # not a container, or one without a limit
+        return total
 
 
-def amount(size: int) -> str:
-    """Bytes as a person says them: "640 MB", "1.9 GB"."""
+def format_bytes(size: int) -> str:
+    """Bytes in a suitable unit, such as "640.0 MB" or "1.9 GB"."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

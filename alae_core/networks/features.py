@@ -102,7 +102,7 @@ def statistics(mean: Tensor, variance: Tensor) -> Tensor:
 
 
 class Conv(SpecLayer):
-    """A convolution (`specs.convolution`) that keeps the size of its maps, or doubles or halves it.
+    """A convolution (`specs.convolution_layout`) that keeps the size of its maps, or doubles or halves it.
 
     Every kernel pads its input. `resample` is "up" (input upsampled first), "down" (output downsampled after) or None;
     it is part of the convolution: the same function with a quarter of the multiplications (4/9 upwards by patches).
@@ -121,9 +121,9 @@ class Conv(SpecLayer):
         if self.resample == "down":
             # Averaging after the convolution equals averaging before it.
             x = _filter(x, [0.5, 0.5], border=True)
-        kernel = ops.cast(self.effective("kernel"), self.compute_dtype)
+        kernel = ops.cast(self.effective_weight("kernel"), self.compute_dtype)
         x = ops.cast(_CONVOLUTIONS[self.resample](ops.cast(x, self.compute_dtype), kernel), self.variable_dtype)
-        return x + per_channel(self.effective("bias")) if "bias" in self.section.layout else x
+        return x + per_channel(self.effective_weight("bias")) if "bias" in self.section.layout else x
 
 
 def _conv(maps: Tensor, kernel: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
-"""The layers of ALAE, and initial weights that are the same bits on every backend.
+"""The layers of ALAE.
 
-They compute with operators on tensors: `keras.ops.matmul` and `mean` turn float64 into float32 under JAX or PyTorch.
+They use operators on tensors, because `keras.ops.matmul` and `mean` turn float64 into float32 under JAX or PyTorch.
 """
 
 import keras
@@ -10,9 +10,9 @@ from alae_core.networks.specs import Section
 
 
 class SpecLayer(keras.layers.Layer):
-    """A layer or network whose weights are those of a `Section`: it creates them as attributes of the same names.
+    """A layer or network that creates the weights listed in a `Section`, as attributes of the same names.
 
-    `build` also builds the parts that are SpecLayers themselves.
+    `build` also builds the SpecLayers that it contains.
     """
 
     def __init__(self, section: Section, **kwargs) -> None:
@@ -32,24 +32,24 @@ class SpecLayer(keras.layers.Layer):
 
         return self.add_weight(name=name, shape=self.section.own[name].shape, initializer=initialize, **choices)
 
-    def effective(self, name: str):
-        """Its weight `name` multiplied by its scale, as a tensor."""
+    def effective_weight(self, name: str):
+        """The weight `name` multiplied by its scale, as a tensor."""
         weight, scale = ops.convert_to_tensor(getattr(self, name)), self.section.layout[name].scale
         return weight if scale == 1 else weight * scale
 
 
 class Dense(SpecLayer):
-    """y = x · kernel + bias, both multiplied by their scales (`specs.dense`): (batch, inputs) to (batch, outputs)."""
+    """y = x · kernel + bias, each times its scale (`specs.dense_layout`): (batch, inputs) to (batch, outputs)."""
 
     def call(self, x):
-        return x @ self.effective("kernel") + self.effective("bias")
+        return x @ self.effective_weight("kernel") + self.effective_weight("bias")
 
     def compute_output_shape(self, input_shape):
         return (*input_shape[:-1], *self.section.layout["bias"].shape)
 
 
 class LeakyReLU(keras.layers.Layer):
-    """x where it is positive, slope · x elsewhere."""
+    """x if x is positive, otherwise slope · x."""
 
     def __init__(self, slope: float, **kwargs) -> None:
         super().__init__(**kwargs)
@@ -57,7 +57,7 @@ class LeakyReLU(keras.layers.Layer):
 
     def call(self, x):
         if self.compute_dtype == "float64":
-            # TensorFlow's kernel holds the slope in float32.
+            # TensorFlow's own function rounds the slope to float32.
             return ops.where(x > 0, x, x * self.slope)
         return ops.leaky_relu(x, self.slope)
 
@@ -69,7 +69,7 @@ class LeakyReLU(keras.layers.Layer):
 
 
 class PixelNorm(keras.layers.Layer):
-    """x / √(mean x² + 1e-8) over the last axis: each vector leaves with root mean square 1."""
+    """x / √(mean x² + 1e-8) over the last axis, which gives each vector a root mean square of 1."""
 
     def call(self, x):
         return x / ops.sqrt(ops.sum(x * x, axis=-1, keepdims=True) / x.shape[-1] + 1e-8)

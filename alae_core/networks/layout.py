@@ -1,43 +1,41 @@
-"""The layout of a model: every weight of its networks by name, known before a network is built and without Keras."""
+"""The layout of a model: the specs of all its weights by name, known before networks are built, without Keras."""
 
 from alae_core.algorithms import Shape, network_shapes
 from alae_core.config import Config
 from alae_core.networks import mlp_layout, style_layout
-from alae_core.networks.specs import Section, WeightSpec, perceptron, under
+from alae_core.networks.specs import Section, WeightSpec, join_parts, perceptron_layout
 
 #: by `config.networks.family`
 _FAMILIES = {"mlp": mlp_layout, "style": style_layout}
 
 
 def layout(config: Config) -> dict[str, WeightSpec]:
-    """Every weight of the networks of `config.algorithm`, by its name in checkpoints, such as "F/dense0/kernel"."""
-    found: dict[str, WeightSpec] = {}
-    for name, shape in network_shapes(config.algorithm).items():
-        found |= under(name, network_layout(config, shape))
-    return found
+    """The specs of all weights of a model, by their names in checkpoints, such as "F/dense0/kernel"."""
+    shapes = network_shapes(config.algorithm)
+    return join_parts({name: network_layout(config, shape) for name, shape in shapes.items()})
 
 
 def network_section(config: Config, name: str, shape: Shape) -> Section:
-    """The layout and seed that a network called `name` is built from."""
+    """The section from which a network called `name` is built."""
     return Section(name, network_layout(config, shape), config.seed)
 
 
 def network_layout(config: Config, shape: Shape) -> dict[str, WeightSpec]:
-    """The weights of one network by name within it."""
+    """The specs of the weights of one network, by name within the network."""
     networks = config.networks
     family, z, w, equalized = _FAMILIES[networks.family], networks.z, networks.w, networks.equalized
     match shape:
         case "F":
-            return perceptron(networks.F, z, w, equalized=equalized)
+            return perceptron_layout(networks.F, z, w, equalized=equalized)
         case "G":
-            return family.generator(config)
+            return family.generator_layout(config)
         case "E":
-            return family.encoder(config)
+            return family.encoder_layout(config)
         case "D" if networks.discriminator == "images":
-            return style_layout.discriminator(config)
+            return style_layout.discriminator_layout(config)
         case "D":
-            return perceptron(networks.D, w, 1, equalized=equalized)
+            return perceptron_layout(networks.D, w, 1, equalized=equalized)
         case "pair":
-            return perceptron(networks.D, 2 * w, 1, equalized=equalized)
+            return perceptron_layout(networks.D, 2 * w, 1, equalized=equalized)
         case "identity":
             return {}

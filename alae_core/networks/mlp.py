@@ -8,28 +8,28 @@ from keras import ops
 from alae_core.config import Config
 from alae_core.errors import AlaeError
 from alae_core.networks.family import Family
-from alae_core.networks.perceptron import perceptron
+from alae_core.networks.perceptron import apply_perceptron
 from alae_core.networks.specs import Section
 
 
 class Perceptrons(Family):
-    """MLP-ALAE: one level of detail, no styles; labels appended as one-hot."""
+    """MLP-ALAE: without levels of detail or styles; one-hot labels are appended to the inputs of G and E."""
 
     @classmethod
     def generator(cls, config: Config, section: Section) -> keras.Model:
-        """(batch, w), or with `config.labels` a list [w, one-hot label], to (batch, H, W, C), linear."""
+        """G: (batch, w), or a list [w, one-hot labels] if `config.labels`, to (batch, H, W, C); linear output."""
         w = keras.Input((config.networks.w,), name="w", dtype=config.dtype)
         labels = _label(config)
-        pixels = perceptron(_append([w, *labels]), section, config.mlp.G, config)
+        pixels = apply_perceptron(_append([w, *labels]), section, config.mlp.G, config)
         return keras.Model(_inputs([w, *labels]), ops.reshape(pixels, (-1, *config.image)), name=section.name)
 
     @classmethod
     def encoder(cls, config: Config, section: Section) -> keras.Model:
-        """(batch, H, W, C), or with `config.labels` a list [images, one-hot label], to (batch, w)."""
+        """E: (batch, H, W, C), or a list [images, one-hot labels] if `config.labels`, to (batch, w)."""
         x = keras.Input(config.image, name="image", dtype=config.dtype)
         labels = _label(config)
         flat = ops.reshape(x, (-1, prod(config.image)))
-        w = perceptron(_append([flat, *labels]), section, config.mlp.E, config)
+        w = apply_perceptron(_append([flat, *labels]), section, config.mlp.E, config)
         return keras.Model(_inputs([x, *labels]), w, name=section.name)
 
     def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):
@@ -41,7 +41,7 @@ class Perceptrons(Family):
     def hidden(self, images, *, labels=None, lod=None, blend=1.0):
         E, choice = self.networks["E"], self.config.networks.E
         if not choice.hidden:
-            raise AlaeError("E has no hidden layer: networks.E.hidden is []")
+            raise AlaeError("networks.E.hidden is []: give E at least one hidden layer")
         widest = max(range(len(choice.hidden)), key=choice.hidden.__getitem__)
         kind = "dense" if choice.slope == 1 else "leaky"
         inside = keras.Model(E.inputs, E.get_layer(f"{kind}{widest}").output)

@@ -14,14 +14,14 @@ Tensor = Any
 
 
 def build_perceptron(section: Section, choice: Perceptron, config: Config, *, is_scalar: bool = False) -> keras.Model:
-    """A perceptron on vectors: (batch, inputs) to (batch, outputs), or to (batch,) if `is_scalar`."""
+    """Build a perceptron on vectors: (batch, inputs) to (batch, outputs), or to (batch,) if `is_scalar`."""
     x = keras.Input((section.layout["dense0/kernel"].shape[0],), name="vector", dtype=config.dtype)
-    y = perceptron(x, section, choice, config)
+    y = apply_perceptron(x, section, choice, config)
     return keras.Model(x, ops.squeeze(y, axis=-1) if is_scalar else y, name=section.name)
 
 
-def perceptron(x: Tensor, section: Section, choice: Perceptron, config: Config) -> Tensor:
-    """The layers of `section` with the activations of `choice`, applied: (batch, inputs) to (batch, outputs)."""
+def apply_perceptron(x: Tensor, section: Section, choice: Perceptron, config: Config) -> Tensor:
+    """Apply the layers of `section` with the activations of `choice`: (batch, inputs) to (batch, outputs)."""
     dtype = "mixed_bfloat16" if config.precision == "bfloat16" else config.precision
     if choice.pixel_norm:
         x = PixelNorm(dtype=config.dtype, name="pixel_norm")(x)

@@ -1,4 +1,4 @@
-"""What is known of a weight before it exists: shape, initial value, scale and levels; without Keras.
+"""Specs of weights: shape, initial value, scale and levels of detail, known before the weights exist, without Keras.
 
 A layout maps the names of weights to their specs. Layers create their weights from it, and `sizes` counts them.
 """
@@ -21,9 +21,9 @@ class WeightSpec(NamedTuple):
     Attributes:
         shape: its shape.
         initializer: "normal" draws from N(0, std²), "glorot" uniformly from ±√(6 / (fan_in + fan_out)).
-        scale: the constant that it is multiplied by when used; 1 unless its learning rate is equalized.
+        scale: the constant that multiplies it when it is used; 1 unless its learning rate is equalized.
         std: the standard deviation of a normal initializer.
-        levels: the levels of detail at which it is used, whatever the blend; None means at all of them.
+        levels: the levels of detail at which it is used, at any blend; None means all of them.
     """
 
     shape: tuple[int, ...]
@@ -34,7 +34,7 @@ class WeightSpec(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The number of numbers in it."""
+        """The number of its elements."""
         return prod(self.shape)
 
 
@@ -42,7 +42,7 @@ class WeightSpec(NamedTuple):
 Layout = Mapping[str, WeightSpec]
 
 
-def dense(
+def dense_layout(
     inputs: int, outputs: int, *, equalized: bool = True, gain: float = 2**0.5, lrmul: float = 1.0
 ) -> dict[str, WeightSpec]:
     """The kernel (inputs, outputs) and bias (outputs,) of a dense layer.
@@ -59,7 +59,7 @@ def dense(
     }
 
 
-def convolution(
+def convolution_layout(
     inputs: int, outputs: int, size: int, *, gain: float = 2**0.5, bias: bool = False
 ) -> dict[str, WeightSpec]:
     """The kernel (size, size, inputs, outputs) of an equalized convolution, and its bias (outputs,) if it has one.
@@ -70,17 +70,27 @@ def convolution(
     return {"kernel": kernel} | ({"bias": WeightSpec((outputs,), "zeros")} if bias else {})
 
 
-def perceptron(choice: Perceptron, inputs: int, outputs: int, *, equalized: bool) -> dict[str, WeightSpec]:
+def perceptron_layout(choice: Perceptron, inputs: int, outputs: int, *, equalized: bool) -> dict[str, WeightSpec]:
     """The dense layers "dense0", "dense1", … of a perceptron with the hidden layers of `choice`."""
-    found: dict[str, WeightSpec] = {}
-    for i, (fan_in, fan_out) in enumerate(pairwise([inputs, *choice.hidden, outputs])):
-        found |= under(f"dense{i}", dense(fan_in, fan_out, equalized=equalized, lrmul=choice.lrmul))
-    return found
+    widths = pairwise([inputs, *choice.hidden, outputs])
+    return join_parts(
+        {
+            f"dense{i}": dense_layout(fan_in, fan_out, equalized=equalized, lrmul=choice.lrmul)
+            for i, (fan_in, fan_out) in enumerate(widths)
+        }
+    )
 
 
-def under(name: str, layout: Layout, levels: range | None = None) -> dict[str, WeightSpec]:
-    """`layout` as the part `name` of a larger one; `levels`, if given, replaces the levels of each spec."""
-    return {f"{name}/{key}": spec if levels is None else spec._replace(levels=levels) for key, spec in layout.items()}
+def join_parts(parts: Mapping[str, Layout], levels: range | None = None) -> dict[str, WeightSpec]:
+    """One layout of several: part "block0" with "conv1/kernel" gives "block0/conv1/kernel".
+
+    `levels`, if given, replaces the levels of each spec.
+    """
+    return {
+        f"{part}/{name}": spec if levels is None else spec._replace(levels=levels)
+        for part, layout in parts.items()
+        for name, spec in layout.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -88,9 +98,9 @@ class Section:
     """The part of a model's layout that one network, block or layer holds.
 
     Attributes:
-        path: where it is in the model, such as "G/block0/conv2".
+        path: its place in the model, such as "G/block0/conv2".
         layout: its specs by their names below `path`.
-        seed: the seed of the configuration, which decides initial values.
+        seed: the seed of the configuration, from which initial values are drawn.
     """
 
     path: str

@@ -1,8 +1,8 @@
 """StyleALAE: a style-based generator and the encoder that mirrors it, grown level by level (paper section 4).
 
-A network of L blocks makes images of 4·2^(L−1) pixels; block i, of level of detail (lod) i, works at 4·2^i. Both
-networks run at any lod: through the blocks up to it, between the from-RGB and to-RGB of that lod. `blend`, from 0 to 1,
-fades block `lod` in beside the path through the lod below.
+A network of L blocks has images of 4·2^(L−1) pixels a side; block i, of level of detail (lod) i, computes at 4·2^i.
+Both networks run at any lod: they use the blocks up to it, and the RGB convolution of that lod. `blend`, from 0 to 1,
+fades block `lod` in, beside the path through the lod below. `style_layout` lists the weights.
 """
 
 from math import pi, prod, sqrt
@@ -30,30 +30,30 @@ from alae_core.networks.specs import Section
 from alae_core.view import View
 
 _SLOPE = 0.2
-# ε of instance norm in the authors' E and G
+# ε of instance norm in E and in G, as the authors have it
 _E_EPSILON, _G_EPSILON = 1e-5, 1e-8
 
 
 class Styles(Family):
-    """StyleALAE: levels of detail that grow, a style and noise for each layer of G, a running mean of w."""
+    """StyleALAE: it grows by levels of detail, each layer of G has a style and noise, and w has a running mean."""
 
     has_styles = True
 
     @classmethod
     def generator(cls, config: Config, section: Section) -> "Generator":
-        return _built(Generator(config, section))
+        return _build(Generator(config, section))
 
     @classmethod
     def encoder(cls, config: Config, section: Section) -> "_Downwards":
         kind = Encoder if config.style.encoder == "style" else PlainEncoder
-        return _built(kind(config, section))
+        return _build(kind(config, section))
 
     @classmethod
     def discriminator(cls, config: Config, section: Section) -> keras.Model:
-        """D of `config`; on images an encoder of its own with one output, (batch, H, W, C) to (batch,)."""
+        """D: a perceptron on w, or a plain encoder of images to one number, (batch, H, W, C) to (batch,)."""
         if config.style.discriminator == "latent":
             return super().discriminator(config, section)
-        return _built(PlainEncoder(config, section, is_discriminator=True))
+        return _build(PlainEncoder(config, section, is_discriminator=True))
 
     def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):
         return self.networks["G"](w, noise=noise, lod=lod, blend=blend)
@@ -65,7 +65,7 @@ class Styles(Family):
         return self.networks["E"].hidden(images, lod=lod, blend=blend)
 
     def fade(self, images, *, lod=None, blend=1.0):
-        if self.level_of(images) == 0 or not _fades(blend):
+        if self.level_of(images) == 0 or not _may_fade(blend):
             return images
         maps = from_nhwc(images)
         return to_nhwc(_lerp(upsample(downsample(maps)), maps, blend))
@@ -84,10 +84,10 @@ class Styles(Family):
 
 
 class Generator(SpecLayer, keras.Model):
-    """G: a style for each layer, and noise, to images.
+    """G: from a style and noise for each layer to images.
 
-    From a learned 4×4 constant, each block upsamples, convolves and blurs (the first has the constant instead); then
-    come noise, bias, leaky ReLU, instance norm and style, a convolution, and the same once more.
+    Each block upsamples, convolves and blurs; the first starts from a learned 4×4 constant instead. Noise, bias, leaky
+    ReLU, instance norm and style follow, then a convolution, then noise to style once more.
     """
 
     def __init__(self, config: Config, section: Section) -> None:
@@ -96,22 +96,22 @@ class Generator(SpecLayer, keras.Model):
         self.to_rgb = [_conv(config, section / f"to_rgb{i}") for i in range(config.lods)]
 
     def call(self, w, lod: int, blend: Tensor | float = 1.0, noise=None):
-        """Images at one level of detail.
+        """Generate images at one level of detail.
 
         Args:
             w: (batch, w), or a style for each layer: (batch, at least 2·(lod + 1), w).
             lod: the level of detail.
-            blend: 0 shows the level below enlarged, 1 this one.
-            noise: a map for each layer, (batch, R, R, 1) of the layer's resolution R; the first may, like the constant,
-                have batch 1. None is no noise, "bump" what the authors add in its place.
+            blend: 0 gives the images of the level below, enlarged; 1 those of this level.
+            noise: a map for each layer, (batch, R, R, 1) at the layer's resolution R; the first may have batch 1, like
+                the constant. None adds no noise; "bump" adds what the authors' code adds without noise.
 
         Returns:
-            (batch, R, R, C) with R = 4·2^lod; linear, so values may leave [−1, 1].
+            (batch, R, R, C) with R = 4·2^lod. The output is linear, so values may be outside [−1, 1].
         """
         maps = noise if isinstance(noise, (list, tuple)) else [noise] * 2 * (lod + 1)
-        x, below = from_nhwc(self.effective("const")[None]), None
+        x, below = from_nhwc(self.effective_weight("const")[None]), None
         for i, block in enumerate(self.blocks[: lod + 1]):
-            if 0 < i == lod and _fades(blend):
+            if 0 < i == lod and _may_fade(blend):
                 below = upsample(self.to_rgb[i - 1](x))
             layers = (2 * i, 2 * i + 1)
             styles = [w if len(w.shape) == 2 else w[:, k] for k in layers]
@@ -124,9 +124,9 @@ class _GeneratorBlock(SpecLayer):
     def __init__(self, config: Config, section: Section, lod: int) -> None:
         super().__init__(section, dtype=config.dtype, autocast=False)
         self.conv1 = _conv(config, section / "conv1", resample="up") if lod else None
-        self.styled1 = _Styled(config, section / "styled1", lod)
+        self.styled1 = _StyledLayer(config, section / "styled1", lod)
         self.conv2 = _conv(config, section / "conv2")
-        self.styled2 = _Styled(config, section / "styled2", lod)
+        self.styled2 = _StyledLayer(config, section / "styled2", lod)
 
     def call(self, x, styles, noise):
         x = x if self.conv1 is None else blur(self.conv1(x))
@@ -134,8 +134,8 @@ class _GeneratorBlock(SpecLayer):
         return self.styled2(self.conv2(x), styles[1], noise=noise[1])
 
 
-class _Styled(SpecLayer):
-    """Noise (one map per image, a weight per channel), bias, leaky ReLU, instance norm; then x · (s₀ + 1) + s₁."""
+class _StyledLayer(SpecLayer):
+    """Noise (a map per image, a weight per channel), bias, leaky ReLU, instance norm; then x · (s₀ + 1) + s₁."""
 
     def __init__(self, config: Config, section: Section, lod: int) -> None:
         super().__init__(section, dtype=config.dtype, autocast=False)
@@ -147,61 +147,61 @@ class _Styled(SpecLayer):
         if isinstance(noise, str):
             x = x + _bump(x, self.lod)
         elif noise is not None:
-            x = x + from_nhwc(noise) * per_channel(self.effective("noise"))
-        x = self.leaky(x + per_channel(self.effective("bias")))
+            x = x + from_nhwc(noise) * per_channel(self.effective_weight("noise"))
+        x = self.leaky(x + per_channel(self.effective_weight("bias")))
         x, _, _ = instance_norm(x, _G_EPSILON)
         style = self.style(w)
         return x * (per_channel(style[:, : self.width]) + 1) + per_channel(style[:, self.width :])
 
 
 def _bump(x: Tensor, lod: int) -> Tensor:
-    # What the authors' `noise=False` adds: not zero noise, but 0.8·s·exp(−x²/2s²)/√2π with s = √(lod + 1).
+    # With `noise=False`, the authors' code adds 0.8·s·exp(−x²/2s²)/√2π, where s = √(lod + 1), instead of nothing.
     s = sqrt(lod + 1)
     return 0.8 * s / sqrt(2 * pi) * ops.exp(-ops.square(x) / (2 * s * s))
 
 
 class _Downwards(SpecLayer, keras.Model):
-    """Images through a from-RGB convolution, and blocks from theirs down to 4×4."""
+    """Passes images through a from-RGB convolution, then through blocks down to 4×4."""
 
     def __init__(self, config: Config, section: Section, blocks: list[SpecLayer]) -> None:
         super().__init__(section, dtype=config.dtype, autocast=False)
         self.blocks = blocks
         self.from_rgb = [_conv(config, section / f"from_rgb{i}") for i in range(config.lods)]
-        # Rectified twice by the authors.
+        # The authors apply the leaky ReLU twice.
         self.leaky = LeakyReLU(_SLOPE**2, dtype=config.dtype)
 
     def _down(self, x: Tensor, lod: int, blend: Tensor | float) -> tuple[Tensor, list[Tensor]]:
-        """What the 4×4 block makes of images, and what each block has beside its maps, finest first."""
-        image, beside = from_nhwc(x), []
+        """The output of the 4×4 block, and the statistics of each block that has some, finest first."""
+        image, parts = from_nhwc(x), []
         x = self.leaky(self.from_rgb[lod](image))
         for i in range(lod, -1, -1):
-            x, more = self.blocks[i](x)
-            beside.append(more)
-            if 0 < i == lod and _fades(blend):
+            x, part = self.blocks[i](x)
+            parts.append(part)
+            if 0 < i == lod and _may_fade(blend):
                 x = _lerp(self.leaky(self.from_rgb[i - 1](downsample(image))), x, blend)
-        return x, beside
+        return x, parts
 
 
 class Encoder(_Downwards):
-    """E: images to w, the sum over layers of an affine map of each one's channel means and standard deviations.
+    """E: images to w, which is the sum over layers of an affine map of their channels' means and standard deviations.
 
-    Each block convolves, rectifies, describes and normalizes; then blurs, convolves and halves, rectifies, describes
-    and normalizes once more.
+    Each block has a convolution, leaky ReLU, these statistics and instance norm; then blur, a convolution that halves
+    the size, leaky ReLU, statistics and instance norm.
     """
 
     def __init__(self, config: Config, section: Section) -> None:
         super().__init__(config, section, [_EncoderBlock(config, section / f"block{i}") for i in range(config.lods)])
 
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
-        """(batch, R, R, C) with R = 4·2^lod to (batch, w); `blend` as in `Generator.call`."""
+        """Encode (batch, R, R, C) with R = 4·2^lod as (batch, w); `blend` as in `Generator.call`."""
         _, parts = self._down(x, lod, blend)
         described = [self.blocks[lod - i].describe(part) for i, part in enumerate(parts)]
-        if lod and _fades(blend):
+        if lod and _may_fade(blend):
             described[0] = described[0] * blend
         return sum(described[1:], described[0])
 
     def hidden(self, x, lod: int, blend: Tensor | float = 1.0):
-        """What w is an affine map of: every layer's channel means and deviations side by side, (batch, n)."""
+        """All layers' channel means and standard deviations, of which w is an affine map, concatenated: (batch, n)."""
         _, parts = self._down(x, lod, blend)
         return ops.concatenate([layer for block in parts for layer in block], axis=-1)
 
@@ -210,9 +210,9 @@ class _EncoderBlock(SpecLayer):
     def __init__(self, config: Config, section: Section) -> None:
         super().__init__(section, dtype=config.dtype, autocast=False)
         self.conv1 = _conv(config, section / "conv1")
-        self.described1 = _Described(config, section / "described1")
+        self.described1 = _DescribedLayer(config, section / "described1")
         self.conv2 = _conv(config, section / "conv2", resample="down")
-        self.described2 = _Described(config, section / "described2")
+        self.described2 = _DescribedLayer(config, section / "described2")
 
     def call(self, x):
         x, first = self.described1(self.conv1(x))
@@ -220,13 +220,13 @@ class _EncoderBlock(SpecLayer):
         return x, (first, second)
 
     def describe(self, statistics):
-        """The block's part of w, from what each of its layers has beside its maps."""
+        """The block's part of w, from the statistics of its two layers."""
         first, second = statistics
         return self.described1.style(first) + self.described2.style(second)
 
 
-class _Described(SpecLayer):
-    """Bias and leaky ReLU; then instance norm, and beside it the statistics that the layer's part of w is made of."""
+class _DescribedLayer(SpecLayer):
+    """Bias, leaky ReLU and instance norm; also returns statistics, which `style` maps to the layer's part of w."""
 
     def __init__(self, config: Config, section: Section) -> None:
         super().__init__(section, dtype=config.dtype, autocast=False)
@@ -234,21 +234,21 @@ class _Described(SpecLayer):
         self.leaky = LeakyReLU(_SLOPE, dtype=config.dtype)
 
     def call(self, x):
-        x = self.leaky(x + per_channel(self.effective("bias")))
+        x = self.leaky(x + per_channel(self.effective_weight("bias")))
         x, mean, variance = instance_norm(x, _E_EPSILON)
         return x, statistics(mean, variance)
 
 
 class PlainEncoder(_Downwards):
-    """Images to a vector without style statistics: an ablation of E or, as a discriminator beside E, an image's logit.
+    """Images to a vector without style statistics: an ablation of E, or a discriminator on images.
 
-    Blocks like E's, without statistics and norms; the 4×4 block ends in a dense layer. A discriminator's 4×4 block also
-    sees how much its batch varies (Karras et al. 2018, section 3).
+    Its blocks are like E's without statistics and norms; the 4×4 block ends in a dense layer. The 4×4 block of a
+    discriminator gets the standard deviation within the batch as one more map (Karras et al. 2018, section 3).
     """
 
     def __init__(self, config: Config, section: Section, *, is_discriminator: bool = False) -> None:
         blocks = [
-            _PlainBlock(config, section / f"block{i}", sees_spread=is_discriminator and i == 0)
+            _PlainBlock(config, section / f"block{i}", has_spread=is_discriminator and i == 0)
             for i in range(config.lods)
         ]
         super().__init__(config, section, blocks)
@@ -256,38 +256,38 @@ class PlainEncoder(_Downwards):
         self.head = Dense(section / "head", dtype=config.dtype)
 
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
-        """(batch, R, R, C) with R = 4·2^lod to (batch, w), or (batch,) as a discriminator; `blend` fades features."""
+        """Encode (batch, R, R, C) with R = 4·2^lod as (batch, w), or as logits (batch,); `blend` fades features."""
         x = self.head(self.hidden(x, lod, blend))
         return x[:, 0] if self.is_discriminator else x
 
     def hidden(self, x, lod: int, blend: Tensor | float = 1.0):
-        """What the last layer sees, (batch, n)."""
+        """The input of the last layer, (batch, n)."""
         return self._down(x, lod, blend)[0]
 
 
 class _PlainBlock(SpecLayer):
-    def __init__(self, config: Config, section: Section, *, sees_spread: bool) -> None:
+    def __init__(self, config: Config, section: Section, *, has_spread: bool) -> None:
         super().__init__(section, dtype=config.dtype, autocast=False)
-        self.sees_spread, self.leaky = sees_spread, LeakyReLU(_SLOPE, dtype=config.dtype)
+        self.has_spread, self.leaky = has_spread, LeakyReLU(_SLOPE, dtype=config.dtype)
         self.conv1 = _conv(config, section / "conv1")
         is_last = "dense/kernel" in section.layout
         self.conv2 = None if is_last else _conv(config, section / "conv2", resample="down")
         self.dense = Dense(section / "dense", dtype=config.dtype) if is_last else None
 
     def call(self, x):
-        x = self.leaky(self.conv1(_with_spread(x) if self.sees_spread else x))
+        x = self.leaky(self.conv1(_with_spread(x) if self.has_spread else x))
         if self.conv2 is not None:
             return self.leaky(self.conv2(blur(x))), None
         return self.leaky(self.dense(ops.reshape(to_nhwc(x), (x.shape[0], -1)))), None
 
 
-def _built(network):
+def _build(network):
     network.build()
     return network
 
 
 def _with_spread(x: Tensor, group: int = 4) -> Tensor:
-    """`x` with one more channel: the mean standard deviation within each `group` of images, count/group apart."""
+    """`x` with one more channel: the mean standard deviation over each group of images, which are count/group apart."""
     maps, count = to_nhwc(x), x.shape[0]
     group = min(group, count)
     missing = -count % group
@@ -301,13 +301,13 @@ def _with_spread(x: Tensor, group: int = 4) -> Tensor:
 
 
 def _conv(config: Config, section: Section, **choices) -> Conv:
-    # Convolutions are where the work is, and all that computes in bfloat16: norms and statistics need their digits.
+    # Convolutions dominate the cost; norms and statistics need more digits than bfloat16 has.
     dtype = "mixed_bfloat16" if config.precision == "bfloat16" else config.precision
     return Conv(section, dtype=dtype, **choices)
 
 
-def _fades(blend: Tensor | float) -> bool:
-    """Whether the lod below is needed: a blend that is no tensor is known, and 1 shows nothing of it."""
+def _may_fade(blend: Tensor | float) -> bool:
+    """Whether the level below is visible; a blend that is a tensor is unknown, so it may be."""
     return not (isinstance(blend, (int, float)) and blend == 1)
 
 

@@ -1,15 +1,15 @@
-"""The weights of StyleALAE's G, E and D on images: every name, shape, initial value, scale and level, without Keras.
+"""The layout of StyleALAE's G, E and D on images.
 
-Block i, of level of detail (lod) i, is used at its own level and every finer one; an RGB convolution at its own level
-and while the next one fades in.
+Block i, of level of detail (lod) i, is used at its own level and all finer ones. An RGB convolution is used at its own
+level, and while the next one fades in.
 """
 
 from alae_core.config import Config
-from alae_core.networks.specs import WeightSpec, convolution, dense, under
+from alae_core.networks.specs import Layout, WeightSpec, convolution_layout, dense_layout, join_parts
 
 
-def generator(config: Config) -> dict[str, WeightSpec]:
-    """The weights of G, by name within the network."""
+def generator_layout(config: Config) -> dict[str, WeightSpec]:
+    """The specs of the weights of G, by name within the network."""
     style, lods, channels = config.style, config.lods, config.image[2]
     widths = style.widths(lods)
     found = {"const": WeightSpec((4, 4, widths[0]), "ones")}
@@ -17,64 +17,75 @@ def generator(config: Config) -> dict[str, WeightSpec]:
         styled = {
             "noise": WeightSpec((width,), "zeros"),
             "bias": WeightSpec((width,), "zeros"),
-            **under("style", dense(style.w, 2 * width, gain=1.0)),
+            **join_parts({"style": dense_layout(style.w, 2 * width, gain=1.0)}),
         }
-        block = under("conv1", convolution(widths[lod - 1], width, 3)) if lod else {}
-        block |= under("styled1", styled) | under("conv2", convolution(width, width, 3)) | under("styled2", styled)
-        to_rgb = convolution(width, channels, 1, gain=0.03, bias=True)
-        found |= under(f"block{lod}", block, range(lod, lods)) | under(f"to_rgb{lod}", to_rgb, range(lod, lod + 2))
+        block: dict[str, Layout] = {"styled1": styled, "conv2": convolution_layout(width, width, 3), "styled2": styled}
+        if lod:
+            block["conv1"] = convolution_layout(widths[lod - 1], width, 3)
+        to_rgb = convolution_layout(width, channels, 1, gain=0.03, bias=True)
+        found |= _level_layout(config, lod, block, {f"to_rgb{lod}": to_rgb})
     return found
 
 
-def style_kernels(config: Config) -> list[str]:
+def list_style_kernels(config: Config) -> list[str]:
     """The names in a model of the kernels that map w to each style layer of G, coarsest first, two per block."""
     return [f"G/block{lod}/styled{layer}/style/kernel" for lod in range(config.lods) for layer in (1, 2)]
 
 
-def encoder(config: Config) -> dict[str, WeightSpec]:
-    """The weights of E, by name within the network."""
+def encoder_layout(config: Config) -> dict[str, WeightSpec]:
+    """The specs of the weights of E, by name within the network."""
     if config.style.encoder == "plain":
-        return _plain_encoder(config, config.style.w)
-    found, w = _from_rgb(config), config.style.w
+        return _plain_encoder_layout(config, config.style.w)
+    found: dict[str, WeightSpec] = {}
+    w = config.style.w
     for lod in range(config.lods):
         width, below = _block_widths(config, lod)
-        block = under("conv1", convolution(width, width, 3)) | under("described1", _described(width, w))
-        block |= under("conv2", convolution(width, below, 3)) | under("described2", _described(below, w))
-        found |= under(f"block{lod}", block, range(lod, config.lods))
+        block: dict[str, Layout] = {
+            "conv1": convolution_layout(width, width, 3),
+            "described1": _described_layout(width, w),
+            "conv2": convolution_layout(width, below, 3),
+            "described2": _described_layout(below, w),
+        }
+        from_rgb = convolution_layout(config.image[2], width, 1, bias=True)
+        found |= _level_layout(config, lod, block, {f"from_rgb{lod}": from_rgb})
     return found
 
 
-def discriminator(config: Config) -> dict[str, WeightSpec]:
-    """The weights of a D on images: a plain encoder to one number, whose 4×4 block sees one more feature map."""
-    return _plain_encoder(config, 1, spread=1)
+def discriminator_layout(config: Config) -> dict[str, WeightSpec]:
+    """The specs of the weights of a D on images, whose 4×4 block gets one more feature map than that of E."""
+    return _plain_encoder_layout(config, 1, spread=1)
+
+
+def _plain_encoder_layout(config: Config, outputs: int, spread: int = 0) -> dict[str, WeightSpec]:
+    found = join_parts({"head": dense_layout(config.style.width(config.lods), outputs, gain=1.0)})
+    for lod in range(config.lods):
+        width, below = _block_widths(config, lod)
+        block: dict[str, Layout]
+        if lod:
+            block = {
+                "conv1": convolution_layout(width, width, 3, bias=True),
+                "conv2": convolution_layout(width, below, 3, bias=True),
+            }
+        else:
+            block = {
+                "conv1": convolution_layout(width + spread, width, 3, bias=True),
+                "dense": dense_layout(4 * 4 * width, below),
+            }
+        from_rgb = convolution_layout(config.image[2], width, 1, bias=True)
+        found |= _level_layout(config, lod, block, {f"from_rgb{lod}": from_rgb})
+    return found
+
+
+def _level_layout(config: Config, lod: int, block: dict[str, Layout], rgb: dict[str, Layout]) -> dict[str, WeightSpec]:
+    block_specs = join_parts({f"block{lod}": join_parts(block)}, levels=range(lod, config.lods))
+    return block_specs | join_parts(rgb, levels=range(lod, lod + 2))
 
 
 def _block_widths(config: Config, lod: int) -> tuple[int, int]:
-    """The numbers of feature maps that a block of an encoder takes, and passes to the block below."""
+    """The numbers of feature maps that an encoder's block gets, and passes to the block below."""
     return config.style.width(config.lods - lod - 1), config.style.width(config.lods - lod)
 
 
-def _from_rgb(config: Config) -> dict[str, WeightSpec]:
-    found: dict[str, WeightSpec] = {}
-    for lod, width in enumerate(config.style.widths(config.lods)):
-        from_rgb = convolution(config.image[2], width, 1, bias=True)
-        found |= under(f"from_rgb{lod}", from_rgb, range(lod, lod + 2))
-    return found
-
-
-def _described(width: int, w: int) -> dict[str, WeightSpec]:
-    # The style layer takes the mean and the standard deviation of each feature map.
-    return {"bias": WeightSpec((width,), "zeros"), **under("style", dense(2 * width, w))}
-
-
-def _plain_encoder(config: Config, outputs: int, spread: int = 0) -> dict[str, WeightSpec]:
-    found = _from_rgb(config)
-    for lod in range(config.lods):
-        width, below = _block_widths(config, lod)
-        if lod:
-            second = under("conv2", convolution(width, below, 3, bias=True))
-        else:
-            second = under("dense", dense(4 * 4 * width, below))
-        block = under("conv1", convolution(width + (0 if lod else spread), width, 3, bias=True)) | second
-        found |= under(f"block{lod}", block, range(lod, config.lods))
-    return found | under("head", dense(config.style.width(config.lods), outputs, gain=1.0))
+def _described_layout(width: int, w: int) -> dict[str, WeightSpec]:
+    # `style` gets the mean and the standard deviation of each feature map.
+    return {"bias": WeightSpec((width,), "zeros"), **join_parts({"style": dense_layout(2 * width, w)})}

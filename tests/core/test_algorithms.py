@@ -8,7 +8,7 @@ import pytest
 
 import alae_core as alae
 from alae_core.algorithms import ALGORITHMS, Algorithm
-from alae_core.sizes import weights
+from alae_core.sizes import count_weights
 from tests.conftest import tiny_config
 from tests.helpers.algorithms import register
 
@@ -31,7 +31,7 @@ def test_every_row_builds_the_networks_that_its_updates_train(backend, name):
 def test_the_weights_of_a_third_partys_algorithm_are_counted(backend, monkeypatch):
     register(monkeypatch)
     config = tiny_config(algorithm="pixels")
-    counts = weights(config)
+    counts = count_weights(config)
     assert counts == {name: alae.build(config).networks[name].count_params() for name in "GE"}
     assert all(counts.values())
 
@@ -45,7 +45,7 @@ def test_an_algorithm_can_define_its_own_network_shape(backend, monkeypatch):
         "H/dense/kernel": (7, 3),
         "H/dense/bias": (3,),
     }
-    assert set(weights(config)) == {"G", "E"}
+    assert set(count_weights(config)) == {"G", "E"}
 
 
 def test_rows_are_read_without_keras():

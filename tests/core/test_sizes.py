@@ -7,7 +7,7 @@ import pytest
 
 from alae_core import ConfigError, build, load_config, preset_names
 from alae_core.networks import specs
-from alae_core.sizes import batch_sizes, memory, require_room, weights
+from alae_core.sizes import batch_sizes, count_weights, find_memory, require_room
 from tests.conftest import tiny_config, tiny_style_config
 
 pytestmark = pytest.mark.each_backend
@@ -41,7 +41,9 @@ def test_weights_are_as_many_as_the_built_networks_have(backend, monkeypatch, na
     monkeypatch.setattr(specs, "stream", lambda seed, purpose: Zeros())
     config = CONFIGS[name]()
     built = build(config).networks
-    assert weights(config) == {name: sum(prod(v.shape) for v in network.weights) for name, network in built.items()}
+    assert count_weights(config) == {
+        name: sum(prod(v.shape) for v in network.weights) for name, network in built.items()
+    }
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -64,7 +66,7 @@ def test_presets_have_room(name):
 def test_what_no_machine_holds_is_refused_with_both_numbers(changes, message):
     with pytest.raises(ConfigError, match=message) as caught:
         require_room(load_config("digits-mlp", changes), training=True)
-    assert f"this machine has {memory() / 1e9:,.1f} GB of memory: make" in str(caught.value)
+    assert f"this machine has {find_memory() / 1e9:,.1f} GB of memory: make" in str(caught.value)
 
 
 def test_a_level_of_growth_has_a_batch_of_its_own():
@@ -80,7 +82,7 @@ def test_a_batch_is_as_large_as_the_largest_layer_it_passes_through():
 
 def test_to_look_at_a_model_its_weights_are_enough(monkeypatch):
     config = load_config("digits-mlp", {"batch_size": 10**6})
-    monkeypatch.setattr("alae_core.sizes.memory", lambda: 4 * sum(weights(config).values()))
+    monkeypatch.setattr("alae_core.sizes.find_memory", lambda: 4 * sum(count_weights(config).values()))
     require_room(config)
     with pytest.raises(ConfigError, match="for a batch of 1,000,000 images"):
         require_room(config, training=True)
@@ -89,5 +91,5 @@ def test_to_look_at_a_model_its_weights_are_enough(monkeypatch):
 def test_a_model_is_not_built_where_there_is_no_room_and_unknown_room_is_enough(monkeypatch):
     with pytest.raises(ConfigError, match="the configuration needs at least"):
         build(load_config("digits-mlp", {"networks.w": 10**9}))
-    monkeypatch.setattr("alae_core.sizes.memory", lambda: None)
+    monkeypatch.setattr("alae_core.sizes.find_memory", lambda: None)
     require_room(load_config("digits-mlp", {"networks.w": 10**9}), training=True)

@@ -363,8 +363,8 @@ def test_every_weight_states_its_constant(backend, choices):
 
 def test_the_constants_stated_are_those_that_are_used(backend):
     """Twice the constant on half the kernel is the same layer; so for each kind of layer, on its own."""
-    conv = Conv(Section("conv", specs.convolution(3, 5, 3, gain=0.7, bias=True), seed=1))
-    dense = Dense(Section("dense", specs.dense(3, 5, gain=0.7, lrmul=0.3), seed=1))
+    conv = Conv(Section("conv", specs.convolution_layout(3, 5, 3, gain=0.7, bias=True), seed=1))
+    dense = Dense(Section("dense", specs.dense_layout(3, 5, gain=0.7, lrmul=0.3), seed=1))
     one = [ops.ones((2, *shape)) for shape in ((1, 1, 3), (3,))]
     for layer, x, fan_in in ((conv, one[0], 27), (dense, one[1], 3)):
         layer.build()

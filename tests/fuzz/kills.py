@@ -35,7 +35,7 @@ from PIL import Image
 from alae_cli import app
 from alae_core import load_checkpoint
 from alae_core.checkpoint import checkpoints, write_checkpoint
-from alae_core.sizes import weights
+from alae_core.sizes import count_weights
 from alae_workbench.data.prepared import set_format
 from alae_workbench.data.prepared.preparation import plan_preparation
 from alae_workbench.data.prepared.set_format import MANIFEST, PREPARING
@@ -163,7 +163,9 @@ def unfinished(run):
 def write_forever(run):
     """Write the files of an `alae train` that stops and resumes every three steps, forever, without training."""
     config = tiny_config()
-    networks = {f"{of}/{name}/x": size for name, size in weights(config).items() for of in ("weights", "averages")}
+    networks = {
+        f"{of}/{name}/x": size for name, size in count_weights(config).items() for of in ("weights", "averages")
+    }
     experiment = Experiment(config, Training(data="digits", steps=10**6))
     while True:
         with run.lock():

@@ -10,7 +10,7 @@ from keras import ops
 
 from alae_core.networks import features
 from alae_core.networks.features import Conv
-from alae_core.networks.specs import Section, convolution
+from alae_core.networks.specs import Section, convolution_layout
 from tests.tolerances import FLOAT32
 
 pytestmark = pytest.mark.each_backend
@@ -45,7 +45,7 @@ def on_maps(function, maps=MAPS):
 
 def conv(inputs, outputs, size, *, gain=2**0.5, bias=False, **choices):
     """A built convolution."""
-    layer = Conv(Section("conv", convolution(inputs, outputs, size, gain=gain, bias=bias), seed=1), **choices)
+    layer = Conv(Section("conv", convolution_layout(inputs, outputs, size, gain=gain, bias=bias), seed=1), **choices)
     layer.build()
     return layer
 

@@ -7,7 +7,7 @@ import pytest
 import alae_core as alae
 from alae_core.networks.layers import Dense
 from alae_core.networks.mlp import Perceptrons
-from alae_core.networks.specs import Section, dense
+from alae_core.networks.specs import Section, dense_layout
 from tests.conftest import random_images, tiny_config
 from tests.tolerances import BFLOAT16, FLOAT32
 
@@ -153,7 +153,7 @@ def test_a_layer_that_does_not_state_a_constant_is_not_passed_over(backend):
             self.extra = self.add_weight(name="extra", shape=(7,), initializer="zeros")
 
     x = keras.Input((5,))
-    network = keras.Model(x, Silent(Section("F/dense0", dense(5, 7), seed=0))(x), name="F")
+    network = keras.Model(x, Silent(Section("F/dense0", dense_layout(5, 7), seed=0))(x), name="F")
     with pytest.raises(KeyError, match="extra"):
         Perceptrons(tiny_config(), {"F": network})
 

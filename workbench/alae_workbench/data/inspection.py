@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alae_core.sizes import amount
+from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection
 from alae_workbench.data.picture_file import describe_fault, read_header
 from alae_workbench.data.prepared.reading import PreparedSource
@@ -79,8 +79,8 @@ def _verify(path: Path, manifest: Manifest, show_progress: ShowProgress) -> str:
         )
     heights = ", ".join(map(str, manifest.levels))
     return (
-        f"prepared by alae {manifest.alae} from {manifest.source}, at {heights} pixels a side, {amount(total)} in "
-        f"{len(files):,} files, whose hashes all match the manifest"
+        f"prepared by alae {manifest.alae} from {manifest.source}, at {heights} pixels a side, "
+        f"{format_bytes(total)} in {len(files):,} files, whose hashes all match the manifest"
     )
 
 

@@ -1,1 +1,1 @@
-"""Models in the formats of other programs, read without trust and turned into checkpoints of alae."""
+"""Conversion of other programs' models to checkpoints of alae; their files are read without trust."""

@@ -1,7 +1,7 @@
-"""The authors' published checkpoints, as checkpoints of ours: F, G, E, D, their averages and the running mean of w.
+"""Converts the authors' published checkpoints to ours: F, G, E, D, their averages and the running mean of w.
 
-The authors store kernels multiplied by their equalizing constant, and scale their steps; the constant is divided out.
-Sizes follow from the shapes of the tensors. Optimizer state is left behind.
+The authors store weights already multiplied by their scales, which are divided out here (`WeightSpec.scale`). Sizes
+follow from the shapes of the tensors. The state of optimizers is not converted.
 """
 
 import re
@@ -17,7 +17,7 @@ from alae_core.config import SPECIFICATION, Config, make_config
 from alae_core.errors import CheckpointError, ConfigError
 from alae_core.growth import scheduled_steps
 from alae_core.networks.layout import network_layout
-from alae_core.networks.specs import WeightSpec, under
+from alae_core.networks.specs import WeightSpec, join_parts
 from alae_workbench.exchange.torch_files import Tensor, read_torch_file
 
 #: the networks that are imported
@@ -68,18 +68,18 @@ class OfficialTensor(NamedTuple):
 
 
 def import_official(file: str | Path, out: str | Path) -> Path:
-    """Write the authors' checkpoint `file` as a run of ours in `out`, for `alae_core.load` and `alae train --resume`.
+    """Convert the authors' checkpoint `file` to a new run directory `out`, which can be loaded and resumed.
 
     Returns:
-        The new checkpoint's path, `out`/checkpoints/step-…, at the end of a growth schedule as the authors used it.
+        The path of its checkpoint, `out`/checkpoints/step-…, at the end of the authors' growth schedule.
 
     Raises:
         CheckpointError: the file cannot be read (see `torch_files`), its tensors are not those of a StyleALAE, or
-            `out` is there already. Nothing is left behind.
+            `out` exists. Nothing is left behind.
     """
     file, out = Path(file), Path(out)
     if out.exists():
-        raise CheckpointError(f"{out} is there already: choose another place")
+        raise CheckpointError(f"{out} exists already: choose another directory")
     models = read_models(file)
     config = config_of(models, description=f"imported from {file.name}")
     state = _state(models, config)
@@ -92,7 +92,7 @@ def import_official(file: str | Path, out: str | Path) -> Path:
 
 
 class _Authors:
-    """See `checkpoint.Author`."""
+    """Recorded as what computed the state (`Author` of checkpoints)."""
 
     name = "official"
 
@@ -101,21 +101,21 @@ class _Authors:
 
 
 def read_models(file: Path) -> dict[str, Arrays]:
-    """Every state dictionary under "models" in the authors' checkpoint: arrays by the authors' names.
+    """Read the networks in the authors' checkpoint: arrays by the authors' names, for each network.
 
-    They are float32; float64 where the file holds any, as that of a model that was made double.
+    They are float32, or float64 if the file holds any float64 tensor.
     """
     saved, numbers = read_torch_file(file)
     models = saved.get("models") if isinstance(saved, dict) else None
     if not isinstance(models, dict):
-        raise CheckpointError(f"{file} is no checkpoint of the authors': it has no 'models'")
+        raise CheckpointError(f"{file} is not a checkpoint of the authors' code: it has no 'models'")
     states = {
         name: {key: value for key, value in state.items() if isinstance(key, str) and isinstance(value, Tensor)}
         for name, state in models.items()
         if isinstance(state, dict)
     }
     if sum(tensor.nbytes for state in states.values() for tensor in state.values()) > file.stat().st_size:
-        raise CheckpointError(f"{file} is no checkpoint of the authors': its tensors are larger than the file")
+        raise CheckpointError(f"{file} is not a checkpoint of the authors' code: its tensors are larger than the file")
     doubles = any(tensor.storage.dtype == "<f8" for state in states.values() for tensor in state.values())
     dtype = np.float64 if doubles else np.float32
     return {
@@ -124,7 +124,7 @@ def read_models(file: Path) -> dict[str, Arrays]:
 
 
 def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
-    """The configuration whose networks have the shapes of these tensors. Raises CheckpointError where there is none."""
+    """The configuration whose networks have the shapes of these tensors. Raises CheckpointError if there is none."""
     try:
         E, F = models["discriminator"], models["mapping_fl"]
         lods = sum(key.endswith("from_rgb.weight") for key in E)
@@ -133,8 +133,8 @@ def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
         w, z = E["encode_block.0.style_1.weight"].shape[0], F["map_blocks.0.fc.weight"].shape[1]
     except (KeyError, ValueError, IndexError) as error:
         raise CheckpointError(
-            f"these are not the tensors of a StyleALAE: {error} is missing; the authors' default networks are read, "
-            "not their ablations"
+            f"these are not the tensors of a StyleALAE: {error} is missing; only the authors' default networks can be "
+            "imported, not their ablations"
         ) from error
     data: dict[str, Any] = {
         "specification": SPECIFICATION,
@@ -161,7 +161,7 @@ def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
 
 
 def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = False) -> Arrays:
-    """The weights by our names (`Alae.variables`), of the networks as trained or of their averages.
+    """The weights by our names (`Alae.variables`): those trained, or their averages.
 
     Raises CheckpointError if a tensor is missing, unknown, or has another shape than `config` gives it.
     """
@@ -176,16 +176,16 @@ def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = Fa
                 raise CheckpointError(f"{name!r} has no tensor {key!r}")
             array = left.pop(key)
             if array.shape != shape:
-                raise CheckpointError(f"{key!r} of {name!r} has shape {array.shape}, but its place is for {shape}")
+                raise CheckpointError(f"{key!r} of {name!r} has shape {array.shape}, but must have {shape}")
             arrays[ours] = np.ascontiguousarray(read(array), config.dtype)
         if left:
-            raise CheckpointError(f"{name!r} has tensors that no StyleALAE has: {', '.join(sorted(left)[:3])}")
+            raise CheckpointError(f"{name!r} has unknown tensors: {', '.join(sorted(left)[:3])}")
     return arrays
 
 
 def official_tensors(network: Network, config: Config) -> dict[str, OfficialTensor]:
     """For each of our weights of one network, by name, the authors' tensor that it is read from."""
-    specs = under(network, network_layout(config, network))
+    specs = join_parts({network: network_layout(config, network)})
     return {ours: _official_tensor(ours, spec, config) for ours, spec in specs.items()}
 
 
@@ -228,7 +228,7 @@ def _transposed_kernels(lods: int) -> set[str]:
 def _state(models: Mapping[str, Arrays], config: Config) -> Arrays:
     weights, averages = convert(models, config), convert(models, config, averaged=True)
     mean = _mean_of_w(models, config)
-    # Keras comes with these: what is refused above is refused without it.
+    # Imported here because they start Keras, which refusing a file does not need.
     from alae_core.state import initial_state
     from alae_core.updates import updates_of
 
@@ -240,5 +240,5 @@ def _state(models: Mapping[str, Arrays], config: Config) -> Arrays:
 def _mean_of_w(models: Mapping[str, Arrays], config: Config) -> np.ndarray:
     rows = models.get("dlatent_avg", {}).get("buff")
     if rows is None or rows.shape != (2 * config.lods, config.style.w) or (rows != rows[0]).any():
-        raise CheckpointError("the authors' checkpoint has no running mean of w that all style layers share")
+        raise CheckpointError("the authors' checkpoint has no running mean of w that is the same for all style layers")
     return rows[0].copy()

@@ -17,7 +17,7 @@ from sklearn.svm import LinearSVC
 from alae_core import Alae, AlaeError, ArgumentError
 from alae_core._support.files import atomic_file, read_regular, write_atomically
 from alae_core._support.text import short_repr, suggest
-from alae_core.networks.style_layout import style_kernels
+from alae_core.networks.style_layout import list_style_kernels
 from alae_workbench.data.formats.arrays import read_arrays
 from alae_workbench.data.source import DataError, Source, get_label_names
 from alae_workbench.models.opening import OpenedModel, check_options
@@ -128,7 +128,7 @@ def find_factorized_directions(alae: Alae, count: int = _COUNT, layers: int = 4)
     """
     check_options(alae.config, alae.view, method="factorized")
     weights = alae.weights()
-    kernels = [weights[name] for name in style_kernels(alae.config)[:layers]]
+    kernels = [weights[name] for name in list_style_kernels(alae.config)[:layers]]
     joint = np.concatenate(kernels, axis=1).astype(np.float64)
     _, vectors = np.linalg.eigh(joint @ joint.T)
     w = alae.map(alae.sample_prior(_SAMPLES)).astype(np.float64)

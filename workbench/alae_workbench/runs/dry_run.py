@@ -6,7 +6,7 @@ import numpy as np
 
 from alae_core import Config, load_backend
 from alae_core.growth import stretches
-from alae_core.sizes import amount, needs, weights
+from alae_core.sizes import count_weights, estimate_memory, format_bytes
 from alae_workbench.data.source import DataSet, format_shape
 from alae_workbench.runs.plan import Plan
 
@@ -54,13 +54,13 @@ def _describe_steps(plan: Plan) -> Iterator[str]:
 
 
 def _describe_weights(config: Config) -> Iterator[str]:
-    count = weights(config)
+    count = count_weights(config)
     if count:
         networks = ", ".join(f"{name} {size:,}" for name, size in count.items())
         yield f"weights: {networks}: {sum(count.values()):,} in all"
 
 
 def _describe_memory(config: Config) -> str:
-    needed = needs(config, training=True)
-    parts = ", ".join(f"{name} {amount(size)}" for name, size in needed.items())
-    return f"memory: at least {amount(sum(needed.values()))}, not counting activations kept for gradients: {parts}"
+    needed = estimate_memory(config, training=True)
+    parts = ", ".join(f"{name} {format_bytes(size)}" for name, size in needed.items())
+    return f"memory: at least {format_bytes(sum(needed.values()))}, without activations for gradients: {parts}"

@@ -7,7 +7,7 @@ from math import log2
 from pathlib import Path
 
 from alae_core import AlaeError, ArgumentError
-from alae_core.sizes import amount
+from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection, as_collection
 from alae_workbench.data.prepared.reading import require_package
 from alae_workbench.data.prepared.set_format import MANIFEST, PARTS, PREPARING, choose_heights, most_bytes
@@ -49,7 +49,7 @@ class Preparation:
         levels = f", and at {', '.join(smaller)} pixels a side for networks that grow" if smaller else ""
         return (
             f"{self.source}: {total}, of {format_shape(self.image)}{levels}\n{self.reason}\n"
-            f"{self.out} will take at most {amount(self.most_bytes)}"
+            f"{self.out} will take at most {format_bytes(self.most_bytes)}"
         )
 
     def __len__(self) -> int:

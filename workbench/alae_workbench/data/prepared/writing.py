@@ -13,7 +13,7 @@ from alae_core import AlaeError
 from alae_core._support.files import write_atomically
 from alae_core._support.manifest import read_manifest, seal_manifest
 from alae_core._support.validation import Frozen
-from alae_core.sizes import amount
+from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection
 from alae_workbench.data.prepared.preparation import Preparation, read_state
 from alae_workbench.data.prepared.processes import write_shards
@@ -121,7 +121,8 @@ class _Writer:
         free = disk_usage(self.out).free
         if preparation.most_bytes > free:
             raise AlaeError(
-                f"{self.out} will take up to {amount(preparation.most_bytes)}, but its disk has {amount(free)} free: "
+                f"{self.out} will take up to {format_bytes(preparation.most_bytes)}, but its disk has "
+                f"{format_bytes(free)} free: "
                 f"make room, or choose a directory on another disk or a smaller size"
             )
         for name in preparation.pictures:
