@@ -60,9 +60,10 @@ def require_room(config: Config, *, training: bool = False) -> None:
     room, needed = find_memory(), estimate_memory(config, training=training)
     total = sum(needed.values())
     if room is not None and total > room:
+        largest = max(needed, key=needed.__getitem__)
         raise ConfigError(
-            f"the configuration needs at least {format_bytes(total)}, most of it for "
-            f"{max(needed, key=needed.__getitem__)}, but this machine has {format_bytes(room)} of memory: make networks, image or batch_size smaller"
+            f"the configuration needs at least {format_bytes(total)}, most of it for {largest}, but this machine has "
+            f"{format_bytes(room)} of memory: make networks, image or batch_size smaller"
         )
 
 

@@ -68,5 +68,5 @@ def test_a_file_becomes_a_checkpoint(tmp_path, backend, is_zip):
     runner = backend.runner(alae.build(found.config))
     runner.load(found.state)
     assert runner.step_number == found.step
-    with pytest.raises(CheckpointError, match="is there already"):
+    with pytest.raises(CheckpointError, match="exists already"):
         import_official(file, tmp_path / "run")

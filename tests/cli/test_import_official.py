@@ -49,7 +49,7 @@ MISTAKES = [
     (["absent.pth", "out"], "absent.pth cannot be read: No such file"),
     (["photos/0.png", "out"], "photos/0.png"),
     (["photos", "out"], "photos"),
-    (["photos/0.png", "style"], "style is there already: choose another place"),
+    (["photos/0.png", "style"], "style exists already: choose another directory"),
 ]
 
 

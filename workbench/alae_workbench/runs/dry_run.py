@@ -63,4 +63,5 @@ def _describe_weights(config: Config) -> Iterator[str]:
 def _describe_memory(config: Config) -> str:
     needed = estimate_memory(config, training=True)
     parts = ", ".join(f"{name} {format_bytes(size)}" for name, size in needed.items())
-    return f"memory: at least {format_bytes(sum(needed.values()))}, without activations for gradients: {parts}"
+    total = format_bytes(sum(needed.values()))
+    return f"memory: at least {total}, not counting activations kept for gradients: {parts}"
