@@ -1,4 +1,4 @@
-"""What the reference does in a case."""
+"""Expected outcomes of cases, computed by the reference."""
 
 import tempfile
 from collections.abc import Callable, Mapping

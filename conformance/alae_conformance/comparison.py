@@ -18,7 +18,7 @@ from alae_conformance.tolerances import (
 #: the outcome of an experiment: arrays by "check/quantity"
 Observations = dict[str, np.ndarray]
 
-#: checks of what an update must leave bit for bit as it was, where it does not train a network
+#: checks that must be exactly zero for networks that an update does not train
 _MOVES = ("displacement", "moments")
 #: how many parts of a key name the tensors that are computed together
 _GROUPS = {"gradients": 2, "displacement": 2, "averages": 2, "moments": 4}
@@ -74,7 +74,7 @@ def compare(
         if check == "reciprocity":
             comparisons += list(_compare_statistics(observed[key], expected[key]))
         elif check == "noise":
-            # Each device draws its own numbers, so the reference's deviations say nothing about them.
+            # Each device draws its own numbers, so they are not compared with the reference's.
             comparisons.append(Comparison(check, quantity, float(np.abs(observed[key])), NOISE_DEVIATIONS))
         elif tolerance is None or expected[key].dtype.kind in "iubU":
             comparisons.append(_compare_exactly(check, quantity, observed[key], expected[key]))
@@ -122,7 +122,7 @@ def _compare_exactly(check: str, quantity: str, observed: np.ndarray, expected: 
 
 
 def _compare_statistics(observed: np.ndarray, expected: np.ndarray) -> Iterator[Comparison]:
-    """Compare R of shape (seeds, 1 + steps/50), whose first column was measured before any training."""
+    """Compare R of shape (seeds, 1 + steps/50); the first column is from before training."""
     if _flaw(observed, expected) or not (observed > 0).all():
         for check in ("ratio", "equivalence"):
             yield Comparison(check, "R", inf, 0.0, _flaw(observed, expected) or "an error of zero or less")

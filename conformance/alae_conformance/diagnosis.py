@@ -30,7 +30,7 @@ def first_divergence(
             runner.load(before)
             losses = {f"losses/{name}": loss for name, loss in runner.run(batches, 1, only).items()}
             moved = movements(_HERE, before, runner.state())
-            # Averages move in a step of any update, so they say nothing about this one.
+            # Averages move in a step of any update, so they are not attributed to this one.
             return losses | (without("averages", moved) if only else moved)
 
         compared = compare(step_of(subject), step_of(reference), tolerance, weight_norms)

@@ -31,7 +31,7 @@ def draw_steady_tape(fixture: Fixture, seed: int = 0) -> Arrays:
 
 
 def draw_tape(fixture: Fixture, seed: int) -> Arrays:
-    """Draw a tape, named as `tape.py` says.
+    """Draw a tape, named as described in `tape.py`.
 
     Weights, images, w, z, mix and noise are rounded to bfloat16, so that every lane starts from the same numbers;
     states are rounded to float32.

@@ -33,7 +33,7 @@ PATIENCE = 600.0
 #: processes that a backend may lose in one lane before its other cases there count as errors without being run
 _LOSSES = 3
 
-#: what an experiment, or its diagnosis, returns
+#: the result of an experiment or of its diagnosis
 Answer = TypeVar("Answer")
 Listener = Callable[[str, CaseRecord], None]
 
@@ -180,8 +180,8 @@ def compare_case(
 ) -> list[Comparison]:
     """Compare the outcome of a case with the expected one.
 
-    `writers` are the subjects whose checkpoints the case has read, if it reads any. Raises SuiteError unless the checks
-    that were compared are those that the case lists.
+    `writers` are the subjects whose checkpoints the case reads, if any. Raises SuiteError if other checks than those
+    that the case lists were compared.
     """
     expected = dict(numbers.expected(case.id))
     if experiment_of(case).reads:

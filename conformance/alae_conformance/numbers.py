@@ -1,4 +1,4 @@
-"""Inputs and expected outputs of each case: the frozen files, or new numbers that nobody can have stored."""
+"""Inputs and expected outputs of each case: frozen files, or fresh numbers that cannot have been stored."""
 
 from collections.abc import Mapping
 from functools import cache

@@ -10,8 +10,8 @@ from alae_conformance.case import Profile
 from alae_conformance.claims import unbroken
 from alae_conformance.tolerances import Lane
 
-#: failed: a comparison exceeded its limit. error: the plug-in raised, crashed or hung. expected: it failed, as an xfail
-#: file says. stale: it passed, although an xfail file lists it. unsupported: the backend lacks this lane.
+#: failed: a comparison exceeded its limit. error: the plug-in raised, crashed or hung. expected: it failed, and is in
+#: the xfail file. stale: it passed, and is in the xfail file. unsupported: the backend lacks this lane.
 Status = Literal["passed", "failed", "error", "expected", "stale", "unsupported"]
 
 
@@ -43,7 +43,7 @@ class CaseRecord(_Record):
     message: str = ""
     details: str = ""
     checks: list[CheckRecord] = []
-    #: what the page plots: losses of a free run by update, reciprocity errors by seed
+    #: plotted on the page: losses of a free run by update, reciprocity errors by seed
     curves: dict[str, list[float] | list[list[float]]] = {}
 
     @property

@@ -64,12 +64,12 @@ def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
 
 
 def in_waves(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Tasks that read no checkpoints, then those that read what the first have written on every backend."""
+    """Tasks that read no checkpoints, then those that read the checkpoints of the first on every backend."""
     return [[task for task in tasks if (experiment_of(task[0]).reads is not None) is reads] for reads in (False, True)]
 
 
 def requirements(tasks: Sequence[Task], selection: Selection, require: Claim, claim: Claim) -> Claim:
-    """What a backend must hold in these cases: all of `require`, and as much of `claim` as they can show.
+    """The levels that a backend must hold: all of `require`, and `claim` as far as these cases can show it.
 
     Raises ClaimError if they cannot show what is required.
     """

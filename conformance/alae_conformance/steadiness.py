@@ -14,14 +14,14 @@ from alae_conformance.tolerances import TOLERANCES, Lane
 
 #: how far weights are nudged, in float32 roundings: further than a backend strays within a free run
 _NUDGE = 8.0
-#: how much of a float32 limit one rounding may use up, and how much a kink may
+#: share of a float32 limit that one rounding may use, and that a kink may use
 _STEADY = 0.2
-#: how much of a limit a growing reference may use up whose layers round; a backend rounds within layers as well
+#: share of a limit that growing runs may use if layers round once; a backend rounds within layers as well
 _ROUNDING = 0.12
-#: how much of a bfloat16 limit a reference may use up whose layers round to its digits, or to one less
+#: share of a bfloat16 limit that may be used if layers round to 8 or 7 digits
 _COARSE = 0.2
 _PAIRS = 4
-#: of a lane: how many binary digits its numbers have, and one rounding in units of float32's
+#: binary digits of a lane's numbers, and the size of one rounding relative to float32's
 _DIGITS: dict[Lane, tuple[int, float]] = {"float32": (24, 1.0), "float64": (53, 2.0**-29)}
 
 

@@ -3,7 +3,7 @@
     weights/NAME                                   initial weights
     images, labels, w                              batches of images and of class numbers; one batch of w
     z/UPDATE, mix/UPDATE, cutoff/UPDATE, augment/UPDATE, noise/LAYER    random numbers of one batch
-    draws/STEP/…, states/STEP/…                    what a run draws at a step, and its state before it
+    draws/STEP/…, states/STEP/…                    draws of a run at a step, and its state before it
     held_out_z, seeds/NUMBER/NAME                  z that reciprocity is measured on; further initial weights
 
 `drawing.py` draws tapes.

@@ -2,7 +2,7 @@
 
 A tensor passes where ‖found − expected‖ ≤ relative · ‖expected‖ + floor · scale + UNDERFLOW. Norms are Euclidean over
 the whole tensor, because single elements may cancel, and a limit that grew with the tensor's size would let constant
-factors pass. The scale depends on what the tensor was computed from: 1 per element for outputs and losses, the norm of
+factors pass. The scale depends on the kind of tensor: 1 per element for outputs and losses, the norm of
 all gradients of an update for each gradient, the norm of a weight for its displacement.
 
 `noise` is the largest share of a limit that a correct backend used in runs with fresh numbers (docs/conformance.md). A

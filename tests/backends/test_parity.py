@@ -20,7 +20,7 @@ from tests.tolerances import FLOAT32
 
 @pytest.mark.slow
 @needs_official
-def test_every_recorded_number_is_met(backend):
+def test_every_recorded_number_is_reproduced(backend):
     # As documented: `--backend` alone decides what Keras runs on.
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     if backend.name == "tensorflow":
@@ -39,7 +39,7 @@ def test_every_recorded_number_is_met(backend):
     assert compared["training at lod 2, blend 1: displacement of each weight"] == "99"
 
 
-def test_an_error_beyond_its_limit_is_seen_and_so_is_a_nan():
+def test_errors_beyond_their_limit_and_nans_are_failures():
     for wrong, holds in ((1e-5, True), (2e-4, False), (np.nan, False)):
         result = parity.Parity()
         result["x"].numbers(np.zeros(3), np.zeros(3), rtol=1e-4, atol=1e-4)
@@ -71,7 +71,7 @@ def judged(ours, theirs, nudge=0.0):
     return result, calls
 
 
-def test_an_error_within_its_limit_asks_for_no_nudges():
+def test_an_error_within_its_limit_needs_no_nudges():
     result, calls = judged(ours=1.0009, theirs=1.0, nudge=5.0)
     assert (result.holds, result.undecided, calls) == (True, [], [None])
 
@@ -85,7 +85,7 @@ def test_an_error_that_no_nudge_explains_is_a_failure():
     assert not judged(ours=1e-9, theirs=0.0, nudge=5.0)[0].holds, "what the authors left alone has moved"
 
 
-def test_an_error_that_a_nudge_explains_is_listed_aside():
+def test_an_error_that_a_nudge_explains_is_listed_separately():
     result, calls = judged(ours=1.5, theirs=1.0, nudge=-0.06)
     assert (result.holds, result.rows, calls) == (True, {}, [None, 0])
     assert result.undecided == [("training: displacement of each weight", "`w`", pytest.approx(500), pytest.approx(60))]
@@ -93,7 +93,7 @@ def test_an_error_that_a_nudge_explains_is_listed_aside():
 
 
 @pytest.mark.parametrize("blend", [0.05, 0.35, 1.0])
-def test_images_are_given_so_that_the_step_sees_those_recorded(blend, backend):
+def test_images_fade_to_the_recorded_ones(blend, backend):
     x, family = random_images(2, (8, 8, 2)), alae.build(tiny_style_config()).family
     seen = family.fade(ops.convert_to_tensor(replay.undo_fade(x, 1, blend)), blend=blend)
     np.testing.assert_allclose(ops.convert_to_numpy(seen), x, **FLOAT32)

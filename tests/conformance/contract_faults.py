@@ -171,7 +171,7 @@ def load(sound, state):
     sound(known | {name: state[name] for name in state if name in known and state[name].shape == known[name].shape})
 
 
-# ---- what a framework supplies --------------------------------------------------------------------------------------
+# ---- methods that a framework must implement ------------------------------------------------------------------------
 
 
 @replaces("BaseRunner.to_device", "clips floats to [-1, 1]", "L3-labels-fed", "trajectory")

@@ -14,7 +14,7 @@ from tests.conformance.mutants import MUTANTS, judge_reference, judge_subject, w
 from tests.conformance.mutants.page import PAGE, Ratios
 from tests.conftest import REPOSITORY
 
-#: the document whose numbers between <!-- NAME --> and <!-- /NAME --> are generated, and the numbers
+#: a document with generated numbers between <!-- NAME --> and <!-- /NAME -->, and these numbers
 COUNTED = REPOSITORY / "docs" / "conformance.md"
 COUNTS = {"mutants": len(MUTANTS), "patched-plug-ins": len(plugins.KILLS), "contract-faults": len(CONTRACT_FAULTS)}
 

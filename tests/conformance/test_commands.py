@@ -52,21 +52,21 @@ def test_a_smoke_run_writes_every_report(tmp_path):
         (["--backend", "jax", "--level", "1", "--badge", "badge.json"], "--badge shows whole levels"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_code_2(tmp_path, options, complaint):
+def test_a_mistake_gives_one_line_and_exit_code_2(tmp_path, options, complaint):
     found = run(["alae_cli", "conform", *options], tmp_path)
     assert found.returncode == 2
     assert complaint in " ".join(found.stderr.replace("│", " ").split())
     assert "Traceback" not in found.stderr
 
 
-def test_a_backend_that_fails_ends_with_1_and_says_where(tmp_path, faulty_plugins):
+def test_a_failing_backend_gives_exit_code_1_and_the_reason(tmp_path, faulty_plugins):
     found = run(["alae_cli", "conform", "--backend", "Refuses", "--profile", "smoke"], tmp_path, faulty_plugins)
     assert found.returncode == 1
     assert "no free device" in found.stdout
 
 
 @pytest.mark.slow
-def test_a_lane_that_is_gone_is_a_failure_where_it_is_required(tmp_path, faulty_plugins):
+def test_a_missing_lane_is_a_failure_if_it_is_required(tmp_path, faulty_plugins):
     judged = ["alae_cli", "conform", "--backend", "OnlyFloat32", "--profile", "smoke"]
     judged += ["--lane", "float32", "--lane", "float64"]
     assert run(judged, tmp_path, faulty_plugins).returncode == 0, "of its own it need not have float64"
@@ -82,7 +82,7 @@ def test_the_cases_are_listed(tmp_path):
     found = run(["alae_cli", "conform", "--list", "--profile", "full"], tmp_path)
     assert found.returncode == 0
     assert "L4-leaky-reciprocity" in found.stdout
-    # What goes on from checkpoints brings the case that writes them.
+    # A case that reads checkpoints brings the case that writes them.
     found = run(["alae_cli", "conform", "--list", "--case", "L5-leaky-peers"], tmp_path)
     assert [line.split()[0] for line in found.stdout.splitlines() if line.startswith("L")] == [
         "L5-leaky-checkpoint",
@@ -102,7 +102,7 @@ def test_the_pytest_plugin_judges_case_by_case(tmp_path, faulty_plugins):
 
 
 @pytest.mark.slow
-def test_the_pytest_plugin_chooses_and_requires(tmp_path, faulty_plugins):
+def test_the_pytest_plugin_selects_and_requires(tmp_path, faulty_plugins):
     command = [
         "pytest",
         "-q",
@@ -122,7 +122,7 @@ def test_the_pytest_plugin_chooses_and_requires(tmp_path, faulty_plugins):
     assert "this backend has no float64" in found.stdout
 
 
-def test_the_pytest_plugin_wants_a_backend(tmp_path):
+def test_the_pytest_plugin_requires_a_backend(tmp_path):
     found = run(["pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "alae_conformance"], tmp_path)
     assert found.returncode not in (0, 5)
     assert "say which backend to judge" in found.stdout + found.stderr

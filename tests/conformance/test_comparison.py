@@ -17,14 +17,14 @@ def ratio(found, expected):
 
 
 @pytest.mark.parametrize("size", [1.0, 1e-20, 1e-30])
-def test_an_error_is_seen_at_any_size_that_float32_has(size):
+def test_errors_are_detected_at_every_magnitude_of_float32(size):
     expected = size * np.array([3.0, -4.0])
     assert ratio(expected * (1 + 1e-4), expected) < 1
     assert ratio(expected * (1 + 1e-3), expected) > 4
     assert ratio(np.zeros(2), expected) > 1e3
 
 
-def test_what_float32_cannot_hold_may_be_zero():
+def test_values_below_the_range_of_float32_may_be_zero():
     assert ratio(np.zeros(2), np.array([3e-41, -4e-41])) < 1
 
 
@@ -39,6 +39,6 @@ def test_an_exact_check_names_the_arrays(frozen):
     assert found.note == f"differing: {', '.join(names[:3])} and 2 more"
 
 
-def test_names_that_are_others_are_named():
+def test_different_names_are_listed():
     (found,) = compare({"names/w": np.array(["a (1,)"])}, {"names/w": np.array(["b (1,)"])}, None, {})
     assert found.note == "missing or unknown: a (1,), b (1,)"

@@ -40,17 +40,17 @@ def diagnosed(subject, case, directory):
         ("StaleModel", NONE),
     ],
 )
-def test_where_a_fault_first_shows_is_said(tmp_path, name, said):
+def test_the_first_effect_of_a_fault_is_located(tmp_path, name, said):
     (mutant,) = [mutant for mutant in MUTANTS if mutant.name == name]
     assert diagnosed(mutant.make(), mutant.case, tmp_path).startswith(said)
 
 
-def test_a_sound_run_diverges_nowhere(tmp_path):
+def test_a_correct_run_diverges_nowhere(tmp_path):
     for case in ("L3-leaky-run", "L3-style-growth"):
         assert diagnosed(ReferenceSubject(), case, tmp_path).startswith(NONE)
 
 
-def test_a_plugin_is_told(tmp_path):
+def test_a_failed_run_of_a_plugin_is_diagnosed(tmp_path):
     judge = Judge("JaxLateCount", Frozen(), tmp_path, {})
     try:
         record = judge.run_case(cases()["L3-leaky-run"], "float32", [])

@@ -1,4 +1,4 @@
-"""The frozen numbers are what the reference computes, and damage to any file is found."""
+"""The reference computes the frozen numbers, and damaged files are detected."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ from alae_conformance.tape import to_bfloat16
     # The training runs of level 4 are slow.
     [pytest.param(case, id=case.id, marks=[pytest.mark.slow] * ("L4" in case.id)) for case in cases().values()],
 )
-def test_the_reference_computes_the_frozen_numbers_again(case):
+def test_the_reference_computes_the_frozen_numbers(case):
     assert freeze.differences(case) == []
 
 
@@ -33,7 +33,7 @@ def test_no_frozen_tape_is_near_a_kink(fixture):
 
 
 @pytest.mark.parametrize("fixture", fixtures())
-def test_what_goes_in_is_exact_in_every_lane(fixture):
+def test_inputs_are_exact_in_every_lane(fixture):
     tape = files.read_tape(fixture)
     for name in ("images", "w", *(name for name in tape if name.startswith(("weights/", "z/", "mix/", "noise/")))):
         assert np.array_equal(to_bfloat16(tape[name]), tape[name]), name
@@ -41,7 +41,7 @@ def test_what_goes_in_is_exact_in_every_lane(fixture):
         assert np.array_equal(tape[name].astype(np.float32), tape[name]), name
 
 
-def test_logits_have_both_signs_and_reach_where_objectives_differ():
+def test_logits_have_both_signs_and_are_large_enough_to_separate_objectives():
     for name in fixtures():
         case = cases().get(f"L1-{name}-values")
         if case and "input_gradient" in case.checks:
@@ -76,7 +76,7 @@ def change_case(home, **changed):
     path.write_text(json.dumps(content), "utf-8")
 
 
-def test_damage_is_found(copy):
+def test_damaged_files_are_detected(copy):
     files.verify_files()
     content = bytearray((copy / "tapes" / "leaky.npz").read_bytes())
     content[1000] ^= 1
@@ -88,7 +88,7 @@ def test_damage_is_found(copy):
         files.verify_files()
 
 
-def test_a_file_that_the_manifest_does_not_know_is_found(copy):
+def test_files_missing_from_the_manifest_are_detected(copy):
     (copy / "expected" / "L2-mine.npz").write_bytes(b"")
     with pytest.raises(SuiteError, match=r"L2-mine.npz is new"):
         files.verify_files()
@@ -112,20 +112,20 @@ def test_the_schema_is_closed(copy, changed, complaint):
         cases()
 
 
-def test_cases_of_another_version_of_the_specification_are_not_judged_by(copy):
+def test_cases_of_another_version_of_the_specification_are_refused(copy):
     path = copy / "fixtures.json"
     path.write_text(path.read_text("utf-8").replace('"specification": 2', '"specification": 3'), "utf-8")
     with pytest.raises(SuiteError, match=r"follows version 3 of the specification, but .* implements version 2"):
         cases()
 
 
-def test_changed_numbers_are_not_frozen_over_old_ones(copy, monkeypatch):
+def test_frozen_files_are_not_overwritten(copy, monkeypatch):
     monkeypatch.setattr("sys.argv", ["freeze", "leaky"])
     with pytest.raises(SystemExit, match="different numbers need a new case id"):
         freeze.main()
 
 
-def test_the_published_schemas_are_those_of_the_models():
+def test_the_published_schemas_match_the_models():
     for name, model in (("case", Case), ("report", Report)):
         published = json.loads((files.HOME.parent / f"{name}.schema.json").read_text("utf-8"))
         assert published == model.model_json_schema()
@@ -133,7 +133,7 @@ def test_the_published_schemas_are_those_of_the_models():
         Case.model_validate({"id": "L1-leaky-values"})
 
 
-def test_fresh_numbers_are_other_numbers():
+def test_fresh_numbers_differ():
     first, other = Fresh(1), Fresh(2)
     assert not np.array_equal(first.tape("large")["images"], other.tape("large")["images"])
     assert not np.array_equal(first.tape("large")["images"], files.read_tape("large")["images"])

@@ -47,12 +47,12 @@ def test_an_entry_is_read(tmp_path):
         ({"expires": '"never"'}, "expires"),
     ],
 )
-def test_an_entry_that_is_no_use_is_an_error(tmp_path, changed, complaint):
+def test_an_invalid_entry_is_an_error(tmp_path, changed, complaint):
     with pytest.raises(XfailError, match=complaint):
         read_xfails(file(tmp_path, ENTRY | changed), ["NotANumber"], TODAY)
 
 
-def test_a_file_that_is_none_is_an_error(tmp_path):
+def test_an_invalid_file_is_an_error(tmp_path):
     with pytest.raises(XfailError, match="cannot read"):
         read_xfails(tmp_path / "missing.toml", ["NotANumber"])
     with pytest.raises(XfailError, match="twice"):
@@ -74,7 +74,7 @@ def test_a_file_that_is_none_is_an_error(tmp_path):
         "#" * 2**21,
     ],
 )
-def test_a_file_of_more_than_xfails_is_an_error(tmp_path, text):
+def test_unknown_content_is_an_error(tmp_path, text):
     (tmp_path / "xfail.toml").write_text(text, "utf-8")
     with pytest.raises(XfailError, match=r"is not TOML|is nested too deeply|more than the 1,048,576"):
         read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
@@ -86,7 +86,7 @@ def test_only_a_regular_file_is_read(tmp_path):
         read_xfails(tmp_path / "xfail.toml", ["NotANumber"])
 
 
-def test_a_file_says_what_must_hold(tmp_path):
+def test_required_levels_are_read(tmp_path):
     path = file(tmp_path, ENTRY)
     assert read_claims(path, ["NotANumber"]) == {}
     path.write_text('[require]\nNotANumber = "float32:L3,float64:L1"\n' + path.read_text("utf-8"), "utf-8")
@@ -101,7 +101,7 @@ def test_a_file_says_what_must_hold(tmp_path):
             read_claims(path, ["NotANumber"])
 
 
-def test_a_known_failure_is_no_pass_and_one_that_passes_is_stale(tmp_path):
+def test_a_known_failure_does_not_count_as_passed_and_is_stale_if_it_passes(tmp_path):
     entries = [ENTRY, ENTRY | {"case": '"L2-hinge-gradients"'}]
     known = read_xfails(file(tmp_path, *entries), ["NotANumber"], TODAY)
     judge = Judge("NotANumber", Frozen(), tmp_path, known)

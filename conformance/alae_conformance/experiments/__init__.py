@@ -1,4 +1,4 @@
-"""What the suite does to a subject and observes, by level; the reference goes through the same experiments."""
+"""Experiments on a subject, by level; the reference runs the same ones."""
 
 from alae_conformance.experiments import contract, gradients, portability, reciprocity, runs, updates, values
 from alae_conformance.experiments.experiment import Experiment

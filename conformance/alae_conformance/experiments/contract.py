@@ -16,7 +16,7 @@ from alae_conformance.noise_statistics import deviations
 from alae_conformance.subjects import Arrays, Subject
 from alae_core.errors import CheckpointError
 
-#: the steps whose noise is examined, all at one level of detail, and the number of images that it is drawn for
+#: the steps whose noise is examined, all at one level of detail, and the number of images per step
 _STEPS, _IMAGES = range(2, 10), 16
 
 
@@ -66,7 +66,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
 
 @experiment()
 def refusals(subject: Subject, setting: Setting) -> Observations:
-    """Try to load states that lack one array, and compare the run with what it was before."""
+    """Try to load states that do not fit, and compare the run with itself before."""
     setting.open(subject)
     state, batches = tapes.group("states/7", setting.tape), tapes.batches(setting.tape)
     subject.load(state)

@@ -1,4 +1,4 @@
-"""What an experiment is; a decorator at each function makes it one."""
+"""The type of an experiment, and the decorator that makes a function one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from alae_conformance.experiments.setting import Setting
 from alae_conformance.subjects import Subject
 
 Procedure = Callable[[Subject, Setting], Observations]
-#: what rounding does to an outcome: "none", because it is exact or statistical; "kinks", little, unless an activation
-#: lies at a kink; "compounds", each step multiplies it as well
+#: the effect of rounding on an outcome: "none", because it is exact or statistical; "kinks", small unless an activation
+#: lies at a kink; "compounds", the same, multiplied by each step
 Rounding = Literal["none", "kinks", "compounds"]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What is done to a subject, and what the suite must know about it.
+    """A procedure on a subject, with the facts that the suite needs.
 
     Attributes:
         name: as case files have it.
-        run: does it, and returns arrays by "check/quantity".
+        run: the procedure, which returns arrays by "check/quantity".
         rounding: decides which inputs are refused when they are drawn.
         trains: whether it needs more than one batch, or states of a trajectory.
         traced: whether a failure is traced to the first training step that differs.
-        reads: the name of the experiment whose checkpoints it reads, those of every subject, or None.
+        reads: the experiment whose checkpoints it reads, from every subject, by name; or None.
     """
 
     name: str

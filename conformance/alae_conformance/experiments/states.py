@@ -1,4 +1,4 @@
-"""Differences between states, by which experiments describe what a subject did."""
+"""Differences between states, which describe the effect of training steps."""
 
 from collections.abc import Collection, Iterable, Mapping
 

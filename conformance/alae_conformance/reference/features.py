@@ -243,7 +243,7 @@ def pooled(x: Array, size: int) -> Array:
 
 
 def _windows(x: Array, size: int) -> Array:
-    """(batch, H, W, C, size, size): what a kernel sees at each pixel, zeros beyond the map."""
+    """The window of a kernel at each pixel, (batch, H, W, C, size, size), with zero padding."""
     margin = size // 2
     padded = np.pad(x, [(0, 0), (margin, margin), (margin, margin), (0, 0)])
     return np.lib.stride_tricks.sliding_window_view(padded, (size, size), _PIXELS)

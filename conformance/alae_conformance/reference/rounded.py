@@ -1,4 +1,4 @@
-"""Variants of the reference whose layers round, which show what rounding does to a tape's numbers."""
+"""Variants of the reference with rounding layers, which show how sensitive a tape is to rounding."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Names, shapes and scales of StyleALAE's weights, on purpose a copy of what the specification has."""
+"""Names, shapes and scales of StyleALAE's weights, deliberately independent of the specification's."""
 
 from collections.abc import Mapping
 from math import prod, sqrt

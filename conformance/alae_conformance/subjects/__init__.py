@@ -13,7 +13,7 @@ from alae_core.draws import Draws
 from alae_core.streams import sample_noise
 from alae_core.view import View
 
-#: what a subject's `put` returns
+#: the result of a subject's `put`
 PutBatch = TypeVar("PutBatch")
 Arrays = dict[str, np.ndarray]
 

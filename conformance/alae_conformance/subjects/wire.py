@@ -1,4 +1,4 @@
-"""What a judged process may answer: plain data and arrays of numbers, and never an object that runs code when read.
+"""Answers of a judged process: plain data and arrays of numbers, never an object that runs code when it is read.
 
 A message is two frames of a pipe: JSON, then the arrays in NumPy's .npy format, one after the other.
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-#: bytes of a message at most: fifty times what the largest case needs
+#: largest message in bytes, fifty times that of the largest case
 MOST_BYTES = 2**26
 
 

@@ -15,7 +15,7 @@ from tests.conformance.mutants.registry import fault
 
 _VALUES = ("L1-augmented-values", "losses")
 
-# ---- who is shown what ----------------------------------------------------------------------------------------------
+# ---- images that are augmented --------------------------------------------------------------------------------------
 
 
 @fault("only generated images are augmented", *_VALUES)
@@ -62,7 +62,7 @@ class GradientsPassBy(Reference):
         return adjoint
 
 
-# ---- what is done to an image ---------------------------------------------------------------------------------------
+# ---- transformations ------------------------------------------------------------------------------------------------
 
 
 class OtherNumbers(Reference):
@@ -201,7 +201,7 @@ class AllTransforms(Reference):
         return found
 
 
-# ---- what is drawn, and how p adapts --------------------------------------------------------------------------------
+# ---- random numbers, and the adaptive p -----------------------------------------------------------------------------
 
 
 @fault("both adversarial updates draw the same augmentation", "L0-adaptive-contract", "draws")

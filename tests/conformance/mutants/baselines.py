@@ -181,7 +181,7 @@ class OneZ(Bigan):
 
 
 class OtherSpread(Reference):
-    """D is told of its batch by another layer."""
+    """D with another layer for the variation of its batch."""
 
     layer = Spread
 

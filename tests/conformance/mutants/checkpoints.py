@@ -1,4 +1,4 @@
-"""L5: what is lost when a checkpoint changes hands."""
+"""L5: faults in reading checkpoints."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""L2 and L3: one choice of `updates` taken from another, where a configuration crosses them."""
+"""L2 and L3: faults that derive one choice of `updates` from another."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from tests.conformance.mutants.updates import Partial
 
 
 def with_updates(**choices):
-    """A reference that has made other choices than its configuration says."""
+    """A reference with other `updates` than its configuration."""
 
     class Changed(Reference):
         def __init__(self, config):

@@ -335,7 +335,7 @@ class DerivativeWithoutEpsilon(with_layers(PixelNorm, lambda layer: Steep(layer.
 
 
 class Shifted(Conv):
-    """What it writes lies one pixel off."""
+    """Its output is shifted by one pixel."""
 
     def forward(self, weights, x):
         return Pair(*(None if part is None else np.roll(part, 1, (1, 2)) for part in super().forward(weights, x)))

@@ -1,4 +1,4 @@
-"""L0 and L3: where a run starts from, what it draws for itself, and how it is fed."""
+"""L0 and L3: faults in initial states, in random numbers and in batches."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class NoiseFromTheStart(Reference):
         return np.ones(shape) if name.endswith("noise") else super().initial_weight(name, shape)
 
 
-# ---- what a device draws --------------------------------------------------------------------------------------------
+# ---- noise of a device ----------------------------------------------------------------------------------------------
 
 
 @fault("noise is uniform, with mean 0 and variance 1", "L0-style-noise", "noise")

@@ -1,4 +1,4 @@
-"""L3 and L4: who moves, when, and on which z; and what comes of reciprocity."""
+"""L3 and L4: faults in which networks move, when, and on which z; and in reciprocity."""
 
 from alae_conformance.reference.training import Reference
 from alae_conformance.reference.updates import Batch

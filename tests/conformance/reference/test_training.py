@@ -1,4 +1,4 @@
-"""The reference proves itself: nothing here knows of Keras or of a backend."""
+"""The reference's gradients and steps, checked without Keras or a backend."""
 
 from itertools import product
 
@@ -132,7 +132,7 @@ def test_every_gradient_of_style_networks_is_the_complex_step_of_its_loss(lod, b
 
 
 @pytest.mark.parametrize("updates", UPDATES)
-def test_gradients_where_the_loop_is_closed_in_z(updates):
+def test_gradients_of_reciprocity_in_z_are_complex_steps(updates):
     assert_gradients_are_complex_steps(*problem(updates, "z", networks__z=6, networks__w=6))
 
 
@@ -176,7 +176,7 @@ def test_the_evidence_lower_bound_in_closed_form():
     np.testing.assert_allclose(reference.evidence(still, batch)[0] - loss, 6 * (7 - np.log(4)) / 2, rtol=1e-12)
 
 
-def test_a_batchs_spread_in_closed_form():
+def test_the_spread_of_a_batch_in_closed_form():
     """Two groups of images a, b and c, c, c: |a − b| / 2 to the first, and the ε of a root to the second."""
     x = np.zeros((4, 2, 2, 1))
     x[0], x[2] = 3.0, 1.0
@@ -247,7 +247,7 @@ def test_a_layers_tangent_is_the_derivative_along_its_direction(layer):
 
 
 @pytest.mark.parametrize("layer", [Upsample(), Downsample(), Blur(), Centre()], ids=lambda layer: type(layer).__name__)
-def test_a_linear_layer_and_its_transposed_fit(layer):
+def test_a_linear_layer_and_its_transpose_are_adjoint(layer):
     rng = np.random.default_rng(4)
     x = rng.normal(size=(2, 4, 6, 3))
     y = rng.normal(size=layer.apply(x).shape)
@@ -321,7 +321,7 @@ def test_averages_halve_their_distance_after_the_half_life():
     assert state["step"] == 5
 
 
-def test_updates_follow_one_another_and_tick_what_they_train():
+def test_updates_are_sequential_and_count_the_networks_they_train():
     reference, weights, batch = problem(updates="official")
     state = reference.initial_state(weights)
     together, losses = reference.step(state, batch.images, dict.fromkeys(reference.trains(), Draws(batch.z)))
@@ -346,7 +346,7 @@ def test_growth_in_closed_form():
     assert [at.restarts for at in found] == [False, False, True] + 6 * [False]
 
 
-def test_real_images_are_pooled_and_faded():
+def test_real_images_are_downsampled_and_faded():
     images = np.arange(64.0).reshape(1, 8, 8, 1)
     np.testing.assert_array_equal(shown(images, 0, 1.0)[0, :, :, 0], images[0, ::2, ::2, 0] + 4.5)
     np.testing.assert_array_equal(shown(images, 1, 1.0), images)
@@ -354,7 +354,7 @@ def test_real_images_are_pooled_and_faded():
     np.testing.assert_array_equal(faded[0, :2, :2, 0], 0.75 * 4.5 + 0.25 * images[0, :2, :2, 0])
 
 
-def test_the_mean_of_w_moves_before_each_update_with_f_as_it_is_then():
+def test_the_mean_of_w_moves_before_each_update_with_the_current_f():
     reference, weights, batch = style_problem(0, 1.0)
     drawn = Draws(batch.z, batch.mix, batch.cutoff, batch.noise)
     state = reference.initial_state(weights)
@@ -366,7 +366,7 @@ def test_the_mean_of_w_moves_before_each_update_with_f_as_it_is_then():
     np.testing.assert_allclose(after["w_mean"], mean, rtol=1e-12)
 
 
-def test_adam_starts_anew_with_a_level_and_leaves_alone_what_takes_no_part_in_it():
+def test_adam_is_reset_at_a_new_level_and_skips_weights_that_the_level_does_not_use():
     reference, weights, batch = style_problem(1, 1.0, updates="official")
     states = [reference.initial_state(weights)]
     for step in range(3):
@@ -382,7 +382,7 @@ def test_adam_starts_anew_with_a_level_and_leaves_alone_what_takes_no_part_in_it
     assert not np.array_equal(grown["weights/G/block0/conv2/kernel"], faded["weights/G/block0/conv2/kernel"])
 
 
-def test_mixing_leaves_any_number_of_layers_their_own_style_and_draws_the_bits_of_the_specification():
+def test_mixing_cutoffs_cover_all_layers_and_equal_the_specifications():
     config = tiny_style_config()
     steps, probability = 400, config.style.style_mixing
     found = [draw_styles(config, "generator", step, 3, lod=1) for step in range(steps)]

@@ -1,4 +1,4 @@
-"""What each form of a report says of runs made up here: one that passes, and one for everything that can go wrong."""
+"""Reports of artificial runs: one that passes, and others with every kind of failure."""
 
 import json
 import re
@@ -130,7 +130,7 @@ def page_of(name):
 
 
 class Reader(HTMLParser):
-    """What a browser would make of a page: its text, tags and ids, and whatever it loads."""
+    """A page's text, tags, ids and links."""
 
     def __init__(self, html):
         super().__init__()
@@ -154,7 +154,7 @@ def on_terminal(show, width=100):
 
 
 @REPORTS
-def test_json_is_strict_and_reads_back_as_it_was(report):
+def test_json_is_strict_and_round_trips(report):
     def refuse(constant):
         raise AssertionError(constant)
 
@@ -176,7 +176,7 @@ def test_junit_counts_every_case_once(report):
         assert int(root.get(counted)) == sum(int(suite.get(counted)) for suite in suites)
 
 
-def test_junit_says_what_went_wrong():
+def test_junit_describes_failures():
     suite = ET.fromstring(junit(BAD))[1]
     assert [int(suite.get(name)) for name in ("failures", "errors", "skipped")] == [2, 1, 1 + len(UNSUPPORTED)]
     found = {(case.get("classname"), case.get("name")): case for case in suite.findall("testcase")}
@@ -202,7 +202,7 @@ def test_junit_says_what_went_wrong():
         (EMPTY, "no backend judged", "red"),
     ],
 )
-def test_the_badge_tells_of_the_lowest(report, message, color):
+def test_the_badge_shows_the_lowest_level(report, message, color):
     required = sum("float32" in case.lanes for case in cases().values())
     assert json.loads(badge(report)) == {
         "schemaVersion": 1,
@@ -213,7 +213,7 @@ def test_the_badge_tells_of_the_lowest(report, message, color):
 
 
 @pytest.mark.parametrize("name", EACH)
-def test_the_page_stands_alone(name):
+def test_the_page_loads_no_other_file(name):
     html = page_of(name)
     read = Reader(html)
     assert "script" not in read.tags
@@ -226,7 +226,7 @@ def test_the_page_stands_alone(name):
     assert {found[1:] for found in re.findall(r"url\(([^)]*)\)", html)} <= set(read.ids)
 
 
-def test_the_page_says_what_failed():
+def test_the_page_describes_failures():
     read = Reader(page_of("bad"))
     assert "jax conforms" in read.text
     assert "mine does not conform" in read.text
@@ -248,7 +248,7 @@ def test_the_page_says_what_failed():
     assert "\x1b" not in read.text
 
 
-def test_the_page_draws_what_there_is():
+def test_the_page_plots_all_curves():
     assert Reader(page_of("good")).tags.count("svg") == 1 + sum(map(len, GOOD.reference.values()))
     assert Reader(page_of("without curves")).tags.count("svg") == 1
     assert Reader(page_of("empty")).tags.count("svg") == 0
@@ -280,7 +280,7 @@ def test_the_same_report_gives_the_same_page():
     assert page(BAD) == page_of("bad")
 
 
-def test_a_line_for_each_case_and_what_went_wrong_beneath():
+def test_each_case_has_a_line_followed_by_its_problems():
     def show(console):
         lines = Lines(console, ["jax", "mine"])
         with ThreadPoolExecutor(4) as pool:
@@ -301,7 +301,7 @@ def test_a_line_for_each_case_and_what_went_wrong_beneath():
 
 
 @REPORTS
-def test_the_summary_fits_a_log(report):
+def test_the_summary_fits_100_columns(report):
     printed = on_terminal(lambda console: summary(report, console))
     table, _, verdicts = printed.partition("passed/required")
     assert max(map(len, table.splitlines())) <= 100
@@ -309,7 +309,7 @@ def test_the_summary_fits_a_log(report):
         assert f"{backend.name} {'conforms' if backend.conforms else 'does not conform'}" in verdicts
 
 
-def test_the_summary_says_what_holds():
+def test_the_summary_lists_levels():
     printed = on_terminal(lambda console: summary(BAD, console))
     assert "jax conforms: L5 in float32, L3 in float64, L3 in bfloat16" in printed
     assert "mine does not conform: not held: L2 in float32, L3 in float32" in printed

@@ -1,0 +1,28 @@
+"""Which cases run, and which levels they must show."""
+
+import pytest
+
+from alae_conformance.claims import ClaimError
+from alae_conformance.selection import Selection, SelectionError, requirements, select
+
+
+def test_cases_levels_and_lanes_restrict_a_run():
+    assert {
+        (case.id, lane) for case, lane in select("standard", Selection(["L1-large-values"], lanes=["float64"]))
+    } == {("L1-large-values", "float64")}
+    assert {case.level for case, _ in select("standard", Selection(levels=[0, 2]))} == {0, 2}
+    assert {lane for _, lane in select("smoke", Selection(lanes=["float64"]))} == {"float64"}
+    assert [case.id for case, _ in select("smoke", Selection(["L4-leaky-reciprocity"]))] == ["L4-leaky-reciprocity"]
+    with pytest.raises(SelectionError, match="no case is left"):
+        select("smoke", Selection(levels=[4]))
+
+
+def test_a_claim_is_reduced_to_the_run_but_a_requirement_is_not():
+    tasks, claim = select("smoke"), {"float32": 5, "float64": 5}
+    assert requirements(tasks, Selection(), {}, claim) == {"float32": 1}
+    assert requirements(tasks, Selection(), {"float32": 0}, claim) == {"float32": 1}
+    with pytest.raises(
+        ClaimError, match="float64:L0 is required, which this run cannot show: it shows at most float32:L1"
+    ):
+        requirements(tasks, Selection(), {"float64": 0}, claim)
+    assert requirements(tasks, Selection(levels=[0]), {}, claim) == {}
