@@ -133,6 +133,7 @@ def test_moments_are_cleared_in_place(backend, monkeypatch):
             assert tensor is held[name], name
 
 
+@pytest.mark.slow
 def test_without_restarts_nothing_is_cleared(backend):
     _, runner = start(backend, step=FIRST_OF_LEVEL_1 - 1, growth__restart_adam=False)
     for step in (2, 3):
@@ -164,6 +165,7 @@ def test_a_fade_trains_without_recompiling(backend):
 # ---- the model in training -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_truncation_uses_the_current_mean_during_training(backend):
     """As in a notebook, without saving a checkpoint first."""
     model, runner = start(backend)
@@ -186,6 +188,7 @@ def test_gradients_do_not_reach_the_mean_of_w(backend):
     assert not {name for name in found if "w_mean" in name}
 
 
+@pytest.mark.slow
 def test_a_growing_model_computes_with_its_current_weights(backend):
     model, runner = start(backend)
     x, view = images(0), alae.View(0)
@@ -199,6 +202,7 @@ def test_a_growing_model_computes_with_its_current_weights(backend):
     assert all(np.array_equal(before[name], array) for name, array in runner.state().items())
 
 
+@pytest.mark.slow
 def test_real_images_fade_with_the_level(grown):
     """A step on images equals `losses`, which does not fade images, on faded ones."""
     runner, states, _ = grown
