@@ -90,7 +90,7 @@ def test_outliers_are_left_out():
 def test_steps_are_cached(backend, lpips_folder, tmp_path, monkeypatch):
     """The second call computes nothing; several batches are joined in order."""
     model = alae.build(tiny_style_config(**SIXTEEN))
-    monkeypatch.setattr(type(model), "_chunk", lambda self, view: 3)
+    monkeypatch.setattr("alae_core.model._CHUNK", 3)
     subject = Subject(model, limit=7, cache=Cache(tmp_path, lpips_folder))
     length = path_length(subject, "w", "end", False)
     calls = []
