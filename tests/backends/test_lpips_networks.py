@@ -9,11 +9,18 @@ from alae_workbench.evaluation.cache import Cache
 from alae_workbench.evaluation.pretrained import lpips_networks
 from alae_workbench.evaluation.pretrained.weights import Weights
 from alae_workbench.evaluation.registry import UnmeasurableError
+from tests.helpers.lpips_weights import ALEX, make_checkpoint, random_weights
 from tests.tolerances import PRETRAINED
-from tests.workbench.evaluation.lpips_weights import ALEX, make_checkpoint
 
 #: LPIPS of two pieces of photos, and of one and its mirror image
 LIBRARY = {"alex": (0.28927212953567505, 0.10522085428237915), "vgg": (0.1771049052476883, 0.07813534885644913)}
+
+
+@pytest.fixture(scope="module")
+def lpips_folder(tmp_path_factory):
+    """A folder with random weights of LPIPS, which `lpips_networks` accepts."""
+    with random_weights(tmp_path_factory.mktemp("weights")) as folder:
+        yield folder
 
 
 def pieces():

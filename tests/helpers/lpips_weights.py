@@ -3,9 +3,14 @@
 import io
 import pickle
 import tarfile
+from contextlib import contextmanager
 from zlib import crc32
 
 import numpy as np
+import pytest
+
+from alae_workbench.evaluation.pretrained import lpips_networks
+from alae_workbench.evaluation.pretrained.weights import Weights
 
 ALEX = [(11, 3, 64), (5, 64, 192), (3, 192, 384), (3, 384, 256), (3, 256, 256)]
 PAIRS = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256), (256, 256), (256, 256), (256, 512), *[(512, 512)] * 5]
@@ -31,6 +36,16 @@ def make_checkpoint(root, kernels, channels):
         for i, n in enumerate(channels)
     }
     return pickle.dumps({root: trunk, **linear}, protocol=3)
+
+
+@contextmanager
+def random_weights(directory):
+    """Write random weights of LPIPS into a directory, and let `lpips_networks` accept them."""
+    write_archive(directory / "drawn.tar")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lpips_networks, "WEIGHTS", Weights("drawn.tar", "http://127.0.0.1:9", ""))
+        patch.setattr(lpips_networks, "_BATCH", 4)
+        yield directory
 
 
 def write_archive(path):

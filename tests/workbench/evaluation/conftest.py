@@ -3,10 +3,8 @@
 import pytest
 
 import alae_core as alae
-from alae_workbench.evaluation.pretrained import lpips_networks
-from alae_workbench.evaluation.pretrained.weights import Weights
 from tests.conftest import tiny_config
-from tests.workbench.evaluation.lpips_weights import write_archive
+from tests.helpers.lpips_weights import random_weights
 
 
 @pytest.fixture
@@ -33,9 +31,5 @@ def batch_sizes(monkeypatch):
 @pytest.fixture(scope="module")
 def lpips_folder(tmp_path_factory):
     """A folder with random weights of LPIPS, which `lpips_networks` accepts."""
-    path = tmp_path_factory.mktemp("weights") / "drawn.tar"
-    write_archive(path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lpips_networks, "WEIGHTS", Weights(path.name, "http://127.0.0.1:9", ""))
-        patch.setattr(lpips_networks, "_BATCH", 4)
-        yield path.parent
+    with random_weights(tmp_path_factory.mktemp("weights")) as folder:
+        yield folder
