@@ -10,7 +10,7 @@ from alae_core import AlaeError, ArgumentError
 
 
 class Command(TyperCommand):
-    """A command whose parameters have the names of the library's arguments."""
+    """A command whose parameters are named like the library's arguments."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Run the command. Raises AlaeError, with the flag, instead of an ArgumentError about one of its parameters."""
@@ -20,7 +20,7 @@ class Command(TyperCommand):
             raise AlaeError(f"{self._typed(error.argument)} {error.problem}") from error
 
     def _typed(self, argument: str) -> str:
-        """How a person types `argument`; the name itself if the command has no such parameter."""
+        """The flag or metavar of `argument`, or its name if it is not a parameter of the command."""
         for parameter in self.params:
             if parameter.name == argument:
                 return max(parameter.opts, key=len) if parameter.param_type_name == "option" else argument.upper()

@@ -1,4 +1,4 @@
-"""What a message advises is done: after the advice is followed, the same command works."""
+"""The advice of error messages works: after following it, the command succeeds."""
 
 import json
 from shutil import copytree
@@ -24,7 +24,7 @@ DATA = ["--set", f"image={json.dumps(TINY['image'])}", "--steps", "1"]
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A directory with what people have in theirs: a run, photos of which one is torn, arrays, a configuration."""
+    """A directory with a run, photos, photos of which one is damaged, arrays and a configuration."""
     home = tmp_path_factory.mktemp("home")
     for name in ("photos", "torn"):
         (home / name).mkdir()
@@ -43,57 +43,57 @@ def home(tmp_path_factory):
 SIZE = ["--set", "image=[8,6,1]", "--steps", "1"]
 SMALL = ["--set", "image=[8,8,3]", "--steps", "1"]
 ADVICE = {
-    "one of three": (
+    "one of preset, config and resume": (
         [*TRAIN, "--preset", "digits-mlp", "--config", "mine.yaml", "--steps", "1"],
         "--preset, --config and --resume each choose what to train: give one of them",
         [*TRAIN, "--config", "mine.yaml", "--steps", "1"],
     ),
-    "out of a resumed run": (
+    "no --out with --resume": (
         ["train", "--resume", "run", "--out", "other", "--steps", "2"],
         "omit --out",
         ["train", "--resume", "run", "--steps", "2"],
     ),
-    "a run is there": (
+    "resume an existing run": (
         [*TRAIN, "--out", "run", "--steps", "2"],
         "continue that run with --resume run",
         ["train", "--resume", "run", "--steps", "2"],
     ),
-    "a run is there, another place": (
+    "choose another directory than a run's": (
         [*TRAIN, "--out", "run", "--steps", "1"],
         "choose another --out",
         [*TRAIN, "--out", "other", "--steps", "1"],
     ),
-    "photos are there": (
+    "choose an empty directory": (
         [*TRAIN, "--out", "photos", "--steps", "1"],
         "choose another --out",
         [*TRAIN, "--out", "other", "--steps", "1"],
     ),
-    "at its end": (
+    "more steps": (
         ["train", "--resume", "run"],
         "--steps is 1, but run is already at step 1: choose more steps to resume it",
         ["train", "--resume", "run", "--steps", "2"],
     ),
-    "a torn image": (
+    "skip a damaged image": (
         [*TRAIN, "--data", "torn", "--preset", "digits-mlp", *SMALL],
-        "training can go on without them: skip_bad (--skip-bad)",
+        "to train without them, pass skip_bad (--skip-bad)",
         [*TRAIN, "--data", "torn", "--preset", "digits-mlp", *SMALL, "--skip-bad"],
     ),
-    "a setting's form": (
+    "the form of a setting": (
         [*TRAIN, "--steps", "1", "--set", "adam.learning_rate"],
         "must be KEY=VALUE, such as adam.learning_rate=1e-3",
         [*TRAIN, "--steps", "1", "--set", "adam.learning_rate=1e-3"],
     ),
-    "too many held out": (
+    "fewer held-out images": (
         [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE, "--set", "training.held_out=12"],
         "set it lower, or to a fraction such as 0.1",
         [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE, "--set", "training.held_out=0.1"],
     ),
-    "another size": (
+    "the size of the images": (
         [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", "--steps", "1"],
         "set image=[8,6,1]",
         [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE],
     ),
-    "too few classes": (
+    "more classes": (
         [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE, "--set", "labels=2"],
         "set labels=4",
         [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE, "--set", "labels=4"],
@@ -105,35 +105,35 @@ ADVICE = {
     ),
     "one class": (
         [*TRAIN, "--steps", "1", "--set", "labels=1"],
-        "use 0 for no labels",
+        "use 0, or the number of classes",
         [*TRAIN, "--steps", "1", "--set", "labels=0"],
     ),
-    "lrmul of plain layers": (
+    "equalized layers": (
         [*TRAIN, "--steps", "1", "--set", "networks.F.lrmul=0.5"],
         "set equalized to true or lrmul to 1",
         [*TRAIN, "--steps", "1", "--set", "networks.F.lrmul=0.5", "--set", "networks.equalized=true"],
     ),
-    "a configuration is there": (
+    "another name for a configuration": (
         ["new", "photos", "--out", "mine.yaml"],
-        "give another name",
+        "choose another name",
         ["new", "photos", "--out", "another.yaml"],
     ),
     "a number of images": (
         ["new", "photos", "--images", "many"],
-        "should be a number such as 20000, 600k",
+        "must be a number such as 20000, 600k",
         ["new", "photos", "--images", "600k"],
     ),
-    "a picture's name": (
+    "the ending of a picture": (
         ["generate", "run", "--out", "samples"],
-        "must end in .png or .npy",
+        "it must end in .png or .svg or .pdf or .npy",
         ["generate", "run", "--out", "samples.png"],
     ),
-    "no checkpoint": (
+    "a run with checkpoints": (
         ["generate", "photos", "--out", "samples.png"],
         "give a run of `alae train`",
         ["generate", "run", "--out", "samples.png"],
     ),
-    "a case's name": (
+    "the list of cases": (
         ["conform", "--backend", "jax", "--case", "L1-x"],
         "`alae conform --list --profile full` names them all",
         ["conform", "--list", "--profile", "full"],
@@ -142,7 +142,7 @@ ADVICE = {
 
 
 @pytest.mark.parametrize("name", ADVICE)
-def test_advice_that_is_followed_helps(home, tmp_path, name):
+def test_following_the_advice_helps(home, tmp_path, name):
     wrong, advice, right = ADVICE[name]
     copytree(home, tmp_path, dirs_exist_ok=True)
     code, _, err = call_alae(tmp_path, *wrong)
@@ -151,7 +151,7 @@ def test_advice_that_is_followed_helps(home, tmp_path, name):
     assert code == 0, err
 
 
-def test_what_a_reason_names_changes_the_choice(tmp_path):
+def test_settings_named_in_reasons_change_the_configuration(tmp_path):
     (tmp_path / "large").mkdir()
     for number in range(3):
         Image.new("RGB", (300, 300), (9, 9, 40 * number)).save(tmp_path / "large" / f"{number}.png")
@@ -162,5 +162,5 @@ def test_what_a_reason_names_changes_the_choice(tmp_path):
     code, out, err = call_alae(tmp_path, "new", "large", "--size", "256")
     assert (code, "image: [256, 256, 3]" in out) == (0, True), err
     words = ["train", "--data", "large", "--images", "2k", "--dry-run", "--backend", "jax"]
-    said = [call_alae(tmp_path, *words, *more)[1] for more in ((), ("--set", "training.mirror=false"))]
-    assert ["mirror: true" in each for each in said] == [True, False]
+    outputs = [call_alae(tmp_path, *words, *more)[1] for more in ((), ("--set", "training.mirror=false"))]
+    assert ["mirror: true" in each for each in outputs] == [True, False]

@@ -140,7 +140,7 @@ def test_too_little_memory_is_one_line(refused, monkeypatch):
     ids=lambda words: words[0],
 )
 def test_the_backend_that_is_named_computes(home, words):
-    """In a process whose environment names no backend, nothing starts Keras on another framework before."""
+    """Even in an environment without KERAS_BACKEND, where Keras would start on its default framework."""
     other = next(name for name in ("torch", "jax") if name != BACKEND)
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     for backend in (other, BACKEND):

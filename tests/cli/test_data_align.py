@@ -9,7 +9,7 @@ from tests.helpers.requirements import FACES, needs_face_weights, needs_faces
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder with the first sample face, a photo of nothing, and a file that is no photo."""
+    """A folder with a photo of a face and a blank photo."""
     folder = tmp_path / "photos"
     folder.mkdir()
     with Image.open(min(FACES.glob("*.png"))) as face:

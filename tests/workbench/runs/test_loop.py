@@ -1,4 +1,4 @@
-"""Whole runs of `alae train`: stopping, killing, resuming, and what they leave behind."""
+"""Whole runs of `alae train`: files, resuming, signals, kills, divergence and full disks."""
 
 import json
 import os
@@ -42,14 +42,14 @@ def words(*options, **overrides):
 
 
 def train(directory, *options, code=0, **overrides):
-    """A run from its beginning to its end, in this process; returns (stdout, stderr)."""
+    """Train in this process; returns (stdout, stderr)."""
     found, out, err = call_alae(directory, *words(*options, **overrides))
     assert found == code, f"{out}\n{err}"
     return out, err
 
 
 def start(directory, *options, **overrides):
-    """A run in a process of its own, for whatever may happen to a process."""
+    """Start training in a separate process, which a test may signal or kill."""
     return subprocess.Popen(
         [sys.executable, "-m", "alae_cli", *words(*options, **overrides)],
         cwd=directory,
@@ -78,13 +78,13 @@ def same_state(first, second):
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory):
-    """A run of 60 steps that nothing interrupted."""
+    """An uninterrupted run of 60 steps, and its output."""
     directory = tmp_path_factory.mktemp("straight")
     out, _ = train(directory, "--steps", 60, "--out", "run")
     return directory / "run", out
 
 
-def test_a_run_leaves_what_it_promises(straight):
+def test_a_run_writes_all_its_files(straight):
     run, out = straight
     assert load_experiment(run / "config.yaml").training.steps == 60
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
@@ -101,7 +101,7 @@ def test_a_run_leaves_what_it_promises(straight):
         assert shown in out
 
 
-def test_n_and_resume_and_n_are_2n_bit_for_bit(straight, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(straight, tmp_path):
     train(tmp_path, "--steps", 25, "--out", "run")
     train(tmp_path, "--resume", "run", "--steps", 60)
     assert same_state(tmp_path / "run", straight[0])
@@ -109,8 +109,8 @@ def test_n_and_resume_and_n_are_2n_bit_for_bit(straight, tmp_path):
     assert records == sorted(records)
 
 
-def test_a_run_takes_the_measures_it_is_asked_for_and_its_best_by_one_of_them(tmp_path, monkeypatch):
-    """In records and events; a checkpoint is kept for its PSNR, of which more is better."""
+def test_requested_measures_are_recorded_and_one_selects_the_best_checkpoint(tmp_path, monkeypatch):
+    """The best checkpoint is selected by PSNR, of which higher is better."""
     asked = {"training.measures": ["spread", "psnr"], "training.measure_every": 5, "training.best": "psnr"}
     monkeypatch.setattr("alae_workbench.runs.loop.MEASURING_SHARE", 1.0)
     train(tmp_path, "--steps", 20, "--out", "run", **asked, **{"training.checkpoint_every": 5})
@@ -133,8 +133,8 @@ def test_a_run_takes_the_measures_it_is_asked_for_and_its_best_by_one_of_them(tm
     assert (tmp_path / "run" / "grids" / "step-00000020.png").read_bytes() in content, "TensorBoard shows the grids"
 
 
-def test_measures_take_a_twentieth_of_a_run_at_the_most(tmp_path, monkeypatch):
-    """One that takes a second in a run of seconds is taken once."""
+def test_measures_take_at_most_a_twentieth_of_a_run(tmp_path, monkeypatch):
+    """A measure that takes a second is taken once in a run of a few seconds."""
     from alae_workbench.runs import loop
 
     taken = []
@@ -161,7 +161,7 @@ def test_measures_take_a_twentieth_of_a_run_at_the_most(tmp_path, monkeypatch):
         ({"training.best": "probes"}, "training.best is 'probes'; it must be a measure that can be ranked"),
     ],
 )
-def test_measures_that_there_are_not_are_refused_before_the_first_step(tmp_path, setting, message):
+def test_unknown_measures_are_refused_before_the_first_step(tmp_path, setting, message):
     _, err = train(tmp_path, "--steps", 5, "--out", "run", code=2, **setting)
     assert message in err
     assert len(err.splitlines()) == 1
@@ -184,8 +184,8 @@ def test_signals_save_and_stop(tmp_path, number, code):
 
 
 @pytest.mark.slow
-def test_kills_at_random_moments_lose_nothing_before_the_last_checkpoint(tmp_path):
-    """Of a run that reads a prepared set as a stream; the run that nothing kills has the same images in memory."""
+def test_random_kills_lose_nothing_before_the_last_checkpoint(tmp_path):
+    """The killed run streams a prepared set; the uninterrupted one has the same images in memory."""
     run, moments = tmp_path / "run", random.Random(0)
     assert call_alae(tmp_path, "data", "prepare", "digits", "prepared", "--workers", "1")[0] == 0
     stream = {"training.data": "prepared", "training.checkpoint_every": 1}
@@ -204,7 +204,7 @@ def test_kills_at_random_moments_lose_nothing_before_the_last_checkpoint(tmp_pat
     last = steps(run)[-1]
     train(tmp_path, "--resume", "run", "--steps", last + 1)
     train(tmp_path, "--steps", last + 1, "--out", "straight", **{"training.checkpoint_every": 1000})
-    assert same_state(run, tmp_path / "straight"), "the run that was killed is the run that was not"
+    assert same_state(run, tmp_path / "straight"), "the killed run equals the uninterrupted one"
 
 
 def test_a_run_is_never_overwritten(straight):
@@ -215,7 +215,7 @@ def test_a_run_is_never_overwritten(straight):
 
 @pytest.mark.parametrize("every", [1, 1000])
 def test_divergence_stops_at_the_last_good_checkpoint(tmp_path, every):
-    # Adam's step has the size of its rate, whatever the gradient: this one overflows float32 within steps.
+    # Adam's steps have the size of the learning rate whatever the gradient: these overflow float32 within a few steps.
     rate = {"adam.learning_rate": 1e18, "training.report_every": 1, "training.checkpoint_every": every}
     _, err = train(tmp_path, "--steps", 2000, "--out", "run", code=2, **rate)
     message = err.strip().splitlines()[-1]
@@ -231,7 +231,7 @@ def test_divergence_stops_at_the_last_good_checkpoint(tmp_path, every):
         assert all(np.isfinite(array).all() for array in alae.load_checkpoint(path).state.values())
 
 
-def test_going_back_to_an_earlier_checkpoint_sets_later_ones_aside(tmp_path):
+def test_resuming_an_earlier_checkpoint_sets_later_ones_aside(tmp_path):
     train(tmp_path, "--steps", 30, "--out", "run")
     train(tmp_path, "--resume", "run/checkpoints/step-00000010", "--steps", 15)
     assert steps(tmp_path / "run") == [10, 15]
@@ -246,7 +246,7 @@ def records(run):
 
 @contextmanager
 def files_of_at_most(size):
-    """A disk that is full once a file has so many bytes."""
+    """Simulates a full disk: no file can grow beyond `size` bytes."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -260,7 +260,7 @@ def last_line(err):
     return err.strip().splitlines()[-1]
 
 
-def test_going_back_twice_keeps_both_ways(tmp_path):
+def test_resuming_an_earlier_checkpoint_twice_keeps_both_branches(tmp_path):
     train(tmp_path, "--steps", 20, "--out", "run")
     for _ in range(2):
         train(tmp_path, "--resume", "run/checkpoints/step-00000010", "--steps", 20)
@@ -284,7 +284,7 @@ def test_a_run_killed_before_its_first_checkpoint_starts_over(tmp_path, how):
     assert len(list(run.glob("events.*"))) == 1
 
 
-def test_what_is_no_run_is_never_started_over(tmp_path):
+def test_a_directory_that_is_not_a_run_is_never_overwritten(tmp_path):
     run = tmp_path / "run"
     (run / "grids").mkdir(parents=True)
     (run / "config.yaml").write_text("mine: 1")
@@ -294,12 +294,12 @@ def test_what_is_no_run_is_never_started_over(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_second_of_two_at_once_is_told(tmp_path):
+def test_a_second_process_is_refused(tmp_path):
     run = tmp_path / "run"
     process = start(tmp_path, "--steps", 1_000_000, "--out", "run")
     wait_for(lambda: (run / "config.yaml").exists(), process)
     before = (run / "config.yaml").read_bytes()
-    # Before its first checkpoint both ways lead to the lock; after it, --out says that the run is there.
+    # Before the first checkpoint, the lock refuses both options; after it, --out refuses an existing run.
     _, err = train(tmp_path, "--resume", "run", code=2)
     assert last_line(err).startswith("alae: another process is training in run: wait for it")
     wait_for(lambda: steps(run), process)
@@ -312,7 +312,7 @@ def test_the_second_of_two_at_once_is_told(tmp_path):
     train(tmp_path, "--resume", "run", "--steps", steps(run)[-1] + 1)
 
 
-def test_of_two_that_found_a_directory_empty_the_second_is_told(tmp_path):
+def test_the_second_of_two_processes_that_found_a_directory_empty_is_refused(tmp_path):
     config = load_experiment("digits-mlp").to_yaml()
     first, second = Run.new(tmp_path / "run"), Run.new(tmp_path / "run")
     with first.lock():
@@ -324,12 +324,12 @@ def test_of_two_that_found_a_directory_empty_the_second_is_told(tmp_path):
         second.begin(config, None)
 
 
-def test_a_run_whose_directory_is_removed_stops_at_once(tmp_path):
-    told, run = [], tmp_path / "run"
+def test_a_run_stops_at_once_if_its_directory_is_removed(tmp_path):
+    steps_reported, run = [], tmp_path / "run"
 
     class Remover(Observer):
         def on_report(self, report):
-            told.append(report.step)
+            steps_reported.append(report.step)
             run.rename(tmp_path / "elsewhere")
 
     with pytest.raises(alae.AlaeError, match="removed or moved"):
@@ -340,7 +340,7 @@ def test_a_run_whose_directory_is_removed_stops_at_once(tmp_path):
             out=run,
             observers=[Remover()],
         )
-    assert told == [5]
+    assert steps_reported == [5]
     assert not run.exists()
 
 
@@ -350,7 +350,7 @@ APPENDED = "(metrics.jsonl|events.out.tfevents)"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("most", "full"), [(100, "config.yaml"), (None, APPENDED), (9000, "checkpoints")])
-def test_a_full_disk_stops_the_run_with_a_line_and_it_goes_on_once_there_is_room(straight, tmp_path, most, full):
+def test_a_full_disk_stops_the_run_and_it_resumes_once_there_is_room(straight, tmp_path, most, full):
     run = tmp_path / "run"
     train(tmp_path, "--steps", 20, "--out", "run")
     before = [read_regular(run / name) for name in ("config.yaml", "metrics.jsonl")]
@@ -360,7 +360,7 @@ def test_a_full_disk_stops_the_run_with_a_line_and_it_goes_on_once_there_is_room
     assert "Traceback" not in err
     assert steps(run) == [10, 20]
     assert read_regular(run / "metrics.jsonl").startswith(before[1])
-    # The advice is followed.
+    # Following the advice works.
     train(tmp_path, "--resume", "run", "--steps", 60)
     assert same_state(run, straight[0])
     assert [record["step"] for record in records(run)] == [record["step"] for record in records(straight[0])]

@@ -1,4 +1,4 @@
-"""How long a run will take: measured level by level, and what a person is told of it."""
+"""Estimates of the duration of a run, level by level."""
 
 import io
 
@@ -29,20 +29,20 @@ def test_stretches_are_the_stages_of_a_schedule(levels, start, steps):
 
 
 @pytest.mark.slow
-def test_measuring_leaves_the_run_as_it_was(backend):
+def test_measuring_restores_the_run(backend):
     config = tiny_style_config(
         **{"image": [8, 8, 3], "growth.levels": [{"images": 24, "batch_size": 4}, {"images": 24, "batch_size": 4}]}
     )
     runner = backend.runner(alae.build(config))
     pixels = Arrays(np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), np.uint8))
 
-    def some(start, end):
+    def make_batches(start, end):
         return batches(pixels, config, steps=end, start=start, put=runner.put)
 
-    for batch in some(0, 2):
+    for batch in make_batches(0, 2):
         runner.step(batch)
     before = runner.state()
-    pace = measure_pace(runner, config, some, start=2, end=12)
+    pace = measure_pace(runner, config, make_batches, start=2, end=12)
     assert [(each.stage.lod, each.first, each.end) for each in pace.stretches] == [(0, 2, 6), (1, 6, 12)]
     assert all(each.seconds > 0 for each in pace.stretches)
     after = runner.state()
@@ -54,32 +54,32 @@ def stretch(lod, first, end, seconds):
     return Stretch(position(config, 0).stage._replace(lod=lod), first, end, seconds)
 
 
-def test_later_levels_count_as_what_they_take():
+def test_levels_count_by_their_duration():
     pace = Pace([stretch(0, 0, 10, 1.0), stretch(1, 10, 20, 9.0)])
     assert (pace.seconds(0, 20), pace.seconds(5, 12), pace.seconds(20, 30)) == (100.0, 23.0, 0.0)
     assert str(pace) == "estimated training time: 2 min (4×4 10%, 8×8 90%)"
     assert str(Pace([stretch(None, 0, 10, 1.0)])) == "estimated training time: 10 s"
 
 
-def test_the_time_left_knows_that_later_levels_are_slower(monkeypatch, tmp_path):
+def test_the_time_left_includes_slower_levels(monkeypatch, tmp_path):
     now = 0.0
     monkeypatch.setattr("time.monotonic", lambda: now)
-    said = io.StringIO()
-    terminal = Terminal(Console(file=said, width=200))
+    output = io.StringIO()
+    terminal = Terminal(Console(file=output, width=200))
     terminal.on_start(Start(Run(tmp_path), alae.build(tiny_config()), 0, 20, "a run"))
     terminal.on_pace(Pace([stretch(0, 0, 10, 1.0), stretch(1, 10, 20, 9.0)]))
-    # Ten steps of a second each, and a second in ten for all else.
+    # Ten steps of a second each, and one second of overhead.
     now = 11.0
     terminal.on_report(Report(10, None, {}, {}, 4.0))
-    assert "step 10/20  4 images/s  2 min left" in said.getvalue()
+    assert "step 10/20  4 images/s  2 min left" in output.getvalue()
     now = 102.0
     terminal.on_report(Report(20, None, {}, {}, 4.0))
-    assert "step 20/20  4 images/s  0 s left" in said.getvalue()
+    assert "step 20/20  4 images/s  0 s left" in output.getvalue()
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(0, "0 s"), (89, "89 s"), (100, "2 min"), (5400, "1.5 h"), (40_000, "11 h"), (180_000, "2.1 days")],
 )
-def test_durations_are_said_as_a_person_says_them(seconds, text):
+def test_durations_have_a_suitable_unit(seconds, text):
     assert format_duration(seconds) == text

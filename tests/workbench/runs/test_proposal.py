@@ -1,4 +1,4 @@
-"""A configuration made for somebody's images: it fits them, keeps to its budget, and is the published one at theirs."""
+"""Configurations made for a person's own images."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_every_proposal_is_an_experiment_within_its_budget(survey, size, images)
 
 
 @pytest.mark.parametrize(("preset", "size"), [("celeba", 128), ("celeba-hq256", 256), ("ffhq", 1024)])
-def test_at_a_published_budget_networks_and_batches_are_the_published_ones(preset, size):
+def test_a_published_training_length_gives_the_published_configuration(preset, size):
     published = load_config(preset)
     images = sum(level.images for level in published.growth.levels)
     config = propose(files(size), size=size, images=images).experiment.config
@@ -79,7 +79,7 @@ def random_pixels(count, size):
     return np.random.default_rng(0).integers(0, 256, (count, size, size), np.uint8)
 
 
-def test_the_yaml_to_edit_says_of_every_key_what_it_is_and_reads_back(tmp_path):
+def test_the_yaml_explains_every_key_and_reads_back(tmp_path):
     experiment = propose(files()).experiment
     path = tmp_path / "my.yaml"
     path.write_text(experiment.to_explained_yaml(), "utf-8")
@@ -102,18 +102,18 @@ def test_the_yaml_to_edit_says_of_every_key_what_it_is_and_reads_back(tmp_path):
     ],
     ids=str,
 )
-def test_what_cannot_be_proposed_is_said(seen, choices, message):
+def test_impossible_proposals_are_refused(seen, choices, message):
     with pytest.raises(AlaeError, match=message):
         propose(seen, **choices)
 
 
-def test_a_folder_without_readable_images_is_said(tmp_path):
+def test_a_folder_without_readable_images_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(DataError, match="none of the 1 images"):
         survey(str(tmp_path))
 
 
-def test_a_share_of_the_images_is_kept_out(tmp_path):
+def test_a_fraction_of_the_images_is_held_out(tmp_path):
     path = str(folder(tmp_path, [(8, 8)] * 20, mode="L"))
     for held_out, count in ((0.1, 2), (0.001, 1), (3, 3)):
         assert len(load_data(path, load_config("digits-mlp"), held_out=held_out).held_out) == count

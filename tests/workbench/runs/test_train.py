@@ -1,4 +1,4 @@
-"""Training from Python: what is taken, what is refused and when, who is told, and algorithms of one's own."""
+"""Training from Python: data, observers, refused requests, and third-party algorithms."""
 
 import os
 import subprocess
@@ -18,8 +18,8 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 2), np.uint8)
 TRAINING = {"training.held_out": 10, "training.report_every": 3, "training.checkpoint_every": 4}
 
 
-class Told(Observer):
-    """Keeps what it is told, by name."""
+class Recorder(Observer):
+    """Records the events of a run by name."""
 
     def __init__(self):
         self.calls = []
@@ -55,19 +55,19 @@ def same(first, second):
     return states[0].keys() == states[1].keys() and all(np.array_equal(a, states[1][n]) for n, a in states[0].items())
 
 
-def test_images_in_hand_are_trained_on_and_observers_are_told(backend, tmp_path):
-    told = Told()
+def test_images_in_memory_are_trained_on_and_observers_get_events(backend, tmp_path):
+    recorder = Recorder()
     run = train(
-        tiny(), data=PIXELS, backend=backend, steps=6, overrides=TRAINING, out=tmp_path / "run", observers=[told]
+        tiny(), data=PIXELS, backend=backend, steps=6, overrides=TRAINING, out=tmp_path / "run", observers=[recorder]
     )
-    assert [step for step, *_ in told.of("report")] == [3, 6]
-    assert [step for step, _ in told.of("evaluated")] == [4, 6]
-    assert told.of("start")[0][:2] == (0, 6)
-    assert "training on images in memory, 30 images" in told.of("start")[0][2]
-    assert told.of("finish") == [(run,)]
-    assert told.calls[-1] == ("close",)
+    assert [step for step, *_ in recorder.of("report")] == [3, 6]
+    assert [step for step, _ in recorder.of("evaluated")] == [4, 6]
+    assert recorder.of("start")[0][:2] == (0, 6)
+    assert "training on images in memory, 30 images" in recorder.of("start")[0][2]
+    assert recorder.of("finish") == [(run,)]
+    assert recorder.calls[-1] == ("close",)
     assert run.measures.keys() == {"reciprocity_error", "reconstruction_error", "overfitting"}
-    assert told.of("report")[0][2].keys() == {"reciprocity_error"}
+    assert recorder.of("report")[0][2].keys() == {"reciprocity_error"}
     assert {path.name.partition(".")[0] for path in run.path.iterdir()} == {
         *("config", "metrics", "events", "grids", "checkpoints", "summary", "")  # the last is .alae.lock
     }
@@ -75,7 +75,7 @@ def test_images_in_hand_are_trained_on_and_observers_are_told(backend, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_resumed_run_is_the_run_that_never_stopped_and_wants_the_same_images(backend, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one_and_needs_the_same_images(backend, tmp_path):
     def run(steps, out=None, pixels=PIXELS, **choices):
         config = None if "resume" in choices else tiny()
         return train(
@@ -93,7 +93,7 @@ def test_a_resumed_run_is_the_run_that_never_stopped_and_wants_the_same_images(b
     assert same(run(8, resume=tmp_path / "again").checkpoint, straight.checkpoint)
 
 
-def test_a_run_on_images_in_hand_does_not_say_where_to_find_them(backend, tmp_path):
+def test_a_run_on_images_in_memory_resumes_only_with_data(backend, tmp_path):
     run = train(tiny(), data=PIXELS, backend=backend, steps=2, overrides=TRAINING, out=tmp_path / "run", observers=[])
     with pytest.raises(DataError, match="no training data: name a data set or a path"):
         train(resume=run.path, backend=backend, steps=4)
@@ -109,8 +109,8 @@ def test_a_terminal_shows_every_update_by_its_symbol(backend, tmp_path, monkeypa
     assert "pixels loss" in out
 
 
-def test_a_run_that_fails_still_closes_its_observers(backend, tmp_path):
-    told = Told()
+def test_observers_are_closed_after_an_error(backend, tmp_path):
+    recorder = Recorder()
     with pytest.raises(alae.AlaeError, match="so the run stopped"):
         train(
             tiny(adam__learning_rate=1e18),
@@ -119,9 +119,9 @@ def test_a_run_that_fails_still_closes_its_observers(backend, tmp_path):
             steps=200,
             overrides=TRAINING,
             out=tmp_path / "run",
-            observers=[told],
+            observers=[recorder],
         )
-    assert told.calls[-1] == ("close",)
+    assert recorder.calls[-1] == ("close",)
 
 
 def test_images_come_as_arrays_sources_or_data_sets(backend, tmp_path):
@@ -135,9 +135,9 @@ def test_images_come_as_arrays_sources_or_data_sets(backend, tmp_path):
     assert found[0] != found[2]
 
 
-def test_a_batch_of_more_images_than_there_are_is_remarked_on(backend, tmp_path):
+def test_a_batch_larger_than_the_data_is_reported(backend, tmp_path):
     for batch, remark in ((30, False), (31, True)):
-        told = Told()
+        recorder = Recorder()
         train(
             tiny(batch_size=batch),
             data=PIXELS,
@@ -145,9 +145,9 @@ def test_a_batch_of_more_images_than_there_are_is_remarked_on(backend, tmp_path)
             steps=1,
             overrides=TRAINING,
             out=tmp_path / str(batch),
-            observers=[told],
+            observers=[recorder],
         )
-        assert (", 30 images" in told.of("start")[0][2], "more than once" in told.of("start")[0][2]) == (
+        assert (", 30 images" in recorder.of("start")[0][2], "more than once" in recorder.of("start")[0][2]) == (
             True,
             remark,
         )
@@ -171,7 +171,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("choices", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_can_be_refused_without_a_framework_is_refused_before_one_is_imported(tmp_path, choices, message):
+def test_wrong_requests_are_refused_before_a_framework_is_imported(tmp_path, choices, message):
     (tmp_path / "taken").mkdir()
     (tmp_path / "taken" / "file").touch()
     script = (
@@ -186,7 +186,7 @@ def test_what_can_be_refused_without_a_framework_is_refused_before_one_is_import
     assert loaded == "LOADED []"
 
 
-def test_a_configuration_and_its_training_stand_in_one_file(tmp_path):
+def test_a_configuration_and_its_training_are_one_file(tmp_path):
     experiment = load_experiment("digits-mlp", {"training.steps": 7, "seed": 3, **TINY})
     (tmp_path / "config.yaml").write_text(experiment.to_yaml(), "utf-8")
     assert load_experiment(tmp_path / "config.yaml") == experiment
@@ -196,7 +196,7 @@ def test_a_configuration_and_its_training_stand_in_one_file(tmp_path):
     assert load_experiment("mnist-style").steps == 3 * 4_688 + 28_125
 
 
-def test_a_run_of_today_goes_on_with_its_own_seed(backend, tmp_path):
+def test_a_run_resumes_with_its_own_seed(backend, tmp_path):
     runner = backend.runner(alae.build(tiny(seed=3)))
     runner.step(random_images(6, (8, 8, 2)))
     checkpoint = alae.load_checkpoint(alae.save_checkpoint(tmp_path, runner, run={"training": {"steps": 5}}))

@@ -39,11 +39,11 @@ class Trainer:
 
     Args:
         run: its directory.
-        experiment: the configuration, whose seed decides everything random, and the settings of the training.
+        experiment: the configuration and the settings of the training; all random numbers follow from its seed.
         backend: computes the steps.
         data: the images to train on, and held-out images for grids and measures.
-        observers: are told how the run goes.
-        text: what is trained, on what and with what; lines for the observers.
+        observers: receive the run's events.
+        text: lines that describe the run, for the observers.
         resume: the checkpoint to continue bit for bit, or None.
 
     Raises:
@@ -88,8 +88,8 @@ class Trainer:
     def train(self) -> Summary:
         """Take the remaining steps.
 
-        Raises DivergedError if a loss or weight is no longer finite, and AlaeError if the run's directory can no
-        longer be written.
+        Raises DivergedError if a loss or weight becomes NaN or infinite, and AlaeError if the run's directory cannot
+        be written any more.
         """
         try:
             return self._train()

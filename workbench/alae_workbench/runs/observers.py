@@ -28,7 +28,7 @@ class Start:
         run: its directory.
         model: the model that is trained.
         step, steps: training steps done, and in all.
-        text: what is trained, on what and with what; lines.
+        text: lines that describe the run.
     """
 
     run: Run
@@ -81,7 +81,7 @@ class Observer:
         """A grid of images was written, a .png."""
 
     def on_note(self, text: str) -> None:
-        """A line for the person who watches."""
+        """A message to print."""
 
     def on_finish(self, summary: Summary) -> None:
         """The run finished, or was stopped and saved."""
@@ -129,7 +129,7 @@ class TensorBoard(Records):
         self._path = start.run.path / f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
         self._add(file_version="brain.Event:2")
         if start.step:
-            # Hides what an earlier process wrote after the checkpoint that this one continues.
+            # Hides records of an earlier process that lie beyond the resumed checkpoint.
             self._add(step=start.step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:

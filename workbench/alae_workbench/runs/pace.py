@@ -32,7 +32,7 @@ class Stretch:
 
     @property
     def name(self) -> str:
-        """The level's resolution, or "training" if there are no levels."""
+        """The level's resolution, or "training" for networks that do not grow."""
         return "training" if self.stage.lod is None else f"{4 * 2**self.stage.lod}×{4 * 2**self.stage.lod}"
 
 

@@ -1,4 +1,4 @@
-"""Decides what a run does, and checks it, before any framework is imported."""
+"""Plans and checks a run before any framework is imported."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ DEFAULT = "digits-mlp"
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does.
+    """A run that is ready to start.
 
     Attributes:
         run: its directory: nothing is there yet, or the run that it continues.
         experiment: the configuration and the settings of the training.
         backend: the plug-in's name.
-        data_name: what it trains on, as a person calls it.
+        data_name: the training data, as named in messages.
         read: reads the images. Raises DataError if they cannot be read or do not fit the configuration, and
             ArgumentError if they are not those that the run began with.
         needs_keras: whether `read` imports Keras; a backend must be loaded before.
@@ -49,7 +49,7 @@ class Plan:
 
 
 def plan(request: RunRequest) -> Plan:
-    """Decide what a run does; nothing is written.
+    """Plan a run; nothing is written.
 
     Raises AlaeError for everything that can be refused without a framework; see `train.train`.
     """

@@ -27,13 +27,13 @@ def train(
 
     Args:
         request: a request; or a `config`, which makes one together with `fields`.
-        observers: are told how the run goes, besides the run's own files; by default a `progress.Terminal`.
+        observers: receive the run's events, besides the run's own files; by default a `progress.Terminal`.
         fields: the other fields of a `RunRequest`, only if `request` is not one.
 
     Raises:
         AlaeError: a choice is wrong, or choices do not fit together: ConfigError, DataError, BackendError,
             CheckpointError and others. DivergedError if a loss or weight becomes NaN or infinite.
-        TypeError: `RunRequest` has no such field.
+        TypeError: a field is unknown to `RunRequest`.
     """
     if not isinstance(request, RunRequest):
         request = RunRequest(**{"config": request, **fields})
@@ -77,7 +77,7 @@ def _all_observers(observers: Sequence[Observer] | None) -> list[Observer]:
 
 
 def _headline(chosen: Plan, data: DataSet, backend: Backend) -> str:
-    """Where the run is written, what it trains on, and with what, in a line."""
+    """The run's directory, its images, backend and device, in one line."""
     skipped = f", {data.skipped} unreadable files skipped" if data.skipped else ""
     interpretation = f", read as {data.interpretation}" if data.interpretation else ""
     images = f"training on {chosen.data_name}, {len(data.train):,} images{interpretation}{skipped}"
