@@ -44,9 +44,9 @@ def load_weights(name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarra
     except (OSError, EOFError, LookupError, RuntimeError, TypeError, ValueError, UnpicklingError) as error:
         problem = getattr(error, "strerror", None) or str(error) or "it is empty"
         raise CheckpointError(f"{path} cannot be read: {problem}; install it again: {_INSTALL}") from error
-    found = [np.asarray(array) for array in arrays] if isinstance(arrays, list) else []
-    if [(array.shape, array.dtype) for array in found] != [(shape, np.dtype(np.float32)) for shape in shapes]:
+    weights = [np.asarray(array) for array in arrays] if isinstance(arrays, list) else []
+    if [(array.shape, array.dtype) for array in weights] != [(shape, np.dtype(np.float32)) for shape in shapes]:
         raise CheckpointError(f"{path} does not have the weights of mtcnn 1.0; install that version: {_INSTALL}")
-    if not all(np.isfinite(array).all() for array in found):
+    if not all(np.isfinite(array).all() for array in weights):
         raise CheckpointError(f"{path} has weights that are not finite; install it again: {_INSTALL}")
-    return found
+    return weights

@@ -55,7 +55,7 @@ def plan_outputs(source: str, out: Path, *, all_faces: bool = False) -> dict[Pat
 
     Raises DataError if `source` has no photos, or `out` cannot be used: another kind of file, not empty, or in it.
     """
-    photos = _photos(source)
+    photos = _list_photos(source)
     root, is_folder = resolve_path(source)
     if out.suffix.lower() == ".png":
         if is_folder or all_faces:
@@ -137,7 +137,7 @@ def read_aligned_faces(
             f"faces are cropped to squares of 1 or 3 channels, but the model's images are {format_shape(config.image)}"
         )
     faces: list[np.ndarray] = []
-    for photo in _photos(source):
+    for photo in _list_photos(source):
         if len(faces) == limit:
             break
         for image in _crop_faces(finder, photo, height - 2 * margin, crop, False, tell):
@@ -173,7 +173,7 @@ def _crop_faces(
     return crops
 
 
-def _photos(source: str) -> Sequence[Path]:
+def _list_photos(source: str) -> Sequence[Path]:
     path, is_folder = resolve_path(source)
     if is_folder is None or not source:
         raise DataError(f"{path} does not exist; give a photo or a folder of photos")
