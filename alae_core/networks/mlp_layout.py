@@ -1,4 +1,4 @@
-"""The layout of MLP-ALAE's G and E: perceptrons on flat images, to whose inputs labels are appended."""
+"""The layout of MLP-ALAE's G and E: perceptrons on flat images, with labels appended to their inputs."""
 
 from math import prod
 

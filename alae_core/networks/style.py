@@ -103,7 +103,7 @@ class Generator(SpecLayer, keras.Model):
             lod: the level of detail.
             blend: 0 gives the images of the level below, enlarged; 1 those of this level.
             noise: a map for each layer, (batch, R, R, 1) at the layer's resolution R; the first may have batch 1, like
-                the constant. None adds no noise; "bump" adds what the authors' code adds without noise.
+                the constant. None adds no noise; "bump" adds a fixed function of the maps, as the authors' code does.
 
         Returns:
             (batch, R, R, C) with R = 4·2^lod. The output is linear, so values may be outside [−1, 1].

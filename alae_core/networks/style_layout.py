@@ -52,7 +52,7 @@ def encoder_layout(config: Config) -> dict[str, WeightSpec]:
 
 
 def discriminator_layout(config: Config) -> dict[str, WeightSpec]:
-    """The specs of the weights of a D on images, whose 4×4 block gets one more feature map than that of E."""
+    """The specs of the weights of a D on images, whose 4×4 block gets one feature map more than E's."""
     return _plain_encoder_layout(config, 1, spread=1)
 
 

@@ -1,4 +1,4 @@
-"""The authors' checkpoints, imported: on every backend our networks compute what theirs do with the same tensors."""
+"""Networks imported from the authors' checkpoints compute what theirs compute, on every backend."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from tests.tolerances import FLOAT32, STORED
 
 
 def test_dense_layers_compute_what_the_authors_do(backend):
-    """y = W·x + b with what they store; of the last layer's outputs the one at w is the logit."""
+    """Each layer is y = W·x + b with the stored tensors; the logit is the last layer's output at index w."""
     config = config_with(*SIZES["z unlike w"])
     models, trained, *_ = checkpoint_of(config)
     model = alae.build(config)
@@ -28,7 +28,7 @@ def test_dense_layers_compute_what_the_authors_do(backend):
 
 
 def test_transposed_kernels_compute_what_the_authors_do(backend):
-    """From 128×128 on they store a kernel for a transposed convolution: by its definition, number by number."""
+    """From 128×128 on, the authors store the kernel of a transposed convolution, computed here by its definition."""
     config = config_with(*SIZES["fused at 128"])
     models, trained, *_ = checkpoint_of(config)
     model = alae.build(config)
@@ -57,14 +57,14 @@ def test_a_file_becomes_a_checkpoint(tmp_path, backend, is_zip):
     assert found.backend == "official"
     assert found.step == scheduled_steps(found.config)
     assert found.view == alae.View(1)
-    assert found.run == {}, "nobody trained it here"
+    assert found.run == {}, "an imported checkpoint has no run"
     for is_average, expected in ((False, trained), (True, averaged)):
         model = found.model(is_average)
         assert np.array_equal(model.mean_of_w(), mean)
         for name, array in model.weights().items():
             np.testing.assert_allclose(array, expected[name], **STORED)
     assert not any(array.any() for name, array in found.state.items() if name.startswith("adam/"))
-    # What was loaded can be trained on.
+    # Training can continue from it.
     runner = backend.runner(alae.build(found.config))
     runner.load(found.state)
     assert runner.step_number == found.step

@@ -1,4 +1,4 @@
-"""Weights and bytes counted before anything is built: as many as the built networks have."""
+"""Counts of weights equal those of built networks; configurations that need too much memory are refused."""
 
 from math import prod
 
@@ -27,7 +27,7 @@ CONFIGS = {
 
 
 class Zeros:
-    """In place of random numbers, of which a large model needs minutes' worth."""
+    """Replaces random numbers, which take minutes to draw for a large model."""
 
     def standard_normal(self, shape):
         return np.zeros(shape, np.float32)
@@ -37,7 +37,7 @@ class Zeros:
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_weights_are_as_many_as_the_built_networks_have(backend, monkeypatch, name):
+def test_the_count_equals_that_of_the_built_networks(backend, monkeypatch, name):
     monkeypatch.setattr(specs, "stream", lambda seed, purpose: Zeros())
     config = CONFIGS[name]()
     built = build(config).networks
@@ -47,7 +47,7 @@ def test_weights_are_as_many_as_the_built_networks_have(backend, monkeypatch, na
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_presets_have_room(name):
+def test_presets_fit_in_memory(name):
     require_room(load_config(name), training=True)
 
 
@@ -63,24 +63,24 @@ def test_presets_have_room(name):
         ),
     ],
 )
-def test_what_no_machine_holds_is_refused_with_both_numbers(changes, message):
+def test_too_large_configurations_are_refused_with_both_sizes(changes, message):
     with pytest.raises(ConfigError, match=message) as caught:
         require_room(load_config("digits-mlp", changes), training=True)
     assert f"this machine has {find_memory() / 1e9:,.1f} GB of memory: make" in str(caught.value)
 
 
-def test_a_level_of_growth_has_a_batch_of_its_own():
+def test_the_batch_of_each_level_is_checked():
     with pytest.raises(ConfigError, match="for a batch of 1,000,000,000,000 images"):
         require_room(load_config("digits-style", {"growth.levels.0.batch_size": 10**12}), training=True)
 
 
-def test_a_batch_is_as_large_as_the_largest_layer_it_passes_through():
+def test_a_batch_is_counted_at_its_largest_layer():
     assert batch_sizes(tiny_config(batch_size=9)) == [(9, 4 * 3 * 2)]
     assert batch_sizes(tiny_config(batch_size=9, networks__E__hidden=[5, 100])) == [(9, 100)]
     assert batch_sizes(tiny_style_config()) == [(4, 16 * 5), (6, 64 * 3)]
 
 
-def test_to_look_at_a_model_its_weights_are_enough(monkeypatch):
+def test_inference_needs_only_the_weights(monkeypatch):
     config = load_config("digits-mlp", {"batch_size": 10**6})
     monkeypatch.setattr("alae_core.sizes.find_memory", lambda: 4 * sum(count_weights(config).values()))
     require_room(config)
@@ -88,7 +88,7 @@ def test_to_look_at_a_model_its_weights_are_enough(monkeypatch):
         require_room(config, training=True)
 
 
-def test_a_model_is_not_built_where_there_is_no_room_and_unknown_room_is_enough(monkeypatch):
+def test_a_model_too_large_for_memory_is_not_built_unless_the_memory_is_unknown(monkeypatch):
     with pytest.raises(ConfigError, match="the configuration needs at least"):
         build(load_config("digits-mlp", {"networks.w": 10**9}))
     monkeypatch.setattr("alae_core.sizes.find_memory", lambda: None)

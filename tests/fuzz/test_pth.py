@@ -1,4 +1,4 @@
-"""Files of torch.save: hostile archives and hostile rows of pickles."""
+"""Hostile files of torch.save: archives and series of pickles."""
 
 import pickle
 import zipfile
@@ -11,16 +11,16 @@ from tests.fuzz.hostile import PICKLE_SNIPPETS, damage_pickle, pick
 from tests.helpers.torch_files import everything, read_all
 
 
-def saved(torch, path, legacy):
-    everything_there = {**everything(), "models": {"E": {"w": torch.zeros(3, 3)}}}
-    torch.save(everything_there, path, _use_new_zipfile_serialization=not legacy)
+def save_everything(torch, path, legacy):
+    values = {**everything(), "models": {"E": {"w": torch.zeros(3, 3)}}}
+    torch.save(values, path, _use_new_zipfile_serialization=not legacy)
     return path.read_bytes()
 
 
 @pytest.mark.parametrize("legacy", [False, True], ids=["zip", "legacy"])
 def test_damaged_files(tmp_path, legacy):
     torch = pytest.importorskip("torch")
-    content, path = saved(torch, tmp_path / "good", legacy), tmp_path / "file.pth"
+    content, path = save_everything(torch, tmp_path / "good", legacy), tmp_path / "file.pth"
     for number, random in cases():
         path.write_bytes(damage_pickle(random, content))
         attempt(lambda: read_all(path), path.stat().st_size, number)
@@ -28,7 +28,7 @@ def test_damaged_files(tmp_path, legacy):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_archives_of_anything(tmp_path):
+def test_archives_with_hostile_pickles(tmp_path):
     path = tmp_path / "file.pth"
     for number, random in cases():
         with zipfile.ZipFile(

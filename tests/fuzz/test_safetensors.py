@@ -1,4 +1,4 @@
-"""States of checkpoints whose SHA-256 fits: headers that lie, and arrays that are not a model's."""
+"""States of checkpoints with a correct SHA-256 but false headers, or arrays that do not fit the model."""
 
 import json
 import struct
@@ -44,20 +44,20 @@ def split(content):
     return json.loads(content[8 : 8 + size]), content[8 + size :]
 
 
-def joined(header, data, size=None):
+def join(header, data, size=None):
     text = header if isinstance(header, bytes) else json.dumps(header, default=str).encode()
     return struct.pack("<Q", len(text) if size is None else size) + text + data
 
 
-def lying(random, content):
-    """The bytes of a state with a header that says something else."""
+def falsify_header(random, content):
+    """The bytes of a state with a false header."""
     header, data = split(content)
     name = pick(random, sorted(header))
     match random.integers(12):
         case 0:
             header[name]["dtype"] = pick(random, DTYPES)
             if random.random() < 0.7:
-                # As many bytes as before, whatever the type.
+                # Keep the number of bytes.
                 start, end = header[name]["data_offsets"]
                 header[name]["shape"] = [(end - start) // pick(random, [1, 2, 4, 8])]
         case 1 if random.random() < 0.4:
@@ -75,24 +75,24 @@ def lying(random, content):
         case 6:
             header["__metadata__"] = pick(random, [{"a": "b"}, {"a": 1}, *VALUES])
         case 7:
-            return joined(header, data, pick(random, [0, 1, 2**20, 10**8, 2**31, 2**63 - 1, 2**64 - 1]))
+            return join(header, data, pick(random, [0, 1, 2**20, 10**8, 2**31, 2**63 - 1, 2**64 - 1]))
         case 8:
             data = data[: random.integers(len(data))] if random.random() < 0.5 else data + bytes(random.integers(1, 99))
         case 9:
             empty = {"dtype": "F32", "shape": [0], "data_offsets": [len(data)] * 2}
             header |= {f"x{number}": empty for number in range(random.integers(1, 3000))}
         case 10:
-            return joined(b"[" * random.integers(1, 5000) + pick(random, TEXTS).encode(errors="replace"), data)
+            return join(b"[" * random.integers(1, 5000) + pick(random, TEXTS).encode(errors="replace"), data)
         case _:
             content = bytearray(content)
             for at in random.integers(len(content) - len(data), size=random.integers(1, 9)):
                 content[at] = random.integers(256)
             return bytes(content)
-    return joined(header, data)
+    return join(header, data)
 
 
-def strange(random, state):
-    """A state with an array lost, another in its place, or one that nobody asked for."""
+def change_arrays(random, state):
+    """A state with an array removed, replaced or added."""
     state, name = dict(state), pick(random, sorted(state))
     match random.integers(6):
         case 0:
@@ -102,7 +102,7 @@ def strange(random, state):
         case 2:
             state[name] = state[name].reshape(-1)
         case 3:
-            # Bytes of any numbers: some are not finite.
+            # Random bytes: some numbers are not finite.
             state[name] = np.frombuffer(random.bytes(state[name].nbytes), state[name].dtype).reshape(state[name].shape)
         case 4:
             state[name] = np.ascontiguousarray(state[name].T)
@@ -116,8 +116,8 @@ def runner(backend):
     return backend.runner(alae.build(tiny_config()))
 
 
-def used(path, runner):
-    """A state, after it was taken over by all that takes one."""
+def load_everywhere(path, runner):
+    """Load a checkpoint into a model and a runner; returns the checkpoint."""
     checkpoint = alae.load_checkpoint(path)
     assert all(np.isfinite(array).all() for array in checkpoint.state.values())
     checkpoint.model()
@@ -129,9 +129,9 @@ def test_safetensors(tmp_path, backend, runner):
     state = runner.state()
     path = write_checkpoint(tmp_path, state, runner.model.config, author=backend)
     content = (path / "state.safetensors").read_bytes()
-    used(path, runner)
+    load_everywhere(path, runner)
     for case, random in cases():
-        changed = lying(random, content) if random.random() < 0.6 else strange(random, state)
+        changed = falsify_header(random, content) if random.random() < 0.6 else change_arrays(random, state)
         rewrite_state(path, changed)
         size = (path / "state.safetensors").stat().st_size
-        attempt(lambda: used(path, runner), size, about=f"case {case}")
+        attempt(lambda: load_everywhere(path, runner), size, about=f"case {case}")

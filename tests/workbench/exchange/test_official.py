@@ -1,4 +1,4 @@
-"""The authors' checkpoints by name, shape and scale; their tensors are made here from weights of ours."""
+"""Names, shapes and scales of the authors' checkpoints, on tensors made from weights of ours."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def sizes(request):
     return SIZES[request.param]
 
 
-def test_every_weight_has_a_name_and_a_scale_of_the_authors(sizes):
+def test_every_weight_has_one_tensor_of_the_authors_with_its_shape_and_scale(sizes):
     config = config_with(*sizes)
     model = alae.build(config)
     found = {ours: theirs for network in "FGED" for ours, theirs in official_tensors(network, config).items()}
@@ -24,12 +24,12 @@ def test_every_weight_has_a_name_and_a_scale_of_the_authors(sizes):
         each = [theirs.name for theirs in official_tensors(network, config).values()]
         assert len(set(each)) == len(each)
     for ours, theirs in found.items():
-        # They store what the layer computes with.
+        # The authors store weights already multiplied by their scales.
         np.testing.assert_allclose(theirs.read(np.ones(theirs.shape)) * model.scales[ours], 1, **FLOAT32)
         assert theirs.read(np.ones(theirs.shape)).shape == tuple(model.variables[ours].shape), ours
 
 
-def test_sizes_follow_from_the_shapes_and_weights_from_the_numbers(sizes):
+def test_the_configuration_follows_from_shapes_and_the_weights_are_equal(sizes):
     config = config_with(*sizes)
     models, trained, averaged, _ = checkpoint_of(config)
     found = config_of(models)
@@ -92,7 +92,7 @@ def test_conversion_is_strict(network, key, change, message):
 
 
 @pytest.mark.parametrize("network", ["mapping_fl", "generator", "discriminator", "mapping_tl"])
-def test_a_network_that_is_not_there_is_named(network):
+def test_a_missing_network_is_named(network):
     config = config_with(*SIZES["usual"])
     models = checkpoint_of(config)[0]
     del models[f"{network}_s"]
@@ -112,7 +112,7 @@ def test_a_network_that_is_not_there_is_named(network):
         lambda models: models["mapping_fl"].update({"map_blocks.0.fc.weight": np.zeros((7, 0))}),
     ],
 )
-def test_tensors_of_something_else_are_refused(change):
+def test_tensors_of_other_models_are_refused(change):
     models = checkpoint_of(config_with(*SIZES["usual"]))[0]
     change(models)
     with pytest.raises(CheckpointError, match="these are not the tensors of a StyleALAE"):
@@ -128,7 +128,7 @@ def test_an_import_builds_no_network(tmp_path, monkeypatch):
     import_official(save(models, tmp_path / "their.pth"), tmp_path / "run")
 
 
-def test_doubles_stay_doubles(tmp_path):
+def test_float64_stays_float64(tmp_path):
     config = config_with(*SIZES["usual"])
     models = {
         name: {key: array * (1 + 1e-12) for key, array in ((k, a.astype(np.float64)) for k, a in state.items())}
@@ -163,8 +163,8 @@ def test_a_mean_of_w_that_differs_between_layers_is_refused(tmp_path):
     refuse(models | {"dlatent_avg": {}}, tmp_path, "no running mean of w")
 
 
-def test_sizes_beyond_the_file_are_refused_before_anything_is_made(tmp_path, monkeypatch):
-    """One thin tensor can claim a million feature maps; none of them may be made."""
+def test_shapes_larger_than_the_file_are_refused_before_arrays_are_made(tmp_path, monkeypatch):
+    """A thin tensor can claim a million feature maps."""
     models = checkpoint_of(config_with(*SIZES["one level"]))[0]
     monkeypatch.setattr("alae_core.state.initial_state", lambda *_: pytest.fail("a state was made"))
     models["discriminator"]["encode_block.0.conv_2.weight"] = np.zeros((10**6, 1, 1, 1), np.float32)
@@ -172,7 +172,7 @@ def test_sizes_beyond_the_file_are_refused_before_anything_is_made(tmp_path, mon
     refuse(models, tmp_path, "has shape")
 
 
-def test_tensors_that_share_their_numbers_many_times_are_refused(tmp_path):
+def test_tensors_that_share_one_storage_many_times_are_refused(tmp_path):
     torch = pytest.importorskip("torch")
     shared = torch.zeros(2**16)
     torch.save({"models": {"generator": {str(i): shared for i in range(1000)}}}, tmp_path / "file")
@@ -188,6 +188,6 @@ def test_other_content_is_refused(tmp_path, content):
         import_official(tmp_path / "file", tmp_path / "run")
 
 
-def test_a_file_that_cannot_be_read_is_named(tmp_path):
+def test_an_unreadable_file_is_named(tmp_path):
     with pytest.raises(CheckpointError, match=f"{tmp_path / 'none'} cannot be read: No such file"):
         import_official(tmp_path / "none", tmp_path / "run")

@@ -1,4 +1,4 @@
-"""Files of torch.save, read without PyTorch: good ones equal what it reads, all others are refused and do nothing."""
+"""Files of torch.save are read as PyTorch reads them; hostile and damaged ones are refused without side effects."""
 
 import os
 import pickle
@@ -40,7 +40,7 @@ def storage(key="0", elements=6, kind="FloatStorage"):
 
 
 def tensor(shape=(2, 3), strides=(3, 1), offset=0, elements=6, kind="FloatStorage"):
-    # The defaults fill the six numbers that each of the writers below stores.
+    # The defaults cover the six numbers that both writers below store.
     shape, strides = (b"(" + b"".join(map(number, values)) + b"t" for values in (shape, strides))
     hooks = name("collections", "OrderedDict") + b")R"
     arguments = storage(elements=elements, kind=kind) + number(offset) + shape + strides + b"\x89" + hooks
@@ -62,7 +62,7 @@ def legacy(path, program, order=END, numbers=b""):
 
 
 def refuse(path, message=None):
-    """Reading `path`, and each tensor in it, ends in one sentence that names it; soon, and in little memory."""
+    """Check that reading `path` and its tensors fails with one line that names it, within 2 s and little memory."""
     tracemalloc.start()
     start = time.process_time()
     with pytest.raises(TorchFileError, match=message) as caught:
@@ -79,11 +79,11 @@ def refuse(path, message=None):
 both = pytest.mark.parametrize("write", [zipped, legacy])
 
 
-# ---- what a file asks to be called -----------------------------------------------------------------------------------
+# ---- calls -----------------------------------------------------------------------------------------------------------
 
 
 def calls(marker):
-    """Programs that would touch `marker`, were they carried out."""
+    """Pickles that create the file `marker` if they are executed."""
     command = f"touch {marker}"
     code = f"__import__('pathlib').Path({str(marker)!r}).touch()"
     inner = pickle.dumps(None)[:-2] + name("os", "system") + b"(" + text(command) + b"tR."
@@ -104,13 +104,13 @@ def calls(marker):
         "build",
         name("subprocess", "Popen") + b")\x81}" + text("__setstate__") + name("os", "system") + b"sb" + system + b"b",
     )
-    # As arguments of what is known, where a reader could be careless.
+    # Calls as arguments of known names.
     yield "ordered dict", name("collections", "OrderedDict") + b"(" + name("os", "system") + system + b"RtR"
     yield "parameter", name("torch._utils", "_rebuild_parameter") + b"(" + name("os", "system") + system + b"RtR"
 
 
 @both
-def test_nothing_that_a_file_names_is_called(tmp_path, write):
+def test_no_named_function_is_called(tmp_path, write):
     marker = tmp_path / "executed"
     for kind, program in calls(marker):
         saved, _ = read_torch_file(write(tmp_path / kind, program))
@@ -118,8 +118,7 @@ def test_nothing_that_a_file_names_is_called(tmp_path, write):
         assert not marker.exists(), kind
 
 
-def test_the_bombs_are_live(tmp_path):
-    """The programs above do what they say where pickle itself runs them."""
+def test_the_hostile_pickles_work_in_pickle_itself(tmp_path):
     marker = tmp_path / "executed"
     for kind, program in calls(marker):
         if kind in ("reduce", "eval", "nested", "inst", "obj", "stack global"):
@@ -129,7 +128,7 @@ def test_the_bombs_are_live(tmp_path):
 
 
 @both
-def test_objects_with_hooks_of_their_own_are_placeholders(tmp_path, write):
+def test_objects_with_reduce_hooks_become_placeholders(tmp_path, write):
     class Hooked:
         def __reduce_ex__(self, protocol):
             return os.mkdir, (str(tmp_path / "executed"),), {"state": 1}, iter([1]), iter([("key", 2)])
@@ -151,11 +150,11 @@ def test_objects_with_hooks_of_their_own_are_placeholders(tmp_path, write):
         b"N\x98",  # READONLY_BUFFER
     ],
 )
-def test_instructions_that_no_container_needs_are_refused(tmp_path, write, program):
+def test_instructions_beyond_plain_data_are_refused(tmp_path, write, program):
     refuse(write(tmp_path / "file", program), "holds the pickle instruction [A-Z_0-9]+, which")
 
 
-# ---- what a file claims ----------------------------------------------------------------------------------------------
+# ---- false claims ----------------------------------------------------------------------------------------------------
 
 GIGABYTES = 10 * 2**30
 CLAIMS = {
@@ -189,7 +188,7 @@ CLAIMS = {
 
 @both
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_lengths_and_places_are_only_claims(tmp_path, write, claim):
+def test_false_lengths_and_positions_are_refused(tmp_path, write, claim):
     path = write(tmp_path / "file", CLAIMS[claim])
     if claim in ("a list as key", "tensor of no storage"):
         assert read_torch_file(path)[0] in ({}, Placeholder("torch._utils._rebuild_tensor_v2"))
@@ -206,12 +205,12 @@ def test_a_huge_memo_index_takes_no_memory(tmp_path, write):
 
 
 def doubled(start, times=200):
-    """A container that holds itself twice, two hundred times over: 2²⁰⁰ items, had anybody the time to visit them."""
+    """A tuple that contains the previous one twice, 200 times over: 2²⁰⁰ items for a reader that visits each."""
     return start + b"q\x00" + b"".join(b"0h%ch%c\x86q%c" % (i, i, i + 1) for i in range(times))
 
 
 @both
-def test_containers_that_grow_at_each_look_are_not_looked_through(tmp_path, write):
+def test_exponentially_nested_tuples_are_not_traversed(tmp_path, write):
     many = doubled(b")")
     for path, program in {
         "value": many,
@@ -230,14 +229,14 @@ def test_containers_that_grow_at_each_look_are_not_looked_through(tmp_path, writ
     refuse(write(tmp_path / "name", b"N" + many + b"N\x93"), "STACK_GLOBAL requires str")
 
 
-def test_the_order_of_storages_is_not_looked_through_either(tmp_path):
+def test_an_exponentially_nested_order_of_storages_is_not_traversed(tmp_path):
     order = b"\x80\x02](" + doubled(b")") + b"e."
     refuse(legacy(tmp_path / "file", storage(), order))
     refuse(legacy(tmp_path / "more", storage(), b"\x80\x02" + doubled(b")") + b"a."))
 
 
 @both
-def test_deep_nesting_takes_no_recursion(tmp_path, write):
+def test_deep_nesting_needs_no_recursion(tmp_path, write):
     depth = 100_000
     saved, _ = read_torch_file(write(tmp_path / "file", b"]" * depth + b"a" * (depth - 1)))
     for _ in range(depth - 1):
@@ -275,18 +274,18 @@ def test_deep_nesting_takes_no_recursion(tmp_path, write):
     ],
     ids=lambda claimed: ",".join(claimed),
 )
-def test_a_tensor_lies_within_its_storage(tmp_path, write, claimed):
+def test_a_tensor_outside_its_storage_is_refused(tmp_path, write, claimed):
     stored = {"order": b"\x80\x02]" + text("0") + b"a.", "numbers": struct.pack("<Q", 6) + b"\0" * 24}
     refuse(write(tmp_path / "file", tensor(**claimed), **(stored if write is legacy else {})))
 
 
-def test_a_storage_of_no_numbers_still_says_how_many(tmp_path):
+def test_an_empty_storage_still_has_its_length(tmp_path):
     none, order = tensor((0,), (1,), elements=0), b"\x80\x02]" + text("0") + b"a."
     refuse(legacy(tmp_path / "cut", none, order, bytes(7)), "cut short")
     assert read_all(legacy(tmp_path / "whole", none, order, bytes(8)))[1][0].shape == (0,)
 
 
-def test_a_storage_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_storage_is_refused(tmp_path):
     program = (
         name("torch._utils", "_rebuild_tensor_v2") + b"(" + storage(key="../7") + b"K\0(K\x02K\x03t(K\x03K\x01t\x89NtR"
     )
@@ -294,7 +293,7 @@ def test_a_storage_that_is_not_there_is_refused(tmp_path):
     refuse(legacy(tmp_path / "legacy", program), "damaged")
 
 
-# ---- files that are not what they seem -------------------------------------------------------------------------------
+# ---- other files -----------------------------------------------------------------------------------------------------
 
 
 def test_other_files_are_refused(tmp_path):
@@ -342,7 +341,7 @@ def test_other_archives_are_refused(tmp_path):
         ((12, 12), "damaged"),
     ],
 )
-def test_an_archive_entry_has_the_size_that_it_claims(tmp_path, claimed, message):
+def test_an_archive_entry_of_another_size_is_refused(tmp_path, claimed, message):
     path = zipped(tmp_path / "file", tensor())
     content = bytearray(path.read_bytes())
     at = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
@@ -397,17 +396,17 @@ def good(request, tmp_path_factory):
     return path
 
 
-def test_what_torch_saves_is_what_it_loads(good):
+def test_saved_values_are_read_as_torch_reads_them(good):
     import torch
 
     saved, numbers = read_torch_file(good)
     same(saved, torch.load(good, weights_only=False), numbers)
     array = numbers(saved["plain"])
     array[:] = 0
-    assert numbers(saved["plain"]).any(), "what is read is the reader's own"
+    assert numbers(saved["plain"]).any(), "arrays must be copies"
 
 
-def test_an_archive_is_opened_once_whatever_it_holds(good, monkeypatch):
+def test_an_archive_is_opened_once(good, monkeypatch):
     opened = []
 
     class Counted(zipfile.ZipFile):
@@ -422,17 +421,17 @@ def test_an_archive_is_opened_once_whatever_it_holds(good, monkeypatch):
 
 
 @both
-def test_an_unknown_escape_is_read_without_a_warning(tmp_path, write):
+def test_unknown_escapes_give_no_warning(tmp_path, write):
     assert read_torch_file(write(tmp_path / "file", rb"S'\o'" + b"\n"))[0] == r"\o"
 
 
-def test_an_expanded_tensor_is_refused_with_a_sentence(tmp_path):
+def test_an_expanded_tensor_is_refused(tmp_path):
     torch = pytest.importorskip("torch")
     torch.save(torch.zeros(1).expand(1000), tmp_path / "file")
     refuse(tmp_path / "file", r"a tensor of shape \(1000,\) needs more than its storage of 1 numbers")
 
 
-def test_files_that_end_too_soon_are_refused(good, tmp_path):
+def test_truncated_files_are_refused(good, tmp_path):
     content = good.read_bytes()
     path = tmp_path / "cut"
     for end in [*range(1, 400, 7), *range(400, len(content), max(1, len(content) // 60)), len(content) - 1]:

@@ -124,7 +124,7 @@ def read_models(file: Path) -> dict[str, Arrays]:
 
 
 def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
-    """The configuration whose networks have the shapes of these tensors. Raises CheckpointError if there is none."""
+    """Derive the configuration from the shapes of tensors. Raises CheckpointError if no StyleALAE has these shapes."""
     try:
         E, F = models["discriminator"], models["mapping_fl"]
         lods = sum(key.endswith("from_rgb.weight") for key in E)

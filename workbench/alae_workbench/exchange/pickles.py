@@ -1,11 +1,11 @@
 """Reading pickles from untrusted files: nothing that a file names is imported or called.
 
-`PlainUnpickler` is the standard library's unpickler in Python, limited to the instructions of plain data. Names stay
-names; calls give what a format derives from a few known names, and `Placeholder`s otherwise. It is not the C version,
-`pickle.Unpickler`, because three short pickles do harm there that no hook can prevent: a memo index of 2³¹ reserves
-32 GB, a string that claims 10 GB reserves them before it is read, and hashing a tuple that contains itself twice,
-nested 200 times, never ends. Here the memo is a dictionary, strings are read before they are stored, and keys of
-dictionaries are never tuples.
+`PlainUnpickler` is the standard library's unpickler written in Python, limited to the instructions of plain data. Names
+stay names, and calls give `Placeholder`s unless a subclass knows the name. The version in C, `pickle.Unpickler`, has
+hooks for names only, and short pickles harm it in other ways: a memo index of 2³¹ reserves 32 GB, a string that claims
+10 GB reserves them, and hashing a key never ends if it is a tuple that contains its predecessor twice, nested 200
+times, or crashes if it is a million deep. Here the memo is a dictionary, strings are read before they are stored, and
+keys are never tuples.
 """
 
 import pickle
@@ -38,7 +38,7 @@ _ALLOWED = (
     *("REDUCE", "NEWOBJ", "NEWOBJ_EX", "OBJ", "INST", "BUILD", "BINPERSID"),
 )
 
-# Type checkers do not know its methods.
+# Any, because the type stubs lack its methods.
 _Unpickler: Any = vars(pickle)["_Unpickler"]
 
 
@@ -74,7 +74,7 @@ class Placeholder:
 
 
 class PlainDict(dict[Any, Any]):
-    """A dictionary that ignores entries whose keys are not text, numbers or None: those could take forever to hash."""
+    """A dictionary that ignores entries whose key is not text, a number or None: hashing it could take forever."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(key, (str, int, float, type(None))):
@@ -91,7 +91,7 @@ class PlainUnpickler(_Unpickler):
         super().__init__(file, encoding="latin-1")
 
     def call(self, name: Any, arguments: Any) -> Any:
-        """The value of a call of `name`, which is a `Name` unless the file is hostile; derived classes know some."""
+        """The value of a call of `name`, a `Name` unless the file is hostile. Subclasses handle known names."""
         # Only names are formatted: a list that contains itself many times over has no end.
         return Placeholder(str(name) if isinstance(name, Name) else "an object")
 

@@ -1,6 +1,6 @@
 """Reading files of `torch.save` without PyTorch and without trust: no name in a file is ever looked up.
 
-Their pickles are read by `pickles.PlainUnpickler`, which makes tensors and dictionaries of three names that it knows.
+A `PlainUnpickler` reads their pickles and knows three names: those of tensors, parameters and ordered dictionaries.
 """
 
 import mmap
@@ -59,7 +59,7 @@ ReadStorage = Callable[[str], bytes]
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor whose numbers have not been read yet; `offset` and `strides` count numbers, not bytes."""
+    """A tensor before its numbers are read; `offset` and `strides` count numbers, not bytes."""
 
     storage: Storage
     offset: int
@@ -132,7 +132,7 @@ class _MappedFile(mmap.mmap):
     """A file mapped into memory: a read returns at most the bytes that exist, whatever length is claimed."""
 
     def seekable(self) -> bool:
-        """Always true; `zipfile` asks, and mmap has no such method before Python 3.13."""
+        """Always true. `zipfile` needs it; mmap lacks this method before Python 3.13."""
         return True
 
 
@@ -167,7 +167,7 @@ def _stored(archive: zipfile.ZipFile, content: _MappedFile, name: str) -> bytes:
 
 
 def _read_legacy(content: _MappedFile) -> tuple[Any, ReadStorage]:
-    # Five pickles: a magic number, the protocol, the system, what was saved, and the order of the storages after them.
+    # Five pickles: a magic number, the protocol, the system, the saved object, and the order of its storages.
     if content[:1] != pickle.PROTO or _TensorUnpickler(content).load() != _LEGACY_MAGIC:
         raise TorchFileError("it was not written by torch.save")
     _, system = _TensorUnpickler(content).load(), _TensorUnpickler(content).load()
@@ -189,7 +189,7 @@ def _read_legacy(content: _MappedFile) -> tuple[Any, ReadStorage]:
 
 
 class _TensorUnpickler(PlainUnpickler):
-    """A pickle of tensors, whose numbers are in storages outside it."""
+    """Reads a pickle of tensors; their numbers are in storages outside the pickle."""
 
     def __init__(self, file: Any) -> None:
         super().__init__(file)

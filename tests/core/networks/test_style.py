@@ -1,4 +1,4 @@
-"""Style networks: shapes at every level, what blend, noise, styles and truncation do, and a plain NumPy generator."""
+"""Style networks equal plain NumPy versions; effects of levels, blends, noise and styles; scales of weights."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ THREE = {"image": [16, 16, 2], "growth__levels": [{"images": 8}] * 3}
 
 
 def built(seed=1, **overrides):
-    """A model with every weight away from its start, so that noise and biases count."""
+    """A model with random changes to all weights, so that noise and biases have an effect."""
     model = alae.build(tiny_style_config(**overrides, seed=seed))
     rng = np.random.default_rng(seed)
     model.set_weights({n: w + 0.3 * rng.normal(size=w.shape).astype(np.float32) for n, w in model.weights().items()})
@@ -126,7 +126,7 @@ def encode(v, x, lod, blend):
 
 
 @pytest.mark.parametrize(("lod", "blend"), [(0, 1.0), (1, 1.0), (1, 0.3), (2, 0.3), (2, 0.0)])
-def test_both_networks_are_their_formulas(model, w, lod, blend):
+def test_g_and_e_equal_their_formulas(model, w, lod, blend):
     v = {name: array.astype(np.float64) for name, array in model.weights().items()}
     view = View(lod, blend)
     noise = model.sample_noise(4, seed=2, view=view)
@@ -140,7 +140,7 @@ def test_both_networks_are_their_formulas(model, w, lod, blend):
 
 
 @pytest.mark.parametrize("lod", [0, 1, 2])
-def test_every_level_has_its_size(model, w, lod):
+def test_shapes_at_every_level(model, w, lod):
     size, view = 4 * 2**lod, View(lod)
     x = model.generate(w, view)
     assert (x.shape, x.dtype) == ((4, size, size, 2), np.float32)
@@ -152,14 +152,14 @@ def test_every_level_has_its_size(model, w, lod):
 
 
 @pytest.mark.parametrize("lod", [1, 2])
-def test_a_blend_of_0_is_the_level_below_and_of_1_this_one_alone(model, w, lod):
+def test_blend_0_gives_the_level_below_and_blend_1_this_level(model, w, lod):
     view, unseen = View(lod), View(lod, 0.0)
     noise = model.sample_noise(4, view=view)
     below = model.generate(w, View(lod - 1), noise=noise[: 2 * lod])
     np.testing.assert_allclose(model.generate(w, unseen, noise=noise), enlarge(below), **STYLE)
     x = random_images(4, (view.size, view.size, 2))
     np.testing.assert_allclose(model.encode(x, unseen), model.encode(pool(x), View(lod - 1)), **STYLE)
-    # A tensor takes the way that a step in training does.
+    # Training steps pass the blend as a tensor.
     whole, images = ops.convert_to_tensor(np.float32(1.0)), ops.convert_to_tensor(x)
     maps = [ops.convert_to_tensor(each) for each in noise]
     traced = model.G(ops.convert_to_tensor(w), lod=lod, blend=whole, noise=maps)
@@ -173,14 +173,14 @@ def _numpy(tensor):
 
 @pytest.mark.parametrize("blend", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("lod", [0, 1, 2])
-def test_real_images_fade_as_the_fakes_do_and_keep_their_mean(model, lod, blend):
+def test_real_images_fade_like_generated_ones_and_keep_their_mean(model, lod, blend):
     view = View(lod, blend)
     x = random_images(3, (view.size, view.size, 2))
     found = model.as_seen(x, view)
     expected = (1 - blend) * enlarge(pool(x.astype(np.float64))) + blend * x if lod else x
     np.testing.assert_allclose(found, expected, **FLOAT32)
     np.testing.assert_allclose(found.mean(axis=(1, 2)), x.mean(axis=(1, 2)), **FLOAT32)
-    # What a training step does with its images, blend a tensor.
+    # Training steps pass the blend as a tensor.
     tensor = model.family.fade(ops.convert_to_tensor(x), blend=ops.convert_to_tensor(np.float32(blend)))
     np.testing.assert_allclose(_numpy(tensor), expected, **FLOAT32)
 
@@ -188,7 +188,7 @@ def test_real_images_fade_as_the_fakes_do_and_keep_their_mean(model, lod, blend)
 # ---- noise -----------------------------------------------------------------------------------------------------------
 
 
-def test_noise_counts_as_its_weights_say(model, w):
+def test_noise_is_multiplied_by_its_weights(model, w):
     none, given = model.generate(w, noise="none"), model.sample_noise(4, seed=1)
     assert np.array_equal(none, model.generate(w, noise="none"))
     nothing = [np.zeros_like(each) for each in given]
@@ -198,7 +198,7 @@ def test_noise_counts_as_its_weights_say(model, w):
     np.testing.assert_allclose(fresh.generate(w, noise=given), fresh.generate(w, noise="none"), **FLOAT32)
 
 
-def test_fixed_noise_is_one_map_for_every_image_and_every_call(model, w):
+def test_fixed_noise_is_the_same_for_all_images_and_calls(model, w):
     fixed = model.generate(w)
     assert np.array_equal(fixed, model.generate(w, noise="fixed"))
     np.testing.assert_allclose(fixed, model.generate(w, noise=model.sample_noise(1)), **FLOAT32)
@@ -207,20 +207,20 @@ def test_fixed_noise_is_one_map_for_every_image_and_every_call(model, w):
     np.testing.assert_allclose(model.generate(w[2:3]), fixed[2:3], **FLOAT32)
 
 
-def test_random_noise_is_another_map_for_each_image_and_at_every_call(model, w):
+def test_random_noise_differs_between_images_and_calls(model, w):
     same = model.generate(np.repeat(w[:1], 3, axis=0), noise="random")
     assert min(np.abs(same[0] - same[1]).max(), np.abs(same[1] - same[2]).max()) > 1e-3
     assert not np.array_equal(model.generate(w, noise="random"), model.generate(w, noise="random"))
 
 
-def test_one_map_may_serve_the_batch_and_the_first_may_differ(model, w):
+def test_one_noise_map_may_serve_the_whole_batch(model, w):
     given = model.sample_noise(1, seed=1)
     repeated = [np.repeat(each, 4, axis=0) for each in given]
     np.testing.assert_allclose(model.generate(w, noise=given), model.generate(w, noise=repeated), **FLOAT32)
 
 
 @pytest.mark.parametrize("lod", [0, 2])
-def test_the_authors_noise_off_is_a_bell_as_wide_as_its_block_is_fine(model, w, lod):
+def test_bump_noise_equals_the_authors_function(model, w, lod):
     v = {name: array.astype(np.float64) for name, array in model.weights().items()}
     expected = generate(v, w.astype(np.float64), lod, 1.0, "bump")
     np.testing.assert_allclose(model.generate(w, View(lod), noise="bump"), expected, **STYLE)
@@ -246,8 +246,8 @@ def test_truncation_draws_styles_to_their_mean(model, w):
 
 
 @pytest.mark.parametrize("cutoff", [1, 3, 5])
-def test_layers_from_a_cutoff_on_change_only_what_is_finer(model, w, cutoff):
-    """Up to the level whose layers all keep their style, the images are those of that style."""
+def test_layers_from_a_cutoff_change_only_finer_levels(model, w, cutoff):
+    """Images stay equal up to the last level whose layers all keep their style."""
     styles = np.repeat(w[:, None], 6, axis=1)
     mixed = np.where(np.arange(6)[:, None] < cutoff, styles, styles[::-1])
     same = cutoff // 2 - 1
@@ -256,7 +256,7 @@ def test_layers_from_a_cutoff_on_change_only_what_is_finer(model, w, cutoff):
         assert np.array_equal(one, other) == (lod <= same)
 
 
-# ---- who takes part, and what each weight is multiplied by -----------------------------------------------------------
+# ---- levels and scales of weights ------------------------------------------------------------------------------------
 
 #: the levels of detail of a model of three at which each weight is used, by how its name starts
 ALWAYS, FIRST_TWO, LAST_TWO, LAST = [0, 1, 2], [0, 1], [1, 2], [2]
@@ -282,7 +282,7 @@ PLAIN = DOWNWARDS | {"head/": ALWAYS}
 
 
 def table(choices):
-    """Which levels use the weights of each network, the ablations' included."""
+    """The levels that use each weight, for ALAE and its ablations."""
     encoder = PLAIN if choices.get("networks__encoder") == "plain" else DOWNWARDS
     discriminator = PLAIN if choices.get("networks__discriminator") == "images" else PERCEPTRON
     return {"F": PERCEPTRON, "G": GENERATOR, "E": encoder, "D": discriminator}
@@ -296,7 +296,7 @@ ABLATIONS = pytest.mark.parametrize(
 
 
 @ABLATIONS
-def test_weights_take_part_at_the_levels_of_the_table(backend, choices):
+def test_weights_are_used_at_the_levels_of_the_table(backend, choices):
     model, expected = alae.build(tiny_style_config(**THREE, **choices)), table(choices)
     seen = {network: set() for network in expected}
     for name in model.variables:
@@ -309,8 +309,8 @@ def test_weights_take_part_at_the_levels_of_the_table(backend, choices):
 
 
 @ABLATIONS
-def test_what_takes_no_part_has_no_influence_and_all_else_has(backend, choices):
-    """Not a number anywhere in a weight that is used is not a number in what is computed."""
+def test_only_weights_that_are_used_influence_the_output(backend, choices):
+    """A NaN in a used weight reaches the output."""
     model = built(**THREE, **choices)
     family, weights, view = model.family, model.weights(), View(1, 0.5)
     z, x = model.sample_prior(4), random_images(4, (8, 8, 2))
@@ -336,7 +336,7 @@ def test_what_takes_no_part_has_no_influence_and_all_else_has(backend, choices):
 
 
 def constant(name, shape, choices):
-    """What a weight of that name is multiplied by: gain / √fan_in · lrmul for a kernel, lrmul for a bias, or 1."""
+    """The scale of a weight: gain / √fan_in · lrmul for a kernel, lrmul for a bias, 1 for others."""
     network, *_, layer, weight = name.replace("G/const", "G/-/const").split("/")
     perceptron = network == "F" or (network == "D" and choices.get("networks__discriminator") != "images")
     lrmul = 0.1 if perceptron else 1.0
@@ -352,7 +352,7 @@ def constant(name, shape, choices):
 
 
 @ABLATIONS
-def test_every_weight_states_its_constant(backend, choices):
+def test_every_weight_has_its_scale(backend, choices):
     model = alae.build(tiny_style_config(**THREE, **choices))
     assert model.scales.keys() == model.variables.keys()
     for name, weight in model.variables.items():
@@ -361,14 +361,14 @@ def test_every_weight_states_its_constant(backend, choices):
     assert kinds == {"kernel", "bias", "const", "noise"}
 
 
-def test_the_constants_stated_are_those_that_are_used(backend):
-    """Twice the constant on half the kernel is the same layer; so for each kind of layer, on its own."""
+def test_layers_multiply_weights_by_their_scales(backend):
+    """With an input and weights of ones, the output is the sum of scales."""
     conv = Conv(Section("conv", specs.convolution_layout(3, 5, 3, gain=0.7, bias=True), seed=1))
     dense = Dense(Section("dense", specs.dense_layout(3, 5, gain=0.7, lrmul=0.3), seed=1))
     one = [ops.ones((2, *shape)) for shape in ((1, 1, 3), (3,))]
     for layer, x, fan_in in ((conv, one[0], 27), (dense, one[1], 3)):
         layer.build()
-        # On an input of ones, with a kernel of ones (at the edge only the middle pixel counts) and a bias of ones.
+        # A 3×3 kernel on one pixel uses only its middle.
         for weight in (layer.kernel, layer.bias):
             weight.assign(np.ones(weight.shape, np.float32))
         found = _numpy(layer(x)).ravel()
