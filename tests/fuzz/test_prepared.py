@@ -80,7 +80,7 @@ def test_sets(whole):
         elif random.random() < 0.5:
             spoiled = mutate(random, files[file].decode("latin-1")).encode("latin-1", "replace")
         else:
-            # As long as the manifest says; a shard is mostly empty blocks.
+            # Keep the length in the manifest, and change bytes that are not zero: a shard is mostly empty blocks.
             numbers = np.frombuffer(files[file], np.uint8).copy()
             there = np.flatnonzero(numbers)
             numbers[random.choice(there, random.integers(1, 9))] ^= np.uint8(random.integers(1, 256))

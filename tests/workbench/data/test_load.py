@@ -73,7 +73,7 @@ def test_images_in_memory_become_a_data_set():
 
 
 class Generated:
-    """A custom source, whose image i has the grey level i."""
+    """A custom source: image i has the grey level i."""
 
     labels, shape = None, (8, 8, 1)
 
