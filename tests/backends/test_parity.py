@@ -1,4 +1,4 @@
-"""The authors' recorded numbers, on the backend under test; skipped where the records are absent."""
+"""The authors' recorded numbers are reproduced; skipped without the records."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""`alae conform` and `pytest --pyargs alae_conformance`, as a user runs them."""
+"""`alae conform` and `pytest --pyargs alae_conformance`, run as commands."""
 
 import json
 import os

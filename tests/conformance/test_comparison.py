@@ -1,4 +1,4 @@
-"""Error over limit, where the numbers are at the ends of their range."""
+"""Errors and limits at the ends of float32's range, and of exact checks."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Of a run that failed, the first step, update and tensor that went another way."""
+"""The first step, update and tensor in which a faulty run diverges is located."""
 
 import pytest
 

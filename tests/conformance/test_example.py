@@ -1,4 +1,4 @@
-"""The example backend is what docs/write-a-backend.md shows, and conforms."""
+"""The example backend conforms, and docs/write-a-backend.md quotes it in full."""
 
 import tomllib
 

@@ -1,4 +1,4 @@
-"""Known failures: exactly named, not for ever, and never a pass."""
+"""Xfail files: entries must be exact and current, and never count as passed."""
 
 import os
 from datetime import date

@@ -9,7 +9,7 @@ from tests.conformance.mutants.registry import EQUIVALENTS, fault
 
 
 class OtherAdam(Reference):
-    """Another rule from (gradient, new m, new v, t) to a step."""
+    """Another step computed from (gradient, new m, new v, t)."""
 
     def adam(self, value, m, v, gradient, t, learning_rate):
         _, m, v = super().adam(value, m, v, gradient, t, learning_rate)
@@ -109,7 +109,7 @@ class OtherBeta1(with_adam(beta1=0.5)):
 
 
 def with_rounded(*parts):
-    """A reference that rounds some of what Adam returns, the weight, m and v, to bfloat16 at every step."""
+    """A reference that rounds some of Adam's results (weight, m, v) to bfloat16 at every step."""
 
     class Changed(Reference):
         def adam(self, *arguments):

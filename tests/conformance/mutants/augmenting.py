@@ -1,4 +1,4 @@
-"""L0 to L5: what D∘E is shown of images where they are augmented, and a p that adapts."""
+"""L0 to L5: faults in augmentation and in the adaptive p."""
 
 from dataclasses import replace
 from unittest.mock import patch
@@ -66,7 +66,7 @@ class GradientsPassBy(Reference):
 
 
 class OtherNumbers(Reference):
-    """Augments by other numbers than those given."""
+    """Augment by other random numbers than given."""
 
     def augmentation(self, shape, batch):
         if batch.augment is None:
@@ -138,7 +138,7 @@ class CutElsewhere(OtherNumbers):
 
 
 class OtherEdges(Reference):
-    """Interpolates by other weights (places, pixels)."""
+    """Interpolate with other weights (places, pixels)."""
 
     def augmentation(self, shape, batch):
         with patch.object(augment, "_interpolation", self.interpolation):
@@ -163,7 +163,7 @@ class NearestPixels(OtherEdges):
 
 
 class OtherMaps(Reference):
-    """Augments by other matrices than those given."""
+    """Augment by other matrices."""
 
     def augmentation(self, shape, batch):
         found = super().augmentation(shape, batch)
@@ -173,7 +173,7 @@ class OtherMaps(Reference):
 @fault("brightness is applied before contrast, not after", *_VALUES)
 class BrighterFirst(OtherMaps):
     def otherwise(self, found):
-        # Grey keeps its hue and saturation, so it shows the contrast.
+        # Grey is unchanged by hue and saturation, so it shows the contrast.
         return replace(found, offset=found.offset * found.colour[:, 0].sum(1))
 
 

@@ -1,4 +1,4 @@
-"""L1 to L3 of other algorithms and other networks: baselines, reciprocity in z, plain encoders, D on images."""
+"""L1 to L3: faults in baselines, reciprocity in z, plain encoders and D on images."""
 
 from functools import partial
 
@@ -32,7 +32,7 @@ class FollowsZ(Reference):
 
 
 class Stays(Reference):
-    """Some networks stay where they are."""
+    """Some networks are not trained."""
 
     stay = ""
 

@@ -1,4 +1,4 @@
-"""L2: losses that are right, and gradients that are not."""
+"""L2: correct losses with wrong gradients."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from tests.conformance.mutants.registry import fault
 
 
 def in_place_of_gradients(update, change):
-    """A reference whose loss is right, and whose gradient of one update is changed."""
+    """A reference with correct losses and a changed gradient of one update."""
 
     class Changed(Reference):
         def differentiate(self, which, weights, batch):
@@ -37,7 +37,7 @@ class DetachedR1(in_place_of_gradients("discriminator", without_r1)):
 
 
 class WithoutCurvature(PixelNorm):
-    """Its second derivative is taken for zero."""
+    """Its second derivative is treated as zero."""
 
     def backward(self, weights, x, adjoint):
         back, gradients = super().backward(weights, Pair(x.value), Pair(adjoint.value))

@@ -32,7 +32,7 @@ class UnflattenChannelsFirst(Reference):
 
 
 def with_layers(change):
-    """A reference whose layers are changed one by one."""
+    """A reference whose layers are replaced one by one."""
 
     class Changed(Reference):
         def __init__(self, config):
@@ -99,7 +99,7 @@ class GradientOfTheMean(ReferenceSubject):
 
 
 class Penalised(Reference):
-    """R1 with another penalty; its gradient is left as it was."""
+    """R1 with another penalty and an unchanged gradient."""
 
     def discriminator(self, weights, batch):
         loss, gradients = super().discriminator(weights, batch)

@@ -14,7 +14,7 @@ from tests.conformance.mutants.registry import fault
 
 
 def with_chains(change):
-    """A reference whose chains of G's and E's layers are changed: from their name and layers to other layers."""
+    """A reference whose layer chains in G and E are replaced: `change` maps a chain's name and layers to others."""
 
     class Changed(Reference):
         def __init__(self, config):
@@ -26,7 +26,7 @@ def with_chains(change):
 
 
 def with_layers(kind, change):
-    """A reference in which `change` stands for each layer of a kind; None leaves it out."""
+    """A reference in which `change` replaces each layer of a kind; None removes it."""
 
     def changed(name, layers):
         found = [change(layer) if isinstance(layer, kind) else layer for layer in layers]
@@ -47,7 +47,7 @@ def with_network(name, network):
 
 
 def with_weights_of_g(change):
-    """A reference whose G takes other weights: from the name and value of each to another value."""
+    """A reference whose G has other weights: `change` maps the name and value of each to another value."""
 
     class Changed(Reference):
         def generate(self, weights, w, batch):
@@ -84,7 +84,7 @@ class NoBlur(with_layers(Blur, lambda layer: None)):
 
 
 class Box(Blur):
-    """Means of 3×3 pixels."""
+    """Average 3×3 pixels."""
 
     def apply(self, x):
         padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
@@ -98,7 +98,7 @@ class BoxBlur(with_layers(Blur, lambda layer: Box())):
 
 
 class Turned(Conv):
-    """Convolution as mathematics has it."""
+    """A convolution, not a cross-correlation."""
 
     def forward(self, weights, x):
         name = f"{self.name}/kernel"
@@ -111,7 +111,7 @@ class TurnedKernels(with_layers(Conv, lambda layer: Turned(layer.name, layer.sca
 
 
 class Nearest(Downsample):
-    """One pixel of four."""
+    """Take one pixel of four."""
 
     def apply(self, x):
         return x[:, ::2, ::2]
@@ -170,7 +170,7 @@ class UncentredDeviation(with_layers(Statistics, lambda layer: Uncentred())):
 
 
 class Described(Statistics):
-    """The variance in the deviation's place."""
+    """The variance instead of the deviation."""
 
     def forward(self, weights, x):
         mean, deviation = np.split(super().forward(weights, x).value, 2, 1)
@@ -183,7 +183,7 @@ class VarianceForDeviation(with_layers(Statistics, lambda layer: Described())):
 
 
 class Normalized(Statistics):
-    """Of maps that instance norm has already passed."""
+    """Statistics of maps after instance norm."""
 
     def forward(self, weights, x):
         return super().forward(weights, PixelNorm((1, 2), 1e-5).forward(weights, Centre().forward(weights, x)))
@@ -280,7 +280,7 @@ class Float32Convolutions(with_layers(Conv, lambda layer: Single(layer.name, lay
 
 
 class Flat(PixelNorm):
-    """Its second derivative is taken for zero."""
+    """Its second derivative is treated as zero."""
 
     def backward(self, weights, x, adjoint):
         back, _ = super().backward(weights, Pair(x.value), Pair(adjoint.value))
@@ -323,7 +323,7 @@ class ZeroForOtherLevels(Reference):
 
 
 class Steep(PixelNorm):
-    """Its derivative forgets ε."""
+    """Its derivative ignores ε."""
 
     def backward(self, weights, x, adjoint):
         return PixelNorm(self.axes, 0.0).backward(weights, x, adjoint)
@@ -383,7 +383,7 @@ class HiddenMean(ReferenceSubject):
 
 
 def at_another_position(**changed):
-    """A reference that mistakes where growth is: a field's new value from the position and the configuration."""
+    """A reference with a wrong field of its position: `change` computes it from the position and the configuration."""
 
     class Changed(Reference):
         def position(self, state):
@@ -404,7 +404,7 @@ class RestartsOnce(at_another_position(restarts=lambda found, config: found.rest
 
 
 def on_another_schedule(change):
-    """A reference that grows by another configuration of growth, or as at another step: `change` makes both."""
+    """A reference that grows by another schedule or step; `change` computes both."""
 
     class Changed(Reference):
         def position(self, state):
@@ -425,7 +425,7 @@ class RestartsAnyway(
 
 
 def rounded_down(growth, paces, step):
-    """Levels without the images that fill no batch."""
+    """Levels without the images of their last, incomplete batch."""
     levels = [
         level.model_copy(update={"images": level.images // pace * pace})
         for level, pace in zip(growth.levels, paces, strict=True)
@@ -439,7 +439,7 @@ class StepsRoundedDown(on_another_schedule(rounded_down)):
 
 
 def wrapped(growth, paces, step):
-    """The first step again after the schedule's last."""
+    """Repeat the schedule after its last step."""
     return growth, step % sum(-(-level.images // pace) for level, pace in zip(growth.levels, paces, strict=True))
 
 

@@ -7,7 +7,7 @@ from alae_conformance.reference.training import Reference
 from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.registry import fault
 
-# ---- where a run starts from ----------------------------------------------------------------------------------------
+# ---- initial states -------------------------------------------------------------------------------------------------
 
 
 @fault("kernels have a third of Glorot's variance", "L0-leaky-initial", "initial")
@@ -102,11 +102,11 @@ class NoiseOnTheConstant(ReferenceSubject):
         return super()._map(update, step, layer, shape).repeat(1 if layer else 2, 0)
 
 
-# ---- a step that is given nothing -----------------------------------------------------------------------------------
+# ---- steps that draw for themselves ---------------------------------------------------------------------------------
 
 
 class OtherDraws(ReferenceSubject):
-    """Draws something else where a step is given nothing."""
+    """Draw other numbers in steps that draw for themselves."""
 
     def _step(self, images, labels, draws):
         if draws is None:
@@ -134,7 +134,7 @@ class RepeatedNoise(OtherDraws):
         return draws | {"reciprocity": draws["reciprocity"]._replace(noise=draws["generator"].noise)}
 
 
-# ---- how a run is fed -----------------------------------------------------------------------------------------------
+# ---- batches --------------------------------------------------------------------------------------------------------
 
 
 @fault("labels are lost between put and step", "L3-labels-fed", "trajectory")
@@ -164,7 +164,7 @@ class OtherBytes(ReferenceSubject):
 
 
 class Alone(Reference):
-    """Something of a step of one update alone stays as it was."""
+    """A step of one update leaves some arrays unchanged."""
 
     stays = ""
 

@@ -25,7 +25,7 @@ class ZeroGradientTicksD(Reference):
 
 
 class Partial(Reference):
-    """Some networks of an update stay where they are."""
+    """An update does not train some of its networks."""
 
     update, stay = "", ""
 
