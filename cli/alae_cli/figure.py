@@ -134,7 +134,7 @@ def interpolation(
     corners: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CORNERS]...",
+            metavar="CORNERS",
             help=f"{_SOURCES}, its first 4: 2 corners make a row, 3 a triangle, 4 a square.",
             show_default="0,1,2,3",
         ),
@@ -164,7 +164,7 @@ def traversal(
     model: Model,
     starts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[STARTS]...", help=f"{_SOURCES}, its first 8: a row each.", show_default="0,1,2"),
+        typer.Argument(metavar="STARTS", help=f"{_SOURCES}, its first 8: a row each.", show_default="0,1,2"),
     ] = None,
     direction: Annotated[
         list[str] | None,

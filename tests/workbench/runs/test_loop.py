@@ -23,7 +23,7 @@ from alae_workbench.runs.settings import load_experiment
 from alae_workbench.storage.directory import Run
 from tests.conftest import TINY, call_alae
 
-#: random moments at which a run is killed; any number must do, and a patient tester sets more
+#: number of random kills; ALAE_TEST_KILLS sets more
 KILLS = int(os.environ.get("ALAE_TEST_KILLS", "2"))
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
 SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")} | {
