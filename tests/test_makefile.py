@@ -32,8 +32,10 @@ def commands_of(target):
 
 
 def alae_commands():
-    lines = re.findall(r"^\t\$\(BIN\)/alae (.*(?:\\\n.*)*)", MAKEFILE, re.MULTILINE)
-    return [" ".join(line.replace("\\\n", " ").split()) for line in lines]
+    """The `alae` commands of all targets except `conform`, which CI runs."""
+    lines = re.findall(r"^\t\$\(BIN\)/alae ((?:.*\\\n)*.*)", MAKEFILE, re.MULTILINE)
+    commands = [" ".join(line.replace("\\\n", " ").split()) for line in lines]
+    return [command for command in commands if not command.startswith("conform ")]
 
 
 @needs_make
