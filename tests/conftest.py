@@ -77,6 +77,8 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if ("backend" in _fixtures(item) and _folder(item.path) == "core") or _folder(item.path) == "backends":
             item.add_marker("each_backend")
+        if _folder(item.path) == "across":
+            item.add_marker("framework")
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.relative_to(REPOSITORY).as_posix()))
     if config.getoption("--no-keras"):
