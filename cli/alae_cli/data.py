@@ -126,4 +126,4 @@ def inspect_data(
     picture = draw_contact_sheet(source, contents)
     with atomic_file(sheet) as file:
         picture.save(file, "png")
-    print(f"look at  {sheet}")
+    print(f"sheet: {sheet}")

@@ -53,7 +53,7 @@ def test_a_folder_is_inspected(run_alae, photos):
         "2 sizes, most often 8×9 (12); shorter sides from 8 to 30 pixels, median 8",
         "2 classes: cats: 7, dogs: 7",
         "1 more cannot be read: cats/torn.png",
-        "look at  sheet.png",
+        "sheet: sheet.png",
     ]
 
 

@@ -227,10 +227,10 @@ MEASURES: dict[str, Measure] = {
             ("ssim", "higher", "SSIM of reconstructions, held-out images"),
         ),
         _call("probes", "probes:probe", "E", "end", ("nn", "w", NEIGHBOURS), ("labels",))(
-            ("nearest_neighbour_w", "higher", f"{_ACCURACY['nn']} on E(x), {NEIGHBOURS:,} training images"),
+            ("nearest_neighbour_w", "higher", f"{_ACCURACY['nn']} on E(x), up to {NEIGHBOURS:,} training images"),
         ),
         _call("probes", "probes:probe", "E", "end", ("nn", "pixels", NEIGHBOURS), ("labels",))(
-            ("nearest_neighbour_pixels", "", f"{_ACCURACY['nn']} on pixels, {NEIGHBOURS:,} training images"),
+            ("nearest_neighbour_pixels", "", f"{_ACCURACY['nn']} on pixels, up to {NEIGHBOURS:,} training images"),
         ),
         *(_probe_rows(classifier, name) for name in _REPRESENTATIONS for classifier in _ACCURACY),
         _space_rows("random64", "samples", "evaluate"),
