@@ -1,4 +1,4 @@
-"""The command line's entry point: the commands, and how a user's mistake ends."""
+"""The command line's entry point: the commands, and the handling of user errors."""
 
 import sys
 from importlib.metadata import version
@@ -30,7 +30,7 @@ from alae_cli.train import train
 from alae_core import AlaeError
 from alae_core._support.text import one_line
 
-#: base of typer's errors about words that do not parse; typer does not export it
+#: base class of typer's usage errors; typer does not export it
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = Commands(name="alae")
@@ -76,7 +76,7 @@ def main() -> None:
     except AlaeError as error:
         problem = str(error)
     except OSError as error:
-        # A directory that cannot be written, a full disk: also the user's to mend.
+        # Unwritable directories and full disks are also errors that the user can fix.
         problem = f"{error.filename or 'input/output'}: {error.strerror or error}"
     except MemoryError as error:
         problem = f"not enough memory: {error or 'ask for fewer images or smaller networks'}"
@@ -85,7 +85,7 @@ def main() -> None:
 
 
 def _explain_usage(error: Any) -> str:
-    """What cannot be parsed, with the value as typed, and where the help is."""
+    """Return a message with the part that cannot be parsed, the value as typed, and where to find help."""
     text = error.format_message()
     if isinstance(error, typer.BadParameter) and error.param and error.message:
         message = error.message.removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""Typer's commands, which name a wrong argument as it is typed: `--truncation`, not `psi`."""
+"""Typer commands that report a wrong argument by its flag: `--truncation`, not `psi`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from alae_core import AlaeError, ArgumentError
 
 
 class Command(TyperCommand):
-    """A command whose parameters are named like the library's arguments."""
+    """A command with parameters named like the library's arguments."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
         """Run the command. Raises AlaeError, with the flag, instead of an ArgumentError about one of its parameters."""
@@ -20,7 +20,7 @@ class Command(TyperCommand):
             raise AlaeError(f"{self._typed(error.argument)} {error.problem}") from error
 
     def _typed(self, argument: str) -> str:
-        """The flag or metavar of `argument`, or its name if it is not a parameter of the command."""
+        """Return the flag or metavar of `argument`, or its name if it is not a parameter of the command."""
         for parameter in self.params:
             if parameter.name == argument:
                 return max(parameter.opts, key=len) if parameter.param_type_name == "option" else argument.upper()
@@ -28,11 +28,11 @@ class Command(TyperCommand):
 
 
 class Commands(typer.Typer):
-    """A group of such commands."""
+    """A group of `Command`s."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, **settings)
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
-        """As `typer.Typer.command`."""
+        """See `typer.Typer.command`."""
         return super().command(name, **{"cls": Command, **settings})

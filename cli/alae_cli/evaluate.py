@@ -49,7 +49,7 @@ def evaluate(
         require_ending(out, ".json")
     from alae_workbench.evaluation.registry import MEASURES, resolve_measures
 
-    # Before a framework is imported, so that mistakes are reported at once.
+    # Check before a framework is imported, so that mistakes are reported at once.
     words = None if measures is None else parse_list("measures", measures, str)
     names = [] if words is None else resolve_measures(words)
     if weights is not None and not any("weights" in MEASURES[name].needs for name in names):

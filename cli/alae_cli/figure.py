@@ -205,7 +205,7 @@ def traversal(
 
 
 def parse_sources(argument: str, texts: Sequence[str]) -> list[int | str]:
-    """Seeds, and names or paths of images, from texts that each name one or several, separated by commas.
+    """Parse seeds, and names or paths of images, from texts of one or several, separated by commas.
 
     Raises ArgumentError if one is empty, or is a number that is not a seed.
     """
@@ -226,7 +226,7 @@ def parse_sources(argument: str, texts: Sequence[str]) -> list[int | str]:
 
 
 def load_sources(sources: Sequence[int | str], opened: "OpenedModel", limit: int) -> "list[int | Images]":
-    """Each seed, and for each name or path its first `limit` images. Raises DataError as `load_images`."""
+    """Return seeds unchanged, and load the first `limit` images of each name or path. Raises as `load_images`."""
     from alae_workbench.data.derived import take_first
 
     return [each if isinstance(each, int) else take_first(opened.load_images(each), limit) for each in sources]

@@ -58,6 +58,6 @@ def invert(
 
 
 def _spread(errors: Sequence[tuple[int, float, float]], count: int = 5) -> list[tuple[int, float, float]]:
-    """Up to `count` of the errors, evenly spread, the first and the last among them."""
+    """Return up to `count` of the errors at even intervals, including the first and the last."""
     places = {round(i * (len(errors) - 1) / (count - 1)) for i in range(count)}
     return [errors[place] for place in sorted(places)]

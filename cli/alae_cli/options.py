@@ -78,7 +78,7 @@ Overrides = Annotated[
 
 
 def truncation_option(default: str) -> Any:
-    """The option --truncation; its parameter must be called `psi`, as in the library, so that errors name the flag."""
+    """Return the option --truncation. Its parameter must be `psi`, as in the library, so errors name the flag."""
     return typer.Option(
         "--truncation",
         min=0,
@@ -92,7 +92,7 @@ Truncation = Annotated[float | None, truncation_option("the configuration's")]
 
 
 def parse_image_count(text: str) -> int:
-    """A number of images such as 20000, 600k or 2M. Raises BadParameter for anything else."""
+    """Parse a number of images such as 20000, 600k or 2M. Raises BadParameter for anything else."""
     factor = {"k": 1_000, "m": 1_000_000}.get(text[-1:].lower(), 1)
     digits = text[:-1] if factor > 1 else text
     try:
@@ -113,7 +113,7 @@ Images = Annotated[
 
 
 def picture_out(also: str = "") -> Any:
-    """The option --out of a command that writes a picture; `also` describes what else it may write."""
+    """Return the option --out of a command that writes a picture; `also` describes other formats it can write."""
     return typer.Option(help=f"Picture to write, .png, .svg or .pdf{also}.")
 
 

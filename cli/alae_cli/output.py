@@ -1,4 +1,4 @@
-"""Writes the files that commands produce: atomically, in a directory that is made if necessary; prints each path."""
+"""Write the files of commands atomically, create their directories if necessary, and print each path."""
 
 from collections.abc import Iterator
 from itertools import chain
@@ -26,7 +26,7 @@ def write_picture(out: Path, picture: "Image | Figure", description: str = "") -
 def write_array(out: Path, parts: Iterator["np.ndarray"], count: int) -> None:
     """Write an array of `count` rows that comes in parts as .npy, and print its path and shape.
 
-    Only one part is in memory at a time. Raises AlaeError if the disk has no room for all of it.
+    Only one part is in memory at a time. Raises AlaeError if it does not fit on the disk.
     """
     import numpy as np
 
@@ -48,6 +48,6 @@ def write_array(out: Path, parts: Iterator["np.ndarray"], count: int) -> None:
 
 
 def describe_shape(shape: tuple[int, ...]) -> str:
-    """The number of images or rows, and the shape of each, such as "60 × 8×8×1"."""
+    """Format the number of images or rows and the shape of each, such as "60 × 8×8×1"."""
     count, *rest = shape
     return f"{count} × {'×'.join(map(str, rest))}"

@@ -26,7 +26,7 @@ from alae_workbench.evaluation.registry import MEASURES, resolve_measures
 from alae_workbench.runs.settings import Experiment, load_experiment
 from alae_workbench.storage.directory import Run
 
-#: the default folder of ablations; each has a folder of its name in it
+#: the default folder of ablations; each is written to a subfolder with its name
 DIRECTORY = Path("ablations")
 _PACKAGE = "alae_workbench.ablation"
 
@@ -88,7 +88,7 @@ class Result:
 
 
 def format_spread(values: Sequence[float]) -> str:
-    """Return "mean ± standard deviation" with three decimals; only the mean of one value; "–" for no values."""
+    """Return "mean ± standard deviation" with three decimals; the mean alone for one value; "–" if there are none."""
     if not values:
         return "–"
     text = f"{mean(values):.3f}" if mean(values) < 100 else f"{mean(values):.0f}"
@@ -105,10 +105,10 @@ def load_ablation(
     """Read an ablation.
 
     Args:
-        source: the name of one that ships with alae, or the path of a YAML file.
+        source: the name of an ablation that ships with alae, or the path of a YAML file.
         base: another preset or file for all runs. The ablation's own overrides, which belong to its base, are dropped.
         overrides: further overrides, by dotted key.
-        seeds: replace its own.
+        seeds: seeds to use instead of the ablation's own.
 
     Raises ConfigError if the name is unknown, a field is invalid, or a measure is unknown.
     """
@@ -135,7 +135,7 @@ def load_ablation(
 
 
 def _require_measures(ablation: Ablation, source: str) -> None:
-    """Raise ConfigError if a measure is unknown, before a run is trained in vain."""
+    """Raise ConfigError if a measure is unknown, before any run is trained."""
     try:
         resolve_measures(ablation.measures)
     except AlaeError as error:
@@ -169,8 +169,8 @@ def ablate(
 ) -> Result:
     """Train and measure every unfinished run, `jobs` at a time, each in its own process.
 
-    Interrupted runs continue from their last checkpoint, and interrupted features from their last row. Each run is a
-    directory as `alae train` writes it; `results.json` and `table.md` are written beside them.
+    Interrupted runs continue from their last checkpoint, and interrupted computations of features from their last row.
+    Each run is a directory as `alae train` writes it; `results.json` and `table.md` are written beside them.
 
     Raises:
         AlaeError: an existing run has other settings, or a run fails.
@@ -223,7 +223,7 @@ def _require_same_settings(ablation: Ablation, cell: Cell) -> None:
 
 
 def _decisive_settings(experiment: Experiment) -> dict[str, Any]:
-    """The settings that determine the numbers of a run."""
+    """Return the settings that determine the numbers of a run."""
     training = experiment.training.model_dump(mode="json", include={"data", "margin", "fit", "mirror", "held_out"})
     config = experiment.config.model_dump(mode="json", exclude={"description"})
     return {**config, "training": {**training, "steps": experiment.steps}}

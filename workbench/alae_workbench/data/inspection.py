@@ -1,4 +1,4 @@
-"""An inspection of a data source: its images, sizes and labels as text, and whether a prepared set is intact."""
+"""Inspect a data source: describe its images, sizes and labels in text, and verify the files of a prepared set."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ def _hide_progress(total: int, unit: str) -> AbstractContextManager[Callable[[in
 def inspect(name: str, contents: Contents, show_progress: ShowProgress = _hide_progress) -> list[str]:
     """Describe a data source in lines of text.
 
-    The headers of all picture files are read; of a prepared set all files are read and compared with the hashes in the
+    The headers of all picture files are read. All files of a prepared set are read and compared with the hashes in the
     manifest.
 
     Args:

@@ -48,7 +48,7 @@ def number_texts(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
 def label_by_folder(places: Sequence[PurePath]) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Number images by their top folder, and name the classes; (None, ()) for fewer than two folders.
 
-    An image outside any folder has no class, so then none has.
+    If any image lies outside of all folders, no image gets a class.
     """
     folders = [place.parts[0] if len(place.parts) > 1 else None for place in places]
     if None in folders or len(set(folders)) < 2:

@@ -80,7 +80,7 @@ def as_source(data: Source | np.ndarray) -> Source:
         DataError: `data` is neither, or its values are in no known range.
     """
     source = Arrays(as_pixels(data)[0][0]) if isinstance(data, np.ndarray) else data
-    # hasattr would compute the fingerprint.
+    # isinstance with a protocol uses hasattr, which would compute the fingerprint.
     if any(getattr_static(source, name, None) is None for name in ("shape", "fingerprint", "images", "__len__")):
         raise DataError(
             f"data is of type {type(data).__name__}; it must be a uint8 array (count, height, width) or "
@@ -90,7 +90,7 @@ def as_source(data: Source | np.ndarray) -> Source:
 
 
 def _conversion_advice(images: np.ndarray) -> str:
-    """Return what converts an array to bytes, as the end of a message; "" if nothing does."""
+    """Return how to convert an array to bytes, as the end of a message; "" if it cannot be converted."""
     if images.dtype == np.uint8 and images.ndim == 2:
         return ": for a single image pass images[None]"
     try:

@@ -27,7 +27,7 @@ _UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, EOFError, OverflowError, RuntimeError),
     *(struct.error, zlib.error, MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
-# Pillow's modes of more than 8 bits, which `convert` would clip at 255, and the modes without colour.
+# Pillow's modes of more than 8 bits, which `convert` would clip at 255, and the grey modes.
 _WIDE = ("I", "I;16", "I;16L", "I;16B", "F")
 _GREY = ("1", "L", "LA", "La", *_WIDE)
 _SIXTEEN_BITS = (0.0, 65535.0)

@@ -1,4 +1,4 @@
-"""Sources of images: the protocol that batches, training, measures and figures read images through."""
+"""Sources of images: the protocol through which batches, training, measures and figures read images."""
 
 import hashlib
 from collections.abc import Callable, Sequence

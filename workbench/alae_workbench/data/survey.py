@@ -7,7 +7,7 @@ from alae_workbench.data.picture_file import describe_fault, read_header
 from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import DataError, Source, Splits
 
-# Headers that are read at most: enough for a median, quick on any disk.
+# Maximum number of headers that are read: enough for a median, and quick on any disk.
 _MOST_HEADERS = 2_000
 
 
@@ -41,7 +41,7 @@ def survey(name: str) -> Survey:
     if isinstance(contents, Splits):
         return survey_source(contents.images, name, name)
     files = contents.files
-    # Evenly spread, because subfolders may differ.
+    # Sampled at even intervals, because subfolders may differ.
     sample = files[:: max(1, len(files) // _MOST_HEADERS)]
     headers = [header for header in map(read_header, sample) if header is not None]
     if not headers:

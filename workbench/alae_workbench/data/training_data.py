@@ -32,7 +32,7 @@ class TrainingData(Frozen):
 
 
 def training_data_of(checkpoint: Checkpoint) -> TrainingData:
-    """Which images the run that wrote `checkpoint` was trained on; defaults for fields it did not record.
+    """Return which images the run that wrote `checkpoint` was trained on; defaults for fields it did not record.
 
     Raises ConfigError if a recorded value is invalid.
     """

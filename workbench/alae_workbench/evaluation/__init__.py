@@ -1,1 +1,1 @@
-"""Measures of a trained model: a table of them, the functions that take them, and records of their values."""
+"""Measures of a trained model: their table, the functions that compute them, and records of their values."""

@@ -19,10 +19,11 @@ from alae_core import AlaeError
 from alae_core._support.files import append, write_atomically
 from alae_workbench.storage.lock import Lock
 
-#: called with a total and the things counted; returns a context manager whose value is called with each increment
+#: called with a total and the name of the things counted; returns a context manager that yields a function to call with
+#: each increment
 Progress = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
-#: called with a row's index; yields rows (part, width) in parts, each with the index of its first row. The first part
-#: contains that row
+#: called with a row's index; yields parts (count, width) of the rows, each with the index of its first row. The first
+#: part contains the requested row
 ComputeRows = Callable[[int], Iterator[tuple[int, np.ndarray]]]
 
 

@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 
 def take_measures(subject: Subject, names: Iterable[str]) -> Outcome:
-    """Take the measures of these names. Measures that share a function and its arguments take one call of it."""
+    """Take the measures of these names. Measures with the same function and arguments are computed in one call."""
     outcome = Outcome({}, {})
     calls: dict[tuple[object, ...], list[str]] = {}
     for name in dict.fromkeys(names):
@@ -56,7 +56,7 @@ def take_measures(subject: Subject, names: Iterable[str]) -> Outcome:
 
 
 def take_due(subject: Subject, when: When) -> dict[str, float]:
-    """Take the measures due at a moment of a run, with its limit of `LIMITS`; return those that have a value."""
+    """Take the measures due at a moment of a run, limited as in `LIMITS`; return those that have a value."""
     return take_measures(replace(subject, limit=LIMITS.get(when)), measures_due(when)).values
 
 

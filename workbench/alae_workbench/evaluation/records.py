@@ -35,7 +35,7 @@ class Evaluation(Frozen):
 
     @property
     def file(self) -> str:
-        """Name of its file. Other networks, data or counts have other names, so none replaces the full evaluation."""
+        """The name of its file, which differs for other networks, data or counts to keep the full evaluation's file."""
         data = re.sub(r"[^\w.]+", "-", Path(self.against).name)[:_MOST_CHARACTERS]
         parts = [
             f"step-{self.step:08d}",
@@ -85,7 +85,7 @@ def read_evaluation(path: Path) -> Evaluation:
 
 
 def compare_runs(runs: Sequence[Path]) -> dict[str, dict[str, float]]:
-    """Return the measures of each run by its path: those of its summary, and of its last evaluation, which prevail.
+    """Return each run's measures by its path: those of its last evaluation, and others from its summary.
 
     A full evaluation of the run's own data is preferred to others. Raises AlaeError if a run has neither.
     """

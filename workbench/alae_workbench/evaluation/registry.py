@@ -1,7 +1,7 @@
 """The table of measures: every number that describes a model, when it is taken, and the function that takes it.
 
-Nothing here imports Keras or NumPy: `alae measures` and the check of `--measures` read this table only. The functions
-are imported by `load` when a measure is taken.
+This module does not import Keras or NumPy: `alae measures` and the check of `--measures` only read this table. `load`
+imports the functions when a measure is taken.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from alae_core._support.text import suggest
 #: when a measure is taken: with each report of a run, with each checkpoint, at the end of a run, by `alae evaluate`, or
 #: only if it is requested by name. The end of a run also takes the measures of reports and checkpoints
 When = Literal["report", "checkpoint", "end", "evaluate", "request"]
-#: which values are better; "" for a measure that describes a model without ranking it
+#: which values are better; "" for a measure by which models cannot be ranked
 Better = Literal["lower", "higher", ""]
 #: requirements of a measure besides networks: class labels of the images, downloaded weights of a network that others
 #: trained, or such weights in a package of the extra `[measures]`
@@ -44,7 +44,7 @@ class Measure:
         group: selects several measures at once. A group and a measure may share a name.
         description: for tables.
         better: which values are better.
-        networks: the networks it needs, such as "GE"; models that lack one are not measured by it.
+        networks: the networks it needs, such as "GE"; it is skipped for models that lack one.
         when: when it is taken.
         function: "package.module:function". Called as `function(subject, *arguments)`, it returns a float, or a mapping
             from names of measures to floats.
@@ -96,7 +96,7 @@ def resolve_measures(words: Iterable[str]) -> list[str]:
 
 
 def default_measures() -> list[str]:
-    """Return the names of all measures that `alae evaluate` takes without being asked for them."""
+    """Return the names of all measures that `alae evaluate` takes by default."""
     return [measure.name for measure in MEASURES.values() if measure.when != "request"]
 
 
@@ -130,7 +130,7 @@ def _call(
     needs: tuple[Need, ...] = (),
     symbol: str = "",
 ) -> _MakeRows:
-    """Return a function that makes the rows answered by one call, from triples (name, better, description)."""
+    """Return a function that makes the rows computed by one call, from triples (name, better, description)."""
     path = f"{_PACKAGE}.measures.{function}"
 
     def rows(*numbers: tuple[str, Better, str]) -> list[Measure]:
@@ -143,7 +143,7 @@ def _call(
 
 
 def _space_rows(space: str, group: str, when: When, *needs: Need) -> list[Measure]:
-    """Comparisons of samples and of reconstructions with real images in one feature space."""
+    """Return the comparisons of samples and of reconstructions with real images in one feature space."""
     images = f"samples and training images, {space}"
     return [
         *_call(group, "sample_quality:compare_samples", "GF", when, (space,), needs)(
@@ -162,7 +162,7 @@ def _space_rows(space: str, group: str, when: When, *needs: Need) -> list[Measur
 
 
 def _fid_rows(resize: str) -> list[Measure]:
-    """FID and its relatives as papers report them, with one way to resize images for Inception."""
+    """Return FID and related measures as papers report them, with one way to resize images for Inception."""
     network = f"Inception v3, {resize} resize"
     images = f"{FID_SAMPLES:,} samples and training images, {network}"
     return [

@@ -59,7 +59,7 @@ class Subject:
     ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
         """Yield the first images of a source as the model sees them, float (batch, H, W, C), and their labels.
 
-        Labels are None unless the model takes any. Batches keep memory flat, whatever the number of images.
+        Labels are None unless the model takes any. Memory use does not depend on the number of images.
 
         Args:
             source: the images.

@@ -1,1 +1,1 @@
-"""Conversion of other programs' models to checkpoints of alae; their files are read without trust."""
+"""Conversion of other programs' models to checkpoints of alae; their files are treated as untrusted."""

@@ -1,6 +1,6 @@
-"""Converts the authors' published checkpoints to ours: F, G, E, D, their averages and the running mean of w.
+"""Convert the authors' published checkpoints to ours: F, G, E, D, their averages and the running mean of w.
 
-The authors store weights already multiplied by their scales, which are divided out here (`WeightSpec.scale`). Sizes
+The authors store weights already multiplied by their scales (`WeightSpec.scale`), so this module divides by them. Sizes
 follow from the shapes of the tensors. The state of optimizers is not converted.
 """
 
@@ -92,7 +92,7 @@ def import_official(file: str | Path, out: str | Path) -> Path:
 
 
 class _Authors:
-    """Recorded as what computed the state (`Author` of checkpoints)."""
+    """The `Author` recorded in converted checkpoints: the software that computed the state."""
 
     name = "official"
 
@@ -161,7 +161,7 @@ def config_of(models: Mapping[str, Arrays], description: str = "") -> Config:
 
 
 def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = False) -> Arrays:
-    """The weights by our names (`Alae.variables`): those trained, or their averages.
+    """Return the weights by our names (`Alae.variables`): the trained ones, or their averages.
 
     Raises CheckpointError if a tensor is missing, unknown, or has another shape than `config` gives it.
     """
@@ -184,7 +184,7 @@ def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = Fa
 
 
 def official_tensors(network: Network, config: Config) -> dict[str, OfficialTensor]:
-    """For each of our weights of one network, by name, the authors' tensor that it is read from."""
+    """Map the name of each of our weights of one network to the authors' tensor that it is read from."""
     specs = join_parts({network: network_layout(config, network)})
     return {ours: _official_tensor(ours, spec, config) for ours, spec in specs.items()}
 
@@ -228,7 +228,7 @@ def _transposed_kernels(lods: int) -> set[str]:
 def _state(models: Mapping[str, Arrays], config: Config) -> Arrays:
     weights, averages = convert(models, config), convert(models, config, averaged=True)
     mean = _mean_of_w(models, config)
-    # Imported here because they start Keras, which refusing a file does not need.
+    # Imported here so that a refused file does not start Keras.
     from alae_core.state import initial_state
     from alae_core.updates import updates_of
 

@@ -2,8 +2,8 @@
 
     python -m alae_workbench.exchange.parity FILE.pth RECORD.npz --backend torch
 
-`docs/parity.md` describes records and limits. All numbers are computed through the public
-functions: the checkpoint is imported, loaded and evaluated, and training is `Runner.step`.
+`docs/parity.md` describes records and limits. All numbers are computed through the public functions: the checkpoint is
+imported, loaded and evaluated, and training is `Runner.step`.
 """
 
 import argparse
@@ -34,13 +34,13 @@ from alae_workbench.exchange.replay import (
 )
 
 if TYPE_CHECKING:
-    # It imports Keras, which must wait for the backend's choice of framework.
+    # This module imports Keras, so it is imported only after the backend has chosen the framework.
     from alae_core import Alae
 
 #: tolerances of each number of an output
 OUTPUTS = {"rtol": 1e-4, "atol": 1e-4}
-#: repetitions from nudged weights that show what rounding determines; a kink that one nudge in four crosses is missed
-#: once in 300 times
+#: repetitions from nudged weights, to detect quantities determined by rounding; a kink that one nudge in four crosses
+#: is missed once in 300 times
 _NUDGES = 20
 #: an error this many times as large as the change by a nudge is not caused by rounding
 _EXPLAINED = 10
@@ -66,7 +66,7 @@ class Row:
         self._add(np.abs(found - recorded), atol + rtol * np.abs(recorded))
 
     def within(self, error: float, limit: float) -> None:
-        """Add a comparison whose error and limit are known."""
+        """Add a comparison, given its error and limit."""
         self.compared += 1
         self._add(error, limit)
 
@@ -78,7 +78,7 @@ class Row:
 
 
 class Undecided(NamedTuple):
-    """A quantity that rounding determines: its error exceeds the limit, as does its change by a nudge of the weights.
+    """A quantity determined by rounding: its error and its change by a nudge of the weights both exceed the limit.
 
     An error of more than `_EXPLAINED` times that change is a failure instead.
     """
@@ -105,7 +105,7 @@ class Parity:
         return all(row.of_limit <= 1 for row in self.rows.values())
 
     def markdown(self) -> str:
-        """A table, and a list of what rounding determines."""
+        """Return a table, and a list of the quantities determined by rounding."""
         lines = ["| quantity | compared | largest error | largest error / limit |", "| --- | --- | --- | --- |"]
         lines += [
             f"| {row.quantity} | {row.compared:,} | {row.error:.1e} | {row.of_limit:.3f} |"
@@ -187,11 +187,11 @@ def _compare_training(
 
 
 def _judge(result: Parity, title: str, expected: Training, train: Callable[[int | None], Training]) -> None:
-    """Compare a training with the record. `train(None)` repeats it, and `train(seed)` does from nudged weights."""
+    """Compare a training with the record. `train(None)` repeats it; `train(seed)` repeats it from nudged weights."""
     found = train(None)
     limits = {key: TRAINING[key[0]] * norm(theirs) for key, theirs in expected.items()}
     errors = {key: norm(found[key] - theirs) for key, theirs in expected.items()}
-    # A weight that the authors' code did not move must not move at all, whatever rounding does.
+    # A weight that the authors' code did not change must not change at all: rounding is not an excuse.
     excuses = {key: max(limits[key], error / _EXPLAINED) for key, error in errors.items() if error > limits[key] > 0}
     moved = dict.fromkeys(excuses, 0.0)
     for nudge in range(_NUDGES):

@@ -1,11 +1,11 @@
-"""Reading pickles from untrusted files: nothing that a file names is imported or called.
+"""Read pickles from untrusted files without importing or calling anything that a file names.
 
 `PlainUnpickler` is the standard library's unpickler written in Python, limited to the instructions of plain data. Names
-stay names, and calls give `Placeholder`s unless a subclass knows the name. The version in C, `pickle.Unpickler`, has
-hooks for names only, and short pickles harm it in other ways: a memo index of 2³¹ reserves 32 GB, a string that claims
-10 GB reserves them, and hashing a key never ends if it is a tuple that contains its predecessor twice, nested 200
-times, or crashes if it is a million deep. Here the memo is a dictionary, strings are read before they are stored, and
-keys are never tuples.
+are not looked up, and calls return `Placeholder`s unless a subclass handles the name. The version in C,
+`pickle.Unpickler`, can only intercept names, and short pickles can harm it in other ways: a memo index of 2³¹ reserves
+32 GB; a string that claims 10 GB reserves 10 GB; and hashing a tuple used as a key never ends if it contains its
+predecessor twice, nested 200 times, or crashes if it is a million levels deep. Here the memo is a dictionary, strings
+are read before they are stored, and keys are never tuples.
 """
 
 import pickle
@@ -58,7 +58,7 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True)
 class Placeholder:
-    """Stands for an object of a class that is not plain data; `name` is that of its class or function."""
+    """Replaces an object that is not plain data; `name` is the name of its class or function."""
 
     name: str
 
@@ -74,7 +74,7 @@ class Placeholder:
 
 
 class PlainDict(dict[Any, Any]):
-    """A dictionary that ignores entries whose key is not text, a number or None: hashing it could take forever."""
+    """A dictionary that ignores entries unless the key is text, a number or None: hashing other keys may never end."""
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(key, (str, int, float, type(None))):
@@ -82,25 +82,25 @@ class PlainDict(dict[Any, Any]):
 
 
 class PlainUnpickler(_Unpickler):
-    """Reads one pickle from where `file` stands, and leaves it after its end.
+    """Reads one pickle from the current position of `file`, and leaves the position at its end.
 
-    `load` raises PickleError, or one of `DAMAGE`, if it cannot. Sets become lists, and byte arrays become bytes.
+    `load` raises PickleError, or one of `DAMAGE`, if it cannot be read. Sets become lists, byte arrays become bytes.
     """
 
     def __init__(self, file: Any) -> None:
         super().__init__(file, encoding="latin-1")
 
     def call(self, name: Any, arguments: Any) -> Any:
-        """The value of a call of `name`, a `Name` unless the file is hostile. Subclasses handle known names."""
-        # Only names are formatted: a list that contains itself many times over has no end.
+        """Return the value of a call of `name`, a `Name` unless the file is hostile. Subclasses handle known names."""
+        # Only names are formatted: formatting nested lists may never end.
         return Placeholder(str(name) if isinstance(name, Name) else "an object")
 
     def build(self, value: Any, state: Any) -> Any:
-        """`value` after its state is set; by default the state is ignored."""
+        """Return `value` after setting its state; by default the state is ignored."""
         return value
 
     def find_class(self, module: str, name: str) -> Any:
-        """The name itself, which is not looked up."""
+        """Return the name itself, without looking it up."""
         return Name(module, name)
 
     # ---- overridden instructions, by the names of their methods in the standard library ----
@@ -153,7 +153,7 @@ PlainUnpickler.dispatch = {
 
 
 def read_pickled_arrays(content: bytes) -> Any:
-    """The value of a pickle of plain data and float32 NumPy arrays, which are read-only.
+    """Read a pickle of plain data and float32 NumPy arrays; the arrays are read-only.
 
     Raises PickleError if it is damaged or has arrays of another dtype.
     """
@@ -169,7 +169,7 @@ def read_pickled_arrays(content: bytes) -> Any:
 
 
 class _ArrayUnpickler(PlainUnpickler):
-    """NumPy's pickles call `_reconstruct` for an empty array, and build it from its shape, dtype and bytes."""
+    """Reads NumPy's pickles, which call `_reconstruct` for an empty array and then set its shape, dtype and bytes."""
 
     _ARRAY, _FLOAT32 = Name("numpy", "ndarray"), Name("numpy", "float32")
 

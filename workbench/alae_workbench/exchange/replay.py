@@ -25,8 +25,7 @@ _GRADIENT, _LOSS, _WEIGHT, _MEAN = TRAINING
 #: our networks by the names under "after" in a record
 _AFTER = {"F": "mapping_f", "D": "mapping_d", "G": "decoder", "E": "encoder"}
 _LOSSES = {"discriminator": "loss_d", "generator": "loss_g", "reciprocity": "loss_ae"}
-#: steps of a fade in the schedule of a repetition: enough that some step has any given blend, and the next one nearly
-#: the same
+#: steps of a fade in the schedule of a repetition: so many that every blend occurs, and hardly changes in one step
 _FADE = 10**9
 
 Arrays = dict[str, np.ndarray]
@@ -79,7 +78,7 @@ class Replay:
         return found | {(_MEAN, ""): after["w_mean"] - state["w_mean"].astype(np.float64)}
 
     def _gradient_norm(self, x: np.ndarray, draws: dict[str, Any], blend: float) -> np.ndarray:
-        """The norm of the gradient of the first discriminator loss by E's weights, scaled as the authors store them."""
+        """Return the norm of the gradient of the first discriminator loss by E's weights, in the authors' scale."""
         gradients = self.runner.gradients("discriminator", x, draws, blend=blend)
         ours = [gradient / self.alae.scales[name] for name, gradient in gradients.items() if name.startswith("E/")]
         return np.sqrt(sum(np.square(gradient.astype(np.float64)).sum() for gradient in ours))
@@ -109,19 +108,18 @@ class Replay:
 
 
 def replay_schedule(config: Config, batch_size: int) -> Config:
-    """A schedule in which each level fades in over `_FADE` steps and then lasts as long again."""
-    # Half of a level is its fade.
+    """Return a schedule in which each level fades in over `_FADE` steps and then stays for as many steps again."""
     level = {"images": 2 * _FADE * batch_size, "batch_size": batch_size, "fade": 0.5}
     return make_config(config.data() | {"growth": {"levels": [level] * config.lods}})
 
 
 def step_at(lod: int, blend: float) -> int:
-    """The step at which `replay_schedule` has faded level `lod` in to `blend`."""
+    """Return the step at which `replay_schedule` has faded level `lod` in to `blend`."""
     return 2 * _FADE * lod + round(_FADE * acos(1 - 2 * blend) / pi)
 
 
 def undo_fade(x: np.ndarray, lod: int, blend: float) -> np.ndarray:
-    """Images that the step fades to `x`; the authors' step got x itself, ours fades its images."""
+    """Return images that our training step fades to `x`; the authors' step received x already faded."""
     if lod == 0 or blend in (0, 1):
         return x  # at 0 only the level below matters, which is the same in both
     count, size, _, channels = x.shape
@@ -130,24 +128,24 @@ def undo_fade(x: np.ndarray, lod: int, blend: float) -> np.ndarray:
 
 
 def recorded_levels(record: Arrays, pattern: str) -> Iterator[tuple[str, int, float]]:
-    """The (key prefix, level, blend) of each part of a record, lowest level first, largest blend first."""
+    """Yield the (key prefix, level, blend) of each part of a record, lowest level first, largest blend first."""
     found = {match[0]: match for key in record if (match := re.match(pattern, key))}
     for at in sorted(found, key=lambda at: (int(found[at][1]), -float(found[at][2]))):
         yield at, int(found[at][1]), float(found[at][2])
 
 
 def recorded_iterations(record: Arrays, at: str) -> list[int]:
-    """The numbers of the recorded iterations, in order."""
+    """Return the numbers of the recorded iterations, in order."""
     return sorted({int(match[1]) for key in record if (match := re.match(rf"{at}it(\d+)/", key))})
 
 
 def recorded_noise(record: Arrays, prefix: str, first: int, lod: int) -> list[np.ndarray]:
-    """The noise map of each layer, from the entries numbered `first` and up."""
+    """Read the noise map of each layer, from the entries numbered from `first`."""
     return [to_nhwc(record[f"{prefix}{first + layer}"]) for layer in range(2 * (lod + 1))]
 
 
 def norm(array: np.ndarray) -> float:
-    """The Euclidean norm of all elements."""
+    """Return the Euclidean norm of all elements."""
     return float(np.linalg.norm(array))
 
 

@@ -1,6 +1,6 @@
-"""Reading files of `torch.save` without PyTorch and without trust: no name in a file is ever looked up.
+"""Read files of `torch.save` without PyTorch, treating them as untrusted: names in a file are never looked up.
 
-A `PlainUnpickler` reads their pickles and knows three names: those of tensors, parameters and ordered dictionaries.
+A `PlainUnpickler` reads their pickles and handles three names: those of tensors, parameters and ordered dictionaries.
 """
 
 import mmap
@@ -72,12 +72,12 @@ class Tensor:
         return prod(self.shape) * np.dtype(self.storage.dtype).itemsize
 
     def array(self, read: ReadStorage) -> np.ndarray:
-        """Its numbers, copied. Raises TorchFileError if they do not lie within the storage."""
+        """Return a copy of its numbers. Raises TorchFileError if they do not lie within the storage."""
         count, (key, dtype, elements) = prod(self.shape), self.storage
         reach = self.offset + sum(
             (length - 1) * stride for length, stride in zip(self.shape, self.strides, strict=True)
         )
-        # With a stride of 0, one number stands for many: a small file could claim a huge array.
+        # With a stride of 0, one number is repeated: a small file could claim a huge array.
         if count > elements or (count and reach >= elements):
             raise TorchFileError(f"a tensor of shape {self.shape} needs more than its storage of {elements} numbers")
         if not count:
@@ -94,11 +94,11 @@ def read_torch_file(path: Path) -> tuple[Any, Callable[[Tensor], np.ndarray]]:
     """Read the object that was saved, and return it with a function that reads the numbers of a `Tensor` in it.
 
     Both formats of `torch.save` are read: the zip archive (PyTorch 1.6 and later) and the older series of pickles.
-    Objects of unknown classes become `Placeholder`s; entries of dictionaries are left out unless their key is text, a
+    Objects of unknown classes become `Placeholder`s; entries of dictionaries are skipped unless their key is text, a
     number or None.
 
     Raises:
-        TorchFileError: the file cannot be read, or a tensor is not within its storage. The function raises it too.
+        TorchFileError: the file cannot be read, or a tensor is not within its storage. The function also raises it.
     """
     with _name_file(path), warnings.catch_warnings():
         # Python warns about unknown escapes in damaged text.
@@ -161,7 +161,7 @@ def _stored(archive: zipfile.ZipFile, content: _MappedFile, name: str) -> bytes:
         # A small compressed entry may expand to any size.
         raise TorchFileError(f"{name!r} is compressed, which torch.save does not do")
     if entry.file_size > content.size():
-        # `read` would reserve memory for all of it first.
+        # `ZipFile.read` would first reserve memory for the claimed size.
         raise TorchFileError(f"it is cut short: {name!r} should have {entry.file_size} bytes")
     return archive.read(name)
 
@@ -196,7 +196,7 @@ class _TensorUnpickler(PlainUnpickler):
         self.storages: dict[str, Storage] = {}
 
     def persistent_load(self, pid: Any) -> Any:
-        """The storage, or the name of a module's class, that the file refers to."""
+        """Return the storage, or the name of a module's class, that the file refers to."""
         match pid:
             case ("storage", Name(name=kind), str(key), _, int(elements), *view) if not any(view):
                 if kind not in _DTYPES or not 0 <= elements <= _MAX_NUMBERS:
@@ -213,7 +213,7 @@ class _TensorUnpickler(PlainUnpickler):
                 raise TorchFileError("it refers to something that is not a storage of numbers")
 
     def call(self, name: Any, arguments: Any) -> Any:
-        """The tensor, parameter or dictionary that PyTorch would make; a placeholder for any other call."""
+        """Return the tensor, parameter or dictionary that PyTorch would make; a placeholder for any other call."""
         match str(name) if isinstance(name, Name) else "", arguments:
             case "collections.OrderedDict", ():
                 return PlainDict()

@@ -17,7 +17,7 @@ class _Recipe(NamedTuple):
     """The square of a crop. Two lengths determine it: between the eyes, and from the eyes down to the mouth.
 
     Attributes:
-        half: whether half the side is the longer or the sum of the two, each multiplied by its factor.
+        half: how the two lengths, each multiplied by its factor, give half the side: their maximum or their sum.
         eyes, mouth: the factors.
         centre: the distance from the eyes to the square's centre, as a fraction of that from the eyes to the mouth.
     """
@@ -40,7 +40,7 @@ _MARGIN, _BEYOND, _BLUR = 0.1, 0.3, 0.02
 
 
 def face_square(landmarks: np.ndarray, crop: Crop = "ffhq") -> np.ndarray:
-    """The square around a face.
+    """Return the square around a face.
 
     Args:
         landmarks: see `Face.landmarks`.
@@ -59,20 +59,20 @@ def face_square(landmarks: np.ndarray, crop: Crop = "ffhq") -> np.ndarray:
 
 
 def make_square(centre: np.ndarray, half: float, right: np.ndarray) -> np.ndarray:
-    """The corners of a square, as `face_square` returns them, from half its side and the unit vector to its right."""
+    """Return the corners of a square as `face_square` does, from half its side and the unit vector to its right."""
     x, y = half * right, half * _rotate(right)
     return np.stack([centre - x - y, centre - x + y, centre + x + y, centre + x - y])
 
 
 def right_vector(landmarks: np.ndarray) -> np.ndarray:
-    """The unit vector to the right of the upright face: the mean of eye to eye, and eyes to mouth rotated by 90°."""
+    """Return the unit vector to the right of the face: the mean of eye to eye, and eyes to mouth rotated by 90°."""
     _, across, down = _measure_landmarks(landmarks)
     right = across - _rotate(down)
     return right / np.hypot(*right)
 
 
 def side_length(corners: np.ndarray) -> float:
-    """The side of a square in pixels of its photo."""
+    """Return the side of a square in pixels of its photo."""
     return float(np.hypot(*(corners[3] - corners[0])))
 
 
@@ -80,7 +80,7 @@ def crop_square(photo: Image.Image, corners: np.ndarray, size: int) -> Image.Ima
     """Crop a square of an RGB photo, rotated upright, to RGB of `size` pixels a side.
 
     Beyond its edge, the photo continues as its mirror image, which blurs and fades to the median colour. Each pixel is
-    a mean over the area it covers, so nothing is aliased.
+    a mean over the area it covers, which prevents aliasing.
     """
     side = side_length(corners)
     # Reducing by a whole factor first is exact and fast.
@@ -110,7 +110,7 @@ def crop_square(photo: Image.Image, corners: np.ndarray, size: int) -> Image.Ima
 
 
 def _measure_landmarks(landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The midpoint of the eyes, the vector from the left eye to the right, and the vector down to the mouth."""
+    """Return the midpoint of the eyes, the vector from the left eye to the right, and the vector down to the mouth."""
     left, right, _, *mouth = landmarks.astype(np.float64)
     eyes = (left + right) / 2
     return eyes, right - left, np.mean(mouth, 0) - eyes
@@ -135,7 +135,7 @@ def _continue_beyond(region: Image.Image, widths: Sequence[int], blur: float) ->
 
 
 def _depth(length: int, before: int, after: int) -> np.ndarray:
-    """The depth of each position in the `before` positions prepended or the `after` appended, as a fraction of them."""
+    """Return each position's depth in the `before` positions prepended or the `after` appended, as a fraction."""
     place = np.arange(length, dtype=np.float32)
     start = 1 - place / before if before else np.full(length, -np.inf, np.float32)
     end = 1 - place[::-1] / after if after else np.full(length, -np.inf, np.float32)

@@ -82,7 +82,7 @@ class Detector:
         return face._replace(landmarks=corners[0] + _to_points(positions)[0] @ np.stack([x, y]))
 
     def _propose_boxes(self, photo: Image.Image) -> np.ndarray:
-        """Squares that may contain a face, (count, 4)."""
+        """Find squares that may contain a face, (count, 4)."""
         levels = list(_resize_to_levels(photo))
         if not levels:
             return np.empty((0, 4))
@@ -133,7 +133,7 @@ def _cut_tiles(levels: list[Image.Image]) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _to_points(positions: np.ndarray) -> np.ndarray:
-    """Landmarks (count, 5, 2), as fractions of the box, from a network's output (count, 10): all x, then all y."""
+    """Return landmarks (count, 5, 2), as fractions of the box, from an output (count, 10): all x, then all y."""
     return positions.reshape(-1, 2, 5).transpose(0, 2, 1).astype(np.float64)
 
 

@@ -46,7 +46,7 @@ class Network(NamedTuple):
     heads: tuple[int, ...]
 
     def weight_shapes(self) -> Iterator[tuple[int, ...]]:
-        """The shapes of its weights: kernel, bias and slopes of each layer, then kernel and bias of each head."""
+        """Yield the shapes of its weights: kernel, bias and slopes of each layer, then kernel and bias of each head."""
         maps = 3
         for layer in self.convolutions:
             yield from ((layer.kernel, layer.kernel, maps, layer.maps), (layer.maps,), (1, 1, layer.maps))

@@ -21,7 +21,7 @@ def require_package() -> None:
 
 
 def weights_file(name: str) -> Path:
-    """The file with the weights of network `name` in the package mtcnn. Raises CheckpointError if it is missing."""
+    """Return the file with network `name`'s weights in the package mtcnn. Raises CheckpointError if it is missing."""
     try:
         return Path(str(distribution("mtcnn").locate_file(f"mtcnn/assets/weights/{name}.lz4")))
     except PackageNotFoundError as error:
@@ -29,7 +29,7 @@ def weights_file(name: str) -> Path:
 
 
 def load_weights(name: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
-    """The weights of network `name`: float32 arrays, which must have `shapes`.
+    """Load the weights of network `name`: float32 arrays, which must have `shapes`.
 
     The file may execute code, as the package itself may: both are trusted because the user installed them.
 

@@ -1,4 +1,4 @@
-"""Aligning the faces in photos: which faces to crop, to what size, and one line about each photo."""
+"""Align the faces in photos: choose and crop faces, and report one line about each photo."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path

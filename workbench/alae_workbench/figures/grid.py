@@ -79,7 +79,7 @@ def require_rows_size(count: int, shape: Sequence[int], lines: int = 1) -> None:
 
 
 def _cell(shape: Sequence[int]) -> tuple[int, int, int]:
-    """The factor by which images are enlarged, and the height and width of their cells."""
+    """Return the factor by which images are enlarged, and the height and width of their cells."""
     height, width = shape[:2]
     factor = max(1, _CELL // max(height, width))
     return factor, height * factor + 2, width * factor + 2

@@ -101,5 +101,5 @@ def draw_neighbours(
 
 
 def _shrink(images: np.ndarray) -> np.ndarray:
-    """Pixels of images in colour, at most 32 × 32, as float32 (count, n)."""
+    """Return the pixels of images in colour, at most 32 × 32, as float32 (count, n)."""
     return downsample(to_colour(to_uint8(images)), 32).reshape(len(images), -1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Saving figures as PNG, SVG or PDF: equal figures give equal bytes."""
+"""Save figures as PNG, SVG or PDF: equal figures give equal bytes."""
 
 from io import BytesIO
 from pathlib import Path

@@ -23,7 +23,7 @@ from alae_workbench.data.source import DataError, Source, get_label_names
 from alae_workbench.models.opening import OpenedModel, check_options
 from alae_workbench.storage.directory import Run
 
-# Fraction of the labelled images that a direction is tested on instead of fitted to.
+# Fraction of the labelled images held out to test a direction.
 _HELD_OUT = 0.3
 # Minimum number of images with the property, and without it.
 _MIN_IMAGES = 4
@@ -56,7 +56,7 @@ class Direction:
     effect: float | None = None
 
     def move(self, w: np.ndarray, amount: float) -> np.ndarray:
-        """w + amount · vector, for w (…, w): latents or styles."""
+        """Return w + amount · vector, for w (…, w): latents or styles."""
         return (w + np.float32(amount) * self.vector).astype(w.dtype)
 
 
@@ -188,13 +188,13 @@ def load_direction(name: str, width: int, run: Run | None) -> Direction:
 
 
 def compute_angles(directions: Sequence[Direction]) -> np.ndarray:
-    """The angle between each pair of directions in degrees, (count, count)."""
+    """Return the angle between each pair of directions in degrees, (count, count)."""
     units = np.stack([each.vector / np.linalg.norm(each.vector) for each in directions]).astype(np.float64)
     return np.degrees(np.arccos(np.clip(units @ units.T, -1, 1)))
 
 
 def _fit_direction(name: str, w: np.ndarray, members: np.ndarray) -> Direction:
-    """The direction from the other images to `members`, bool (count,)."""
+    """Fit the direction from the other images to `members`, bool (count,)."""
     order = np.random.default_rng(0).permutation(len(w))
     groups = [order[members[order]], order[~members[order]]]
     cuts = [max(1, round(_HELD_OUT * len(group))) for group in groups]

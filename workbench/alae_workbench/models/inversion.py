@@ -112,7 +112,7 @@ def invert(
 def _compile_loss(
     alae: Alae, view: View | None, weight: float
 ) -> Callable[[np.ndarray, np.ndarray, np.ndarray], list[np.ndarray]]:
-    """A function of w, images x and their features h(x) that returns each image's loss, and its gradient by w.
+    """Compile a function of w, images x and their features h(x) to each image's loss, and its gradient by w.
 
     The loss is the mean of (x − G(w))², plus `weight` times the mean of (h(x) − h(G(w)))².
     """
@@ -138,12 +138,12 @@ def _compile_loss(
 
 
 def _mean(tensor: Any) -> Any:
-    """The mean over all axes but the first."""
+    """Return the mean over all axes but the first."""
     axes = tuple(range(1, len(tensor.shape)))
     return ops.sum(tensor, axis=axes) / float(np.prod(tensor.shape[1:]))
 
 
 def _adam_step(adam: Adam, gradient: np.ndarray, m: np.ndarray, v: np.ndarray, t: int) -> list[np.ndarray]:
-    """`alae_core.optimizer.adam_step` from the value 0, of NumPy arrays: the change, m and v."""
+    """Call `alae_core.optimizer.adam_step` on NumPy arrays from the value 0; return the change, m and v."""
     tensors = [ops.convert_to_tensor(np.asarray(each, gradient.dtype)) for each in (gradient, m, v, t)]
     return [ops.convert_to_numpy(each) for each in adam_step(adam, ops.zeros_like(tensors[0]), *tensors)]

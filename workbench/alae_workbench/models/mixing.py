@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def make_latents(
     alae: "Alae", sources: Sequence[int | Source], view: View | None = None, psi: float | None = None
 ) -> np.ndarray:
-    """The latents of samples and images: w (count, w), or for a style model styles (count, 2L, w).
+    """Make the latents of samples and images: w (count, w), or for a style model styles (count, 2L, w).
 
     Args:
         alae: a model without labels.
@@ -40,7 +40,7 @@ def _make_latents(alae: "Alae", source: int | Source, view: View | None, psi: fl
 
 
 def layer_ranges(lods: int) -> dict[str, range]:
-    """The levels of detail of coarse, middle and fine styles, for a model at `lods` levels of detail.
+    """Return the levels of detail of coarse, middle and fine styles, for a model at `lods` levels of detail.
 
     Coarse are 4 and 8 pixels, middle 16 and 32, fine 64 and more (Karras et al. 2019, section 3.1). Models below 64
     pixels have their levels divided into three parts; empty parts are omitted.
@@ -84,7 +84,7 @@ def interpolate(corners: np.ndarray, count: int) -> list[np.ndarray]:
 
 
 def _corner_weights(corners: int, count: int) -> list[np.ndarray]:
-    """The weights of the corners in each image, (images, corners) for each row; they sum to 1."""
+    """Return the weights of the corners in each image, (images, corners) for each row; they sum to 1."""
     last, steps = count - 1, np.arange(count)[:, None]
     if corners == 3:
         # Each row is one image shorter than the row above; the last is the third corner.

@@ -56,16 +56,16 @@ class OpenedModel:
             return None
 
     def make_caption(self, *details: str) -> str:
-        """The caption of a figure: run, step, resolution, kind of networks, and `details`."""
+        """Return the caption of a figure: run, step, resolution, kind of networks, and `details`."""
         run = self.checkpoint.path.absolute().parent.parent.name
         networks = "averaged networks" if self.averaged else "networks as trained"
         view = [str(self.view)] if self.view else []
         return " · ".join([run, f"step {self.checkpoint.step:,}", *view, networks, *details])
 
     def load_images(self, source: str | None = None) -> Source:
-        """The images in `source`: a named data set, a path or one picture file; by default the run's held-out images.
+        """Load the images in `source`: a named data set, path or picture file; by default the run's held-out images.
 
-        Raises DataError if there are none, or they do not fit the model.
+        Raises DataError if they cannot be found or do not fit the model.
         """
         training, config = self.training, self.model.config
         if source is not None:
@@ -73,9 +73,9 @@ class OpenedModel:
         return self.load_data().held_out
 
     def load_data(self, name: str | None = None) -> DataSet:
-        """The data set `name`, as `training.data` names it, split for training; by default the run's own.
+        """Load the data set `name` (see `training.data`), split for training; by default the run's own.
 
-        Raises DataError if there is none, or it does not fit the model.
+        Raises DataError if it cannot be found or does not fit the model.
         """
         training = self.training
         name = name or training.data
@@ -92,17 +92,17 @@ class OpenedModel:
         )
 
     def load_faces(self, photos: str, crop: "Crop", limit: int, tell: Callable[[str], None] = print) -> Source:
-        """Up to `limit` faces in a photo or a folder of photos, cropped upright to the model's image size.
+        """Crop up to `limit` faces in a photo or a folder of photos upright to the model's image size.
 
         Args:
             photos: a picture file or a folder.
-            crop: how much of a face's surroundings to include: see `faces.align.square`.
+            crop: how much of a face's surroundings to include: see `faces.align.face_square`.
             limit: maximum number of faces.
             tell: called with one line about each photo.
 
         Raises:
             CheckpointError: the weights of the face networks are not installed.
-            DataError: as `faces.photos.aligned_images`, or the faces do not fit the model.
+            DataError: as `faces.photos.read_aligned_faces`, or the faces do not fit the model.
         """
         from alae_workbench.faces.detector import Detector
         from alae_workbench.faces.photos import read_aligned_faces
@@ -114,7 +114,7 @@ class OpenedModel:
     def read_images(
         self, source: str | Source | None = None, limit: int | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The first `limit` images of `source` (see `load_images`) as the model takes them, and their labels.
+        """Read the first `limit` images of `source` (see `load_images`) as the model takes them, and their labels.
 
         Returns:
             Floats (count, H, W, C) in [−1, 1], and class numbers (count,), or None for a model without labels.
@@ -221,7 +221,7 @@ def check_options(
 
 
 def require_levels(alae: "Alae") -> list[View]:
-    """Every level of detail up to the model's own, which may fade in. Raises AlaeError if the model has no levels."""
+    """Return every level of detail up to the model's own, which may be fading in. Raises AlaeError without levels."""
     if alae.view is None:
         raise AlaeError(f"levels of detail need a style model, but {_describe_family(alae.config)}")
     return [*(View(lod) for lod in range(alae.view.lod)), alae.view]

@@ -77,5 +77,5 @@ def sample_in_batches(
 
 
 def untruncated_psi(alae: "Alae") -> float | None:
-    """The `psi` for samples without truncation: 1, or None for a model without styles."""
+    """Return the `psi` for samples without truncation: 1, or None for a model without styles."""
     return None if alae.w_mean is None else 1.0

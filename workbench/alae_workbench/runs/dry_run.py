@@ -1,4 +1,4 @@
-"""What `alae train --dry-run` prints."""
+"""The output of `alae train --dry-run`."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from alae_workbench.runs.plan import Plan
 
 
 def describe(plan: Plan) -> str:
-    """The whole configuration, the images, the steps of each level, and the memory needed: lines of text.
+    """Describe the whole configuration, the images, the steps of each level, and the memory needed, in lines of text.
 
     Reads the images. Raises DataError and ArgumentError as `plan.read` does.
     """

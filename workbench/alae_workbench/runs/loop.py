@@ -88,8 +88,8 @@ class Trainer:
     def train(self) -> Summary:
         """Take the remaining steps.
 
-        Raises DivergedError if a loss or weight becomes NaN or infinite, and AlaeError if the run's directory cannot
-        be written any more.
+        Raises DivergedError if a loss or weight becomes NaN or infinite, and AlaeError if the run's directory can no
+        longer be written.
         """
         try:
             return self._train()
@@ -266,7 +266,7 @@ class Trainer:
 
 
 def _resolve_best(name: str) -> Measure:
-    """The measure that selects the best checkpoint. Raises AlaeError if it is unknown or cannot be ranked."""
+    """Return the measure that selects the best checkpoint. Raises AlaeError if it is unknown or cannot be ranked."""
     resolved = resolve_measures([name])
     measure = MEASURES[resolved[0]]
     if measure.name != name or not measure.better:
@@ -276,7 +276,7 @@ def _resolve_best(name: str) -> Measure:
 
 
 def _lower_is_better(measure: Measure, value: float | None) -> float | None:
-    """The value that a checkpoint records, of which lower is better."""
+    """Convert a measure's value to the one recorded in a checkpoint, where lower is better."""
     return -value if value is not None and measure.better == "higher" else value
 
 

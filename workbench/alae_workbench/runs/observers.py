@@ -57,37 +57,37 @@ class Report:
     images_per_second: float
 
     def numbers(self) -> dict[str, Any]:
-        """All numbers by name, nested."""
+        """Return all numbers by name, nested."""
         level = {} if self.view is None else {"lod": self.view.lod, "blend": self.view.blend}
         return {"losses": self.losses, **self.measures, "images_per_second": self.images_per_second, **level}
 
 
 class Observer:
-    """Base of observers of a run. Every method does nothing; override those of interest."""
+    """Base class of observers of a run. Its methods do nothing; override those of interest."""
 
     def on_start(self, start: Start) -> None:
-        """The run starts or resumes."""
+        """Called when the run starts or resumes."""
 
     def on_pace(self, pace: Pace) -> None:
-        """The duration of the run was estimated, before its first step."""
+        """Called when the duration of the run was estimated, before its first step."""
 
     def on_report(self, report: Report) -> None:
-        """`training.report_every` steps were done."""
+        """Called after every `training.report_every` steps."""
 
     def on_measures(self, step: int, measures: Mapping[str, float]) -> None:
-        """Measures were taken, in particular before each checkpoint is written."""
+        """Called when measures were taken, in particular before each checkpoint is written."""
 
     def on_grid(self, step: int, grid: Path) -> None:
-        """A grid of images was written, a .png."""
+        """Called when a grid of images was written as a .png."""
 
     def on_note(self, text: str) -> None:
-        """A message to print."""
+        """Called with a message to print."""
 
     def on_finish(self, summary: Summary) -> None:
-        """The run finished, or was stopped and saved."""
+        """Called when the run finished, or was stopped and saved."""
 
     def close(self) -> None:
-        """Release resources. Always called last, after errors too, and even if `on_start` never was."""
+        """Release resources. Always called last, even after errors or if `on_start` was not called."""
 
 
 class Records(Observer, ABC):

@@ -1,4 +1,4 @@
-"""Estimates how long a run takes, from the first steps of each of its levels."""
+"""Estimate the duration of a run from the first steps of each of its levels."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,12 +38,12 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Pace:
-    """The stretches of a run that are still to come."""
+    """The remaining stretches of a run."""
 
     stretches: Sequence[Stretch]
 
     def seconds(self, first: int, end: int) -> float:
-        """The estimated seconds from step `first` up to step `end`."""
+        """Return the estimated seconds from step `first` up to step `end`."""
         return sum(max(0, min(end, each.end) - max(first, each.first)) * each.seconds for each in self.stretches)
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ def measure_pace(
     """Time the first steps of every level between two steps of a run, then restore the runner's state.
 
     Args:
-        runner: trains the model; afterwards, all levels to come are compiled.
+        runner: trains the model; afterwards, all remaining levels are compiled.
         config: its configuration.
         batches: yields the batches from one step up to another, as returned by `Runner.put`.
         start, end: the first step, and the one after the last.
@@ -81,7 +81,7 @@ def measure_pace(
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds in a suitable unit: "40 s", "12 min", "3.5 h", "2.1 days"."""
+    """Format seconds in a suitable unit: "40 s", "12 min", "3.5 h", "2.1 days"."""
     for unit, size, limit in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 48)):
         if seconds < limit * size:
             return f"{seconds / size:.{int(unit == 'h' and seconds < 10 * size)}f} {unit}"

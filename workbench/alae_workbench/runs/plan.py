@@ -1,4 +1,4 @@
-"""Plans and checks a run before any framework is imported."""
+"""Plan and check a run before any framework is imported."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Plan:
     """A run that is ready to start.
 
     Attributes:
-        run: its directory: nothing is there yet, or the run that it continues.
+        run: its directory: a new one, or that of the run to continue.
         experiment: the configuration and the settings of the training.
         backend: the plug-in's name.
         data_name: the training data, as named in messages.
@@ -87,14 +87,14 @@ def plan(request: RunRequest) -> Plan:
 
 
 def resumed_run(request: RunRequest) -> Run | None:
-    """The run that `request` continues, or None for a new one. Raises AlaeError if `resume` is not in a run."""
+    """Return the run that `request` continues; None for a new one. Raises AlaeError if `resume` is not in a run."""
     if request.resume is None:
         return None
     resume = Path(request.resume)
     try:
         return Run.find(resume)
     except AlaeError:
-        # If it is not a checkpoint either, that is the clearer message.
+        # If it is not a checkpoint either, the error about that is clearer.
         load_checkpoint(resume)
         raise
 
@@ -128,7 +128,7 @@ def _experiment(
 
 
 def _propose(request: RunRequest) -> Proposal | None:
-    """A configuration made for the data; None if the default's images are like these, or only Keras can tell."""
+    """Make a configuration for the data; None if the default fits it, or if only Keras can read the data."""
     data = request.data
     if data is None or data == "digits" or (isinstance(data, str) and needs_keras(data)):
         return None
@@ -143,7 +143,7 @@ def _propose(request: RunRequest) -> Proposal | None:
 
 
 def _run_name(request: RunRequest, proposal: Proposal | None) -> str:
-    """The first part of a new run's name: the preset's or file's, or the data's if a configuration was made for it."""
+    """Return the first part of a new run's name: that of the preset or file, or of data with its own configuration."""
     if isinstance(request.config, (str, Path)):
         return Path(request.config).stem
     if proposal and isinstance(request.data, (str, Path)):

@@ -1,4 +1,4 @@
-"""Progress for a person: a live bar at a terminal, plain lines elsewhere, and a table at the end of a run."""
+"""Progress reports: a live bar at a terminal, plain lines elsewhere, and a table at the end of a run."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""Makes a configuration for a person's own images: what `alae new` writes, and `alae train --data` uses."""
+"""Make a configuration for a user's images: `alae new` writes it, and `alae train --data` uses it."""
 
 from dataclasses import dataclass
 from math import log2
@@ -13,7 +13,7 @@ IMAGES = 1_000_000
 #: the largest size that is chosen automatically, in pixels
 LARGEST = 128
 
-# From this many images on, networks are as wide as the published ones; narrower ones learn faster, but end up worse.
+# With at least this many images, networks are as wide as the published ones. Narrower ones learn faster, but end worse.
 _WIDE = 500_000
 # The published batch size at each resolution; above 64, that of 64.
 _BATCHES = {4: 512, 8: 256, 16: 128, 32: 64, 64: 32}
@@ -44,7 +44,7 @@ def propose(survey: Survey, *, size: int | None = None, images: int = IMAGES) ->
         images: training length in images, at least 1,000.
 
     Raises:
-        ArgumentError: no model can have this size, or the training is too short.
+        ArgumentError: models cannot have this size, or the training is too short.
         AlaeError: the images are too few or too small, or are arrays of a shape that style networks cannot have.
     """
     if survey.count < 2:
@@ -94,7 +94,7 @@ def propose(survey: Survey, *, size: int | None = None, images: int = IMAGES) ->
 
 
 def _size(survey: Survey, asked: int | None) -> tuple[int, int, str]:
-    """The model's size and the margin around the images, both in pixels, and why."""
+    """Return the model's size and the margin around the images, both in pixels, and the reason."""
     if asked is not None and (asked < 8 or asked.bit_count() != 1):
         raise ArgumentError("size", f"is {asked}; style networks make images of 8, 16, 32, … pixels")
     if survey.fixed is None:
@@ -126,10 +126,10 @@ def _size(survey: Survey, asked: int | None) -> tuple[int, int, str]:
 
 
 def _widths(size: int, wide: bool) -> tuple[int, int]:
-    """Feature maps at the last level, and their maximum."""
+    """Return the number of feature maps at the last level, and its maximum over all levels."""
     if not wide:
         return max(1, 32 * 32 // max(size, 32)), 128
-    # As celeba, celeba-hq256 and ffhq: halved whenever the size doubles.
+    # As in celeba, celeba-hq256 and ffhq: halved whenever the size doubles.
     return (64, 256) if size <= 128 else (max(1, 64 * 256 // size), 512)
 
 

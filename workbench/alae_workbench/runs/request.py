@@ -16,7 +16,7 @@ Data = str | Path | np.ndarray | Source | DataSet
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What to train, on which images, how long, and where to write it.
+    """The model, images, length and output directory of a training run.
 
     Attributes:
         config: a preset's name, a YAML file, or a configuration; by default `digits-mlp`, or if `data` does not fit
@@ -74,5 +74,5 @@ class RunRequest:
 
     @property
     def in_memory(self) -> np.ndarray | Source | DataSet | None:
-        """The images, if they were given themselves and not by name or path."""
+        """The images, if they were given in memory instead of by name or path."""
         return None if isinstance(self.data, (str, Path)) else self.data

@@ -1,4 +1,4 @@
-"""The settings of a run: a model's configuration, and how its training goes, in one YAML file."""
+"""The settings of a run: a model's configuration and the settings of its training, in one YAML file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,11 +60,11 @@ class Experiment:
         return self.training.steps or scheduled_steps(self.config) or 0
 
     def to_yaml(self) -> str:
-        """YAML text that `load_experiment` reads back to an equal experiment."""
+        """Return YAML text that `load_experiment` reads back to an equal experiment."""
         return to_yaml({**self.config.data(), RUN: self.training.model_dump(mode="json")})
 
     def to_explained_yaml(self) -> str:
-        """The same text with a comment beside each key, for a person to edit."""
+        """Return the same text with a comment beside each key, for editing by hand."""
         training = indent(to_explained_yaml(self.training), "  ")
         return f"specification: {SPECIFICATION}\n{to_explained_yaml(self.config)}{RUN}:\n{training}"
 
@@ -80,17 +80,17 @@ def load_experiment(source: str | Path, overrides: Mapping[str, Any] | None = No
 def change_experiment(
     config: Config, training: Mapping[str, Any] | None, overrides: Mapping[str, Any], source: str
 ) -> Experiment:
-    """An experiment of `config` and the fields of `training`, with `overrides`; `source` names it in errors."""
+    """Make an experiment of `config`, the fields of `training` and `overrides`; `source` denotes it in errors."""
     return _experiment(read_config({**config.data(), RUN: dict(training or {})}, overrides), source)
 
 
 def read_training(checkpoint: Checkpoint) -> Training:
-    """The training settings of the run that wrote `checkpoint`; defaults for fields it did not record."""
+    """Read the training settings of the run that wrote `checkpoint`; defaults for fields it did not record."""
     return validate(Training, checkpoint.run.get(RUN) or {}, str(checkpoint.path), prefix=RUN)
 
 
 def resume_experiment(checkpoint: Checkpoint, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """The experiment that continues from `checkpoint`, with `overrides`. Raises ConfigError if they change the seed."""
+    """Return the experiment that continues `checkpoint`, with `overrides`. Raises ConfigError if they set the seed."""
     experiment = change_experiment(
         checkpoint.config, read_training(checkpoint).model_dump(), overrides or {}, str(checkpoint.path)
     )

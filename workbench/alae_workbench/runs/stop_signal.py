@@ -1,4 +1,4 @@
-"""Lets a run save before Ctrl-C or SIGTERM ends it."""
+"""Save a run before Ctrl-C or SIGTERM ends it."""
 
 import signal
 import threading
@@ -13,7 +13,7 @@ class StopSignal:
 
     def __enter__(self) -> "StopSignal":
         self._handlers = {}
-        # Python delivers signals to the main thread only; in other threads, such as a notebook's, none is caught.
+        # Python delivers signals to the main thread only; in other threads, such as a notebook's, they are not caught.
         if threading.current_thread() is threading.main_thread():
             self._handlers = {number: signal.signal(number, self._record) for number in (signal.SIGINT, signal.SIGTERM)}
         return self

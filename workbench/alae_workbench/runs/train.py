@@ -1,4 +1,4 @@
-"""Trains a model: from a request to a run on disk. `alae train` and notebooks call this."""
+"""Train a model from a request, and write its run to disk. `alae train` and notebooks call this."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -26,7 +26,7 @@ def train(
     can be refused without a framework is refused before one is imported. Ctrl-C and SIGTERM save and stop.
 
     Args:
-        request: a request; or a `config`, which makes one together with `fields`.
+        request: a request; or a `config`, from which a request is made together with `fields`.
         observers: receive the run's events, besides the run's own files; by default a `progress.Terminal`.
         fields: the other fields of a `RunRequest`, only if `request` is not one.
 
@@ -42,7 +42,7 @@ def train(
     with ExitStack() as stack:
         run = resumed_run(request)
         if run:
-            # Before its checkpoint is read, so that no other process continues the run meanwhile.
+            # Lock before reading the checkpoint, so that another process cannot continue the run meanwhile.
             stack.enter_context(run.lock())
         chosen = plan(request)
         data = None if chosen.needs_keras else chosen.read()
@@ -50,7 +50,7 @@ def train(
         if backend is None or isinstance(backend, str):
             backend = load_backend(chosen.backend, request.device, chosen.experiment.config.precision)
         data = data or chosen.read()
-        # It imports Keras, which takes the framework that is loaded by now.
+        # This imports Keras, which uses the framework loaded above.
         from alae_workbench.runs.loop import Trainer
 
         trainer = Trainer(
@@ -63,7 +63,7 @@ def train(
             resume=chosen.checkpoint,
         )
         if not run:
-            # Late, so that a refused request leaves nothing on disk.
+            # Lock only now, so that a refused request leaves no files behind.
             stack.enter_context(chosen.run.lock())
         return trainer.train()
 
@@ -77,7 +77,7 @@ def _all_observers(observers: Sequence[Observer] | None) -> list[Observer]:
 
 
 def _headline(chosen: Plan, data: DataSet, backend: Backend) -> str:
-    """The run's directory, its images, backend and device, in one line."""
+    """Return the run's directory, images, backend and device in one line."""
     skipped = f", {data.skipped} unreadable files skipped" if data.skipped else ""
     interpretation = f", read as {data.interpretation}" if data.interpretation else ""
     images = f"training on {chosen.data_name}, {len(data.train):,} images{interpretation}{skipped}"

@@ -1,4 +1,4 @@
-"""A lock that lets one process at a time write a directory, and that ends with the process."""
+"""A lock that allows one process at a time to write a directory, and is released when the process ends."""
 
 import errno
 import os
@@ -31,7 +31,7 @@ class Lock:
         """Create the directory if necessary, and lock it until the context ends or this process dies.
 
         Args:
-            keep: whether the file of the lock remains afterwards; it always does if it existed before.
+            keep: whether to keep the lock's file afterwards; it is always kept if it existed before.
 
         Raises AlaeError if another process has the lock.
         """

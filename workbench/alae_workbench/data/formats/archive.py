@@ -76,7 +76,7 @@ def _list_zip(path: Path, file: BinaryIO, size: int) -> Iterator[tuple[str, Call
 
 
 def _read_from_zip(path: Path, info: zipfile.ZipInfo) -> bytes:
-    # Without ZipFile: an open one serves one thread at a time, and opening one reads the names of all members.
+    # ZipFile is not used: it serves one thread at a time, and opening one reads the names of all members.
     with open_regular(path) as file:
         file.seek(info.header_offset)
         header = file.read(_LOCAL_HEADER.size)

@@ -39,7 +39,7 @@ def read_array_file(path: Path) -> Splits:
     Images are the arrays `x_train` and `x_test` (labels: `y_train`, `y_test`), or `images` (labels: `labels`), or
     `x_train` alone, or the only array of 3 or 4 axes.
 
-    Raises DataError as `read_arrays` and `as_pixels`, or if no array can be taken for images.
+    Raises DataError as `read_arrays` and `as_pixels`, or if no array can be identified as images.
     """
     arrays = read_arrays(path)
     image_like = [name for name, array in arrays.items() if array.ndim in (3, 4)]

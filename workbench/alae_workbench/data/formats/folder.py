@@ -26,7 +26,7 @@ def is_folder(path: Path, names: Names[str]) -> bool:
 
 
 def list_folder(path: Path) -> Collection:
-    """List the picture files in a folder, labelled by its only .csv table or else by subfolder; or a single file.
+    """List a single picture file, or those in a folder, labelled by its only .csv table, or else by subfolder.
 
     Hidden files and folders, and links to folders, are skipped.
 
@@ -69,5 +69,5 @@ def _list_names(path: Path) -> list[str]:
 
 
 def _join(folder: _Path, names: Sequence[str]) -> Sequence[_Path]:
-    """Join a folder and names lazily: a million paths would take 500 MB."""
+    """Join a folder and names on access: a million paths would take 500 MB."""
     return LazySequence(len(names), lambda index: folder / names[index])

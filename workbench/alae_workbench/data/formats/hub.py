@@ -42,8 +42,8 @@ def is_hub(path: Path, names: Names[str]) -> bool:
 def list_hub(path: Path) -> Collection:
     """List the images of a data set in the order of its files and rows.
 
-    Of several splits the one called `train` is used. Images are the column of type Image, or the only column of bytes
-    or of bytes and a path; labels are the column `label`, or the first column of type ClassLabel.
+    If there are several splits, the one called `train` is used. Images are the column of type Image, or the only
+    column of bytes or of bytes and a path; labels are the column `label`, or the first column of type ClassLabel.
 
     Raises:
         DataError: pyarrow is not installed, the path holds several splits without a `train`, or a file is damaged or
@@ -113,7 +113,7 @@ def _list_saved(folder: Path) -> list[Path]:
     entries = _read_json(folder / _STATE).get("_data_files")
     files = [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
     names = [str(entry.get("filename")) for entry in files]
-    # A name with a folder in it could lead anywhere.
+    # A name that contains a folder could refer to any file.
     if not names or not all(name == Path(name).name for name in names):
         raise DataError(f"{folder / _STATE} names no .arrow files in its own folder")
     return [folder / name for name in names]

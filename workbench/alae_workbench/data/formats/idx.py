@@ -44,7 +44,7 @@ def read_idx_folder(path: Path) -> Splits:
 def read_idx(path: Path) -> np.ndarray:
     """Read an IDX file of bytes with 1 to 4 axes, packed by gzip or not.
 
-    Raises DataError if it cannot be read, is empty, or its header promises another number of bytes than follow.
+    Raises DataError if it cannot be read, is empty, or its header declares another number of bytes than follow.
     """
     try:
         with open_regular(path) as file:

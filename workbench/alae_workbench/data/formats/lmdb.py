@@ -28,7 +28,7 @@ from alae_workbench.data.picture_file import Member
 from alae_workbench.data.source import DataError
 
 _FILE = "data.mdb"
-# Crashes on one file after which no further value is read: starting a process takes a tenth of a second.
+# Crashes on one file after which reading is given up: starting a process takes a tenth of a second.
 _MOST_CRASHES = 5
 
 
@@ -118,7 +118,7 @@ class _Database:
     def _start(self) -> "subprocess.Popen[bytes]":
         if self._crashes == _MOST_CRASHES:
             raise ValueError(f"it is damaged: the LMDB library crashed {_MOST_CRASHES} times")
-        # Without the folder of the script on the path, which has a module of the same name as the library.
+        # Keep the script's folder off the path: it contains a module with the same name as the library.
         command = [sys.executable, "-P", lmdb_process.__file__, str(self._file)]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         self._process = subprocess.Popen(

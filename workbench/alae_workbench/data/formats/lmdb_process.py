@@ -2,7 +2,7 @@
 
 `lmdb.py` runs this file as a script; it imports nothing but the standard library and `lmdb`. Each request on standard
 input is a key, or no bytes for the next keys; each answer on standard output is a status and bytes. Answers hold only
-bytes of bounded length, so a database that takes control of this process gains nothing in the caller's.
+bytes of bounded length, so a database that takes control of this process does not gain control of the caller's.
 """
 
 import signal
@@ -115,7 +115,7 @@ def _read_value(transaction: Any, key: bytes) -> bytes:
 
 
 def _limit_seconds(seconds: int) -> None:
-    # An alarm without a handler ends the process, in C code too. Windows has none.
+    # An alarm without a handler ends the process, even within C code. Windows lacks alarms.
     if sys.platform != "win32":
         signal.alarm(seconds)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from alae_workbench.data.formats.stamp import FileStamp
 
-# Maximum bytes that a group may unpack to: all of it is in memory at once.
+# Maximum unpacked bytes of a group: a whole group is in memory at once.
 _MOST_BYTES = 2**31
 # Groups in memory: the one being read, and the next.
 _KEPT_GROUPS = 2

@@ -31,10 +31,11 @@ _WAYS_TO_NAME: tuple[Callable[[PurePath], str], ...] = (
 def read_label_table(path: Path, places: Sequence[PurePath]) -> tuple[np.ndarray | None, tuple[str, ...]]:
     """Read the labels of images, and the names of classes or attributes, from a .csv with a header.
 
-    The column titled file, filename, image, image_id, path or similar, or else the first, names each image: by its path
-    within the folder or by its file name if that is unique, with or without the ending. Rows for other images are
-    skipped, because a folder may hold part of a data set. One further column holds classes: integers are used as they
-    are, other texts are numbered alphabetically. Several further columns hold attributes, which must be numbers.
+    The column titled file, filename, image, image_id, path or similar, or else the first column, contains the name of
+    each image: its path within the folder, or its file name if that is unique, with or without the ending. Rows for
+    other images are skipped, because a folder may hold part of a data set. A single further column holds classes:
+    integers are used unchanged, other texts are numbered alphabetically. Several further columns hold attributes, which
+    must be numbers.
 
     Args:
         path: the table, in UTF-8, separated by commas.

@@ -232,7 +232,7 @@ def _define_example() -> Any:
     add_field(entry, "value", 2, kinds.TYPE_MESSAGE, "Feature")
     add_field(features, "feature", 1, kinds.TYPE_MESSAGE, "Features.FeatureEntry", repeated=True)
     add_field(file.message_type.add(name="Example"), "features", 1, kinds.TYPE_MESSAGE, "Features")
-    # A pool of its own: TensorFlow registers its own messages in the default one.
+    # A separate pool, because TensorFlow registers its own messages in the default one.
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("alae.Example"))

@@ -22,7 +22,7 @@ LARGEST = 1024
 
 @dataclass(frozen=True)
 class Preparation:
-    """The plan of a prepared set. `str` describes it in three lines; `len` is the number of images.
+    """The plan of a prepared set. `str` gives a description of three lines; `len` gives the number of images.
 
     Attributes:
         source: the data source, as in `training.data`.

@@ -1,4 +1,4 @@
-"""Several processes that write shards, and end if one fails, on Ctrl-C, or if their parent dies."""
+"""Write shards in several processes, which all end if one fails, on Ctrl-C, or if their parent dies."""
 
 import os
 import signal
@@ -49,7 +49,7 @@ def write_shards(jobs: Iterable[Job], workers: int, progress: Callable[[int], No
         try:
             for job in jobs:
                 running.add(pool.submit(_write, job))
-                # One job more than there are processes, so that none is idle.
+                # Submit one job more than there are processes, so that all stay busy.
                 while len(running) > workers:
                     running = _wait_for_one(running, report)
             while running:

@@ -23,12 +23,12 @@ PARTS = ("images", "test")
 
 # A manifest of two parts of 64 shards at 9 sizes has about 200 kB.
 _MOST_BYTES = 2**24
-# Maximum shards of a part, and minimum bytes of a shard while there are fewer.
+# Maximum shards of a part, and minimum bytes of a shard if there are fewer shards.
 _MOST_SHARDS, _SHARD_BYTES = 64, 2**25
-# What ArrayRecord adds: bytes for each record, a fraction for the header of each 64 KiB block, and bytes for each file.
+# Overhead of ArrayRecord: bytes for each record, a fraction for the headers of 64 KiB blocks, and bytes for each file.
 _RECORD_BYTES, _BLOCK_SHARE, _FILE_BYTES = 64, 2**-11, 2**18
 
-# JSON has lists, no tuples.
+# JSON has lists instead of tuples.
 LISTED = Strict(False)
 ImageShape = Annotated[tuple[PositiveInt, PositiveInt, PositiveInt], LISTED]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -74,7 +74,7 @@ class Manifest(Frozen):
         alae: version of alae that wrote it.
         source: the data source that the set was prepared from.
         image: height, width and channels.
-        levels: heights at which images are stored: their own first, each further one half of the one before.
+        levels: heights at which images are stored: their own first, each further height half of the previous one.
         fit: how picture files of another shape were fitted; all were resized with a Lanczos filter.
         label_names: names of classes 0, 1, … or of the attributes; () if unknown.
         images: all images, or the training images if there is a test part.
@@ -139,8 +139,8 @@ def record_shape(image: tuple[int, int, int], height: int) -> tuple[int, int, in
 def record_dtype(image: tuple[int, int, int], height: int) -> np.dtype:
     """Return the dtype of records at the given height: bytes, or the narrowest integers that hold sums of blocks.
 
-    Sums instead of means, so that nothing is rounded: divided by the number of pixels they equal `images.pooled` of the
-    whole image.
+    Sums are stored instead of means to avoid rounding: divided by the number of pixels they equal `images.pooled` of
+    the whole image.
     """
     block = image[0] // height
     return np.min_scalar_type(255 * block * block).newbyteorder("<")

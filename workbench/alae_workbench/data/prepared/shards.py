@@ -27,7 +27,7 @@ _MOST_BYTES = 2**28
 
 
 class Note(Frozen):
-    """The result of a shard: its files, and index in the shard and message of each unreadable picture."""
+    """The result of a shard: its files, and for each unreadable picture its index in the shard and a message."""
 
     format: Literal[1]
     shard: Shard
@@ -88,7 +88,7 @@ def write_shard(job: Job, progress: Callable[[int], None]) -> None:
 
 
 def _read_groups(job: Job, left_out: list[tuple[int, str]]) -> Iterator[tuple[np.ndarray, int]]:
-    """Decode a few pictures at a time; yield the readable ones and the number of all, and extend `left_out`."""
+    """Decode a few pictures at a time; yield the readable ones and the number decoded; add the others to `left_out`."""
     size = max(1, _GROUP_BYTES // prod(job.shape))
     for start in range(0, len(job.pictures), size):
         pictures = job.pictures[start : start + size]

@@ -47,7 +47,7 @@ def write_set(
 ) -> Manifest:
     """Write a prepared set, or the missing files of an interrupted preparation.
 
-    Every file has the same bytes, however many processes and interruptions there were.
+    The bytes of every file are the same for any number of processes and interruptions.
 
     Args:
         preparation: the plan, from `plan_preparation`.

@@ -1,4 +1,4 @@
-"""Consistency of w: whether w survives being decoded and encoded again, as it is and with an edit."""
+"""Consistency of w: whether decoding and encoding again returns the same w, with and without an edit."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ DIRECTIONS, DEVIATIONS = 3, 2.0
 def measure_consistency(subject: Subject) -> dict[str, float]:
     """Return mean ‖w − (E(G(w + d)) − d)‖² over the total variance of w = E(x) of held-out images, without noise.
 
-    0 is perfect; 1 is the error of always answering the mean of w. After the latent editing consistency of Tov et al.
+    0 is perfect; 1 is the error of always predicting the mean of w. After the latent editing consistency of Tov et al.
     2021 (e4e, section 5.1).
 
     Returns:

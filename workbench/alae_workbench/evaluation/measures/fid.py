@@ -42,7 +42,7 @@ def reconstruction_fid(subject: Subject, resize: Resize) -> float:
 
 
 def _features(subject: Subject, resize: Resize) -> tuple[np.ndarray, np.ndarray]:
-    """Features of training images and of 50,000 samples."""
+    """Return features of training images and of 50,000 samples."""
     name = f"inception_{resize}"
     if subject.limit is not None and subject.limit < FID_SAMPLES:
         raise UnmeasurableError(

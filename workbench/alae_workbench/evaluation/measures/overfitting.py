@@ -12,7 +12,7 @@ LEAST = 512
 def discriminator_overfitting(subject: Subject) -> float:
     """Return the share of training images that D∘E takes for real (logit above 0) minus that of held-out images.
 
-    0 is a D that treats both alike; 1 is a D that accepts its training images only, so that G learns to copy them
+    0 is a D that treats both alike; 1 is a D that accepts only its training images, so that G learns to copy them
     (Karras et al. 2020, section 3, r_v). Images are not augmented. Uses the first images: without a limit all held-out
     ones, and as many training images but at least 512.
     """

@@ -32,7 +32,7 @@ class Weights:
         """Return the file's path in the folder `cache.weights`. Downloads it if it is missing.
 
         Raises:
-            UnmeasurableError: it is missing and cannot be downloaded; the message names the place to save it.
+            UnmeasurableError: it is missing and cannot be downloaded; the message gives the path to save it to.
             CheckpointError: it is damaged.
         """
         path = cache.weights / self.file
