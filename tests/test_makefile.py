@@ -40,7 +40,7 @@ def alae_commands():
 
 @needs_make
 @pytest.mark.parametrize("target", TARGETS)
-def test_targets_call_what_exists(target):
+def test_targets_call_existing_programs_and_folders(target):
     for program, *words in commands_of(target):
         if program == "python":
             assert words[0] == "-m"

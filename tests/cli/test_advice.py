@@ -142,7 +142,7 @@ ADVICE = {
 
 
 @pytest.mark.parametrize("name", ADVICE)
-def test_following_the_advice_helps(home, tmp_path, name):
+def test_the_command_succeeds_after_following_the_advice(home, tmp_path, name):
     wrong, advice, right = ADVICE[name]
     copytree(home, tmp_path, dirs_exist_ok=True)
     code, _, err = call_alae(tmp_path, *wrong)
@@ -151,7 +151,7 @@ def test_following_the_advice_helps(home, tmp_path, name):
     assert code == 0, err
 
 
-def test_settings_named_in_reasons_change_the_configuration(tmp_path):
+def test_settings_named_in_reasons_take_effect(tmp_path):
     (tmp_path / "large").mkdir()
     for number in range(3):
         Image.new("RGB", (300, 300), (9, 9, 40 * number)).save(tmp_path / "large" / f"{number}.png")

@@ -89,7 +89,7 @@ def test_every_command_and_parameter_has_help(name):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_words_mean_the_same_on_every_command(name):
+def test_options_have_the_same_meaning_on_every_command(name):
     flags = {flag: parameter for parameter in COMMANDS[name].params for flag in parameter.opts}
     assert not {"--metrics", "--metric", "--against", "--directions", "--labels", "--psi"} & set(flags)
     if "--images" in flags:
@@ -99,7 +99,7 @@ def test_words_mean_the_same_on_every_command(name):
         assert flags["--truncation"].name == "psi", "an error about psi must name the flag"
 
 
-def test_usage_mistakes_are_one_line_that_names_the_flag_the_value_and_the_help(refused):
+def test_usage_errors_are_one_line_with_the_flag_the_value_and_a_hint_to_help(refused):
     refused(["train", "--nonsense"], "No such option: --nonsense")
     refused(["generate"], "Missing argument 'model'; see")
     refused(["generate", "run", "--count", "0"], "--count")
@@ -119,13 +119,13 @@ def test_a_terminal_without_unicode_shows_question_marks(tmp_path):
     assert b"?" in run.stdout
 
 
-def test_a_directory_that_cannot_be_written_is_named(run_alae, tmp_path):
+def test_the_error_names_a_directory_that_cannot_be_written(run_alae, tmp_path):
     (tmp_path / "file").write_text("in the way")
     code, _, err = run_alae("train", "--out", "file/run", "--backend", BACKEND)
     assert (code, err) == (2, "alae: file/run: Not a directory\n")
 
 
-def test_too_little_memory_is_one_line(refused, monkeypatch):
+def test_insufficient_memory_is_reported_in_one_line(refused, monkeypatch):
     def allocate_too_much(*args, **kwargs):
         np.empty(2**60, np.uint8)
 
@@ -139,7 +139,7 @@ def test_too_little_memory_is_one_line(refused, monkeypatch):
     [["evaluate", "run", "--measures", "psnr"], ["figure", "neighbours", "run"], ["invert", "run", "--steps", "1"]],
     ids=lambda words: words[0],
 )
-def test_the_backend_that_is_named_computes(home, words):
+def test_the_requested_backend_is_used(home, words):
     """Even in an environment without KERAS_BACKEND, where Keras would start on its default framework."""
     other = next(name for name in ("torch", "jax") if name != BACKEND)
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}

@@ -36,6 +36,6 @@ def another() -> None:
         ("unknown", "unknown"),
     ],
 )
-def test_an_argument_is_named_as_it_is_typed(argument, typed):
+def test_errors_name_an_argument_as_it_is_typed(argument, typed):
     with pytest.raises(AlaeError, match=f"^{typed} is wrong$"):
         commands(["refuse", argument], standalone_mode=False)

@@ -31,7 +31,7 @@ def test_align(run_alae, photos, tmp_path):
 
 
 @needs_face_weights
-def test_mistakes_are_one_line(refused, tmp_path):
+def test_mistakes_are_refused_in_one_line(refused, tmp_path):
     Image.new("RGB", (50, 40)).save(tmp_path / "nothing.png")
     refused(("data", "align", "nowhere", "faces"), "nowhere does not exist")
     refused(("data", "align", tmp_path, "faces.png"), "faces.png must be a directory")

@@ -26,7 +26,7 @@ def test_images_are_moved_along_several_directions(run_alae, home, options):
     assert run_alae(*words, "--backend", BACKEND)[:2] == (0, "edited.png\n")
 
 
-def test_directions_of_the_run_are_known_by_name(run_alae, home):
+def test_directions_of_the_run_are_found_by_name(run_alae, home):
     assert run_alae("directions", "fit", "run", "--method", "principal", "--backend", BACKEND)[0] == 0
     np.save(home / "same.npy", np.load(home / "run" / "directions" / "principal-0.npy"))
     for name in ("principal-0", "same.npy"):
@@ -35,7 +35,7 @@ def test_directions_of_the_run_are_known_by_name(run_alae, home):
     assert np.array_equal(np.load(home / "principal-0.npy"), np.load(home / "same.npy.npy"))
 
 
-def test_level_and_noise_decide_the_images(run_alae, style):
+def test_level_and_noise_affect_the_images(run_alae, style):
     np.save("along.npy", np.ones(7, np.float32))
     words = ["edit", "style", "photos", "--direction", "along.npy=0", "--out", "x.npy"]
     assert run_alae(*words, "--lod", 1, "--noise", "none")[0] == 0
@@ -56,5 +56,5 @@ MISTAKES = [
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_is_one_line_and_exit_code_2(refused, words, message):
+def test_a_mistake_gives_one_line_and_exit_code_2(refused, words, message):
     refused(words, message)

@@ -35,7 +35,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("words", KINDS, ids=" ".join)
-def test_every_kind_is_the_same_twice(run_alae, home, words):
+def test_every_kind_of_figure_is_reproducible(run_alae, home, words):
     options = [] if words[0] == "losses" else ["--backend", BACKEND]
     for name in ("a", "b"):
         code, out, err = run_alae("figure", *words, "--out", f"new/{name}.png", *options)
@@ -47,7 +47,7 @@ def test_every_kind_is_the_same_twice(run_alae, home, words):
 
 
 @pytest.mark.parametrize(("ending", "magic"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
-def test_plots_are_pdf_and_svg_too_the_same_twice(run_alae, home, ending, magic):
+def test_plots_in_pdf_and_svg_are_reproducible(run_alae, home, ending, magic):
     for name in ("a", "b"):
         assert run_alae("figure", "losses", "run", "--out", f"{name}.{ending}")[0] == 0
     first, second = ((home / f"{name}.{ending}").read_bytes() for name in "ab")
@@ -115,7 +115,7 @@ def test_a_folder_gives_up_to_eight_sources(run_alae, tmp_path):
     assert out == "mixing.png: 8 rows × 1 columns, fine styles\n"
 
 
-def test_two_corners_are_a_row(run_alae, style):
+def test_two_corners_give_a_row(run_alae, style):
     code, out, _ = run_alae("figure", "interpolation", "style", 1, "photos/0.png", "--count", 3)
     assert (code, out) == (0, "interpolation.png: 2 corners, 3 images from corner to corner\n")
     a, b = sample_styles(style, 1)[0], style.encode(to_float(photos()[:1])).repeat(6, axis=0)
@@ -123,7 +123,7 @@ def test_two_corners_are_a_row(run_alae, style):
     assert are_alike(row[0], generate_images(style, np.stack([a, (a + b) / 2, b])))
 
 
-def test_three_corners_are_a_triangle(run_alae, style):
+def test_three_corners_give_a_triangle(run_alae, style):
     run_alae("figure", "interpolation", "style", "1,2,3", "--count", 3)
     a, b, c = sample_styles(style, 1, 2, 3)
     (triangle,) = read_cells("interpolation.png", [(3, 3)])
@@ -134,7 +134,7 @@ def test_three_corners_are_a_triangle(run_alae, style):
 
 
 @pytest.mark.usefixtures("style")
-def test_four_corners_are_a_square(run_alae):
+def test_four_corners_give_a_square(run_alae):
     code, out, _ = run_alae("figure", "interpolation", "style", "--count", 3, "--raw")
     assert (code, out) == (0, "interpolation.png: 4 corners, 3 images from corner to corner\n")
     trained = alae.load_checkpoint("style").model(averaged=False)
@@ -157,7 +157,7 @@ def test_mlp_models_interpolate_too(run_alae, backend, tmp_path, reciprocity):
     assert are_alike(row[0, ::2, :, :, :1], ends)
 
 
-def test_a_traversal_takes_directions_by_name_or_file(run_alae, home):
+def test_a_traversal_accepts_directions_by_name_or_file(run_alae, home):
     np.save(home / "along.npy", np.ones(7, np.float32))
     assert run_alae("directions", "fit", "run", "--method", "principal", "--backend", BACKEND)[0] == 0
     words = ["figure", "traversal", "run", "3", "--direction", "principal-0,along.npy", "--direction", "principal-1"]
@@ -200,5 +200,5 @@ MISTAKES = [
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_is_one_line_and_exit_code_2(refused, words, message):
+def test_a_mistake_gives_one_line_and_exit_code_2(refused, words, message):
     refused(["figure", *words], message)

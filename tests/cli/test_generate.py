@@ -29,7 +29,7 @@ def test_pictures_and_arrays_are_written(run_alae, home):
 
 
 @pytest.mark.parametrize(("ending", "magic"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
-def test_pdf_and_svg_are_the_same_twice(run_alae, home, ending, magic):
+def test_pdf_and_svg_files_are_reproducible(run_alae, home, ending, magic):
     for name in ("a", "b"):
         assert run_alae("generate", "run", "--out", f"{name}.{ending}", "--backend", BACKEND)[0] == 0
     first, second = ((home / f"{name}.{ending}").read_bytes() for name in "ab")
@@ -37,7 +37,7 @@ def test_pdf_and_svg_are_the_same_twice(run_alae, home, ending, magic):
     assert first.startswith(magic)
 
 
-def test_several_truncations_are_rows_of_the_same_samples(run_alae, style):
+def test_several_truncations_give_rows_of_the_same_samples(run_alae, style):
     for name in ("a", "b"):
         words = ["--truncation", "0,1", "--truncation", "0.5", "--count", "3", "--out", f"new/{name}.png"]
         code, out, err = run_alae("generate", "style", *words)
@@ -51,7 +51,7 @@ def test_several_truncations_are_rows_of_the_same_samples(run_alae, style):
     assert not np.array_equal(rows[1][0], rows[1][1])
 
 
-def test_any_number_of_samples_is_made_in_parts(run_alae, home):
+def test_samples_are_generated_and_written_in_parts(run_alae, home):
     model = alae.load_checkpoint(home / "run").model()
     tracemalloc.start()
     try:
@@ -78,7 +78,7 @@ def test_samples_are_truncated_as_configured_with_the_same_noise_each_time(run_a
     assert np.array_equal(found, generate_array(run_alae, "--seed", 3))
 
 
-def test_truncation_1_truncates_nothing_and_0_leaves_one_image(run_alae, style):
+def test_truncation_1_has_no_effect_and_0_gives_one_image(run_alae, style):
     w = style.map(style.sample_prior(4))
     assert np.allclose(generate_array(run_alae, "--truncation", 1), generate_images(style, w), **FLOAT32)
     found = generate_array(run_alae, "--truncation", 0)
@@ -106,11 +106,11 @@ def test_the_averaged_networks_are_the_default(run_alae):
 
 @pytest.mark.usefixtures("style")
 @pytest.mark.parametrize("lod", [0, 1, 2])
-def test_a_level_of_detail_decides_the_size(run_alae, lod):
+def test_the_level_of_detail_determines_the_size(run_alae, lod):
     assert generate_array(run_alae, "--lod", lod).shape == (4, 4 * 2**lod, 4 * 2**lod, 3)
 
 
-def test_the_default_level_is_the_one_that_training_reached(run_alae, style):
+def test_the_default_level_is_the_one_training_has_reached(run_alae, style):
     run_alae("generate", "young", "--count", 2, "--out", "x.npy")
     styles = style.truncate(style.map(style.sample_prior(2)))
     blend = 0.5 - 0.5 * cos(pi * 2 / 6)  # before the last step
@@ -153,5 +153,5 @@ MISTAKES = [
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_is_one_line_and_exit_code_2(refused, words, message):
+def test_a_mistake_gives_one_line_and_exit_code_2(refused, words, message):
     refused(words, message)

@@ -55,5 +55,5 @@ MISTAKES = [
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_is_one_line_and_exit_code_2(refused, words, message):
+def test_a_mistake_gives_one_line_and_exit_code_2(refused, words, message):
     refused(["import-official", *words], message)

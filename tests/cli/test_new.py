@@ -18,7 +18,7 @@ def photos(tmp_path):
 
 
 @pytest.mark.usefixtures("photos")
-def test_a_configuration_is_made_that_train_makes_too(run_alae, tmp_path):
+def test_new_and_train_make_the_same_configuration(run_alae, tmp_path):
     code, out, err = run_alae("new", "photos", "--images", "2000")
     assert (code, "size 8: the largest power of two" in err) == (0, True)
     code, said, _ = run_alae("new", "photos", "--images", "2k", "--out", "my.yaml")

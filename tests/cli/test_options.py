@@ -22,7 +22,7 @@ def test_lists_are_split_at_commas_and_options_may_be_repeated():
         ("", str, "a value is empty"),
     ],
 )
-def test_a_wrong_value_of_a_list_is_named(text, convert, message):
+def test_the_error_names_a_wrong_value_in_a_list(text, convert, message):
     with pytest.raises(ArgumentError, match=message):
         parse_list("seeds", [text], convert)
 
@@ -48,6 +48,6 @@ def test_overrides_are_yaml():
 @pytest.mark.parametrize(
     ("text", "message"), [("a", "must be KEY=VALUE"), ("=1", "must be KEY=VALUE"), ("a=[1", "the value is not YAML")]
 )
-def test_a_wrong_override_is_named(text, message):
+def test_the_error_names_a_wrong_override(text, message):
     with pytest.raises(AlaeError, match=message):
         parse_overrides([text])

@@ -41,7 +41,7 @@ def test_images_are_reconstructed_without_noise(run_alae, style):
     ids=" ".join,
 )
 @pytest.mark.parametrize("ending", ["png", "svg"])
-def test_pictures_are_the_same_twice(run_alae, home, words, ending):
+def test_pictures_are_reproducible(run_alae, home, words, ending):
     for name in ("a", "b"):
         code, out, err = run_alae("reconstruct", *words, "--out", f"new/{name}.{ending}", "--backend", BACKEND)
         assert (code, out.partition(f".{ending}")[0]) == (0, f"new/{name}"), err
@@ -83,5 +83,5 @@ MISTAKES = [
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_is_one_line_and_exit_code_2(refused, words, message):
+def test_a_mistake_gives_one_line_and_exit_code_2(refused, words, message):
     refused(words, message)

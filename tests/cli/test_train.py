@@ -43,7 +43,7 @@ def test_a_dry_run_describes_the_run_and_writes_nothing(run_alae, tmp_path):
     assert "4 steps at 8×8: 16 images each, learning rate 0.0015\n9 steps in all, resuming at step 5" in said
 
 
-def test_a_damaged_checkpoint_is_named_with_an_intact_one(run_alae, home, backend):
+def test_the_error_names_a_damaged_checkpoint_and_an_intact_one(run_alae, home, backend):
     checkpoint = alae.load_checkpoint(home / "run")
     state = {**checkpoint.state, "step": np.array(5)}
     later = write_checkpoint(home / "run" / "checkpoints", state, checkpoint.config, author=backend)
@@ -94,5 +94,5 @@ MISTAKES = [
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_is_one_line_and_exit_code_2(refused, words, message):
+def test_a_mistake_gives_one_line_and_exit_code_2(refused, words, message):
     refused(["train", *words], message)

@@ -84,7 +84,7 @@ def test_each_level_has_its_own_batch_size_and_image_size():
     assert all(np.array_equal(one, other) for one, other in zip(later, found[3:], strict=True))
 
 
-def test_a_batch_has_only_the_bytes_of_its_level():
+def test_a_batch_is_read_at_the_size_of_its_level():
     found = read_batches(numbered_images(), tiny_style_config())
     assert [batch.nbytes for batch in found] == [4 * 4 * 4 * 2 * 4] * 3 + [6 * 8 * 8 * 2] * 4
 

@@ -26,7 +26,7 @@ def test_digits_are_split_the_same_way_for_every_seed():
     assert not any(image.tobytes() in rows for image in held_out)
 
 
-def test_a_failed_download_names_the_cache_and_alternatives(monkeypatch, tmp_path):
+def test_the_error_about_a_failed_download_names_the_cache_and_alternatives(monkeypatch, tmp_path):
     import keras
 
     def fail():
@@ -40,7 +40,7 @@ def test_a_failed_download_names_the_cache_and_alternatives(monkeypatch, tmp_pat
     assert "the built-in digits" in str(caught.value)
 
 
-def test_only_data_sets_of_keras_import_keras():
+def test_only_keras_data_sets_import_keras():
     names = ["digits", "mnist", "fashion_mnist", "cifar10", "a/folder"]
     assert [name for name in names if needs_keras(name)] == ["mnist", "fashion_mnist", "cifar10"]
     code = (

@@ -19,7 +19,7 @@ def test_messages_for_a_trained_model_do_not_advise_changing_it(tmp_path):
         load_images(str(tmp_path / "mine.npz"), make_config(labels=5))
 
 
-def test_unreadable_pictures_are_named_and_can_be_skipped(tmp_path):
+def test_errors_name_unreadable_pictures_which_can_be_skipped(tmp_path):
     write_photos(tmp_path)
     (tmp_path / "a" / "torn.png").write_bytes((tmp_path / "a" / "0.png").read_bytes()[:40])
     (tmp_path / "a" / "text.jpg").write_text("no image")

@@ -82,7 +82,7 @@ def hub(folder):
 
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("write", [table, records, lmdb, hub])
-def test_every_format_is_trained_on_and_prepared_alike(tmp_path, monkeypatch, write, workers):
+def test_every_format_can_be_trained_on_and_prepared(tmp_path, monkeypatch, write, workers):
     # Four images per shard, so that both processes have work.
     monkeypatch.setattr("alae_workbench.data.prepared.set_format._SHARD_BYTES", 4 * IMAGES[0].nbytes)
     (tmp_path / "set").mkdir()

@@ -13,7 +13,7 @@ from tests.conftest import tiny_config
 from tests.helpers.images import make_data
 
 
-def test_measures_of_one_function_share_its_call(model, monkeypatch):
+def test_measures_with_the_same_function_are_computed_in_one_call(model, monkeypatch):
     calls = []
     monkeypatch.setattr(type(model), "reconstruct", lambda self, x, *a, **k: calls.append(len(x)) or np.asarray(x) * 0)
     take_measures(Subject(model, make_data()), ["psnr", "ssim"])
@@ -48,7 +48,7 @@ def brightness(subject):
     return float(model.generate(model.map(model.sample_prior(subject.limit)), subject.view).mean())
 
 
-def test_a_program_adds_a_measure_by_a_row(model, monkeypatch):
+def test_a_program_can_add_a_measure_as_a_row(model, monkeypatch):
     row = Measure("brightness", "own", "brightness of samples", "", "FG", "report", f"{__name__}:brightness")
     monkeypatch.setitem(MEASURES, "brightness", row)
     values = take_due(Subject(model, make_data()), "report")

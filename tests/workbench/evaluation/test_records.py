@@ -33,13 +33,13 @@ def make_evaluation(run, **changes):
     return Evaluation(**fields | changes)
 
 
-def test_files_are_named_for_what_differs_from_a_full_evaluation(run):
+def test_file_names_list_the_differences_from_a_full_evaluation(run):
     assert make_evaluation(run).file == "step-00000004.json"
     other = make_evaluation(run, averaged=False, own=False, against="/data/my faces", count=40)
     assert other.file == "step-00000004-as-trained-against-my-faces-of-40.json"
 
 
-def test_later_measures_join_earlier_ones_of_the_same_images(run):
+def test_later_measures_are_merged_with_earlier_ones_of_the_same_images(run):
     path = record_evaluation(make_evaluation(run))
     record_evaluation(make_evaluation(run, measures={"ssim": 0.5}, asked=("ssim",)))
     merged = read_evaluation(path)
@@ -54,7 +54,7 @@ def test_a_checkpoint_outside_a_run_directory_has_no_record(tmp_path, run):
     assert record_evaluation(make_evaluation(run, model=str(tmp_path / "elsewhere" / "step-00000004"))) is None
 
 
-def test_full_evaluations_prevail_in_comparisons(run):
+def test_comparisons_prefer_full_evaluations(run):
     with pytest.raises(AlaeError, match="run has no measures: `alae evaluate "):
         compare_runs([run.path])
     run.summary.write_text(json.dumps({"measures": {"psnr": 1.0, "overfitting": 0.1}}))
@@ -65,7 +65,7 @@ def test_full_evaluations_prevail_in_comparisons(run):
     assert compare_runs([run.path])[str(run.path)]["psnr"] == 9.0
 
 
-def test_a_damaged_file_is_named(run):
+def test_the_error_names_a_damaged_file(run):
     path = record_evaluation(make_evaluation(run))
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(AlaeError, match=r"step-00000004.json is not an evaluation: "):

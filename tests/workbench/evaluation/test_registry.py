@@ -19,7 +19,7 @@ def test_every_row_and_space_refers_to_something_that_exists(backend):
         assert load(reference).name == name
 
 
-def test_words_are_names_of_measures_or_groups():
+def test_measures_are_selected_by_name_or_group():
     assert resolve_measures(["psnr"]) == ["psnr"]
     assert resolve_measures(["similarity", "psnr"]) == ["psnr", "ssim"]
     assert {MEASURES[name].group for name in resolve_measures(["probes"])} == {"probes"}

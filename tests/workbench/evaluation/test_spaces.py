@@ -49,7 +49,7 @@ def test_distances_grow_with_corruption(distance, corrupted):
     assert all(b > 1.3 * a for a, b in pairwise(distances)), distances
 
 
-def test_copying_and_dropping_are_distinguished():
+def test_distances_distinguish_copied_from_missing_images():
     """Copies of all training images are perfect by every distance but `copied_share`; copies of twenty cover little."""
     train, held_out = FEATURES(REAL), FEATURES(OTHERS)
     assert frechet(train, train[::-1]) < frechet(train, held_out)
@@ -75,7 +75,7 @@ GOLDEN = [0.0336287, 0.831528, 0.889629, -0.142446]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (4, 4, 1), (28, 28, 1), (5, 3, 3), (64, 64, 3), (40, 20, 4)])
-def test_images_of_any_shape_have_FEATURES(shape):
+def test_images_of_any_shape_have_features(shape):
     values = FEATURES(np.random.default_rng(0).integers(0, 256, (3, *shape), np.uint8))
     assert values.shape == (3, 64)
     assert np.isfinite(values).all()

@@ -15,7 +15,7 @@ def sizes(request):
     return SIZES[request.param]
 
 
-def test_every_weight_has_one_tensor_of_the_authors_with_its_shape_and_scale(sizes):
+def test_every_weight_corresponds_to_one_authors_tensor_with_its_shape_and_scale(sizes):
     config = config_with(*sizes)
     model = alae.build(config)
     found = {ours: theirs for network in "FGED" for ours, theirs in official_tensors(network, config).items()}
@@ -92,7 +92,7 @@ def test_conversion_is_strict(network, key, change, message):
 
 
 @pytest.mark.parametrize("network", ["mapping_fl", "generator", "discriminator", "mapping_tl"])
-def test_a_missing_network_is_named(network):
+def test_the_error_names_a_missing_network(network):
     config = config_with(*SIZES["usual"])
     models = checkpoint_of(config)[0]
     del models[f"{network}_s"]
@@ -122,7 +122,7 @@ def test_tensors_of_other_models_are_refused(change):
 # ---- files -----------------------------------------------------------------------------------------------------------
 
 
-def test_an_import_builds_no_network(tmp_path, monkeypatch):
+def test_an_import_does_not_build_a_network(tmp_path, monkeypatch):
     models = checkpoint_of(config_with(*SIZES["usual"]))[0]
     monkeypatch.setattr("alae_core.model.build", lambda config: pytest.fail("the networks were built"))
     import_official(save(models, tmp_path / "their.pth"), tmp_path / "run")
@@ -188,6 +188,6 @@ def test_other_content_is_refused(tmp_path, content):
         import_official(tmp_path / "file", tmp_path / "run")
 
 
-def test_an_unreadable_file_is_named(tmp_path):
+def test_the_error_names_an_unreadable_file(tmp_path):
     with pytest.raises(CheckpointError, match=f"{tmp_path / 'none'} cannot be read: No such file"):
         import_official(tmp_path / "none", tmp_path / "run")

@@ -110,7 +110,7 @@ def calls(marker):
 
 
 @both
-def test_no_named_function_is_called(tmp_path, write):
+def test_functions_named_in_pickles_are_not_called(tmp_path, write):
     marker = tmp_path / "executed"
     for kind, program in calls(marker):
         saved, _ = read_torch_file(write(tmp_path / kind, program))
@@ -118,7 +118,7 @@ def test_no_named_function_is_called(tmp_path, write):
         assert not marker.exists(), kind
 
 
-def test_the_hostile_pickles_work_in_pickle_itself(tmp_path):
+def test_the_hostile_pickles_take_effect_in_the_standard_library(tmp_path):
     marker = tmp_path / "executed"
     for kind, program in calls(marker):
         if kind in ("reduce", "eval", "nested", "inst", "obj", "stack global"):
@@ -197,7 +197,7 @@ def test_false_lengths_and_positions_are_refused(tmp_path, write, claim):
 
 
 @both
-def test_a_huge_memo_index_takes_no_memory(tmp_path, write):
+def test_a_huge_memo_index_does_not_take_memory(tmp_path, write):
     tracemalloc.start()
     assert read_torch_file(write(tmp_path / "file", b"]r" + struct.pack("<I", 2**31)))[0] == []
     assert tracemalloc.get_traced_memory()[1] < MEMORY
@@ -236,7 +236,7 @@ def test_an_exponentially_nested_order_of_storages_is_not_traversed(tmp_path):
 
 
 @both
-def test_deep_nesting_needs_no_recursion(tmp_path, write):
+def test_deep_nesting_does_not_need_recursion(tmp_path, write):
     depth = 100_000
     saved, _ = read_torch_file(write(tmp_path / "file", b"]" * depth + b"a" * (depth - 1)))
     for _ in range(depth - 1):
@@ -279,7 +279,7 @@ def test_a_tensor_outside_its_storage_is_refused(tmp_path, write, claimed):
     refuse(write(tmp_path / "file", tensor(**claimed), **(stored if write is legacy else {})))
 
 
-def test_an_empty_storage_still_has_its_length(tmp_path):
+def test_an_empty_storage_has_its_declared_length(tmp_path):
     none, order = tensor((0,), (1,), elements=0), b"\x80\x02]" + text("0") + b"a."
     refuse(legacy(tmp_path / "cut", none, order, bytes(7)), "cut short")
     assert read_all(legacy(tmp_path / "whole", none, order, bytes(8)))[1][0].shape == (0,)
@@ -421,7 +421,7 @@ def test_an_archive_is_opened_once(good, monkeypatch):
 
 
 @both
-def test_unknown_escapes_give_no_warning(tmp_path, write):
+def test_unknown_escapes_do_not_give_a_warning(tmp_path, write):
     assert read_torch_file(write(tmp_path / "file", rb"S'\o'" + b"\n"))[0] == r"\o"
 
 

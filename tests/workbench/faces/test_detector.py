@@ -64,7 +64,7 @@ np.save(sys.argv[1], [faces[np.argmax(faces[:, 3] - faces[:, 1])] for faces in f
     np.testing.assert_allclose([face.box for face in ours], theirs[:, 1:5].clip(0, 128), atol=2 * FACE_PIXELS)
 
 
-def test_no_face_is_found_in_noise_or_in_very_small_pictures(detector):
+def test_faces_are_not_found_in_noise_or_in_very_small_pictures(detector):
     noise = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     for picture in (Image.fromarray(noise), Image.new("RGB", (1, 1)), Image.new("RGB", (3000, 11))):
         assert detector.find_faces(picture) == []

@@ -10,7 +10,7 @@ from tests.tolerances import FLOAT32
 
 
 @needs_face_weights
-def test_tiles_cover_an_image_once_and_give_its_answers(backend):
+def test_tiles_cover_an_image_once_and_give_equal_outputs(backend):
     from keras import ops
 
     from alae_workbench.faces.detector import _cut_tiles

@@ -80,7 +80,7 @@ def test_photos_are_rotated_according_to_exif(tmp_path):
     np.testing.assert_array_equal(seen[0], pixels[::-1])
 
 
-def test_photos_without_any_face_are_refused(tmp_path):
+def test_photos_without_a_face_are_refused(tmp_path):
     write_photo(tmp_path / "photos" / "none.png", faces=0)
     with pytest.raises(DataError, match="no face was found: 0 faces in 1 photo; 1 without a face"):
         align(tmp_path)

@@ -43,7 +43,7 @@ def run(tmp_path):
     return Run(tmp_path / "run")
 
 
-def test_planted_attribute_is_found():
+def test_the_direction_of_an_attribute_in_w_is_found():
     """w has variance 1; images with the attribute are moved by 4 along (3, 4) / 5."""
     w, chosen = RANDOM.normal(size=(400, W)), np.arange(400) % 2
     unit = np.array([0.6, 0.8, 0, 0, 0, 0])

@@ -15,7 +15,7 @@ MLP = tiny_config()
 
 
 @pytest.mark.parametrize("options", [{"lod": 0}, {"psi": 1.0}, {"psi": [0.5]}, {"noise": "none"}, {"layers": True}])
-def test_options_of_style_models_are_refused_for_others(options):
+def test_options_for_style_models_are_refused_for_other_models(options):
     (argument,) = options
     with pytest.raises(ArgumentError, match="is only for style models, but this model's networks are of") as caught:
         check_options(MLP, None, **options)
@@ -45,7 +45,7 @@ def test_values_out_of_range_are_refused(options, message):
 
 
 @pytest.mark.parametrize("label", [-1, 3])
-def test_labels_are_those_the_model_was_trained_with(label):
+def test_only_labels_the_model_was_trained_with_are_accepted(label):
     config = tiny_config(labels=3)
     check_options(config, None, label=2)
     with pytest.raises(ArgumentError, match=f"label is {label}, but the model has the classes 0 … 2"):
@@ -67,12 +67,12 @@ def checkpoint(backend, tmp_path):
     return write_checkpoint(tmp_path, initial_state(MLP, model.updates, model.weights(), None), MLP, author=backend)
 
 
-def test_a_task_of_style_models_is_refused_for_others(checkpoint):
+def test_tasks_for_style_models_are_refused_for_other_models(checkpoint):
     with pytest.raises(AlaeError, match="style mixing needs a style model, but this model's networks are of"):
         open_model(checkpoint, style_task="style mixing")
 
 
-def test_refusing_imports_no_framework(checkpoint):
+def test_refusing_does_not_import_a_framework(checkpoint):
     code = f"""
 import sys
 from alae_core import ArgumentError

@@ -25,7 +25,7 @@ def classes(backend):
     return alae.build(tiny_config(labels=3))
 
 
-def test_batches_are_the_samples_in_parts(classes, monkeypatch):
+def test_concatenated_batches_equal_all_samples(classes, monkeypatch):
     whole = sample(classes, 7, seed=3)
     monkeypatch.setattr("alae_core.model._CHUNK", 3)
     batches = list(sample_in_batches(classes, 7, seed=3))
@@ -36,7 +36,7 @@ def test_batches_are_the_samples_in_parts(classes, monkeypatch):
     )
 
 
-def test_classes_take_turns_along_each_row(classes):
+def test_classes_alternate_along_each_row(classes):
     count = ROW + 5
     w = classes.map(classes.sample_prior(count))
     expected = classes.generate(w, labels=np.arange(count) % ROW % 3)

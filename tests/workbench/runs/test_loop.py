@@ -184,7 +184,7 @@ def test_signals_save_and_stop(tmp_path, number, code):
 
 
 @pytest.mark.slow
-def test_random_kills_lose_nothing_before_the_last_checkpoint(tmp_path):
+def test_random_kills_do_not_lose_progress_before_the_last_checkpoint(tmp_path):
     """The killed run streams a prepared set; the uninterrupted one has the same images in memory."""
     run, moments = tmp_path / "run", random.Random(0)
     assert call_alae(tmp_path, "data", "prepare", "digits", "prepared", "--workers", "1")[0] == 0
@@ -312,7 +312,7 @@ def test_a_second_process_is_refused(tmp_path):
     train(tmp_path, "--resume", "run", "--steps", steps(run)[-1] + 1)
 
 
-def test_the_second_of_two_processes_that_found_a_directory_empty_is_refused(tmp_path):
+def test_the_second_of_two_processes_that_start_in_an_empty_directory_is_refused(tmp_path):
     config = load_experiment("digits-mlp").to_yaml()
     first, second = Run.new(tmp_path / "run"), Run.new(tmp_path / "run")
     with first.lock():

@@ -54,7 +54,7 @@ def stretch(lod, first, end, seconds):
     return Stretch(position(config, 0).stage._replace(lod=lod), first, end, seconds)
 
 
-def test_levels_count_by_their_duration():
+def test_levels_are_weighted_by_their_duration():
     pace = Pace([stretch(0, 0, 10, 1.0), stretch(1, 10, 20, 9.0)])
     assert (pace.seconds(0, 20), pace.seconds(5, 12), pace.seconds(20, 30)) == (100.0, 23.0, 0.0)
     assert str(pace) == "estimated training time: 2 min (4×4 10%, 8×8 90%)"

@@ -124,7 +124,7 @@ def test_observers_are_closed_after_an_error(backend, tmp_path):
     assert recorder.calls[-1] == ("close",)
 
 
-def test_images_come_as_arrays_sources_or_data_sets(backend, tmp_path):
+def test_images_may_be_arrays_sources_or_data_sets(backend, tmp_path):
     found = []
     for number, data in enumerate((PIXELS, Arrays(PIXELS), DataSet(Arrays(PIXELS[:30]), Arrays(PIXELS[30:])))):
         run = train(
@@ -186,7 +186,7 @@ def test_wrong_requests_are_refused_before_a_framework_is_imported(tmp_path, cho
     assert loaded == "LOADED []"
 
 
-def test_a_configuration_and_its_training_are_one_file(tmp_path):
+def test_a_configuration_and_its_training_settings_share_one_file(tmp_path):
     experiment = load_experiment("digits-mlp", {"training.steps": 7, "seed": 3, **TINY})
     (tmp_path / "config.yaml").write_text(experiment.to_yaml(), "utf-8")
     assert load_experiment(tmp_path / "config.yaml") == experiment

@@ -143,7 +143,7 @@ def test_invalid_archives_are_refused(tmp_path, name, write, message):
         open_source(str(tmp_path / name))
 
 
-def test_a_damaged_member_is_named(tmp_path):
+def test_the_error_names_a_damaged_member(tmp_path):
     packed(tmp_path / "a.zip", content=png() * 20)
     data = bytearray((tmp_path / "a.zip").read_bytes())
     data[60] ^= 0xFF

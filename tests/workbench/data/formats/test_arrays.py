@@ -47,7 +47,7 @@ def test_npz_files_may_have_a_test_split(tmp_path):
         ),
     ],
 )
-def test_unusable_npz_files_are_explained(tmp_path, held, message):
+def test_errors_about_unusable_npz_files_explain_the_problem(tmp_path, held, message):
     np.savez(tmp_path / "mine.npz", **held)
     with pytest.raises(DataError, match=message):
         load_for_training(tmp_path / "mine.npz")
@@ -87,13 +87,13 @@ def npy_header(text):
     ],
     ids=str,
 )
-def test_headers_that_promise_more_than_the_file_holds_are_refused(tmp_path, content, message):
+def test_headers_that_claim_more_than_the_file_holds_are_refused(tmp_path, content, message):
     npz_with(tmp_path / "mine.npz", content)
     with pytest.raises(DataError, match=message):
         load_for_training(tmp_path / "mine.npz")
 
 
-def test_files_that_would_unpack_to_too_much_are_refused_unread(tmp_path, monkeypatch):
+def test_files_that_would_unpack_to_too_much_are_refused_without_reading(tmp_path, monkeypatch):
     monkeypatch.setattr(arrays, "_MOST_BYTES", 2**20)
     np.savez_compressed(tmp_path / "mine.npz", images=np.zeros((2**15, 8, 8), np.uint8))
     with pytest.raises(DataError, match="bytes and claims to unpack to 2,097,"):

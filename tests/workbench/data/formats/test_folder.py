@@ -58,7 +58,7 @@ def test_pictures_are_found_at_any_depth_and_hidden_files_and_links_to_folders_a
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root can read every folder")
-def test_an_unreadable_folder_is_named(tmp_path):
+def test_the_error_names_an_unreadable_folder(tmp_path):
     write_photos(tmp_path)
     (tmp_path / "b").chmod(0)
     with pytest.raises(DataError, match="b cannot be read: Permission denied"):

@@ -126,7 +126,7 @@ def test_several_splits_are_refused_and_one_is_read(tmp_path):
     assert len(read(file)) == 7
 
 
-def test_a_missing_pyarrow_is_named(tmp_path, monkeypatch):
+def test_the_error_names_a_missing_pyarrow(tmp_path, monkeypatch):
     pq.write_table(table(), tmp_path / "x.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(DataError, match=r"requires the package pyarrow: pip install 'alae\[hub\]'"):
@@ -174,13 +174,13 @@ def test_truncated_files_are_refused(tmp_path):
         ("absent.arrow", "absent.arrow cannot be read"),
     ],
 )
-def test_a_state_may_only_name_files_in_its_own_folder(tmp_path, name, message):
+def test_state_json_may_only_refer_to_files_in_its_own_folder(tmp_path, name, message):
     (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
     with pytest.raises(DataError, match=message):
         open_source(str(tmp_path))
 
 
-def test_missing_and_invalid_pictures_are_named(tmp_path):
+def test_errors_name_missing_and_invalid_pictures(tmp_path):
     cells = [
         *CELLS[:4],
         {"bytes": None, "path": "/etc/passwd"},

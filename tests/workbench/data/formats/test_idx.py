@@ -51,7 +51,7 @@ def idx_of(*shape):
         (b"\x00\x00\x08\x03\x00", "is truncated: it ends within its header"),
     ],
 )
-def test_damaged_idx_files_are_named(tmp_path, content, message):
+def test_errors_name_damaged_idx_files(tmp_path, content, message):
     path = tmp_path / "train-images-idx3-ubyte"
     path.write_bytes(content)
     write_idx(tmp_path / "t10k-images-idx3-ubyte", grey_images(3))

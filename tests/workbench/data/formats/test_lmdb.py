@@ -63,7 +63,7 @@ def test_deleted_and_replaced_values_are_not_listed(tmp_path):
     assert [file.read() for file in open_source(str(path)).files] == values
 
 
-def test_pictures_are_decoded_and_other_values_are_named(tmp_path):
+def test_pictures_are_decoded_and_errors_name_other_values(tmp_path):
     path = write_database(tmp_path / "x", {b"a": png(8), b"b/../c\xff": b"no image", b"..": png(8)})
     images, faults = decode(open_source(str(path)), (8, 8, 3))
     assert len(images) == 2
@@ -123,7 +123,7 @@ def test_a_crash_of_the_library_is_reported_and_the_next_value_is_read(tmp_path)
     assert database.read(first) == value
 
 
-def test_a_database_that_crashes_the_library_repeatedly_is_given_up(tmp_path, monkeypatch):
+def test_reading_stops_after_repeated_crashes_of_the_library(tmp_path, monkeypatch):
     path = write_database(tmp_path / "x", {b"a": png(8)}) / "data.mdb"
     script = tmp_path / "crash.py"
     script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
@@ -136,7 +136,7 @@ def test_a_database_that_crashes_the_library_repeatedly_is_given_up(tmp_path, mo
         database.read(b"a")
 
 
-def test_a_process_without_an_answer_is_described():
+def test_the_error_describes_a_process_that_does_not_answer():
     assert _describe_end(SimpleNamespace(returncode=-signal.SIGALRM)) == "gave no answer within 60 s"
     assert _describe_end(SimpleNamespace(returncode=1)) == "ended with code 1"
 
@@ -147,7 +147,7 @@ def test_an_empty_database_is_refused(tmp_path):
         open_source(str(tmp_path / "x"))
 
 
-def test_a_missing_library_is_named(tmp_path, monkeypatch):
+def test_the_error_names_a_missing_library(tmp_path, monkeypatch):
     path = write_database(tmp_path / "x", {b"a": png(8)})
     monkeypatch.setitem(sys.modules, "lmdb", None)
     with pytest.raises(DataError, match=r"requires the package lmdb: pip install 'alae\[lmdb\]'"):

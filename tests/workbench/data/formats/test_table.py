@@ -65,7 +65,7 @@ def test_a_whole_path_takes_precedence_over_a_file_name(folder):
     }
 
 
-def test_a_file_name_shared_by_two_images_names_neither(folder):
+def test_a_file_name_shared_by_two_images_is_not_accepted(folder):
     Image.new("L", (4, 4)).save(folder / "b" / "0.png")
     (folder / "labels.csv").write_text("f,class\n0.png,1\n1,2\n2,3\n")
     with pytest.raises(DataError, match=r"2 of 4 images have no row, the first is 'a/0.png'"):
@@ -122,7 +122,7 @@ def test_invalid_tables_are_refused_in_one_line(folder, table, message):
     assert str(found.value).isprintable()
 
 
-def test_the_advised_header_works(folder):
+def test_the_header_suggested_by_the_error_works(folder):
     rows = "a/0.png,1\na/1.png,1\nb/2.jpg,0\n"
     (folder / "labels.csv").write_text(rows)
     with pytest.raises(DataError, match="such as file,label"):

@@ -140,7 +140,7 @@ def test_invalid_files_are_refused(tmp_path, content, message):
         (record(field(1, field(1, b"") * 2000)), "it has no feature 'data' of bytes"),
     ],
 )
-def test_records_without_an_image_are_named(tmp_path, content, message):
+def test_errors_name_records_without_an_image(tmp_path, content, message):
     (tmp_path / "x.tfrecords").write_bytes(WHOLE + content)
     images, faults = decode(open_source(str(tmp_path / "x.tfrecords")), (8, 8, 3))
     assert len(images) == 1

@@ -11,7 +11,7 @@ from alae_workbench.data.prepared.reading import open_set
 from tests.helpers.prepared_sets import prepare
 
 
-def test_the_maximum_disk_space_is_close():
+def test_the_estimate_of_disk_space_is_close():
     """Compare the estimate for 10,000 images with the bytes of their pixels; nothing is written."""
     for side, least in ((4, 1), (128, 1.5)):
         pixels = 10_000 * side * side * 3

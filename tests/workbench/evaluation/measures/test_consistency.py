@@ -31,7 +31,7 @@ def test_round_trips_equal_a_direct_computation_and_are_0_if_the_loop_is_closed(
     assert closed == pytest.approx({"round_trip": 0, "edit_round_trip": 0}, abs=1e-9)
 
 
-def test_an_estimate_of_z_cannot_undo_an_edit_of_w(backend):
+def test_consistency_of_w_is_undefined_if_e_estimates_z(backend):
     model = alae.build(tiny_config(reciprocity="z", networks__z=6, networks__w=6))
     with pytest.raises(UnmeasurableError, match="E estimates z here"):
         measure_consistency(Subject(model, make_data()))

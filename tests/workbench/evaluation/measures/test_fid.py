@@ -17,7 +17,7 @@ from tests.helpers.images import PIXELS
 from tests.tolerances import STYLE
 
 
-def test_samples_are_as_many_as_the_name_promises(model, monkeypatch):
+def test_the_number_of_samples_is_the_one_in_the_name(model, monkeypatch):
     """With 50 samples instead of 50,000, and another feature space."""
     monkeypatch.setattr(measure, "FID_SAMPLES", 50)
     monkeypatch.setitem(SPACES, "inception_clean", SPACES["random64"])

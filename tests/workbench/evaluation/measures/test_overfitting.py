@@ -16,7 +16,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (7, 8, 8, 2), np.uint8)
 
 @pytest.mark.parametrize("input_of_d", ["latent", "images"])
 @pytest.mark.parametrize("view", [View(0), View(1)], ids=str)
-def test_overfitting_is_the_difference_of_the_shares_that_d_takes_for_real(backend, batch_sizes, input_of_d, view):
+def test_overfitting_is_the_difference_of_two_real_rates(backend, batch_sizes, input_of_d, view):
     model = alae.build(tiny_style_config(seed=1, networks__discriminator=input_of_d))
     train, held_out = Arrays(PIXELS), Arrays(255 - PIXELS[:5])
 

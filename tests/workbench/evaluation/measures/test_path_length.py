@@ -26,7 +26,7 @@ def squared_distance(x, y):
 
 
 @pytest.mark.parametrize("where", ["full", "end"])
-def test_a_straight_path_of_a_linear_generator_is_as_long_as_its_ends_are_apart(backend, monkeypatch, where):
+def test_a_straight_path_of_a_linear_generator_has_the_distance_of_its_ends(backend, monkeypatch, where):
     """Pixels differ by (b − a) ε, which is squared and divided by ε², wherever the step is."""
     model = alae.build(tiny_config(seed=1, networks__z=4, networks__w=4))
     monkeypatch.setattr(type(model), "map", lambda self, z: 2 * np.asarray(z))
@@ -70,7 +70,7 @@ def test_a_path_in_z_is_an_arc(backend, monkeypatch):
     np.testing.assert_allclose(lengths.mean(), np.square(np.arccos((a * b).sum(1))).mean(), rtol=1e-3)
 
 
-def test_the_crop_is_that_of_karras_et_al():
+def test_the_crop_matches_karras_et_al():
     """Rows 3/8 to 7/8, columns 2/8 to 6/8; then means of blocks if the crop is larger than 256 pixels."""
     images = np.arange(1024 * 1024, dtype=np.float32).reshape(1, 1024, 1024, 1)
     crop = images[:, 384:896, 256:768]

@@ -49,7 +49,7 @@ def test_probes_equal_a_direct_computation_on_all_training_images(model):
 
 
 @pytest.mark.parametrize("family", ["mlp", "plain", "style"])
-def test_w_is_a_map_of_the_long_features(backend, family):
+def test_w_is_an_affine_map_of_the_long_features(backend, family):
     """An affine map in style networks and plain encoders; perceptrons have the widest layer."""
     if family == "mlp":
         model = alae.build(tiny_config())
@@ -121,7 +121,7 @@ def test_neighbours_are_encoded_at_the_blend_of_the_view(backend):
     assert set(views) == {View(1, 0.25)}
 
 
-def test_a_run_without_usable_classes_ends_without_neighbours(backend):
+def test_a_run_without_usable_classes_omits_nearest_neighbour_measures(backend):
     model = alae.build(tiny_style_config())
     for labels, reason in (
         (None, "no labels"),

@@ -58,7 +58,7 @@ def test_a_missing_file_is_downloaded_once(tmp_path, direct):
     assert [entry.name for entry in path.parent.iterdir()] == ["file"]
 
 
-def test_a_download_with_another_digest_is_named(tmp_path, direct):
+def test_the_error_names_a_download_with_another_digest(tmp_path, direct):
     with (
         Server(b"else") as url,
         pytest.raises(alae.CheckpointError, match=r"file is damaged: its SHA-256 starts with "),
@@ -66,7 +66,7 @@ def test_a_download_with_another_digest_is_named(tmp_path, direct):
         Weights("file", url, "0" * 64).locate(Cache(weights=tmp_path))
 
 
-def test_without_a_network_the_message_says_which_file_to_put_where(backend, tmp_path, monkeypatch):
+def test_the_error_without_a_network_tells_which_file_to_save_where(backend, tmp_path, monkeypatch):
     monkeypatch.setattr(lpips_networks, "WEIGHTS", Weights("file.tar.gz", "http://127.0.0.1:9/file.tar.gz", ""))
     # The smallest style model with images that VGG16 accepts.
     levels = [{"images": 6, "fade": 0.0}] * 3
