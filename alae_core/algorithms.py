@@ -1,4 +1,4 @@
-"""The algorithms that can be trained: for each its networks, and the function that makes its updates.
+"""The algorithms that can be trained, each with its networks and the function that makes its updates.
 
 To add an algorithm, write a function from a `Config` to a tuple of updates (see `updates.py` and `baselines.py`), and
 add a row to `ALGORITHMS`; `config.algorithm` names it. Training, checkpoints and every backend then support it. This
@@ -22,9 +22,9 @@ class Algorithm(NamedTuple):
     """One row of the table.
 
     Attributes:
-        networks: for each network by name its `Shape`, or "module:function" of a function from a configuration and a
-            name to a Keras model. Networks called F, G, E or D have the role that they have in ALAE.
-        updates: "module:function" of a function from a configuration to the updates of one training step, in order.
+        networks: for each network, by name, its `Shape`, or the "module:function" that maps a configuration and a name
+            to a Keras model. Networks called F, G, E or D have the same role as in ALAE.
+        updates: the "module:function" that maps a configuration to the updates of one training step, in order.
     """
 
     networks: Mapping[str, str]
@@ -35,7 +35,8 @@ class Algorithm(NamedTuple):
         return load_object(self.updates)
 
 
-#: by the name that `config.algorithm` has. V is E's variance; X codes images for C, which discriminates pairs
+#: every algorithm by name, the value of `config.algorithm`. V gives E's variance; X encodes images for C, which
+#: discriminates pairs
 ALGORITHMS: dict[str, Algorithm] = {
     "alae": Algorithm({"F": "F", "G": "G", "E": "E", "D": "D"}, "alae_core.updates:alae_updates"),
     "autoencoder": Algorithm({"G": "G", "E": "E"}, "alae_core.baselines:autoencoder_updates"),

@@ -1,7 +1,7 @@
 """Augmentation of the images that D∘E sees in the adversarial updates, so that D does not overfit few images.
 
 After Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data" (StyleGAN2-ADA): transformations
-that are applied to real and generated images alike, each with a probability below one, do not show in generated images.
+that are applied to real and generated images alike, each with a probability below one, do not leak into generated ones.
 """
 
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ def adapt_p(choice: Augment, p: Tensor, separation: Tensor, images: int) -> Tens
         images: the number of real images in the batch.
     """
     excess = separation - choice.target
-    # So that the direction does not depend on how a framework rounds.
+    # Treat rounding errors as zero, so that p moves in the same direction on every framework.
     direction = ops.where(ops.abs(excess) < 1e-6, 0 * excess, ops.sign(excess))
     # On PyTorch, keras.ops would round a plain number to float32 here.
     return ops.clip(p + direction * (images / choice.images), 0.0, _like(p, MOST_P))

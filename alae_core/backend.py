@@ -69,7 +69,7 @@ class Runner(Protocol):
         from 0: real images fade with the level, and Adam restarts as configured.
 
         Args:
-            images: an array, as for `put`, or what `put` returned; of the level's resolution.
+            images: an array, as for `put`, or the result of `put`; at the level's resolution.
             labels: as for `put`, if `images` is an array.
             only: run this update alone; the averages and the step count still advance.
             draws: the draws of each update; by default `self.draws(step, batch)`.
@@ -98,7 +98,7 @@ class Runner(Protocol):
         labels: np.ndarray | None = None,
         blend: float = 1.0,
     ) -> dict[str, np.ndarray]:
-        """The gradient of one update's loss by the name of each weight it trains; arguments as for `losses`."""
+        """One update's gradient with respect to each weight it trains, by name; arguments as for `losses`."""
 
     def draws(self, step: int, count: int) -> dict[str, Draws]:
         """The draws of each update at training step `step` for `count` images: `alae_core.draws.draw`."""
@@ -151,7 +151,7 @@ class Backend(Framework, Protocol):
 
 
 class BaseBackend(ABC):
-    """A `Backend` whose subclass prepares the framework; `engine` names the module with the rest.
+    """Base class of a `Backend`: a subclass prepares the framework, and `engine` names the module with the rest.
 
     That module has the functions `input_gradient` and `compile_function` (`Framework.compile`), and the runner's class.
     It is imported on first use, because it imports Keras.
@@ -160,7 +160,7 @@ class BaseBackend(ABC):
     name: ClassVar[str]
     keras_backend: ClassVar[str]
     engine: ClassVar[str]  # "module:class", such as "alae_jax.runner:JaxRunner"
-    accelerator: ClassVar[str] = "gpu"  # the framework's own word for "gpu"
+    accelerator: ClassVar[str] = "gpu"  # the framework's name for "gpu"
     device: str
 
     @abstractmethod

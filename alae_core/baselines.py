@@ -59,7 +59,7 @@ def _evidence(networks: Family, batch: Batch, input_gradient: InputGradient) -> 
 
 
 def _critic(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    """C's loss on pairs, with R1 on the gradient by real images at constant E(x)."""
+    """C's loss on pairs, with R1 on the gradient with respect to real images at constant E(x)."""
     w = networks.F(batch.draws.z)
     fake, code = (
         ops.stop_gradient(each) for each in (generate(networks, w, batch), encode(networks, batch.images, batch))

@@ -172,7 +172,7 @@ def write_checkpoint(
             "files": {STATE: sha256(content).hexdigest()},
         }
     )
-    # Remains of a process that was killed while writing; the run's lock excludes other writers.
+    # Leftovers of a process that was killed while writing; the run's lock excludes other writers.
     for leftover in directory.glob(".writing-*"):
         shutil.rmtree(leftover)
     name = f"step-{step:08d}"

@@ -36,7 +36,7 @@ class _Common(Frozen):
     """The fields of a manifest of every format, besides the SHA-256 of itself."""
 
     step: Annotated[int, Field(ge=0, le=10**12)]
-    # Files have the name of the first format.
+    # The files still use the name that the field had in format 1.
     measure: Annotated[float | None, Field(alias="metric")]
     backend: str
     versions: dict[str, str]
@@ -93,7 +93,7 @@ def encode_manifest(data: dict[str, Any]) -> bytes:
 
 
 def load_content(path: Path, manifest: FirstManifest | Manifest) -> bytes:
-    """The bytes of the checkpoint's state file. Raises CheckpointError if its SHA-256 is not that of the manifest."""
+    """The bytes of the checkpoint's state file. Raises CheckpointError if they do not match the manifest's SHA-256."""
     content = read_bytes(path / STATE, find_memory(), CheckpointError)
     if sha256(content).hexdigest() != manifest.files[STATE]:
         raise CheckpointError(f"{path / STATE} is damaged: its SHA-256 is not the one in {MANIFEST}")
@@ -109,7 +109,7 @@ def decode_state(file: Path, content: bytes, step: int, config: Config) -> dict[
     try:
         state: dict[str, np.ndarray] = safetensors.numpy.load(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        # A ValueError for shapes that NumPy lacks, a KeyError for dtypes.
+        # safetensors raises ValueError for shapes that NumPy does not support, and KeyError for dtypes.
         raise CheckpointError(f"{file} is damaged: {error}") from error
     for name, array in state.items():
         if array.dtype.kind not in "if":

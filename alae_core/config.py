@@ -76,7 +76,7 @@ class Config(Frozen):
 
     @field_validator("updates", mode="before")
     @classmethod
-    def _updates_by_name(cls, value: Any) -> Any:
+    def _expand_bundle(cls, value: Any) -> Any:
         if isinstance(value, str):
             if value not in BUNDLES:
                 raise ValueError(
@@ -86,17 +86,17 @@ class Config(Frozen):
         return value
 
     @field_serializer("updates")
-    def _updates_as_a_name(self, updates: Updates) -> Any:
+    def _name_bundle(self, updates: Updates) -> Any:
         return updates.bundle or updates.model_dump()
 
     @model_validator(mode="after")
-    def _labels_are_several(self) -> "Config":
+    def _check_labels(self) -> "Config":
         if self.labels == 1:
             raise ValueError("labels is 1, but one class carries no information: use 0, or the number of classes")
         return self
 
     @model_validator(mode="after")
-    def _the_loop_can_close(self) -> "Config":
+    def _check_sizes_of_z_and_w(self) -> "Config":
         if self.reciprocity == "z" and self.networks.z != self.networks.w:
             raise ValueError(
                 f"reciprocity z makes E's output an estimate of z, but z has {self.networks.z} numbers and "
@@ -111,14 +111,14 @@ class Config(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _something_sees_changes(self) -> "Config":
+    def _check_augment(self) -> "Config":
         algorithm = ALGORITHMS.get(self.algorithm)
         if self.augment and algorithm and "D" not in algorithm.networks:
             raise ValueError(f"augment changes what D sees, but the algorithm {self.algorithm} has no D: omit it")
         return self
 
     @model_validator(mode="after")
-    def _growth_fits(self) -> "Config":
+    def _check_growth(self) -> "Config":
         if isinstance(self.networks, MlpNetworks):
             if self.growth:
                 raise ValueError("growth is for style networks: mlp networks have one level of detail")
@@ -222,7 +222,7 @@ def make_config(data: Any, overrides: Mapping[str, Any] | None = None, *, source
     """A Config from plain data, such as `Config.data` returns; `source` names the data in errors."""
     if not isinstance(data, Mapping):
         raise ConfigError(f"{source} must be a mapping of configuration keys, but is a {type(data).__name__}")
-    changed = _overridden(migrate(data, source), overrides or {})
+    changed = _apply_overrides(migrate(data, source), overrides or {})
     return validate(Config, {key: value for key, value in changed.items() if key != RUN}, source)
 
 
@@ -237,7 +237,7 @@ def read_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
         path, name = Path(source), Path(source).name
         is_file = path.suffix in (".yaml", ".yml") or os.path.exists(path)
         data = migrate(read_yaml(read_text(path) if is_file else preset_text(str(source)), str(source)), str(source))
-    changed = _overridden(data, overrides or {})
+    changed = _apply_overrides(data, overrides or {})
     changes = _changes(changed, data)
     if changes and "description" not in changes:
         changed["description"] = f"{name}, but {describe_changes(changes)}"
@@ -262,19 +262,19 @@ def migrate(data: Mapping[str, Any], source: str = "the configuration") -> dict[
     return found
 
 
-def _overridden(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
-    found = _spelled_out(data)
+def _apply_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    found = _expand_bundle_in(data)
     for key, value in overrides.items():
         if key == "specification":
             raise ConfigError(f"{key!r} cannot be set: it is the version of the configuration")
-        found = _spelled_out(override(found, key, value))
+        found = _expand_bundle_in(override(found, key, value))
     for old, new in (names for renames in MIGRATIONS.values() for names in renames.items()):
         if has_key(found, old):
             raise ConfigError(f"the key {old!r} is now called {new!r}")
     return found
 
 
-def _spelled_out(data: Mapping[str, Any]) -> dict[str, Any]:
+def _expand_bundle_in(data: Mapping[str, Any]) -> dict[str, Any]:
     """`data` with a bundle of updates replaced by its group, so that single choices can be changed."""
     bundle = data.get("updates")
     if not isinstance(bundle, str) or bundle not in BUNDLES:
@@ -284,7 +284,7 @@ def _spelled_out(data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _changes(data: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the specification in `data` that differ from those in `base`, by dotted key."""
-    left, right = ({**_spelled_out(each), RUN: None} for each in (data, base))
+    left, right = ({**_expand_bundle_in(each), RUN: None} for each in (data, base))
     bundle = next((name for name, bundle in BUNDLES.items() if left.get("updates") == bundle.model_dump()), None)
     if bundle and left["updates"] != right.get("updates"):
         left["updates"] = bundle

@@ -12,7 +12,7 @@ from alae_core.streams import mixing_cutoff, sample_prior, stream
 
 #: the kinds of draws: z from the prior; mix, other z for style mixing; noise for G; augment, how images are changed
 Draw = Literal["z", "mix", "noise", "augment"]
-#: how many uniform numbers augmentation draws per image for each transformation; the first decides whether it happens
+#: uniform numbers that augmentation draws per image for each transformation; the first decides whether it happens
 NUMBERS: dict[Transform, int] = {"flip": 1, "shift": 3, "scale": 2, "rotate": 2, "colour": 5, "cutout": 3}
 
 
@@ -23,11 +23,11 @@ class Draws(NamedTuple):
         z: (batch, z); None for an update that draws none.
         mix: other z (batch, z) for the styles of the layers from `cutoff` on; None if styles are not mixed.
         cutoff: the number of layers that keep the style of `z`.
-        noise: a map (batch, R, R, 1) for each layer of G, R its resolution, the first of batch 1; None has the device
-            draw them.
-        augment: (batch, 16), `NUMBERS` uniform in [0, 1) for each row; its real and generated image are changed in the
-            same way. None leaves images unchanged. In a `Batch` the parameters that follow: (batch, 17), see
-            `augment.changes`.
+        noise: a map (batch, R, R, 1) for each layer of G, R its resolution, the first of batch 1; None means that the
+            device draws them.
+        augment: (batch, 16), uniform in [0, 1), see `NUMBERS`; the real and the generated image of a row are changed in
+            the same way. None leaves images unchanged. In a `Batch`, the parameters that `augment.changes` computes
+            from them, (batch, 17).
     """
 
     z: Any | None

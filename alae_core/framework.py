@@ -1,4 +1,4 @@
-"""What layers and models may ask of the framework in use: its device, compilation, and gradients by an input."""
+"""The framework in use, as layers and models see it: device, compilation, and gradients with respect to an input."""
 
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ InputGradient = Callable[[Callable[[Tensor], Tensor], Tensor], tuple[Tensor, Ten
 class Framework(Protocol):
     """The part of a backend that does not depend on ALAE."""
 
-    device: str  # where it computes, in the framework's own words, such as "cuda:0"
+    device: str  # the device it computes on, as the framework spells it, such as "cuda:0"
 
     def input_gradient(self, fn: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
         """(fn(x), d sum(fn(x)) / dx), itself differentiable."""
@@ -22,8 +22,8 @@ class Framework(Protocol):
     def compile(self, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """`fn` compiled once for each new structure and shape of its arguments, without gradients.
 
-        `fn` is pure. Its arguments and its result are tensors in nested lists and dictionaries. A framework that
-        does not compile returns a function that records nothing for gradients.
+        `fn` is pure. Its arguments and its result are tensors in nested lists and dictionaries. A framework that does
+        not compile returns a function that does not record gradients.
         """
 
 

@@ -48,7 +48,7 @@ class MlpNetworks(Frozen):
     D: Perceptron
 
     @model_validator(mode="after")
-    def _lrmul_needs_equalized(self) -> "MlpNetworks":
+    def _check_lrmul(self) -> "MlpNetworks":
         for name in "FGED":
             lrmul = getattr(self, name).lrmul
             if lrmul != 1 and not self.equalized:
@@ -177,7 +177,7 @@ class Augment(Frozen):
     )
 
     @model_validator(mode="after")
-    def _does_something(self) -> "Augment":
+    def _check_p(self) -> "Augment":
         if self.target is None and not self.p:
             raise ValueError(
                 "p is 0 and there is no target, so images would never change: set p, set a target such as 0.9, or omit "

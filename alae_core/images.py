@@ -35,7 +35,7 @@ def pooled(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def block_sums(images: np.ndarray, size: int) -> np.ndarray:
-    """The sum of each square block, which `pooled` divides; exact for uint8.
+    """The sum of each square block, from which `pooled` computes means; exact for uint8.
 
     Args:
         images, size: see `pooled`.

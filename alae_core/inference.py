@@ -1,4 +1,4 @@
-"""Running functions of tensors on NumPy arrays of any length, in batches of few different sizes."""
+"""Functions of tensors applied to NumPy arrays of any length, in batches of a few different sizes."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -69,7 +69,7 @@ class BatchedFunction:
 
 
 def _map(fn: Callable[..., Any], first: Any, *others: Any) -> Any:
-    """`fn` of the leaves at the same place in nested lists, tuples and dictionaries of one structure."""
+    """Apply `fn` to corresponding leaves of nested lists, tuples and dictionaries with the same structure."""
     if isinstance(first, dict):
         return {key: _map(fn, value, *(other[key] for other in others)) for key, value in first.items()}
     if isinstance(first, list | tuple):

@@ -37,7 +37,7 @@ def require_images(images: np.ndarray) -> np.ndarray:
 
 
 def require_no_tensor(argument: str, array: Any) -> None:
-    """Raise ArgumentError for a framework's tensor: converting it to NumPy would cut it off from its gradient."""
+    """Raise ArgumentError for a framework's tensor: converting it to NumPy would detach it from its gradient."""
     if ops.is_tensor(array) or isinstance(array, keras.Variable):
         raise ArgumentError(
             argument, "is a tensor, but methods of a model take NumPy arrays: call model.F, .G, .E or .D on tensors"
@@ -75,7 +75,7 @@ def as_styles(config: Config, w: np.ndarray, view: View | None) -> np.ndarray:
 def as_noise(
     config: Config, noise: Noise, view: View | None, count: int
 ) -> tuple[list[np.ndarray], Literal["bump"] | None]:
-    """Noise for `count` images as maps, or as the mode to pass to `Family.generate` if it has none."""
+    """Noise for `count` images as (maps, mode): without maps, `Family.generate` gets the mode instead."""
     if view is None:
         if not isinstance(noise, str):
             raise ArgumentError("noise", "is for style networks: perceptrons have none")
@@ -111,7 +111,8 @@ def _as_maps(config: Config, noise: Sequence[np.ndarray], view: View, count: int
 def one_hot(config: Config, labels: np.ndarray | None, count: int) -> list[np.ndarray]:
     """The class numbers of `count` images as [(count, classes)] of `config.dtype`; [] for a model without labels.
 
-    Raises ArgumentError if labels are missing, not wanted, not `count`, or not classes of the model.
+    Raises ArgumentError if labels are missing, are given to a model without labels, are not `count` numbers, or are not
+    classes of the model.
     """
     classes = config.labels
     if labels is None or not classes:

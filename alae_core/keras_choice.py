@@ -1,4 +1,4 @@
-"""Which framework Keras runs on if the user has not set KERAS_BACKEND."""
+"""The choice of Keras' framework if the user has not set KERAS_BACKEND."""
 
 import json
 import os

@@ -13,7 +13,7 @@ class Objective(NamedTuple):
     """An adversarial objective: per-sample terms as functions of the logits D(E(·)), shape (batch,).
 
     The paper writes them with one f (equation 5): the discriminator maximises f(D(real)) + f(−D(fake)) and the
-    generator f(D(fake)), so each term here is a −f(±logit), up to the hinge.
+    generator f(D(fake)), so each term here has the form −f(±logit); the hinge has a separate f for the generator.
     """
 
     real: Callable[[Tensor], Tensor]
@@ -22,8 +22,8 @@ class Objective(NamedTuple):
 
 
 OBJECTIVES = {
-    # f(t) = −log(1 + exp(−t)), the non-saturating logistic GAN (Goodfellow et al. 2014). Not Keras' softplus: PyTorch
-    # cuts it off at 20, an error of 2e-9.
+    # f(t) = −log(1 + exp(−t)), the non-saturating logistic GAN (Goodfellow et al. 2014). Not Keras' softplus: on
+    # PyTorch it is linear above 20, an error of 2e-9.
     "logistic": Objective(
         real=lambda t: -ops.log_sigmoid(t), fake=lambda t: -ops.log_sigmoid(-t), generator=lambda t: -ops.log_sigmoid(t)
     ),
@@ -47,8 +47,8 @@ def generator_loss(objective: Objective, fake_logits: Tensor) -> Tensor:
 def r1_penalty(image_gradient: Tensor, gamma: float) -> Tensor:
     """γ/2 · mean over images of ‖∇ₓD(E(x))‖² (Mescheder et al. 2018, equation 9).
 
-    `image_gradient`, shape (batch, H, W, C), is the gradient by the *images*, not by parameters; its square is summed
-    over pixels and channels.
+    `image_gradient`, shape (batch, H, W, C), is the gradient with respect to the *images*, not the parameters; its
+    square is summed over pixels and channels.
     """
     return gamma / 2 * squared_distance(image_gradient, 0.0, mean=False)
 

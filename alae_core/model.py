@@ -44,7 +44,7 @@ def build(config: Config) -> "Alae":
     alae = Alae(FAMILIES[config.networks.family].build(config), updates)
     dtypes = {keras.backend.standardize_dtype(variable.value.dtype) for variable in alae.variables.values()}
     if dtypes != {config.dtype}:
-        # JAX silently makes float32 of float64.
+        # JAX silently converts float64 to float32.
         raise BackendError(
             f"precision {config.precision} needs {config.dtype} weights, but the framework made {dtypes.pop()} ones: "
             f"call load_backend(name, precision={config.precision!r}) before build"
@@ -181,7 +181,7 @@ class Alae:
     def discriminate(self, codes: np.ndarray, view: View | None = None) -> np.ndarray:
         """The logit D(w): (batch, w) to (batch,); above 0 means real.
 
-        If the configuration has D judge images, `codes` are images (batch, H, W, C).
+        If D judges images in this configuration, `codes` are images (batch, H, W, C).
         """
         if self.config.networks.discriminator == "latent":
             return self._run("D", as_rows(self.config, "codes", codes, (self.config.networks.w,)))
@@ -229,7 +229,7 @@ class Alae:
     # ---- weights ----
 
     def weights(self) -> dict[str, np.ndarray]:
-        """A copy of every weight, by the names of `variables`."""
+        """A copy of every weight, with the names of `variables`."""
         return {name: _copy(variable) for name, variable in self.variables.items()}
 
     def mean_of_w(self) -> np.ndarray | None:
@@ -291,7 +291,7 @@ class Alae:
             self._functions[key] = BatchedFunction(call, size, least=1 if pad else None)
         state = {f"weights/{name}": ops.stop_gradient(weight.value) for name, weight in self.variables.items()}
         if view is not None and fading:
-            # A tensor: each new number would be compiled anew.
+            # Passed as a tensor, because a Python number would be compiled into the function.
             state["blend"] = ops.convert_to_tensor(np.asarray(view.blend, self.config.dtype))
         return self._functions[key](state, rows, maps, list(labels))
 

@@ -12,13 +12,13 @@ Tensor = Any
 def adam_step(
     adam: Adam, value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, t: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One Adam step (Kingma and Ba 2015, the reordered form before section 2.1, whose ε is added to √v uncorrected).
+    """One Adam step as in Kingma and Ba 2015, reordered (before section 2.1): ε is added to the uncorrected √v.
 
     Args:
         adam: learning rate and its warm-up, β1, β2, ε.
-        value, gradient, m, v: tensors of one shape and dtype. The gradient is by the weight as it is used: if an
-            equalized learning rate multiplies the weight by a constant (`Alae.scales`), it is the gradient of the loss
-            divided by that constant. So ε has the same effect as in the authors' code.
+        value, gradient, m, v: tensors of one shape and dtype. The gradient is with respect to the weight as it is used:
+            if an equalized learning rate multiplies the weight by a constant (`Alae.scales`), it is the gradient of the
+            loss divided by that constant. So ε has the same effect as in the authors' code.
         t: the number of steps of this network with these moments, including this one; a scalar of that dtype.
 
     Returns:

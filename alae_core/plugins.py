@@ -1,4 +1,4 @@
-"""How backend plug-ins are found by name and opened: entry points of the group "alae.backends"."""
+"""Finding backend plug-ins by name, and opening them: entry points of the group "alae.backends"."""
 
 import os
 import sys

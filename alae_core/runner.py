@@ -31,7 +31,7 @@ Tensors = dict[str, Tensor]
 
 
 class BaseRunner(ABC, Generic[Tensor]):
-    """A `Runner` whose state is `self.tensors`: the arrays of `alae_core.state` by name, as the framework's tensors.
+    """Base class of a `Runner`. `self.tensors` is its state: the arrays of `alae_core.state` as tensors, by name.
 
     A subclass defines how arrays are copied to the device and back, and how one update is differentiated;
     `alae_core.walk` does the rest. A framework with its own kernels for Adam or averages overrides `apply` or
@@ -59,7 +59,7 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     @abstractmethod
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Make `arrays` (all of the state but "step") the values of `self.tensors` and of the model's own variables.
+        """Assign `arrays` (the state without "step") to `self.tensors` and to the model's own variables.
 
         `self.model.state_variables` has the latter by their names in the state. The two must stay equal during
         training: share memory between them, or assign the model's variables after each step.
@@ -67,7 +67,7 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     @abstractmethod
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[Tensor, Tensors]:
-        """The loss of one update and its gradient by each weight of `self.trained_weights(update, batch)`.
+        """The loss of one update, and its gradient with respect to each of `self.trained_weights(update, batch)`.
 
         The weights are those in `tensors`; `self.networks.use_weights` lets the networks use them.
         """
@@ -277,7 +277,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         return self.to_device(np.asarray(array, np.int32 if array.dtype.kind in "iu" else self.config.dtype))
 
     def _from_bytes(self, images: np.ndarray) -> Tensor:
-        # Bytes are copied, and converted on the device as by `images.to_float`. The divisor is a tensor: XLA would
+        # Copy bytes, and convert them on the device as `images.to_float` does. The divisor is a tensor: XLA would
         # replace division by a number by multiplication with its reciprocal, which changes 111 of the 256 grey levels.
         floats = ops.cast(self.to_device(images), "float32")
         return ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype)
@@ -286,7 +286,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         shapes = noise_shapes(lod, count)
         ends = list(accumulate(prod(shape) for shape in shapes))
         key = int(stream(self.config.seed, f"noise/{update}", step).integers(2**31))
-        # All at once: launching a kernel for each of many small maps takes longer than drawing them.
+        # Draw all maps at once: launching a kernel for each of many small maps takes longer than drawing them.
         numbers: Any = self.draw_noise(ends[-1], key)
         return [
             ops.reshape(numbers[start:end], shape)

@@ -1,4 +1,4 @@
-"""Lower bounds of the memory that a configuration needs, so that one too large is refused before anything is built.
+"""Lower bounds of the memory that a configuration needs, so that an oversized one is refused before anything is built.
 
 Activations, gradients and copies are not counted.
 """
@@ -40,7 +40,7 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
 
 
 def estimate_memory(config: Config, *, training: bool = False) -> dict[str, int]:
-    """The bytes that a model needs at least, by their use; in training also for averages, moments and a batch.
+    """The minimum number of bytes that a model needs, by use; in training also for averages, moments and a batch.
 
     Networks of a shape that is not in `algorithms.Shape` are not counted.
     """
@@ -68,7 +68,7 @@ def require_room(config: Config, *, training: bool = False) -> None:
 
 
 def find_memory() -> int | None:
-    """The bytes of memory that this machine has or its container may use; None if the system does not tell."""
+    """The bytes of memory that this machine has or its container may use; None if unknown."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):

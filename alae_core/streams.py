@@ -21,7 +21,7 @@ def require_seed(seed: int, argument: str = "seed") -> int:
 
 
 def stream(seed: int, purpose: str, position: int = 0) -> np.random.Generator:
-    """The random stream of one purpose at one position, such as a training step; it depends on no earlier draw.
+    """The random stream of one purpose at one position, such as a training step; independent of earlier draws.
 
     Args:
         seed: the run's seed, 0 … 2**63 − 1.

@@ -13,7 +13,7 @@ def truncate(w: np.ndarray, mean: np.ndarray, psi: float, truncated: int, layers
         mean: the running mean of w, (w,).
         psi: ψ in 0 … 1; 1 leaves every style unchanged, 0 replaces it by the mean.
         truncated: number of style layers to truncate, coarsest first.
-        layers: number of style layers in all.
+        layers: total number of style layers.
     """
     styles = np.repeat(w[:, None], layers, axis=1) if w.ndim == 2 else w
     # Written so that ψ = 0 and ψ = 1 are exact.

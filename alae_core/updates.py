@@ -17,7 +17,7 @@ from alae_core.networks.family import Family
 
 
 class Batch(NamedTuple):
-    """Everything that the loss of one update sees, as tensors. A part that is not used is None.
+    """The inputs of one update's loss, as tensors. Unused ones are None.
 
     Attributes:
         images: (batch, H, W, C) in [−1, 1]; for networks with levels their resolution selects the level.
@@ -42,13 +42,13 @@ class Update:
         name: the name of its draws, moments and losses, such as "discriminator".
         symbol: one or two letters for narrow tables, such as "D".
         loss: the scalar to minimise, a function of the networks, the batch and the backend's `input_gradient`.
-        trains: for each network that it trains the name of its Adam. The weights and moments of
-            other networks do not change by a single bit.
+        trains: the name of the Adam for each network that the update trains, by network. The weights and moments of
+            other networks stay bit for bit the same.
         draws: the kinds of its draws. Styles are mixed and noise drawn only for networks with styles, and images
             augmented only if configured.
-        moves_w_mean: whether the running mean of w, if there is one, moves by this update's F(z) before the update.
+        moves_w_mean: whether this update's F(z) moves the running mean of w, if the model has one, before the update.
         separation: how well D separates real from generated images, −1 … 1, a function of the networks and the batch.
-            An adaptive p of augmentation moves by it before the update. None if this update does not move p.
+            An adaptive p of augmentation is adjusted by it before the update. None if this update does not adjust p.
     """
 
     name: str
@@ -75,7 +75,7 @@ def alae_updates(config: Config) -> tuple[Update, ...]:
     Where the paper and the authors' code differ, `config.updates` decides; docs/deviations.md lists the differences.
     """
     choices = config.updates
-    # In data space F is not part of the loss.
+    # In data space, the loss does not involve F.
     trains_F = choices.trains_F and config.reciprocity in ("latent", "both", "z")
     D = Update(
         "discriminator",
@@ -100,7 +100,7 @@ def _discriminating(config: Config) -> str:
 
 
 def adams_of(config: Config, update: str, networks: str) -> dict[str, str]:
-    """For each of an update's networks the name of its Adam: the update's own, or one of two that all updates share."""
+    """The name of the Adam for each of an update's networks: the update's own, or one of two that all updates share."""
     if config.updates.adam == "own":
         return dict.fromkeys(networks, update)
     return {network: "decoder" if network in "FG" else "encoder" for network in networks}

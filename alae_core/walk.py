@@ -31,7 +31,7 @@ class Mechanics(Protocol[Tensor]):
         """fn(networks, batch) at the weights in `tensors`. Evaluated without gradients."""
 
     def gradient(self, tensors: dict[str, Tensor], update: Update, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The update's loss at the weights in `tensors`, and its gradient by the name of each weight it trains."""
+        """The update's loss at the weights in `tensors`, and its gradient by each weight it trains, by name."""
 
     def reduce(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
         """Turn means over this device's part of a batch into means over the whole batch."""
@@ -72,7 +72,9 @@ def walk(
         reduced = mechanics.reduce({"loss": loss, **gradients})
         losses[update.name] = reduced.pop("loss")
         for network, adam in update.trains.items():
-            own = {name: _by_use(model, name, each) for name, each in reduced.items() if name.startswith(f"{network}/")}
+            own = {
+                name: _rescale(model, name, each) for name, each in reduced.items() if name.startswith(f"{network}/")
+            }
             mechanics.apply(tensors, stage.adam, adam, own)
     mechanics.average(tensors, stage.average_decay)
     return losses
@@ -84,7 +86,7 @@ def mean_of_w(networks: Family, batch: Batch) -> Any:
     return ops.sum(w, axis=0) / w.shape[0]
 
 
-def _by_use(model: Alae, name: str, gradient: Any) -> Any:
-    # The gradient by the weight as it is used, so that Adam's ε has the same effect as in the authors' code.
+def _rescale(model: Alae, name: str, gradient: Any) -> Any:
+    # The gradient with respect to the scaled weight, so that Adam's ε has the same effect as in the authors' code.
     scale = model.scales[name]
     return gradient if scale == 1 else gradient / scale

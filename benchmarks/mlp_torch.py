@@ -89,7 +89,7 @@ def make_inference(config: Config, weights: dict[str, np.ndarray]) -> dict[str, 
     def generate(w):
         return infer(G, w).view(-1, *config.image)
 
-    def looking(function):
+    def on_arrays(function):
         @torch.no_grad()
         def run(array):
             return function(torch.from_numpy(array).to(_DEVICE)).cpu().numpy()
@@ -97,4 +97,4 @@ def make_inference(config: Config, weights: dict[str, np.ndarray]) -> dict[str, 
         return run
 
     functions = {"encode": encode, "generate": generate, "reconstruct": lambda x: generate(encode(x))}
-    return {name: looking(function) for name, function in functions.items()}
+    return {name: on_arrays(function) for name, function in functions.items()}

@@ -269,7 +269,7 @@ def make_inference(
     def generate(w):
         return n.G(w[:, None].expand(-1, 2 * config.lods, -1), maps).permute(0, 2, 3, 1)
 
-    def looking(function):
+    def on_arrays(function):
         @torch.no_grad()
         def run(array):
             return function(torch.from_numpy(array).to(_DEVICE)).cpu().numpy()
@@ -277,4 +277,4 @@ def make_inference(
         return run
 
     functions = {"encode": encode, "generate": generate, "reconstruct": lambda x: generate(encode(x))}
-    return {name: looking(function) for name, function in functions.items()}
+    return {name: on_arrays(function) for name, function in functions.items()}

@@ -12,21 +12,21 @@ from alae_core.errors import ConfigError
 def override(data: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     """A copy of nested `data` with a new value at a dotted key.
 
-    A number in the key is an index into a list. A mapping is merged into an existing group, unless it has another
-    `family` of networks, whose keys differ. Raises ConfigError if the key goes through a plain value, into a missing
-    list, or beyond the end of one.
+    A number in the key is an index into a list. A mapping is merged into an existing group, unless the two are
+    different families of networks, which have different keys. Raises ConfigError if a part of the key leads to a plain
+    value, a missing list, or an index beyond the end of a list.
     """
-    return _changed(data, key.split("."), value, key)
+    return _replace_value(data, key.split("."), value, key)
 
 
-def _changed(inside: Any, path: Sequence[str], value: Any, key: str) -> Any:
+def _replace_value(inside: Any, path: Sequence[str], value: Any, key: str) -> Any:
     if not path:
-        return _merged(inside, value)
+        return _merge(inside, value)
     first, rest = path[0], path[1:]
     if isinstance(inside, list):
         if first not in map(str, range(len(inside))):
             raise ConfigError(f"{key!r} cannot be set: {first!r} must be an index of the list, 0 … {len(inside) - 1}")
-        return [_changed(each, rest, value, key) if i == int(first) else each for i, each in enumerate(inside)]
+        return [_replace_value(each, rest, value, key) if i == int(first) else each for i, each in enumerate(inside)]
     if inside is None and first.isdecimal():
         raise ConfigError(f"{key!r} cannot be set: there is no list for the index {first!r}; set the whole list")
     if inside is not None and not isinstance(inside, Mapping):
@@ -34,15 +34,15 @@ def _changed(inside: Any, path: Sequence[str], value: Any, key: str) -> Any:
             f"{key!r} cannot be set: {first!r} would be inside {short_repr(inside)}, which is not a group of keys"
         )
     inside = dict(inside or {})
-    return inside | {first: _changed(inside.get(first), rest, value, key)}
+    return inside | {first: _replace_value(inside.get(first), rest, value, key)}
 
 
-def _merged(old: Any, new: Any) -> Any:
+def _merge(old: Any, new: Any) -> Any:
     if not isinstance(old, Mapping) or not isinstance(new, Mapping):
         return new
     if "family" in new and new["family"] != old.get("family"):
         return dict(new)
-    return {**old, **{key: _merged(old.get(key), value) for key, value in new.items()}}
+    return {**old, **{key: _merge(old.get(key), value) for key, value in new.items()}}
 
 
 def move_key(data: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def move_key(data: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
     if not has_key(data, old):
         return dict(data)
     path = old.split(".")
-    return override(_without(data, path), new, reduce(getitem, path, data))
+    return override(_remove(data, path), new, reduce(getitem, path, data))
 
 
 def has_key(data: Any, key: str) -> bool:
@@ -59,10 +59,10 @@ def has_key(data: Any, key: str) -> bool:
     return isinstance(data, Mapping) and first in data and (not dot or has_key(data[first], rest))
 
 
-def _without(data: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+def _remove(data: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
     if len(path) == 1:
         return {key: value for key, value in data.items() if key != path[0]}
-    return {**data, path[0]: _without(data[path[0]], path[1:])}
+    return {**data, path[0]: _remove(data[path[0]], path[1:])}
 
 
 def differences(data: Any, base: Any, prefix: str = "") -> dict[str, Any]:

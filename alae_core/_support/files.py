@@ -45,7 +45,7 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to; it then replaces `path` atomically. An exception leaves `path` unchanged.
 
-    Raises OSError, whose `filename` is `path`, if the disk is full or permission is missing.
+    Raises OSError with `path` as its `filename` if the disk is full or permission is missing.
     """
     writing = path.with_name(f".writing-{os.getpid()}-{path.name}")
     try:
@@ -74,9 +74,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def append(path: Path, content: bytes) -> None:
-    """Append `content` to the file `path`. Not atomic: a crash or a full disk can leave a part of it.
+    """Append `content` to the file `path`. Not atomic: a crash or a full disk can leave part of it.
 
-    Raises OSError, whose `filename` is `path`, if the disk is full, or permission or the directory is missing.
+    Raises OSError with `path` as its `filename` if the disk is full, or permission or the directory is missing.
     """
     try:
         with path.open("ab") as file:
@@ -86,9 +86,9 @@ def append(path: Path, content: bytes) -> None:
 
 
 def sync_directory(path: Path) -> None:
-    """Flush the names in a directory to the disk."""
+    """Flush the entries of a directory to disk, so that renames survive a crash."""
     if os.name == "nt":
-        return  # Windows has no such call: its file system journals renames.
+        return  # Windows cannot flush a directory; its file system journals renames.
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -14,9 +14,9 @@ def load_object(path: str) -> Any:
 
 
 def attach_names(package: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
-    """Make the names that a package's stub imports load on first use.
+    """Make the names in a package's stub load on first use.
 
-    The stub, `__init__.pyi` beside `file`, lists the names for type checkers and editors as well: each as
+    The stub is `__init__.pyi` beside `file`, which type checkers and editors read too. It imports each name as
     `from package.module import Name as Name`.
 
     Args:

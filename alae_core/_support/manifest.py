@@ -28,7 +28,7 @@ def read_manifest(
 
     Args:
         file: its path.
-        formats: the type of its content by the value of its field `format`.
+        formats: the type of the content for each value of the field `format`.
         most: its maximum size in bytes.
         error: the class of exceptions to raise.
 

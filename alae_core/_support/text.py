@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from reprlib import Repr
 
-#: maximum length of a message, in characters; longer messages lose their middle, because advice stands at the end
+#: maximum length of a message, in characters; longer messages lose their middle, because the advice comes last
 MOST_CHARACTERS = 1000
 
 

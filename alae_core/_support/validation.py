@@ -1,4 +1,4 @@
-"""Plain data as typed, frozen settings, with errors that name every mistake."""
+"""Validation of plain data as typed, frozen settings; an error lists every mistake."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar, get_args
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from alae_core._support.text import short_repr, suggest
 from alae_core.errors import ConfigError
 
-#: how many problems of one configuration a message lists
+#: maximum number of problems that a message lists
 _MOST_PROBLEMS = 5
 
 #: positive integer, at most 10¹²
@@ -18,8 +18,8 @@ Count = Annotated[int, Field(gt=0, le=10**12)]
 class Frozen(BaseModel):
     """Base of every group of settings."""
 
-    # allow_inf_nan: a learning rate of `.nan` would pass every bound. hide_input_in_errors: pydantic prints a whole
-    # input before it shortens it.
+    # allow_inf_nan: a learning rate of `.nan` would pass every bound. hide_input_in_errors: pydantic formats a whole
+    # input before shortening it.
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, hide_input_in_errors=True)
 
 
@@ -27,7 +27,7 @@ Settings = TypeVar("Settings", bound=Frozen)
 
 
 def validate(model: type[Settings], data: Any, source: str, prefix: str = "") -> Settings:
-    """Plain data as a `model`.
+    """Validate plain data as a `model`.
 
     Args:
         model: the type of settings.

@@ -13,7 +13,7 @@ from alae_core._support.dotted_keys import are_groups
 from alae_core._support.files import read_regular
 from alae_core.errors import ConfigError
 
-#: limits of a settings file: bytes; values, those of an alias counted at each use; depth of nested groups
+#: limits of a settings file: bytes; values, with aliases counted at each use; depth of nested groups
 MOST_BYTES, MOST_VALUES, MOST_DEPTH = 2**16, 10_000, 20
 
 
@@ -42,7 +42,7 @@ _YamlLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-# YAML 1.1 reads 1e-3 as text; it is meant as a number.
+# YAML 1.1 reads 1e-3 as text, but users mean a number.
 _YamlLoader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
@@ -115,10 +115,10 @@ def to_yaml(data: Mapping[str, Any]) -> str:
 
 def to_explained_yaml(settings: BaseModel) -> str:
     """Settings as YAML text for editing: each with its description as a comment, each group of a list on one line."""
-    return "".join(f"{line}\n" for line in _explained(settings))
+    return "".join(f"{line}\n" for line in _explain_settings(settings))
 
 
-def _explained(settings: BaseModel) -> Iterator[str]:
+def _explain_settings(settings: BaseModel) -> Iterator[str]:
     data = settings.model_dump(mode="json")
     for name, field in type(settings).model_fields.items():
         value, plain, comment = (
@@ -128,7 +128,7 @@ def _explained(settings: BaseModel) -> Iterator[str]:
         )
         if isinstance(plain, dict):
             yield f"{name}:{comment}"
-            yield from (f"  {line}" for line in _explained(value))
+            yield from (f"  {line}" for line in _explain_settings(value))
         elif are_groups(plain) and plain:
             yield f"{name}:{comment}"
             yield from (f"  - {_flow({key: each[key] for key in each if each[key] is not None})}" for each in plain)

@@ -29,9 +29,9 @@ class Family(ABC):
     Attributes:
         config: the configuration that the networks were built from.
         networks: Keras models by name.
-        variables: every weight by name, such as "F/dense0/kernel", whatever backend holds it.
+        variables: every weight by name, such as "F/dense0/kernel"; the names are the same on every backend.
         layout: the spec of each weight, by name.
-        scales: the constant that each weight is multiplied by when used: 1 but for equalized ones.
+        scales: the constant that each weight is multiplied by when used: 1, except for equalized weights.
     """
 
     #: whether images are generated from noise and from styles that can be mixed and truncated

@@ -20,7 +20,7 @@ from alae_core.networks.specs import Section
 
 Tensor = Any
 
-# the largest map that is filtered by matrices
+# maximum side, in pixels, of maps that are filtered by multiplying with matrices
 _SMALL = 64
 
 _DIFFERENTIABLE = ContextVar("differentiable", default=True)
@@ -78,13 +78,13 @@ def instance_norm(maps: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor]
     mean = _mean_of_pixels(maps)
     centred = maps - mean
     variance = _mean_of_pixels(centred * centred)
-    # Multiplied by the small factor: dividing the maps costs more, and its gradient much more.
+    # Multiply by one reciprocal per map: dividing the maps takes longer, and its gradient much longer.
     return centred * (1 / ops.sqrt(variance + epsilon)), mean, variance
 
 
 def _mean_of_pixels(maps: Tensor) -> Tensor:
     height, width = _spatial_axes()
-    # Row by row: TensorFlow adds pixels one after the other and would lose three digits on maps of 512². The division
+    # Sum row by row: TensorFlow adds pixels sequentially, which would lose three digits on maps of 512². The division
     # in between stops XLA from merging the two sums.
     rows = ops.sum(maps, axis=width, keepdims=True) / maps.shape[width]
     return ops.sum(rows, axis=height, keepdims=True) / maps.shape[height]
@@ -93,8 +93,8 @@ def _mean_of_pixels(maps: Tensor) -> Tensor:
 def statistics(mean: Tensor, variance: Tensor) -> Tensor:
     """(mean, standard deviation) of each map side by side, from `instance_norm`'s moments: (batch, 2C).
 
-    Deviation: the authors take √variance; its gradient at a constant map is infinite times zero. The 1e-10 beside it
-    moves a standard deviation by 5e-9 at 0.01, and bounds R1's second derivative.
+    The authors' deviation is √variance, and its gradient at a constant map is infinity times zero. Adding 1e-10 to the
+    variance changes a deviation of 0.01 by 5e-9, and bounds R1's second derivative.
     """
     channels = mean.shape[-1] if _channels_last() else mean.shape[1]
     deviation = ops.sqrt(variance + 1e-10)
@@ -157,7 +157,7 @@ def _doubling_by_windows(maps: Tensor, kernel: Tensor) -> Tensor:
     taps = ops.flip(ops.reshape(kernel, (2, 2, 2, 2, inputs, outputs)), axis=(1, 3))
     taps = ops.reshape(ops.transpose(taps, (0, 2, 4, 1, 3, 5)), (2, 2, inputs, 4 * outputs))
     maps = _with_border(maps, *_spatial_axes())
-    # With patches a training step is 6 % faster; with a convolution generating is 8 % faster.
+    # With patches a training step is 6 % faster; with a convolution generation is 8 % faster.
     maps = to_nhwc(_by_patches(maps, taps) if _DIFFERENTIABLE.get() else ops.conv(maps, taps, padding="valid"))
     batch, height, width, _ = maps.shape
     maps = ops.transpose(ops.reshape(maps, (batch, height, width, 2, 2, outputs)), (0, 1, 3, 2, 4, 5))
@@ -197,8 +197,8 @@ def _filter(maps: Tensor, weights: Sequence[float], border: bool) -> Tensor:
     for axis in _spatial_axes():
         before = maps.shape[axis]
         after = before + 2 * border + 1 - len(weights)
-        # Multiplying by a banded matrix is one operation, shifting and adding is many, as are the gradients. On large
-        # maps the matrix would be mostly zeros.
+        # Multiplying by a banded matrix is one operation; shifting and adding takes many, and so do the gradients. On
+        # large maps the matrix would be mostly zeros.
         if min(before, after) <= _SMALL:
             diagonals = [weight * np.eye(after, before, k=k - border) for k, weight in enumerate(weights)]
             maps = _along(maps, axis, np.sum(diagonals, axis=0))
@@ -227,7 +227,7 @@ def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
     if not after:
         return array @ ops.convert_to_tensor(matrix.T, array.dtype)
     columns = ops.reshape(array, (prod(before), array.shape[axis], prod(after)))
-    # The operator, because `ops.matmul` turns float64 into float32 on PyTorch.
+    # Use the operator, because `ops.matmul` turns float64 into float32 on PyTorch.
     product = ops.convert_to_tensor(matrix, array.dtype) @ columns
     return ops.reshape(product, (*before, len(matrix), *after))
 

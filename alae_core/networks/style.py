@@ -30,12 +30,12 @@ from alae_core.networks.specs import Section
 from alae_core.view import View
 
 _SLOPE = 0.2
-# ε of instance norm in E and in G, as the authors have it
+# ε of instance norm in E and in G, as in the authors' code
 _E_EPSILON, _G_EPSILON = 1e-5, 1e-8
 
 
 class Styles(Family):
-    """StyleALAE: it grows by levels of detail, each layer of G has a style and noise, and w has a running mean."""
+    """StyleALAE: grows by levels of detail; each layer of G has a style and noise, and w has a running mean."""
 
     has_styles = True
 
@@ -87,7 +87,7 @@ class Generator(SpecLayer, keras.Model):
     """G: from a style and noise for each layer to images.
 
     Each block upsamples, convolves and blurs; the first starts from a learned 4×4 constant instead. Noise, bias, leaky
-    ReLU, instance norm and style follow, then a convolution, then noise to style once more.
+    ReLU, instance norm and style follow; then a convolution, and the same five operations again.
     """
 
     def __init__(self, config: Config, section: Section) -> None:
@@ -195,7 +195,7 @@ class Encoder(_Downwards):
     def call(self, x, lod: int, blend: Tensor | float = 1.0):
         """Encode (batch, R, R, C) with R = 4·2^lod as (batch, w); `blend` as in `Generator.call`."""
         _, parts = self._down(x, lod, blend)
-        described = [self.blocks[lod - i].describe(part) for i, part in enumerate(parts)]
+        described = [self.blocks[lod - i].map_to_w(part) for i, part in enumerate(parts)]
         if lod and _may_fade(blend):
             described[0] = described[0] * blend
         return sum(described[1:], described[0])
@@ -210,22 +210,22 @@ class _EncoderBlock(SpecLayer):
     def __init__(self, config: Config, section: Section) -> None:
         super().__init__(section, dtype=config.dtype, autocast=False)
         self.conv1 = _conv(config, section / "conv1")
-        self.described1 = _DescribedLayer(config, section / "described1")
+        self.described1 = _StatisticsLayer(config, section / "described1")
         self.conv2 = _conv(config, section / "conv2", resample="down")
-        self.described2 = _DescribedLayer(config, section / "described2")
+        self.described2 = _StatisticsLayer(config, section / "described2")
 
     def call(self, x):
         x, first = self.described1(self.conv1(x))
         x, second = self.described2(self.conv2(blur(x)))
         return x, (first, second)
 
-    def describe(self, statistics):
+    def map_to_w(self, statistics):
         """The block's part of w, from the statistics of its two layers."""
         first, second = statistics
         return self.described1.style(first) + self.described2.style(second)
 
 
-class _DescribedLayer(SpecLayer):
+class _StatisticsLayer(SpecLayer):
     """Bias, leaky ReLU and instance norm; also returns statistics, which `style` maps to the layer's part of w."""
 
     def __init__(self, config: Config, section: Section) -> None:
@@ -307,7 +307,7 @@ def _conv(config: Config, section: Section, **choices) -> Conv:
 
 
 def _may_fade(blend: Tensor | float) -> bool:
-    """Whether the level below is visible; a blend that is a tensor is unknown, so it may be."""
+    """Whether the level below may be visible; always true for a tensor, because its value is unknown."""
     return not (isinstance(blend, (int, float)) and blend == 1)
 
 

@@ -42,9 +42,9 @@ def encoder_layout(config: Config) -> dict[str, WeightSpec]:
         width, below = _block_widths(config, lod)
         block: dict[str, Layout] = {
             "conv1": convolution_layout(width, width, 3),
-            "described1": _described_layout(width, w),
+            "described1": _statistics_layout(width, w),
             "conv2": convolution_layout(width, below, 3),
-            "described2": _described_layout(below, w),
+            "described2": _statistics_layout(below, w),
         }
         from_rgb = convolution_layout(config.image[2], width, 1, bias=True)
         found |= _level_layout(config, lod, block, {f"from_rgb{lod}": from_rgb})
@@ -52,7 +52,7 @@ def encoder_layout(config: Config) -> dict[str, WeightSpec]:
 
 
 def discriminator_layout(config: Config) -> dict[str, WeightSpec]:
-    """The specs of the weights of a D on images, whose 4×4 block gets one feature map more than E's."""
+    """The specs of the weights of a D on images. Its 4×4 block gets one feature map more than E's."""
     return _plain_encoder_layout(config, 1, spread=1)
 
 
@@ -86,6 +86,6 @@ def _block_widths(config: Config, lod: int) -> tuple[int, int]:
     return config.style.width(config.lods - lod - 1), config.style.width(config.lods - lod)
 
 
-def _described_layout(width: int, w: int) -> dict[str, WeightSpec]:
+def _statistics_layout(width: int, w: int) -> dict[str, WeightSpec]:
     # `style` gets the mean and the standard deviation of each feature map.
     return {"bias": WeightSpec((width,), "zeros"), **join_parts({"style": dense_layout(2 * width, w)})}

@@ -30,7 +30,7 @@ def input_gradient(fn: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) 
 
 
 class TorchRunner(BaseRunner[torch.Tensor]):
-    """See `alae_core.Runner`. All of `self.tensors` is changed in place."""
+    """See `alae_core.Runner`. `self.tensors` are changed in place."""
 
     def __init__(self, backend: Backend, model: Alae) -> None:
         self._graphs: dict[Hashable, Callable[..., Any]] = {}
@@ -65,12 +65,12 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         if not self.tensors:
             held = self.model.state_variables
             self.tensors = {
-                name: held[name].value.data if name in held else self._own(name, array)
+                name: held[name].value.data if name in held else self._to_own_device(name, array)
                 for name, array in arrays.items()
             }
         self.write(self.tensors, {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
 
-    def _own(self, name: str, array: np.ndarray) -> torch.Tensor:
+    def _to_own_device(self, name: str, array: np.ndarray) -> torch.Tensor:
         # Adam's counts stay on the host: a step reads them, and reading from the device would wait.
         return torch.tensor(array) if name.endswith("/t") else self.to_device(array)
 
@@ -158,7 +158,7 @@ def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
         key = structure(arguments)
         if key not in graphs:
             graph = graphs[key] = trace(fn, *arguments)
-            _lay_out_as_they_are(graph)
+            _use_channels_last(graph)
             _write_in_place(graph)
         return graphs[key](*arguments)
 
@@ -200,8 +200,8 @@ _IN_PLACE = {
 _COMMUTE = (_ATEN.add.Tensor, _ATEN.mul.Tensor)
 
 
-def _lay_out_as_they_are(module: torch.fx.GraphModule) -> None:
-    """Let convolutions use channels-last maps like everything else: twice as fast on a CPU, without copies.
+def _use_channels_last(module: torch.fx.GraphModule) -> None:
+    """Let convolutions use channels-last maps, as all other operations do: twice as fast on a CPU, without copies.
 
     Not for training steps: gradients would not have the layout of the weights.
     """
@@ -229,7 +229,7 @@ def _write_in_place(module: torch.fx.GraphModule) -> None:
     """
     nodes = list(module.graph.nodes)
     place, views = {node: i for i, node in enumerate(nodes)}, {node for node in nodes if _is_view(node)}
-    # For each node the node whose memory it shares, and the nodes that share the memory of each.
+    # For each node, the node that owns its memory; for each owner, the nodes that share its memory.
     owner: dict[torch.fx.Node, torch.fx.Node] = {}
     sharing: dict[torch.fx.Node, list[torch.fx.Node]] = {}
 

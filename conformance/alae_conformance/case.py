@@ -1,4 +1,4 @@
-"""Cases: the requirements that a backend is judged by."""
+"""Cases: the requirements that a backend must meet."""
 
 from functools import cache
 from typing import Annotated, Literal
@@ -12,7 +12,7 @@ from alae_conformance.fixture import fixtures
 from alae_conformance.tolerances import Lane, ToleranceClass
 
 Profile = Literal["smoke", "standard", "full"]
-#: each includes the one before
+#: each profile includes the one before
 PROFILES: tuple[Profile, ...] = ("smoke", "standard", "full")
 
 

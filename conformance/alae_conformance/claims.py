@@ -7,7 +7,7 @@ from alae_conformance.case import Case
 from alae_conformance.tolerances import LANES, Lane
 from alae_core.errors import AlaeError
 
-#: the level up to which all must hold, by lane
+#: for each lane, the level that must hold together with all below it
 Claim = dict[Lane, int]
 
 
@@ -39,7 +39,7 @@ def provable(tasks: Iterable[tuple[Case, Lane]]) -> Claim:
 
 
 def unbroken(levels: Iterable[int]) -> int:
-    """The highest level that is reached from the lowest without a gap."""
+    """The highest level such that all levels from the lowest to it are present."""
     found = set(levels)
     reached = min(found)
     while reached + 1 in found:

@@ -20,7 +20,7 @@ Observations = dict[str, np.ndarray]
 
 #: checks that must be exactly zero for networks that an update does not train
 _MOVES = ("displacement", "moments")
-#: how many parts of a key name the tensors that are computed together
+#: number of leading parts of a key that tensors computed together have in common
 _GROUPS = {"gradients": 2, "displacement": 2, "averages": 2, "moments": 4}
 
 
@@ -51,7 +51,7 @@ def compare(
     tolerance: Tolerance | None,
     weight_norms: Mapping[str, float],
 ) -> list[Comparison]:
-    """Compare every observation. One that is missing or unexpected fails.
+    """Compare every observation. Missing and unexpected ones fail.
 
     Args:
         observed, expected: arrays by the same keys.
@@ -95,7 +95,7 @@ def _compare_closely(
         return Comparison(check, quantity, inf, 0.0, flaw)
     observed, expected = np.asarray(observed, np.float64), np.asarray(expected, np.float64)
     if check == "trajectory":
-        # Each step's loss by itself, because the first ones are the largest and differ least.
+        # Compare each step's loss separately, because the first ones are the largest and differ least.
         errors, limits = np.abs(observed - expected), tolerance.relative * np.abs(expected) + tolerance.floor
         worst = int(np.argmax(errors / limits))
         return Comparison(check, f"{quantity} at step {worst + 1}", float(errors[worst]), float(limits[worst]))
@@ -107,7 +107,8 @@ def _compare_closely(
 
 def _compare_exactly(check: str, quantity: str, observed: np.ndarray, expected: np.ndarray) -> Comparison:
     if observed.dtype.kind == "U":
-        # Either all names, or the names of what differs: then none is expected, and older cases froze their number, 0.
+        # `observed` holds either all names, or only names of arrays that differ. No difference is expected: `expected`
+        # is then empty or, in older cases, the number 0.
         wanted = set(expected.tolist()) if expected.dtype.kind == "U" else set()
         names = sorted(set(observed.tolist()) ^ wanted)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""

@@ -16,7 +16,7 @@ from alae_conformance.subjects.reference import ReferenceSubject
 from alae_core.draws import NUMBERS
 from alae_core.streams import noise_shapes
 
-#: z that reciprocity is measured on
+#: number of z that reciprocity is measured on
 _HELD_OUT = 1024
 _ATTEMPTS = 1000
 
@@ -50,7 +50,7 @@ def draw_tape(fixture: Fixture, seed: int) -> Arrays:
         tape["labels"] = rng.integers(0, config.labels, (count, size))
     tape["w"] = tapes.to_bfloat16(rng.normal(size=(size, config.networks.w)))
     for update in subject.reference.trains():
-        # No rows for an update that draws none.
+        # An update that draws no z gets no rows.
         drawing = size if flat_draws({update: subject.draw_update(update, 0, size)}) else 0
         tape[f"z/{update}"] = tapes.to_bfloat16(rng.normal(size=(drawing, config.networks.z)))
     if config.augment:
@@ -96,7 +96,7 @@ def _glorot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _spread_logits(subject: ReferenceSubject, tape: Arrays, fixture: Fixture) -> None:
-    """Scale and shift the last layer of D, or of its like.
+    """Scale and shift the last layer of D, or of the network that replaces it.
 
     The objectives differ most where logits have both signs and some are large.
     """

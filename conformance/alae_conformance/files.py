@@ -76,7 +76,7 @@ def make_manifest() -> dict[str, str]:
 
 
 def verify_files() -> None:
-    """Compare every file with the manifest. Raises SuiteError if one has changed, is missing or is new."""
+    """Compare every file with the manifest. Raises SuiteError if a file has changed, is missing or is new."""
     written = json.loads((HOME / "manifest.json").read_text("utf-8"))
     present = make_manifest()
     for name in sorted(written.keys() | present.keys()):

@@ -21,7 +21,7 @@ from alae_conformance.drawing import draw_steady_tape
 from alae_conformance.fixture import fixtures
 from alae_conformance.record import Report
 
-#: relative and absolute tolerance for the same computation on another machine, which may sum in another order
+#: relative and absolute tolerance between machines, which may sum in different orders
 _SAME = 1e-12
 
 
@@ -34,7 +34,7 @@ def differences(case: Case) -> list[str]:
 
 def _same(again: np.ndarray, frozen: np.ndarray) -> bool:
     if again.dtype.kind == "U" and frozen.dtype.kind == "i":
-        return again.size == frozen  # the names of what differs; of the first cases their number was frozen
+        return again.size == frozen  # the names of arrays that differ; the first cases froze their number
     if again.dtype.kind != "f":
         return np.array_equal(again, frozen)
     return again.shape == frozen.shape and bool(

@@ -1,4 +1,4 @@
-"""One backend before the suite: a process for each lane, and a record of each case."""
+"""Judging one backend: a process for each lane, and a record of each case."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -28,9 +28,9 @@ from alae_conformance.xfail import Xfail
 from alae_core._support.text import one_line
 from alae_core.errors import BackendError
 
-#: seconds that a plug-in may take for one answer; the slowest, compiling for 128 pixels, takes a sound one a hundred
+#: seconds that a plug-in may take for one answer; compiling for 128 pixels, the slowest, takes a correct one about 100
 PATIENCE = 600.0
-#: processes that a backend may lose in one lane before its other cases there count as errors without being run
+#: processes that a backend may lose in a lane; then its other cases in the lane count as errors without being run
 _LOSSES = 3
 
 #: the result of an experiment or of its diagnosis
@@ -39,7 +39,7 @@ Listener = Callable[[str, CaseRecord], None]
 
 
 class Judge:
-    """One backend before the suite: a process for each lane, restarted if it is lost."""
+    """Judges one backend in a process for each lane, restarted if it is lost."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Judge:
             raise
         except SubjectError as error:
             status, message, details = "error", str(error), error.details
-        except Exception as error:  # noqa: BLE001 - an answer may have any form, and other cases go on
+        except Exception as error:  # noqa: BLE001 - an answer may have any form; the other cases must still run
             status, message = "error", f"{type(error).__name__}: {error}"
         xfail = self.xfails.get((self.name, case.id, lane))
         if xfail and status != "unsupported":
@@ -157,7 +157,7 @@ class Judge:
             except BackendError as error:
                 self._failed_starts[lane] = _Refused(str(error))
             except SubjectError as error:
-                # A plug-in that fails or hangs before the first question would do so again in each case.
+                # A plug-in that fails or hangs at its start would do so again in each case.
                 self._failed_starts[lane] = error
         raise self._failed_starts[lane]
 
@@ -180,8 +180,8 @@ def compare_case(
 ) -> list[Comparison]:
     """Compare the outcome of a case with the expected one.
 
-    `writers` are the subjects whose checkpoints the case reads, if any. Raises SuiteError if other checks than those
-    that the case lists were compared.
+    `writers` are the subjects that wrote the checkpoints that the case reads, if any. Raises SuiteError if the compared
+    checks are not those that the case lists.
     """
     expected = dict(numbers.expected(case.id))
     if experiment_of(case).reads:
@@ -218,7 +218,7 @@ def summarise(comparisons: Sequence[Comparison]) -> list[CheckRecord]:
 
 def curves_of(observations: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """The observations that the report plots: losses by step, and reciprocity errors by seed and step."""
-    # A plug-in's answer may have any shape; one of another shape has failed by then.
+    # A plug-in's answer may have any shape; a wrong shape has already failed the case.
     dimensions = {"trajectory": 1, "reciprocity": 2}
     return {
         key: array.tolist()

@@ -1,4 +1,4 @@
-"""Measures how much of each limit correct backends use, by many standard runs with fresh numbers.
+"""Measure how much of each limit correct backends use, in many standard runs with fresh numbers.
 
     python -m alae_conformance.margins RUNS BACKEND… [--first SEED]
 
@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=1, help="first seed (default: 1)")
     options = parser.parse_args()
     with TemporaryDirectory() as checkpoints:
-        # Compiled functions serve all numbers, and numbers serve all backends.
+        # Compiled functions are reused for all numbers, and numbers for all backends.
         judges = [Judge(name, Fresh(options.first), Path(checkpoints), {}) for name in options.backends]
         records: list[CaseRecord] = []
         try:

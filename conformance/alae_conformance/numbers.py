@@ -1,4 +1,4 @@
-"""Inputs and expected outputs of each case: frozen files, or fresh numbers that cannot have been stored."""
+"""Inputs and expected outputs of each case: frozen files, or fresh numbers, which a backend cannot have stored."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -24,7 +24,7 @@ class Numbers(Protocol):
 
 
 class Frozen:
-    """The files that ship with the suite. Raises SuiteError if one is not as released."""
+    """The files that ship with the suite. Raises SuiteError if one was changed."""
 
     def __init__(self) -> None:
         files.verify_files()

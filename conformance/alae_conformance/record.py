@@ -75,9 +75,9 @@ class BackendRecord(_Record):
     versions: dict[str, str]
     cases: list[CaseRecord]
     levels: list[LevelRecord]
-    #: the level up to which all must hold, by lane
+    #: for each lane, the level that must hold together with all below it
     required: dict[Lane, int] = {}
-    #: whether cases were selected, so that no level is claimed
+    #: whether only selected cases were run; then no level is claimed
     partial: bool = False
 
     @property
@@ -96,7 +96,7 @@ class BackendRecord(_Record):
         return {lane: level for lane, level in self.required.items() if reached[lane] < level}
 
     def highest(self, lane: Lane) -> int | None:
-        """The highest level up to which all hold in a lane, or None if there is none."""
+        """The highest level that holds in a lane together with all below it, or None."""
         if self.partial:
             return None
         levels = sorted((level for level in self.levels if level.lane == lane), key=lambda level: level.level)

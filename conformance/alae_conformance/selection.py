@@ -1,4 +1,4 @@
-"""Which cases run, and which levels they must show."""
+"""The choice of cases to run, and of the levels that a backend must hold."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -26,15 +26,15 @@ class Selection:
 
     @property
     def partial(self) -> bool:
-        """Whether it excludes some cases of a lane, or the one lane that is required."""
+        """Whether it excludes some cases of a lane, or float32, the required lane."""
         return bool(self.cases or self.levels or (self.lanes and "float32" not in self.lanes))
 
 
 def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
     """The cases of a profile in each of their lanes, lane by lane, lowest level first; "smoke" is float32 only.
 
-    A case selected by its id runs whatever the profile. A case that reads checkpoints brings the case that writes them.
-    Raises SelectionError if a case or lane is unknown, or none is left.
+    A case selected by its id runs whatever the profile. A case that reads checkpoints also selects the case that writes
+    them. Raises SelectionError if a case or lane is unknown, or no case is left.
     """
     selection = selection or Selection()
     for kind, names, known in (("case", selection.cases, cases()), ("lane", selection.lanes, LANES)):
@@ -64,14 +64,14 @@ def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
 
 
 def in_waves(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Tasks that read no checkpoints, then those that read the checkpoints of the first on every backend."""
+    """Split tasks into those that read no checkpoints, and those that read the checkpoints of the former."""
     return [[task for task in tasks if (experiment_of(task[0]).reads is not None) is reads] for reads in (False, True)]
 
 
 def requirements(tasks: Sequence[Task], selection: Selection, require: Claim, claim: Claim) -> Claim:
     """The levels that a backend must hold: all of `require`, and `claim` as far as these cases can show it.
 
-    Raises ClaimError if they cannot show what is required.
+    Raises ClaimError if the cases cannot show a required level.
     """
     most = {} if selection.partial else provable(tasks)
     for lane, level in require.items():

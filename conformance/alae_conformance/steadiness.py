@@ -1,4 +1,4 @@
-"""Whether every sound backend must pass on a tape, however it rounds."""
+"""Checks that every correct backend passes on a tape, however it rounds."""
 
 from collections.abc import Mapping
 
@@ -12,7 +12,7 @@ from alae_conformance.reference.rounded import rounded
 from alae_conformance.subjects import Arrays
 from alae_conformance.tolerances import TOLERANCES, Lane
 
-#: how far weights are nudged, in float32 roundings: further than a backend strays within a free run
+#: size of the nudges to weights, in float32 roundings: larger than a backend's error in a free run
 _NUDGE = 8.0
 #: share of a float32 limit that one rounding may use, and that a kink may use
 _STEADY = 0.2
@@ -26,7 +26,7 @@ _DIGITS: dict[Lane, tuple[int, float]] = {"float32": (24, 1.0), "float64": (53, 
 
 
 def is_steady(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> bool:
-    """Whether a sound backend must pass all of the fixture's cases on this tape.
+    """Whether every correct backend passes all of the fixture's cases on this tape.
 
     Cases that run in float64 alone need not be clear of kinks: its roundings are too small to reach one.
     """
@@ -35,7 +35,7 @@ def is_steady(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> bool:
         for case in cases().values()
         if case.fixture == fixture.id and experiment_of(case).rounding != "none"
     ]
-    # Growing runs first, because they reject most tapes: some fifty for each that is accepted.
+    # Growing runs first, because they reject about fifty tapes for each that is accepted.
     affected.sort(key=lambda pair: not pair[1])
     return all(
         (not compounds or _withstands_rounding(case, tape))
@@ -46,10 +46,10 @@ def is_steady(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> bool:
 
 
 def _clear_of_kinks(case: Case, tape: Mapping[str, np.ndarray]) -> bool:
-    """Nudge the weights there and back by several float32 roundings.
+    """Nudge the weights by several float32 roundings, once in each direction.
 
-    Each nudge must change little. The mean of both must change even less: what remains of it comes from a leaky ReLU
-    or a hinge that changed sides.
+    Each nudge must change the outcome only little. The mean of both must change it even less: the two changes cancel
+    unless a leaky ReLU or a hinge crosses its kink.
     """
     expected = answers(case, tape)
     for copy in range(_PAIRS):

@@ -44,18 +44,18 @@ def conform(
     Args:
         backends: names of plug-ins in the entry point group `alae.backends`.
         profile: "smoke" is L0 and half of L1 in float32, "standard" L0 to L3, "full" everything.
-        selection: which of its cases.
-        device: where the backends compute, in their own words.
+        selection: selects some of the profile's cases.
+        device: the device of the backends, as they spell it.
         fresh: the seed of new numbers, or None for the frozen ones.
         xfails: from `read_xfails`.
-        require: what every backend must hold.
-        claims: what each must also hold, as far as these cases can show it, from `read_claims`.
+        require: the levels that every backend must hold.
+        claims: the levels that each must also hold, as far as these cases can show them; from `read_claims`.
         on_case: called with a backend's name and each of its cases as it ends, from any thread.
         patience: seconds to wait for one answer.
 
     Raises:
         SelectionError: a case or lane does not exist.
-        ClaimError: these cases cannot show what is required.
+        ClaimError: these cases cannot show a required level.
         SuiteError: the suite's own files are damaged.
     """
     started, clock = datetime.now(UTC), time.monotonic()
@@ -70,7 +70,7 @@ def conform(
         with ThreadPoolExecutor(cpu_count() or 1) as pool:
             try:
                 for wave in in_waves(tasks):
-                    # Each lane has a process of its own, so those of one backend need not wait for each other.
+                    # Each lane has its own process, so the lanes of a backend need not wait for each other.
                     lanes = [(judge, [task for task in wave if task[1] == lane]) for lane in LANES for judge in judges]
                     list(pool.map(lambda pair: pair[0].run(pair[1], backends), lanes))
             finally:

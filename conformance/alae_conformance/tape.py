@@ -4,7 +4,7 @@
     images, labels, w                              batches of images and of class numbers; one batch of w
     z/UPDATE, mix/UPDATE, cutoff/UPDATE, augment/UPDATE, noise/LAYER    random numbers of one batch
     draws/STEP/…, states/STEP/…                    draws of a run at a step, and its state before it
-    held_out_z, seeds/NUMBER/NAME                  z that reciprocity is measured on; further initial weights
+    held_out_z, seeds/NUMBER/NAME                  z for measuring reciprocity; further initial weights
 
 `drawing.py` draws tapes.
 """
@@ -19,11 +19,11 @@ from alae_conformance.subjects.reference import ReferenceSubject
 from alae_core.draws import Draws
 from alae_core.view import View
 
-#: batches of images on a tape; later training steps begin again with the first
+#: number of batches of images on a tape; later training steps repeat them
 BATCHES = 4
 #: numbers of training steps after which a state on a tape was taken
 STATES = (0, 7)
-#: training steps whose draws are on a tape
+#: training steps with their draws on a tape
 DRAWN_STEPS = (0, 7, 100_000)
 
 
@@ -49,7 +49,7 @@ def inputs(tape: Mapping[str, np.ndarray], view: View | None = None) -> Inputs:
 
 
 def many_inputs(tape: Mapping[str, np.ndarray], count: int) -> Inputs:
-    """The tape's images, w and the generator's z repeated, each time a little smaller, so that no two are equal."""
+    """The tape's images, w and generator's z, repeated, and each time scaled down a little so that all differ."""
 
     def repeat(rows: np.ndarray) -> np.ndarray:
         scale = 1 - np.arange(count) // len(rows) / 256  # exact in float32, since the tape is exact in bfloat16

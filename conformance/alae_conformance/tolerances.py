@@ -1,4 +1,4 @@
-"""Every limit of the suite. A backend cannot loosen one.
+"""All limits of the suite; a backend cannot loosen them.
 
 A tensor passes where ‖found − expected‖ ≤ relative · ‖expected‖ + floor · scale + UNDERFLOW. Norms are Euclidean over
 the whole tensor, because single elements may cancel, and a limit that grew with the tensor's size would let constant
@@ -51,12 +51,13 @@ TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
 #: added to every limit, since float32 loses digits below 1e-38; a whole gradient can be that small if logits exceed 80
 UNDERFLOW = 1e-36
 
-#: standard deviations by which a statistic of noise may differ from its mean; 2e-9 of a correct device's exceed this
+#: standard deviations by which a statistic of noise may differ from its mean; a correct device exceeds this with
+#: probability 2e-9
 NOISE_DEVIATIONS = 6.0
 
 #: limit for all but one of the runs: the reciprocity error R = mean ‖F(z) − E(G(F(z)))‖² / var F(z) after 400 steps,
-#: divided by its initial value; the variance is there because F alone can shrink the numerator. The reference reaches
-#: 0.19, and 1.16 without the reciprocity update
+#: divided by its initial value; the division by var F(z) is needed because F alone can shrink the numerator. The
+#: reference reaches 0.19, and 1.16 without the reciprocity update
 RECIPROCITY_RATIO = 0.40
 RECIPROCITY_EXCEPTIONS = 1
 #: limits by step for the difference between the mean of log R and the reference's, paired by run, at 90 % confidence.

@@ -33,7 +33,7 @@ class XfailError(AlaeError):
 
 
 class Xfail(BaseModel):
-    """One known failure. Cases are deterministic, so it must fail as long as it is listed."""
+    """One known failure. Cases are deterministic, so a listed failure must occur in every run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

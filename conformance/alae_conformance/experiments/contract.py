@@ -16,13 +16,13 @@ from alae_conformance.noise_statistics import deviations
 from alae_conformance.subjects import Arrays, Subject
 from alae_core.errors import CheckpointError
 
-#: the steps whose noise is examined, all at one level of detail, and the number of images per step
+#: steps at which noise is examined, all at one level of detail, and the number of images per step
 _STEPS, _IMAGES = range(2, 10), 16
 
 
 @experiment()
 def contract(subject: Subject, setting: Setting) -> Observations:
-    """Load a state in another order, refuse three that do not fit, and draw each update's random numbers."""
+    """Load a state in another order, try three that do not fit, and draw each update's random numbers."""
     setting.open(subject)
     hello = subject.hello()
     observed: dict[str, Any] = {
@@ -32,7 +32,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
     }
     state = tapes.group("states/7", setting.tape)
     dtype = config_of(setting.fixture, setting.lane).dtype
-    # In another order, because arrays are identified by name.
+    # Reorder the arrays, because names identify them.
     subject.load(dict(reversed(state.items())))
     after, weights = subject.state(), tapes.group("weights", state)
     loaded = {name: array.astype(dtype) if array.dtype.kind == "f" else array for name, array in state.items()}
@@ -66,7 +66,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
 
 @experiment()
 def refusals(subject: Subject, setting: Setting) -> Observations:
-    """Try to load states that do not fit, and compare the run with itself before."""
+    """Try to load states that do not fit, and compare the run with its state before."""
     setting.open(subject)
     state, batches = tapes.group("states/7", setting.tape), tapes.batches(setting.tape)
     subject.load(state)

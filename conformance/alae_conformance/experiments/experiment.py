@@ -1,4 +1,4 @@
-"""The type of an experiment, and the decorator that makes a function one."""
+"""The type of an experiment, and the decorator that turns a function into one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ Rounding = Literal["none", "kinks", "compounds"]
 
 @dataclass(frozen=True)
 class Experiment:
-    """A procedure on a subject, with the facts that the suite needs.
+    """A procedure on a subject, and properties of it that the suite needs.
 
     Attributes:
-        name: as case files have it.
+        name: the name in case files.
         run: the procedure, which returns arrays by "check/quantity".
         rounding: decides which inputs are refused when they are drawn.
         trains: whether it needs more than one batch, or states of a trajectory.
         traced: whether a failure is traced to the first training step that differs.
-        reads: the experiment whose checkpoints it reads, from every subject, by name; or None.
+        reads: the name of the experiment that writes the checkpoints it reads, those of every subject; or None.
     """
 
     name: str
@@ -38,5 +38,5 @@ class Experiment:
 def experiment(
     *, rounding: Rounding = "none", trains: bool = True, traced: bool = False, reads: str | None = None
 ) -> Callable[[Procedure], Experiment]:
-    """Make a function an experiment under its own name; the options are attributes of `Experiment`."""
+    """Turn a function into an experiment of the same name; the options are attributes of `Experiment`."""
     return lambda run: Experiment(run.__name__, run, rounding, trains, traced, reads)

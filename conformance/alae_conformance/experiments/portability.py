@@ -1,4 +1,4 @@
-"""L5: checkpoints, read back by the subject that wrote them and by every other one."""
+"""L5: checkpoints, read by the subject that wrote them and by every other."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +14,7 @@ from alae_conformance.subjects import Subject
 
 @experiment()
 def portability(subject: Subject, setting: Setting) -> Observations:
-    """Write a checkpoint midway, resume from it, and arrive at the same state bit for bit."""
+    """Write a checkpoint midway, resume from it, and reach the same state bit for bit."""
     setting.open(subject)
     initial = setting.initial_state()
     subject.load(initial)
@@ -38,7 +38,7 @@ def portability(subject: Subject, setting: Setting) -> Observations:
 
 @experiment(reads="portability")
 def peers(subject: Subject, setting: Setting) -> Observations:
-    """Resume from the checkpoint of each writer, the reference among them, and train the second half."""
+    """Resume from the checkpoint of each writer, including the reference, and train the second half."""
     setting.open(subject)
     subject.load(setting.initial_state())
     before = subject.state()

@@ -52,7 +52,7 @@ def precision(subject: Subject, setting: Setting) -> Observations:
 
 @experiment(rounding="compounds", traced=True)
 def growth(subject: Subject, setting: Setting) -> Observations:
-    """Train through levels of detail; observe after each of the fixture's numbers of steps."""
+    """Train through levels of detail; observe the run at the numbers of steps that the fixture lists."""
     setting.open(subject)
     subject.load(setting.initial_state())
     observed, losses = Observations(), []

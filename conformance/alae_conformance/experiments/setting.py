@@ -1,4 +1,4 @@
-"""Where an experiment takes place: its model, its precision, its inputs and a directory for checkpoints."""
+"""The setting of an experiment: its model, precision, inputs, and a directory for checkpoints."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ STEPS = 20
 
 @dataclass(frozen=True)
 class Setting:
-    """Where an experiment takes place.
+    """The setting of an experiment.
 
     Attributes:
         tape: the fixture's inputs.
-        checkpoints: the directory in which subjects leave checkpoints for each other.
-        writers: the names of the subjects that have left one.
+        checkpoints: the directory in which subjects write checkpoints for each other.
+        writers: the names of the subjects that have written one.
     """
 
     fixture: Fixture
@@ -47,7 +47,7 @@ class Setting:
         return self.checkpoints / writer / self.fixture.id
 
     def halves(self) -> tuple[int, int]:
-        """The numbers of steps before and after a checkpoint: of a free run, or between two looks at a growing one."""
+        """The numbers of steps before and after a checkpoint, in a free run or between observations of growth."""
         if not self.fixture.grown:
             return STEPS // 2, STEPS - STEPS // 2
         first, last = self.fixture.grown

@@ -10,7 +10,7 @@ from alae_conformance.subjects import Arrays, Subject
 
 
 def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> Observations:
-    """How far every float array of a state moved, in float64, and every count as it is after the step.
+    """The displacement of every float array of a state, in float64, and the value of every count after the step.
 
     Keys are displacement/PREFIX/WEIGHT, averages/PREFIX/WEIGHT, moments/MOMENT/PREFIX/ADAM/WEIGHT, w_mean/PREFIX,
     augment_p/PREFIX and counts/PREFIX/NAME. Raises ValueError if an array has changed its shape.
@@ -36,7 +36,7 @@ def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str,
 
 
 def without(check: str, observations: Observations) -> Observations:
-    """The observations of every check but one."""
+    """Observations without those of one check."""
     return {key: array for key, array in observations.items() if key.partition("/")[0] != check}
 
 

@@ -11,13 +11,13 @@ from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import movements, without
 from alae_conformance.subjects import Subject
 
-#: steps that draw their own random numbers
+#: number of steps that draw their own random numbers
 _DRAWN = 2
 
 
 @experiment(rounding="kinks")
 def substeps(subject: Subject, setting: Setting) -> Observations:
-    """Run each update alone from states of a trajectory: which networks moved, how far, and with which moments."""
+    """Run each update alone from states of a trajectory; observe which networks moved, how far, and their moments."""
     setting.open(subject)
     observed: Observations = {}
     for k in tapes.STATES:
@@ -33,7 +33,7 @@ def substeps(subject: Subject, setting: Setting) -> Observations:
 
 @experiment(rounding="kinks")
 def only(subject: Subject, setting: Setting) -> Observations:
-    """Run one update alone: averages, the mean of w and counts move as in a whole step."""
+    """Run one update alone; averages, the mean of w and counts must move as in a whole step."""
     setting.open(subject)
     subject.load(tapes.group("states/7", setting.tape))
     before = subject.state()
@@ -56,7 +56,7 @@ def fed(subject: Subject, setting: Setting) -> Observations:
 
 @experiment()
 def drawn(subject: Subject, setting: Setting) -> Observations:
-    """Take steps that draw for themselves, and steps that are given the same draws; observe the ratio of losses."""
+    """Take steps that draw their own random numbers, and steps given the same ones; observe the ratio of losses."""
     setting.open(subject)
     runs = []
     for given in (False, True):

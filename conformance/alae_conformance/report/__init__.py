@@ -1,1 +1,1 @@
-"""A record of the suite for people and machines: lines and a table at a terminal, JUnit XML, a badge, an HTML page."""
+"""Reports of a run: lines and a table at a terminal, JUnit XML, a badge, an HTML page."""

@@ -1,4 +1,4 @@
-"""A run as a badge: JSON for the endpoint of shields.io."""
+"""The badge of a run: JSON for the endpoint of shields.io."""
 
 import json
 
@@ -6,10 +6,10 @@ from alae_conformance.record import BackendRecord, Report
 
 
 def badge(report: Report) -> str:
-    """The lowest level that any backend reaches in float32, and how many of its cases were run.
+    """The float32 level of the backend that reaches the lowest one, and how many of its cases were run.
 
-    Green: every backend conforms. Orange: some do not, but a level holds for all. Red: no level holds for one of them,
-    or no backend was judged.
+    Green: every backend conforms. Orange: some do not, but a level holds for all. Red: a backend does not hold any
+    level, or no backend was judged.
     """
     if not report.backends:
         return _shield("no backend judged", "red")

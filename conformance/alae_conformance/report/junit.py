@@ -17,7 +17,7 @@ _ELEMENTS: dict[Status, str] = {
 
 
 def junit(report: Report) -> str:
-    """One XML document with a test suite per backend and a test case per case and lane."""
+    """Render an XML document with a test suite per backend and a test case per case and lane."""
     root = ET.Element("testsuites", name="ALAE conformance", time=f"{report.seconds:.2f}")
     for backend in report.backends:
         root.append(_suite(report, backend))

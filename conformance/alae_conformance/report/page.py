@@ -34,7 +34,7 @@ _RING: dict[str, Any] = {
     "markeredgecolor": _ALARM,
     "markeredgewidth": 1.4,
 }
-#: values outside of these ranges are drawn at the edge
+#: values outside these ranges are drawn at the edge
 _RATIOS = (1e-4, 1e2)
 _DEVIATIONS = (1e-17, 1e0)
 _STYLE: dict[Any, Any] = {
@@ -266,7 +266,7 @@ def _curves(report: Report, case: str, key: str) -> dict[tuple[str, Lane], np.nd
 
 
 def _dash(backend: str, colours: dict[str, str]) -> tuple[float, tuple[float, float]]:
-    """Dashes with gaps for those of the other backends, so that overlapping lines all stay visible."""
+    """A dash pattern that leaves gaps for the other backends' dashes, so that overlapping lines all stay visible."""
     length = 3.0
     return -length * list(colours).index(backend), (length, length * max(1, len(colours) - 1))
 

@@ -85,13 +85,13 @@ def standing(backend: BackendRecord, level: LevelRecord) -> Standing:
 
 
 def count(level: LevelRecord) -> str:
-    """The numbers of a level's cases that passed and that exist, and the largest error / limit."""
+    """The number of a level's cases that passed, of all, and the largest error / limit."""
     worst_ratio = f" · {ratio(level.ratio)}" if level.executed else ""
     return f"{level.passed}/{level.required}{worst_ratio}"
 
 
 def reached(backend: BackendRecord) -> dict[Lane, int]:
-    """The level up to which all hold, by lane; lanes in which none holds are left out."""
+    """The highest level that holds together with all below it, by lane; lanes without one are left out."""
     levels = {lane: backend.highest(lane) for lane in LANES}
     return {lane: level for lane, level in levels.items() if level is not None}
 
@@ -102,7 +102,7 @@ def refusals(backend: BackendRecord) -> list[str]:
 
 
 def verdict(backend: BackendRecord) -> str:
-    """Whether the backend conforms and up to which levels, or which levels it does not hold."""
+    """One line: whether the backend conforms, and the levels that it holds or does not hold."""
     by_standing: dict[Standing, list[str]] = {}
     for level in backend.levels:
         by_standing.setdefault(standing(backend, level), []).append(f"L{level.level} in {level.lane}")

@@ -7,7 +7,7 @@ from zlib import crc32
 
 import numpy as np
 from pydantic import Field
-from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
+from typing_extensions import TypedDict  # pydantic requires this one before Python 3.12
 
 from alae_core.draws import Draws
 from alae_core.streams import sample_noise
@@ -26,7 +26,7 @@ class Batches:
     labels: np.ndarray | None = None
 
     def at(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The first `size` images and labels of a training step's batch; after the last batch comes the first."""
+        """The first `size` images and labels of a training step's batch; the batches repeat after the last."""
         k = step % len(self.images)
         return self.images[k, :size], None if self.labels is None else self.labels[k, :size]
 
@@ -55,12 +55,12 @@ def with_noise(draws: Mapping[str, Draws], step: int, lod: int, count: int) -> d
 
 
 def shown_update(draws: Mapping[str, Draws]) -> str:
-    """The update whose z is F's input: the generator's, or the last update if there is none."""
+    """The update that provides F's input z: the generator's, or the last one if the generator has none."""
     return "generator" if "generator" in draws else list(draws)[-1]
 
 
 def flat_draws(draws: Mapping[str, Draws]) -> Arrays:
-    """The draws of updates without noise, by UPDATE, UPDATE/mix, UPDATE/cutoff and UPDATE/augment."""
+    """The draws of updates except noise, named UPDATE, UPDATE/mix, UPDATE/cutoff and UPDATE/augment."""
     found: Arrays = {}
     for update, (z, mix, cutoff, _, augment) in draws.items():
         found |= {} if z is None else {update: z}
@@ -71,7 +71,7 @@ def flat_draws(draws: Mapping[str, Draws]) -> Arrays:
 
 
 def reciprocity_error(w: np.ndarray, again: np.ndarray) -> float:
-    """mean ‖w − again‖² / var w, both of shape (count, w); the variance matters because F may shrink w."""
+    """mean ‖w − again‖² / var w, both of shape (count, w); dividing corrects for an F that shrinks w."""
     w, again = w.astype(np.float64), again.astype(np.float64)
     return float(np.square(w - again).sum(1).mean() / w.var(0).sum())
 
@@ -97,7 +97,7 @@ def shared_arrays(subject: "Subject", batches: Batches) -> list[str]:
 def put_and_write_over(
     put: Callable[..., PutBatch], batch: tuple[np.ndarray, np.ndarray | None], dtype: str
 ) -> PutBatch:
-    """Put a batch, and overwrite its arrays at once, as a loader does that reuses them."""
+    """Put a batch, then overwrite its arrays at once, like a loader that reuses its buffers."""
     # In the run's own precision, so that no conversion copies them.
     given = [np.array(array, dtype if array.dtype.kind == "f" else array.dtype) for array in batch if array is not None]
     found = put(*given)
@@ -125,7 +125,7 @@ class Hello(TypedDict):
 
 
 class Subject(Protocol):
-    """All arrays are NumPy, by the names of `alae_core.state`; an exception is recorded as the subject's error."""
+    """An implementation to judge. Arrays are NumPy, named as in `alae_core.state`; exceptions count as its errors."""
 
     def hello(self) -> Hello:
         """Describe the subject."""
@@ -133,7 +133,7 @@ class Subject(Protocol):
     def open(self, config: Mapping[str, Any], anew: bool = False) -> None:
         """Open a run of `Config.data()`, which all other calls refer to.
 
-        It may be one that was opened and trained before, unless `anew` is true.
+        Unless `anew` is true, this may be a run that was opened and trained before.
         """
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
@@ -149,7 +149,7 @@ class Subject(Protocol):
         """The weights and running mean of w of the run's model, by their names in a state."""
 
     def forward(self, inputs: Inputs) -> Arrays:
-        """F(z), G(w), E(images), and D(w) or D(images), by network, of those that exist; z is `shown_update`'s."""
+        """F(z), G(w), E(images), and D(w) or D(images), by network that exists; z is that of `shown_update`."""
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         """D(E(images)), and the gradient of its sum with respect to the images."""
@@ -172,15 +172,15 @@ class Subject(Protocol):
     def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
         """Take steps as training does, with all batches put before the first step; returns losses of shape (steps,).
 
-        The arrays of a batch are overwritten as soon as it was put. If `given`, every step gets its batch and the run's
-        own draws as arguments instead.
+        The arrays of a batch are overwritten as soon as it has been put. If `given`, every step gets its batch and the
+        run's own draws as arguments instead.
         """
 
     def shared_arrays(self, batches: Batches) -> list[str]:
         """The names of arrays that should have been copied and were not; empty for a correct subject.
 
         These are arrays of an earlier `state()` that a step or a later load has changed, and arrays given to `load` or
-        `put` whose overwriting has changed the run.
+        `put` that changed the run when they were overwritten.
         """
 
     def reciprocity_error(self, z: np.ndarray) -> float:

@@ -18,7 +18,7 @@ from alae_core.config import Precision
 from alae_core.errors import BackendError, CheckpointError
 
 _KNOWN = {"BackendError": BackendError, "CheckpointError": CheckpointError}
-#: how many characters are kept of an error's message, of its traceback and of the last output
+#: maximum characters of an error's message, of its traceback, and of the last output
 _MOST_CHARACTERS = 4000
 
 
@@ -35,7 +35,7 @@ class SubjectLost(SubjectError):
 
 
 class Process:
-    """A `Subject` whose methods are answered by a process that holds `Plugin(name, precision, device)`.
+    """A `Subject` that passes method calls to a process that holds `Plugin(name, precision, device)`.
 
     Answers are plain data and arrays (`wire.py`), so nothing that a plug-in returns can run code here. Methods raise
     BackendError or CheckpointError if the plug-in raised it; SubjectError for any other exception and for an answer
@@ -115,7 +115,7 @@ class Process:
 
 
 def _serve(line: Connection, name: str, precision: Precision, device: str | None, log: str) -> None:
-    """Answer questions until the suite hangs up; the first answer says whether the plug-in could be loaded."""
+    """Answer questions until the suite closes the pipe; the first answer is whether the plug-in could be loaded."""
     # The networks are tiny: a second thread would only wait, and take time from other processes.
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(variable, "1")

@@ -1,4 +1,4 @@
-"""The reference as a subject, whose answers are the expected ones."""
+"""The reference as a subject: its answers are the expected ones."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -32,7 +32,7 @@ from alae_core.streams import noise_shapes
 class ReferenceSubject:
     """See `Subject`; `variant`, if given, replaces the reference of the configuration's algorithm."""
 
-    # Recorded in checkpoints as their writer.
+    # The name that checkpoints record as their writer.
     name = "reference"
 
     def __init__(self, variant: Callable[[Config], Reference] | None = None) -> None:

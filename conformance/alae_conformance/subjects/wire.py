@@ -14,7 +14,7 @@ MOST_BYTES = 2**26
 
 
 class WireError(ValueError):
-    """Content that must not cross, or frames that are not an answer."""
+    """Content that must not be sent, or frames that are not an answer."""
 
 
 def encode(kind: str, content: Any) -> tuple[bytes, bytes]:
