@@ -30,7 +30,7 @@ def run_alae(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def refused(run_alae, tmp_path):
+def assert_refused(run_alae, tmp_path):
     """Check that `alae` refuses the given words: exit code 2, one line that holds a message, and no file written."""
 
     def check(words, message):

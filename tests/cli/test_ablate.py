@@ -12,5 +12,5 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_is_refused(refused, words, message):
-    refused(["ablate", *words], message)
+def test_a_mistake_is_refused(assert_refused, words, message):
+    assert_refused(["ablate", *words], message)

@@ -99,12 +99,14 @@ def test_options_have_the_same_meaning_on_every_command(name):
         assert flags["--truncation"].name == "psi", "an error about psi must name the flag"
 
 
-def test_usage_errors_are_one_line_with_the_flag_the_value_and_a_hint_to_help(refused):
-    refused(["train", "--nonsense"], "No such option: --nonsense")
-    refused(["generate"], "Missing argument 'model'; see")
-    refused(["generate", "run", "--count", "0"], "--count")
-    refused(["generate", "run", "--seed", "-1"], "-1")
-    refused(["directions", "fit", "run", "--method", "magic"], "'magic' is not one of 'svm', 'principal', 'factorized'")
+def test_usage_errors_are_one_line_with_the_flag_the_value_and_a_hint_to_help(assert_refused):
+    assert_refused(["train", "--nonsense"], "No such option: --nonsense")
+    assert_refused(["generate"], "Missing argument 'model'; see")
+    assert_refused(["generate", "run", "--count", "0"], "--count")
+    assert_refused(["generate", "run", "--seed", "-1"], "-1")
+    assert_refused(
+        ["directions", "fit", "run", "--method", "magic"], "'magic' is not one of 'svm', 'principal', 'factorized'"
+    )
 
 
 def test_a_terminal_without_unicode_shows_question_marks(tmp_path):
@@ -125,12 +127,12 @@ def test_the_error_names_a_directory_that_cannot_be_written(run_alae, tmp_path):
     assert (code, err) == (2, "alae: file/run: Not a directory\n")
 
 
-def test_insufficient_memory_is_reported_in_one_line(refused, monkeypatch):
+def test_insufficient_memory_is_reported_in_one_line(assert_refused, monkeypatch):
     def allocate_too_much(*args, **kwargs):
         np.empty(2**60, np.uint8)
 
     monkeypatch.setattr("alae_workbench.runs.train.train", allocate_too_much)
-    refused(["train"], "not enough memory: Unable to allocate 1.00 EiB")
+    assert_refused(["train"], "not enough memory: Unable to allocate 1.00 EiB")
 
 
 @pytest.mark.slow

@@ -23,5 +23,5 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_is_refused(refused, home, words, message):
-    refused(["compare", *words], message)
+def test_a_mistake_is_refused(assert_refused, home, words, message):
+    assert_refused(["compare", *words], message)

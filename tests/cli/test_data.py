@@ -69,5 +69,5 @@ def test_a_folder_is_inspected(run_alae, photos):
         (["inspect", "photos", "--out", "no/folder/sheet.png"], "no/folder/sheet.png"),
     ],
 )
-def test_mistakes_are_refused_in_one_line(refused, words, message):
-    refused(["data", *words], message)
+def test_mistakes_are_refused_in_one_line(assert_refused, words, message):
+    assert_refused(["data", *words], message)

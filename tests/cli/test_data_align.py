@@ -31,8 +31,8 @@ def test_align(run_alae, photos, tmp_path):
 
 
 @needs_face_weights
-def test_mistakes_are_refused_in_one_line(refused, tmp_path):
+def test_mistakes_are_refused_in_one_line(assert_refused, tmp_path):
     Image.new("RGB", (50, 40)).save(tmp_path / "nothing.png")
-    refused(("data", "align", "nowhere", "faces"), "nowhere does not exist")
-    refused(("data", "align", tmp_path, "faces.png"), "faces.png must be a directory")
-    refused(("data", "align", "nothing.png", "faces", "--backend", BACKEND), "no face was found")
+    assert_refused(("data", "align", "nowhere", "faces"), "nowhere does not exist")
+    assert_refused(("data", "align", tmp_path, "faces.png"), "faces.png must be a directory")
+    assert_refused(("data", "align", "nothing.png", "faces", "--backend", BACKEND), "no face was found")

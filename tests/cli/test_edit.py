@@ -56,5 +56,5 @@ MISTAKES = [
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_gives_one_line_and_exit_code_2(refused, words, message):
-    refused(words, message)
+def test_a_mistake_gives_one_line_and_exit_code_2(assert_refused, words, message):
+    assert_refused(words, message)

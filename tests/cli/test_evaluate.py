@@ -74,8 +74,8 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_is_refused(refused, home, words, message):
-    refused(["evaluate", *words], message)
+def test_a_mistake_is_refused(assert_refused, home, words, message):
+    assert_refused(["evaluate", *words], message)
 
 
 @pytest.mark.parametrize("words", [["measures"], ["evaluate", "run", "--measures", "foo"]], ids=" ".join)

@@ -30,19 +30,19 @@ def test_a_checkpoint_becomes_a_run(run_alae):
 
 @needs_official
 @pytest.mark.parametrize("kept", [0, 100, 0.5, -1])
-def test_a_truncated_file_is_refused(refused, tmp_path, kept):
+def test_a_truncated_file_is_refused(assert_refused, tmp_path, kept):
     content = CHECKPOINT.read_bytes()
     (tmp_path / "torn.pth").write_bytes(content[: int(kept * len(content)) if isinstance(kept, float) else kept])
-    refused(["import-official", "torn.pth", "out"], "torn.pth")
+    assert_refused(["import-official", "torn.pth", "out"], "torn.pth")
 
 
 @needs_official
-def test_a_run_that_cannot_be_written_leaves_nothing(refused, monkeypatch):
+def test_a_run_that_cannot_be_written_leaves_nothing(assert_refused, monkeypatch):
     def fail(*args):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("alae_core.checkpoint.write_atomically", fail)
-    refused(["import-official", CHECKPOINT, "out"], "No space left on device")
+    assert_refused(["import-official", CHECKPOINT, "out"], "No space left on device")
 
 
 MISTAKES = [
@@ -55,5 +55,5 @@ MISTAKES = [
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
-def test_a_mistake_gives_one_line_and_exit_code_2(refused, words, message):
-    refused(["import-official", *words], message)
+def test_a_mistake_gives_one_line_and_exit_code_2(assert_refused, words, message):
+    assert_refused(["import-official", *words], message)

@@ -23,5 +23,5 @@ def test_style_models_are_inverted_at_a_level_of_detail(run_alae):
 
 
 @pytest.mark.usefixtures("home")
-def test_a_style_for_each_layer_needs_a_style_model(refused):
-    refused(["invert", "run", "--layers", "--backend", BACKEND], "--layers is only for style models")
+def test_a_style_for_each_layer_needs_a_style_model(assert_refused):
+    assert_refused(["invert", "run", "--layers", "--backend", BACKEND], "--layers is only for style models")

@@ -31,11 +31,11 @@ def test_new_and_train_make_the_same_configuration(run_alae, tmp_path):
 
 
 @pytest.mark.usefixtures("photos")
-def test_wrong_choices_are_refused(refused, tmp_path):
+def test_wrong_choices_are_refused(assert_refused, tmp_path):
     (tmp_path / "there.yaml").touch()
-    refused(["new", "photos", "--size", "12"], "--size is 12; style networks make images of 8, 16, 32")
-    refused(["new", "photos", "--images", "3"], "--images is 3; it must be at least 1,000")
-    refused(["new", "photos", "--out", "there.yaml"], "--out is there.yaml, which already exists")
-    refused(["new", "photos", "--out", "my.txt"], "--out is my.txt; it must end in .yaml or .yml")
-    refused(["new", "photos", "--images", "many"], "'many' must be a number such as 20000, 600k or 2M")
-    refused(["new", "nowhere"], "there is no data 'nowhere'")
+    assert_refused(["new", "photos", "--size", "12"], "--size is 12; style networks make images of 8, 16, 32")
+    assert_refused(["new", "photos", "--images", "3"], "--images is 3; it must be at least 1,000")
+    assert_refused(["new", "photos", "--out", "there.yaml"], "--out is there.yaml, which already exists")
+    assert_refused(["new", "photos", "--out", "my.txt"], "--out is my.txt; it must end in .yaml or .yml")
+    assert_refused(["new", "photos", "--images", "many"], "'many' must be a number such as 20000, 600k or 2M")
+    assert_refused(["new", "nowhere"], "there is no data 'nowhere'")

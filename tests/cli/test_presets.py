@@ -10,5 +10,5 @@ def test_presets_are_listed_and_printed(run_alae):
     assert "learning_rate" in out
 
 
-def test_an_unknown_preset_is_refused(refused):
-    refused(["presets", "show", "nothing"], "no preset 'nothing'")
+def test_an_unknown_preset_is_refused(assert_refused):
+    assert_refused(["presets", "show", "nothing"], "no preset 'nothing'")

@@ -47,7 +47,7 @@ def test_the_configuration_follows_from_shapes_and_the_weights_are_equal(sizes):
             np.testing.assert_allclose(array, expected[name], **STORED, err_msg=name)
 
 
-def broken(models, network, key, change):
+def change_tensor(models, network, key, change):
     state = dict(models[network])
     change(state, key)
     return models | {network: state}
@@ -88,7 +88,7 @@ def test_conversion_is_strict(network, key, change, message):
     config = config_with(*SIZES["usual"])
     models = checkpoint_of(config)[0]
     with pytest.raises(CheckpointError, match=message):
-        convert(broken(models, network, key, change), config)
+        convert(change_tensor(models, network, key, change), config)
 
 
 @pytest.mark.parametrize("network", ["mapping_fl", "generator", "discriminator", "mapping_tl"])
@@ -145,7 +145,7 @@ def test_float64_stays_float64(tmp_path):
     assert not np.array_equal(found.state["w_mean"], found.state["w_mean"].astype(np.float32))
 
 
-def refuse(models, tmp_path, message):
+def assert_refused(models, tmp_path, message):
     with pytest.raises(CheckpointError, match=message):
         import_official(save(models, tmp_path / "their.pth"), tmp_path / "run")
     assert not (tmp_path / "run").exists(), "nothing is left of a refused file"
@@ -155,12 +155,12 @@ def test_a_mean_of_w_that_differs_between_layers_is_refused(tmp_path):
     models = checkpoint_of(config_with(*SIZES["usual"]))[0]
     rows = models["dlatent_avg"]["buff"]
     for wrong in (np.concatenate([rows[1:], rows[:1] + 1]), rows[:-1], rows[0], rows[:, 1:], rows[:0]):
-        refuse(
+        assert_refused(
             models | {"dlatent_avg": {"buff": wrong}},
             tmp_path,
             "no running mean of w that is the same for all style layers",
         )
-    refuse(models | {"dlatent_avg": {}}, tmp_path, "no running mean of w")
+    assert_refused(models | {"dlatent_avg": {}}, tmp_path, "no running mean of w")
 
 
 def test_shapes_larger_than_the_file_are_refused_before_arrays_are_made(tmp_path, monkeypatch):
@@ -169,7 +169,7 @@ def test_shapes_larger_than_the_file_are_refused_before_arrays_are_made(tmp_path
     monkeypatch.setattr("alae_core.state.initial_state", lambda *_: pytest.fail("a state was made"))
     models["discriminator"]["encode_block.0.conv_2.weight"] = np.zeros((10**6, 1, 1, 1), np.float32)
     models["discriminator"]["from_rgb.0.from_rgb.weight"] = np.zeros((10**6, 3, 1, 1), np.float32)
-    refuse(models, tmp_path, "has shape")
+    assert_refused(models, tmp_path, "has shape")
 
 
 def test_tensors_that_share_one_storage_many_times_are_refused(tmp_path):

@@ -47,7 +47,7 @@ def tensor(shape=(2, 3), strides=(3, 1), offset=0, elements=6, kind="FloatStorag
     return name("torch._utils", "_rebuild_tensor_v2") + b"(" + arguments + b"tR"
 
 
-def zipped(path, program, numbers=b"\0" * 24, root="archive", compression=zipfile.ZIP_STORED, **more):
+def write_zip(path, program, numbers=b"\0" * 24, root="archive", compression=zipfile.ZIP_STORED, **more):
     with zipfile.ZipFile(path, "w", compression) as archive:
         archive.writestr(f"{root}/data.pkl", b"\x80\x02" + program + b".")
         archive.writestr(f"{root}/data/0", numbers)
@@ -56,12 +56,12 @@ def zipped(path, program, numbers=b"\0" * 24, root="archive", compression=zipfil
     return path
 
 
-def legacy(path, program, order=END, numbers=b""):
+def write_legacy(path, program, order=END, numbers=b""):
     path.write_bytes(HEAD + b"\x80\x02" + program + b"." + order + numbers)
     return path
 
 
-def refuse(path, message=None):
+def assert_refused(path, message=None):
     """Check that reading `path` and its tensors fails with one line that names it, within 2 s and little memory."""
     tracemalloc.start()
     start = time.process_time()
@@ -76,7 +76,7 @@ def refuse(path, message=None):
     assert took < 2
 
 
-both = pytest.mark.parametrize("write", [zipped, legacy])
+both = pytest.mark.parametrize("write", [write_zip, write_legacy])
 
 
 # ---- calls -----------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_objects_with_reduce_hooks_become_placeholders(tmp_path, write):
     ],
 )
 def test_instructions_beyond_plain_data_are_refused(tmp_path, write, program):
-    refuse(write(tmp_path / "file", program), "holds the pickle instruction [A-Z_0-9]+, which")
+    assert_refused(write(tmp_path / "file", program), "holds the pickle instruction [A-Z_0-9]+, which")
 
 
 # ---- false claims ----------------------------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ def test_false_lengths_and_positions_are_refused(tmp_path, write, claim):
     if claim in ("a list as key", "tensor of no storage"):
         assert read_torch_file(path)[0] in ({}, Placeholder("torch._utils._rebuild_tensor_v2"))
     else:
-        refuse(path)
+        assert_refused(path)
 
 
 @both
@@ -204,14 +204,14 @@ def test_a_huge_memo_index_does_not_take_memory(tmp_path, write):
     tracemalloc.stop()
 
 
-def doubled(start, times=200):
+def nest_tuples(start, times=200):
     """A tuple that contains the previous one twice, 200 times over: 2²⁰⁰ items for a reader that visits each."""
     return start + b"q\x00" + b"".join(b"0h%ch%c\x86q%c" % (i, i, i + 1) for i in range(times))
 
 
 @both
 def test_exponentially_nested_tuples_are_not_traversed(tmp_path, write):
-    many = doubled(b")")
+    many = nest_tuples(b")")
     for path, program in {
         "value": many,
         "key": b"}" + many + b"Ns",
@@ -223,16 +223,16 @@ def test_exponentially_nested_tuples_are_not_traversed(tmp_path, write):
         start = time.process_time()
         read_torch_file(write(tmp_path / path, b"N" + program))
         assert time.process_time() - start < 2
-    refuse(write(tmp_path / "id", many + b"Q"), "not a storage of numbers")
+    assert_refused(write(tmp_path / "id", many + b"Q"), "not a storage of numbers")
     shape = name("torch._utils", "_rebuild_tensor_v2") + b"(" + storage() + b"K\0" + many + many + b"\x89NtR"
-    refuse(write(tmp_path / "shape", shape), "not a short tuple|not whole numbers")
-    refuse(write(tmp_path / "name", b"N" + many + b"N\x93"), "STACK_GLOBAL requires str")
+    assert_refused(write(tmp_path / "shape", shape), "not a short tuple|not whole numbers")
+    assert_refused(write(tmp_path / "name", b"N" + many + b"N\x93"), "STACK_GLOBAL requires str")
 
 
 def test_an_exponentially_nested_order_of_storages_is_not_traversed(tmp_path):
-    order = b"\x80\x02](" + doubled(b")") + b"e."
-    refuse(legacy(tmp_path / "file", storage(), order))
-    refuse(legacy(tmp_path / "more", storage(), b"\x80\x02" + doubled(b")") + b"a."))
+    order = b"\x80\x02](" + nest_tuples(b")") + b"e."
+    assert_refused(write_legacy(tmp_path / "file", storage(), order))
+    assert_refused(write_legacy(tmp_path / "more", storage(), b"\x80\x02" + nest_tuples(b")") + b"a."))
 
 
 @both
@@ -276,21 +276,21 @@ def test_deep_nesting_does_not_need_recursion(tmp_path, write):
 )
 def test_a_tensor_outside_its_storage_is_refused(tmp_path, write, claimed):
     stored = {"order": b"\x80\x02]" + text("0") + b"a.", "numbers": struct.pack("<Q", 6) + b"\0" * 24}
-    refuse(write(tmp_path / "file", tensor(**claimed), **(stored if write is legacy else {})))
+    assert_refused(write(tmp_path / "file", tensor(**claimed), **(stored if write is write_legacy else {})))
 
 
 def test_an_empty_storage_has_its_declared_length(tmp_path):
     none, order = tensor((0,), (1,), elements=0), b"\x80\x02]" + text("0") + b"a."
-    refuse(legacy(tmp_path / "cut", none, order, bytes(7)), "cut short")
-    assert read_all(legacy(tmp_path / "whole", none, order, bytes(8)))[1][0].shape == (0,)
+    assert_refused(write_legacy(tmp_path / "cut", none, order, bytes(7)), "cut short")
+    assert read_all(write_legacy(tmp_path / "whole", none, order, bytes(8)))[1][0].shape == (0,)
 
 
 def test_a_missing_storage_is_refused(tmp_path):
     program = (
         name("torch._utils", "_rebuild_tensor_v2") + b"(" + storage(key="../7") + b"K\0(K\x02K\x03t(K\x03K\x01t\x89NtR"
     )
-    refuse(zipped(tmp_path / "zip", program), "no item named")
-    refuse(legacy(tmp_path / "legacy", program), "damaged")
+    assert_refused(write_zip(tmp_path / "zip", program), "no item named")
+    assert_refused(write_legacy(tmp_path / "legacy", program), "damaged")
 
 
 # ---- other files -----------------------------------------------------------------------------------------------------
@@ -310,26 +310,26 @@ def test_other_files_are_refused(tmp_path):
         path = tmp_path / kind
         path.write_bytes(content)
         foreign = dict.fromkeys(("text", "PNG"), "it was not written by torch.save")
-        refuse(path, {"big-endian": "big-endian", **foreign}.get(kind))
-    refuse(tmp_path, "it is a folder, not a file")
-    refuse(tmp_path / "nowhere", "No such file")
+        assert_refused(path, {"big-endian": "big-endian", **foreign}.get(kind))
+    assert_refused(tmp_path, "it is a folder, not a file")
+    assert_refused(tmp_path / "nowhere", "No such file")
 
 
 def test_other_archives_are_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "none", "w") as archive:
         archive.writestr("archive/other", b"")
-    refuse(tmp_path / "none", "not have one data.pkl")
+    assert_refused(tmp_path / "none", "not have one data.pkl")
     with zipfile.ZipFile(tmp_path / "two", "w") as archive:
         for root in "ab":
             archive.writestr(f"{root}/data.pkl", b"N.")
-    refuse(tmp_path / "two", "not have one data.pkl")
-    refuse(zipped(tmp_path / "big", tensor(), byteorder=b"big"), "big-endian")
-    refuse(zipped(tmp_path / "bomb", b"N" + b"0N" * 10**6, compression=zipfile.ZIP_DEFLATED), "compressed")
+    assert_refused(tmp_path / "two", "not have one data.pkl")
+    assert_refused(write_zip(tmp_path / "big", tensor(), byteorder=b"big"), "big-endian")
+    assert_refused(write_zip(tmp_path / "bomb", b"N" + b"0N" * 10**6, compression=zipfile.ZIP_DEFLATED), "compressed")
     bomb = tmp_path / "numbers"
     with zipfile.ZipFile(bomb, "w") as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02" + tensor() + b".")
         archive.writestr("archive/data/0", b"\0" * 24, zipfile.ZIP_DEFLATED)
-    refuse(bomb, "compressed")
+    assert_refused(bomb, "compressed")
 
 
 @pytest.mark.parametrize(
@@ -342,30 +342,30 @@ def test_other_archives_are_refused(tmp_path):
     ],
 )
 def test_an_archive_entry_of_another_size_is_refused(tmp_path, claimed, message):
-    path = zipped(tmp_path / "file", tensor())
+    path = write_zip(tmp_path / "file", tensor())
     content = bytearray(path.read_bytes())
     at = content.index(b"PK\x01\x02", content.index(b"PK\x01\x02") + 1)
     assert struct.unpack_from("<II", content, at + 20) == (24, 24)
     struct.pack_into("<II", content, at + 20, *claimed)
     path.write_bytes(content)
-    refuse(path, message)
+    assert_refused(path, message)
 
 
 def test_an_encrypted_archive_is_refused(tmp_path):
-    path = zipped(tmp_path / "file", tensor())
+    path = write_zip(tmp_path / "file", tensor())
     content = bytearray(path.read_bytes())
     for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         at = -1
         while (at := content.find(mark, at + 1)) >= 0:
             content[at + flags] |= 1
     path.write_bytes(content)
-    refuse(path, "encrypted")
+    assert_refused(path, "encrypted")
 
 
 # ---- good files ------------------------------------------------------------------------------------------------------
 
 
-def same(found, expected, numbers):
+def assert_same(found, expected, numbers):
     import torch
 
     if isinstance(expected, torch.Tensor):
@@ -377,36 +377,36 @@ def same(found, expected, numbers):
     elif isinstance(expected, dict):
         assert list(found) == list(expected)
         for key, value in expected.items():
-            same(found[key], value, numbers)
+            assert_same(found[key], value, numbers)
     elif isinstance(expected, (list, tuple)):
         assert isinstance(found, list if isinstance(expected, list) else tuple)
         assert len(found) == len(expected)
         for one, other in zip(found, expected, strict=True):
-            same(one, other, numbers)
+            assert_same(one, other, numbers)
     else:
         assert type(found) is type(expected)
         assert found == expected
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["zip", "legacy"])
-def good(request, tmp_path_factory):
+def torch_file(request, tmp_path_factory):
     torch = pytest.importorskip("torch")
     path = tmp_path_factory.mktemp("good") / "file.pt"
     torch.save(everything(), path, _use_new_zipfile_serialization=request.param)
     return path
 
 
-def test_saved_values_are_read_as_torch_reads_them(good):
+def test_saved_values_are_read_as_torch_reads_them(torch_file):
     import torch
 
-    saved, numbers = read_torch_file(good)
-    same(saved, torch.load(good, weights_only=False), numbers)
+    saved, numbers = read_torch_file(torch_file)
+    assert_same(saved, torch.load(torch_file, weights_only=False), numbers)
     array = numbers(saved["plain"])
     array[:] = 0
     assert numbers(saved["plain"]).any(), "arrays must be copies"
 
 
-def test_an_archive_is_opened_once(good, monkeypatch):
+def test_an_archive_is_opened_once(torch_file, monkeypatch):
     opened = []
 
     class Counted(zipfile.ZipFile):
@@ -414,9 +414,9 @@ def test_an_archive_is_opened_once(good, monkeypatch):
             opened.append(arguments)
             super().__init__(*arguments, **choices)
 
-    is_zip = zipfile.is_zipfile(good)
+    is_zip = zipfile.is_zipfile(torch_file)
     monkeypatch.setattr(zipfile, "ZipFile", Counted)
-    read_all(good)
+    read_all(torch_file)
     assert len(opened) == is_zip
 
 
@@ -428,12 +428,12 @@ def test_unknown_escapes_do_not_give_a_warning(tmp_path, write):
 def test_an_expanded_tensor_is_refused(tmp_path):
     torch = pytest.importorskip("torch")
     torch.save(torch.zeros(1).expand(1000), tmp_path / "file")
-    refuse(tmp_path / "file", r"a tensor of shape \(1000,\) needs more than its storage of 1 numbers")
+    assert_refused(tmp_path / "file", r"a tensor of shape \(1000,\) needs more than its storage of 1 numbers")
 
 
-def test_truncated_files_are_refused(good, tmp_path):
-    content = good.read_bytes()
+def test_truncated_files_are_refused(torch_file, tmp_path):
+    content = torch_file.read_bytes()
     path = tmp_path / "cut"
     for end in [*range(1, 400, 7), *range(400, len(content), max(1, len(content) // 60)), len(content) - 1]:
         path.write_bytes(content[:end])
-        refuse(path)
+        assert_refused(path)

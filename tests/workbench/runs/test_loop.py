@@ -35,7 +35,7 @@ SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")
 }
 
 
-def words(*options, **overrides):
+def make_words(*options, **overrides):
     settings = [f"{key}={json.dumps(value)}" for key, value in (SMALL | overrides).items()]
     flags = [word for setting in settings for word in ("--set", setting)]
     return ["train", "--backend", BACKEND, *map(str, options), *flags]
@@ -43,15 +43,15 @@ def words(*options, **overrides):
 
 def train(directory, *options, code=0, **overrides):
     """Train in this process; returns (stdout, stderr)."""
-    found, out, err = call_alae(directory, *words(*options, **overrides))
+    found, out, err = call_alae(directory, *make_words(*options, **overrides))
     assert found == code, f"{out}\n{err}"
     return out, err
 
 
-def start(directory, *options, **overrides):
+def start_training(directory, *options, **overrides):
     """Start training in a separate process, which a test may signal or kill."""
     return subprocess.Popen(
-        [sys.executable, "-m", "alae_cli", *words(*options, **overrides)],
+        [sys.executable, "-m", "alae_cli", *make_words(*options, **overrides)],
         cwd=directory,
         text=True,
         stdout=subprocess.PIPE,
@@ -59,7 +59,7 @@ def start(directory, *options, **overrides):
     )
 
 
-def steps(run):
+def list_steps(run):
     return [int(path.name.removeprefix("step-")) for path in checkpoints(run / "checkpoints")]
 
 
@@ -71,26 +71,26 @@ def wait_for(condition, process, seconds=120):
         time.sleep(0.01)
 
 
-def same_state(first, second):
+def have_same_state(first, second):
     states = [alae.load_checkpoint(run).state for run in (first, second)]
     return all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory):
+def uninterrupted(tmp_path_factory):
     """An uninterrupted run of 60 steps, and its output."""
-    directory = tmp_path_factory.mktemp("straight")
+    directory = tmp_path_factory.mktemp("uninterrupted")
     out, _ = train(directory, "--steps", 60, "--out", "run")
     return directory / "run", out
 
 
-def test_a_run_writes_all_its_files(straight):
-    run, out = straight
+def test_a_run_writes_all_its_files(uninterrupted):
+    run, out = uninterrupted
     assert load_experiment(run / "config.yaml").training.steps == 60
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records if "losses" in record] == list(range(5, 61, 5))
     assert set(records[0]["losses"]) == {"discriminator", "generator", "reciprocity"}
-    assert steps(run)[-3:] == [40, 50, 60]
+    assert list_steps(run)[-3:] == [40, 50, 60]
     assert sorted(path.name for path in (run / "grids").iterdir()) == ["step-00000040.png", "step-00000060.png"]
     with Image.open(run / "grids" / "step-00000060.png") as picture:
         assert min(picture.size) > 300
@@ -101,10 +101,10 @@ def test_a_run_writes_all_its_files(straight):
         assert shown in out
 
 
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(straight, tmp_path):
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(uninterrupted, tmp_path):
     train(tmp_path, "--steps", 25, "--out", "run")
     train(tmp_path, "--resume", "run", "--steps", 60)
-    assert same_state(tmp_path / "run", straight[0])
+    assert have_same_state(tmp_path / "run", uninterrupted[0])
     records = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert records == sorted(records)
 
@@ -122,7 +122,7 @@ def test_requested_measures_are_recorded_and_one_selects_the_best_checkpoint(tmp
     assert set(found[5]) == {"rank_encoded", "isotropy_encoded", "rank_mapped", "isotropy_mapped", "psnr"}
     kept = {
         step: alae.load_checkpoint(path)
-        for step, path in zip(steps(tmp_path / "run"), checkpoints(tmp_path / "run" / "checkpoints"), strict=True)
+        for step, path in zip(list_steps(tmp_path / "run"), checkpoints(tmp_path / "run" / "checkpoints"), strict=True)
     }
     assert {step: checkpoint.measure for step, checkpoint in kept.items()} == {
         step: pytest.approx(-found[step]["psnr"]) for step in kept
@@ -172,15 +172,15 @@ def test_unknown_measures_are_refused_before_the_first_step(tmp_path, setting, m
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_signals_save_and_stop(tmp_path, number, code):
     run = tmp_path / "run"
-    process = start(tmp_path, "--steps", 100_000, "--out", "run")
-    wait_for(lambda: steps(run), process)
+    process = start_training(tmp_path, "--steps", 100_000, "--out", "run")
+    wait_for(lambda: list_steps(run), process)
     process.send_signal(number)
     out, err = process.communicate(timeout=240)
     assert (process.returncode, "Traceback" in err) == (code, False), f"{out}\n{err}"
-    saved = steps(run)[-1]
+    saved = list_steps(run)[-1]
     assert f"{number.name}: saved step {saved}; resume with: alae train --resume run" in out
     train(tmp_path, "--resume", "run", "--steps", saved + 5)
-    assert steps(run)[-1] == saved + 5
+    assert list_steps(run)[-1] == saved + 5
 
 
 @pytest.mark.slow
@@ -189,26 +189,26 @@ def test_random_kills_do_not_lose_progress_before_the_last_checkpoint(tmp_path):
     run, moments = tmp_path / "run", random.Random(0)
     assert call_alae(tmp_path, "data", "prepare", "digits", "prepared", "--workers", "1")[0] == 0
     stream = {"training.data": "prepared", "training.checkpoint_every": 1}
-    process = start(tmp_path, "--steps", 1_000_000, "--out", "run", **stream)
-    wait_for(lambda: steps(run), process)
+    process = start_training(tmp_path, "--steps", 1_000_000, "--out", "run", **stream)
+    wait_for(lambda: list_steps(run), process)
     for _ in range(KILLS):
         time.sleep(moments.uniform(0, 0.5))
         process.kill()
         process.communicate()
-        last = steps(run)[-1]
+        last = list_steps(run)[-1]
         assert alae.load_checkpoint(run).step == last
-        process = start(tmp_path, "--resume", "run")
-        wait_for(lambda last=last: steps(run)[-1] > last, process)
+        process = start_training(tmp_path, "--resume", "run")
+        wait_for(lambda last=last: list_steps(run)[-1] > last, process)
     process.kill()
     process.communicate()
-    last = steps(run)[-1]
+    last = list_steps(run)[-1]
     train(tmp_path, "--resume", "run", "--steps", last + 1)
     train(tmp_path, "--steps", last + 1, "--out", "straight", **{"training.checkpoint_every": 1000})
-    assert same_state(run, tmp_path / "straight"), "the killed run equals the uninterrupted one"
+    assert have_same_state(run, tmp_path / "straight"), "the killed run equals the uninterrupted one"
 
 
-def test_a_run_is_never_overwritten(straight):
-    run, _ = straight
+def test_a_run_is_never_overwritten(uninterrupted):
+    run, _ = uninterrupted
     _, err = train(run.parent, "--steps", 5, "--out", "run", code=2)
     assert err.strip().splitlines()[-1].startswith("alae: run is not empty: continue that run with --resume run")
 
@@ -234,13 +234,13 @@ def test_divergence_stops_at_the_last_good_checkpoint(tmp_path, every):
 def test_resuming_an_earlier_checkpoint_sets_later_ones_aside(tmp_path):
     train(tmp_path, "--steps", 30, "--out", "run")
     train(tmp_path, "--resume", "run/checkpoints/step-00000010", "--steps", 15)
-    assert steps(tmp_path / "run") == [10, 15]
+    assert list_steps(tmp_path / "run") == [10, 15]
     records = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert records == [5, 10, 10, 15, 15]
     assert (tmp_path / "run" / "checkpoints" / "abandoned-step-00000030").exists()
 
 
-def records(run):
+def read_records(run):
     return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -266,21 +266,21 @@ def test_resuming_an_earlier_checkpoint_twice_keeps_both_branches(tmp_path):
         train(tmp_path, "--resume", "run/checkpoints/step-00000010", "--steps", 20)
     names = {path.name for path in (tmp_path / "run" / "checkpoints").iterdir()}
     assert names == {"step-00000010", "step-00000020", "abandoned-step-00000020", "abandoned-2-step-00000020"}
-    assert [record["step"] for record in records(tmp_path / "run")] == [5, 10, 10, 15, 20, 20]
+    assert [record["step"] for record in read_records(tmp_path / "run")] == [5, 10, 10, 15, 20, 20]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["--resume", "--out"])
 def test_a_run_killed_before_its_first_checkpoint_starts_over(tmp_path, how):
     run = tmp_path / "run"
-    process = start(tmp_path, "--steps", 1_000_000, "--out", "run", **{"training.checkpoint_every": 1_000_000})
+    process = start_training(tmp_path, "--steps", 1_000_000, "--out", "run", **{"training.checkpoint_every": 1_000_000})
     wait_for(lambda: (run / "metrics.jsonl").exists(), process)
     process.kill()
     process.communicate()
-    assert not steps(run)
+    assert not list_steps(run)
     train(tmp_path, how, "run", "--steps", 10)
-    assert steps(run) == [10]
-    assert [record["step"] for record in records(run)] == [5, 10, 10]
+    assert list_steps(run) == [10]
+    assert [record["step"] for record in read_records(run)] == [5, 10, 10]
     assert len(list(run.glob("events.*"))) == 1
 
 
@@ -296,20 +296,20 @@ def test_a_directory_that_is_not_a_run_is_never_overwritten(tmp_path):
 @pytest.mark.slow
 def test_a_second_process_is_refused(tmp_path):
     run = tmp_path / "run"
-    process = start(tmp_path, "--steps", 1_000_000, "--out", "run")
+    process = start_training(tmp_path, "--steps", 1_000_000, "--out", "run")
     wait_for(lambda: (run / "config.yaml").exists(), process)
     before = (run / "config.yaml").read_bytes()
     # Before the first checkpoint, the lock refuses both options; after it, --out refuses an existing run.
     _, err = train(tmp_path, "--resume", "run", code=2)
     assert last_line(err).startswith("alae: another process is training in run: wait for it")
-    wait_for(lambda: steps(run), process)
+    wait_for(lambda: list_steps(run), process)
     for how in ("--resume", "--out"):
         _, err = train(tmp_path, how, "run", "--steps", 7, code=2)
         assert last_line(err).startswith("alae: ")
         assert (run / "config.yaml").read_bytes() == before
     process.kill()
     process.communicate()
-    train(tmp_path, "--resume", "run", "--steps", steps(run)[-1] + 1)
+    train(tmp_path, "--resume", "run", "--steps", list_steps(run)[-1] + 1)
 
 
 def test_the_second_of_two_processes_that_start_in_an_empty_directory_is_refused(tmp_path):
@@ -350,7 +350,7 @@ APPENDED = "(metrics.jsonl|events.out.tfevents)"
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("most", "full"), [(100, "config.yaml"), (None, APPENDED), (9000, "checkpoints")])
-def test_a_full_disk_stops_the_run_and_it_resumes_once_there_is_room(straight, tmp_path, most, full):
+def test_a_full_disk_stops_the_run_and_it_resumes_once_there_is_room(uninterrupted, tmp_path, most, full):
     run = tmp_path / "run"
     train(tmp_path, "--steps", 20, "--out", "run")
     before = [read_regular(run / name) for name in ("config.yaml", "metrics.jsonl")]
@@ -358,9 +358,11 @@ def test_a_full_disk_stops_the_run_and_it_resumes_once_there_is_room(straight, t
         _, err = train(tmp_path, "--resume", "run", "--steps", 60, code=2, **{"training.report_every": 1})
     assert re.search(f"alae: run/{full}.*: File too large; the run stopped at step .* --resume run", last_line(err))
     assert "Traceback" not in err
-    assert steps(run) == [10, 20]
+    assert list_steps(run) == [10, 20]
     assert read_regular(run / "metrics.jsonl").startswith(before[1])
     # Following the advice works.
     train(tmp_path, "--resume", "run", "--steps", 60)
-    assert same_state(run, straight[0])
-    assert [record["step"] for record in records(run)] == [record["step"] for record in records(straight[0])]
+    assert have_same_state(run, uninterrupted[0])
+    assert [record["step"] for record in read_records(run)] == [
+        record["step"] for record in read_records(uninterrupted[0])
+    ]

@@ -50,7 +50,7 @@ def tiny(**overrides):
     return tiny_config(image=[8, 8, 2], **overrides)
 
 
-def same(first, second):
+def have_same_state(first, second):
     states = [alae.load_checkpoint(each).state for each in (first, second)]
     return states[0].keys() == states[1].keys() and all(np.array_equal(a, states[1][n]) for n, a in states[0].items())
 
@@ -90,7 +90,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_and_needs_the_same_images(bac
         run(8, pixels=other, resume=tmp_path / "run")
     assert run(8, pixels=other, resume=tmp_path / "run", other_data=True).step == 8
     run(5, tmp_path / "again")
-    assert same(run(8, resume=tmp_path / "again").checkpoint, straight.checkpoint)
+    assert have_same_state(run(8, resume=tmp_path / "again").checkpoint, straight.checkpoint)
 
 
 def test_a_run_on_images_in_memory_resumes_only_with_data(backend, tmp_path):

@@ -79,7 +79,7 @@ def test_links_and_devices_in_a_tar_are_skipped(tmp_path):
     assert [str(member.place) for member in open_source(str(tmp_path / "a.tar")).files] == ["0.png"]
 
 
-def packed(path, content=None, **changes):
+def write_zip(path, content=None, **changes):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("0.png", png() if content is None else content)
     data = bytearray(path.read_bytes())
@@ -88,25 +88,25 @@ def packed(path, content=None, **changes):
     path.write_bytes(data)
 
 
-def encrypted(path):
-    packed(path)
+def write_encrypted_zip(path):
+    write_zip(path)
     data = bytearray(path.read_bytes())
     data[data.index(b"PK\1\2") + 8] |= 1
     path.write_bytes(data)
 
 
-def bomb(path):
+def write_zip_bomb(path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("0.png", "w") as member:
         for _ in range(2**9 + 1):
             member.write(bytes(2**20))
 
 
-def lzma(path):
+def write_lzma_zip(path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
         archive.writestr("0.png", png())
 
 
-def lying_tar(path):
+def write_tar_with_false_size(path):
     with tarfile.open(path, "w") as archive:
         info = tarfile.TarInfo("0.png")
         archive.addfile(info)
@@ -114,7 +114,7 @@ def lying_tar(path):
     path.write_bytes(info.tobuf() + bytes(1024))
 
 
-def compressed_tar(path):
+def write_compressed_tar(path):
     with tarfile.open(path, "w:gz") as archive:
         info = tarfile.TarInfo("0.png")
         archive.addfile(info)
@@ -123,10 +123,10 @@ def compressed_tar(path):
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
-        ("a.zip", encrypted, "a.zip cannot be read as a zip: '0.png' is encrypted"),
-        ("a.zip", bomb, r"'0.png' has 537,919,488 bytes; a picture file may have at most 536,870,912"),
-        ("a.zip", lzma, "'0.png' is neither stored nor deflated"),
-        ("a.tar", lying_tar, "'0.png' is said to take 1,000,000 bytes, but the archive has 1,536"),
+        ("a.zip", write_encrypted_zip, "a.zip cannot be read as a zip: '0.png' is encrypted"),
+        ("a.zip", write_zip_bomb, r"'0.png' has 537,919,488 bytes; a picture file may have at most 536,870,912"),
+        ("a.zip", write_lzma_zip, "'0.png' is neither stored nor deflated"),
+        ("a.tar", write_tar_with_false_size, "'0.png' is said to take 1,000,000 bytes, but the archive has 1,536"),
         ("a.zip", lambda path: path.write_bytes(b"PK no zip"), "a.zip cannot be read as a zip: File is not a zip file"),
         ("a.zip", lambda path: zipfile.ZipFile(path, "w").close(), "there are no images in .*a.zip"),
         (
@@ -134,7 +134,7 @@ def compressed_tar(path):
             lambda path: path.write_bytes(b"no tar" * 200),
             "cannot be read as a tar: it is not a tar, or is compressed",
         ),
-        ("a.tar", compressed_tar, "cannot be read as a tar: it is not a tar, or is compressed"),
+        ("a.tar", write_compressed_tar, "cannot be read as a tar: it is not a tar, or is compressed"),
     ],
 )
 def test_invalid_archives_are_refused(tmp_path, name, write, message):
@@ -144,7 +144,7 @@ def test_invalid_archives_are_refused(tmp_path, name, write, message):
 
 
 def test_the_error_names_a_damaged_member(tmp_path):
-    packed(tmp_path / "a.zip", content=png() * 20)
+    write_zip(tmp_path / "a.zip", content=png() * 20)
     data = bytearray((tmp_path / "a.zip").read_bytes())
     data[60] ^= 0xFF
     (tmp_path / "a.zip").write_bytes(data)

@@ -51,24 +51,24 @@ def read(path):
     return images
 
 
-def arrow(path, found, rows=3):
+def write_arrow(path, found, rows=3):
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, found.schema) as writer:
         writer.write_table(found, max_chunksize=rows)
 
 
-def saved(folder):
+def write_saved(folder):
     """Write a data set as `save_to_disk` does; only dataset_info.json has the types of the columns."""
     folder.mkdir()
     names = [f"data-{part:05d}-of-00002.arrow" for part in range(2)]
     for name, rows in zip(names, (slice(0, 4), slice(4, 7)), strict=True):
-        arrow(folder / name, table(rows, None))
-    arrow(folder / "cache-1.arrow", table(slice(0, 1)))
+        write_arrow(folder / name, table(rows, None))
+    write_arrow(folder / "cache-1.arrow", table(slice(0, 1)))
     (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": name} for name in names]}))
     (folder / "dataset_info.json").write_text(json.dumps({"features": FEATURES}))
     return folder
 
 
-def downloaded(folder):
+def write_downloaded(folder):
     (folder / "data").mkdir(parents=True)
     for part, rows in enumerate((slice(0, 4), slice(4, 7))):
         pq.write_table(table(rows), folder / "data" / f"train-{part:05d}-of-00002.parquet", row_group_size=3)
@@ -76,14 +76,14 @@ def downloaded(folder):
     return folder
 
 
-@pytest.mark.parametrize("make", [saved, downloaded])
+@pytest.mark.parametrize("make", [write_saved, write_downloaded])
 def test_rows_are_images_in_order_with_classes(tmp_path, make):
     path = make(tmp_path / "set")
     images, found = read(path), open_source(str(path))
     assert np.array_equal(read_all(images), IMAGES)
     assert images.labels.tolist() == LABELS
     assert found.label_names == ("cat", "dog")
-    assert {file.suffix for file in found.stored} == ({".arrow", ".json"} if make is saved else {".parquet"})
+    assert {file.suffix for file in found.stored} == ({".arrow", ".json"} if make is write_saved else {".parquet"})
     assert [pickle.loads(pickle.dumps(file)).read() for file in found.files[3:5]] == [
         cell["bytes"] for cell in CELLS[3:5]
     ]
@@ -97,7 +97,7 @@ def test_a_single_file_may_hold_plain_bytes_and_text_labels(tmp_path, ending):
     path = tmp_path / f"x.{ending}"
     texts = ["b", "a", "b", "b", "a", "a", "b"]
     found = table(features=None, img=[cell["bytes"] for cell in CELLS], label=texts, more=None)
-    pq.write_table(found, path) if ending == "parquet" else arrow(path, found)
+    pq.write_table(found, path) if ending == "parquet" else write_arrow(path, found)
     assert np.array_equal(read_all(read(path)), IMAGES)
     assert (read(path).labels.tolist(), open_source(str(path)).label_names) == (LABELS, ("a", "b"))
 
@@ -113,7 +113,7 @@ def test_a_changed_file_is_opened_again(tmp_path):
 def test_several_splits_are_refused_and_one_is_read(tmp_path):
     (tmp_path / "x").mkdir()
     (tmp_path / "x" / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
-    saved(tmp_path / "x" / "train")
+    write_saved(tmp_path / "x" / "train")
     with pytest.raises(DataError, match=f"holds several splits: give one of them, such as {tmp_path / 'x' / 'train'}"):
         open_source(str(tmp_path / "x"))
     assert len(read(tmp_path / "x" / "train")) == 7
@@ -160,7 +160,7 @@ def test_truncated_files_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"0.arrow cannot be read: it holds no schema"):
         open_source(str(tmp_path / "0.arrow"))
     for name in ("x.parquet", "x.arrow"):
-        pq.write_table(table(), tmp_path / name) if name == "x.parquet" else arrow(tmp_path / name, table())
+        pq.write_table(table(), tmp_path / name) if name == "x.parquet" else write_arrow(tmp_path / name, table())
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) * 2 // 3])
         with pytest.raises(DataError, match=f"{name} cannot be read: "):

@@ -96,7 +96,7 @@ def test_labels_may_be_in_a_file_beside_the_records(tmp_path, labels):
 WHOLE = record(image_example(IMAGES[0]))
 
 
-def flipped(content, place):
+def flip_bit(content, place):
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
@@ -107,7 +107,7 @@ def flipped(content, place):
         (WHOLE + b"abc", "it ends within the header of record 1"),
         (WHOLE[:-1], f"record 0 has {len(WHOLE) - 16} bytes, but the file ends before"),
         (record(image_example(IMAGES[0]), 2**62), f"record 0 has {2**62:,} bytes, but the file ends before"),
-        (flipped(WHOLE, 1), "the checksum of the length of record 0 is wrong"),
+        (flip_bit(WHOLE, 1), "the checksum of the length of record 0 is wrong"),
         (record(image_example(IMAGES[0], label=(1,))) + WHOLE, "1 of 2 records have a label; give all or none a label"),
         (
             record(image_example(IMAGES[0], label=(1,))) + record(image_example(IMAGES[0], label=b"x")),
@@ -124,7 +124,7 @@ def test_invalid_files_are_refused(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (flipped(WHOLE, 100), "its checksum does not match its content"),
+        (flip_bit(WHOLE, 100), "its checksum does not match its content"),
         (record(example(shape=(3, 8, 8))), "it has no feature 'data' of bytes"),
         (record(example(data=b"x")), "it has no feature 'shape' of integers"),
         (record(example(data=b"x", shape=b"x")), "it has no feature 'shape' of integers"),
