@@ -59,7 +59,7 @@ def _measure_model(backend: str, preset: str, count: int, rounds: int) -> None:
     for name, by_hand in contender.make_inference(config, model.weights(), *noise).items():
         inputs = w if name == "generate" else images
         ours, reference = getattr(model, name), _in_chunks(by_hand, chunk)
-        # Twice: the first call of each compiles.
+        # Call each twice, because the first call compiles.
         for _ in range(2):
             mine, other = ours(inputs), reference(inputs)
         difference = float(np.abs(mine - other).max() / np.abs(other).max())

@@ -4,9 +4,9 @@
     python -m benchmarks.loader --training [--backend jax …]             `alae train` and a loop of bare steps
     python -m benchmarks.loader --memory [--megabytes 200 2000]          peak memory; 2000 needs 8 GB of disk
 
-The images are random PNG files of 128×128 in a temporary directory. Preparing uses two processes, and is compared with
-two that decode, resize and encode each file. Loading uses one process, and is compared with one that decodes. Training
-covers one period of reports, grids and checkpoints.
+The images are random PNG files of 128×128 in a temporary directory. Preparing uses two processes; the reference is two
+processes that decode, resize and encode each file. Loading uses one process; the reference is one process that decodes.
+Training covers one period of reports, grids and checkpoints.
 """
 
 import argparse
@@ -38,7 +38,7 @@ _PROCESSES = 2
 
 
 def main() -> None:
-    """Measure what the options ask for and print a table."""
+    """Run the measurements that the options select, and print a table."""
     parser = turns.parser(__doc__.splitlines()[0], rounds=3)
     parser.add_argument("--images", type=int, default=10_000, help="images to prepare and load (default 10000)")
     parser.add_argument("--training", action="store_true", help="measure training of mnist-mlp on random images")

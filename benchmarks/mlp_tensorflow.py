@@ -100,7 +100,7 @@ def make_inference(
     def generate(w):
         return tf.reshape(_apply(G, w), (-1, *config.image))
 
-    # TensorFlow's own matrix products are faster than XLA's, and there are no gradients to fuse.
+    # Without XLA: TensorFlow's own matrix products are faster, and inference does not have gradients to fuse.
     def compiled(function):
         run = tf.function(function, autograph=False)
         return lambda array: run(tf.constant(array)).numpy()

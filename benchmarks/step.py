@@ -3,7 +3,7 @@
     python -m benchmarks.step [--preset mnist-mlp] [--backend jax …] [--rounds 9] [--quick]
     python -m benchmarks.step --preset mnist-style --lod 2 --rounds 3
 
-A turn is a sequence of steps. As in training, only the last one is waited for.
+A turn is a sequence of steps. As in training, the benchmark waits only for the last one.
 """
 
 import argparse

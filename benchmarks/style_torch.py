@@ -113,7 +113,7 @@ class Networks:
 
 
 class Inference(Networks):
-    """The same without gradients: what follows a convolution is computed in place, where it came out.
+    """The same without gradients: operations after a convolution work in place on its output.
 
     Resampling is part of the convolution, a kernel of 4×4 with stride 2.
     """
@@ -263,7 +263,7 @@ def make_inference(
     maps = [torch.tensor(each, device=_DEVICE).permute(0, 3, 1, 2) for each in noise]
 
     def encode(x):
-        # The memory is NHWC, so it is in channels-last format already.
+        # Images in NHWC order are in channels-last format already.
         return n.E(x.permute(0, 3, 1, 2))
 
     def generate(w):

@@ -30,15 +30,15 @@ def read_claim(text: str) -> Claim:
     return claim
 
 
-def provable(tasks: Iterable[tuple[Case, Lane]]) -> Claim:
+def provable_levels(tasks: Iterable[tuple[Case, Lane]]) -> Claim:
     """The highest levels that a run of these cases can show."""
     levels: dict[Lane, set[int]] = {}
     for case, lane in tasks:
         levels.setdefault(lane, set()).add(case.level)
-    return {lane: unbroken(found) for lane, found in levels.items()}
+    return {lane: highest_without_gap(found) for lane, found in levels.items()}
 
 
-def unbroken(levels: Iterable[int]) -> int:
+def highest_without_gap(levels: Iterable[int]) -> int:
     """The highest level such that all levels from the lowest to it are present."""
     found = set(levels)
     reached = min(found)

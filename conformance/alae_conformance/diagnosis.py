@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from alae_conformance import tape as tapes
 from alae_conformance.comparison import Comparison, Observations, compare
 from alae_conformance.experiments.setting import STEPS, Setting
-from alae_conformance.experiments.states import movements, without
+from alae_conformance.experiments.states import drop_check, movements
 from alae_conformance.subjects import Subject
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_conformance.tolerances import Tolerance
@@ -31,7 +31,7 @@ def first_divergence(
             losses = {f"losses/{name}": loss for name, loss in runner.run(batches, 1, only).items()}
             moved = movements(_HERE, before, runner.state())
             # Averages move in a step of any update, so they are not attributed to this one.
-            return losses | (without("averages", moved) if only else moved)
+            return losses | (drop_check("averages", moved) if only else moved)
 
         compared = compare(step_of(subject), step_of(reference), tolerance, weight_norms)
         failed = [comparison for comparison in compared if not comparison.passed]

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from alae_conformance.case import Profile
-from alae_conformance.claims import unbroken
+from alae_conformance.claims import highest_without_gap
 from alae_conformance.tolerances import Lane
 
 #: failed: a comparison exceeded its limit. error: the plug-in raised, crashed or hung. expected: it failed, and is in
@@ -101,7 +101,7 @@ class BackendRecord(_Record):
             return None
         levels = sorted((level for level in self.levels if level.lane == lane), key=lambda level: level.level)
         held = [level.level for level in takewhile(lambda level: level.holds, levels)]
-        return unbroken(held) if held else None
+        return highest_without_gap(held) if held else None
 
 
 class Report(_Record):

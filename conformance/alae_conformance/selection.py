@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from alae_conformance.case import PROFILES, Case, Profile, cases, experiment_of
-from alae_conformance.claims import Claim, ClaimError, provable
+from alae_conformance.claims import Claim, ClaimError, provable_levels
 from alae_conformance.tolerances import LANES, Lane
 from alae_core.errors import AlaeError
 
@@ -63,7 +63,7 @@ def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
     return tasks
 
 
-def in_waves(tasks: Sequence[Task]) -> list[list[Task]]:
+def split_into_waves(tasks: Sequence[Task]) -> list[list[Task]]:
     """Split tasks into those that read no checkpoints, and those that read the checkpoints of the former."""
     return [[task for task in tasks if (experiment_of(task[0]).reads is not None) is reads] for reads in (False, True)]
 
@@ -73,7 +73,7 @@ def requirements(tasks: Sequence[Task], selection: Selection, require: Claim, cl
 
     Raises ClaimError if the cases cannot show a required level.
     """
-    most = {} if selection.partial else provable(tasks)
+    most = {} if selection.partial else provable_levels(tasks)
     for lane, level in require.items():
         if level > most.get(lane, -1):
             shown = ",".join(f"{lane}:L{level}" for lane, level in most.items())

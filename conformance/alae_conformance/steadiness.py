@@ -8,7 +8,7 @@ from alae_conformance.answers import answers, weight_norms
 from alae_conformance.case import Case, cases, experiment_of
 from alae_conformance.comparison import Observations, compare
 from alae_conformance.fixture import Fixture
-from alae_conformance.reference.rounded import rounded
+from alae_conformance.reference.rounded import make_rounded
 from alae_conformance.subjects import Arrays
 from alae_conformance.tolerances import TOLERANCES, Lane
 
@@ -70,7 +70,9 @@ def _withstands_rounding(case: Case, tape: Mapping[str, np.ndarray]) -> bool:
     digits, rounding = _DIGITS[lane]
     expected = answers(case, tape)
     return all(
-        _near(case, answers(case, nudge_tape(tape, copy, rounding), rounded(digits)), expected, tape, _ROUNDING, lane)
+        _near(
+            case, answers(case, nudge_tape(tape, copy, rounding), make_rounded(digits)), expected, tape, _ROUNDING, lane
+        )
         for copy in range(_PAIRS)
     )
 
@@ -82,7 +84,7 @@ def _withstands_bfloat16(case: Case, tape: Mapping[str, np.ndarray]) -> bool:
     """
     expected = answers(case, tape)
     return all(
-        _near(case, answers(case, tape, rounded(digits)), expected, tape, _COARSE, "bfloat16") for digits in (8, 7)
+        _near(case, answers(case, tape, make_rounded(digits)), expected, tape, _COARSE, "bfloat16") for digits in (8, 7)
     )
 
 

@@ -20,7 +20,7 @@ from alae_conformance.fixture import fixtures
 from alae_conformance.judge import PATIENCE, Judge, Listener, curves_of
 from alae_conformance.numbers import Fresh, Frozen, Numbers
 from alae_conformance.record import Report
-from alae_conformance.selection import Selection, Task, in_waves, requirements, select
+from alae_conformance.selection import Selection, Task, requirements, select, split_into_waves
 from alae_conformance.tolerances import LANES
 from alae_conformance.xfail import Xfail
 from alae_core.config import SPECIFICATION
@@ -69,7 +69,7 @@ def conform(
         judges = [Judge(name, numbers, home, xfails or {}, on_case, patience, device) for name in backends]
         with ThreadPoolExecutor(cpu_count() or 1) as pool:
             try:
-                for wave in in_waves(tasks):
+                for wave in split_into_waves(tasks):
                     # Each lane has its own process, so the lanes of a backend need not wait for each other.
                     lanes = [(judge, [task for task in wave if task[1] == lane]) for lane in LANES for judge in judges]
                     list(pool.map(lambda pair: pair[0].run(pair[1], backends), lanes))

@@ -9,8 +9,8 @@ from alae_conformance.case import Case
 from alae_conformance.claims import Claim, read_claim
 from alae_conformance.judge import Judge
 from alae_conformance.numbers import Frozen
-from alae_conformance.report.words import complaints
-from alae_conformance.selection import Selection, Task, in_waves, requirements, select
+from alae_conformance.report.words import describe_failures
+from alae_conformance.selection import Selection, Task, requirements, select, split_into_waves
 from alae_conformance.suite import prepare_reference_checkpoints
 from alae_conformance.tolerances import Lane
 from alae_conformance.xfail import read_claims, read_xfails
@@ -24,7 +24,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         ("backend", "case", "lane"),
         [
             pytest.param(backend, case, lane, id=f"{backend}-{lane}-{case.id}")
-            for wave in in_waves(tasks)
+            for wave in split_into_waves(tasks)
             for backend in backends
             for case, lane in wave
         ],
@@ -65,7 +65,7 @@ def test_case(judges: dict[str, Judge], claims: dict[str, Claim], backend: str, 
     if record.status == "expected" and not required:
         pytest.xfail(record.message)
     if record.status != "passed":
-        lines = [case.requirement, record.message, *complaints(record), record.details]
+        lines = [case.requirement, record.message, *describe_failures(record), record.details]
         pytest.fail("\n".join(filter(None, lines)), pytrace=False)
 
 

@@ -10,7 +10,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import differing, of_kinds, sorted_names
+from alae_conformance.experiments.states import differing_names, select_kinds, sorted_names
 from alae_conformance.fixture import config_of
 from alae_conformance.noise_statistics import deviations
 from alae_conformance.subjects import Arrays, Subject
@@ -44,10 +44,10 @@ def contract(subject: Subject, setting: Setting) -> Observations:
             for name, array in after.items()
             if name in loaded and array.dtype != loaded[name].dtype
         ),
-        "by_name/state": differing(after, loaded),
-        "by_name/weights": differing(subject.weights(), weights),
-        "by_name/averages": differing(subject.weights(averaged=True), tapes.group("averages", state)),
-        "by_name/model": differing(subject.model_state(), of_kinds(("weights", "w_mean"), loaded)),
+        "by_name/state": differing_names(after, loaded),
+        "by_name/weights": differing_names(subject.weights(), weights),
+        "by_name/averages": differing_names(subject.weights(averaged=True), tapes.group("averages", state)),
+        "by_name/model": differing_names(subject.model_state(), select_kinds(("weights", "w_mean"), loaded)),
     }
     for reason, arrays in _unfit_states(state).items():
         refused = False
@@ -75,14 +75,14 @@ def refusals(subject: Subject, setting: Setting) -> Observations:
         with suppress(CheckpointError):
             subject.load(arrays)
         observed |= {
-            f"still/state where {reason}": differing(subject.state(), before),
-            f"still/model where {reason}": differing(subject.model_state(), held),
+            f"still/state where {reason}": differing_names(subject.state(), before),
+            f"still/model where {reason}": differing_names(subject.model_state(), held),
         }
     subject.run(batches, 1)
     after = subject.state()
     subject.load(state)
     subject.run(batches, 1)
-    return observed | {"still/state a step later": differing(after, subject.state())}
+    return observed | {"still/state a step later": differing_names(after, subject.state())}
 
 
 @experiment()
@@ -91,7 +91,9 @@ def initial(subject: Subject, setting: Setting) -> Observations:
     subject.open(config_of(setting.fixture, setting.lane).data(), anew=True)
     state = subject.state()
     observed = {f"initial/{name}": array for name, array in state.items()}
-    return observed | {"initial/of the model": differing(subject.model_state(), of_kinds(("weights", "w_mean"), state))}
+    return observed | {
+        "initial/of the model": differing_names(subject.model_state(), select_kinds(("weights", "w_mean"), state))
+    }
 
 
 @experiment()
@@ -108,7 +110,7 @@ def noise(subject: Subject, setting: Setting) -> Observations:
         maps = subject.noise(step, _IMAGES)
         observed[f"shapes/{step}"] = np.array([f"{name} {array.shape}" for name, array in sorted(maps.items())])
     observed["repeats/noise of an equal seed"] = np.concatenate(
-        [differing(*pair) for pair in zip(again, own, strict=True)]
+        [differing_names(*pair) for pair in zip(again, own, strict=True)]
     )
     by_update = [[_by_update(maps) for maps in run] for run in (own, other)]
     return observed | {f"noise/{name}": np.asarray(z) for name, z in deviations(*by_update).items()}

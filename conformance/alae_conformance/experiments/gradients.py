@@ -6,7 +6,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import differing
+from alae_conformance.experiments.states import differing_names
 from alae_conformance.subjects import Inputs, Subject
 
 
@@ -20,7 +20,7 @@ def gradients(subject: Subject, setting: Setting) -> Observations:
         observed |= _gradients(subject, inputs, where)
         subject.losses(inputs)
         subject.forward(inputs)
-    return observed | {"still/state": differing(subject.state(), before)}
+    return observed | {"still/state": differing_names(subject.state(), before)}
 
 
 @experiment(rounding="kinks")

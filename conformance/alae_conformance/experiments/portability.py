@@ -8,7 +8,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import differing, movements, without
+from alae_conformance.experiments.states import differing_names, drop_check, movements
 from alae_conformance.subjects import Subject
 
 
@@ -30,9 +30,9 @@ def portability(subject: Subject, setting: Setting) -> Observations:
     read = subject.state()
     subject.run(batches, rest)
     return {
-        "own/state read back": differing(read, written),
-        "own/state ten steps later": differing(subject.state(), uninterrupted),
-        **without("moments", movements("written", before, written)),
+        "own/state read back": differing_names(read, written),
+        "own/state ten steps later": differing_names(subject.state(), uninterrupted),
+        **drop_check("moments", movements("written", before, written)),
     }
 
 
@@ -47,7 +47,7 @@ def peers(subject: Subject, setting: Setting) -> Observations:
         (path,) = setting.checkpoint_home(writer).glob("step-*")
         subject.resume(str(path))
         subject.run(tapes.batches(setting.tape), setting.halves()[1])
-        observed |= without("moments", movements(f"from {writer}", before, subject.state()))
+        observed |= drop_check("moments", movements(f"from {writer}", before, subject.state()))
     return observed
 
 

@@ -35,7 +35,7 @@ def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str,
     return moved
 
 
-def without(check: str, observations: Observations) -> Observations:
+def drop_check(check: str, observations: Observations) -> Observations:
     """Observations without those of one check."""
     return {key: array for key, array in observations.items() if key.partition("/")[0] != check}
 
@@ -44,15 +44,17 @@ def model_differences(subject: Subject, state: Mapping[str, np.ndarray]) -> Obse
     """The names of arrays in the run, and in the model that it was started with, that differ from the run's state."""
     held, weights = subject.model_state(), tapes.group("weights", state)
     differences = {
-        "in_place/weights of the model": differing(tapes.group("weights", held), weights),
-        "in_place/weights of the run": differing(subject.weights(), weights),
+        "in_place/weights of the model": differing_names(tapes.group("weights", held), weights),
+        "in_place/weights of the run": differing_names(subject.weights(), weights),
     }
     if "w_mean" in state:
-        differences["in_place/running mean of w"] = differing(of_kinds(("w_mean",), held), of_kinds(("w_mean",), state))
+        differences["in_place/running mean of w"] = differing_names(
+            select_kinds(("w_mean",), held), select_kinds(("w_mean",), state)
+        )
     return differences
 
 
-def differing(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> np.ndarray:
+def differing_names(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> np.ndarray:
     """The names of arrays that are missing on one side, or differ in any bit."""
     return sorted_names(
         name
@@ -66,6 +68,6 @@ def sorted_names(names: Iterable[str]) -> np.ndarray:
     return np.array(sorted(names), str)
 
 
-def of_kinds(kinds: Collection[str], state: Mapping[str, np.ndarray]) -> Arrays:
+def select_kinds(kinds: Collection[str], state: Mapping[str, np.ndarray]) -> Arrays:
     """The arrays of some kinds, such as "weights" or "w_mean", by their full names."""
     return {name: array for name, array in state.items() if name.partition("/")[0] in kinds}

@@ -8,7 +8,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import movements, without
+from alae_conformance.experiments.states import drop_check, movements
 from alae_conformance.subjects import Subject
 
 #: number of steps that draw their own random numbers
@@ -27,7 +27,7 @@ def substeps(subject: Subject, setting: Setting) -> Observations:
             before = subject.state()
             losses = subject.run(tapes.batches(setting.tape), 1, only=update)
             observed |= {f"losses/{k}/{name}": loss for name, loss in losses.items()}
-            observed |= without("averages", movements(f"{k}/{update}", before, subject.state()))
+            observed |= drop_check("averages", movements(f"{k}/{update}", before, subject.state()))
     return observed
 
 
@@ -51,7 +51,7 @@ def fed(subject: Subject, setting: Setting) -> Observations:
     images = np.rint((batches.images + 1) * 127.5).astype(np.uint8)
     losses = subject.train(replace(batches, images=images), tapes.BATCHES)
     trajectory = {f"trajectory/{update}": array for update, array in losses.items()}
-    return trajectory | without("moments", movements("fed", before, subject.state()))
+    return trajectory | drop_check("moments", movements("fed", before, subject.state()))
 
 
 @experiment()

@@ -8,7 +8,7 @@ import numpy as np
 
 from alae_conformance.reference.layers import Array
 
-#: positions of each transformation's random numbers: first whether it happens, then its parameters
+#: columns of each transformation's random numbers: the first decides whether it happens, the rest are its parameters
 FLIP, SHIFT, SCALE, ROTATE, COLOUR, CUTOUT = 0, slice(1, 4), slice(4, 6), slice(6, 8), slice(8, 13), slice(13, 16)
 
 
@@ -40,11 +40,11 @@ def augmentation(numbers: Array, p: float, transforms: Sequence[str], shape: tup
     return Augmentation(*(np.array(each) for each in zip(*parts, strict=True)))
 
 
-def adapted(p: float, margins: Array, target: float, share: float) -> float:
-    """p after a batch, in [0, 0.8]: larger by `share` if D separates real from generated images too well, else smaller.
+def adapt_p(p: float, margins: Array, target: float, share: float) -> float:
+    """Adjust p after a batch: add `share` if D separates real from generated images too well, else subtract it.
 
     `margins` (batch,) are D's logits on real images minus those on generated ones. D separates them too well if the
-    mean sign of the margins exceeds `target`.
+    mean sign of the margins exceeds `target`. p stays in [0, 0.8].
     """
     return float(np.clip(p + share * np.sign(np.round(np.sign(margins).mean() - target, 6)), 0, 0.8))
 

@@ -58,7 +58,7 @@ class Vae(Reference):
 
 
 class Bigan(Reference):
-    """C classifies pairs (x, E(x)) against pairs (G(z), z); X encodes x for C."""
+    """C separates pairs (x, E(x)) from pairs (G(z), z); X encodes x for C."""
 
     kinds: ClassVar[Mapping[str, str]] = {"F": "identity", "G": "G", "E": "E", "X": "E", "C": "pair"}
     critic = "C"

@@ -12,13 +12,13 @@ _PIXELS = (1, 2)
 
 
 class Linear(ABC):
-    """A linear map without weights. It maps the tangent as the value, and the transposed map propagates adjoints."""
+    """A linear map without weights. Tangents are mapped like values, and the transposed map propagates adjoints."""
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
-        return both(self.apply, x)
+        return apply_to_both(self.apply, x)
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
-        return both(self.transposed, adjoint), {}
+        return apply_to_both(self.transposed, adjoint), {}
 
     @abstractmethod
     def apply(self, x: Array) -> Array:
@@ -30,20 +30,20 @@ class Linear(ABC):
 
 
 class Upsample(Linear):
-    """Repeat each pixel as 2×2 pixels."""
+    """Replace each pixel by 2×2 copies."""
 
     def apply(self, x: Array) -> Array:
         return x.repeat(2, axis=1).repeat(2, axis=2)
 
     def transposed(self, y: Array) -> Array:
-        return 4 * pooled(y, 2)
+        return 4 * average_blocks(y, 2)
 
 
 class Downsample(Linear):
-    """Average each 2×2 pixels."""
+    """Average each block of 2×2 pixels."""
 
     def apply(self, x: Array) -> Array:
-        return pooled(x, 2)
+        return average_blocks(x, 2)
 
     def transposed(self, y: Array) -> Array:
         return Upsample().apply(y) / 4
@@ -80,7 +80,7 @@ class Conv:
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
         kernel = weights[f"{self.name}/kernel"] * self.scale
-        return both(lambda maps: _convolved(maps, kernel), x)
+        return apply_to_both(lambda maps: _convolve(maps, kernel), x)
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
         kernel = weights[f"{self.name}/kernel"] * self.scale
@@ -88,7 +88,7 @@ class Conv:
         gradient = self._kernel_gradient(x.value, adjoint.value, len(kernel))
         if adjoint.tangent is not None and x.tangent is not None:
             gradient = gradient + self._kernel_gradient(x.tangent, adjoint.tangent, len(kernel))
-        back = both(lambda maps: _convolved(maps, flipped), adjoint)
+        back = apply_to_both(lambda maps: _convolve(maps, flipped), adjoint)
         return back, {f"{self.name}/kernel": gradient * self.scale}
 
     def _kernel_gradient(self, x: Array, adjoint: Array, size: int) -> Array:
@@ -133,7 +133,7 @@ class Statistics:
     epsilon: float = 1e-10
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
-        c, d = self._centred(x.value)
+        c, d = self._centre_and_deviation(x.value)
         y = np.concatenate([x.value.mean(_PIXELS), d], 1)
         if x.tangent is None:
             return Pair(y)
@@ -141,7 +141,7 @@ class Statistics:
         return Pair(y, np.concatenate([x.tangent.mean(_PIXELS), m / d], 1))
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
-        (c, d), n = self._centred(x.value), x.value.shape[1] * x.value.shape[2]
+        (c, d), n = self._centre_and_deviation(x.value), x.value.shape[1] * x.value.shape[2]
         by_mean, by_d = np.split(adjoint.value, 2, 1)
         if adjoint.tangent is None or x.tangent is None:
             return Pair((_maps(by_mean) + _maps(by_d / d) * c) / n), {}
@@ -151,7 +151,7 @@ class Statistics:
         back = _maps(by_mean) + _maps(by_d / d) * c + _maps(by_rate / d) * still
         return Pair(back / n, (_maps(by_mean_rate) + _maps(by_rate / d) * c) / n), {}
 
-    def _centred(self, x: Array) -> tuple[Array, Array]:
+    def _centre_and_deviation(self, x: Array) -> tuple[Array, Array]:
         c = Centre().apply(x)
         return c, ((c * c).mean(_PIXELS) + self.epsilon) ** 0.5
 
@@ -168,53 +168,53 @@ class Flatten(Linear):
 
 @dataclass(frozen=True)
 class Spread:
-    """Add a channel that is constant over the pixels: how much the images of a group differ.
+    """Add a channel that is constant over the pixels, and measures how much the images of a group differ.
 
     Its value is the mean, over pixels and channels, of d = (mean c² + ε)^(1/2), where c = x − μ; μ and the mean of c²
     are taken over the group. A group is `size` images, spaced evenly in the batch. If the batch does not fill the
-    groups, its first images belong to two. Along ẋ: ḋ = m/d with m = mean(c·ẋ).
+    groups, its first images belong to two groups. Along ẋ: ḋ = m/d with m = mean(c·ẋ).
     """
 
     size: int = 4
     epsilon: float = 1e-8
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
-        c, d = self._centred(x.value)
+        c, d = self._centre_and_deviation(x.value)
         value = self._channel(x.value, d.mean((1, 2, 3)))
         if x.tangent is None:
             return Pair(value)
-        m = (c * self._grouped(x.tangent)).mean(0)
+        m = (c * self._gather_groups(x.tangent)).mean(0)
         return Pair(value, self._channel(x.tangent, (m / d).mean((1, 2, 3))))
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
-        (c, d), count = self._centred(x.value), len(x.value)
+        (c, d), count = self._centre_and_deviation(x.value), len(x.value)
         n = len(c) * d[0].size  # the divisor of both means
         by_d = self._by_group(adjoint.value, count)
         if adjoint.tangent is None or x.tangent is None:
-            return Pair(adjoint.value[..., :-1] + self._ungrouped(by_d / d * c / n, count)), {}
-        tangent = self._grouped(x.tangent)
+            return Pair(adjoint.value[..., :-1] + self._scatter_groups(by_d / d * c / n, count)), {}
+        tangent = self._gather_groups(x.tangent)
         still, m = tangent - tangent.mean(0), (c * tangent).mean(0)
         by_rate = self._by_group(adjoint.tangent, count)
         back = (by_d - by_rate * m / d**2) / d * c + by_rate / d * still
-        value = adjoint.value[..., :-1] + self._ungrouped(back / n, count)
-        return Pair(value, adjoint.tangent[..., :-1] + self._ungrouped(by_rate / d * c / n, count)), {}
+        value = adjoint.value[..., :-1] + self._scatter_groups(back / n, count)
+        return Pair(value, adjoint.tangent[..., :-1] + self._scatter_groups(by_rate / d * c / n, count)), {}
 
     def _places(self, count: int) -> Array:
         """The image at each place of each group, (size, groups)."""
         size = min(self.size, count)
         return (np.arange(count + -count % size) % count).reshape(size, -1)
 
-    def _grouped(self, x: Array) -> Array:
+    def _gather_groups(self, x: Array) -> Array:
         return x[self._places(len(x))]
 
-    def _ungrouped(self, y: Array, count: int) -> Array:
+    def _scatter_groups(self, y: Array, count: int) -> Array:
         """Propagate the adjoint of places in groups to the images."""
         found = np.zeros((count, *y.shape[2:]), y.dtype)
         np.add.at(found, self._places(count), y)
         return found
 
-    def _centred(self, x: Array) -> tuple[Array, Array]:
-        grouped = self._grouped(x)
+    def _centre_and_deviation(self, x: Array) -> tuple[Array, Array]:
+        grouped = self._gather_groups(x)
         c = grouped - grouped.mean(0)
         return c, ((c * c).mean(0) + self.epsilon) ** 0.5
 
@@ -231,13 +231,13 @@ class Spread:
         return found[:, None, None, None]
 
 
-def both(fn: Callable[[Array], Array], pair: Pair) -> Pair:
+def apply_to_both(fn: Callable[[Array], Array], pair: Pair) -> Pair:
     """Apply a linear map to value and tangent."""
     return Pair(fn(pair.value), None if pair.tangent is None else fn(pair.tangent))
 
 
-def pooled(x: Array, size: int) -> Array:
-    """Average each size × size pixels."""
+def average_blocks(x: Array, size: int) -> Array:
+    """Average each block of size × size pixels."""
     batch, height, width, channels = x.shape
     return x.reshape(batch, height // size, size, width // size, size, channels).mean((2, 4))
 
@@ -249,10 +249,10 @@ def _windows(x: Array, size: int) -> Array:
     return np.lib.stride_tricks.sliding_window_view(padded, (size, size), _PIXELS)
 
 
-def _convolved(x: Array, kernel: Array) -> Array:
+def _convolve(x: Array, kernel: Array) -> Array:
     return np.tensordot(_windows(x, len(kernel)), kernel, ([4, 5, 3], [0, 1, 2]))
 
 
 def _maps(x: Array) -> Array:
-    """(batch, C), to be used with maps."""
+    """Reshape (batch, C) to broadcast over feature maps."""
     return x[:, None, None, :]

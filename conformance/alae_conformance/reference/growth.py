@@ -3,13 +3,13 @@
 from math import cos, inf, pi
 from typing import NamedTuple
 
-from alae_conformance.reference.features import Downsample, Upsample, pooled
+from alae_conformance.reference.features import Downsample, Upsample, average_blocks
 from alae_conformance.reference.layers import Array
 from alae_core.config import Config
 
 
 class Position(NamedTuple):
-    """The place of a step in the schedule."""
+    """The position of a step in the schedule."""
 
     lod: int | None  # None for networks without levels of detail
     blend: float
@@ -35,9 +35,9 @@ def position(config: Config, step: int) -> Position:
     raise AssertionError("the last level has no end")
 
 
-def shown(images: Array, lod: int, blend: float) -> Array:
+def show_at_level(images: Array, lod: int, blend: float) -> Array:
     """Downsample real images to a level's resolution, and fade them as generated images are."""
-    images = pooled(images, images.shape[1] // (4 * 2**lod))
+    images = average_blocks(images, images.shape[1] // (4 * 2**lod))
     if lod == 0:
         return images
     return (1 - blend) * Upsample().apply(Downsample().apply(images)) + blend * images

@@ -41,7 +41,7 @@ class Layer(Protocol):
         """Map (x, ẋ) to (y, ẏ)."""
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
-        """Propagate (ȳ, ẏ̄) to (x̄, ẋ̄), and return the gradient of each weight too; `x` is the pair that went in."""
+        """Propagate (ȳ, ẏ̄) to (x̄, ẋ̄), and return each weight's gradient too; `x` is the input of `forward`."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,12 @@ class Leaky:
     slope: float
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
-        return self._scaled(x, x)
+        return self._multiply(x, x)
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
-        return self._scaled(x, adjoint), {}
+        return self._multiply(x, adjoint), {}
 
-    def _scaled(self, x: Pair, pair: Pair) -> Pair:
+    def _multiply(self, x: Pair, pair: Pair) -> Pair:
         factor = np.where(x.value.real > 0, 1.0, self.slope)
         return Pair(pair.value * factor, None if pair.tangent is None else pair.tangent * factor)
 

@@ -24,7 +24,7 @@ def softplus(t: Array) -> tuple[Array, Array]:
     return np.where(positive, t, 0) + np.log1p(small), np.where(positive, 1, small) / (1 + small)
 
 
-def mirrored(term: Term) -> Term:
+def mirror_term(term: Term) -> Term:
     """t ↦ term(−t)."""
 
     def mirror(t: Array) -> tuple[Array, Array]:
@@ -47,7 +47,7 @@ def hinge(t: Array) -> tuple[Array, Array]:
 
 OBJECTIVES = {
     # f(t) = −log(1 + exp(−t)), paper equation 5: −f(D(real)), −f(−D(fake)), and −f(D(fake)) for the generator
-    "logistic": Objective(real=mirrored(softplus), fake=softplus, generator=mirrored(softplus)),
-    "wasserstein": Objective(real=mirrored(linear), fake=linear, generator=mirrored(linear)),
-    "hinge": Objective(real=mirrored(hinge), fake=hinge, generator=mirrored(linear)),
+    "logistic": Objective(real=mirror_term(softplus), fake=softplus, generator=mirror_term(softplus)),
+    "wasserstein": Objective(real=mirror_term(linear), fake=linear, generator=mirror_term(linear)),
+    "hinge": Objective(real=mirror_term(hinge), fake=hinge, generator=mirror_term(linear)),
 }

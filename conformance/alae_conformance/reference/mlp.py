@@ -13,7 +13,7 @@ from alae_core.groups import Perceptron
 
 
 class MlpTrace(NamedTuple):
-    """One pass through a perceptron: its output, and what its gradient needs."""
+    """One pass through a perceptron: its output, and the values that its gradient needs."""
 
     output: Pair
     inputs: list[Pair]  # of each layer

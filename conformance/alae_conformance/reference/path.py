@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from alae_conformance.reference.features import both
+from alae_conformance.reference.features import apply_to_both
 from alae_conformance.reference.layers import Gradients, Layer, Pair, Weights
 
 
@@ -68,7 +68,7 @@ def _single(layer: Layer, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Seq
 
 
 def _times(factor: float, pair: Pair) -> Pair:
-    return both(lambda array: factor * array, pair)
+    return apply_to_both(lambda array: factor * array, pair)
 
 
 def _sum(pairs: Sequence[Pair]) -> Pair:

@@ -17,7 +17,7 @@ from alae_conformance.reference.features import (
     Spread,
     Statistics,
     Upsample,
-    both,
+    apply_to_both,
 )
 from alae_conformance.reference.layers import Array, Dense, Gradients, Layer, Leaky, Pair, PixelNorm, Trace, Weights
 from alae_conformance.reference.path import Path
@@ -79,7 +79,7 @@ class Generator:
 
 
 class Encoder:
-    """E, or a network like it: from images of any level to w."""
+    """E, or a network of the same shape: from images of any level to w."""
 
     def __init__(self, config: Config, scales: Mapping[str, float], name: str) -> None:
         self.name = name
@@ -127,7 +127,7 @@ class Encoder:
 class PlainEncoder:
     """E without statistics, from images of any level to w; or D on images, to one logit per image.
 
-    Convolutions with biases and leaky ReLUs, then a dense layer on 4×4 pixels and one more.
+    Convolutions with biases and leaky ReLUs, then two dense layers, the first on 4×4 pixels.
     """
 
     def __init__(self, config: Config, scales: Mapping[str, float], name: str, *, judges: bool) -> None:
@@ -145,7 +145,7 @@ class PlainEncoder:
             }
 
     def spread(self, lod: int) -> list[Layer]:
-        """The layer by which a D sees how much its batch varies, before the coarsest block."""
+        """The layer, before the coarsest block, that shows a D how much the images of its batch differ."""
         return [Spread()] if self.judges and not lod else []
 
     def forward(self, weights: Weights, x: Array, direction: Array | None = None, *, blend: float) -> Trace:
@@ -161,12 +161,12 @@ class PlainEncoder:
                 below = path.through(image, Downsample(), *self.chains[f"{self.name}/from_rgb{lod - 1}"])
                 y = path.sum((1 - blend, below), (blend, y))
         y = path.through(y, *self.chains[f"{self.name}/head"])
-        output = both(lambda array: array[:, 0], path.pairs[y]) if self.judges else path.pairs[y]
+        output = apply_to_both(lambda array: array[:, 0], path.pairs[y]) if self.judges else path.pairs[y]
         return Trace(output, lambda adjoint: _back(path, image, y, self.as_column(adjoint)))
 
     def as_column(self, adjoint: Pair) -> Pair:
         """The adjoint of the last layer's output, which is a column for logits."""
-        return both(lambda array: array[:, None], adjoint) if self.judges else adjoint
+        return apply_to_both(lambda array: array[:, None], adjoint) if self.judges else adjoint
 
     def backward(
         self, weights: Weights, trace: Trace, adjoint: Array, tangent_adjoint: Array | None = None

@@ -1,4 +1,4 @@
-"""Names, shapes and scales of StyleALAE's weights, deliberately independent of the specification's."""
+"""Names, shapes and scales of StyleALAE's weights, deliberately written independently of `alae_core`."""
 
 from collections.abc import Mapping
 from math import prod, sqrt

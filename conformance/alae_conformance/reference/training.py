@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from alae_conformance.reference import growth, mlp
-from alae_conformance.reference.augment import adapted
+from alae_conformance.reference.augment import adapt_p
 from alae_conformance.reference.draws import stream
 from alae_conformance.reference.layers import Array, Gradients, Weights
 from alae_conformance.reference.updates import Batch, Updates
@@ -15,7 +15,7 @@ from alae_conformance.reference.updates import Batch, Updates
 State = dict[str, Array]
 
 
-class Drawn(Protocol):
+class RandomNumbers(Protocol):
     """The random numbers of one update, such as `alae_core.draws.Draws`."""
 
     def _asdict(self) -> dict[str, Any]:
@@ -23,7 +23,7 @@ class Drawn(Protocol):
 
 
 class Reference(Updates):
-    """Training of ALAE in one configuration; every weight and state is an argument or a result."""
+    """Training of ALAE in one configuration. It holds no weights or state: they are arguments and results."""
 
     def adam_of(self, update: str, network: str) -> str:
         """The name of the Adam that an update uses for a network."""
@@ -72,7 +72,7 @@ class Reference(Updates):
         return state
 
     def step(
-        self, state: Mapping[str, Array], images: Array, draws: Mapping[str, Drawn], labels: Array | None = None
+        self, state: Mapping[str, Array], images: Array, draws: Mapping[str, RandomNumbers], labels: Array | None = None
     ) -> tuple[State, dict[str, float]]:
         """Run every update that has draws, in order, then move the averages; returns the new state and each loss."""
         state, losses = {**state}, {}
@@ -80,7 +80,7 @@ class Reference(Updates):
         if restarts:
             state |= {name: np.zeros_like(array) for name, array in state.items() if name.startswith("adam/")}
         if lod is not None:
-            images = self.shown(images, lod, blend)
+            images = self.show_at_level(images, lod, blend)
         for update in (update for update in self.trains() if update in draws):
             weights = _weights(state)
             batch = Batch(images, labels=labels, blend=blend, p=self.p(state), **draws[update]._asdict())
@@ -97,15 +97,15 @@ class Reference(Updates):
         return state | {"step": state["step"] + 1}, losses
 
     def position(self, state: State) -> growth.Position:
-        """The place in the growth schedule of the step that follows a state."""
+        """The position in the growth schedule of the step that follows a state."""
         return growth.position(self.config, int(state["step"]))
 
-    def shown(self, images: Array, lod: int, blend: float) -> Array:
+    def show_at_level(self, images: Array, lod: int, blend: float) -> Array:
         """Real images of a level of detail."""
-        return growth.shown(images, lod, blend)
+        return growth.show_at_level(images, lod, blend)
 
     def mean_step(self, weights: Weights, mean: Array, z: Array) -> Array:
-        """The running mean of w after F has mapped z."""
+        """The running mean of w after an update with this z."""
         beta = self.config.style.w_mean_beta
         return beta * mean + (1 - beta) * self.networks["F"].forward(weights, z).output.value.mean(0)
 
@@ -118,7 +118,7 @@ class Reference(Updates):
             for name in (name for name in gradients if name.startswith(network)):
                 keys = f"weights/{name}", f"{home}/m/{name[2:]}", f"{home}/v/{name[2:]}"
                 value, m, v = (state[key] for key in keys)
-                # Adam gets the gradient by the scaled weight, so that ε acts as in the authors' code.
+                # Adam gets the gradient with respect to the scaled weight, so that ε acts as in the authors' code.
                 gradient, t = gradients[name] / self.scales[name], int(state[f"{home}/t"])
                 moved = self.adam(value, m, v, gradient, t, learning_rate)
                 state.update(zip(keys, moved, strict=True))
@@ -140,15 +140,15 @@ class Reference(Updates):
         return self.config.augment.p if self.config.augment else 0.0
 
     def p_step(self, weights: Weights, p: float, batch: Batch, batch_size: int) -> float:
-        """The probability after a batch, adapted to how well D∘E separates its real images from generated ones."""
+        """The probability after a batch, adapted to how well D∘E separates its real and generated images."""
         choice: Any = self.config.augment
-        return adapted(p, self.margins(weights, batch), choice.target, batch_size / choice.images)
+        return adapt_p(p, self.margins(weights, batch), choice.target, batch_size / choice.images)
 
     def margins(self, weights: Weights, batch: Batch) -> Array:
         """D∘E's logits on augmented real images minus those on augmented generated ones, (batch,)."""
         fake = self.generate(weights, self.styles(weights, batch)[1], batch).output.value
         real_logits, fake_logits = (
-            self.input_gradient(weights, batch._replace(images=self.seen(images, batch)))[0]
+            self.input_gradient(weights, batch._replace(images=self.augment(images, batch)))[0]
             for images in (batch.images, fake)
         )
         return real_logits - fake_logits

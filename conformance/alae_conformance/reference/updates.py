@@ -19,7 +19,7 @@ class Batch(NamedTuple):
         images: real images (batch, H, W, C).
         z: the update's own z (batch, z).
         labels: one-hot (batch, classes), or None.
-        mix: a second z (batch, z), whose styles the layers from `cutoff` on take, or None.
+        mix: a second z (batch, z), for the styles of the layers from `cutoff` on; or None.
         noise: for style networks, a map for each layer.
         blend: for style networks, how far the level has faded in.
         augment: the random numbers (batch, 16) of augmentation, or None.
@@ -42,7 +42,7 @@ class Updates:
 
     Attributes:
         kinds: the kind of each network, by name.
-        critic: the name of the network that ends in a logit, or None.
+        critic: the name of the network that outputs logits, or None.
     """
 
     kinds: ClassVar[Mapping[str, str]] = {"F": "F", "G": "G", "E": "E", "D": "D"}
@@ -60,7 +60,7 @@ class Updates:
     # ---- losses and their gradients ----------------------------------------------------------------------------
 
     def differentiate(self, update: str, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
-        """The loss of one update, and its gradient by each weight that it trains at the batch's level of detail."""
+        """The loss of one update, and its gradient with respect to each weight that it trains at the batch's level."""
         loss, gradients = getattr(self, update)(weights, batch)
         trained = self.trains()[update]
         return loss, {name: gradients[name] for name in weights if name[0] in trained and name in gradients}
@@ -70,12 +70,12 @@ class Updates:
         n = len(batch.images)
 
         images = self.generate(weights, self.styles(weights, batch)[1], batch).output.value
-        d = self.score(weights, self.seen(images, batch), batch)
+        d = self.score(weights, self.augment(images, batch), batch)
         fake, slope = self.objective.fake(d.output.value)
         _, gradients = d.pull(Pair(slope / n))
 
         # The penalty is γ/2n · Σ g·g. With v = g held constant, its gradient is γ/n · ∇_θ Σ v·g = γ/n · ∇_θ Σ ṡ.
-        batch = batch._replace(images=self.seen(batch.images, batch))
+        batch = batch._replace(images=self.augment(batch.images, batch))
         _, g = self.input_gradient(weights, batch)
         d = self.score(weights, batch.images, batch, g)
         real, slope = self.objective.real(d.output.value)
@@ -111,10 +111,10 @@ class Updates:
         G = self.networks["G"]
         f, w = self.styles(weights, batch)
         g = self.generate(weights, w, batch)
-        d = self.score(weights, self.seen(g.output.value, batch), batch)
+        d = self.score(weights, self.augment(g.output.value, batch), batch)
         terms, slope = self.objective.generator(d.output.value)
         back, _ = d.pull(Pair(slope / len(terms)))
-        back, g_gradients = G.backward(weights, g, self.seen_backward(back.value, batch))
+        back, g_gradients = G.backward(weights, g, self.augment_backward(back.value, batch))
         return terms.mean(), g_gradients | self.styles_backward(weights, f, batch, back.value)
 
     def reciprocity(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
@@ -151,7 +151,7 @@ class Updates:
         return distance, e_gradients | g_gradients
 
     def distance(self, target: Array, estimate: Array) -> tuple[float, Array]:
-        """‖target − estimate‖² averaged over the batch, and its derivative by the estimate.
+        """‖target − estimate‖² averaged over the batch, and its derivative with respect to the estimate.
 
         The configuration chooses whether other axes are summed or averaged.
         """
@@ -161,13 +161,13 @@ class Updates:
 
     # ---- augmentation --------------------------------------------------------------------------------------------
 
-    def seen(self, images: Array, batch: Batch) -> Array:
-        """The images that D∘E sees: augmented if the batch has the random numbers for it."""
+    def augment(self, images: Array, batch: Batch) -> Array:
+        """Augment images as D∘E sees them, if the batch has random numbers for it."""
         found = self.augmentation(images.shape[1:], batch)
         return images if found is None else found.apply(images)
 
-    def seen_backward(self, adjoint: Array, batch: Batch) -> Array:
-        """Propagate the adjoint of `seen` to the images."""
+    def augment_backward(self, adjoint: Array, batch: Batch) -> Array:
+        """Propagate the adjoint of `augment` to the images."""
         found = self.augmentation(adjoint.shape[1:], batch)
         return adjoint if found is None else found.backward(adjoint)
 
@@ -182,7 +182,7 @@ class Updates:
     def encode(
         self, weights: Weights, images: Array, batch: Batch, direction: Array | None = None, by: str = "E"
     ) -> Any:
-        """Encode images by E or a network like it, with the derivative along `direction` if one is given."""
+        """Encode images by E or a network of its shape, with the derivative along `direction` if one is given."""
         given = {"labels": batch.labels} if self.config.growth is None else {"blend": batch.blend}
         return self.networks[by].forward(weights, images, direction, **given)
 

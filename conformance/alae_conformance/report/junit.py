@@ -4,7 +4,7 @@ from collections import Counter
 from xml.etree import ElementTree as ET
 
 from alae_conformance.record import BackendRecord, CaseRecord, Report, Status
-from alae_conformance.report.words import complaints, plain
+from alae_conformance.report.words import describe_failures, escape_controls
 from alae_conformance.tolerances import Lane
 
 _ELEMENTS: dict[Status, str] = {
@@ -31,7 +31,7 @@ def _suite(report: Report, backend: BackendRecord) -> ET.Element:
     kinds = Counter(_ELEMENTS.get(case.status) for case in backend.cases)
     suite = ET.Element(
         "testsuite",
-        name=f"alae_conformance.{plain(backend.name)}",
+        name=f"alae_conformance.{escape_controls(backend.name)}",
         timestamp=report.started,
         time=f"{sum(case.seconds for case in backend.cases):.2f}",
         tests=str(len(backend.cases) + len(backend.required)),
@@ -41,7 +41,7 @@ def _suite(report: Report, backend: BackendRecord) -> ET.Element:
     )
     properties = ET.SubElement(suite, "properties")
     for name, value in _properties(report, backend).items():
-        ET.SubElement(properties, "property", name=plain(name), value=plain(value))
+        ET.SubElement(properties, "property", name=escape_controls(name), value=escape_controls(value))
     for case in backend.cases:
         suite.append(_testcase(backend, case))
     for lane, level in backend.required.items():
@@ -67,22 +67,22 @@ def _properties(report: Report, backend: BackendRecord) -> dict[str, str]:
 def _testcase(backend: BackendRecord, case: CaseRecord) -> ET.Element:
     element = ET.Element(
         "testcase",
-        classname=f"alae_conformance.{plain(backend.name)}.{case.lane}.L{case.level}",
+        classname=f"alae_conformance.{escape_controls(backend.name)}.{case.lane}.L{case.level}",
         name=case.case,
         time=f"{case.seconds:.2f}",
     )
     kind = _ELEMENTS.get(case.status)
     if kind:
-        lines = complaints(case)
+        lines = describe_failures(case)
         message = case.message or next(iter(lines), case.status)
-        outcome = ET.SubElement(element, kind, type=case.status, message=plain(message))
-        outcome.text = plain("\n".join(filter(None, [*lines, case.details])))
+        outcome = ET.SubElement(element, kind, type=case.status, message=escape_controls(message))
+        outcome.text = escape_controls("\n".join(filter(None, [*lines, case.details])))
     return element
 
 
 def _requirement(backend: BackendRecord, lane: Lane, level: int) -> ET.Element:
     name = f"{lane}:L{level} is required"
-    element = ET.Element("testcase", classname=f"alae_conformance.{plain(backend.name)}", name=name, time="0")
+    element = ET.Element("testcase", classname=f"alae_conformance.{escape_controls(backend.name)}", name=name, time="0")
     if lane in backend.missing:
         ET.SubElement(element, "failure", type="missing", message=f"L{level} in {lane} does not hold")
     return element

@@ -80,7 +80,7 @@ def page(report: Report) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) else words.plain(str(value)),
+        finalize=lambda value: value if isinstance(value, Markup) else words.escape_controls(str(value)),
     )
     colours = {backend.name: _COLOURS[i % len(_COLOURS)] for i, backend in enumerate(report.backends)}
     rows = _rows(report)

@@ -13,15 +13,15 @@ from alae_conformance.report.words import (
     LEVELS,
     MARKS,
     Standing,
-    complaints,
-    count,
+    describe_failures,
+    escape_controls,
     excess,
+    find_standing,
+    format_count,
+    format_ratio,
     level_of,
-    plain,
-    ratio,
     refusals,
     rows,
-    standing,
     verdict,
 )
 
@@ -58,8 +58,8 @@ class Lines:
         line = Text(f"{backend:{self._names}}  {record.lane:8}  {record.case:{self._ids}}  ")
         line.append(f"{record.status:11}", _STATUS[record.status])
         measured = excess(record)
-        line.append(f"  {'' if measured is None else ratio(measured):>6}  {record.seconds:5.1f} s")
-        problems = [Text(f"    {plain(problem)}", _STATUS[record.status]) for problem in _problems(record)]
+        line.append(f"  {'' if measured is None else format_ratio(measured):>6}  {record.seconds:5.1f} s")
+        problems = [Text(f"    {escape_controls(problem)}", _STATUS[record.status]) for problem in _problems(record)]
         self._console.print(Text("\n").join([line, *problems]), highlight=False, soft_wrap=True)
 
 
@@ -67,7 +67,7 @@ def _problems(case: CaseRecord) -> list[str]:
     if case.status == "unsupported":
         return []  # the summary gives the reason once for the lane
     last = [line.strip() for line in case.details.splitlines() if line.strip()][-1:]
-    return [*complaints(case), *case.message.splitlines(), *last]
+    return [*describe_failures(case), *case.message.splitlines(), *last]
 
 
 def summary(report: Report, console: Console) -> None:
@@ -76,7 +76,7 @@ def summary(report: Report, console: Console) -> None:
     table.add_column("lane")
     table.add_column("level")
     for backend in report.backends:
-        table.add_column(plain(backend.name))
+        table.add_column(escape_controls(backend.name))
     before = ""
     for lane, level in rows(report):
         if before and lane != before:
@@ -86,8 +86,8 @@ def summary(report: Report, console: Console) -> None:
             record = level_of(backend, lane, level)
             cells.append(Text())
             if record:
-                stands = standing(backend, record)
-                result = stands if stands == "unsupported" else count(record)
+                stands = find_standing(backend, record)
+                result = stands if stands == "unsupported" else format_count(record)
                 cells[-1] = Text(f"{MARKS[stands]} {result}", _STANDING[stands])
         table.add_row(lane if lane != before else "", f"L{level} {LEVELS[level]}", *cells)
         before = lane
@@ -96,6 +96,6 @@ def summary(report: Report, console: Console) -> None:
     console.print(Text(f"{marks}\npassed/required · largest error / limit\n", "dim"))
     for backend in report.backends:
         style = "bold green" if backend.conforms else "bold red"
-        line = Text(f"{plain(backend.name)} {verdict(backend)}", style)
-        reasons = [Text(f"    {plain(refusal)}", "dim") for refusal in refusals(backend)]
+        line = Text(f"{escape_controls(backend.name)} {verdict(backend)}", style)
+        reasons = [Text(f"    {escape_controls(refusal)}", "dim") for refusal in refusals(backend)]
         console.print(Text("\n").join([line, *reasons]), highlight=False, soft_wrap=True)

@@ -23,32 +23,33 @@ _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def plain(text: str) -> str:
+def escape_controls(text: str) -> str:
     """A plug-in's text without colours and with control characters escaped, safe at a terminal and in XML."""
     return _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], _ANSI.sub("", text))
 
 
-def number(value: float) -> str:
+def format_number(value: float) -> str:
     """Format with at least two significant digits; infinity is ∞."""
     return (f"{value:.0f}" if 10 <= value < 1e5 else f"{value:.2g}").replace("inf", "∞")
 
 
-def ratio(value: float) -> str:
+def format_ratio(value: float) -> str:
     """Format error / limit; everything below 0.001 is "<0.001"."""
-    return "<0.001" if 0 < value < 1e-3 else number(value)
+    return "<0.001" if 0 < value < 1e-3 else format_number(value)
 
 
-def failing(case: CaseRecord) -> list[CheckRecord]:
+def failed_checks(case: CaseRecord) -> list[CheckRecord]:
     """The failed checks of a case, worst first."""
     return sorted((check for check in case.checks if check.failed), key=lambda check: -check.ratio)
 
 
-def complaints(case: CaseRecord) -> list[str]:
+def describe_failures(case: CaseRecord) -> list[str]:
     """One line per failed check: its worst quantity, the error and the limit."""
-    return [
-        f"{check.check}  {check.quantity}  {number(check.error)} > {number(check.limit)}  {check.note}".rstrip()
-        for check in failing(case)
-    ]
+    lines = []
+    for check in failed_checks(case):
+        error, limit = format_number(check.error), format_number(check.limit)
+        lines.append(f"{check.check}  {check.quantity}  {error} > {limit}  {check.note}".rstrip())
+    return lines
 
 
 def worst(case: CaseRecord) -> CheckRecord | None:
@@ -74,7 +75,7 @@ def level_of(backend: BackendRecord, lane: Lane, level: int) -> LevelRecord | No
     return next((record for record in backend.levels if (record.lane, record.level) == (lane, level)), None)
 
 
-def standing(backend: BackendRecord, level: LevelRecord) -> Standing:
+def find_standing(backend: BackendRecord, level: LevelRecord) -> Standing:
     """Whether a level is held, not held, withdrawn or unsupported."""
     if level.holds:
         return "held"
@@ -84,13 +85,13 @@ def standing(backend: BackendRecord, level: LevelRecord) -> Standing:
     return "unsupported" if statuses == {"unsupported"} else "not held"
 
 
-def count(level: LevelRecord) -> str:
+def format_count(level: LevelRecord) -> str:
     """The number of a level's cases that passed, of all, and the largest error / limit."""
-    worst_ratio = f" · {ratio(level.ratio)}" if level.executed else ""
+    worst_ratio = f" · {format_ratio(level.ratio)}" if level.executed else ""
     return f"{level.passed}/{level.required}{worst_ratio}"
 
 
-def reached(backend: BackendRecord) -> dict[Lane, int]:
+def reached_levels(backend: BackendRecord) -> dict[Lane, int]:
     """The highest level that holds together with all below it, by lane; lanes without one are left out."""
     levels = {lane: backend.highest(lane) for lane in LANES}
     return {lane: level for lane, level in levels.items() if level is not None}
@@ -105,13 +106,14 @@ def verdict(backend: BackendRecord) -> str:
     """One line: whether the backend conforms, and the levels that it holds or does not hold."""
     by_standing: dict[Standing, list[str]] = {}
     for level in backend.levels:
-        by_standing.setdefault(standing(backend, level), []).append(f"L{level.level} in {level.lane}")
+        by_standing.setdefault(find_standing(backend, level), []).append(f"L{level.level} in {level.lane}")
     if backend.partial and backend.conforms:
         passed = sum(case.status == "passed" for case in backend.cases)
         return f"passes: {passed} of {len(backend.cases)} selected cases; a selection claims no level"
     withdrawn = [f"withdrawn: {', '.join(by_standing['withdrawn'])}"] if "withdrawn" in by_standing else []
     if backend.conforms:
-        levels = ", ".join(f"L{level} in {lane}" for lane, level in reached(backend).items()) or "no level from L0 up"
+        held = ", ".join(f"L{level} in {lane}" for lane, level in reached_levels(backend).items())
+        levels = held or "no level from L0 up"
         return "; ".join([f"conforms: {levels}", *withdrawn])
     missing = [f"L{level} in {lane}" for lane, level in backend.missing.items()]
     lost = by_standing.get("not held", [])

@@ -86,7 +86,7 @@ def shared_arrays(subject: "Subject", batches: Batches) -> list[str]:
     shared = [name for name, array in kept.items() if not np.array_equal(array, state[name])]
     given = {name: np.array(array) for name, array in kept.items()}
     subject.load(given)
-    _write_over(given.values())
+    _overwrite(given.values())
     after = subject.state()
     shared += [f"{name} after load" for name, array in kept.items() if not np.array_equal(array, after[name])]
     subject.load(kept)
@@ -94,18 +94,18 @@ def shared_arrays(subject: "Subject", batches: Batches) -> list[str]:
     return [*shared, *(f"images after put, in the {name} update" for name in losses if not np.isfinite(losses[name]))]
 
 
-def put_and_write_over(
+def put_and_overwrite(
     put: Callable[..., PutBatch], batch: tuple[np.ndarray, np.ndarray | None], dtype: str
 ) -> PutBatch:
     """Put a batch, then overwrite its arrays at once, like a loader that reuses its buffers."""
     # In the run's own precision, so that no conversion copies them.
     given = [np.array(array, dtype if array.dtype.kind == "f" else array.dtype) for array in batch if array is not None]
     found = put(*given)
-    _write_over(given)
+    _overwrite(given)
     return found
 
 
-def _write_over(arrays: Iterable[np.ndarray]) -> None:
+def _overwrite(arrays: Iterable[np.ndarray]) -> None:
     for array in arrays:
         array[...] = np.nan if array.dtype.kind == "f" else 0
 
@@ -158,7 +158,7 @@ class Subject(Protocol):
         """Every update's loss."""
 
     def gradients(self, update: str, inputs: Inputs) -> Arrays:
-        """The gradient of one update's loss by each weight that it trains."""
+        """The gradient of one update's loss with respect to each weight that it trains."""
 
     def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
         """Take training steps with the run's draws and the noise of `with_noise`; returns losses of shape (steps,)."""

@@ -13,7 +13,7 @@ from alae_conformance.subjects import (
     Hello,
     Inputs,
     flat_draws,
-    put_and_write_over,
+    put_and_overwrite,
     reciprocity_error,
     shared_arrays,
     shown_update,
@@ -123,32 +123,32 @@ class Plugin:
 
     def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
         first = self.runner.step_number
-        shown = [self._shown(batches, step) for step in range(first, first + steps)]
+        shown = [self._batch_at_level(batches, step) for step in range(first, first + steps)]
         if given:
-            records = [self._given(*batch) for batch in shown]
+            records = [self._step_on_arrays(*batch) for batch in shown]
         else:
             # In another thread, as a loader does.
             with ThreadPoolExecutor(1) as loader:
                 ahead = list(
-                    loader.map(lambda batch: put_and_write_over(self.runner.put, batch, self.config.dtype), shown)
+                    loader.map(lambda batch: put_and_overwrite(self.runner.put, batch, self.config.dtype), shown)
                 )
             records = [self.runner.step(batch) for batch in ahead]
         return {update: np.array([losses[update] for losses in records]) for update in records[0]}
 
-    def _given(self, images: np.ndarray, labels: np.ndarray | None) -> Mapping[str, float]:
+    def _step_on_arrays(self, images: np.ndarray, labels: np.ndarray | None) -> Mapping[str, float]:
         step, count = self.runner.step_number, len(images)
         draws, noise = self.runner.draws(step, count), self.runner.noise(step, count)
         draws = {update: drawn._replace(noise=noise.get(update)) for update, drawn in draws.items()}
         return self.runner.step(images, labels=labels, draws=draws)
 
-    def _shown(self, batches: Batches, step: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def _batch_at_level(self, batches: Batches, step: int) -> tuple[np.ndarray, np.ndarray | None]:
         here = position(self.config, step)
         images, labels = batches.at(step, here.stage.batch_size)
         return (images if here.view is None else pooled(images, here.view.size)), labels
 
     def _step(self, batches: Batches, only: str | None) -> Mapping[str, float]:
         step = self.runner.step_number
-        images, labels = self._shown(batches, step)
+        images, labels = self._batch_at_level(batches, step)
         view = position(self.config, step).view
         if view is None:
             return self.runner.step(images, labels=labels, only=only)

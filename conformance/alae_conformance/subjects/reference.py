@@ -16,7 +16,7 @@ from alae_conformance.subjects import (
     Hello,
     Inputs,
     flat_draws,
-    put_and_write_over,
+    put_and_overwrite,
     reciprocity_error,
     shared_arrays,
     shown_update,
@@ -127,7 +127,7 @@ class ReferenceSubject:
     def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
         first = int(self._state["step"])
         sizes = {step: growth.position(self.config, step).batch_size for step in range(first, first + steps)}
-        ahead = [put_and_write_over(self._put, batches.at(step, size), "float64") for step, size in sizes.items()]
+        ahead = [put_and_overwrite(self._put, batches.at(step, size), "float64") for step, size in sizes.items()]
         handed = [self._draws_and_noise(step, size) if given else None for step, size in sizes.items()]
         return _by_update([self._step(*batch, draws) for batch, draws in zip(ahead, handed, strict=True)])
 

@@ -6,7 +6,7 @@ from unittest.mock import patch
 import numpy as np
 
 from alae_conformance.reference import augment
-from alae_conformance.reference.augment import CUTOUT, FLIP, SHIFT, adapted
+from alae_conformance.reference.augment import CUTOUT, FLIP, SHIFT, adapt_p
 from alae_conformance.reference.draws import draw_augmentation
 from alae_conformance.reference.training import Reference
 from alae_conformance.subjects.reference import ReferenceSubject
@@ -20,14 +20,14 @@ _VALUES = ("L1-augmented-values", "losses")
 
 @fault("only generated images are augmented", *_VALUES)
 class RealsAsTheyAre(Reference):
-    def seen(self, images, batch):
-        return images if images is batch.images else super().seen(images, batch)
+    def augment(self, images, batch):
+        return images if images is batch.images else super().augment(images, batch)
 
 
 @fault("only real images are augmented", *_VALUES)
 class FakesAsTheyAre(Reference):
-    def seen(self, images, batch):
-        return super().seen(images, batch) if images is batch.images else images
+    def augment(self, images, batch):
+        return super().augment(images, batch) if images is batch.images else images
 
 
 @fault("images are augmented in the reciprocity update too", *_VALUES)
@@ -38,27 +38,27 @@ class AugmentedReciprocity(Reference):
 
     def encode(self, weights, images, batch, direction=None):
         adversarial = batch.mix is not None or batch.augment is None or batch.augment.dtype == np.float32
-        return super().encode(weights, images if adversarial else self.seen(images, batch), batch, direction)
+        return super().encode(weights, images if adversarial else self.augment(images, batch), batch, direction)
 
 
 @fault("R1 uses the gradient with respect to images before augmentation", *_VALUES)
 class R1BeforeAugmentation(Reference):
     def discriminator(self, weights, batch):
         loss, gradients = super().discriminator(weights, batch)
-        _, g = self.input_gradient(weights, batch._replace(images=self.seen(batch.images, batch)))
-        before = self.seen_backward(g, batch)
+        _, g = self.input_gradient(weights, batch._replace(images=self.augment(batch.images, batch)))
+        before = self.augment_backward(g, batch)
         return loss + self.gamma / 2 * ((before**2).sum() - (g**2).sum()) / len(g), gradients
 
 
 @fault("no gradient passes through augmentation", "L2-augmented-gradients", "gradients")
 class GradientsEnd(Reference):
-    def seen_backward(self, adjoint, batch):
+    def augment_backward(self, adjoint, batch):
         return 0 * adjoint
 
 
 @fault("gradients ignore augmentation", "L2-augmented-gradients", "gradients")
 class GradientsPassBy(Reference):
-    def seen_backward(self, adjoint, batch):
+    def augment_backward(self, adjoint, batch):
         return adjoint
 
 
@@ -243,7 +243,7 @@ class MeanOfMargins(Reference):
 @fault("p uses the mean sign of D on real images, as in StyleGAN2-ADA", "L3-adaptive-run", "augment_p")
 class SureOfReals(Reference):
     def margins(self, weights, batch):
-        return self.input_gradient(weights, batch._replace(images=self.seen(batch.images, batch)))[0]
+        return self.input_gradient(weights, batch._replace(images=self.augment(batch.images, batch)))[0]
 
 
 @fault("p uses D's logits on images that are not augmented", "L3-adaptive-run", "augment_p")
@@ -259,7 +259,7 @@ class PBeyond(Reference):
         choice = self.config.augment
         share = batch_size / choice.images
         return (
-            adapted(p, margins, choice.target, share)
+            adapt_p(p, margins, choice.target, share)
             if p < 0.7
             else p + share * np.sign(np.sign(margins).mean() - choice.target)
         )

@@ -3,7 +3,7 @@
 import numpy as np
 
 from alae_conformance.reference.layers import Pair, PixelNorm
-from alae_conformance.reference.losses import hinge, mirrored, softplus
+from alae_conformance.reference.losses import hinge, mirror_term, softplus
 from alae_conformance.reference.training import Reference
 from alae_conformance.reference.updates import add
 from alae_conformance.subjects.reference import ReferenceSubject
@@ -122,7 +122,7 @@ def leaking_hinge(t):
 
 
 @fault("the hinge has a gradient beyond its margin", "L2-hinge-gradients", "gradients")
-class LeakingHinge(with_objective("hinge", real=mirrored(leaking_hinge), fake=leaking_hinge)):
+class LeakingHinge(with_objective("hinge", real=mirror_term(leaking_hinge), fake=leaking_hinge)):
     pass
 
 
@@ -132,7 +132,7 @@ def overflowing_slope(t):
 
 
 @fault("exp(t) / (1 + exp(t)) overflows to NaN in the gradient alone", "L2-overflow-gradients", "gradients")
-class OverflowingSlope(with_objective("logistic", real=mirrored(overflowing_slope), fake=overflowing_slope)):
+class OverflowingSlope(with_objective("logistic", real=mirror_term(overflowing_slope), fake=overflowing_slope)):
     pass
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from alae_conformance.reference.layers import Dense, Leaky, PixelNorm
-from alae_conformance.reference.losses import hinge, linear, mirrored, softplus
+from alae_conformance.reference.losses import hinge, linear, mirror_term, softplus
 from alae_conformance.reference.training import Reference
 from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.registry import fault
@@ -186,7 +186,7 @@ def with_objective(name, **terms):
 
 
 @fault("softplus has the wrong sign in the discriminator's loss", "L1-leaky-values", "losses")
-class DiscriminatorSign(with_objective("logistic", real=softplus, fake=mirrored(softplus))):
+class DiscriminatorSign(with_objective("logistic", real=softplus, fake=mirror_term(softplus))):
     pass
 
 
@@ -201,7 +201,7 @@ class SaturatingGenerator(with_objective("logistic", generator=lambda t: tuple(-
 
 
 @fault("hinge instead of softplus", "L1-leaky-values", "losses")
-class HingeForSoftplus(with_objective("logistic", real=mirrored(hinge), fake=hinge)):
+class HingeForSoftplus(with_objective("logistic", real=mirror_term(hinge), fake=hinge)):
     pass
 
 
@@ -219,7 +219,7 @@ def naive_in_float32(t):
 @fault("log(1 + exp(t)) overflows", "L1-overflow-values", "losses")
 class NaiveSoftplus(
     with_objective(
-        "logistic", real=mirrored(naive_in_float32), fake=naive_in_float32, generator=mirrored(naive_in_float32)
+        "logistic", real=mirror_term(naive_in_float32), fake=naive_in_float32, generator=mirror_term(naive_in_float32)
     )
 ):
     pass
@@ -231,12 +231,14 @@ def cut_off(t):
 
 
 @fault("softplus linear above 20, as Keras has it on PyTorch", "L1-large-values", "losses", "float64")
-class CutOffSoftplus(with_objective("logistic", real=mirrored(cut_off), fake=cut_off, generator=mirrored(cut_off))):
+class CutOffSoftplus(
+    with_objective("logistic", real=mirror_term(cut_off), fake=cut_off, generator=mirror_term(cut_off))
+):
     pass
 
 
 @fault("the Wasserstein critic has the wrong sign", "L1-wasserstein-values", "losses")
-class WassersteinSign(with_objective("wasserstein", real=linear, fake=mirrored(linear))):
+class WassersteinSign(with_objective("wasserstein", real=linear, fake=mirror_term(linear))):
     pass
 
 
@@ -245,7 +247,7 @@ def no_margin(t):
 
 
 @fault("the hinge lacks its margin", "L1-hinge-values", "losses")
-class HingeWithoutMargin(with_objective("hinge", real=mirrored(no_margin), fake=no_margin)):
+class HingeWithoutMargin(with_objective("hinge", real=mirror_term(no_margin), fake=no_margin)):
     pass
 
 

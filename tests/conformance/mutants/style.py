@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Noise, Statistics, pooled
+from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Noise, Statistics, average_blocks
 from alae_conformance.reference.growth import position
 from alae_conformance.reference.layers import Pair, PixelNorm
 from alae_conformance.reference.style import Encoder, Generator
@@ -160,7 +160,7 @@ class RectifiedOnce(with_chains(lambda name, layers: layers[:-1] if "from_rgb" i
 class Uncentred(Statistics):
     """The root of the mean square."""
 
-    def _centred(self, x):
+    def _centre_and_deviation(self, x):
         return x, ((x * x).mean((1, 2)) + self.epsilon) ** 0.5
 
 
@@ -450,9 +450,11 @@ class WrapsAround(on_another_schedule(wrapped)):
 
 @fault("real images are downsampled by two instead of four, and cropped", "L3-grown-growth", "trajectory")
 class PooledOnce(Reference):
-    def shown(self, images, lod, blend):
+    def show_at_level(self, images, lod, blend):
         size = 4 * 2**lod
-        return super().shown(images if images.shape[1] == size else pooled(images, 2)[:, :size, :size], lod, blend)
+        return super().show_at_level(
+            images if images.shape[1] == size else average_blocks(images, 2)[:, :size, :size], lod, blend
+        )
 
 
 @fault("float32 under a float64 label: the weights of style networks", "L3-deep-growth", "displacement", "float64")
@@ -479,14 +481,14 @@ class StraightFade(at_another_position(blend=lambda found, config: np.arccos(1 -
 
 @fault("real images are not faded", "L3-style-growth", "trajectory")
 class RealImagesUnfaded(Reference):
-    def shown(self, images, lod, blend):
-        return super().shown(images, lod, 1.0)
+    def show_at_level(self, images, lod, blend):
+        return super().show_at_level(images, lod, 1.0)
 
 
 @fault("real images are cropped instead of downsampled", "L3-style-growth", "trajectory")
 class RealImagesCut(Reference):
-    def shown(self, images, lod, blend):
-        return super().shown(images[:, : 4 * 2**lod, : 4 * 2**lod], lod, blend)
+    def show_at_level(self, images, lod, blend):
+        return super().show_at_level(images[:, : 4 * 2**lod, : 4 * 2**lod], lod, blend)
 
 
 @fault("the decay of averages uses the first level's batch size", "L3-style-growth", "averages")

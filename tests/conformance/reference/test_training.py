@@ -8,7 +8,7 @@ import pytest
 from alae_conformance.reference.baselines import reference_of
 from alae_conformance.reference.draws import draw_styles
 from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Spread, Statistics, Upsample
-from alae_conformance.reference.growth import position, shown
+from alae_conformance.reference.growth import position, show_at_level
 from alae_conformance.reference.layers import Pair, PixelNorm
 from alae_conformance.reference.losses import OBJECTIVES
 from alae_conformance.reference.training import Reference
@@ -348,9 +348,9 @@ def test_growth_in_closed_form():
 
 def test_real_images_are_downsampled_and_faded():
     images = np.arange(64.0).reshape(1, 8, 8, 1)
-    np.testing.assert_array_equal(shown(images, 0, 1.0)[0, :, :, 0], images[0, ::2, ::2, 0] + 4.5)
-    np.testing.assert_array_equal(shown(images, 1, 1.0), images)
-    faded = shown(images, 1, 0.25)
+    np.testing.assert_array_equal(show_at_level(images, 0, 1.0)[0, :, :, 0], images[0, ::2, ::2, 0] + 4.5)
+    np.testing.assert_array_equal(show_at_level(images, 1, 1.0), images)
+    faded = show_at_level(images, 1, 0.25)
     np.testing.assert_array_equal(faded[0, :2, :2, 0], 0.75 * 4.5 + 0.25 * images[0, :2, :2, 0])
 
 
