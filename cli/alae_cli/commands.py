@@ -19,7 +19,7 @@ class Command(TyperCommand):
         except ArgumentError as error:
             raise AlaeError(f"{self._typed(error.argument)} {error.problem}") from error
 
-    def _typed(self, argument: str) -> str:
+    def _flag_of(self, argument: str) -> str:
         """Return the flag or metavar of `argument`, or its name if it is not a parameter of the command."""
         for parameter in self.params:
             if parameter.name == argument:

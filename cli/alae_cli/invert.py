@@ -49,7 +49,7 @@ def invert(
 
     table = Table("start", "step", "seconds", "mean (x − G(w))²", title_justify="left")
     for name, found in (("E(x)", from_encoder), ("mean of w", from_mean)):
-        for step, seconds, error in _spread(found.errors):
+        for step, seconds, error in _select_evenly(found.errors):
             table.add_row(name, str(step), f"{seconds:.1f}", f"{error:.4f}")
     Console().print(table)
     rows = [x, alae.reconstruct(x), from_encoder.images, from_mean.images]
@@ -57,7 +57,7 @@ def invert(
     write_picture(out, compose_grid([(title, rows)], opened.make_caption()))
 
 
-def _spread(errors: Sequence[tuple[int, float, float]], count: int = 5) -> list[tuple[int, float, float]]:
+def _select_evenly(errors: Sequence[tuple[int, float, float]], count: int = 5) -> list[tuple[int, float, float]]:
     """Return up to `count` of the errors at even intervals, including the first and the last."""
     places = {round(i * (len(errors) - 1) / (count - 1)) for i in range(count)}
     return [errors[place] for place in sorted(places)]

@@ -42,20 +42,20 @@ def test_every_recorded_number_is_reproduced(backend):
 def test_errors_beyond_their_limit_and_nans_are_failures():
     for wrong, holds in ((1e-5, True), (2e-4, False), (np.nan, False)):
         result = parity.Parity()
-        result["x"].numbers(np.zeros(3), np.zeros(3), rtol=1e-4, atol=1e-4)
-        result["x"].numbers([0.0, wrong], [0.0, 0.0], rtol=1e-4, atol=1e-4)
+        result["x"].compare(np.zeros(3), np.zeros(3), rtol=1e-4, atol=1e-4)
+        result["x"].compare([0.0, wrong], [0.0, 0.0], rtol=1e-4, atol=1e-4)
         assert result.holds == holds
     row = Row("moved")
-    row.within(0.0, 0.0)
+    row.add_error(0.0, 0.0)
     assert row.of_limit == 0
-    row.within(1e-9, 0.0)
+    row.add_error(1e-9, 0.0)
     assert row.of_limit > 1
 
 
 def test_a_record_that_lacks_a_loss_is_refused():
     record = {f"a/{name}": np.ones(()) for name in ("grad_E_norm", "it0/loss_d", "it0/loss_g")}
     with pytest.raises(KeyError, match="a/it0/loss_ae"):
-        replay.recorded_training(record, "a/", {}, tiny_style_config())
+        replay.read_training(record, "a/", {}, tiny_style_config())
 
 
 def judged(ours, theirs, nudge=0.0):

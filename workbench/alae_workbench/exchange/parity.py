@@ -25,10 +25,10 @@ from alae_workbench.exchange.replay import (
     Arrays,
     Replay,
     Training,
+    list_levels,
     norm,
-    recorded_levels,
-    recorded_noise,
-    recorded_training,
+    read_noise,
+    read_training,
     replay_schedule,
     to_nhwc,
 )
@@ -57,7 +57,7 @@ class Row:
     error: float = 0.0
     of_limit: float = 0.0
 
-    def numbers(self, found: Any, recorded: Any, *, rtol: float, atol: float) -> None:
+    def compare(self, found: Any, recorded: Any, *, rtol: float, atol: float) -> None:
         """Compare each number with the limit atol + rtol · |recorded|. Raises AlaeError if the shapes differ."""
         found, recorded = np.asarray(found, np.float64), np.asarray(recorded, np.float64)
         if found.shape != recorded.shape:
@@ -65,7 +65,7 @@ class Row:
         self.compared += found.size
         self._add(np.abs(found - recorded), atol + rtol * np.abs(recorded))
 
-    def within(self, error: float, limit: float) -> None:
+    def add_error(self, error: float, limit: float) -> None:
         """Add a comparison, given its error and limit."""
         self.compared += 1
         self._add(error, limit)
@@ -151,16 +151,16 @@ def parity(file: Path, record: Path, backend: str) -> Parity:
 
 def _compare_outputs(result: Parity, record: Arrays, alae: "Alae", mean: "Alae") -> None:
     w = alae.map(record["z"])
-    result["F(z)"].numbers(w, record["F(z)"], **OUTPUTS)
+    result["F(z)"].compare(w, record["F(z)"], **OUTPUTS)
     truncated = mean.truncate(mean.map(record["z"]))
-    for at, lod, blend in recorded_levels(record, r"lod(\d+)/blend([\d.]+)/"):
-        x, noise, view = to_nhwc(record[f"lod{lod}/x"]), recorded_noise(record, f"{at}noise", 0, lod), View(lod, blend)
+    for at, lod, blend in list_levels(record, r"lod(\d+)/blend([\d.]+)/"):
+        x, noise, view = to_nhwc(record[f"lod{lod}/x"]), read_noise(record, f"{at}noise", 0, lod), View(lod, blend)
         codes = alae.encode(x, view)
-        result["E(x)"].numbers(codes, record[f"{at}E(x)"], **OUTPUTS)
-        result["D(E(x))"].numbers(alae.discriminate(codes), record[f"{at}D(E(x))"], **OUTPUTS)
+        result["E(x)"].compare(codes, record[f"{at}E(x)"], **OUTPUTS)
+        result["D(E(x))"].compare(alae.discriminate(codes), record[f"{at}D(E(x))"], **OUTPUTS)
 
         def images(quantity: str, found: np.ndarray, key: str, at: str = at) -> None:
-            result[quantity].numbers(found, to_nhwc(record[at + key]), **OUTPUTS)
+            result[quantity].compare(found, to_nhwc(record[at + key]), **OUTPUTS)
 
         images("G(F(z)), noise as recorded", alae.generate(w, view, noise=noise), "G(F(z))")
         images("G(F(z)), the authors' noise off", alae.generate(w, view, noise="bump"), "G(F(z)) noise=off")
@@ -176,14 +176,14 @@ def _compare_outputs(result: Parity, record: Arrays, alae: "Alae", mean: "Alae")
 def _compare_training(
     result: Parity, record: Arrays, start: Checkpoint, models: dict[str, Arrays], backend: Backend
 ) -> None:
-    levels = list(recorded_levels(record, r"train/lod(\d+)/blend([\d.]+)/"))
+    levels = list(list_levels(record, r"train/lod(\d+)/blend([\d.]+)/"))
     if not levels:
         return
     config = replay_schedule(start.config, len(record[f"lod{levels[0][1]}/x"]))
     replay = Replay(record, start, config, backend)
     for at, lod, blend in levels:
         title = f"training at lod {lod}, blend {blend:g}"
-        _judge(result, title, recorded_training(record, at, models, config), partial(replay.train, at, lod, blend))
+        _judge(result, title, read_training(record, at, models, config), partial(replay.train, at, lod, blend))
 
 
 def _judge(result: Parity, title: str, expected: Training, train: Callable[[int | None], Training]) -> None:
@@ -204,7 +204,7 @@ def _judge(result: Parity, title: str, expected: Training, train: Callable[[int 
         if key in excuses and moved[key] >= excuses[key]:
             result.undecided.append(Undecided(quantity, which, error / limits[key], moved[key] / limits[key]))
         else:
-            result[quantity].within(error, limits[key])
+            result[quantity].add_error(error, limits[key])
 
 
 def main() -> None:

@@ -33,10 +33,10 @@ Arrays = dict[str, np.ndarray]
 Training = dict[tuple[str, str], np.ndarray]
 
 
-def recorded_training(record: Arrays, at: str, models: dict[str, Arrays], config: Config) -> Training:
+def read_training(record: Arrays, at: str, models: dict[str, Arrays], config: Config) -> Training:
     """Read one training from the record, by our names and in our scale."""
     found: Training = {(_GRADIENT, ""): record[f"{at}grad_E_norm"]}
-    for iteration in recorded_iterations(record, at):
+    for iteration in list_iterations(record, at):
         losses = [f"it{iteration}/{loss}" for loss in _LOSSES.values()]
         found |= {(_LOSS, name): record[at + name] for name in losses}
     if not any(key.startswith(f"{at}after/") for key in record):
@@ -68,7 +68,7 @@ class Replay:
         self.runner.load(state)
         found: Training = {(_GRADIENT, ""): self._gradient_norm(x, self._draws(at, 0, lod), blend)}
         images = undo_fade(x, lod, blend)
-        for iteration in recorded_iterations(self.record, at):
+        for iteration in list_iterations(self.record, at):
             step = self.runner.step(images, draws=self._draws(at, iteration, lod))
             found |= {(_LOSS, f"it{iteration}/{theirs}"): np.array(step[ours]) for ours, theirs in _LOSSES.items()}
         after = self.runner.state()
@@ -102,7 +102,7 @@ class Replay:
         each = 1 + 2 * (lod + 1)
         firsts = {name: (3 * iteration + i) * each for i, name in enumerate(_LOSSES)}
         return {
-            name: Draws(self.record[f"{at}draw{first}"], noise=recorded_noise(self.record, f"{at}draw", first + 1, lod))
+            name: Draws(self.record[f"{at}draw{first}"], noise=read_noise(self.record, f"{at}draw", first + 1, lod))
             for name, first in firsts.items()
         }
 
@@ -127,19 +127,19 @@ def undo_fade(x: np.ndarray, lod: int, blend: float) -> np.ndarray:
     return below + (x - below) / x.dtype.type(blend)
 
 
-def recorded_levels(record: Arrays, pattern: str) -> Iterator[tuple[str, int, float]]:
+def list_levels(record: Arrays, pattern: str) -> Iterator[tuple[str, int, float]]:
     """Yield the (key prefix, level, blend) of each part of a record, lowest level first, largest blend first."""
     found = {match[0]: match for key in record if (match := re.match(pattern, key))}
     for at in sorted(found, key=lambda at: (int(found[at][1]), -float(found[at][2]))):
         yield at, int(found[at][1]), float(found[at][2])
 
 
-def recorded_iterations(record: Arrays, at: str) -> list[int]:
+def list_iterations(record: Arrays, at: str) -> list[int]:
     """Return the numbers of the recorded iterations, in order."""
     return sorted({int(match[1]) for key in record if (match := re.match(rf"{at}it(\d+)/", key))})
 
 
-def recorded_noise(record: Arrays, prefix: str, first: int, lod: int) -> list[np.ndarray]:
+def read_noise(record: Arrays, prefix: str, first: int, lod: int) -> list[np.ndarray]:
     """Read the noise map of each layer, from the entries numbered from `first`."""
     return [to_nhwc(record[f"{prefix}{first + layer}"]) for layer in range(2 * (lod + 1))]
 

@@ -149,13 +149,13 @@ def _read_zip(content: _MappedFile) -> tuple[Any, ReadStorage]:
     if len(pickles) != 1:
         raise TorchFileError("the archive does not have one data.pkl: it was not written by torch.save")
     root = pickles[0].partition("/")[0]
-    if f"{root}/byteorder" in names and _stored(archive, content, f"{root}/byteorder") != b"little":
+    if f"{root}/byteorder" in names and _read_entry(archive, content, f"{root}/byteorder") != b"little":
         raise TorchFileError("its numbers are big-endian; only little-endian ones can be read")
-    saved = _TensorUnpickler(BytesIO(_stored(archive, content, pickles[0]))).load()
-    return saved, lambda key: _stored(archive, content, f"{root}/data/{key}")
+    saved = _TensorUnpickler(BytesIO(_read_entry(archive, content, pickles[0]))).load()
+    return saved, lambda key: _read_entry(archive, content, f"{root}/data/{key}")
 
 
-def _stored(archive: zipfile.ZipFile, content: _MappedFile, name: str) -> bytes:
+def _read_entry(archive: zipfile.ZipFile, content: _MappedFile, name: str) -> bytes:
     entry = archive.getinfo(name)
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         # A small compressed entry may expand to any size.

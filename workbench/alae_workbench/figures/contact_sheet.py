@@ -47,15 +47,16 @@ def _choose_rows(pictures: Collection, rows: int) -> Iterator[tuple[str, np.ndar
     """Choose pictures for the rows of a sheet: a title and indices for each section."""
     labels = pictures.labels
     if labels is None or labels.ndim > 1 or len(np.unique(labels)) > 2 * _ROWS:
-        yield "evenly spread over all", _spread(np.arange(len(pictures)), rows * ROW)
+        yield "evenly spread over all", _select_evenly(np.arange(len(pictures)), rows * ROW)
         return
     for number in np.unique(labels):
         indices = np.flatnonzero(labels == number)
         known = 0 <= number < len(pictures.label_names)
-        yield f"{pictures.label_names[number] if known else f'class {number}'}: {len(indices):,}", _spread(indices, ROW)
+        name = pictures.label_names[number] if known else f"class {number}"
+        yield f"{name}: {len(indices):,}", _select_evenly(indices, ROW)
 
 
-def _spread(indices: np.ndarray, count: int) -> np.ndarray:
+def _select_evenly(indices: np.ndarray, count: int) -> np.ndarray:
     return indices[np.unique(np.linspace(0, len(indices) - 1, min(count, len(indices))).round().astype(int))]
 
 

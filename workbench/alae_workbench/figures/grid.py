@@ -30,10 +30,10 @@ def compose_grid(sections: Sequence[tuple[str, Sequence[Iterable[np.ndarray | No
         for title, rows in sections
     ]
     shape = next(image.shape for _, rows in drawn for row in rows for image in row if image is not None)
-    factor, cell_height, cell_width = _cell(shape)
+    factor, cell_height, cell_width = _fit_cell(shape)
     columns = max(len(row) for _, rows in drawn for row in rows)
     lines = sum(len(rows) for _, rows in drawn)
-    font = _font()
+    font = _load_font()
     texts = [*(title for title, _ in drawn), caption]
     picture_width = 2 * _MARGIN + max(columns * cell_width, *(ceil(font.getlength(text)) for text in texts))
     picture_height = 2 * _MARGIN + lines * cell_height + len(texts) * (_TEXT + _MARGIN)
@@ -64,7 +64,7 @@ def enlarge(image: np.ndarray, factor: int) -> np.ndarray:
 
 def require_grid_size(columns: int, rows: int, shape: Sequence[int]) -> None:
     """Raise AlaeError if a grid of images of a shape (H, W, …) would be larger than common programs can open."""
-    _, cell_height, cell_width = _cell(shape)
+    _, cell_height, cell_width = _fit_cell(shape)
     width, height = columns * cell_width, rows * cell_height
     if max(width, height) > _MAX_SIDE or width * height > _MAX_PIXELS:
         raise AlaeError(
@@ -78,7 +78,7 @@ def require_rows_size(count: int, shape: Sequence[int], lines: int = 1) -> None:
     require_grid_size(min(count, ROW), lines * ceil(count / ROW), shape)
 
 
-def _cell(shape: Sequence[int]) -> tuple[int, int, int]:
+def _fit_cell(shape: Sequence[int]) -> tuple[int, int, int]:
     """Return the factor by which images are enlarged, and the height and width of their cells."""
     height, width = shape[:2]
     factor = max(1, _CELL // max(height, width))
@@ -86,7 +86,7 @@ def _cell(shape: Sequence[int]) -> tuple[int, int, int]:
 
 
 @cache
-def _font() -> ImageFont.FreeTypeFont:
+def _load_font() -> ImageFont.FreeTypeFont:
     # Pillow's own font lacks × and ψ.
     return ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), _TEXT)
 

@@ -34,7 +34,7 @@ def plot_curves(runs: Sequence[Path]) -> "Figure":
     histories = {str(path): read_histories(path) for path in runs}
     names = list(dict.fromkeys(name for history in histories.values() for name in history))
     names = [name for name in names if any(len(history.get(name, ())) > 1 for history in histories.values())] or names
-    figure, panels = _panels(len(names), 3.4, 2.3, 3)
+    figure, panels = _make_panels(len(names), 3.4, 2.3, 3)
     for name, axes in zip(names, panels, strict=True):
         for i, (run, history) in enumerate(histories.items()):
             if name in history:
@@ -81,7 +81,7 @@ def plot_bars(
         labels: the measures to plot, and the title of each panel.
         caption: a line below the panels.
     """
-    figure, panels = _panels(len(labels), 3.4, 0.6 + 0.26 * len(numbers), 3)
+    figure, panels = _make_panels(len(labels), 3.4, 0.6 + 0.26 * len(numbers), 3)
     for (name, label), axes in zip(labels.items(), panels, strict=True):
         bars = {variant: list(measures[name]) for variant, measures in numbers.items() if name in measures}
         positions = range(len(bars))
@@ -100,7 +100,7 @@ def plot_bars(
     return figure
 
 
-def _panels(count: int, width: float, height: float, columns: int) -> tuple["Figure", list["Axes"]]:
+def _make_panels(count: int, width: float, height: float, columns: int) -> tuple["Figure", list["Axes"]]:
     from matplotlib.figure import Figure
 
     columns = min(columns, count)

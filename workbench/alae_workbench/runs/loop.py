@@ -216,10 +216,10 @@ class Trainer:
         values = dict(losses)
         for name, value in values.items():
             if not math.isfinite(value):
-                raise self._diverged(f"the {name} loss is {value}")
+                raise self._make_diverged_error(f"the {name} loss is {value}")
         return values
 
-    def _diverged(self, problem: str) -> DivergedError:
+    def _make_diverged_error(self, problem: str) -> DivergedError:
         saved = checkpoints(self.run.checkpoints)
         last = f"the last good checkpoint is {saved[-1]}" if saved else "no checkpoint had been written"
         rate = self._last().stage.adam.learning_rate
@@ -243,7 +243,7 @@ class Trainer:
         state = self.runner.state()
         diverged = find_not_finite(state)
         if diverged is not None:
-            raise self._diverged(f"{diverged} is no longer finite")
+            raise self._make_diverged_error(f"{diverged} is no longer finite")
         measures = take_due(self._subject(), "checkpoint")
         if self._best.name not in measures:
             measures |= take_measures(self._subject(), [self._best.name]).values

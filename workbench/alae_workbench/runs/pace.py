@@ -74,7 +74,7 @@ def measure_pace(
                 # Reading the losses waits for the step.
                 _ = dict(runner.step(batch))
                 clocks.append(time.perf_counter())
-            timed.append(Stretch(stage, first, after, _typical(np.diff(clocks))))
+            timed.append(Stretch(stage, first, after, _estimate_step(np.diff(clocks))))
     finally:
         runner.load(state)
     return Pace(timed)
@@ -88,5 +88,5 @@ def format_duration(seconds: float) -> str:
     return f"{seconds / 86400:.1f} days"
 
 
-def _typical(seconds: np.ndarray) -> float:
+def _estimate_step(seconds: np.ndarray) -> float:
     return float(median(seconds[1:] if len(seconds) > 1 else seconds))

@@ -53,13 +53,13 @@ def plan(request: RunRequest) -> Plan:
 
     Raises AlaeError for everything that can be refused without a framework; see `train.train`.
     """
-    run = resumed_run(request)
+    run = find_resumed_run(request)
     starts_over = run is not None and run.unstarted
     checkpoint = load_checkpoint(request.resume) if request.resume is not None and not starts_over else None
     proposal = _propose(request) if run is None and request.config is None else None
     if request.images is not None and not proposal:
         raise ArgumentError("images", "is only for a configuration made for the data; set growth.levels or steps")
-    experiment = _experiment(request, run, checkpoint, proposal)
+    experiment = _make_experiment(request, run, checkpoint, proposal)
     require_room(experiment.config, training=True)
     backend = request.backend_name or default_backend()
     find_backend(backend)
@@ -67,7 +67,7 @@ def plan(request: RunRequest) -> Plan:
         run = Run.new(Path(request.out)) if request.out else Run.choose(f"{_run_name(request, proposal)}-{backend}")
 
     def read() -> DataSet:
-        data = _read(request, experiment)
+        data = _read_data(request, experiment)
         if checkpoint and not request.other_data:
             require_same_data(checkpoint, data)
         return data
@@ -86,7 +86,7 @@ def plan(request: RunRequest) -> Plan:
     )
 
 
-def resumed_run(request: RunRequest) -> Run | None:
+def find_resumed_run(request: RunRequest) -> Run | None:
     """Return the run that `request` continues; None for a new one. Raises AlaeError if `resume` is not in a run."""
     if request.resume is None:
         return None
@@ -113,7 +113,7 @@ def require_same_data(checkpoint: Checkpoint, data: DataSet) -> None:
         )
 
 
-def _experiment(
+def _make_experiment(
     request: RunRequest, run: Run | None, checkpoint: Checkpoint | None, proposal: Proposal | None
 ) -> Experiment:
     config, changes = request.config, request.changes
@@ -151,7 +151,7 @@ def _run_name(request: RunRequest, proposal: Proposal | None) -> str:
     return DEFAULT
 
 
-def _read(request: RunRequest, experiment: Experiment) -> DataSet:
+def _read_data(request: RunRequest, experiment: Experiment) -> DataSet:
     config, training = experiment.config, experiment.training
     if request.in_memory is not None:
         return as_data_set(request.in_memory, config, held_out=training.held_out, margin=training.margin)

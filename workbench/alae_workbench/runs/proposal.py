@@ -51,13 +51,13 @@ def propose(survey: Survey, *, size: int | None = None, images: int = IMAGES) ->
         raise AlaeError(f"{survey.name} has {survey.count} image; training needs at least 2, one of them held out")
     if images < 1_000:
         raise ArgumentError("images", f"is {images}; it must be at least 1,000")
-    size, margin, why_size = _size(survey, size)
+    size, margin, why_size = _choose_size(survey, size)
     resolutions = [2**k for k in range(2, size.bit_length())]
     held_out = min(0.1, 10_000 / survey.count)
     wide = images >= _WIDE
-    levels = _levels(resolutions, images)
+    levels = _choose_levels(resolutions, images)
     steps = sum(-(-level["images"] // level["batch_size"]) for level in levels)
-    startf, maxf = _widths(size, wide)
+    startf, maxf = _choose_widths(size, wide)
     latent = {False: 64, True: 256}[wide] if size <= LARGEST else 512
     mirror = survey.channels == 3
     changes = {
@@ -93,7 +93,7 @@ def propose(survey: Survey, *, size: int | None = None, images: int = IMAGES) ->
     )
 
 
-def _size(survey: Survey, asked: int | None) -> tuple[int, int, str]:
+def _choose_size(survey: Survey, asked: int | None) -> tuple[int, int, str]:
     """Return the model's size and the margin around the images, both in pixels, and the reason."""
     if asked is not None and (asked < 8 or asked.bit_count() != 1):
         raise ArgumentError("size", f"is {asked}; style networks make images of 8, 16, 32, … pixels")
@@ -125,7 +125,7 @@ def _size(survey: Survey, asked: int | None) -> tuple[int, int, str]:
     return size, margin, f"size {size}: the images are {height}×{width}{framed}"
 
 
-def _widths(size: int, wide: bool) -> tuple[int, int]:
+def _choose_widths(size: int, wide: bool) -> tuple[int, int]:
     """Return the number of feature maps at the last level, and its maximum over all levels."""
     if not wide:
         return max(1, 32 * 32 // max(size, 32)), 128
@@ -133,7 +133,7 @@ def _widths(size: int, wide: bool) -> tuple[int, int]:
     return (64, 256) if size <= 128 else (max(1, 64 * 256 // size), 512)
 
 
-def _levels(resolutions: list[int], images: int) -> list[dict[str, float]]:
+def _choose_levels(resolutions: list[int], images: int) -> list[dict[str, float]]:
     below = len(resolutions) - 1
     early = int(images * (1 - _LAST)) // below
     levels: list[dict[str, float]] = []

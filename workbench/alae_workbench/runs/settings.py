@@ -74,14 +74,14 @@ def load_experiment(source: str | Path, overrides: Mapping[str, Any] | None = No
 
     Raises ConfigError as `alae_core.load_config`.
     """
-    return _experiment(read_config(source, overrides), str(source))
+    return _parse_experiment(read_config(source, overrides), str(source))
 
 
 def change_experiment(
     config: Config, training: Mapping[str, Any] | None, overrides: Mapping[str, Any], source: str
 ) -> Experiment:
     """Make an experiment of `config`, the fields of `training` and `overrides`; `source` denotes it in errors."""
-    return _experiment(read_config({**config.data(), RUN: dict(training or {})}, overrides), source)
+    return _parse_experiment(read_config({**config.data(), RUN: dict(training or {})}, overrides), source)
 
 
 def read_training(checkpoint: Checkpoint) -> Training:
@@ -102,7 +102,7 @@ def resume_experiment(checkpoint: Checkpoint, overrides: Mapping[str, Any] | Non
     return experiment
 
 
-def _experiment(data: Mapping[str, Any], source: str) -> Experiment:
+def _parse_experiment(data: Mapping[str, Any], source: str) -> Experiment:
     for key in sorted(data.keys() & Training.model_fields.keys()):
         raise ConfigError(f"{source}: unknown key {key!r}; did you mean {f'{RUN}.{key}'!r}?")
     return Experiment(make_config(data, source=source), validate(Training, data.get(RUN) or {}, source, prefix=RUN))

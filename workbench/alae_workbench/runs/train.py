@@ -9,7 +9,7 @@ from alae_core import Backend, Config, load_backend
 from alae_core.sizes import batch_sizes
 from alae_workbench.data.source import DataSet
 from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
-from alae_workbench.runs.plan import Plan, plan, resumed_run
+from alae_workbench.runs.plan import Plan, find_resumed_run, plan
 from alae_workbench.runs.request import RunRequest
 from alae_workbench.storage.directory import Summary
 
@@ -40,7 +40,7 @@ def train(
     elif fields:
         raise TypeError(f"{', '.join(fields)}: set fields in the request itself")
     with ExitStack() as stack:
-        run = resumed_run(request)
+        run = find_resumed_run(request)
         if run:
             # Lock before reading the checkpoint, so that another process cannot continue the run meanwhile.
             stack.enter_context(run.lock())
@@ -59,7 +59,7 @@ def train(
             backend,
             data,
             _all_observers(observers),
-            text="\n".join([_headline(chosen, data, backend), *chosen.reasons]),
+            text="\n".join([_describe_run(chosen, data, backend), *chosen.reasons]),
             resume=chosen.checkpoint,
         )
         if not run:
@@ -76,7 +76,7 @@ def _all_observers(observers: Sequence[Observer] | None) -> list[Observer]:
     return [MetricsFile(), TensorBoard(), *observers]
 
 
-def _headline(chosen: Plan, data: DataSet, backend: Backend) -> str:
+def _describe_run(chosen: Plan, data: DataSet, backend: Backend) -> str:
     """Return the run's directory, images, backend and device in one line."""
     skipped = f", {data.skipped} unreadable files skipped" if data.skipped else ""
     interpretation = f", read as {data.interpretation}" if data.interpretation else ""
