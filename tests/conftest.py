@@ -20,10 +20,10 @@ from alae_core.config import make_config
 
 # Silence TensorFlow's start-up messages; this must come before its first import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# XLA takes longer to optimize a tiny step than the step ever runs, and its newer emitters half as long again.
+# XLA spends longer optimizing a tiny step than running it, and its newer emitters take half as long again.
 # `make conform` checks optimized steps.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
-# Parallel test processes share the cores: PyTorch's threads would wait for each other.
+# Parallel test processes share the cores, so threads of PyTorch would only wait for each other.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Most tests compile the same few tiny steps; caching them halves the suite's time under JAX.

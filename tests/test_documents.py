@@ -1,4 +1,4 @@
-"""The documents' Python and commands run, the paths that they name exist, and every command is described."""
+"""Python code and commands in the documents run, the paths they mention exist, and every command is described."""
 
 import os
 import re
@@ -33,14 +33,14 @@ NOT_RUN = {
     r"alae .*\b[A-Z]{3,}\b": "its arguments are placeholders",
     r"alae .*--backend eager\b": "tests/conformance/test_example.py runs the example plug-in",
 }
-#: options that make a command small, by its first words; they follow the document's options and override them
+#: options that shorten a command, by its first words; they are appended, so they override the document's options
 SMALL = {
     "train": ["--steps", "2"],
     "ablate": ["--steps", "2"],
     "invert": ["--steps", "2"],
     "data prepare": ["--workers", "1"],
 }
-#: folders of the scene that a command creates itself
+#: folders of `scene` that commands create themselves
 CREATES = {"import-official": "runs/ffhq", "data prepare": "prepared"}
 
 

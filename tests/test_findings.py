@@ -1,4 +1,4 @@
-"""The fuzzers report every kind of finding, and neither success nor a proper error."""
+"""The fuzzers report every kind of finding, but not success or a proper error."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The Makefile's targets and CI call programs, modules and folders that exist, and their commands run."""
+"""The Makefile's targets and CI call existing programs, modules and folders, and their commands run."""
 
 import importlib.util
 import re
@@ -15,7 +15,7 @@ MAKEFILE = (REPOSITORY / "Makefile").read_text("utf-8")
 TARGETS = re.search(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split()
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
-#: options that make a command small; they follow the Makefile's options and override them
+#: options that shorten a command; they are appended, so they override the Makefile's options
 SMALL = {
     "train": ["--steps", "2"],
     "ablate": ["--steps", "2"],

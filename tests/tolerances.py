@@ -9,7 +9,7 @@ DIFFERENCES = {"rtol": 1e-2, "atol": 1e-3}
 TRAJECTORY = {"rtol": 1e-3, "atol": 0.0}
 #: 100 steps after a checkpoint moved to another framework, at a learning rate past its warm-up; measured up to 1e-2
 RESUMED_TRAJECTORY = {"rtol": 5e-2, "atol": 0.0}
-#: bfloat16 has 8 bits of mantissa: losses of three chained networks differ by a few percent
+#: bfloat16 has 8 bits of mantissa, so losses of three chained networks differ by a few percent
 BFLOAT16 = {"rtol": 5e-2, "atol": 1e-2}
 #: a complex step has no cancellation, only roundings of 1e-16 in sums of some thousand terms
 COMPLEX_STEP = 1e-12

@@ -1,4 +1,4 @@
-"""Fixtures of the command line's tests: runs to work on, and ways to call `alae`."""
+"""Fixtures for tests of the command line: runs, and functions that call `alae`."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def run_alae(monkeypatch, tmp_path):
 
 @pytest.fixture
 def assert_refused(run_alae, tmp_path):
-    """Check that `alae` refuses the given words: exit code 2, one line that holds a message, and no file written."""
+    """Assert that `alae` refuses the given words: exit code 2, one line with a message, and no file written."""
 
     def check(words, message):
         before = sorted(tmp_path.rglob("*"))
@@ -63,15 +63,15 @@ def runs(backend, tmp_path_factory):
         words = ["--steps", 4, "--seed", seed, "--out", name, "--backend", BACKEND]
         code, out, err = call_alae(directory, "train", *settings, *words)
         assert code == 0, out + err
-    mlp, classes, young = tiny_config(), tiny_config(labels=3), style_config()
+    mlp, classes, young = tiny_config(), tiny_config(labels=3), make_style_config()
     digits = tiny_style_config(image=[8, 8, 1])
     states = {
-        "style": (young, state_of(young)),
+        "style": (young, make_state(young)),
         # Three steps at 4×4, then three of the six in which 8×8 fades in.
-        "young": (young, state_of(young, step=6)),
-        "mlp": (mlp, first_state(mlp)),
-        "classes": (classes, first_state(classes)),
-        "digits-style": (digits, first_state(digits) | {"w_mean": np.ones(digits.networks.w, np.float32)}),
+        "young": (young, make_state(young, step=6)),
+        "mlp": (mlp, make_first_state(mlp)),
+        "classes": (classes, make_first_state(classes)),
+        "digits-style": (digits, make_first_state(digits) | {"w_mean": np.ones(digits.networks.w, np.float32)}),
     }
     for name, (config, state) in states.items():
         run = {"training": {"data": "digits"}} if name == "digits-style" else None
@@ -109,16 +109,16 @@ def style(home, averaged_model):
     return averaged_model
 
 
-def style_config(**overrides):
+def make_style_config(**overrides):
     return tiny_style_config(image=[16, 16, 3], growth__levels=LEVELS, **overrides)
 
 
-def state_of(config, step=None):
-    """A state at `step`, by default the last: noise is visible, images differ, and so do averages and weights."""
+def make_state(config, step=None):
+    """Make a state at `step`, by default the last. Noise is visible, and averages differ from the weights."""
     model, rng = alae.build(config), np.random.default_rng(0)
     state = initial_state(model.config, model.updates, model.weights(), model.mean_of_w())
     for name, value in model.weights().items():
-        # Styles that matter, and images within [−1, 1], so that pictures show each difference.
+        # Scaled so that styles have an effect and images stay within [−1, 1]: pictures then show each difference.
         scale = next((number for part, number in SCALES.items() if part in name), 1)
         state[f"weights/{name}"] = scale * (value + rng.normal(0, 0.5, value.shape)).astype("float32")
         state[f"averages/{name}"] = state[f"weights/{name}"] * np.float32(0.9)
@@ -126,7 +126,7 @@ def state_of(config, step=None):
     return state | {"step": np.array(scheduled_steps(config) if step is None else step)}
 
 
-def first_state(config):
+def make_first_state(config):
     model = alae.build(config)
     return initial_state(model.config, model.updates, model.weights(), model.mean_of_w())
 
@@ -136,7 +136,7 @@ def photos():
 
 
 def sample_styles(model, *seeds, psi=None):
-    """The styles of one sample per seed."""
+    """Return the styles of one sample per seed."""
     return model.truncate(np.concatenate([model.map(model.sample_prior(1, seed=seed)) for seed in seeds]), psi)
 
 
@@ -145,5 +145,5 @@ def generate_images(model, styles, view=None):
 
 
 def describe_case(value):
-    """The id of a parametrized mistake: its words."""
+    """Return the id of a parametrized mistake: its words."""
     return " ".join(value) if isinstance(value, list) else ""

@@ -1,4 +1,4 @@
-"""The advice of error messages works: after following it, the command succeeds."""
+"""The advice in error messages works: after following it, the command succeeds."""
 
 import json
 from shutil import copytree

@@ -1,4 +1,4 @@
-"""Every command alike: help, the version, and how mistakes are reported."""
+"""All commands: help, the version, and reports of mistakes."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from alae_cli.app import app
 from tests.cli.conftest import BACKEND
 
 FRAMEWORKS = {"keras", "jax", "torch", "tensorflow", "grain", "sklearn"}
-#: commands that need no framework, and ones that are refused before one starts
+#: commands that do not need a framework, or are refused before one is imported
 LIGHT = [
     ["--help"],
     ["--version"],
@@ -39,8 +39,8 @@ LIGHT = [
 ]
 
 
-def run_measured(directory, words):
-    """Call `alae` in a process of its own: its output and errors, the frameworks it imported, and its CPU seconds."""
+def run_and_measure(directory, words):
+    """Call `alae` in a new process; return its output and errors, the frameworks imported, and its CPU seconds."""
     script = (
         "import sys, time; sys.argv[0] = 'alae'\n"
         "from alae_cli.app import main\n"
@@ -57,10 +57,10 @@ def run_measured(directory, words):
 
 @pytest.mark.parametrize("words", LIGHT, ids=" ".join)
 def test_help_and_refused_commands_are_quick_and_import_no_framework(runs, words):
-    text, loaded, seconds = run_measured(runs, words)
+    text, loaded, seconds = run_and_measure(runs, words)
     assert not loaded
     assert "Traceback" not in text
-    # Of the processor, so that a busy machine makes no difference: 0.5 s are the target on a quiet one.
+    # CPU time, which depends little on other load; the target is 0.5 s on an idle machine.
     assert seconds < 1.0
 
 
@@ -70,15 +70,15 @@ def test_version(run_alae):
     assert out.startswith("alae 0.")
 
 
-def all_commands(group=None, prefix=()):
+def list_commands(group=None, prefix=()):
     for name, command in (group or typer.main.get_command(app)).commands.items():
         if hasattr(command, "commands"):
-            yield from all_commands(command, (*prefix, name))
+            yield from list_commands(command, (*prefix, name))
         else:
             yield " ".join((*prefix, name)), command
 
 
-COMMANDS = dict(all_commands())
+COMMANDS = dict(list_commands())
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -142,7 +142,7 @@ def test_insufficient_memory_is_reported_in_one_line(assert_refused, monkeypatch
     ids=lambda words: words[0],
 )
 def test_the_requested_backend_is_used(home, words):
-    """Even in an environment without KERAS_BACKEND, where Keras would start on its default framework."""
+    """KERAS_BACKEND is unset, so Keras would start on its default framework."""
     other = next(name for name in ("torch", "jax") if name != BACKEND)
     environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
     for backend in (other, BACKEND):

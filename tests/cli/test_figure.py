@@ -12,8 +12,8 @@ from alae_core.images import to_float
 from tests.cli.conftest import (
     BACKEND,
     describe_case,
-    first_state,
     generate_images,
+    make_first_state,
     photos,
     sample_styles,
 )
@@ -147,7 +147,7 @@ def test_four_corners_give_a_square(run_alae):
 @pytest.mark.parametrize("reciprocity", ["latent", "z"])
 def test_mlp_models_interpolate_too(run_alae, backend, tmp_path, reciprocity):
     config = tiny_config(image=[16, 16, 1], networks__z=7, reciprocity=reciprocity)
-    path = write_checkpoint(tmp_path / "mlp", first_state(config), config, author=backend)
+    path = write_checkpoint(tmp_path / "mlp", make_first_state(config), config, author=backend)
     Image.fromarray(photos()[0, :, :, 0]).save(tmp_path / "mine.png")
     run_alae("figure", "interpolation", "mlp", 4, "mine.png", "--count", 3)
     model = alae.load_checkpoint(path).model()

@@ -45,7 +45,7 @@ def test_several_truncations_give_rows_of_the_same_samples(run_alae, style):
     with Image.open("new/a.png") as first, Image.open("new/b.png") as second:
         pixels = np.asarray(first)
         assert np.array_equal(pixels, np.asarray(second))
-    # With ψ 0 all three are the mean; with ψ 1 they differ.
+    # With ψ = 0 all three are the mean; with ψ = 1 they differ.
     rows = [[pixels[33 + 66 * row :, 12 + 66 * column :][:64, :64] for column in range(3)] for row in range(2)]
     assert all(np.array_equal(rows[0][0], each) for each in rows[0])
     assert not np.array_equal(rows[1][0], rows[1][1])

@@ -1,4 +1,4 @@
-"""Ablation studies: runs are trained, skipped, continued and summarised."""
+"""Ablation studies: training, skipping, continuing and summarising runs."""
 
 import json
 import os
@@ -115,7 +115,7 @@ def test_runs_are_trained_measured_skipped_and_continued(tmp_path, monkeypatch):
     assert ablate(ablation, out, backend=BACKEND, tell=messages.append).numbers == result.numbers
     assert messages[-1] == f"{out}: 4 runs, 4 of them finished"
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/*/checkpoints/*")} == before
-    # Other settings are refused by name.
+    # Other settings are refused, and the error names them.
     other = make_ablation(overrides={**SMALL, "adam.learning_rate": 0.5})
     with pytest.raises(
         alae.AlaeError, match=r"seed-0 was made with adam.learning_rate=0.001, but now .*=0.5 is requested"

@@ -46,7 +46,7 @@ def test_the_seed_determines_the_order():
 
 
 def test_the_order_is_frozen():
-    """If a library changed its shuffling, equal seeds would give other runs, and resumed runs would repeat images."""
+    """If a library changed its shuffling, seeds would give different runs, and resumed runs would repeat images."""
     assert read_order(2, seed=0, size=7).tolist() == [[18, 28, 49, 8, 21, 15, 10], [13, 29, 37, 30, 26, 2, 39]]
     assert read_order(1, seed=0, size=7, start=20).tolist() == [[27, 34, 36, 8, 48, 31, 4]]
     assert read_order(1, seed=2**63 - 1, size=7).tolist() == [[34, 48, 13, 38, 2, 17, 19]]
@@ -62,8 +62,8 @@ def test_models_without_labels_get_none():
     assert list(found) == [[None]]
 
 
-def numbered_images(count=20):
-    """Images (8, 8, 2): the first channel holds their number, the second is white on the left, black on the right."""
+def make_numbered_images(count=20):
+    """Make images (8, 8, 2): the first channel is their number, the second is white on the left, black on the right."""
     pixels = np.zeros((count, 8, 8, 2), np.uint8)
     pixels[..., 0] = np.arange(count)[:, None, None]
     pixels[:, :, :4, 1] = 255
@@ -71,7 +71,7 @@ def numbered_images(count=20):
 
 
 def test_each_level_has_its_own_batch_size_and_image_size():
-    found = read_batches(numbered_images(), tiny_style_config())
+    found = read_batches(make_numbered_images(), tiny_style_config())
     assert [batch.shape for batch in found] == [(4, 4, 4, 2)] * 3 + [(6, 8, 8, 2)] * 4
     assert [batch.dtype for batch in found] == [np.float32] * 3 + [np.uint8] * 4
     floats = [to_float(batch) if batch.dtype == np.uint8 else batch for batch in found]
@@ -80,12 +80,12 @@ def test_each_level_has_its_own_batch_size_and_image_size():
     assert sorted(np.concatenate(numbers)[:20]) == list(range(20))
     assert numbers[0] == [18, 4, 0, 8]
     assert numbers[3] == [2, 19, 9, 16, 6, 14]
-    later = read_batches(numbered_images(), tiny_style_config(), start=3)
+    later = read_batches(make_numbered_images(), tiny_style_config(), start=3)
     assert all(np.array_equal(one, other) for one, other in zip(later, found[3:], strict=True))
 
 
 def test_a_batch_is_read_at_the_size_of_its_level():
-    found = read_batches(numbered_images(), tiny_style_config())
+    found = read_batches(make_numbered_images(), tiny_style_config())
     assert [batch.nbytes for batch in found] == [4 * 4 * 4 * 2 * 4] * 3 + [6 * 8 * 8 * 2] * 4
 
 
@@ -96,7 +96,7 @@ def test_a_subset_is_sampled_like_any_source():
 
 
 def test_mirroring_selects_about_half_of_the_images_reproducibly():
-    source, config = numbered_images(), tiny_style_config()
+    source, config = make_numbered_images(), tiny_style_config()
     found, again = (read_batches(source, config, mirror=True, steps=50) for _ in range(2))
     assert all(np.array_equal(one, other) for one, other in zip(found, again, strict=True))
     resumed = read_batches(source, config, mirror=True, steps=50, start=20)
@@ -108,7 +108,7 @@ def test_mirroring_selects_about_half_of_the_images_reproducibly():
     for batch, plain, mirrored in zip(found, read_batches(source, config, steps=50), turned, strict=True):
         assert batch.dtype == plain.dtype
         assert np.array_equal(batch, np.where(mirrored[:, None, None, None], plain[:, :, ::-1], plain))
-    assert np.array_equal(source.pixels, numbered_images().pixels), "mirroring changed the source"
+    assert np.array_equal(source.pixels, make_numbered_images().pixels), "mirroring changed the source"
 
 
 # ---- parts of a batch, for several devices --------------------------------------------------------------------------
@@ -123,7 +123,7 @@ def test_parts_of_a_batch_form_the_batch_and_read_only_their_images(count):
             read.append(len(indices))
             return super().images(indices, size)
 
-    source, config = CountedReads(numbered_images().pixels), tiny_style_config()
+    source, config = CountedReads(make_numbered_images().pixels), tiny_style_config()
     whole = read_batches(source, config, mirror=True, start=1)
     read.clear()
     parts = [read_batches(source, config, mirror=True, start=1, shard=(k, count)) for k in range(count)]

@@ -1,4 +1,4 @@
-"""Value ranges of arrays are recognised and reported."""
+"""Value ranges of arrays: recognised and reported."""
 
 import numpy as np
 import pytest

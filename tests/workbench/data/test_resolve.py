@@ -45,7 +45,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (6, 8, 8, 3), np.uint8)
 LABELS = [1, 0, 1, 1, 0, 0]
 
 
-def png(image):
+def encode_png(image):
     content = io.BytesIO()
     Image.fromarray(image).save(content, "png")
     return content.getvalue()
@@ -64,24 +64,24 @@ def records(folder):
         np.save(file, np.eye(2)[LABELS])
 
 
-def lmdb(folder):
+def write_lmdb(folder):
     library = pytest.importorskip("lmdb", reason="the extra [lmdb] is not installed")
     with library.open(str(folder), map_size=2**22) as base, base.begin(write=True) as change:
         for number, image in enumerate(IMAGES):
-            change.put(b"%040x" % number, png(image))
+            change.put(b"%040x" % number, encode_png(image))
 
 
-def hub(folder):
+def write_hub(folder):
     pa = pytest.importorskip("pyarrow", reason="the extra [hub] is not installed")
     pq = pytest.importorskip("pyarrow.parquet")
-    cells = [{"bytes": png(image), "path": None} for image in IMAGES]
+    cells = [{"bytes": encode_png(image), "path": None} for image in IMAGES]
     pq.write_table(
         pa.table({"image": cells, "label": LABELS}), folder / "train-00000-of-00001.parquet", row_group_size=4
     )
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("write", [table, records, lmdb, hub])
+@pytest.mark.parametrize("write", [table, records, write_lmdb, write_hub])
 def test_every_format_can_be_trained_on_and_prepared(tmp_path, monkeypatch, write, workers):
     # Four images per shard, so that both processes have work.
     monkeypatch.setattr("alae_workbench.data.prepared.set_format._SHARD_BYTES", 4 * IMAGES[0].nbytes)
@@ -89,7 +89,7 @@ def test_every_format_can_be_trained_on_and_prepared(tmp_path, monkeypatch, writ
     write(tmp_path / "set")
     found = load_data(str(tmp_path / "set"), load_config("digits-mlp", {"image": [8, 8, 3]}), held_out=1).train.source
     assert np.array_equal(read_all(found), IMAGES)
-    labels = None if write is lmdb else LABELS
+    labels = None if write is write_lmdb else LABELS
     assert (None if found.labels is None else found.labels.tolist()) == labels
     write_set(plan_preparation(str(tmp_path / "set"), tmp_path / "out"), workers=workers)
     prepared = open_set(tmp_path / "out").images

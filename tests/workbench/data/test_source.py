@@ -14,7 +14,7 @@ from tests.helpers.data import grey_images, random_pixels
 from tests.tolerances import POOLED
 
 
-def pooled_by_halves(floats, size):
+def pool_by_halves(floats, size):
     """Average 2×2 pixels in float32 repeatedly, as pooling on the device did."""
     while floats.shape[1] > size:
         floats = (floats[:, ::2, ::2] + floats[:, ::2, 1::2] + floats[:, 1::2, ::2] + floats[:, 1::2, 1::2]) / 4
@@ -27,7 +27,7 @@ def test_images_at_a_smaller_size_equal_repeated_pooling_of_floats(size):
     found = Arrays(images).images(np.array([2, 0]), size)
     assert (found.dtype, found.shape) == (np.uint8 if size == 256 else np.float32, (2, size, size, 3))
     floats = found if size < 256 else to_float(found)
-    np.testing.assert_allclose(floats, pooled_by_halves(to_float(images[[2, 0]]), size), **POOLED)
+    np.testing.assert_allclose(floats, pool_by_halves(to_float(images[[2, 0]]), size), **POOLED)
 
 
 def test_images_at_a_smaller_size_are_not_rounded_to_grey_levels():
@@ -75,15 +75,15 @@ def test_unavailable_sizes_are_refused(shape, size, reason, count):
 def test_a_fingerprint_changes_with_a_pixel_a_label_or_the_order():
     pixels, labels = grey_images(4), np.arange(4)
 
-    def changed(array, at, value):
+    def change(array, at, value):
         array = array.copy()
         array[at] = value
         return array
 
     source, order = Arrays(pixels, labels), [1, 0, 2, 3]
     others = [
-        Arrays(changed(pixels, (3, 7, 7), pixels[3, 7, 7] ^ 1), labels),
-        Arrays(pixels, changed(labels, 3, 0)),
+        Arrays(change(pixels, (3, 7, 7), pixels[3, 7, 7] ^ 1), labels),
+        Arrays(pixels, change(labels, 3, 0)),
         Arrays(pixels[order], labels[order]),
         Arrays(pixels, labels[order]),
         Arrays(pixels),

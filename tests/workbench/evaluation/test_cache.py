@@ -1,4 +1,4 @@
-"""The cache of features: rows are computed once, continue after an interruption, and processes do not mix them."""
+"""The feature cache: rows are computed once, resumed after an interruption, and not mixed between processes."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ EXPECTED = np.arange(10, dtype=np.float32)[:, None] * [1, 10]
 
 
 def compute_rows(calls, fail_at=None):
-    """Ten rows in parts of four, each of which is added to `calls`."""
+    """Return a function that computes ten rows in parts of four, and appends each part to `calls`."""
 
     def compute(start):
         for first in range(start // 4 * 4, 10, 4):

@@ -24,7 +24,7 @@ def test_gaussians_of_equal_covariance_differ_by_the_squared_distance_of_their_m
 
 
 def test_round_gaussians_in_closed_form():
-    """n (σ − σ′)²."""
+    """The distance is n (σ − σ′)²."""
     zero = np.zeros(6)
     assert frechet_of_gaussians(zero, 2.0 * np.eye(6), zero, 3.0 * np.eye(6)) == pytest.approx(6)
 

@@ -1,4 +1,4 @@
-"""Taking measures: shared computations, reasons for missing values, and values that JSON can hold."""
+"""Taking measures: shared computations, reasons for missing values, and values that JSON can represent."""
 
 import json
 
@@ -43,7 +43,7 @@ def test_all_default_measures_are_finite_json_numbers(model):
 
 
 def brightness(subject):
-    """A measure of samples, which a user could write."""
+    """A measure of samples, as a user could write it."""
     model = subject.model
     return float(model.generate(model.map(model.sample_prior(subject.limit)), subject.view).mean())
 

@@ -10,7 +10,7 @@ from alae_workbench.evaluation.registry import MEASURES, SPACES, load, measures_
 
 
 def test_every_row_and_space_refers_to_something_that_exists(backend):
-    """A planted row with a wrong function fails here."""
+    """A row that refers to a missing function would fail this test."""
     for name, measure in MEASURES.items():
         assert measure.name == name
         assert callable(load(measure.function)), name

@@ -50,7 +50,7 @@ def test_distances_grow_with_corruption(distance, corrupted):
 
 
 def test_distances_distinguish_copied_from_missing_images():
-    """Copies of all training images are perfect by every distance but `copied_share`; copies of twenty cover little."""
+    """Copies of all training images are perfect by all distances but `copied_share`; copies of 20 have low coverage."""
     train, held_out = FEATURES(REAL), FEATURES(OTHERS)
     assert frechet(train, train[::-1]) < frechet(train, held_out)
     assert copied_share(train, train, held_out) > 0.95
@@ -60,7 +60,7 @@ def test_distances_distinguish_copied_from_missing_images():
 
 
 def test_features_are_frozen():
-    """If these numbers change, the space needs another name."""
+    """If these numbers change, the space must be renamed."""
     images = np.arange(2 * 8 * 8 * 3, dtype=np.uint8).reshape(2, 8, 8, 3)
     values = FEATURES(images)
     assert values.shape == (2, RANDOM64.width)

@@ -1,4 +1,4 @@
-"""Names, shapes and scales of the authors' checkpoints, on tensors made from weights of ours."""
+"""Names, shapes and scales of the authors' checkpoints, tested on tensors made from our weights."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pickles of plain data and float32 arrays; test_torch_files.py and tests/fuzz/test_pth.py have more hostile ones."""
+"""Pickles of plain data and float32 arrays; test_torch_files.py and tests/fuzz/test_pth.py test more hostile ones."""
 
 import pickle
 import struct
@@ -75,7 +75,7 @@ def test_names_are_not_looked_up_and_objects_become_placeholders(protocol):
 
 
 def test_a_hostile_key_or_member_is_never_hashed():
-    """A tuple that contains itself twice, 200 times over, and one nested so deeply that hashing it would crash."""
+    """Read a tuple that contains its predecessor twice, nested 200 times, and one too deep to hash without a crash."""
     doubled = b")" + b"q\x00" + b"".join(b"0h%ch%c\x86q%c" % (i, i, i + 1) for i in range(200))
     deep = b")" + b"\x85" * 1_000_000
     start = time.process_time()
@@ -111,10 +111,10 @@ def test_float32_arrays_are_read(protocol):
     arrays = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "b": {"c": np.float32([1.5])}}
     content = pickle.dumps(arrays, protocol=protocol)
     if protocol == 5:
-        # NumPy writes arrays differently there; no file that alae reads uses it.
+        # NumPy pickles arrays differently in this protocol; the files that alae reads do not use it.
         assert isinstance(read_pickled_arrays(content)["a"], Placeholder)
     elif protocol == 2:
-        # Bytes are encoded text there.
+        # This protocol encodes bytes as text.
         with pytest.raises(PickleError, match="other than arrays of float32"):
             read_pickled_arrays(content)
     else:

@@ -14,11 +14,11 @@ from alae_workbench.exchange.pickles import Placeholder
 from alae_workbench.exchange.torch_files import Tensor, TorchFileError, read_torch_file
 from tests.helpers.torch_files import everything, read_all
 
-#: pickles are written by hand, an instruction at a time
+#: pickles are written by hand, one instruction at a time
 MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, 2)
 HEAD = MAGIC + pickle.dumps(1001, 2) + pickle.dumps({"little_endian": True}, 2)
 END = pickle.dumps([], 2)
-#: bytes of memory that reading may take, beside a few for each of the file's own
+#: maximum bytes of memory for reading, besides a few for each byte of the file
 MEMORY = 2**22
 
 
@@ -35,7 +35,7 @@ def number(value):
 
 
 def storage(key="0", elements=6, kind="FloatStorage"):
-    """A reference to a storage, as torch.save writes it."""
+    """Pickle a reference to a storage as torch.save does."""
     return b"(" + text("storage") + name("torch", kind) + text(key) + text("cpu") + number(elements) + b"tQ"
 
 
@@ -82,8 +82,8 @@ both = pytest.mark.parametrize("write", [write_zip, write_legacy])
 # ---- calls -----------------------------------------------------------------------------------------------------------
 
 
-def calls(marker):
-    """Pickles that create the file `marker` if they are executed."""
+def make_calls(marker):
+    """Yield pickles that create the file `marker` if they are executed."""
     command = f"touch {marker}"
     code = f"__import__('pathlib').Path({str(marker)!r}).touch()"
     inner = pickle.dumps(None)[:-2] + name("os", "system") + b"(" + text(command) + b"tR."
@@ -112,7 +112,7 @@ def calls(marker):
 @both
 def test_functions_named_in_pickles_are_not_called(tmp_path, write):
     marker = tmp_path / "executed"
-    for kind, program in calls(marker):
+    for kind, program in make_calls(marker):
         saved, _ = read_torch_file(write(tmp_path / kind, program))
         assert isinstance(saved, Placeholder), kind
         assert not marker.exists(), kind
@@ -120,7 +120,7 @@ def test_functions_named_in_pickles_are_not_called(tmp_path, write):
 
 def test_the_hostile_pickles_take_effect_in_the_standard_library(tmp_path):
     marker = tmp_path / "executed"
-    for kind, program in calls(marker):
+    for kind, program in make_calls(marker):
         if kind in ("reduce", "eval", "nested", "inst", "obj", "stack global"):
             pickle.loads(b"\x80\x02" + program + b".")
             assert marker.exists(), kind
@@ -205,7 +205,7 @@ def test_a_huge_memo_index_does_not_take_memory(tmp_path, write):
 
 
 def nest_tuples(start, times=200):
-    """A tuple that contains the previous one twice, 200 times over: 2²⁰⁰ items for a reader that visits each."""
+    """Pickle a tuple that contains the previous one twice, nested 200 times: visiting each item takes 2²⁰⁰ steps."""
     return start + b"q\x00" + b"".join(b"0h%ch%c\x86q%c" % (i, i, i + 1) for i in range(times))
 
 

@@ -1,4 +1,4 @@
-"""Faces that the tests of this folder share."""
+"""Faces shared by the tests in this folder."""
 
 import numpy as np
 from PIL import Image
@@ -11,14 +11,14 @@ UPRIGHT = np.array([[48.0, 60], [80, 60], [64, 75], [54, 92], [74, 92]])
 
 
 def rotate(points, degrees, scale=1.0, shift=(0.0, 0.0)):
-    """`points` (count, 2) rotated clockwise, scaled and shifted."""
+    """Return `points` (count, 2) rotated clockwise, scaled and shifted."""
     angle = np.deg2rad(degrees)
     matrix = scale * np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     return points @ matrix + shift
 
 
 def read_sample(number):
-    """One of the authors' sample faces, RGB of 128 pixels."""
+    """Read one of the authors' sample faces, RGB of 128 pixels."""
     with Image.open(sorted(FACES.glob("*.png"))[number]) as image:
         return image.convert("RGB")
 

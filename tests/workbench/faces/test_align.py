@@ -38,7 +38,7 @@ def test_square_rotates_scales_and_moves_with_the_face(crop, degrees, scale, shi
 
 
 def make_coordinates(side=200):
-    """A photo in which the red and green values of a pixel are its x and y."""
+    """Make a photo in which the red and green values of a pixel are its x and y."""
     y, x = np.mgrid[:side, :side].astype(np.uint8)
     return Image.fromarray(np.stack([x, y, x], -1))
 

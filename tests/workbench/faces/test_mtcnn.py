@@ -1,4 +1,4 @@
-"""The face networks: each answers for a tile as it does for the whole image."""
+"""The face networks: their outputs for tiles equal those for the whole image."""
 
 import numpy as np
 from PIL import Image

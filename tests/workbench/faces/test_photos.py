@@ -21,7 +21,7 @@ def write_photo(path, faces=1, width=256, **options):
 
 
 def align(tmp_path, all_faces=False, **options):
-    """Align the photos in `photos`: the counts, the lines printed, and the size of each file in `out`."""
+    """Align the photos in `photos`; return the counts, the lines printed, and the size of each file in `out`."""
     lines = []
     outputs = plan_outputs(str(tmp_path / "photos"), tmp_path / "out", all_faces=all_faces)
     counts = align_photos(FakeFinder(), outputs, all_faces=all_faces, tell=lines.append, **options)
@@ -40,7 +40,7 @@ def test_largest_face_of_each_photo_is_cropped_and_other_photos_are_reported(tmp
     (tmp_path / "photos" / "bad.jpg").write_bytes(b"no photo")
     counts, lines, sizes = align(tmp_path)
     assert str(counts) == "3 faces in 5 photos; 1 without a face; 1 unreadable"
-    # The square is 128 pixels wide, in the small photo 50.
+    # The square is 128 pixels wide, and 50 pixels in the small photo.
     assert sizes == {"one.png": (128, 128), "deep/er/three.png": (128, 128), "small.png": (64, 64)}
     told = {line.partition(": ")[0].rpartition("/")[2].partition(" ")[0]: line.partition(": ")[2] for line in lines}
     assert told["one.png"] == "1 face: 128×128"

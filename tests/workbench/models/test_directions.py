@@ -1,4 +1,4 @@
-"""Directions in w: finding planted directions, saving, loading, and refusing other files."""
+"""Directions in w: finding known directions, saving, loading, and refusing other files."""
 
 import numpy as np
 import pytest

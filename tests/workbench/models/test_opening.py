@@ -1,4 +1,4 @@
-"""Opening a model: options that do not apply are refused, before a framework is imported."""
+"""Opening a model: options that do not apply are refused before a framework is imported."""
 
 import subprocess
 import sys

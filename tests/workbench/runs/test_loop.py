@@ -134,7 +134,7 @@ def test_requested_measures_are_recorded_and_one_selects_the_best_checkpoint(tmp
 
 
 def test_measures_take_at_most_a_twentieth_of_a_run(tmp_path, monkeypatch):
-    """A measure that takes a second is taken once in a run of a few seconds."""
+    """In a run of a few seconds, a measure that takes a second is taken only once."""
     from alae_workbench.runs import loop
 
     taken = []
@@ -185,7 +185,7 @@ def test_signals_save_and_stop(tmp_path, number, code):
 
 @pytest.mark.slow
 def test_random_kills_do_not_lose_progress_before_the_last_checkpoint(tmp_path):
-    """The killed run streams a prepared set; the uninterrupted one has the same images in memory."""
+    """The killed run streams a prepared set; the uninterrupted run keeps the same images in memory."""
     run, moments = tmp_path / "run", random.Random(0)
     assert call_alae(tmp_path, "data", "prepare", "digits", "prepared", "--workers", "1")[0] == 0
     stream = {"training.data": "prepared", "training.checkpoint_every": 1}
@@ -245,8 +245,8 @@ def read_records(run):
 
 
 @contextmanager
-def files_of_at_most(size):
-    """Simulates a full disk: no file can grow beyond `size` bytes."""
+def limit_file_sizes(size):
+    """Simulate a full disk: files cannot grow beyond `size` bytes."""
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
@@ -299,7 +299,7 @@ def test_a_second_process_is_refused(tmp_path):
     process = start_training(tmp_path, "--steps", 1_000_000, "--out", "run")
     wait_for(lambda: (run / "config.yaml").exists(), process)
     before = (run / "config.yaml").read_bytes()
-    # Before the first checkpoint, the lock refuses both options; after it, --out refuses an existing run.
+    # Before the first checkpoint, the lock makes --resume fail; after it, --out also fails because the run exists.
     _, err = train(tmp_path, "--resume", "run", code=2)
     assert last_line(err).startswith("alae: another process is training in run: wait for it")
     wait_for(lambda: list_steps(run), process)
@@ -344,7 +344,7 @@ def test_a_run_stops_at_once_if_its_directory_is_removed(tmp_path):
     assert not run.exists()
 
 
-# Whether metrics or events are full first depends on how many digits the speed has.
+# Which of metrics and events reaches the limit first depends on the number of digits of the speed.
 APPENDED = "(metrics.jsonl|events.out.tfevents)"
 
 
@@ -354,7 +354,7 @@ def test_a_full_disk_stops_the_run_and_it_resumes_once_there_is_room(uninterrupt
     run = tmp_path / "run"
     train(tmp_path, "--steps", 20, "--out", "run")
     before = [read_regular(run / name) for name in ("config.yaml", "metrics.jsonl")]
-    with files_of_at_most(most or len(before[0]) + 50):
+    with limit_file_sizes(most or len(before[0]) + 50):
         _, err = train(tmp_path, "--resume", "run", "--steps", 60, code=2, **{"training.report_every": 1})
     assert re.search(f"alae: run/{full}.*: File too large; the run stopped at step .* --resume run", last_line(err))
     assert "Traceback" not in err

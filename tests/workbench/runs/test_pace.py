@@ -49,16 +49,16 @@ def test_measuring_restores_the_run(backend):
     assert all(np.array_equal(array, after[name]) for name, array in before.items())
 
 
-def stretch(lod, first, end, seconds):
+def make_stretch(lod, first, end, seconds):
     config = tiny_style_config(**{"image": [8, 8, 3], "growth.levels": [{"images": 9}, {"images": 9}]})
     return Stretch(position(config, 0).stage._replace(lod=lod), first, end, seconds)
 
 
 def test_levels_are_weighted_by_their_duration():
-    pace = Pace([stretch(0, 0, 10, 1.0), stretch(1, 10, 20, 9.0)])
+    pace = Pace([make_stretch(0, 0, 10, 1.0), make_stretch(1, 10, 20, 9.0)])
     assert (pace.seconds(0, 20), pace.seconds(5, 12), pace.seconds(20, 30)) == (100.0, 23.0, 0.0)
     assert str(pace) == "estimated training time: 2 min (4×4 10%, 8×8 90%)"
-    assert str(Pace([stretch(None, 0, 10, 1.0)])) == "estimated training time: 10 s"
+    assert str(Pace([make_stretch(None, 0, 10, 1.0)])) == "estimated training time: 10 s"
 
 
 def test_the_time_left_includes_slower_levels(monkeypatch, tmp_path):
@@ -67,7 +67,7 @@ def test_the_time_left_includes_slower_levels(monkeypatch, tmp_path):
     output = io.StringIO()
     terminal = Terminal(Console(file=output, width=200))
     terminal.on_start(Start(Run(tmp_path), alae.build(tiny_config()), 0, 20, "a run"))
-    terminal.on_pace(Pace([stretch(0, 0, 10, 1.0), stretch(1, 10, 20, 9.0)]))
+    terminal.on_pace(Pace([make_stretch(0, 0, 10, 1.0), make_stretch(1, 10, 20, 9.0)]))
     # Ten steps of a second each, and one second of overhead.
     now = 11.0
     terminal.on_report(Report(10, None, {}, {}, 4.0))

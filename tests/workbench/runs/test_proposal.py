@@ -1,4 +1,4 @@
-"""Configurations made for a person's own images."""
+"""Configurations made for a user's images."""
 
 import numpy as np
 import pytest
@@ -13,19 +13,19 @@ from alae_workbench.data.survey import Survey, survey, survey_source
 from alae_workbench.runs.proposal import propose
 
 
-def folder(path, sizes, mode="RGB"):
+def write_folder(path, sizes, mode="RGB"):
     path.mkdir(parents=True, exist_ok=True)
     for i, size in enumerate(sizes):
         Image.new(mode, size, i).save(path / f"{i}.png")
     return path
 
 
-def files(side=100, count=200, channels=3):
+def make_survey(side=100, count=200, channels=3):
     return Survey("photos", "photos", count, side, channels)
 
 
 @given(
-    survey=st.builds(files, st.integers(8, 5000), st.integers(2, 10**6), st.sampled_from([1, 3])),
+    survey=st.builds(make_survey, st.integers(8, 5000), st.integers(2, 10**6), st.sampled_from([1, 3])),
     size=st.none() | st.sampled_from([8, 16, 64, 1024]),
     images=st.integers(1_000, 10**8),
 )
@@ -46,7 +46,7 @@ def test_every_proposal_is_an_experiment_within_its_budget(survey, size, images)
 def test_a_published_training_length_gives_the_published_configuration(preset, size):
     published = load_config(preset)
     images = sum(level.images for level in published.growth.levels)
-    config = propose(files(size), size=size, images=images).experiment.config
+    config = propose(make_survey(size), size=size, images=images).experiment.config
     assert config.style == published.style
     assert [level.batch_size for level in config.growth.levels] == [
         level.batch_size for level in published.growth.levels
@@ -56,11 +56,11 @@ def test_a_published_training_length_gives_the_published_configuration(preset, s
 
 
 def test_a_folder_is_surveyed_by_its_headers_and_trained_as_proposed(tmp_path):
-    path = folder(tmp_path / "photos", [(40, 70), (33, 90), (200, 20), (64, 64), (35, 35)])
+    path = write_folder(tmp_path / "photos", [(40, 70), (33, 90), (200, 20), (64, 64), (35, 35)])
     (path / "broken.png").write_bytes(b"no image")
     seen = survey(str(path))
     assert seen == Survey(str(path), str(path), 5, 35, 3)
-    assert survey(str(folder(tmp_path / "grey", [(16, 16)] * 3, mode="L"))).channels == 1
+    assert survey(str(write_folder(tmp_path / "grey", [(16, 16)] * 3, mode="L"))).channels == 1
     (path / "broken.png").unlink()
     proposal = propose(seen, images=2_000)
     assert "size 32: the largest power of two within the median shorter side of 35" in proposal.reasons[0]
@@ -80,7 +80,7 @@ def random_pixels(count, size):
 
 
 def test_the_yaml_explains_every_key_and_reads_back(tmp_path):
-    experiment = propose(files()).experiment
+    experiment = propose(make_survey()).experiment
     path = tmp_path / "my.yaml"
     path.write_text(experiment.to_explained_yaml(), "utf-8")
     assert load_experiment(path) == experiment
@@ -92,10 +92,10 @@ def test_the_yaml_explains_every_key_and_reads_back(tmp_path):
 @pytest.mark.parametrize(
     ("seen", "choices", "message"),
     [
-        (files(), {"size": 100}, "size is 100; style networks make images of 8, 16, 32"),
-        (files(), {"images": 3}, "images is 3; it must be at least 1,000"),
-        (files(count=1), {}, "photos has 1 image"),
-        (files(side=5), {}, "have a median shorter side of 5 pixels; it must be at least 8"),
+        (make_survey(), {"size": 100}, "size is 100; style networks make images of 8, 16, 32"),
+        (make_survey(), {"images": 3}, "images is 3; it must be at least 1,000"),
+        (make_survey(count=1), {}, "photos has 1 image"),
+        (make_survey(side=5), {}, "have a median shorter side of 5 pixels; it must be at least 8"),
         (Survey("a", "a", 9, 20, 1, (28, 20)), {}, "resize them to 16×16 or 32×32"),
         (Survey("a", "a", 9, 33, 1, (33, 33)), {}, "resize them to 32×32 or 64×64"),
         (Survey("a", "a", 9, 32, 1, (32, 32)), {"size": 64}, "arrays are not resized"),
@@ -114,7 +114,7 @@ def test_a_folder_without_readable_images_is_refused(tmp_path):
 
 
 def test_a_fraction_of_the_images_is_held_out(tmp_path):
-    path = str(folder(tmp_path, [(8, 8)] * 20, mode="L"))
+    path = str(write_folder(tmp_path, [(8, 8)] * 20, mode="L"))
     for held_out, count in ((0.1, 2), (0.001, 1), (3, 3)):
         assert len(load_data(path, load_config("digits-mlp"), held_out=held_out).held_out) == count
     with pytest.raises(DataError, match="there are only 20 images; set it lower, or to a fraction"):

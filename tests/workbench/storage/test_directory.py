@@ -1,4 +1,4 @@
-"""A run's directory in states that earlier commands and users leave it in."""
+"""Run directories in the states left by earlier commands and by users."""
 
 from types import SimpleNamespace
 
@@ -7,7 +7,7 @@ import pytest
 from alae_workbench.storage.directory import Run
 
 
-def names(run):
+def list_names(run):
     return {path.name for path in run.checkpoints.iterdir()}
 
 
@@ -32,14 +32,14 @@ def test_checkpoints_set_aside_never_overwrite_earlier_ones(run):
     (run.checkpoints / "abandoned-step-00000020").rmdir()
     (run.checkpoints / "step-00000020" / "content").mkdir(parents=True)
     go_back(run, "step-00000010", 10)
-    assert names(run) == {"step-00000010", *(f"abandoned{n}-step-00000020" for n in ("", "-2", "-3"))}
+    assert list_names(run) == {"step-00000010", *(f"abandoned{n}-step-00000020" for n in ("", "-2", "-3"))}
 
 
 def test_resuming_from_a_checkpoint_set_aside_sets_aside_only_the_others(run):
     go_back(run, "step-00000010", 10)
     (run.checkpoints / "step-00000020").mkdir()
     go_back(run, "abandoned-step-00000020", 20)
-    assert names(run) == {"step-00000010", "abandoned-step-00000020", "abandoned-2-step-00000020"}
+    assert list_names(run) == {"step-00000010", "abandoned-step-00000020", "abandoned-2-step-00000020"}
 
 
 @pytest.mark.parametrize("torn", [b'{"step": 1' + b"0" * 400 + b"}\n", b"[" * 200_000 + b"\n", b'{"step": 1'])

@@ -97,7 +97,7 @@ class _Frame:
         if not isinstance(splits, Splits):
             images, faults = decode(splits, self.inner_shape, fit=fit)
             if images is None or (faults and not skip_bad):
-                raise self._unreadable(faults, images)
+                raise self._make_unreadable_error(faults, images)
             splits = Splits(images, skipped=len(faults))
         test = None if splits.test is None else self.fit(splits.test)
         return replace(splits, images=self.fit(splits.images), test=test)
@@ -136,7 +136,7 @@ class _Frame:
             advice = advice if self.trained else f"set labels={highest + 1}"
             raise DataError(f"labels is {classes}, but {self.name} has class {highest}: {advice}")
 
-    def _unreadable(self, faults: list[str], images: Source | None) -> DataError:
+    def _make_unreadable_error(self, faults: list[str], images: Source | None) -> DataError:
         examples = "; ".join(faults[:3]) + (f"; and {len(faults) - 3} more" if len(faults) > 3 else "")
         can_skip = not self.trained and images is not None
         advice = "; to train without them, pass skip_bad (--skip-bad)" if can_skip else ""

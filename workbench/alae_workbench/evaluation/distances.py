@@ -16,7 +16,7 @@ _BLOCK = 512
 
 def frechet(real: np.ndarray, other: np.ndarray) -> float:
     """Return ‖μ − μ′‖² + tr(C + C′ − 2 (C C′)^½) of the sets' means and covariances (Heusel et al. 2017)."""
-    return frechet_of_gaussians(*_gaussian(real), *_gaussian(other))
+    return frechet_of_gaussians(*_fit_gaussian(real), *_fit_gaussian(other))
 
 
 def frechet_of_gaussians(mean: np.ndarray, root: np.ndarray, other_mean: np.ndarray, other_root: np.ndarray) -> float:
@@ -35,7 +35,7 @@ def kernel_distance(real: np.ndarray, other: np.ndarray) -> float:
     x, y = real.astype(np.float64), other.astype(np.float64)
 
     def total(a: np.ndarray, b: np.ndarray) -> float:
-        return sum(float((a[part] @ b.T / a.shape[1] + 1).__pow__(3).sum()) for part in _blocks(len(a)))
+        return sum(float((a[part] @ b.T / a.shape[1] + 1).__pow__(3).sum()) for part in _split_into_blocks(len(a)))
 
     def within(a: np.ndarray) -> float:
         own = ((np.square(a).sum(axis=1) / a.shape[1] + 1) ** 3).sum()
@@ -90,7 +90,7 @@ def copied_share(train: np.ndarray, other: np.ndarray, held_out: np.ndarray) -> 
     return float(1 - ((below + up_to) / 2).mean() / len(expected))
 
 
-def _gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _fit_gaussian(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean (n,) of rows and a root R (min(count, n), n) of their covariance RᵀR."""
     rows = features.astype(np.float64)
     mean, (count, width) = rows.mean(axis=0), rows.shape
@@ -116,10 +116,10 @@ def _squared_distances(rows: np.ndarray, columns: np.ndarray) -> Iterator[np.nda
     centre = columns.mean(axis=0)
     rows, columns = rows - centre, columns - centre
     norms = np.square(columns).sum(axis=1)
-    for part in _blocks(len(rows)):
+    for part in _split_into_blocks(len(rows)):
         row_norms = np.square(rows[part]).sum(axis=1)[:, None]
         yield np.maximum(row_norms + norms - 2 * rows[part] @ columns.T, 0)
 
 
-def _blocks(count: int) -> Iterator[slice]:
+def _split_into_blocks(count: int) -> Iterator[slice]:
     return (slice(start, start + _BLOCK) for start in range(0, count, _BLOCK))

@@ -121,7 +121,7 @@ class _MakeRows(Protocol):
     def __call__(self, *numbers: tuple[str, Better, str]) -> list[Measure]: ...
 
 
-def _call(
+def _define_call(
     group: str,
     function: str,
     networks: str,
@@ -142,11 +142,11 @@ def _call(
     return rows
 
 
-def _space_rows(space: str, group: str, when: When, *needs: Need) -> list[Measure]:
+def _make_space_rows(space: str, group: str, when: When, *needs: Need) -> list[Measure]:
     """Return the comparisons of samples and of reconstructions with real images in one feature space."""
     images = f"samples and training images, {space}"
     return [
-        *_call(group, "sample_quality:compare_samples", "GF", when, (space,), needs)(
+        *_define_call(group, "sample_quality:compare_samples", "GF", when, (space,), needs)(
             (f"fd_{space}", "lower", f"Fréchet distance, {images}"),
             (f"kd_{space}", "lower", f"kernel distance, {images}"),
             (f"precision_{space}", "higher", f"precision, {images}"),
@@ -155,31 +155,31 @@ def _space_rows(space: str, group: str, when: When, *needs: Need) -> list[Measur
             (f"coverage_{space}", "higher", f"coverage, {images}"),
             (f"copied_{space}", "", f"share of samples closer to training images than held-out images are, {space}"),
         ),
-        *_call(group, "sample_quality:compare_reconstructions", "GE", when, (space,), needs)(
+        *_define_call(group, "sample_quality:compare_reconstructions", "GE", when, (space,), needs)(
             (f"fd_{space}_reconstructions", "lower", f"Fréchet distance, held-out images and reconstructions, {space}"),
         ),
     ]
 
 
-def _fid_rows(resize: str) -> list[Measure]:
+def _make_fid_rows(resize: str) -> list[Measure]:
     """Return FID and related measures as papers report them, with one way to resize images for Inception."""
     network = f"Inception v3, {resize} resize"
     images = f"{FID_SAMPLES:,} samples and training images, {network}"
     return [
-        *_call("inception", "fid:fid", "GF", "request", (resize,), ("weights",))(
+        *_define_call("inception", "fid:fid", "GF", "request", (resize,), ("weights",))(
             (f"fid50k_{resize}", "lower", f"FID, {images}"),
         ),
-        *_call("inception", "fid:kid", "GF", "request", (resize,), ("weights",))(
+        *_define_call("inception", "fid:kid", "GF", "request", (resize,), ("weights",))(
             (f"kid50k_{resize}", "lower", f"KID, {images}"),
         ),
-        *_call("inception", "fid:precision_and_recall", "GF", "request", (resize,), ("weights",))(
+        *_define_call("inception", "fid:precision_and_recall", "GF", "request", (resize,), ("weights",))(
             (f"precision50k_{resize}", "higher", f"precision, {images}"),
             (f"recall50k_{resize}", "higher", f"recall, {images}"),
         ),
-        *_call("inception", "fid:reconstruction_fid", "GE", "request", (resize,), ("weights",))(
+        *_define_call("inception", "fid:reconstruction_fid", "GE", "request", (resize,), ("weights",))(
             (f"rfid_{resize}", "lower", f"FID of held-out images and reconstructions, {network}"),
         ),
-        *_space_rows(f"inception_{resize}", "inception", "request", "weights"),
+        *_make_space_rows(f"inception_{resize}", "inception", "request", "weights"),
     ]
 
 
@@ -192,17 +192,17 @@ _REPRESENTATIONS: dict[str, tuple[str, Better]] = {
 }
 
 
-def _probe_rows(classifier: str, representation: str) -> list[Measure]:
+def _make_probe_rows(classifier: str, representation: str) -> list[Measure]:
     words, better = _REPRESENTATIONS[representation]
     description = f"{_ACCURACY[classifier]} on {words}, all training images"
-    return _call("probes", "probes:probe", "E", "evaluate", (classifier, representation), ("labels",))(
+    return _define_call("probes", "probes:probe", "E", "evaluate", (classifier, representation), ("labels",))(
         (f"{classifier}_{representation}", better, description),
     )
 
 
-def _path_length_rows(latent: str, where: str, crop: bool) -> list[Measure]:
+def _make_path_length_rows(latent: str, where: str, crop: bool) -> list[Measure]:
     name, centre = ("_crop", ", centre of faces") if crop else ("", "")
-    return _call("path_length", "path_length:path_length", "GF", "request", (latent, where, crop), ("weights",))(
+    return _define_call("path_length", "path_length:path_length", "GF", "request", (latent, where, crop), ("weights",))(
         (f"ppl_{latent}_{where}{name}", "lower", f"perceptual path length in {latent}, {where}{centre}"),
     )
 
@@ -211,53 +211,53 @@ def _path_length_rows(latent: str, where: str, crop: bool) -> list[Measure]:
 MEASURES: dict[str, Measure] = {
     measure.name: measure
     for rows in (
-        _call("errors", "loop_error:reciprocity_error", "FGE", "report", symbol="F(z)≈E(G(F(z)))")(
+        _define_call("errors", "loop_error:reciprocity_error", "FGE", "report", symbol="F(z)≈E(G(F(z)))")(
             ("reciprocity_error", "lower", "reciprocity error ‖F(z) − E(G(F(z)))‖² / var F(z), held-out z"),
         ),
-        _call("errors", "loop_error:reciprocity_error_details", "FGE", "evaluate")(
+        _define_call("errors", "loop_error:reciprocity_error_details", "FGE", "evaluate")(
             ("reciprocity_error_median", "lower", "reciprocity error of one dimension of w, median"),
             ("reciprocity_error_worst", "lower", "reciprocity error of one dimension of w, maximum"),
             ("reciprocity_error_pixels", "lower", "reciprocity error in images (G(w) − G(E(G(w))))², held-out z"),
         ),
-        _call("errors", "loop_error:reconstruction_error", "GE", "checkpoint")(
+        _define_call("errors", "loop_error:reconstruction_error", "GE", "checkpoint")(
             ("reconstruction_error", "lower", "reconstruction error (x − G(E(x)))², held-out images"),
         ),
-        _call("similarity", "similarity:measure_similarity", "GE", "evaluate")(
+        _define_call("similarity", "similarity:measure_similarity", "GE", "evaluate")(
             ("psnr", "higher", "PSNR of reconstructions in dB, held-out images"),
             ("ssim", "higher", "SSIM of reconstructions, held-out images"),
         ),
-        _call("probes", "probes:probe", "E", "end", ("nn", "w", NEIGHBOURS), ("labels",))(
+        _define_call("probes", "probes:probe", "E", "end", ("nn", "w", NEIGHBOURS), ("labels",))(
             ("nearest_neighbour_w", "higher", f"{_ACCURACY['nn']} on E(x), up to {NEIGHBOURS:,} training images"),
         ),
-        _call("probes", "probes:probe", "E", "end", ("nn", "pixels", NEIGHBOURS), ("labels",))(
+        _define_call("probes", "probes:probe", "E", "end", ("nn", "pixels", NEIGHBOURS), ("labels",))(
             ("nearest_neighbour_pixels", "", f"{_ACCURACY['nn']} on pixels, up to {NEIGHBOURS:,} training images"),
         ),
-        *(_probe_rows(classifier, name) for name in _REPRESENTATIONS for classifier in _ACCURACY),
-        _space_rows("random64", "samples", "evaluate"),
-        _call("spread", "spread:spread_of_encodings", "E", "evaluate")(
+        *(_make_probe_rows(classifier, name) for name in _REPRESENTATIONS for classifier in _ACCURACY),
+        _make_space_rows("random64", "samples", "evaluate"),
+        _define_call("spread", "spread:spread_of_encodings", "E", "evaluate")(
             ("rank_encoded", "", "effective rank of E(x), held-out images"),
             ("isotropy_encoded", "", "isotropy of E(x), held-out images"),
         ),
-        _call("spread", "spread:spread_of_prior", "F", "evaluate")(
+        _define_call("spread", "spread:spread_of_prior", "F", "evaluate")(
             ("rank_mapped", "", "effective rank of F(z)"),
             ("isotropy_mapped", "", "isotropy of F(z)"),
         ),
-        _call("consistency", "consistency:measure_consistency", "GE", "evaluate")(
+        _define_call("consistency", "consistency:measure_consistency", "GE", "evaluate")(
             ("round_trip", "lower", "‖w − E(G(w))‖² / var w for w = E(x), held-out images"),
             ("edit_round_trip", "lower", "the same, with w edited before G and the edit subtracted after E"),
         ),
-        _call("overfitting", "overfitting:discriminator_overfitting", "ED", "checkpoint")(
+        _define_call("overfitting", "overfitting:discriminator_overfitting", "ED", "checkpoint")(
             ("overfitting", "lower", "discriminator overfitting: real-rate on training minus held-out images"),
         ),
-        _space_rows("efficientnet_lite0", "perceptual", "request", "package"),
-        *(_fid_rows(resize) for resize in ("legacy", "clean")),
+        _make_space_rows("efficientnet_lite0", "perceptual", "request", "package"),
+        *(_make_fid_rows(resize) for resize in ("legacy", "clean")),
         *(
-            _call("lpips", "lpips:reconstruction_lpips", "GE", "request", (trunk,), ("weights",))(
+            _define_call("lpips", "lpips:reconstruction_lpips", "GE", "request", (trunk,), ("weights",))(
                 (f"lpips_{trunk}", "lower", f"LPIPS of reconstructions, {trunk}, held-out images"),
             )
             for trunk in ("alex", "vgg")
         ),
-        *(_path_length_rows(*path) for path in product(("z", "w"), ("full", "end"), (False, True))),
+        *(_make_path_length_rows(*path) for path in product(("z", "w"), ("full", "end"), (False, True))),
     )
     for measure in rows
 }

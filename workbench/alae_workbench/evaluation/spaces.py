@@ -50,15 +50,15 @@ class Random64:
 
     def features(self, cache: Cache) -> Features:
         """See `Space`."""
-        return self._all_features
+        return self._compute_all_features
 
-    def _all_features(self, images: np.ndarray) -> np.ndarray:
-        parts = [self._features(images[start : start + 64]) for start in range(0, len(images), 64)]
+    def _compute_all_features(self, images: np.ndarray) -> np.ndarray:
+        parts = [self._compute_features(images[start : start + 64]) for start in range(0, len(images), 64)]
         return np.concatenate(parts) if parts else np.empty((0, self.width), np.float32)
 
-    def _features(self, images: np.ndarray) -> np.ndarray:
+    def _compute_features(self, images: np.ndarray) -> np.ndarray:
         x = downsample(to_colour(images), self._SIZE).astype(np.float32) / np.float32(127.5) - np.float32(1)
-        *kernels, mixing = self._weights()
+        *kernels, mixing = self._draw_weights()
         for i, kernel in enumerate(kernels):
             windows = sliding_window_view(np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)], "edge"), (3, 3), (1, 2))
             stride = 2 if i and x.shape[1] > 4 else 1
@@ -70,7 +70,7 @@ class Random64:
         return np.concatenate(quarters, axis=1).astype(np.float32)
 
     @cache  # noqa: B019 - there is one instance, RANDOM64
-    def _weights(self) -> Sequence[np.ndarray]:
+    def _draw_weights(self) -> Sequence[np.ndarray]:
         random = np.random.Generator(np.random.Philox(self._SEED))
         pairs = zip(self._CHANNELS, self._CHANNELS[1:], strict=False)
         kernels = [random.standard_normal((3, 3, *pair)) * np.sqrt(2 / (9 * pair[0])) for pair in pairs]

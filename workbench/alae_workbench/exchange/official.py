@@ -82,7 +82,7 @@ def import_official(file: str | Path, out: str | Path) -> Path:
         raise CheckpointError(f"{out} exists already: choose another directory")
     models = read_models(file)
     config = config_of(models, description=f"imported from {file.name}")
-    state = _state(models, config)
+    state = _make_state(models, config)
     out.mkdir(parents=True)
     try:
         return write_checkpoint(out / "checkpoints", state, config, author=_Authors())
@@ -225,7 +225,7 @@ def _transposed_kernels(lods: int) -> set[str]:
     return {f"decode_block.{lod}.conv_1.weight" for lod in range(1, lods) if 4 * 2**lod >= _TRANSPOSED_FROM}
 
 
-def _state(models: Mapping[str, Arrays], config: Config) -> Arrays:
+def _make_state(models: Mapping[str, Arrays], config: Config) -> Arrays:
     weights, averages = convert(models, config), convert(models, config, averaged=True)
     mean = _mean_of_w(models, config)
     # Imported here so that a refused file does not start Keras.

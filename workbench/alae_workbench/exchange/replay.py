@@ -64,12 +64,12 @@ class Replay:
 
         `nudge`, if given, is a seed: the weights are multiplied by random numbers that differ from 1 by a rounding.
         """
-        state, x = self._start(lod, blend, nudge), to_nhwc(self.record[f"lod{lod}/x"])
+        state, x = self._make_start(lod, blend, nudge), to_nhwc(self.record[f"lod{lod}/x"])
         self.runner.load(state)
-        found: Training = {(_GRADIENT, ""): self._gradient_norm(x, self._draws(at, 0, lod), blend)}
+        found: Training = {(_GRADIENT, ""): self._measure_gradient(x, self._read_draws(at, 0, lod), blend)}
         images = undo_fade(x, lod, blend)
         for iteration in list_iterations(self.record, at):
-            step = self.runner.step(images, draws=self._draws(at, iteration, lod))
+            step = self.runner.step(images, draws=self._read_draws(at, iteration, lod))
             found |= {(_LOSS, f"it{iteration}/{theirs}"): np.array(step[ours]) for ours, theirs in _LOSSES.items()}
         after = self.runner.state()
         for name in self.alae.variables:
@@ -77,13 +77,13 @@ class Replay:
             found[_WEIGHT, f"`{name}`"] = moved
         return found | {(_MEAN, ""): after["w_mean"] - state["w_mean"].astype(np.float64)}
 
-    def _gradient_norm(self, x: np.ndarray, draws: dict[str, Any], blend: float) -> np.ndarray:
+    def _measure_gradient(self, x: np.ndarray, draws: dict[str, Any], blend: float) -> np.ndarray:
         """Return the norm of the gradient of the first discriminator loss by E's weights, in the authors' scale."""
         gradients = self.runner.gradients("discriminator", x, draws, blend=blend)
         ours = [gradient / self.alae.scales[name] for name, gradient in gradients.items() if name.startswith("E/")]
         return np.sqrt(sum(np.square(gradient.astype(np.float64)).sum() for gradient in ours))
 
-    def _start(self, lod: int, blend: float, nudge: int | None) -> Arrays:
+    def _make_start(self, lod: int, blend: float, nudge: int | None) -> Arrays:
         state = {**self.state, "step": np.array(step_at(lod, blend), np.int64)}
         if nudge is None:
             return state
@@ -96,7 +96,7 @@ class Replay:
             for name, array in weights.items()
         }
 
-    def _draws(self, at: str, iteration: int, lod: int) -> dict[str, Any]:
+    def _read_draws(self, at: str, iteration: int, lod: int) -> dict[str, Any]:
         from alae_core.draws import Draws
 
         each = 1 + 2 * (lod + 1)

@@ -218,14 +218,14 @@ class _TensorUnpickler(PlainUnpickler):
             case "collections.OrderedDict", ():
                 return PlainDict()
             case "torch._utils._rebuild_tensor_v2", (Storage() as storage, offset, shape, strides, *_):
-                return Tensor(storage, _lengths((offset,))[0], _lengths(shape), _lengths(strides))
+                return Tensor(storage, _parse_lengths((offset,))[0], _parse_lengths(shape), _parse_lengths(strides))
             case "torch._utils._rebuild_parameter", (Tensor() as tensor, *_):
                 return tensor
             case _:
                 return super().call(name, arguments)
 
 
-def _lengths(values: Any) -> tuple[int, ...]:
+def _parse_lengths(values: Any) -> tuple[int, ...]:
     if not isinstance(values, tuple) or len(values) > _MAX_AXES:
         raise TorchFileError("a tensor's shape or strides are not a short tuple")
     if not all(isinstance(value, int) and 0 <= value <= _MAX_NUMBERS for value in values):

@@ -127,14 +127,14 @@ def _continue_beyond(region: Image.Image, widths: Sequence[int], blur: float) ->
     pixels = np.pad(np.asarray(region), ((upper, lower), (left, right), (0, 0)), "symmetric")
     mirrored = Image.fromarray(pixels)
     # Negative inside the photo, 0 at its edge, 1 at the edge of the result.
-    depth = np.maximum(_depth(pixels.shape[0], upper, lower)[:, None], _depth(pixels.shape[1], left, right)[None])
+    depth = np.maximum(_depth_of(pixels.shape[0], upper, lower)[:, None], _depth_of(pixels.shape[1], left, right)[None])
     # The blur begins inside the photo, the median colour at its edge.
-    blurred = Image.composite(mirrored.filter(ImageFilter.GaussianBlur(blur)), mirrored, _mask(3 * depth + 1))
+    blurred = Image.composite(mirrored.filter(ImageFilter.GaussianBlur(blur)), mirrored, _make_mask(3 * depth + 1))
     median = Image.new("RGB", mirrored.size, tuple(map(int, ImageStat.Stat(mirrored).median)))
-    return Image.composite(median, blurred, _mask(depth))
+    return Image.composite(median, blurred, _make_mask(depth))
 
 
-def _depth(length: int, before: int, after: int) -> np.ndarray:
+def _depth_of(length: int, before: int, after: int) -> np.ndarray:
     """Return each position's depth in the `before` positions prepended or the `after` appended, as a fraction."""
     place = np.arange(length, dtype=np.float32)
     start = 1 - place / before if before else np.full(length, -np.inf, np.float32)
@@ -142,5 +142,5 @@ def _depth(length: int, before: int, after: int) -> np.ndarray:
     return np.maximum(start, end)
 
 
-def _mask(weights: np.ndarray) -> Image.Image:
+def _make_mask(weights: np.ndarray) -> Image.Image:
     return Image.fromarray((255 * np.clip(weights, 0, 1)).astype(np.uint8))

@@ -76,7 +76,7 @@ class Network(NamedTuple):
             x = ops.reshape(ops.transpose(x, (0, 2, 1, 3)), (-1, self.flat))
             x = _prelu(ops.matmul(x, next(remaining)) + next(remaining), next(remaining))
         # A convolution with a 1×1 kernel is a matrix product too.
-        outputs = [ops.matmul(x, _matrix(next(remaining))) + next(remaining) for _ in self.heads]
+        outputs = [ops.matmul(x, _to_matrix(next(remaining))) + next(remaining) for _ in self.heads]
         return [*outputs[:-1], ops.softmax(outputs[-1])]
 
 
@@ -113,7 +113,7 @@ def load_network(network: Network) -> Callable[[np.ndarray], list[np.ndarray]]:
     return partial(BatchedFunction(apply, network.batch, least=network.batch), weights)
 
 
-def _matrix(kernel: Any) -> Any:
+def _to_matrix(kernel: Any) -> Any:
     from keras import ops
 
     return ops.reshape(kernel, kernel.shape[-2:])

@@ -39,7 +39,7 @@ class Counts(NamedTuple):
     unreadable: int
 
     def __str__(self) -> str:
-        parts = [f"{_count(self.faces, 'face')} in {_count(self.photos, 'photo')}"]
+        parts = [f"{_format_count(self.faces, 'face')} in {_format_count(self.photos, 'photo')}"]
         parts += [f"{self.without} without a face"] * bool(self.without)
         parts += [f"{self.unreadable} unreadable"] * bool(self.unreadable)
         return "; ".join(parts)
@@ -166,7 +166,7 @@ def _crop_faces(
             enlarged.append(f"{side:.0f}")
     used = "" if len(faces) == 1 else ", used all" if all_faces else ", used the largest"
     sizes = ", ".join(dict.fromkeys(f"{image.width}×{image.height}" for image in crops))
-    report = f"{_count(len(faces), 'face')}{used}: {sizes}"
+    report = f"{_format_count(len(faces), 'face')}{used}: {sizes}"
     if enlarged:
         report += f"; enlarged from {', '.join(enlarged)} pixels"
     tell(one_line(f"{path}: {report}"))
@@ -191,5 +191,5 @@ def _pair_with_outputs(photos: Sequence[Path], base: Path, out: Path) -> Iterato
         yield photo, out / (f"{stem}.png" if stems.count(stem) == 1 else f"{photo.relative_to(base)}.png")
 
 
-def _count(count: int, noun: str) -> str:
+def _format_count(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"

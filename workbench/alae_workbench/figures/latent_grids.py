@@ -39,13 +39,13 @@ def draw_mixing(
     left, above, cells = np.split(images, [len(rows), len(rows) + len(columns)])
     lines = iter(np.split(cells, len(ranges) * len(rows)))
     sections = [
-        (_title(name, levels), [[None, *above], *([source, *next(lines)] for source in left)])
+        (_format_title(name, levels), [[None, *above], *([source, *next(lines)] for source in left)])
         for name, levels in ranges.items()
     ]
     return compose_grid(sections, caption)
 
 
-def _title(name: str, levels: range) -> str:
+def _format_title(name: str, levels: range) -> str:
     sizes = " to ".join(f"{size}×{size}" for size in sorted({4 * 2 ** levels[0], 4 * 2 ** levels[-1]}))
     layers = f"layers {2 * levels.start} to {2 * levels.stop - 1}"
     return f"{name} styles ({sizes}, {layers}) from the image above, the others from the image at the left"

@@ -107,17 +107,17 @@ class Trainer:
             for observer in self.observers:
                 stack.callback(observer.close)
                 observer.on_start(Start(self.run, self.runner.model, self.step, self.steps, self._text))
-            pace = measure_pace(self.runner, self.config, self._batches, start=self.step, end=self.steps)
+            pace = measure_pace(self.runner, self.config, self._read_batches, start=self.step, end=self.steps)
             for observer in self.observers:
                 observer.on_pace(pace)
             losses, grid, checkpoint, stopped_by = self._take_steps()
             # This takes minutes for large models on many images.
-            self._note(f"measuring on {len(self.data.held_out):,} held-out images …")
+            self._send_note(f"measuring on {len(self.data.held_out):,} held-out images …")
             summary = Summary(
                 path=self.run.path,
                 step=self.step,
                 losses=losses,
-                measures=take_due(self._subject(), "end"),
+                measures=take_due(self._make_subject(), "end"),
                 checkpoint=checkpoint,
                 grid=grid,
                 stopped_by=stopped_by.name if stopped_by else None,
@@ -131,7 +131,7 @@ class Trainer:
         """Take the steps. Returns the last losses, grid and checkpoint, and the signal that stopped the run, if any."""
         with StopSignal() as stop:
             shown, clock = self._next().shown, time.monotonic()
-            for batch in self._batches(self.step, self.steps):
+            for batch in self._read_batches(self.step, self.steps):
                 self.run.require_present()
                 losses = self.runner.step(batch)
                 stopped_by = stop.signal
@@ -155,13 +155,13 @@ class Trainer:
                     # The speed does not count reports, grids, measures and checkpoints.
                     shown, clock = self._next().shown, time.monotonic()
                 if stopped_by:
-                    self._note(
+                    self._send_note(
                         f"{stopped_by.name}: saved step {self.step}; resume with: alae train --resume {self.run.path}"
                     )
                     break
         return values, grid, checkpoint, stopped_by
 
-    def _batches(self, start: int, end: int) -> Iterator[Any]:
+    def _read_batches(self, start: int, end: int) -> Iterator[Any]:
         return batches(
             self.data.train,
             self.config,
@@ -193,22 +193,22 @@ class Trainer:
         self._averaged.set_weights(self.runner.weights(averaged=True))
         self._averaged.view = self._view()
 
-    def _subject(self) -> Subject:
+    def _make_subject(self) -> Subject:
         return Subject(self._averaged, self.data, self._view())
 
     def _report(self, losses: dict[str, float], speed: float) -> None:
-        report = Report(self.step, self._view(), losses, take_due(self._subject(), "report"), speed)
+        report = Report(self.step, self._view(), losses, take_due(self._make_subject(), "report"), speed)
         for observer in self.observers:
             observer.on_report(report)
 
     def _measure(self) -> None:
         began = time.monotonic()
-        values = take_measures(self._subject(), self._requested).values
+        values = take_measures(self._make_subject(), self._requested).values
         self._time.add_measuring(time.monotonic() - began)
         for observer in self.observers:
             observer.on_measures(self.step, values)
 
-    def _note(self, text: str) -> None:
+    def _send_note(self, text: str) -> None:
         for observer in self.observers:
             observer.on_note(text)
 
@@ -244,9 +244,9 @@ class Trainer:
         diverged = find_not_finite(state)
         if diverged is not None:
             raise self._make_diverged_error(f"{diverged} is no longer finite")
-        measures = take_due(self._subject(), "checkpoint")
+        measures = take_due(self._make_subject(), "checkpoint")
         if self._best.name not in measures:
-            measures |= take_measures(self._subject(), [self._best.name]).values
+            measures |= take_measures(self._make_subject(), [self._best.name]).values
         if "augment_p" in state:
             measures["augment_p"] = float(state["augment_p"])
         # Before the checkpoint, so that records are complete up to it even if the process is killed.

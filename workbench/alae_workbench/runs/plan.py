@@ -64,7 +64,11 @@ def plan(request: RunRequest) -> Plan:
     backend = request.backend_name or default_backend()
     find_backend(backend)
     if run is None:
-        run = Run.new(Path(request.out)) if request.out else Run.choose(f"{_run_name(request, proposal)}-{backend}")
+        run = (
+            Run.new(Path(request.out))
+            if request.out
+            else Run.choose(f"{_choose_run_name(request, proposal)}-{backend}")
+        )
 
     def read() -> DataSet:
         data = _read_data(request, experiment)
@@ -142,7 +146,7 @@ def _propose(request: RunRequest) -> Proposal | None:
     return propose(seen, images=IMAGES if request.images is None else request.images)
 
 
-def _run_name(request: RunRequest, proposal: Proposal | None) -> str:
+def _choose_run_name(request: RunRequest, proposal: Proposal | None) -> str:
     """Return the first part of a new run's name: that of the preset or file, or of data with its own configuration."""
     if isinstance(request.config, (str, Path)):
         return Path(request.config).stem

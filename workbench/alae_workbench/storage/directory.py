@@ -94,7 +94,7 @@ class Run:
         own = {path.name for path in (self._lock.path, self.config, self.metrics, self.grids, self.checkpoints)}
         foreign = {name for name in names - own if not name.startswith((".writing-", "events.out.tfevents."))}
         # Only the lock shows that it is a run's directory: others may have a config.yaml or grids/ too.
-        return not names or (self._lock.path.name in names and not foreign and not self._checkpoints("*step-*"))
+        return not names or (self._lock.path.name in names and not foreign and not self._list_checkpoints("*step-*"))
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -148,7 +148,7 @@ class Run:
             advice = f"continue that run with --resume {self.path}, or choose" if is_run else "choose"
             raise AlaeError(f"{self.path} is not empty: {advice} another --out")
 
-    def _checkpoints(self, pattern: str) -> list[Path]:
+    def _list_checkpoints(self, pattern: str) -> list[Path]:
         return [path for path in self.checkpoints.glob(pattern) if not path.name.startswith(".")]
 
     def _set_aside(self, checkpoint: Path) -> None:

@@ -29,7 +29,7 @@ def folder(tmp_path):
     return tmp_path / "photos"
 
 
-def png():
+def encode_png():
     content = io.BytesIO()
     Image.new("RGB", (8, 8)).save(content, "png")
     return content.getvalue()
@@ -54,7 +54,7 @@ def test_an_archive_reads_like_the_folder_it_was_made_from(folder, tmp_path, mon
 def test_other_members_of_a_zip_are_skipped_and_names_cannot_leave_it(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         for name in ("../../out.png", "/root.png", "b/../../c.png"):
-            archive.writestr(name, png())
+            archive.writestr(name, encode_png())
         for name in ("__MACOSX/._0.png", ".hidden/0.png", "notes.txt"):
             archive.writestr(name, b"no image")
     before = sorted(tmp_path.rglob("*"))
@@ -74,14 +74,14 @@ def test_links_and_devices_in_a_tar_are_skipped(tmp_path):
             info.type, info.linkname = kind, "/etc/passwd"
             archive.addfile(info)
         info = tarfile.TarInfo("0.png")
-        info.size = len(png())
-        archive.addfile(info, io.BytesIO(png()))
+        info.size = len(encode_png())
+        archive.addfile(info, io.BytesIO(encode_png()))
     assert [str(member.place) for member in open_source(str(tmp_path / "a.tar")).files] == ["0.png"]
 
 
 def write_zip(path, content=None, **changes):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("0.png", png() if content is None else content)
+        archive.writestr("0.png", encode_png() if content is None else content)
     data = bytearray(path.read_bytes())
     for offset, value in changes.items():
         data[int(offset[1:])] = value
@@ -103,7 +103,7 @@ def write_zip_bomb(path):
 
 def write_lzma_zip(path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
-        archive.writestr("0.png", png())
+        archive.writestr("0.png", encode_png())
 
 
 def write_tar_with_false_size(path):
@@ -144,7 +144,7 @@ def test_invalid_archives_are_refused(tmp_path, name, write, message):
 
 
 def test_the_error_names_a_damaged_member(tmp_path):
-    write_zip(tmp_path / "a.zip", content=png() * 20)
+    write_zip(tmp_path / "a.zip", content=encode_png() * 20)
     data = bytearray((tmp_path / "a.zip").read_bytes())
     data[60] ^= 0xFF
     (tmp_path / "a.zip").write_bytes(data)

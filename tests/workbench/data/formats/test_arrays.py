@@ -65,12 +65,12 @@ def test_a_single_array_holds_the_images_whatever_its_name(tmp_path):
     assert load_images(str(tmp_path / "a.npz"), make_config()).labels.tolist() == [0, 1, 2, 3, 4]
 
 
-def npz_with(path, content):
+def write_npz_with(path, content):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("images.npy", content)
 
 
-def npy_header(text):
+def make_npy_header(text):
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
 
 
@@ -78,17 +78,17 @@ def npy_header(text):
     ("content", "message"),
     [
         (
-            npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000000,)}"),
+            make_npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (1000000000000000,)}"),
             "its header promises 1,000,000,000,000,000 bytes, but there are",
         ),
-        (npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-1, -5)}"), r"its shape is \(-1, -5\)"),
-        (npy_header("("), "cannot be read as an .npz of plain arrays"),
+        (make_npy_header("{'descr': '|u1', 'fortran_order': False, 'shape': (-1, -5)}"), r"its shape is \(-1, -5\)"),
+        (make_npy_header("("), "cannot be read as an .npz of plain arrays"),
         (b"", "cannot be read as an .npz of plain arrays"),
     ],
     ids=str,
 )
 def test_headers_that_claim_more_than_the_file_holds_are_refused(tmp_path, content, message):
-    npz_with(tmp_path / "mine.npz", content)
+    write_npz_with(tmp_path / "mine.npz", content)
     with pytest.raises(DataError, match=message):
         load_for_training(tmp_path / "mine.npz")
 

@@ -30,18 +30,18 @@ def test_a_folder_of_idx_files_is_read(tmp_path, ending):
     assert np.array_equal(load_images(str(tmp_path), make_config()).labels, [0, 1, 2])
 
 
-def idx_of(*shape):
+def make_idx(*shape):
     return b"\x00\x00\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (idx_of(5, 8, 8) + b"short", "is damaged: its header promises 5×8×8 bytes, but only 5 follow"),
-        (idx_of(1, 2, 2) + b"more than that", "promises 1×2×2 bytes, but more follow"),
-        (idx_of(0, 2**32 - 1, 2**32 - 1), "holds no values: its shape is 0×4294967295×4294967295"),
+        (make_idx(5, 8, 8) + b"short", "is damaged: its header promises 5×8×8 bytes, but only 5 follow"),
+        (make_idx(1, 2, 2) + b"more than that", "promises 1×2×2 bytes, but more follow"),
+        (make_idx(0, 2**32 - 1, 2**32 - 1), "holds no values: its shape is 0×4294967295×4294967295"),
         (
-            idx_of(2**32 - 1, 2**32 - 1),
+            make_idx(2**32 - 1, 2**32 - 1),
             "claims to unpack to 18,446,744,065,119,617,025; at most 1,073,741,824 are accepted",
         ),
         (b"\x00\x00\x08\xff", "says 255 axes, but images have 3 or 4, and labels 1"),

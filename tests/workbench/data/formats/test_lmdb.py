@@ -23,7 +23,7 @@ lmdb = pytest.importorskip("lmdb", reason="the extra [lmdb] is not installed")
 RANDOM = np.random.default_rng(0)
 
 
-def png(size):
+def encode_png(size):
     content = io.BytesIO()
     Image.fromarray(RANDOM.integers(0, 256, (size, size, 3), np.uint8)).save(content, "png")
     return content.getvalue()
@@ -39,7 +39,7 @@ def write_database(folder, values, **options):
 @pytest.mark.parametrize("count", [1, 3, 2100], ids=["one", "one page of keys", "several answers"])
 def test_values_are_pictures_in_the_order_of_their_keys(tmp_path, count):
     # A value from 40 pixels upwards is stored outside the page of its key.
-    values = {f"{number * 7919 % 2**20:040x}".encode(): png(8 if number % 2 else 40) for number in range(count)}
+    values = {f"{number * 7919 % 2**20:040x}".encode(): encode_png(8 if number % 2 else 40) for number in range(count)}
     path = write_database(tmp_path / "church_lmdb", values)
     pictures = open_source(str(path))
     keys = sorted(values)
@@ -52,19 +52,19 @@ def test_values_are_pictures_in_the_order_of_their_keys(tmp_path, count):
 
 
 def test_deleted_and_replaced_values_are_not_listed(tmp_path):
-    path = write_database(tmp_path / "x", {b"%03d" % number: png(40) for number in range(60)})
+    path = write_database(tmp_path / "x", {b"%03d" % number: encode_png(40) for number in range(60)})
     with lmdb.open(str(path), map_size=2**24) as environment:
         for number in range(0, 60, 3):
             with environment.begin(write=True) as transaction:
                 transaction.delete(b"%03d" % number)
-                transaction.put(b"%03d" % (number + 1), png(8))
+                transaction.put(b"%03d" % (number + 1), encode_png(8))
         with environment.begin() as transaction:
             values = [value for _, value in transaction.cursor()]
     assert [file.read() for file in open_source(str(path)).files] == values
 
 
 def test_pictures_are_decoded_and_errors_name_other_values(tmp_path):
-    path = write_database(tmp_path / "x", {b"a": png(8), b"b/../c\xff": b"no image", b"..": png(8)})
+    path = write_database(tmp_path / "x", {b"a": encode_png(8), b"b/../c\xff": b"no image", b"..": encode_png(8)})
     images, faults = decode(open_source(str(path)), (8, 8, 3))
     assert len(images) == 2
     assert images.names == ["2e2e", "a"]
@@ -100,7 +100,7 @@ def test_a_value_as_long_as_a_database_record_is_a_picture(tmp_path):
     ],
 )
 def test_a_damaged_database_is_refused_in_one_line(tmp_path, place, content, message):
-    path = write_database(tmp_path / "x", {bytes([65 + number]): png(40) for number in range(3)}) / "data.mdb"
+    path = write_database(tmp_path / "x", {bytes([65 + number]): encode_png(40) for number in range(3)}) / "data.mdb"
     data = path.read_bytes()
     path.write_bytes(data[:place] if content is None else data[:place] + content + data[place + 1 :])
     with pytest.raises(DataError, match=message) as error:
@@ -111,7 +111,7 @@ def test_a_damaged_database_is_refused_in_one_line(tmp_path, place, content, mes
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not truncate mapped files")
 def test_a_crash_of_the_library_is_reported_and_the_next_value_is_read(tmp_path):
-    path = write_database(tmp_path / "x", {b"a": png(8), b"b": png(100)}) / "data.mdb"
+    path = write_database(tmp_path / "x", {b"a": encode_png(8), b"b": encode_png(100)}) / "data.mdb"
     database, content = _open_database(stamp_file(path)), path.read_bytes()
     first, last = database.list_keys()
     value = database.read(first)
@@ -124,7 +124,7 @@ def test_a_crash_of_the_library_is_reported_and_the_next_value_is_read(tmp_path)
 
 
 def test_reading_stops_after_repeated_crashes_of_the_library(tmp_path, monkeypatch):
-    path = write_database(tmp_path / "x", {b"a": png(8)}) / "data.mdb"
+    path = write_database(tmp_path / "x", {b"a": encode_png(8)}) / "data.mdb"
     script = tmp_path / "crash.py"
     script.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
     monkeypatch.setattr("alae_workbench.data.formats.lmdb_process.__file__", str(script))
@@ -148,7 +148,7 @@ def test_an_empty_database_is_refused(tmp_path):
 
 
 def test_the_error_names_a_missing_library(tmp_path, monkeypatch):
-    path = write_database(tmp_path / "x", {b"a": png(8)})
+    path = write_database(tmp_path / "x", {b"a": encode_png(8)})
     monkeypatch.setitem(sys.modules, "lmdb", None)
     with pytest.raises(DataError, match=r"requires the package lmdb: pip install 'alae\[lmdb\]'"):
         open_source(str(path))

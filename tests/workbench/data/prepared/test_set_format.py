@@ -12,7 +12,7 @@ from tests.helpers.prepared_sets import prepare
 
 
 def test_the_estimate_of_disk_space_is_close():
-    """Compare the estimate for 10,000 images with the bytes of their pixels; nothing is written."""
+    """Compare the estimate for 10,000 images with the bytes of their pixels, without writing them."""
     for side, least in ((4, 1), (128, 1.5)):
         pixels = 10_000 * side * side * 3
         levels = set_format.choose_heights((side, side, 3))
@@ -24,7 +24,7 @@ def test_the_estimate_of_disk_space_is_close():
 
 
 def change_manifest(path, change):
-    """Change a set's manifest, and seal it again."""
+    """Change a set's manifest, and update its checksum."""
     manifest = json.loads((path / "manifest.json").read_text())
     del manifest["sha256"]
     change(manifest)

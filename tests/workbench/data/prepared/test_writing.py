@@ -26,7 +26,7 @@ from tests.helpers.prepared_sets import SHAPE, interrupt, prepare
 
 @pytest.mark.usefixtures("small_shards")
 def test_records_hold_sums_of_blocks(photos, tmp_path):
-    """Read the files without alae, by the documentation of the format."""
+    """Read the files without alae, as documented in the format's description."""
     prepare(photos, tmp_path / "set")
     pixels = []
     for file in sorted(photos.rglob("*.png")):

@@ -1,4 +1,4 @@
-"""FID and its relatives: as many samples as the name promises, and the training images."""
+"""FID and related measures: they use the number of samples in their name, and the training images."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from tests.tolerances import STYLE
 
 
 def test_the_number_of_samples_is_the_one_in_the_name(model, monkeypatch):
-    """With 50 samples instead of 50,000, and another feature space."""
+    """Use 50 samples instead of 50,000, and another feature space."""
     monkeypatch.setattr(measure, "FID_SAMPLES", 50)
     monkeypatch.setitem(SPACES, "inception_clean", SPACES["random64"])
     data, features = DataSet(Arrays(PIXELS), Arrays(PIXELS[:7].copy())), RANDOM64.features(Cache())

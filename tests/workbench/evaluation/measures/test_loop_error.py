@@ -24,7 +24,7 @@ def pool(x):
     return x.reshape(len(x), 4, 2, 4, 2, 2).mean((2, 4))
 
 
-def data_with(labels=None):
+def make_data_with(labels=None):
     images = Arrays(PIXELS, labels)
     return DataSet(images, images)
 
@@ -43,7 +43,7 @@ def test_errors_of_a_style_model_equal_their_formulas(backend, batch_sizes, view
     reconstruction = np.square(x - model.reconstruct(x, view, noise="none").astype(np.float64)).mean()
     batch_sizes.clear()
     np.testing.assert_allclose(reciprocity_error(Subject(model, view=view, limit=8)), expected, **FLOAT32)
-    np.testing.assert_allclose(reconstruction_error(Subject(model, data_with(), view)), reconstruction, **FLOAT32)
+    np.testing.assert_allclose(reconstruction_error(Subject(model, make_data_with(), view)), reconstruction, **FLOAT32)
     assert max(batch_sizes) == 3
 
 
@@ -53,7 +53,7 @@ def test_labels_stay_with_their_images(backend, batch_sizes):
     x = to_float(PIXELS)
     expected = np.square(x - model.reconstruct(x, labels=labels)).mean()
     batch_sizes.clear()
-    np.testing.assert_allclose(reconstruction_error(Subject(model, data_with(labels))), expected, **FLOAT32)
+    np.testing.assert_allclose(reconstruction_error(Subject(model, make_data_with(labels))), expected, **FLOAT32)
     assert max(batch_sizes) == 3
     in_batches = reciprocity_error(Subject(model, limit=8))
     with pytest.MonkeyPatch.context() as patch:

@@ -27,7 +27,7 @@ def squared_distance(x, y):
 
 @pytest.mark.parametrize("where", ["full", "end"])
 def test_a_straight_path_of_a_linear_generator_has_the_distance_of_its_ends(backend, monkeypatch, where):
-    """Pixels differ by (b − a) ε, which is squared and divided by ε², wherever the step is."""
+    """Pixels differ by (b − a) ε at any position of the step; the square is divided by ε²."""
     model = alae.build(tiny_config(seed=1, networks__z=4, networks__w=4))
     monkeypatch.setattr(type(model), "map", lambda self, z: 2 * np.asarray(z))
     monkeypatch.setattr(type(model), "generate", lambda self, w, *a, **k: np.asarray(w, np.float64)[:, None, :, None])
@@ -88,7 +88,7 @@ def test_outliers_are_left_out():
 
 @pytest.mark.slow
 def test_steps_are_cached(backend, lpips_folder, tmp_path, monkeypatch):
-    """The second call computes nothing; several batches are joined in order."""
+    """The second call does not compute anything; several batches are joined in order."""
     model = alae.build(tiny_style_config(**SIXTEEN))
     monkeypatch.setattr("alae_core.model._CHUNK", 3)
     subject = Subject(model, limit=7, cache=Cache(tmp_path, lpips_folder))

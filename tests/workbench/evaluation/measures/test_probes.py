@@ -22,7 +22,7 @@ RANDOM = np.random.default_rng(0)
 LARGER = RANDOM.integers(0, 256, (7, 8, 8, 2), np.uint8)
 
 
-def data_with(labels=None):
+def make_data_with(labels=None):
     images = Arrays(LARGER, labels)
     return DataSet(images, images)
 
@@ -50,7 +50,7 @@ def test_probes_equal_a_direct_computation_on_all_training_images(model):
 
 @pytest.mark.parametrize("family", ["mlp", "plain", "style"])
 def test_w_is_an_affine_map_of_the_long_features(backend, family):
-    """An affine map in style networks and plain encoders; perceptrons have the widest layer."""
+    """This holds for style networks and plain encoders; for perceptrons, the features are the widest layer."""
     if family == "mlp":
         model = alae.build(tiny_config())
         assert model.hidden(PIXELS).shape == (40, max(model.config.networks.E.hidden))
@@ -61,7 +61,7 @@ def test_w_is_an_affine_map_of_the_long_features(backend, family):
     columns = np.hstack([hidden, np.ones((60, 1), np.float32)]).astype(np.float64)
     affine, *_ = np.linalg.lstsq(columns, w, rcond=None)
     np.testing.assert_allclose(columns @ affine, w, rtol=1e-2, atol=1e-2 * w.std())
-    # Also while a level fades in.
+    # The shape stays the same while a level fades in.
     assert model.hidden(x, View(1, 0.5)).shape == hidden.shape
 
 
@@ -81,7 +81,7 @@ def test_labels_without_two_classes_are_refused(model, labels, reason):
 
 
 def test_neighbours_are_encoded_in_batches(backend, batch_sizes):
-    subject = Subject(alae.build(tiny_style_config()), data_with(np.arange(7)), View(1))
+    subject = Subject(alae.build(tiny_style_config()), make_data_with(np.arange(7)), View(1))
     assert nearest_neighbour(subject) == 1, "each image is its own neighbour"
     assert nearest_neighbour(subject, "pixels") == 1
     assert max(batch_sizes) == 3
@@ -117,7 +117,7 @@ def test_neighbours_are_encoded_at_the_blend_of_the_view(backend):
     model, views = alae.build(tiny_style_config()), []
     encode = model.encode
     model.encode = lambda x, view=None, **options: views.append(view) or encode(x, view, **options)
-    nearest_neighbour(Subject(model, data_with(np.arange(7)), View(1, 0.25)))
+    nearest_neighbour(Subject(model, make_data_with(np.arange(7)), View(1, 0.25)))
     assert set(views) == {View(1, 0.25)}
 
 
@@ -129,6 +129,6 @@ def test_a_run_without_usable_classes_omits_nearest_neighbour_measures(backend):
         (np.ones(7, int), "one cl"),
     ):
         with pytest.raises(UnmeasurableError, match=reason):
-            nearest_neighbour(Subject(model, data_with(labels)))
-    values = take_due(Subject(model, data_with()), "end")
+            nearest_neighbour(Subject(model, make_data_with(labels)))
+    values = take_due(Subject(model, make_data_with()), "end")
     assert values.keys() == {"reciprocity_error", "reconstruction_error", "overfitting"}

@@ -1,4 +1,4 @@
-"""Files of weights: downloaded once, verified, and named with a remedy if they cannot be downloaded."""
+"""Files of weights: downloaded once, verified, and reported with a remedy if they cannot be downloaded."""
 
 import http.server
 import threading

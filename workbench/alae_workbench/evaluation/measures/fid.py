@@ -21,17 +21,17 @@ from alae_workbench.evaluation.subject import Subject
 
 def fid(subject: Subject, resize: Resize) -> float:
     """Return the Fréchet distance. Raises UnmeasurableError if the subject's limit is below 50,000."""
-    return distances.frechet(*_features(subject, resize))
+    return distances.frechet(*_compute_features(subject, resize))
 
 
 def kid(subject: Subject, resize: Resize) -> float:
     """Return the kernel distance, the mean of 100 subsets of 1,000. Raises as `fid`."""
-    return distances.kernel_distance_of_subsets(*_features(subject, resize))
+    return distances.kernel_distance_of_subsets(*_compute_features(subject, resize))
 
 
 def precision_and_recall(subject: Subject, resize: Resize) -> dict[str, float]:
     """Return precision and recall, k = 3. Raises as `fid`."""
-    precision, recall = distances.precision_recall(*_features(subject, resize))
+    precision, recall = distances.precision_recall(*_compute_features(subject, resize))
     return {f"precision50k_{resize}": precision, f"recall50k_{resize}": recall}
 
 
@@ -41,7 +41,7 @@ def reconstruction_fid(subject: Subject, resize: Resize) -> float:
     return frechet_of_reconstructions(subject, load_space(f"inception_{resize}"), count)
 
 
-def _features(subject: Subject, resize: Resize) -> tuple[np.ndarray, np.ndarray]:
+def _compute_features(subject: Subject, resize: Resize) -> tuple[np.ndarray, np.ndarray]:
     """Return features of training images and of 50,000 samples."""
     name = f"inception_{resize}"
     if subject.limit is not None and subject.limit < FID_SAMPLES:

@@ -39,7 +39,7 @@ def probe(subject: Subject, classifier: Classifier, representation: Representati
     Raises UnmeasurableError if images have no class, several attributes, or all the same class; if the model is given
     the class; or for "long" if E has no hidden layer.
     """
-    known_classes, held_out_classes = _classes(subject)
+    known_classes, held_out_classes = _require_classes(subject)
     try:
         train, held_out = _represent(subject, representation, known)
     except AlaeError as error:
@@ -58,8 +58,8 @@ def _represent(subject: Subject, representation: Representation, known: int | No
     def rows(represent: Callable[[np.ndarray], np.ndarray], size: int | None) -> tuple[np.ndarray, np.ndarray]:
         train, held_out = min(known or len(subject.train), len(subject.train)), subject.count(len(subject.held_out))
         return (
-            _rows(subject, subject.train, represent, size, train),
-            _rows(subject, subject.held_out, represent, size, held_out),
+            _read_rows(subject, subject.train, represent, size, train),
+            _read_rows(subject, subject.held_out, represent, size, held_out),
         )
 
     size = view.size if view else None
@@ -68,7 +68,7 @@ def _represent(subject: Subject, representation: Representation, known: int | No
             return rows(lambda images: model.encode(model.as_seen(images, view), view), size)
         case "long":
             return rows(lambda images: model.hidden(model.as_seen(images, view), view), size)
-    train, held_out = rows(_pixels, _pixels_size(subject.train))
+    train, held_out = rows(_flatten_pixels, _choose_pixels_size(subject.train))
     if representation == "pixels":
         return train, held_out
     pca = PCA(min(model.config.networks.w, *train.shape), svd_solver="covariance_eigh").fit(train)
@@ -83,7 +83,7 @@ def _linear_svm() -> Pipeline:
     return make_pipeline(StandardScaler(), LinearSVC(dual=False, C=1.0, random_state=0))
 
 
-def _classes(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
+def _require_classes(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes of training and of held-out images. Raises UnmeasurableError."""
     train, held_out = subject.train.labels, subject.held_out.labels
     if train is None or held_out is None:
@@ -97,11 +97,11 @@ def _classes(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     return train, held_out
 
 
-def _pixels(images: np.ndarray) -> np.ndarray:
+def _flatten_pixels(images: np.ndarray) -> np.ndarray:
     return (to_float(images) if images.dtype == np.uint8 else images).reshape(len(images), -1)
 
 
-def _pixels_size(source: Source) -> int | None:
+def _choose_pixels_size(source: Source) -> int | None:
     height, width, _ = source.shape
     size = height
     while height == width and size % 2 == 0 and size // 2 >= _SIDE:
@@ -109,7 +109,7 @@ def _pixels_size(source: Source) -> int | None:
     return None if size == height else size
 
 
-def _rows(
+def _read_rows(
     subject: Subject, source: Source, represent: Callable[[np.ndarray], np.ndarray], size: int | None, count: int
 ) -> np.ndarray:
     batches = (np.arange(part.start, part.stop) for part in subject.model.chunks(count))

@@ -85,7 +85,7 @@ def frechet_of_reconstructions(subject: Subject, space: Space, count: int) -> fl
         return (model.reconstruct(x, subject.view, labels=labels) for x, labels in batches)
 
     key = {"reconstructions": model_digest(model), "of": source.fingerprint}
-    reconstructed = _features(subject, space, "reconstructions", key, reconstruct, count)
+    reconstructed = _cache_features(subject, space, "reconstructions", key, reconstruct, count)
     return frechet(source_features(subject, space, source, count), reconstructed)
 
 
@@ -104,7 +104,7 @@ def source_features(subject: Subject, space: Space, source: Source, count: int) 
     def read(start: int) -> Iterator[np.ndarray]:
         return (x for x, _ in subject.batches(source, count, start))
 
-    return _features(subject, space, "real images", {"images": source.fingerprint}, read, count)
+    return _cache_features(subject, space, "real images", {"images": source.fingerprint}, read, count)
 
 
 def sample_features(subject: Subject, space: Space, count: int) -> np.ndarray:
@@ -114,10 +114,10 @@ def sample_features(subject: Subject, space: Space, count: int) -> np.ndarray:
     def draw(start: int) -> Iterator[np.ndarray]:
         return sample_in_batches(model, count, psi=untruncated_psi(model), view=subject.view, start=start)
 
-    return _features(subject, space, "samples", {"samples": model_digest(model)}, draw, count)
+    return _cache_features(subject, space, "samples", {"samples": model_digest(model)}, draw, count)
 
 
-def _features(
+def _cache_features(
     subject: Subject,
     space: Space,
     things: str,

@@ -39,7 +39,7 @@ _C: _Block = (("branch1x1",), _SEVENS, _DOUBLE, _MEAN)
 _D: _Block = (("branch3x3_1", "branch3x3_2"), tuple(f"branch7x7x3_{i}" for i in (1, 2, 3, 4)), ("max/2",))
 
 
-def _e(pool: str) -> _Block:
+def _make_block_e(pool: str) -> _Block:
     triple = _TRIPLE[:2]
     return (
         ("branch1x1",),
@@ -57,8 +57,8 @@ _BLOCKS: dict[str, _Block] = {
     "Mixed_6a": _B,
     **{f"Mixed_6{letter}": _C for letter in "bcde"},
     "Mixed_7a": _D,
-    "Mixed_7b": _e("mean"),
-    "Mixed_7c": _e("max"),
+    "Mixed_7b": _make_block_e("mean"),
+    "Mixed_7c": _make_block_e("max"),
 }
 #: convolutions of stride 2, and those without padding; all others keep the size of the image
 _HALVING = {"Conv2d_1a_3x3", "Mixed_6a/branch3x3", "Mixed_6a/branch3x3dbl_3"} | {

@@ -108,7 +108,7 @@ def distance(trunk: Trunk, weights: Mapping[str, Any], x: Any, y: Any) -> Any:
     from keras import ops
 
     total: Any = 0.0
-    for number, (a, b) in enumerate(zip(_features(trunk, weights, x), _features(trunk, weights, y), strict=True)):
+    for number, (a, b) in enumerate(zip(_layers_of(trunk, weights, x), _layers_of(trunk, weights, y), strict=True)):
         linear = ops.reshape(weights[f"linear{number}"], (1, 1, 1, -1))
         differences = ops.square(_normalize(a) - _normalize(b)) * linear
         total = total + ops.mean(ops.sum(differences, axis=-1), axis=(1, 2))
@@ -121,7 +121,7 @@ def _normalize(x: Any) -> Any:
     return x / (ops.sqrt(ops.sum(ops.square(x), axis=-1, keepdims=True)) + _EPSILON)
 
 
-def _features(trunk: Trunk, weights: Mapping[str, Any], x: Any) -> list[Any]:
+def _layers_of(trunk: Trunk, weights: Mapping[str, Any], x: Any) -> list[Any]:
     from keras import ops
 
     features, number = [], 0
