@@ -10,7 +10,7 @@ from tests.tolerances import RESUMED_TRAJECTORY, TRAJECTORY
 OTHERS = BACKENDS[1:]
 
 
-def agree(found, expected, tolerance):
+def assert_agree(found, expected, tolerance):
     for name, each in expected.items():
         np.testing.assert_allclose(found[name], each, **tolerance, err_msg=name)
 
@@ -28,13 +28,13 @@ def straight(on, tmp_path_factory):
 
 def test_equal_seeds_agree_for_fifty_steps(on, straight):
     for found in on(OTHERS, losses, 50).values():
-        agree(found, part(straight[0], 0, 50), TRAJECTORY)
+        assert_agree(found, part(straight[0], 0, 50), TRAJECTORY)
 
 
 def test_equal_seeds_agree_with_the_updates_of_the_authors(on):
     found = on(BACKENDS, losses, 50, updates="official")
     for backend in OTHERS:
-        agree(found[backend], found["jax"], TRAJECTORY)
+        assert_agree(found[backend], found["jax"], TRAJECTORY)
 
 
 def test_every_backend_continues_a_jax_checkpoint(on, straight):
@@ -43,5 +43,5 @@ def test_every_backend_continues_a_jax_checkpoint(on, straight):
     for name, each in expected.items():
         np.testing.assert_array_equal(resumed["jax"][name], each[100:])
     for backend in OTHERS:
-        agree(part(resumed[backend], 0, 20), part(expected, 100, 120), TRAJECTORY)
-        agree(resumed[backend], part(expected, 100, 200), RESUMED_TRAJECTORY)
+        assert_agree(part(resumed[backend], 0, 20), part(expected, 100, 120), TRAJECTORY)
+        assert_agree(resumed[backend], part(expected, 100, 200), RESUMED_TRAJECTORY)

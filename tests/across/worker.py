@@ -14,7 +14,7 @@ from alae_workbench.runs.settings import load_experiment
 def losses(
     name: str, steps: int, *, resume: Path | None = None, save: Path | None = None, **overrides: Any
 ) -> dict[str, np.ndarray]:
-    """Train on real digits; return each update's losses in `steps` steps. A saved run is saved halfway."""
+    """Train on real digits; returns each update's losses over `steps` steps. With `save`, the run is saved halfway."""
     backend = alae.load_backend(name)
     experiment = load_experiment("digits-mlp", {"seed": 5, **overrides})
     config, training = experiment.config, experiment.training

@@ -14,7 +14,7 @@ ALGORITHMS = ("pixels", "alae+pixels")
 
 
 @pytest.fixture(autouse=True)
-def registered(monkeypatch):
+def register_algorithms(monkeypatch):
     register(monkeypatch)
 
 
@@ -78,13 +78,13 @@ def test_an_update_without_z_can_draw_noise(backend):
     runner, x = start(backend, "pixels", "style"), images("style")
     maps = runner.model.sample_noise(6, view=alae.View(0))
 
-    def learnt(draws):
+    def largest_gradient(draws):
         found = runner.gradients("pixels", x, {"pixels": draws})
         return np.abs([found[f"G/block0/styled{i}/noise"] for i in (1, 2)]).max()
 
-    assert learnt(runner.draws(0, 6)["pixels"]) > 0
-    assert learnt(alae.Draws(None, noise=maps)) > 0
-    assert learnt(alae.Draws(None, noise=[np.zeros_like(each) for each in maps])) == 0
+    assert largest_gradient(runner.draws(0, 6)["pixels"]) > 0
+    assert largest_gradient(alae.Draws(None, noise=maps)) > 0
+    assert largest_gradient(alae.Draws(None, noise=[np.zeros_like(each) for each in maps])) == 0
 
 
 def test_updates_can_leave_the_mean_of_w_unchanged(backend):
@@ -131,7 +131,7 @@ def test_a_checkpoint_resumes_bit_for_bit(backend, algorithm, tmp_path):
     assert model.reconstruct(images("mlp")).shape == (6, 4, 3, 2)
 
 
-def test_a_checkpoint_of_an_unregistered_algorithm_names_it(backend, tmp_path, monkeypatch):
+def test_loading_a_checkpoint_of_an_unregistered_algorithm_names_it(backend, tmp_path, monkeypatch):
     runner = start(backend, "pixels")
     alae.save_checkpoint(tmp_path, runner)
     monkeypatch.undo()

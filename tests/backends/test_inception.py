@@ -1,4 +1,4 @@
-"""Inception v3 and its resizing against the library torch-fidelity, 0.4.0, on PyTorch 2.13, with weights drawn here."""
+"""Inception v3 and its resizing compared with torch-fidelity 0.4.0 on PyTorch 2.13, with random weights."""
 
 from zlib import crc32
 
@@ -107,8 +107,8 @@ def test_every_layer_has_a_kernel(backend):
 
 
 @pytest.mark.parametrize("resize", ["legacy", "clean"])
-def test_features_equal_those_of_the_library(weights, china, resize):
-    """In a full batch, and in one that is padded."""
+def test_features_equal_those_of_torch_fidelity(weights, china, resize):
+    """For a full batch and a padded one."""
     features = (
         china if resize == "legacy" else InceptionV3(resize).features(Cache(weights=weights))(pieces("china.jpg")[:1])
     )
@@ -117,7 +117,7 @@ def test_features_equal_those_of_the_library(weights, china, resize):
     np.testing.assert_allclose(features[0, list(LARGEST[resize])], list(LARGEST[resize].values()), **PRETRAINED)
 
 
-def test_distances_equal_those_of_the_library_on_the_same_images(weights, china):
+def test_distances_equal_those_of_torch_fidelity_on_the_same_images(weights, china):
     flower = InceptionV3("legacy").features(Cache(weights=weights))(pieces("flower.jpg"))
     np.testing.assert_allclose(frechet(china, flower), FID, **PRETRAINED)
     np.testing.assert_allclose(kernel_distance(china, flower), KID, **PRETRAINED)

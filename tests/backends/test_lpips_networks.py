@@ -1,4 +1,4 @@
-"""LPIPS against the library lpips, 0.1.4, on PyTorch 2.13, with weights drawn here."""
+"""LPIPS compared with lpips 0.1.4 on PyTorch 2.13, with random weights."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def pieces():
 
 
 @pytest.mark.parametrize("trunk", ["alex", pytest.param("vgg", marks=pytest.mark.slow)])
-def test_distances_equal_those_of_the_library(backend, lpips_folder, trunk):
+def test_distances_equal_those_of_lpips(backend, lpips_folder, trunk):
     one, other = pieces()
     distance = lpips_networks.lpips(trunk, Cache(weights=lpips_folder), 32, 40)
     distances = distance(np.concatenate([one, one, one]), np.concatenate([other, one[:, :, ::-1], one]))

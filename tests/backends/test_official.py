@@ -1,4 +1,4 @@
-"""Networks imported from the authors' checkpoints compute what theirs compute, on every backend."""
+"""Networks imported from the authors' checkpoints give the same outputs as the authors', on every backend."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from tests.helpers.official import SIZES, checkpoint_of, config_with, save
 from tests.tolerances import FLOAT32, STORED
 
 
-def test_dense_layers_compute_what_the_authors_do(backend):
+def test_dense_layers_match_the_authors_layers(backend):
     """Each layer is y = W·x + b with the stored tensors; the logit is the last layer's output at index w."""
     config = config_with(*SIZES["z unlike w"])
     models, trained, *_ = checkpoint_of(config)
@@ -27,7 +27,7 @@ def test_dense_layers_compute_what_the_authors_do(backend):
     np.testing.assert_allclose(model.discriminate(x), logits[:, 6], **FLOAT32)
 
 
-def test_transposed_kernels_compute_what_the_authors_do(backend):
+def test_transposed_kernels_match_the_authors_convolution(backend):
     """From 128×128 on, the authors store the kernel of a transposed convolution, computed here by its definition."""
     config = config_with(*SIZES["fused at 128"])
     models, trained, *_ = checkpoint_of(config)
@@ -47,7 +47,7 @@ def test_transposed_kernels_compute_what_the_authors_do(backend):
 
 
 @pytest.mark.parametrize("is_zip", [True, False])
-def test_a_file_becomes_a_checkpoint(tmp_path, backend, is_zip):
+def test_a_file_is_imported_as_a_checkpoint(tmp_path, backend, is_zip):
     config = config_with(*SIZES["usual"])
     models, trained, averaged, mean = checkpoint_of(config)
     file = save(models, tmp_path / "their.pth", is_zip)

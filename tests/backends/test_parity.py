@@ -21,10 +21,10 @@ from tests.tolerances import FLOAT32
 @pytest.mark.slow
 @needs_official
 def test_every_recorded_number_is_reproduced(backend):
-    # As documented: `--backend` alone decides what Keras runs on.
+    # As documented, `--backend` alone selects Keras' framework.
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     if backend.name == "tensorflow":
-        # Without XLA's optimization (see conftest.py) it falls on the other side of a leaky ReLU's kink
+        # Without XLA's optimization (see conftest.py), an activation has the other sign at a leaky ReLU's kink
         # (docs/parity.md, "What cannot be compared").
         environment.pop("XLA_FLAGS", None)
     files = [str(OFFICIAL / name) for name in ("style32.pth", "style32.npz")]
@@ -34,7 +34,7 @@ def test_every_recorded_number_is_reproduced(backend):
     compared = dict(re.findall(r"^\| (.*?) \| ([\d,]+) \|", done.stdout, re.MULTILINE))
     assert compared["G(F(z)), noise as recorded"] == f"{4 * 3 * (4**2 + 2 * (8**2 + 16**2 + 32**2)):,}"
     assert compared["training at lod 2, blend 0.35: losses"] == "6"
-    # On a constant map, in front of an instance norm, a bias has no gradient but rounding.
+    # The gradient of a bias on a constant map before an instance norm is zero up to rounding.
     assert re.findall(r"`(.*?)`", done.stdout) == ["G/block0/styled1/bias"]
     assert compared["training at lod 2, blend 1: displacement of each weight"] == "99"
 
@@ -58,8 +58,8 @@ def test_a_record_that_lacks_a_loss_is_refused():
         replay.read_training(record, "a/", {}, tiny_style_config())
 
 
-def judged(ours, theirs, nudge=0.0):
-    """What is said of a weight that ours moves so far, theirs so far, and a nudge by that much more."""
+def judge_displacement(ours, theirs, nudge=0.0):
+    """Judge a weight by its displacement in ALAE, in the authors' code, and after nudging ALAE's weights."""
     key, result = ("displacement of each weight", "`w`"), parity.Parity()
     calls = []
 
@@ -72,21 +72,21 @@ def judged(ours, theirs, nudge=0.0):
 
 
 def test_an_error_within_its_limit_needs_no_nudges():
-    result, calls = judged(ours=1.0009, theirs=1.0, nudge=5.0)
+    result, calls = judge_displacement(ours=1.0009, theirs=1.0, nudge=5.0)
     assert (result.holds, result.undecided, calls) == (True, [], [None])
 
 
 def test_an_error_that_no_nudge_explains_is_a_failure():
-    result, calls = judged(ours=1.002, theirs=1.0)
+    result, calls = judge_displacement(ours=1.002, theirs=1.0)
     assert (result.holds, result.undecided, len(calls)) == (False, [], 21)
-    assert not judged(ours=1.002, theirs=1.0, nudge=9e-4)[0].holds, "the nudge stays within the limit"
-    assert not judged(ours=1.5, theirs=1.0, nudge=0.04)[0].holds, "the error is more than ten nudges"
-    assert not judged(ours=np.nan, theirs=1.0, nudge=5.0)[0].holds
-    assert not judged(ours=1e-9, theirs=0.0, nudge=5.0)[0].holds, "what the authors left alone has moved"
+    assert not judge_displacement(ours=1.002, theirs=1.0, nudge=9e-4)[0].holds, "the nudge stays within the limit"
+    assert not judge_displacement(ours=1.5, theirs=1.0, nudge=0.04)[0].holds, "the error is more than ten nudges"
+    assert not judge_displacement(ours=np.nan, theirs=1.0, nudge=5.0)[0].holds
+    assert not judge_displacement(ours=1e-9, theirs=0.0, nudge=5.0)[0].holds, "what the authors left alone has moved"
 
 
 def test_an_error_that_a_nudge_explains_is_listed_separately():
-    result, calls = judged(ours=1.5, theirs=1.0, nudge=-0.06)
+    result, calls = judge_displacement(ours=1.5, theirs=1.0, nudge=-0.06)
     assert (result.holds, result.rows, calls) == (True, {}, [None, 0])
     assert result.undecided == [("training: displacement of each weight", "`w`", pytest.approx(500), pytest.approx(60))]
     assert "- training: displacement of each weight: `w` 500, 60" in result.markdown().splitlines()

@@ -17,7 +17,7 @@ from tests.tolerances import BFLOAT16, DIFFERENCES, FLOAT32
 
 OBJECTIVES = ("logistic", "wasserstein", "hinge")
 BUNDLES = ("paper", "official")
-#: mixed choices of the two bundles
+#: choices that mix the two bundles
 CROSSINGS = (
     {"distance": "mean"},
     {"trains_F": True},
@@ -35,7 +35,7 @@ def random_bytes(count=6, shape=(4, 3, 2), seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
 
 
-def moved(before, after):
+def changed_networks(before, after):
     return {name.split("/")[0] for name in before if not np.array_equal(before[name], after[name])}
 
 
@@ -50,7 +50,7 @@ def test_input_gradient_of_a_linear_function_is_its_matrix(backend):
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_discriminator_loss_has_r1_on_the_input(backend, objective):
-    """R1 against central differences of D(E(x)) by x, the rest against the model's logits."""
+    """R1 is compared with central differences of D(E(x)) in x, the rest with the model's logits."""
     model, runner = start(backend, objective=objective, r1_gamma=6.0)
     images, z = random_images(), runner.draws(0, 6)
     h, squares = 1e-2, np.zeros(6)
@@ -72,7 +72,7 @@ def test_the_discriminator_loss_has_r1_on_the_input(backend, objective):
 
 @pytest.mark.parametrize("updates", [*BUNDLES, *CROSSINGS], ids=str)
 @pytest.mark.parametrize("space", ["latent", "data", "both"])
-def test_the_reciprocity_loss_is_the_loop_of_the_configured_space(backend, space, updates):
+def test_the_reciprocity_loss_measures_the_loop_in_the_configured_space(backend, space, updates):
     model, runner = start(backend, reciprocity=space, updates=updates)
     images, z = random_images(), runner.draws(0, 6)
     w = model.map(z["reciprocity"].z)
@@ -100,7 +100,7 @@ def test_gradients_match_differences_of_the_loss(backend, update, updates, space
     if update == "reciprocity":
         assert any(name.startswith("F/") for name in gradients) == model.config.updates.trains_F
     if update == "reciprocity" and model.config.updates.target == "constant":
-        # There F(z) is a constant target, which differences of the loss cannot keep constant while F changes.
+        # Here F(z) is a constant target, which differences of the loss cannot keep constant while F changes.
         gradients = {name: gradient for name, gradient in gradients.items() if not name.startswith("F/")}
     norm = np.sqrt(sum(np.square(gradient).sum() for gradient in gradients.values()))
     state, losses = runner.state(), []
@@ -147,7 +147,7 @@ def test_a_step_applies_its_updates_in_order(backend, updates, epsilon):
         ("reciprocity", "official", "EFG"),
     ],
 )
-def test_an_update_has_gradients_for_the_networks_it_trains_only(backend, update, updates, networks):
+def test_an_update_has_gradients_only_for_the_networks_it_trains(backend, update, updates, networks):
     _, runner = start(backend, updates=updates)
     gradients = runner.gradients(update, random_images(), runner.draws(0, 6))
     assert {name[0] for name in gradients} == set(networks)
@@ -184,7 +184,7 @@ def test_a_graph_is_not_reused_for_a_batch_with_another_optional_field(backend, 
     assert masked == 0 < plain
 
 
-def test_official_reciprocity_trains_f_through_g_alone(backend):
+def test_official_reciprocity_trains_f_only_through_g(backend):
     """The target F(z) is constant, otherwise the gradient of F would have a second term."""
     model, runner = start(backend, updates="official")
     z = runner.draws(0, 6)
@@ -214,7 +214,7 @@ def test_the_model_is_trained_in_place_and_averages_are_updated(backend):
     before = model.weights()
     runner.step(random_images())
     after, decay = model.weights(), 0.5 ** (6 / 10_000)
-    assert moved(before, after) == set("FGED")
+    assert changed_networks(before, after) == set("FGED")
     assert runner.model is model
     for name, weight in runner.weights().items():
         assert np.array_equal(weight, after[name])
@@ -297,7 +297,7 @@ def test_put_copies_its_arrays(backend):
 
 
 def test_steps_use_the_draws_of_the_runner(backend):
-    """A runner with other draws trains differently, so steps use these draws."""
+    """A runner with other draws trains differently, which shows that steps use them."""
     (_, first), (_, second), (_, third) = (start(backend) for _ in range(3))
     asked, sound = [], first.draws
 
@@ -383,7 +383,7 @@ def test_loading_a_state_updates_the_model(backend):
 # ---- refusals --------------------------------------------------------------------------------------------------------
 
 
-def refused(call, argument):
+def catch_error(call, argument):
     with pytest.raises(alae.ArgumentError) as caught:
         call()
     assert caught.value.argument == argument
@@ -395,13 +395,13 @@ def test_invalid_images_are_refused_before_anything_changes(backend):
     _, runner = start(backend)
     before = runner.state()
     grey = np.linspace(0, 255, 144, dtype=np.float32).reshape(6, 4, 3, 2)
-    message = refused(lambda: runner.step(grey), "images")
+    message = catch_error(lambda: runner.step(grey), "images")
     assert message == "images are floats of 0 … 255: they should be uint8, or floats in [−1, 1]"
-    assert refused(lambda: runner.put(grey), "images") == message
-    message = refused(lambda: runner.step(random_images(shape=(3, 4, 2))), "images")
+    assert catch_error(lambda: runner.put(grey), "images") == message
+    message = catch_error(lambda: runner.step(random_images(shape=(3, 4, 2))), "images")
     assert message.startswith("images have shape (6, 3, 4, 2), but step 0 trains on images of shape (batch, 4, 3, 2)")
-    assert "is a tensor" in refused(lambda: runner.step(ops.convert_to_tensor(random_images())), "images")
-    assert "int64" in refused(lambda: runner.step(np.zeros((6, 4, 3, 2), np.int64)), "images")
+    assert "is a tensor" in catch_error(lambda: runner.step(ops.convert_to_tensor(random_images())), "images")
+    assert "int64" in catch_error(lambda: runner.step(np.zeros((6, 4, 3, 2), np.int64)), "images")
     assert all(np.array_equal(before[name], array) for name, array in runner.state().items())
 
 
@@ -412,7 +412,7 @@ def test_images_of_another_level_are_refused_naming_both_sizes(backend, step):
     right, wrong = (4, 8) if step == 0 else (8, 4)
     images = random_images(4, (wrong, wrong, 2))
     for given in (images, runner.put(images)):
-        message = refused(lambda given=given: runner.step(given), "images")
+        message = catch_error(lambda given=given: runner.step(given), "images")
         assert (
             f"(4, {wrong}, {wrong}, 2), but step {step} trains on images of shape (batch, {right}, {right}, 2)"
             in message
@@ -423,19 +423,21 @@ def test_images_of_another_level_are_refused_naming_both_sizes(backend, step):
 def test_training_requires_and_validates_labels(backend):
     _, runner = start(backend, labels=3)
     missing = "labels are missing: the model has 3 classes, and needs the images'"
-    assert refused(lambda: runner.step(random_images()), "labels") == missing
-    assert refused(lambda: runner.losses(random_images(), runner.draws(0, 6)), "labels") == missing
-    assert "reach from 0 to 3" in refused(lambda: runner.step(random_images(2), labels=[0, 3]), "labels")
-    assert "are 5, but must be 6" in refused(lambda: runner.step(random_images(), labels=[0, 1, 2, 0, 1]), "labels")
+    assert catch_error(lambda: runner.step(random_images()), "labels") == missing
+    assert catch_error(lambda: runner.losses(random_images(), runner.draws(0, 6)), "labels") == missing
+    assert "reach from 0 to 3" in catch_error(lambda: runner.step(random_images(2), labels=[0, 3]), "labels")
+    assert "are 5, but must be 6" in catch_error(lambda: runner.step(random_images(), labels=[0, 1, 2, 0, 1]), "labels")
     _, plain = start(backend)
-    assert "without labels" in refused(lambda: plain.step(random_images(2), labels=[0, 1]), "labels")
+    assert "without labels" in catch_error(lambda: plain.step(random_images(2), labels=[0, 1]), "labels")
 
 
 def test_an_unknown_update_is_refused_listing_the_updates(backend):
     _, runner = start(backend)
     names = "it should be one of discriminator, generator, reciprocity"
-    assert refused(lambda: runner.step(random_images(), only="encoder"), "update") == f"update is 'encoder': {names}"
-    assert names in refused(lambda: runner.gradients("encoder", random_images(), runner.draws(0, 6)), "update")
+    assert (
+        catch_error(lambda: runner.step(random_images(), only="encoder"), "update") == f"update is 'encoder': {names}"
+    )
+    assert names in catch_error(lambda: runner.gradients("encoder", random_images(), runner.draws(0, 6)), "update")
 
 
 # ---- labels, precision, sizes ----------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def images(step):
     return random_images(4, (size, size, 2), seed=step)
 
 
-def changed(before, after, group):
+def changed_arrays(before, after, group):
     prefix = f"{group}/"
     return {n.removeprefix(prefix) for n in before if n.startswith(prefix) and not np.array_equal(before[n], after[n])}
 
@@ -62,9 +62,9 @@ def test_weights_of_inactive_levels_keep_every_bit(grown):
     before, after = states[0], states[FIRST_OF_LEVEL_1]
     idle = {n for n in runner.model.variables if "block1" in n or "rgb1" in n}
     assert len(idle) > 20
-    moved = changed(before, after, "weights")
+    moved = changed_arrays(before, after, "weights")
     assert not moved & idle
-    assert changed(before, after, "averages") == moved
+    assert changed_arrays(before, after, "averages") == moved
     for name in idle:
         network, weight = name.split("/", 1)
         assert not any(
@@ -81,7 +81,7 @@ def test_a_new_block_has_no_effect_at_a_levels_first_step(grown):
     runner, states, _ = grown
     new = {n for n in runner.model.variables if "block1" in n or "rgb1" in n}
     first, second = states[FIRST_OF_LEVEL_1 + 1 : FIRST_OF_LEVEL_1 + 3]
-    assert not changed(states[FIRST_OF_LEVEL_1], first, "weights") & new
+    assert not changed_arrays(states[FIRST_OF_LEVEL_1], first, "weights") & new
     # Not by changes: the first steps of two updates have the same size and may cancel.
     squares = {n: moment_name("generator" if n[0] == "G" else "discriminator", "v", n) for n in new}
     assert not any(first[name].any() for name in squares.values())
@@ -343,6 +343,6 @@ def test_ablations_train_the_networks_of_their_updates(backend, overrides, updat
         runner.load(before | {"step": np.array(0, np.int64)})
         assert np.isfinite(runner.step(images(0), only=update)[update])
         after = runner.state()
-        assert {n.split("/")[0] for n in changed(before, after, "weights")} == trains[update]
-        assert {n.split("/")[1] for n in changed(before, after, "adam")} == trains[update]
+        assert {n.split("/")[0] for n in changed_arrays(before, after, "weights")} == trains[update]
+        assert {n.split("/")[1] for n in changed_arrays(before, after, "adam")} == trains[update]
     assert model.reconstruct(images(0), alae.View(0)).shape == (4, 4, 4, 2)

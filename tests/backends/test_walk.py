@@ -14,7 +14,7 @@ def start(backend, config):
     return backend.runner(alae.build(config))
 
 
-def trained(runner, update):
+def trained_weights(runner, update):
     return {name for name in runner.model.variables if name.split("/")[0] in runner.model.update(update).trains}
 
 
@@ -22,7 +22,7 @@ def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, 
     """Before each update the mean of w is reduced, then its loss and all gradients together."""
     runner, calls = start(backend, tiny_style_config()), []
 
-    def recorded(name):
+    def record_calls(name):
         sound = getattr(runner, name)
 
         def call(*arguments):
@@ -32,7 +32,7 @@ def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, 
         monkeypatch.setattr(runner, name, call)
 
     for name in ("evaluate", "gradient", "reduce", "apply", "average"):
-        recorded(name)
+        record_calls(name)
     runner.step(random_images(4, (4, 4, 2)))
     expected = []
     for update in UPDATES:
@@ -45,7 +45,7 @@ def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, 
     for means, update in zip(reduced[::2], UPDATES, strict=True):
         assert means == {"w_mean"}
         gradients = reduced[1 + 2 * UPDATES.index(update)]
-        assert gradients == {"loss"} | (trained(runner, update) & at_level_0)
+        assert gradients == {"loss"} | (trained_weights(runner, update) & at_level_0)
 
 
 @pytest.mark.parametrize("update", UPDATES)

@@ -1,4 +1,4 @@
-"""A faulty replacement of each method that a plug-in implements or may override, on the framework of the tests."""
+"""A faulty replacement for each method that a plug-in implements or may override, on the framework of the tests."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Plug-ins with a fault: patched copies of alae's own, and plug-ins that crash, hang or answer nonsense.
+"""Plug-ins with a fault: patched copies of alae's own, and plug-ins that crash, hang or return nonsense.
 
 The fixture `faulty_plugins` registers each class under its own name, and the suite loads it like any other plug-in.
 Each runs in its own process, so it may patch any module.
@@ -18,11 +18,11 @@ from alae_torch import TorchBackend
 
 # ---- patched plug-ins -----------------------------------------------------------------------------------------------
 
-#: by the name of a plug-in, the (case, check) that must catch it
+#: the (case, check) that must catch each plug-in, by its name
 KILLS = {}
 
 
-def killed_by(case, check):
+def register_fault(case, check):
     def register(cls):
         cls.name = cls.__name__
         KILLS[cls.__name__] = (case, check)
@@ -31,7 +31,7 @@ def killed_by(case, check):
     return register
 
 
-@killed_by("L2-leaky-gradients", "gradients")
+@register_fault("L2-leaky-gradients", "gradients")
 class JaxDetachedR1(JaxBackend):
     """On JAX, R1's gradient is treated as a constant."""
 
@@ -45,7 +45,7 @@ class JaxDetachedR1(JaxBackend):
         return super().runner(model)
 
 
-@killed_by("L2-smooth-reloaded", "gradients")
+@register_fault("L2-smooth-reloaded", "gradients")
 class JaxConstantWeights(JaxBackend):
     """On JAX, the compiled gradient keeps the weights of its first call."""
 
@@ -64,7 +64,7 @@ class JaxConstantWeights(JaxBackend):
         return runner
 
 
-@killed_by("L3-leaky-substeps", "displacement")
+@register_fault("L3-leaky-substeps", "displacement")
 class JaxLateCount(JaxBackend):
     """On JAX, Adam's t is one too large."""
 
@@ -76,7 +76,7 @@ class JaxLateCount(JaxBackend):
         return super().runner(model)
 
 
-@killed_by("L3-leaky-run", "in_place")
+@register_fault("L3-leaky-run", "in_place")
 class JaxHiddenWeights(JaxBackend):
     """On JAX, the model that was given is not the one trained."""
 
@@ -87,7 +87,7 @@ class JaxHiddenWeights(JaxBackend):
         return super().runner(model)
 
 
-@killed_by("L3-style-model", "in_place")
+@register_fault("L3-style-model", "in_place")
 class JaxHiddenMean(JaxBackend):
     """On JAX, the model keeps its first running mean of w."""
 
@@ -103,7 +103,7 @@ class JaxHiddenMean(JaxBackend):
         return Forgetful(self, model)
 
 
-@killed_by("L0-leaky-contract", "draws")
+@register_fault("L0-leaky-contract", "draws")
 class JaxSameZ(JaxBackend):
     """On JAX, every update draws the z of the first."""
 
@@ -119,7 +119,7 @@ class JaxSameZ(JaxBackend):
         return runner
 
 
-@killed_by("L2-smooth-gradients", "gradients")
+@register_fault("L2-smooth-gradients", "gradients")
 class TorchDetachedR1(TorchBackend):
     """On PyTorch, no graph is recorded for R1's gradient."""
 
@@ -131,7 +131,7 @@ class TorchDetachedR1(TorchBackend):
         return super().runner(model)
 
 
-@killed_by("L3-smooth-substeps", "displacement")
+@register_fault("L3-smooth-substeps", "displacement")
 class TorchEpsilon(TorchBackend):
     """On PyTorch, ε is added after bias correction, as in PyTorch's own Adam."""
 
@@ -145,7 +145,7 @@ class TorchEpsilon(TorchBackend):
         return super().runner(model)
 
 
-@killed_by("L0-leaky-contract", "snapshot")
+@register_fault("L0-leaky-contract", "snapshot")
 class TorchLiveState(TorchBackend):
     """On PyTorch, `state` returns arrays that share memory with the weights."""
 
@@ -156,7 +156,7 @@ class TorchLiveState(TorchBackend):
         return super().runner(model)
 
 
-@killed_by("L0-leaky-contract", "snapshot")
+@register_fault("L0-leaky-contract", "snapshot")
 class TorchKeptBatch(TorchBackend):
     """On PyTorch, `put` shares memory with the caller's arrays."""
 
@@ -169,7 +169,7 @@ class TorchKeptBatch(TorchBackend):
         return super().runner(model)
 
 
-@killed_by("L1-leaky-values", "input_gradient")
+@register_fault("L1-leaky-values", "input_gradient")
 class TensorflowMeanGradient(TensorflowBackend):
     """On TensorFlow, the input gradient is that of the mean, not of the sum."""
 
@@ -178,7 +178,7 @@ class TensorflowMeanGradient(TensorflowBackend):
         return value, gradient / len(x)
 
 
-@killed_by("L3-leaky-substeps", "displacement")
+@register_fault("L3-leaky-substeps", "displacement")
 class TensorflowUncorrected(TensorflowBackend):
     """On TensorFlow, Adam lacks bias correction."""
 
@@ -190,7 +190,7 @@ class TensorflowUncorrected(TensorflowBackend):
         return super().runner(model)
 
 
-@killed_by("L3-leaky-run", "averages")
+@register_fault("L3-leaky-run", "averages")
 class TensorflowOtherDecay(TensorflowBackend):
     """On TensorFlow, averages have twice the half-life."""
 
@@ -201,7 +201,7 @@ class TensorflowOtherDecay(TensorflowBackend):
 
 
 class NothingHeld(JaxBackend):
-    """Without `stop_gradient`, which changes nothing if only gradients of trained networks are taken. It must pass."""
+    """Removes `stop_gradient`. Only gradients of trained networks are taken, so this has no effect and must pass."""
 
     name = "NothingHeld"
 
@@ -215,11 +215,11 @@ class NothingHeld(JaxBackend):
         return super().runner(model)
 
 
-# ---- useless plug-ins, on JAX because it starts fastest -------------------------------------------------------------
+# ---- broken plug-ins, on JAX because it starts fastest --------------------------------------------------------------
 
 
 class Wrapped(JaxBackend):
-    """A correct plug-in whose runner `spoil` changes."""
+    """A correct plug-in, until `spoil` changes its runner."""
 
     def runner(self, model):
         runner = super().runner(model)

@@ -82,7 +82,7 @@ def test_the_cases_are_listed(tmp_path):
     found = run(["alae_cli", "conform", "--list", "--profile", "full"], tmp_path)
     assert found.returncode == 0
     assert "L4-leaky-reciprocity" in found.stdout
-    # A case that reads checkpoints brings the case that writes them.
+    # A case that reads checkpoints also selects the case that writes them.
     found = run(["alae_cli", "conform", "--list", "--case", "L5-leaky-peers"], tmp_path)
     assert [line.split()[0] for line in found.stdout.splitlines() if line.startswith("L")] == [
         "L5-leaky-checkpoint",
@@ -97,7 +97,7 @@ def test_the_pytest_plugin_judges_case_by_case(tmp_path, faulty_plugins):
     assert found.returncode == 1, found.stdout + found.stderr
     assert "test_case[NotANumber-float32-L1-hinge-values]" in found.stdout
     assert "has values that are not finite" in found.stdout
-    # Its gradients and its steps are sound.
+    # Its gradients and its steps are correct.
     assert "1 failed, 2 passed" in found.stdout
 
 

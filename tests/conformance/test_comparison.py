@@ -1,4 +1,4 @@
-"""Errors and limits at the ends of float32's range, and of exact checks."""
+"""Errors and limits at the ends of float32's range, and in exact checks."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from alae_conformance.tolerances import TOLERANCES
 
 
 def ratio(found, expected):
-    """Error over limit of one float32 gradient, alone in its update."""
+    """Error / limit of one float32 gradient that is the only one of its update."""
     names = ("gradients/generator/F/dense0/kernel",)
     (comparison,) = compare(
         *(dict.fromkeys(names, np.asarray(array)) for array in (found, expected)), TOLERANCES["gradient", "float32"], {}

@@ -17,7 +17,7 @@ from tests.conformance.mutants import MUTANTS
 NONE = "every single step from the reference's state is right"
 
 
-def diagnosed(subject, case, directory):
+def diagnose(subject, case, directory):
     case = cases()[case]
     tape = files.read_tape(case.fixture)
     setting = Setting(fixtures()[case.fixture], "float32", tape, directory)
@@ -25,7 +25,7 @@ def diagnosed(subject, case, directory):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "expected"),
     [
         ("SameBatch", "first diverges at step 2, in the discriminator update: displacement of E/"),
         ("PooledOnce", "first diverges at step 1, in the discriminator update: displacement of E/from_rgb0/kernel"),
@@ -40,14 +40,14 @@ def diagnosed(subject, case, directory):
         ("StaleModel", NONE),
     ],
 )
-def test_the_first_effect_of_a_fault_is_located(tmp_path, name, said):
+def test_the_first_effect_of_a_fault_is_located(tmp_path, name, expected):
     (mutant,) = [mutant for mutant in MUTANTS if mutant.name == name]
-    assert diagnosed(mutant.make(), mutant.case, tmp_path).startswith(said)
+    assert diagnose(mutant.make(), mutant.case, tmp_path).startswith(expected)
 
 
-def test_a_correct_run_diverges_nowhere(tmp_path):
+def test_a_correct_run_does_not_diverge(tmp_path):
     for case in ("L3-leaky-run", "L3-style-growth"):
-        assert diagnosed(ReferenceSubject(), case, tmp_path).startswith(NONE)
+        assert diagnose(ReferenceSubject(), case, tmp_path).startswith(NONE)
 
 
 def test_a_failed_run_of_a_plugin_is_diagnosed(tmp_path):

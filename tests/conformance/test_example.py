@@ -21,7 +21,7 @@ def test_the_document_quotes_the_example_in_full(language, file):
 
 
 def test_the_example_conforms(tmp_path, monkeypatch):
-    # What `pip install` would leave: a child process finds the entry point there, on the path that it inherits.
+    # The metadata that `pip install` would write: child processes inherit the path and find the entry point.
     name, version, entries = PROJECT["name"], PROJECT["version"], PROJECT["entry-points"]["alae.backends"]
     installed = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
     installed.mkdir()

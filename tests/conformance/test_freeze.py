@@ -28,7 +28,7 @@ def test_the_reference_computes_the_frozen_numbers(case):
 
 
 @pytest.mark.parametrize("fixture", [f for f in fixtures().values() if not f.seeds], ids=lambda f: f.id)
-def test_no_frozen_tape_is_near_a_kink(fixture):
+def test_frozen_tapes_are_not_near_kinks(fixture):
     assert is_steady(fixture, files.read_tape(fixture.id))
 
 

@@ -96,7 +96,7 @@ def test_a_broken_plugin_does_not_pass(judge, name, case, status, words):
         ("TrapPipe", "losses: it sent something that is not an answer"),
     ],
 )
-def test_answers_of_a_plugin_run_no_code(judge, monkeypatch, tmp_path, name, words):
+def test_answers_of_a_plugin_do_not_run_code(judge, monkeypatch, tmp_path, name, words):
     trap = tmp_path / "sprung"
     monkeypatch.setenv("TRAP", str(trap))
     case = "L2-hinge-gradients"
@@ -104,7 +104,7 @@ def test_answers_of_a_plugin_run_no_code(judge, monkeypatch, tmp_path, name, wor
     assert not trap.exists()
     assert record.status == "error"
     assert words in record.message
-    # A pickle of it does create the file.
+    # Unpickling it does create the file.
     pickle.loads(pickle.dumps(plugins.Trap()))
     assert trap.exists()
 

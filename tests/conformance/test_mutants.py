@@ -12,9 +12,9 @@ DOCUMENTED = read_ratios()
 
 
 def in_groups(mutants):
-    """Parameters in one xdist group per case, whose tests share the judgement of the reference.
+    """Parameters in one xdist group per case, so that its tests judge the reference only once.
 
-    The long runs of level 4 are slow. They are compared with frozen ones and share nothing, so each is its own group.
+    The long runs of level 4 are slow. They are compared with frozen ones, so each is its own group.
     """
     parameters = []
     for mutant in mutants:
@@ -31,7 +31,7 @@ def test_the_named_check_fails_on_the_mutant_and_passes_on_the_reference(mutant)
     assert control.passed, control
     caught = worst_of(mutant.check, judge_subject(mutant.case, mutant.lane, mutant.make()))
     assert not caught.passed, caught
-    # A limit that a fault barely exceeds is too wide.
+    # If a fault barely exceeds a limit, the limit is too wide.
     assert caught.ratio > 2.5, caught
     assert caught.ratio == pytest.approx(float(DOCUMENTED[mutant.name][0]), rel=0.1), "docs/mutants.md is out of date"
 

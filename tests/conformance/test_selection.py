@@ -1,4 +1,4 @@
-"""Which cases run, and which levels they must show."""
+"""The selection of cases, and of the levels that a backend must hold."""
 
 import pytest
 

@@ -7,8 +7,8 @@ import alae_core as alae
 from tests.conftest import random_images, tiny_config, tiny_style_config
 
 
-def moved(model):
-    """The model with every weight changed from its initial value, so that noise, biases and labels have an effect."""
+def randomise_weights(model):
+    """Change every weight from its initial value, so that noise, biases and labels have an effect."""
     rng = np.random.default_rng(0)
     model.set_weights({n: w + 0.3 * rng.normal(size=w.shape).astype(np.float32) for n, w in model.weights().items()})
     return model
@@ -20,27 +20,27 @@ def style_images(count, size=8):
 
 @pytest.fixture(scope="session")
 def plain(backend):
-    return moved(alae.build(tiny_config()))
+    return randomise_weights(alae.build(tiny_config()))
 
 
 @pytest.fixture(scope="session")
 def classes(backend):
-    return moved(alae.build(tiny_config(labels=3)))
+    return randomise_weights(alae.build(tiny_config(labels=3)))
 
 
 @pytest.fixture(scope="session")
 def style(backend):
-    return moved(alae.build(tiny_style_config()))
+    return randomise_weights(alae.build(tiny_style_config()))
 
 
 @pytest.fixture(scope="session")
 def of_z(backend):
-    return moved(alae.build(tiny_style_config(reciprocity="z", networks__z=7)))
+    return randomise_weights(alae.build(tiny_style_config(reciprocity="z", networks__z=7)))
 
 
 @pytest.fixture
 def of_images(backend):
     """A model with large weights in D, so that small differences between images give large differences of logits."""
-    model = moved(alae.build(tiny_style_config(networks__discriminator="images")))
+    model = randomise_weights(alae.build(tiny_style_config(networks__discriminator="images")))
     model.set_weights({name: 3 * w if name.startswith("D/") else w for name, w in model.weights().items()})
     return model

@@ -48,7 +48,7 @@ def test_an_algorithm_can_define_its_own_network_shape(backend, monkeypatch):
     assert set(count_weights(config)) == {"G", "E"}
 
 
-def test_rows_are_read_without_keras():
+def test_the_table_is_read_without_keras():
     code = "import sys, alae_core.algorithms, alae_core.config; print('keras' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -32,7 +32,7 @@ def trained(backend, tmp_path_factory):
 
 @pytest.fixture
 def saved(trained, tmp_path):
-    """A runner after three steps, and a directory with their checkpoints that a test may change."""
+    """A runner after three steps, and a directory with its checkpoints, which a test may change."""
     runner, state, directory = trained
     runner.load(state)
     return runner, shutil.copytree(directory, tmp_path, dirs_exist_ok=True)
@@ -120,8 +120,8 @@ def test_a_state_can_be_written_without_a_runner(saved, tmp_path):
 # ---- retention -------------------------------------------------------------------------------------------------------
 
 
-def kept(directory, measures, keep):
-    """The steps whose checkpoints are there after saving one with each measure."""
+def save_with_measures(directory, measures, keep):
+    """Save a checkpoint with each measure; returns the steps of the remaining checkpoints."""
     state = {"step": np.array(0, np.int64), "weights/E/dense0/bias": np.zeros(1, np.float32)}
     author = SimpleNamespace(name="abacus", versions=dict)
     for step, measure in enumerate(measures):
@@ -143,8 +143,8 @@ def kept(directory, measures, keep):
     ],
 )
 def test_the_newest_and_the_best_are_kept(tmp_path, measures, keep, expected):
-    """Without a measure there is no best checkpoint, so the oldest is not kept."""
-    assert kept(tmp_path, measures, keep) == expected
+    """Without measures, no checkpoint is the best, so the oldest is removed."""
+    assert save_with_measures(tmp_path, measures, keep) == expected
 
 
 def test_checkpoints_are_sorted_by_step_not_by_name(tmp_path, backend):
@@ -207,7 +207,7 @@ def test_damage_is_named_with_the_newest_intact_checkpoint(saved, file, damage):
     assert alae.load_checkpoint(str(caught.value).split("give ")[1].removesuffix(" instead")).step == 2
 
 
-def test_an_edited_manifest_is_damaged(saved):
+def test_an_edited_manifest_is_refused_as_damaged(saved):
     _, directory = saved
     path = directory / "step-00000003" / "manifest.json"
     path.write_text(path.read_text().replace('"step": 3', '"step": 4'))
@@ -342,7 +342,7 @@ def test_the_first_format_is_read(saved, tmp_path):
     checkpoint = alae.load_checkpoint(path.parent)
     assert checkpoint.config == tiny_config(description="")
     assert (checkpoint.step, checkpoint.measure, checkpoint.backend) == (3, 0.25, "torch")
-    # Without the settings that are part of the configuration now.
+    # Remove the settings that are part of the configuration now.
     training = {key: value for key, value in FORMAT_1_CONFIG["training"].items() if key not in ("batch_size", "seed")}
     assert checkpoint.run == {"training": training}
     assert all(np.array_equal(array, runner.state()[name]) for name, array in checkpoint.state.items())
@@ -352,7 +352,7 @@ def test_the_first_format_is_read(saved, tmp_path):
 
 
 def test_a_run_of_the_first_format_keeps_its_seed(saved, tmp_path):
-    """It was outside the configuration, and decided every draw."""
+    """The seed was outside the configuration, and decided every draw."""
     runner, _ = saved
     write_format_1(tmp_path / "old" / "step-00000003", runner.state(), FORMAT_1_CONFIG, seed=5)
     assert alae.load_checkpoint(tmp_path / "old").config.seed == 5

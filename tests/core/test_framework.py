@@ -1,4 +1,4 @@
-"""The framework in use, and what each framework compiles."""
+"""The framework in use, and the functions that it compiles."""
 
 import numpy as np
 import pytest

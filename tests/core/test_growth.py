@@ -18,12 +18,12 @@ LEVELS = [
 ]
 
 
-def grown(**overrides):
+def growing_config(**overrides):
     return tiny_style_config(image=[16, 16, 2], growth__levels=LEVELS, **overrides)
 
 
-def test_a_run_passes_its_levels_and_stays_at_the_last():
-    config = grown()
+def test_a_run_steps_through_its_levels_and_stays_at_the_last():
+    config = growing_config()
     places = [position(config, step) for step in range(40)]
     assert [place.stage.lod for place in places] == [0] * 3 + [1] * 8 + [2] * 29
     assert scheduled_steps(config) == 3 + 8 + 5
@@ -37,7 +37,7 @@ def test_a_run_passes_its_levels_and_stays_at_the_last():
 
 
 def test_a_level_fades_in_over_its_fraction_of_the_images():
-    config = grown()
+    config = growing_config()
     blends = [position(config, step).blend for step in range(17)]
     expected = [0.5 - 0.5 * np.cos(np.pi * progress) for progress in (0, 0.25, 0.5, 0.75)]
     np.testing.assert_allclose(blends[:3], 1)
@@ -54,7 +54,7 @@ def test_a_fade_of_zero_images_is_complete_at_once():
 
 
 def test_adam_continues_if_configured():
-    assert not any(position(grown(growth__restart_adam=False), step).restarts for step in range(20))
+    assert not any(position(growing_config(growth__restart_adam=False), step).restarts for step in range(20))
 
 
 @given(st.integers(0, 10**7), st.integers(1, 10**6), st.integers(1, 512), st.floats(0, 1))
@@ -76,7 +76,7 @@ def test_networks_without_levels_have_one_stage():
 
 
 def test_a_position_has_a_view():
-    config = grown()
+    config = growing_config()
     for step in range(20):
         place = position(config, step)
         assert place.view == View(place.stage.lod, place.blend)

@@ -117,7 +117,7 @@ def test_bytes_are_pooled_to_exact_means(count, halvings, channels, seed):
 
 @pytest.mark.parametrize("block", [16, 32, 256])
 def test_sums_of_white_blocks_are_exact(block):
-    """White blocks but for one pixel: their sums need all bits of the integers they are made in, and of float32."""
+    """Blocks white except for one pixel: their sums need every bit of their integer type, and of float32."""
     white = np.full((1, 2 * block, 2 * block, 2), 255, np.uint8)
     white[0, 0, 0, 0] = 254
     expected = means(white, 2)

@@ -1,4 +1,4 @@
-"""The arrays that a model's methods refuse, each with one line that names the argument."""
+"""The arrays that a model's methods refuse, with a one-line error that names the argument."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from tests.core.conftest import style_images
 pytestmark = pytest.mark.each_backend
 
 
-def refused(call):
+def catch_error(call):
     """The ArgumentError that `call` raises: one line, its argument's name first."""
     with pytest.raises(alae.ArgumentError) as caught:
         call()
@@ -37,31 +37,31 @@ LOOKS = {
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_tensors_are_refused_naming_the_networks_that_take_them(style, look):
-    """NumPy would detach it from its gradient, with an error on one framework and silently on another."""
+    """NumPy would detach a tensor from its gradient, with an error on one framework and silently on another."""
     arrays = {"z": np.zeros((2, 5)), "w": np.zeros((2, 7)), "codes": np.zeros((2, 7)), "images": np.zeros((2, 8, 8, 2))}
     LOOKS[look](style, arrays)
     tensors = {name: ops.convert_to_tensor(array, "float32") for name, array in arrays.items()}
-    argument, message = refused(lambda: LOOKS[look](style, tensors))
+    argument, message = catch_error(lambda: LOOKS[look](style, tensors))
     assert argument in arrays
     assert message.endswith(
         "is a tensor, but methods of a model take NumPy arrays: call model.F, .G, .E or .D on tensors"
     )
     # A weight is refused too.
-    argument, message = refused(lambda: style.generate(style.w_mean))
+    argument, message = catch_error(lambda: style.generate(style.w_mean))
     assert (argument, "is a tensor" in message) == ("w", True)
 
 
 def test_tensors_are_refused_as_noise_and_as_images_of_d(style, of_images):
     maps = [ops.convert_to_tensor(each) for each in style.sample_noise(2)]
-    assert refused(lambda: style.generate(np.zeros((2, 7)), noise=maps))[0] == "noise"
-    argument, message = refused(lambda: of_images.discriminate(ops.convert_to_tensor(style_images(2))))
+    assert catch_error(lambda: style.generate(np.zeros((2, 7)), noise=maps))[0] == "noise"
+    argument, message = catch_error(lambda: of_images.discriminate(ops.convert_to_tensor(style_images(2))))
     assert (argument, "is a tensor" in message) == ("images", True)
 
 
 @pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
 def test_floats_of_grey_levels_are_refused(plain, look):
     grey = np.linspace(0, 255, 48, dtype=np.float32).reshape(2, 4, 3, 2)
-    argument, message = refused(lambda: getattr(plain, look)(grey))
+    argument, message = catch_error(lambda: getattr(plain, look)(grey))
     assert (argument, message) == ("images", "images are floats of 0 … 255: they should be uint8, or floats in [−1, 1]")
     # Generated images may exceed the range, and an image may be all white.
     for images in (random_images() * 1.7, np.ones((1, 4, 3, 2)), np.full((1, 4, 3, 2), -40.0)):
@@ -83,7 +83,7 @@ def test_floats_of_grey_levels_are_refused(plain, look):
 )
 @pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
 def test_images_of_other_shapes_or_dtypes_are_refused(plain, look, images, message):
-    assert refused(lambda: getattr(plain, look)(images))[1].startswith(f"images {message}")
+    assert catch_error(lambda: getattr(plain, look)(images))[1].startswith(f"images {message}")
 
 
 @pytest.mark.parametrize(
@@ -102,26 +102,26 @@ def test_images_of_other_shapes_or_dtypes_are_refused(plain, look, images, messa
     ],
 )
 def test_vectors_of_another_width_are_refused(style, look, given, message):
-    assert refused(lambda: getattr(style, look)(given))[1] == message
+    assert catch_error(lambda: getattr(style, look)(given))[1] == message
 
 
 def test_a_coarser_level_needs_only_its_own_styles(style):
     styles = np.random.default_rng(0).normal(size=(3, 4, 7))
     np.testing.assert_array_equal(style.generate(styles[:, :2], View(0)), style.generate(styles, View(0)))
-    message = refused(lambda: style.generate(styles[:, :1], View(0)))[1]
+    message = catch_error(lambda: style.generate(styles[:, :1], View(0)))[1]
     assert message.startswith("w must have shape (batch, 7) or (batch, 2, 7) or (batch, 3, 7) or (batch, 4, 7), but")
 
 
 def test_perceptrons_take_one_w_for_an_image(plain):
     message = "w must have shape (batch, 7), but has (2, 4, 7)"
-    assert refused(lambda: plain.generate(np.zeros((2, 4, 7))))[1] == message
+    assert catch_error(lambda: plain.generate(np.zeros((2, 4, 7))))[1] == message
 
 
 @pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
 def test_images_of_another_level_are_refused(style, look):
-    message = refused(lambda: getattr(style, look)(style_images(2, 4)))[1]
+    message = catch_error(lambda: getattr(style, look)(style_images(2, 4)))[1]
     assert message == "images must have shape (batch, 8, 8, 2), but have (2, 4, 4, 2)"
-    message = refused(lambda: getattr(style, look)(style_images(2, 8), View(0)))[1]
+    message = catch_error(lambda: getattr(style, look)(style_images(2, 8), View(0)))[1]
     assert message == "images must have shape (batch, 4, 4, 2), but have (2, 8, 8, 2)"
 
 
@@ -145,33 +145,36 @@ def test_impossible_arguments_are_named(style, look, arguments, argument, messag
         rest = {key: value for key, value in arguments.items() if key != "view"}
         return getattr(style, look)(np.zeros((4, 7)), view, **rest)
 
-    found, text = refused(call)
+    found, text = catch_error(call)
     assert found == argument
     assert text.startswith(message)
 
 
 @pytest.mark.parametrize("psi", [-0.1, 1.5, float("nan")])
 def test_psi_must_be_between_0_and_1(style, psi):
-    assert refused(lambda: style.truncate(np.zeros((2, 7)), psi)) == ("psi", f"psi is {psi:g}: it must lie in 0 … 1")
+    assert catch_error(lambda: style.truncate(np.zeros((2, 7)), psi)) == (
+        "psi",
+        f"psi is {psi:g}: it must lie in 0 … 1",
+    )
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])
 def test_seeds_must_be_nonnegative_63_bit_integers(style, seed):
     expected = ("seed", f"seed is {seed}: it must lie in 0 … 2**63 - 1")
-    assert refused(lambda: style.sample_prior(1, seed)) == expected
-    assert refused(lambda: style.sample_noise(1, seed)) == expected
+    assert catch_error(lambda: style.sample_prior(1, seed)) == expected
+    assert catch_error(lambda: style.sample_noise(1, seed)) == expected
 
 
 def test_only_style_networks_have_levels_noise_and_truncation(plain):
     w = plain.map(plain.sample_prior(2))
-    assert refused(lambda: plain.generate(w, View(0))) == (
+    assert catch_error(lambda: plain.generate(w, View(0))) == (
         "lod",
         "lod is 0, but only style networks have levels of detail",
     )
-    assert refused(lambda: plain.encode(random_images(2), View(1, 0.5)))[0] == "lod"
-    assert refused(lambda: plain.generate(w, noise=[]))[1] == "noise is for style networks: perceptrons have none"
-    assert refused(lambda: plain.sample_noise(2))[1] == "noise is for style networks: perceptrons have none"
-    assert refused(lambda: plain.truncate(w))[1] == "psi is for style networks: perceptrons keep no mean of w"
+    assert catch_error(lambda: plain.encode(random_images(2), View(1, 0.5)))[0] == "lod"
+    assert catch_error(lambda: plain.generate(w, noise=[]))[1] == "noise is for style networks: perceptrons have none"
+    assert catch_error(lambda: plain.sample_noise(2))[1] == "noise is for style networks: perceptrons have none"
+    assert catch_error(lambda: plain.truncate(w))[1] == "psi is for style networks: perceptrons keep no mean of w"
     # The command line passes modes of noise to every model; perceptrons ignore them.
     assert np.array_equal(plain.generate(w, noise="none"), plain.generate(w))
 
@@ -191,10 +194,10 @@ def test_only_style_networks_have_levels_noise_and_truncation(plain):
 def test_labels_are_required_and_validated(classes, look, labels, message):
     given = np.zeros((2, 7)) if look in ("generate", "reencode") else random_images(2)
     getattr(classes, look)(given, labels=[0, 2])
-    assert refused(lambda: getattr(classes, look)(given, labels=labels)) == ("labels", message)
+    assert catch_error(lambda: getattr(classes, look)(given, labels=labels)) == ("labels", message)
 
 
 def test_models_without_labels_refuse_them(classes, plain):
     classes.discriminate(classes.map(classes.sample_prior(2)))
     message = "labels were given, but the model was trained without labels: omit them"
-    assert refused(lambda: plain.encode(random_images(1), labels=np.array([0])))[1] == message
+    assert catch_error(lambda: plain.encode(random_images(1), labels=np.array([0])))[1] == message

@@ -1,4 +1,4 @@
-"""Which framework Keras runs on if KERAS_BACKEND is not set."""
+"""The framework that Keras runs on if KERAS_BACKEND is not set."""
 
 import json
 import os

@@ -44,7 +44,7 @@ def test_adversarial_losses_match_numpy(name):
     np.testing.assert_allclose(ops.convert_to_numpy(generator_loss(objective, tensor(FAKE))), generator, **FLOAT32)
 
 
-def test_zero_logits_cost_multiples_of_ln_2():
+def test_losses_of_zero_logits_are_multiples_of_ln_2():
     zeros = tensor(np.zeros(4))
     logistic = OBJECTIVES["logistic"]
     np.testing.assert_allclose(

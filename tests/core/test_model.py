@@ -11,7 +11,7 @@ from alae_core import View, inference
 from alae_core import model as module
 from alae_core.images import to_float
 from tests.conftest import random_images, tiny_config, tiny_style_config
-from tests.core.conftest import moved, style_images
+from tests.core.conftest import randomise_weights, style_images
 from tests.tolerances import FLOAT32, STYLE
 
 pytestmark = pytest.mark.each_backend
@@ -33,7 +33,7 @@ def array(tensor):
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_methods_equal_the_networks_for_any_number_of_images(plain, count):
-    """Compared with the networks called on all images at once, not compiled."""
+    """Compare with uncompiled networks called on all images at once."""
     x, z = random_images(count), plain.sample_prior(count, seed=1)
     w = array(plain.F(tensor(z)))
     for found, expected in {
@@ -91,7 +91,7 @@ def test_coarser_levels_have_larger_batches(style, monkeypatch):
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6])
 def test_a_discriminator_of_images_is_not_padded(of_images, count):
-    """It uses the variance of the batch, so padding would change every logit."""
+    """It uses the variance within the batch, so padding would change every logit."""
     x = style_images(count)
     expected = array(of_images.D(tensor(x), lod=1))
     np.testing.assert_allclose(of_images.discriminate(x), expected, **STYLE)
@@ -159,7 +159,7 @@ def test_a_built_model_has_the_finest_view(plain, style):
 
 
 def test_the_view_of_the_model_is_the_default(backend):
-    model = moved(alae.build(tiny_style_config()))
+    model = randomise_weights(alae.build(tiny_style_config()))
     w, x = model.map(model.sample_prior(2)), style_images(2)
     for view in (View(0), View(1, 0.25)):
         model.view = view
@@ -175,7 +175,7 @@ def test_the_view_of_the_model_is_the_default(backend):
 
 @pytest.mark.parametrize("look", ["generate", "encode", "reconstruct", "reencode"])
 def test_a_fade_does_not_recompile(backend, monkeypatch, look):
-    """A run draws grids at many different blends."""
+    """A training run generates grids at many different blends."""
     traces = []
 
     class Counting:
@@ -185,7 +185,7 @@ def test_a_fade_does_not_recompile(backend, monkeypatch, look):
             return backend.compile(lambda *arguments: traces.append(1) or fn(*arguments))
 
     monkeypatch.setattr(inference, "framework_in_use", Counting)
-    model = moved(alae.build(tiny_style_config()))
+    model = randomise_weights(alae.build(tiny_style_config()))
     given = model.map(model.sample_prior(4)) if look in ("generate", "reencode") else style_images(4)
     traces.clear()
     seen = [getattr(model, look)(given, View(1, blend)) for blend in (0.0, 0.2, 0.4, 0.9)]

@@ -1,4 +1,4 @@
-"""Finding and opening plug-ins: errors name what is missing and how to install it."""
+"""Finding and opening plug-ins: errors name the missing package and the command that installs it."""
 
 import os
 import sys

@@ -15,7 +15,7 @@ def trains(**overrides):
     return {update.name: dict(update.trains) for update in updates_of(tiny_config(**overrides))}
 
 
-def test_paper_has_an_adam_per_update_and_leaves_f_alone_in_reciprocity():
+def test_paper_has_an_adam_per_update_and_does_not_train_f_in_reciprocity():
     assert trains(updates="paper") == {
         "discriminator": {"E": "discriminator", "D": "discriminator"},
         "generator": {"F": "generator", "G": "generator"},
@@ -42,7 +42,7 @@ def test_the_order_is_algorithm_1():
 
 
 @pytest.mark.parametrize("kind", ["paper", "official"])
-def test_reciprocity_none_leaves_a_plain_gan(kind):
+def test_without_reciprocity_alae_is_a_plain_gan(kind):
     assert list(trains(updates=kind, reciprocity="none")) == ["discriminator", "generator"]
 
 

@@ -4,8 +4,8 @@
     python -m tests.fuzz.kills --prepare 20
 
 A third of the kills hit rewrites and renames of files. These need no framework: a forked child writes the files that a
-run writes around its steps, again and again, and is killed shortly after the name of an unfinished file appears. The
-other kills hit `alae train` at random moments while it starts, trains and resumes.
+run writes around its steps, repeatedly, and is killed shortly after an unfinished file appears. The other kills hit
+`alae train` at random moments while it starts, trains and resumes.
 
 After every kill, the configuration is intact, the newest checkpoint is still there and valid, and the records of losses
 are complete up to it. After a few kills, the run resumes to its end and equals, bit for bit, one that was never killed.
@@ -135,7 +135,7 @@ def kill_rewrites(directory, count, moments):
     while counted.total() < count:
         stale = unfinished(run)
         child, target = fork(partial(write_forever, run)), moments.choice(TARGETS)
-        # Let it write for a while first; otherwise every kill would hit the first file of its kind.
+        # Let the child write for a while first; otherwise every kill would hit the first file of its kind.
         time.sleep(moments.uniform(0, 0.03))
         until = time.monotonic() + 0.5
         while not any(target in name for name in unfinished(run) - stale) and time.monotonic() < until:

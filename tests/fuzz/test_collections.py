@@ -18,8 +18,8 @@ from tests.helpers.tfrecords import example, field, image_example, masked_crc, r
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 3), np.uint8)
 
 
-def tried(path, size, number):
-    """Look at the data at `path`, and let a configuration be proposed for it."""
+def inspect_data(path, size, number):
+    """Read and inspect the data at `path`, and propose a configuration for it."""
     attempt(reader_of(path, COLOUR), size, number)
     attempt(lambda: propose(survey(str(path))), size, number)
 
@@ -43,7 +43,7 @@ def test_tables(tmp_path):
     for number, random in cases():
         path = tmp_path / "labels.csv"
         path.write_bytes(damage(random, table(random)))
-        tried(tmp_path, path.stat().st_size, number)
+        inspect_data(tmp_path, path.stat().st_size, number)
 
 
 def whole_numbers(random):
@@ -81,7 +81,7 @@ def test_records(tmp_path):
             content = io.BytesIO()
             np.save(content, pick(random, [np.arange(2), np.eye(2), np.array("x"), np.full((2, 2), np.nan)]))
             beside.write_bytes(damage(random, content.getvalue()))
-        tried(tmp_path, path.stat().st_size, number)
+        inspect_data(tmp_path, path.stat().st_size, number)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -100,7 +100,7 @@ def test_lmdb(tmp_path):
             at = int(random.integers(len(content) // 4096)) * 4096 + int(random.integers(160))
             content[at : at + 2] = pick(random, [random.bytes(2), b"\xff\xff", b"\0\0", b"\1\0", b"\2\0"])
         (tmp_path / "data.mdb").write_bytes(damage(random, bytes(content)))
-        tried(tmp_path, len(content), number)
+        inspect_data(tmp_path, len(content), number)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore:.*unique:FutureWarning")
@@ -125,5 +125,5 @@ def test_parquet_and_arrow(tmp_path):
                 writer.write_table(found, max_chunksize=2)
         path = tmp_path / f"{number}.{ending}"
         path.write_bytes(damage(random, content.getvalue()))
-        tried(path, path.stat().st_size, number)
+        inspect_data(path, path.stat().st_size, number)
         path.unlink()

@@ -1,4 +1,4 @@
-"""Images from anywhere: hostile .npz and .npy, IDX files, folders and archives of image files."""
+"""Hostile data files: .npz and .npy, IDX files, folders and archives of image files."""
 
 import gzip
 import io
@@ -145,7 +145,7 @@ def test_folders(tmp_path):
 
 
 def archive(random, kind):
-    """A .zip or .tar of some images, and of what else archives hold."""
+    """A .zip or .tar of images and of other entries, such as links and devices."""
     content = io.BytesIO()
     names = ["0.png", "a/1.png", "b/2.jpg", "../3.png", "/4.png", ".png", "a" * 300 + ".png", "a\0.png", "readme.txt"]
     files = [(pick(random, names), damage(random, picture_file(random))) for _ in range(random.integers(0, 5))]
@@ -177,13 +177,13 @@ LABELS = [None, np.zeros(6), np.full(6, np.nan), np.array(["a"] * 6), np.full(6,
 PATHS = ["", "/dev/zero", "/dev/null.npz", "a\0b.npz", "a\0b", "x" * 5000, "~nobody/x", "\udcff", "\n"]
 
 
-def test_arrays_in_hand():
+def test_arrays_in_memory():
     for number, random in cases():
         array, labels = np.zeros(pick(random, SHAPES), np.dtype(pick(random, DTYPES))), pick(random, LABELS)
         attempt(lambda a=array, b=labels: Arrays(a, b).fingerprint, array.nbytes, number)
 
 
 @pytest.mark.parametrize("name", PATHS)
-def test_names_that_no_data_has(name):
+def test_names_without_data(name):
     attempt(reader_of(name), about=name)
     attempt(lambda: survey(name), about=name)

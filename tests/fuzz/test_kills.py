@@ -1,4 +1,4 @@
-"""A few of the crash tests that `python -m tests.fuzz.kills` runs by the hundred: those that need no framework."""
+"""A small sample of the crash tests in `tests.fuzz.kills`: those that do not need a framework."""
 
 import os
 import subprocess

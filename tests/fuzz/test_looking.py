@@ -1,4 +1,4 @@
-"""Damaged files of runs: evaluations, summaries, directions, ablations; and damaged pickles of arrays."""
+"""Damaged files of runs (evaluations, summaries, directions, ablations), and damaged pickles of arrays."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""Prepared sets with anything in their manifests and files: opened, read at every level, and inspected."""
+"""Prepared sets with hostile manifests and files: opened, read at every level, and inspected."""
 
 import json
 
@@ -39,8 +39,8 @@ def whole(tmp_path_factory):
     return directory / "set", {file: file.read_bytes() for file in files}
 
 
-def changed(random, manifest):
-    """The manifest with a value lost, or another of any type in its place."""
+def change_manifest(random, manifest):
+    """The manifest with a value removed, or replaced by one of any type."""
     *groups, last = pick(random, PLACES).split(".")
     inside = manifest
     for group in groups:
@@ -54,8 +54,8 @@ def changed(random, manifest):
     return json.loads(json.dumps(manifest, default=str))
 
 
-def used(path):
-    """All parts of a set, after everything was asked of them."""
+def use_all_parts(path):
+    """Open a prepared set and read every part of it; returns its parts."""
     contents = open_set(path)
     for found in filter(None, (contents.images, contents.test)):
         for size in (None, *found.manifest.levels):
@@ -70,13 +70,13 @@ def used(path):
 
 def test_sets(whole):
     path, files = whole
-    used(path)
+    use_all_parts(path)
     manifest = json.loads(files[path / "manifest.json"])
     del manifest["sha256"]
     for case, random in cases():
         file = pick(random, list(files)) if random.random() < 0.5 else path / "manifest.json"
         if file.name == "manifest.json" and random.random() < 0.85:
-            spoiled = seal_manifest(changed(random, json.loads(json.dumps(manifest))))
+            spoiled = seal_manifest(change_manifest(random, json.loads(json.dumps(manifest))))
         elif random.random() < 0.5:
             spoiled = mutate(random, files[file].decode("latin-1")).encode("latin-1", "replace")
         else:
@@ -86,5 +86,5 @@ def test_sets(whole):
             numbers[random.choice(there, random.integers(1, 9))] ^= np.uint8(random.integers(1, 256))
             spoiled = numbers.tobytes()
         file.write_bytes(spoiled)
-        attempt(lambda: used(path), len(spoiled), about=f"case {case}: {file.relative_to(path)}")
+        attempt(lambda: use_all_parts(path), len(spoiled), about=f"case {case}: {file.relative_to(path)}")
         file.write_bytes(files[file])

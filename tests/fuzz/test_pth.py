@@ -1,4 +1,4 @@
-"""Hostile files of torch.save: archives and series of pickles."""
+"""Hostile torch.save files: archives, and sequences of pickles."""
 
 import pickle
 import zipfile

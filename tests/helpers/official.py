@@ -1,4 +1,4 @@
-"""Checkpoints as the authors' code would have saved them."""
+"""Checkpoints in the form in which the authors' code saves them."""
 
 import numpy as np
 import pytest

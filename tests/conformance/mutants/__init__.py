@@ -1,7 +1,7 @@
 """Faulty copies of the reference, which show that the suite's limits are narrow enough.
 
-Each names the one check of the one case that must catch it. It counts as caught only if that check fails on it and
-passes on the correct reference.
+Each names the check, and its case, that must catch it. It counts as caught only if that check fails on it and passes on
+the correct reference.
 """
 
 from tests.conformance.mutants import (

@@ -82,7 +82,7 @@ class NoWarmup(OtherAdam):
 
 
 def with_adam(**changed):
-    """A reference whose Adam has other constants."""
+    """A reference with other constants of Adam."""
 
     class Changed(Reference):
         def adam(self, *arguments):

@@ -66,7 +66,7 @@ class GradientsPassBy(Reference):
 
 
 class OtherNumbers(Reference):
-    """Augment by other random numbers than given."""
+    """Augment with random numbers other than the given ones."""
 
     def augmentation(self, shape, batch):
         if batch.augment is None:
@@ -138,7 +138,7 @@ class CutElsewhere(OtherNumbers):
 
 
 class OtherEdges(Reference):
-    """Interpolate with other weights (places, pixels)."""
+    """Interpolate with other weights, (places, pixels)."""
 
     def augmentation(self, shape, batch):
         with patch.object(augment, "_interpolation", self.interpolation):
@@ -163,7 +163,7 @@ class NearestPixels(OtherEdges):
 
 
 class OtherMaps(Reference):
-    """Augment by other matrices."""
+    """Augment with other matrices."""
 
     def augmentation(self, shape, batch):
         found = super().augmentation(shape, batch)

@@ -32,7 +32,7 @@ class FollowsZ(Reference):
 
 
 class Stays(Reference):
-    """Some networks are not trained."""
+    """A reference that does not train some networks."""
 
     stay = ""
 
@@ -82,7 +82,7 @@ class OneBatch(Autoencoder):
 
 
 class Divergence(Vae):
-    """Another divergence from the prior."""
+    """A VAE with another divergence from the prior."""
 
     def evidence(self, weights, batch):
         loss, gradients = super().evidence(weights, batch)
@@ -181,7 +181,7 @@ class OneZ(Bigan):
 
 
 class OtherSpread(Reference):
-    """D with another layer for the variation of its batch."""
+    """A reference with another layer for the variation within D's batch."""
 
     layer = Spread
 

@@ -15,7 +15,7 @@ class CountsForgotten(ReferenceSubject):
 
 
 def read_as(found, wanted):
-    """A subject that takes the arrays of one group of a checkpoint for those of another."""
+    """A subject that loads one group of a checkpoint's arrays in place of another."""
 
     class Mistaken(ReferenceSubject):
         def resume(self, path):

@@ -37,7 +37,7 @@ class DetachedR1(in_place_of_gradients("discriminator", without_r1)):
 
 
 class WithoutCurvature(PixelNorm):
-    """Its second derivative is treated as zero."""
+    """A pixel norm with its second derivative treated as zero."""
 
     def backward(self, weights, x, adjoint):
         back, gradients = super().backward(weights, Pair(x.value), Pair(adjoint.value))

@@ -32,7 +32,7 @@ class UnflattenChannelsFirst(Reference):
 
 
 def with_layers(change):
-    """A reference whose layers are replaced one by one."""
+    """A reference in which `change` replaces each layer."""
 
     class Changed(Reference):
         def __init__(self, config):
@@ -174,7 +174,7 @@ class R1Unsquared(Penalised):
 
 
 def with_objective(name, **terms):
-    """A reference whose objective `name` has other terms."""
+    """A reference with other terms of the objective `name`."""
 
     class Changed(Reference):
         def __init__(self, config):
@@ -210,7 +210,7 @@ def naive(t):
         return np.log(1 + np.exp(t)), np.exp(t) / (1 + np.exp(t))
 
 
-# exp overflows beyond 88 in float32, beyond 709 in float64, in which the reference computes.
+# exp overflows above 88 in float32, and above 709 in float64, the reference's precision.
 def naive_in_float32(t):
     value, slope = naive(np.asarray(t, np.float32))
     return value.astype(np.float64), slope.astype(np.float64)
@@ -252,7 +252,7 @@ class HingeWithoutMargin(with_objective("hinge", real=mirror_term(no_margin), fa
 
 
 class Rescaled(Reference):
-    """One update's loss and gradient multiplied."""
+    """A reference that multiplies one update's loss and gradient."""
 
     update, factor = "", 1.0
 

@@ -63,7 +63,7 @@ def judge_reference(case_id, lane):
     """The comparisons of the correct reference in one case, computed once in a process."""
     case = cases()[case_id]
     if case.tolerance == "statistics":
-        # Its runs take long, and test_freeze.py compares them with the frozen ones.
+        # These runs are slow, and test_freeze.py compares them with the frozen ones.
         return compare_case(case, lane, dict(files.read_expected(case_id)), frozen())
     return judge_subject(case_id, lane, ReferenceSubject())
 

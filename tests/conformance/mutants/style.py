@@ -14,7 +14,7 @@ from tests.conformance.mutants.registry import fault
 
 
 def with_chains(change):
-    """A reference whose layer chains in G and E are replaced: `change` maps a chain's name and layers to others."""
+    """A reference with other layer chains in G and E: `change` maps a chain's name and layers to new layers."""
 
     class Changed(Reference):
         def __init__(self, config):
@@ -47,7 +47,7 @@ def with_network(name, network):
 
 
 def with_weights_of_g(change):
-    """A reference whose G has other weights: `change` maps the name and value of each to another value."""
+    """A reference with other weights in G: `change` maps the name and value of each to a new value."""
 
     class Changed(Reference):
         def generate(self, weights, w, batch):
@@ -139,7 +139,7 @@ class NoiseUnweighted(
 
 
 class LateNoise(Generator):
-    """Noise after the leaky ReLU."""
+    """A generator that adds noise after the leaky ReLU."""
 
     def styled(self, path, name, x, w, noise):
         bias, leaky, *norm = self.chains[name]
@@ -158,7 +158,7 @@ class RectifiedOnce(with_chains(lambda name, layers: layers[:-1] if "from_rgb" i
 
 
 class Uncentred(Statistics):
-    """The root of the mean square."""
+    """Statistics with the root of the mean square instead of the deviation."""
 
     def _centre_and_deviation(self, x):
         return x, ((x * x).mean((1, 2)) + self.epsilon) ** 0.5
@@ -170,7 +170,7 @@ class UncentredDeviation(with_layers(Statistics, lambda layer: Uncentred())):
 
 
 class Described(Statistics):
-    """The variance instead of the deviation."""
+    """Statistics with the variance instead of the deviation."""
 
     def forward(self, weights, x):
         mean, deviation = np.split(super().forward(weights, x).value, 2, 1)
@@ -195,7 +195,7 @@ class NormFirst(with_layers(Statistics, lambda layer: Normalized())):
 
 
 class Whole(Encoder):
-    """A block's statistics count in full while it fades in."""
+    """An encoder that uses a block's full statistics while the block fades in."""
 
     def share(self, blend):
         return 1.0
@@ -239,7 +239,7 @@ class MixedReciprocity(ReferenceSubject):
 
 
 def with_epsilon(network, epsilon):
-    """A reference whose instance norms in a network have another ε."""
+    """A reference with another ε in the instance norms of a network."""
 
     class Changed(Reference):
         def __init__(self, config):
@@ -264,7 +264,7 @@ class EpsilonOfEInG(with_epsilon("G", 1e-5)):
 
 
 class Single(Conv):
-    """Computes in float32."""
+    """A convolution in float32."""
 
     def forward(self, weights, x):
         found = super().forward(weights, x)
@@ -280,7 +280,7 @@ class Float32Convolutions(with_layers(Conv, lambda layer: Single(layer.name, lay
 
 
 class Flat(PixelNorm):
-    """Its second derivative is treated as zero."""
+    """A norm with its second derivative treated as zero."""
 
     def backward(self, weights, x, adjoint):
         back, _ = super().backward(weights, Pair(x.value), Pair(adjoint.value))
@@ -295,7 +295,7 @@ class NoCurvatureOfNorms(with_layers(PixelNorm, lambda layer: Flat(layer.axes, l
 
 
 class Held(Statistics):
-    """A deviation without a gradient."""
+    """Statistics with a deviation that has zero gradient."""
 
     def backward(self, weights, x, adjoint):
         still = np.repeat([1, 0], adjoint.value.shape[1] // 2)
@@ -323,7 +323,7 @@ class ZeroForOtherLevels(Reference):
 
 
 class Steep(PixelNorm):
-    """Its derivative ignores ε."""
+    """A norm with a derivative that ignores ε."""
 
     def backward(self, weights, x, adjoint):
         return PixelNorm(self.axes, 0.0).backward(weights, x, adjoint)
@@ -335,7 +335,7 @@ class DerivativeWithoutEpsilon(with_layers(PixelNorm, lambda layer: Steep(layer.
 
 
 class Shifted(Conv):
-    """Its output is shifted by one pixel."""
+    """A convolution with its output shifted by one pixel."""
 
     def forward(self, weights, x):
         return Pair(*(None if part is None else np.roll(part, 1, (1, 2)) for part in super().forward(weights, x)))
@@ -383,7 +383,7 @@ class HiddenMean(ReferenceSubject):
 
 
 def at_another_position(**changed):
-    """A reference with a wrong field of its position: `change` computes it from the position and the configuration."""
+    """A reference with wrong fields of its position, each computed from the position and the configuration."""
 
     class Changed(Reference):
         def position(self, state):
@@ -404,7 +404,7 @@ class RestartsOnce(at_another_position(restarts=lambda found, config: found.rest
 
 
 def on_another_schedule(change):
-    """A reference that grows by another schedule or step; `change` computes both."""
+    """A reference that grows by another schedule or at another step, both computed by `change`."""
 
     class Changed(Reference):
         def position(self, state):
@@ -425,7 +425,7 @@ class RestartsAnyway(
 
 
 def rounded_down(growth, paces, step):
-    """Levels without the images of their last, incomplete batch."""
+    """Drop the images of each level's last, incomplete batch."""
     levels = [
         level.model_copy(update={"images": level.images // pace * pace})
         for level, pace in zip(growth.levels, paces, strict=True)

@@ -102,11 +102,11 @@ class NoiseOnTheConstant(ReferenceSubject):
         return super()._map(update, step, layer, shape).repeat(1 if layer else 2, 0)
 
 
-# ---- steps that draw for themselves ---------------------------------------------------------------------------------
+# ---- steps that draw their own random numbers -----------------------------------------------------------------------
 
 
 class OtherDraws(ReferenceSubject):
-    """Draw other numbers in steps that draw for themselves."""
+    """Draw other numbers in steps that draw their own."""
 
     def _step(self, images, labels, draws):
         if draws is None:
@@ -164,7 +164,7 @@ class OtherBytes(ReferenceSubject):
 
 
 class Alone(Reference):
-    """A step of one update leaves some arrays unchanged."""
+    """A reference that leaves some arrays unchanged in a step of one update."""
 
     stays = ""
 

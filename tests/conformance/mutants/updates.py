@@ -25,7 +25,7 @@ class ZeroGradientTicksD(Reference):
 
 
 class Partial(Reference):
-    """An update does not train some of its networks."""
+    """A reference in which an update does not train some of its networks."""
 
     update, stay = "", ""
 

@@ -20,7 +20,7 @@ from alae_core.streams import mixing_cutoff, noise_shapes, sample_prior
 from tests.conftest import tiny_config, tiny_style_config
 from tests.tolerances import CENTRAL_DIFFERENCE, COMPLEX_STEP
 
-#: the two bundles, and two ways to cross them
+#: the two bundles, and two mixtures of them
 UPDATES = {
     "paper": "paper",
     "official": "official",
@@ -41,7 +41,7 @@ CHOICES = [
 
 
 def problem(updates="paper", reciprocity="latent", curved="curved", objective="logistic", labels=0, **choices):
-    """A reference, weights with biases, and a batch."""
+    """A reference, random weights including biases, and a batch."""
     rng = np.random.default_rng(7)
     choice = {"slope": 1.0, "pixel_norm": True} if curved == "curved" else {}
     networks = {f"networks__{name}__{key}": value for name in "FGED" for key, value in choice.items()}
@@ -73,13 +73,13 @@ STYLE = {
 
 
 def style_problem(lod, blend, count=2, **choices):
-    """The same of style networks at a level of detail, ALAE's styles mixed from the second layer on."""
+    """The same for style networks at a level of detail; for ALAE, styles are mixed from the second layer on."""
     rng = np.random.default_rng(8)
     config = make_config(STYLE, choices)
     reference = reference_of(config)(config)
     weights = {name: rng.normal(0, 0.7, shape) for name, shape in reference.shapes.items()}
     for name in weights.keys() & {"D/dense2/kernel", "C/dense2/kernel"}:
-        weights[name] *= 1000  # three dense layers of lrmul 0.1 leave next to nothing
+        weights[name] *= 1000  # otherwise three dense layers of lrmul 0.1 make the logits almost zero
     images = rng.uniform(-1, 1, (count, 4 * 2**lod, 4 * 2**lod, 2))
     noise = [rng.normal(size=shape) for shape in noise_shapes(lod, count)]
     z, mix = rng.normal(size=(2, count, config.networks.z))
@@ -88,8 +88,8 @@ def style_problem(lod, blend, count=2, **choices):
     return reference, weights, Batch(images, z, None, mix, 1, noise, blend)
 
 
-def loss_with_target_held(reference, update, held, weights, batch):
-    """The loss, F(z) as the target of reciprocity held at the weights `held` where it is a constant."""
+def loss_at_constant_target(reference, update, held, weights, batch):
+    """The loss. If reciprocity has a constant target, it is F(z) at the weights `held`."""
     if update == "reciprocity" and reference.config.updates.target == "constant":
         target = reference.networks["F"].forward(held, batch.z).output.value
         reference = Reference(reference.config)
@@ -98,8 +98,8 @@ def loss_with_target_held(reference, update, held, weights, batch):
     return getattr(reference, update)(weights, batch)[0]
 
 
-def assert_gradients_are_complex_steps(reference, weights, batch, updates=None):
-    """Im loss(weight + ih) / h is the derivative to the last digits: nothing is subtracted. R1's gradient included."""
+def assert_gradients_equal_complex_steps(reference, weights, batch, updates=None):
+    """Im loss(weight + ih) / h equals the derivative to rounding error, because nothing is subtracted. Includes R1."""
     rng = np.random.default_rng(1)
     for update in updates or reference.trains():
         _, gradients = reference.differentiate(update, weights, batch)
@@ -107,14 +107,14 @@ def assert_gradients_are_complex_steps(reference, weights, batch, updates=None):
         for name, gradient in gradients.items():
             direction = rng.normal(size=gradient.shape)
             moved = weights | {name: weights[name] + 1e-30j * direction}
-            found = loss_with_target_held(reference, update, weights, moved, batch).imag / 1e-30
+            found = loss_at_constant_target(reference, update, weights, moved, batch).imag / 1e-30
             scale = np.linalg.norm(gradient) * np.linalg.norm(direction)
             assert abs(found - np.sum(gradient * direction)) <= COMPLEX_STEP * max(scale, 1e-3), (update, name)
 
 
 @pytest.mark.parametrize(("updates", "reciprocity", "curved", "objective", "labels"), CHOICES)
-def test_every_gradient_is_the_complex_step_of_its_loss(updates, reciprocity, curved, objective, labels):
-    assert_gradients_are_complex_steps(*problem(updates, reciprocity, curved, objective, labels))
+def test_gradients_equal_complex_steps(updates, reciprocity, curved, objective, labels):
+    assert_gradients_equal_complex_steps(*problem(updates, reciprocity, curved, objective, labels))
 
 
 @pytest.mark.parametrize(
@@ -127,21 +127,21 @@ def test_every_gradient_is_the_complex_step_of_its_loss(updates, reciprocity, cu
         (1, 1.0, "paper", "data"),
     ],
 )
-def test_every_gradient_of_style_networks_is_the_complex_step_of_its_loss(lod, blend, updates, reciprocity):
-    assert_gradients_are_complex_steps(*style_problem(lod, blend, updates=UPDATES[updates], reciprocity=reciprocity))
+def test_gradients_of_style_networks_equal_complex_steps(lod, blend, updates, reciprocity):
+    assert_gradients_equal_complex_steps(*style_problem(lod, blend, updates=UPDATES[updates], reciprocity=reciprocity))
 
 
 @pytest.mark.parametrize("updates", UPDATES)
-def test_gradients_of_reciprocity_in_z_are_complex_steps(updates):
-    assert_gradients_are_complex_steps(*problem(updates, "z", networks__z=6, networks__w=6))
+def test_gradients_of_reciprocity_in_z_equal_complex_steps(updates):
+    assert_gradients_equal_complex_steps(*problem(updates, "z", networks__z=6, networks__w=6))
 
 
 @pytest.mark.parametrize("algorithm", ["autoencoder", "vae", "bigan"])
 @pytest.mark.parametrize("objective", ["logistic", "hinge"])
 @pytest.mark.parametrize("labels", [0, 3])
-def test_every_gradient_of_a_baseline_is_the_complex_step_of_its_loss(algorithm, objective, labels):
+def test_gradients_of_baselines_equal_complex_steps(algorithm, objective, labels):
     same = {"networks__z": 6, "networks__w": 6}
-    assert_gradients_are_complex_steps(
+    assert_gradients_equal_complex_steps(
         *problem("official", objective=objective, labels=labels, algorithm=algorithm, **same)
     )
 
@@ -158,26 +158,26 @@ def test_every_gradient_of_a_baseline_is_the_complex_step_of_its_loss(algorithm,
     ids=str,
 )
 @pytest.mark.parametrize(("lod", "blend"), [(0, 1.0), (1, 0.3)])
-def test_gradients_of_other_style_networks_are_complex_steps(choices, count, lod, blend):
-    """Also through how much a batch varies: in one group, in one and a half, and of fewer than a group has."""
-    assert_gradients_are_complex_steps(*style_problem(lod, blend, count, **choices))
+def test_gradients_of_other_style_networks_equal_complex_steps(choices, count, lod, blend):
+    """Includes the standard deviation within the batch, for batches of 1, 1.5 and less than 1 group."""
+    assert_gradients_equal_complex_steps(*style_problem(lod, blend, count, **choices))
 
 
-def test_the_evidence_lower_bound_in_closed_form():
-    """An encoder that answers the prior, whatever it sees, and a G that answers 0: nothing diverges."""
+def test_the_evidence_lower_bound_has_its_closed_form():
+    """E and V return the prior for every image, so the divergence is 0; G returns 0."""
     reference, weights, batch = problem(algorithm="vae", networks__z=6, networks__w=6)
     still = {name: np.zeros_like(weight) for name, weight in weights.items()}
     loss, gradients = reference.evidence(still, batch)
     np.testing.assert_allclose(loss, np.square(batch.images).sum() / 6, rtol=1e-12)
     assert not any(np.any(gradients[name]) for name in gradients if name[0] in "EV")
-    # μ = 2 and log σ² = ln 4 everywhere: ½ (4 + 4 − ln 4 − 1) for each of six numbers of w.
+    # With μ = 2 and log σ² = ln 4, each of the six numbers of w adds ½ (4 + 4 − ln 4 − 1).
     last = {name: max(each for each in weights if each.startswith(name) and each.endswith("bias")) for name in "EV"}
     still[last["E"]], still[last["V"]] = np.full(6, 2.0), np.full(6, np.log(4.0))
     np.testing.assert_allclose(reference.evidence(still, batch)[0] - loss, 6 * (7 - np.log(4)) / 2, rtol=1e-12)
 
 
-def test_the_spread_of_a_batch_in_closed_form():
-    """Two groups of images a, b and c, c, c: |a − b| / 2 to the first, and the ε of a root to the second."""
+def test_the_spread_of_a_batch_has_its_closed_form():
+    """The spread of two images a and b is |a − b| / 2; that of two equal images is √ε."""
     x = np.zeros((4, 2, 2, 1))
     x[0], x[2] = 3.0, 1.0
     found = Spread(size=2).forward({}, Pair(x)).value
@@ -186,13 +186,13 @@ def test_the_spread_of_a_batch_in_closed_form():
 
 
 @pytest.mark.parametrize("update", ["discriminator", "generator"])
-def test_gradients_pass_augmentation(update):
-    """Where it happens and where it does not; and no p leaves everything as it would be without."""
+def test_gradients_pass_through_augmentation(update):
+    """At p = 0.5 some images are changed; at p = 0 loss and gradients equal those without augmentation."""
     reference, weights, batch = problem()
     plain = reference.differentiate(update, weights, batch)
     reference.config = reference.config.model_copy(update={"augment": Augment(p=0.5)})
     batch = batch._replace(augment=np.random.default_rng(3).random((6, 16)), p=0.5)
-    assert_gradients_are_complex_steps(reference, weights, batch, (update,))
+    assert_gradients_equal_complex_steps(reference, weights, batch, (update,))
     assert reference.differentiate(update, weights, batch)[0] != plain[0]
     loss, gradients = reference.differentiate(update, weights, batch._replace(p=0.0))
     np.testing.assert_allclose(loss, plain[0], rtol=COMPLEX_STEP)
@@ -201,7 +201,7 @@ def test_gradients_pass_augmentation(update):
 
 
 @pytest.mark.parametrize("update", ["discriminator", "generator", "reciprocity"])
-def test_gradients_are_central_differences_and_leave_a_taylor_remainder_of_second_order(update):
+def test_gradients_equal_central_differences_with_a_second_order_remainder(update):
     reference, weights, batch = problem()
     _, gradients = reference.differentiate(update, weights, batch)
     rng = np.random.default_rng(2)
@@ -217,12 +217,12 @@ def test_gradients_are_central_differences_and_leave_a_taylor_remainder_of_secon
     remainders = [abs(loss(h) - loss(0) - h * slope) for h in steps]
     order = np.diff(np.log(remainders)) / np.diff(np.log(steps))
     assert 1.8 < order[0] < 2.2
-    # A gradient 1 % wrong leaves a remainder of first order: the slope is what tells them apart.
+    # With a gradient that is wrong by 1 %, the remainder is of first order.
     wrong = [abs(loss(h) - loss(0) - 1.01 * h * slope) for h in steps]
     assert (np.diff(np.log(wrong)) / np.diff(np.log(steps)))[0] < 1.5
 
 
-def test_the_input_gradient_is_the_complex_step_of_each_logit():
+def test_the_input_gradient_equals_the_complex_step_of_each_logit():
     reference, weights, batch = problem()
     _, gradient = reference.input_gradient(weights, batch)
     for pixel in ((0, 0, 0), (3, 2, 1), (1, 0, 1)):
@@ -254,8 +254,8 @@ def test_a_linear_layer_and_its_transpose_are_adjoint(layer):
     np.testing.assert_allclose(np.sum(layer.apply(x) * y), np.sum(x * layer.transposed(y)), rtol=1e-12)
 
 
-def test_a_convolution_in_closed_form():
-    """One pixel lights up the kernel, turned by half, around it."""
+def test_a_convolution_of_one_pixel_is_the_rotated_kernel():
+    """A single pixel gives the kernel rotated by 180° around it."""
     x, weights = np.zeros((1, 5, 5, 1)), {"c/kernel": np.arange(9.0).reshape(3, 3, 1, 1)}
     x[0, 1, 2, 0] = 1.0
     y = Conv("c", 2.0).forward(weights, Pair(x)).value[0, :, :, 0]
@@ -277,13 +277,13 @@ def test_each_term_has_its_derivative_even_where_exp_overflows(objective, term):
     np.testing.assert_allclose(stepped.imag / 1e-30, slopes, rtol=1e-12)
 
 
-def test_softplus_in_closed_form():
+def test_softplus_has_its_known_values():
     fake, _ = OBJECTIVES["logistic"].fake(np.array([0.0, -1000.0, 1000.0, 1.0]))
     np.testing.assert_allclose(fake, [np.log(2), 0.0, 1000.0, np.log(1 + np.e)], rtol=1e-15)
 
 
-def test_a_penalty_in_closed_form():
-    """With one linear layer each, D(E(x)) = x·k, and R1 is γ/2 ‖k‖² whatever x is."""
+def test_the_r1_penalty_has_its_closed_form():
+    """With one linear layer each, D(E(x)) = x·k, and R1 is γ/2 ‖k‖² for every x."""
     choice = {f"networks__{name}__hidden": [] for name in "FGED"}
     reference = Reference(tiny_config(r1_gamma=3.0, **choice))
     _, _, batch = problem()
@@ -298,8 +298,8 @@ def test_a_penalty_in_closed_form():
     np.testing.assert_allclose(loss, expected, rtol=1e-13)
 
 
-def test_adam_in_closed_form():
-    """A constant gradient g from nothing: m = (1 − β1ᵗ) g, v = (1 − β2ᵗ) g², so each step is rate · g / (|g| + ε')."""
+def test_adam_has_its_closed_form():
+    """For a constant gradient g, m = (1 − β1ᵗ) g and v = (1 − β2ᵗ) g², so each step is rate · g / (|g| + ε')."""
     reference = Reference(tiny_config(adam__beta1=0.5, adam__epsilon=1e-3, adam__warmup=0.0))
     g, value, m, v = np.array([2.0, -1e-3]), np.zeros(2), np.zeros(2), np.zeros(2)
     for t in range(1, 6):
@@ -335,8 +335,8 @@ def test_updates_are_sequential_and_count_the_networks_they_train():
     assert counts == {"E": 2, "D": 1, "F": 2, "G": 2}
 
 
-def test_growth_in_closed_form():
-    """Two steps of four images; then six of three, the first three of which fade, at blends ½ − ½cos(π · {0, ⅓, ⅔})."""
+def test_growth_follows_its_schedule():
+    """Two steps of 4 images; then six of 3, of which three fade, with blends ½ − ½cos(π · {0, ⅓, ⅔})."""
     config = make_config(STYLE)
     found = [position(config, step) for step in range(9)]
     assert [at.lod for at in found] == [0, 0, 1, 1, 1, 1, 1, 1, 1]
@@ -361,7 +361,7 @@ def test_the_mean_of_w_moves_before_each_update_with_the_current_f():
     after, _ = reference.step(state, batch.images, {"generator": drawn, "reciprocity": drawn._replace(mix=None)})
     mean = np.zeros(4)
     moved = weights | {name.removeprefix("weights/"): after[name] for name in after if name.startswith("weights/F")}
-    for F in (weights, moved):  # the paper's reciprocity leaves F as the generator's update left it
+    for F in (weights, moved):  # the paper's reciprocity does not train F
         mean = 0.995 * mean + 0.005 * reference.networks["F"].forward(F, batch.z).output.value.mean(0)
     np.testing.assert_allclose(after["w_mean"], mean, rtol=1e-12)
 
@@ -382,7 +382,7 @@ def test_adam_is_reset_at_a_new_level_and_skips_weights_that_the_level_does_not_
     assert not np.array_equal(grown["weights/G/block0/conv2/kernel"], faded["weights/G/block0/conv2/kernel"])
 
 
-def test_mixing_cutoffs_cover_all_layers_and_equal_the_specifications():
+def test_mixing_cutoffs_cover_all_layers_and_match_the_specification():
     config = tiny_style_config()
     steps, probability = 400, config.style.style_mixing
     found = [draw_styles(config, "generator", step, 3, lod=1) for step in range(steps)]

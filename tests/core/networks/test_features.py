@@ -32,7 +32,7 @@ def order(request, backend):
 
 @pytest.fixture(params=["by shifts", "by matrices", "by channel"])
 def filters(request, monkeypatch):
-    """The implementation of filters, which backends choose by size and speed."""
+    """Each implementation of filters; backends choose one by size and speed."""
     monkeypatch.setattr(features, "_SMALL", 0 if request.param == "by shifts" else 64)
     monkeypatch.setattr(features, "_convolves_by_channel", lambda: request.param == "by channel")
 
@@ -102,7 +102,7 @@ def test_vectors_multiply_their_channels(order):
         np.testing.assert_array_equal(on_maps(lambda maps, t=tensor: maps * features.per_channel(t)), expected)
 
 
-def convolved(maps, kernel):
+def convolve(maps, kernel):
     """A 3×3 convolution that keeps the size, in float64."""
     padded = np.pad(maps.astype(np.float64), [(0, 0), (1, 1), (1, 1), (0, 0)])
     height, width = maps.shape[1:3]
@@ -118,11 +118,11 @@ def test_convolutions_with_resampling_match_their_definition(order, filters, mon
     layer.bias.assign(np.arange(5, dtype=np.float32))
     kernel = ops.convert_to_numpy(layer.kernel.value).astype(np.float64) * np.sqrt(2 / 27)
     if resample == "up":
-        expected = convolved(MAPS.repeat(2, axis=1).repeat(2, axis=2), kernel)
+        expected = convolve(MAPS.repeat(2, axis=1).repeat(2, axis=2), kernel)
     elif resample == "down":
-        expected = convolved(MAPS, kernel).reshape(2, 3, 2, 2, 2, 5).mean(axis=(2, 4))
+        expected = convolve(MAPS, kernel).reshape(2, 3, 2, 2, 2, 5).mean(axis=(2, 4))
     else:
-        expected = convolved(MAPS, kernel)
+        expected = convolve(MAPS, kernel)
     with features.without_gradients() if looking else nullcontext():
         found = on_maps(layer)
     np.testing.assert_allclose(found, expected + np.arange(5), **FLOAT32)
@@ -137,7 +137,7 @@ def test_kernels_start_standard_normal_with_a_scale():
 
 
 def test_only_the_convolution_uses_lower_precision():
-    """A kernel of ones sums small integers, which bfloat16 represents exactly; a bias of 1 + 2⁻¹² it does not."""
+    """A kernel of ones gives small integers, exact in bfloat16; a bias of 1 + 2⁻¹² would be rounded."""
     layer = conv(1, 1, 1, gain=1.0, bias=True, dtype="mixed_bfloat16")
     layer.kernel.assign(np.ones((1, 1, 1, 1), np.float32))
     layer.bias.assign(np.array([1 + 2**-12], np.float32))
@@ -150,6 +150,6 @@ def test_only_the_convolution_uses_lower_precision():
 
 @pytest.mark.parametrize(("device", "expected"), [("cpu:0", True), ("cpu", True), ("cuda:0", False), ("gpu:0", False)])
 def test_convolutions_are_chosen_by_the_selected_device(backend, monkeypatch, device, expected):
-    """Not by the first device: on a machine with a GPU, the CPU may have been selected."""
+    """The first device does not matter: on a machine with a GPU, the CPU may have been selected."""
     monkeypatch.setattr(features, "framework_in_use", lambda: SimpleNamespace(device=device))
     assert features._is_jax_on_cpu() == (expected and keras.backend.backend() == "jax")

@@ -1,4 +1,4 @@
-"""Layouts have the names, shapes and scales of built networks, and need no Keras."""
+"""Layouts have the names, shapes and scales of built networks, and do not need Keras."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ CONFIGS = {
 
 @pytest.mark.each_backend
 @pytest.mark.parametrize("name", CONFIGS)
-def test_the_layout_is_that_of_the_built_networks(backend, name):
+def test_the_layout_matches_the_built_networks(backend, name):
     config = CONFIGS[name]()
     model, specs = build(config), layout(config)
     assert {key: tuple(variable.shape) for key, variable in model.variables.items()} == {
@@ -35,7 +35,7 @@ def test_the_layout_is_that_of_the_built_networks(backend, name):
             assert model.family.takes_part(key, lod) == (spec.levels is None or lod in spec.levels), key
 
 
-def test_layouts_and_counts_need_no_keras():
+def test_layouts_and_counts_do_not_import_keras():
     program = (
         "import sys; from alae_core import load_config; from alae_core.sizes import count_weights\n"
         "assert count_weights(load_config('ffhq'))['G'] > 10**7\n"

@@ -45,7 +45,7 @@ def test_the_four_networks_match_numpy(model):
     z, x = model.sample_prior(6, seed=1), random_images()
     w = perceptron(z, weights, "F", 2)
     np.testing.assert_allclose(model.map(z), w, **FLOAT32)
-    # Row by row, channel last: the flat order of the images is part of the specification.
+    # Row by row, channels last: the order in which images are flattened is part of the specification.
     generated = perceptron(w, weights, "G", 3).reshape(6, 4, 3, 2)
     np.testing.assert_allclose(model.generate(w), generated, **FLOAT32)
     encoded = perceptron(x.reshape(6, 24), weights, "E", 3)
@@ -83,7 +83,7 @@ def test_equalized_kernels_start_as_n_0_1_over_lrmul():
         assert abs(kernel.std() - std) < 5 * std / np.sqrt(2 * kernel.size)
 
 
-def test_glorot_kernels_fill_their_range_and_no_further(model):
+def test_glorot_kernels_cover_exactly_their_range(model):
     kernel = alae.build(alae.load_config("mnist-mlp")).weights()["E/dense1/kernel"]
     limit = np.sqrt(6 / 2048)
     assert 0.999 * limit < np.abs(kernel).max() <= limit
@@ -93,7 +93,7 @@ def test_seeds_decide_the_weights():
     first, same, other = (alae.build(tiny_config(seed=seed)).weights() for seed in (1, 1, 2))
     assert all(np.array_equal(first[name], same[name]) for name in first)
     assert not any(np.array_equal(first[name], other[name]) for name in first if "kernel" in name)
-    # Scaled to the same range, so that equal draws would show in kernels of any shape.
+    # Scale kernels to the same range, so that equal draws are detected in kernels of any shape.
     draws = [w.ravel()[0] / np.sqrt(6 / sum(w.shape)) for name, w in first.items() if "kernel" in name]
     assert np.diff(np.sort(draws)).min() > 1e-4, "every kernel has a stream of its own"
 
@@ -120,7 +120,7 @@ def test_bfloat16_layers_return_float32_near_the_exact_answer(backend):
     assert not np.array_equal(mixed.map(z), exact.map(z)), "nothing was computed in bfloat16"
 
 
-def test_a_model_is_shown_in_a_line(model):
+def test_a_model_has_a_one_line_repr(model):
     shown = repr(model)
     assert shown.startswith("<Alae of 4×3×2 images, weights F 150, G 470, E 507, D 73; Config(")
     assert "\n" not in shown
@@ -130,11 +130,11 @@ def test_a_model_is_shown_in_a_line(model):
 # ---- scales of weights -----------------------------------------------------------------------------------------------
 
 
-def test_plain_layers_multiply_their_weights_by_nothing(model):
+def test_plain_layers_have_scales_of_1(model):
     assert model.scales == dict.fromkeys(model.variables, 1.0)
 
 
-def test_equalized_layers_state_their_constants(backend):
+def test_equalized_layers_report_their_scales(backend):
     overrides = {"networks.equalized": True, "networks.F.lrmul": 0.1, "networks.D.lrmul": 0.01}
     model = alae.build(tiny_config(**overrides))
     assert model.scales.keys() == model.variables.keys()
@@ -144,8 +144,8 @@ def test_equalized_layers_state_their_constants(backend):
         assert model.scales[name] == pytest.approx(expected, rel=1e-12), name
 
 
-def test_a_layer_that_does_not_state_a_constant_is_not_passed_over(backend):
-    """Otherwise Adam would silently get a wrong gradient."""
+def test_a_weight_without_a_scale_is_refused(backend):
+    """Otherwise Adam would silently get a wrong gradient for it."""
 
     class Silent(Dense):
         def build(self, input_shape):
@@ -158,7 +158,7 @@ def test_a_layer_that_does_not_state_a_constant_is_not_passed_over(backend):
         Perceptrons(tiny_config(), {"F": network})
 
 
-def test_layers_of_kerass_own_multiply_by_nothing(backend):
+def test_keras_layers_have_scales_of_1(backend):
     x = keras.Input((5,))
     network = keras.Model(x, keras.layers.Dense(7, name="dense0")(x), name="F")
     assert Perceptrons(tiny_config(), {"F": network}).scales == {"F/dense0/kernel": 1.0, "F/dense0/bias": 1.0}

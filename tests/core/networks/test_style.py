@@ -1,4 +1,4 @@
-"""Style networks equal plain NumPy versions; effects of levels, blends, noise and styles; scales of weights."""
+"""Style networks against NumPy; the effects of levels, blends, noise and styles; scales of weights."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.each_backend
 THREE = {"image": [16, 16, 2], "growth__levels": [{"images": 8}] * 3}
 
 
-def built(seed=1, **overrides):
+def build_model(seed=1, **overrides):
     """A model with random changes to all weights, so that noise and biases have an effect."""
     model = alae.build(tiny_style_config(**overrides, seed=seed))
     rng = np.random.default_rng(seed)
@@ -28,7 +28,7 @@ def built(seed=1, **overrides):
 
 @pytest.fixture(scope="module")
 def model(backend):
-    return built(**THREE)
+    return build_model(**THREE)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +229,7 @@ def test_bump_noise_equals_the_authors_function(model, w, lod):
 # ---- styles ----------------------------------------------------------------------------------------------------------
 
 
-def test_truncation_draws_styles_to_their_mean(model, w):
+def test_truncation_pulls_styles_towards_their_mean(model, w):
     mean = np.linspace(-1, 1, 7, dtype=np.float32)
     model.w_mean.assign(mean)
     styles = model.truncate(w, 1.0)
@@ -237,7 +237,7 @@ def test_truncation_draws_styles_to_their_mean(model, w):
     assert np.array_equal(styles, np.repeat(w[:, None], 6, axis=1))
     assert np.array_equal(model.truncate(w, 0.0), np.broadcast_to(mean, (4, 6, 7)))
     np.testing.assert_allclose(model.truncate(w), mean + 0.7 * (styles - mean), **FLOAT32)
-    few = built(**THREE, networks__truncation_layers=2)
+    few = build_model(**THREE, networks__truncation_layers=2)
     few.w_mean.assign(mean)
     half = few.truncate(w, 0.5)
     np.testing.assert_allclose(half[:, :2], (styles[:, :2] + mean) / 2, **FLOAT32)
@@ -247,7 +247,7 @@ def test_truncation_draws_styles_to_their_mean(model, w):
 
 @pytest.mark.parametrize("cutoff", [1, 3, 5])
 def test_layers_from_a_cutoff_change_only_finer_levels(model, w, cutoff):
-    """Images stay equal up to the last level whose layers all keep their style."""
+    """Images stay equal up to the last level at which all layers keep their style."""
     styles = np.repeat(w[:, None], 6, axis=1)
     mixed = np.where(np.arange(6)[:, None] < cutoff, styles, styles[::-1])
     same = cutoff // 2 - 1
@@ -258,7 +258,7 @@ def test_layers_from_a_cutoff_change_only_finer_levels(model, w, cutoff):
 
 # ---- levels and scales of weights ------------------------------------------------------------------------------------
 
-#: the levels of detail of a model of three at which each weight is used, by how its name starts
+#: the levels, of three, at which each weight is used, by the start of its name
 ALWAYS, FIRST_TWO, LAST_TWO, LAST = [0, 1, 2], [0, 1], [1, 2], [2]
 PERCEPTRON = {"": ALWAYS}
 GENERATOR = {
@@ -311,12 +311,12 @@ def test_weights_are_used_at_the_levels_of_the_table(backend, choices):
 @ABLATIONS
 def test_only_weights_that_are_used_influence_the_output(backend, choices):
     """A NaN in a used weight reaches the output."""
-    model = built(**THREE, **choices)
+    model = build_model(**THREE, **choices)
     family, weights, view = model.family, model.weights(), View(1, 0.5)
     z, x = model.sample_prior(4), random_images(4, (8, 8, 2))
     noise = model.sample_noise(4, view=view)
 
-    def looked(network):
+    def compute(network):
         if network in "FG":
             return model.generate(model.map(z), view, noise=noise)
         codes = model.encode(x, view)
@@ -324,14 +324,14 @@ def test_only_weights_that_are_used_influence_the_output(backend, choices):
             return codes
         return model.discriminate(x if choices.get("networks__discriminator") == "images" else codes, view)
 
-    before = {network: looked(network) for network in "GED"}
+    before = {network: compute(network) for network in "GED"}
     model.set_weights({n: a if family.takes_part(n, 1) else np.full_like(a, np.nan) for n, a in weights.items()})
-    assert all(np.array_equal(looked(network), found) for network, found in before.items())
+    assert all(np.array_equal(compute(network), found) for network, found in before.items())
     model.set_weights(weights)
     for name, variable in model.variables.items():
         if family.takes_part(name, 1):
             variable.assign(np.full_like(weights[name], np.nan))
-            assert np.isnan(looked(name[0])).any(), name
+            assert np.isnan(compute(name[0])).any(), name
             variable.assign(weights[name])
 
 
