@@ -123,7 +123,7 @@ def mix(
     ranges = layer_ranges(opened.view.lod + 1 if opened.view else 0)
     if layers != "all":
         ranges = {layers: ranges[layers]}
-    left, above = (make_latents(opened.model, load_sources(each, opened, limit=8), psi=psi) for each in sources)
+    left, above = (make_latents(opened.model, load_sources(group, opened, limit=8), psi=psi) for group in sources)
     picture = draw_mixing(opened.model, left, above, ranges, opened.make_caption(), noise=noise or "fixed")
     write_picture(out, picture, f"{len(left)} rows × {len(above)} columns, {', '.join(ranges)} styles")
 
@@ -229,7 +229,7 @@ def load_sources(sources: Sequence[int | str], opened: "OpenedModel", limit: int
     """Return seeds unchanged, and load the first `limit` images of each name or path. Raises as `load_images`."""
     from alae_workbench.data.derived import take_first
 
-    return [each if isinstance(each, int) else take_first(opened.load_images(each), limit) for each in sources]
+    return [source if isinstance(source, int) else take_first(opened.load_images(source), limit) for source in sources]
 
 
 def _open(

@@ -115,14 +115,14 @@ def test_exif_orientation_is_applied(tmp_path):
     pixels = np.zeros((8, 8), np.uint8)
     pixels[:, 4:] = 255
     exif = Image.Exif()
-    exif[0x0112] = 3  # turned by 180°
+    exif[0x0112] = 3  # rotated by 180°
     Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
     found = read_all(load_images(str(tmp_path / "turned.png"), make_config()))[0, :, :, 0]
     assert found[:, :4].min() > 200
 
 
 def test_a_disguised_postscript_file_is_never_opened(tmp_path, monkeypatch):
-    """Pillow ignores the ending, and would run a PostScript file by Ghostscript."""
+    """Pillow ignores the ending, and would run a PostScript file through Ghostscript."""
 
     def ghostscript(*_, **__):
         pytest.fail("Ghostscript was called")

@@ -39,7 +39,7 @@ def batches(
         steps: steps of the whole run.
         start: the first step; images of earlier steps are not read.
         mirror: mirror a random half of the images left to right.
-        shard: (k, n) selects the k-th, counted from 0, of n equal parts of each batch, for one-hot devices that train
+        shard: (k, n) selects the k-th, counted from 0, of n equal parts of each batch, for n devices that train
             together; only its images are read. Concatenated, the parts equal the whole batch bit for bit.
         put: receives a batch of images at the size of their level, as `Source.images` returns them, and their labels,
             or None for a model without labels. It runs in another thread a few batches ahead, so that `Runner.put` can

@@ -33,7 +33,7 @@ def _read_keras(name: str) -> Splits:
     try:
         (train, train_labels), (test, test_labels) = getattr(keras.datasets, name).load_data()
     except Exception as error:
-        # Keras raises a bare Exception if the download fails, and whatever NumPy raises for a truncated file.
+        # Keras raises a bare Exception if the download fails, and NumPy's exceptions for a truncated file.
         path = Path(os.environ.get("KERAS_HOME", "~/.keras"), "datasets", _KERAS[name])
         raise DataError(
             f"{name} cannot be read: {str(error).splitlines()[0]}; "

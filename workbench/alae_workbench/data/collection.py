@@ -50,7 +50,7 @@ class LazySequence(Sequence[_Item], Generic[_Item]):
 
     def __getitem__(self, index: int | slice) -> _Item | list[_Item]:
         if isinstance(index, slice):
-            return [self._make(each) for each in self._indices[index]]
+            return [self._make(i) for i in self._indices[index]]
         return self._make(self._indices[index])
 
 

@@ -31,7 +31,7 @@ _UNREADABLE = (
 _WIDE = ("I", "I;16", "I;16L", "I;16B", "F")
 _GREY = ("1", "L", "LA", "La", *_WIDE)
 _SIXTEEN_BITS = (0.0, 65535.0)
-# Shown behind transparent pixels.
+# Background of transparent pixels.
 _BACKGROUND = (255, 255, 255, 255)
 _HEADER = Lock()
 

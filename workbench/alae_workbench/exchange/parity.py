@@ -84,7 +84,7 @@ class Undecided(NamedTuple):
     """
 
     quantity: str
-    which: str  # the weight or the iteration's loss, if the kind has several
+    which: str  # the weight, or the loss of an iteration; "" if the kind has only one quantity
     of_limit: float  # error / limit
     nudged: float  # largest change by a nudge / limit
 

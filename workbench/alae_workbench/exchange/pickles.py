@@ -47,7 +47,7 @@ class PickleError(CheckpointError):
 
 
 class Name(NamedTuple):
-    """A class or function that a pickle names."""
+    """The name of a class or function in a pickle."""
 
     module: str
     name: str

@@ -99,8 +99,8 @@ class Replay:
     def _read_draws(self, at: str, iteration: int, lod: int) -> dict[str, Any]:
         from alae_core.draws import Draws
 
-        each = 1 + 2 * (lod + 1)
-        firsts = {name: (3 * iteration + i) * each for i, name in enumerate(_LOSSES)}
+        per_loss = 1 + 2 * (lod + 1)
+        firsts = {name: (3 * iteration + i) * per_loss for i, name in enumerate(_LOSSES)}
         return {
             name: Draws(self.record[f"{at}draw{first}"], noise=read_noise(self.record, f"{at}draw", first + 1, lod))
             for name, first in firsts.items()
@@ -121,7 +121,7 @@ def step_at(lod: int, blend: float) -> int:
 def undo_fade(x: np.ndarray, lod: int, blend: float) -> np.ndarray:
     """Return images that our training step fades to `x`; the authors' step received x already faded."""
     if lod == 0 or blend in (0, 1):
-        return x  # at 0 only the level below matters, which is the same in both
+        return x  # at blend 0 only the level below matters, which is the same in both steps
     count, size, _, channels = x.shape
     below = x.reshape(count, size // 2, 2, size // 2, 2, channels).mean((2, 4)).repeat(2, 1).repeat(2, 2)
     return below + (x - below) / x.dtype.type(blend)

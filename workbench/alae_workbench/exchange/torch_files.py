@@ -177,7 +177,7 @@ def _read_legacy(content: _MappedFile) -> tuple[Any, ReadStorage]:
     saved, order = unpickler.load(), _TensorUnpickler(content).load()
     storages = {}
     for key in order if isinstance(order, list) else ():
-        # Only text is looked up: hashing a tuple that contains itself many times over would never end.
+        # Only text is looked up: hashing an exponentially nested tuple would never end.
         if not (isinstance(key, str) and key in unpickler.storages):
             raise TorchFileError("it lists a storage that no tensor uses")
         _, dtype, elements = unpickler.storages[key]

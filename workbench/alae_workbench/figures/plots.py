@@ -65,7 +65,7 @@ def read_histories(path: Path) -> dict[str, list[tuple[int, float]]]:
             record = json.loads(line)
             step = int(record.pop("step"))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            continue  # a killed run may leave its last line incomplete
+            continue  # the last line of a killed run may be incomplete
         for name, value in _flatten(record).items():
             histories.setdefault(name, {})[step] = value
     return {name: sorted(values.items()) for name, values in histories.items() if name not in _OMITTED}

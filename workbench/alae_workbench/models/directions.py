@@ -147,10 +147,10 @@ def save_directions(run: Run, directions: Sequence[Direction]) -> Path:
     folder = run.path / "directions"
     folder.mkdir(exist_ok=True)
     records = _read_records(folder)
-    for each in directions:
-        with atomic_file(folder / f"{each.name}.npy") as file:
-            np.save(file, each.vector)
-        records[each.name] = {"how": each.origin, "accuracy": each.accuracy, "effect": each.effect}
+    for direction in directions:
+        with atomic_file(folder / f"{direction.name}.npy") as file:
+            np.save(file, direction.vector)
+        records[direction.name] = {"how": direction.origin, "accuracy": direction.accuracy, "effect": direction.effect}
     write_atomically(folder / "directions.json", (json.dumps(records, indent=1, ensure_ascii=False) + "\n").encode())
     return folder
 
@@ -178,7 +178,7 @@ def load_direction(name: str, width: int, run: Run | None) -> Direction:
     if path.suffix == ".npy":
         return _read_direction(path, width, {})
     folder = run.path / "directions" if run else Path()
-    names = sorted(each.stem for each in folder.glob("*.npy")) if run else []
+    names = sorted(file.stem for file in folder.glob("*.npy")) if run else []
     if name not in names:
         listed = f"the run has {', '.join(names)}" if names else "the run has none; `alae directions fit` finds some"
         raise AlaeError(
@@ -189,7 +189,8 @@ def load_direction(name: str, width: int, run: Run | None) -> Direction:
 
 def compute_angles(directions: Sequence[Direction]) -> np.ndarray:
     """Return the angle between each pair of directions in degrees, (count, count)."""
-    units = np.stack([each.vector / np.linalg.norm(each.vector) for each in directions]).astype(np.float64)
+    vectors = [direction.vector for direction in directions]
+    units = np.stack([vector / np.linalg.norm(vector) for vector in vectors]).astype(np.float64)
     return np.degrees(np.arccos(np.clip(units @ units.T, -1, 1)))
 
 
@@ -219,7 +220,7 @@ def _fix_sign(vector: np.ndarray) -> np.ndarray:
 
 
 def _file_name(name: str) -> str:
-    safe = "".join(each if each.isalnum() or each in "-_." else "-" for each in name).strip(".")
+    safe = "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).strip(".")
     return safe[:60] or "unnamed"
 
 

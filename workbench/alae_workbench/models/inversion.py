@@ -122,7 +122,7 @@ def _compile_loss(
     family = alae.family
     at: dict[str, Any] = {} if view is None else {"lod": view.lod, "blend": view.blend}
     noise = None if view is None else sample_noise(view.lod, 1, seed=0)
-    maps = noise and [ops.convert_to_tensor(np.asarray(each, alae.config.dtype)) for each in noise]
+    maps = noise and [ops.convert_to_tensor(np.asarray(array, alae.config.dtype)) for array in noise]
 
     def compute(weights: Mapping[str, Any], w: Any, x: Any, target: Any) -> Any:
         def losses(w: Any) -> Any:
@@ -134,7 +134,7 @@ def _compile_loss(
 
     batched = BatchedFunction(compute, alae.batch_size(view))
     weights = {f"weights/{name}": ops.stop_gradient(variable.value) for name, variable in alae.variables.items()}
-    return lambda *arrays: batched(weights, *(np.asarray(each, alae.config.dtype) for each in arrays))
+    return lambda *arrays: batched(weights, *(np.asarray(array, alae.config.dtype) for array in arrays))
 
 
 def _mean(tensor: Any) -> Any:
@@ -145,5 +145,5 @@ def _mean(tensor: Any) -> Any:
 
 def _adam_step(adam: Adam, gradient: np.ndarray, m: np.ndarray, v: np.ndarray, t: int) -> list[np.ndarray]:
     """Call `alae_core.optimizer.adam_step` on NumPy arrays from the value 0; return the change, m and v."""
-    tensors = [ops.convert_to_tensor(np.asarray(each, gradient.dtype)) for each in (gradient, m, v, t)]
-    return [ops.convert_to_numpy(each) for each in adam_step(adam, ops.zeros_like(tensors[0]), *tensors)]
+    tensors = [ops.convert_to_tensor(np.asarray(array, gradient.dtype)) for array in (gradient, m, v, t)]
+    return [ops.convert_to_numpy(tensor) for tensor in adam_step(adam, ops.zeros_like(tensors[0]), *tensors)]

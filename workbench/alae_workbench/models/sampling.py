@@ -65,7 +65,7 @@ def sample_in_batches(
         w = alae.map(z)
         if alae.w_mean is not None or psi is not None:
             w = alae.truncate(w, psi)
-        maps = noise if isinstance(noise, str) else [each[part] if len(each) == count else each for each in noise]
+        maps = noise if isinstance(noise, str) else [array[part] if len(array) == count else array for array in noise]
         if not alae.config.labels:
             return alae.generate(w, view, noise=maps)
         in_turn = np.arange(part.start, part.stop) % ROW % alae.config.labels

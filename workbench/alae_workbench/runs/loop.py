@@ -259,7 +259,7 @@ class Trainer:
             state,
             self.config,
             author=self.runner.backend,
-            measure=_lower_is_better(self._best, measures.get(self._best.name)) if comparable else None,
+            measure=_make_lower_better(self._best, measures.get(self._best.name)) if comparable else None,
             keep=self.training.keep_checkpoints,
             run={RUN: self.training.model_dump(mode="json"), "data": self.data.fingerprint},
         )
@@ -270,12 +270,12 @@ def _resolve_best(name: str) -> Measure:
     resolved = resolve_measures([name])
     measure = MEASURES[resolved[0]]
     if measure.name != name or not measure.better:
-        ranked = ", ".join(each.name for each in MEASURES.values() if each.better)
+        ranked = ", ".join(other.name for other in MEASURES.values() if other.better)
         raise AlaeError(f"training.best is {name!r}; it must be a measure that can be ranked: {ranked}")
     return measure
 
 
-def _lower_is_better(measure: Measure, value: float | None) -> float | None:
+def _make_lower_better(measure: Measure, value: float | None) -> float | None:
     """Convert a measure's value to the one recorded in a checkpoint, where lower is better."""
     return -value if value is not None and measure.better == "higher" else value
 

@@ -129,7 +129,7 @@ class TensorBoard(Records):
         self._path = start.run.path / f"events.out.tfevents.{time.time():.0f}.{socket.gethostname()}.{os.getpid()}"
         self._add(file_version="brain.Event:2")
         if start.step:
-            # Hides records of an earlier process that lie beyond the resumed checkpoint.
+            # Hides an earlier process's records of steps after the resumed checkpoint.
             self._add(step=start.step + 1, session_log=SessionLog(status=SessionLog.START))
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:

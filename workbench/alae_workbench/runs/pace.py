@@ -44,10 +44,12 @@ class Pace:
 
     def seconds(self, first: int, end: int) -> float:
         """Return the estimated seconds from step `first` up to step `end`."""
-        return sum(max(0, min(end, each.end) - max(first, each.first)) * each.seconds for each in self.stretches)
+        return sum(
+            max(0, min(end, stretch.end) - max(first, stretch.first)) * stretch.seconds for stretch in self.stretches
+        )
 
     def __str__(self) -> str:
-        seconds = {each.name: (each.end - each.first) * each.seconds for each in self.stretches}
+        seconds = {stretch.name: (stretch.end - stretch.first) * stretch.seconds for stretch in self.stretches}
         total = sum(seconds.values())
         shares = ", ".join(f"{name} {share / total:.0%}" for name, share in seconds.items())
         return f"estimated training time: {format_duration(total)}" + (f" ({shares})" if len(seconds) > 1 else "")

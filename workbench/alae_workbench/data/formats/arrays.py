@@ -23,7 +23,7 @@ ARRAYS = (".npz", ".npy")
 _MOST_BYTES, _MOST_TIMES = 2**30, 10
 _BROKEN = (
     *(OSError, ValueError, EOFError, KeyError, TypeError, SyntaxError, RuntimeError, OverflowError),
-    # NumPy parses a header with Python's own parser, and raises what that raises.
+    # NumPy parses headers with Python's parser, so all exceptions of that parser can occur.
     *(struct.error, zlib.error, lzma.LZMAError, zipfile.BadZipFile, TokenError, MemoryError),
 )
 

@@ -20,7 +20,7 @@ from alae_workbench.data.source import DataError
 
 #: file name endings of single files
 HUB = (".parquet", ".arrow")
-# Files that `save_to_disk` writes beside its .arrow files, and above them if there are several splits.
+# Files that `save_to_disk` writes beside its .arrow files, and in their parent folder if there are several splits.
 _STATE, _INFO, _SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 # Shards are named SPLIT-00000-of-00002.parquet; a data set of one configuration has them in the folder data.
 _SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-\d{5}(-[0-9a-f]+)?")
