@@ -48,7 +48,7 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 
 def find_algorithm(name: str) -> Algorithm:
-    """The algorithm called `name`. Raises ConfigError, listing the algorithms, if there is none."""
+    """Return the algorithm called `name`. Raises ConfigError, listing the algorithms, if there is none."""
     if name not in ALGORITHMS:
         names, hint = ", ".join(ALGORITHMS), suggest(name, list(ALGORITHMS))
         raise ConfigError(f"there is no algorithm {name!r}{hint}; algorithms: {names}")
@@ -56,6 +56,6 @@ def find_algorithm(name: str) -> Algorithm:
 
 
 def network_shapes(name: str) -> dict[str, Shape]:
-    """The networks with a `Shape` of the algorithm called `name`, by name; empty if the algorithm is unknown."""
+    """Return the networks with a `Shape` of the algorithm called `name`, by name; empty if the algorithm is unknown."""
     networks = ALGORITHMS[name].networks if name in ALGORITHMS else {}
     return {network: cast(Shape, shape) for network, shape in networks.items() if shape in SHAPES}

@@ -27,7 +27,7 @@ _BRIGHTNESS, _CONTRAST, _SATURATION = sqrt(3) * 0.2, sqrt(3) * 0.5, sqrt(3) * 1.
 
 
 def changes(numbers: np.ndarray) -> np.ndarray:
-    """The parameters of transformations from uniform numbers. In NumPy: frameworks round cosines differently.
+    """Return the parameters of transformations from uniform numbers. In NumPy: frameworks round cosines differently.
 
     Args:
         numbers: (batch, 16), uniform in [0, 1): `Draws.augment`.
@@ -82,7 +82,7 @@ def augment_images(images: Tensor, changes: Tensor, p: Tensor | float, transform
 
 
 def adapt_p(choice: Augment, p: Tensor, separation: Tensor, images: int) -> Tensor:
-    """The new p after a batch: higher if D separates real from generated images better than the target, else lower.
+    """Adjust p after a batch: up if D separates real from generated images better than the target, else down.
 
     Karras et al. 2020 (equation 1, r_t) move p by the mean sign of D's logits on real images. In ALAE the updates of G
     and E shift all logits together, often across 0 and back within two steps; `updates.separation` does not depend on

@@ -83,7 +83,7 @@ class Runner(Protocol):
         labels: np.ndarray | None = None,
         blend: float = 1.0,
     ) -> Losses:
-        """Every update's loss at the current weights, for given draws. Changes nothing.
+        """Return every update's loss at the current weights, for given draws. Changes nothing.
 
         Images are used as given; for networks with levels their resolution selects the level of detail, and `blend`,
         0 … 1, is how far that level has faded in.
@@ -101,10 +101,10 @@ class Runner(Protocol):
         """One update's gradient with respect to each weight it trains, by name; arguments as for `losses`."""
 
     def draws(self, step: int, count: int) -> dict[str, Draws]:
-        """The draws of each update at training step `step` for `count` images: `alae_core.draws.draw`."""
+        """Return the draws of each update at training step `step` for `count` images: `alae_core.draws.draw`."""
 
     def noise(self, step: int, count: int) -> dict[str, list[np.ndarray]]:
-        """The noise maps, as in `Draws.noise`, that the device draws from N(0, 1) for each update of a training step.
+        """Return the noise maps (`Draws.noise`) that the device draws from N(0, 1) for each update of a training step.
 
         They are a function of the run's seed, the update and the step, and independent between these. Training does
         not call this; tests and the conformance suite do. Updates that draw no noise are left out, as are all updates
@@ -112,7 +112,7 @@ class Runner(Protocol):
         """
 
     def weights(self, averaged: bool = False) -> dict[str, np.ndarray]:
-        """Every network's weights, or their running averages, by the names of `Alae.variables`."""
+        """Return every network's weights, or their running averages, by the names of `Alae.variables`."""
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything that decides the rest of the run, independent of the framework: see `alae_core.state`."""
@@ -141,10 +141,10 @@ class Backend(Framework, Protocol):
         """
 
     def versions(self) -> dict[str, str]:
-        """The versions that a checkpoint records, by name: Keras and the framework."""
+        """Return the versions that a checkpoint records, by name: Keras and the framework."""
 
     def devices(self) -> list[str]:
-        """Every device that this framework has, as spelled for `--device`."""
+        """Return every device that this framework has, as spelled for `--device`."""
 
     def runner(self, model: "Alae") -> Runner:
         """Start a training run from the weights of `model`."""
@@ -188,7 +188,7 @@ class BaseBackend(ABC):
         return getattr(self._engine(), self.engine.partition(":")[2])(self, model)
 
     def choose_device(self, device: str | None, default: str) -> str:
-        """The device of `self.devices()` that `device` names; "gpu" is short for "gpu:0".
+        """Return the device of `self.devices()` that `device` names; "gpu" is short for "gpu:0".
 
         Raises BackendError if there is none.
         """

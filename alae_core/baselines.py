@@ -23,19 +23,19 @@ from alae_core.updates import (
 
 
 def autoencoder_updates(config: Config) -> tuple[Update, ...]:
-    """G∘E alone, trained on pixels: no prior, so no samples."""
+    """Return the update of an autoencoder: G∘E, trained on pixels. Without a prior, it cannot generate samples."""
     adams = adams_of(config, "reconstruction", "EG")
     loss = partial(_reconstruction, config)
     return (Update("reconstruction", "R", loss, adams, draws=("noise",), moves_w_mean=False),)
 
 
 def vae_updates(config: Config) -> tuple[Update, ...]:
-    """A variational autoencoder (Kingma and Welling 2014): q(w | x) = N(E(x), exp V(x)), p(w) = N(0, I)."""
+    """Return the updates of a VAE (Kingma and Welling 2014): q(w | x) = N(E(x), exp V(x)), p(w) = N(0, I)."""
     return (Update("evidence", "V", _evidence, adams_of(config, "evidence", "EVG"), draws=("z", "noise")),)
 
 
 def bigan_updates(config: Config) -> tuple[Update, ...]:
-    """A bidirectional GAN (Donahue et al. 2017): C tells pairs (x, E(x)) from pairs (G(w), w), w from the prior."""
+    """Return the updates of a BiGAN (Donahue et al. 2017): C separates (x, E(x)) from (G(w), w), w from the prior."""
     critic, generators = adams_of(config, "discriminator", "XC"), adams_of(config, "generator", "EG")
     return (
         Update("discriminator", "C", partial(_critic, config), critic, draws=("z", "noise")),
@@ -48,7 +48,7 @@ def _reconstruction(config: Config, networks: Family, batch: Batch, input_gradie
 
 
 def _evidence(networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    """The negative evidence lower bound: ‖x − G(w)‖² summed over pixels plus KL(q(w | x) ‖ p(w)), averaged over x.
+    """Return the negative evidence lower bound: ‖x − G(w)‖² summed over pixels, plus KL(q(w | x) ‖ p(w)); mean over x.
 
     This means that pixels have the variance ½ about G(w). q(w | x) is sampled with the update's z.
     """

@@ -74,7 +74,7 @@ class Checkpoint:
         return position(self.config, max(self.step - 1, 0)).view
 
     def model(self, averaged: bool = True) -> "Alae":
-        """The model with this checkpoint's weights, averaged or as trained; its default view is `view`.
+        """Return the model with this checkpoint's weights, averaged or as trained; its default view is `view`.
 
         A backend must have been opened for the configuration's precision, as by `load`.
         """
@@ -99,7 +99,7 @@ class Checkpoint:
 
 
 def load(path: str | Path, *, backend: str | None = None, device: str | None = None, averaged: bool = True) -> "Alae":
-    """The model of a run or a checkpoint, ready to use.
+    """Return the model of a run or a checkpoint, ready to use.
 
     Args:
         path: as for `load_checkpoint`.
@@ -216,13 +216,13 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def checkpoints(directory: Path) -> list[Path]:
-    """The checkpoints in `directory`, oldest first. Incomplete checkpoints are ignored."""
+    """Return the checkpoints in `directory`, oldest first. Incomplete checkpoints are ignored."""
     # Sorted by number: by name, the step after 99,999,999 would be the oldest.
     return sorted((path for path in directory.glob("step-*") if _NAME.fullmatch(path.name)), key=step_of)
 
 
 def step_of(path: Path) -> int:
-    """The step at the end of a checkpoint's name, even if the checkpoint was renamed; −1 if there is none."""
+    """Return the step at the end of a checkpoint's name, even if the checkpoint was renamed; −1 if there is none."""
     found = _NAME.search(path.name)
     return int(found[1]) if found else -1
 

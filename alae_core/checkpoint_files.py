@@ -71,16 +71,16 @@ class Author(Protocol):
         """Its name."""
 
     def versions(self) -> dict[str, str]:
-        """The versions of the software that it uses, by name."""
+        """Return the versions of the software that it uses, by name."""
 
 
 def load_manifest(path: Path) -> FirstManifest | Manifest:
-    """The manifest of the checkpoint `path`. Raises CheckpointError if it cannot be read or is damaged."""
+    """Return the manifest of the checkpoint `path`. Raises CheckpointError if it cannot be read or is damaged."""
     return read_manifest(path / MANIFEST, _FORMATS, most=MOST_BYTES, error=CheckpointError)
 
 
 def encode_manifest(data: dict[str, Any]) -> bytes:
-    """A manifest's bytes. Raises ArgumentError if the group "run" is not plain data, or exceeds MOST_BYTES."""
+    """Return a manifest's bytes. Raises ArgumentError if the group "run" is not plain data, or exceeds MOST_BYTES."""
     try:
         content = seal_manifest(data)
     except (TypeError, ValueError, RecursionError) as error:
@@ -93,7 +93,7 @@ def encode_manifest(data: dict[str, Any]) -> bytes:
 
 
 def load_content(path: Path, manifest: FirstManifest | Manifest) -> bytes:
-    """The bytes of the checkpoint's state file. Raises CheckpointError if they do not match the manifest's SHA-256."""
+    """Read the checkpoint's state file. Raises CheckpointError if they do not match the manifest's SHA-256."""
     content = read_bytes(path / STATE, find_memory(), CheckpointError)
     if sha256(content).hexdigest() != manifest.files[STATE]:
         raise CheckpointError(f"{path / STATE} is damaged: its SHA-256 is not the one in {MANIFEST}")
@@ -101,7 +101,7 @@ def load_content(path: Path, manifest: FirstManifest | Manifest) -> bytes:
 
 
 def decode_state(file: Path, content: bytes, step: int, config: Config) -> dict[str, np.ndarray]:
-    """The arrays in the bytes of the state file `file`.
+    """Return the arrays in the bytes of the state file `file`.
 
     Raises CheckpointError if they are damaged, are not of training step `step`, contain a number that is not finite, or
     do not fit `config`.
@@ -131,5 +131,5 @@ def decode_state(file: Path, content: bytes, step: int, config: Config) -> dict[
 
 
 def find_not_finite(state: Mapping[str, np.ndarray]) -> str | None:
-    """The name of the first array of a state with a NaN or an infinite number; None if all numbers are finite."""
+    """Return the name of a state's first array with a NaN or an infinite number; None if all are finite."""
     return next((name for name, array in state.items() if not np.isfinite(array).all()), None)

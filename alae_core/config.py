@@ -187,7 +187,7 @@ class Config(Frozen):
 
 
 def preset_names() -> list[str]:
-    """The names of the presets, sorted."""
+    """Return the names of the presets, sorted."""
     return sorted(
         entry.name.removesuffix(".yaml")
         for entry in files("alae_core.presets").iterdir()
@@ -196,7 +196,7 @@ def preset_names() -> list[str]:
 
 
 def preset_text(name: str) -> str:
-    """The YAML of the preset `name`. Raises ConfigError, suggesting a similar name, if there is none."""
+    """Return the YAML of the preset `name`. Raises ConfigError, suggesting a similar name, if there is none."""
     if name not in preset_names():
         raise ConfigError(
             f"there is no preset {name!r}{suggest(name, preset_names())}; presets: {', '.join(preset_names())}"
@@ -219,7 +219,7 @@ def load_config(source: str | Path, overrides: Mapping[str, Any] | None = None) 
 
 
 def make_config(data: Any, overrides: Mapping[str, Any] | None = None, *, source: str = "the configuration") -> Config:
-    """A Config from plain data, such as `Config.data` returns; `source` names the data in errors."""
+    """Return a Config from plain data, such as `Config.data` returns; `source` names the data in errors."""
     if not isinstance(data, Mapping):
         raise ConfigError(f"{source} must be a mapping of configuration keys, but is a {type(data).__name__}")
     changed = _apply_overrides(migrate(data, source), overrides or {})
@@ -227,7 +227,7 @@ def make_config(data: Any, overrides: Mapping[str, Any] | None = None, *, source
 
 
 def read_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The plain data that `load_config` validates, in the current version, including the group `training`.
+    """Return the plain data that `load_config` validates, in the current version, including the group `training`.
 
     `source` may be such data itself. If an override changes the specification, it is added to the description.
     """
@@ -283,7 +283,7 @@ def _expand_bundle_in(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _changes(data: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of the specification in `data` that differ from those in `base`, by dotted key."""
+    """Return the values of the specification in `data` that differ from those in `base`, by dotted key."""
     left, right = ({**_expand_bundle_in(each), RUN: None} for each in (data, base))
     bundle = next((name for name, bundle in BUNDLES.items() if left.get("updates") == bundle.model_dump()), None)
     if bundle and left["updates"] != right.get("updates"):

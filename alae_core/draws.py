@@ -50,7 +50,7 @@ class Drawing(Protocol):
 
 
 def draw(config: Config, updates: Iterable[Drawing], step: int, count: int) -> dict[str, Draws]:
-    """The draws of each update of training step `step` (from 0) for `count` images, by the update's name.
+    """Return the draws of each update of training step `step` (from 0) for `count` images, by the update's name.
 
     z and mix are float32 of shape (count, z). Styles are mixed only if the networks have styles, and images augmented
     only if configured. Noise is None: the device draws it.

@@ -28,7 +28,7 @@ class Framework(Protocol):
 
 
 def structure(value: Any) -> Hashable:
-    """A key for compiled functions of `value`: which parts are present, and the shape and dtype of each tensor.
+    """Return a key for compiled functions of `value`: which parts are present, and the shape and dtype of each tensor.
 
     `value` is a tensor, None, or nested tuples, lists and dictionaries of these.
     """
@@ -54,7 +54,7 @@ def open_framework(name: str, device: str | None = None, precision: Precision = 
 
 
 def framework_in_use() -> Framework | None:
-    """The framework opened last in this process. If none was opened, opens the one that Keras runs on.
+    """Return the framework opened last in this process. If none was opened, open the one that Keras runs on.
 
     None if Keras runs on a framework for which no plug-in is installed.
     """

@@ -94,11 +94,11 @@ class StyleNetworks(Frozen):
         return Perceptron(hidden=(self.w, self.w), slope=1.0, pixel_norm=False, activate_output=False, lrmul=0.1)
 
     def width(self, doublings: int) -> int:
-        """The number of feature maps after `doublings` doublings of `startf`."""
+        """Return the number of feature maps after `doublings` doublings of `startf`."""
         return min(self.maxf, self.startf * 2**doublings)
 
     def widths(self, lods: int) -> list[int]:
-        """The number of feature maps at each of `lods` levels of detail, coarsest first."""
+        """Return the number of feature maps at each of `lods` levels of detail, coarsest first."""
         return [self.width(lods - 1 - lod) for lod in range(lods)]
 
 

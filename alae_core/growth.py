@@ -47,7 +47,7 @@ class Position(NamedTuple):
 
 
 def position(config: Config, step: int) -> Position:
-    """The position of a run of `config` before training step `step` (from 0).
+    """Return the position of a run of `config` before training step `step` (from 0).
 
     The blend is ½ − ½cos(π · fraction of the fade's images shown), 0 at a level's first step; the first level does not
     fade. After the end of the schedule the last level continues.
@@ -69,7 +69,7 @@ def position(config: Config, step: int) -> Position:
 
 
 def scheduled_steps(config: Config) -> int | None:
-    """The number of steps of the growth schedule; None for a configuration without one."""
+    """Return the number of steps of the growth schedule; None for a configuration without one."""
     return sum(_pace(config, level)[1] for level in config.growth.levels) if config.growth else None
 
 

@@ -14,7 +14,7 @@ def to_float(pixels: np.ndarray) -> np.ndarray:
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
-    """The nearest grey levels of float images in [−1, 1]; values outside are clipped."""
+    """Return the nearest grey levels of float images in [−1, 1]; values outside are clipped."""
     return np.clip(np.rint((images + 1) * 127.5), 0, 255).astype(np.uint8)
 
 
@@ -35,7 +35,7 @@ def pooled(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def block_sums(images: np.ndarray, size: int) -> np.ndarray:
-    """The sum of each square block, from which `pooled` computes means; exact for uint8.
+    """Return the sum of each square block, from which `pooled` computes means; exact for uint8.
 
     Args:
         images, size: see `pooled`.
@@ -67,7 +67,7 @@ def block_sums(images: np.ndarray, size: int) -> np.ndarray:
 
 
 def means(sums: np.ndarray, block: int) -> np.ndarray:
-    """The float32 means of blocks of `block`×`block` pixels from their sums."""
+    """Return the float32 means of blocks of `block`×`block` pixels from their sums."""
     found = sums.astype(np.float32)
     found /= np.float32(block * block)
     return found

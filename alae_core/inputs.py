@@ -109,7 +109,7 @@ def _as_maps(config: Config, noise: Sequence[np.ndarray], view: View, count: int
 
 
 def one_hot(config: Config, labels: np.ndarray | None, count: int) -> list[np.ndarray]:
-    """The class numbers of `count` images as [(count, classes)] of `config.dtype`; [] for a model without labels.
+    """Encode the class numbers of `count` images as [(count, classes)]; [] for a model without labels.
 
     Raises ArgumentError if labels are missing, are given to a model without labels, are not `count` numbers, or are not
     classes of the model.

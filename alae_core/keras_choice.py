@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def choose_framework() -> str:
-    """The framework set in the user's keras.json, or else the first installed of JAX, PyTorch and TensorFlow.
+    """Return the framework set in the user's keras.json, or else the first installed of JAX, PyTorch and TensorFlow.
 
     "numpy" if none is installed.
     """

@@ -33,7 +33,7 @@ FAMILIES: dict[str, type[Family]] = {"mlp": Perceptrons, "style": Styles}
 
 
 def build(config: Config) -> "Alae":
-    """The model of `config`. The configuration's seed decides its initial weights: the same bits on every backend.
+    """Build the model of `config`. The seed decides its initial weights, with the same bits on every backend.
 
     Raises:
         BackendError: the framework was not opened for the configuration's precision.
@@ -100,11 +100,11 @@ class Alae:
     D = property(lambda self: self.family.D, doc="D, a Keras model: w to logits.")
 
     def has(self, networks: str) -> bool:
-        """Whether the model has all of these networks, such as "GE"."""
+        """Return whether the model has all of these networks, such as "GE"."""
         return set(networks) <= self.networks.keys()
 
     def update(self, name: str) -> Update:
-        """The update called `name`. Raises ArgumentError if there is none."""
+        """Return the update called `name`. Raises ArgumentError if there is none."""
         found = {update.name: update for update in self.updates}
         if name not in found:
             raise ArgumentError("update", f"is {name!r}: it should be one of {', '.join(found)}")
@@ -171,7 +171,7 @@ class Alae:
         return self._run("encode", x, self._view(view), labels=one_hot(self.config, labels, len(x)))
 
     def hidden(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
-        """The widest hidden layer of E, (batch, n), which the paper calls long features; see `Family.hidden`.
+        """Return the widest hidden layer of E, (batch, n), which the paper calls long features; see `Family.hidden`.
 
         Raises AlaeError if E has no hidden layer.
         """
@@ -179,7 +179,7 @@ class Alae:
         return self._run("hidden", x, self._view(view), labels=one_hot(self.config, labels, len(x)))
 
     def discriminate(self, codes: np.ndarray, view: View | None = None) -> np.ndarray:
-        """The logit D(w): (batch, w) to (batch,); above 0 means real.
+        """Return the logit D(w): (batch, w) to (batch,); above 0 means real.
 
         If D judges images in this configuration, `codes` are images (batch, H, W, C).
         """
@@ -205,7 +205,7 @@ class Alae:
         return self._run("reencode", w, view, noise=noise, labels=one_hot(self.config, labels, len(w)))
 
     def w_of(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
-        """The w from which G reconstructs x, (batch, w): E(x), or F(E(x)) if reciprocity is z."""
+        """Return the w from which G reconstructs x, (batch, w): E(x), or F(E(x)) if reciprocity is z."""
         codes = self.encode(x, view, labels=labels)
         return self.map(codes) if self.config.reciprocity == "z" else codes
 
@@ -223,17 +223,17 @@ class Alae:
         return split(count, self.batch_size(view))
 
     def batch_size(self, view: View | None = None) -> int:
-        """The maximum number of images in one of the model's own batches."""
+        """Return the maximum number of images in one of the model's own batches."""
         return max(1, min(_CHUNK, _CHUNK_PIXELS // prod(self.image_shape(view)[:2])))
 
     # ---- weights ----
 
     def weights(self) -> dict[str, np.ndarray]:
-        """A copy of every weight, with the names of `variables`."""
+        """Return a copy of every weight, with the names of `variables`."""
         return {name: _copy(variable) for name, variable in self.variables.items()}
 
     def mean_of_w(self) -> np.ndarray | None:
-        """A copy of `w_mean`."""
+        """Return a copy of `w_mean`."""
         return None if self.w_mean is None else _copy(self.w_mean)
 
     def set_weights(self, weights: Mapping[str, np.ndarray]) -> None:

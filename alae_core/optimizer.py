@@ -31,5 +31,5 @@ def adam_step(
 
 
 def average_step(decay: float, average: Tensor, value: Tensor) -> Tensor:
-    """The running average after a new `value` of a weight, or of the batch mean of w."""
+    """Return the running average after a new `value` of a weight, or of the batch mean of w."""
     return average + (1 - decay) * (value - average)

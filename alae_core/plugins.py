@@ -15,14 +15,14 @@ _ADVICE = "see docs/write-a-backend.md"
 
 
 def installed_backends() -> dict[str, EntryPoint]:
-    """Every registered plug-in by name, alae's own first. Plug-ins are not imported."""
+    """Return every registered plug-in by name, alae's own first. Plug-ins are not imported."""
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     order = [*(name for name in _OWN if name in found), *sorted(found.keys() - set(_OWN))]
     return {name: found[name] for name in order}
 
 
 def find_backend(name: str) -> EntryPoint:
-    """The registered plug-in `name`, not imported. Raises BackendError, listing those installed, if there is none."""
+    """Find the plug-in `name` without importing it. Raises BackendError, listing those installed, if there is none."""
     plugins = installed_backends()
     if name not in plugins:
         raise BackendError(f"there is no backend {name!r}; installed plug-ins: {', '.join(plugins) or 'none'}")
@@ -30,13 +30,13 @@ def find_backend(name: str) -> EntryPoint:
 
 
 def default_backend() -> str:
-    """The name of the backend to use by default: KERAS_BACKEND, or the first framework that is installed."""
+    """Return the name of the backend to use by default: KERAS_BACKEND, or the first framework that is installed."""
     # alae_core sets KERAS_BACKEND if the user has not; "numpy" means that no framework is installed.
     return os.environ["KERAS_BACKEND"].replace("numpy", "jax")
 
 
 def open_plugin(name: str, device: str | None, precision: Precision) -> Any:
-    """An instance of the plug-in `name`, with Keras set to its framework. Raises BackendError: see `load_backend`."""
+    """Open the plug-in `name`, and set Keras to its framework. Raises BackendError: see `load_backend`."""
     entry = find_backend(name)
     try:
         plugin = _load_class(entry)

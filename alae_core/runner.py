@@ -51,11 +51,11 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     @abstractmethod
     def to_device(self, array: np.ndarray) -> Tensor:
-        """A copy of `array` on the device."""
+        """Return a copy of `array` on the device."""
 
     @abstractmethod
     def to_numpy(self, tensor: Tensor) -> np.ndarray:
-        """A copy of `tensor` on the host."""
+        """Return a copy of `tensor` on the host."""
 
     @abstractmethod
     def place(self, arrays: Mapping[str, np.ndarray]) -> None:
@@ -67,7 +67,7 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     @abstractmethod
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[Tensor, Tensors]:
-        """The loss of one update, and its gradient with respect to each of `self.trained_weights(update, batch)`.
+        """Return the loss of one update, and its gradient for each of `self.trained_weights(update, batch)`.
 
         The weights are those in `tensors`; `self.networks.use_weights` lets the networks use them.
         """
@@ -216,7 +216,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         self.place(arrays)
 
     def trained_weights(self, update: Update, batch: Batch) -> list[str]:
-        """The name of every weight that `update` trains at the batch's level of detail."""
+        """Return the name of every weight that `update` trains at the batch's level of detail."""
         family = self.networks
         lod = family.level_of(batch.images)
         return [
@@ -237,7 +237,7 @@ class BaseRunner(ABC, Generic[Tensor]):
     def _batches_at_rest(
         self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws], blend: float
     ) -> dict[str, Batch]:
-        """The batch of each update outside of a training step, with the current p of augmentation."""
+        """Return the batch of each update outside of a training step, with the current p of augmentation."""
         batches = self._batches(self.put(images, labels), draws, blend)
         if "augment_p" not in self.tensors:
             return batches

@@ -18,7 +18,7 @@ _TRAINING_ARRAYS = 4
 
 
 def count_weights(config: Config) -> dict[str, int]:
-    """The number of weights of each network by name, for networks of a `Shape`."""
+    """Return the number of weights of each network by name, for networks of a `Shape`."""
     return {
         name: sum(spec.size for spec in network_layout(config, shape).values())
         for name, shape in network_shapes(config.algorithm).items()
@@ -40,7 +40,7 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
 
 
 def estimate_memory(config: Config, *, training: bool = False) -> dict[str, int]:
-    """The minimum number of bytes that a model needs, by use; in training also for averages, moments and a batch.
+    """Return the minimum bytes that a model needs, by use; in training also for averages, moments and a batch.
 
     Networks of a shape that is not in `algorithms.Shape` are not counted.
     """
@@ -68,7 +68,7 @@ def require_room(config: Config, *, training: bool = False) -> None:
 
 
 def find_memory() -> int | None:
-    """The bytes of memory that this machine has or its container may use; None if unknown."""
+    """Return the bytes of memory that this machine has or its container may use; None if unknown."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):

@@ -24,25 +24,25 @@ Shape = tuple[int, ...]
 
 
 def adams(updates: Iterable[Update]) -> list[tuple[str, str]]:
-    """Every (Adam, network) pair, each of which has its own moments, in order of first use."""
+    """Return every (Adam, network) pair, each of which has its own moments, in order of first use."""
     return list(dict.fromkeys((adam, network) for update in updates for network, adam in update.trains.items()))
 
 
 def moment_name(adam: str, moment: str, weight: str) -> str:
-    """The name of the moment "m" or "v" that the Adam `adam` has for `weight`, such as "F/dense0/kernel"."""
+    """Return the name of the moment "m" or "v" that the Adam `adam` has for `weight`, such as "F/dense0/kernel"."""
     network, variable = weight.split("/", 1)
     return f"adam/{adam}/{network}/{moment}/{variable}"
 
 
 def count_name(adam: str, weight: str) -> str:
-    """The name of the step count that the Adam `adam` has for the network of `weight`."""
+    """Return the name of the step count that the Adam `adam` has for the network of `weight`."""
     return f"adam/{adam}/{weight.split('/', 1)[0]}/t"
 
 
 def shapes(
     config: Config, updates: Sequence[Update], weights: Mapping[str, Shape], w_mean: Shape | None
 ) -> dict[str, Shape]:
-    """The shape of every array of a state by name, from the shapes of a model's weights and its running mean of w."""
+    """Return the shape of every array of a state, from those of a model's weights and its running mean of w."""
     found: dict[str, Shape] = {"step": ()}
     for group in ("weights", "averages"):
         found |= {f"{group}/{name}": shape for name, shape in weights.items()}
@@ -60,7 +60,7 @@ def shapes(
 def initial_state(
     config: Config, updates: Sequence[Update], weights: Mapping[str, np.ndarray], w_mean: np.ndarray | None
 ) -> dict[str, np.ndarray]:
-    """The state before the first step, from a model's weights by name and its running mean of w."""
+    """Return the state before the first step, from a model's weights by name and its running mean of w."""
     given = {f"{group}/{name}": value for group in ("weights", "averages") for name, value in weights.items()}
     if w_mean is not None:
         given["w_mean"] = w_mean
@@ -89,7 +89,7 @@ def require_same_arrays(expected: Mapping[str, Shape], arrays: Mapping[str, np.n
 
 
 def as_dtype(name: str, array: np.ndarray, dtype: DTypeLike) -> np.ndarray:
-    """The array `name` in another dtype. Raises CheckpointError if that dtype cannot hold one of its numbers."""
+    """Return the array `name` in another dtype. Raises CheckpointError if that dtype cannot hold one of its numbers."""
     try:
         with np.errstate(over="raise", invalid="raise"):
             return np.asarray(array, dtype)

@@ -21,7 +21,7 @@ def require_seed(seed: int, argument: str = "seed") -> int:
 
 
 def stream(seed: int, purpose: str, position: int = 0) -> np.random.Generator:
-    """The random stream of one purpose at one position, such as a training step; independent of earlier draws.
+    """Return the random stream of one purpose at one position, such as a training step; independent of earlier draws.
 
     Args:
         seed: the run's seed, 0 … 2**63 − 1.
@@ -52,7 +52,7 @@ def mixing_cutoff(probability: float, lod: int, *, seed: int, purpose: str, posi
 
 
 def noise_shapes(lod: int, count: int) -> list[tuple[int, int, int, int]]:
-    """The shape of each of G's noise maps for `count` images; the first map, on the learned constant, has batch 1."""
+    """Return the shape of each noise map of G for `count` images; the first, on the learned constant, has batch 1."""
     sizes = [4 * 2 ** (layer // 2) for layer in range(2 * (lod + 1))]
     return [(count if layer else 1, size, size, 1) for layer, size in enumerate(sizes)]
 

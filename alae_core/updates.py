@@ -61,7 +61,7 @@ class Update:
 
 
 def updates_of(config: Config) -> tuple[Update, ...]:
-    """The updates of one training step of `config.algorithm`, in order.
+    """Return the updates of one training step of `config.algorithm`, in order.
 
     Raises ConfigError if the algorithm is unknown.
     """
@@ -100,7 +100,7 @@ def _discriminating(config: Config) -> str:
 
 
 def adams_of(config: Config, update: str, networks: str) -> dict[str, str]:
-    """The name of the Adam for each of an update's networks: the update's own, or one of two that all updates share."""
+    """Return the Adam's name for each of an update's networks: the update's own Adam, or one of two shared by all."""
     if config.updates.adam == "own":
         return dict.fromkeys(networks, update)
     return {network: "decoder" if network in "FG" else "encoder" for network in networks}
@@ -120,7 +120,7 @@ def discriminator_loss_with_r1(
     fake_logits: Tensor,
     input_gradient: InputGradient,
 ) -> Tensor:
-    """A discriminator's loss with R1, from its score of images, real images and its logits on generated ones."""
+    """Return a discriminator's loss with R1, from its score of images, real images and its logits on generated ones."""
     objective = OBJECTIVES[config.objective]
     if config.r1_gamma == 0:
         return discriminator_loss(objective, score(real), fake_logits)

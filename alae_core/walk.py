@@ -31,7 +31,7 @@ class Mechanics(Protocol[Tensor]):
         """fn(networks, batch) at the weights in `tensors`. Evaluated without gradients."""
 
     def gradient(self, tensors: dict[str, Tensor], update: Update, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The update's loss at the weights in `tensors`, and its gradient by each weight it trains, by name."""
+        """Return the update's loss at the weights in `tensors`, and its gradient by each weight it trains, by name."""
 
     def reduce(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
         """Turn means over this device's part of a batch into means over the whole batch."""
@@ -81,7 +81,7 @@ def walk(
 
 
 def mean_of_w(networks: Family, batch: Batch) -> Any:
-    """The mean of w = F(z) over the batch, (w,), towards which the running mean of w moves."""
+    """Return the mean of w = F(z) over the batch, (w,), towards which the running mean of w moves."""
     w = networks.F(batch.draws.z)
     return ops.sum(w, axis=0) / w.shape[0]
 

@@ -77,7 +77,7 @@ def _in_chunks(function: Function, size: int) -> Function:
 
 
 def _contender(function: Function, inputs: np.ndarray) -> Callable[[], float]:
-    """A function that calls `function(inputs)` and returns the seconds that it took."""
+    """Return a function that calls `function(inputs)` and returns the seconds that it took."""
 
     def run() -> float:
         started = time.perf_counter()

@@ -22,7 +22,7 @@ def _apply(layers, x):
 
 
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
-    """A function that takes one training step on `images` and returns its losses."""
+    """Return a function that takes one training step on `images` and returns its losses."""
     batch, gamma, choice = len(images), config.r1_gamma, config.adam
     decay = 0.5 ** (batch / config.average_halflife)
 

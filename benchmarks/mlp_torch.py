@@ -25,7 +25,7 @@ def _apply(layers, x):
 
 
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray) -> Callable[[], object]:
-    """A function that takes one training step on `images` and returns its losses."""
+    """Return a function that takes one training step on `images` and returns its losses."""
     batch, gamma = len(images), config.r1_gamma
     decay = 0.5 ** (batch / config.average_halflife)
 

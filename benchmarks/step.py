@@ -61,7 +61,7 @@ def measure(options: argparse.Namespace, backend: str) -> None:
 
 
 def _fading_step(config: alae.Config, lod: int) -> int:
-    """The first step at which more than a quarter of level `lod` has faded in."""
+    """Return the first step at which more than a quarter of level `lod` has faded in."""
 
     def is_reached(step: int) -> bool:
         here = position(config, step)
@@ -75,7 +75,7 @@ def _random_images(count: int, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _contender(step_and_wait: Callable[[], object], step: Callable[[], object]) -> Callable[[int], float]:
-    """A function that takes a number of steps and returns the seconds per step."""
+    """Return a function that takes a number of steps and returns the seconds per step."""
 
     def run(steps: int) -> float:
         started = time.perf_counter()

@@ -125,7 +125,7 @@ class Inference(Networks):
 
 
 def _four_by_four(kernel):
-    """The kernel (3, 3, …) summed over 2×2 neighbours."""
+    """Return the kernel (3, 3, …) summed over 2×2 neighbours."""
     kernel = tf.pad(kernel, ((1, 1), (1, 1), (0, 0), (0, 0)))
     kernel = kernel[1:] + kernel[:-1]
     return kernel[:, 1:] + kernel[:, :-1]
@@ -144,7 +144,7 @@ def _down(x):
 
 
 def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray, blend: float) -> Callable[[], object]:
-    """A function that takes one training step on `images` of the level's resolution and returns its losses."""
+    """Return a function that takes one training step on `images` of the level's resolution and returns its losses."""
     batch, gamma, choice, style = len(images), config.r1_gamma, config.adam, config.style
     lod, decay = (images.shape[1] // 4).bit_length() - 1, 0.5 ** (len(images) / config.average_halflife)
     layers = 2 * (lod + 1)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 
 def parser(description: str, *, rounds: int) -> argparse.ArgumentParser:
-    """The options that every benchmark has; `rounds` is the default of `--rounds`."""
+    """Return the options that every benchmark has; `rounds` is the default of `--rounds`."""
     options = argparse.ArgumentParser(description=description)
     options.add_argument("--backend", nargs="+", default=["jax", "torch", "tensorflow"], help="backends to measure")
     options.add_argument("--rounds", type=int, default=rounds, help=f"turns of each contender (default {rounds})")

@@ -10,7 +10,7 @@ from alae_core.errors import ConfigError
 
 
 def override(data: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
-    """A copy of nested `data` with a new value at a dotted key.
+    """Return a copy of nested `data` with a new value at a dotted key.
 
     A number in the key is an index into a list. A mapping is merged into an existing group, unless the two are
     different families of networks, which have different keys. Raises ConfigError if a part of the key leads to a plain
@@ -46,7 +46,7 @@ def _merge(old: Any, new: Any) -> Any:
 
 
 def move_key(data: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
-    """A copy of nested `data` with the value at the dotted key `old`, if there is one, moved to `new`."""
+    """Return a copy of nested `data` with the value at the dotted key `old`, if there is one, moved to `new`."""
     if not has_key(data, old):
         return dict(data)
     path = old.split(".")
@@ -54,7 +54,7 @@ def move_key(data: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
 
 
 def has_key(data: Any, key: str) -> bool:
-    """Whether nested `data` has a value at a dotted key."""
+    """Return whether nested `data` has a value at a dotted key."""
     first, dot, rest = key.partition(".")
     return isinstance(data, Mapping) and first in data and (not dot or has_key(data[first], rest))
 
@@ -66,7 +66,7 @@ def _remove(data: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
 
 
 def differences(data: Any, base: Any, prefix: str = "") -> dict[str, Any]:
-    """The values of nested `data` that differ from those of `base`, by dotted key."""
+    """Return the values of nested `data` that differ from those of `base`, by dotted key."""
     if isinstance(data, Mapping) and isinstance(base, Mapping) and data.get("family") == base.get("family"):
         pairs = [(key, data.get(key), base.get(key)) for key in {**base, **data}]
     elif are_groups(data) and are_groups(base) and len(data) == len(base):
@@ -80,7 +80,7 @@ def differences(data: Any, base: Any, prefix: str = "") -> dict[str, Any]:
 
 
 def are_groups(value: Any) -> bool:
-    """Whether `value` is a list of mappings."""
+    """Return whether `value` is a list of mappings."""
     return isinstance(value, list) and all(isinstance(each, Mapping) for each in value)
 
 

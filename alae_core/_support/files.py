@@ -31,7 +31,7 @@ def open_regular(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_regular(path: Path, most: int | None = None) -> bytes:
-    """The bytes of a regular file. Raises OSError as `open_regular` does, and if there are more than `most`."""
+    """Return the bytes of a regular file. Raises OSError as `open_regular` does, and if there are more than `most`."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if most is not None and size > most:

@@ -17,7 +17,7 @@ Content = TypeVar("Content", bound=Frozen)
 
 
 def seal_manifest(data: Mapping[str, Any]) -> bytes:
-    """The bytes of a manifest. Raises TypeError, ValueError or RecursionError if `data` is not plain data for JSON."""
+    """Encode a manifest. Raises TypeError, ValueError or RecursionError if `data` is not plain data for JSON."""
     return json.dumps({**data, "sha256": _digest(data)}, indent=2).encode()
 
 

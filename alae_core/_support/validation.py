@@ -72,7 +72,7 @@ def _explain(problem: Any, root: type[BaseModel], prefix: str) -> str:
 
 
 def _locate(location: Sequence[str | int], root: type[BaseModel]) -> tuple[Any, ...]:
-    """The parts of the key at `location`, then the model that has, or should have, its last part as a field."""
+    """Return the parts of the key at `location`, then the model that has, or should have, its last part as a field."""
     if not location:
         return "", root
     key: list[str] = []
@@ -95,7 +95,7 @@ def _locate(location: Sequence[str | int], root: type[BaseModel]) -> tuple[Any, 
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
-    """The models in a field's annotation, at any depth."""
+    """Return the models in a field's annotation, at any depth."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for part in get_args(annotation) for model in _models(part)]

@@ -49,7 +49,7 @@ _YamlLoader.add_implicit_resolver(
 
 
 def parse_yaml(text: str) -> Any:
-    """The plain data (mappings, lists, numbers, text) in YAML `text`.
+    """Return the plain data (mappings, lists, numbers, text) in YAML `text`.
 
     Raises yaml.YAMLError if it is not YAML, or exceeds MOST_BYTES, MOST_VALUES or MOST_DEPTH.
     """
@@ -88,7 +88,7 @@ def _too_deep() -> str:
 
 
 def read_yaml(text: str, source: str) -> dict[str, Any]:
-    """The mapping in YAML `text`. Raises ConfigError, naming `source`, if it is not a mapping in YAML."""
+    """Return the mapping in YAML `text`. Raises ConfigError, naming `source`, if it is not a mapping in YAML."""
     try:
         data = parse_yaml(text)
     except yaml.YAMLError as error:
@@ -99,7 +99,7 @@ def read_yaml(text: str, source: str) -> dict[str, Any]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a settings file. Raises ConfigError if it cannot be read."""
+    """Return the text of a settings file. Raises ConfigError if it cannot be read."""
     try:
         return read_regular(path, MOST_BYTES).decode()
     except OSError as error:

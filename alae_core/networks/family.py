@@ -45,7 +45,7 @@ class Family(ABC):
         self.scales = {name: spec.scale for name, spec in self.layout.items()}
 
     def __getitem__(self, name: str) -> keras.Model:
-        """The network called `name`. Raises AlaeError if the algorithm has none."""
+        """Return the network called `name`. Raises AlaeError if the algorithm has none."""
         if name not in self.networks:
             raise AlaeError(f"the model has no network {name}: {self.config.algorithm} has {', '.join(self.networks)}")
         return self.networks[name]
@@ -79,7 +79,7 @@ class Family(ABC):
 
     @classmethod
     def build(cls, config: Config) -> "Family":
-        """The networks of `config.algorithm`. The seed and each network's name decide its initial weights.
+        """Return the networks of `config.algorithm`. The seed and each network's name decide its initial weights.
 
         Raises ConfigError if the algorithm is unknown.
         """
@@ -150,7 +150,7 @@ class Family(ABC):
     def hidden(
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
     ) -> Tensor:
-        """The widest hidden layer of E, (batch, n). Raises AlaeError if E has no hidden layer.
+        """Return the widest hidden layer of E, (batch, n). Raises AlaeError if E has no hidden layer.
 
         For perceptrons a layer's activations, for style networks everything that w is an affine function of.
         """
@@ -158,7 +158,7 @@ class Family(ABC):
     def score(
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
     ) -> Tensor:
-        """The logit of each image, (batch,): D(E(x)), or D(x) if D judges images."""
+        """Return the logit of each image, (batch,): D(E(x)), or D(x) if D judges images."""
         if self.config.networks.discriminator == "images":
             return self.networks["D"](images, lod=lod, blend=blend)
         return self.networks["D"](self.encode(images, labels=labels, lod=lod, blend=blend))
@@ -195,17 +195,17 @@ class Family(ABC):
         return (height, width, channels) if view is None else (view.size, view.size, channels)
 
     def level_of(self, images: Any) -> int | None:
-        """The level of detail of images (batch, H, W, C); None for networks without levels."""
+        """Return the level of detail of images (batch, H, W, C); None for networks without levels."""
         return None
 
     def takes_part(self, weight: str, lod: int | None) -> bool:
-        """Whether the weight of that name is used at level of detail `lod`, whatever the blend."""
+        """Return whether the weight of that name is used at level of detail `lod`, whatever the blend."""
         levels = self.layout[weight].levels
         return lod is None or levels is None or lod in levels
 
 
 def _weights(name: str, network: keras.Model) -> dict[str, tuple[Any, WeightSpec]]:
-    """Every trainable weight of a network, and its spec, by its name within alae."""
+    """Return every trainable weight of a network, and its spec, by its name within alae."""
     specs = {
         id(weight): layer.section.own[weight.name]
         for layer in network._flatten_layers()

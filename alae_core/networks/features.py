@@ -47,7 +47,7 @@ def to_nhwc(maps: Tensor) -> Tensor:
 
 
 def per_channel(vector: Tensor) -> Tensor:
-    """A vector (C,), or one per image (batch, C), reshaped to multiply feature maps channel by channel."""
+    """Reshape a vector (C,), or one per image (batch, C), to multiply feature maps channel by channel."""
     vector = vector if len(vector.shape) == 2 else vector[None]
     return vector[:, None, None, :] if _channels_last() else vector[:, :, None, None]
 
@@ -62,7 +62,7 @@ def upsample(maps: Tensor) -> Tensor:
 
 
 def downsample(maps: Tensor) -> Tensor:
-    """The mean of each block of 2×2 pixels."""
+    """Return the mean of each block of 2×2 pixels."""
     height, width = _spatial_axes()
     halved = [size // 2 if axis in (height, width) else size for axis, size in enumerate(maps.shape)]
     return ops.sum(ops.reshape(maps, _beside(halved, (height, width), 2)), axis=(height + 1, width + 2)) / 4
@@ -131,14 +131,14 @@ def _conv(maps: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _halving_conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    """A convolution without padding at stride 2: 2R + 1 pixels to R."""
+    """Convolve without padding at stride 2: 2R + 1 pixels to R."""
     if _is_jax_on_cpu():
         return _by_patches(maps, kernel, strides=2)
     return ops.conv(maps, kernel, strides=2, padding="valid")
 
 
 def _doubling_conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    """A convolution of upsampled maps: R pixels to 2R."""
+    """Upsample maps and convolve them: R pixels to 2R."""
     if _is_jax_on_cpu():
         return _doubling_by_windows(maps, kernel)
     # Keras defines a transposed convolution as the gradient of one, which rotates the kernel.
@@ -174,7 +174,7 @@ def _is_jax_on_cpu() -> bool:
 
 
 def _by_patches(maps: Tensor, kernel: Tensor, strides: int = 1) -> Tensor:
-    """A convolution without padding as a product of image patches with the kernel."""
+    """Convolve without padding, as a product of image patches with the kernel."""
     maps, (size, _, inputs, outputs) = to_nhwc(maps), kernel.shape
     height, width = (maps.shape[axis] - size + 1 for axis in (1, 2))
     places = [(slice(i, i + height, strides), slice(j, j + width, strides)) for i in range(size) for j in range(size)]
@@ -222,7 +222,7 @@ def _times(factor: float, array: Tensor) -> Tensor:
 
 
 def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
-    """The product of `matrix` with every column of `array` along `axis`."""
+    """Multiply `matrix` with every column of `array` along `axis`."""
     before, after = array.shape[:axis], array.shape[axis + 1 :]
     if not after:
         return array @ ops.convert_to_tensor(matrix.T, array.dtype)

@@ -33,7 +33,7 @@ class SpecLayer(keras.layers.Layer):
         return self.add_weight(name=name, shape=self.section.own[name].shape, initializer=initialize, **choices)
 
     def effective_weight(self, name: str):
-        """The weight `name` multiplied by its scale, as a tensor."""
+        """Return the weight `name` multiplied by its scale, as a tensor."""
         weight, scale = ops.convert_to_tensor(getattr(self, name)), self.section.layout[name].scale
         return weight if scale == 1 else weight * scale
 

@@ -10,18 +10,18 @@ _FAMILIES = {"mlp": mlp_layout, "style": style_layout}
 
 
 def layout(config: Config) -> dict[str, WeightSpec]:
-    """The specs of all weights of a model, by their names in checkpoints, such as "F/dense0/kernel"."""
+    """Return the specs of all weights of a model, by their names in checkpoints, such as "F/dense0/kernel"."""
     shapes = network_shapes(config.algorithm)
     return join_parts({name: network_layout(config, shape) for name, shape in shapes.items()})
 
 
 def network_section(config: Config, name: str, shape: Shape) -> Section:
-    """The section from which a network called `name` is built."""
+    """Return the section from which a network called `name` is built."""
     return Section(name, network_layout(config, shape), config.seed)
 
 
 def network_layout(config: Config, shape: Shape) -> dict[str, WeightSpec]:
-    """The specs of the weights of one network, by name within the network."""
+    """Return the specs of the weights of one network, by name within the network."""
     networks = config.networks
     family, z, w, equalized = _FAMILIES[networks.family], networks.z, networks.w, networks.equalized
     match shape:

@@ -45,7 +45,7 @@ Layout = Mapping[str, WeightSpec]
 def dense_layout(
     inputs: int, outputs: int, *, equalized: bool = True, gain: float = 2**0.5, lrmul: float = 1.0
 ) -> dict[str, WeightSpec]:
-    """The kernel (inputs, outputs) and bias (outputs,) of a dense layer.
+    """Return the kernel (inputs, outputs) and bias (outputs,) of a dense layer.
 
     Plain kernels start Glorot-uniform. Equalized kernels start as N(0, 1/lrmul²) and are multiplied by
     gain/√inputs · lrmul when used, so that every layer's effective kernel starts at gain/√inputs and changes at a pace
@@ -62,7 +62,7 @@ def dense_layout(
 def convolution_layout(
     inputs: int, outputs: int, size: int, *, gain: float = 2**0.5, bias: bool = False
 ) -> dict[str, WeightSpec]:
-    """The kernel (size, size, inputs, outputs) of an equalized convolution, and its bias (outputs,) if it has one.
+    """Return the kernel (size, size, inputs, outputs) of an equalized convolution, and its bias (outputs,), if any.
 
     The kernel starts as N(0, 1) and is multiplied by gain/√(size² · inputs) when used (the authors' `lreq.Conv2d`).
     """
@@ -71,7 +71,7 @@ def convolution_layout(
 
 
 def perceptron_layout(choice: Perceptron, inputs: int, outputs: int, *, equalized: bool) -> dict[str, WeightSpec]:
-    """The dense layers "dense0", "dense1", … of a perceptron with the hidden layers of `choice`."""
+    """Return the dense layers "dense0", "dense1", … of a perceptron with the hidden layers of `choice`."""
     widths = pairwise([inputs, *choice.hidden, outputs])
     return join_parts(
         {
@@ -118,13 +118,13 @@ class Section:
         return {name: spec for name, spec in self.layout.items() if "/" not in name}
 
     def __truediv__(self, part: str) -> "Section":
-        """The section of one of its parts."""
+        """Return the section of one of its parts."""
         prefix = f"{part}/"
         inner = {name.removeprefix(prefix): spec for name, spec in self.layout.items() if name.startswith(prefix)}
         return Section(f"{self.path}/{part}", inner, self.seed)
 
     def initial_value(self, name: str) -> np.ndarray:
-        """The initial value of its own weight `name`, float32; the same bits on every backend.
+        """Return the initial value of its own weight `name`, float32; the same bits on every backend.
 
         Random values come from the stream (seed, "weights/" + path): a layer has at most one random weight.
         """

@@ -171,7 +171,7 @@ class _Downwards(SpecLayer, keras.Model):
         self.leaky = LeakyReLU(_SLOPE**2, dtype=config.dtype)
 
     def _down(self, x: Tensor, lod: int, blend: Tensor | float) -> tuple[Tensor, list[Tensor]]:
-        """The output of the 4×4 block, and the statistics of each block that has some, finest first."""
+        """Return the output of the 4×4 block, and the statistics of each block that has some, finest first."""
         image, parts = from_nhwc(x), []
         x = self.leaky(self.from_rgb[lod](image))
         for i in range(lod, -1, -1):
@@ -201,7 +201,7 @@ class Encoder(_Downwards):
         return sum(described[1:], described[0])
 
     def hidden(self, x, lod: int, blend: Tensor | float = 1.0):
-        """All layers' channel means and standard deviations, of which w is an affine map, concatenated: (batch, n)."""
+        """Concatenate all layers' channel means and deviations, of which w is an affine map: (batch, n)."""
         _, parts = self._down(x, lod, blend)
         return ops.concatenate([layer for block in parts for layer in block], axis=-1)
 
@@ -220,7 +220,7 @@ class _EncoderBlock(SpecLayer):
         return x, (first, second)
 
     def map_to_w(self, statistics):
-        """The block's part of w, from the statistics of its two layers."""
+        """Return the block's part of w, from the statistics of its two layers."""
         first, second = statistics
         return self.described1.style(first) + self.described2.style(second)
 
@@ -261,7 +261,7 @@ class PlainEncoder(_Downwards):
         return x[:, 0] if self.is_discriminator else x
 
     def hidden(self, x, lod: int, blend: Tensor | float = 1.0):
-        """The input of the last layer, (batch, n)."""
+        """Return the input of the last layer, (batch, n)."""
         return self._down(x, lod, blend)[0]
 
 
@@ -307,7 +307,7 @@ def _conv(config: Config, section: Section, **choices) -> Conv:
 
 
 def _may_fade(blend: Tensor | float) -> bool:
-    """Whether the level below may be visible; always true for a tensor, because its value is unknown."""
+    """Return whether the level below may be visible; always true for a tensor, because its value is unknown."""
     return not (isinstance(blend, (int, float)) and blend == 1)
 
 

@@ -9,7 +9,7 @@ from alae_core.networks.specs import Layout, WeightSpec, convolution_layout, den
 
 
 def generator_layout(config: Config) -> dict[str, WeightSpec]:
-    """The specs of the weights of G, by name within the network."""
+    """Return the specs of the weights of G, by name within the network."""
     style, lods, channels = config.style, config.lods, config.image[2]
     widths = style.widths(lods)
     found = {"const": WeightSpec((4, 4, widths[0]), "ones")}
@@ -28,12 +28,12 @@ def generator_layout(config: Config) -> dict[str, WeightSpec]:
 
 
 def list_style_kernels(config: Config) -> list[str]:
-    """The names in a model of the kernels that map w to each style layer of G, coarsest first, two per block."""
+    """Return the names in a model of the kernels that map w to each style layer of G, coarsest first, two per block."""
     return [f"G/block{lod}/styled{layer}/style/kernel" for lod in range(config.lods) for layer in (1, 2)]
 
 
 def encoder_layout(config: Config) -> dict[str, WeightSpec]:
-    """The specs of the weights of E, by name within the network."""
+    """Return the specs of the weights of E, by name within the network."""
     if config.style.encoder == "plain":
         return _plain_encoder_layout(config, config.style.w)
     found: dict[str, WeightSpec] = {}
@@ -52,7 +52,7 @@ def encoder_layout(config: Config) -> dict[str, WeightSpec]:
 
 
 def discriminator_layout(config: Config) -> dict[str, WeightSpec]:
-    """The specs of the weights of a D on images. Its 4×4 block gets one feature map more than E's."""
+    """Return the specs of the weights of a D on images. Its 4×4 block gets one feature map more than E's."""
     return _plain_encoder_layout(config, 1, spread=1)
 
 
@@ -82,7 +82,7 @@ def _level_layout(config: Config, lod: int, block: dict[str, Layout], rgb: dict[
 
 
 def _block_widths(config: Config, lod: int) -> tuple[int, int]:
-    """The numbers of feature maps that an encoder's block gets, and passes to the block below."""
+    """Return the numbers of feature maps that an encoder's block gets, and passes to the block below."""
     return config.style.width(config.lods - lod - 1), config.style.width(config.lods - lod)
 
 

@@ -37,7 +37,7 @@ class JaxBackend(BaseBackend):
 
 
 def _cache() -> Path:
-    """The directory of compiled functions. Compiling a style step takes longer than running many, at each level."""
+    """Return the directory that caches compiled functions. Compiling a style step takes longer than many steps."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     # By host: machines may share a home directory, and code compiled for one processor may not run on another.
     return home / "alae" / "jax" / platform.node()

@@ -35,5 +35,5 @@ def write_reference_checkpoints(case: Case, setting: Setting) -> None:
 
 
 def weight_norms(tape: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """The norm of each weight on a tape, to which the rounding of its displacement is proportional."""
+    """Return the norm of each weight on a tape, to which the rounding of its displacement is proportional."""
     return {name: float(np.linalg.norm(array)) for name, array in tapes.group("weights", tape).items()}

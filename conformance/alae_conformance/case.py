@@ -39,7 +39,7 @@ class Case(files.ClosedModel):
 
 @cache
 def cases() -> dict[str, Case]:
-    """Every case by id, lowest level first. Raises SuiteError if a file breaks a rule."""
+    """Return every case by id, lowest level first. Raises SuiteError if a file breaks a rule."""
     by_id: dict[str, Case] = {}
     for level in range(6):
         for case in files.read_json(TypeAdapter(list[Case]), f"L{level}.json"):
@@ -54,5 +54,5 @@ def cases() -> dict[str, Case]:
 
 
 def experiment_of(case: Case) -> Experiment:
-    """The experiment that a case runs."""
+    """Return the experiment that a case runs."""
     return EXPERIMENTS[case.experiment]

@@ -31,7 +31,7 @@ def read_claim(text: str) -> Claim:
 
 
 def provable_levels(tasks: Iterable[tuple[Case, Lane]]) -> Claim:
-    """The highest levels that a run of these cases can show."""
+    """Return the highest levels that a run of these cases can show."""
     levels: dict[Lane, set[int]] = {}
     for case, lane in tasks:
         levels.setdefault(lane, set()).add(case.level)
@@ -39,7 +39,7 @@ def provable_levels(tasks: Iterable[tuple[Case, Lane]]) -> Claim:
 
 
 def highest_without_gap(levels: Iterable[int]) -> int:
-    """The highest level such that all levels from the lowest to it are present."""
+    """Return the highest level such that all levels from the lowest to it are present."""
     found = set(levels)
     reached = min(found)
     while reached + 1 in found:

@@ -153,7 +153,7 @@ def _flaw(observed: np.ndarray, expected: np.ndarray) -> str:
 
 
 def _concatenate_groups(arrays: Mapping[str, np.ndarray], keys: list[str]) -> Observations:
-    """All tensors of a group as one, by the group's name."""
+    """Return all tensors of a group as one, by the group's name."""
     members: dict[str, list[str]] = {}
     for key in keys:
         members.setdefault(_group(key), []).append(key)

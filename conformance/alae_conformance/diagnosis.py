@@ -24,7 +24,7 @@ def first_divergence(
     batches = tapes.batches(setting.tape)
 
     def worst(only: str | None = None) -> Comparison | None:
-        """The worst failed comparison of one step from the same state, or None."""
+        """Return the worst failed comparison of one step from the same state, or None."""
 
         def step_of(runner: Subject) -> Observations:
             runner.load(before)

@@ -22,7 +22,7 @@ _ATTEMPTS = 1000
 
 
 def draw_steady_tape(fixture: Fixture, seed: int = 0) -> Arrays:
-    """The first tape of `seed` on which rounding is harmless. Raises SuiteError if a thousand are rejected."""
+    """Return the first tape of `seed` on which rounding is harmless. Raises SuiteError if a thousand are rejected."""
     for attempt in range(_ATTEMPTS):
         tape = draw_tape(fixture, crc32(f"{fixture.id} {seed} {attempt}".encode()))
         if is_steady(fixture, tape):

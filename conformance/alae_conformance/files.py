@@ -65,12 +65,12 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def manifest_hash() -> str:
-    """The SHA-256 of the manifest, which covers every case and number."""
+    """Return the SHA-256 of the manifest, which covers every case and number."""
     return sha256((HOME / "manifest.json").read_bytes()).hexdigest()
 
 
 def make_manifest() -> dict[str, str]:
-    """The SHA-256 of every file but the manifest, by relative path."""
+    """Return the SHA-256 of every file but the manifest, by relative path."""
     files = sorted(path for path in HOME.rglob("*") if path.is_file() and path.name != "manifest.json")
     return {path.relative_to(HOME).as_posix(): sha256(path.read_bytes()).hexdigest() for path in files}
 

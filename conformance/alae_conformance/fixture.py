@@ -33,12 +33,12 @@ class _FixturesFile(files.ClosedModel):
 
 @cache
 def fixtures() -> dict[str, Fixture]:
-    """Every fixture by id. Raises SuiteError if fixtures.json is damaged or of another specification."""
+    """Return every fixture by id. Raises SuiteError if fixtures.json is damaged or of another specification."""
     return {fixture.id: fixture for fixture in _read_fixtures().fixtures}
 
 
 def config_of(fixture: Fixture, lane: Lane) -> Config:
-    """The fixture's configuration in one lane."""
+    """Return the fixture's configuration in one lane."""
     return make_config(_read_fixtures().base, {**fixture.overrides, "precision": lane}, source=f"fixture {fixture.id}")
 
 

@@ -26,7 +26,7 @@ _SAME = 1e-12
 
 
 def differences(case: Case) -> list[str]:
-    """The names of a case's frozen outputs that the reference no longer computes."""
+    """Return the names of a case's frozen outputs that differ from those that the reference computes now."""
     again, frozen = answers(case, files.read_tape(case.fixture)), files.read_expected(case.id)
     names = sorted(again.keys() | frozen.keys())
     return [name for name in names if name not in again or name not in frozen or not _same(again[name], frozen[name])]

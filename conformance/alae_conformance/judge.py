@@ -110,7 +110,7 @@ class Judge:
         return record
 
     def record(self, required: Claim | None = None, *, partial: bool = False) -> BackendRecord:
-        """The record of all cases so far; `required` and `partial` are those of the whole run."""
+        """Return the record of all cases so far; `required` and `partial` are those of the whole run."""
         return BackendRecord(
             name=self.name,
             device=self.hello["device"] if self.hello else "unknown",
@@ -196,7 +196,7 @@ def compare_case(
 
 
 def summarise(comparisons: Sequence[Comparison]) -> list[CheckRecord]:
-    """The worst comparison of each check."""
+    """Summarise each check by its worst comparison."""
     by_check: dict[str, list[Comparison]] = {}
     for comparison in comparisons:
         by_check.setdefault(comparison.check, []).append(comparison)
@@ -217,7 +217,7 @@ def summarise(comparisons: Sequence[Comparison]) -> list[CheckRecord]:
 
 
 def curves_of(observations: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """The observations that the report plots: losses by step, and reciprocity errors by seed and step."""
+    """Return the observations that the report plots: losses by step, and reciprocity errors by seed and step."""
     # A plug-in's answer may have any shape; a wrong shape has already failed the case.
     dimensions = {"trajectory": 1, "reciprocity": 2}
     return {

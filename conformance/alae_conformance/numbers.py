@@ -17,10 +17,10 @@ class Numbers(Protocol):
     """The source of a run's numbers."""
 
     def tape(self, fixture: str) -> Mapping[str, np.ndarray]:
-        """The inputs of a fixture."""
+        """Return the inputs of a fixture."""
 
     def expected(self, case: str) -> Mapping[str, np.ndarray]:
-        """The expected outputs of a case."""
+        """Return the expected outputs of a case."""
 
 
 class Frozen:

@@ -96,7 +96,7 @@ class BackendRecord(_Record):
         return {lane: level for lane, level in self.required.items() if reached[lane] < level}
 
     def highest(self, lane: Lane) -> int | None:
-        """The highest level that holds in a lane together with all below it, or None."""
+        """Return the highest level that holds in a lane together with all below it, or None."""
         if self.partial:
             return None
         levels = sorted((level for level in self.levels if level.lane == lane), key=lambda level: level.level)

@@ -31,7 +31,7 @@ class Selection:
 
 
 def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
-    """The cases of a profile in each of their lanes, lane by lane, lowest level first; "smoke" is float32 only.
+    """Return the cases of a profile in each of their lanes, lane by lane, lowest level first; "smoke" is float32 only.
 
     A case selected by its id runs whatever the profile. A case that reads checkpoints also selects the case that writes
     them. Raises SelectionError if a case or lane is unknown, or no case is left.
@@ -69,7 +69,7 @@ def split_into_waves(tasks: Sequence[Task]) -> list[list[Task]]:
 
 
 def requirements(tasks: Sequence[Task], selection: Selection, require: Claim, claim: Claim) -> Claim:
-    """The levels that a backend must hold: all of `require`, and `claim` as far as these cases can show it.
+    """Return the levels that a backend must hold: all of `require`, and `claim` as far as these cases can show it.
 
     Raises ClaimError if the cases cannot show a required level.
     """

@@ -26,7 +26,7 @@ _DIGITS: dict[Lane, tuple[int, float]] = {"float32": (24, 1.0), "float64": (53, 
 
 
 def is_steady(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> bool:
-    """Whether every correct backend passes all of the fixture's cases on this tape.
+    """Return whether every correct backend passes all of the fixture's cases on this tape.
 
     Cases that run in float64 alone need not be clear of kinks: its roundings are too small to reach one.
     """
@@ -89,7 +89,7 @@ def _withstands_bfloat16(case: Case, tape: Mapping[str, np.ndarray]) -> bool:
 
 
 def nudge_tape(tape: Mapping[str, np.ndarray], seed: int, roundings: float) -> Arrays:
-    """A copy with weights and the floats of states moved by about so many units in float32's last place."""
+    """Return a copy with weights and the floats of states moved by about so many units in float32's last place."""
     rng = np.random.default_rng(seed)
     return {
         name: array * (1 + roundings * 2.0**-23 * rng.normal(size=array.shape))

@@ -28,12 +28,12 @@ DRAWN_STEPS = (0, 7, 100_000)
 
 
 def group(prefix: str, arrays: Mapping[str, np.ndarray]) -> Arrays:
-    """The arrays below a prefix, by the rest of their names."""
+    """Return the arrays below a prefix, by the rest of their names."""
     return {name.removeprefix(f"{prefix}/"): array for name, array in arrays.items() if name.startswith(f"{prefix}/")}
 
 
 def inputs(tape: Mapping[str, np.ndarray], view: View | None = None) -> Inputs:
-    """The first batch of everything; for style networks in a view, with images cut to its size."""
+    """Return the first batch of everything; for style networks in a view, with images cut to its size."""
     images, labels = tape["images"][0], tape["labels"][0] if "labels" in tape else None
     draws = {
         update: Draws(z if len(z) else None, augment=tape.get(f"augment/{update}"))
@@ -49,7 +49,7 @@ def inputs(tape: Mapping[str, np.ndarray], view: View | None = None) -> Inputs:
 
 
 def many_inputs(tape: Mapping[str, np.ndarray], count: int) -> Inputs:
-    """The tape's images, w and generator's z, repeated, and each time scaled down a little so that all differ."""
+    """Repeat the tape's images, w and generator's z, scaled down a little each time so that all differ."""
 
     def repeat(rows: np.ndarray) -> np.ndarray:
         scale = 1 - np.arange(count) // len(rows) / 256  # exact in float32, since the tape is exact in bfloat16
@@ -67,16 +67,16 @@ def views(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Inputs]
 
 
 def batches(tape: Mapping[str, np.ndarray]) -> Batches:
-    """The batches of training steps."""
+    """Return the batches of training steps."""
     return Batches(tape["images"], tape.get("labels"))
 
 
 def initial_state(tape: Mapping[str, np.ndarray], subject: ReferenceSubject) -> Arrays:
-    """The state before the first step, from the tape's weights."""
+    """Return the state before the first step, from the tape's weights."""
     return subject.reference.initial_state(group("weights", tape))
 
 
 def to_bfloat16(x: np.ndarray) -> np.ndarray:
-    """The nearest numbers of 8 significant bits, as float64."""
+    """Round to the nearest numbers of 8 significant bits, as float64."""
     bits = np.asarray(x, np.float32).view(np.uint32)
     return ((bits + 0x8000) & 0xFFFF0000).astype(np.uint32).view(np.float32).astype(np.float64)

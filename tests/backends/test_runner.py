@@ -155,7 +155,7 @@ def test_an_update_has_gradients_only_for_the_networks_it_trains(backend, update
 
 
 def masked_pixels(networks, batch, input_gradient):
-    """The mean square of reconstruction errors, masked by an optional field of the batch or of its draws."""
+    """Return the mean square of reconstruction errors, masked by an optional field of the batch or of its draws."""
     mask = next((m for m in (getattr(batch, "mask", None), getattr(batch.draws, "mask", None)) if m is not None), 1.0)
     decoded = networks.G(networks.E(batch.images))
     return squared_distance(mask * batch.images, mask * decoded, mean=True)

@@ -19,7 +19,7 @@ _UPDATES = ("discriminator", "generator", "reciprocity")
 
 
 def start(backend, step=0, **overrides):
-    """A runner before training step `step`, with initial weights."""
+    """Return a runner before training step `step`, with initial weights."""
     model = alae.build(tiny_style_config(**overrides))
     runner = backend.runner(model)
     if step:
@@ -28,7 +28,7 @@ def start(backend, step=0, **overrides):
 
 
 def images(step):
-    """A batch for training step `step`, of the level's size."""
+    """Return a batch for training step `step`, of the level's size."""
     size = 4 if step < FIRST_OF_LEVEL_1 else 8
     return random_images(4, (size, size, 2), seed=step)
 

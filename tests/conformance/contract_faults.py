@@ -38,7 +38,7 @@ def replaces(member, fault, case, check):
 
 
 def methods():
-    """Every method of the contract, and those that `BaseRunner` adds for plug-ins to implement or override."""
+    """Return every method of the contract, and those that `BaseRunner` adds for plug-ins to implement or override."""
     contract = [("Backend", {**vars(Framework), **vars(Backend)}), ("Runner", vars(Runner))]
     hooks = {name: value for name, value in vars(BaseRunner).items() if name not in vars(Runner)}
     return {
@@ -50,7 +50,7 @@ def methods():
 
 
 def plugin(fault=None):
-    """The plug-in of this process's framework as a subject, with or without a fault."""
+    """Return the plug-in of this process's framework as a subject, with or without a fault."""
     made = Plugin(keras.backend.backend(), "float32")
     if fault is None:
         return made

@@ -51,7 +51,7 @@ def measure_ratios() -> Ratios:
 
 
 def render(ratios: Ratios) -> str:
-    """The text of docs/mutants.md. Raises KeyError for a mutant without ratios."""
+    """Return the text of docs/mutants.md. Raises KeyError for a mutant without ratios."""
     mutants = _table(
         ("mutant", "fault", "caught by (case, check)", "lane", "mutant", "reference"),
         ((m.name, m.fault, f"{m.case}, {m.check}", m.lane, *ratios[m.name]) for m in MUTANTS),
@@ -68,7 +68,7 @@ def render(ratios: Ratios) -> str:
 
 
 def with_counts(text: str) -> str:
-    """A document with the current numbers between its markers. Raises ValueError if it lacks one."""
+    """Return a document with the current numbers between its markers. Raises ValueError if it lacks one."""
     for name, count in COUNTS.items():
         text, replaced = re.subn(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", rf"\g<1>{count}\g<2>", text)
         if not replaced:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.each_backend
 
 
 def build_extra(config, name):
-    """A network of its own shape: one dense layer from w to 3 numbers."""
+    """Return a network of its own shape: one dense layer from w to 3 numbers."""
     x = keras.Input((config.networks.w,), dtype=config.dtype)
     return keras.Model(x, keras.layers.Dense(3, name="dense", dtype=config.dtype)(x), name=name)
 

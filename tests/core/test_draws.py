@@ -12,7 +12,7 @@ pytestmark = pytest.mark.each_backend
 
 
 def draw_all(config, step, count):
-    """The draws of ALAE's updates."""
+    """Return the draws of ALAE's updates."""
     return draw(config, updates_of(config), step, count)
 
 

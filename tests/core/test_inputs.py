@@ -13,7 +13,7 @@ pytestmark = pytest.mark.each_backend
 
 
 def catch_error(call):
-    """The ArgumentError that `call` raises: one line, its argument's name first."""
+    """Return the ArgumentError that `call` raises: one line, its argument's name first."""
     with pytest.raises(alae.ArgumentError) as caught:
         call()
     message = str(caught.value)

@@ -38,7 +38,7 @@ class Hang(BaseException):
 
 
 def seconds():
-    """The seconds that each fuzzer gets."""
+    """Return the seconds that each fuzzer gets."""
     return BUDGET / fuzzers
 
 

@@ -119,7 +119,7 @@ def mutate(random, text, fragments=TEXTS):
 
 
 def nested_value(random):
-    """A value inside up to 400 lists and mappings."""
+    """Return a value inside up to 400 lists and mappings."""
     value = pick(random, [3, "x", None])
     for _ in range(random.integers(1, 400)):
         value = {"training": value} if random.random() < 0.5 else [value]

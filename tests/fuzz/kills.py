@@ -155,7 +155,7 @@ def kill_rewrites(directory, count, moments):
 
 
 def unfinished(run):
-    """The names of unfinished files in a run."""
+    """Return the names of unfinished files in a run."""
     names = [name for folder in (run.checkpoints, run.path) if folder.exists() for name in os.listdir(folder)]
     return {name for name in names if name.startswith(".writing-")}
 
@@ -271,7 +271,7 @@ def prepare(files, out):
 
 
 def shards_done(out):
-    """The modification times of the records of finished shards, by file."""
+    """Return the modification times of the records of finished shards, by file."""
     return {file: file.stat().st_mtime_ns for file in out.glob(f"{PREPARING}/images-*.json")}
 
 
@@ -298,7 +298,7 @@ def start(run):
 
 
 def newest(run):
-    """The step of the newest checkpoint, or 0 if there is none."""
+    """Return the step of the newest checkpoint, or 0 if there is none."""
     return max((int(path.name.removeprefix("step-")) for path in checkpoints(run.checkpoints)), default=0)
 
 
@@ -318,7 +318,7 @@ def verify(run, before=0):
 
 
 def reported_steps(run, step):
-    """The steps with recorded losses, up to `step`."""
+    """Return the steps with recorded losses, up to `step`."""
     steps = []
     for line in run.metrics.read_bytes().splitlines():
         try:

@@ -13,7 +13,7 @@ GREY, COLOUR = load_config("digits-mlp"), load_config("digits-mlp", {"image": [8
 
 
 def reader_of(path, config=GREY):
-    """A function that reads the data at `path` for training and as images."""
+    """Return a function that reads the data at `path` for training and as images."""
 
     def read():
         found = load_data(str(path), config, held_out=1)
@@ -23,7 +23,7 @@ def reader_of(path, config=GREY):
 
 
 def damage(random, content):
-    """The bytes of a file, unchanged half of the time, else with some cut off, changed, doubled or replaced."""
+    """Return the bytes of a file, unchanged half of the time, else with some cut off, changed, doubled or replaced."""
     if random.random() < 0.5:
         return content
     found = bytearray(content)
@@ -42,7 +42,7 @@ def damage(random, content):
 
 
 def picture_file(random):
-    """The bytes of a picture file in a random format, mode and size."""
+    """Return the bytes of a picture file in a random format, mode and size."""
     mode = pick(random, ["L", "RGB", "RGBA", "P", "CMYK", "I;16", "I", "F", "1", "LA"])
     size = pick(random, [(8, 8), (1, 1), (9, 30), (300, 2), (64, 64)])
     image = Image.frombytes("RGB", size, random.bytes(3 * size[0] * size[1])).convert("L" if mode == "I;16" else mode)

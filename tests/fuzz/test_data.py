@@ -145,7 +145,7 @@ def test_folders(tmp_path):
 
 
 def archive(random, kind):
-    """A .zip or .tar of images and of other entries, such as links and devices."""
+    """Return a .zip or .tar of images and of other entries, such as links and devices."""
     content = io.BytesIO()
     names = ["0.png", "a/1.png", "b/2.jpg", "../3.png", "/4.png", ".png", "a" * 300 + ".png", "a\0.png", "readme.txt"]
     files = [(pick(random, names), damage(random, picture_file(random))) for _ in range(random.integers(0, 5))]

@@ -22,7 +22,7 @@ KEYS = [
 
 
 def change(random, manifest):
-    """The manifest after a value is removed or replaced by one of any type, or a strange file name is added."""
+    """Return the manifest after a value is removed or replaced by one of any type, or a strange file name is added."""
     *groups, last = pick(random, KEYS).split(".", 3)
     inside = manifest
     for group in groups:

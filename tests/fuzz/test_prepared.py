@@ -40,7 +40,7 @@ def whole(tmp_path_factory):
 
 
 def change_manifest(random, manifest):
-    """The manifest with a value removed, or replaced by one of any type."""
+    """Return the manifest with a value removed, or replaced by one of any type."""
     *groups, last = pick(random, PLACES).split(".")
     inside = manifest
     for group in groups:

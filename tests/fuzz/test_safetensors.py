@@ -50,7 +50,7 @@ def join(header, data, size=None):
 
 
 def falsify_header(random, content):
-    """The bytes of a state with a false header."""
+    """Return the bytes of a state with a false header."""
     header, data = split(content)
     name = pick(random, sorted(header))
     match random.integers(12):
@@ -92,7 +92,7 @@ def falsify_header(random, content):
 
 
 def change_arrays(random, state):
-    """A state with an array removed, replaced or added."""
+    """Return a state with an array removed, replaced or added."""
     state, name = dict(state), pick(random, sorted(state))
     match random.integers(6):
         case 0:

@@ -29,7 +29,7 @@ def pixels(family: Family, batch: Batch, input_gradient: Callable[..., Any]) -> 
 
 
 def pixels_updates(config: Config) -> tuple[Update, ...]:
-    """The only update of `pixels`."""
+    """Return the only update of `pixels`."""
     return (Update("pixels", "P", pixels, {"E": "pixels", "G": "pixels"}, draws=("noise",), moves_w_mean=False),)
 
 

@@ -11,7 +11,7 @@ CLASSES = np.arange(40) % 3
 
 
 def make_data(labels=CLASSES, count=40):
-    """A data set of `count` training images and 17 held-out ones, which repeat training images."""
+    """Return a data set of `count` training images and 17 held-out ones, which repeat training images."""
     train = Arrays(PIXELS[:count], None if labels is None else labels[:count])
     held_out = Arrays(PIXELS[::-1][:17].copy(), None if labels is None else labels[::-1][:17].copy())
     return DataSet(train, held_out)

@@ -23,7 +23,7 @@ def draw(name, shape):
 
 
 def make_checkpoint(root, kernels, channels):
-    """A pickle of the network `root` with kernels (size, in, out), and of linear layers from `channels` inputs."""
+    """Pickle the network `root` with kernels (size, in, out), and linear layers from `channels` inputs."""
     trunk = {
         f"Conv_{i}": {
             "kernel": draw(f"{root}/Conv_{i}/kernel", (k, k, into, out)),

@@ -7,7 +7,7 @@ from alae_core.images import to_uint8
 
 
 def read_cells(file, sizes):
-    """The cells of a picture of 16×16 images: (lines, columns, H, W, C) by section; `sizes` its lines and columns."""
+    """Cut a picture into its 16×16 images: (lines, columns, H, W, C) by section; `sizes` are lines and columns."""
     pixels, sections, y = np.asarray(Image.open(file)), [], 12
     paper = pixels[0, 0]
     assert (pixels[:, -12:] == paper).all(), "the text is not cut"
@@ -23,6 +23,6 @@ def read_cells(file, sizes):
 
 
 def are_alike(shown, images):
-    """Whether a picture shows `images`, up to one grey level."""
+    """Return whether a picture shows `images`, up to one grey level."""
     assert (np.abs(images) < 1).mean() > 0.8, "clipped images would show no difference"
     return np.abs(shown.astype(int) - to_uint8(images).astype(int)).max() <= 1

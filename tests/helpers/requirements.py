@@ -15,7 +15,7 @@ from tests.conftest import REPOSITORY
 
 
 def find_test_data() -> Path:
-    """The folder of test data, or a path that does not exist if none was found."""
+    """Return the folder of test data, or a path that does not exist if none was found."""
     if "ALAE_TEST_DATA" in os.environ:
         return Path(os.environ["ALAE_TEST_DATA"])
     for folder in sorted(REPOSITORY.parent.iterdir()):

@@ -6,7 +6,7 @@ from alae_workbench.exchange.torch_files import Tensor, read_torch_file
 
 
 def read_all(path):
-    """The content of a file, and the array of every tensor in it."""
+    """Return the content of a file, and the array of every tensor in it."""
     saved, numbers = read_torch_file(path)
     return saved, [numbers(tensor) for tensor in tensors_in(saved)]
 

@@ -127,7 +127,7 @@ def _unfit_states(state: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
 
 
 def _by_update(maps: Arrays) -> dict[str, list[np.ndarray]]:
-    """The maps that `Subject.noise` returns, as a list for each update."""
+    """Return the maps that `Subject.noise` returns, as a list for each update."""
     lists: dict[str, list[np.ndarray]] = {}
     for name, array in maps.items():
         lists.setdefault(name.rpartition("/")[0], []).append(np.asarray(array))

@@ -52,7 +52,7 @@ def peers(subject: Subject, setting: Setting) -> Observations:
 
 
 def expected_from_each(expected: Mapping[str, np.ndarray], writers: Sequence[str]) -> Observations:
-    """The expected outcome of `peers` for every writer: the same as from the reference's checkpoint."""
+    """Return the expected outcome of `peers` for every writer: the same as from the reference's checkpoint."""
     return {
         key.replace("from reference", f"from {writer}"): array for key, array in expected.items() for writer in writers
     }

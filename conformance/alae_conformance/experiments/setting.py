@@ -37,17 +37,17 @@ class Setting:
         subject.open(config_of(self.fixture, self.lane).data())
 
     def initial_state(self) -> Arrays:
-        """The state that runs start from."""
+        """Return the state that runs start from."""
         reference = ReferenceSubject()
         self.open(reference)
         return tapes.initial_state(self.tape, reference)
 
     def checkpoint_home(self, writer: str) -> Path:
-        """The directory of one subject's checkpoints of this fixture."""
+        """Return the directory of one subject's checkpoints of this fixture."""
         return self.checkpoints / writer / self.fixture.id
 
     def halves(self) -> tuple[int, int]:
-        """The numbers of steps before and after a checkpoint, in a free run or between observations of growth."""
+        """Return the numbers of steps before and after a checkpoint, in a free run or between two observations."""
         if not self.fixture.grown:
             return STEPS // 2, STEPS - STEPS // 2
         first, last = self.fixture.grown

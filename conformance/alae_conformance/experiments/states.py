@@ -10,7 +10,7 @@ from alae_conformance.subjects import Arrays, Subject
 
 
 def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> Observations:
-    """The displacement of every float array of a state, in float64, and the value of every count after the step.
+    """Return every float array's displacement, in float64, and every count after the step.
 
     Keys are displacement/PREFIX/WEIGHT, averages/PREFIX/WEIGHT, moments/MOMENT/PREFIX/ADAM/WEIGHT, w_mean/PREFIX,
     augment_p/PREFIX and counts/PREFIX/NAME. Raises ValueError if an array has changed its shape.
@@ -41,7 +41,7 @@ def drop_check(check: str, observations: Observations) -> Observations:
 
 
 def model_differences(subject: Subject, state: Mapping[str, np.ndarray]) -> Observations:
-    """The names of arrays in the run, and in the model that it was started with, that differ from the run's state."""
+    """Return the names of arrays in the run, and in the model it was started with, that differ from its state."""
     held, weights = subject.model_state(), tapes.group("weights", state)
     differences = {
         "in_place/weights of the model": differing_names(tapes.group("weights", held), weights),
@@ -55,7 +55,7 @@ def model_differences(subject: Subject, state: Mapping[str, np.ndarray]) -> Obse
 
 
 def differing_names(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The names of arrays that are missing on one side, or differ in any bit."""
+    """Return the names of arrays that are missing on one side, or differ in any bit."""
     return sorted_names(
         name
         for name in arrays.keys() | expected.keys()
@@ -69,5 +69,5 @@ def sorted_names(names: Iterable[str]) -> np.ndarray:
 
 
 def select_kinds(kinds: Collection[str], state: Mapping[str, np.ndarray]) -> Arrays:
-    """The arrays of some kinds, such as "weights" or "w_mean", by their full names."""
+    """Return the arrays of some kinds, such as "weights" or "w_mean", by their full names."""
     return {name: array for name, array in state.items() if name.partition("/")[0] in kinds}

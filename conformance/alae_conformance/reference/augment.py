@@ -34,7 +34,7 @@ class Augmentation:
 
 
 def augmentation(numbers: Array, p: float, transforms: Sequence[str], shape: tuple[int, int, int]) -> Augmentation:
-    """The augmentation of a batch of images of `shape` (H, W, C) by its random numbers (batch, 16)."""
+    """Return the augmentation of a batch of images of `shape` (H, W, C) by its random numbers (batch, 16)."""
     height, width, channels = shape
     parts = [_of_image(row.astype(np.float64), p, transforms, height, width, channels) for row in numbers]
     return Augmentation(*(np.array(each) for each in zip(*parts, strict=True)))

@@ -12,7 +12,7 @@ from alae_core.config import Config
 
 
 def reference_of(config: Config) -> type[Reference]:
-    """The reference of the algorithm that a configuration names."""
+    """Return the reference of the algorithm that a configuration names."""
     return {"alae": Reference, "autoencoder": Autoencoder, "vae": Vae, "bigan": Bigan}[config.algorithm]
 
 

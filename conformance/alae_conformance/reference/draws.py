@@ -40,6 +40,6 @@ def _prior(config: Config, purpose: str, step: int, count: int) -> Array:
 
 
 def stream(config: Config, purpose: str, step: int = 0) -> np.random.Generator:
-    """The generator of one purpose at one step: seed and purpose are the key, the step counts blocks of 2**128."""
+    """Return the generator of one purpose at one step: seed and purpose are the key; a step is 2**128 blocks."""
     key, counter = [config.seed, crc32(purpose.encode())], [0, 0, step, 0]
     return np.random.Generator(np.random.Philox(key=key, counter=counter))

@@ -22,11 +22,11 @@ class Linear(ABC):
 
     @abstractmethod
     def apply(self, x: Array) -> Array:
-        """The map."""
+        """Apply the map."""
 
     @abstractmethod
     def transposed(self, y: Array) -> Array:
-        """The transposed map."""
+        """Apply the transposed map."""
 
 
 class Upsample(Linear):
@@ -200,7 +200,7 @@ class Spread:
         return Pair(value, adjoint.tangent[..., :-1] + self._scatter_groups(by_rate / d * c / n, count)), {}
 
     def _places(self, count: int) -> Array:
-        """The image at each place of each group, (size, groups)."""
+        """Return the image at each place of each group, (size, groups)."""
         size = min(self.size, count)
         return (np.arange(count + -count % size) % count).reshape(size, -1)
 
@@ -223,7 +223,7 @@ class Spread:
         return np.concatenate([x, np.broadcast_to(_maps(spread[group][:, None]), (*x.shape[:3], 1))], 3)
 
     def _by_group(self, adjoint: Array, count: int) -> Array:
-        """The adjoint of each group's spread, (groups, 1, 1, 1)."""
+        """Return the adjoint of each group's spread, (groups, 1, 1, 1)."""
         by_image = adjoint[..., -1].sum(_PIXELS)
         groups = self._places(count).shape[1]
         found = np.zeros(groups, adjoint.dtype)
@@ -243,7 +243,7 @@ def average_blocks(x: Array, size: int) -> Array:
 
 
 def _windows(x: Array, size: int) -> Array:
-    """The window of a kernel at each pixel, (batch, H, W, C, size, size), with zero padding."""
+    """Return the window of a kernel at each pixel, (batch, H, W, C, size, size), with zero padding."""
     margin = size // 2
     padded = np.pad(x, [(0, 0), (margin, margin), (margin, margin), (0, 0)])
     return np.lib.stride_tricks.sliding_window_view(padded, (size, size), _PIXELS)

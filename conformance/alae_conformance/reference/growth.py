@@ -19,7 +19,7 @@ class Position(NamedTuple):
 
 
 def position(config: Config, step: int) -> Position:
-    """The level of detail of a step, how far it has faded in, and its settings."""
+    """Return the level of detail of a step, how far it has faded in, and its settings."""
     if config.growth is None:
         return Position(None, 1.0, config.batch_size, config.adam.learning_rate, False)
     first = 0

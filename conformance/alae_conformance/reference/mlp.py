@@ -59,7 +59,7 @@ class Network:
         return x.reshape(len(x), -1)
 
     def unflatten(self, x: Array, shape: tuple[int, ...]) -> Array:
-        """The inverse of `flatten`."""
+        """Return the inverse of `flatten`."""
         return x.reshape(len(x), *shape)
 
 
@@ -76,7 +76,7 @@ def perceptron(config: Config, name: str, kind: str) -> Network:
 
 
 def shapes(config: Config, kinds: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
-    """The shape of every weight by name; kernels are (fan_in, units)."""
+    """Return the shape of every weight by name; kernels are (fan_in, units)."""
     found: dict[str, tuple[int, ...]] = {}
     for name, kind in kinds.items():
         for i, (fan_in, units) in enumerate(pairwise(_widths(config, kind))):
@@ -85,7 +85,7 @@ def shapes(config: Config, kinds: Mapping[str, str]) -> dict[str, tuple[int, ...
 
 
 def scales(networks: Mapping[str, Network]) -> dict[str, float]:
-    """The factor by which each weight is multiplied when used: the equalized learning rate's constant, or 1."""
+    """Return the factor by which each weight is multiplied when used: the equalized learning rate's constant, or 1."""
     found: dict[str, float] = {}
     for network in networks.values():
         for layer in network.layers:
@@ -95,7 +95,7 @@ def scales(networks: Mapping[str, Network]) -> dict[str, float]:
 
 
 def settings_of(config: Config, kind: str) -> Perceptron:
-    """The settings of a kind of network; those of "pair" are D's."""
+    """Return the settings of a kind of network; those of "pair" are D's."""
     found: Perceptron = getattr(config.networks, "D" if kind == "pair" else kind)
     return found
 

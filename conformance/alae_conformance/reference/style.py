@@ -114,7 +114,7 @@ class Encoder:
         return Trace(path.pairs[w], lambda adjoint: _back(path, image, w, adjoint))
 
     def share(self, blend: float) -> float:
-        """The weight of the fading block's terms of w."""
+        """Return the weight of the fading block's terms of w."""
         return blend
 
     def backward(
@@ -145,7 +145,7 @@ class PlainEncoder:
             }
 
     def spread(self, lod: int) -> list[Layer]:
-        """The layer, before the coarsest block, that shows a D how much the images of its batch differ."""
+        """Return the layer, before the coarsest block, that shows a D how much the images of its batch differ."""
         return [Spread()] if self.judges and not lod else []
 
     def forward(self, weights: Weights, x: Array, direction: Array | None = None, *, blend: float) -> Trace:
@@ -165,7 +165,7 @@ class PlainEncoder:
         return Trace(output, lambda adjoint: _back(path, image, y, self.as_column(adjoint)))
 
     def as_column(self, adjoint: Pair) -> Pair:
-        """The adjoint of the last layer's output, which is a column for logits."""
+        """Return the adjoint of the last layer's output, which is a column for logits."""
         return apply_to_both(lambda array: array[:, None], adjoint) if self.judges else adjoint
 
     def backward(
@@ -192,7 +192,7 @@ def _network(config: Config, scales: Mapping[str, float], name: str, kind: str) 
 
 
 def scales(networks: Mapping[str, Any]) -> dict[str, float]:
-    """The factor by which each kernel and bias is multiplied when used, where it is not 1."""
+    """Return the factor by which each kernel and bias is multiplied when used, where it is not 1."""
     mapped = {name: network for name, network in networks.items() if hasattr(network, "chains")}
     chains = [layer for network in mapped.values() for chain in network.chains.values() for layer in chain]
     found = {f"{layer.name}/kernel": layer.scale for layer in chains if isinstance(layer, (Conv, Dense))}

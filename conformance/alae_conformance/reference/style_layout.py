@@ -8,7 +8,7 @@ from alae_core.config import Config
 
 
 def shapes(config: Config, kinds: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
-    """The shape of every weight by name: (k, k, in, out) of convolution kernels, (fan_in, units) of dense ones."""
+    """Return the shape of every weight by name: (k, k, in, out) for convolution kernels, (fan_in, units) for dense."""
     found: dict[str, tuple[int, ...]] = {}
     for name, kind in kinds.items():
         if kind == "G":
@@ -70,12 +70,12 @@ def _plain_shapes(config: Config, name: str, *, judges: bool) -> dict[str, tuple
 
 
 def sees_images(config: Config, kind: str) -> bool:
-    """Whether a network of this kind is a D on images."""
+    """Return whether a network of this kind is a D on images."""
     return kind == "D" and config.style.discriminator == "images"
 
 
 def _width(config: Config, lod: int) -> int:
-    """The number of feature maps at a level; level −1 is the output of E's coarsest block."""
+    """Return the number of feature maps at a level; level −1 is the output of E's coarsest block."""
     networks = config.style
     return min(networks.maxf, networks.startf * 2 ** (config.lods - 1 - lod))
 
@@ -85,7 +85,7 @@ def _affine(name: str, fan_in: int, units: int) -> dict[str, tuple[int, ...]]:
 
 
 def constants(config: Config, kinds: Mapping[str, str]) -> dict[str, float]:
-    """The equalized learning rate's constant, gain / √fan_in, of each layer outside the perceptrons."""
+    """Return the equalized learning rate's constant, gain / √fan_in, of each layer outside the perceptrons."""
     found = {}
     for weight, shape in shapes(config, kinds).items():
         name, _, kind = weight.rpartition("/")

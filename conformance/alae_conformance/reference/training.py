@@ -19,20 +19,20 @@ class RandomNumbers(Protocol):
     """The random numbers of one update, such as `alae_core.draws.Draws`."""
 
     def _asdict(self) -> dict[str, Any]:
-        """The fields of `Batch` that are random numbers, by name."""
+        """Return the fields of `Batch` that are random numbers, by name."""
 
 
 class Reference(Updates):
     """Training of ALAE in one configuration. It holds no weights or state: they are arguments and results."""
 
     def adam_of(self, update: str, network: str) -> str:
-        """The name of the Adam that an update uses for a network."""
+        """Return the name of the Adam that an update uses for a network."""
         if self.config.updates.adam == "own":
             return update
         return "decoder" if network in "FG" else "encoder"
 
     def initial_weights(self) -> dict[str, Array]:
-        """The weights of a new run: kernels from its seed, ones for G's constant, zeros for all others."""
+        """Return the weights of a new run: kernels from its seed, ones for G's constant, zeros for all others."""
         return {name: self.initial_weight(name, shape) for name, shape in self.shapes.items()}
 
     def initial_weight(self, name: str, shape: tuple[int, ...]) -> Array:
@@ -49,12 +49,12 @@ class Reference(Updates):
         return drawn.astype(np.float32).astype(np.float64)
 
     def lrmul(self, name: str) -> float:
-        """The learning-rate multiplier of a weight's network; convolutional networks have none."""
+        """Return the learning-rate multiplier of a weight's network; convolutional networks have none."""
         perceptron = isinstance(self.networks[name[0]], mlp.Network)
         return mlp.settings_of(self.config, self.kinds[name[0]]).lrmul if perceptron else 1.0
 
     def initial_state(self, weights: Weights) -> State:
-        """The arrays of a checkpoint before the first step."""
+        """Return the arrays of a checkpoint before the first step."""
         state: State = {"step": np.array(0)}
         state |= {f"weights/{name}": value for name, value in weights.items()}
         state |= {f"averages/{name}": value for name, value in weights.items()}
@@ -97,7 +97,7 @@ class Reference(Updates):
         return state | {"step": state["step"] + 1}, losses
 
     def position(self, state: State) -> growth.Position:
-        """The position in the growth schedule of the step that follows a state."""
+        """Return the position in the growth schedule of the step that follows a state."""
         return growth.position(self.config, int(state["step"]))
 
     def show_at_level(self, images: Array, lod: int, blend: float) -> Array:
@@ -105,7 +105,7 @@ class Reference(Updates):
         return growth.show_at_level(images, lod, blend)
 
     def mean_step(self, weights: Weights, mean: Array, z: Array) -> Array:
-        """The running mean of w after an update with this z."""
+        """Return the running mean of w after an update with this z."""
         beta = self.config.style.w_mean_beta
         return beta * mean + (1 - beta) * self.networks["F"].forward(weights, z).output.value.mean(0)
 
@@ -134,13 +134,13 @@ class Reference(Updates):
         return value - rate * m / (np.sqrt(v) + adam.epsilon), m, v
 
     def p(self, state: Mapping[str, Array]) -> float:
-        """The probability of each transformation: the state's if it adapts, else the configuration's."""
+        """Return the probability of each transformation: the state's if it adapts, else the configuration's."""
         if "augment_p" in state:
             return float(state["augment_p"])
         return self.config.augment.p if self.config.augment else 0.0
 
     def p_step(self, weights: Weights, p: float, batch: Batch, batch_size: int) -> float:
-        """The probability after a batch, adapted to how well D∘E separates its real and generated images."""
+        """Return the probability after a batch, adapted to how well D∘E separates its real and generated images."""
         choice: Any = self.config.augment
         return adapt_p(p, self.margins(weights, batch), choice.target, batch_size / choice.images)
 

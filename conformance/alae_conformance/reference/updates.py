@@ -60,7 +60,7 @@ class Updates:
     # ---- losses and their gradients ----------------------------------------------------------------------------
 
     def differentiate(self, update: str, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
-        """The loss of one update, and its gradient with respect to each weight that it trains at the batch's level."""
+        """Compute the loss of one update, and its gradient for each weight that it trains at the batch's level."""
         loss, gradients = getattr(self, update)(weights, batch)
         trained = self.trains()[update]
         return loss, {name: gradients[name] for name in weights if name[0] in trained and name in gradients}
@@ -172,7 +172,7 @@ class Updates:
         return adjoint if found is None else found.backward(adjoint)
 
     def augmentation(self, shape: Any, batch: Batch) -> Augmentation | None:
-        """The augmentation of images of a shape (H, W, C), or None."""
+        """Return the augmentation of images of a shape (H, W, C), or None."""
         if self.config.augment is None or batch.augment is None:
             return None
         return augmentation(batch.augment, batch.p, self.config.augment.transforms, shape)
@@ -211,11 +211,11 @@ class Updates:
         return self.networks["F"].backward(weights, f, adjoint)[1]
 
     def keeps(self, batch: Batch) -> Array:
-        """Whether each layer keeps the style of z, (layers, 1): the first `cutoff` do."""
+        """Return whether each layer keeps the style of z, (layers, 1): the first `cutoff` do."""
         return np.arange(len(batch.noise or ()))[:, None] < (batch.cutoff or 0)
 
     def trains(self) -> dict[str, str]:
-        """The networks that each update trains, in the order of updates."""
+        """Return the networks that each update trains, in the order of updates."""
         # A loss on images alone does not involve F.
         reciprocity = {"none": "", "data": "EG"}.get(
             self.config.reciprocity, "EGF" if self.config.updates.trains_F else "EG"

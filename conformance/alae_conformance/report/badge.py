@@ -6,7 +6,7 @@ from alae_conformance.record import BackendRecord, Report
 
 
 def badge(report: Report) -> str:
-    """The float32 level of the backend that reaches the lowest one, and how many of its cases were run.
+    """Return the float32 level of the backend that reaches the lowest one, and how many of its cases were run.
 
     Green: every backend conforms. Orange: some do not, but a level holds for all. Red: a backend does not hold any
     level, or no backend was judged.

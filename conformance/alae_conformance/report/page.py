@@ -248,13 +248,13 @@ def _band(report: Report, colours: dict[str, str], case: str, key: str) -> _Plot
 
 
 def _quantiles(errors: np.ndarray) -> np.ndarray:
-    """The 10th, 50th and 90th percentile over seeds of R divided by its initial value, at each step."""
+    """Return the 10th, 50th and 90th percentile over seeds of R divided by its initial value, at each step."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.percentile(errors / errors[:, :1], (10, 50, 90), axis=0)
 
 
 def _curves(report: Report, case: str, key: str) -> dict[tuple[str, Lane], np.ndarray]:
-    """The curves by backend and lane that have the reference's shape."""
+    """Return the curves by backend and lane that have the reference's shape."""
     shape = np.shape(report.reference[case][key])
     found = {
         (backend.name, record.lane): np.array(record.curves[key])
@@ -266,7 +266,7 @@ def _curves(report: Report, case: str, key: str) -> dict[tuple[str, Lane], np.nd
 
 
 def _dash(backend: str, colours: dict[str, str]) -> tuple[float, tuple[float, float]]:
-    """A dash pattern that leaves gaps for the other backends' dashes, so that overlapping lines all stay visible."""
+    """Return dashes with gaps for the other backends' dashes, so that overlapping lines all stay visible."""
     length = 3.0
     return -length * list(colours).index(backend), (length, length * max(1, len(colours) - 1))
 

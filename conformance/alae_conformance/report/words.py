@@ -24,7 +24,7 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U00
 
 
 def escape_controls(text: str) -> str:
-    """A plug-in's text without colours and with control characters escaped, safe at a terminal and in XML."""
+    """Return a plug-in's text without colours and with control characters escaped, safe at a terminal and in XML."""
     return _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], _ANSI.sub("", text))
 
 
@@ -39,7 +39,7 @@ def format_ratio(value: float) -> str:
 
 
 def failed_checks(case: CaseRecord) -> list[CheckRecord]:
-    """The failed checks of a case, worst first."""
+    """Return the failed checks of a case, worst first."""
     return sorted((check for check in case.checks if check.failed), key=lambda check: -check.ratio)
 
 
@@ -53,30 +53,30 @@ def describe_failures(case: CaseRecord) -> list[str]:
 
 
 def worst(case: CaseRecord) -> CheckRecord | None:
-    """The check with the largest error / limit, or None if nothing was compared."""
+    """Return the check with the largest error / limit, or None if nothing was compared."""
     return max(case.checks, key=lambda check: check.ratio, default=None)
 
 
 def excess(case: CaseRecord) -> float | None:
-    """The largest error / limit; infinity if the case ended before any comparison, None if it was not run."""
+    """Return the largest error / limit; infinity if the case ended before any comparison, None if it was not run."""
     if case.checks:
         return case.ratio
     return None if case.status == "unsupported" else inf
 
 
 def rows(report: Report) -> list[tuple[Lane, int]]:
-    """Every (lane, level) in which a backend was judged, in the order of LANES."""
+    """Return every (lane, level) in which a backend was judged, in the order of LANES."""
     found = {(level.lane, level.level) for backend in report.backends for level in backend.levels}
     return sorted(found, key=lambda row: (LANES.index(row[0]), row[1]))
 
 
 def level_of(backend: BackendRecord, lane: Lane, level: int) -> LevelRecord | None:
-    """A backend's record of a level in a lane, or None if it was not judged there."""
+    """Return a backend's record of a level in a lane, or None if it was not judged there."""
     return next((record for record in backend.levels if (record.lane, record.level) == (lane, level)), None)
 
 
 def find_standing(backend: BackendRecord, level: LevelRecord) -> Standing:
-    """Whether a level is held, not held, withdrawn or unsupported."""
+    """Return whether a level is held, not held, withdrawn or unsupported."""
     if level.holds:
         return "held"
     if level.withdrawn:
@@ -86,19 +86,19 @@ def find_standing(backend: BackendRecord, level: LevelRecord) -> Standing:
 
 
 def format_count(level: LevelRecord) -> str:
-    """The number of a level's cases that passed, of all, and the largest error / limit."""
+    """Format the number of a level's cases that passed, out of all, and the largest error / limit."""
     worst_ratio = f" · {format_ratio(level.ratio)}" if level.executed else ""
     return f"{level.passed}/{level.required}{worst_ratio}"
 
 
 def reached_levels(backend: BackendRecord) -> dict[Lane, int]:
-    """The highest level that holds together with all below it, by lane; lanes without one are left out."""
+    """Return the highest level that holds together with all below it, by lane; lanes without one are left out."""
     levels = {lane: backend.highest(lane) for lane in LANES}
     return {lane: level for lane, level in levels.items() if level is not None}
 
 
 def refusals(backend: BackendRecord) -> list[str]:
-    """The messages with which the backend refused lanes."""
+    """Return the messages with which the backend refused lanes."""
     return list(dict.fromkeys(case.message for case in backend.cases if case.status == "unsupported"))
 
 

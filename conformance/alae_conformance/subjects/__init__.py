@@ -26,7 +26,7 @@ class Batches:
     labels: np.ndarray | None = None
 
     def at(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray | None]:
-        """The first `size` images and labels of a training step's batch; the batches repeat after the last."""
+        """Return the first `size` images and labels of a training step's batch; the batches repeat after the last."""
         k = step % len(self.images)
         return self.images[k, :size], None if self.labels is None else self.labels[k, :size]
 
@@ -55,12 +55,12 @@ def with_noise(draws: Mapping[str, Draws], step: int, lod: int, count: int) -> d
 
 
 def shown_update(draws: Mapping[str, Draws]) -> str:
-    """The update that provides F's input z: the generator's, or the last one if the generator has none."""
+    """Return the update that provides F's input z: the generator's, or the last one if the generator has none."""
     return "generator" if "generator" in draws else list(draws)[-1]
 
 
 def flat_draws(draws: Mapping[str, Draws]) -> Arrays:
-    """The draws of updates except noise, named UPDATE, UPDATE/mix, UPDATE/cutoff and UPDATE/augment."""
+    """Return the draws of updates except noise, named UPDATE, UPDATE/mix, UPDATE/cutoff and UPDATE/augment."""
     found: Arrays = {}
     for update, (z, mix, cutoff, _, augment) in draws.items():
         found |= {} if z is None else {update: z}
@@ -140,13 +140,13 @@ class Subject(Protocol):
         """Replace the run's state. Raises CheckpointError if the arrays do not fit."""
 
     def state(self) -> Arrays:
-        """The run's state."""
+        """Return the run's state."""
 
     def weights(self, averaged: bool = False) -> Arrays:
-        """The run's weights, or their averages."""
+        """Return the run's weights, or their averages."""
 
     def model_state(self) -> Arrays:
-        """The weights and running mean of w of the run's model, by their names in a state."""
+        """Return the weights and running mean of w of the run's model, by their names in a state."""
 
     def forward(self, inputs: Inputs) -> Arrays:
         """F(z), G(w), E(images), and D(w) or D(images), by network that exists; z is that of `shown_update`."""
@@ -155,19 +155,19 @@ class Subject(Protocol):
         """D(E(images)), and the gradient of its sum with respect to the images."""
 
     def losses(self, inputs: Inputs) -> dict[str, float]:
-        """Every update's loss."""
+        """Return every update's loss."""
 
     def gradients(self, update: str, inputs: Inputs) -> Arrays:
-        """The gradient of one update's loss with respect to each weight that it trains."""
+        """Return the gradient of one update's loss with respect to each weight that it trains."""
 
     def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
         """Take training steps with the run's draws and the noise of `with_noise`; returns losses of shape (steps,)."""
 
     def draws(self, step: int, count: int) -> Arrays:
-        """The draws of every update at one step, as `flat_draws` names them."""
+        """Return the draws of every update at one step, as `flat_draws` names them."""
 
     def noise(self, step: int, count: int) -> Arrays:
-        """The noise that the device draws at one step, as a map for each UPDATE/LAYER."""
+        """Return the noise that the device draws at one step, as a map for each UPDATE/LAYER."""
 
     def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
         """Take steps as training does, with all batches put before the first step; returns losses of shape (steps,).
@@ -177,7 +177,7 @@ class Subject(Protocol):
         """
 
     def shared_arrays(self, batches: Batches) -> list[str]:
-        """The names of arrays that should have been copied and were not; empty for a correct subject.
+        """Return the names of arrays that should have been copied and were not; empty for a correct subject.
 
         These are arrays of an earlier `state()` that a step or a later load has changed, and arrays given to `load` or
         `put` that changed the run when they were overwritten.

@@ -173,7 +173,7 @@ class ReferenceSubject:
         return losses
 
     def _draws_and_noise(self, step: int, count: int) -> dict[str, Draws]:
-        """The draws of all updates, with noise from the reference's own streams."""
+        """Return the draws of all updates, with noise from the reference's own streams."""
         lod, draws = growth.position(self.config, step).lod, self._all_draws(step, count)
         if lod is None:
             return draws
@@ -190,7 +190,7 @@ class ReferenceSubject:
         return {update: self.draw_update(update, step, count) for update in self.reference.trains()}
 
     def draw_update(self, update: str, step: int, count: int) -> Draws:
-        """The draws of one update, without noise."""
+        """Return the draws of one update, without noise."""
         if update == "reconstruction":
             return Draws(None)
         found = Draws(*draw_styles(self.config, update, step, count, growth.position(self.config, step).lod))

@@ -18,7 +18,7 @@ class WireError(ValueError):
 
 
 def encode(kind: str, content: Any) -> tuple[bytes, bytes]:
-    """The frames of an answer.
+    """Return the frames of an answer.
 
     Args:
         kind: "value", or "raised" for an exception.
@@ -36,7 +36,7 @@ def encode(kind: str, content: Any) -> tuple[bytes, bytes]:
 
 
 def decode(text: bytes, arrays: bytes) -> tuple[str, Any]:
-    """The kind and content of an answer's frames. Raises WireError if they are not what `encode` returns."""
+    """Return the kind and content of an answer's frames. Raises WireError if they are not what `encode` returns."""
     rest = BytesIO(arrays)
     try:
         kind, content = json.loads(text)

@@ -82,7 +82,7 @@ class NoWarmup(OtherAdam):
 
 
 def with_adam(**changed):
-    """A reference with other constants of Adam."""
+    """Return a reference with other constants of Adam."""
 
     class Changed(Reference):
         def adam(self, *arguments):
@@ -109,7 +109,7 @@ class OtherBeta1(with_adam(beta1=0.5)):
 
 
 def with_rounded(*parts):
-    """A reference that rounds some of Adam's results (weight, m, v) to bfloat16 at every step."""
+    """Return a reference that rounds some of Adam's results (weight, m, v) to bfloat16 at every step."""
 
     class Changed(Reference):
         def adam(self, *arguments):

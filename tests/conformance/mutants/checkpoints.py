@@ -15,7 +15,7 @@ class CountsForgotten(ReferenceSubject):
 
 
 def read_as(found, wanted):
-    """A subject that loads one group of a checkpoint's arrays in place of another."""
+    """Return a subject that loads one group of a checkpoint's arrays in place of another."""
 
     class Mistaken(ReferenceSubject):
         def resume(self, path):

@@ -9,7 +9,7 @@ from tests.conformance.mutants.updates import Partial
 
 
 def with_updates(**choices):
-    """A reference with other `updates` than its configuration."""
+    """Return a reference with other `updates` than its configuration."""
 
     class Changed(Reference):
         def __init__(self, config):

@@ -12,7 +12,7 @@ from tests.conformance.mutants.registry import fault
 
 
 def in_place_of_gradients(update, change):
-    """A reference with correct losses and a changed gradient of one update."""
+    """Return a reference with correct losses and a changed gradient of one update."""
 
     class Changed(Reference):
         def differentiate(self, which, weights, batch):

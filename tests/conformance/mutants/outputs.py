@@ -32,7 +32,7 @@ class UnflattenChannelsFirst(Reference):
 
 
 def with_layers(change):
-    """A reference in which `change` replaces each layer."""
+    """Return a reference in which `change` replaces each layer."""
 
     class Changed(Reference):
         def __init__(self, config):
@@ -174,7 +174,7 @@ class R1Unsquared(Penalised):
 
 
 def with_objective(name, **terms):
-    """A reference with other terms of the objective `name`."""
+    """Return a reference with other terms of the objective `name`."""
 
     class Changed(Reference):
         def __init__(self, config):

@@ -9,6 +9,6 @@ _COLUMNS = 6
 
 
 def read_ratios() -> Ratios:
-    """The ratios in the page."""
+    """Return the ratios in the page."""
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in PAGE.read_text("utf-8").splitlines()]
     return {row[0]: (row[-2], row[-1]) for row in rows if len(row) == _COLUMNS}

@@ -50,7 +50,7 @@ frozen = cache(Frozen)
 
 
 def judge_subject(case_id, lane, subject):
-    """The comparisons of a subject in one case."""
+    """Return the comparisons of a subject in one case."""
     case = cases()[case_id]
     with TemporaryDirectory() as directory:
         setting = Setting(fixtures()[case.fixture], lane, frozen().tape(case.fixture), Path(directory))
@@ -60,7 +60,7 @@ def judge_subject(case_id, lane, subject):
 
 @cache
 def judge_reference(case_id, lane):
-    """The comparisons of the correct reference in one case, computed once in a process."""
+    """Return the comparisons of the correct reference in one case, computed once in a process."""
     case = cases()[case_id]
     if case.tolerance == "statistics":
         # These runs are slow, and test_freeze.py compares them with the frozen ones.
@@ -69,7 +69,7 @@ def judge_reference(case_id, lane):
 
 
 def worst_of(check: str, comparisons: list[Comparison]) -> Comparison:
-    """The comparison of a check that is furthest over its limit."""
+    """Return the comparison of a check that is furthest over its limit."""
     return max(
         (comparison for comparison in comparisons if comparison.check == check),
         key=lambda comparison: comparison.ratio,

@@ -14,7 +14,7 @@ from tests.conformance.mutants.registry import fault
 
 
 def with_chains(change):
-    """A reference with other layer chains in G and E: `change` maps a chain's name and layers to new layers."""
+    """Return a reference with other layer chains in G and E: `change` maps a chain's name and layers to new layers."""
 
     class Changed(Reference):
         def __init__(self, config):
@@ -26,7 +26,7 @@ def with_chains(change):
 
 
 def with_layers(kind, change):
-    """A reference in which `change` replaces each layer of a kind; None removes it."""
+    """Return a reference in which `change` replaces each layer of a kind; None removes it."""
 
     def changed(name, layers):
         found = [change(layer) if isinstance(layer, kind) else layer for layer in layers]
@@ -36,7 +36,7 @@ def with_layers(kind, change):
 
 
 def with_network(name, network):
-    """A reference with another G or E."""
+    """Return a reference with another G or E."""
 
     class Changed(Reference):
         def __init__(self, config):
@@ -47,7 +47,7 @@ def with_network(name, network):
 
 
 def with_weights_of_g(change):
-    """A reference with other weights in G: `change` maps the name and value of each to a new value."""
+    """Return a reference with other weights in G: `change` maps the name and value of each to a new value."""
 
     class Changed(Reference):
         def generate(self, weights, w, batch):
@@ -239,7 +239,7 @@ class MixedReciprocity(ReferenceSubject):
 
 
 def with_epsilon(network, epsilon):
-    """A reference with another ε in the instance norms of a network."""
+    """Return a reference with another ε in the instance norms of a network."""
 
     class Changed(Reference):
         def __init__(self, config):
@@ -383,7 +383,7 @@ class HiddenMean(ReferenceSubject):
 
 
 def at_another_position(**changed):
-    """A reference with wrong fields of its position, each computed from the position and the configuration."""
+    """Return a reference with wrong fields of its position, each computed from the position and the configuration."""
 
     class Changed(Reference):
         def position(self, state):
@@ -404,7 +404,7 @@ class RestartsOnce(at_another_position(restarts=lambda found, config: found.rest
 
 
 def on_another_schedule(change):
-    """A reference that grows by another schedule or at another step, both computed by `change`."""
+    """Return a reference that grows by another schedule or at another step, both computed by `change`."""
 
     class Changed(Reference):
         def position(self, state):

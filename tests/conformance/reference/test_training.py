@@ -41,7 +41,7 @@ CHOICES = [
 
 
 def problem(updates="paper", reciprocity="latent", curved="curved", objective="logistic", labels=0, **choices):
-    """A reference, random weights including biases, and a batch."""
+    """Return a reference, random weights including biases, and a batch."""
     rng = np.random.default_rng(7)
     choice = {"slope": 1.0, "pixel_norm": True} if curved == "curved" else {}
     networks = {f"networks__{name}__{key}": value for name in "FGED" for key, value in choice.items()}
@@ -73,7 +73,7 @@ STYLE = {
 
 
 def style_problem(lod, blend, count=2, **choices):
-    """The same for style networks at a level of detail; for ALAE, styles are mixed from the second layer on."""
+    """Return a problem for style networks at a level of detail; for ALAE, styles are mixed from the second layer on."""
     rng = np.random.default_rng(8)
     config = make_config(STYLE, choices)
     reference = reference_of(config)(config)
@@ -89,7 +89,7 @@ def style_problem(lod, blend, count=2, **choices):
 
 
 def loss_at_constant_target(reference, update, held, weights, batch):
-    """The loss. If reciprocity has a constant target, it is F(z) at the weights `held`."""
+    """Return the loss; a constant target of reciprocity is F(z) at the weights `held`."""
     if update == "reciprocity" and reference.config.updates.target == "constant":
         target = reference.networks["F"].forward(held, batch.z).output.value
         reference = Reference(reference.config)

@@ -46,7 +46,7 @@ def a_case(name, lane="float32", status="passed", **fields):
 
 
 def a_backend(name="jax", but=(), with_curves=True):
-    """A backend that passes every case in every lane, except those in `but`."""
+    """Return a backend that passes every case in every lane, except those in `but`."""
     found = {
         (case.id, lane): a_case(case.id, lane, curves=curves_of(case.id, 1e-6) if with_curves else {})
         for case in cases().values()

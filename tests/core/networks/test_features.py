@@ -44,7 +44,7 @@ def on_maps(function, maps=MAPS):
 
 
 def conv(inputs, outputs, size, *, gain=2**0.5, bias=False, **choices):
-    """A built convolution."""
+    """Build a convolution."""
     layer = Conv(Section("conv", convolution_layout(inputs, outputs, size, gain=gain, bias=bias), seed=1), **choices)
     layer.build()
     return layer
@@ -103,7 +103,7 @@ def test_vectors_multiply_their_channels(order):
 
 
 def convolve(maps, kernel):
-    """A 3×3 convolution that keeps the size, in float64."""
+    """Convolve with a 3×3 kernel in float64, keeping the size."""
     padded = np.pad(maps.astype(np.float64), [(0, 0), (1, 1), (1, 1), (0, 0)])
     height, width = maps.shape[1:3]
     return sum(padded[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(3) for j in range(3))

@@ -26,7 +26,7 @@ def perceptron(x, weights, network, depth, slope=leaky):
 
 
 def with_biases(model):
-    """The model with random biases."""
+    """Set random biases of a model, and return it."""
     rng = np.random.default_rng(0)
     biases = {
         name: rng.normal(size=w.shape).astype(np.float32) for name, w in model.weights().items() if "bias" in name

@@ -19,7 +19,7 @@ THREE = {"image": [16, 16, 2], "growth__levels": [{"images": 8}] * 3}
 
 
 def build_model(seed=1, **overrides):
-    """A model with random changes to all weights, so that noise and biases have an effect."""
+    """Build a model with random changes to all weights, so that noise and biases have an effect."""
     model = alae.build(tiny_style_config(**overrides, seed=seed))
     rng = np.random.default_rng(seed)
     model.set_weights({n: w + 0.3 * rng.normal(size=w.shape).astype(np.float32) for n, w in model.weights().items()})
@@ -282,7 +282,7 @@ PLAIN = DOWNWARDS | {"head/": ALWAYS}
 
 
 def table(choices):
-    """The levels that use each weight, for ALAE and its ablations."""
+    """Return the levels that use each weight, for ALAE and its ablations."""
     encoder = PLAIN if choices.get("networks__encoder") == "plain" else DOWNWARDS
     discriminator = PLAIN if choices.get("networks__discriminator") == "images" else PERCEPTRON
     return {"F": PERCEPTRON, "G": GENERATOR, "E": encoder, "D": discriminator}
@@ -336,7 +336,7 @@ def test_only_weights_that_are_used_influence_the_output(backend, choices):
 
 
 def constant(name, shape, choices):
-    """The scale of a weight: gain / √fan_in · lrmul for a kernel, lrmul for a bias, 1 for others."""
+    """Return the scale of a weight: gain / √fan_in · lrmul for a kernel, lrmul for a bias, 1 for others."""
     network, *_, layer, weight = name.replace("G/const", "G/-/const").split("/")
     perceptron = network == "F" or (network == "D" and choices.get("networks__discriminator") != "images")
     lrmul = 0.1 if perceptron else 1.0
