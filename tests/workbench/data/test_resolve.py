@@ -51,15 +51,15 @@ def encode_png(image):
     return content.getvalue()
 
 
-def table(folder):
+def write_labelled_pictures(folder):
     for number, image in enumerate(IMAGES):
         Image.fromarray(image).save(folder / f"{number}.png")
     rows = "".join(f"{number},{label}\n" for number, label in enumerate(LABELS))
     (folder / "labels.csv").write_text(f"file,class\n{rows}")
 
 
-def records(folder):
-    write_records(folder / "x-r03.tfrecords", [image_example(*each) for each in zip(IMAGES, strict=True)])
+def write_tfrecords(folder):
+    write_records(folder / "x-r03.tfrecords", [image_example(image) for image in IMAGES])
     with (folder / "x-rxx.labels").open("wb") as file:
         np.save(file, np.eye(2)[LABELS])
 
@@ -71,7 +71,7 @@ def write_lmdb(folder):
             change.put(b"%040x" % number, encode_png(image))
 
 
-def write_hub(folder):
+def write_shards(folder):
     pa = pytest.importorskip("pyarrow", reason="the extra [hub] is not installed")
     pq = pytest.importorskip("pyarrow.parquet")
     cells = [{"bytes": encode_png(image), "path": None} for image in IMAGES]
@@ -81,7 +81,7 @@ def write_hub(folder):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("write", [table, records, write_lmdb, write_hub])
+@pytest.mark.parametrize("write", [write_labelled_pictures, write_tfrecords, write_lmdb, write_shards])
 def test_every_format_can_be_trained_on_and_prepared(tmp_path, monkeypatch, write, workers):
     # Four images per shard, so that both processes have work.
     monkeypatch.setattr("alae_workbench.data.prepared.set_format._SHARD_BYTES", 4 * IMAGES[0].nbytes)

@@ -35,7 +35,7 @@ class Evaluation(Frozen):
 
     @property
     def file(self) -> str:
-        """The name of its file, which differs for other networks, data or counts to keep the full evaluation's file."""
+        """Its file's name, which differs for other networks, data or counts, to avoid replacing a full evaluation."""
         data = re.sub(r"[^\w.]+", "-", Path(self.against).name)[:_MOST_CHARACTERS]
         parts = [
             f"step-{self.step:08d}",

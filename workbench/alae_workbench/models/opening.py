@@ -92,7 +92,7 @@ class OpenedModel:
         )
 
     def load_faces(self, photos: str, crop: "Crop", limit: int, tell: Callable[[str], None] = print) -> Source:
-        """Crop up to `limit` faces in a photo or a folder of photos upright to the model's image size.
+        """Crop up to `limit` upright faces, at the model's image size, from a photo or a folder of photos.
 
         Args:
             photos: a picture file or a folder.

@@ -88,7 +88,7 @@ def write_shard(job: Job, progress: Callable[[int], None]) -> None:
 
 
 def _read_groups(job: Job, left_out: list[tuple[int, str]]) -> Iterator[tuple[np.ndarray, int]]:
-    """Decode a few pictures at a time; yield the readable ones and the number decoded; add the others to `left_out`."""
+    """Decode a few pictures at a time; yield the readable ones and the number tried; add the others to `left_out`."""
     size = max(1, _GROUP_BYTES // prod(job.shape))
     for start in range(0, len(job.pictures), size):
         pictures = job.pictures[start : start + size]
