@@ -54,7 +54,7 @@ def changes(numbers: np.ndarray) -> np.ndarray:
 
 
 def augment_images(images: Tensor, changes: Tensor, p: Tensor | float, transforms: Sequence[str]) -> Tensor:
-    """Images with each transformation applied with probability `p`.
+    """Apply each transformation to images with probability `p`.
 
     Pixels outside an image are its reflection; between pixels, interpolation is linear; cutout makes a rectangle of
     half the image's sides grey. For given `changes` and `p` the result is an affine function of the pixels, so
@@ -122,7 +122,7 @@ class _Change:
 
 
 def _move(pixels: Tensor, height: int, width: int, change: _Change) -> Tensor:
-    """Pixels (batch, H·W, C) of images rotated, scaled, flipped and shifted about their centres."""
+    """Rotate, scale, flip and shift the pixels (batch, H·W, C) of images about their centres."""
     y, x = np.indices((height, width)).reshape(2, 1, -1)
     y, x = (_like(pixels, at) for at in (y - (height - 1) / 2, x - (width - 1) / 2))
     scale = change.number("scale", 1, 1.0)
@@ -134,7 +134,7 @@ def _move(pixels: Tensor, height: int, width: int, change: _Change) -> Tensor:
 
 
 def _interpolate(pixels: Tensor, height: int, width: int, row: Tensor, column: Tensor) -> Tensor:
-    """Images interpolated at positions (batch, H·W) between their pixels."""
+    """Interpolate images at positions (batch, H·W) between their pixels."""
     batch, count, channels = pixels.shape
     flat = ops.reshape(pixels, (batch * count, channels))
     first = ops.arange(batch, dtype="int32")[:, None] * count
@@ -152,14 +152,14 @@ def _interpolate(pixels: Tensor, height: int, width: int, row: Tensor, column: T
 
 
 def _reflect(at: Tensor, size: int) -> Tensor:
-    """Positions along an axis mapped into 0 … size − 1 by reflection at the outer edges of the pixels."""
+    """Map positions along an axis into 0 … size − 1 by reflection at the outer edges of the pixels."""
     from_edge = ops.abs(at + 0.5)
     periods = ops.cast(ops.cast(from_edge / (2 * size), "int32"), at.dtype)
     return ops.clip(size - ops.abs(from_edge - 2 * size * periods - size) - 0.5, 0.0, size - 1.0)
 
 
 def _colour(pixels: Tensor, channels: int, change: _Change) -> Tensor:
-    """Pixels with brightness and contrast changed; with three channels also hue and saturation, which keep the mean."""
+    """Change brightness and contrast; with three channels also hue and saturation, which keep the mean."""
     if channels == 3:
         along, across = change.number("colour", 3)[..., None], change.number("colour", 4)[..., None]
         colour = pixels - ops.sum(pixels, axis=-1, keepdims=True) / 3

@@ -98,7 +98,7 @@ class Runner(Protocol):
         labels: np.ndarray | None = None,
         blend: float = 1.0,
     ) -> dict[str, np.ndarray]:
-        """One update's gradient with respect to each weight it trains, by name; arguments as for `losses`."""
+        """Return one update's gradient for each weight that it trains, by name; arguments as for `losses`."""
 
     def draws(self, step: int, count: int) -> dict[str, Draws]:
         """Return the draws of each update at training step `step` for `count` images: `alae_core.draws.draw`."""

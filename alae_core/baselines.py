@@ -59,7 +59,7 @@ def _evidence(networks: Family, batch: Batch, input_gradient: InputGradient) -> 
 
 
 def _critic(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    """C's loss on pairs, with R1 on the gradient with respect to real images at constant E(x)."""
+    """Return C's loss on pairs, with R1 on the gradient with respect to real images at constant E(x)."""
     w = networks.F(batch.draws.z)
     fake, code = (
         ops.stop_gradient(each) for each in (generate(networks, w, batch), encode(networks, batch.images, batch))
@@ -74,7 +74,7 @@ def _critic(config: Config, networks: Family, batch: Batch, input_gradient: Inpu
 
 
 def _generator_and_encoder(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    """G trains C's logits up on generated pairs, and E trains them down on encoded pairs."""
+    """Return the loss that raises C's logits on generated pairs by G, and lowers them on encoded pairs by E."""
     objective, w = OBJECTIVES[config.objective], networks.F(batch.draws.z)
     generated = _pair_logits(networks, generate(networks, w, batch), w, batch)
     encoded = _pair_logits(networks, batch.images, encode(networks, batch.images, batch), batch)
@@ -82,5 +82,5 @@ def _generator_and_encoder(config: Config, networks: Family, batch: Batch, input
 
 
 def _pair_logits(networks: Family, images: Tensor, w: Tensor, batch: Batch) -> Tensor:
-    """C's logit of each pair of an image and its w, (batch,)."""
+    """Return C's logit of each pair of an image and its w, (batch,)."""
     return networks["C"](ops.concatenate([encode(networks, images, batch, by="X"), w], axis=-1))

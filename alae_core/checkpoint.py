@@ -155,7 +155,7 @@ def write_checkpoint(
     keep: int | None = None,
     run: Mapping[str, Any] | None = None,
 ) -> Path:
-    """`save_checkpoint` for a state without a runner; `author` is recorded as the software that computed it."""
+    """Save a state without a runner, like `save_checkpoint`; `author` is recorded as the software that computed it."""
     directory, step = Path(directory), int(state["step"])
     if (wrong := find_not_finite(state)) is not None:
         raise CheckpointError(f"{short_repr(wrong)} is not finite")

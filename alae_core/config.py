@@ -167,11 +167,11 @@ class Config(Frozen):
         return "float64" if self.precision == "float64" else "float32"
 
     def data(self) -> dict[str, Any]:
-        """Plain data, the version first, from which `make_config` makes an equal configuration."""
+        """Return plain data, the version first, from which `make_config` makes an equal configuration."""
         return {"specification": SPECIFICATION, **self.model_dump(mode="json")}
 
     def to_yaml(self) -> str:
-        """YAML text from which `load_config` makes an equal configuration."""
+        """Return YAML text from which `load_config` makes an equal configuration."""
         return to_yaml(self.data())
 
     def __repr__(self) -> str:
@@ -245,7 +245,7 @@ def read_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, 
 
 
 def migrate(data: Mapping[str, Any], source: str = "the configuration") -> dict[str, Any]:
-    """Plain data of any version with the keys of the current version, without the field `specification`.
+    """Convert plain data of any version to the keys of the current version, without the field `specification`.
 
     Raises ConfigError if the data's version is unknown to this version of alae.
     """
@@ -275,7 +275,7 @@ def _apply_overrides(data: Mapping[str, Any], overrides: Mapping[str, Any]) -> d
 
 
 def _expand_bundle_in(data: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` with a bundle of updates replaced by its group, so that single choices can be changed."""
+    """Replace a bundle of updates in `data` by its group, so that single choices can be changed."""
     bundle = data.get("updates")
     if not isinstance(bundle, str) or bundle not in BUNDLES:
         return dict(data)

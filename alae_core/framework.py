@@ -20,7 +20,7 @@ class Framework(Protocol):
         """(fn(x), d sum(fn(x)) / dx), itself differentiable."""
 
     def compile(self, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """`fn` compiled once for each new structure and shape of its arguments, without gradients.
+        """Compile `fn` once for each new structure and shape of its arguments, without gradients.
 
         `fn` is pure. Its arguments and its result are tensors in nested lists and dictionaries. A framework that does
         not compile returns a function that does not record gradients.

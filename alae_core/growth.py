@@ -74,7 +74,7 @@ def scheduled_steps(config: Config) -> int | None:
 
 
 def stretches(config: Config, start: int, end: int) -> Iterator[tuple[Stage, int, int]]:
-    """The stages of a run from step `start` to before `end`: (stage, its first step, the step after its last)."""
+    """Yield the stages of a run from step `start` to before `end`: (stage, its first step, the step after its last)."""
     first = start
     while first < end:
         stage, last = position(config, first).stage, end - 1

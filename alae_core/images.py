@@ -6,7 +6,7 @@ from alae_core.errors import ArgumentError
 
 
 def to_float(pixels: np.ndarray) -> np.ndarray:
-    """Grey levels 0 … 255 as float32 in [−1, 1]: pixels / 127.5 − 1."""
+    """Convert grey levels 0 … 255 to float32 in [−1, 1]: pixels / 127.5 − 1."""
     floats = pixels.astype(np.float32)
     floats /= np.float32(127.5)
     floats -= np.float32(1)
@@ -19,7 +19,7 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
 
 
 def pooled(images: np.ndarray, size: int) -> np.ndarray:
-    """Images at a coarser level: each pixel is the mean of a square block.
+    """Downsample images to a coarser level: each pixel is the mean of a square block.
 
     Args:
         images: square images (count, H, H, C), uint8 or floats.

@@ -9,7 +9,7 @@ from alae_core.framework import framework_in_use
 
 
 def split(count: int, size: int) -> Iterator[slice]:
-    """Consecutive slices of at most `size` rows that cover `count` rows; one empty slice if `count` is 0."""
+    """Yield consecutive slices of at most `size` rows that cover `count` rows; one empty slice if `count` is 0."""
     return (slice(start, min(start + size, count)) for start in range(0, max(count, 1), size))
 
 

@@ -16,7 +16,7 @@ from alae_core.view import NoiseWord, View
 
 
 def require_images(images: np.ndarray) -> np.ndarray:
-    """`images` as an array (batch, H, W, C) of uint8 or of floats in [−1, 1].
+    """Return `images` as an array (batch, H, W, C) of uint8 or of floats in [−1, 1].
 
     Raises ArgumentError for a framework's tensor, another shape or dtype, and floats of 0 … 255.
     """
@@ -45,7 +45,7 @@ def require_no_tensor(argument: str, array: Any) -> None:
 
 
 def as_images(config: Config, images: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Images (batch, *shape) as floats of `config.dtype`."""
+    """Return images (batch, *shape) as floats of `config.dtype`."""
     images = require_images(images)
     if images.shape[1:] != shape:
         raise ArgumentError("images", f"must have shape (batch, {', '.join(map(str, shape))}), but have {images.shape}")
@@ -53,7 +53,7 @@ def as_images(config: Config, images: np.ndarray, shape: tuple[int, int, int]) -
 
 
 def as_rows(config: Config, argument: str, array: np.ndarray, *shapes: tuple[int, ...]) -> np.ndarray:
-    """`array` in `config.dtype`. Its rows must have one of the shapes."""
+    """Return `array` in `config.dtype`. Its rows must have one of the shapes."""
     require_no_tensor(argument, array)
     try:
         found = np.asarray(array, config.dtype)
@@ -66,7 +66,7 @@ def as_rows(config: Config, argument: str, array: np.ndarray, *shapes: tuple[int
 
 
 def as_styles(config: Config, w: np.ndarray, view: View | None) -> np.ndarray:
-    """w (batch, w) or, for style networks, a style for each layer of the view or more, (batch, layers, w)."""
+    """Return w (batch, w) or, for style networks, a style for each layer of the view or more, (batch, layers, w)."""
     width = config.networks.w
     layers = () if view is None else range(2 * (view.lod + 1), 2 * config.lods + 1)
     return as_rows(config, "w", w, (width,), *((count, width) for count in layers))
@@ -75,7 +75,7 @@ def as_styles(config: Config, w: np.ndarray, view: View | None) -> np.ndarray:
 def as_noise(
     config: Config, noise: Noise, view: View | None, count: int
 ) -> tuple[list[np.ndarray], Literal["bump"] | None]:
-    """Noise for `count` images as (maps, mode): without maps, `Family.generate` gets the mode instead."""
+    """Return noise for `count` images as (maps, mode): without maps, `Family.generate` gets the mode instead."""
     if view is None:
         if not isinstance(noise, str):
             raise ArgumentError("noise", "is for style networks: perceptrons have none")

@@ -35,12 +35,12 @@ OBJECTIVES = {
 
 
 def discriminator_loss(objective: Objective, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    """Mean over the batch of the objective's real and fake terms; logits have shape (batch,)."""
+    """Return the mean over the batch of the objective's real and fake terms; logits have shape (batch,)."""
     return _mean(objective.real(real_logits)) + _mean(objective.fake(fake_logits))
 
 
 def generator_loss(objective: Objective, fake_logits: Tensor) -> Tensor:
-    """Mean over the batch of the objective's generator term; logits have shape (batch,)."""
+    """Return the mean over the batch of the objective's generator term; logits have shape (batch,)."""
     return _mean(objective.generator(fake_logits))
 
 

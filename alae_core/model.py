@@ -122,7 +122,7 @@ class Alae:
         return sample_prior(count, self.config.networks.z, seed=require_seed(seed))
 
     def sample_noise(self, count: int, seed: int = 0, view: View | None = None) -> list[np.ndarray]:
-        """Noise for `generate`, a map for each layer of style networks; the same bits on every backend."""
+        """Draw noise for `generate`, a map for each layer of style networks; the same bits on every backend."""
         view = self._view(view)
         if view is None:
             raise ArgumentError("noise", "is for style networks: perceptrons have none")
@@ -133,7 +133,7 @@ class Alae:
         return self._run("F", as_rows(self.config, "z", z, (self.config.networks.z,)))
 
     def truncate(self, w: np.ndarray, psi: float | None = None) -> np.ndarray:
-        """Styles for each layer, (batch, 2L, w), the first `truncation_layers` truncated towards `w_mean`.
+        """Return styles for each layer, (batch, 2L, w), with the first `truncation_layers` truncated towards `w_mean`.
 
         Args:
             w: (batch, w), or already a style for each layer.
@@ -210,16 +210,16 @@ class Alae:
         return self.map(codes) if self.config.reciprocity == "z" else codes
 
     def as_seen(self, images: np.ndarray, view: View | None = None) -> np.ndarray:
-        """Images of the view's size as floats, faded like the real images that training shows in that view."""
+        """Return images of the view's size as floats, faded like the real images that training shows in that view."""
         images, view = self._images(images, view), self._view(view)
         return images if view is None or view.blend == 1 else self._run("fade", images, view)
 
     def image_shape(self, view: View | None = None) -> tuple[int, int, int]:
-        """Height, width and channels of the images of a view."""
+        """Return the height, width and channels of the images of a view."""
         return self.family.image_shape(self._view(view))
 
     def chunks(self, count: int, view: View | None = None) -> Iterator[slice]:
-        """Slices of `count` images, each as large as the model's own batches; see `inference.split`."""
+        """Yield slices of `count` images, each as large as the model's own batches; see `inference.split`."""
         return split(count, self.batch_size(view))
 
     def batch_size(self, view: View | None = None) -> int:

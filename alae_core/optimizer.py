@@ -12,7 +12,7 @@ Tensor = Any
 def adam_step(
     adam: Adam, value: Tensor, gradient: Tensor, m: Tensor, v: Tensor, t: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One Adam step as in Kingma and Ba 2015, reordered (before section 2.1): ε is added to the uncorrected √v.
+    """Do an Adam step as in Kingma and Ba 2015, reordered (before section 2.1): ε is added to the uncorrected √v.
 
     Args:
         adam: learning rate and its warm-up, β1, β2, ε.

@@ -79,7 +79,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         return walk(self, self.tensors, batches, stage)
 
     def differentiate(self, update: Update, batch: Batch) -> tuple[Tensor, Tensors]:
-        """`gradient` at the current weights."""
+        """Call `gradient` at the current weights."""
         return self.gradient(self.tensors, update, batch)
 
     def evaluate(self, tensors: Tensors, fn: Callable[[Family, Batch], Tensor], update: Update, batch: Batch) -> Tensor:
@@ -120,7 +120,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         self.write(self.tensors, {name: ops.zeros_like(self.tensors[name]) for name in names})
 
     def draw_noise(self, count: int, key: int) -> Tensor:
-        """`count` numbers from N(0, 1), drawn on the device; a function of `key`."""
+        """Draw `count` numbers from N(0, 1) on the device, as a function of `key`."""
         return keras.random.normal((count,), dtype=self.config.dtype, seed=key)
 
     # ---- the contract ----
@@ -244,7 +244,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         return {update: batch._replace(augment_p=self.tensors["augment_p"]) for update, batch in batches.items()}
 
     def _batches(self, batch: Batch, draws: Mapping[str, Draws], blend: float) -> dict[str, Batch]:
-        """`batch` with each update's draws, by the update's name."""
+        """Return `batch` with each update's draws, by the update's name."""
         augment = self.config.augment
         batch = batch._replace(
             blend=self._to_tensors(float(blend)) if self.networks.has_styles else None,
@@ -254,7 +254,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         return {update: batch._replace(draws=self._place_draws(batch, update, own)) for update, own in draws.items()}
 
     def _place_draws(self, batch: Batch, update: str, draws: Draws) -> Draws:
-        """`draws` as tensors, with the noise that the device draws."""
+        """Return `draws` as tensors, with the noise that the device draws."""
         lod = self.networks.level_of(batch.images)
         if draws.augment is not None:
             draws = draws._replace(augment=None if self.config.augment is None else changes(draws.augment))
@@ -266,7 +266,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         return placed
 
     def _to_tensors(self, value: Any) -> Any:
-        """`value` with every array and number as a tensor: integers as int32, others in the run's dtype."""
+        """Convert every array and number in `value` to a tensor: integers to int32, others to the run's dtype."""
         if value is None:
             return None
         if isinstance(value, tuple) and hasattr(value, "_fields"):

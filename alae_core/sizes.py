@@ -26,7 +26,7 @@ def count_weights(config: Config) -> dict[str, int]:
 
 
 def batch_sizes(config: Config) -> list[tuple[int, int]]:
-    """For each level of detail, the images in a batch and the numbers that each has in the largest layer."""
+    """Return, for each level, the images per batch and the number of values per image in the largest layer."""
     networks, (height, width, channels) = config.networks, config.image
     if isinstance(networks, MlpNetworks):
         hidden = [width for name in "FGED" for width in getattr(networks, name).hidden]
@@ -80,5 +80,5 @@ def find_memory() -> int | None:
 
 
 def format_bytes(size: int) -> str:
-    """Bytes in a suitable unit, such as "640.0 MB" or "1.9 GB"."""
+    """Format bytes in a suitable unit, such as "640.0 MB" or "1.9 GB"."""
     return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

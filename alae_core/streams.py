@@ -39,7 +39,7 @@ def sample_prior(count: int, size: int, *, seed: int, purpose: str = "prior", po
 def prior_parts(
     counts: Iterable[int], size: int, *, seed: int, purpose: str = "prior", position: int = 0
 ) -> Iterator[np.ndarray]:
-    """The rows of `sample_prior` in parts of the given lengths; each part is drawn when it is requested."""
+    """Yield the rows of `sample_prior` in parts of the given lengths; each part is drawn when it is requested."""
     random = stream(seed, purpose, position)
     return (random.standard_normal((count, size), dtype=np.float32) for count in counts)
 

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def truncate(w: np.ndarray, mean: np.ndarray, psi: float, truncated: int, layers: int) -> np.ndarray:
-    """Styles for each layer, (batch, layers, w): mean + ψ · (w − mean) in the first `truncated` layers, w in the rest.
+    """Return styles (batch, layers, w): mean + ψ · (w − mean) in the first `truncated` layers, w in the rest.
 
     Karras et al. 2019, section 2.1 and appendix B.
 

@@ -69,7 +69,7 @@ def updates_of(config: Config) -> tuple[Update, ...]:
 
 
 def alae_updates(config: Config) -> tuple[Update, ...]:
-    """ALAE's updates, each with its own z (paper, Algorithm 1).
+    """Return ALAE's updates, each with its own z (paper, Algorithm 1).
 
     The discriminator update trains E and D, the generator update F and G, and reciprocity E, G and, if configured, F.
     Where the paper and the authors' code differ, `config.updates` decides; docs/deviations.md lists the differences.
@@ -153,7 +153,7 @@ def pixel_distance(config: Config, networks: Family, batch: Batch) -> Tensor:
 
 
 def separation(networks: Family, batch: Batch) -> Tensor:
-    """How well D separates the batch's real images from its generated ones, both augmented: 2 · AUC − 1, a scalar.
+    """Measure how well D separates the batch's real and generated images, both augmented: 2 · AUC − 1, a scalar.
 
     Computed as the fraction of rows in which the real image has the higher logit, minus the fraction in which the
     generated image has.
@@ -163,13 +163,13 @@ def separation(networks: Family, batch: Batch) -> Tensor:
 
 
 def _fake_logits(networks: Family, batch: Batch) -> Tensor:
-    """D's logits on generated images, augmented; no gradient reaches G and F."""
+    """Return D's logits on augmented generated images, without gradients for G and F."""
     fake = ops.stop_gradient(generate(networks, _styles(networks, batch), batch))
     return _score(networks, _augment(networks, fake, batch), batch)
 
 
 def _augment(networks: Family, images: Tensor, batch: Batch) -> Tensor:
-    """Images as D∘E sees them in the adversarial updates."""
+    """Augment images as D∘E sees them in the adversarial updates."""
     choice = networks.config.augment
     if choice is None or batch.draws.augment is None:
         return images

@@ -42,7 +42,7 @@ class View:
 
 
 def require_psi(psi: float) -> float:
-    """`psi`, if styles can be truncated by it. Raises ArgumentError."""
+    """Return `psi`. Raises ArgumentError if styles cannot be truncated by it."""
     if not 0 <= psi <= 1:
         raise ArgumentError("psi", f"is {psi:g}: it must lie in 0 … 1")
     return psi

@@ -28,7 +28,7 @@ class Mechanics(Protocol[Tensor]):
     def evaluate(
         self, tensors: dict[str, Tensor], fn: Callable[[Family, Batch], Tensor], update: Update, batch: Batch
     ) -> Tensor:
-        """fn(networks, batch) at the weights in `tensors`. Evaluated without gradients."""
+        """Evaluate fn(networks, batch) at the weights in `tensors`, without gradients."""
 
     def gradient(self, tensors: dict[str, Tensor], update: Update, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the update's loss at the weights in `tensors`, and its gradient by each weight it trains, by name."""
@@ -37,7 +37,7 @@ class Mechanics(Protocol[Tensor]):
         """Turn means over this device's part of a batch into means over the whole batch."""
 
     def apply(self, tensors: dict[str, Tensor], choice: Adam, adam: str, gradients: Mapping[str, Tensor]) -> None:
-        """One step of the Adam called `adam` for one network, given the gradients of its weights."""
+        """Do one step of the Adam called `adam` for one network, given the gradients of its weights."""
 
     def average(self, tensors: dict[str, Tensor], decay: float) -> None:
         """Update every averaged weight by `alae_core.optimizer.average_step`."""
@@ -49,7 +49,7 @@ class Mechanics(Protocol[Tensor]):
 def walk(
     mechanics: Mechanics[Tensor], tensors: dict[str, Tensor], batches: Mapping[str, Batch], stage: Stage
 ) -> dict[str, Tensor]:
-    """One training step: each update that has a batch, in order, at the weights that the previous update produced.
+    """Do one training step: each update with a batch, in order, at the weights that the previous update produced.
 
     Returns the losses by update, as scalars on the device.
     """

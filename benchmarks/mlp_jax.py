@@ -84,7 +84,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 
 
 def make_inference(config: Config, weights: dict[str, np.ndarray]) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """`encode`, `generate` and `reconstruct` of one chunk."""
+    """Return functions that `encode`, `generate` and `reconstruct` one chunk."""
 
     def encode(p, x):
         return _apply(p["E"], x.reshape(len(x), -1))

@@ -91,7 +91,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 def make_inference(
     config: Config, weights: dict[str, np.ndarray], jit=False
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """`encode`, `generate` and `reconstruct` of one chunk."""
+    """Return functions that `encode`, `generate` and `reconstruct` one chunk."""
     G, E = (_network(config, weights, name) for name in "GE")
 
     def encode(x):

@@ -227,7 +227,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 def make_inference(
     config: Config, weights: dict[str, np.ndarray], noise: Sequence[np.ndarray]
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """`encode`, `generate` and `reconstruct` of one chunk at full resolution, with the same noise for all images."""
+    """Return functions that `encode`, `generate` and `reconstruct` one chunk, with one noise for all images."""
     p = {name: tf.Variable(value) for name, value in weights.items()}
     n = Inference(p, config.style.mapping_layers, config.lods - 1)
     maps = [tf.constant(each) for each in noise]

@@ -156,7 +156,7 @@ def _four_by_four(kernel):
 
 
 def _native(array):
-    """Weights in PyTorch's layout: kernels (outputs, inputs, …), those of convolutions in channels-last format."""
+    """Convert weights to PyTorch's layout: kernels (outputs, inputs, …), for convolutions in channels-last format."""
     tensor = torch.tensor(array, device=_DEVICE)
     if tensor.ndim == 4:
         return tensor.permute(3, 2, 0, 1).contiguous(memory_format=torch.channels_last)
@@ -257,7 +257,7 @@ def make_step(config: Config, weights: dict[str, np.ndarray], images: np.ndarray
 def make_inference(
     config: Config, weights: dict[str, np.ndarray], noise: Sequence[np.ndarray]
 ) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """`encode`, `generate` and `reconstruct` of one chunk at full resolution, with the same noise for all images."""
+    """Return functions that `encode`, `generate` and `reconstruct` one chunk, with one noise for all images."""
     p = {name: _native(value) for name, value in weights.items()}
     n = Inference(p, config.style.mapping_layers, config.lods - 1)
     maps = [torch.tensor(each, device=_DEVICE).permute(0, 3, 1, 2) for each in noise]

@@ -85,7 +85,7 @@ def are_groups(value: Any) -> bool:
 
 
 def describe_changes(changes: Mapping[str, Any], most: int = 6) -> str:
-    """Changes as text, such as "updates=official, adam.learning_rate=0.001"."""
+    """Format changes as text, such as "updates=official, adam.learning_rate=0.001"."""
     texts = {key: value if isinstance(value, str) else short_repr(value) for key, value in changes.items()}
     shown = [f"{key}={text if len(text) <= 24 else '…'}" for key, text in texts.items()]
     return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")

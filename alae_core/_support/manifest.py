@@ -53,7 +53,7 @@ def read_manifest(
 
 
 def read_bytes(file: Path, most: int | None, error: type[AlaeError]) -> bytes:
-    """`files.read_regular`, raising an `error` that names the file."""
+    """Call `files.read_regular`; raise its errors as an `error` that names the file."""
     try:
         return read_regular(file, most)
     except OSError as problem:

@@ -10,7 +10,7 @@ MOST_CHARACTERS = 1000
 
 
 def one_line(text: str) -> str:
-    """`text` as one line of printable characters: other characters escaped, the middle of long text omitted."""
+    """Return `text` as one line of printable characters; escape others, and omit the middle of long text."""
     line = re.sub(r"\s*[\r\n]\s*", " ", _cut(text).strip())
     return _cut("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line))
 
@@ -21,7 +21,7 @@ def _cut(text: str) -> str:
 
 
 def short_repr(value: object) -> str:
-    """`repr(value)`, shortened to fit one line."""
+    """Return `repr(value)`, shortened to fit one line."""
     return _SHORT.repr(value)
 
 

@@ -109,12 +109,12 @@ def read_text(path: Path) -> str:
 
 
 def to_yaml(data: Mapping[str, Any]) -> str:
-    """Plain data as YAML text, in the order of its keys."""
+    """Format plain data as YAML text, in the order of its keys."""
     return yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True)
 
 
 def to_explained_yaml(settings: BaseModel) -> str:
-    """Settings as YAML text for editing: each with its description as a comment, each group of a list on one line."""
+    """Format settings as YAML text for editing, with descriptions as comments, and groups in lists on one line each."""
     return "".join(f"{line}\n" for line in _explain_settings(settings))
 
 

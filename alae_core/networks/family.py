@@ -79,7 +79,7 @@ class Family(ABC):
 
     @classmethod
     def build(cls, config: Config) -> "Family":
-        """Return the networks of `config.algorithm`. The seed and each network's name decide its initial weights.
+        """Build the networks of `config.algorithm`. The seed and each network's name decide its initial weights.
 
         Raises ConfigError if the algorithm is unknown.
         """
@@ -88,7 +88,7 @@ class Family(ABC):
 
     @classmethod
     def network(cls, config: Config, name: str, shape: str) -> keras.Model:
-        """One network of `config`, called `name`; see `Algorithm.networks` for `shape`."""
+        """Build one network of `config`, called `name`; see `Algorithm.networks` for `shape`."""
         if shape not in SHAPES:
             return load_object(shape)(config, name)
         part = network_section(config, name, cast(Shape, shape))
@@ -110,16 +110,16 @@ class Family(ABC):
     @classmethod
     @abstractmethod
     def generator(cls, config: Config, section: Section) -> keras.Model:
-        """G of `config`, with the weights of `section`."""
+        """Build G of `config`, with the weights of `section`."""
 
     @classmethod
     @abstractmethod
     def encoder(cls, config: Config, section: Section) -> keras.Model:
-        """E of `config`, or another network of its shape, with the weights of `section`."""
+        """Build E of `config`, or another network of its shape, with the weights of `section`."""
 
     @classmethod
     def discriminator(cls, config: Config, section: Section) -> keras.Model:
-        """D of `config`: a perceptron on w, (batch, w) to (batch,)."""
+        """Build D of `config`: a perceptron on w, (batch, w) to (batch,)."""
         return build_perceptron(section, config.networks.D, config, is_scalar=True)
 
     @abstractmethod
@@ -175,7 +175,7 @@ class Family(ABC):
         return self.encode(self.generate(w, noise=noise, labels=labels, **level), labels=labels, **level)
 
     def fade(self, images: Tensor, *, lod: int | None = None, blend: Tensor | float = 1.0) -> Tensor:
-        """Real images as training shows them while a level fades in: faded like generated ones."""
+        """Fade real images as training shows them while a level fades in, like generated ones."""
         return images
 
     @property
@@ -190,7 +190,7 @@ class Family(ABC):
         return view
 
     def image_shape(self, view: View | None) -> tuple[int, int, int]:
-        """Height, width and channels of the images of a view; of the configuration's own size if it is None."""
+        """Return the height, width and channels of a view's images; those of the configuration if it is None."""
         height, width, channels = self.config.image
         return (height, width, channels) if view is None else (view.size, view.size, channels)
 

@@ -37,12 +37,12 @@ def without_gradients() -> Iterator[None]:
 
 
 def from_nhwc(images: Tensor) -> Tensor:
-    """Images (batch, H, W, C) as feature maps."""
+    """Convert images (batch, H, W, C) to feature maps."""
     return images if _channels_last() else ops.transpose(images, (0, 3, 1, 2))
 
 
 def to_nhwc(maps: Tensor) -> Tensor:
-    """Feature maps as (batch, H, W, C)."""
+    """Convert feature maps to (batch, H, W, C)."""
     return maps if _channels_last() else ops.transpose(maps, (0, 2, 3, 1))
 
 
@@ -69,7 +69,7 @@ def downsample(maps: Tensor) -> Tensor:
 
 
 def blur(maps: Tensor) -> Tensor:
-    """Convolution of each channel with [1 2 1] ⊗ [1 2 1] / 16, zero-padded."""
+    """Convolve each channel with [1 2 1] ⊗ [1 2 1] / 16, zero-padded."""
     return _filter(maps, [0.25, 0.5, 0.25], border=True)
 
 
@@ -186,7 +186,7 @@ _CONVOLUTIONS = {None: _conv, "up": _doubling_conv, "down": _halving_conv}
 
 
 def _filter(maps: Tensor, weights: Sequence[float], border: bool) -> Tensor:
-    """`maps`, zero-padded if `border`, filtered along both axes with symmetric `weights`."""
+    """Filter `maps`, zero-padded if `border`, along both axes with symmetric `weights`."""
     if _convolves_by_channel():
         same = border and len(weights) % 2 == 1
         maps = _with_border(maps, *_spatial_axes()) if border and not same else maps
@@ -245,5 +245,5 @@ def _spatial_axes() -> tuple[int, int]:
 
 
 def _beside(shape: Sequence[int], axes: tuple[int, int], size: int) -> list[int]:
-    """`shape` with an axis of `size` after each of `axes`."""
+    """Return `shape` with an axis of `size` after each of `axes`."""
     return [part for axis, length in enumerate(shape) for part in ((length, size) if axis in axes else (length,))]

@@ -17,7 +17,7 @@ class Perceptrons(Family):
 
     @classmethod
     def generator(cls, config: Config, section: Section) -> keras.Model:
-        """G: (batch, w), or a list [w, one-hot labels] if `config.labels`, to (batch, H, W, C); linear output."""
+        """Build G: (batch, w), or a list [w, one-hot labels] if `config.labels`, to (batch, H, W, C); linear output."""
         w = keras.Input((config.networks.w,), name="w", dtype=config.dtype)
         labels = _label(config)
         pixels = apply_perceptron(_append([w, *labels]), section, config.mlp.G, config)
@@ -25,7 +25,7 @@ class Perceptrons(Family):
 
     @classmethod
     def encoder(cls, config: Config, section: Section) -> keras.Model:
-        """E: (batch, H, W, C), or a list [images, one-hot labels] if `config.labels`, to (batch, w)."""
+        """Build E: (batch, H, W, C), or a list [images, one-hot labels] if `config.labels`, to (batch, w)."""
         x = keras.Input(config.image, name="image", dtype=config.dtype)
         labels = _label(config)
         flat = ops.reshape(x, (-1, prod(config.image)))

@@ -82,7 +82,7 @@ def perceptron_layout(choice: Perceptron, inputs: int, outputs: int, *, equalize
 
 
 def join_parts(parts: Mapping[str, Layout], levels: range | None = None) -> dict[str, WeightSpec]:
-    """One layout of several: part "block0" with "conv1/kernel" gives "block0/conv1/kernel".
+    """Join layouts into one: part "block0" with "conv1/kernel" gives "block0/conv1/kernel".
 
     `levels`, if given, replaces the levels of each spec.
     """

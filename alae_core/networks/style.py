@@ -50,7 +50,7 @@ class Styles(Family):
 
     @classmethod
     def discriminator(cls, config: Config, section: Section) -> keras.Model:
-        """D: a perceptron on w, or a plain encoder of images to one number, (batch, H, W, C) to (batch,)."""
+        """Build D: a perceptron on w, or a plain encoder of images to one number, (batch, H, W, C) to (batch,)."""
         if config.style.discriminator == "latent":
             return super().discriminator(config, section)
         return _build(PlainEncoder(config, section, is_discriminator=True))
@@ -287,7 +287,7 @@ def _build(network):
 
 
 def _with_spread(x: Tensor, group: int = 4) -> Tensor:
-    """`x` with one more channel: the mean standard deviation over each group of images, which are count/group apart."""
+    """Add a channel to `x`: the mean standard deviation over each group of images, which are count/group apart."""
     maps, count = to_nhwc(x), x.shape[0]
     group = min(group, count)
     missing = -count % group

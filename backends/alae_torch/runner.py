@@ -166,7 +166,7 @@ def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def trace(fn: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:
-    """`fn`, including gradients that it takes, as a flat graph of kernels for the shapes of these arguments."""
+    """Trace `fn`, including its gradients, into a flat graph of kernels for the shapes of these arguments."""
     # For small networks, Keras' layers and autograd take longer than the computation.
     with torch.enable_grad():
         # A lambda, because make_fx counts the parameters of a function, including those bound by a partial. Only

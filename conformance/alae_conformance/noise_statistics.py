@@ -13,7 +13,7 @@ Noise = Mapping[str, Sequence[np.ndarray]]
 
 
 def deviations(steps: Sequence[Noise], other_seed: Sequence[Noise]) -> dict[str, float]:
-    """Each statistic of the noise of steps of one shape, by name; `other_seed` is the noise of another seed's run."""
+    """Return statistics of the noise of steps of one shape, by name; `other_seed` is noise of another seed's run."""
     layers = [np.concatenate([np.ravel(map) for map in maps]) for maps in zip(*_maps(steps), strict=True)]
     found = {
         f"{name} of layer {layer}": _of_power(power, x)

@@ -60,7 +60,7 @@ def many_inputs(tape: Mapping[str, np.ndarray], count: int) -> Inputs:
 
 
 def views(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Inputs]:
-    """Inputs at each (level, blend) of the fixture, by the suffix that marks them in a quantity's name."""
+    """Return the inputs at each (level, blend) of the fixture, by the suffix of the names of their quantities."""
     if not fixture.levels:
         return {"": inputs(tape)}
     return {f" at level {lod}, blend {blend:g}": inputs(tape, View(lod, blend)) for lod, blend in fixture.levels}

@@ -18,7 +18,7 @@ from alae_core.errors import AlaeError
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test for each (backend, case, lane); cases that read the checkpoints of other backends come last."""
+    """Make a test for each (backend, case, lane); cases that read the checkpoints of other backends come last."""
     backends, tasks = _backends(metafunc.config), _tasks(metafunc.config)
     metafunc.parametrize(
         ("backend", "case", "lane"),

@@ -32,7 +32,7 @@ def losses(
 
 
 def pictures(name: str, run: Path) -> np.ndarray:
-    """Samples of a checkpoint and their reconstructions, (2, 8, H, W, C)."""
+    """Generate samples of a checkpoint and their reconstructions, (2, 8, H, W, C)."""
     model = alae.load(run, backend=name)
     w = model.truncate(model.map(model.sample_prior(8, seed=3)))
     x = model.generate(w, noise=model.sample_noise(8, seed=4))

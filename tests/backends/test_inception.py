@@ -39,7 +39,7 @@ def draw(name, shape):
 
 
 def shapes():
-    """Shapes (out, in, k, k) of every convolution, from table 1 of Szegedy et al."""
+    """Return the shape (out, in, k, k) of every convolution, from table 1 of Szegedy et al."""
     result, widths = {}, {"1x1": (1, 1), "1x7": (1, 7), "7x1": (7, 1), "1x3": (1, 3), "3x1": (3, 1), "3x3": (3, 3)}
     stem = {"1a": (32, 3), "2a": (32, 32), "2b": (64, 32), "3b": (80, 64), "4a": (192, 80)}
     for name in layer_names()[:5]:

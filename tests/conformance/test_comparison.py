@@ -8,7 +8,7 @@ from alae_conformance.tolerances import TOLERANCES
 
 
 def ratio(found, expected):
-    """Error / limit of one float32 gradient that is the only one of its update."""
+    """Return error / limit of one float32 gradient that is the only one of its update."""
     names = ("gradients/generator/F/dense0/kernel",)
     (comparison,) = compare(
         *(dict.fromkeys(names, np.asarray(array)) for array in (found, expected)), TOLERANCES["gradient", "float32"], {}

@@ -12,7 +12,7 @@ DOCUMENTED = read_ratios()
 
 
 def in_groups(mutants):
-    """Parameters in one xdist group per case, so that its tests judge the reference only once.
+    """Return parameters in one xdist group per case, so that its tests judge the reference only once.
 
     The long runs of level 4 are slow. They are compared with frozen ones, so each is its own group.
     """

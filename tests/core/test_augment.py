@@ -17,7 +17,7 @@ TRANSFORMS = tuple(NUMBERS)
 
 
 def numbers(**given):
-    """Random numbers of one image that make exactly the given transformations happen."""
+    """Return random numbers of one image that make exactly the given transformations happen."""
     row = []
     for name, count in NUMBERS.items():
         row += [0.0, *given[name]] if name in given else [0.99] + [0.5] * (count - 1)

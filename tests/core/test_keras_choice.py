@@ -9,7 +9,7 @@ import pytest
 
 
 def chosen_framework(home, **environment):
-    """KERAS_BACKEND and the default backend in a new Python process with the given home directory."""
+    """Return KERAS_BACKEND and the default backend in a new Python process with the given home directory."""
     inherited = {key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "KERAS_HOME")}
     command = "import os, alae_core.plugins as p; print(os.environ['KERAS_BACKEND'], p.default_backend())"
     done = subprocess.run(

@@ -98,7 +98,7 @@ def pick(random, choices):
 
 
 def mutate(random, text, fragments=TEXTS):
-    """`text` with one to four changes: lines or characters removed, doubled, moved, or replaced by fragments."""
+    """Make one to four changes to `text`: remove, double, move or replace lines or characters."""
     pieces = text.splitlines(keepends=True) if random.random() < 0.7 else list(text)
     for _ in range(random.integers(1, 5)):
         at = random.integers(len(pieces) + 1)
@@ -127,7 +127,7 @@ def nested_value(random):
 
 
 def damage_pickle(random, content):
-    """Bytes of a file of pickles after one to four changes, some of which are instructions."""
+    """Make one to four changes to the bytes of a file of pickles, some of them with instructions."""
     found = bytearray(content)
     for _ in range(random.integers(1, 5)):
         # The directory of an archive is at its end, a legacy file's structure at its start.

@@ -21,7 +21,7 @@ EVALUATION = {
 
 
 def damage_json(random, content):
-    """JSON with a value removed or replaced by one of any type, or with bytes changed."""
+    """Remove a value from JSON, replace it by one of any type, or change bytes."""
     if random.random() < 0.3:
         return damage_pickle(random, content)
     data = inside = json.loads(content)

@@ -34,7 +34,7 @@ def pixels_updates(config: Config) -> tuple[Update, ...]:
 
 
 def four_updates(config: Config) -> tuple[Update, ...]:
-    """ALAE's updates and `pixels`."""
+    """Return ALAE's updates and `pixels`."""
     return (*alae_updates(config), *pixels_updates(config))
 
 

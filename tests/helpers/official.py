@@ -48,7 +48,7 @@ def theirs_of(config, weights, fill=0.0):
 
 
 def checkpoint_of(config, seed=0):
-    """Random "models" of an authors' checkpoint, and the weights, averages and mean of w that they stand for."""
+    """Draw the "models" of an authors' checkpoint; also return the weights, averages and mean of w they stand for."""
     rng, model = np.random.default_rng(seed), alae.build(config)
     trained, averaged = (
         {name: rng.normal(size=w.shape).astype(np.float32) for name, w in model.weights().items()} for _ in range(2)

@@ -19,7 +19,7 @@ def tensors_in(value, depth=5):
 
 
 def everything():
-    """One value of every kind that PyTorch checkpoints hold."""
+    """Return a value of every kind that PyTorch checkpoints hold."""
     import torch
 
     base = torch.arange(60, dtype=torch.float32).reshape(3, 4, 5)

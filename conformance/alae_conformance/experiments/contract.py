@@ -117,7 +117,7 @@ def noise(subject: Subject, setting: Setting) -> Observations:
 
 
 def _unfit_states(state: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
-    """Copies of a state that a run must refuse, by the reason."""
+    """Return changed copies of a state that a run must refuse, by reason."""
     first = next(name for name in state if name.startswith("weights/"))
     return {
         "an array is missing": {name: array for name, array in state.items() if name != first},

@@ -36,7 +36,7 @@ def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str,
 
 
 def drop_check(check: str, observations: Observations) -> Observations:
-    """Observations without those of one check."""
+    """Return observations without those of one check."""
     return {key: array for key, array in observations.items() if key.partition("/")[0] != check}
 
 
@@ -64,7 +64,7 @@ def differing_names(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.
 
 
 def sorted_names(names: Iterable[str]) -> np.ndarray:
-    """Names as an array, in order."""
+    """Return names as a sorted array."""
     return np.array(sorted(names), str)
 
 

@@ -36,7 +36,7 @@ class Reference(Updates):
         return {name: self.initial_weight(name, shape) for name, shape in self.shapes.items()}
 
     def initial_weight(self, name: str, shape: tuple[int, ...]) -> Array:
-        """One weight of a new run. Each layer has a stream, and kernels are rounded to float32 in every precision."""
+        """Draw one weight of a new run. Each layer has a stream, and kernels are float32 numbers in every precision."""
         layer, _, kind = name.rpartition("/")
         if kind != "kernel":
             return np.ones(shape) if kind == "const" else np.zeros(shape)
@@ -101,7 +101,7 @@ class Reference(Updates):
         return growth.position(self.config, int(state["step"]))
 
     def show_at_level(self, images: Array, lod: int, blend: float) -> Array:
-        """Real images of a level of detail."""
+        """Downsample and fade real images as a level of detail shows them."""
         return growth.show_at_level(images, lod, blend)
 
     def mean_step(self, weights: Weights, mean: Array, z: Array) -> Array:
@@ -126,7 +126,7 @@ class Reference(Updates):
     def adam(
         self, value: Array, m: Array, v: Array, gradient: Array, t: int, learning_rate: float
     ) -> tuple[Array, Array, Array]:
-        """Adam with ε added to the uncorrected root (Kingma and Ba 2015, end of section 2); t includes this step."""
+        """Do an Adam step with ε added to the uncorrected √v (Kingma and Ba 2015, section 2); t includes this step."""
         adam = self.config.adam
         m = adam.beta1 * m + (1 - adam.beta1) * gradient
         v = adam.beta2 * v + (1 - adam.beta2) * gradient**2
@@ -145,7 +145,7 @@ class Reference(Updates):
         return adapt_p(p, self.margins(weights, batch), choice.target, batch_size / choice.images)
 
     def margins(self, weights: Weights, batch: Batch) -> Array:
-        """D∘E's logits on augmented real images minus those on augmented generated ones, (batch,)."""
+        """Return D∘E's logits on augmented real images minus those on augmented generated ones, (batch,)."""
         fake = self.generate(weights, self.styles(weights, batch)[1], batch).output.value
         real_logits, fake_logits = (
             self.input_gradient(weights, batch._replace(images=self.augment(images, batch)))[0]

@@ -44,7 +44,7 @@ def failed_checks(case: CaseRecord) -> list[CheckRecord]:
 
 
 def describe_failures(case: CaseRecord) -> list[str]:
-    """One line per failed check: its worst quantity, the error and the limit."""
+    """Return one line per failed check: its worst quantity, the error and the limit."""
     lines = []
     for check in failed_checks(case):
         error, limit = format_number(check.error), format_number(check.limit)
@@ -103,7 +103,7 @@ def refusals(backend: BackendRecord) -> list[str]:
 
 
 def verdict(backend: BackendRecord) -> str:
-    """One line: whether the backend conforms, and the levels that it holds or does not hold."""
+    """Describe in one line whether the backend conforms, and the levels that it holds or does not hold."""
     by_standing: dict[Standing, list[str]] = {}
     for level in backend.levels:
         by_standing.setdefault(find_standing(backend, level), []).append(f"L{level.level} in {level.lane}")

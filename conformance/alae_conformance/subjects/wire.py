@@ -51,7 +51,7 @@ def decode(text: bytes, arrays: bytes) -> tuple[str, Any]:
 
 
 def _to_json(value: Any, where: str, arrays: BytesIO) -> Any:
-    """`value` with {"array": true} in place of arrays and {"dict": …} in place of dictionaries."""
+    """Replace arrays in `value` by {"array": true}, and dictionaries by {"dict": …}."""
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "biuf":
             raise WireError(f"{where} is an array of {value.dtype}, but only bools, ints and floats are allowed")

@@ -66,7 +66,7 @@ class DetachedG(in_place_of_gradients("reciprocity", only_of("E"))):
 
 
 def free_target(reference, weights, batch, gradients):
-    """d‖F(z) − e‖²/dF(z) added to F's gradient."""
+    """Add d‖F(z) − e‖²/dF(z) to F's gradient."""
     F, G, E = (reference.networks[name] for name in "FGE")
     f = F.forward(weights, batch.z)
     e = E.forward(weights, G.forward(weights, f.output.value).output.value).output.value

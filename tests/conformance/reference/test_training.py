@@ -99,7 +99,7 @@ def loss_at_constant_target(reference, update, held, weights, batch):
 
 
 def assert_gradients_equal_complex_steps(reference, weights, batch, updates=None):
-    """Im loss(weight + ih) / h equals the derivative to rounding error, because nothing is subtracted. Includes R1."""
+    """Compare with Im loss(weight + ih) / h, exact to rounding because nothing is subtracted. Includes R1."""
     rng = np.random.default_rng(1)
     for update in updates or reference.trains():
         _, gradients = reference.differentiate(update, weights, batch)

@@ -38,7 +38,7 @@ def filters(request, monkeypatch):
 
 
 def on_maps(function, maps=MAPS):
-    """`function` applied to feature maps, from and to NumPy arrays in NHWC."""
+    """Apply `function` to feature maps, from and to NumPy arrays in NHWC."""
     found = features.to_nhwc(function(features.from_nhwc(ops.convert_to_tensor(maps))))
     return ops.convert_to_numpy(ops.stop_gradient(found))
 

@@ -84,7 +84,7 @@ def from_rgb(v, i, x):
 
 
 def generate(v, w, lod, blend, noise):
-    """G in float64; `w` is (batch, w), `noise` a map for each layer or "bump"."""
+    """Compute G in float64; `w` is (batch, w), `noise` a map for each layer or "bump"."""
     x = np.repeat(v["G/const"][None], len(w), axis=0)
     for i in range(lod + 1):
         before = x
@@ -103,7 +103,7 @@ def generate(v, w, lod, blend, noise):
 
 
 def encode(v, x, lod, blend):
-    """E in float64."""
+    """Compute E in float64."""
     image, w = x, 0.0
     x = from_rgb(v, lod, image)
     for i in range(lod, -1, -1):
