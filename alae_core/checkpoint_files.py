@@ -49,7 +49,7 @@ class FirstManifest(_Common):
 
     format: Literal[1]
     seed: int
-    # In format 1 the configuration also held the settings of the run, and the seed was beside it.
+    # In format 1 the configuration also held the settings of the run, and the seed was a separate field.
     run: None = None
 
 

@@ -38,7 +38,7 @@ class BatchedFunction:
             constants: tensors in nested lists and dictionaries, passed to every batch. They are arguments, not part of
                 the compiled function, so their values may change between calls.
             rows: arrays in nested lists and dictionaries. The first is an array; the others have its length, or length
-                1 to serve every batch.
+                1, and are then used for every batch.
 
         Returns:
             NumPy arrays, structured as the function's result.

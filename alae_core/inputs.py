@@ -99,7 +99,7 @@ def _as_maps(config: Config, noise: Sequence[np.ndarray], view: View, count: int
     for array in noise:
         require_no_tensor("noise", array)
     expected, shapes = noise_shapes(view.lod, count), [np.shape(array) for array in noise]
-    # Any map may have batch 1 and serve the whole batch; the first, on the constant, may also differ between images.
+    # Any map may have batch 1, for all images; the first, on the constant, may also differ between images.
     fitting = len(shapes) == len(expected) and all(
         shape in ((count, *right[1:]), (1, *right[1:])) for shape, right in zip(shapes, expected, strict=True)
     )

@@ -8,8 +8,8 @@ import numpy as np
 from alae_core.errors import ArgumentError
 from alae_core.view import NoiseWord
 
-#: the name of a noise mode, or a map (batch, R, R, 1) for each layer of G, R its resolution; a map of batch 1 serves
-#: every image
+#: the name of a noise mode, or a map (batch, R, R, 1) for each layer of G, R its resolution; a map of batch 1 is used
+#: for every image
 Noise = NoiseWord | Sequence[np.ndarray]
 
 

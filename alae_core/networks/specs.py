@@ -114,11 +114,11 @@ class Section:
 
     @property
     def own(self) -> dict[str, WeightSpec]:
-        """The specs of its own weights, without those of its parts."""
+        """The specs of the section's own weights, without those of its parts."""
         return {name: spec for name, spec in self.layout.items() if "/" not in name}
 
     def __truediv__(self, part: str) -> "Section":
-        """Return the section of one of its parts."""
+        """Return the section of a part."""
         prefix = f"{part}/"
         inner = {name.removeprefix(prefix): spec for name, spec in self.layout.items() if name.startswith(prefix)}
         return Section(f"{self.path}/{part}", inner, self.seed)

@@ -2,7 +2,7 @@
 
 A network of L blocks has images of 4·2^(L−1) pixels a side; block i, of level of detail (lod) i, computes at 4·2^i.
 Both networks run at any lod: they use the blocks up to it, and the RGB convolution of that lod. `blend`, from 0 to 1,
-fades block `lod` in, beside the path through the lod below. `style_layout` lists the weights.
+fades block `lod` in, in parallel to the path through the lod below. `style_layout` lists the weights.
 """
 
 from math import pi, prod, sqrt

@@ -28,7 +28,7 @@ _DIGITS: dict[Lane, tuple[int, float]] = {"float32": (24, 1.0), "float64": (53, 
 def is_steady(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> bool:
     """Return whether every correct backend passes all of the fixture's cases on this tape.
 
-    Cases that run in float64 alone need not be clear of kinks: its roundings are too small to reach one.
+    Cases that run only in float64 are not checked for kinks, because its roundings are too small to cross one.
     """
     affected = [
         (case, experiment_of(case).rounding == "compounds")

@@ -146,14 +146,14 @@ def test_a_fade_trains_without_recompiling(backend):
     model, runner = start(backend, step=FIRST_OF_LEVEL_1)
     traces = []
 
-    def counted(update):
+    def count_calls(update):
         def loss(*arguments):
             traces.append(update.name)
             return update.loss(*arguments)
 
         return dataclasses.replace(update, loss=loss)
 
-    model.updates = tuple(counted(update) for update in model.updates)
+    model.updates = tuple(count_calls(update) for update in model.updates)
     blends = []
     for step in range(3, 8):
         blends.append(position(model.config, step).blend)

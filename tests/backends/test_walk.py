@@ -72,7 +72,7 @@ def test_the_running_mean_uses_the_reduced_mean(backend, monkeypatch):
 
 
 def half(batch, part):
-    """Return one device's half of a batch; noise maps of batch 1 serve both halves."""
+    """Return one device's half of a batch; noise maps of batch 1 are in both halves."""
     count = batch.images.shape[0]
 
     def of(tensor):

@@ -22,7 +22,7 @@ def catch_error(call):
     return caught.value.argument, message
 
 
-LOOKS = {
+METHODS = {
     "map": lambda model, given: model.map(given["z"]),
     "truncate": lambda model, given: model.truncate(given["w"]),
     "generate": lambda model, given: model.generate(given["w"]),
@@ -35,13 +35,13 @@ LOOKS = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_tensors_are_refused_naming_the_networks_that_take_them(style, look):
+@pytest.mark.parametrize("method", METHODS)
+def test_tensors_are_refused_naming_the_networks_that_take_them(style, method):
     """NumPy would detach a tensor from its gradient, with an error on one framework and silently on another."""
     arrays = {"z": np.zeros((2, 5)), "w": np.zeros((2, 7)), "codes": np.zeros((2, 7)), "images": np.zeros((2, 8, 8, 2))}
-    LOOKS[look](style, arrays)
+    METHODS[method](style, arrays)
     tensors = {name: ops.convert_to_tensor(array, "float32") for name, array in arrays.items()}
-    argument, message = catch_error(lambda: LOOKS[look](style, tensors))
+    argument, message = catch_error(lambda: METHODS[method](style, tensors))
     assert argument in arrays
     assert message.endswith(
         "is a tensor, but methods of a model take NumPy arrays: call model.F, .G, .E or .D on tensors"
@@ -58,14 +58,14 @@ def test_tensors_are_refused_as_noise_and_as_images_of_d(style, of_images):
     assert (argument, "is a tensor" in message) == ("images", True)
 
 
-@pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
-def test_floats_of_grey_levels_are_refused(plain, look):
+@pytest.mark.parametrize("method", ["encode", "reconstruct", "w_of", "as_seen"])
+def test_floats_of_grey_levels_are_refused(plain, method):
     grey = np.linspace(0, 255, 48, dtype=np.float32).reshape(2, 4, 3, 2)
-    argument, message = catch_error(lambda: getattr(plain, look)(grey))
+    argument, message = catch_error(lambda: getattr(plain, method)(grey))
     assert (argument, message) == ("images", "images are floats of 0 … 255: they should be uint8, or floats in [−1, 1]")
     # Generated images may exceed the range, and an image may be all white.
     for images in (random_images() * 1.7, np.ones((1, 4, 3, 2)), np.full((1, 4, 3, 2), -40.0)):
-        getattr(plain, look)(images)
+        getattr(plain, method)(images)
 
 
 @pytest.mark.parametrize(
@@ -81,13 +81,13 @@ def test_floats_of_grey_levels_are_refused(plain, look):
         (np.zeros((2, 4, 3, 1)), "must have shape (batch, 4, 3, 2), but have (2, 4, 3, 1)"),
     ],
 )
-@pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
-def test_images_of_other_shapes_or_dtypes_are_refused(plain, look, images, message):
-    assert catch_error(lambda: getattr(plain, look)(images))[1].startswith(f"images {message}")
+@pytest.mark.parametrize("method", ["encode", "reconstruct", "w_of", "as_seen"])
+def test_images_of_other_shapes_or_dtypes_are_refused(plain, method, images, message):
+    assert catch_error(lambda: getattr(plain, method)(images))[1].startswith(f"images {message}")
 
 
 @pytest.mark.parametrize(
-    ("look", "given", "message"),
+    ("method", "given", "message"),
     [
         ("map", np.zeros((2, 7)), "z must have shape (batch, 5), but has (2, 7)"),
         ("map", np.zeros(5), "z must have shape (batch, 5), but has (5,)"),
@@ -101,8 +101,8 @@ def test_images_of_other_shapes_or_dtypes_are_refused(plain, look, images, messa
         ("encode", [[1.0], [2.0, 3.0]], "images are [[1.0], [2.0, 3.0]], but must be an array (batch, H, W, C)"),
     ],
 )
-def test_vectors_of_another_width_are_refused(style, look, given, message):
-    assert catch_error(lambda: getattr(style, look)(given))[1] == message
+def test_vectors_of_another_width_are_refused(style, method, given, message):
+    assert catch_error(lambda: getattr(style, method)(given))[1] == message
 
 
 def test_a_coarser_level_needs_only_its_own_styles(style):
@@ -117,11 +117,11 @@ def test_perceptrons_take_one_w_for_an_image(plain):
     assert catch_error(lambda: plain.generate(np.zeros((2, 4, 7))))[1] == message
 
 
-@pytest.mark.parametrize("look", ["encode", "reconstruct", "w_of", "as_seen"])
-def test_images_of_another_level_are_refused(style, look):
-    message = catch_error(lambda: getattr(style, look)(style_images(2, 4)))[1]
+@pytest.mark.parametrize("method", ["encode", "reconstruct", "w_of", "as_seen"])
+def test_images_of_another_level_are_refused(style, method):
+    message = catch_error(lambda: getattr(style, method)(style_images(2, 4)))[1]
     assert message == "images must have shape (batch, 8, 8, 2), but have (2, 4, 4, 2)"
-    message = catch_error(lambda: getattr(style, look)(style_images(2, 8), View(0)))[1]
+    message = catch_error(lambda: getattr(style, method)(style_images(2, 8), View(0)))[1]
     assert message == "images must have shape (batch, 4, 4, 2), but have (2, 8, 8, 2)"
 
 
@@ -138,12 +138,12 @@ def test_images_of_another_level_are_refused(style, look):
         ({"labels": np.zeros(4, int)}, "labels", "labels were given, but the model was trained without labels: omit"),
     ],
 )
-@pytest.mark.parametrize("look", ["generate", "reencode"])
-def test_impossible_arguments_are_named(style, look, arguments, argument, message):
+@pytest.mark.parametrize("method", ["generate", "reencode"])
+def test_impossible_arguments_are_named(style, method, arguments, argument, message):
     def call():
         view = arguments["view"]() if "view" in arguments else None
         rest = {key: value for key, value in arguments.items() if key != "view"}
-        return getattr(style, look)(np.zeros((4, 7)), view, **rest)
+        return getattr(style, method)(np.zeros((4, 7)), view, **rest)
 
     found, text = catch_error(call)
     assert found == argument
@@ -190,11 +190,11 @@ def test_only_style_networks_have_levels_noise_and_truncation(plain):
         (np.array([0, 1, 2]), "labels are 3, but must be 2, one for each image"),
     ],
 )
-@pytest.mark.parametrize("look", ["generate", "encode", "reconstruct", "reencode", "w_of"])
-def test_labels_are_required_and_validated(classes, look, labels, message):
-    given = np.zeros((2, 7)) if look in ("generate", "reencode") else random_images(2)
-    getattr(classes, look)(given, labels=[0, 2])
-    assert catch_error(lambda: getattr(classes, look)(given, labels=labels)) == ("labels", message)
+@pytest.mark.parametrize("method", ["generate", "encode", "reconstruct", "reencode", "w_of"])
+def test_labels_are_required_and_validated(classes, method, labels, message):
+    given = np.zeros((2, 7)) if method in ("generate", "reencode") else random_images(2)
+    getattr(classes, method)(given, labels=[0, 2])
+    assert catch_error(lambda: getattr(classes, method)(given, labels=labels)) == ("labels", message)
 
 
 def test_models_without_labels_refuse_them(classes, plain):

@@ -141,8 +141,8 @@ def test_with_reciprocity_in_z_images_are_reconstructed_through_f(of_z):
 def test_bytes_equal_the_floats_they_convert_to(plain, style):
     for model, shape in ((plain, (4, 3, 2)), (style, (8, 8, 2))):
         images = np.random.default_rng(0).integers(0, 256, (3, *shape), dtype=np.uint8)
-        for look in (model.encode, model.reconstruct, model.w_of, model.as_seen):
-            assert np.array_equal(look(images), look(to_float(images)))
+        for method in (model.encode, model.reconstruct, model.w_of, model.as_seen):
+            assert np.array_equal(method(images), method(to_float(images)))
 
 
 # ---- views -----------------------------------------------------------------------------------------------------------
@@ -173,8 +173,8 @@ def test_the_view_of_the_model_is_the_default(backend):
     assert not np.array_equal(model.encode(x, View(1)), model.encode(x)), "the blend has an effect"
 
 
-@pytest.mark.parametrize("look", ["generate", "encode", "reconstruct", "reencode"])
-def test_a_fade_does_not_recompile(backend, monkeypatch, look):
+@pytest.mark.parametrize("method", ["generate", "encode", "reconstruct", "reencode"])
+def test_a_fade_does_not_recompile(backend, monkeypatch, method):
     """A training run generates grids at many different blends."""
     traces = []
 
@@ -186,12 +186,12 @@ def test_a_fade_does_not_recompile(backend, monkeypatch, look):
 
     monkeypatch.setattr(inference, "framework_in_use", Counting)
     model = randomise_weights(alae.build(tiny_style_config()))
-    given = model.map(model.sample_prior(4)) if look in ("generate", "reencode") else style_images(4)
+    given = model.map(model.sample_prior(4)) if method in ("generate", "reencode") else style_images(4)
     traces.clear()
-    seen = [getattr(model, look)(given, View(1, blend)) for blend in (0.0, 0.2, 0.4, 0.9)]
+    seen = [getattr(model, method)(given, View(1, blend)) for blend in (0.0, 0.2, 0.4, 0.9)]
     assert len(traces) == 1
     assert all(not np.array_equal(one, other) for one, other in pairwise(seen))
-    getattr(model, look)(given, View(1))
+    getattr(model, method)(given, View(1))
     assert len(traces) == 2, "a complete level does not use the level below"
 
 
@@ -232,8 +232,8 @@ def test_methods_change_nothing_and_are_deterministic(plain, style):
     for model, x in ((plain, random_images(600)), (style, style_images(5))):
         kept, before, mean = x.copy(), model.weights(), model.mean_of_w()
         w = model.map(model.sample_prior(len(x)))
-        for look, given in ((model.reconstruct, x), (model.encode, x), (model.generate, w), (model.reencode, w)):
-            assert np.array_equal(look(given), look(given))
+        for method, given in ((model.reconstruct, x), (model.encode, x), (model.generate, w), (model.reencode, w)):
+            assert np.array_equal(method(given), method(given))
         assert all(np.array_equal(before[name], after) for name, after in model.weights().items())
         assert np.array_equal(x, kept)
         assert mean is None or np.array_equal(mean, model.mean_of_w())

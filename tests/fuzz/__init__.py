@@ -30,7 +30,7 @@ MOST_SECONDS, MOST_BYTES, MOST_TIMES_FILE = 10, 2 * 2**30, 10
 MOST_CHARACTERS = 2000
 
 #: results so far, by test: inputs accepted, inputs refused, and the seconds of the slowest
-tried: dict[str, Counter] = {}
+results: dict[str, Counter] = {}
 
 
 class Hang(BaseException):
@@ -56,7 +56,7 @@ def attempt(action, size=0, about=""):
     Fails, with the text `about`, if `action` raises another exception, exits, takes too much time or memory, or gives a
     message that is too long or not one line of printable characters.
     """
-    counted = tried.setdefault(os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0], Counter())
+    counted = results.setdefault(os.environ.get("PYTEST_CURRENT_TEST", "").partition(" ")[0], Counter())
     start = time.monotonic()
     try:
         with _limits(max(MOST_BYTES, MOST_TIMES_FILE * size)):

@@ -11,10 +11,10 @@ def pytest_collection_finish(session):
 
 
 def pytest_terminal_summary(terminalreporter):
-    if not fuzz.tried:
+    if not fuzz.results:
         return
     terminalreporter.section("fuzzed")
-    for name, counted in fuzz.tried.items():
+    for name, counted in fuzz.results.items():
         terminalreporter.line(
             f"{name}: {counted['accepted']:,} accepted, {counted['refused']:,} refused, "
             f"slowest {counted['slowest']:.2f} s"

@@ -1,4 +1,4 @@
-"""Collections of pictures: hostile tables of labels beside images, and TFRecords."""
+"""Collections of pictures: images with hostile tables of labels, TFRecords, LMDB, Parquet and Arrow."""
 
 import csv
 import io

@@ -20,7 +20,7 @@ def reciprocity(subject: Subject, setting: Setting) -> Observations:
     z = setting.tape["held_out_z"]
     errors = np.empty((setting.fixture.seeds, LONG_RUN // EVERY + 1))
     for seed in range(len(errors)):
-        # Other weights, and other step numbers, hence other z, in the same compiled run.
+        # Use other weights and step numbers, and therefore other z, in the same compiled run.
         weights = tapes.group(f"seeds/{seed}", setting.tape)
         state = {f"{kind}/{name}": array for name, array in weights.items() for kind in ("weights", "averages")}
         subject.load(initial | state | {"step": np.array(seed * LONG_RUN)})

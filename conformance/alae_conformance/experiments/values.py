@@ -9,7 +9,7 @@ from alae_conformance.experiments.setting import Setting
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Subject
 
-#: inputs given in one call: more than the 512 that a model computes at once
+#: number of inputs in one call: more than the 512 of a model's largest batch
 _MANY = 520
 
 
@@ -30,7 +30,7 @@ def values(subject: Subject, setting: Setting) -> Observations:
 
 @experiment()
 def many(subject: Subject, setting: Setting) -> Observations:
-    """Compute each network's output for more inputs than a model computes at once."""
+    """Compute each network's output for more inputs than fit into one of a model's batches."""
     setting.open(subject)
     subject.load(setting.initial_state())
     outputs = subject.forward(tapes.many_inputs(setting.tape, _MANY))

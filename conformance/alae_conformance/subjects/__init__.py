@@ -1,4 +1,4 @@
-"""The questions that the suite asks a subject: a plug-in in its own process, the reference, or a faulty copy of it."""
+"""The interface of a subject, which the suite judges: a plug-in in its own process, the reference, or a faulty copy."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ from alae_core.streams import Noise
 
 
 class Plugin:
-    """See `Subject`. Create it before Keras is imported, in a process of its own."""
+    """See `Subject`. Create it before Keras is imported, in its own process."""
 
     def __init__(self, name: str, precision: Precision, device: str | None = None) -> None:
         self.backend = alae.load_backend(name, device, precision)
@@ -51,7 +51,7 @@ class Plugin:
         if run is None:
             model = alae.build(self.config)
             run = model, self.backend.runner(model)
-            # Compiled functions stay with the run that was opened first.
+            # Reuse the run that was opened first, because it holds the compiled functions.
             self._opened.setdefault(key, run)
         self.model, self.runner = run
 

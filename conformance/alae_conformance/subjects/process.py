@@ -1,4 +1,4 @@
-"""A plug-in in a process of its own, so that its output, crashes and hangs cannot reach the suite."""
+"""A plug-in in its own process, so that its output, crashes and hangs do not affect the suite."""
 
 import os
 import tempfile
@@ -31,7 +31,7 @@ class SubjectError(Exception):
 
 
 class SubjectLost(SubjectError):
-    """The process ended, or did not answer in time; it cannot be asked again."""
+    """The process ended, or did not answer in time; it cannot take further requests."""
 
 
 class Process:
@@ -63,7 +63,7 @@ class Process:
             raise AttributeError(method)
 
         def ask(*arguments: Any, **options: Any) -> Any:
-            # The question may be a pickle, because the suite wrote it; an answer may not.
+            # A request may be a pickle, because the suite wrote it; an answer must not be.
             return self._answer(method, (method, arguments, options))
 
         return ask
@@ -82,7 +82,7 @@ class Process:
             late.set()
             self._process.kill()
 
-        # Ending the process ends any wait for it: to read the question, to answer, or to complete an answer.
+        # Ending the process ends any wait for it: to read the request, to answer, or to complete an answer.
         timer = Timer(self._patience, end)
         timer.start()
         try:
@@ -115,8 +115,8 @@ class Process:
 
 
 def _serve(line: Connection, name: str, precision: Precision, device: str | None, log: str) -> None:
-    """Answer questions until the suite closes the pipe; the first answer is whether the plug-in could be loaded."""
-    # The networks are tiny: a second thread would only wait, and take time from other processes.
+    """Answer requests until the suite closes the pipe; the first answer reports whether the plug-in was loaded."""
+    # The networks are tiny: a second thread would only wait, and slow down other processes.
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(variable, "1")
     # Several processes share a device: none may reserve most of its memory.

@@ -1,4 +1,4 @@
-"""Answers of a judged process: plain data and arrays of numbers, never an object that runs code when it is read.
+"""Answers of a judged process: plain data and arrays of numbers, never objects that could run code when they are read.
 
 A message is two frames of a pipe: JSON, then the arrays in NumPy's .npy format, one after the other.
 """

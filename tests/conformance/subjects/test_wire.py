@@ -1,4 +1,4 @@
-"""Answers of a judged process arrive bit for bit if they are plain data, and are refused on either side if not."""
+"""Answers of a judged process arrive bit for bit if they are plain data; both sides refuse all others."""
 
 import json
 import pickle

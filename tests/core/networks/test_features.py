@@ -109,10 +109,12 @@ def convolve(maps, kernel):
     return sum(padded[:, i : i + height, j : j + width] @ kernel[i, j] for i in range(3) for j in range(3))
 
 
-@pytest.mark.parametrize("looking", [False, True], ids=["with gradients", "without"])
+@pytest.mark.parametrize("no_gradients", [False, True], ids=["with gradients", "without"])
 @pytest.mark.parametrize("patches", [False, True], ids=["by convolutions", "by patches"])
 @pytest.mark.parametrize("resample", [None, "up", "down"])
-def test_convolutions_with_resampling_match_their_definition(order, filters, monkeypatch, resample, patches, looking):
+def test_convolutions_with_resampling_match_their_definition(
+    order, filters, monkeypatch, resample, patches, no_gradients
+):
     monkeypatch.setattr(features, "_is_jax_on_cpu", lambda: patches)
     layer = conv(3, 5, 3, bias=True, resample=resample)
     layer.bias.assign(np.arange(5, dtype=np.float32))
@@ -123,7 +125,7 @@ def test_convolutions_with_resampling_match_their_definition(order, filters, mon
         expected = convolve(MAPS, kernel).reshape(2, 3, 2, 2, 2, 5).mean(axis=(2, 4))
     else:
         expected = convolve(MAPS, kernel)
-    with features.without_gradients() if looking else nullcontext():
+    with features.without_gradients() if no_gradients else nullcontext():
         found = on_maps(layer)
     np.testing.assert_allclose(found, expected + np.arange(5), **FLOAT32)
 

@@ -147,13 +147,13 @@ def test_equalized_layers_report_their_scales(backend):
 def test_a_weight_without_a_scale_is_refused(backend):
     """Otherwise Adam would silently get a wrong gradient for it."""
 
-    class Silent(Dense):
+    class Unscaled(Dense):
         def build(self, input_shape):
             super().build(input_shape)
             self.extra = self.add_weight(name="extra", shape=(7,), initializer="zeros")
 
     x = keras.Input((5,))
-    network = keras.Model(x, Silent(Section("F/dense0", dense_layout(5, 7), seed=0))(x), name="F")
+    network = keras.Model(x, Unscaled(Section("F/dense0", dense_layout(5, 7), seed=0))(x), name="F")
     with pytest.raises(KeyError, match="extra"):
         Perceptrons(tiny_config(), {"F": network})
 
