@@ -40,7 +40,7 @@ def test_a_smoke_run_writes_every_report(tmp_path):
     ("options", "complaint"),
     [
         (["--backend", "nonesuch"], "there is no backend 'nonesuch'; installed plug-ins: jax"),
-        (["--backend", "jax", "--all"], "--all judges every backend: omit --backend"),
+        (["--backend", "jax", "--all"], "--all judges every installed backend: omit --backend"),
         (["--profile", "thorough"], "'thorough' is not one of"),
         (["--backend", "jax", "--xfail", "missing.toml"], "cannot read missing.toml"),
         (["--backend", "jax", "--require", "float32"], "'float32' is not a claim: give each lane"),
@@ -125,4 +125,4 @@ def test_the_pytest_plugin_selects_and_requires(tmp_path, faulty_plugins):
 def test_the_pytest_plugin_requires_a_backend(tmp_path):
     found = run(["pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "alae_conformance"], tmp_path)
     assert found.returncode not in (0, 5)
-    assert "say which backend to judge" in found.stdout + found.stderr
+    assert "no backend was given: pytest --pyargs alae_conformance --alae-backend NAME" in found.stdout + found.stderr

@@ -156,7 +156,7 @@ def test_measures_take_at_most_a_twentieth_of_a_run(tmp_path, monkeypatch):
         ({"training.measures": ["pnsr"]}, "there is no measure 'pnsr'; did you mean 'psnr'?"),
         (
             {"training.best": "rank_mapped"},
-            "training.best is 'rank_mapped'; it must be a measure that can be ranked: round_tr",
+            "training.best is 'rank_mapped'; it must be a measure that can be ranked: reciprocity_error, ",
         ),
         ({"training.best": "probes"}, "training.best is 'probes'; it must be a measure that can be ranked"),
     ],

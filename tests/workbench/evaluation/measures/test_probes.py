@@ -68,7 +68,7 @@ def test_w_is_an_affine_map_of_the_long_features(backend, family):
 def test_long_features_need_a_hidden_layer(backend):
     model = alae.build(tiny_config(networks__E__hidden=[]))
     outcome = take_measures(Subject(model, make_data()), ["nn_long"])
-    assert outcome == ({}, {"nn_long": "E has no hidden layer: networks.E.hidden is []"})
+    assert outcome == ({}, {"nn_long": "networks.E.hidden is []: give E at least one hidden layer"})
 
 
 @pytest.mark.parametrize(
