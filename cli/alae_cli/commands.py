@@ -17,7 +17,7 @@ class Command(TyperCommand):
         try:
             return super().invoke(ctx)
         except ArgumentError as error:
-            raise AlaeError(f"{self._typed(error.argument)} {error.problem}") from error
+            raise AlaeError(f"{self._flag_of(error.argument)} {error.problem}") from error
 
     def _flag_of(self, argument: str) -> str:
         """Return the flag or metavar of `argument`, or its name if it is not a parameter of the command."""
