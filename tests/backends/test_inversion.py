@@ -62,7 +62,7 @@ def test_errors_fall_and_the_best_w_is_returned(model, start):
     np.testing.assert_allclose(found.images, model.generate(found.w), rtol=1e-4, atol=1e-5)
 
 
-def test_no_steps_return_the_start(model):
+def test_without_steps_the_start_is_returned(model):
     x = draw_images(model)
     found = invert(model, x, steps=0)
     np.testing.assert_allclose(found.w, model.encode(x), rtol=1e-4, atol=1e-5)

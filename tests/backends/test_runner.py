@@ -227,7 +227,7 @@ def test_without_reciprocity_its_loss_is_absent(backend):
     assert set(runner.step(random_images())) == {"discriminator", "generator"}
 
 
-def test_losses_and_gradients_change_nothing(backend):
+def test_losses_and_gradients_do_not_change_the_runner(backend):
     _, runner = start(backend)
     runner.step(random_images())
     before = runner.state()
@@ -523,7 +523,7 @@ def test_arrays_may_be_overwritten_after_a_call(backend):
             np.testing.assert_array_equal(array, arrays[name], err_msg=name)
 
 
-def test_on_a_cpu_put_runs_no_pytorch_kernels(backend):
+def test_put_does_not_run_pytorch_kernels_on_a_cpu(backend):
     """On the loader's thread they would start another thread pool, which competes with the step."""
     if backend.name != "torch":
         pytest.skip("only PyTorch starts a team of threads for each thread that calls it")

@@ -283,7 +283,7 @@ def test_passing_the_default_draws_gives_the_default_step(grown):
     assert abs(resumed.step(images(4), draws=other)["generator"] - losses[4]["generator"]) > 1e-6
 
 
-def test_layers_from_the_cutoff_on_take_the_other_style(grown):
+def test_layers_from_the_cutoff_on_use_the_other_style(grown):
     runner, states, _ = grown
     others = runner.draws(4, 4)
     plain = others["generator"]

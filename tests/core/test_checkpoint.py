@@ -160,7 +160,7 @@ def test_a_run_keeps_the_newest_and_the_best(saved):
     assert [path.name for path in checkpoints(directory)] == ["step-00000002", "step-00000004"]
 
 
-def test_remains_of_a_killed_writer_are_ignored_and_removed(saved):
+def test_leftovers_of_a_killed_writer_are_ignored_and_removed(saved):
     runner, directory = saved
     shutil.copytree(directory / "step-00000003", directory / ".writing-step-00000009")
     assert alae.load_checkpoint(directory).step == 3

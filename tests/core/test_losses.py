@@ -79,7 +79,7 @@ def test_a_perfect_loop_has_zero_loss():
     assert ops.convert_to_numpy(squared_distance(w, w, mean=False)) == 0
 
 
-def test_the_divergence_from_the_prior_in_closed_form():
+def test_the_divergence_from_the_prior_has_its_closed_form():
     """½ (μ² + σ² − ln σ² − 1) per number: 0 at the prior, ½ (7 − ln 4) for μ = 2 and σ² = 4."""
     mean, log_variance = np.zeros((2, 3)), np.zeros((2, 3))
     assert float(divergence_from_prior(tensor(mean), tensor(log_variance))) == 0

@@ -195,7 +195,7 @@ def test_a_fade_does_not_recompile(backend, monkeypatch, method):
     assert len(traces) == 2, "a complete level does not use the level below"
 
 
-def test_a_few_shapes_serve_any_number_of_images(backend, monkeypatch):
+def test_a_few_compiled_shapes_suffice_for_any_number_of_images(backend, monkeypatch):
     """Each new shape is compiled, which takes longer than the computation."""
     shapes = set()
 
@@ -228,7 +228,7 @@ def test_modes_of_noise_are_compiled_separately(style, words):
 # ---- no side effects -------------------------------------------------------------------------------------------------
 
 
-def test_methods_change_nothing_and_are_deterministic(plain, style):
+def test_methods_are_deterministic_and_do_not_change_the_model(plain, style):
     for model, x in ((plain, random_images(600)), (style, style_images(5))):
         kept, before, mean = x.copy(), model.weights(), model.mean_of_w()
         w = model.map(model.sample_prior(len(x)))

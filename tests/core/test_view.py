@@ -14,7 +14,7 @@ def test_the_level_decides_the_size(lod, size):
     assert View(lod) == View(lod, 1.0)
 
 
-def test_the_text_of_a_fading_view_has_percent():
+def test_the_text_of_a_fading_view_shows_a_percentage():
     assert str(View(1, 0.4)) == "8×8 fading in, 40%"
     assert str(View(1, 0.0)) == "8×8 fading in, 0%"
 

@@ -11,7 +11,7 @@ from tests.conftest import REPOSITORY
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="crash tests need os.fork")
-def test_a_run_killed_while_it_rewrites_its_files_loses_nothing():
+def test_a_run_killed_while_it_rewrites_files_keeps_its_checkpoints():
     count = str(max(10, int(10 * fuzz.seconds())))
     found = subprocess.run(
         [sys.executable, "-m", "tests.fuzz.kills", "--count", count],

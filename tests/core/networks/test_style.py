@@ -213,7 +213,7 @@ def test_random_noise_differs_between_images_and_calls(model, w):
     assert not np.array_equal(model.generate(w, noise="random"), model.generate(w, noise="random"))
 
 
-def test_one_noise_map_may_serve_the_whole_batch(model, w):
+def test_one_noise_map_may_be_used_for_the_whole_batch(model, w):
     given = model.sample_noise(1, seed=1)
     repeated = [np.repeat(each, 4, axis=0) for each in given]
     np.testing.assert_allclose(model.generate(w, noise=given), model.generate(w, noise=repeated), **FLOAT32)
