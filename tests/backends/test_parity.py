@@ -25,7 +25,7 @@ def test_every_recorded_number_is_reproduced(backend):
     environment = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     if backend.name == "tensorflow":
         # Without XLA's optimization (see conftest.py), an activation has the other sign at a leaky ReLU's kink
-        # (docs/parity.md, "What cannot be compared").
+        # (docs/parity.md, "Errors due to rounding").
         environment.pop("XLA_FLAGS", None)
     files = [str(OFFICIAL / name) for name in ("style32.pth", "style32.npz")]
     command = [sys.executable, "-m", "alae_workbench.exchange.parity", *files, "--backend", backend.name]
