@@ -73,17 +73,20 @@ def run_python(arguments, directory):
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.framework
 def test_python_of_the_readme_runs(tmp_path):
     run_python(["-c", "\n".join(blocks(README, "python"))], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.framework
 def test_python_of_the_guide_runs(tmp_path):
     out = run_python(["-c", "\n".join(blocks(REPOSITORY / "docs" / "python.md", "python"))], tmp_path)
     assert "'reciprocity': " in out
 
 
+@pytest.mark.slow
 @pytest.mark.framework
 def test_the_example_notebook_runs(tmp_path):
     *_, last = run_python([str(REPOSITORY / "examples" / "notebook.py")], tmp_path).strip().splitlines()

@@ -11,7 +11,7 @@ from tests import fuzz
 
 @pytest.fixture(autouse=True)
 def _count_nothing(monkeypatch):
-    monkeypatch.setattr(fuzz, "tried", {})
+    monkeypatch.setattr(fuzz, "results", {})
 
 
 class RawError(AlaeError):

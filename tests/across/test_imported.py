@@ -1,6 +1,7 @@
 """An imported checkpoint of the authors gives the same images on every backend; skipped without that checkpoint."""
 
 import numpy as np
+import pytest
 
 from alae_core import load_checkpoint
 from alae_workbench.exchange.official import import_official
@@ -10,6 +11,7 @@ from tests.helpers.requirements import OFFICIAL, needs_official
 
 
 @needs_official
+@pytest.mark.slow
 def test_images_agree_to_a_grey_level(on, tmp_path):
     run = import_official(OFFICIAL / "style32.pth", tmp_path / "run")
     found = {

@@ -31,6 +31,7 @@ def test_equal_seeds_agree_for_fifty_steps(on, straight):
         assert_agree(found, part(straight[0], 0, 50), TRAJECTORY)
 
 
+@pytest.mark.slow
 def test_equal_seeds_agree_with_the_updates_of_the_authors(on):
     found = on(BACKENDS, losses, 50, updates="official")
     for backend in OTHERS:

@@ -22,7 +22,7 @@ def same(first, second):
     return states[0].keys() == states[1].keys() and all(np.array_equal(a, states[1][n]) for n, a in states[0].items())
 
 
-@pytest.mark.parametrize("family", ["mlp", "style"])
+@pytest.mark.parametrize("family", ["mlp", pytest.param("style", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("algorithm", ["pixels", "alae+pixels"])
 def test_third_party_algorithms_train_report_save_and_resume(backend, tmp_path, monkeypatch, algorithm, family):
     """The loop of `alae train`, including progress bar, metrics, grid, checkpoint and resume."""

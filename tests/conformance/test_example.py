@@ -20,6 +20,7 @@ def test_the_document_quotes_the_example_in_full(language, file):
     assert f"`{file}`:\n\n```{language}\n{(EXAMPLE / file).read_text('utf-8')}```\n" in document
 
 
+@pytest.mark.slow
 def test_the_example_conforms(tmp_path, monkeypatch):
     # The metadata that `pip install` would write: child processes inherit the path and find the entry point.
     name, version, entries = PROJECT["name"], PROJECT["version"], PROJECT["entry-points"]["alae.backends"]

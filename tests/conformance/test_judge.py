@@ -51,6 +51,7 @@ def test_a_plugin_without_stop_gradient_passes(judge):
     assert [record.status for record in records] == ["passed", "passed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "case", "status", "words"),
     [
