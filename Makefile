@@ -15,11 +15,11 @@ PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-
 train: $(VENV)/.train
 	$(BIN)/alae train --backend jax
 
-# Linters, type checks, and the tests that do not import Keras: under 2 minutes on two cores.
+# Linters, type checks, and the tests that do not import Keras.
 check: $(VENV)/.test
 	$(MAKE) --jobs 2 --output-sync=target lint test-light
 
-# The tests on all three backends, except those marked slow: under 12 minutes on two cores.
+# The tests on all three backends, except those marked slow.
 test: $(VENV)/.test
 	KERAS_BACKEND=jax $(PYTEST) -m "not slow"
 	KERAS_BACKEND=torch $(PYTEST) -m "each_backend and not slow" tests/core tests/backends
