@@ -103,7 +103,7 @@ def load(path: str | Path, *, backend: str | None = None, device: str | None = N
 
     Args:
         path: as for `load_checkpoint`.
-        backend, device: as for `load_backend`; by default KERAS_BACKEND, or the first framework installed.
+        backend, device: as for `load_backend`; the default backend is that of `default_backend`.
         averaged: whether to use the running averages of the weights, which give better images but lag in short runs,
             or the weights as trained.
 

@@ -93,7 +93,7 @@ def encode_manifest(data: dict[str, Any]) -> bytes:
 
 
 def load_content(path: Path, manifest: FirstManifest | Manifest) -> bytes:
-    """Read the checkpoint's state file. Raises CheckpointError if they do not match the manifest's SHA-256."""
+    """Read the checkpoint's state file. Raises CheckpointError if it does not match the manifest's SHA-256."""
     content = read_bytes(path / STATE, find_memory(), CheckpointError)
     if sha256(content).hexdigest() != manifest.files[STATE]:
         raise CheckpointError(f"{path / STATE} is damaged: its SHA-256 is not the one in {MANIFEST}")

@@ -117,7 +117,7 @@ def one_hot(config: Config, labels: np.ndarray | None, count: int) -> list[np.nd
     classes = config.labels
     if labels is None or not classes:
         if classes:
-            raise ArgumentError("labels", f"are missing: the model has {classes} classes, and needs the images'")
+            raise ArgumentError("labels", f"are missing: the model has {classes} classes; pass the class of each image")
         if labels is not None:
             raise ArgumentError("labels", "were given, but the model was trained without labels: omit them")
         return []

@@ -30,7 +30,7 @@ def find_backend(name: str) -> EntryPoint:
 
 
 def default_backend() -> str:
-    """Return the name of the backend to use by default: KERAS_BACKEND, or the first framework that is installed."""
+    """Return the name of the backend to use by default: KERAS_BACKEND, or the choice of `keras_choice`."""
     # alae_core sets KERAS_BACKEND if the user has not; "numpy" means that no framework is installed.
     return os.environ["KERAS_BACKEND"].replace("numpy", "jax")
 

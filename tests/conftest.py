@@ -103,6 +103,7 @@ class WithoutKeras:
     """Skip what imports Keras. In tests/core that is an error: `make test` runs unmarked tests there on JAX alone."""
 
     def __init__(self):
+        #: the test module that is imported or run
         self.path = None
         sys.meta_path.insert(0, self)
 
@@ -124,10 +125,12 @@ class WithoutKeras:
 
     def find_spec(self, name, path=None, target=None):
         """See `importlib.abc.MetaPathFinder`."""
-        return ModuleSpec(name, self) if name == "keras" and self.path else None
+        return ModuleSpec(name, self) if name == "keras" else None
 
     def create_module(self, spec):
         """See `importlib.abc.Loader`."""
+        if self.path is None:
+            raise pytest.UsageError("a conftest.py imports Keras, for all tests: import it in a fixture")
         if _folder(self.path) == "core" and "\npytestmark = pytest.mark.each_backend\n" not in self.path.read_text(
             "utf-8"
         ):
@@ -149,6 +152,11 @@ def tiny_config(**overrides):
 def tiny_style_config(**overrides):
     """The configuration of the tiny style model; the keyword a__b sets the key a.b."""
     return make_config(TINY_STYLE, {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def slow(*values):
+    """The parameters of a test with these values, each marked slow."""
+    return [pytest.param(*value if isinstance(value, tuple) else (value,), marks=pytest.mark.slow) for value in values]
 
 
 def random_images(count=6, shape=(4, 3, 2), seed=0):

@@ -1,6 +1,7 @@
 """The Makefile's targets and CI call existing programs, modules and folders, and their commands run."""
 
 import importlib.util
+import os
 import re
 import shlex
 import shutil
@@ -21,6 +22,12 @@ SMALL = {
     "ablate": ["--steps", "2"],
     "conform": ["--profile", "smoke", "--require", "jax:float32:L0"],
 }
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="the tests run in one process")
+def test_the_tests_of_a_file_share_a_process(request):
+    """Otherwise each process makes the fixtures of a module, and compiles its models, again."""
+    assert request.node.nodeid.endswith("@tests/test_makefile.py")
 
 
 def commands_of(target):

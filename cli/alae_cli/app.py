@@ -1,7 +1,6 @@
 """The command line's entry point: the commands, and the handling of user errors."""
 
 import sys
-from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Annotated, Any
 
@@ -50,6 +49,8 @@ for _panel, _entries in _PANELS.items():
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # not at the top: it would slow every command down
+
         print(f"alae {version('alae')}")
         raise typer.Exit
 

@@ -1,1 +1,1 @@
-"""What judges a backend: the conformance suite, case by case against a reference in NumPy, and the authors' numbers."""
+"""The conformance suite: judges a backend case by case against a reference in NumPy."""

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, TypeAdapter
 
-from alae_conformance import files
+from alae_conformance import case_files
 from alae_conformance.experiments import EXPERIMENTS
 from alae_conformance.experiments.experiment import Experiment
 from alae_conformance.fixture import fixtures
@@ -22,7 +22,7 @@ def _check_experiment(name: str) -> str:
     return name
 
 
-class Case(files.ClosedModel):
+class Case(case_files.ClosedModel):
     """One requirement: an experiment on a fixture, and the checks that its outcome must pass."""
 
     id: str = Field(pattern="^L[0-5]-[a-z-]+$")
@@ -42,13 +42,13 @@ def cases() -> dict[str, Case]:
     """Return every case by id, lowest level first. Raises SuiteError if a file breaks a rule."""
     by_id: dict[str, Case] = {}
     for level in range(6):
-        for case in files.read_json(TypeAdapter(list[Case]), f"L{level}.json"):
+        for case in case_files.read_json(TypeAdapter(list[Case]), f"L{level}.json"):
             if case.id in by_id:
-                raise files.SuiteError(f"the case id {case.id} is used twice")
+                raise case_files.SuiteError(f"the case id {case.id} is used twice")
             if case.level != level or not case.id.startswith(f"L{level}-"):
-                raise files.SuiteError(f"L{level}.json contains {case.id}, which is of level {case.level}")
+                raise case_files.SuiteError(f"L{level}.json contains {case.id}, which is of level {case.level}")
             if case.fixture not in fixtures():
-                raise files.SuiteError(f"{case.id} names the fixture {case.fixture!r}, which does not exist")
+                raise case_files.SuiteError(f"{case.id} names the fixture {case.fixture!r}, which does not exist")
             by_id[case.id] = case
     return by_id
 

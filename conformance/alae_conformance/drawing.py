@@ -7,7 +7,7 @@ import numpy as np
 
 from alae_conformance import tape as tapes
 from alae_conformance.case import cases, experiment_of
-from alae_conformance.files import SuiteError
+from alae_conformance.case_files import SuiteError
 from alae_conformance.fixture import Fixture, config_of
 from alae_conformance.reference.training import Reference
 from alae_conformance.steadiness import is_steady

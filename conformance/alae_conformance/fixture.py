@@ -5,12 +5,12 @@ from typing import Any
 
 from pydantic import Field, TypeAdapter
 
-from alae_conformance import files
+from alae_conformance import case_files
 from alae_conformance.tolerances import Lane
 from alae_core.config import SPECIFICATION, Config, make_config
 
 
-class Fixture(files.ClosedModel):
+class Fixture(case_files.ClosedModel):
     """A small model, and how its inputs were drawn."""
 
     id: str = Field(pattern="^[a-z]+$")
@@ -26,7 +26,7 @@ class Fixture(files.ClosedModel):
     seeds: int = Field(0, description="the number of additional initial weights, for statistics over seeds")
 
 
-class _FixturesFile(files.ClosedModel):
+class _FixturesFile(case_files.ClosedModel):
     base: dict[str, Any]
     fixtures: list[Fixture]
 
@@ -44,11 +44,11 @@ def config_of(fixture: Fixture, lane: Lane) -> Config:
 
 @cache
 def _read_fixtures() -> _FixturesFile:
-    content = files.read_json(TypeAdapter(_FixturesFile), "fixtures.json")
+    content = case_files.read_json(TypeAdapter(_FixturesFile), "fixtures.json")
     version = content.base.get("specification")
     if version != SPECIFICATION:
-        raise files.SuiteError(
-            f"{files.HOME / 'fixtures.json'} follows version {version} of the specification, but this version of alae "
-            f"implements version {SPECIFICATION}: reinstall alae"
+        raise case_files.SuiteError(
+            f"{case_files.HOME / 'fixtures.json'} follows version {version} of the specification, but this version of "
+            f"alae implements version {SPECIFICATION}: reinstall alae"
         )
     return content

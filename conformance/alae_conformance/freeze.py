@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from alae_conformance import files
+from alae_conformance import case_files
 from alae_conformance.answers import answers
 from alae_conformance.case import Case, cases
 from alae_conformance.drawing import draw_steady_tape
@@ -27,7 +27,7 @@ _SAME = 1e-12
 
 def differences(case: Case) -> list[str]:
     """Return the names of a case's frozen outputs that differ from those that the reference computes now."""
-    again, frozen = answers(case, files.read_tape(case.fixture)), files.read_expected(case.id)
+    again, frozen = answers(case, case_files.read_tape(case.fixture)), case_files.read_expected(case.id)
     names = sorted(again.keys() | frozen.keys())
     return [name for name in names if name not in again or name not in frozen or not _same(again[name], frozen[name])]
 
@@ -54,18 +54,18 @@ def main() -> None:
     """Freeze the named cases and fixtures, or check all."""
     wanted = sys.argv[1:]
     if not wanted:
-        files.verify_files()
+        case_files.verify_files()
         changed = [f"{case.id}: {name}" for case in cases().values() for name in differences(case)]
         sys.exit("\n".join(["the reference no longer computes these numbers:", *changed]) if changed else 0)
     for name in wanted:
         if name in fixtures():
-            _write(files.HOME / "tapes" / f"{name}.npz", draw_steady_tape(fixtures()[name]))
+            _write(case_files.HOME / "tapes" / f"{name}.npz", draw_steady_tape(fixtures()[name]))
         else:
             case = cases()[name]
-            _write(files.HOME / "expected" / f"{name}.npz", answers(case, files.read_tape(case.fixture)))
+            _write(case_files.HOME / "expected" / f"{name}.npz", answers(case, case_files.read_tape(case.fixture)))
     for name, model in (("case", Case), ("report", Report)):
-        _write_json(files.HOME.parent / f"{name}.schema.json", model.model_json_schema())
-    _write_json(files.HOME / "manifest.json", files.make_manifest())
+        _write_json(case_files.HOME.parent / f"{name}.schema.json", model.model_json_schema())
+    _write_json(case_files.HOME / "manifest.json", case_files.make_manifest())
 
 
 def _write_json(path: Path, data: Any) -> None:

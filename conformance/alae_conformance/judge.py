@@ -11,12 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from alae_conformance.answers import weight_norms
 from alae_conformance.case import Case, experiment_of
+from alae_conformance.case_files import SuiteError
 from alae_conformance.claims import Claim
 from alae_conformance.comparison import Comparison, Observations, compare
 from alae_conformance.diagnosis import first_divergence
 from alae_conformance.experiments.portability import expected_from_each
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.files import SuiteError
 from alae_conformance.fixture import fixtures
 from alae_conformance.numbers import Numbers
 from alae_conformance.record import BackendRecord, CaseRecord, CheckRecord, Status, levels_of

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from alae_conformance import files
+from alae_conformance import case_files
 from alae_conformance.answers import answers
 from alae_conformance.case import cases
 from alae_conformance.drawing import draw_steady_tape
@@ -27,13 +27,13 @@ class Frozen:
     """The files that ship with the suite. Raises SuiteError if one was changed."""
 
     def __init__(self) -> None:
-        files.verify_files()
+        case_files.verify_files()
 
     def tape(self, fixture: str) -> Mapping[str, np.ndarray]:
-        return files.read_tape(fixture)
+        return case_files.read_tape(fixture)
 
     def expected(self, case: str) -> Mapping[str, np.ndarray]:
-        return files.read_expected(case)
+        return case_files.read_expected(case)
 
 
 class Fresh:

@@ -11,7 +11,7 @@ from importlib.metadata import version
 from os import cpu_count
 from pathlib import Path
 
-from alae_conformance import files
+from alae_conformance import case_files
 from alae_conformance.answers import write_reference_checkpoints
 from alae_conformance.case import Profile
 from alae_conformance.claims import Claim
@@ -82,7 +82,7 @@ def conform(
     return Report(
         alae=version("alae"),
         specification=SPECIFICATION,
-        manifest=files.manifest_hash(),
+        manifest=case_files.manifest_hash(),
         profile=profile,
         fresh=fresh,
         started=started.isoformat(timespec="seconds"),

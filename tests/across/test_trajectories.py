@@ -26,6 +26,7 @@ def straight(on, tmp_path_factory):
     return on(["jax"], losses, 200, save=directory)["jax"], directory
 
 
+@pytest.mark.slow
 def test_equal_seeds_agree_for_fifty_steps(on, straight):
     for found in on(OTHERS, losses, 50).values():
         assert_agree(found, part(straight[0], 0, 50), TRAJECTORY)
@@ -38,6 +39,7 @@ def test_equal_seeds_agree_with_the_updates_of_the_authors(on):
         assert_agree(found[backend], found["jax"], TRAJECTORY)
 
 
+@pytest.mark.slow
 def test_every_backend_continues_a_jax_checkpoint(on, straight):
     expected, checkpoint = straight
     resumed = on(BACKENDS, losses, 100, resume=checkpoint)

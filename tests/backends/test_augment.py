@@ -9,7 +9,7 @@ from keras import ops
 import alae_core as alae
 from alae_core.augment import augment_images, changes
 from alae_core.groups import Transform
-from tests.conftest import random_images, tiny_config, tiny_style_config
+from tests.conftest import random_images, slow, tiny_config, tiny_style_config
 from tests.tolerances import FLOAT32
 
 
@@ -18,7 +18,7 @@ def start(backend, config):
     return model, backend.runner(model)
 
 
-@pytest.mark.parametrize("target", [-0.9, 0.99])
+@pytest.mark.parametrize("target", [-0.9, *slow(0.99)])
 def test_p_adapts_to_the_separation_of_real_and_generated_images(backend, target):
     """The fraction of rows in which the real image has the higher logit, minus the fraction of the opposite."""
     model, runner = start(backend, tiny_config(augment={"p": 0.25, "target": target, "images": 60}))
@@ -38,7 +38,7 @@ def test_p_adapts_to_the_separation_of_real_and_generated_images(backend, target
 
 @pytest.mark.parametrize(
     ("config_of", "shape"),
-    [(tiny_config, (6, 4, 3, 2)), pytest.param(tiny_style_config, (4, 4, 4, 2), marks=pytest.mark.slow)],
+    slow((tiny_config, (6, 4, 3, 2)), (tiny_style_config, (4, 4, 4, 2))),
 )
 def test_a_run_with_adaptive_p_resumes_bit_for_bit(backend, config_of, shape):
     config = config_of(augment={"p": 0.25, "target": 0.3, "images": 60})

@@ -8,7 +8,7 @@ from alae_workbench.data.memory import Arrays
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.evaluate import take_due
 from alae_workbench.evaluation.subject import Subject
-from tests.conftest import tiny_config, tiny_style_config
+from tests.conftest import slow, tiny_config, tiny_style_config
 
 BASELINES = {"autoencoder": "reconstruction", "vae": "evidence", "bigan": "generator"}
 CONFIGS = {
@@ -26,7 +26,7 @@ def images(runner, seed=0, count=6):
     return np.random.default_rng(seed).uniform(-1, 1, (count, *shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("family", [pytest.param(f, marks=[pytest.mark.slow] * (f == "style")) for f in CONFIGS])
+@pytest.mark.parametrize("family", ["mlp", *slow("style")])
 @pytest.mark.parametrize("algorithm", BASELINES)
 def test_baselines_train_compute_and_resume(backend, algorithm, family, tmp_path):
     straight = start(backend, algorithm, family)

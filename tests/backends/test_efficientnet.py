@@ -40,6 +40,7 @@ def features(backend):
     return EFFICIENTNET_LITE0.features(Cache())
 
 
+@pytest.mark.slow
 @installed
 def test_features_equal_those_of_the_pytorch_implementation(features):
     values = features(gradient())

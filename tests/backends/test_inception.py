@@ -106,6 +106,7 @@ def test_every_layer_has_a_kernel(backend):
     assert len(layer_names()) == 94
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("resize", ["legacy", "clean"])
 def test_features_equal_those_of_torch_fidelity(weights, china, resize):
     """For a full batch and a padded one."""
@@ -117,6 +118,7 @@ def test_features_equal_those_of_torch_fidelity(weights, china, resize):
     np.testing.assert_allclose(features[0, list(LARGEST[resize])], list(LARGEST[resize].values()), **PRETRAINED)
 
 
+@pytest.mark.slow
 def test_distances_equal_those_of_torch_fidelity_on_the_same_images(weights, china):
     flower = InceptionV3("legacy").features(Cache(weights=weights))(pieces("flower.jpg"))
     np.testing.assert_allclose(frechet(china, flower), FID, **PRETRAINED)

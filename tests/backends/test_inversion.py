@@ -7,7 +7,7 @@ import alae_core as alae
 from alae_core import View
 from alae_workbench.models import inversion
 from alae_workbench.models.inversion import invert
-from tests.conftest import tiny_config, tiny_style_config
+from tests.conftest import slow, tiny_config, tiny_style_config
 
 MODELS = {
     "mlp": (tiny_config, None),
@@ -16,7 +16,7 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] * (name == "fading")) for name in MODELS])
+@pytest.fixture(params=["mlp", "style", *slow("fading")])
 def model(request, backend):
     make, view = MODELS[request.param]
     built = alae.build(make(seed=2))
@@ -48,7 +48,7 @@ def test_gradient_agrees_with_central_differences(model):
     np.testing.assert_allclose(slopes, (gradient * direction).sum(1), rtol=0.03, atol=0.03 * np.abs(slopes).max())
 
 
-@pytest.mark.parametrize("start", ["encoder", "mean"])
+@pytest.mark.parametrize("start", ["encoder", *slow("mean")])
 def test_errors_fall_and_the_best_w_is_returned(model, start):
     x = draw_images(model)
     told = []

@@ -6,7 +6,7 @@ from PIL import Image
 
 import alae_core as alae
 from alae_workbench import Terminal, train
-from tests.conftest import tiny_config, tiny_style_config
+from tests.conftest import slow, tiny_config, tiny_style_config
 from tests.helpers.algorithms import register
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 2), np.uint8)
@@ -22,8 +22,8 @@ def same(first, second):
     return states[0].keys() == states[1].keys() and all(np.array_equal(a, states[1][n]) for n, a in states[0].items())
 
 
-@pytest.mark.parametrize("family", ["mlp", pytest.param("style", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("algorithm", ["pixels", "alae+pixels"])
+@pytest.mark.parametrize("family", ["mlp", *slow("style")])
+@pytest.mark.parametrize("algorithm", ["pixels", *slow("alae+pixels")])
 def test_third_party_algorithms_train_report_save_and_resume(backend, tmp_path, monkeypatch, algorithm, family):
     """The loop of `alae train`, including progress bar, metrics, grid, checkpoint and resume."""
     register(monkeypatch)

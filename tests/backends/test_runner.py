@@ -12,7 +12,7 @@ from alae_core.images import to_float
 from alae_core.losses import squared_distance
 from alae_core.state import adams
 from alae_core.updates import Update
-from tests.conftest import random_images, tiny_config, tiny_style_config
+from tests.conftest import random_images, slow, tiny_config, tiny_style_config
 from tests.tolerances import BFLOAT16, DIFFERENCES, FLOAT32
 
 OBJECTIVES = ("logistic", "wasserstein", "hinge")
@@ -70,7 +70,7 @@ def test_the_discriminator_loss_has_r1_on_the_input(backend, objective):
     np.testing.assert_allclose(found - adversarial, 6.0 / 2 * squares.mean(), **DIFFERENCES)
 
 
-@pytest.mark.parametrize("updates", [*BUNDLES, *CROSSINGS], ids=str)
+@pytest.mark.parametrize("updates", [*BUNDLES, *slow(*CROSSINGS)], ids=str)
 @pytest.mark.parametrize("space", ["latent", "data", "both"])
 def test_the_reciprocity_loss_measures_the_loop_in_the_configured_space(backend, space, updates):
     model, runner = start(backend, reciprocity=space, updates=updates)
@@ -87,7 +87,8 @@ def test_the_reciprocity_loss_measures_the_loop_in_the_configured_space(backend,
     ("update", "updates"),
     [
         *((update, updates) for update in ("discriminator", "generator") for updates in BUNDLES),
-        *(("reciprocity", updates) for updates in (*BUNDLES, *CROSSINGS)),
+        *(("reciprocity", updates) for updates in BUNDLES),
+        *slow(*(("reciprocity", updates) for updates in CROSSINGS)),
     ],
     ids=str,
 )
@@ -112,7 +113,7 @@ def test_gradients_match_differences_of_the_loss(backend, update, updates, space
 
 # A large ε also tests its position: outside the root, before the bias correction.
 @pytest.mark.parametrize("epsilon", [1e-8, 1e-3])
-@pytest.mark.parametrize("updates", [*BUNDLES, {"adam": "shared"}, {"trains_F": True}], ids=str)
+@pytest.mark.parametrize("updates", [*BUNDLES, *slow({"adam": "shared"}, {"trains_F": True})], ids=str)
 def test_a_step_applies_its_updates_in_order(backend, updates, epsilon):
     """Each update's gradients at the weights of the previous update, and Adam's recurrence in float64."""
     model, runner = start(backend, updates=updates, adam__epsilon=epsilon, adam__warmup=0.9)
@@ -422,7 +423,7 @@ def test_images_of_another_level_are_refused_naming_both_sizes(backend, step):
 
 def test_training_requires_and_validates_labels(backend):
     _, runner = start(backend, labels=3)
-    missing = "labels are missing: the model has 3 classes, and needs the images'"
+    missing = "labels are missing: the model has 3 classes; pass the class of each image"
     assert catch_error(lambda: runner.step(random_images()), "labels") == missing
     assert catch_error(lambda: runner.losses(random_images(), runner.draws(0, 6)), "labels") == missing
     assert "reach from 0 to 3" in catch_error(lambda: runner.step(random_images(2), labels=[0, 3]), "labels")

@@ -12,7 +12,6 @@ from PIL import Image
 import alae_core as alae
 from alae_core.checkpoint import write_checkpoint
 from alae_core.growth import scheduled_steps
-from alae_core.state import initial_state
 from tests.conftest import TINY, call_alae, tiny_config, tiny_style_config
 
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
@@ -116,7 +115,7 @@ def make_style_config(**overrides):
 def make_state(config, step=None):
     """Make a state at `step`, by default the last. Noise is visible, and averages differ from the weights."""
     model, rng = alae.build(config), np.random.default_rng(0)
-    state = initial_state(model.config, model.updates, model.weights(), model.mean_of_w())
+    state = make_first_state(config)
     for name, value in model.weights().items():
         # Scaled so that styles have an effect and images stay within [−1, 1]: pictures then show each difference.
         scale = next((number for part, number in SCALES.items() if part in name), 1)
@@ -127,6 +126,8 @@ def make_state(config, step=None):
 
 
 def make_first_state(config):
+    from alae_core.state import initial_state  # imports Keras, which `make check` does without
+
     model = alae.build(config)
     return initial_state(model.config, model.updates, model.weights(), model.mean_of_w())
 

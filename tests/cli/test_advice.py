@@ -141,6 +141,7 @@ ADVICE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ADVICE)
 def test_the_command_succeeds_after_following_the_advice(home, tmp_path, name):
     wrong, advice, right = ADVICE[name]

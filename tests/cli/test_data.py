@@ -62,7 +62,7 @@ def test_a_folder_is_inspected(run_alae, photos):
     ("words", "message"),
     [
         (["prepare", "nowhere", "set"], "there is no data 'nowhere'"),
-        (["prepare", "photos", "photos"], "photos is not empty: give a new directory"),
+        (["prepare", "photos", "photos"], "photos is not empty; choose a new directory"),
         (["prepare", "photos", "set", "--size", "3"], "--size is 3; images are prepared at 4 to 4,096 pixels"),
         (["inspect", "nowhere"], "there is no data 'nowhere'"),
         (["inspect", "photos", "--out", "sheet.jpg"], "--out is sheet.jpg; it must end in .png"),

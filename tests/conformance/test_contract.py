@@ -13,7 +13,11 @@ def judge_correct(case):
     return judge_subject(case, "float32", plugin())
 
 
-@pytest.mark.parametrize("fault", CONTRACT_FAULTS, ids=lambda fault: fault.member)
+@pytest.mark.parametrize(
+    "fault",
+    # Training a style model takes long.
+    [pytest.param(f, id=f.member, marks=[pytest.mark.slow] * (f.case == "L3-style-growth")) for f in CONTRACT_FAULTS],
+)
 def test_the_named_check_fails_on_the_fault_and_passes_without_it(fault):
     assert worst_of(fault.check, judge_correct(fault.case)).passed
     assert worst_of(fault.check, judge_subject(fault.case, "float32", plugin(fault))).ratio > 4

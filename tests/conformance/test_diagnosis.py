@@ -2,7 +2,7 @@
 
 import pytest
 
-from alae_conformance import files
+from alae_conformance import case_files
 from alae_conformance.answers import weight_norms
 from alae_conformance.case import cases
 from alae_conformance.diagnosis import first_divergence
@@ -19,7 +19,7 @@ NONE = "every single step from the reference's state is right"
 
 def diagnose(subject, case, directory):
     case = cases()[case]
-    tape = files.read_tape(case.fixture)
+    tape = case_files.read_tape(case.fixture)
     setting = Setting(fixtures()[case.fixture], "float32", tape, directory)
     return first_divergence(subject, setting, TOLERANCES["step", "float32"], weight_norms(tape))
 
@@ -50,6 +50,7 @@ def test_a_correct_run_does_not_diverge(tmp_path):
         assert diagnose(ReferenceSubject(), case, tmp_path).startswith(NONE)
 
 
+@pytest.mark.framework
 def test_a_failed_run_of_a_plugin_is_diagnosed(tmp_path):
     judge = Judge("JaxLateCount", Frozen(), tmp_path, {})
     try:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from alae_conformance import files, fixture, freeze
+from alae_conformance import case_files, fixture, freeze
 from alae_conformance.answers import answers
 from alae_conformance.case import Case, cases
-from alae_conformance.files import SuiteError
-from alae_conformance.fixture import fixtures
+from alae_conformance.case_files import SuiteError
+from alae_conformance.fixture import config_of, fixtures
 from alae_conformance.numbers import Fresh
 from alae_conformance.record import Report
 from alae_conformance.steadiness import is_steady
@@ -27,14 +27,26 @@ def test_the_reference_computes_the_frozen_numbers(case):
     assert freeze.differences(case) == []
 
 
-@pytest.mark.parametrize("fixture", [f for f in fixtures().values() if not f.seeds], ids=lambda f: f.id)
+def is_style(fixture):
+    return config_of(fixture, "float32").networks.family == "style"
+
+
+@pytest.mark.parametrize(
+    "fixture",
+    # Style networks and adaptive augmentation are slow.
+    [
+        pytest.param(f, id=f.id, marks=[pytest.mark.slow] * (is_style(f) or f.id == "adaptive"))
+        for f in fixtures().values()
+        if not f.seeds
+    ],
+)
 def test_frozen_tapes_are_not_near_kinks(fixture):
-    assert is_steady(fixture, files.read_tape(fixture.id))
+    assert is_steady(fixture, case_files.read_tape(fixture.id))
 
 
 @pytest.mark.parametrize("fixture", fixtures())
 def test_inputs_are_exact_in_every_lane(fixture):
-    tape = files.read_tape(fixture)
+    tape = case_files.read_tape(fixture)
     for name in ("images", "w", *(name for name in tape if name.startswith(("weights/", "z/", "mix/", "noise/")))):
         assert np.array_equal(to_bfloat16(tape[name]), tape[name]), name
     for name in (name for name in tape if name.startswith(("states/", "draws/", "seeds/", "held_out_z"))):
@@ -45,22 +57,22 @@ def test_logits_have_both_signs_and_are_large_enough_to_separate_objectives():
     for name in fixtures():
         case = cases().get(f"L1-{name}-values")
         if case and "input_gradient" in case.checks:
-            frozen = files.read_expected(case.id)
+            frozen = case_files.read_expected(case.id)
             logits = np.concatenate([frozen[name] for name in frozen if name.startswith("input_gradient/D(E(x))")])
             assert logits.min() < -1.5, name
             assert logits.max() > 1.5, name
-    assert np.abs(files.read_expected("L1-overflow-values")["input_gradient/D(E(x))"]).max() > 100
+    assert np.abs(case_files.read_expected("L1-overflow-values")["input_gradient/D(E(x))"]).max() > 100
 
 
-CACHED = (cases, fixtures, fixture._read_fixtures, files.read_tape, files.read_expected)
+CACHED = (cases, fixtures, fixture._read_fixtures, case_files.read_tape, case_files.read_expected)
 
 
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """The suite's files, to be damaged."""
-    home = tmp_path / files.HOME.name
-    shutil.copytree(files.HOME, home)
-    monkeypatch.setattr(files, "HOME", home)
+    home = tmp_path / case_files.HOME.name
+    shutil.copytree(case_files.HOME, home)
+    monkeypatch.setattr(case_files, "HOME", home)
     for cached in CACHED:
         cached.cache_clear()
     yield home
@@ -77,21 +89,21 @@ def change_case(home, **changed):
 
 
 def test_damaged_files_are_detected(copy):
-    files.verify_files()
+    case_files.verify_files()
     content = bytearray((copy / "tapes" / "leaky.npz").read_bytes())
     content[1000] ^= 1
     (copy / "tapes" / "leaky.npz").write_bytes(content)
     with pytest.raises(SuiteError, match=r"leaky.npz has changed"):
-        files.verify_files()
+        case_files.verify_files()
     (copy / "tapes" / "leaky.npz").unlink()
     with pytest.raises(SuiteError, match=r"leaky.npz is missing"):
-        files.verify_files()
+        case_files.verify_files()
 
 
 def test_files_missing_from_the_manifest_are_detected(copy):
     (copy / "expected" / "L2-mine.npz").write_bytes(b"")
     with pytest.raises(SuiteError, match=r"L2-mine.npz is new"):
-        files.verify_files()
+        case_files.verify_files()
 
 
 @pytest.mark.parametrize(
@@ -127,7 +139,7 @@ def test_frozen_files_are_not_overwritten(copy, monkeypatch):
 
 def test_the_published_schemas_match_the_models():
     for name, model in (("case", Case), ("report", Report)):
-        published = json.loads((files.HOME.parent / f"{name}.schema.json").read_text("utf-8"))
+        published = json.loads((case_files.HOME.parent / f"{name}.schema.json").read_text("utf-8"))
         assert published == model.model_json_schema()
     with pytest.raises(ValidationError):
         Case.model_validate({"id": "L1-leaky-values"})
@@ -136,6 +148,6 @@ def test_the_published_schemas_match_the_models():
 def test_fresh_numbers_differ():
     first, other = Fresh(1), Fresh(2)
     assert not np.array_equal(first.tape("large")["images"], other.tape("large")["images"])
-    assert not np.array_equal(first.tape("large")["images"], files.read_tape("large")["images"])
+    assert not np.array_equal(first.tape("large")["images"], case_files.read_tape("large")["images"])
     again = answers(cases()["L1-large-values"], first.tape("large"))
     assert np.array_equal(first.expected("L1-large-values")["losses/generator"], again["losses/generator"])

@@ -12,6 +12,7 @@ from alae_conformance.suite import prepare_reference_checkpoints
 from alae_core._support.text import MOST_CHARACTERS
 from tests.conformance import plugins
 
+pytestmark = pytest.mark.framework
 PATIENCE = 120.0
 
 
@@ -46,6 +47,7 @@ def test_the_named_check_fails_on_a_patched_plugin(judge, name):
     assert failed[check].ratio > 10
 
 
+@pytest.mark.slow
 def test_a_plugin_without_stop_gradient_passes(judge):
     records = run(judge, "NothingHeld", "L2-leaky-gradients", "L3-leaky-run").cases
     assert [record.status for record in records] == ["passed", "passed"]
@@ -121,6 +123,7 @@ def test_a_plugin_that_fails_to_start_is_started_once_per_lane(judge):
     assert judged.cases[1].seconds < 0.5
 
 
+@pytest.mark.slow
 def test_a_crash_is_an_error_of_one_case_with_the_last_output(judge):
     judged = run(judge, "Crashes", "L1-hinge-values", "L3-hinge-run")
     crashed, sound = judged.cases
@@ -134,6 +137,7 @@ def test_a_crash_is_an_error_of_one_case_with_the_last_output(judge):
     assert last.message == "not run: the process was lost 3 times in this lane"
 
 
+@pytest.mark.slow
 def test_an_unsupported_lane_neither_fails_nor_counts(judge):
     judged = judge("OnlyFloat32")
     for lane in ("float32", "float64"):
@@ -145,12 +149,14 @@ def test_an_unsupported_lane_neither_fails_nor_counts(judge):
     assert record.highest("float64") is None
 
 
+@pytest.mark.slow
 def test_a_correct_plugin_resumes_from_the_references_checkpoint(judge, tmp_path):
     prepare_reference_checkpoints(select("full"), Frozen(), tmp_path)
     judged = run(judge, "OnlyFloat32", "L5-official-checkpoint", "L5-official-peers")
     assert [record.status for record in judged.cases] == ["passed", "passed"]
 
 
+@pytest.mark.slow
 def test_a_correct_plugin_passes_with_fresh_numbers(judge):
     judged = judge("OnlyFloat32")
     judged.numbers = Fresh(5)

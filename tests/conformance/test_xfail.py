@@ -101,6 +101,7 @@ def test_required_levels_are_read(tmp_path):
             read_claims(path, ["NotANumber"])
 
 
+@pytest.mark.framework
 def test_a_known_failure_does_not_count_as_passed_and_is_stale_if_it_passes(tmp_path):
     entries = [ENTRY, ENTRY | {"case": '"L2-hinge-gradients"'}]
     known = read_xfails(file(tmp_path, *entries), ["NotANumber"], TODAY)

@@ -182,7 +182,7 @@ def test_only_style_networks_have_levels_noise_and_truncation(plain):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (None, "labels are missing: the model has 3 classes, and needs the images'"),
+        (None, "labels are missing: the model has 3 classes; pass the class of each image"),
         (np.array([0, 3]), "labels must lie in 0 … 2, but reach from 0 to 3"),
         (np.array([-1, 2]), "labels must lie in 0 … 2, but reach from -1 to 2"),
         (np.array([0.0, 1.0]), "labels must be class numbers (batch,), but are float64 (2,)"),

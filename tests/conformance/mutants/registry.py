@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from alae_conformance import files
+from alae_conformance import case_files
 from alae_conformance.answers import write_reference_checkpoints
 from alae_conformance.case import cases, experiment_of
 from alae_conformance.comparison import Comparison
@@ -64,7 +64,7 @@ def judge_reference(case_id, lane):
     case = cases()[case_id]
     if case.tolerance == "statistics":
         # These runs are slow, and test_freeze.py compares them with the frozen ones.
-        return compare_case(case, lane, dict(files.read_expected(case_id)), frozen())
+        return compare_case(case, lane, dict(case_files.read_expected(case_id)), frozen())
     return judge_subject(case_id, lane, ReferenceSubject())
 
 

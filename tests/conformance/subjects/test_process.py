@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from alae_conformance import files
+from alae_conformance import case_files
 from alae_conformance.fixture import config_of, fixtures
 from alae_conformance.subjects.process import Process, SubjectError, SubjectLost
 from alae_conformance.tape import inputs
@@ -13,11 +13,12 @@ from alae_core import BackendError
 PATIENCE = 120.0
 
 
+@pytest.mark.framework
 def test_a_plugin_that_hangs_is_ended():
     process = Process("Hangs", "float32", PATIENCE)
     try:
         process.open(config_of(fixtures()["hinge"], "float32").data())
-        given = inputs(files.read_tape("hinge"))
+        given = inputs(case_files.read_tape("hinge"))
         process._patience = 0.5
         with pytest.raises(SubjectLost, match=r"losses: no answer within 0.5 s"):
             process.losses(given)
@@ -28,6 +29,7 @@ def test_a_plugin_that_hangs_is_ended():
     assert not process._process.is_alive()
 
 
+@pytest.mark.framework
 def test_a_process_raises_its_plugins_exceptions():
     process = Process("OnlyFloat32", "float32", PATIENCE)
     try:

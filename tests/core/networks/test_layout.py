@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from alae_core import build
+import alae_core as alae
 from alae_core.networks.layout import layout
 from tests.conftest import tiny_config, tiny_style_config
 
@@ -25,7 +25,7 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_the_layout_matches_the_built_networks(backend, name):
     config = CONFIGS[name]()
-    model, specs = build(config), layout(config)
+    model, specs = alae.build(config), layout(config)
     assert {key: tuple(variable.shape) for key, variable in model.variables.items()} == {
         key: spec.shape for key, spec in specs.items()
     }

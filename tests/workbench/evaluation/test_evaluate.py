@@ -25,7 +25,8 @@ def test_missing_values_have_a_reason(backend):
     values, refused = take_measures(Subject(model, make_data(None)), ["nn_w", "rank_mapped", "psnr"])
     assert set(values) == {"psnr"}
     assert refused == {
-        "nn_w": "the images have no labels: class folders, a table or an .npz with y give them some",
+        "nn_w": "the images have no labels: give class folders, a .csv file "
+        "beside the images, or an .npz file with labels",
         "rank_mapped": "the algorithm autoencoder has no network F",
     }
 

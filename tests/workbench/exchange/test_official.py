@@ -96,7 +96,7 @@ def test_the_error_names_a_missing_network(network):
     config = config_with(*SIZES["usual"])
     models = checkpoint_of(config)[0]
     del models[f"{network}_s"]
-    with pytest.raises(CheckpointError, match=f"has no '{network}_s', which is our [FGED]"):
+    with pytest.raises(CheckpointError, match=f"has no network '{network}_s', which becomes [FGED]"):
         convert(models, config, averaged=True)
 
 

@@ -281,7 +281,7 @@ def test_a_tensor_outside_its_storage_is_refused(tmp_path, write, claimed):
 
 def test_an_empty_storage_has_its_declared_length(tmp_path):
     none, order = tensor((0,), (1,), elements=0), b"\x80\x02]" + text("0") + b"a."
-    assert_refused(write_legacy(tmp_path / "cut", none, order, bytes(7)), "cut short")
+    assert_refused(write_legacy(tmp_path / "cut", none, order, bytes(7)), "truncated")
     assert read_all(write_legacy(tmp_path / "whole", none, order, bytes(8)))[1][0].shape == (0,)
 
 
@@ -335,7 +335,7 @@ def test_other_archives_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("claimed", "message"),
     [
-        ((2**31 - 8, 2**31 - 8), "cut short"),
+        ((2**31 - 8, 2**31 - 8), "truncated"),
         ((300, 300), "damaged"),
         ((24, 2**31 - 8), "compressed"),
         ((12, 12), "damaged"),

@@ -40,6 +40,7 @@ def test_sample_face_is_cropped_again_from_a_larger_picture(detector, number, de
     assert abs(again - np.asarray(face))[16:-16, 16:-16].mean() < 12
 
 
+@pytest.mark.slow
 @needs_faces
 def test_faces_agree_with_the_package_mtcnn(detector, tmp_path):
     pytest.importorskip("tensorflow", reason="the package mtcnn needs TensorFlow")

@@ -36,6 +36,6 @@ def test_png_keeps_the_pixels_of_a_grid(tmp_path):
 
 
 def test_other_endings_are_refused(tmp_path):
-    with pytest.raises(ArgumentError, match=r"x.gif: it must end in .png, .svg, .pdf"):
+    with pytest.raises(ArgumentError, match=r"x.gif; it must end in .png, .svg, .pdf"):
         save_figure(tmp_path / "x.gif", make_grid())
     assert not list(tmp_path.iterdir())

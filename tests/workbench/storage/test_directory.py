@@ -42,7 +42,11 @@ def test_resuming_from_a_checkpoint_set_aside_sets_aside_only_the_others(run):
     assert list_names(run) == {"step-00000010", "abandoned-step-00000020", "abandoned-2-step-00000020"}
 
 
-@pytest.mark.parametrize("torn", [b'{"step": 1' + b"0" * 400 + b"}\n", b"[" * 200_000 + b"\n", b'{"step": 1'])
+@pytest.mark.parametrize(
+    "torn",
+    [b'{"step": 1' + b"0" * 400 + b"}\n", b"[" * 200_000 + b"\n", b'{"step": 1'],
+    ids=["huge number", "deep nesting", "torn line"],
+)
 def test_invalid_records_are_dropped_from_metrics(run, torn):
     run.metrics.write_bytes(b'{"step": 5}\n' + torn)
     go_back(run, "step-00000020", 20)

@@ -86,7 +86,7 @@ def evaluate(
 
     Raises:
         AlaeError: a name is unknown, or `strict` and a measure has no value.
-        DataError: as `OpenedModel.data`.
+        DataError: as `OpenedModel.load_data`.
     """
     names = default_measures() if measures is None else resolve_measures(measures)
     images = opened.load_data(data)

@@ -169,7 +169,7 @@ def convert(models: Mapping[str, Arrays], config: Config, *, averaged: bool = Fa
     for network, theirs in NETWORKS.items():
         name = f"{theirs}_s" if averaged else theirs
         if name not in models:
-            raise CheckpointError(f"the authors' checkpoint has no {name!r}, which is our {network}")
+            raise CheckpointError(f"the authors' checkpoint has no network {name!r}, which becomes {network}")
         left = {key: array for key, array in models[name].items() if not key.endswith("blur.weight")}
         for ours, (key, shape, read) in official_tensors(network, config).items():
             if key not in left:

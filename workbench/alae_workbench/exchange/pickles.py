@@ -188,7 +188,7 @@ class _ArrayUnpickler(PlainUnpickler):
                 return value
             case self._ARRAY, (_, tuple(shape), self._FLOAT32, False, bytes(content)):
                 if len(shape) > 8 or not all(isinstance(length, int) and 0 <= length < 2**31 for length in shape):
-                    raise PickleError("the shape of an array is not a few lengths")
+                    raise PickleError("the shape of an array is not a tuple of at most eight lengths")
                 if len(content) != 4 * prod(shape):
                     raise PickleError(f"an array of shape {shape} has {len(content):,} bytes")
                 return np.frombuffer(content, "<f4").reshape(shape)

@@ -42,7 +42,7 @@ _MAX_KEY = 100
 
 
 class TorchFileError(PickleError):
-    """A file was not written by `torch.save`, is cut short, or holds more than plain data."""
+    """A file was not written by `torch.save`, is truncated, or holds more than plain data."""
 
 
 class Storage(NamedTuple):
@@ -162,7 +162,7 @@ def _read_entry(archive: zipfile.ZipFile, content: _MappedFile, name: str) -> by
         raise TorchFileError(f"{name!r} is compressed, which torch.save does not do")
     if entry.file_size > content.size():
         # `ZipFile.read` would first reserve memory for the claimed size.
-        raise TorchFileError(f"it is cut short: {name!r} should have {entry.file_size} bytes")
+        raise TorchFileError(f"it is truncated: {name!r} should have {entry.file_size} bytes")
     return archive.read(name)
 
 
@@ -183,7 +183,7 @@ def _read_legacy(content: _MappedFile) -> tuple[Any, ReadStorage]:
         _, dtype, elements = unpickler.storages[key]
         claimed, size = content.read(8), np.dtype(dtype).itemsize * elements
         if claimed != elements.to_bytes(8, "little") or content.size() - content.tell() < size:
-            raise TorchFileError(f"it is cut short: the storage {key!r} should have {elements} numbers")
+            raise TorchFileError(f"it is truncated: the storage {key!r} should have {elements} numbers")
         storages[key] = content.read(size)
     return saved, storages.__getitem__
 

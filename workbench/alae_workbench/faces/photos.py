@@ -53,7 +53,8 @@ def plan_outputs(source: str, out: Path, *, all_faces: bool = False) -> dict[Pat
         out: a new or empty directory; for one photo, unless `all_faces`, also a file that ends in .png.
         all_faces: whether a photo may give several faces.
 
-    Raises DataError if `source` has no photos, or `out` cannot be used: another kind of file, not empty, or in it.
+    Raises DataError if `source` has no photos, or `out` cannot be used: another kind of file, not empty, or inside
+    `source`.
     """
     photos = _list_photos(source)
     root, is_folder = resolve_path(source)

@@ -21,7 +21,7 @@ DPI = 200
 def require_figure_ending(out: Path) -> Path:
     """Return `out` if figures can be saved to it. Raises ArgumentError if it has another ending."""
     if out.suffix not in ENDINGS:
-        raise ArgumentError("out", f"is {out}: it must end in {', '.join(ENDINGS)}")
+        raise ArgumentError("out", f"is {out}; it must end in {', '.join(ENDINGS)}")
     return out
 
 

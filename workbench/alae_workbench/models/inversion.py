@@ -118,7 +118,7 @@ def _compile_loss(
     """
     framework = framework_in_use()
     if framework is None:
-        raise AlaeError("inversion needs gradients; call load_backend before")
+        raise AlaeError("inversion needs gradients; call load_backend first")
     family = alae.family
     at: dict[str, Any] = {} if view is None else {"lod": view.lod, "blend": view.blend}
     noise = None if view is None else sample_noise(view.lod, 1, seed=0)

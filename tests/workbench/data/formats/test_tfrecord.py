@@ -105,8 +105,8 @@ def flip_bit(content, place):
     [
         (b"", "there are no images in .*x.tfrecords: its TFRecords are empty"),
         (WHOLE + b"abc", "it ends within the header of record 1"),
-        (WHOLE[:-1], f"record 0 has {len(WHOLE) - 16} bytes, but the file ends before"),
-        (record(image_example(IMAGES[0]), 2**62), f"record 0 has {2**62:,} bytes, but the file ends before"),
+        (WHOLE[:-1], f"record 0 has {len(WHOLE) - 16} bytes, but the file ends within it"),
+        (record(image_example(IMAGES[0]), 2**62), f"record 0 has {2**62:,} bytes, but the file ends within it"),
         (flip_bit(WHOLE, 1), "the checksum of the length of record 0 is wrong"),
         (record(image_example(IMAGES[0], label=(1,))) + WHOLE, "1 of 2 records have a label; give all or none a label"),
         (

@@ -42,8 +42,8 @@ def read_label_table(path: Path, places: Sequence[PurePath]) -> tuple[np.ndarray
         places: the images' paths relative to the table's folder.
 
     Raises:
-        DataError: the table cannot be read, an image has no row or two, a value is missing, or an attribute is not a
-            number.
+        DataError: the table cannot be read, an image has no row, or more than one, a value is missing, or an attribute
+            is not a number.
     """
     try:
         with open_regular(path) as file:

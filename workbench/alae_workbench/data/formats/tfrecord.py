@@ -103,7 +103,7 @@ def _list_records(file: BinaryIO) -> Iterator[tuple[int, int]]:
             raise ValueError(f"the checksum of the length of record {number:,} is wrong")
         end = start + _HEADER.size + length + _CHECKSUM.size
         if end > size:
-            raise ValueError(f"record {number:,} has {length:,} bytes, but the file ends before")
+            raise ValueError(f"record {number:,} has {length:,} bytes, but the file ends within it")
         if length > _MOST_BYTES:
             raise ValueError(f"record {number:,} has {length:,} bytes; a record may have at most {_MOST_BYTES:,}")
         yield start + _HEADER.size, length

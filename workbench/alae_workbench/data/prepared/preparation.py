@@ -138,8 +138,8 @@ def _hash(text: str) -> str:
 
 def _require_free(out: Path) -> None:
     if (out / MANIFEST).exists() and not (out / PREPARING).exists():
-        raise AlaeError(f"{out} is a prepared set already: give another directory, or remove it")
+        raise AlaeError(f"{out} is a prepared set already; choose another directory, or remove it")
     if out.exists() and not out.is_dir():
-        raise AlaeError(f"{out} is a file: give a new directory")
+        raise AlaeError(f"{out} is a file; choose a new directory")
     if out.is_dir() and not (out / PREPARING).exists() and any(entry.name != LOCK for entry in out.iterdir()):
-        raise AlaeError(f"{out} is not empty: give a new directory")
+        raise AlaeError(f"{out} is not empty; choose a new directory")

@@ -87,7 +87,9 @@ def _require_classes(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes of training and of held-out images. Raises UnmeasurableError."""
     train, held_out = subject.train.labels, subject.held_out.labels
     if train is None or held_out is None:
-        raise UnmeasurableError("the images have no labels: class folders, a table or an .npz with y give them some")
+        raise UnmeasurableError(
+            "the images have no labels: give class folders, a .csv file beside the images, or an .npz file with labels"
+        )
     if train.ndim > 1 or held_out.ndim > 1:
         raise UnmeasurableError("the images have several attributes each, but one class is needed")
     if subject.model.config.labels:
