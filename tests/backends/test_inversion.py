@@ -16,7 +16,7 @@ MODELS = {
 }
 
 
-@pytest.fixture(params=["mlp", "style", *slow("fading")])
+@pytest.fixture(params=["mlp", *slow("style", "fading")])
 def model(request, backend):
     make, view = MODELS[request.param]
     built = alae.build(make(seed=2))

@@ -141,6 +141,7 @@ def test_without_restarts_nothing_is_cleared(backend):
     assert runner.state()["adam/generator/G/t"] == 2
 
 
+@pytest.mark.slow
 def test_a_fade_trains_without_recompiling(backend):
     """The blend is an argument of the compiled step."""
     model, runner = start(backend, step=FIRST_OF_LEVEL_1)
@@ -181,6 +182,7 @@ def test_truncation_uses_the_current_mean_during_training(backend):
     assert np.array_equal(model.truncate(w, 0.0), np.tile(np.arange(7), (2, 4, 1)))
 
 
+@pytest.mark.slow
 def test_gradients_do_not_reach_the_mean_of_w(backend):
     model, runner = start(backend)
     assert "w_mean" not in model.variables
@@ -225,6 +227,7 @@ def test_a_run_resumed_during_a_fade_continues_bit_for_bit(grown):
     assert all(np.array_equal(array, found[name]) for name, array in states[5].items())
 
 
+@pytest.mark.slow
 def test_noise_differs_between_seeds_and_steps(backend):
     _, runner = start(backend)
     _, other = start(backend, seed=1)

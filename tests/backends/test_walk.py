@@ -18,6 +18,7 @@ def trained_weights(runner, update):
     return {name for name in runner.model.variables if name.split("/")[0] in runner.model.update(update).trains}
 
 
+@pytest.mark.slow
 def test_means_over_a_batch_are_reduced_once_between_gradient_and_adam(backend, monkeypatch):
     """Before each update the mean of w is reduced, then its loss and all gradients together."""
     runner, calls = start(backend, tiny_style_config()), []
@@ -63,6 +64,7 @@ def test_adam_gets_reduced_gradients(backend, monkeypatch, update):
         assert np.array_equal(other[name], 4 * one[name]), name
 
 
+@pytest.mark.slow
 def test_the_running_mean_uses_the_reduced_mean(backend, monkeypatch):
     single, double = (start(backend, tiny_style_config()) for _ in range(2))
     monkeypatch.setattr(double, "reduce", lambda means: {name: 2 * mean for name, mean in means.items()})
