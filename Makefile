@@ -33,7 +33,7 @@ test-all: $(VENV)/.test
 
 # The tests that do not import Keras.
 test-light: $(VENV)/.test
-	$(PYTEST) -r fE --no-keras -m "not slow"
+	$(PYTEST) -r fE --no-keras -m "not slow" --ignore tests/backends --ignore tests/across
 
 # An hour of hostile input, shared by all fuzzers.
 fuzz: $(VENV)/.test

@@ -245,6 +245,7 @@ def test_noise_differs_between_seeds_and_steps(backend):
     assert abs(numbers.var() - 1) < 5 * np.sqrt(2 / numbers.size)
 
 
+@pytest.mark.slow
 def test_the_mean_of_w_moves_before_each_update(grown):
     """β·mean + (1 − β)·(batch mean of F(z)), at the weights of the previous update."""
     runner, states, _ = grown

@@ -17,7 +17,7 @@ from alae_core.config import make_config
 from alae_core.draws import Draws
 from alae_core.groups import Augment
 from alae_core.streams import mixing_cutoff, noise_shapes, sample_prior
-from tests.conftest import tiny_config, tiny_style_config
+from tests.conftest import slow, tiny_config, tiny_style_config
 from tests.tolerances import CENTRAL_DIFFERENCE, COMPLEX_STEP
 
 #: the two bundles, and two mixtures of them
@@ -121,10 +121,8 @@ def test_gradients_equal_complex_steps(updates, reciprocity, curved, objective, 
     ("lod", "blend", "updates", "reciprocity"),
     [
         (0, 1.0, "official", "latent"),
-        (1, 0.3, "official", "both"),
         (1, 0.3, "crossed", "latent"),
-        (1, 0.3, "paper", "latent"),
-        (1, 1.0, "paper", "data"),
+        *slow((1, 0.3, "official", "both"), (1, 0.3, "paper", "latent"), (1, 1.0, "paper", "data")),
     ],
 )
 def test_gradients_of_style_networks_equal_complex_steps(lod, blend, updates, reciprocity):
@@ -157,7 +155,7 @@ def test_gradients_of_baselines_equal_complex_steps(algorithm, objective, labels
     ],
     ids=str,
 )
-@pytest.mark.parametrize(("lod", "blend"), [(0, 1.0), (1, 0.3)])
+@pytest.mark.parametrize(("lod", "blend"), [(0, 1.0), *slow((1, 0.3))])
 def test_gradients_of_other_style_networks_equal_complex_steps(choices, count, lod, blend):
     """Includes the standard deviation within the batch, for batches of 1, 1.5 and less than 1 group."""
     assert_gradients_equal_complex_steps(*style_problem(lod, blend, count, **choices))
