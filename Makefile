@@ -6,7 +6,7 @@ JOBS   ?= 2
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Parallel test processes. The tests of a file, or of an xdist_group, share a process and its fixtures. The order of
-# collection starts with the longest groups.
+# collection starts with the longest groups: backends before core.
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: train check test test-all test-light fuzz lint conform ablation benchmark clean
@@ -22,14 +22,14 @@ check: $(VENV)/.test
 # The tests on all three backends, except those marked slow.
 test: $(VENV)/.test
 	KERAS_BACKEND=jax $(PYTEST) -m "not slow"
-	KERAS_BACKEND=torch $(PYTEST) -m "each_backend and not slow" tests/core tests/backends
-	KERAS_BACKEND=tensorflow $(PYTEST) -m "each_backend and not slow" tests/core tests/backends
+	KERAS_BACKEND=torch $(PYTEST) -m "each_backend and not slow" tests/backends tests/core
+	KERAS_BACKEND=tensorflow $(PYTEST) -m "each_backend and not slow" tests/backends tests/core
 
 # Every test on all three backends, and a minute of hostile input.
 test-all: $(VENV)/.test
 	ALAE_FUZZ=60 KERAS_BACKEND=jax $(PYTEST)
-	KERAS_BACKEND=torch $(PYTEST) -m each_backend tests/core tests/backends
-	KERAS_BACKEND=tensorflow $(PYTEST) -m each_backend tests/core tests/backends
+	KERAS_BACKEND=torch $(PYTEST) -m each_backend tests/backends tests/core
+	KERAS_BACKEND=tensorflow $(PYTEST) -m each_backend tests/backends tests/core
 
 # The tests that do not import Keras.
 test-light: $(VENV)/.test
