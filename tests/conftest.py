@@ -155,8 +155,9 @@ def tiny_style_config(**overrides):
 
 
 def slow(*values):
-    """The parameters of a test with these values, each marked slow."""
-    return [pytest.param(*value if isinstance(value, tuple) else (value,), marks=pytest.mark.slow) for value in values]
+    """The values of a test's parameter, each marked slow; a plain tuple holds values of several parameters."""
+    groups = [value if type(value) is tuple else (value,) for value in values]
+    return [pytest.param(*group, marks=pytest.mark.slow) for group in groups]
 
 
 def random_images(count=6, shape=(4, 3, 2), seed=0):

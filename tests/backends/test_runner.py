@@ -92,7 +92,7 @@ def test_the_reciprocity_loss_measures_the_loop_in_the_configured_space(backend,
     ],
     ids=str,
 )
-@pytest.mark.parametrize("space", ["latent", "both"])
+@pytest.mark.parametrize("space", ["both", *slow("latent")])
 def test_gradients_match_differences_of_the_loss(backend, update, updates, space):
     """Includes R1's second derivative: a step along the gradient must change the loss by the gradient's square."""
     model, runner = start(backend, updates=updates, reciprocity=space)
@@ -112,7 +112,7 @@ def test_gradients_match_differences_of_the_loss(backend, update, updates, space
 
 
 # A large ε also tests its position: outside the root, before the bias correction.
-@pytest.mark.parametrize("epsilon", [1e-8, 1e-3])
+@pytest.mark.parametrize("epsilon", [1e-3, *slow(1e-8)])
 @pytest.mark.parametrize("updates", [*BUNDLES, *slow({"adam": "shared"}, {"trains_F": True})], ids=str)
 def test_a_step_applies_its_updates_in_order(backend, updates, epsilon):
     """Each update's gradients at the weights of the previous update, and Adam's recurrence in float64."""
@@ -199,7 +199,7 @@ def test_official_reciprocity_trains_f_only_through_g(backend):
     np.testing.assert_allclose(found, expected, **DIFFERENCES)
 
 
-@pytest.mark.parametrize(("updates", "counts"), [("paper", 1), ("official", 2)])
+@pytest.mark.parametrize(("updates", "counts"), [("official", 2), *slow(("paper", 1))])
 def test_counts_increase_once_per_update_that_trains_the_network(backend, updates, counts):
     _, runner = start(backend, updates=updates)
     for _ in range(3):
@@ -286,6 +286,7 @@ def test_bytes_convert_to_floats_exactly(backend):
         assert dict(first.step(images)) == dict(second.step(to_float(images)))
 
 
+@pytest.mark.slow
 def test_put_copies_its_arrays(backend):
     """A loader may refill its buffer before the step."""
     (_, first), (_, second) = start(backend), start(backend)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import alae_core as alae
-from tests.conftest import random_images, tiny_config, tiny_style_config
+from tests.conftest import random_images, slow, tiny_config, tiny_style_config
 from tests.tolerances import DISPLACEMENT, FLOAT32, STYLE
 
 UPDATES = ("discriminator", "generator", "reciprocity")
@@ -116,7 +116,7 @@ def halves(batch):
 
 @pytest.mark.parametrize(
     "kind",
-    ["perceptrons", "classes", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("styles", "augmented"))],
+    ["classes", *slow("perceptrons", "styles", "augmented")],
 )
 def test_two_halves_reduced_equal_the_whole_batch(backend, kind):
     """Losses, running mean and gradients are means over the batch, so the mean of two halves equals the whole."""
@@ -151,6 +151,7 @@ def test_two_halves_reduced_equal_the_whole_batch(backend, kind):
             assert error <= DISPLACEMENT["rtol"] * moved + DISPLACEMENT["atol"] * array.size**0.5, name
 
 
+@pytest.mark.slow
 def test_p_adapts_by_the_reduced_separation(backend, monkeypatch):
     config = tiny_config(augment={"p": 0.5, "target": 0.6, "images": 60})
     for mean, expected in ((0.7, 0.6), (0.5, 0.4)):

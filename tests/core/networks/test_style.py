@@ -10,7 +10,7 @@ from alae_core.networks import specs
 from alae_core.networks.features import Conv
 from alae_core.networks.layers import Dense
 from alae_core.networks.specs import Section
-from tests.conftest import random_images, tiny_style_config
+from tests.conftest import random_images, slow, tiny_style_config
 from tests.tolerances import FLOAT32, STYLE
 
 pytestmark = pytest.mark.each_backend
@@ -139,7 +139,7 @@ def test_g_and_e_equal_their_formulas(model, w, lod, blend):
 # ---- levels and blends -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("lod", [0, 1, 2])
+@pytest.mark.parametrize("lod", [1, *slow(0, 2)])
 def test_shapes_at_every_level(model, w, lod):
     size, view = 4 * 2**lod, View(lod)
     x = model.generate(w, view)
