@@ -66,6 +66,7 @@ def _critic(config: Config, networks: Family, batch: Batch, input_gradient: Inpu
     )
     return discriminator_loss_with_r1(
         config,
+        batch,
         lambda images: _pair_logits(networks, images, code, batch),
         batch.images,
         _pair_logits(networks, fake, w, batch),
@@ -78,7 +79,9 @@ def _generator_and_encoder(config: Config, networks: Family, batch: Batch, input
     objective, w = OBJECTIVES[config.objective], networks.F(batch.draws.z)
     generated = _pair_logits(networks, generate(networks, w, batch), w, batch)
     encoded = _pair_logits(networks, batch.images, encode(networks, batch.images, batch), batch)
-    return generator_loss(objective, generated) + generator_loss(objective, -encoded)
+    if objective.fake is None:
+        return generator_loss(objective, generated, encoded)
+    return generator_loss(objective, generated, None) + generator_loss(objective, -encoded, None)
 
 
 def _pair_logits(networks: Family, images: Tensor, w: Tensor, batch: Batch) -> Tensor:

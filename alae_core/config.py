@@ -24,7 +24,18 @@ from alae_core._support.validation import Count, Frozen, validate
 from alae_core._support.yaml_text import parse_yaml, read_text, read_yaml, to_yaml
 from alae_core.algorithms import ALGORITHMS
 from alae_core.errors import ConfigError
-from alae_core.groups import BUNDLES, Adam, Augment, Growth, MlpNetworks, StyleNetworks, Updates
+from alae_core.groups import (
+    BUNDLES,
+    Adam,
+    Augment,
+    ConvNetworks,
+    Fraction,
+    Growth,
+    MlpNetworks,
+    Schedule,
+    StyleNetworks,
+    Updates,
+)
 
 #: the version of the specification that configurations, checkpoints and conformance cases follow
 SPECIFICATION = 2
@@ -48,25 +59,33 @@ class Config(Frozen):
         0, lt=2**16, description="number of classes, appended as one-hot to E's and G's input; 0 trains without labels"
     )
     algorithm: str = Field("alae", description="networks and the updates that train them: one of alae_core.algorithms")
-    networks: Annotated[MlpNetworks | StyleNetworks, Field(discriminator="family")]
+    networks: Annotated[MlpNetworks | ConvNetworks | StyleNetworks, Field(discriminator="family")]
     growth: Growth | None = Field(None, description="the levels of detail, for style networks")
     batch_size: Count = Field(128, description="images per step, unless a level of growth sets its own")
-    objective: Literal["logistic", "wasserstein", "hinge"] = "logistic"
-    r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖²; 0 omits the penalty")
+    objective: Literal["logistic", "wasserstein", "hinge", "relativistic"] = Field(
+        "logistic", description="relativistic: the logistic loss of the difference between a real and a generated logit"
+    )
+    r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖² on real images; 0 omits the penalty")
+    r2_gamma: NonNegativeFloat = Field(0.0, description="γ of the same penalty on generated images")
     reciprocity: Literal["latent", "data", "both", "none", "z"] = Field(
         "latent",
         description="of alae: the space(s) in which the loop is closed; with z, E estimates z, of the size of w",
     )
     updates: Updates = Field(
         BUNDLES["paper"],
-        description="paper: Algorithm 1 as printed; official: the authors' code; or a group that mixes them",
+        description="paper: Algorithm 1 as printed; official: the authors' code; joint: docs/recipe.md; or a group of "
+        "choices",
     )
     adam: Adam
+    schedule: Schedule | None = Field(None, description="how the learning rate and r1_gamma change over a run")
     augment: Augment | None = Field(
         None,
         description="for few images: D∘E sees images changed at random; {p: 0.15}, or {target: 0.9} to adapt p",
     )
     average_halflife: PositiveFloat = Field(10_000.0, description="half-life of the averaged networks in images")
+    average_warmup: Fraction = Field(
+        0.0, description="the half-life is at most this fraction of the images shown so far; 0 sets no limit"
+    )
     precision: Precision = Field(
         "float32", description="bfloat16: layers compute in it, weights and losses stay float32; float64: all of it"
     )
@@ -119,9 +138,11 @@ class Config(Frozen):
 
     @model_validator(mode="after")
     def _check_growth(self) -> "Config":
-        if isinstance(self.networks, MlpNetworks):
+        if not isinstance(self.networks, StyleNetworks):
             if self.growth:
-                raise ValueError("growth is for style networks: mlp networks have one level of detail")
+                raise ValueError(
+                    f"growth is for style networks: {self.networks.family} networks have one level of detail"
+                )
             return self
         height, width, _ = self.image
         lods = height.bit_length() - 2
@@ -134,6 +155,28 @@ class Config(Frozen):
             raise ValueError(
                 f"growth.levels must hold a level for each of {lods} resolutions from 4×4 to {height}×{width}, but "
                 f"holds {given}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_halving(self) -> "Config":
+        if isinstance(self.networks, ConvNetworks):
+            widths, factor = len(self.networks.widths), self.networks.factor
+            if not all(side % factor == 0 and 4 <= side // factor <= 8 for side in self.image[:2]):
+                sides = ", ".join(str(coarsest * factor) for coarsest in range(4, 9))
+                raise ValueError(
+                    f"image is {self.image[0]}×{self.image[1]}, but {widths} networks.widths make images with sides of "
+                    f"{sides}: resize the images, or give another number of widths"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _check_normalize_w(self) -> "Config":
+        algorithm = ALGORITHMS.get(self.algorithm)
+        if self.networks.normalize_w and algorithm and "identity" in algorithm.networks.values():
+            raise ValueError(
+                f"networks.normalize_w is true, but the algorithm {self.algorithm} draws w from a Gaussian prior: set "
+                "it to false"
             )
         return self
 
@@ -150,10 +193,17 @@ class Config(Frozen):
         return self.networks
 
     @property
+    def conv(self) -> ConvNetworks:
+        """`networks`. Raises ConfigError if they are not conv networks."""
+        if not isinstance(self.networks, ConvNetworks):
+            raise ConfigError(f"networks are of the family {self.networks.family}, but must be conv networks here")
+        return self.networks
+
+    @property
     def style(self) -> StyleNetworks:
         """`networks` as style networks. Raises ConfigError if they are not."""
         if not isinstance(self.networks, StyleNetworks):
-            raise ConfigError("networks are of the family mlp, but this needs style networks")
+            raise ConfigError(f"networks are of the family {self.networks.family}, but this needs style networks")
         return self.networks
 
     @property

@@ -1,8 +1,8 @@
-"""The groups of a configuration: networks, growth, adam, updates and augment."""
+"""The groups of a configuration: networks, growth, adam, updates, schedule and augment."""
 
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, Strict, model_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Strict, model_validator
 
 from alae_core._support.validation import Count, Frozen
 
@@ -18,6 +18,8 @@ Widths = Annotated[tuple[Count, ...], Strict(False), Field(max_length=MOST_LAYER
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Probability = Annotated[float, Field(ge=0, le=1)]
 Transform = Literal["flip", "shift", "scale", "rotate", "colour", "cutout"]
+#: how kernels start: Glorot-uniform; N(0, 1/lrmul²), scaled when used; or He-normal
+Kernels = Literal["glorot", "equalized", "he"]
 
 
 class Perceptron(Frozen):
@@ -42,10 +44,17 @@ class MlpNetworks(Frozen):
     equalized: bool = Field(
         False, description="whether kernels are N(0, 1/lrmul²), scaled when used, instead of Glorot-uniform"
     )
+    output: Literal["linear", "tanh"] = Field("linear", description="the activation of G's last layer")
+    normalize_w: bool = Field(False, description="whether F's and E's w are divided by their root mean square")
     F: Perceptron
     G: Perceptron
     E: Perceptron
     D: Perceptron
+
+    @property
+    def kernels(self) -> Kernels:
+        """How kernels start."""
+        return "equalized" if self.equalized else "glorot"
 
     @model_validator(mode="after")
     def _check_lrmul(self) -> "MlpNetworks":
@@ -58,10 +67,55 @@ class MlpNetworks(Frozen):
         return self
 
 
-class StyleNetworks(Frozen):
-    """StyleALAE (paper section 4): G and E of L blocks each for images of 4·2^(L−1) pixels, F and D perceptrons."""
+class ConvNetworks(Frozen):
+    """Small residual convolutional G and E without normalization layers; F and D are perceptrons (docs/recipe.md).
 
-    equalized: ClassVar[bool] = True
+    G enlarges maps from H/2ⁿ × W/2ⁿ to H × W, where n = len(widths) − 1; E mirrors it.
+    """
+
+    discriminator: ClassVar[str] = "latent"
+    kernels: ClassVar[Kernels] = "he"
+
+    family: Literal["conv"]
+    z: Count = Field(description="size of the prior's z")
+    w: Count = Field(description="size of the latent w")
+    widths: Widths = Field(
+        min_length=2, description="feature maps at each resolution, coarsest first; each resolution has twice the side"
+    )
+    residual: NonNegativeInt = Field(
+        2, description="number of resolutions, coarsest first, with a residual block in G and one in E"
+    )
+    hidden: Count = Field(256, description="width of the dense layer between w and the coarsest feature maps")
+    output: Literal["linear", "tanh"] = Field("tanh", description="the activation of G's last layer")
+    normalize_w: bool = Field(True, description="whether F's and E's w are divided by their root mean square")
+    F: Perceptron = Perceptron(hidden=(128, 128), pixel_norm=True)
+    D: Perceptron = Perceptron(hidden=(128,))
+
+    @property
+    def factor(self) -> int:
+        """The factor by which G enlarges the coarsest feature maps."""
+        return 2 ** (len(self.widths) - 1)
+
+    @model_validator(mode="after")
+    def _check_perceptrons(self) -> "ConvNetworks":
+        for name in "FD":
+            if getattr(self, name).lrmul != 1:
+                raise ValueError(f"{name}.lrmul is for equalized layers, which conv networks lack: omit it")
+        if self.residual > len(self.widths):
+            raise ValueError(f"residual is {self.residual}, but widths has {len(self.widths)} resolutions")
+        return self
+
+
+class StyleNetworks(Frozen):
+    """StyleALAE (paper section 4): G and E of L blocks each for images of 4·2^(L−1) pixels, F and D perceptrons.
+
+    G's output is linear, because levels fade in by sums of images; w is not normalized, because it is truncated towards
+    its mean.
+    """
+
+    kernels: ClassVar[Kernels] = "equalized"
+    output: ClassVar[str] = "linear"
+    normalize_w: ClassVar[bool] = False
 
     family: Literal["style"]
     z: Count = Field(description="size of the prior's z")
@@ -133,9 +187,10 @@ class Adam(Frozen):
 
 
 class Updates(Frozen):
-    """The differences between the paper and the authors' code in a training step, as independent choices.
+    """How a training step is divided into updates, as independent choices.
 
-    `BUNDLES` names the two sets of choices, `paper` and `official`; the defaults are the paper's.
+    `BUNDLES` names sets of choices: `paper`, `official` (the authors' code) and `joint` (docs/recipe.md); the defaults
+    are the paper's.
     """
 
     adam: Literal["own", "shared"] = Field(
@@ -150,6 +205,13 @@ class Updates(Frozen):
         description="whether gradients also reach F through the target F(z), if reciprocity trains F",
     )
     trains_F: bool = Field(False, description="whether reciprocity trains F, through G(F(z))")
+    reciprocity: Literal["own", "adversarial"] = Field(
+        "own",
+        description="own: reciprocity is an update of its own; adversarial: the loop in w (or z) is a term of the "
+        "discriminator's and the generator's loss, and the loop in images an update of its own, pixels",
+    )
+    weight: PositiveFloat = Field(1.0, description="factor of the loop in w (or z)")
+    every: Count = Field(1, description="the update reciprocity, or pixels, is done at every k-th step")
 
     @property
     def bundle(self) -> str | None:
@@ -160,7 +222,25 @@ class Updates(Frozen):
 BUNDLES = {
     "paper": Updates(adam="own", distance="sum", target="followed", trains_F=False),
     "official": Updates(adam="shared", distance="mean", target="constant", trains_F=True),
+    "joint": Updates(
+        adam="own", distance="mean", target="constant", trains_F=True, reciprocity="adversarial", weight=1.0, every=4
+    ),
 }
+
+
+class Schedule(Frozen):
+    """Values that stay constant at first, and then go to their ends along half a cosine.
+
+    After a fraction t of `images` a value is start + (end − start) · (½ − ½cos(πu)), where u = (t − constant) /
+    (1 − constant), limited to 0 … 1.
+    """
+
+    images: Count | None = Field(
+        None, description="real images until the ends are reached; by default those of the whole run"
+    )
+    constant: Fraction = Field(0.5, description="fraction of the images before values begin to change")
+    rate_end: PositiveFloat = Field(1.0, description="factor of the learning rate at the end")
+    r1_gamma_end: NonNegativeFloat | None = Field(None, description="r1_gamma at the end; by default it stays")
 
 
 class Augment(Frozen):

@@ -1,4 +1,4 @@
-"""The schedule: level of detail, fade-in and pace as functions of the training step."""
+"""The schedule: level of detail, fade-in, learning rate, γ and averages as functions of the training step."""
 
 from collections.abc import Iterator
 from math import ceil, cos, pi
@@ -25,6 +25,20 @@ class Stage(NamedTuple):
     average_decay: float
 
 
+class Pace(NamedTuple):
+    """The numbers that change from step to step. None where they are those of the stage or of the configuration.
+
+    Attributes:
+        rate: the factor of the stage's learning rate.
+        r1_gamma: γ of R1.
+        average_decay: β of the averaged networks.
+    """
+
+    rate: float | None = None
+    r1_gamma: float | None = None
+    average_decay: float | None = None
+
+
 class Position(NamedTuple):
     """The position of a run in its schedule before one of its steps.
 
@@ -33,12 +47,14 @@ class Position(NamedTuple):
         blend: how far the level has faded in, 0 … 1.
         shown: the number of real images shown by all earlier steps.
         restarts: whether Adam's moments and counts restart at this step.
+        pace: the numbers that change from step to step.
     """
 
     stage: Stage
     blend: float
     shown: int
     restarts: bool
+    pace: Pace
 
     @property
     def view(self) -> View | None:
@@ -53,11 +69,11 @@ def position(config: Config, step: int) -> Position:
     fade. After the end of the schedule the last level continues.
     """
     if config.growth is None:
-        stage = _stage(config, None, config.batch_size, config.adam.learning_rate)
-        return Position(stage, 1.0, step * stage.batch_size, restarts=False)
+        stage, shown = _stage(config, None, config.batch_size, config.adam.learning_rate), step * config.batch_size
+        return Position(stage, 1.0, shown, restarts=False, pace=_pace(config, shown, stage))
     shown = 0
     for lod, level in enumerate(config.growth.levels):
-        batch_size, steps = _pace(config, level)
+        batch_size, steps = _steps_of(config, level)
         if step < steps or lod == config.lods - 1:
             break
         step, shown = step - steps, shown + steps * batch_size
@@ -65,12 +81,13 @@ def position(config: Config, step: int) -> Position:
     fading = level.fade * level.images if lod else 0
     progress = min(1.0, step * batch_size / fading) if fading else 1.0
     restarts = config.growth.restart_adam and lod > 0 and step == 0
-    return Position(stage, 0.5 - 0.5 * cos(pi * progress), shown + step * batch_size, restarts)
+    shown += step * batch_size
+    return Position(stage, _ease(progress), shown, restarts, _pace(config, shown, stage))
 
 
 def scheduled_steps(config: Config) -> int | None:
     """Return the number of steps of the growth schedule; None for a configuration without one."""
-    return sum(_pace(config, level)[1] for level in config.growth.levels) if config.growth else None
+    return sum(_steps_of(config, level)[1] for level in config.growth.levels) if config.growth else None
 
 
 def stretches(config: Config, start: int, end: int) -> Iterator[tuple[Stage, int, int]]:
@@ -89,7 +106,27 @@ def stretches(config: Config, start: int, end: int) -> Iterator[tuple[Stage, int
         first = last + 1
 
 
-def _pace(config: Config, level: Level) -> tuple[int, int]:
+def _pace(config: Config, shown: int, stage: Stage) -> Pace:
+    """Return the pace after `shown` images: those of `config.schedule` and `config.average_warmup`."""
+    schedule, rate, gamma, decay = config.schedule, None, None, None
+    if schedule is not None and schedule.images is not None:
+        progress = (shown / schedule.images - schedule.constant) / (1 - schedule.constant)
+        eased = _ease(min(1.0, max(0.0, progress)))
+        if schedule.rate_end != 1:
+            rate = 1 + (schedule.rate_end - 1) * eased
+        if schedule.r1_gamma_end is not None:
+            gamma = config.r1_gamma + (schedule.r1_gamma_end - config.r1_gamma) * eased
+    if config.average_warmup:
+        halflife = min(config.average_halflife, config.average_warmup * shown)
+        decay = 0.5 ** (stage.batch_size / halflife) if halflife else 0.0
+    return Pace(rate, gamma, decay)
+
+
+def _ease(progress: float) -> float:
+    return 0.5 - 0.5 * cos(pi * progress)
+
+
+def _steps_of(config: Config, level: Level) -> tuple[int, int]:
     """(batch size, steps) of a level."""
     batch_size = level.batch_size or config.batch_size
     return batch_size, ceil(level.images / batch_size)

@@ -14,10 +14,13 @@ class Objective(NamedTuple):
 
     The paper writes them with one f (equation 5): the discriminator maximises f(D(real)) + f(−D(fake)) and the
     generator f(D(fake)), so each term here has the form −f(±logit); the hinge has a separate f for the generator.
+
+    If `fake` is None, the objective is one of pairs: `real` is a function of D(real) − D(fake) and `generator` of
+    D(fake) − D(real), where the i-th real image is paired with the i-th generated one.
     """
 
     real: Callable[[Tensor], Tensor]
-    fake: Callable[[Tensor], Tensor]
+    fake: Callable[[Tensor], Tensor] | None
     generator: Callable[[Tensor], Tensor]
 
 
@@ -31,24 +34,31 @@ OBJECTIVES = {
     "wasserstein": Objective(real=lambda t: -t, fake=lambda t: t, generator=lambda t: -t),
     # f(t) = min(0, t − 1) for the discriminator, f(t) = t for the generator (Lim and Ye 2017)
     "hinge": Objective(real=lambda t: ops.relu(1 - t), fake=lambda t: ops.relu(1 + t), generator=lambda t: -t),
+    # the logistic f of pairs (Jolicoeur-Martineau 2019; Huang et al. 2024)
+    "relativistic": Objective(real=lambda t: -ops.log_sigmoid(t), fake=None, generator=lambda t: -ops.log_sigmoid(t)),
 }
 
 
 def discriminator_loss(objective: Objective, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     """Return the mean over the batch of the objective's real and fake terms; logits have shape (batch,)."""
+    if objective.fake is None:
+        return _mean(objective.real(real_logits - fake_logits))
     return _mean(objective.real(real_logits)) + _mean(objective.fake(fake_logits))
 
 
-def generator_loss(objective: Objective, fake_logits: Tensor) -> Tensor:
-    """Return the mean over the batch of the objective's generator term; logits have shape (batch,)."""
-    return _mean(objective.generator(fake_logits))
+def generator_loss(objective: Objective, fake_logits: Tensor, real_logits: Tensor | None) -> Tensor:
+    """Return the mean over the batch of the objective's generator term; logits have shape (batch,).
+
+    Only an objective of pairs uses `real_logits`.
+    """
+    return _mean(objective.generator(fake_logits if objective.fake else fake_logits - real_logits))
 
 
-def r1_penalty(image_gradient: Tensor, gamma: float) -> Tensor:
-    """γ/2 · mean over images of ‖∇ₓD(E(x))‖² (Mescheder et al. 2018, equation 9).
+def gradient_penalty(image_gradient: Tensor, gamma: Tensor | float) -> Tensor:
+    """γ/2 · mean over images of ‖∇ₓD(E(x))‖²: R1 on real images, R2 on generated ones.
 
-    `image_gradient`, shape (batch, H, W, C), is the gradient with respect to the *images*, not the parameters; its
-    square is summed over pixels and channels.
+    Mescheder et al. 2018, equation 9. `image_gradient`, shape (batch, H, W, C), is the gradient with respect to the
+    *images*, not the parameters; its square is summed over pixels and channels.
     """
     return gamma / 2 * squared_distance(image_gradient, 0.0, mean=False)
 

@@ -14,6 +14,7 @@ from alae_core.errors import ArgumentError, BackendError
 from alae_core.framework import Tensor
 from alae_core.inference import BatchedFunction, split
 from alae_core.inputs import as_images, as_noise, as_rows, as_styles, one_hot
+from alae_core.networks.conv import Convolutions
 from alae_core.networks.family import Family
 from alae_core.networks.features import without_gradients
 from alae_core.networks.mlp import Perceptrons
@@ -29,7 +30,7 @@ from alae_core.view import View
 _CHUNK, _CHUNK_PIXELS = 512, 2**22
 
 #: by `config.networks.family`
-FAMILIES: dict[str, type[Family]] = {"mlp": Perceptrons, "style": Styles}
+FAMILIES: dict[str, type[Family]] = {"mlp": Perceptrons, "conv": Convolutions, "style": Styles}
 
 
 def build(config: Config) -> "Alae":
@@ -154,7 +155,7 @@ class Alae:
     def generate(
         self, w: np.ndarray, view: View | None = None, *, noise: Noise = "fixed", labels: np.ndarray | None = None
     ) -> np.ndarray:
-        """x = G(w): (batch, H, W, C). G's last layer is linear, so values may leave [−1, 1].
+        """x = G(w): (batch, H, W, C). Unless `networks.output` is tanh, values may leave [−1, 1].
 
         Args:
             w: (batch, w), or for style networks a style for each layer, (batch, 2L, w); at a coarser level the styles

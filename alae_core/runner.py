@@ -15,7 +15,7 @@ from alae_core.backend import Backend, Losses
 from alae_core.draws import Draws, draw
 from alae_core.errors import ArgumentError
 from alae_core.groups import Adam
-from alae_core.growth import Stage, position
+from alae_core.growth import Pace, Position, Stage, position
 from alae_core.inputs import one_hot, require_images
 from alae_core.model import Alae
 from alae_core.networks.family import Family
@@ -74,9 +74,12 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     # ---- methods that a subclass may override ----
 
-    def train(self, batches: Mapping[str, Batch], stage: Stage) -> dict[str, Any]:
-        """Do one training step on `self.tensors`; return the losses as scalars on the device."""
-        return walk(self, self.tensors, batches, stage)
+    def train(self, batches: Mapping[str, Batch], stage: Stage, pace: Pace) -> dict[str, Any]:
+        """Do one training step on `self.tensors`; return the losses as scalars on the device.
+
+        A subclass that compiles the step for each `stage` must pass the numbers in `pace` as tensors.
+        """
+        return walk(self, self.tensors, batches, stage, pace)
 
     def differentiate(self, update: Update, batch: Batch) -> tuple[Tensor, Tensors]:
         """Call `gradient` at the current weights."""
@@ -104,7 +107,7 @@ class BaseRunner(ABC, Generic[Tensor]):
             moved |= zip(where, adam_step(choice, value, gradient, m, v, ops.cast(t, self.config.dtype)), strict=True)
         self.write(tensors, moved)
 
-    def average(self, tensors: Tensors, decay: float) -> None:
+    def average(self, tensors: Tensors, decay: Any) -> None:
         """See `walk.Mechanics`."""
         names = [(f"averages/{name}", f"weights/{name}") for name in self.model.variables]
         self.write(
@@ -148,8 +151,9 @@ class BaseRunner(ABC, Generic[Tensor]):
         batch = batch._replace(images=self.networks.fade(batch.images, blend=here.blend))
         if draws is None:
             draws = self.draws(self.step_number, len(batch.images))
-        chosen = draws if only is None else {only: draws[self.model.update(only).name]}
-        losses = self.train(self._batches(batch, chosen, here.blend), here.stage)
+        due = [update.name for update in self.model.updates if self.step_number % update.every == 0]
+        chosen = {name: draws[name] for name in (due if only is None else [self.model.update(only).name])}
+        losses = self.train(self._batches(batch, chosen, here), here.stage, here.pace)
         self.step_number += 1
         # In the order of the updates, which a compiled step may not preserve.
         return Losses({update.name: losses[update.name] for update in self.model.updates if update.name in losses})
@@ -238,16 +242,18 @@ class BaseRunner(ABC, Generic[Tensor]):
         self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws], blend: float
     ) -> dict[str, Batch]:
         """Return the batch of each update outside of a training step, with the current p of augmentation."""
-        batches = self._batches(self.put(images, labels), draws, blend)
+        here = position(self.config, self.step_number)._replace(blend=blend)
+        batches = self._batches(self.put(images, labels), draws, here)
         if "augment_p" not in self.tensors:
             return batches
         return {update: batch._replace(augment_p=self.tensors["augment_p"]) for update, batch in batches.items()}
 
-    def _batches(self, batch: Batch, draws: Mapping[str, Draws], blend: float) -> dict[str, Batch]:
+    def _batches(self, batch: Batch, draws: Mapping[str, Draws], here: Position) -> dict[str, Batch]:
         """Return `batch` with each update's draws, by the update's name."""
         augment = self.config.augment
         batch = batch._replace(
-            blend=self._to_tensors(float(blend)) if self.networks.has_styles else None,
+            blend=self._to_tensors(float(here.blend)) if self.networks.has_styles else None,
+            r1_gamma=self._to_tensors(here.pace.r1_gamma),
             # An adaptive p is part of the state, and replaces this one in the step.
             augment_p=None if augment is None else self._to_tensors(augment.p),
         )

@@ -10,7 +10,7 @@ from pathlib import Path
 from alae_core.algorithms import network_shapes
 from alae_core.config import Config
 from alae_core.errors import ConfigError
-from alae_core.groups import MlpNetworks
+from alae_core.groups import ConvNetworks, MlpNetworks
 from alae_core.networks.layout import network_layout
 
 #: arrays that training holds for each weight: the weight, its running average and Adam's two moments
@@ -31,6 +31,10 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
     if isinstance(networks, MlpNetworks):
         hidden = [width for name in "FGED" for width in getattr(networks, name).hidden]
         return [(config.batch_size, max(height * width * channels, config.labels, networks.z, networks.w, *hidden))]
+    if isinstance(networks, ConvNetworks):
+        finest = height * width * max(channels, networks.widths[-1])
+        halved = [height * width * maps // 4**i for i, maps in enumerate(reversed(networks.widths))]
+        return [(config.batch_size, max(finest, *halved))]
     levels = config.growth.levels if config.growth else ()
     widths = networks.widths(config.lods)
     return [

@@ -12,7 +12,7 @@ from alae_core.augment import augment_images
 from alae_core.config import Config
 from alae_core.draws import Draw, Draws
 from alae_core.framework import InputGradient, Tensor
-from alae_core.losses import OBJECTIVES, discriminator_loss, generator_loss, r1_penalty, squared_distance
+from alae_core.losses import OBJECTIVES, discriminator_loss, generator_loss, gradient_penalty, squared_distance
 from alae_core.networks.family import Family
 
 
@@ -25,6 +25,7 @@ class Batch(NamedTuple):
         draws: the update's own draws.
         blend: how far the level has faded in, a scalar in 0 … 1, for networks with levels.
         augment_p: the probability of each transformation that augments images, a scalar in 0 … 1.
+        r1_gamma: γ of R1 at this step, a scalar, if `config.schedule` changes it.
     """
 
     images: Tensor
@@ -32,6 +33,7 @@ class Batch(NamedTuple):
     draws: Draws = Draws(None)
     blend: Tensor | None = None
     augment_p: Tensor | None = None
+    r1_gamma: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Update:
         moves_w_mean: whether this update's F(z) moves the running mean of w, if the model has one, before the update.
         separation: how well D separates real from generated images, −1 … 1, a function of the networks and the batch.
             An adaptive p of augmentation is adjusted by it before the update. None if this update does not adjust p.
+        every: the update is done at every k-th step, from step 0.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Update:
     draws: tuple[Draw, ...] = ("z", "mix", "noise", "augment")
     moves_w_mean: bool = True
     separation: Callable[[Family, Batch], Tensor] | None = None
+    every: int = 1
 
 
 def updates_of(config: Config) -> tuple[Update, ...]:
@@ -72,31 +76,48 @@ def alae_updates(config: Config) -> tuple[Update, ...]:
     """Return ALAE's updates, each with its own z (paper, Algorithm 1).
 
     The discriminator update trains E and D, the generator update F and G, and reciprocity E, G and, if configured, F.
-    Where the paper and the authors' code differ, `config.updates` decides; docs/deviations.md lists the differences.
+    With `updates.reciprocity: adversarial`, the loop in w is a term of the first two, and the loop in images an update
+    `pixels`, which trains E and G. Where the paper and the authors' code differ, `config.updates` decides;
+    docs/deviations.md lists the differences.
     """
     choices = config.updates
-    # In data space, the loss does not involve F.
-    trains_F = choices.trains_F and config.reciprocity in ("latent", "both", "z")
+    uses_E = config.networks.discriminator == "latent" or _closes_in_adversarial_updates(config)
     D = Update(
         "discriminator",
         "D",
         partial(_discriminator, config),
-        adams_of(config, "discriminator", _discriminating(config)),
+        adams_of(config, "discriminator", "ED" if uses_E else "D"),
         separation=separation,
     )
     G = Update("generator", "G", partial(_generator, config), adams_of(config, "generator", "FG"))
-    R = Update(
-        "reciprocity",
-        "R",
-        partial(_reciprocity, config),
-        adams_of(config, "reciprocity", "EGF" if trains_F else "EG"),
-        draws=("z", "noise"),
-    )
-    return (D, G) if config.reciprocity == "none" else (D, G, R)
+    if config.reciprocity == "none":
+        return D, G
+    if choices.reciprocity == "own":
+        # In data space, the loss does not involve F.
+        trains_F = choices.trains_F and _closes_in_codes(config)
+        adams = adams_of(config, "reciprocity", "EGF" if trains_F else "EG")
+        loss = partial(_reciprocity, config)
+        return D, G, Update("reciprocity", "R", loss, adams, draws=("z", "noise"), every=choices.every)
+    if not _closes_in_images(config):
+        return D, G
+    adams = adams_of(config, "pixels", "EG")
+    loss = partial(_pixels, config)
+    return D, G, Update("pixels", "P", loss, adams, draws=("noise",), moves_w_mean=False, every=choices.every)
 
 
-def _discriminating(config: Config) -> str:
-    return "ED" if config.networks.discriminator == "latent" else "D"
+def _closes_in_codes(config: Config) -> bool:
+    """Whether reciprocity compares F(z), or z, with E(G(F(z)))."""
+    return config.reciprocity in ("latent", "both", "z")
+
+
+def _closes_in_images(config: Config) -> bool:
+    """Whether reciprocity compares x with G(E(x))."""
+    return config.reciprocity in ("data", "both")
+
+
+def _closes_in_adversarial_updates(config: Config) -> bool:
+    """Whether the loop in w (or z) is a term of the adversarial losses."""
+    return _closes_in_codes(config) and config.updates.reciprocity == "adversarial"
 
 
 def adams_of(config: Config, update: str, networks: str) -> dict[str, str]:
@@ -107,14 +128,43 @@ def adams_of(config: Config, update: str, networks: str) -> dict[str, str]:
 
 
 def _discriminator(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
+    w = _styles(networks, batch)
+    # Without gradients for G and F.
+    fake = ops.stop_gradient(generate(networks, w, batch))
+    codes, fake_logits, penalty = _judge_fake(config, networks, _augment(networks, fake, batch), batch, input_gradient)
     real = _augment(networks, batch.images, batch)
-    return discriminator_loss_with_r1(
-        config, lambda images: _score(networks, images, batch), real, _fake_logits(networks, batch), input_gradient
+    loss = discriminator_loss_with_r1(
+        config, batch, lambda images: _score(networks, images, batch), real, fake_logits, input_gradient
     )
+    if penalty is not None:
+        loss += penalty
+    if _closes_in_adversarial_updates(config):
+        loss += _loop_term(config, networks, batch, w, fake, codes, trains_F=True)
+    return loss
+
+
+def _judge_fake(
+    config: Config, networks: Family, images: Tensor, batch: Batch, input_gradient: InputGradient
+) -> tuple[Tensor | None, Tensor, Tensor | None]:
+    """Return E(x), if it can be reused, D(E(x)), and R2, if there is one, of generated images as D∘E sees them."""
+    if config.r2_gamma:
+        logits, gradient = input_gradient(lambda images: _score(networks, images, batch), images)
+        return None, logits, gradient_penalty(gradient, config.r2_gamma)
+    codes, logits = _judge(networks, images, batch)
+    return codes, logits, None
+
+
+def _judge(networks: Family, images: Tensor, batch: Batch) -> tuple[Tensor | None, Tensor]:
+    """Return E(x), or None if D judges images, and the logits of images."""
+    if networks.config.networks.discriminator == "images":
+        return None, _score(networks, images, batch)
+    codes = encode(networks, images, batch)
+    return codes, networks.D(codes)
 
 
 def discriminator_loss_with_r1(
     config: Config,
+    batch: Batch,
     score: Callable[[Tensor], Tensor],
     real: Tensor,
     fake_logits: Tensor,
@@ -122,28 +172,70 @@ def discriminator_loss_with_r1(
 ) -> Tensor:
     """Return a discriminator's loss with R1, from its score of images, real images and its logits on generated ones."""
     objective = OBJECTIVES[config.objective]
-    if config.r1_gamma == 0:
+    gamma = config.r1_gamma if batch.r1_gamma is None else batch.r1_gamma
+    if batch.r1_gamma is None and config.r1_gamma == 0:
         return discriminator_loss(objective, score(real), fake_logits)
     real_logits, image_gradient = input_gradient(score, real)
-    return discriminator_loss(objective, real_logits, fake_logits) + r1_penalty(image_gradient, config.r1_gamma)
+    return discriminator_loss(objective, real_logits, fake_logits) + gradient_penalty(image_gradient, gamma)
 
 
 def _generator(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    fake = generate(networks, _styles(networks, batch), batch)
-    return generator_loss(OBJECTIVES[config.objective], _score(networks, _augment(networks, fake, batch), batch))
+    objective, w = OBJECTIVES[config.objective], _styles(networks, batch)
+    fake = generate(networks, w, batch)
+    codes, fake_logits = _judge(networks, _augment(networks, fake, batch), batch)
+    real_logits = None
+    if objective.fake is None:
+        real_logits = _score(networks, _augment(networks, batch.images, batch), batch)
+    loss = generator_loss(objective, fake_logits, real_logits)
+    if _closes_in_adversarial_updates(config):
+        loss += _loop_term(config, networks, batch, w, fake, codes, trains_F=config.updates.trains_F)
+    return loss
+
+
+def _loop_term(
+    config: Config,
+    networks: Family,
+    batch: Batch,
+    w: Tensor,
+    fake: Tensor,
+    codes: Tensor | None,
+    *,
+    trains_F: bool,
+) -> Tensor:
+    """Return the loop in w (or z) as a term of an adversarial loss.
+
+    The loss's own w, G(w) and E(G(w)) are reused unless styles are mixed, images augmented, or F gets no gradient.
+    """
+    if batch.draws.mix is not None or not trains_F:
+        w = networks.F(batch.draws.z)
+        w = w if trains_F else ops.stop_gradient(w)
+        fake, codes = generate(networks, w, batch), None
+    if codes is None or batch.draws.augment is not None:
+        codes = encode(networks, fake, batch)
+    return _distance_of_codes(config, batch, w, codes)
+
+
+def _distance_of_codes(config: Config, batch: Batch, w: Tensor, estimate: Tensor) -> Tensor:
+    """weight · ‖F(z) − E(G(F(z)))‖², averaged over the batch; z instead of F(z) if `config.reciprocity` is z."""
+    choices = config.updates
+    code = batch.draws.z if config.reciprocity == "z" else w
+    target = ops.stop_gradient(code) if choices.target == "constant" else code
+    distance = squared_distance(target, estimate, mean=choices.distance == "mean")
+    return distance if choices.weight == 1 else choices.weight * distance
 
 
 def _reciprocity(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    choices, loss = config.updates, 0.0
-    if config.reciprocity in ("latent", "both", "z"):
+    loss = 0.0
+    if _closes_in_codes(config):
         w = networks.F(batch.draws.z)
-        code = batch.draws.z if config.reciprocity == "z" else w
-        target = ops.stop_gradient(code) if choices.target == "constant" else code
-        estimate = encode(networks, generate(networks, w, batch), batch)
-        loss += squared_distance(target, estimate, mean=choices.distance == "mean")
-    if config.reciprocity in ("data", "both"):
+        loss += _distance_of_codes(config, batch, w, encode(networks, generate(networks, w, batch), batch))
+    if _closes_in_images(config):
         loss += pixel_distance(config, networks, batch)
     return loss
+
+
+def _pixels(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
+    return pixel_distance(config, networks, batch)
 
 
 def pixel_distance(config: Config, networks: Family, batch: Batch) -> Tensor:

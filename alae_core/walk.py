@@ -7,7 +7,7 @@ from keras import ops
 
 from alae_core.augment import adapt_p
 from alae_core.groups import Adam
-from alae_core.growth import Stage
+from alae_core.growth import Pace, Stage
 from alae_core.model import Alae
 from alae_core.networks.family import Family
 from alae_core.optimizer import average_step
@@ -37,23 +37,30 @@ class Mechanics(Protocol[Tensor]):
         """Turn means over this device's part of a batch into means over the whole batch."""
 
     def apply(self, tensors: dict[str, Tensor], choice: Adam, adam: str, gradients: Mapping[str, Tensor]) -> None:
-        """Do one step of the Adam called `adam` for one network, given the gradients of its weights."""
+        """Do one step of the Adam called `adam` for one network, given the gradients of its weights.
 
-    def average(self, tensors: dict[str, Tensor], decay: float) -> None:
-        """Update every averaged weight by `alae_core.optimizer.average_step`."""
+        If a schedule changes it, `choice.learning_rate` is a tensor where the step is compiled.
+        """
+
+    def average(self, tensors: dict[str, Tensor], decay: Any) -> None:
+        """Update every averaged weight by `alae_core.optimizer.average_step`; `decay` is a number or a tensor."""
 
     def write(self, tensors: dict[str, Tensor], values: Mapping[str, Tensor]) -> None:
         """Store new values in `tensors`."""
 
 
 def walk(
-    mechanics: Mechanics[Tensor], tensors: dict[str, Tensor], batches: Mapping[str, Batch], stage: Stage
+    mechanics: Mechanics[Tensor], tensors: dict[str, Tensor], batches: Mapping[str, Batch], stage: Stage, pace: Pace
 ) -> dict[str, Tensor]:
     """Do one training step: each update with a batch, in order, at the weights that the previous update produced.
 
-    Returns the losses by update, as scalars on the device.
+    `pace` has Python numbers, or scalar tensors where the step is compiled. Returns the losses by update, as scalars on
+    the device.
     """
-    model, losses = mechanics.model, {}
+    model, losses, adam_choice = mechanics.model, {}, stage.adam
+    if pace.rate is not None:
+        # Without validation, which would refuse a tensor.
+        adam_choice = adam_choice.model_copy(update={"learning_rate": adam_choice.learning_rate * pace.rate})
     for update in (update for update in model.updates if update.name in batches):
         batch = batches[update.name]
         if update.moves_w_mean and "w_mean" in tensors:
@@ -75,8 +82,8 @@ def walk(
             own = {
                 name: _rescale(model, name, each) for name, each in reduced.items() if name.startswith(f"{network}/")
             }
-            mechanics.apply(tensors, stage.adam, adam, own)
-    mechanics.average(tensors, stage.average_decay)
+            mechanics.apply(tensors, adam_choice, adam, own)
+    mechanics.average(tensors, stage.average_decay if pace.average_decay is None else pace.average_decay)
     return losses
 
 

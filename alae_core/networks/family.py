@@ -94,7 +94,7 @@ class Family(ABC):
         part = network_section(config, name, cast(Shape, shape))
         match shape:
             case "F":
-                return build_perceptron(part, config.networks.F, config)
+                return build_perceptron(part, config.networks.F, config, normalizes=config.networks.normalize_w)
             case "G":
                 return cls.generator(config, part)
             case "E":

@@ -61,6 +61,24 @@ def upsample(maps: Tensor) -> Tensor:
     return ops.reshape(ops.broadcast_to(maps, _beside(shape, axes, 2)), doubled)
 
 
+def upsample_bilinear(maps: Tensor) -> Tensor:
+    """Double both sides: each new pixel is ¾ of the nearest old one and ¼ of the next, along each axis.
+
+    Beyond the border the outermost pixels repeat.
+    """
+    for axis in _spatial_axes():
+        size = maps.shape[axis]
+        old = np.arange(2 * size) // 2
+        next_ = np.clip(old + np.tile([-1, 1], size), 0, size - 1)
+        maps = _along(maps, axis, 0.75 * np.eye(size)[old] + 0.25 * np.eye(size)[next_])
+    return maps
+
+
+def flatten(maps: Tensor) -> Tensor:
+    """Return the numbers of each image, (batch, H·W·C), in the same order for every layout of maps."""
+    return ops.reshape(to_nhwc(maps), (-1, prod(maps.shape[1:])))
+
+
 def downsample(maps: Tensor) -> Tensor:
     """Return the mean of each block of 2×2 pixels."""
     height, width = _spatial_axes()
@@ -102,10 +120,11 @@ def statistics(mean: Tensor, variance: Tensor) -> Tensor:
 
 
 class Conv(SpecLayer):
-    """A convolution (`specs.convolution_layout`) that keeps the size of its maps, or doubles or halves it.
+    """A convolution that keeps the size of its maps, or doubles or halves it.
 
-    Every kernel pads its input. `resample` is "up" (input upsampled first), "down" (output downsampled after) or None;
-    it is part of the convolution: the same function with a quarter of the multiplications (4/9 upwards by patches).
+    Every kernel pads its input. `resample` is None, "up" (input upsampled first), "down" (output downsampled after) or
+    "stride" (a 4×4 kernel at every second pixel, padded by 1). Upsampling and downsampling are part of the convolution:
+    the same function with a quarter of the multiplications (4/9 upwards by patches).
     A bias, if there is one, is added last. Only the convolution is computed in the layer's compute dtype.
     """
 
@@ -131,7 +150,7 @@ def _conv(maps: Tensor, kernel: Tensor) -> Tensor:
 
 
 def _halving_conv(maps: Tensor, kernel: Tensor) -> Tensor:
-    """Convolve without padding at stride 2: 2R + 1 pixels to R."""
+    """Convolve without padding at stride 2: 2R + 1 pixels to R with a 3×3 kernel, 2R + 2 with a 4×4 kernel."""
     if _is_jax_on_cpu():
         return _by_patches(maps, kernel, strides=2)
     return ops.conv(maps, kernel, strides=2, padding="valid")
@@ -182,7 +201,11 @@ def _by_patches(maps: Tensor, kernel: Tensor, strides: int = 1) -> Tensor:
     return from_nhwc(patches @ ops.reshape(kernel, (size * size * inputs, outputs)))
 
 
-_CONVOLUTIONS = {None: _conv, "up": _doubling_conv, "down": _halving_conv}
+def _strided_conv(maps: Tensor, kernel: Tensor) -> Tensor:
+    return _halving_conv(_with_border(maps, *_spatial_axes()), kernel)
+
+
+_CONVOLUTIONS = {None: _conv, "up": _doubling_conv, "down": _halving_conv, "stride": _strided_conv}
 
 
 def _filter(maps: Tensor, weights: Sequence[float], border: bool) -> Tensor:

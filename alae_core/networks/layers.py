@@ -6,7 +6,13 @@ They use operators on tensors, because `keras.ops.matmul` and `mean` turn float6
 import keras
 from keras import ops
 
+from alae_core.config import Config
 from alae_core.networks.specs import Section
+
+
+def layer_dtype(config: Config) -> str:
+    """Return the Keras dtype policy of layers that may compute in bfloat16."""
+    return "mixed_bfloat16" if config.precision == "bfloat16" else config.precision
 
 
 class SpecLayer(keras.layers.Layer):

@@ -2,11 +2,11 @@
 
 from alae_core.algorithms import Shape, network_shapes
 from alae_core.config import Config
-from alae_core.networks import mlp_layout, style_layout
+from alae_core.networks import conv_layout, mlp_layout, style_layout
 from alae_core.networks.specs import Section, WeightSpec, join_parts, perceptron_layout
 
 #: by `config.networks.family`
-_FAMILIES = {"mlp": mlp_layout, "style": style_layout}
+_FAMILIES = {"mlp": mlp_layout, "conv": conv_layout, "style": style_layout}
 
 
 def layout(config: Config) -> dict[str, WeightSpec]:
@@ -23,10 +23,10 @@ def network_section(config: Config, name: str, shape: Shape) -> Section:
 def network_layout(config: Config, shape: Shape) -> dict[str, WeightSpec]:
     """Return the specs of the weights of one network, by name within the network."""
     networks = config.networks
-    family, z, w, equalized = _FAMILIES[networks.family], networks.z, networks.w, networks.equalized
+    family, z, w, kernels = _FAMILIES[networks.family], networks.z, networks.w, networks.kernels
     match shape:
         case "F":
-            return perceptron_layout(networks.F, z, w, equalized=equalized)
+            return perceptron_layout(networks.F, z, w, kernels)
         case "G":
             return family.generator_layout(config)
         case "E":
@@ -34,8 +34,8 @@ def network_layout(config: Config, shape: Shape) -> dict[str, WeightSpec]:
         case "D" if networks.discriminator == "images":
             return style_layout.discriminator_layout(config)
         case "D":
-            return perceptron_layout(networks.D, w, 1, equalized=equalized)
+            return perceptron_layout(networks.D, w, 1, kernels)
         case "pair":
-            return perceptron_layout(networks.D, 2 * w, 1, equalized=equalized)
+            return perceptron_layout(networks.D, 2 * w, 1, kernels)
         case "identity":
             return {}

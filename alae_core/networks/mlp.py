@@ -8,6 +8,7 @@ from keras import ops
 from alae_core.config import Config
 from alae_core.errors import AlaeError
 from alae_core.networks.family import Family
+from alae_core.networks.layers import PixelNorm
 from alae_core.networks.perceptron import apply_perceptron
 from alae_core.networks.specs import Section
 
@@ -17,11 +18,14 @@ class Perceptrons(Family):
 
     @classmethod
     def generator(cls, config: Config, section: Section) -> keras.Model:
-        """Build G: (batch, w), or a list [w, one-hot labels] if `config.labels`, to (batch, H, W, C); linear output."""
+        """Build G: (batch, w), or a list [w, one-hot labels] if `config.labels`, to (batch, H, W, C)."""
         w = keras.Input((config.networks.w,), name="w", dtype=config.dtype)
         labels = _label(config)
-        pixels = apply_perceptron(_append([w, *labels]), section, config.mlp.G, config)
-        return keras.Model(_inputs([w, *labels]), ops.reshape(pixels, (-1, *config.image)), name=section.name)
+        images = ops.reshape(
+            apply_perceptron(_append([w, *labels]), section, config.mlp.G, config), (-1, *config.image)
+        )
+        images = ops.tanh(images) if config.mlp.output == "tanh" else images
+        return keras.Model(_inputs([w, *labels]), images, name=section.name)
 
     @classmethod
     def encoder(cls, config: Config, section: Section) -> keras.Model:
@@ -30,6 +34,8 @@ class Perceptrons(Family):
         labels = _label(config)
         flat = ops.reshape(x, (-1, prod(config.image)))
         w = apply_perceptron(_append([flat, *labels]), section, config.mlp.E, config)
+        if config.mlp.normalize_w and section.name == "E":
+            w = PixelNorm(dtype=config.dtype, name="normalize_w")(w)
         return keras.Model(_inputs([x, *labels]), w, name=section.name)
 
     def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):

@@ -7,22 +7,29 @@ from keras import ops
 
 from alae_core.config import Config
 from alae_core.groups import Perceptron
-from alae_core.networks.layers import Dense, LeakyReLU, PixelNorm
+from alae_core.networks.layers import Dense, LeakyReLU, PixelNorm, layer_dtype
 from alae_core.networks.specs import Section
 
 Tensor = Any
 
 
-def build_perceptron(section: Section, choice: Perceptron, config: Config, *, is_scalar: bool = False) -> keras.Model:
-    """Build a perceptron on vectors: (batch, inputs) to (batch, outputs), or to (batch,) if `is_scalar`."""
+def build_perceptron(
+    section: Section, choice: Perceptron, config: Config, *, is_scalar: bool = False, normalizes: bool = False
+) -> keras.Model:
+    """Build a perceptron on vectors: (batch, inputs) to (batch, outputs), or to (batch,) if `is_scalar`.
+
+    If `normalizes`, outputs are divided by their root mean square.
+    """
     x = keras.Input((section.layout["dense0/kernel"].shape[0],), name="vector", dtype=config.dtype)
     y = apply_perceptron(x, section, choice, config)
+    if normalizes:
+        y = PixelNorm(dtype=config.dtype, name="normalize_w")(y)
     return keras.Model(x, ops.squeeze(y, axis=-1) if is_scalar else y, name=section.name)
 
 
 def apply_perceptron(x: Tensor, section: Section, choice: Perceptron, config: Config) -> Tensor:
     """Apply the layers of `section` with the activations of `choice`: (batch, inputs) to (batch, outputs)."""
-    dtype = "mixed_bfloat16" if config.precision == "bfloat16" else config.precision
+    dtype = layer_dtype(config)
     if choice.pixel_norm:
         x = PixelNorm(dtype=config.dtype, name="pixel_norm")(x)
     for i in range(len(choice.hidden) + 1):

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from alae_core.groups import Perceptron
+from alae_core.groups import Kernels, Perceptron
 from alae_core.streams import stream
 
 
@@ -70,15 +70,31 @@ def convolution_layout(
     return {"kernel": kernel} | ({"bias": WeightSpec((outputs,), "zeros")} if bias else {})
 
 
-def perceptron_layout(choice: Perceptron, inputs: int, outputs: int, *, equalized: bool) -> dict[str, WeightSpec]:
+def he_layout(inputs: tuple[int, ...], outputs: int, gain: float) -> dict[str, WeightSpec]:
+    """Return the kernel (*inputs, outputs) and bias (outputs,) of a dense layer or a convolution.
+
+    The kernel starts as N(0, gain² / fan_in), fan_in = the product of `inputs` (He et al. 2015), the bias at zero.
+    """
+    kernel = WeightSpec((*inputs, outputs), "normal", std=gain / prod(inputs) ** 0.5)
+    return {"kernel": kernel, "bias": WeightSpec((outputs,), "zeros")}
+
+
+def he_gain(slope: float) -> float:
+    """Return the gain that keeps the scale of activations after a leaky ReLU; 1 for slope 1, which is no activation."""
+    return (2 / (1 + slope**2)) ** 0.5
+
+
+def perceptron_layout(choice: Perceptron, inputs: int, outputs: int, kernels: Kernels) -> dict[str, WeightSpec]:
     """Return the dense layers "dense0", "dense1", … of a perceptron with the hidden layers of `choice`."""
+
+    def layer(i: int, fan_in: int, fan_out: int) -> Layout:
+        if kernels != "he":
+            return dense_layout(fan_in, fan_out, equalized=kernels == "equalized", lrmul=choice.lrmul)
+        activated = i < len(choice.hidden) or choice.activate_output
+        return he_layout((fan_in,), fan_out, he_gain(choice.slope if activated else 1))
+
     widths = pairwise([inputs, *choice.hidden, outputs])
-    return join_parts(
-        {
-            f"dense{i}": dense_layout(fan_in, fan_out, equalized=equalized, lrmul=choice.lrmul)
-            for i, (fan_in, fan_out) in enumerate(widths)
-        }
-    )
+    return join_parts({f"dense{i}": layer(i, *width) for i, width in enumerate(widths)})
 
 
 def join_parts(parts: Mapping[str, Layout], levels: range | None = None) -> dict[str, WeightSpec]:

@@ -25,7 +25,7 @@ from alae_core.networks.features import (
     to_nhwc,
     upsample,
 )
-from alae_core.networks.layers import Dense, LeakyReLU, SpecLayer
+from alae_core.networks.layers import Dense, LeakyReLU, SpecLayer, layer_dtype
 from alae_core.networks.specs import Section
 from alae_core.view import View
 
@@ -302,8 +302,7 @@ def _with_spread(x: Tensor, group: int = 4) -> Tensor:
 
 def _conv(config: Config, section: Section, **choices) -> Conv:
     # Convolutions dominate the cost; norms and statistics need more digits than bfloat16 has.
-    dtype = "mixed_bfloat16" if config.precision == "bfloat16" else config.precision
-    return Conv(section, dtype=dtype, **choices)
+    return Conv(section, dtype=layer_dtype(config), **choices)
 
 
 def _may_fade(blend: Tensor | float) -> bool:
