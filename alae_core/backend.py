@@ -32,6 +32,10 @@ class Losses(Mapping[str, float]):
     def __len__(self) -> int:
         return len(self._scalars)
 
+    def __or__(self, newer: "Losses") -> "Losses":
+        """Return these losses, replaced by newer ones of the same updates. Does not wait for the device."""
+        return Losses({**self._scalars, **newer._scalars})
+
     def __repr__(self) -> str:
         return f"Losses({dict(self)})"
 

@@ -130,10 +130,11 @@ class Trainer:
     def _take_steps(self) -> tuple[dict[str, float], Path, Path, signal.Signals | None]:
         """Take the steps. Returns the last losses, grid and checkpoint, and the signal that stopped the run, if any."""
         with StopSignal() as stop:
-            shown, clock = self._next().shown, time.monotonic()
+            shown, clock, losses = self._next().shown, time.monotonic(), Losses({})
             for batch in self._read_batches(self.step, self.steps):
                 self.run.require_present()
-                losses = self.runner.step(batch)
+                # An update that is done at every k-th step keeps its last loss.
+                losses |= self.runner.step(batch)
                 stopped_by = stop.signal
                 reporting = self._is_due(self.training.report_every) or stopped_by
                 drawing = self._is_grid_due() or stopped_by

@@ -1,7 +1,7 @@
 """The settings of a run: a model's configuration and the settings of its training, in one YAML file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from alae_core import Checkpoint, Config, ConfigError
 from alae_core._support.validation import Count, validate
 from alae_core._support.yaml_text import to_explained_yaml, to_yaml
 from alae_core.config import RUN, SPECIFICATION, make_config, read_config
-from alae_core.growth import scheduled_steps
+from alae_core.growth import position, scheduled_steps
 from alae_workbench.data.training_data import TrainingData
 
 
@@ -105,4 +105,14 @@ def resume_experiment(checkpoint: Checkpoint, overrides: Mapping[str, Any] | Non
 def _parse_experiment(data: Mapping[str, Any], source: str) -> Experiment:
     for key in sorted(data.keys() & Training.model_fields.keys()):
         raise ConfigError(f"{source}: unknown key {key!r}; did you mean {f'{RUN}.{key}'!r}?")
-    return Experiment(make_config(data, source=source), validate(Training, data.get(RUN) or {}, source, prefix=RUN))
+    experiment = Experiment(make_config(data, source=source), validate(Training, data.get(RUN) or {}, source, prefix=RUN))
+    return _fill_schedule(experiment)
+
+
+def _fill_schedule(experiment: Experiment) -> Experiment:
+    """Let a schedule of no given length end with the run."""
+    config, schedule = experiment.config, experiment.config.schedule
+    if schedule is None or schedule.images is not None:
+        return experiment
+    ended = schedule.model_copy(update={"images": position(config, experiment.steps).shown or None})
+    return replace(experiment, config=config.model_copy(update={"schedule": ended}))
