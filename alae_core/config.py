@@ -99,7 +99,7 @@ class Config(Frozen):
         if isinstance(value, str):
             if value not in BUNDLES:
                 raise ValueError(
-                    f"{short_repr(value)} is not a bundle of updates: it must be {' or '.join(BUNDLES)}, or a group"
+                    f"{short_repr(value)} is not a bundle of updates: it must be {', '.join(BUNDLES)}, or a group"
                 )
             return BUNDLES[value]
         return value
@@ -134,6 +134,13 @@ class Config(Frozen):
         algorithm = ALGORITHMS.get(self.algorithm)
         if self.augment and algorithm and "D" not in algorithm.networks:
             raise ValueError(f"augment changes what D sees, but the algorithm {self.algorithm} has no D: omit it")
+        return self
+
+    @model_validator(mode="after")
+    def _check_r2(self) -> "Config":
+        algorithm = ALGORITHMS.get(self.algorithm)
+        if self.r2_gamma and algorithm and "D" not in algorithm.networks:
+            raise ValueError(f"r2_gamma is {self.r2_gamma}, but the algorithm {self.algorithm} has no D: set it to 0")
         return self
 
     @model_validator(mode="after")

@@ -56,6 +56,26 @@ TINY_STYLE = {
     "batch_size": 6,
     "adam": {"learning_rate": 1e-3},
 }
+#: a conv model, of images that are not square
+TINY_CONV = {
+    "specification": 2,
+    "description": "",
+    "image": [8, 10, 2],
+    "networks": {
+        "family": "conv",
+        "z": 5,
+        "w": 7,
+        "widths": [4, 3],
+        "residual": 1,
+        "hidden": 9,
+        "F": {"hidden": [11], "pixel_norm": True},
+        "D": {"hidden": [12]},
+    },
+    "batch_size": 6,
+    "reciprocity": "both",
+    "updates": "joint",
+    "adam": {"learning_rate": 1e-3},
+}
 REPOSITORY = Path(__file__).parent.parent
 
 
@@ -152,6 +172,11 @@ def tiny_config(**overrides):
 def tiny_style_config(**overrides):
     """The configuration of the tiny style model; the keyword a__b sets the key a.b."""
     return make_config(TINY_STYLE, {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def tiny_conv_config(**overrides):
+    """The configuration of the tiny conv model; the keyword a__b sets the key a.b."""
+    return make_config(TINY_CONV, {key.replace("__", "."): value for key, value in overrides.items()})
 
 
 def slow(*values):

@@ -1,10 +1,10 @@
-"""Models for the tests of the specification: of both families, with labels, reciprocity in z, and D on images."""
+"""Models for the tests of the specification: of all families, with labels, reciprocity in z, and D on images."""
 
 import numpy as np
 import pytest
 
 import alae_core as alae
-from tests.conftest import random_images, tiny_config, tiny_style_config
+from tests.conftest import random_images, tiny_config, tiny_conv_config, tiny_style_config
 
 
 def randomise_weights(model):
@@ -26,6 +26,11 @@ def plain(backend):
 @pytest.fixture(scope="session")
 def classes(backend):
     return randomise_weights(alae.build(tiny_config(labels=3)))
+
+
+@pytest.fixture(scope="session")
+def conv(backend):
+    return randomise_weights(alae.build(tiny_conv_config()))
 
 
 @pytest.fixture(scope="session")

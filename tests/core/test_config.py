@@ -12,7 +12,7 @@ from alae_core._support.dotted_keys import differences, override
 from alae_core._support.yaml_text import parse_yaml, to_explained_yaml
 from alae_core.config import make_config, migrate, preset_text, read_config
 from alae_core.groups import BUNDLES
-from tests.conftest import tiny_config, tiny_style_config
+from tests.conftest import TINY_CONV, tiny_config, tiny_conv_config, tiny_style_config
 
 #: a file of version 1 of the specification, without a version
 FIRST = """
@@ -41,7 +41,7 @@ training: {data: mnist, steps: 10000, batch_size: 12, held_out: 10, seed: 9, rep
 def test_presets_are_the_documented_ones():
     perceptrons = ["digits-mlp", "mnist-mlp", "mnist-mlp-official"]
     styles = ["bedroom", "celeba", "celeba-hq256", "digits-style", "ffhq", "mnist-style", "photos-style"]
-    assert preset_names() == sorted(perceptrons + styles)
+    assert preset_names() == sorted([*perceptrons, "mnist-conv", *styles])
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -139,9 +139,26 @@ def _with_other_numbers(value, draw):
 
 def test_bundles_of_updates_name_independent_choices():
     paper, official = (load_config("digits-mlp", {"updates": name}).updates for name in ("paper", "official"))
-    assert paper.model_dump() == {"adam": "own", "distance": "sum", "target": "followed", "trains_F": False}
-    assert official.model_dump() == {"adam": "shared", "distance": "mean", "target": "constant", "trains_F": True}
-    assert (paper.bundle, official.bundle) == ("paper", "official")
+    own = {"reciprocity": "own", "weight": 1.0, "every": 1}
+    assert paper.model_dump() == {"adam": "own", "distance": "sum", "target": "followed", "trains_F": False} | own
+    assert official.model_dump() == {
+        "adam": "shared",
+        "distance": "mean",
+        "target": "constant",
+        "trains_F": True,
+    } | own
+    joint = load_config("digits-mlp", {"updates": "joint"})
+    assert joint.updates.model_dump() == {
+        "adam": "own",
+        "distance": "mean",
+        "target": "constant",
+        "trains_F": True,
+        "reciprocity": "adversarial",
+        "weight": 1.0,
+        "every": 4,
+    }
+    assert [updates.bundle for updates in (paper, official, joint.updates)] == ["paper", "official", "joint"]
+    assert joint.data()["updates"] == "joint"
     assert Updates() == paper
 
 
@@ -275,7 +292,7 @@ def test_the_repr_is_the_nearest_preset_and_the_differences():
 
 def test_the_nearest_preset_has_the_same_family():
     """Even if fewer of the other fields differ."""
-    for config in (tiny_config(), tiny_style_config()):
+    for config in (tiny_config(), tiny_conv_config(), tiny_style_config()):
         preset = repr(config).removeprefix("Config(").split(",")[0]
         assert load_config(preset).networks.family == config.networks.family
     assert repr(tiny_config()).startswith("Config(digits-mlp, but image=[4, 3, 2], ")
@@ -291,7 +308,7 @@ def test_the_nearest_preset_has_the_same_family():
         ({"update": "paper"}, r"unknown key 'update'; did you mean 'updates'\?"),
         ({"networks.F.hiden": [3]}, r"did you mean 'networks.F.hidden'\?"),
         ({"networks": {"hiden": [3]}}, r"unknown key 'networks.hiden'"),
-        ({"updates": "oficial"}, "updates: 'oficial' is not a bundle of updates: it must be paper or official, or a"),
+        ({"updates": "oficial"}, "updates: 'oficial' is not a bundle of updates: it must be paper, official, joint, or a"),
         ({"updates.distance": "sums"}, "updates.distance is 'sums': input should be 'sum' or 'mean'"),
         ({"updates.adams": "own"}, r"unknown key 'updates.adams'; did you mean 'updates.adam'\?"),
         ({"batch_size": "many"}, "batch_size is 'many': input should be a valid integer"),
@@ -332,6 +349,23 @@ def test_the_nearest_preset_has_the_same_family():
             {"augment": {"p": 0.5, "transforms": ["blur"]}},
             "augment.transforms.0 is 'blur': input should be 'flip', 'sh",
         ),
+        ({"networks.output": "sigmoid"}, "networks.output is 'sigmoid': input should be 'linear' or 'tanh'"),
+        (
+            {"algorithm": "vae", "networks.normalize_w": True},
+            "networks.normalize_w is true, but the algorithm vae draws w from a Gaussian prior: set it to false",
+        ),
+        ({"r2_gamma": -1.0}, "r2_gamma is -1.0: input should be greater than or equal to 0"),
+        ({"algorithm": "bigan", "r2_gamma": 1.0}, "r2_gamma is 1.0, but the algorithm bigan has no D: set it to 0"),
+        ({"updates.weight": 0.0}, "updates.weight is 0.0: input should be greater than 0"),
+        ({"updates.every": 0}, "updates.every is 0: input should be greater than 0"),
+        ({"updates.reciprocity": "joint"}, "updates.reciprocity is 'joint': input should be 'own' or 'adversarial'"),
+        ({"objective": "relativist"}, "objective is 'relativist': input should be 'logistic', .* or 'relativistic'"),
+        ({"schedule.images": 0}, "schedule.images is 0: input should be greater than 0"),
+        ({"schedule.constant": 1.0}, "schedule.constant is 1.0: input should be less than 1"),
+        ({"schedule.rate_end": 0.0}, "schedule.rate_end is 0.0: input should be greater than 0"),
+        ({"schedule.r1_gamma_end": -1.0}, "schedule.r1_gamma_end is -1.0: input should be greater than or equal to 0"),
+        ({"schedule.rate": 0.1}, r"unknown key 'schedule.rate'; did you mean 'schedule.rate_end'\?"),
+        ({"average_warmup": 1.0}, "average_warmup is 1.0: input should be less than 1"),
         ({"augment.transform": []}, "unknown key 'augment.transform'; did you mean 'augment.transforms'"),
     ],
 )
@@ -339,6 +373,42 @@ def test_mistakes_are_named_with_their_values(overrides, message):
     with pytest.raises(ConfigError, match=message) as caught:
         load_config("digits-mlp", overrides=overrides)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"image": [8, 9, 2]}, "image is 8×9, but 2 networks.widths make images with sides of 8, 10, 12, 14, 16: resize"),
+        ({"image": [6, 10, 2]}, "image is 6×10, but 2 networks.widths make images with sides of 8, 10, "),
+        ({"image": [8, 18, 2]}, "image is 8×18, but 2 networks.widths make"),
+        ({"networks.widths": [4, 3, 2]}, "image is 8×10, but 3 networks.widths make images with sides of 16, 20, 24, 28, "),
+        ({"networks.widths": [4]}, r"networks.widths is \[4\]: tuple should have at least 2 items"),
+        ({"networks.residual": 3}, "residual is 3, but widths has 2 resolutions"),
+        ({"networks.F.lrmul": 0.1}, "F.lrmul is for equalized layers, which conv networks lack: omit it"),
+        ({"networks.D.lrmul": 0.1}, "D.lrmul is for equalized layers, which conv networks lack: omit it"),
+        ({"networks.output": "relu"}, "networks.output is 'relu': input should be 'linear' or 'tanh'"),
+        ({"networks.width": [4, 3]}, r"unknown key 'networks.width'; did you mean 'networks.widths'\?"),
+        ({"networks.G.hidden": [4]}, "unknown key 'networks.G"),
+        ({"algorithm": "bigan", "networks.z": 7}, "networks.normalize_w is true, but the algorithm bigan draws w from"),
+    ],
+)
+def test_mistakes_in_conv_configurations_are_named(overrides, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        make_config(TINY_CONV, overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_has_networks_of_one_family():
+    with pytest.raises(ConfigError, match="are of the family conv, but must be perceptrons here"):
+        _ = tiny_conv_config().mlp
+    with pytest.raises(ConfigError, match="are of the family mlp, but must be conv networks here"):
+        _ = tiny_config().conv
+    with pytest.raises(ConfigError, match="are of the family conv, but this needs style networks"):
+        _ = tiny_conv_config().style
+
+
+def test_a_prior_on_w_is_possible_without_normalized_w():
+    assert tiny_conv_config(algorithm="vae", networks__z=7, networks__normalize_w=False).algorithm == "vae"
 
 
 @pytest.mark.parametrize("key", ["mapping_layers", "truncation_layers"])

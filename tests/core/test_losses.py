@@ -9,7 +9,7 @@ from alae_core.losses import (
     discriminator_loss,
     divergence_from_prior,
     generator_loss,
-    r1_penalty,
+    gradient_penalty,
     squared_distance,
 )
 from tests.tolerances import FLOAT32
@@ -27,6 +27,8 @@ def softplus(t):
 REFERENCE = {
     "logistic": (softplus(-REAL).mean() + softplus(FAKE).mean(), softplus(-FAKE).mean()),
     "wasserstein": (FAKE.mean() - REAL.mean(), -FAKE.mean()),
+    # of pairs: the i-th real image with the i-th generated one
+    "relativistic": (softplus(FAKE - REAL).mean(), softplus(REAL - FAKE).mean()),
     "hinge": (np.maximum(0, 1 - REAL).mean() + np.maximum(0, 1 + FAKE).mean(), -FAKE.mean()),
 }
 
@@ -41,7 +43,19 @@ def test_adversarial_losses_match_numpy(name):
     objective = OBJECTIVES[name]
     found = ops.convert_to_numpy(discriminator_loss(objective, tensor(REAL), tensor(FAKE)))
     np.testing.assert_allclose(found, discriminator, **FLOAT32)
-    np.testing.assert_allclose(ops.convert_to_numpy(generator_loss(objective, tensor(FAKE))), generator, **FLOAT32)
+    found = ops.convert_to_numpy(generator_loss(objective, tensor(FAKE), tensor(REAL)))
+    np.testing.assert_allclose(found, generator, **FLOAT32)
+    if objective.fake is not None:
+        np.testing.assert_array_equal(ops.convert_to_numpy(generator_loss(objective, tensor(FAKE), None)), found)
+
+
+def test_an_objective_of_pairs_ignores_a_common_offset():
+    objective, offset = OBJECTIVES["relativistic"], 3.0
+    for loss in (discriminator_loss, generator_loss):
+        plain, moved = (
+            ops.convert_to_numpy(loss(objective, tensor(REAL + by), tensor(FAKE + by))) for by in (0, offset)
+        )
+        np.testing.assert_allclose(moved, plain, **FLOAT32)
 
 
 def test_losses_of_zero_logits_are_multiples_of_ln_2():
@@ -50,19 +64,30 @@ def test_losses_of_zero_logits_are_multiples_of_ln_2():
     np.testing.assert_allclose(
         ops.convert_to_numpy(discriminator_loss(logistic, zeros, zeros)), 2 * np.log(2), **FLOAT32
     )
-    np.testing.assert_allclose(ops.convert_to_numpy(generator_loss(logistic, zeros)), np.log(2), **FLOAT32)
+    np.testing.assert_allclose(ops.convert_to_numpy(generator_loss(logistic, zeros, None)), np.log(2), **FLOAT32)
+    relativistic = OBJECTIVES["relativistic"]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(discriminator_loss(relativistic, zeros, zeros)), np.log(2), **FLOAT32
+    )
+    np.testing.assert_allclose(ops.convert_to_numpy(generator_loss(relativistic, zeros, zeros)), np.log(2), **FLOAT32)
 
 
 @pytest.mark.parametrize("logit", [-100.0, 100.0])
 def test_logistic_losses_do_not_overflow(logit):
-    found = ops.convert_to_numpy(generator_loss(OBJECTIVES["logistic"], tensor([logit])))
+    found = ops.convert_to_numpy(generator_loss(OBJECTIVES["logistic"], tensor([logit]), None))
+    np.testing.assert_allclose(found, softplus(-logit), **FLOAT32)
+    pairs = OBJECTIVES["relativistic"]
+    found = ops.convert_to_numpy(discriminator_loss(pairs, tensor([logit]), tensor([0.0])))
     np.testing.assert_allclose(found, softplus(-logit), **FLOAT32)
 
 
-def test_r1_sums_over_pixels_and_averages_over_images():
+def test_a_gradient_penalty_sums_over_pixels_and_averages_over_images():
     gradient = np.random.default_rng(0).normal(size=(6, 4, 3, 2))
     expected = 10 / 2 * np.mean([np.sum(image**2) for image in gradient])
-    np.testing.assert_allclose(ops.convert_to_numpy(r1_penalty(tensor(gradient), 10.0)), expected, **FLOAT32)
+    for gamma in (10.0, tensor(10.0)):
+        np.testing.assert_allclose(
+            ops.convert_to_numpy(gradient_penalty(tensor(gradient), gamma)), expected, **FLOAT32
+        )
 
 
 @pytest.mark.parametrize("mean", [False, True])

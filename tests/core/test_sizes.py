@@ -8,7 +8,7 @@ import pytest
 from alae_core import ConfigError, build, load_config, preset_names
 from alae_core.networks import specs
 from alae_core.sizes import batch_sizes, count_weights, find_memory, require_room
-from tests.conftest import tiny_config, tiny_style_config
+from tests.conftest import tiny_config, tiny_conv_config, tiny_style_config
 
 pytestmark = pytest.mark.each_backend
 
@@ -18,6 +18,7 @@ CONFIGS = {
     **{name: lambda name=name: load_config(name) for name in preset_names()},
     "tiny": tiny_config,
     "labels": lambda: tiny_config(labels=3),
+    "conv": lambda: tiny_conv_config(labels=3),
     "style": tiny_style_config,
     "plain": lambda: tiny_style_config(**PLAIN),
     **{name: lambda name=name: tiny_config(algorithm=name, networks__z=6, networks__w=6) for name in BASELINES},
@@ -77,6 +78,9 @@ def test_the_batch_of_each_level_is_checked():
 def test_a_batch_is_counted_at_its_largest_layer():
     assert batch_sizes(tiny_config(batch_size=9)) == [(9, 4 * 3 * 2)]
     assert batch_sizes(tiny_config(batch_size=9, networks__E__hidden=[5, 100])) == [(9, 100)]
+    assert batch_sizes(tiny_conv_config(batch_size=9)) == [(9, 8 * 10 * 3)]
+    assert batch_sizes(tiny_conv_config(batch_size=9, image=[8, 10, 5])) == [(9, 8 * 10 * 5)]
+    assert batch_sizes(tiny_conv_config(batch_size=9, networks__widths=[100, 3])) == [(9, 4 * 5 * 100)]
     assert batch_sizes(tiny_style_config()) == [(4, 16 * 5), (6, 64 * 3)]
 
 

@@ -5,7 +5,7 @@ import pytest
 import alae_core as alae
 from alae_core import updates_of
 from alae_core.state import adams
-from tests.conftest import tiny_config, tiny_style_config
+from tests.conftest import tiny_config, tiny_conv_config, tiny_style_config
 from tests.helpers.algorithms import register
 
 pytestmark = pytest.mark.each_backend
@@ -58,6 +58,43 @@ def test_choices_are_independent():
         "generator": {"F": "decoder", "G": "decoder"},
         "reciprocity": {"E": "encoder", "G": "decoder"},
     }
+
+
+def test_joint_closes_the_loop_in_w_within_the_adversarial_updates():
+    expected = {
+        "discriminator": {"E": "discriminator", "D": "discriminator"},
+        "generator": {"F": "generator", "G": "generator"},
+    }
+    for space in ("latent", "z"):
+        assert trains(updates="joint", reciprocity=space, networks__z=7) == expected
+    for space in ("both", "data"):
+        assert trains(updates="joint", reciprocity=space) == expected | {"pixels": {"E": "pixels", "G": "pixels"}}
+    assert trains(updates="joint", reciprocity="none") == expected
+
+
+def test_joint_updates_may_share_two_adams():
+    assert trains(updates="joint", reciprocity="both", updates__adam="shared") == {
+        "discriminator": {"E": "encoder", "D": "encoder"},
+        "generator": {"F": "decoder", "G": "decoder"},
+        "pixels": {"E": "encoder", "G": "decoder"},
+    }
+
+
+def test_pixels_is_due_at_every_k_th_step_and_draws_no_z():
+    *adversarial, pixels = updates_of(tiny_conv_config(updates__every=3))
+    assert [update.every for update in adversarial] == [1, 1]
+    assert (pixels.symbol, pixels.every, pixels.draws, pixels.moves_w_mean) == ("P", 3, ("noise",), False)
+    assert [update.every for update in updates_of(tiny_config(updates__every=3))] == [1, 1, 3]
+    assert [update.every for update in updates_of(tiny_conv_config())] == [1, 1, 4]
+
+
+def test_with_a_discriminator_of_images_joint_trains_e_in_the_discriminators_update():
+    images = {"networks__discriminator": "images", "updates": "joint"}
+    found = [set(update.trains) for update in updates_of(tiny_style_config(**images, reciprocity="both"))]
+    assert found == [{"E", "D"}, {"F", "G"}, {"E", "G"}]
+    # The loop in images does not need E there.
+    found = [set(update.trains) for update in updates_of(tiny_style_config(**images, reciprocity="data"))]
+    assert found == [{"D"}, {"F", "G"}, {"E", "G"}]
 
 
 def test_with_a_discriminator_of_images_only_reciprocity_trains_e():

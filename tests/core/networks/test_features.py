@@ -10,7 +10,7 @@ from keras import ops
 
 from alae_core.networks import features
 from alae_core.networks.features import Conv
-from alae_core.networks.specs import Section, convolution_layout
+from alae_core.networks.specs import Section, convolution_layout, he_layout
 from tests.tolerances import FLOAT32
 
 pytestmark = pytest.mark.each_backend
@@ -60,6 +60,39 @@ def test_downsample_is_the_mean_of_four(order):
     np.testing.assert_allclose(on_maps(lambda maps: features.downsample(features.upsample(maps))), MAPS, **FLOAT32)
 
 
+def test_upsample_bilinear_interpolates_between_pixel_centres(order):
+    """New pixel i lies at (i + ½) / 2 − ½ of the old pixels; beyond the border the outermost pixels repeat."""
+    expected = MAPS.astype(np.float64)
+    for axis in (1, 2):
+        size = expected.shape[axis]
+        places = (np.arange(2 * size) + 0.5) / 2 - 0.5
+        expected = np.apply_along_axis(lambda line, p=places: np.interp(p, np.arange(len(line)), line), axis, expected)
+    np.testing.assert_allclose(on_maps(features.upsample_bilinear), expected, **FLOAT32)
+    constant = np.full_like(MAPS, 0.3)
+    np.testing.assert_allclose(on_maps(features.upsample_bilinear, constant), 0.3, **FLOAT32)
+
+
+def test_flatten_keeps_the_order_of_nhwc(order):
+    found = features.flatten(features.from_nhwc(ops.convert_to_tensor(MAPS)))
+    np.testing.assert_array_equal(ops.convert_to_numpy(found), MAPS.reshape(2, -1))
+
+
+@pytest.mark.parametrize("patches", [False, True], ids=["by convolutions", "by patches"])
+def test_a_strided_convolution_matches_its_definition(order, monkeypatch, patches):
+    """A 4×4 kernel at every second pixel, padded by one pixel of zeros."""
+    monkeypatch.setattr(features, "_is_jax_on_cpu", lambda: patches)
+    layer = Conv(Section("conv", he_layout((4, 4, 3), 5, 1.0), seed=1), resample="stride")
+    layer.build()
+    layer.bias.assign(np.arange(5, dtype=np.float32))
+    kernel = ops.convert_to_numpy(layer.kernel.value).astype(np.float64)
+    padded = np.pad(MAPS.astype(np.float64), [(0, 0), (1, 1), (1, 1), (0, 0)])
+    expected = np.empty((2, 3, 2, 5))
+    for i in range(3):
+        for j in range(2):
+            expected[:, i, j] = np.tensordot(padded[:, 2 * i : 2 * i + 4, 2 * j : 2 * j + 4], kernel, 3)
+    np.testing.assert_allclose(on_maps(layer), expected + np.arange(5), **FLOAT32)
+
+
 def test_blur_is_a_convolution_with_zeros_outside(order, filters):
     padded = np.pad(MAPS.astype(np.float64), [(0, 0), (1, 1), (1, 1), (0, 0)])
     weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
@@ -89,7 +122,8 @@ def test_float64_stays_float64(order, backend):
     if backend.name == "jax":
         pytest.skip("JAX was opened for float32; the conformance suite opens it for float64")
     layers = [conv(3, 5, 3, resample=each, dtype="float64") for each in (None, "up", "down")]
-    for function in (features.upsample, features.downsample, features.blur, *layers):
+    layers.append(conv(3, 5, 4, resample="stride", dtype="float64"))
+    for function in (features.upsample, features.upsample_bilinear, features.downsample, features.blur, *layers):
         with features.without_gradients():
             assert on_maps(function, MAPS.astype(np.float64)).dtype == np.float64, function
         assert on_maps(function, MAPS.astype(np.float64)).dtype == np.float64, function

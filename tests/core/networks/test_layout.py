@@ -7,7 +7,7 @@ import pytest
 
 import alae_core as alae
 from alae_core.networks.layout import layout
-from tests.conftest import tiny_config, tiny_style_config
+from tests.conftest import tiny_config, tiny_conv_config, tiny_style_config
 
 PLAIN = {"networks__encoder": "plain", "networks__discriminator": "images"}
 CONFIGS = {
@@ -15,6 +15,10 @@ CONFIGS = {
     "labels": lambda: tiny_config(labels=3),
     "equalized": lambda: tiny_config(networks__equalized=True, networks__F__lrmul=0.1),
     "bigan": lambda: tiny_config(algorithm="bigan", networks__z=6, networks__w=6),
+    "conv": tiny_conv_config,
+    "conv with labels": lambda: tiny_conv_config(labels=3, networks__residual=0),
+    "conv of three resolutions": lambda: tiny_conv_config(image=[16, 20, 2], networks__widths=[5, 4, 3]),
+    "autoencoder of convolutions": lambda: tiny_conv_config(algorithm="autoencoder"),
     "style": tiny_style_config,
     "plain": lambda: tiny_style_config(**PLAIN),
     "vae with styles": lambda: tiny_style_config(algorithm="vae", networks__z=7),
