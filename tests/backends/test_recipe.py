@@ -97,29 +97,29 @@ def test_joint_losses_are_sums_of_the_adversarial_loss_and_the_loop(backend, fam
 
 @pytest.mark.parametrize("objective", ["logistic", *slow("relativistic")])
 def test_r1_and_r2_are_penalties_on_real_and_on_generated_images(backend, objective):
-    """Compare with central differences of D(E(x)) in x, by differences of losses with and without the penalties."""
-    choices = {"objective": objective, "reciprocity": "none"}
-    gammas = {"neither": (0.0, 0.0), "r1": (6.0, 0.0), "r2": (0.0, 4.0), "both": (6.0, 4.0)}
+    """The gradient of perceptrons in x is a product of matrices and slopes; leaky ReLUs have slopes 1 and 0.2."""
     losses = {}
-    for name, (r1, r2) in gammas.items():
-        model, runner = start(backend, tiny_config, r1_gamma=r1, r2_gamma=r2, **choices)
+    for gammas in ((0.0, 0.0), (6.0, 0.0), (0.0, 4.0), (6.0, 4.0)):
+        choices = {"objective": objective, "reciprocity": "none", "r1_gamma": gammas[0], "r2_gamma": gammas[1]}
+        model, runner = start(backend, tiny_config, **choices)
         x, draws = images_of(model), runner.draws(0, 6)
-        losses[name] = runner.losses(x, draws)["discriminator"]
-    fake = model.generate(model.map(draws["discriminator"].z))
+        losses[gammas] = runner.losses(x, draws)["discriminator"]
+    weights, fake = model.weights(), model.generate(model.map(draws["discriminator"].z))
 
-    def penalty(images, gamma, h=1e-2):
-        squares = np.zeros(6)
-        for index in np.ndindex(images.shape[1:]):
-            step = np.zeros_like(images)
-            step[(slice(None), *index)] = h
-            up, down = (model.discriminate(model.encode(images + sign * step)) for sign in (1, -1))
-            squares += ((up - down) / (2 * h)) ** 2
-        return gamma / 2 * squares.mean()
+    def penalty(images):
+        """½ E‖∇ₓD(E(x))‖²."""
+        y, gradient = images.reshape(6, -1).astype(np.float64), np.eye(24)[None]
+        for layer in ("E/dense0", "E/dense1", "E/dense2", "D/dense0", "D/dense1"):
+            kernel = weights[f"{layer}/kernel"].astype(np.float64)
+            y, gradient = y @ kernel + weights[f"{layer}/bias"], gradient @ kernel
+            if layer not in ("E/dense2", "D/dense1"):
+                slope = np.where(y > 0, 1, 0.2)
+                y, gradient = slope * y, gradient * slope[:, None]
+        return np.square(gradient).sum(axis=(1, 2)).mean() / 2
 
-    np.testing.assert_allclose(losses["r1"] - losses["neither"], penalty(x, 6.0), **DIFFERENCES)
-    np.testing.assert_allclose(losses["r2"] - losses["neither"], penalty(fake, 4.0), **DIFFERENCES)
-    both = losses["r1"] + losses["r2"] - losses["neither"]
-    np.testing.assert_allclose(losses["both"], both, **FLOAT32)
+    for (r1, r2), loss in losses.items():
+        expected = losses[0.0, 0.0] + r1 * penalty(x) + r2 * penalty(fake)
+        np.testing.assert_allclose(loss, expected, **FLOAT32)
 
 
 # ---- gradients -------------------------------------------------------------------------------------------------------
@@ -143,16 +143,20 @@ def test_gradients_match_differences_of_the_loss(backend, update, choices):
     x, draws = images_of(model), runner.draws(0, 6)
     gradients = runner.gradients(update, x, draws)
     assert {name[0] for name in gradients} == set(model.update(update).trains)
-    assert all(np.any(gradient) for gradient in gradients.values())
+    # The discriminator's loss of pairs does not depend on D's last bias.
+    constant = {"D/dense1/bias"} if model.config.objective == "relativistic" else set()
+    assert all(np.any(gradient) for name, gradient in gradients.items() if name not in constant)
     if model.config.updates.target == "constant":
         # Differences of the loss cannot keep the target F(z) constant while F changes.
         gradients = {name: gradient for name, gradient in gradients.items() if not name.startswith("F/")}
     norm = np.sqrt(sum(np.square(gradient).sum() for gradient in gradients.values()))
+    # With R1, the loss jumps where a leaky ReLU changes its slope, so the step must be too short to reach one.
+    reach = 3e-5 if update == "discriminator" else 2e-3
     state, losses = runner.state(), []
-    for h in (2e-3 / norm, -2e-3 / norm):
+    for h in (reach / norm, -reach / norm):
         runner.load(state | {f"weights/{name}": state[f"weights/{name}"] + h * g for name, g in gradients.items()})
         losses.append(runner.losses(x, draws)[update])
-    np.testing.assert_allclose((losses[0] - losses[1]) / 4e-3, norm, **DIFFERENCES)
+    np.testing.assert_allclose((losses[0] - losses[1]) / (2 * reach), norm, **DIFFERENCES)
 
 
 def test_trains_f_decides_whether_the_loop_reaches_f_and_never_reaches_d(backend):
@@ -252,7 +256,7 @@ def test_warm_up_and_schedule_multiply(backend):
     np.testing.assert_allclose(moved[moved > 0], 1e-3 * 0.25 * scheduled(1.0, 0.1, 7), **FLOAT32)
 
 
-@pytest.mark.parametrize("gamma", [5.0, 0.0])
+@pytest.mark.parametrize("gamma", [0.0, *slow(5.0)])
 def test_the_discriminator_loss_has_the_scheduled_gamma(backend, gamma):
     """R1 is linear in γ: compare the losses of several steps at the same weights and draws."""
     model, runner = start(backend, r1_gamma=gamma, **SCHEDULED)
@@ -325,7 +329,8 @@ def test_a_run_resumes_bit_for_bit_within_a_schedule(backend, tmp_path, family, 
 # ---- precisions and labels -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", ["conv", *slow("mlp")])
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["conv", "mlp"])
 @pytest.mark.parametrize("precision", ["bfloat16", "float64"])
 def test_other_precisions_train(backend, precision, family):
     if precision == "float64" and backend.name == "jax":

@@ -15,7 +15,7 @@ import alae_core as alae
 import alae_core.checkpoint as checkpoint_module
 from alae_core.checkpoint import checkpoints, write_checkpoint
 from alae_core.growth import position
-from tests.conftest import random_images, tiny_config, tiny_style_config
+from tests.conftest import random_images, tiny_config, tiny_conv_config, tiny_style_config
 from tests.helpers.checkpoints import FORMAT_1_CONFIG, rewrite_manifest, rewrite_state, write_format_1
 
 
@@ -52,6 +52,18 @@ def test_a_checkpoint_round_trips_every_bit(saved, backend):
     for name, array in state.items():
         assert checkpoint.state[name].dtype == array.dtype
         assert np.array_equal(checkpoint.state[name], array), name
+
+
+def test_a_checkpoint_of_conv_networks_round_trips(backend, tmp_path):
+    runner = backend.runner(alae.build(tiny_conv_config(schedule={"images": 60, "rate_end": 0.1})))
+    runner.step(random_images(6, (8, 10, 2)))
+    alae.save_checkpoint(tmp_path, runner)
+    checkpoint, state = alae.load_checkpoint(tmp_path), runner.state()
+    assert (checkpoint.config, checkpoint.step, checkpoint.view) == (runner.model.config, 1, None)
+    assert checkpoint.state.keys() == state.keys()
+    assert all(np.array_equal(checkpoint.state[name], array) for name, array in state.items())
+    loaded, expected = alae.load(tmp_path).weights(), runner.weights(averaged=True)
+    assert all(np.array_equal(loaded[name], weight) for name, weight in expected.items())
 
 
 @pytest.mark.parametrize("averaged", [False, True])

@@ -31,10 +31,11 @@ def array(tensor):
 # ---- batches ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("count", COUNTS)
-def test_methods_equal_the_networks_for_any_number_of_images(plain, count):
+@pytest.mark.parametrize(("family", "count"), [*(("plain", count) for count in COUNTS), ("conv", 3), ("conv", 513)])
+def test_methods_equal_the_networks_for_any_number_of_images(request, family, count):
     """Compare with uncompiled networks called on all images at once."""
-    x, z = random_images(count), plain.sample_prior(count, seed=1)
+    plain, tolerance = request.getfixturevalue(family), STYLE if family == "conv" else FLOAT32
+    x, z = random_images(count, plain.config.image), plain.sample_prior(count, seed=1)
     w = array(plain.F(tensor(z)))
     for found, expected in {
         "map": (plain.map(z), w),
@@ -45,7 +46,7 @@ def test_methods_equal_the_networks_for_any_number_of_images(plain, count):
         "reencode": (plain.reencode(w), array(plain.E(plain.G(tensor(w))))),
     }.values():
         assert (found.shape, found.dtype) == (expected.shape, np.float32)
-        np.testing.assert_allclose(found, expected, **FLOAT32)
+        np.testing.assert_allclose(found, expected, **tolerance)
 
 
 @pytest.mark.parametrize("chunk", [2, *slow(1, 3, 4, 512)])
