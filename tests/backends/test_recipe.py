@@ -336,7 +336,9 @@ def test_other_precisions_train(backend, precision, family):
     if precision == "float64" and backend.name == "jax":
         pytest.skip("JAX was opened for float32; the conformance suite opens it for float64")
     choices = {**SCHEDULED, "objective": "relativistic", "r2_gamma": 1.0}
-    (model, runner), (_, exact) = (start(backend, MAKERS[family], precision=p, **choices) for p in (precision, "float32"))
+    (model, runner), (_, exact) = (
+        start(backend, MAKERS[family], precision=p, **choices) for p in (precision, "float32")
+    )
     dtype = "float64" if precision == "float64" else "float32"
     assert {array.dtype.name for name, array in runner.state().items() if name.startswith("weights/")} == {dtype}
     tolerance = BFLOAT16 if precision == "bfloat16" else FLOAT32

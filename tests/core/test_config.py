@@ -141,12 +141,16 @@ def test_bundles_of_updates_name_independent_choices():
     paper, official = (load_config("digits-mlp", {"updates": name}).updates for name in ("paper", "official"))
     own = {"reciprocity": "own", "weight": 1.0, "every": 1}
     assert paper.model_dump() == {"adam": "own", "distance": "sum", "target": "followed", "trains_F": False} | own
-    assert official.model_dump() == {
-        "adam": "shared",
-        "distance": "mean",
-        "target": "constant",
-        "trains_F": True,
-    } | own
+    assert (
+        official.model_dump()
+        == {
+            "adam": "shared",
+            "distance": "mean",
+            "target": "constant",
+            "trains_F": True,
+        }
+        | own
+    )
     joint = load_config("digits-mlp", {"updates": "joint"})
     assert joint.updates.model_dump() == {
         "adam": "own",
@@ -308,7 +312,10 @@ def test_the_nearest_preset_has_the_same_family():
         ({"update": "paper"}, r"unknown key 'update'; did you mean 'updates'\?"),
         ({"networks.F.hiden": [3]}, r"did you mean 'networks.F.hidden'\?"),
         ({"networks": {"hiden": [3]}}, r"unknown key 'networks.hiden'"),
-        ({"updates": "oficial"}, "updates: 'oficial' is not a bundle of updates: it must be paper, official, joint, or"),
+        (
+            {"updates": "oficial"},
+            "updates: 'oficial' is not a bundle of updates: it must be paper, official, joint, or",
+        ),
         ({"updates.distance": "sums"}, "updates.distance is 'sums': input should be 'sum' or 'mean'"),
         ({"updates.adams": "own"}, r"unknown key 'updates.adams'; did you mean 'updates.adam'\?"),
         ({"batch_size": "many"}, "batch_size is 'many': input should be a valid integer"),

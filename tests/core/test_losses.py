@@ -85,9 +85,7 @@ def test_a_gradient_penalty_sums_over_pixels_and_averages_over_images():
     gradient = np.random.default_rng(0).normal(size=(6, 4, 3, 2))
     expected = 10 / 2 * np.mean([np.sum(image**2) for image in gradient])
     for gamma in (10.0, tensor(10.0)):
-        np.testing.assert_allclose(
-            ops.convert_to_numpy(gradient_penalty(tensor(gradient), gamma)), expected, **FLOAT32
-        )
+        np.testing.assert_allclose(ops.convert_to_numpy(gradient_penalty(tensor(gradient), gamma)), expected, **FLOAT32)
 
 
 @pytest.mark.parametrize("mean", [False, True])
