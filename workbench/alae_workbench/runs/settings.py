@@ -105,8 +105,8 @@ def resume_experiment(checkpoint: Checkpoint, overrides: Mapping[str, Any] | Non
 def _parse_experiment(data: Mapping[str, Any], source: str) -> Experiment:
     for key in sorted(data.keys() & Training.model_fields.keys()):
         raise ConfigError(f"{source}: unknown key {key!r}; did you mean {f'{RUN}.{key}'!r}?")
-    experiment = Experiment(make_config(data, source=source), validate(Training, data.get(RUN) or {}, source, prefix=RUN))
-    return _fill_schedule(experiment)
+    training = validate(Training, data.get(RUN) or {}, source, prefix=RUN)
+    return _fill_schedule(Experiment(make_config(data, source=source), training))
 
 
 def _fill_schedule(experiment: Experiment) -> Experiment:
