@@ -66,7 +66,7 @@ OBJECTIVES = {
     ("family", "objective", "overrides"),
     [
         ("conv", "logistic", {}),
-        ("conv", "relativistic", {"updates__distance": "sum", "updates__weight": 0.5}),
+        ("conv", "relativistic", {"updates__distance": "sum", "updates__weight": 0.5, "labels": 3}),
         ("conv", "logistic", {"reciprocity": "z", "networks__z": 7, "updates__trains_F": False}),
         ("mlp", "relativistic", {"updates__weight": 3.0}),
         *slow(("mlp", "logistic", {"reciprocity": "latent"}), ("conv", "logistic", {"reciprocity": "data"})),
@@ -77,11 +77,12 @@ def test_joint_losses_are_sums_of_the_adversarial_loss_and_the_loop(backend, fam
     model, runner = start(backend, MAKERS[family], objective=objective, r1_gamma=0.0, **overrides)
     with_residuals(runner)
     x, draws, config = images_of(model), runner.draws(0, 6), model.config
-    found, real = runner.losses(x, draws), model.discriminate(model.encode(x))
+    labels = np.arange(6) % 3 if config.labels else None
+    found, real = runner.losses(x, draws, labels=labels), model.discriminate(model.encode(x, labels=labels))
     for update, adversarial in zip(("discriminator", "generator"), OBJECTIVES[objective], strict=True):
         z = draws[update].z
         w = model.map(z)
-        code = model.encode(model.generate(w))
+        code = model.encode(model.generate(w, labels=labels), labels=labels)
         expected = adversarial(real, model.discriminate(code))
         if config.reciprocity != "data":
             squares = np.square((z if config.reciprocity == "z" else w) - code).sum(axis=1).mean()
@@ -90,7 +91,7 @@ def test_joint_losses_are_sums_of_the_adversarial_loss_and_the_loop(backend, fam
     assert ("pixels" in found) == (config.reciprocity in ("data", "both"))
     if "pixels" in found:
         # The weight belongs to the loop in w.
-        squares = np.square(x - model.generate(model.encode(x))).sum(axis=(1, 2, 3)).mean()
+        squares = np.square(x - model.reconstruct(x, labels=labels)).sum(axis=(1, 2, 3)).mean()
         size = np.prod(config.image) if config.updates.distance == "mean" else 1
         np.testing.assert_allclose(found["pixels"], squares / size, **FLOAT32)
 
