@@ -78,7 +78,7 @@ def as_noise(
     """Return noise for `count` images as (maps, mode): without maps, `Family.generate` gets the mode instead."""
     if view is None:
         if not isinstance(noise, str):
-            raise ArgumentError("noise", "is for style networks: perceptrons have none")
+            raise ArgumentError("noise", "is for style networks")
         return [], None
     if isinstance(noise, str):
         if noise not in get_args(NoiseWord):

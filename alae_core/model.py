@@ -126,7 +126,7 @@ class Alae:
         """Draw noise for `generate`, a map for each layer of style networks; the same bits on every backend."""
         view = self._view(view)
         if view is None:
-            raise ArgumentError("noise", "is for style networks: perceptrons have none")
+            raise ArgumentError("noise", "is for style networks")
         return sample_noise(view.lod, count, seed=require_seed(seed))
 
     def map(self, z: np.ndarray) -> np.ndarray:
@@ -143,7 +143,7 @@ class Alae:
         Raises ArgumentError for networks without styles.
         """
         if self.w_mean is None:
-            raise ArgumentError("psi", "is for style networks: perceptrons keep no mean of w")
+            raise ArgumentError("psi", "is for style networks: others keep no mean of w")
         networks = self.config.style
         psi = networks.truncation_psi if psi is None else psi
         if not 0 <= psi <= 1:
@@ -160,7 +160,7 @@ class Alae:
         Args:
             w: (batch, w), or for style networks a style for each layer, (batch, 2L, w); at a coarser level the styles
                 of its layers are enough.
-            noise: the noise of style networks (`streams.Noise`); perceptrons ignore it.
+            noise: the noise of style networks (`streams.Noise`); others ignore it.
         """
         view = self._view(view)
         w = as_styles(self.config, w, view)

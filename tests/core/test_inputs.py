@@ -172,10 +172,10 @@ def test_only_style_networks_have_levels_noise_and_truncation(plain):
         "lod is 0, but only style networks have levels of detail",
     )
     assert catch_error(lambda: plain.encode(random_images(2), View(1, 0.5)))[0] == "lod"
-    assert catch_error(lambda: plain.generate(w, noise=[]))[1] == "noise is for style networks: perceptrons have none"
-    assert catch_error(lambda: plain.sample_noise(2))[1] == "noise is for style networks: perceptrons have none"
-    assert catch_error(lambda: plain.truncate(w))[1] == "psi is for style networks: perceptrons keep no mean of w"
-    # The command line passes modes of noise to every model; perceptrons ignore them.
+    assert catch_error(lambda: plain.generate(w, noise=[]))[1] == "noise is for style networks"
+    assert catch_error(lambda: plain.sample_noise(2))[1] == "noise is for style networks"
+    assert catch_error(lambda: plain.truncate(w))[1] == "psi is for style networks: others keep no mean of w"
+    # The command line passes modes of noise to every model; other networks ignore them.
     assert np.array_equal(plain.generate(w, noise="none"), plain.generate(w))
 
 
