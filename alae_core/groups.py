@@ -83,7 +83,8 @@ class ConvNetworks(Frozen):
         min_length=2, description="feature maps at each resolution, coarsest first; each resolution has twice the side"
     )
     residual: NonNegativeInt = Field(
-        2, description="number of resolutions, coarsest first, with a residual block in G and one in E"
+        2,
+        description="number of resolutions, coarsest first, with a residual block in G, and in E where it has maps",
     )
     hidden: Count = Field(256, description="width of the dense layer between w and the coarsest feature maps")
     output: Literal["linear", "tanh"] = Field("tanh", description="the activation of G's last layer")

@@ -30,6 +30,15 @@ def test_losses_are_read_on_access():
     assert dict(losses) == {"generator": 2.5}
 
 
+def test_newer_losses_replace_older_ones_without_being_read():
+    class Unread:
+        def __float__(self):
+            pytest.fail("a loss was read")
+
+    joined = alae.Losses({"generator": Unread(), "pixels": 3}) | alae.Losses({"generator": 1, "discriminator": 2})
+    assert dict(joined) == {"generator": 1.0, "pixels": 3.0, "discriminator": 2.0}
+
+
 def test_a_backend_has_a_one_line_repr(backend):
     assert repr(backend).startswith(f"<backend {backend.name} on {backend.device}: keras {keras.__version__}, ")
     assert "\n" not in repr(backend)
