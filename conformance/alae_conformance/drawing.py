@@ -85,7 +85,8 @@ def _states(subject: ReferenceSubject, tape: Mapping[str, np.ndarray]) -> Arrays
 
 def _weight(rng: np.random.Generator, reference: Reference, name: str, shape: tuple[int, ...]) -> np.ndarray:
     if name.endswith("kernel"):
-        spread = 1 / reference.lrmul(name) if reference.config.networks.equalized else 1.2 / np.sqrt(shape[0])
+        equalized = reference.config.networks.kernels == "equalized"
+        spread = 1 / reference.lrmul(name) if equalized else 1.2 / np.sqrt(np.prod(shape[:-1]))
         return tapes.to_bfloat16(rng.normal(0, spread, shape))
     return tapes.to_bfloat16(rng.normal(0, 0.3, shape))
 

@@ -60,7 +60,10 @@ def growth(subject: Subject, setting: Setting) -> Observations:
         before = subject.state()
         losses.append(subject.run(tapes.batches(setting.tape), last - first))
         observed |= movements(f"{last}", before, subject.state())
-    return observed | {f"trajectory/{update}": np.concatenate([leg[update] for leg in losses]) for update in losses[0]}
+    updates = dict.fromkeys(update for leg in losses for update in leg)
+    return observed | {
+        f"trajectory/{update}": np.concatenate([leg[update] for leg in losses if update in leg]) for update in updates
+    }
 
 
 @experiment()

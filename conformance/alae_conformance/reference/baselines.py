@@ -69,36 +69,38 @@ class Bigan(Reference):
 
     def discriminator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """mean fake(C(G(z), z)) + mean real(C(x, E(x))) + γ/2 · mean ‖∇ₓC(x, e)‖², with e = E(x) held constant."""
-        n = len(batch.images)
+        n, gamma = len(batch.images), self.r1_gamma(batch)
         fake = self.pair(weights, self.generate(weights, batch.z, batch).output.value, batch.z, batch)
-        fake_terms, slope = self.objective.fake(fake.output.value)
-        _, gradients = fake.pull(Pair(slope / n))
-
         _, g = self.input_gradient(weights, batch)
         code = self.encode(weights, batch.images, batch).output.value
         real = self.pair(weights, batch.images, code, batch, g)
-        real_terms, slope = self.objective.real(real.output.value)
-        _, penalised = real.pull(Pair(slope / n, np.full(n, self.gamma / n)))
-        loss = fake_terms.mean() + real_terms.mean() + self.gamma / 2 * (g * g).sum() / n
-        return loss, add(gradients, penalised)
+        loss, by_real, by_fake = self.separate(real.output.value, fake.output.value)
+        _, gradients = fake.pull(Pair(by_fake))
+        _, penalised = real.pull(Pair(by_real, np.full(n, gamma / n)))
+        return loss + gamma / 2 * (g * g).sum() / n, add(gradients, penalised)
 
     def generator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
-        """mean generator(C(G(z), z)) + mean generator(−C(x, E(x)))."""
+        """mean generator(C(G(z), z)) + mean generator(−C(x, E(x))), or mean generator(C(G(z), z) − C(x, E(x)))."""
         n = len(batch.images)
         g = self.generate(weights, batch.z, batch)
         fake = self.pair(weights, g.output.value, batch.z, batch)
-        fake_terms, slope = self.objective.generator(fake.output.value)
-        back, _ = fake.pull(Pair(slope / n))
-        by_images, _ = self.split(back)
-        _, g_gradients = self.networks["G"].backward(weights, g, by_images.value)
-
         e = self.encode(weights, batch.images, batch)
         real = self.pair(weights, batch.images, e.output.value, batch)
-        real_terms, slope = self.objective.generator(-real.output.value)
-        back, _ = real.pull(Pair(-slope / n))
+        if self.objective.fake is None:
+            terms, by_fake = self.objective.generator(fake.output.value - real.output.value)
+            by_real = -by_fake
+        else:
+            terms, by_fake = self.objective.generator(fake.output.value)
+            more, slope = self.objective.generator(-real.output.value)
+            terms, by_real = terms + more, -slope
+
+        back, _ = fake.pull(Pair(by_fake / n))
+        by_images, _ = self.split(back)
+        _, g_gradients = self.networks["G"].backward(weights, g, by_images.value)
+        back, _ = real.pull(Pair(by_real / n))
         _, by_w = self.split(back)
         _, e_gradients = self.networks["E"].backward(weights, e, by_w.value)
-        return fake_terms.mean() + real_terms.mean(), g_gradients | e_gradients
+        return terms.mean(), g_gradients | e_gradients
 
     def input_gradient(self, weights: Weights, batch: Batch) -> tuple[Array, Array]:
         """C(x, E(x)), shape (batch,), and the gradient of its sum with respect to x, with E(x) held constant."""

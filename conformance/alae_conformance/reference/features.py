@@ -1,8 +1,9 @@
 """Layers on feature maps (batch, H, W, C) that map pairs as those in `layers.py` do, with hand-derived gradients."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -37,6 +38,39 @@ class Upsample(Linear):
 
     def transposed(self, y: Array) -> Array:
         return 4 * average_blocks(y, 2)
+
+
+class UpsampleBilinear(Linear):
+    """Double both sides, one axis after the other.
+
+    Pixel i becomes ¾·x[i] + ¼·x[i−1] and ¾·x[i] + ¼·x[i+1]; beyond the border the outermost pixels repeat.
+    """
+
+    def apply(self, x: Array) -> Array:
+        for axis in _PIXELS:
+            x = np.moveaxis(self.double(np.moveaxis(x, axis, 0)), 0, axis)
+        return x
+
+    def transposed(self, y: Array) -> Array:
+        for axis in _PIXELS:
+            y = np.moveaxis(self.halve(np.moveaxis(y, axis, 0)), 0, axis)
+        return y
+
+    def double(self, x: Array) -> Array:
+        """Double the first axis."""
+        before, after = np.concatenate([x[:1], x[:-1]]), np.concatenate([x[1:], x[-1:]])
+        pairs = np.stack([3 * x + before, 3 * x + after], 1) / 4
+        return pairs.reshape(-1, *x.shape[1:])
+
+    def halve(self, y: Array) -> Array:
+        """Apply the transposed map of `double`: pixel i gathers from its own two, and from one of each neighbour."""
+        first, second = y[::2], y[1::2]
+        x = 3 * (first + second)
+        x[:-1] += first[1:]
+        x[1:] += second[:-1]
+        x[0] += first[0]
+        x[-1] += second[-1]
+        return x / 4
 
 
 class Downsample(Linear):
@@ -94,6 +128,50 @@ class Conv:
     def _kernel_gradient(self, x: Array, adjoint: Array, size: int) -> Array:
         images_and_pixels = ([0, 1, 2], [0, 1, 2])
         return np.tensordot(_windows(x, size), adjoint, images_and_pixels).transpose(1, 2, 0, 3)
+
+
+@dataclass(frozen=True)
+class StrideConv:
+    """A 4×4 cross-correlation at every second pixel, with one row or column of zeros on each side; halves both sides.
+
+    Output pixel (i, j) sees input rows 2i − 1 … 2i + 2 and columns 2j − 1 … 2j + 2. The kernel is (4, 4, in, out).
+    """
+
+    name: str
+
+    def forward(self, weights: Weights, x: Pair) -> Pair:
+        kernel = weights[f"{self.name}/kernel"]
+        return apply_to_both(lambda maps: sum(part @ kernel[tap] for tap, part in self.taps(self.pad(maps))), x)
+
+    def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
+        kernel = weights[f"{self.name}/kernel"]
+        gradient = self.kernel_gradient(x.value, adjoint.value)
+        if adjoint.tangent is not None and x.tangent is not None:
+            gradient = gradient + self.kernel_gradient(x.tangent, adjoint.tangent)
+        back = apply_to_both(lambda maps: self.scatter(maps, kernel, x.value.shape), adjoint)
+        return back, {f"{self.name}/kernel": gradient}
+
+    def pad(self, x: Array) -> Array:
+        """Add the zeros around the maps."""
+        return np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+
+    def taps(self, padded: Array) -> Iterator[tuple[tuple[int, int], Array]]:
+        """Yield each place of the kernel, and the padded input's pixels that it multiplies, as views."""
+        height, width = padded.shape[1] - 2, padded.shape[2] - 2
+        for a, b in product(range(4), repeat=2):
+            yield (a, b), padded[:, a : a + height : 2, b : b + width : 2]
+
+    def kernel_gradient(self, x: Array, adjoint: Array) -> Array:
+        """Return the kernel's gradient from an input and an adjoint of the output."""
+        found = np.stack([np.tensordot(part, adjoint, ([0, 1, 2], [0, 1, 2])) for _, part in self.taps(self.pad(x))])
+        return found.reshape(4, 4, *found.shape[1:])
+
+    def scatter(self, adjoint: Array, kernel: Array, shape: tuple[int, ...]) -> Array:
+        """Propagate an adjoint of the output to the input, of this shape."""
+        padded = self.pad(np.zeros(shape, np.result_type(adjoint, kernel)))
+        for tap, part in self.taps(padded):
+            part += adjoint @ kernel[tap].T
+        return padded[:, 1:-1, 1:-1]
 
 
 @dataclass(frozen=True)
@@ -156,14 +234,49 @@ class Statistics:
         return c, ((c * c).mean(_PIXELS) + self.epsilon) ** 0.5
 
 
+@dataclass(frozen=True)
 class Flatten(Linear):
-    """Flatten (batch, 4, 4, C) to (batch, 16·C): rows, columns, then channels."""
+    """Flatten (batch, H, W, C) to (batch, H·W·C): rows, columns, then channels."""
+
+    height: int = 4
+    width: int = 4
 
     def apply(self, x: Array) -> Array:
         return x.reshape(len(x), -1)
 
     def transposed(self, y: Array) -> Array:
-        return y.reshape(len(y), 4, 4, -1)
+        return y.reshape(len(y), self.height, self.width, -1)
+
+
+@dataclass(frozen=True)
+class Unflatten(Linear):
+    """The inverse of `Flatten`, which is also its transposed map."""
+
+    height: int
+    width: int
+
+    def apply(self, x: Array) -> Array:
+        return Flatten(self.height, self.width).transposed(x)
+
+    def transposed(self, y: Array) -> Array:
+        return Flatten(self.height, self.width).apply(y)
+
+
+@dataclass(frozen=True)
+class Append(Linear):
+    """Append constant columns, such as one-hot labels, to (batch, n). Not linear, but its derivative is."""
+
+    columns: Array
+
+    def forward(self, weights: Weights, x: Pair) -> Pair:
+        still = None if x.tangent is None else np.concatenate([x.tangent, np.zeros_like(self.columns)], 1)
+        return Pair(self.apply(x.value), still)
+
+    def apply(self, x: Array) -> Array:
+        return np.concatenate([x, self.columns], 1)
+
+    def transposed(self, y: Array) -> Array:
+        return y[:, : y.shape[1] - self.columns.shape[1]]
 
 
 @dataclass(frozen=True)

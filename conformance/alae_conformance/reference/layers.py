@@ -87,6 +87,25 @@ class Leaky:
         return Pair(pair.value * factor, None if pair.tangent is None else pair.tangent * factor)
 
 
+class Tanh:
+    """y = tanh x.
+
+    With s = 1 − y², the derivative of y: ẏ = s·ẋ, and ds/dx = −2·y·s.
+    """
+
+    def forward(self, weights: Weights, x: Pair) -> Pair:
+        y = np.tanh(x.value)
+        return Pair(y, None if x.tangent is None else (1 - y * y) * x.tangent)
+
+    def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
+        y = np.tanh(x.value)
+        slope = 1 - y * y
+        back = adjoint.value * slope
+        if adjoint.tangent is None or x.tangent is None:
+            return Pair(back), {}
+        return Pair(back - 2 * y * slope * x.tangent * adjoint.tangent, adjoint.tangent * slope), {}
+
+
 @dataclass(frozen=True)
 class PixelNorm:
     """y = x·q with q = (mean x² + ε)^(−1/2) over `axes`, by default the last of (batch, n).

@@ -10,10 +10,13 @@ Term = Callable[[Array], tuple[Array, Array]]
 
 
 class Objective(NamedTuple):
-    """Per-sample terms: logits (batch,) to (values, derivatives)."""
+    """Per-sample terms: logits (batch,) to (values, derivatives).
+
+    Without `fake`, terms are of pairs: `real` of D(real) − D(fake), `generator` of D(fake) − D(real).
+    """
 
     real: Term
-    fake: Term
+    fake: Term | None
     generator: Term
 
 
@@ -50,4 +53,6 @@ OBJECTIVES = {
     "logistic": Objective(real=mirror_term(softplus), fake=softplus, generator=mirror_term(softplus)),
     "wasserstein": Objective(real=mirror_term(linear), fake=linear, generator=mirror_term(linear)),
     "hinge": Objective(real=mirror_term(hinge), fake=hinge, generator=mirror_term(linear)),
+    # −f(D(real) − D(fake)), and −f(D(fake) − D(real)) for the generator, with the logistic f (Jolicoeur-Martineau 2019)
+    "relativistic": Objective(real=mirror_term(softplus), fake=None, generator=mirror_term(softplus)),
 }

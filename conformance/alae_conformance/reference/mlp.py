@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alae_conformance.reference.layers import Array, Dense, Layer, Leaky, Pair, PixelNorm, Weights
+from alae_conformance.reference.layers import Array, Dense, Layer, Leaky, Pair, PixelNorm, Tanh, Weights
 from alae_core.config import Config
 from alae_core.groups import Perceptron
 
@@ -115,9 +115,16 @@ def _layers(config: Config, name: str, kind: str) -> list[Layer]:
     fans = _widths(config, kind)[:-1]
     for i, fan_in in enumerate(fans):
         # Equalized learning rate: multiply the kernel by √2/√fan_in · lrmul when used, the bias by lrmul.
-        equalized = config.networks.equalized
+        equalized = config.networks.kernels == "equalized"
         scale, bias_scale = (sqrt(2 / fan_in) * choice.lrmul, choice.lrmul) if equalized else (1.0, 1.0)
         layers.append(Dense(f"{name}/dense{i}", scale, bias_scale))
         if i + 1 < len(fans) or choice.activate_output:
             layers.append(Leaky(choice.slope))
-    return layers
+    if kind == "G" and config.networks.output == "tanh":
+        layers.append(Tanh())
+    return layers + normalization(config, name)
+
+
+def normalization(config: Config, name: str) -> list[Layer]:
+    """Return the layer that divides the w of F or E by its root mean square, if the configuration asks for it."""
+    return [PixelNorm()] if name in ("F", "E") and config.networks.normalize_w else []

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from alae_conformance.reference import growth, mlp
+from alae_conformance.reference import conv, growth, mlp
 from alae_conformance.reference.augment import adapt_p
 from alae_conformance.reference.draws import stream
 from alae_conformance.reference.layers import Array, Gradients, Weights
@@ -40,8 +40,10 @@ class Reference(Updates):
         layer, _, kind = name.rpartition("/")
         if kind != "kernel":
             return np.ones(shape) if kind == "const" else np.zeros(shape)
-        draws = stream(self.config, f"weights/{layer}")
-        if not self.config.networks.equalized:
+        draws, kernels = stream(self.config, f"weights/{layer}"), self.config.networks.kernels
+        if kernels == "he":
+            drawn = conv.deviation(self.config, self.kinds[name[0]], name, shape) * draws.standard_normal(shape)
+        elif kernels == "glorot":
             limit = sqrt(6 / sum(shape))
             drawn = draws.uniform(-limit, limit, shape)
         else:
@@ -76,25 +78,33 @@ class Reference(Updates):
     ) -> tuple[State, dict[str, float]]:
         """Run every update that has draws, in order, then move the averages; returns the new state and each loss."""
         state, losses = {**state}, {}
-        lod, blend, batch_size, _, restarts = self.position(state)
-        if restarts:
+        here = self.position(state)
+        lod, blend, batch_size = here.lod, here.blend, here.batch_size
+        if here.restarts:
             state |= {name: np.zeros_like(array) for name, array in state.items() if name.startswith("adam/")}
         if lod is not None:
             images = self.show_at_level(images, lod, blend)
         for update in (update for update in self.trains() if update in draws):
             weights = _weights(state)
-            batch = Batch(images, labels=labels, blend=blend, p=self.p(state), **draws[update]._asdict())
-            if "w_mean" in state:
+            batch = Batch(
+                images, labels=labels, blend=blend, p=self.p(state), r1_gamma=here.r1_gamma, **draws[update]._asdict()
+            )
+            if "w_mean" in state and batch.z is not None:
                 state["w_mean"] = self.mean_step(weights, state["w_mean"], batch.z)
             if "augment_p" in state and update == "discriminator":
                 state["augment_p"] = np.array(self.p_step(weights, batch.p, batch, batch_size))
                 batch = batch._replace(p=self.p(state))
             losses[update], gradients = self.differentiate(update, weights, batch)
             self.apply(state, update, gradients)
-        decay = 0.5 ** (batch_size / self.config.average_halflife)
+        decay = here.average_decay
         for name, value in _weights(state).items():
             state[f"averages/{name}"] = decay * state[f"averages/{name}"] + (1 - decay) * value
         return state | {"step": state["step"] + 1}, losses
+
+    def due(self, step: int) -> list[str]:
+        """Return the updates that a training step does, in order."""
+        rare = ("reciprocity", "pixels")
+        return [name for name in self.trains() if name not in rare or step % self.config.updates.every == 0]
 
     def position(self, state: State) -> growth.Position:
         """Return the position in the growth schedule of the step that follows a state."""

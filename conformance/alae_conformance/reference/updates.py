@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from alae_conformance.reference import mlp, style
+from alae_conformance.reference import conv, mlp, style
 from alae_conformance.reference.augment import Augmentation, augmentation
 from alae_conformance.reference.layers import Array, Gradients, Pair, Trace, Weights
 from alae_conformance.reference.losses import OBJECTIVES
@@ -17,13 +17,14 @@ class Batch(NamedTuple):
 
     Attributes:
         images: real images (batch, H, W, C).
-        z: the update's own z (batch, z).
+        z: the update's own z (batch, z); None at run time if it draws none.
         labels: one-hot (batch, classes), or None.
         mix: a second z (batch, z), for the styles of the layers from `cutoff` on; or None.
         noise: for style networks, a map for each layer.
         blend: for style networks, how far the level has faded in.
         augment: the random numbers (batch, 16) of augmentation, or None.
         p: the probability of each transformation of augmentation.
+        r1_gamma: γ of R1, if a schedule changes it.
     """
 
     images: Array
@@ -35,6 +36,7 @@ class Batch(NamedTuple):
     blend: float = 1.0
     augment: Array | None = None
     p: float = 0.0
+    r1_gamma: float | None = None
 
 
 class Updates:
@@ -49,7 +51,7 @@ class Updates:
     critic: ClassVar[str | None] = "D"
 
     def __init__(self, config: Config) -> None:
-        family: Any = {"mlp": mlp, "style": style}[config.networks.family]
+        family: Any = {"mlp": mlp, "conv": conv, "style": style}[config.networks.family]
         self.config = config
         self.networks: dict[str, Any] = family.build(config, self.kinds)
         self.shapes: dict[str, tuple[int, ...]] = family.shapes(config, self.kinds)
@@ -66,23 +68,55 @@ class Updates:
         return loss, {name: gradients[name] for name in weights if name[0] in trained and name in gradients}
 
     def discriminator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
-        """mean fake(D(E(G(F(z))))) + mean real(D(E(x))) + γ/2 · mean ‖∇ₓD(E(x))‖²."""
-        n = len(batch.images)
+        """mean fake(D(E(G(F(z))))) + mean real(D(E(x))) + γ/2 · mean ‖∇ₓD(E(x))‖², and the loop in w if it is a term.
 
-        images = self.generate(weights, self.styles(weights, batch)[1], batch).output.value
-        d = self.score(weights, self.augment(images, batch), batch)
-        fake, slope = self.objective.fake(d.output.value)
-        _, gradients = d.pull(Pair(slope / n))
+        R2, if there is one, is the same penalty on the generated images.
+        """
+        generated = self.generate(weights, self.styles(weights, batch)[1], batch).output.value
+        fake, r2, square = self.penalise(
+            weights, self.augment(generated, batch), batch, self.config.r2_gamma, self.config.r2_gamma > 0
+        )
+        loss = self.config.r2_gamma / 2 * square
 
-        # The penalty is γ/2n · Σ g·g. With v = g held constant, its gradient is γ/n · ∇_θ Σ v·g = γ/n · ∇_θ Σ ṡ.
-        batch = batch._replace(images=self.augment(batch.images, batch))
-        _, g = self.input_gradient(weights, batch)
-        d = self.score(weights, batch.images, batch, g)
-        real, slope = self.objective.real(d.output.value)
-        _, penalised = d.pull(Pair(slope / n, np.full(n, self.gamma / n)))
+        gamma = self.r1_gamma(batch)
+        real, r1, square = self.penalise(weights, self.augment(batch.images, batch), batch, gamma, True)
+        loss = loss + gamma / 2 * square
 
-        loss = fake.mean() + real.mean() + self.gamma / 2 * (g * g).sum() / n
-        return loss, add(gradients, penalised)
+        terms, by_real, by_fake = self.separate(real.output.value, fake.output.value)
+        _, gradients = fake.pull(Pair(by_fake, r2))
+        _, penalised = real.pull(Pair(by_real, r1))
+        loss, gradients = loss + terms, add(gradients, penalised)
+        if self.closes_in_adversarial_updates():
+            distance, found = self.loop(weights, batch)
+            loss, gradients = loss + distance, add(gradients, found)
+        return loss, gradients
+
+    def penalise(
+        self, weights: Weights, images: Array, batch: Batch, gamma: float, penalised: bool
+    ) -> tuple[Trace, Array | None, float]:
+        """Score constant images; return the trace, the adjoint of its tangent, and the mean square gradient.
+
+        The penalty is γ/2n · Σ g·g. With v = g held constant, its gradient is γ/n · ∇_θ Σ v·g = γ/n · ∇_θ Σ ṡ.
+        """
+        if not penalised:
+            return self.score(weights, images, batch), None, 0.0
+        n = len(images)
+        _, g = self.input_gradient(weights, batch._replace(images=images))
+        return self.score(weights, images, batch, g), np.full(n, gamma / n), (g * g).sum() / n
+
+    def separate(self, real: Array, fake: Array) -> tuple[float, Array, Array]:
+        """Return the discriminator's mean loss at these logits, and its derivatives with respect to both."""
+        n = len(real)
+        if self.objective.fake is None:
+            terms, slope = self.objective.real(real - fake)
+            return terms.mean(), slope / n, -slope / n
+        fake_terms, by_fake = self.objective.fake(fake)
+        real_terms, by_real = self.objective.real(real)
+        return fake_terms.mean() + real_terms.mean(), by_real / n, by_fake / n
+
+    def r1_gamma(self, batch: Batch) -> float:
+        """Return γ of R1: that of the schedule, or the configuration's."""
+        return self.gamma if batch.r1_gamma is None else batch.r1_gamma
 
     def input_gradient(self, weights: Weights, batch: Batch) -> tuple[Array, Array]:
         """D(E(x)), shape (batch,), and the gradient of its sum with respect to x."""
@@ -107,15 +141,25 @@ class Updates:
         return Trace(d.output, pull)
 
     def generator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
-        """mean generator(D(E(G(F(z)))))."""
+        """mean generator(D(E(G(F(z))))), or of its difference to D(E(x)), and the loop in w if it is a term."""
         G = self.networks["G"]
         f, w = self.styles(weights, batch)
         g = self.generate(weights, w, batch)
         d = self.score(weights, self.augment(g.output.value, batch), batch)
-        terms, slope = self.objective.generator(d.output.value)
+        logits = d.output.value
+        if self.objective.fake is None:
+            # The real logits depend on neither F nor G.
+            logits = logits - self.score(weights, self.augment(batch.images, batch), batch).output.value
+        terms, slope = self.objective.generator(logits)
         back, _ = d.pull(Pair(slope / len(terms)))
         back, g_gradients = G.backward(weights, g, self.augment_backward(back.value, batch))
-        return terms.mean(), g_gradients | self.styles_backward(weights, f, batch, back.value)
+        loss, gradients = terms.mean(), g_gradients | self.styles_backward(weights, f, batch, back.value)
+        if self.closes_in_adversarial_updates():
+            distance, found = self.loop(weights, batch)
+            if not self.config.updates.trains_F:
+                found = {name: gradient for name, gradient in found.items() if not name.startswith("F/")}
+            loss, gradients = loss + distance, add(gradients, found)
+        return loss, gradients
 
     def reciprocity(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """mean ‖F(z) − E(G(F(z)))‖², or ‖x − G(E(x))‖², or both; or ‖z − E(G(F(z)))‖².
@@ -123,23 +167,36 @@ class Updates:
         F is trained through G and, unless the target is constant, through the target: d‖e − f‖²/df = −d‖e − f‖²/de. A
         target z has no gradient.
         """
-        F, G, E = (self.networks[name] for name in "FGE")
         loss, gradients = 0.0, Gradients()
         if self.config.reciprocity in ("latent", "both", "z"):
-            f = F.forward(weights, batch.z)
-            g = self.generate(weights, f.output.value, batch)
-            e = self.encode(weights, g.output.value, batch)
-            of_z = self.config.reciprocity == "z"
-            distance, slope = self.distance(batch.z if of_z else f.output.value, e.output.value)
-            back, e_gradients = E.backward(weights, e, slope)
-            back, g_gradients = G.backward(weights, g, back.value)
-            by_f = back.value if of_z or self.config.updates.target == "constant" else back.value - slope
-            _, f_gradients = F.backward(weights, f, by_f)
-            loss, gradients = loss + distance, add(gradients, e_gradients | g_gradients | f_gradients)
+            loss, gradients = self.loop(weights, batch)
         if self.config.reciprocity in ("data", "both"):
             distance, found = self.pixels(weights, batch)
             loss, gradients = loss + distance, add(gradients, found)
         return loss, gradients
+
+    def loop(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
+        """weight · mean ‖F(z) − E(G(F(z)))‖², or ‖z − E(G(F(z)))‖²: images neither augmented nor of mixed styles."""
+        F, G, E = (self.networks[name] for name in "FGE")
+        f = self.code(weights, batch)
+        g = self.generate(weights, f.output.value, batch)
+        e = self.encode(weights, g.output.value, batch)
+        of_z, weight = self.config.reciprocity == "z", self.config.updates.weight
+        distance, slope = self.distance(batch.z if of_z else f.output.value, e.output.value)
+        slope = weight * slope
+        back, e_gradients = E.backward(weights, e, slope)
+        back, g_gradients = G.backward(weights, g, back.value)
+        by_f = back.value if of_z or self.config.updates.target == "constant" else back.value - slope
+        _, f_gradients = F.backward(weights, f, by_f)
+        return weight * distance, e_gradients | g_gradients | f_gradients
+
+    def code(self, weights: Weights, batch: Batch) -> Any:
+        """Return F's trace in the loop in w."""
+        return self.networks["F"].forward(weights, batch.z)
+
+    def closes_in_adversarial_updates(self) -> bool:
+        """Return whether the loop in w, or z, is a term of the adversarial losses."""
+        return self.config.updates.reciprocity == "adversarial" and self.config.reciprocity in ("latent", "both", "z")
 
     def pixels(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """mean ‖x − G(E(x))‖²."""
@@ -216,12 +273,16 @@ class Updates:
 
     def trains(self) -> dict[str, str]:
         """Return the networks that each update trains, in the order of updates."""
-        # A loss on images alone does not involve F.
-        reciprocity = {"none": "", "data": "EG"}.get(
-            self.config.reciprocity, "EGF" if self.config.updates.trains_F else "EG"
-        )
-        discriminator = "ED" if self.config.networks.discriminator == "latent" else "D"
-        trained = {"discriminator": discriminator, "generator": "FG", "reciprocity": reciprocity}
+        where, joint = self.config.reciprocity, self.config.updates.reciprocity == "adversarial"
+        in_w, in_images = where in ("latent", "both", "z"), where in ("data", "both")
+        uses_e = self.config.networks.discriminator == "latent" or (joint and in_w)
+        trained = {"discriminator": "ED" if uses_e else "D", "generator": "FG"}
+        if joint:
+            trained["pixels"] = "EG" if in_images else ""
+        else:
+            # A loss on images alone does not involve F.
+            by_own = "EGF" if in_w and self.config.updates.trains_F else "EG"
+            trained["reciprocity"] = by_own if in_w or in_images else ""
         return {update: networks for update, networks in trained.items() if networks}
 
 

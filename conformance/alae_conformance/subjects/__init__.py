@@ -1,6 +1,6 @@
 """The interface of a subject, which the suite judges: a plug-in in its own process, the reference, or a faulty copy."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 from zlib import crc32
@@ -68,6 +68,12 @@ def flat_draws(draws: Mapping[str, Draws]) -> Arrays:
         if mix is not None:
             found |= {f"{update}/mix": mix, f"{update}/cutoff": np.asarray(cutoff, np.int64)}
     return found
+
+
+def collect_losses(records: Sequence[Mapping[str, float]]) -> Arrays:
+    """Return the losses of consecutive steps by update; one that is not done at every step has fewer."""
+    updates = dict.fromkeys(update for losses in records for update in losses)
+    return {update: np.array([losses[update] for losses in records if update in losses]) for update in updates}
 
 
 def reciprocity_error(w: np.ndarray, again: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from alae_conformance.subjects import (
     Batches,
     Hello,
     Inputs,
+    collect_losses,
     flat_draws,
     put_and_overwrite,
     reciprocity_error,
@@ -109,7 +110,7 @@ class Plugin:
     def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
         # Read losses only at the end, as training does, so that no step waits for them.
         records = [self._step(batches, only) for _ in range(steps)]
-        return {update: np.array([losses[update] for losses in records]) for update in records[0]}
+        return collect_losses(records)
 
     def draws(self, step: int, count: int) -> Arrays:
         return flat_draws(self.runner.draws(step, count))
@@ -133,7 +134,7 @@ class Plugin:
                     loader.map(lambda batch: put_and_overwrite(self.runner.put, batch, self.config.dtype), shown)
                 )
             records = [self.runner.step(batch) for batch in ahead]
-        return {update: np.array([losses[update] for losses in records]) for update in records[0]}
+        return collect_losses(records)
 
     def _step_on_arrays(self, images: np.ndarray, labels: np.ndarray | None) -> Mapping[str, float]:
         step, count = self.runner.step_number, len(images)

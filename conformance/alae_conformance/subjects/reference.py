@@ -1,6 +1,6 @@
 """The reference as a subject: its answers are the expected ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from alae_conformance.subjects import (
     Batches,
     Hello,
     Inputs,
+    collect_losses,
     flat_draws,
     put_and_overwrite,
     reciprocity_error,
@@ -111,8 +112,8 @@ class ReferenceSubject:
             draws = self._all_draws(step, len(images))
             if lod is not None:
                 draws = with_noise(draws, step, lod, len(images))
-            records.append(self._step(images, labels, draws if only is None else {only: draws[only]}))
-        return _by_update(records)
+            records.append(self._step(images, labels, self._due(draws, step) if only is None else {only: draws[only]}))
+        return collect_losses(records)
 
     def draws(self, step: int, count: int) -> Arrays:
         return flat_draws(self._all_draws(step, count))
@@ -128,8 +129,8 @@ class ReferenceSubject:
         first = int(self._state["step"])
         sizes = {step: growth.position(self.config, step).batch_size for step in range(first, first + steps)}
         ahead = [put_and_overwrite(self._put, batches.at(step, size), "float64") for step, size in sizes.items()]
-        handed = [self._draws_and_noise(step, size) if given else None for step, size in sizes.items()]
-        return _by_update([self._step(*batch, draws) for batch, draws in zip(ahead, handed, strict=True)])
+        handed = [self._due(self._draws_and_noise(step, size), step) if given else None for step, size in sizes.items()]
+        return collect_losses([self._step(*batch, draws) for batch, draws in zip(ahead, handed, strict=True)])
 
     def shared_arrays(self, batches: Batches) -> list[str]:
         return shared_arrays(self, batches)
@@ -156,8 +157,8 @@ class ReferenceSubject:
 
     def _batch(self, update: str, inputs: Inputs) -> Batch:
         labels, given = self._one_hot(inputs.labels), inputs.draws[update]
-        p = self.reference.p(self._state)
-        return Batch(inputs.images, labels=labels, blend=inputs.blend, p=p, **given._asdict())
+        p, gamma = self.reference.p(self._state), self.reference.position(self._state).r1_gamma
+        return Batch(inputs.images, labels=labels, blend=inputs.blend, p=p, r1_gamma=gamma, **given._asdict())
 
     def _put(self, images: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
         return np.array(images), None if labels is None else np.array(labels)
@@ -166,11 +167,16 @@ class ReferenceSubject:
         self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws] | None
     ) -> Mapping[str, float]:
         if draws is None:
-            draws = self._draws_and_noise(int(self._state["step"]), len(images))
+            step = int(self._state["step"])
+            draws = self._due(self._draws_and_noise(step, len(images)), step)
         if images.dtype == np.uint8:
             images = (images.astype(np.float32) / np.float32(127.5) - 1).astype(np.float64)
         self._state, losses = self.reference.step(self._state, images, draws, self._one_hot(labels))
         return losses
+
+    def _due(self, draws: Mapping[str, Draws], step: int) -> dict[str, Draws]:
+        """Return the draws of the updates that a step does."""
+        return {update: draws[update] for update in self.reference.due(step)}
 
     def _draws_and_noise(self, step: int, count: int) -> dict[str, Draws]:
         """Return the draws of all updates, with noise from the reference's own streams."""
@@ -191,17 +197,13 @@ class ReferenceSubject:
 
     def draw_update(self, update: str, step: int, count: int) -> Draws:
         """Return the draws of one update, without noise."""
-        if update == "reconstruction":
+        if update in ("reconstruction", "pixels"):
             return Draws(None)
         found = Draws(*draw_styles(self.config, update, step, count, growth.position(self.config, step).lod))
         return found._replace(augment=draw_augmentation(self.config, update, step, count))
 
     def _differentiate(self, update: str, inputs: Inputs) -> tuple[float, Arrays]:
         return self.reference.differentiate(update, self._weights(), self._batch(update, inputs))
-
-
-def _by_update(records: Sequence[Mapping[str, float]]) -> Arrays:
-    return {update: np.array([losses[update] for losses in records]) for update in records[0]}
 
 
 def _group(prefix: str, state: Arrays) -> Arrays:

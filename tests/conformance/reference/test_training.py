@@ -1,5 +1,6 @@
 """The reference's gradients and steps, checked without Keras or a backend."""
 
+from copy import copy
 from itertools import product
 
 import numpy as np
@@ -7,15 +8,25 @@ import pytest
 
 from alae_conformance.reference.baselines import reference_of
 from alae_conformance.reference.draws import draw_styles
-from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Spread, Statistics, Upsample
+from alae_conformance.reference.features import (
+    Blur,
+    Centre,
+    Conv,
+    Downsample,
+    Spread,
+    Statistics,
+    StrideConv,
+    Upsample,
+    UpsampleBilinear,
+)
 from alae_conformance.reference.growth import position, show_at_level
-from alae_conformance.reference.layers import Pair, PixelNorm
+from alae_conformance.reference.layers import Pair, PixelNorm, Tanh
 from alae_conformance.reference.losses import OBJECTIVES
 from alae_conformance.reference.training import Reference
 from alae_conformance.reference.updates import Batch
 from alae_core.config import make_config
 from alae_core.draws import Draws
-from alae_core.groups import Augment
+from alae_core.groups import BUNDLES, Augment
 from alae_core.streams import mixing_cutoff, noise_shapes, sample_prior
 from tests.conftest import slow, tiny_config, tiny_style_config
 from tests.tolerances import CENTRAL_DIFFERENCE, COMPLEX_STEP
@@ -27,12 +38,19 @@ UPDATES = {
     "crossed": {"adam": "shared", "distance": "sum", "target": "followed", "trains_F": True},
     "recrossed": {"adam": "own", "distance": "sum", "target": "constant", "trains_F": True},
 }
+#: the bundle that closes the loop in w in the adversarial updates, and variants of it
+JOINT = {
+    "joint": "joint",
+    "followed": BUNDLES["joint"].model_dump() | {"target": "followed", "weight": 0.3, "distance": "sum"},
+    "untrained": BUNDLES["joint"].model_dump() | {"trains_F": False, "weight": 2.5, "adam": "shared"},
+}
+UPDATES |= JOINT
 CHOICES = [
     pytest.param(
         updates, reciprocity, curved, objective, labels, id=f"{updates}-{reciprocity}-{curved}-{objective}-{labels}"
     )
     for updates, reciprocity, curved, (objective, labels) in product(
-        UPDATES,
+        ("paper", "official", "crossed", "recrossed"),
         ("latent", "data", "both"),
         ("leaky", "curved"),
         (("logistic", 0), ("wasserstein", 3), ("hinge", 0)),
@@ -89,10 +107,17 @@ def style_problem(lod, blend, count=2, **choices):
 
 
 def loss_at_constant_target(reference, update, held, weights, batch):
-    """Return the loss; a constant target of reciprocity is F(z) at the weights `held`."""
-    if update == "reciprocity" and reference.config.updates.target == "constant":
+    """Return the loss at the weights `held` for what is constant: a target F(z), or F in a loop that does not train it.
+
+    Only F's weights are perturbed where this matters.
+    """
+    choices, of_loop = reference.config.updates, copy(reference)
+    if update == "generator" and reference.closes_in_adversarial_updates() and not choices.trains_F:
+        code, reference = of_loop.code, of_loop
+        reference.code = lambda weights, batch: code(held, batch)
+    elif update in ("reciprocity", "generator") and choices.target == "constant":
         target = reference.networks["F"].forward(held, batch.z).output.value
-        reference = Reference(reference.config)
+        reference = of_loop
         distance, of_z = reference.distance, reference.config.reciprocity == "z"
         reference.distance = lambda w, e: distance(target if w.shape == target.shape and not of_z else w, e)
     return getattr(reference, update)(weights, batch)[0]
@@ -134,8 +159,86 @@ def test_gradients_of_reciprocity_in_z_equal_complex_steps(updates):
     assert_gradients_equal_complex_steps(*problem(updates, "z", networks__z=6, networks__w=6))
 
 
+CONV = {
+    "specification": 2,
+    "image": [8, 10, 2],
+    "networks": {
+        "family": "conv",
+        "z": 5,
+        "w": 6,
+        "widths": [4, 3],
+        "residual": 2,
+        "hidden": 7,
+        "F": {"hidden": [6], "pixel_norm": True},
+        "D": {"hidden": [7]},
+    },
+    "batch_size": 3,
+    "updates": "joint",
+    "reciprocity": "both",
+    "adam": {"learning_rate": 0.1},
+    "r1_gamma": 3.0,
+}
+
+
+def conv_problem(**choices):
+    """Return a problem for conv networks."""
+    rng = np.random.default_rng(9)
+    config = make_config(CONV, choices)
+    reference = reference_of(config)(config)
+    weights = {
+        name: rng.normal(0, 1.3 / np.sqrt(np.prod(shape[:-1])) if len(shape) > 1 else 0.3, shape)
+        for name, shape in reference.shapes.items()
+    }
+    one_hot = np.eye(config.labels)[rng.integers(0, config.labels, 3)] if config.labels else None
+    z = rng.normal(size=(3, config.networks.z))
+    return reference, weights, Batch(rng.uniform(-1, 1, (3, *config.image)), z, one_hot)
+
+
+@pytest.mark.parametrize(
+    "choices",
+    [
+        {},
+        {"updates": "paper", "labels": 3},
+        {"updates": JOINT["followed"], "objective": "relativistic", "r2_gamma": 2.0},
+        {"updates": JOINT["untrained"], "reciprocity": "latent", "networks.output": "linear"},
+        {"networks.widths": [3, 2, 3], "image": [16, 20, 1], "networks.residual": 1, "networks.normalize_w": False},
+        {"updates": "official", "reciprocity": "z", "networks.z": 6, "objective": "hinge"},
+        {"algorithm": "autoencoder", "labels": 2},
+        {"algorithm": "vae", "networks.normalize_w": False, "networks.z": 6},
+        {"algorithm": "bigan", "networks.normalize_w": False, "networks.z": 6, "objective": "relativistic"},
+    ],
+    ids=str,
+)
+def test_gradients_of_conv_networks_equal_complex_steps(choices):
+    assert_gradients_equal_complex_steps(*conv_problem(**choices))
+
+
+@pytest.mark.parametrize("updates", JOINT)
+@pytest.mark.parametrize("reciprocity", ["latent", "data", "both"])
+@pytest.mark.parametrize("curved", ["leaky", "curved"])
+@pytest.mark.parametrize(("objective", "labels"), [("logistic", 3), ("relativistic", 0)])
+def test_gradients_of_joint_updates_equal_complex_steps(updates, reciprocity, curved, objective, labels):
+    assert_gradients_equal_complex_steps(*problem(updates, reciprocity, curved, objective, labels))
+
+
+@pytest.mark.parametrize("updates", ["paper", "joint", "followed"])
+@pytest.mark.parametrize("objective", ["logistic", "relativistic"])
+@pytest.mark.parametrize("choices", [{"r2_gamma": 2.0}, {"networks__output": "tanh"}, {"networks__normalize_w": True}])
+def test_gradients_of_r2_tanh_and_normalized_w_equal_complex_steps(updates, objective, choices):
+    assert_gradients_equal_complex_steps(*problem(updates, "both", objective=objective, **choices))
+
+
+@pytest.mark.parametrize("updates", JOINT)
+def test_gradients_of_joint_updates_of_style_networks_equal_complex_steps(updates):
+    """The loop in w has no mixed styles, and its images are not augmented."""
+    choices = {"updates": UPDATES[updates], "augment": {"p": 0.5}, "objective": "relativistic", "r2_gamma": 2.0}
+    reference, weights, batch = style_problem(1, 0.3, **choices)
+    batch = batch._replace(augment=np.random.default_rng(3).random((2, 16)), p=0.5)
+    assert_gradients_equal_complex_steps(reference, weights, batch)
+
+
 @pytest.mark.parametrize("algorithm", ["autoencoder", "vae", "bigan"])
-@pytest.mark.parametrize("objective", ["logistic", "hinge"])
+@pytest.mark.parametrize("objective", ["logistic", "hinge", "relativistic"])
 @pytest.mark.parametrize("labels", [0, 3])
 def test_gradients_of_baselines_equal_complex_steps(algorithm, objective, labels):
     same = {"networks__z": 6, "networks__w": 6}
@@ -232,19 +335,42 @@ def test_the_input_gradient_equals_the_complex_step_of_each_logit():
 
 @pytest.mark.parametrize(
     "layer",
-    [PixelNorm(), PixelNorm((1, 2), 1e-5), Statistics(), Spread(), Blur(), Conv("c", 0.5)],
-    ids=["pixel norm", "instance norm", "statistics", "spread", "blur", "convolution"],
+    [
+        PixelNorm(),
+        PixelNorm((1, 2), 1e-5),
+        Statistics(),
+        Spread(),
+        Blur(),
+        Conv("c", 0.5),
+        StrideConv("s"),
+        UpsampleBilinear(),
+        Tanh(),
+    ],
+    ids=[
+        "pixel norm",
+        "instance norm",
+        "statistics",
+        "spread",
+        "blur",
+        "convolution",
+        "stride convolution",
+        "bilinear",
+        "tanh",
+    ],
 )
 def test_a_layers_tangent_is_the_derivative_along_its_direction(layer):
     rng = np.random.default_rng(3)
     shape = (4, 5) if layer == PixelNorm() else (3, 4, 4, 2)
     x, direction, weights = rng.normal(size=shape), rng.normal(size=shape), {"c/kernel": rng.normal(size=(3, 3, 2, 5))}
+    weights["s/kernel"] = rng.normal(size=(4, 4, 2, 5))
     pair = layer.forward(weights, Pair(x, direction))
     stepped = layer.forward(weights, Pair(x + 1e-30j * direction)).value
     np.testing.assert_allclose(pair.tangent, stepped.imag / 1e-30, rtol=1e-12)
 
 
-@pytest.mark.parametrize("layer", [Upsample(), Downsample(), Blur(), Centre()], ids=lambda layer: type(layer).__name__)
+@pytest.mark.parametrize(
+    "layer", [Upsample(), UpsampleBilinear(), Downsample(), Blur(), Centre()], ids=lambda layer: type(layer).__name__
+)
 def test_a_linear_layer_and_its_transpose_are_adjoint(layer):
     rng = np.random.default_rng(4)
     x = rng.normal(size=(2, 4, 6, 3))
@@ -264,10 +390,34 @@ def test_a_convolution_of_one_pixel_is_the_rotated_kernel():
     assert blurred.sum() == 1
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
-@pytest.mark.parametrize("term", ["real", "fake", "generator"])
-def test_each_term_has_its_derivative_even_where_exp_overflows(objective, term):
-    term = getattr(OBJECTIVES[objective], term)
+def test_bilinear_doubling_of_a_ramp_is_a_finer_ramp():
+    """Inside, the map of a linear function is the same function at twice the density; the border repeats."""
+    x = np.arange(4.0)[None, :, None, None] + 10 * np.arange(3.0)[None, None, :, None]
+    y = UpsampleBilinear().apply(x)[0, :, :, 0]
+    rows, columns = [0, 0.25, 0.75, 1.25, 1.75, 2.25, 2.75, 3], [0, 0.25, 0.75, 1.25, 1.75, 2]
+    np.testing.assert_allclose(y, np.add.outer(rows, np.multiply(10, columns)), rtol=1e-13)
+
+
+def test_a_stride_convolution_sees_one_row_before_its_pixels():
+    """Output pixel (i, j) is the sum of kernel[a, b] · x[2i − 1 + a, 2j − 1 + b]."""
+    kernel, x = np.arange(16.0).reshape(4, 4, 1, 1), np.zeros((1, 6, 8, 1))
+    x[0, 2, 5, 0] = 1.0
+    y = StrideConv("s").forward({"s/kernel": kernel}, Pair(x)).value[0, :, :, 0]
+    expected = np.zeros((3, 4))
+    expected[1, 2:4], expected[0, 2:4] = kernel[1, [2, 0], 0, 0], kernel[3, [2, 0], 0, 0]
+    np.testing.assert_array_equal(y, expected)
+
+
+TERMS = [
+    pytest.param(getattr(objective, term), id=f"{name}-{term}")
+    for name, objective in OBJECTIVES.items()
+    for term in ("real", "fake", "generator")
+    if getattr(objective, term)
+]
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_each_term_has_its_derivative_even_where_exp_overflows(term):
     logits = np.array([-800.0, -90.0, -3.0, -0.5, 0.5, 3.0, 90.0, 800.0])
     values, slopes = term(logits)
     stepped, _ = term(logits + 1e-30j)
@@ -317,6 +467,47 @@ def test_averages_halve_their_distance_after_the_half_life():
     for name, weight in weights.items():
         np.testing.assert_allclose(state[f"averages/{name}"] - weight, 0.5, rtol=1e-12)
     assert state["step"] == 5
+
+
+def test_the_half_life_of_averages_grows_with_the_images_shown():
+    """Averages equal the weights after the first step; later their half-life is 0.5 · 6t, up to 12 images."""
+    reference = Reference(tiny_config(average_halflife=12.0, average_warmup=0.5))
+    decays = [position(reference.config, step).average_decay for step in range(6)]
+    np.testing.assert_allclose(decays, [0, *0.5 ** (6 / np.array([3, 6, 9, 12, 12]))], rtol=1e-12)
+    state = reference.initial_state({name: np.ones(shape) for name, shape in reference.shapes.items()})
+    state |= {name: array + 1 for name, array in state.items() if name.startswith("averages/")}
+    state, _ = reference.step(state, np.zeros((6, 4, 3, 2)), {})
+    assert all(np.array_equal(state[name], np.ones_like(state[name])) for name in state if name.startswith("averages/"))
+
+
+def test_rate_and_gamma_follow_half_a_cosine_after_their_constant_part():
+    """After 0, 6, 12, 18, 24 and 30 of 24 images, of which 12 are constant; γ goes from 8 to 2, the rate to a tenth."""
+    schedule = {"images": 24, "constant": 0.5, "rate_end": 0.1, "r1_gamma_end": 2.0}
+    config = tiny_config(schedule=schedule, r1_gamma=8.0, adam__learning_rate=0.5)
+    found = [position(config, step) for step in range(6)]
+    np.testing.assert_allclose([at.learning_rate for at in found], [0.5, 0.5, 0.5, 0.275, 0.05, 0.05], rtol=1e-12)
+    np.testing.assert_allclose([at.r1_gamma for at in found], [8, 8, 8, 5, 2, 2], rtol=1e-12)
+    constant = tiny_config(schedule=schedule | {"images": None, "r1_gamma_end": None})
+    assert {(at.learning_rate, at.r1_gamma) for at in (position(constant, step) for step in range(9))} == {
+        (constant.adam.learning_rate, None)
+    }
+
+
+def test_the_schedule_of_a_growing_run_counts_the_images_of_all_levels():
+    """Two steps of 4 images, then steps of 3; the rate of the second level is halved along its way."""
+    config = make_config(STYLE, {"schedule": {"images": 20, "constant": 0.4, "rate_end": 0.5}})
+    found = [position(config, step).learning_rate for step in range(8)]
+    eased = [(1 - np.cos(np.pi * part / 4)) / 2 for part in range(5)]
+    np.testing.assert_allclose(found, [0.1, 0.1, *(0.5 - 0.25 * part for part in eased), 0.25, 0.25][:8], rtol=1e-12)
+
+
+def test_updates_are_done_at_every_kth_step():
+    joint = Reference(tiny_config(updates="joint", reciprocity="both"))
+    both = ["discriminator", "generator"]
+    assert [joint.due(step) for step in range(5)] == [[*both, "pixels"], both, both, both, [*both, "pixels"]]
+    own = Reference(tiny_config(updates=BUNDLES["paper"].model_dump() | {"every": 2}))
+    assert [own.due(step) for step in range(3)] == [[*both, "reciprocity"], both, [*both, "reciprocity"]]
+    assert Reference(tiny_config(updates="joint", reciprocity="latent")).due(0) == both
 
 
 def test_updates_are_sequential_and_count_the_networks_they_train():
