@@ -10,7 +10,7 @@ from alae_core.config import Config
 from alae_core.networks.conv_layout import SLOPE, coarsest_shape
 from alae_core.networks.family import Family
 from alae_core.networks.features import Conv, Tensor, flatten, from_nhwc, to_nhwc, upsample_bilinear
-from alae_core.networks.layers import Dense, LeakyReLU, PixelNorm, SpecLayer, layer_dtype
+from alae_core.networks.layers import Dense, LeakyReLU, PixelNorm, SpecLayer, Tanh, layer_dtype
 from alae_core.networks.specs import Section
 
 
@@ -65,6 +65,7 @@ class Generator(_Network):
 
     def __init__(self, config: Config, section: Section) -> None:
         super().__init__(config, section, resample=None)
+        self.tanh = Tanh(dtype=config.dtype)
 
     def call(self, w, labels=None):
         """(batch, w), and one-hot labels (batch, classes) if `config.labels`, to images (batch, H, W, C)."""
@@ -73,7 +74,7 @@ class Generator(_Network):
             x = upsample_bilinear(x) if i else x
             x = conv(self._refine(x, i))
         images = to_nhwc(x)
-        return ops.tanh(images) if self.config.networks.output == "tanh" else images
+        return self.tanh(images) if self.config.networks.output == "tanh" else images
 
 
 class Encoder(_Network):

@@ -74,6 +74,19 @@ class LeakyReLU(keras.layers.Layer):
         return {**super().get_config(), "slope": self.slope}
 
 
+class Tanh(keras.layers.Layer):
+    """tanh x."""
+
+    def call(self, x):
+        if self.compute_dtype == "float64":
+            # `ops.tanh` turns float64 into float32 under JAX.
+            return 2 * ops.sigmoid(2 * x) - 1
+        return ops.tanh(x)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
 class PixelNorm(keras.layers.Layer):
     """x / √(mean x² + 1e-8) over the last axis, which gives each vector a root mean square of 1."""
 

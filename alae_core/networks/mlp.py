@@ -8,7 +8,7 @@ from keras import ops
 from alae_core.config import Config
 from alae_core.errors import AlaeError
 from alae_core.networks.family import Family
-from alae_core.networks.layers import PixelNorm
+from alae_core.networks.layers import PixelNorm, Tanh
 from alae_core.networks.perceptron import apply_perceptron
 from alae_core.networks.specs import Section
 
@@ -24,7 +24,8 @@ class Perceptrons(Family):
         images = ops.reshape(
             apply_perceptron(_append([w, *labels]), section, config.mlp.G, config), (-1, *config.image)
         )
-        images = ops.tanh(images) if config.mlp.output == "tanh" else images
+        if config.mlp.output == "tanh":
+            images = Tanh(dtype=config.dtype, name="tanh")(images)
         return keras.Model(_inputs([w, *labels]), images, name=section.name)
 
     @classmethod

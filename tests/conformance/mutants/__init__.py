@@ -12,6 +12,7 @@ from tests.conformance.mutants import (
     contract,
     crossed,
     gradients,
+    joint,
     outputs,
     style,
     training,
@@ -28,5 +29,18 @@ from tests.conformance.mutants.registry import (
 
 __all__ = ["EQUIVALENTS", "MUTANTS", "Mutant", "judge_reference", "judge_subject", "worst_of"]
 #: the modules that register them
-_MODULES = (contract, outputs, gradients, updates, adam, crossed, checkpoints, style, training, augmenting, baselines)
+_MODULES = (
+    contract,
+    outputs,
+    gradients,
+    updates,
+    adam,
+    crossed,
+    checkpoints,
+    style,
+    training,
+    augmenting,
+    baselines,
+    joint,
+)
 MUTANTS.sort(key=lambda mutant: mutant.case[:2])
