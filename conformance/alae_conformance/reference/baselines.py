@@ -88,11 +88,11 @@ class Bigan(Reference):
         real = self.pair(weights, batch.images, e.output.value, batch)
         if self.objective.fake is None:
             terms, by_fake = self.objective.generator(fake.output.value - real.output.value)
-            by_real = -by_fake
+            loss, by_real = terms.mean(), -by_fake
         else:
-            terms, by_fake = self.objective.generator(fake.output.value)
-            more, slope = self.objective.generator(-real.output.value)
-            terms, by_real = terms + more, -slope
+            fake_terms, by_fake = self.objective.generator(fake.output.value)
+            real_terms, slope = self.objective.generator(-real.output.value)
+            loss, by_real = fake_terms.mean() + real_terms.mean(), -slope
 
         back, _ = fake.pull(Pair(by_fake / n))
         by_images, _ = self.split(back)
@@ -100,7 +100,7 @@ class Bigan(Reference):
         back, _ = real.pull(Pair(by_real / n))
         _, by_w = self.split(back)
         _, e_gradients = self.networks["E"].backward(weights, e, by_w.value)
-        return terms.mean(), g_gradients | e_gradients
+        return loss, g_gradients | e_gradients
 
     def input_gradient(self, weights: Weights, batch: Batch) -> tuple[Array, Array]:
         """C(x, E(x)), shape (batch,), and the gradient of its sum with respect to x, with E(x) held constant."""

@@ -73,36 +73,31 @@ class Updates:
         R2, if there is one, is the same penalty on the generated images.
         """
         generated = self.generate(weights, self.styles(weights, batch)[1], batch).output.value
-        fake, r2, square = self.penalise(
-            weights, self.augment(generated, batch), batch, self.config.r2_gamma, self.config.r2_gamma > 0
+        fake, rate_of_fake, r2 = self.penalise(
+            weights, self.augment(generated, batch), batch, self.config.r2_gamma or None
         )
-        loss = self.config.r2_gamma / 2 * square
-
-        gamma = self.r1_gamma(batch)
-        real, r1, square = self.penalise(weights, self.augment(batch.images, batch), batch, gamma, True)
-        loss = loss + gamma / 2 * square
-
-        terms, by_real, by_fake = self.separate(real.output.value, fake.output.value)
-        _, gradients = fake.pull(Pair(by_fake, r2))
-        _, penalised = real.pull(Pair(by_real, r1))
-        loss, gradients = loss + terms, add(gradients, penalised)
+        real, rate_of_real, r1 = self.penalise(weights, self.augment(batch.images, batch), batch, self.r1_gamma(batch))
+        loss, by_real, by_fake = self.separate(real.output.value, fake.output.value)
+        _, gradients = fake.pull(Pair(by_fake, rate_of_fake))
+        _, penalised = real.pull(Pair(by_real, rate_of_real))
+        loss, gradients = loss + r1 + r2, add(gradients, penalised)
         if self.closes_in_adversarial_updates():
             distance, found = self.loop(weights, batch)
             loss, gradients = loss + distance, add(gradients, found)
         return loss, gradients
 
     def penalise(
-        self, weights: Weights, images: Array, batch: Batch, gamma: float, penalised: bool
+        self, weights: Weights, images: Array, batch: Batch, gamma: float | None
     ) -> tuple[Trace, Array | None, float]:
-        """Score constant images; return the trace, the adjoint of its tangent, and the mean square gradient.
+        """Score constant images; return the trace, the adjoint of its tangent, and the penalty; None omits it.
 
         The penalty is γ/2n · Σ g·g. With v = g held constant, its gradient is γ/n · ∇_θ Σ v·g = γ/n · ∇_θ Σ ṡ.
         """
-        if not penalised:
+        if gamma is None:
             return self.score(weights, images, batch), None, 0.0
         n = len(images)
         _, g = self.input_gradient(weights, batch._replace(images=images))
-        return self.score(weights, images, batch, g), np.full(n, gamma / n), (g * g).sum() / n
+        return self.score(weights, images, batch, g), np.full(n, gamma / n), gamma / 2 * (g * g).sum() / n
 
     def separate(self, real: Array, fake: Array) -> tuple[float, Array, Array]:
         """Return the discriminator's mean loss at these logits, and its derivatives with respect to both."""
