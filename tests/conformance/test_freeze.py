@@ -27,15 +27,15 @@ def test_the_reference_computes_the_frozen_numbers(case):
     assert freeze.differences(case) == []
 
 
-def is_style(fixture):
-    return config_of(fixture, "float32").networks.family == "style"
+def is_convolutional(fixture):
+    return config_of(fixture, "float32").networks.family != "mlp"
 
 
 @pytest.mark.parametrize(
     "fixture",
-    # Style networks and adaptive augmentation are slow.
+    # Convolutional networks and adaptive augmentation are slow.
     [
-        pytest.param(f, id=f.id, marks=[pytest.mark.slow] * (is_style(f) or f.id == "adaptive"))
+        pytest.param(f, id=f.id, marks=[pytest.mark.slow] * (is_convolutional(f) or f.id == "adaptive"))
         for f in fixtures().values()
         if not f.seeds
     ],
