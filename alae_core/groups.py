@@ -89,8 +89,8 @@ class ConvNetworks(Frozen):
     hidden: Count = Field(256, description="width of the dense layer between w and the coarsest feature maps")
     output: Literal["linear", "tanh"] = Field("tanh", description="the activation of G's last layer")
     normalize_w: bool = Field(True, description="whether F's and E's w are divided by their root mean square")
-    F: Perceptron = Perceptron(hidden=(128, 128), pixel_norm=True)
-    D: Perceptron = Perceptron(hidden=(128,))
+    F: Perceptron = Perceptron.model_validate({"hidden": (128, 128), "pixel_norm": True})
+    D: Perceptron = Perceptron.model_validate({"hidden": (128,)})
 
     @property
     def factor(self) -> int:
@@ -221,11 +221,12 @@ class Updates(Frozen):
 
 
 BUNDLES = {
-    "paper": Updates(adam="own", distance="sum", target="followed", trains_F=False),
-    "official": Updates(adam="shared", distance="mean", target="constant", trains_F=True),
-    "joint": Updates(
-        adam="own", distance="mean", target="constant", trains_F=True, reciprocity="adversarial", weight=1.0, every=4
-    ),
+    name: Updates.model_validate(choices)
+    for name, choices in {
+        "paper": {},
+        "official": {"adam": "shared", "distance": "mean", "target": "constant", "trains_F": True},
+        "joint": {"distance": "mean", "target": "constant", "trains_F": True, "reciprocity": "adversarial", "every": 4},
+    }.items()
 }
 
 

@@ -25,7 +25,7 @@ class Stage(NamedTuple):
     average_decay: float
 
 
-class Pace(NamedTuple):
+class Rates(NamedTuple):
     """The numbers that change from step to step. None where they are those of the stage or of the configuration.
 
     Attributes:
@@ -47,14 +47,14 @@ class Position(NamedTuple):
         blend: how far the level has faded in, 0 … 1.
         shown: the number of real images shown by all earlier steps.
         restarts: whether Adam's moments and counts restart at this step.
-        pace: the numbers that change from step to step.
+        rates: the numbers that change from step to step.
     """
 
     stage: Stage
     blend: float
     shown: int
     restarts: bool
-    pace: Pace
+    rates: Rates
 
     @property
     def view(self) -> View | None:
@@ -70,7 +70,7 @@ def position(config: Config, step: int) -> Position:
     """
     if config.growth is None:
         stage, shown = _stage(config, None, config.batch_size, config.adam.learning_rate), step * config.batch_size
-        return Position(stage, 1.0, shown, restarts=False, pace=_pace(config, shown, stage))
+        return Position(stage, 1.0, shown, restarts=False, rates=_rates(config, shown, stage))
     shown = 0
     for lod, level in enumerate(config.growth.levels):
         batch_size, steps = _steps_of(config, level)
@@ -82,7 +82,7 @@ def position(config: Config, step: int) -> Position:
     progress = min(1.0, step * batch_size / fading) if fading else 1.0
     restarts = config.growth.restart_adam and lod > 0 and step == 0
     shown += step * batch_size
-    return Position(stage, _ease(progress), shown, restarts, _pace(config, shown, stage))
+    return Position(stage, _ease(progress), shown, restarts, _rates(config, shown, stage))
 
 
 def scheduled_steps(config: Config) -> int | None:
@@ -106,8 +106,8 @@ def stretches(config: Config, start: int, end: int) -> Iterator[tuple[Stage, int
         first = last + 1
 
 
-def _pace(config: Config, shown: int, stage: Stage) -> Pace:
-    """Return the pace after `shown` images: those of `config.schedule` and `config.average_warmup`."""
+def _rates(config: Config, shown: int, stage: Stage) -> Rates:
+    """Return the rates after `shown` images: those of `config.schedule` and `config.average_warmup`."""
     schedule, rate, gamma, decay = config.schedule, None, None, None
     if schedule is not None and schedule.images is not None:
         progress = (shown / schedule.images - schedule.constant) / (1 - schedule.constant)
@@ -119,7 +119,7 @@ def _pace(config: Config, shown: int, stage: Stage) -> Pace:
     if config.average_warmup:
         halflife = min(config.average_halflife, config.average_warmup * shown)
         decay = 0.5 ** (stage.batch_size / halflife) if halflife else 0.0
-    return Pace(rate, gamma, decay)
+    return Rates(rate, gamma, decay)
 
 
 def _ease(progress: float) -> float:

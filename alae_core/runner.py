@@ -15,7 +15,7 @@ from alae_core.backend import Backend, Losses
 from alae_core.draws import Draws, draw
 from alae_core.errors import ArgumentError
 from alae_core.groups import Adam
-from alae_core.growth import Pace, Position, Stage, position
+from alae_core.growth import Position, Rates, Stage, position
 from alae_core.inputs import one_hot, require_images
 from alae_core.model import Alae
 from alae_core.networks.family import Family
@@ -74,12 +74,12 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     # ---- methods that a subclass may override ----
 
-    def train(self, batches: Mapping[str, Batch], stage: Stage, pace: Pace) -> dict[str, Any]:
+    def train(self, batches: Mapping[str, Batch], stage: Stage, rates: Rates) -> dict[str, Any]:
         """Do one training step on `self.tensors`; return the losses as scalars on the device.
 
-        A subclass that compiles the step for each `stage` must pass the numbers in `pace` as tensors.
+        A subclass that compiles the step for each `stage` must pass the numbers in `rates` as tensors.
         """
-        return walk(self, self.tensors, batches, stage, pace)
+        return walk(self, self.tensors, batches, stage, rates)
 
     def differentiate(self, update: Update, batch: Batch) -> tuple[Tensor, Tensors]:
         """Call `gradient` at the current weights."""
@@ -153,7 +153,7 @@ class BaseRunner(ABC, Generic[Tensor]):
             draws = self.draws(self.step_number, len(batch.images))
         due = [update.name for update in self.model.updates if self.step_number % update.every == 0]
         chosen = {name: draws[name] for name in (due if only is None else [self.model.update(only).name])}
-        losses = self.train(self._batches(batch, chosen, here), here.stage, here.pace)
+        losses = self.train(self._batches(batch, chosen, here), here.stage, here.rates)
         self.step_number += 1
         # In the order of the updates, which a compiled step may not preserve.
         return Losses({update.name: losses[update.name] for update in self.model.updates if update.name in losses})
@@ -253,7 +253,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         augment = self.config.augment
         batch = batch._replace(
             blend=self._to_tensors(float(here.blend)) if self.networks.has_styles else None,
-            r1_gamma=self._to_tensors(here.pace.r1_gamma),
+            r1_gamma=self._to_tensors(here.rates.r1_gamma),
             # An adaptive p is part of the state, and replaces this one in the step.
             augment_p=None if augment is None else self._to_tensors(augment.p),
         )

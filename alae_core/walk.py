@@ -7,7 +7,7 @@ from keras import ops
 
 from alae_core.augment import adapt_p
 from alae_core.groups import Adam
-from alae_core.growth import Pace, Stage
+from alae_core.growth import Rates, Stage
 from alae_core.model import Alae
 from alae_core.networks.family import Family
 from alae_core.optimizer import average_step
@@ -50,17 +50,17 @@ class Mechanics(Protocol[Tensor]):
 
 
 def walk(
-    mechanics: Mechanics[Tensor], tensors: dict[str, Tensor], batches: Mapping[str, Batch], stage: Stage, pace: Pace
+    mechanics: Mechanics[Tensor], tensors: dict[str, Tensor], batches: Mapping[str, Batch], stage: Stage, rates: Rates
 ) -> dict[str, Tensor]:
     """Do one training step: each update with a batch, in order, at the weights that the previous update produced.
 
-    `pace` has Python numbers, or scalar tensors where the step is compiled. Returns the losses by update, as scalars on
-    the device.
+    `rates` has Python numbers, or scalar tensors where the step is compiled. Returns the losses by update, as scalars
+    on the device.
     """
     model, losses, adam_choice = mechanics.model, {}, stage.adam
-    if pace.rate is not None:
+    if rates.rate is not None:
         # Without validation, which would refuse a tensor.
-        adam_choice = adam_choice.model_copy(update={"learning_rate": adam_choice.learning_rate * pace.rate})
+        adam_choice = adam_choice.model_copy(update={"learning_rate": adam_choice.learning_rate * rates.rate})
     for update in (update for update in model.updates if update.name in batches):
         batch = batches[update.name]
         if update.moves_w_mean and "w_mean" in tensors:
@@ -83,7 +83,7 @@ def walk(
                 name: _rescale(model, name, each) for name, each in reduced.items() if name.startswith(f"{network}/")
             }
             mechanics.apply(tensors, adam_choice, adam, own)
-    mechanics.average(tensors, stage.average_decay if pace.average_decay is None else pace.average_decay)
+    mechanics.average(tensors, stage.average_decay if rates.average_decay is None else rates.average_decay)
     return losses
 
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from alae_core.backend import Backend
-from alae_core.growth import Pace, Stage
+from alae_core.growth import Rates, Stage
 from alae_core.model import Alae
 from alae_core.runner import BaseRunner
 from alae_core.updates import Batch, Update
@@ -52,8 +52,8 @@ class JaxRunner(BaseRunner[jax.Array]):
         self.tensors = {name: self.to_device(array) for name, array in arrays.items()}
         self._share()
 
-    def train(self, batches: Mapping[str, Batch], stage: Stage, pace: Pace) -> dict[str, Any]:
-        self.tensors, losses = self._step(self.tensors, batches, stage, pace)
+    def train(self, batches: Mapping[str, Batch], stage: Stage, rates: Rates) -> dict[str, Any]:
+        self.tensors, losses = self._step(self.tensors, batches, stage, rates)
         self._share()
         return losses
 
@@ -70,10 +70,10 @@ class JaxRunner(BaseRunner[jax.Array]):
         )
 
     def _walk(
-        self, tensors: Tensors, batches: Mapping[str, Batch], stage: Stage, pace: Pace
+        self, tensors: Tensors, batches: Mapping[str, Batch], stage: Stage, rates: Rates
     ) -> tuple[Tensors, Tensors]:
         tensors = {**tensors}
-        losses = walk(self, tensors, batches, stage, pace)
+        losses = walk(self, tensors, batches, stage, rates)
         return tensors, losses
 
     def _share(self) -> None:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from alae_core.backend import Backend
 from alae_core.framework import structure
 from alae_core.groups import Adam
-from alae_core.growth import Pace, Stage
+from alae_core.growth import Rates, Stage
 from alae_core.model import Alae
 from alae_core.networks.family import Family
 from alae_core.runner import BaseRunner
@@ -33,7 +33,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
     """See `alae_core.Runner`. The state's tensors are variables; its weights are the model's own variables."""
 
     def __init__(self, backend: Backend, model: Alae) -> None:
-        self._steps: dict[Stage, Callable[[Mapping[str, Batch], Pace], dict[str, tf.Tensor]]] = {}
+        self._steps: dict[Stage, Callable[[Mapping[str, Batch], Rates], dict[str, tf.Tensor]]] = {}
         self._differentiate = tf.function(
             lambda name, batch: self.gradient(self.tensors, model.update(name), batch), autograph=False
         )
@@ -58,12 +58,12 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
         for name, value in values.items():
             tensors[name].assign(value)
 
-    def train(self, batches: Mapping[str, Batch], stage: Stage, pace: Pace) -> dict[str, Any]:
+    def train(self, batches: Mapping[str, Batch], stage: Stage, rates: Rates) -> dict[str, Any]:
         if stage not in self._steps:
             step = partial(_walk, self, stage)
             # XLA fuses kernels that would each read and write memory: 20 % faster on mnist-mlp.
             self._steps[stage] = tf.function(step, jit_compile=True, autograph=False)
-        return self._steps[stage](batches, self._to_tensors(pace))
+        return self._steps[stage](batches, self._to_tensors(rates))
 
     def differentiate(self, update: Update, batch: Batch) -> tuple[tf.Tensor, Tensors]:
         return self._differentiate(update.name, batch)
@@ -98,8 +98,8 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
             )
 
 
-def _walk(runner: TensorflowRunner, stage: Stage, batches: Mapping[str, Batch], pace: Pace) -> dict[str, tf.Tensor]:
-    return walk(runner, runner.tensors, batches, stage, pace)
+def _walk(runner: TensorflowRunner, stage: Stage, batches: Mapping[str, Batch], rates: Rates) -> dict[str, tf.Tensor]:
+    return walk(runner, runner.tensors, batches, stage, rates)
 
 
 def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from alae_core.backend import Backend
 from alae_core.framework import structure
 from alae_core.groups import Adam
-from alae_core.growth import Pace, Stage
+from alae_core.growth import Rates, Stage
 from alae_core.images import to_float
 from alae_core.model import Alae
 from alae_core.networks.family import Family
@@ -83,8 +83,8 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             self.tensors[name].zero_()
 
     @torch.no_grad()
-    def train(self, batches: Mapping[str, Batch], stage: Stage, pace: Pace) -> dict[str, Any]:
-        return super().train(batches, stage, pace)
+    def train(self, batches: Mapping[str, Batch], stage: Stage, rates: Rates) -> dict[str, Any]:
+        return super().train(batches, stage, rates)
 
     @torch.no_grad()
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[torch.Tensor, Tensors]:

@@ -306,7 +306,7 @@ def test_a_schedule_compiles_no_step_again(backend, monkeypatch):
     for step in range(2, 8):
         runner.step(images_of(model, seed=step))
     assert not calls
-    assert len({position(model.config, step).pace for step in range(8)}) == 8
+    assert len({position(model.config, step).rates for step in range(8)}) == 8
 
 
 @pytest.mark.parametrize(("family", "at"), [("conv", 5), ("conv", 6), *slow(("mlp", 5), ("mlp", 6))])

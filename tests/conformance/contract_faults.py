@@ -202,9 +202,9 @@ def gradient(sound, tensors, update, batch):
 
 
 @replaces("BaseRunner.train", "the learning rate is 1 % too large", "L3-leaky-substeps", "displacement")
-def train(sound, batches, stage, pace):
+def train(sound, batches, stage, rates):
     rate = 1.01 * stage.adam.learning_rate
-    return sound(batches, stage._replace(adam=stage.adam.model_copy(update={"learning_rate": rate})), pace)
+    return sound(batches, stage._replace(adam=stage.adam.model_copy(update={"learning_rate": rate})), rates)
 
 
 @replaces("BaseRunner.differentiate", "a loss has the wrong sign", "L1-leaky-values", "losses")

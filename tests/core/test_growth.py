@@ -1,4 +1,4 @@
-"""Level, blend, pace, learning rate, γ and restarts as functions of the step."""
+"""Level, blend, rates, learning rate, γ and restarts as functions of the step."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from alae_core import ConfigError, View, load_config
 from alae_core.config import make_config
-from alae_core.growth import Pace, position, scheduled_steps
+from alae_core.growth import Rates, position, scheduled_steps
 from tests.conftest import TINY_STYLE, tiny_config, tiny_conv_config, tiny_style_config
 from tests.tolerances import ROUNDED
 
@@ -86,38 +86,38 @@ def test_a_position_has_a_view():
 # ---- learning rate, γ and averages ----------------------------------------------------------------------------------
 
 
-def paces(config, count):
-    return [position(config, step).pace for step in range(count)]
+def all_rates(config, count):
+    return [position(config, step).rates for step in range(count)]
 
 
 def test_without_a_schedule_nothing_changes_from_step_to_step():
     for config in (tiny_config(), tiny_conv_config(), growing_config()):
-        assert set(paces(config, 20)) == {Pace(None, None, None)}
+        assert set(all_rates(config, 20)) == {Rates(None, None, None)}
 
 
 def test_a_schedule_is_constant_and_then_half_a_cosine():
     """20 steps of 6 images; constant for 8 of them, then half a cosine over 12."""
     choice = {"images": 120, "constant": 0.4, "rate_end": 0.25, "r1_gamma_end": 2.0}
-    found = paces(tiny_config(schedule=choice, r1_gamma=10.0), 30)
+    found = all_rates(tiny_config(schedule=choice, r1_gamma=10.0), 30)
     progress = np.clip((np.arange(30) - 8) / 12, 0, 1)
     rates = [1 - 0.75 * (1 - np.cos(np.pi * u)) / 2 for u in progress]
     gammas = [10 - 8 * (1 - np.cos(np.pi * u)) / 2 for u in progress]
-    np.testing.assert_allclose([pace.rate for pace in found], rates, **ROUNDED)
-    np.testing.assert_allclose([pace.r1_gamma for pace in found], gammas, **ROUNDED)
-    assert {pace.rate for pace in found[:9]} == {1.0}
-    assert {pace.rate for pace in found[20:]} == {0.25}
+    np.testing.assert_allclose([each.rate for each in found], rates, **ROUNDED)
+    np.testing.assert_allclose([each.r1_gamma for each in found], gammas, **ROUNDED)
+    assert {each.rate for each in found[:9]} == {1.0}
+    assert {each.rate for each in found[20:]} == {0.25}
     assert found[14].rate == pytest.approx((1 + 0.25) / 2), "half way, half of the change"
-    assert {pace.average_decay for pace in found} == {None}
+    assert {each.average_decay for each in found} == {None}
 
 
 def test_a_schedule_may_change_one_value_only():
     for choice, changing in (({"rate_end": 0.5}, "rate"), ({"r1_gamma_end": 0.0}, "r1_gamma")):
-        pace = position(tiny_config(schedule={"images": 60, **choice}), 9).pace
-        assert [name for name, value in pace._asdict().items() if value is not None] == [changing]
+        rates = position(tiny_config(schedule={"images": 60, **choice}), 9).rates
+        assert [name for name, value in rates._asdict().items() if value is not None] == [changing]
 
 
 def test_a_schedule_of_no_length_changes_nothing():
-    assert set(paces(tiny_config(schedule={"rate_end": 0.5}), 20)) == {Pace(None, None, None)}
+    assert set(all_rates(tiny_config(schedule={"rate_end": 0.5}), 20)) == {Rates(None, None, None)}
 
 
 def test_a_schedule_counts_images_across_levels():
@@ -125,13 +125,13 @@ def test_a_schedule_counts_images_across_levels():
     for step in range(20):
         place = position(config, step)
         expected = 1 - 0.5 * (1 - np.cos(np.pi * min(1, place.shown / 100))) / 2
-        np.testing.assert_allclose(place.pace.rate, expected, **ROUNDED)
+        np.testing.assert_allclose(place.rates.rate, expected, **ROUNDED)
     assert position(config, 5).stage.adam.learning_rate == 1e-3, "the stage, which is compiled, stays the same"
 
 
 def test_the_half_life_of_averages_is_at_most_a_fraction_of_the_images_shown():
     config = tiny_config(average_halflife=30.0, average_warmup=0.5)
-    found = [pace.average_decay for pace in paces(config, 20)]
+    found = [each.average_decay for each in all_rates(config, 20)]
     assert found[0] == 0, "the first average is the weight itself"
     halflives = np.minimum(30, 0.5 * 6 * np.arange(1, 20))
     np.testing.assert_allclose(found[1:], 0.5 ** (6 / halflives), **ROUNDED)
@@ -144,18 +144,18 @@ def test_average_warmup_uses_the_batch_size_of_each_level():
     for step in range(1, 20):
         place = position(config, step)
         expected = 0.5 ** (place.stage.batch_size / (0.25 * place.shown))
-        np.testing.assert_allclose(place.pace.average_decay, expected, **ROUNDED)
+        np.testing.assert_allclose(place.rates.average_decay, expected, **ROUNDED)
 
 
 @given(st.integers(0, 10**9), st.integers(1, 10**9), st.floats(0, 0.999), st.floats(0.001, 10), st.floats(0, 0.999))
 def test_paces_stay_between_their_ends(step, images, constant, end, warmup):
     choice = {"images": images, "constant": constant, "rate_end": end, "r1_gamma_end": 3.0}
-    pace = position(tiny_config(schedule=choice, r1_gamma=1.0, average_warmup=warmup), step).pace
+    rates = position(tiny_config(schedule=choice, r1_gamma=1.0, average_warmup=warmup), step).rates
     if end != 1:
-        assert min(1, end) * (1 - 1e-12) <= pace.rate <= max(1, end) * (1 + 1e-12)
-    assert 1 <= pace.r1_gamma <= 3
-    assert (pace.average_decay is None) == (warmup == 0)
-    assert warmup == 0 or 0 <= pace.average_decay < 1
+        assert min(1, end) * (1 - 1e-12) <= rates.rate <= max(1, end) * (1 + 1e-12)
+    assert 1 <= rates.r1_gamma <= 3
+    assert (rates.average_decay is None) == (warmup == 0)
+    assert warmup == 0 or 0 <= rates.average_decay < 1
 
 
 # ---- configurations --------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from alae_core.growth import Pace, Stage
+from alae_core.growth import Rates, Stage
 from alae_core.runner import BaseRunner
 from alae_core.updates import Batch, Update
 
@@ -50,9 +50,9 @@ class EagerRunner(BaseRunner[torch.Tensor]):
             tensors[name].copy_(value)
 
     @torch.no_grad()
-    def train(self, batches: Mapping[str, Batch], stage: Stage, pace: Pace) -> dict[str, Any]:
+    def train(self, batches: Mapping[str, Batch], stage: Stage, rates: Rates) -> dict[str, Any]:
         """Do the step of `alae_core`; autograd is needed only in `gradient`."""
-        return super().train(batches, stage, pace)
+        return super().train(batches, stage, rates)
 
     @torch.enable_grad()
     def gradient(self, tensors: Tensors, update: Update, batch: Batch) -> tuple[torch.Tensor, Tensors]:
