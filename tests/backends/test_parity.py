@@ -104,6 +104,6 @@ def test_the_schedule_is_at_the_recorded_level_and_blend():
     for lod, blend in ((0, 1.0), (1, 0.0), (1, 0.35), (1, 0.999), (1, 1.0)):
         step = replay.step_at(lod, blend)
         for each in (step, step + 1):
-            stage, found, _, _ = position(config, each)
+            stage, found, *_ = position(config, each)
             assert (stage.lod, stage.batch_size) == (lod, 4)
             assert abs(found - blend) < 1e-8
