@@ -126,7 +126,7 @@ def test_r1_and_r2_are_penalties_on_real_and_on_generated_images(backend, object
 # ---- gradients -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("update", ["discriminator", "generator", "pixels"])
+@pytest.mark.parametrize("update", ["discriminator", *slow("generator", "pixels")])
 @pytest.mark.parametrize(
     "choices",
     [
@@ -213,12 +213,14 @@ def test_pixels_is_done_at_every_k_th_step(backend, family):
             assert state[f"adam/{adam}/{network}/t"] == (3 if update.name == "pixels" else 8)
 
 
+@pytest.mark.slow
 def test_reciprocity_may_be_done_at_every_k_th_step(backend):
     model, runner = start(backend, tiny_config, updates="paper", reciprocity="latent", updates__every=2)
     found = [list(runner.step(images_of(model))) for _ in range(3)]
     assert [("reciprocity" in losses) for losses in found] == [True, False, True]
 
 
+@pytest.mark.slow
 def test_an_update_that_is_not_due_can_be_run_alone_and_has_a_loss(backend):
     model, runner = start(backend, updates__every=3)
     runner.step(images_of(model))
@@ -237,7 +239,7 @@ def scheduled(start_, end, step):
     return start_ + (end - start_) * (1 - np.cos(np.pi * progress)) / 2
 
 
-@pytest.mark.parametrize("step", [0, 4, 5, 7, 12])
+@pytest.mark.parametrize("step", [7, *slow(0, 4, 5, 12)])
 def test_the_first_step_of_adam_has_the_scheduled_rate(backend, step):
     """With new moments and β1 = 0, each weight with a gradient moves by the learning rate; biases start at zero."""
     model, runner = start(backend, **SCHEDULED, adam__epsilon=1e-14)
@@ -249,6 +251,7 @@ def test_the_first_step_of_adam_has_the_scheduled_rate(backend, step):
     assert np.count_nonzero(moved) > 0.9 * moved.size
 
 
+@pytest.mark.slow
 def test_warm_up_and_schedule_multiply(backend):
     model, runner = start(backend, **SCHEDULED, adam__epsilon=1e-14, adam__warmup=0.75)
     runner.load(runner.state() | {"step": np.array(7, np.int64)})
@@ -257,7 +260,8 @@ def test_warm_up_and_schedule_multiply(backend):
     np.testing.assert_allclose(moved[moved > 0], 1e-3 * 0.25 * scheduled(1.0, 0.1, 7), **FLOAT32)
 
 
-@pytest.mark.parametrize("gamma", [0.0, *slow(5.0)])
+@pytest.mark.slow
+@pytest.mark.parametrize("gamma", [0.0, 5.0])
 def test_the_discriminator_loss_has_the_scheduled_gamma(backend, gamma):
     """R1 is linear in γ: compare the losses of several steps at the same weights and draws."""
     model, runner = start(backend, r1_gamma=gamma, **SCHEDULED)
@@ -287,6 +291,7 @@ def test_averages_follow_with_their_warm_up(backend):
             np.testing.assert_allclose(runner.weights(averaged=True)[name], averages[name], **FLOAT32)
 
 
+@pytest.mark.slow
 def test_without_images_a_schedule_does_not_change_training(backend):
     (model, plain), (_, endless) = (start(backend, **c) for c in ({}, {"schedule": {"rate_end": 0.1}}))
     for step in range(2):
@@ -295,6 +300,7 @@ def test_without_images_a_schedule_does_not_change_training(backend):
     assert all(np.array_equal(array, state[name]) for name, array in plain.state().items())
 
 
+@pytest.mark.slow
 def test_a_schedule_compiles_no_step_again(backend, monkeypatch):
     model, runner = start(backend, **SCHEDULED)
     for step in range(2):
@@ -309,7 +315,7 @@ def test_a_schedule_compiles_no_step_again(backend, monkeypatch):
     assert len({position(model.config, step).rates for step in range(8)}) == 8
 
 
-@pytest.mark.parametrize(("family", "at"), [("conv", 5), ("conv", 6), *slow(("mlp", 5), ("mlp", 6))])
+@pytest.mark.parametrize(("family", "at"), [("conv", 5), *slow(("conv", 6), ("mlp", 5), ("mlp", 6))])
 def test_a_run_resumes_bit_for_bit_within_a_schedule(backend, tmp_path, family, at):
     """From a checkpoint, before a step with pixels and before one without."""
     (model, straight), (_, other) = (start(backend, MAKERS[family], **SCHEDULED) for _ in range(2))
@@ -331,6 +337,7 @@ def test_a_run_resumes_bit_for_bit_within_a_schedule(backend, tmp_path, family, 
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["conv", "mlp"])
 @pytest.mark.parametrize("precision", ["bfloat16", "float64"])
 def test_other_precisions_train(backend, precision, family):
@@ -351,6 +358,7 @@ def test_other_precisions_train(backend, precision, family):
     assert {array.dtype.name for name, array in runner.state().items() if name.startswith("averages/")} == {dtype}
 
 
+@pytest.mark.slow
 def test_labels_reach_every_update(backend):
     model, runner = start(backend, labels=3, objective="relativistic", r2_gamma=1.0)
     x, draws = images_of(model), runner.draws(0, 6)
