@@ -29,7 +29,7 @@ NOT_RUN = {
     r"alae conform ": "tests/conformance/test_commands.py runs these options on smaller experiments",
     r"pytest --pyargs alae_conformance": "tests/conformance/test_commands.py runs it on smaller experiments",
     r"python -m alae_workbench\.exchange\.parity": "tests/backends/test_parity.py runs it",
-    r"alae .*--data mnist\b": "downloads MNIST",
+    r"alae .*--(data|preset) mnist\b": "downloads MNIST",
     r"alae .*\b[A-Z]{3,}\b": "its arguments are placeholders",
     r"alae .*--backend eager\b": "tests/conformance/test_example.py runs the example plug-in",
 }
