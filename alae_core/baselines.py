@@ -18,14 +18,14 @@ from alae_core.updates import (
     discriminator_loss_with_r1,
     encode,
     generate,
-    pixel_distance,
+    pixel_loss,
 )
 
 
 def autoencoder_updates(config: Config) -> tuple[Update, ...]:
     """Return the update of an autoencoder: G∘E, trained on pixels. Without a prior, it cannot generate samples."""
     adams = adams_of(config, "reconstruction", "EG")
-    loss = partial(_reconstruction, config)
+    loss = partial(pixel_loss, config)
     return (Update("reconstruction", "R", loss, adams, draws=("noise",), moves_w_mean=False),)
 
 
@@ -41,10 +41,6 @@ def bigan_updates(config: Config) -> tuple[Update, ...]:
         Update("discriminator", "C", partial(_critic, config), critic, draws=("z", "noise")),
         Update("generator", "G", partial(_generator_and_encoder, config), generators, draws=("z", "noise")),
     )
-
-
-def _reconstruction(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    return pixel_distance(config, networks, batch)
 
 
 def _evidence(networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     Field,
@@ -47,6 +47,7 @@ MIGRATIONS: dict[int, dict[str, str]] = {
 RUN = "training"
 
 ImageShape = Annotated[tuple[Count, Count, Count], Strict(False)]
+Networks = TypeVar("Networks", MlpNetworks, ConvNetworks, StyleNetworks)
 Precision = Literal["float32", "float64", "bfloat16"]
 
 
@@ -130,17 +131,15 @@ class Config(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _check_augment(self) -> "Config":
+    def _check_fields_of_D(self) -> "Config":
         algorithm = ALGORITHMS.get(self.algorithm)
-        if self.augment and algorithm and "D" not in algorithm.networks:
-            raise ValueError(f"augment changes what D sees, but the algorithm {self.algorithm} has no D: omit it")
-        return self
-
-    @model_validator(mode="after")
-    def _check_r2(self) -> "Config":
-        algorithm = ALGORITHMS.get(self.algorithm)
-        if self.r2_gamma and algorithm and "D" not in algorithm.networks:
-            raise ValueError(f"r2_gamma is {self.r2_gamma}, but the algorithm {self.algorithm} has no D: set it to 0")
+        if algorithm and "D" not in algorithm.networks:
+            if self.augment:
+                raise ValueError(f"augment changes what D sees, but the algorithm {self.algorithm} has no D: omit it")
+            if self.r2_gamma:
+                raise ValueError(
+                    f"r2_gamma is {self.r2_gamma}, but the algorithm {self.algorithm} has no D: set it to 0"
+                )
         return self
 
     @model_validator(mode="after")
@@ -195,22 +194,21 @@ class Config(Frozen):
     @property
     def mlp(self) -> MlpNetworks:
         """`networks`. Raises ConfigError if they are not perceptrons."""
-        if not isinstance(self.networks, MlpNetworks):
-            raise ConfigError(f"networks are of the family {self.networks.family}, but must be perceptrons here")
-        return self.networks
+        return self._require(MlpNetworks, "must be perceptrons here")
 
     @property
     def conv(self) -> ConvNetworks:
         """`networks`. Raises ConfigError if they are not conv networks."""
-        if not isinstance(self.networks, ConvNetworks):
-            raise ConfigError(f"networks are of the family {self.networks.family}, but must be conv networks here")
-        return self.networks
+        return self._require(ConvNetworks, "must be conv networks here")
 
     @property
     def style(self) -> StyleNetworks:
         """`networks` as style networks. Raises ConfigError if they are not."""
-        if not isinstance(self.networks, StyleNetworks):
-            raise ConfigError(f"networks are of the family {self.networks.family}, but this needs style networks")
+        return self._require(StyleNetworks, "this needs style networks")
+
+    def _require(self, kind: type[Networks], need: str) -> Networks:
+        if not isinstance(self.networks, kind):
+            raise ConfigError(f"networks are of the family {self.networks.family}, but {need}")
         return self.networks
 
     @property

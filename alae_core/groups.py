@@ -221,12 +221,11 @@ class Updates(Frozen):
 
 
 BUNDLES = {
-    name: Updates.model_validate(choices)
-    for name, choices in {
-        "paper": {},
-        "official": {"adam": "shared", "distance": "mean", "target": "constant", "trains_F": True},
-        "joint": {"distance": "mean", "target": "constant", "trains_F": True, "reciprocity": "adversarial", "every": 4},
-    }.items()
+    "paper": Updates.model_validate({}),
+    "official": Updates.model_validate({"adam": "shared", "distance": "mean", "target": "constant", "trains_F": True}),
+    "joint": Updates.model_validate(
+        {"distance": "mean", "target": "constant", "trains_F": True, "reciprocity": "adversarial", "every": 4}
+    ),
 }
 
 

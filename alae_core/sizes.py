@@ -32,9 +32,8 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
         hidden = [width for name in "FGED" for width in getattr(networks, name).hidden]
         return [(config.batch_size, max(height * width * channels, config.labels, networks.z, networks.w, *hidden))]
     if isinstance(networks, ConvNetworks):
-        finest = height * width * max(channels, networks.widths[-1])
-        halved = [height * width * maps // 4**i for i, maps in enumerate(reversed(networks.widths))]
-        return [(config.batch_size, max(finest, *halved))]
+        maps = [height * width * count // 4**i for i, count in enumerate(reversed(networks.widths))]
+        return [(config.batch_size, max(height * width * channels, *maps))]
     levels = config.growth.levels if config.growth else ()
     widths = networks.widths(config.lods)
     return [

@@ -101,7 +101,7 @@ def alae_updates(config: Config) -> tuple[Update, ...]:
     if not _closes_in_images(config):
         return D, G
     adams = adams_of(config, "pixels", "EG")
-    loss = partial(_pixels, config)
+    loss = partial(pixel_loss, config)
     return D, G, Update("pixels", "P", loss, adams, draws=("noise",), moves_w_mean=False, every=choices.every)
 
 
@@ -128,9 +128,7 @@ def adams_of(config: Config, update: str, networks: str) -> dict[str, str]:
 
 
 def _discriminator(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
-    w = _styles(networks, batch)
-    # Without gradients for G and F.
-    fake = ops.stop_gradient(generate(networks, w, batch))
+    w, fake = _make_constant_fake(networks, batch)
     codes, fake_logits, penalty = _judge_fake(config, networks, _augment(networks, fake, batch), batch, input_gradient)
     real = _augment(networks, batch.images, batch)
     loss = discriminator_loss_with_r1(
@@ -155,11 +153,7 @@ def _judge_fake(
 
 
 def _judge(networks: Family, images: Tensor, batch: Batch) -> tuple[Tensor | None, Tensor]:
-    """Return E(x), or None if D judges images, and the logits of images."""
-    if networks.config.networks.discriminator == "images":
-        return None, _score(networks, images, batch)
-    codes = encode(networks, images, batch)
-    return codes, networks.D(codes)
+    return networks.judge(images, labels=batch.labels, **_level(networks, batch))
 
 
 def discriminator_loss_with_r1(
@@ -234,7 +228,8 @@ def _reciprocity(config: Config, networks: Family, batch: Batch, input_gradient:
     return loss
 
 
-def _pixels(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
+def pixel_loss(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
+    """Return `pixel_distance` as the loss of an update."""
     return pixel_distance(config, networks, batch)
 
 
@@ -256,8 +251,14 @@ def separation(networks: Family, batch: Batch) -> Tensor:
 
 def _fake_logits(networks: Family, batch: Batch) -> Tensor:
     """Return D's logits on augmented generated images, without gradients for G and F."""
-    fake = ops.stop_gradient(generate(networks, _styles(networks, batch), batch))
+    _, fake = _make_constant_fake(networks, batch)
     return _score(networks, _augment(networks, fake, batch), batch)
+
+
+def _make_constant_fake(networks: Family, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Return w (or styles), and generated images without gradients for G and F."""
+    w = _styles(networks, batch)
+    return w, ops.stop_gradient(generate(networks, w, batch))
 
 
 def _augment(networks: Family, images: Tensor, batch: Batch) -> Tensor:

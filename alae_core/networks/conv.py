@@ -10,7 +10,7 @@ from alae_core.config import Config
 from alae_core.networks.conv_layout import SLOPE, coarsest_shape
 from alae_core.networks.family import Family
 from alae_core.networks.features import Conv, Tensor, flatten, from_nhwc, to_nhwc, upsample_bilinear
-from alae_core.networks.layers import Dense, LeakyReLU, PixelNorm, SpecLayer, Tanh, layer_dtype
+from alae_core.networks.layers import Dense, LeakyReLU, PixelNorm, SpecLayer, Tanh, create_weights, layer_dtype
 from alae_core.networks.specs import Section
 
 
@@ -19,11 +19,11 @@ class Convolutions(Family):
 
     @classmethod
     def generator(cls, config: Config, section: Section) -> "Generator":
-        return _build(Generator(config, section))
+        return create_weights(Generator(config, section))
 
     @classmethod
     def encoder(cls, config: Config, section: Section) -> "Encoder":
-        return _build(Encoder(config, section))
+        return create_weights(Encoder(config, section))
 
     def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):
         return self.networks["G"](w, labels)
@@ -96,8 +96,3 @@ class Encoder(_Network):
         for i in reversed(range(len(self.convolutions))):
             x = self._refine(self.convolutions[i](x), i)
         return flatten(x)
-
-
-def _build(network: _Network) -> _Network:
-    network.build()
-    return network

@@ -159,9 +159,16 @@ class Family(ABC):
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
     ) -> Tensor:
         """Return the logit of each image, (batch,): D(E(x)), or D(x) if D judges images."""
+        return self.judge(images, labels=labels, lod=lod, blend=blend)[1]
+
+    def judge(
+        self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
+    ) -> tuple[Tensor | None, Tensor]:
+        """Return E(x), (batch, w), or None if D judges images; and the logit of each image, as `score` does."""
         if self.config.networks.discriminator == "images":
-            return self.networks["D"](images, lod=lod, blend=blend)
-        return self.networks["D"](self.encode(images, labels=labels, lod=lod, blend=blend))
+            return None, self.networks["D"](images, lod=lod, blend=blend)
+        codes = self.encode(images, labels=labels, lod=lod, blend=blend)
+        return codes, self.networks["D"](codes)
 
     def reconstruct(self, images: Tensor, *, noise: Any = None, labels: Tensor | None = None, **level: Any) -> Tensor:
         """G(E(x)), or G(F(E(x))) if the configuration's reciprocity is z: (batch, H, W, C) to the same shape."""

@@ -3,6 +3,8 @@
 They use operators on tensors, because `keras.ops.matmul` and `mean` turn float64 into float32 under JAX or PyTorch.
 """
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -42,6 +44,12 @@ class SpecLayer(keras.layers.Layer):
         """Return the weight `name` multiplied by its scale, as a tensor."""
         weight, scale = ops.convert_to_tensor(getattr(self, name)), self.section.layout[name].scale
         return weight if scale == 1 else weight * scale
+
+
+def create_weights(network: Any) -> Any:
+    """Create the weights of a network that is a SpecLayer, and return it."""
+    network.build()
+    return network
 
 
 class Dense(SpecLayer):

@@ -25,7 +25,7 @@ from alae_core.networks.features import (
     to_nhwc,
     upsample,
 )
-from alae_core.networks.layers import Dense, LeakyReLU, SpecLayer, layer_dtype
+from alae_core.networks.layers import Dense, LeakyReLU, SpecLayer, create_weights, layer_dtype
 from alae_core.networks.specs import Section
 from alae_core.view import View
 
@@ -41,19 +41,19 @@ class Styles(Family):
 
     @classmethod
     def generator(cls, config: Config, section: Section) -> "Generator":
-        return _build(Generator(config, section))
+        return create_weights(Generator(config, section))
 
     @classmethod
     def encoder(cls, config: Config, section: Section) -> "_Downwards":
         kind = Encoder if config.style.encoder == "style" else PlainEncoder
-        return _build(kind(config, section))
+        return create_weights(kind(config, section))
 
     @classmethod
     def discriminator(cls, config: Config, section: Section) -> keras.Model:
         """Build D: a perceptron on w, or a plain encoder of images to one number, (batch, H, W, C) to (batch,)."""
         if config.style.discriminator == "latent":
             return super().discriminator(config, section)
-        return _build(PlainEncoder(config, section, is_discriminator=True))
+        return create_weights(PlainEncoder(config, section, is_discriminator=True))
 
     def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):
         return self.networks["G"](w, noise=noise, lod=lod, blend=blend)
@@ -279,11 +279,6 @@ class _PlainBlock(SpecLayer):
         if self.conv2 is not None:
             return self.leaky(self.conv2(blur(x))), None
         return self.leaky(self.dense(ops.reshape(to_nhwc(x), (x.shape[0], -1)))), None
-
-
-def _build(network):
-    network.build()
-    return network
 
 
 def _with_spread(x: Tensor, group: int = 4) -> Tensor:

@@ -28,7 +28,7 @@ from alae_core.config import make_config
 from alae_core.draws import Draws
 from alae_core.groups import BUNDLES, Augment
 from alae_core.streams import mixing_cutoff, noise_shapes, sample_prior
-from tests.conftest import slow, tiny_config, tiny_style_config
+from tests.conftest import TINY_CONV, slow, tiny_config, tiny_style_config
 from tests.tolerances import CENTRAL_DIFFERENCE, COMPLEX_STEP
 
 #: the two bundles, and two mixtures of them
@@ -159,31 +159,14 @@ def test_gradients_of_reciprocity_in_z_equal_complex_steps(updates):
     assert_gradients_equal_complex_steps(*problem(updates, "z", networks__z=6, networks__w=6))
 
 
-CONV = {
-    "specification": 2,
-    "image": [8, 10, 2],
-    "networks": {
-        "family": "conv",
-        "z": 5,
-        "w": 6,
-        "widths": [4, 3],
-        "residual": 2,
-        "hidden": 7,
-        "F": {"hidden": [6], "pixel_norm": True},
-        "D": {"hidden": [7]},
-    },
-    "batch_size": 3,
-    "updates": "joint",
-    "reciprocity": "both",
-    "adam": {"learning_rate": 0.1},
-    "r1_gamma": 3.0,
-}
+#: changes of the tiny conv model
+CONV = {"networks.w": 6, "networks.residual": 2, "batch_size": 3, "r1_gamma": 3.0}
 
 
 def conv_problem(**choices):
     """Return a problem for conv networks."""
     rng = np.random.default_rng(9)
-    config = make_config(CONV, choices)
+    config = make_config(TINY_CONV, CONV | choices)
     reference = reference_of(config)(config)
     weights = {
         name: rng.normal(0, 1.3 / np.sqrt(np.prod(shape[:-1])) if len(shape) > 1 else 0.3, shape)
