@@ -33,8 +33,23 @@ def folder(tmp_path):
         ("id,class\n0.png,1_0\n1.png,2\n2.jpg,2\n", [0, 1, 1], ("1_0", "2")),
         ('n,a,"b, c"\n0,1,-1\n1,-1,1\n2,0,1e0\n', [[1, -1], [-1, 1], [0, 1]], ("a", "b, c")),
         ("n,a,b\n0,1,.5\n1,-1,1\n2,0,2e-1\n", [[1, 0.5], [-1, 1], [0, 0.2]], ("a", "b")),
+        (
+            "n,hat,hair,skin\n0,7,red,light\n1,8,black,dark\n2,9,grey,light\n",
+            [[7, 0, 0, 1, 1], [8, 1, 0, 0, 0], [9, 0, 1, 0, 1]],
+            ("hat", "hair-black", "hair-grey", "hair-red", "skin-light"),
+        ),
+        ("n,a,b\n0,1,x\n1,1,x\n2,1,x\n", [[1, 1], [1, 1], [1, 1]], ("a", "b-x")),
     ],
-    ids=["numbers", "column by its name", "texts", "digits that are not a number", "whole attributes", "attributes"],
+    ids=[
+        "numbers",
+        "column by its name",
+        "texts",
+        "digits that are not a number",
+        "whole attributes",
+        "attributes",
+        "three, two and no texts",
+        "one text",
+    ],
 )
 def test_rows_label_images(folder, table, labels, names):
     (folder / "labels.csv").write_text(table, encoding="utf-8", newline="")
@@ -70,6 +85,18 @@ def test_a_file_name_shared_by_two_images_is_not_accepted(folder):
     (folder / "labels.csv").write_text("f,class\n0.png,1\n1,2\n2,3\n")
     with pytest.raises(DataError, match=r"2 of 4 images have no row, the first is 'a/0.png'"):
         open_source(str(folder))
+
+
+def test_a_column_of_too_many_texts_is_refused(tmp_path):
+    for number in range(101):
+        Image.new("L", (4, 4)).save(tmp_path / f"{number}.png")
+    rows = [f"{number},1,text {min(number, 99)}\n" for number in range(101)]
+    table = tmp_path / "labels.csv"
+    table.write_text("file,a,b\n" + "".join(rows))
+    assert open_source(str(tmp_path)).labels.shape == (101, 101)
+    table.write_text("file,a,b\n" + "".join(rows[:100]) + "100,1,text 100\n")
+    with pytest.raises(DataError, match="'b' has 101 different texts, but an attribute may have at most 100: remove"):
+        open_source(str(tmp_path))
 
 
 def test_labels_reach_the_decoded_source(folder):

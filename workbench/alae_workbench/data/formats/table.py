@@ -15,6 +15,8 @@ from alae_workbench.data.source import DataError
 
 # Maximum bytes of a table: enough for CelebA's forty attributes for 3 million images.
 _MOST_BYTES = 2**28
+# Maximum number of different texts in a column of attributes.
+_MOST_TEXTS = 100
 # Titles of the column that names the images; without one of them it is the first column.
 _NAME_TITLES = ("file", "filename", "file_name", "image", "image_id", "image_name", "img", "path", "filepath", "name")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}(\.0*)?")
@@ -34,16 +36,17 @@ def read_label_table(path: Path, places: Sequence[PurePath]) -> tuple[np.ndarray
     The column titled file, filename, image, image_id, path or similar, or else the first column, contains the name of
     each image: its path within the folder, or its file name if that is unique, with or without the ending. Rows for
     other images are skipped, because a folder may hold part of a data set. A single further column holds classes:
-    integers are used unchanged, other texts are numbered alphabetically. Several further columns hold attributes, which
-    must be numbers.
+    integers are used unchanged, other texts are numbered alphabetically. Several further columns hold attributes: a
+    column of numbers is one attribute; a column of texts is one attribute `title-text`, 0 or 1, for each of its texts,
+    or for the alphabetically second of two texts.
 
     Args:
         path: the table, in UTF-8, separated by commas.
         places: the images' paths relative to the table's folder.
 
     Raises:
-        DataError: the table cannot be read, an image has no row, or more than one, a value is missing, or an attribute
-            is not a number.
+        DataError: the table cannot be read, an image has no row, or more than one, a value is missing, or one of
+            several columns mixes numbers and texts, or has more than 100 different texts.
     """
     try:
         with open_regular(path) as file:
@@ -92,7 +95,7 @@ def _parse(rows: Iterator[list[str]], places: Sequence[PurePath]) -> tuple[np.nd
             f"rows, or move the table out of the folder"
         )
     complete = [row for row in values if row is not None]
-    return _to_classes(complete) if len(titles) == 1 else (_to_attributes(complete, titles), tuple(titles))
+    return _to_classes(complete) if len(titles) == 1 else _to_attributes(complete, titles)
 
 
 def _to_classes(rows: list[list[str]]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -102,15 +105,30 @@ def _to_classes(rows: list[list[str]]) -> tuple[np.ndarray, tuple[str, ...]]:
     return number_texts(texts)
 
 
-def _to_attributes(rows: list[list[str]], titles: list[str]) -> np.ndarray:
-    for row in rows:
-        for text, title in zip(row, titles, strict=True):
-            if not _NUMBER.fullmatch(text):
-                raise ValueError(
-                    f"{short_repr(title)} has the value {short_repr(text)}, which is not a number: attributes must be "
-                    f"numbers; texts are classes only if their column is the only one"
-                )
-    return as_labels(np.array(rows, np.float64))
+def _to_attributes(rows: list[list[str]], titles: list[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    columns = zip(titles, zip(*rows, strict=True), strict=True)
+    attributes = [attribute for title, texts in columns for attribute in _read_column(title, texts)]
+    return as_labels(np.stack([values for _, values in attributes], axis=1)), tuple(name for name, _ in attributes)
+
+
+def _read_column(title: str, texts: tuple[str, ...]) -> list[tuple[str, np.ndarray]]:
+    """Return the names and values of a column's attributes; values are float64 (count,)."""
+    others = [text for text in texts if not _NUMBER.fullmatch(text)]
+    if not others:
+        return [(title, np.array(texts, np.float64))]
+    if len(others) < len(texts):
+        raise ValueError(
+            f"{short_repr(title)} has the value {short_repr(others[0])}, which is not a number: attributes must be "
+            f"numbers, or none of a column's values may be one"
+        )
+    numbers, names = number_texts(texts)
+    if len(names) > _MOST_TEXTS:
+        raise ValueError(
+            f"{short_repr(title)} has {len(names):,} different texts, but an attribute may have at most {_MOST_TEXTS}: "
+            f"remove the column"
+        )
+    first = 1 if len(names) == 2 else 0
+    return [(f"{title}-{names[i]}", (numbers == i).astype(np.float64)) for i in range(first, len(names))]
 
 
 def _join_words(text: str) -> str:
