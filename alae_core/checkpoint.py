@@ -31,6 +31,7 @@ from alae_core.checkpoint_files import (
     find_not_finite,
     load_content,
     load_manifest,
+    require_trained,
 )
 from alae_core.config import RUN, Config, make_config, migrate
 from alae_core.errors import AlaeError, CheckpointError
@@ -56,7 +57,7 @@ class Checkpoint:
         versions: the versions of the software that wrote it.
         measure: how good the model is, lower is better; None if it was not measured.
         run: the plain data given to `save_checkpoint`.
-        state: the arrays of `alae_core.state`.
+        state: the arrays of `alae_core.state`; of an exported run only averages and running means.
     """
 
     path: Path
@@ -76,9 +77,13 @@ class Checkpoint:
     def model(self, averaged: bool = True) -> "Alae":
         """Return the model with this checkpoint's weights, averaged or as trained; its default view is `view`.
 
-        A backend must have been opened for the configuration's precision, as by `load`.
+        A backend must have been opened for the configuration's precision, as by `load`. Raises CheckpointError if the
+        run was exported, and `averaged` is false.
         """
         from alae_core.model import build
+
+        if not averaged:
+            require_trained(self.path, self.state)
 
         alae, prefix = build(self.config), "averages/" if averaged else "weights/"
         alae.set_weights(
@@ -90,7 +95,7 @@ class Checkpoint:
         return alae
 
     def __repr__(self) -> str:
-        weights = sum(array.size for name, array in self.state.items() if name.startswith("weights/"))
+        weights = sum(array.size for name, array in self.state.items() if name.startswith("averages/"))
         at = f" at {self.view}" if self.view else ""
         return one_line(
             f"<checkpoint {self.path}: step {self.step:,}{at}, {weights:,} weights, written by {self.backend}; "

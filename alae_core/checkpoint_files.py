@@ -1,13 +1,13 @@
 """The files of a checkpoint: their content, and its verification.
 
     step-00001000/
-        state.safetensors      every array of `alae_core.state`
+        state.safetensors      every array of `alae_core.state`; of an exported run only averages and running means
         manifest.json          format, step, configuration, author, the SHA-256 of each file and of itself
 
 Reading one parses JSON and copies numbers. It executes no code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Protocol
@@ -103,6 +103,8 @@ def load_content(path: Path, manifest: FirstManifest | Manifest) -> bytes:
 def decode_state(file: Path, content: bytes, step: int, config: Config) -> dict[str, np.ndarray]:
     """Return the arrays in the bytes of the state file `file`.
 
+    They include the weights, or if the run was exported only the averages.
+
     Raises CheckpointError if they are damaged, are not of training step `step`, contain a number that is not finite, or
     do not fit `config`.
     """
@@ -120,7 +122,7 @@ def decode_state(file: Path, content: bytes, step: int, config: Config) -> dict[
     wrong = find_not_finite(state)
     if wrong is not None:
         raise CheckpointError(f"{file} is damaged: {short_repr(wrong)} is not finite")
-    for group in ("weights", "averages"):
+    for group in ("averages",) if _is_exported(state) else ("weights", "averages"):
         for network, size in count_weights(config).items():
             found = sum(array.size for name, array in state.items() if name.startswith(f"{group}/{network}/"))
             if found != size:
@@ -128,6 +130,20 @@ def decode_state(file: Path, content: bytes, step: int, config: Config) -> dict[
                     f"{file} does not fit its configuration: {group} of {network} are {found:,} numbers, not {size:,}"
                 )
     return state
+
+
+def require_trained(path: Path, state: Iterable[str]) -> None:
+    """Raise CheckpointError if the checkpoint `path`, which has the arrays named in `state`, is of an exported run."""
+    if _is_exported(state):
+        raise CheckpointError(
+            f"{path} was exported and has only averaged networks; for the networks as trained, and to resume training, "
+            f"give the original run"
+        )
+
+
+def _is_exported(state: Iterable[str]) -> bool:
+    # Not only the weights: a damaged checkpoint may lack them.
+    return not any(name.startswith(("weights/", "adam/")) for name in state)
 
 
 def find_not_finite(state: Mapping[str, np.ndarray]) -> str | None:

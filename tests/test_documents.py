@@ -25,6 +25,7 @@ BACKEND = os.environ.get("KERAS_BACKEND", "jax")
 #: commands that do not run here, by pattern, and why
 NOT_RUN = {
     r"(pip|python3 -m venv|source) ": "installs packages",
+    r"rm ": "removes files of the repository",
     r"make ": "tests/test_makefile.py runs the targets",
     r"alae conform ": "tests/conformance/test_commands.py runs these options on smaller experiments",
     r"pytest --pyargs alae_conformance": "tests/conformance/test_commands.py runs it on smaller experiments",
@@ -134,6 +135,7 @@ def scene(backend, tmp_path_factory):
         ["train", "--preset", "digits-mlp", "--steps", "4", *small, "--out", "runs/digits-mlp-jax"],
         ["directions", "fit", "runs/digits-mlp-jax"],
         ["directions", "fit", "runs/digits-mlp-jax", "--method", "principal"],
+        ["evaluate", "runs/digits-mlp-jax", "--measures", "psnr"],
         ["data", "prepare", "photos", "prepared", "--workers", "1"],
     ):
         code, _, err = call_alae(folder, *words)

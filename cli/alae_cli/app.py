@@ -17,6 +17,7 @@ from alae_cli.doctor import doctor
 from alae_cli.edit import edit
 from alae_cli.encode import encode
 from alae_cli.evaluate import evaluate
+from alae_cli.export import export
 from alae_cli.figure import figure
 from alae_cli.generate import generate
 from alae_cli.import_official import import_official
@@ -35,7 +36,7 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 app = Commands(name="alae")
 _PANELS: dict[str, list[Any]] = {
     "Train": [data, presets, new, train, ablate],
-    "Use and edit models": [generate, reconstruct, encode, edit, invert, directions, figure, import_official],
+    "Use and edit models": [generate, reconstruct, encode, edit, invert, directions, figure, export, import_official],
     "Measure models": [evaluate, compare, measures],
     "Check backends": [doctor, conform],
 }

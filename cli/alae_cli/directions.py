@@ -1,13 +1,12 @@
 """`alae directions fit` and `list`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from alae_cli.commands import Commands
-from alae_cli.options import Averaged, BackendName, Device, Model
+from alae_cli.options import Averaged, BackendName, Device, Model, ModelOrShipped, locate_model
 from alae_core import AlaeError, ArgumentError
 
 if TYPE_CHECKING:
@@ -65,14 +64,15 @@ def fit(
 
 
 @directions.command("list")
-def list_directions(run: Annotated[Path, typer.Argument(help="Run of `alae train`.", show_default=False)]) -> None:
+def list_directions(run: ModelOrShipped = None) -> None:
     """List the directions of a run, and the angles between them."""
     from alae_workbench.models.directions import load_directions
     from alae_workbench.storage.directory import Run
 
-    found = load_directions(Run.find(run))
+    path = locate_model(run)
+    found = load_directions(Run.find(path))
     if not found:
-        raise AlaeError(f"{run} has no directions yet: find some with `alae directions fit {run}`")
+        raise AlaeError(f"{path} has no directions yet: find some with `alae directions fit {path}`")
     _print_table(found)
 
 

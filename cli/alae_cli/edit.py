@@ -11,30 +11,30 @@ from alae_cli.options import (
     BackendName,
     Device,
     Lod,
-    Model,
+    ModelOrShipped,
     Noise,
+    Source,
+    locate_model,
     parse_list,
     picture_out,
     require_ending,
 )
 from alae_cli.output import write_array, write_picture
-from alae_core import ArgumentError
+from alae_core import AlaeError, ArgumentError
 
 
 def edit(
-    model: Model,
-    source: Annotated[
-        str, typer.Argument(help="Images: what `alae train --data` takes, or an image file.", show_default=False)
-    ],
+    model: ModelOrShipped = None,
+    source: Source = None,
     direction: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             metavar="NAME=AMOUNT,…",
             help="A direction of the run, or a .npy file, and how far to move along it, in standard deviations of w. "
             "Several add up.",
-            show_default=False,
+            show_default="none, which lists the names",
         ),
-    ],
+    ] = None,
     count: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 8,
     out: Annotated[Path, picture_out(", or .npy: float32 (count, H, W, C) in [-1, 1]")] = Path("edited.png"),
     lod: Lod = None,
@@ -48,12 +48,14 @@ def edit(
     moves = parse_list("direction", direction, _parse_move)
     from alae_workbench.models.opening import open_model
 
-    opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
+    opened = open_model(locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
     from alae_workbench.data.derived import take_first
     from alae_workbench.figures.grid import compose_grid
-    from alae_workbench.models.directions import load_direction
+    from alae_workbench.models.directions import list_names, load_direction
     from alae_workbench.models.mixing import make_latents
 
+    if not moves:
+        raise AlaeError(f"Missing option '--direction', such as NAME=2.5; {list_names(opened.run)}")
     noise = noise or "fixed"
     width = opened.model.config.networks.w
     directions = [(load_direction(name, width, opened.run), amount) for name, amount in moves]

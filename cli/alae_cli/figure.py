@@ -14,9 +14,11 @@ from alae_cli.options import (
     Device,
     Lod,
     Model,
+    ModelOrShipped,
     Noise,
     Seed,
     Truncation,
+    locate_model,
     parse_list,
     picture_out,
     require_ending,
@@ -130,7 +132,7 @@ def mix(
 
 @figure.command()
 def interpolation(
-    model: Model,
+    model: ModelOrShipped = None,
     corners: Annotated[
         list[str] | None,
         typer.Argument(
@@ -161,7 +163,7 @@ def interpolation(
 
 @figure.command()
 def traversal(
-    model: Model,
+    model: ModelOrShipped = None,
     starts: Annotated[
         list[str] | None,
         typer.Argument(metavar="STARTS", help=f"{_SOURCES}, its first 8: a row each.", show_default="0,1,2"),
@@ -234,7 +236,7 @@ def load_sources(sources: Sequence[int | str], opened: "OpenedModel", limit: int
 
 def _open(
     out: Path,
-    model: Path,
+    model: Path | None,
     backend: str | None,
     device: str | None,
     averaged: bool,
@@ -245,4 +247,6 @@ def _open(
     require_ending(out, *PICTURES)
     from alae_workbench.models.opening import open_model
 
-    return open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise, **options)
+    return open_model(
+        locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, noise=noise, **options
+    )

@@ -11,9 +11,10 @@ from alae_cli.options import (
     BackendName,
     Device,
     Lod,
-    Model,
+    ModelOrShipped,
     Noise,
     Seed,
+    locate_model,
     parse_list,
     picture_out,
     require_ending,
@@ -23,7 +24,7 @@ from alae_core import ArgumentError
 
 
 def generate(
-    model: Model,
+    model: ModelOrShipped = None,
     out: Annotated[Path, picture_out(", or .npy: float32 (count, H, W, C) in [-1, 1]")] = Path("samples.png"),
     count: Annotated[
         int | None,
@@ -62,7 +63,7 @@ def generate(
 
     require_seed(seed)
     opened = open_model(
-        model,
+        locate_model(model),
         backend=backend,
         device=device,
         averaged=averaged,

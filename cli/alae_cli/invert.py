@@ -6,12 +6,23 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import PICTURES, Averaged, BackendName, Device, Lod, Model, Source, picture_out, require_ending
+from alae_cli.options import (
+    PICTURES,
+    Averaged,
+    BackendName,
+    Device,
+    Lod,
+    ModelOrShipped,
+    Source,
+    locate_model,
+    picture_out,
+    require_ending,
+)
 from alae_cli.output import write_array, write_picture
 
 
 def invert(
-    model: Model,
+    model: ModelOrShipped = None,
     source: Source = None,
     count: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 8,
     steps: Annotated[int, typer.Option(min=1, help="Number of gradient steps.")] = 200,
@@ -31,7 +42,7 @@ def invert(
     require_ending(out, *PICTURES, ".npy")
     from alae_workbench.models.opening import open_model
 
-    opened = open_model(model, backend=backend, device=device, averaged=averaged, lod=lod, layers=layers)
+    opened = open_model(locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, layers=layers)
     from alae_workbench.figures.grid import compose_grid
     from alae_workbench.models.inversion import invert as search
     from alae_workbench.runs.progress import show_progress

@@ -1,6 +1,7 @@
 """The options that several commands share, and functions that parse them."""
 
 from collections.abc import Callable, Sequence
+from os.path import isdir
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -17,6 +18,14 @@ Value = TypeVar("Value")
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 Model = Annotated[Path, typer.Argument(help="Run of `alae train`, or one of its checkpoints.", show_default=False)]
+ModelOrShipped = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="Run of `alae train`, one of its checkpoints, or `shipped` for the model that ships with alae.",
+        show_default="shipped",
+    ),
+]
 Source = Annotated[
     str | None,
     typer.Argument(
@@ -157,6 +166,21 @@ def parse_overrides(assignments: Sequence[str] | None) -> dict[str, Any]:
         except yaml.YAMLError as error:
             raise AlaeError(f"--set {short_repr(assignment)}: the value is not YAML: {error}") from error
     return overrides
+
+
+def locate_model(model: Path | None) -> Path:
+    """Return the run to open; if it is the model that ships with alae, print a line about it."""
+    from alae_workbench.models.shipped import SHIPPED, locate_model
+
+    path = locate_model(model)
+    if path == SHIPPED:
+        print(f"using the model that ships with alae; {SHIPPED / 'CARD.md'} describes it")
+    elif not isdir(path):
+        raise AlaeError(
+            f"there is no checkpoint in {path}, which is not a folder: give a run of `alae train`, one of its "
+            f"checkpoints/step-…, or `{SHIPPED.name}` for the model that ships with alae"
+        )
+    return path
 
 
 def require_ending(out: Path, *endings: str) -> None:

@@ -12,9 +12,10 @@ from alae_cli.options import (
     CropName,
     Device,
     Lod,
-    Model,
+    ModelOrShipped,
     Noise,
     Source,
+    locate_model,
     picture_out,
     require_ending,
 )
@@ -23,7 +24,7 @@ from alae_core import AlaeError, ArgumentError
 
 
 def reconstruct(
-    model: Model,
+    model: ModelOrShipped = None,
     source: Source = None,
     out: Annotated[Path, picture_out(", or .npy: the reconstructions alone, float32")] = Path("reconstructions.png"),
     count: Annotated[
@@ -56,7 +57,13 @@ def reconstruct(
     from alae_workbench.models.opening import open_model
 
     opened = open_model(
-        model, backend=backend, device=device, averaged=averaged, lod=lod, noise=noise, levels=levels or None
+        locate_model(model),
+        backend=backend,
+        device=device,
+        averaged=averaged,
+        lod=lod,
+        noise=noise,
+        levels=levels or None,
     )
     from alae_workbench.figures.grid import require_rows_size
     from alae_workbench.figures.reconstruction_grids import draw_levels, draw_reconstructions

@@ -129,6 +129,38 @@ def test_a_state_can_be_written_without_a_runner(saved, tmp_path):
     assert (checkpoint.run, checkpoint.config) == ({}, runner.model.config)
 
 
+def test_a_state_may_have_only_averages_as_float16(saved, tmp_path):
+    runner, directory = saved
+    state = {
+        name: array.astype(np.float16) if array.dtype == np.float32 else array
+        for name, array in runner.state().items()
+        if name.startswith("averages/") or name == "step"
+    }
+    author = SimpleNamespace(name="abacus", versions=dict)
+    path = write_checkpoint(tmp_path / "new", state, runner.model.config, author=author)
+    loaded, averages = alae.load(path).weights(), alae.load(directory).weights()
+    assert all(np.array_equal(loaded[name], weight.astype(np.float16)) for name, weight in averages.items())
+    assert {weight.dtype for weight in loaded.values()} == {np.dtype("float32")}
+    assert repr(alae.load_checkpoint(path)).startswith(f"<checkpoint {path}: step 3, ")
+    with pytest.raises(alae.CheckpointError, match="was exported and has only averaged networks; for the networks as"):
+        alae.load(path, averaged=False)
+    with pytest.raises(alae.CheckpointError, match="the arrays do not fit the model: missing"):
+        runner.load(state)
+    for fault, message in (
+        (lambda name: name != "averages/G/dense0/bias", "averages of G are"),
+        (lambda name: name.startswith("weights/") or name == "step", "averages of F are 0 numbers"),
+    ):
+        damaged = {name: array for name, array in (runner.state() | state).items() if fault(name)}
+        path = write_checkpoint(tmp_path / "new", damaged, runner.model.config, author=author)
+        with pytest.raises(alae.CheckpointError, match=message):
+            alae.load_checkpoint(path)
+    for group in ("weights/", "averages/"):
+        damaged = {name: array for name, array in runner.state().items() if not name.startswith(group)}
+        path = write_checkpoint(tmp_path / "new", damaged, runner.model.config, author=author)
+        with pytest.raises(alae.CheckpointError, match=f"{group[:-1]} of F are 0 numbers"):
+            alae.load_checkpoint(path)
+
+
 # ---- retention -------------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,8 @@ from alae_workbench.data.source import Source as Source
 from alae_workbench.exchange.official import import_official as import_official
 from alae_workbench.models.opening import open_model as open_model
 from alae_workbench.models.sampling import sample as sample
+from alae_workbench.models.shipped import SHIPPED as SHIPPED
+from alae_workbench.runs.export import export_run as export_run
 from alae_workbench.runs.observers import Observer as Observer
 from alae_workbench.runs.progress import Terminal as Terminal
 from alae_workbench.runs.settings import Experiment as Experiment

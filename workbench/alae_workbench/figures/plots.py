@@ -1,6 +1,5 @@
 """Plots of numbers: curves of runs over their training steps, and measures of an ablation as bars."""
 
-import json
 from collections.abc import Mapping, Sequence
 from math import ceil
 from pathlib import Path
@@ -8,7 +7,6 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 from alae_core import AlaeError
-from alae_core._support.files import read_regular
 from alae_workbench.storage.directory import Run
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _STYLES = ("-", "--", ":", "-.")
 _INK, _FAINT = "#282828", "#d8d8d4"
-_MAX_BYTES = 2**30  # of metrics.jsonl
 # Recorded numbers that are neither a loss nor a measure.
 _OMITTED = ("images_per_second", "lod", "blend")
 
@@ -60,12 +57,7 @@ def read_histories(path: Path) -> dict[str, list[tuple[int, float]]]:
     if not run.metrics.exists():
         raise AlaeError(f"{path} has no records yet: training writes {run.metrics.name} at its first report")
     histories: dict[str, dict[int, float]] = {}
-    for line in read_regular(run.metrics, _MAX_BYTES).splitlines():
-        try:
-            record = json.loads(line)
-            step = int(record.pop("step"))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            continue  # the last line of a killed run may be incomplete
+    for step, record in run.read_records():
         for name, value in _flatten(record).items():
             histories.setdefault(name, {})[step] = value
     return {name: sorted(values.items()) for name, values in histories.items() if name not in _OMITTED}

@@ -177,14 +177,23 @@ def load_direction(name: str, width: int, run: Run | None) -> Direction:
     path = Path(name)
     if path.suffix == ".npy":
         return _read_direction(path, width, {})
-    folder = run.path / "directions" if run else Path()
-    names = sorted(file.stem for file in folder.glob("*.npy")) if run else []
-    if name not in names:
-        listed = f"the run has {', '.join(names)}" if names else "the run has none; `alae directions fit` finds some"
+    names = _find_names(run)
+    if run is None or name not in names:
         raise AlaeError(
-            f"there is no direction {short_repr(name)}{suggest(name, names)}; {listed}; a .npy file works too"
+            f"there is no direction {short_repr(name)}{suggest(name, names)}; {list_names(run)}; a .npy file works too"
         )
+    folder = run.path / "directions"
     return _read_direction(folder / f"{name}.npy", width, _read_records(folder))
+
+
+def list_names(run: Run | None) -> str:
+    """Return a clause for messages that lists the names of a run's directions, or says how to find some."""
+    names = _find_names(run)
+    return f"the run has {', '.join(names)}" if names else "the run has none; `alae directions fit` finds some"
+
+
+def _find_names(run: Run | None) -> list[str]:
+    return sorted(file.stem for file in (run.path / "directions").glob("*.npy")) if run else []
 
 
 def compute_angles(directions: Sequence[Direction]) -> np.ndarray:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from alae_core import Alae
     from alae_workbench.faces.align import Crop
 
+#: a few held-out images in the directory of an exported run
+EXAMPLES = "examples.npz"
+
 
 @dataclass(frozen=True)
 class OpenedModel:
@@ -63,14 +66,18 @@ class OpenedModel:
         return " · ".join([run, f"step {self.checkpoint.step:,}", *view, networks, *details])
 
     def load_images(self, source: str | None = None) -> Source:
-        """Load the images in `source`: a named data set, path or picture file; by default the run's held-out images.
+        """Load the images in `source`: a named data set, path or picture file.
+
+        By default the run's held-out images, or the examples of an exported run.
 
         Raises DataError if they cannot be found or do not fit the model.
         """
         training, config = self.training, self.model.config
         if source is not None:
             return load_images(source, config, margin=training.margin, fit=training.fit)
-        return self.load_data().held_out
+        examples = self.run and self.run.path / EXAMPLES
+        # They have the margin already.
+        return load_images(str(examples), config) if examples and examples.exists() else self.load_data().held_out
 
     def load_data(self, name: str | None = None) -> DataSet:
         """Load the data set `name` (see `training.data`), split for training; by default the run's own.

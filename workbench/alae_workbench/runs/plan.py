@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, load_checkpoint, load_config
+from alae_core.checkpoint_files import require_trained
 from alae_core.config import RUN
 from alae_core.plugins import default_backend, find_backend
 from alae_core.sizes import require_room
@@ -56,6 +57,8 @@ def plan(request: RunRequest) -> Plan:
     run = find_resumed_run(request)
     starts_over = run is not None and run.unstarted
     checkpoint = load_checkpoint(request.resume) if request.resume is not None and not starts_over else None
+    if checkpoint:
+        require_trained(checkpoint.path, checkpoint.state)
     proposal = _propose(request) if run is None and request.config is None else None
     if request.images is not None and not proposal:
         raise ArgumentError("images", "is only for a configuration made for the data; set growth.levels or steps")

@@ -15,11 +15,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from alae_core import AlaeError, Checkpoint
 from alae_core._support.files import read_regular, write_atomically
 from alae_core.checkpoint import checkpoints, step_of
 from alae_workbench.storage.lock import Lock
+
+_MAX_BYTES = 2**30  # of metrics.jsonl
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,15 @@ class Run:
     def end(self, summary: Summary) -> None:
         """Write summary.json."""
         write_atomically(self.summary, (json.dumps(asdict(summary), indent=2, default=str) + "\n").encode())
+
+    def read_records(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield the step and the other content of each record in metrics.jsonl; nothing if there is no such file."""
+        for line in read_regular(self.metrics, _MAX_BYTES).splitlines() if self.metrics.exists() else ():
+            try:
+                record = json.loads(line)
+                yield int(record.pop("step")), record
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                continue  # the last line of a killed run may be incomplete
 
     def _require_unstarted(self) -> None:
         if not self.unstarted:
