@@ -4,8 +4,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -16,6 +14,7 @@ import alae_core as alae
 from tests.conftest import REPOSITORY, call_alae
 from tests.helpers.commands import COMMAND_GROUP, parse_command
 from tests.helpers.official import SIZES, checkpoint_of, config_with, save
+from tests.helpers.python import run_python
 from tests.helpers.requirements import FACES
 
 README = REPOSITORY / "README.md"
@@ -66,14 +65,6 @@ def reason_not_to_run(line):
 # ---- Python ----------------------------------------------------------------------------------------------------------
 
 
-def run_python(arguments, directory):
-    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
-    command = [sys.executable, *arguments]
-    done = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.mark.slow
 @pytest.mark.framework
 def test_python_of_the_readme_runs(tmp_path):
@@ -85,13 +76,6 @@ def test_python_of_the_readme_runs(tmp_path):
 def test_python_of_the_guide_runs(tmp_path):
     out = run_python(["-c", "\n".join(blocks(REPOSITORY / "docs" / "python.md", "python"))], tmp_path)
     assert "'reciprocity': " in out
-
-
-@pytest.mark.slow
-@pytest.mark.framework
-def test_the_example_notebook_runs(tmp_path):
-    *_, last = run_python([str(REPOSITORY / "examples" / "notebook.py")], tmp_path).strip().splitlines()
-    assert "step 60" in last, "the run did not continue on another framework"
 
 
 # ---- commands --------------------------------------------------------------------------------------------------------

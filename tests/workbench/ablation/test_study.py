@@ -2,6 +2,7 @@
 
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,29 @@ def test_the_shipped_ablation_has_every_reciprocity_and_every_baseline():
     assert spaces == {"latent", "data", "both", "none", "z"}
     assert len(ablation.seeds) == 3
     assert ablation.experiment("latent", 2).steps >= 5000
+
+
+def test_reciprocity_can_be_compared_on_a_recipe_that_normalizes_w():
+    ablation = load_ablation("reciprocity", base="mnist-conv")
+    configs = {name: ablation.experiment(name, 0).config for name in ablation.variants}
+    assert {config.networks.family for config in configs.values()} == {"conv"}
+    assert [name for name, config in configs.items() if not config.networks.normalize_w] == ["vae", "bigan"]
+
+
+def test_the_ablation_of_the_recipe_goes_from_one_preset_to_the_other():
+    ablation = load_ablation("recipe")
+    keep = {"description", "schedule", "seed"}
+    first, last = (ablation.experiment(name, 0) for name in ("mnist-mlp", "mnist-conv"))
+    assert first.config.model_dump(exclude=keep) == alae.load_config("mnist-mlp", {"batch_size": 32}).model_dump(
+        exclude=keep
+    )
+    assert last.config.model_dump(exclude=keep) == alae.load_config("mnist-conv").model_dump(exclude=keep)
+    assert last.config.schedule.model_dump(exclude={"images"}) == alae.load_config("mnist-conv").schedule.model_dump(
+        exclude={"images"}
+    )
+    rows = [ablation.variants[name] for name in list(ablation.variants)[:10]]
+    changed = [{key for key in after if after[key] != before.get(key)} for before, after in pairwise(rows)]
+    assert [keys for keys in changed if len(keys) != 1] == [{"average_halflife", "average_warmup"}]
 
 
 def test_another_base_drops_the_overrides_of_the_first(tmp_path):
