@@ -116,15 +116,15 @@ def scene(backend, tmp_path_factory):
     np.save(folder / "direction_0.npy", np.ones(config_with(*SIZES["usual"]).networks.w, np.float32))
     small = [word for name in "FGED" for word in ("--set", f"networks.{name}.hidden=[8]")]
     for words in (
-        ["train", "--preset", "digits-mlp", "--steps", "4", *small, "--out", "runs/digits-mlp-jax"],
-        ["directions", "fit", "runs/digits-mlp-jax"],
-        ["directions", "fit", "runs/digits-mlp-jax", "--method", "principal"],
-        ["evaluate", "runs/digits-mlp-jax", "--measures", "psnr"],
+        ["train", "--preset", "digits-mlp", "--steps", "4", *small, "--out", "runs/digits-conv-jax"],
+        ["directions", "fit", "runs/digits-conv-jax"],
+        ["directions", "fit", "runs/digits-conv-jax", "--method", "principal"],
+        ["evaluate", "runs/digits-conv-jax", "--measures", "psnr"],
         ["data", "prepare", "photos", "prepared", "--workers", "1"],
     ):
         code, _, err = call_alae(folder, *words)
         assert code == 0, err
-    shutil.copytree(folder / "runs" / "digits-mlp-jax", folder / "runs" / "digits-mlp-torch")
+    shutil.copytree(folder / "runs" / "digits-conv-jax", folder / "runs" / "digits-conv-torch")
     save(checkpoint_of(config_with(*SIZES["usual"]))[0], folder / "ffhq.pth")
     code, _, err = call_alae(folder, "import-official", "ffhq.pth", "runs/ffhq")
     assert code == 0, err

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,8 +15,15 @@ def new(
     size: Annotated[
         int | None,
         typer.Option(
-            help="Height and width of the model's images: 8, 16, 32, … pixels.",
-            show_default="the images' own, at most 128",
+            help="Height and width of the model's images in pixels, e.g. 32 or 64.",
+            show_default="the images' own, at most 64 (conv) or 128 (style)",
+        ),
+    ] = None,
+    family: Annotated[
+        Literal["conv", "style"] | None,
+        typer.Option(
+            help="Networks: small ones for a CPU and minutes, or StyleALAE for a GPU and hours.",
+            show_default="conv; style for 1M images or more",
         ),
     ] = None,
     images: Images = None,
@@ -34,7 +41,8 @@ def new(
         require_ending(out, ".yaml", ".yml")
         if out.exists():
             raise ArgumentError("out", f"is {out}, which already exists: choose another name")
-    proposal = propose(survey(source), size=size, images=IMAGES if images is None else images)
+    length = IMAGES if images is None else images
+    proposal = propose(survey(source), family=family, size=size, images=length)
     text = proposal.experiment.to_explained_yaml()
     print("\n".join(proposal.reasons), file=sys.stderr)
     if out is None:

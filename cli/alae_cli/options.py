@@ -116,7 +116,7 @@ Images = Annotated[
         parser=parse_image_count,
         metavar="N",
         help="Training length in images, e.g. 600k or 2M; only for a configuration made for the data.",
-        show_default="1M",
+        show_default="200k",
     ),
 ]
 

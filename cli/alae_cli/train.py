@@ -13,7 +13,7 @@ def train(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="Preset to train: see `alae presets list`.", show_default="digits-mlp, or a configuration for --data"
+            help="Preset to train: see `alae presets list`.", show_default="digits-conv, or a configuration for --data"
         ),
     ] = None,
     config: Annotated[

@@ -59,7 +59,7 @@ def runs(backend, tmp_path_factory):
     settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={json.dumps(value)}")]
     settings += ["--set", "training.report_every=2", "--set", "training.checkpoint_every=2"]
     for name, seed in (("run", 0), ("other", 1)):
-        words = ["--steps", 4, "--seed", seed, "--out", name, "--backend", BACKEND]
+        words = ["--preset", "digits-mlp", "--steps", 4, "--seed", seed, "--out", name, "--backend", BACKEND]
         code, out, err = call_alae(directory, "train", *settings, *words)
         assert code == 0, out + err
     mlp, classes, young = tiny_config(), tiny_config(labels=3), make_style_config()

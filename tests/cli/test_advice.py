@@ -9,8 +9,7 @@ from PIL import Image
 
 from tests.conftest import TINY, call_alae
 
-TRAIN = [
-    "train",
+SETTINGS = [
     *(
         word
         for key in ("networks.F", "networks.G", "networks.E", "networks.D")
@@ -19,6 +18,7 @@ TRAIN = [
     *("--set", "training.grid_every=64"),
     *("--set", "training.held_out=2"),
 ]
+TRAIN = ["train", "--preset", "digits-mlp", *SETTINGS]
 DATA = ["--set", f"image={json.dumps(TINY['image'])}", "--steps", "1"]
 
 
@@ -44,9 +44,9 @@ SIZE = ["--set", "image=[8,6,1]", "--steps", "1"]
 SMALL = ["--set", "image=[8,8,3]", "--steps", "1"]
 ADVICE = {
     "one of preset, config and resume": (
-        [*TRAIN, "--preset", "digits-mlp", "--config", "mine.yaml", "--steps", "1"],
-        "--preset, --config and --resume each choose what to train: give one of them",
         [*TRAIN, "--config", "mine.yaml", "--steps", "1"],
+        "--preset, --config and --resume each choose what to train: give one of them",
+        ["train", *SETTINGS, "--config", "mine.yaml", "--steps", "1"],
     ),
     "no --out with --resume": (
         ["train", "--resume", "run", "--out", "other", "--steps", "2"],
@@ -74,9 +74,9 @@ ADVICE = {
         ["train", "--resume", "run", "--steps", "2"],
     ),
     "skip a damaged image": (
-        [*TRAIN, "--data", "torn", "--preset", "digits-mlp", *SMALL],
+        [*TRAIN, "--data", "torn", *SMALL],
         "to train without them, pass skip_bad (--skip-bad)",
-        [*TRAIN, "--data", "torn", "--preset", "digits-mlp", *SMALL, "--skip-bad"],
+        [*TRAIN, "--data", "torn", *SMALL, "--skip-bad"],
     ),
     "the form of a setting": (
         [*TRAIN, "--steps", "1", "--set", "adam.learning_rate"],
@@ -84,24 +84,24 @@ ADVICE = {
         [*TRAIN, "--steps", "1", "--set", "adam.learning_rate=1e-3"],
     ),
     "fewer held-out images": (
-        [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE, "--set", "training.held_out=12"],
+        [*TRAIN, "--data", "images.npz", *SIZE, "--set", "training.held_out=12"],
         "set it lower, or to a fraction such as 0.1",
-        [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE, "--set", "training.held_out=0.1"],
+        [*TRAIN, "--data", "images.npz", *SIZE, "--set", "training.held_out=0.1"],
     ),
     "the size of the images": (
-        [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", "--steps", "1"],
+        [*TRAIN, "--data", "images.npz", "--steps", "1"],
         "set image=[8,6,1]",
-        [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE],
+        [*TRAIN, "--data", "images.npz", *SIZE],
     ),
     "more classes": (
-        [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE, "--set", "labels=2"],
+        [*TRAIN, "--data", "images.npz", *SIZE, "--set", "labels=2"],
         "set labels=4",
-        [*TRAIN, "--preset", "digits-mlp", "--data", "images.npz", *SIZE, "--set", "labels=4"],
+        [*TRAIN, "--data", "images.npz", *SIZE, "--set", "labels=4"],
     ),
     "no labels": (
-        [*TRAIN, "--preset", "digits-mlp", "--data", "unlabelled.npz", *SIZE, "--set", "labels=2"],
+        [*TRAIN, "--data", "unlabelled.npz", *SIZE, "--set", "labels=2"],
         "set labels=0",
-        [*TRAIN, "--preset", "digits-mlp", "--data", "unlabelled.npz", *SIZE, "--set", "labels=0"],
+        [*TRAIN, "--data", "unlabelled.npz", *SIZE, "--set", "labels=0"],
     ),
     "one class": (
         [*TRAIN, "--steps", "1", "--set", "labels=1"],
@@ -157,7 +157,7 @@ def test_settings_named_in_reasons_take_effect(tmp_path):
     for number in range(3):
         Image.new("RGB", (300, 300), (9, 9, 40 * number)).save(tmp_path / "large" / f"{number}.png")
     code, out, err = call_alae(tmp_path, "new", "large")
-    assert (code, "image: [128, 128, 3]" in out) == (0, True)
+    assert (code, "image: [64, 64, 3]" in out) == (0, True)
     assert "the largest chosen automatically (see `alae new --size`); the median shorter side is 300" in err
     assert "images are mirrored at random: set training.mirror=false" in err
     code, out, err = call_alae(tmp_path, "new", "large", "--size", "256")

@@ -69,12 +69,16 @@ MISTAKES = [
         ["--set", f"training.steps={2**63}"],
         f"training.steps is {2**63}: input should be less than or equal to {10**12}",
     ),
-    (["--set", "networks.w=1000000000"], "most of it for 1,026,000,182,081 weights"),
+    (["--set", "networks.w=1000000000"], "most of it for 770,000,653,858 weights"),
     (["--set", "batch_size=1000000000000"], "most of it for a batch of 1,000,000,000,000 images, but this"),
     (["--preset", "digits-mlp", "--config", "x.yaml"], "give one of them"),
     (["--config", "absent.yaml"], "absent.yaml: No such file"),
     (["--data", "absent", "--backend", BACKEND], "there is no data 'absent'"),
-    (["--set", "image=[9,9,1]", "--backend", BACKEND], "digits are 8×8×1, but the configuration says 9×9×1"),
+    (["--set", "image=[9,9,1]"], "image is 9×9, but 2 networks.widths make images with sides of 8, 10, 12"),
+    (
+        ["--preset", "digits-mlp", "--set", "image=[9,9,1]", "--backend", BACKEND],
+        "digits are 8×8×1, but the configuration says 9×9×1",
+    ),
     (["--set", "labels=4", "--backend", BACKEND], "labels is 4, but digits has class 9"),
     (
         ["--set", "training.held_out=5000", "--backend", BACKEND],

@@ -29,8 +29,8 @@ def make_survey(side=100, count=200, channels=3):
     size=st.none() | st.sampled_from([8, 16, 64, 1024]),
     images=st.integers(1_000, 10**8),
 )
-def test_every_proposal_is_an_experiment_within_its_budget(survey, size, images):
-    experiment = propose(survey, size=size, images=images).experiment
+def test_every_style_proposal_is_an_experiment_within_its_budget(survey, size, images):
+    experiment = propose(survey, family="style", size=size, images=images).experiment
     config = experiment.config
     assert config.image == (config.image[0], config.image[0], survey.channels)
     assert config.image[0] == (size or min(128, 2 ** (survey.side.bit_length() - 1)))
@@ -40,6 +40,46 @@ def test_every_proposal_is_an_experiment_within_its_budget(survey, size, images)
     assert all(level.batch_size >= 16 and level.batch_size.bit_count() == 1 for level in levels)
     assert all(level.images / level.batch_size >= 500 for level in levels if level.batch_size > 16)
     assert 0 < experiment.training.held_out * survey.count <= 10_000 or experiment.training.held_out == 0.1
+
+
+@given(
+    survey=st.builds(make_survey, st.integers(8, 5000), st.integers(2, 10**6), st.sampled_from([1, 3])),
+    size=st.none() | st.sampled_from([8, 28, 48, 64, 96, 128]),
+    images=st.integers(1_000, 10**8),
+)
+def test_every_conv_proposal_is_an_experiment_within_its_budget(survey, size, images):
+    experiment = propose(survey, family="conv", size=size, images=images).experiment
+    config = experiment.config
+    side = config.image[0]
+    assert config.image == (side, side, survey.channels)
+    assert side == size if size else side <= min(64, survey.side) < side * 5 / 4 or side == 64
+    assert 4 <= side / config.conv.factor <= 8
+    assert 0 <= experiment.steps * config.batch_size - images < config.batch_size
+    assert config.schedule.images == experiment.steps * config.batch_size
+
+
+@pytest.mark.parametrize(
+    ("choices", "family", "reason"),
+    [
+        ({}, "conv", "they learn in minutes"),
+        ({"images": 999_999}, "conv", "they learn in minutes"),
+        ({"images": 1_000_000}, "style", "a training of 1,000,000 images is long enough"),
+        ({"images": 1_000_000, "cpu": True}, "conv", "would take days on a CPU"),
+        ({"images": 1_000, "family": "style"}, "style", "as requested"),
+    ],
+    ids=str,
+)
+def test_long_trainings_on_an_accelerator_get_style_networks(choices, family, reason):
+    proposal = propose(make_survey(), **choices)
+    assert proposal.experiment.config.networks.family == family
+    assert reason in proposal.reasons[0]
+
+
+@pytest.mark.parametrize(("preset", "size"), [("photos-conv", 32), ("photos-conv64", 64)])
+def test_the_default_training_follows_the_presets(preset, size):
+    proposed, shipped = propose(make_survey(size)).experiment.config, load_config(preset)
+    same = {"description", "schedule"}
+    assert proposed.model_dump(exclude=same) == shipped.model_dump(exclude=same)
 
 
 @pytest.mark.parametrize(("preset", "size"), [("celeba", 128), ("celeba-hq256", 256), ("ffhq", 1024)])
@@ -63,16 +103,20 @@ def test_a_folder_is_surveyed_by_its_headers_and_trained_as_proposed(tmp_path):
     assert survey(str(write_folder(tmp_path / "grey", [(16, 16)] * 3, mode="L"))).channels == 1
     (path / "broken.png").unlink()
     proposal = propose(seen, images=2_000)
-    assert "size 32: the largest power of two within the median shorter side of 35" in proposal.reasons[0]
+    assert "size 32: the largest possible within the median shorter side of 35" in proposal.reasons[1]
     data = load_data(str(path), proposal.experiment.config, held_out=proposal.experiment.training.held_out)
     assert (data.train.shape, len(data.train), len(data.held_out)) == ((32, 32, 3), 4, 1)
 
 
 def test_arrays_keep_their_size_within_a_margin():
-    mnist = propose(survey_source(Arrays(random_pixels(30, 28)), "arrays"))
-    assert (mnist.experiment.config.image, mnist.experiment.training.margin) == ((32, 32, 1), 2)
-    plain = propose(survey_source(Arrays(random_pixels(30, 16)), "arrays"), size=16)
-    assert (plain.experiment.config.image, plain.experiment.training.margin) == ((16, 16, 1), 0)
+    mnist, odd = (survey_source(Arrays(random_pixels(30, size)), "arrays") for size in (28, 30))
+    for survey_, family, side, margin in (
+        (mnist, "conv", 28, 0),
+        (mnist, "style", 32, 2),
+        (odd, "conv", 32, 1),
+    ):
+        made = propose(survey_, family=family).experiment
+        assert (made.config.image, made.training.margin) == ((side, side, 1), margin)
 
 
 def random_pixels(count, size):
@@ -80,7 +124,7 @@ def random_pixels(count, size):
 
 
 def test_the_yaml_explains_every_key_and_reads_back(tmp_path):
-    experiment = propose(make_survey()).experiment
+    experiment = propose(make_survey(), images=1_000_000).experiment
     path = tmp_path / "my.yaml"
     path.write_text(experiment.to_explained_yaml(), "utf-8")
     assert load_experiment(path) == experiment
@@ -92,12 +136,13 @@ def test_the_yaml_explains_every_key_and_reads_back(tmp_path):
 @pytest.mark.parametrize(
     ("seen", "choices", "message"),
     [
-        (make_survey(), {"size": 100}, "size is 100; style networks make images of 8, 16, 32"),
+        (make_survey(), {"size": 100}, "size is 100; conv networks make images of 8, 10, 12"),
+        (make_survey(), {"size": 48, "family": "style"}, "size is 48; style networks make images of 8, 16, 32"),
         (make_survey(), {"images": 3}, "images is 3; it must be at least 1,000"),
         (make_survey(count=1), {}, "photos has 1 image"),
         (make_survey(side=5), {}, "have a median shorter side of 5 pixels; it must be at least 8"),
-        (Survey("a", "a", 9, 20, 1, (28, 20)), {}, "resize them to 16×16 or 32×32"),
-        (Survey("a", "a", 9, 33, 1, (33, 33)), {}, "resize them to 32×32 or 64×64"),
+        (Survey("a", "a", 9, 20, 1, (28, 20)), {}, "conv networks cannot make.* resize them to 24×24 or 28×28"),
+        (Survey("a", "a", 9, 33, 1, (33, 33)), {"family": "style"}, "resize them to 32×32 or 64×64"),
         (Survey("a", "a", 9, 32, 1, (32, 32)), {"size": 64}, "arrays are not resized"),
     ],
     ids=str,

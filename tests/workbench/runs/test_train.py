@@ -166,7 +166,10 @@ REFUSED = {
     "weights": ({"overrides": {"networks.w": 10**9}}, "but this machine has"),
     "batch": ({"overrides": {"batch_size": 10**12}}, "most of it for a batch of 1,000,000,000,000 images, but this"),
     "steps": ({"steps": 2**63}, f"training.steps is {2**63}: input should be less than or equal to {10**12}"),
-    "shape": ({"overrides": {"image": [9, 9, 1]}}, "digits are 8×8×1, but the configuration says 9×9×1"),
+    "shape": (
+        {"config": "digits-mlp", "overrides": {"image": [9, 9, 1]}},
+        "digits are 8×8×1, but the configuration says 9×9×1",
+    ),
 }
 
 

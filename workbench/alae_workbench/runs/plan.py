@@ -20,7 +20,7 @@ from alae_workbench.runs.settings import Experiment, change_experiment, load_exp
 from alae_workbench.storage.directory import Run
 
 #: the preset that is trained by default
-DEFAULT = "digits-mlp"
+DEFAULT = "digits-conv"
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ def plan(request: RunRequest) -> Plan:
         require_trained(checkpoint.path, checkpoint.state)
     proposal = _propose(request) if run is None and request.config is None else None
     if request.images is not None and not proposal:
-        raise ArgumentError("images", "is only for a configuration made for the data; set growth.levels or steps")
+        raise ArgumentError(
+            "images", "is only for a configuration made for the data; set training.steps or growth.levels"
+        )
     experiment = _make_experiment(request, run, checkpoint, proposal)
     require_room(experiment.config, training=True)
     backend = request.backend_name or default_backend()
@@ -146,7 +148,8 @@ def _propose(request: RunRequest) -> Proposal | None:
     height, width, channels = load_config(DEFAULT).image
     if seen.fixed == (height, width) and seen.channels == channels:
         return None
-    return propose(seen, images=IMAGES if request.images is None else request.images)
+    images = IMAGES if request.images is None else request.images
+    return propose(seen, images=images, cpu=request.device == "cpu")
 
 
 def _choose_run_name(request: RunRequest, proposal: Proposal | None) -> str:

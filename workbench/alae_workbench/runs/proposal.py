@@ -1,7 +1,9 @@
 """Make a configuration for a user's images: `alae new` writes it, and `alae train --data` uses it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log2
+from math import ceil, log2
+from typing import Any, Literal
 
 from alae_core import AlaeError, ArgumentError
 from alae_core.config import RUN, load_config
@@ -9,11 +11,19 @@ from alae_workbench.data.survey import Survey
 from alae_workbench.runs.settings import Experiment, change_experiment
 
 #: default training length, in images
-IMAGES = 1_000_000
-#: the largest size that is chosen automatically, in pixels
-LARGEST = 128
+IMAGES = 200_000
+#: with at least this many images, style networks are proposed
+LONG = 1_000_000
+#: the largest size that is chosen automatically for each family, in pixels
+LARGEST = {"conv": 64, "style": 128}
 
-# With at least this many images, networks are as wide as the published ones. Narrower ones learn faster, but end worse.
+# Sizes that the networks of each family can have: powers of two, or 4 to 8 times a power of two.
+_SIZES = {
+    "conv": [m * 2**k for k in range(1, 12) for m in (4, 5, 6, 7)],
+    "style": [2**k for k in range(3, 14)],
+}
+# Style networks of at least this many images are as wide as the published ones. Narrower ones learn faster, but end
+# worse.
 _WIDE = 500_000
 # The published batch size at each resolution; above 64, that of 64.
 _BATCHES = {4: 512, 8: 256, 16: 128, 32: 64, 64: 32}
@@ -22,6 +32,8 @@ _STEPS = 500
 _SMALLEST_BATCH = 16
 # As published: the fraction of all images shown at the last level, and the half-life of running averages in images.
 _LAST, _HALFLIFE = 0.5, 10_000
+
+Family = Literal["conv", "style"]
 
 
 @dataclass(frozen=True)
@@ -32,46 +44,45 @@ class Proposal:
     reasons: tuple[str, ...]
 
 
-def propose(survey: Survey, *, size: int | None = None, images: int = IMAGES) -> Proposal:
-    """Make a configuration of StyleALAE for the images that `survey` describes.
+def propose(
+    survey: Survey, *, family: Family | None = None, size: int | None = None, images: int = IMAGES, cpu: bool = False
+) -> Proposal:
+    """Make a configuration for the images that `survey` describes.
 
-    Its shape follows the images; growth and widths follow the published configurations, scaled to the training length.
+    Conv networks follow docs/recipe.md. The growth and widths of style networks follow the published configurations,
+    scaled to the training length.
 
     Args:
         survey: the number, size and channels of the images.
-        size: height and width of the model's images in pixels, a power of two from 8; by default the largest within
-            the median shorter side, at most 128. Arrays are not resized.
+        family: conv or style networks; by default style networks for a training of at least `LONG` images.
+        size: height and width of the model's images in pixels; by default the largest possible one within the median
+            shorter side, at most `LARGEST`. Arrays are not resized.
         images: training length in images, at least 1,000.
+        cpu: whether the model is to be trained on a CPU, which is too slow for style networks.
 
     Raises:
         ArgumentError: models cannot have this size, or the training is too short.
-        AlaeError: the images are too few or too small, or are arrays of a shape that style networks cannot have.
+        AlaeError: the images are too few or too small, or are arrays of a shape that the networks cannot have.
     """
     if survey.count < 2:
         raise AlaeError(f"{survey.name} has {survey.count} image; training needs at least 2, one of them held out")
     if images < 1_000:
         raise ArgumentError("images", f"is {images}; it must be at least 1,000")
-    size, margin, why_size = _choose_size(survey, size)
-    resolutions = [2**k for k in range(2, size.bit_length())]
+    chosen: Family = family or ("style" if images >= LONG and not cpu else "conv")
+    size, margin, why_size = _choose_size(survey, chosen, size)
     held_out = min(0.1, 10_000 / survey.count)
-    wide = images >= _WIDE
-    levels = _choose_levels(resolutions, images)
-    steps = sum(-(-level["images"] // level["batch_size"]) for level in levels)
-    startf, maxf = _choose_widths(size, wide)
-    latent = {False: 64, True: 256}[wide] if size <= LARGEST else 512
     mirror = survey.channels == 3
-    changes = {
-        "description": f"StyleALAE for {survey.name}",
+    base, changes, reasons = (_propose_conv if chosen == "conv" else _propose_style)(size, images)
+    steps = changes.pop("steps")
+    changes |= {
+        "description": f"{chosen} networks for {survey.name}",
         "image": [size, size, survey.channels],
-        "networks": {"startf": startf, "maxf": maxf, "z": latent, "w": latent, "mapping_layers": 8 if wide else 4},
-        "growth.levels": levels,
-        "batch_size": levels[-1]["batch_size"],
-        "average_halflife": float(min(_HALFLIFE, images // 20)),
         RUN: {
             "data": survey.path,
             "margin": margin,
             "mirror": mirror,
             "held_out": held_out,
+            "steps": None if chosen == "style" else steps,
             "report_every": max(10, steps // 200),
             "checkpoint_every": max(100, steps // 20),
             "grid_every": max(1, images // 20),
@@ -79,43 +90,92 @@ def propose(survey: Survey, *, size: int | None = None, images: int = IMAGES) ->
     }
     kept = max(1, round(held_out * survey.count))
     reasons = (
+        _explain_family(chosen, family, images),
         why_size,
         "3 channels: some images are in colour" if survey.channels == 3 else "1 channel: all images are grey",
+        *reasons,
+        f"{kept:,} of {survey.count:,} images held out, to measure with",
+        *(["images are mirrored at random: set training.mirror=false if left and right differ"] if mirror else []),
+    )
+    return Proposal(change_experiment(load_config(base), {}, changes, f"the configuration for {survey.name}"), reasons)
+
+
+def _explain_family(chosen: Family, asked: Family | None, images: int) -> str:
+    if asked:
+        return f"{chosen} networks: as requested"
+    if chosen == "style":
+        return f"style networks: a training of {images:,} images is long enough for them; on a GPU it takes hours"
+    if images >= LONG:
+        return "conv networks (docs/recipe.md): style networks would take days on a CPU"
+    return (
+        "conv networks (docs/recipe.md): they learn in minutes, also on a CPU; style networks, for a GPU and hours, "
+        f"are chosen from {LONG:,} images"
+    )
+
+
+def _propose_conv(size: int, images: int) -> tuple[str, dict[str, Any], list[str]]:
+    """Return a preset, changes to it with the number of steps, and reasons."""
+    base = "photos-conv"
+    batch = load_config(base).batch_size
+    # The size is halved until it is 8 or less, at least once.
+    resolutions = max(2, ceil(log2(size / 8)) + 1)
+    coarsest = 64 if resolutions < 4 else 96
+    widths = [max(8, coarsest >> i) for i in range(resolutions)]
+    changes = {"networks.widths": widths, "steps": -(-images // batch)}
+    reason = f"{', '.join(map(str, widths))} feature maps, coarsest first; {changes['steps']:,} steps of {batch} images"
+    return base, changes, [reason]
+
+
+def _propose_style(size: int, images: int) -> tuple[str, dict[str, Any], list[str]]:
+    """Return a preset, changes to it with the number of steps, and reasons."""
+    resolutions = [2**k for k in range(2, size.bit_length())]
+    wide = images >= _WIDE
+    levels = _choose_levels(resolutions, images)
+    steps = sum(-(-level["images"] // level["batch_size"]) for level in levels)
+    startf, maxf = _choose_widths(size, wide)
+    latent = {False: 64, True: 256}[wide] if size <= LARGEST["style"] else 512
+    changes = {
+        "networks": {"startf": startf, "maxf": maxf, "z": latent, "w": latent, "mapping_layers": 8 if wide else 4},
+        "growth.levels": levels,
+        "batch_size": levels[-1]["batch_size"],
+        "average_halflife": float(min(_HALFLIFE, images // 20)),
+        "steps": steps,
+    }
+    reasons = [
         f"{startf} to {maxf} feature maps, z and w of {latent}: {'as' if wide else 'narrower than'} published, for "
         f"a training length of {images:,} images",
         f"{len(levels)} levels from 4×4, half of the images at the last one; batch sizes "
         f"{', '.join(str(level['batch_size']) for level in levels)}: {steps:,} steps",
-        f"{kept:,} of {survey.count:,} images held out, to measure with",
-        *(["images are mirrored at random: set training.mirror=false if left and right differ"] if mirror else []),
-    )
-    return Proposal(
-        change_experiment(load_config("celeba"), {}, changes, f"the configuration for {survey.name}"), reasons
-    )
+    ]
+    return "celeba", changes, reasons
 
 
-def _choose_size(survey: Survey, asked: int | None) -> tuple[int, int, str]:
+def _choose_size(survey: Survey, family: Family, asked: int | None) -> tuple[int, int, str]:
     """Return the model's size and the margin around the images, both in pixels, and the reason."""
-    if asked is not None and (asked < 8 or asked.bit_count() != 1):
-        raise ArgumentError("size", f"is {asked}; style networks make images of 8, 16, 32, … pixels")
+    sizes, largest = _SIZES[family], LARGEST[family]
+    if asked is not None and asked not in sizes:
+        raise ArgumentError("size", f"is {asked}; {family} networks make images of {_list_sizes(sizes)}, … pixels")
     if survey.fixed is None:
-        size = asked or min(LARGEST, 2 ** int(log2(max(survey.side, 1))))
-        if size < 8:
+        size = asked or max((each for each in sizes if each <= min(largest, survey.side)), default=0)
+        if not size:
             raise AlaeError(
-                f"the images of {survey.name} have a median shorter side of {survey.side} pixels; it must be at least 8"
+                f"the images of {survey.name} have a median shorter side of {survey.side} pixels; it must be at least "
+                f"{sizes[0]}"
             )
-        why = "as requested" if asked else f"the largest power of two within the median shorter side of {survey.side:,}"
-        if size == LARGEST and not asked and survey.side >= 2 * LARGEST:
+        why = "as requested" if asked else f"the largest possible within the median shorter side of {survey.side:,}"
+        if size == largest and not asked and survey.side >= 2 * largest:
             why = (
                 f"the largest chosen automatically (see `alae new --size`); the median shorter side is {survey.side:,}"
             )
         return size, 0, f"size {size}: {why}; each image is cropped about its centre and resized"
     height, width = survey.fixed
-    size = max(8, 2 ** (max(height, width) - 1).bit_length())
+    size = next(each for each in sizes if each >= max(height, width))
     margin, odd = divmod(size - height, 2)
     if height != width or odd or margin > height // 4:
+        below = max((each for each in sizes if each < size), default=size)
         raise AlaeError(
-            f"the images of {survey.name} are {height}×{width}, which style networks cannot make, even with a margin; "
-            f"resize them to {size // 2}×{size // 2} or {size}×{size}, or use image files, which are resized"
+            f"the images of {survey.name} are {height}×{width}, which {family} networks cannot make, even with a "
+            f"margin; resize them to {below}×{below} or {size}×{size}, or use image files, which are resized"
         )
     if asked not in (None, size):
         raise ArgumentError(
@@ -123,6 +183,10 @@ def _choose_size(survey: Survey, asked: int | None) -> tuple[int, int, str]:
         )
     framed = f" within a margin of {margin}" if margin else ""
     return size, margin, f"size {size}: the images are {height}×{width}{framed}"
+
+
+def _list_sizes(sizes: Sequence[int]) -> str:
+    return ", ".join(map(str, sizes[:6]))
 
 
 def _choose_widths(size: int, wide: bool) -> tuple[int, int]:
