@@ -20,20 +20,28 @@ def photos(tmp_path):
 @pytest.mark.usefixtures("photos")
 def test_new_and_train_make_the_same_configuration(run_alae, tmp_path):
     code, out, err = run_alae("new", "photos", "--images", "2000")
-    assert (code, "size 8: the largest power of two" in err) == (0, True)
+    assert (code, "size 8: the largest possible" in err) == (0, True)
     code, said, _ = run_alae("new", "photos", "--images", "2k", "--out", "my.yaml")
     assert (code, said) == (0, "my.yaml: train with `alae train --config my.yaml`\n")
     assert (tmp_path / "my.yaml").read_text("utf-8") == out
     code, out, _ = run_alae("train", "--data", "photos", "--images", "2000", "--steps", "2", "--backend", BACKEND)
-    assert (code, "size 8: the largest power of two" in out) == (0, True)
+    assert (code, "size 8: the largest possible" in out) == (0, True)
     found = alae.load_checkpoint(tmp_path / "runs" / f"photos-{BACKEND}").config
-    assert found.growth == alae.load_config(tmp_path / "my.yaml").growth
+    assert found.networks == alae.load_config(tmp_path / "my.yaml").networks
+    assert found.networks.family == "conv"
+
+
+@pytest.mark.usefixtures("photos")
+def test_style_networks_are_made_on_request_and_for_long_trainings(run_alae):
+    for words in (["--family", "style", "--images", "2000"], ["--images", "1M"]):
+        code, out, err = run_alae("new", "photos", *words)
+        assert (code, "family: style" in out, "style networks: " in err) == (0, True, True)
 
 
 @pytest.mark.usefixtures("photos")
 def test_wrong_choices_are_refused(assert_refused, tmp_path):
     (tmp_path / "there.yaml").touch()
-    assert_refused(["new", "photos", "--size", "12"], "--size is 12; style networks make images of 8, 16, 32")
+    assert_refused(["new", "photos", "--size", "9"], "--size is 9; conv networks make images of 8, 10, 12")
     assert_refused(["new", "photos", "--images", "3"], "--images is 3; it must be at least 1,000")
     assert_refused(["new", "photos", "--out", "there.yaml"], "--out is there.yaml, which already exists")
     assert_refused(["new", "photos", "--out", "my.txt"], "--out is my.txt; it must end in .yaml or .yml")

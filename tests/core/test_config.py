@@ -41,7 +41,8 @@ training: {data: mnist, steps: 10000, batch_size: 12, held_out: 10, seed: 9, rep
 def test_presets_are_the_documented_ones():
     perceptrons = ["digits-mlp", "mnist-mlp", "mnist-mlp-official"]
     styles = ["bedroom", "celeba", "celeba-hq256", "digits-style", "ffhq", "mnist-style", "photos-style"]
-    assert preset_names() == sorted([*perceptrons, "avatars-conv", "mnist-conv", *styles])
+    convs = ["avatars-conv", "digits-conv", "mnist-conv", "photos-conv", "photos-conv64"]
+    assert preset_names() == sorted([*perceptrons, *convs, *styles])
 
 
 @pytest.mark.parametrize("name", preset_names())
