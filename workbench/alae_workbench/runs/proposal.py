@@ -72,7 +72,7 @@ def propose(
     size, margin, why_size = _choose_size(survey, chosen, size)
     held_out = min(0.1, 10_000 / survey.count)
     mirror = survey.channels == 3
-    base, changes, reasons = (_propose_conv if chosen == "conv" else _propose_style)(size, images)
+    base, changes, details = (_propose_conv if chosen == "conv" else _propose_style)(size, images)
     steps = changes.pop("steps")
     changes |= {
         "description": f"{chosen} networks for {survey.name}",
@@ -93,7 +93,7 @@ def propose(
         _explain_family(chosen, family, images),
         why_size,
         "3 channels: some images are in colour" if survey.channels == 3 else "1 channel: all images are grey",
-        *reasons,
+        *details,
         f"{kept:,} of {survey.count:,} images held out, to measure with",
         *(["images are mirrored at random: set training.mirror=false if left and right differ"] if mirror else []),
     )
