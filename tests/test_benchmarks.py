@@ -23,10 +23,43 @@ def run_benchmark(*words):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("preset", ["digits-mlp", "digits-style"])
+@pytest.mark.parametrize("preset", ["digits-mlp", "digits-style", "mnist-conv"])
 def test_a_training_step_is_compared_with_hand_written_code(preset, backend):
+    """A step of conv networks must also give the same losses."""
     out = run_benchmark("benchmarks.step", "--preset", preset, "--backend", backend)
     assert re.search(rf"^{backend} +step .* ms .* ms +\d", out, re.MULTILINE)
+    assert re.search(rf"^{backend} +arithmetic +\d+\.\d+ Gop +\d+%", out, re.MULTILINE)
+
+
+COUNT = """
+from importlib import import_module
+import numpy as np
+from torch.utils.flop_counter import FlopCounterMode
+import alae_core as alae
+from benchmarks.arithmetic import count_operations
+
+alae.load_backend("torch")
+for preset in ("digits-mlp", "mnist-conv"):
+    config = alae.load_config(preset)
+    weights = alae.build(config).weights()
+    step = import_module(f"benchmarks.{config.networks.family}_torch").make_step(
+        config, weights, np.zeros((4, *config.image), np.float32)
+    )
+    with FlopCounterMode(display=False) as counter:
+        for _ in range(config.updates.every):
+            step()
+    ours = count_operations(config, {name: array.shape for name, array in weights.items()}, 4)
+    print(ours * config.updates.every / counter.get_total_flops())
+"""
+
+
+def test_arithmetic_is_counted_as_pytorch_counts_it():
+    environment = os.environ | {"KERAS_BACKEND": "torch"}
+    command = [sys.executable, "-c", COUNT]
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # PyTorch leaves out gradients with respect to images where the loss does not need them.
+    assert all(0.96 < float(ratio) < 1.06 for ratio in done.stdout.split()), done.stdout
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
