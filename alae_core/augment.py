@@ -85,13 +85,13 @@ def adapt_p(choice: Augment, p: Tensor, separation: Tensor, images: int) -> Tens
     """Adjust p after a batch: up if D separates real from generated images better than the target, else down.
 
     Karras et al. 2020 (equation 1, r_t) move p by the mean sign of D's logits on real images. In ALAE the updates of G
-    and E shift all logits together, often across 0 and back within two steps; `updates.separation` does not depend on
-    such shifts.
+    and E shift all logits together, often across 0 and back within two steps; `updates.measure_separation` does not
+    depend on such shifts.
 
     Args:
         choice: how p adapts.
         p: its current value.
-        separation: `updates.separation` of the batch, 1 if D overfits completely.
+        separation: `updates.measure_separation` of the batch, 1 if D overfits completely.
         images: the number of real images in the batch.
     """
     excess = separation - choice.target

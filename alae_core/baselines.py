@@ -9,7 +9,7 @@ from keras import ops
 
 from alae_core.config import Config
 from alae_core.framework import InputGradient, Tensor
-from alae_core.losses import OBJECTIVES, divergence_from_prior, generator_loss, squared_distance
+from alae_core.losses import divergence_from_prior, generator_loss, objective_of, squared_distance
 from alae_core.networks.family import Family
 from alae_core.updates import (
     Batch,
@@ -72,7 +72,7 @@ def _critic(config: Config, networks: Family, batch: Batch, input_gradient: Inpu
 
 def _generator_and_encoder(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     """Return the loss that raises C's logits on generated pairs by G, and lowers them on encoded pairs by E."""
-    objective, w = OBJECTIVES[config.objective], networks.F(batch.draws.z)
+    objective, w = objective_of(config), networks.F(batch.draws.z)
     generated = _pair_logits(networks, generate(networks, w, batch), w, batch)
     encoded = _pair_logits(networks, batch.images, encode(networks, batch.images, batch), batch)
     if objective.fake is None:

@@ -34,7 +34,7 @@ from alae_core.checkpoint_files import (
     require_trained,
 )
 from alae_core.config import RUN, Config, make_config, migrate
-from alae_core.errors import AlaeError, CheckpointError
+from alae_core.errors import AlaeError, CheckpointError, PluginError
 from alae_core.growth import position
 from alae_core.plugins import default_backend
 from alae_core.view import View
@@ -206,9 +206,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         path: a checkpoint, a directory of checkpoints, or a run directory with `checkpoints`; the newest checkpoint is
             read.
 
-    Raises CheckpointError if no checkpoint is found; if it is damaged, not finite, or does not fit its configuration
-    (the message names the file, and the newest intact older checkpoint); or if its format or specification is of a
-    newer version.
+    Raises PluginError if its configuration needs a plug-in that is missing, changed or was never given on this machine
+    (`load_plugin`). Raises CheckpointError if no checkpoint is found; if it is damaged, not finite, or does not fit its
+    configuration (the message names the file, and the newest intact older checkpoint); or if its format or
+    specification is of a newer version.
     """
     found = _resolve(Path(path))
     try:
@@ -257,6 +258,9 @@ def _read(path: Path) -> Checkpoint:
         written = migrate(manifest.config, source)
         written |= {"seed": manifest.seed} if isinstance(manifest, FirstManifest) else {}
         config = make_config(written, source=source)
+    except PluginError as error:
+        copy = path.absolute().parent.parent / "plugins" / str(getattr(error.record, "file", None))
+        raise PluginError(f"{error}; the run has a copy, {copy}" if copy.is_file() else str(error)) from error
     except AlaeError as error:
         raise CheckpointError(f"{path} cannot be read by this version of alae: {error}") from error
     return Checkpoint(
@@ -274,7 +278,7 @@ def _read(path: Path) -> Checkpoint:
 def _is_intact(path: Path) -> bool:
     try:
         _read(path)
-    except CheckpointError:
+    except AlaeError:
         return False
     return True
 

@@ -13,8 +13,10 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     Strict,
+    create_model,
     field_serializer,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -22,8 +24,9 @@ from alae_core._support.dotted_keys import describe_changes, differences, has_ke
 from alae_core._support.text import short_repr, suggest
 from alae_core._support.validation import Count, Frozen, validate
 from alae_core._support.yaml_text import parse_yaml, read_text, read_yaml, to_yaml
-from alae_core.algorithms import ALGORITHMS
 from alae_core.errors import ConfigError
+from alae_core.extension_code import PluginRecord
+from alae_core.extensions import choose_plugins, find_algorithm
 from alae_core.groups import (
     BUNDLES,
     Adam,
@@ -33,6 +36,7 @@ from alae_core.groups import (
     Growth,
     MlpNetworks,
     Schedule,
+    Settings,
     StyleNetworks,
     Updates,
 )
@@ -43,11 +47,13 @@ SPECIFICATION = 2
 MIGRATIONS: dict[int, dict[str, str]] = {
     1: {"training.batch_size": "batch_size", "training.seed": "seed"},
 }
+#: the fields that only configurations with plug-ins have
+_OF_PLUGINS = ("algorithm_settings", "objective_settings", "plugins")
 #: the group of a YAML file with the settings of a run, which the specification ignores
 RUN = "training"
 
 ImageShape = Annotated[tuple[Count, Count, Count], Strict(False)]
-Networks = TypeVar("Networks", MlpNetworks, ConvNetworks, StyleNetworks)
+Group = TypeVar("Group", MlpNetworks, ConvNetworks, StyleNetworks)
 Precision = Literal["float32", "float64", "bfloat16"]
 
 
@@ -60,12 +66,16 @@ class Config(Frozen):
         0, lt=2**16, description="number of classes, appended as one-hot to E's and G's input; 0 trains without labels"
     )
     algorithm: str = Field("alae", description="networks and the updates that train them: one of alae_core.algorithms")
+    algorithm_settings: Settings | None = Field(None, description="settings of an algorithm that a plug-in defines")
     networks: Annotated[MlpNetworks | ConvNetworks | StyleNetworks, Field(discriminator="family")]
     growth: Growth | None = Field(None, description="the levels of detail, for style networks")
     batch_size: Count = Field(128, description="images per step, unless a level of growth sets its own")
-    objective: Literal["logistic", "wasserstein", "hinge", "relativistic"] = Field(
-        "logistic", description="relativistic: the logistic loss of the difference between a real and a generated logit"
+    objective: str = Field(
+        "logistic",
+        description="logistic, wasserstein, hinge, or relativistic: the logistic loss of the difference between a real "
+        "and a generated logit",
     )
+    objective_settings: Settings | None = Field(None, description="settings of an objective that a plug-in defines")
     r1_gamma: NonNegativeFloat = Field(10.0, description="γ of γ/2 · E‖∇ₓD(E(x))‖² on real images; 0 omits the penalty")
     r2_gamma: NonNegativeFloat = Field(0.0, description="γ of the same penalty on generated images")
     reciprocity: Literal["latent", "data", "both", "none", "z"] = Field(
@@ -93,6 +103,9 @@ class Config(Frozen):
     seed: NonNegativeInt = Field(
         0, lt=2**63, description="decides initial weights, every random draw and the order of the images"
     )
+    plugins: Annotated[tuple[PluginRecord, ...], Strict(False)] = Field(
+        (), description="the plug-ins that define the algorithm, objective and family, recorded when they are used"
+    )
 
     @field_validator("updates", mode="before")
     @classmethod
@@ -109,6 +122,11 @@ class Config(Frozen):
     def _name_bundle(self, updates: Updates) -> Any:
         return updates.bundle or updates.model_dump()
 
+    @model_serializer(mode="wrap")
+    def _omit_plugins(self, dump: Any) -> dict[str, Any]:
+        """Omit the fields of plug-ins if there are none."""
+        return {key: value for key, value in dump(self).items() if key not in _OF_PLUGINS or value}
+
     @model_validator(mode="after")
     def _check_labels(self) -> "Config":
         if self.labels == 1:
@@ -122,8 +140,8 @@ class Config(Frozen):
                 f"reciprocity z makes E's output an estimate of z, but z has {self.networks.z} numbers and "
                 f"w {self.networks.w}: make them equal"
             )
-        algorithm = ALGORITHMS.get(self.algorithm)
-        if self.networks.z != self.networks.w and algorithm and "identity" in algorithm.networks.values():
+        algorithm = find_algorithm(self.algorithm, self.plugins)
+        if self.networks.z != self.networks.w and "identity" in algorithm.networks.values():
             raise ValueError(
                 f"the algorithm {self.algorithm} draws w itself from the prior, but z has {self.networks.z} numbers "
                 f"and w {self.networks.w}: make them equal"
@@ -132,8 +150,8 @@ class Config(Frozen):
 
     @model_validator(mode="after")
     def _check_fields_of_D(self) -> "Config":
-        algorithm = ALGORITHMS.get(self.algorithm)
-        if algorithm and "D" not in algorithm.networks:
+        algorithm = find_algorithm(self.algorithm, self.plugins)
+        if "D" not in algorithm.networks:
             if self.augment:
                 raise ValueError(f"augment changes what D sees, but the algorithm {self.algorithm} has no D: omit it")
             if self.r2_gamma:
@@ -178,8 +196,8 @@ class Config(Frozen):
 
     @model_validator(mode="after")
     def _check_normalize_w(self) -> "Config":
-        algorithm = ALGORITHMS.get(self.algorithm)
-        if self.networks.normalize_w and algorithm and "identity" in algorithm.networks.values():
+        algorithm = find_algorithm(self.algorithm, self.plugins)
+        if self.networks.normalize_w and "identity" in algorithm.networks.values():
             raise ValueError(
                 f"networks.normalize_w is true, but the algorithm {self.algorithm} draws w from a Gaussian prior: set "
                 "it to false"
@@ -206,7 +224,7 @@ class Config(Frozen):
         """`networks` as style networks. Raises ConfigError if they are not."""
         return self._require(StyleNetworks, "this needs style networks")
 
-    def _require(self, kind: type[Networks], need: str) -> Networks:
+    def _require(self, kind: type[Group], need: str) -> Group:
         if not isinstance(self.networks, kind):
             raise ConfigError(f"networks are of the family {self.networks.family}, but {need}")
         return self.networks
@@ -233,6 +251,8 @@ class Config(Frozen):
         plain = self.model_dump(mode="json", exclude={"description"})
         family = self.networks.family
         presets = {name: base for name, base in _presets().items() if base["networks"]["family"] == family}
+        if not presets:
+            return f"Config({family} networks, {'×'.join(map(str, self.image))} images)"
         preset, changes = min(
             ((name, _changes(plain, base)) for name, base in presets.items()), key=lambda pair: len(pair[1])
         )
@@ -278,7 +298,24 @@ def make_config(data: Any, overrides: Mapping[str, Any] | None = None, *, source
     if not isinstance(data, Mapping):
         raise ConfigError(f"{source} must be a mapping of configuration keys, but is a {type(data).__name__}")
     changed = _apply_overrides(migrate(data, source), overrides or {})
-    return validate(Config, {key: value for key, value in changed.items() if key != RUN}, source)
+    return _validate_config({key: value for key, value in changed.items() if key != RUN}, source)
+
+
+def _validate_config(data: dict[str, Any], source: str) -> Config:
+    types, plugins = choose_plugins(data, source)
+    data["plugins"] = plugins
+    for field in types.keys() - {"networks"}:
+        data[field] = data.get(field) or {}
+    return validate(_make_type(**types), data, source)
+
+
+@cache
+def _make_type(**types: type[Settings]) -> type[Config]:
+    """Return the type of configurations whose groups of those names have the types of plug-ins."""
+    fields: dict[str, Any] = {
+        name: (kind, Field(description=Config.model_fields[name].description)) for name, kind in types.items()
+    }
+    return create_model("Config", __base__=Config, **fields) if fields else Config
 
 
 def read_config(source: str | Path | Mapping[str, Any], overrides: Mapping[str, Any] | None = None) -> dict[str, Any]:

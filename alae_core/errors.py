@@ -28,6 +28,18 @@ class ConfigError(AlaeError):
     """A configuration has a key, a value or a combination of values that is not allowed."""
 
 
+class PluginError(ConfigError):
+    """A plug-in with an algorithm, a family of networks or an objective is missing, changed, or cannot be loaded.
+
+    Attributes:
+        record: the `PluginRecord` of a plug-in that was never given on this machine, or None.
+    """
+
+    def __init__(self, message: str, record: object = None) -> None:
+        super().__init__(message)
+        self.record = record
+
+
 class BackendError(AlaeError):
     """A backend or device is unknown, not installed, or can no longer be selected in this process."""
 

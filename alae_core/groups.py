@@ -34,6 +34,31 @@ class Perceptron(Frozen):
     lrmul: PositiveFloat = Field(1.0, description="learning-rate multiplier of equalized layers")
 
 
+class Settings(Frozen):
+    """Base of the hyper-parameters of a plug-in: a pydantic model, immutable, with strict types and no other keys.
+
+    Annotations give types and ranges, such as `margin: PositiveFloat = 1.0`; `pydantic.Field` gives descriptions.
+    """
+
+
+class Networks(Settings):
+    """Base of the group `networks` for a family in a plug-in; its subclass adds the fields of G and E.
+
+    F and D are perceptrons on vectors, with He-normal kernels.
+    """
+
+    discriminator: ClassVar[str] = "latent"
+    output: ClassVar[str] = "linear"
+    kernels: ClassVar[Kernels] = "he"
+
+    family: str
+    z: Count = Field(description="size of the prior's z")
+    w: Count = Field(description="size of the latent w")
+    normalize_w: bool = Field(False, description="whether F's w is divided by its root mean square, as E's should be")
+    F: Perceptron = Perceptron.model_validate({"hidden": (128, 128), "pixel_norm": True})
+    D: Perceptron = Perceptron.model_validate({"hidden": (128,)})
+
+
 class MlpNetworks(Frozen):
     """MLP-ALAE (paper section 5.1, permutation-invariant MNIST): F, G, E and D are perceptrons."""
 

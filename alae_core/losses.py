@@ -1,42 +1,49 @@
 """The mathematics of ALAE's losses on tensors of any framework; each loss is a scalar."""
 
-from collections.abc import Callable
+from functools import partial
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from keras import ops
+
+from alae_core._support.lazy import load_object
+from alae_core.config import Config
+from alae_core.extensions import find_objective
+from alae_core.objectives import Objective, Term
 
 Tensor = Any
 
 
-class Objective(NamedTuple):
-    """An adversarial objective: per-sample terms as functions of the logits D(E(·)), shape (batch,).
+def objective_of(config: Config) -> Objective:
+    """Return the configuration's objective with its terms imported, each a function of logits alone."""
+    objective = find_objective(config.objective, config.plugins)
+    settings = {} if objective.settings is None else {"settings": config.objective_settings}
 
-    The paper writes them with one f (equation 5): the discriminator maximises f(D(real)) + f(−D(fake)) and the
-    generator f(D(fake)), so each term here has the form −f(±logit); the hinge has a separate f for the generator.
+    def load(term: Term) -> Any:
+        return term and partial(load_object(term), **settings)
 
-    If `fake` is None, the objective is one of pairs: `real` is a function of D(real) − D(fake) and `generator` of
-    D(fake) − D(real), where the i-th real image is paired with the i-th generated one.
-    """
-
-    real: Callable[[Tensor], Tensor]
-    fake: Callable[[Tensor], Tensor] | None
-    generator: Callable[[Tensor], Tensor]
+    return Objective(load(objective.real), load(objective.fake), load(objective.generator))
 
 
-OBJECTIVES = {
-    # f(t) = −log(1 + exp(−t)), the non-saturating logistic GAN (Goodfellow et al. 2014). Not Keras' softplus: on
-    # PyTorch it is linear above 20, an error of 2e-9.
-    "logistic": Objective(
-        real=lambda t: -ops.log_sigmoid(t), fake=lambda t: -ops.log_sigmoid(-t), generator=lambda t: -ops.log_sigmoid(t)
-    ),
-    # f(t) = t (Arjovsky et al. 2017)
-    "wasserstein": Objective(real=lambda t: -t, fake=lambda t: t, generator=lambda t: -t),
-    # f(t) = min(0, t − 1) for the discriminator, f(t) = t for the generator (Lim and Ye 2017)
-    "hinge": Objective(real=lambda t: ops.relu(1 - t), fake=lambda t: ops.relu(1 + t), generator=lambda t: -t),
-    # the logistic f of pairs (Jolicoeur-Martineau 2019; Huang et al. 2024)
-    "relativistic": Objective(real=lambda t: -ops.log_sigmoid(t), fake=None, generator=lambda t: -ops.log_sigmoid(t)),
-}
+def logistic_real(t: Tensor) -> Tensor:
+    """−f(t) = log(1 + exp(−t))."""
+    # Not Keras' softplus: on PyTorch it is linear above 20, an error of 2e-9.
+    return -ops.log_sigmoid(t)
+
+
+def logistic_fake(t: Tensor) -> Tensor:
+    """−f(−t) = log(1 + exp(t))."""
+    return -ops.log_sigmoid(-t)
+
+
+def hinge_real(t: Tensor) -> Tensor:
+    """−f(t) = max(0, 1 − t)."""
+    return ops.relu(1 - t)
+
+
+def hinge_fake(t: Tensor) -> Tensor:
+    """−f(−t) = max(0, 1 + t)."""
+    return ops.relu(1 + t)
 
 
 def discriminator_loss(objective: Objective, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -11,14 +11,12 @@ from keras import ops
 
 from alae_core.config import Config
 from alae_core.errors import ArgumentError, BackendError
+from alae_core.extensions import find_family
 from alae_core.framework import Tensor
 from alae_core.inference import BatchedFunction, split
 from alae_core.inputs import as_images, as_noise, as_rows, as_styles, one_hot
-from alae_core.networks.conv import Convolutions
 from alae_core.networks.family import Family
 from alae_core.networks.features import without_gradients
-from alae_core.networks.mlp import Perceptrons
-from alae_core.networks.style import Styles
 from alae_core.sizes import require_room
 from alae_core.state import as_dtype, require_same_arrays
 from alae_core.streams import Noise, require_seed, sample_noise, sample_prior
@@ -28,9 +26,6 @@ from alae_core.view import View
 
 # Images per batch: large enough to keep any processor busy, small enough to bound memory.
 _CHUNK, _CHUNK_PIXELS = 512, 2**22
-
-#: by `config.networks.family`
-FAMILIES: dict[str, type[Family]] = {"mlp": Perceptrons, "conv": Convolutions, "style": Styles}
 
 
 def build(config: Config) -> "Alae":
@@ -42,7 +37,8 @@ def build(config: Config) -> "Alae":
     """
     updates = updates_of(config)
     require_room(config)
-    alae = Alae(FAMILIES[config.networks.family].build(config), updates)
+    family = find_family(config.networks.family, config.plugins).load_networks()
+    alae = Alae(family.build(config), updates)
     dtypes = {keras.backend.standardize_dtype(variable.value.dtype) for variable in alae.variables.values()}
     if dtypes != {config.dtype}:
         # JAX silently converts float64 to float32.

@@ -7,26 +7,28 @@ import os
 from math import prod
 from pathlib import Path
 
-from alae_core.algorithms import network_shapes
 from alae_core.config import Config
 from alae_core.errors import ConfigError
-from alae_core.groups import ConvNetworks, MlpNetworks
-from alae_core.networks.layout import network_layout
+from alae_core.groups import ConvNetworks, MlpNetworks, StyleNetworks
+from alae_core.networks.layout import network_layout, network_shapes
 
 #: arrays that training holds for each weight: the weight, its running average and Adam's two moments
 _TRAINING_ARRAYS = 4
 
 
 def count_weights(config: Config) -> dict[str, int]:
-    """Return the number of weights of each network by name, for networks of a `Shape`."""
+    """Return the number of weights of each network by name, for those that `network_shapes` lists."""
     return {
         name: sum(spec.size for spec in network_layout(config, shape).values())
-        for name, shape in network_shapes(config.algorithm).items()
+        for name, shape in network_shapes(config).items()
     }
 
 
 def batch_sizes(config: Config) -> list[tuple[int, int]]:
-    """Return, for each level, the images per batch and the number of values per image in the largest layer."""
+    """Return, for each level, the images per batch and the number of values per image in the largest layer.
+
+    Of the layers of families in plug-ins only the images are known.
+    """
     networks, (height, width, channels) = config.networks, config.image
     if isinstance(networks, MlpNetworks):
         hidden = [width for name in "FGED" for width in getattr(networks, name).hidden]
@@ -34,6 +36,8 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
     if isinstance(networks, ConvNetworks):
         maps = [height * width * count // 4**i for i, count in enumerate(reversed(networks.widths))]
         return [(config.batch_size, max(height * width * channels, *maps))]
+    if not isinstance(networks, StyleNetworks):
+        return [(config.batch_size, height * width * channels)]
     levels = config.growth.levels if config.growth else ()
     widths = networks.widths(config.lods)
     return [
@@ -45,7 +49,7 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
 def estimate_memory(config: Config, *, training: bool = False) -> dict[str, int]:
     """Return the minimum bytes that a model needs, by use; in training also for averages, moments and a batch.
 
-    Networks of a shape that is not in `algorithms.Shape` are not counted.
+    Networks that `count_weights` leaves out are not counted.
     """
     size = 8 if config.dtype == "float64" else 4
     count = sum(count_weights(config).values())

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 
-def load_object(path: str) -> Any:
-    """Import the object that `path` names, such as "alae_core.updates:alae_updates"."""
+def load_object(path: Any) -> Any:
+    """Import the object that `path` names, such as "alae_core.baselines:vae_updates"; return other objects as given."""
+    if not isinstance(path, str):
+        return path
     module, _, name = path.partition(":")
     return getattr(import_module(module), name)
 

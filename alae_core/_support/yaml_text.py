@@ -121,6 +121,8 @@ def to_explained_yaml(settings: BaseModel) -> str:
 def _explain_settings(settings: BaseModel) -> Iterator[str]:
     data = settings.model_dump(mode="json")
     for name, field in type(settings).model_fields.items():
+        if name not in data:
+            continue
         value, plain, comment = (
             getattr(settings, name),
             data[name],

@@ -1,21 +1,27 @@
-"""A family of architectures: its networks, how they are called, and its levels of detail."""
+"""A family of architectures: its networks, how they are called, and its levels of detail.
 
+This module imports Keras when networks are built or called, so that plug-ins can define families before a backend is
+chosen.
+"""
+
+import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, ClassVar, cast
-
-import keras
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from alae_core._support.lazy import load_object
-from alae_core.algorithms import SHAPES, Shape, find_algorithm
+from alae_core._support.text import short_repr
+from alae_core.algorithms import SHAPES, Shape
 from alae_core.config import Config
 from alae_core.errors import AlaeError, ArgumentError
-from alae_core.networks.layers import SpecLayer
+from alae_core.extensions import find_algorithm
 from alae_core.networks.layout import network_section
-from alae_core.networks.perceptron import build_perceptron
 from alae_core.networks.specs import Section, WeightSpec
 from alae_core.view import View
+
+if TYPE_CHECKING:
+    import keras
 
 Tensor = Any
 
@@ -23,8 +29,9 @@ Tensor = Any
 class Family(ABC):
     """The networks of one model, and how they are called on tensors.
 
-    To add a family, write a subclass and add it to `alae_core.model.FAMILIES`. Its methods take and return tensors, so
-    losses can differentiate them; a family ignores arguments that it does not use.
+    To add a family, write a subclass with `generator` and `encoder`, and a `FamilyDefinition` that names it: in
+    `alae_core.families.FAMILIES`, or in a plug-in (docs/your-own.md). Methods take and return tensors, so losses can
+    differentiate them; a family ignores arguments that it does not use.
 
     Attributes:
         config: the configuration that the networks were built from.
@@ -37,42 +44,44 @@ class Family(ABC):
     #: whether images are generated from noise and from styles that can be mixed and truncated
     has_styles: ClassVar[bool] = False
 
-    def __init__(self, config: Config, networks: Mapping[str, keras.Model]) -> None:
+    def __init__(self, config: Config, networks: Mapping[str, "keras.Model"]) -> None:
         self.config, self.networks = config, dict(networks)
         found = {name: pair for network in self.networks.items() for name, pair in _weights(*network).items()}
         self.variables = {name: variable for name, (variable, _) in found.items()}
         self.layout = {name: spec for name, (_, spec) in found.items()}
         self.scales = {name: spec.scale for name, spec in self.layout.items()}
 
-    def __getitem__(self, name: str) -> keras.Model:
+    def __getitem__(self, name: str) -> "keras.Model":
         """Return the network called `name`. Raises AlaeError if the algorithm has none."""
         if name not in self.networks:
             raise AlaeError(f"the model has no network {name}: {self.config.algorithm} has {', '.join(self.networks)}")
         return self.networks[name]
 
     @property
-    def F(self) -> keras.Model:
+    def F(self) -> "keras.Model":
         """z (batch, z) to w (batch, w)."""
         return self["F"]
 
     @property
-    def G(self) -> keras.Model:
+    def G(self) -> "keras.Model":
         """w to images."""
         return self["G"]
 
     @property
-    def E(self) -> keras.Model:
+    def E(self) -> "keras.Model":
         """Images to w."""
         return self["E"]
 
     @property
-    def D(self) -> keras.Model:
+    def D(self) -> "keras.Model":
         """w, or images if `networks.discriminator` is images, to logits (batch,)."""
         return self["D"]
 
     @contextmanager
     def use_weights(self, state: Mapping[str, Tensor]) -> Iterator[None]:
         """Compute with the tensors "weights/…" of a state instead of the networks' own weights."""
+        import keras
+
         values = [(variable, state[f"weights/{name}"]) for name, variable in self.variables.items()]
         with keras.StatelessScope(values):
             yield
@@ -81,14 +90,23 @@ class Family(ABC):
     def build(cls, config: Config) -> "Family":
         """Build the networks of `config.algorithm`. The seed and each network's name decide its initial weights.
 
-        Raises ConfigError if the algorithm is unknown.
+        Raises ConfigError if the algorithm is unknown, and AlaeError if a plug-in's function returns no Keras model, or
+        one with weights that are not trained.
         """
-        shapes = find_algorithm(config.algorithm).networks
-        return cls(config, {name: cls.network(config, name, shape) for name, shape in shapes.items()})
+        shapes = find_algorithm(config.algorithm, config.plugins).networks
+        networks = {}
+        for name, shape in shapes.items():
+            with _seed_initializers(config.seed, name):
+                networks[name] = _require_model(name, cls.network(config, name, shape))
+        return cls(config, networks)
 
     @classmethod
-    def network(cls, config: Config, name: str, shape: str) -> keras.Model:
+    def network(cls, config: Config, name: str, shape: Any) -> "keras.Model":
         """Build one network of `config`, called `name`; see `Algorithm.networks` for `shape`."""
+        import keras
+
+        from alae_core.networks.perceptron import build_perceptron
+
         if shape not in SHAPES:
             return load_object(shape)(config, name)
         part = network_section(config, name, cast(Shape, shape))
@@ -109,20 +127,30 @@ class Family(ABC):
 
     @classmethod
     @abstractmethod
-    def generator(cls, config: Config, section: Section) -> keras.Model:
-        """Build G of `config`, with the weights of `section`."""
+    def generator(cls, config: Config, section: Section) -> "keras.Model":
+        """Build G of `config`, called `section.name`: a Keras model from (batch, w) to (batch, H, W, C).
+
+        If `config.labels`, its inputs are a list, [w, one-hot labels (batch, labels)], unless `generate` is overridden.
+        Layers of alae take their weights from the parts of `section` (`FamilyDefinition.layout`). Keras' own layers use
+        their initializers, seeded by `config.seed`, with different numbers on each backend.
+        """
 
     @classmethod
     @abstractmethod
-    def encoder(cls, config: Config, section: Section) -> keras.Model:
-        """Build E of `config`, or another network of its shape, with the weights of `section`."""
+    def encoder(cls, config: Config, section: Section) -> "keras.Model":
+        """Build E of `config`, or another network of its shape, called `section.name`: from images to (batch, w).
+
+        Labels and weights are as for `generator`. If `config.networks.normalize_w`, E, but not other networks of its
+        shape, divides w by its root mean square.
+        """
 
     @classmethod
-    def discriminator(cls, config: Config, section: Section) -> keras.Model:
+    def discriminator(cls, config: Config, section: Section) -> "keras.Model":
         """Build D of `config`: a perceptron on w, (batch, w) to (batch,)."""
+        from alae_core.networks.perceptron import build_perceptron
+
         return build_perceptron(section, config.networks.D, config, is_scalar=True)
 
-    @abstractmethod
     def generate(
         self,
         w: Tensor,
@@ -133,8 +161,8 @@ class Family(ABC):
         blend: Tensor | float = 1.0,
     ) -> Tensor:
         """G(w): images (batch, H, W, C) from w (batch, w), or with styles from (batch, layers, w)."""
+        return self.networks["G"](w if labels is None else [w, labels])
 
-    @abstractmethod
     def encode(
         self,
         images: Tensor,
@@ -145,8 +173,8 @@ class Family(ABC):
         blend: Tensor | float = 1.0,
     ) -> Tensor:
         """E(images), or the output of another network of E's shape: (batch, w)."""
+        return self.networks[by](images if labels is None else [images, labels])
 
-    @abstractmethod
     def hidden(
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
     ) -> Tensor:
@@ -154,6 +182,7 @@ class Family(ABC):
 
         For perceptrons a layer's activations, for style networks everything that w is an affine function of.
         """
+        raise AlaeError(f"the family {self.config.networks.family} does not say which layer of E is hidden")
 
     def score(
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
@@ -211,8 +240,39 @@ class Family(ABC):
         return lod is None or levels is None or lod in levels
 
 
-def _weights(name: str, network: keras.Model) -> dict[str, tuple[Any, WeightSpec]]:
+@contextmanager
+def _seed_initializers(seed: int, name: str) -> Iterator[None]:
+    """Let Keras' initializers, which draw their seeds from Python's generator, follow from the seed and a name."""
+    state = random.getstate()
+    random.seed(f"{seed}/{name}")
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _require_model(name: str, network: Any) -> "keras.Model":
+    """Return a network. Raises AlaeError if it is not a Keras model that is built, or has weights besides trained ones.
+
+    Only trained weights are part of a run's state.
+    """
+    import keras
+
+    if not isinstance(network, keras.Model) or not network.built:
+        raise AlaeError(f"the network {name} is {short_repr(network)}: it must be a Keras model that is built")
+    untrained = [weight.path for weight in network.non_trainable_weights]
+    if untrained:
+        raise AlaeError(
+            f"the network {name} has weights that are not trained, such as {untrained[0]}, which checkpoints would not "
+            "hold: replace its layer, for example batch normalization by layer normalization"
+        )
+    return network
+
+
+def _weights(name: str, network: "keras.Model") -> dict[str, tuple[Any, WeightSpec]]:
     """Return every trainable weight of a network, and its spec, by its name within alae."""
+    from alae_core.networks.layers import SpecLayer
+
     specs = {
         id(weight): layer.section.own[weight.name]
         for layer in network._flatten_layers()

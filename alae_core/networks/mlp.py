@@ -39,12 +39,6 @@ class Perceptrons(Family):
             w = PixelNorm(dtype=config.dtype, name="normalize_w")(w)
         return keras.Model(_inputs([x, *labels]), w, name=section.name)
 
-    def generate(self, w, *, labels=None, noise=None, lod=None, blend=1.0):
-        return self.networks["G"](w if labels is None else [w, labels])
-
-    def encode(self, images, *, by="E", labels=None, lod=None, blend=1.0):
-        return self.networks[by](images if labels is None else [images, labels])
-
     def hidden(self, images, *, labels=None, lod=None, blend=1.0):
         E, choice = self.networks["E"], self.config.networks.E
         if not choice.hidden:

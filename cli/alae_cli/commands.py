@@ -1,7 +1,9 @@
-"""Typer commands that report a wrong argument by its flag: `--truncation`, not `psi`."""
+"""Typer commands that report a wrong argument by its flag, `--truncation`, not `psi`, and load plug-ins."""
 
 from collections.abc import Callable
-from typing import Any
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
@@ -27,12 +29,46 @@ class Command(TyperCommand):
         return argument
 
 
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE_OR_MODULE",
+        help="Load algorithms, networks or objectives of your own from a .py file or a module (docs/your-own.md). "
+        "Repeat for several. On the same machine, a run that was trained with them opens without it.",
+        show_default=False,
+    ),
+]
+
+
 class Commands(typer.Typer):
-    """A group of `Command`s."""
+    """A group of `Command`s. Those with the option --backend, which build a model, also have the option --plugin."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, **settings)
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
         """See `typer.Typer.command`."""
-        return super().command(name, **{"cls": Command, **settings})
+        register = super().command(name, **{"cls": Command, **settings})
+        return lambda function: register(_add_plugins(function))
+
+
+def _add_plugins(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the option --plugin to a command that has the option --backend."""
+    parameters = signature(function).parameters
+    if "backend" not in parameters:
+        return function
+
+    @wraps(function)
+    def call(*, plugins: Plugins = None, **arguments: Any) -> Any:
+        if plugins:
+            from alae_core import load_plugin  # not at the top: help does not need it
+
+            for plugin in plugins:
+                load_plugin(plugin)
+        return function(**arguments)
+
+    added = Parameter("plugins", Parameter.KEYWORD_ONLY, default=None, annotation=Plugins)
+    call.__signature__ = signature(function).replace(parameters=[*parameters.values(), added])  # type: ignore[attr-defined]
+    call.__annotations__ = {**function.__annotations__, "plugins": Plugins}
+    return call

@@ -173,7 +173,7 @@ def test_paces_stay_between_their_ends(step, images, constant, end, warmup):
         ({"networks.startff": 3}, r"unknown key 'networks.startff'; did you mean 'networks.startf'\?"),
         ({"networks.encoder": "plane"}, "networks.encoder is 'plane'"),
         ({"networks.truncation_psi": 1.5}, "networks.truncation_psi is 1.5"),
-        ({"networks.family": "styl"}, "networks.family is 'styl'"),
+        ({"networks.family": "styl"}, r"no family 'styl'; did you mean 'style'\?; families: mlp, conv, style"),
         ({"networks.hidden": [3]}, "unknown key 'networks.hidden'; keys here: family, z, w, startf"),
         ({"reciprocity": "z"}, "z has 5 numbers and w 7: make them equal"),
         ({"growth.restart": True}, r"did you mean 'growth.restart_adam'\?"),

@@ -5,13 +5,15 @@ import pytest
 from keras import ops
 
 from alae_core.losses import (
-    OBJECTIVES,
     discriminator_loss,
     divergence_from_prior,
     generator_loss,
     gradient_penalty,
+    objective_of,
     squared_distance,
 )
+from alae_core.objectives import OBJECTIVES
+from tests.conftest import tiny_config
 from tests.tolerances import FLOAT32
 
 pytestmark = pytest.mark.each_backend
@@ -40,7 +42,7 @@ def tensor(array):
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_adversarial_losses_match_numpy(name):
     discriminator, generator = REFERENCE[name]
-    objective = OBJECTIVES[name]
+    objective = objective_of(tiny_config(objective=name))
     found = ops.convert_to_numpy(discriminator_loss(objective, tensor(REAL), tensor(FAKE)))
     np.testing.assert_allclose(found, discriminator, **FLOAT32)
     found = ops.convert_to_numpy(generator_loss(objective, tensor(FAKE), tensor(REAL)))
@@ -50,7 +52,7 @@ def test_adversarial_losses_match_numpy(name):
 
 
 def test_an_objective_of_pairs_ignores_a_common_offset():
-    objective, offset = OBJECTIVES["relativistic"], 3.0
+    objective, offset = objective_of(tiny_config(objective="relativistic")), 3.0
     for loss in (discriminator_loss, generator_loss):
         plain, moved = (
             ops.convert_to_numpy(loss(objective, tensor(REAL + by), tensor(FAKE + by))) for by in (0, offset)
@@ -60,12 +62,12 @@ def test_an_objective_of_pairs_ignores_a_common_offset():
 
 def test_losses_of_zero_logits_are_multiples_of_ln_2():
     zeros = tensor(np.zeros(4))
-    logistic = OBJECTIVES["logistic"]
+    logistic = objective_of(tiny_config(objective="logistic"))
     np.testing.assert_allclose(
         ops.convert_to_numpy(discriminator_loss(logistic, zeros, zeros)), 2 * np.log(2), **FLOAT32
     )
     np.testing.assert_allclose(ops.convert_to_numpy(generator_loss(logistic, zeros, None)), np.log(2), **FLOAT32)
-    relativistic = OBJECTIVES["relativistic"]
+    relativistic = objective_of(tiny_config(objective="relativistic"))
     np.testing.assert_allclose(
         ops.convert_to_numpy(discriminator_loss(relativistic, zeros, zeros)), np.log(2), **FLOAT32
     )
@@ -74,9 +76,9 @@ def test_losses_of_zero_logits_are_multiples_of_ln_2():
 
 @pytest.mark.parametrize("logit", [-100.0, 100.0])
 def test_logistic_losses_do_not_overflow(logit):
-    found = ops.convert_to_numpy(generator_loss(OBJECTIVES["logistic"], tensor([logit]), None))
+    found = ops.convert_to_numpy(generator_loss(objective_of(tiny_config(objective="logistic")), tensor([logit]), None))
     np.testing.assert_allclose(found, softplus(-logit), **FLOAT32)
-    pairs = OBJECTIVES["relativistic"]
+    pairs = objective_of(tiny_config(objective="relativistic"))
     found = ops.convert_to_numpy(discriminator_loss(pairs, tensor([logit]), tensor([0.0])))
     np.testing.assert_allclose(found, softplus(-logit), **FLOAT32)
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from alae_core.alae_losses import alae_updates
 from alae_core.algorithms import ALGORITHMS, Algorithm
 from alae_core.config import Config
 from alae_core.losses import squared_distance
 from alae_core.networks.family import Family
-from alae_core.updates import Batch, Update, alae_updates
+from alae_core.updates import Batch, Update
 
 Tensor = Any
 

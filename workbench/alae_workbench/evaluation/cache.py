@@ -4,7 +4,6 @@ Rows are appended as they are computed, so an interrupted computation continues 
 """
 
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from alae_core import AlaeError
-from alae_core._support.files import append, write_atomically
+from alae_core._support.files import append, cache_directory, write_atomically
 from alae_workbench.storage.lock import Lock
 
 #: called with a total and the name of the things counted; returns a context manager that yields a function to call with
@@ -25,11 +24,6 @@ Progress = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
 #: called with a row's index; yields parts (count, width) of the rows, each with the index of its first row. The first
 #: part contains the requested row
 ComputeRows = Callable[[int], Iterator[tuple[int, np.ndarray]]]
-
-
-def default_directory() -> Path:
-    """Return the cache's default directory: ALAE_CACHE, or .cache/alae in the home directory."""
-    return Path(os.environ.get("ALAE_CACHE") or Path.home() / ".cache" / "alae")
 
 
 @contextmanager
@@ -49,7 +43,7 @@ class Cache:
     """
 
     directory: Path | None = None
-    weights: Path = field(default_factory=lambda: default_directory() / "weights")
+    weights: Path = field(default_factory=lambda: cache_directory() / "weights")
     progress: Progress = no_progress
 
     def rows(self, things: str, key: Mapping[str, Any], count: int, width: int, compute: ComputeRows) -> np.ndarray:

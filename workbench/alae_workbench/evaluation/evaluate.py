@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alae_core import AlaeError
+from alae_core._support.files import cache_directory
 from alae_workbench.data.source import DataSet
-from alae_workbench.evaluation.cache import Cache, Progress, default_directory, no_progress
+from alae_workbench.evaluation.cache import Cache, Progress, no_progress
 from alae_workbench.evaluation.measures.sample_quality import COUNT
 from alae_workbench.evaluation.records import Evaluation
 from alae_workbench.evaluation.registry import (
@@ -78,9 +79,9 @@ def evaluate(
         measures: names of measures or groups; default all that need no large network.
         data: SOURCE of images, as in `training.data`; default the run's own.
         limit: maximum number of z, held-out images and samples; default all, and 10,000 samples.
-        directory: of cached features; default `cache.default_directory()`.
+        directory: of cached features; default `cache_directory()`.
         weights: folder of other networks' weights, where missing files are downloaded to; default `weights` in
-            `cache.default_directory()`.
+            `cache_directory()`.
         progress: reports how computations advance.
         strict: whether to raise if a measure has no value; default whether `measures` were given.
 
@@ -90,7 +91,7 @@ def evaluate(
     """
     names = default_measures() if measures is None else resolve_measures(measures)
     images = opened.load_data(data)
-    cache = Cache(directory or default_directory(), weights or default_directory() / "weights", progress)
+    cache = Cache(directory or cache_directory(), weights or cache_directory() / "weights", progress)
     values, refused = take_measures(Subject(opened.model, images, opened.view, limit, cache), names)
     if refused and (measures is not None if strict is None else strict):
         name, reason = next(iter(refused.items()))
