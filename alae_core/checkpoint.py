@@ -259,8 +259,9 @@ def _read(path: Path) -> Checkpoint:
         written |= {"seed": manifest.seed} if isinstance(manifest, FirstManifest) else {}
         config = make_config(written, source=source)
     except PluginError as error:
-        copy = path.absolute().parent.parent / "plugins" / str(getattr(error.record, "file", None))
-        raise PluginError(f"{error}; the run has a copy, {copy}" if copy.is_file() else str(error)) from error
+        copies = [path.parent.parent / "plugins" / record.file for record in error.records if record.file]
+        options = " ".join(f"--plugin {copy}" for copy in copies if copy.is_file())
+        raise PluginError(f"{error}; copies in the run: {options}" if options else str(error)) from error
     except AlaeError as error:
         raise CheckpointError(f"{path} cannot be read by this version of alae: {error}") from error
     return Checkpoint(

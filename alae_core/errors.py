@@ -1,5 +1,8 @@
 """The errors that a user can fix. Each message is one line: the problem, then the remedy."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from alae_core._support.text import one_line
 
 
@@ -32,12 +35,12 @@ class PluginError(ConfigError):
     """A plug-in with an algorithm, a family of networks or an objective is missing, changed, or cannot be loaded.
 
     Attributes:
-        record: the `PluginRecord` of a plug-in that was never given on this machine, or None.
+        records: the `PluginRecord`s of plug-ins that were never given on this machine.
     """
 
-    def __init__(self, message: str, record: object = None) -> None:
+    def __init__(self, message: str, records: Sequence[Any] = ()) -> None:
         super().__init__(message)
-        self.record = record
+        self.records = tuple(records)
 
 
 class BackendError(AlaeError):

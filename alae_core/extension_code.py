@@ -22,43 +22,14 @@ from pydantic import Field, model_serializer, model_validator
 from alae_core._support.files import cache_directory, read_regular, write_atomically
 from alae_core._support.text import short_repr
 from alae_core._support.validation import Frozen, validate
-from alae_core.algorithms import ALGORITHMS, Algorithm
 from alae_core.errors import ConfigError, PluginError
-from alae_core.families import FAMILIES, FamilyDefinition
+from alae_core.extension_kinds import KINDS, Kind
 from alae_core.groups import Settings
-from alae_core.objectives import OBJECTIVES, Objective
 
 #: maximum size of a plug-in's file in bytes
 MOST_BYTES = 2**20
 _ADVICE = "see docs/your-own.md"
 _MODULE = r"^[^\W\d]\w*(\.[^\W\d]\w*)*$"
-
-
-class Kind(NamedTuple):
-    """A kind of thing that plug-ins define.
-
-    Attributes:
-        name: its name in messages.
-        own: what alae itself defines, by name.
-        table: the name of the table in a plug-in's module.
-        row: the type of the table's values.
-    """
-
-    name: str
-    own: Mapping[str, Any]
-    table: str
-    row: type
-
-    @property
-    def group(self) -> str:
-        """The group of entry points, such as "alae.algorithms"."""
-        return f"alae.{self.table.lower()}"
-
-
-ALGORITHM = Kind("algorithm", ALGORITHMS, "ALGORITHMS", Algorithm)
-FAMILY = Kind("family", FAMILIES, "FAMILIES", FamilyDefinition)
-OBJECTIVE = Kind("objective", OBJECTIVES, "OBJECTIVES", Objective)
-KINDS = (ALGORITHM, FAMILY, OBJECTIVE)
 
 
 class PluginRecord(Frozen):
@@ -108,8 +79,8 @@ def load_plugin(source: str | Path) -> PluginRecord:
     Returns:
         the record of the plug-in.
 
-    Raises PluginError if it cannot be found, fails, imports Keras when it is loaded, or defines none of the tables
-    ALGORITHMS, FAMILIES and OBJECTIVES as docs/your-own.md describes them.
+    Raises PluginError if it cannot be found, fails, imports Keras when it is loaded, or has no table
+    ALGORITHMS, FAMILIES or OBJECTIVES as docs/your-own.md describes them.
     """
     path = Path(source)
     if path.suffix == ".py":
@@ -140,9 +111,8 @@ def given_plugins() -> tuple[PluginRecord, ...]:
 
 def give_plugins(records: Sequence[PluginRecord]) -> None:
     """Load the plug-ins that `load_plugin` was given in another process on this machine."""
-    for record in records:
-        require_plugin(record, "this process")
-        _GIVEN.append(record)
+    require_plugins(records, "this process")
+    _GIVEN.extend(records)
 
 
 def tables_of(record: PluginRecord) -> Mapping[str, Mapping[str, Any]]:
@@ -155,40 +125,58 @@ def code_of(record: PluginRecord) -> bytes:
     return _LOADED[record].content
 
 
-def require_plugin(record: PluginRecord, source: str) -> None:
-    """Load a plug-in that a configuration, named by `source`, records.
+def require_plugins(records: Sequence[PluginRecord], source: str) -> None:
+    """Load the plug-ins that a configuration, named by `source`, records.
 
-    Raises PluginError if it is missing, fails, was never given on this machine, or was given in another version.
+    Raises PluginError if one is not installed, fails, was never given on this machine, or was given in another version.
     """
+    unknown = []
+    for record in records:
+        _require_version(record, source)
+        if record in _LOADED:
+            continue
+        if record.package:
+            _require_package(record.package, source)
+            continue
+        content = _recall(record)
+        if content is None:
+            unknown.append(record)
+        elif record.file:
+            _LOADED[record] = _Loaded(_execute(record, content, _trust_file(record)), content)
+        else:
+            _LOADED[record] = _Loaded(_import(str(record.module)))
+    if unknown:
+        raise PluginError(
+            f"{source} needs {', '.join(map(str, unknown))}, which was never given on this machine: if you trust the "
+            "author, whose code then runs, give it with --plugin, or load_plugin in Python",
+            unknown,
+        )
+
+
+def _require_version(record: PluginRecord, source: str) -> None:
     given = [other for other in _GIVEN if record.file is not None and other.file == record.file]
     if given and record not in given:
         raise PluginError(
             f"{source} was made with another version of {record} than the one given ({str(given[-1].sha256)[:12]}…): "
             "give that version, or none, to use the copy that this machine keeps"
         )
-    if record in _LOADED:
-        return
-    trusted = _trust_file(record)
-    if record.package:
-        try:
-            distribution(record.package)
-        except PackageNotFoundError:
-            raise PluginError(
-                f"{source} needs the plug-in {record.package}, a package that is not installed: pip install "
-                f"{record.package}"
-            ) from None
-    elif not trusted.is_file() or (record.file and sha256(_read(trusted)).hexdigest() != record.sha256):
-        what = f"file {record}" if record.file else f"module {record}"
+
+
+def _require_package(package: str, source: str) -> None:
+    try:
+        distribution(package)
+    except PackageNotFoundError as error:
         raise PluginError(
-            f"{source} needs the plug-in {what}, which was never given on this machine: give it with --plugin, or "
-            "load_plugin in Python, if you trust its author, because its code then runs",
-            record,
-        )
-    elif record.file:
-        content = _read(trusted)
-        _LOADED[record] = _Loaded(_execute(record, content, trusted), content)
-    else:
-        _LOADED[record] = _Loaded(_import(str(record.module)))
+            f"{source} needs the package {package}, which is not installed: if you trust its author, pip install "
+            f"{package}"
+        ) from error
+
+
+def _recall(record: PluginRecord) -> bytes | None:
+    """Return what `load_plugin` kept of a plug-in on this machine; None if it was never given, or the copy is damaged."""
+    file = _trust_file(record)
+    content = _read(file) if file.is_file() else None
+    return None if record.file and content and sha256(content).hexdigest() != record.sha256 else content
 
 
 def _trust_file(record: PluginRecord) -> Path:

@@ -8,17 +8,14 @@ from alae_core._support.text import short_repr, suggest
 from alae_core.algorithms import Algorithm
 from alae_core.errors import ConfigError
 from alae_core.extension_code import (
-    ALGORITHM,
-    FAMILY,
-    OBJECTIVE,
-    Kind,
     PluginRecord,
     given_plugins,
     load_entry,
     make_record,
-    require_plugin,
+    require_plugins,
     tables_of,
 )
+from alae_core.extension_kinds import ALGORITHM, FAMILY, OBJECTIVE, Kind
 from alae_core.families import FamilyDefinition
 from alae_core.groups import Settings
 from alae_core.objectives import Objective
@@ -59,12 +56,11 @@ def find_row(
     Returns:
         the value, and the record of the plug-in that defines it, or None if that is alae.
 
-    Raises ConfigError, listing what there is, for an unknown name, and PluginError if a plug-in cannot be loaded.
+    Raises ConfigError, listing the known names, for an unknown name, and PluginError if a plug-in cannot be loaded.
     """
     if name in kind.own:
         return kind.own[name], None
-    for record in plugins:
-        require_plugin(record, source)
+    require_plugins(plugins, source)
     for record in (*plugins, *reversed(given_plugins())):
         rows = tables_of(record)[kind.name]
         if name in rows:

@@ -7,6 +7,20 @@ from pathlib import Path
 from typing import Any
 
 
+class LazyModule:
+    """A module that is imported when the first of its names is used."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self._path), name)
+
+
+#: Keras' operations on tensors of any framework, for plug-ins, which are loaded before a backend is chosen
+ops: Any = LazyModule("keras.ops")
+
+
 def load_object(path: Any) -> Any:
     """Import the object that `path` names, such as "alae_core.baselines:vae_updates"; return other objects as given."""
     if not isinstance(path, str):

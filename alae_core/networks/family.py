@@ -5,7 +5,9 @@ chosen.
 """
 
 import random
+import re
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -96,7 +98,7 @@ class Family(ABC):
         shapes = find_algorithm(config.algorithm, config.plugins).networks
         networks = {}
         for name, shape in shapes.items():
-            with _seed_initializers(config.seed, name):
+            with _prepare_keras(config, name):
                 networks[name] = _require_model(name, cls.network(config, name, shape))
         return cls(config, networks)
 
@@ -241,14 +243,21 @@ class Family(ABC):
 
 
 @contextmanager
-def _seed_initializers(seed: int, name: str) -> Iterator[None]:
-    """Let Keras' initializers, which draw their seeds from Python's generator, follow from the seed and a name."""
-    state = random.getstate()
-    random.seed(f"{seed}/{name}")
+def _prepare_keras(config: Config, name: str) -> Iterator[None]:
+    """Let Keras' own layers have the dtype of `config`, and initial weights that follow from the seed and a name."""
+    import keras
+
+    # Keras' initializers draw their seeds from Python's generator.
+    state, floatx, policy = random.getstate(), keras.config.floatx(), keras.config.dtype_policy()
+    random.seed(f"{config.seed}/{name}")
+    keras.config.set_floatx(config.dtype)
+    keras.config.set_dtype_policy(config.dtype)
     try:
         yield
     finally:
         random.setstate(state)
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
 
 
 def _require_model(name: str, network: Any) -> "keras.Model":
@@ -279,9 +288,29 @@ def _weights(name: str, network: "keras.Model") -> dict[str, tuple[Any, WeightSp
         if isinstance(layer, SpecLayer)
         for weight in layer._trainable_variables
     }
-    found = {}
+    found: dict[str, tuple[Any, WeightSpec]] = {}
+    numbers = _renumber_layers(network)
     for weight in network.trainable_variables:
         # Layers of other libraries use their weights as they are, at all levels of detail.
         spec = specs.get(id(weight), WeightSpec(tuple(weight.shape), "zeros"))
-        found[f"{name}/{weight.path.removeprefix(name + '/')}"] = weight, spec
+        path = "/".join(numbers.get(part, part) for part in weight.path.split("/"))
+        own = f"{name}/{path.removeprefix(name + '/')}"
+        if own in found:
+            raise AlaeError(f"the network {name} has two weights called {own}: give its layers different names")
+        found[own] = weight, spec
     return found
+
+
+def _renumber_layers(network: "keras.Model") -> dict[str, str]:
+    """Return a name for each layer that Keras named by its class: "dense", "dense_1", … within the network.
+
+    Keras counts such layers in the whole process, so its own names differ from one build to the next.
+    """
+    counts: Counter[str] = Counter()
+    names = {}
+    for layer in network._flatten_layers():
+        kind = re.sub(r"_\d+$", "", layer.name)
+        if kind.replace("_", "") == type(layer).__name__.replace("_", "").lower() and layer.name not in names:
+            names[layer.name] = f"{kind}_{counts[kind]}" if counts[kind] else kind
+            counts[kind] += 1
+    return names

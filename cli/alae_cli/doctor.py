@@ -4,12 +4,17 @@ from alae_core import AlaeError
 
 
 def doctor() -> None:
-    """List installed backends, their versions and devices, and what to install for the others."""
+    """List installed backends, their versions and devices, and what to install for the others.
+
+    Also lists the algorithms, families of networks and objectives of alae and of installed packages.
+    """
     import os
     import subprocess
     import sys
 
     from alae_core import installed_backends
+    from alae_core.extension_kinds import KINDS
+    from alae_core.extensions import installed_plugins
 
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("KERAS_BACKEND", None)
@@ -30,6 +35,9 @@ def doctor() -> None:
         lines = out.strip().splitlines()
         error = (err.strip().splitlines() or ["it ended without a message"])[-1]
         print(f"{name:12}{lines[-1] if process.returncode == 0 and lines else error}")
+    for kind in KINDS:
+        others = [f"{name} ({entry.value})" for name, entry in installed_plugins(kind).items()]
+        print(f"{kind.table.lower():12}{', '.join([*kind.own, *others])}")
 
 
 def _describe_backend(name: str) -> str:

@@ -369,7 +369,7 @@ def test_the_nearest_preset_has_the_same_family():
         ({"updates.reciprocity": "joint"}, "updates.reciprocity is 'joint': input should be 'own' or 'adversarial'"),
         (
             {"objective": "relativist"},
-            r"there is no objective 'relativist'; did you mean 'relativistic'\?; objectives: logistic, .* relativistic;",
+            r"there is no objective 'relativist'; did you mean 'relativistic'\?; objectives: logistic, .*relativistic;",
         ),
         ({"schedule.images": 0}, "schedule.images is 0: input should be greater than 0"),
         ({"schedule.constant": 1.0}, "schedule.constant is 1.0: input should be less than 1"),

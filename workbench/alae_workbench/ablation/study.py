@@ -20,6 +20,7 @@ from alae_core._support.text import suggest
 from alae_core._support.validation import Frozen, validate
 from alae_core._support.yaml_text import read_text, read_yaml
 from alae_core.checkpoint import checkpoints, step_of
+from alae_core.extension_code import give_plugins, given_plugins
 from alae_core.plugins import default_backend
 from alae_workbench.evaluation.records import read_evaluation, record_evaluation
 from alae_workbench.evaluation.registry import MEASURES, resolve_measures
@@ -182,7 +183,13 @@ def ablate(
     unfinished = [cell for cell in cells if not _is_finished(ablation, cell)]
     tell(f"{out}: {len(cells)} runs, {len(cells) - len(unfinished)} of them finished")
     # A new process for each run, because frameworks cache their compiled functions.
-    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), max_tasks_per_child=1) as pool:
+    with ProcessPoolExecutor(
+        jobs,
+        multiprocessing.get_context("spawn"),
+        initializer=give_plugins,
+        initargs=(given_plugins(),),
+        max_tasks_per_child=1,
+    ) as pool:
         futures = {pool.submit(_train_and_measure, ablation, cell, backend, device): cell for cell in unfinished}
         try:
             for future in as_completed(futures):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from alae_core import Config, load_backend
+from alae_core.extensions import find_algorithm
 from alae_core.growth import stretches
 from alae_core.sizes import count_weights, estimate_memory, format_bytes
 from alae_workbench.data.source import DataSet, format_shape
@@ -55,9 +56,11 @@ def _describe_steps(plan: Plan) -> Iterator[str]:
 
 def _describe_weights(config: Config) -> Iterator[str]:
     count = count_weights(config)
+    others = [name for name in find_algorithm(config.algorithm, config.plugins).networks if name not in count]
     if count:
         networks = ", ".join(f"{name} {size:,}" for name, size in count.items())
-        yield f"weights: {networks}: {sum(count.values()):,} in all"
+        end = f"not counting {', '.join(others)} (known once they are built)" if others else "in all"
+        yield f"weights: {networks}: {sum(count.values()):,} {end}"
 
 
 def _describe_memory(config: Config) -> str:

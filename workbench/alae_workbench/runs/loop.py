@@ -13,6 +13,7 @@ from alae_core._support.files import atomic_file
 from alae_core.checkpoint import checkpoints, write_checkpoint
 from alae_core.checkpoint_files import find_not_finite
 from alae_core.config import RUN
+from alae_core.extension_code import code_of
 from alae_core.growth import Position, position
 from alae_workbench.data.batches import batches
 from alae_workbench.data.source import DataSet
@@ -103,6 +104,7 @@ class Trainer:
 
     def _train(self) -> Summary:
         self.run.begin(self.experiment.to_yaml(), self._resume)
+        self.run.keep_plugins({plugin.file: code_of(plugin) for plugin in self.config.plugins if plugin.file})
         with ExitStack() as stack:
             for observer in self.observers:
                 stack.callback(observer.close)

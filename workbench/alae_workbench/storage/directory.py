@@ -5,6 +5,7 @@ metrics.jsonl     one record per line: losses, reciprocity error and speed; meas
 events.*          the same for TensorBoard
 grids/            figures, one per `training.grid_every` images
 checkpoints/      the checkpoints that `--resume` continues from and other commands load
+plugins/          copies of plug-ins' files that the run uses, to give to `--plugin` on another machine
 summary.json      the table printed at the end
 .alae.lock        locked by the process that trains here
 """
@@ -60,6 +61,7 @@ class Run:
         self.metrics = path / "metrics.jsonl"
         self.grids = path / "grids"
         self.checkpoints = path / "checkpoints"
+        self.plugins = path / "plugins"
         self.config = path / "config.yaml"
         self.summary = path / "summary.json"
         self._lock = Lock(path, f"another process is training in {path}: wait for it, or choose another --out")
@@ -94,7 +96,10 @@ class Run:
         if not self.path.exists():
             return True
         names = {path.name for path in self.path.iterdir()}
-        own = {path.name for path in (self._lock.path, self.config, self.metrics, self.grids, self.checkpoints)}
+        own = {
+            path.name
+            for path in (self._lock.path, self.config, self.metrics, self.grids, self.checkpoints, self.plugins)
+        }
         foreign = {name for name in names - own if not name.startswith((".writing-", "events.out.tfevents."))}
         # Only the lock shows that it is a run's directory: others may have a config.yaml or grids/ too.
         return not names or (self._lock.path.name in names and not foreign and not self._list_checkpoints("*step-*"))
@@ -140,6 +145,12 @@ class Run:
         if self.metrics.exists():
             lines = read_regular(self.metrics).splitlines(keepends=True)
             write_atomically(self.metrics, b"".join(line for line in lines if _parse_step(line) <= resume.step))
+
+    def keep_plugins(self, files: Mapping[str, bytes]) -> None:
+        """Write copies of the files of plug-ins, by name."""
+        for name, content in files.items():
+            self.plugins.mkdir(exist_ok=True)
+            write_atomically(self.plugins / name, content)
 
     def end(self, summary: Summary) -> None:
         """Write summary.json."""
