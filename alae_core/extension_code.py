@@ -173,7 +173,7 @@ def _require_package(package: str, source: str) -> None:
 
 
 def _recall(record: PluginRecord) -> bytes | None:
-    """Return what `load_plugin` kept of a plug-in on this machine; None if it was never given, or the copy is damaged."""
+    """Return the content that `load_plugin` kept on this machine; None if there is none, or the copy is damaged."""
     file = _trust_file(record)
     content = _read(file) if file.is_file() else None
     return None if record.file and content and sha256(content).hexdigest() != record.sha256 else content
@@ -239,7 +239,7 @@ def _running(what: str, file: str | None = None) -> Iterator[None]:
     if not had_keras and "keras" in sys.modules:
         raise PluginError(
             f"the plug-in {what} imports Keras when it is loaded, before a backend is chosen: import it inside "
-            f"functions, or use alae_core.ops; {_ADVICE}"
+            f"functions, or import keras and ops from alae_core; {_ADVICE}"
         )
 
 
@@ -257,7 +257,7 @@ def _collect(module: ModuleType, what: str) -> dict[str, dict[str, Any]]:
             _require_row(kind, name, row, f"{what}, {kind.table}[{name!r}],")
         tables[kind.name] = dict(rows)
     if not any(tables.values()):
-        raise PluginError(f"the plug-in {what} defines none of {', '.join(kind.table for kind in KINDS)}; {_ADVICE}")
+        raise PluginError(f"the plug-in {what} has none of {', '.join(kind.table for kind in KINDS)}; {_ADVICE}")
     return tables
 
 

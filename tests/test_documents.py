@@ -14,6 +14,7 @@ import alae_core as alae
 from tests.conftest import REPOSITORY, call_alae
 from tests.helpers.commands import COMMAND_GROUP, parse_command
 from tests.helpers.official import SIZES, checkpoint_of, config_with, save
+from tests.helpers.plugins import forget_plugins, write_plugins
 from tests.helpers.python import run_python
 from tests.helpers.requirements import FACES
 
@@ -41,7 +42,7 @@ SMALL = {
     "data prepare": ["--workers", "1"],
 }
 #: folders of `scene` that commands create themselves
-CREATES = {"import-official": "runs/ffhq", "data prepare": "prepared"}
+CREATES = {"import-official": "runs/ffhq", "data prepare": "prepared", "train": "runs/squares"}
 
 
 def blocks(document, language):
@@ -124,7 +125,9 @@ def scene(backend, tmp_path_factory):
     ):
         code, _, err = call_alae(folder, *words)
         assert code == 0, err
-    shutil.copytree(folder / "runs" / "digits-conv-jax", folder / "runs" / "digits-conv-torch")
+    write_plugins(folder)
+    for copy in ("digits-conv-torch", "squares"):
+        shutil.copytree(folder / "runs" / "digits-conv-jax", folder / "runs" / copy)
     save(checkpoint_of(config_with(*SIZES["usual"]))[0], folder / "ffhq.pth")
     code, _, err = call_alae(folder, "import-official", "ffhq.pth", "runs/ffhq")
     assert code == 0, err
@@ -133,10 +136,11 @@ def scene(backend, tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", COMMANDS)
-def test_commands_run(line, scene, tmp_path):
+def test_commands_run(line, scene, tmp_path, monkeypatch):
     if reason := reason_not_to_run(line):
         pytest.skip(reason)
     assert line.startswith("alae "), "not an alae command: say in NOT_RUN why it does not run here"
+    forget_plugins(monkeypatch, tmp_path / "cache" if "--plugin" in line else None)
     shutil.copytree(scene, tmp_path, dirs_exist_ok=True)
     name = parse_command(line)
     if name in CREATES:

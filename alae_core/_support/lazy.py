@@ -17,7 +17,8 @@ class LazyModule:
         return getattr(import_module(self._path), name)
 
 
-#: Keras' operations on tensors of any framework, for plug-ins, which are loaded before a backend is chosen
+#: Keras, and its operations on tensors of any framework, for plug-ins, which are loaded before a backend is chosen
+keras: Any = LazyModule("keras")
 ops: Any = LazyModule("keras.ops")
 
 

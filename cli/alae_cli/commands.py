@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter, signature
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from typer.core import TyperCommand
 
+from alae_cli.options import BackendName, Plugins
 from alae_core import AlaeError, ArgumentError
 
 
@@ -29,20 +30,8 @@ class Command(TyperCommand):
         return argument
 
 
-Plugins = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--plugin",
-        metavar="FILE_OR_MODULE",
-        help="Load algorithms, networks or objectives of your own from a .py file or a module (docs/your-own.md). "
-        "Repeat for several. On the same machine, a run that was trained with them opens without it.",
-        show_default=False,
-    ),
-]
-
-
 class Commands(typer.Typer):
-    """A group of `Command`s. Those with the option --backend, which build a model, also have the option --plugin."""
+    """A group of `Command`s. Those with the shared option --backend also have the option --plugin."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, **settings)
@@ -54,9 +43,9 @@ class Commands(typer.Typer):
 
 
 def _add_plugins(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the option --plugin to a command that has the option --backend."""
+    """Add the option --plugin to a command with the shared option --backend."""
     parameters = signature(function).parameters
-    if "backend" not in parameters:
+    if "backend" not in parameters or parameters["backend"].annotation is not BackendName:
         return function
 
     @wraps(function)

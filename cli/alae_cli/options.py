@@ -65,6 +65,16 @@ BackendName = Annotated[
         show_default="KERAS_BACKEND, or the first installed",
     ),
 ]
+Plugins = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--plugin",
+        metavar="FILE_OR_MODULE",
+        help="Load algorithms, networks or objectives of your own from a .py file or a module (docs/your-own.md). "
+        "Repeat for several. On the same machine, a run that was trained with them opens without it.",
+        show_default=False,
+    ),
+]
 Device = Annotated[
     str | None,
     typer.Option(help="Device: cpu, gpu, gpu:1, …", show_default="the accelerator, if there is one"),
