@@ -91,7 +91,7 @@ def load_plugin(source: str | Path) -> PluginRecord:
     else:
         if not re.match(_MODULE, str(source)):
             raise PluginError(f"{source} is neither a Python file, whose name ends in .py, nor the name of a module")
-        content, record = b"", PluginRecord(module=str(source))
+        content, record = b"", make_record({"module": str(source)}, str(source))
         if record not in _LOADED:
             _LOADED[record] = _Loaded(_import(str(source)))
     if record in _GIVEN:
@@ -218,7 +218,7 @@ def load_entry(kind: Kind, entry: EntryPoint) -> tuple[Any, PluginRecord]:
         row = entry.load()
     _require_row(kind, entry.name, row, what)
     package = entry.dist.name if entry.dist else entry.module.partition(".")[0]
-    record = PluginRecord(package=package)
+    record = make_record({"package": package}, what)
     _LOADED.setdefault(record, _Loaded({kind.name: {} for kind in KINDS})).tables[kind.name][entry.name] = row
     return row, record
 

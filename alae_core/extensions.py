@@ -101,7 +101,9 @@ def choose_plugins(data: Mapping[str, Any], source: str) -> Choice:
     if not isinstance(recorded, (list, tuple)):
         raise ConfigError(f"{source}: plugins is {short_repr(recorded)}, but must be a list")
     records = [each if isinstance(each, PluginRecord) else make_record(each, f"{source}: plugins") for each in recorded]
-    networks, types, used = data.get("networks"), {}, []
+    types: dict[str, type[Settings]] = {}
+    used: list[PluginRecord] = []
+    networks = data.get("networks")
     family = networks.get("family") if isinstance(networks, Mapping) else getattr(networks, "family", None)
     algorithm, objective = data.get("algorithm", "alae"), data.get("objective", "logistic")
     for kind, name in ((ALGORITHM, algorithm), (FAMILY, family), (OBJECTIVE, objective)):
