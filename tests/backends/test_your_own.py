@@ -11,7 +11,7 @@ from tests.helpers.plugins import forget_plugins, write_plugins
 CHANGES = {
     "least_squares": {"objective": "least_squares", "objective_settings.target": 2.0},
     "residual": {"networks": {"family": "residual", "z": 5, "w": 6, "width": 8}},
-    "contrastive": {"algorithm": "contrastive"},
+    "contrastive": {"algorithm": "contrastive", "reciprocity": "none"},
 }
 
 

@@ -1,4 +1,4 @@
-"""Networks of Keras' own layers: names and initial weights that each build repeats, and weights that runs would lose."""
+"""Networks of Keras' own layers: names and initial weights that each build repeats, and weights that are refused."""
 
 import keras
 import numpy as np
