@@ -78,7 +78,7 @@ def test_the_ablation_of_the_recipe_goes_from_one_preset_to_the_other():
     assert last.config.schedule.model_dump(exclude={"images"}) == alae.load_config("mnist-conv").schedule.model_dump(
         exclude={"images"}
     )
-    rows = [ablation.variants[name] for name in list(ablation.variants)[:10]]
+    rows = [ablation.variants[name] for name in list(ablation.variants)[:11]]
     changed = [{key for key in after if after[key] != before.get(key)} for before, after in pairwise(rows)]
     assert [keys for keys in changed if len(keys) != 1] == [{"average_halflife", "average_warmup"}]
 
