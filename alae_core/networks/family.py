@@ -100,6 +100,8 @@ class Family(ABC):
         for name, shape in shapes.items():
             with _prepare_keras(config, name):
                 networks[name] = _require_model(name, cls.network(config, name, shape))
+            if config.labels and shape in ("G", "E") and len(getattr(networks[name], "inputs", None) or "two") == 1:
+                raise AlaeError(f"labels is {config.labels}, but the network {name} has no input for them: set it to 0")
         return cls(config, networks)
 
     @classmethod

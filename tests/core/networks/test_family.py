@@ -6,6 +6,7 @@ import pytest
 
 import alae_core as alae
 from alae_core.algorithms import ALGORITHMS, Algorithm
+from alae_core.networks.family import Family
 from tests.conftest import tiny_config
 
 pytestmark = pytest.mark.each_backend
@@ -46,6 +47,18 @@ def test_each_build_has_the_same_names_and_initial_weights(backend, monkeypatch,
 def test_weights_that_are_not_trained_are_refused(backend, monkeypatch):
     with pytest.raises(alae.AlaeError, match=r"the network H has weights that are not trained, such as .*moving_mean"):
         build(monkeypatch, build_normalized)
+
+
+def test_labels_need_networks_that_take_them(backend):
+    class Unlabelled(Family):
+        @classmethod
+        def generator(cls, config, section):
+            return build_dense(config, section.name)
+
+        encoder = generator
+
+    with pytest.raises(alae.AlaeError, match="labels is 3, but the network G has no input for them: set it to 0"):
+        Unlabelled.build(tiny_config(labels=3))
 
 
 def test_a_function_that_makes_no_network_is_refused(backend, monkeypatch):
