@@ -78,16 +78,27 @@ def list_directions(run: ModelOrShipped = None) -> None:
 
 def _print_table(directions: "Sequence[Direction]") -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from alae_workbench.models.directions import compute_angles
 
-    table = Table("direction", "held-out accuracy", "effect in σ", "nearest other", "method", title_justify="left")
+    # Names stay whole, because `alae edit` needs them: few columns, so that most names fit in 80 characters.
+    origins = {direction.origin for direction in directions}
+    shown = [
+        Column("direction", no_wrap=True),
+        "held-out accuracy",
+        "effect in σ",
+        Column("nearest other", overflow="fold"),
+    ]
+    table = Table(*shown, *(["method"] if len(origins) > 1 else []))
     angles = compute_angles(directions)
     for i, direction in enumerate(directions):
         others = [(min(a, 180 - a), directions[j].name) for j, a in enumerate(angles[i]) if j != i]
         nearest = f"{min(others)[1]}, {min(others)[0]:.0f}°" if others else ""
         accuracy = "" if direction.accuracy is None else f"{direction.accuracy:.3f}"
         effect = "" if direction.effect is None else f"{direction.effect:.2f}"
-        table.add_row(direction.name, accuracy, effect, nearest, direction.origin)
-    Console().print(table)
+        table.add_row(direction.name, accuracy, effect, nearest, *([direction.origin] if len(origins) > 1 else []))
+    console = Console()
+    console.print(table)
+    if len(origins) == 1:
+        console.print(f"method: {directions[0].origin}")

@@ -77,13 +77,6 @@ const VALUES = {
     red: ['e24553', 1],
     yellow: ['f3b63a', 1],
   },
-  background: {
-    cream: ['fdf1d8', 1],
-    sky: ['d3e9fb', 1],
-    mint: ['d2f2e2', 1],
-    lilac: ['e4dcfa', 1],
-    rose: ['fbdce3', 1],
-  },
 };
 
 // Attributes that follow from the values above: 1 if the avatar has them, otherwise 0.
@@ -126,7 +119,7 @@ export function makeOptions(attributes) {
     skinColor: draw('skin'),
     body: draw('clothing'),
     clothingColor: draw('clothing-colour'),
-    backgroundColor: draw('background'),
+    backgroundColor: ['ffffff'],
     nose: ['mediumRound'],
     // Crop the margins: the tallest hair touches the edge.
     scale: 114,
