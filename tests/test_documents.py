@@ -32,6 +32,8 @@ NOT_RUN = {
     r"python -m alae_workbench\.exchange\.parity": "tests/backends/test_parity.py runs it",
     r"alae .*--(data|preset) mnist\b": "downloads MNIST",
     r"alae .*\b[A-Z]{3,}\b": "its arguments are placeholders",
+    r"(npm|node) ": "tests/examples/test_avatars.py renders avatars where Node.js and its packages are installed",
+    r"alae train --preset avatars-conv\b": "compiles large networks; tests/examples/test_avatars.py trains the preset",
     r"alae .*--backend eager\b": "tests/conformance/test_example.py runs the example plug-in",
 }
 #: options that shorten a command, by its first words; they are appended, so they override the document's options
@@ -103,6 +105,22 @@ def test_every_reason_not_to_run_a_command_is_used():
     assert unused == []
 
 
+def make_avatars(folder):
+    """Make small stand-ins for the avatars of docs/avatars.md and for a model of them, with directions."""
+    shutil.copytree(folder / "runs" / "digits-conv-jax", folder / "runs" / "avatars-conv-torch")
+    (folder / "unseen").mkdir()
+    titles = ["glasses", "hat", "long-hair", "facial-hair", "smiling", "dark-skin"]
+    rows = [["file", *titles]]
+    for number, path in enumerate(sorted((folder / "photos").glob("*.png"))):
+        name = f"{number:05d}.png"
+        shutil.copy(path, folder / "unseen" / name)
+        rows.append([name, *(str(number >> bit & 1) for bit in range(len(titles)))])
+    (folder / "unseen" / "attributes.csv").write_text("".join(f"{','.join(row)}\n" for row in rows), "utf-8")
+    fit = ["directions", "fit", "runs/avatars-conv-torch", "--data", "unseen", "--method", "shift"]
+    code, _, err = call_alae(folder, *fit)
+    assert code == 0, err
+
+
 @pytest.fixture(scope="module")
 def scene(backend, tmp_path_factory):
     """A folder that holds every run, picture and file that the documents' commands name, as small as possible."""
@@ -121,6 +139,7 @@ def scene(backend, tmp_path_factory):
         ["directions", "fit", "runs/digits-conv-jax"],
         ["directions", "fit", "runs/digits-conv-jax", "--method", "principal"],
         ["evaluate", "runs/digits-conv-jax", "--measures", "psnr"],
+        ["directions", "fit", "runs/digits-conv-jax", "--method", "shift"],
         ["data", "prepare", "photos", "prepared", "--workers", "1"],
     ):
         code, _, err = call_alae(folder, *words)
@@ -128,6 +147,7 @@ def scene(backend, tmp_path_factory):
     write_plugins(folder)
     for copy in ("digits-conv-torch", "squares"):
         shutil.copytree(folder / "runs" / "digits-conv-jax", folder / "runs" / copy)
+    make_avatars(folder)
     save(checkpoint_of(config_with(*SIZES["usual"]))[0], folder / "ffhq.pth")
     code, _, err = call_alae(folder, "import-official", "ffhq.pth", "runs/ffhq")
     assert code == 0, err

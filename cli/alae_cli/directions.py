@@ -21,15 +21,17 @@ def fit(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Labelled images for svm: class folders, a .csv beside images, or what `alae train --data` takes.",
+            help="Labelled images for svm and shift: class folders, a .csv beside images, or what `alae train --data` "
+            "takes.",
             show_default="the run's training images",
         ),
     ] = None,
     method: Annotated[
-        Literal["svm", "principal", "factorized"],
+        Literal["svm", "shift", "principal", "factorized"],
         typer.Option(
-            help="svm finds a direction for each class or attribute; principal finds components of w; factorized "
-            "finds components of G's first style layers (style models)."
+            help="svm finds the direction that tells each class or attribute from the others best; shift finds the "
+            "difference of their means, for edits; principal finds components of w; factorized finds components of "
+            "G's first style layers (style models)."
         ),
     ] = "svm",
     averaged: Averaged = True,
@@ -37,8 +39,8 @@ def fit(
     device: Device = None,
 ) -> None:
     """Find directions in w, and save them in the run's directory."""
-    if data and method != "svm":
-        raise ArgumentError("data", f"is {data}, but only the method svm uses labelled images, not {method}")
+    if data and method not in ("svm", "shift"):
+        raise ArgumentError("data", f"is {data}, but only the methods svm and shift use labelled images, not {method}")
     from alae_workbench.storage.directory import Run
 
     run = Run.find(model)
@@ -52,8 +54,8 @@ def fit(
         save_directions,
     )
 
-    if method == "svm":
-        found = fit_label_directions(opened, opened.load_images(data) if data else opened.load_data().train)
+    if method in ("svm", "shift"):
+        found = fit_label_directions(opened, opened.load_images(data) if data else opened.load_data().train, method)
     elif method == "principal":
         found = find_principal_directions(opened.model)
     else:

@@ -10,15 +10,21 @@ def test_directions_are_found_saved_and_listed(run_alae, home):
     assert code == 0, err
     assert "run/directions: 1 directions" in out
     assert sorted(path.name for path in (home / "run" / "directions").iterdir()) == ["directions.json", "right.npy"]
+    assert "method: linear SVM on" in out
     assert run_alae("directions", "fit", "run", "--method", "principal", "--backend", BACKEND)[0] == 0
+    fit = ["directions", "fit", "run", "--method", "shift", "--data", "labelled", "--backend", BACKEND]
+    assert run_alae(*fit)[0] == 0
     code, out, _ = run_alae("directions", "list", "run")
     assert code == 0
-    assert all(word in out for word in ("right", "principal-0", "linear SVM"))
+    assert all(word in out for word in ("right", "shift-right", "principal-0", "linear SVM"))
 
 
 MISTAKES = [
     (["fit", "run", "--method", "magic"], "--method"),
-    (["fit", "run", "--method", "principal", "--data", "labelled"], "--data is labelled, but only the method svm uses"),
+    (
+        ["fit", "run", "--method", "principal", "--data", "labelled"],
+        "--data is labelled, but only the methods svm and shift",
+    ),
     (["fit", "mlp", "--method", "factorized"], "--method is factorized, which needs a style model"),
     (["fit", "run", "--data", "labelled/left", "--backend", BACKEND], "the images have no labels"),
     (["fit", "run", "--data", "empty.csv", "--backend", BACKEND], "empty.csv"),

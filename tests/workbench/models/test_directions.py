@@ -58,6 +58,23 @@ def test_the_direction_of_an_attribute_in_w_is_found():
     assert found.origin == "linear SVM on 280 images"
 
 
+def test_a_shift_is_the_difference_of_means_where_an_svm_avoids_variance():
+    """Images with the attribute are moved by (2, 2); the first of these dimensions also varies for other reasons."""
+    chosen = np.arange(2000) % 2
+    w = RANDOM.normal(size=(2000, W)) * [3, 0.5, 1, 1, 1, 1] + chosen[:, None] * [2, 2, 0, 0, 0, 0]
+    (shift,) = fit_label_directions(FakeModel(w), make_images(chosen), "shift")
+    (svm,) = fit_label_directions(FakeModel(w), make_images(chosen), "svm")
+    units = [found.vector / np.linalg.norm(found.vector) for found in (shift, svm)]
+    assert units[0][:2] == pytest.approx([0.707, 0.707], abs=0.1)
+    assert units[1][0] < 0.2
+    assert (shift.name, svm.name) == ("shift-class-1", "class-1")
+    assert np.linalg.norm(shift.vector) == pytest.approx((w @ units[0]).std(), rel=0.01)
+    # Halfway between the means, 2√2 apart, for a variance of (9 + ¼) / 2: Φ(√2 / 2.15) = 0.745.
+    assert shift.accuracy == pytest.approx(0.745, abs=0.05)
+    assert svm.accuracy > 0.95
+    assert shift.origin == "difference of means of 1400 images"
+
+
 def test_labels_unrelated_to_w_give_chance_accuracy():
     w, chosen = RANDOM.normal(size=(600, W)), RANDOM.integers(0, 2, 600)
     (found,) = fit_label_directions(FakeModel(w), make_images(chosen))

@@ -1,15 +1,19 @@
 """Directions in w that change one property of an image: finding them, saving them in a run, and moving w along them.
 
-Three methods find them: "svm" from labels, by a linear SVM for each class or attribute (after Shen et al. 2020,
-InterFaceGAN); "principal", the principal components of w; and "factorized", a closed form from the weights of G's first
-style layers (Shen and Zhou 2021, SeFa).
+Four methods find them. Two use labels: "svm", a linear SVM for each class or attribute (after Shen et al. 2020,
+InterFaceGAN), and "shift", the difference of the means of w with and without it. "principal" finds the principal
+components of w; "factorized" is a closed form from the weights of G's first style layers (Shen and Zhou 2021, SeFa).
+
+An SVM's direction tells images apart best, but it may avoid the dimensions in which w varies most, so that a move along
+it changes little in the image. A shift is where images with the property are, so it is the better one for edits
+(Haufe et al. 2014, on the interpretation of weight vectors).
 """
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.svm import LinearSVC
@@ -44,7 +48,8 @@ class Direction:
         vector: float32 (w,). The length of a direction found here is the standard deviation of w along it.
         origin: how it was found, as text.
         accuracy: for a direction from labels, the fraction of held-out images on the correct side of the separating
-            plane; images with and without the property have equal weight. None otherwise.
+            plane, which for a shift is halfway between the means; images with and without the property have equal
+            weight. None otherwise.
         effect: distance of the two groups of held-out images along the direction, in standard deviations (Cohen's d).
             None without labels.
     """
@@ -60,11 +65,14 @@ class Direction:
         return (w + np.float32(amount) * self.vector).astype(w.dtype)
 
 
-def fit_label_directions(opened: OpenedModel, source: Source) -> list[Direction]:
+def fit_label_directions(
+    opened: OpenedModel, source: Source, method: Literal["svm", "shift"] = "svm"
+) -> list[Direction]:
     """Find one direction for each class against all others, or for each attribute with two values.
 
-    A linear SVM (LinearSVC, C = 1, balanced classes) is fitted to w = E(x), scaled to unit variance, of 70 % of the
-    images, and tested on the others. Two classes give one direction.
+    "svm" fits a linear SVM (LinearSVC, C = 1, balanced classes) to w = E(x), scaled to unit variance; "shift" takes the
+    difference of the means of w, and names directions `shift-NAME`. Both use 70 % of the images, and are tested on the
+    others. Two classes give one direction.
 
     Raises DataError if the images have no labels, only one class, or too few images of every class or attribute.
     """
@@ -92,7 +100,7 @@ def fit_label_directions(opened: OpenedModel, source: Source) -> list[Direction]
                 name = names[column] if column < len(names) else f"attribute-{column}"
                 groups[name] = labels[:, column] == values[1]
     directions = [
-        _fit_direction(_file_name(name), w, members)
+        _fit_direction(_file_name(name), w, members, method)
         for name, members in groups.items()
         if _MIN_IMAGES <= members.sum() <= len(members) - _MIN_IMAGES
     ]
@@ -203,24 +211,31 @@ def compute_angles(directions: Sequence[Direction]) -> np.ndarray:
     return np.degrees(np.arccos(np.clip(units @ units.T, -1, 1)))
 
 
-def _fit_direction(name: str, w: np.ndarray, members: np.ndarray) -> Direction:
+def _fit_direction(name: str, w: np.ndarray, members: np.ndarray, method: Literal["svm", "shift"]) -> Direction:
     """Fit the direction from the other images to `members`, bool (count,)."""
     order = np.random.default_rng(0).permutation(len(w))
     groups = [order[members[order]], order[~members[order]]]
     cuts = [max(1, round(_HELD_OUT * len(group))) for group in groups]
     test = np.concatenate([group[:cut] for group, cut in zip(groups, cuts, strict=True)])
     train = np.concatenate([group[cut:] for group, cut in zip(groups, cuts, strict=True)])
-    scale = np.maximum(w.std(axis=0), 1e-12)
-    svm = LinearSVC(dual=False, C=1.0, class_weight="balanced").fit((w / scale)[train], members[train])
-    normal = svm.coef_[0] / scale
+    if method == "svm":
+        scale = np.maximum(w.std(axis=0), 1e-12)
+        svm = LinearSVC(dual=False, C=1.0, class_weight="balanced").fit((w / scale)[train], members[train])
+        normal, offset = svm.coef_[0] / scale, svm.intercept_[0]
+        origin = f"linear SVM on {len(train)} images"
+    else:
+        means = [w[train[members[train] == group]].mean(axis=0) for group in (True, False)]
+        normal = means[0] - means[1]
+        offset = -normal @ (means[0] + means[1]) / 2
+        name, origin = f"shift-{name}", f"difference of means of {len(train)} images"
     unit = normal / np.linalg.norm(normal)
-    correct = svm.predict((w / scale)[test]) == members[test]
+    correct = (w[test] @ normal + offset > 0) == members[test]
     accuracy = np.mean([correct[members[test] == group].mean() for group in (True, False)])
     along = [(w @ unit)[test[members[test] == group]] for group in (True, False)]
     deviation = np.sqrt(np.mean([part.var() for part in along]))
     effect = (along[0].mean() - along[1].mean()) / max(deviation, 1e-12)
     vector = (unit * (w @ unit).std()).astype(np.float32)
-    return Direction(name, vector, f"linear SVM on {len(train)} images", float(accuracy), float(effect))
+    return Direction(name, vector, origin, float(accuracy), float(effect))
 
 
 def _fix_sign(vector: np.ndarray) -> np.ndarray:
