@@ -140,10 +140,11 @@ class StyleNetworks(Frozen):
     """
 
     kernels: ClassVar[Kernels] = "equalized"
-    output: ClassVar[str] = "linear"
-    normalize_w: ClassVar[bool] = False
 
     family: Literal["style"]
+    # Fields with one value, which are not written, so that all families accept the same changes.
+    output: Literal["linear"] = Field("linear", exclude=True, repr=False)
+    normalize_w: Literal[False] = Field(False, exclude=True, repr=False)
     z: Count = Field(description="size of the prior's z")
     w: Count = Field(description="size of the latent w")
     startf: Count = Field(description="feature maps at the highest resolution; each coarser level has twice as many")

@@ -13,7 +13,7 @@ def run(run_alae, tmp_path, monkeypatch):
     forget_plugins(monkeypatch, tmp_path / "cache")
     file = write_plugins(tmp_path)["least_squares"]
     choices = [f"--set={key}={value}" for key, value in SMALL.items()]
-    options = ["--set=objective=least_squares", *choices, "--steps", 2, "--out", "run"]
+    options = ["--preset", "digits-mlp", "--set=objective=least_squares", *choices, "--steps", 2, "--out", "run"]
     code, _, err = run_alae("train", "--plugin", file, *options)
     assert code == 0, err
     file.unlink()

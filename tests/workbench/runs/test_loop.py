@@ -38,7 +38,8 @@ SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")
 def make_words(*options, **overrides):
     settings = [f"{key}={json.dumps(value)}" for key, value in (SMALL | overrides).items()]
     flags = [word for setting in settings for word in ("--set", setting)]
-    return ["train", "--backend", BACKEND, *map(str, options), *flags]
+    preset = [] if "--resume" in options else ["--preset", "digits-mlp"]
+    return ["train", *preset, "--backend", BACKEND, *map(str, options), *flags]
 
 
 def train(directory, *options, code=0, **overrides):
@@ -334,6 +335,7 @@ def test_a_run_stops_at_once_if_its_directory_is_removed(tmp_path):
 
     with pytest.raises(alae.AlaeError, match="removed or moved"):
         train_here(
+            "digits-mlp",
             overrides=SMALL | {"training.checkpoint_every": 1000, "training.grid_every": 10**6},
             backend=BACKEND,
             steps=1000,
