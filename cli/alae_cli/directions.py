@@ -54,12 +54,12 @@ def fit(
         save_directions,
     )
 
-    if method in ("svm", "shift"):
-        found = fit_label_directions(opened, opened.load_images(data) if data else opened.load_data().train, method)
-    elif method == "principal":
+    if method == "principal":
         found = find_principal_directions(opened.model)
-    else:
+    elif method == "factorized":
         found = find_factorized_directions(opened.model)
+    else:
+        found = fit_label_directions(opened, opened.load_images(data) if data else opened.load_data().train, method)
     folder = save_directions(run, found)
     _print_table(found)
     print(f"{folder}: {len(found)} directions")
