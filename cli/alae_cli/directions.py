@@ -86,13 +86,13 @@ def _print_table(directions: "Sequence[Direction]") -> None:
 
     # Names stay whole, because `alae edit` needs them: few columns, so that most names fit in 80 characters.
     origins = {direction.origin for direction in directions}
-    shown = [
+    table = Table(
         Column("direction", no_wrap=True),
         "held-out accuracy",
         "effect in σ",
         Column("nearest other", overflow="fold"),
-    ]
-    table = Table(*shown, *(["method"] if len(origins) > 1 else []))
+        *(["method"] if len(origins) > 1 else []),
+    )
     angles = compute_angles(directions)
     for i, direction in enumerate(directions):
         others = [(min(a, 180 - a), directions[j].name) for j, a in enumerate(angles[i]) if j != i]
