@@ -142,9 +142,6 @@ class StyleNetworks(Frozen):
     kernels: ClassVar[Kernels] = "equalized"
 
     family: Literal["style"]
-    # Fields with one value, which are not written, so that all families accept the same changes.
-    output: Literal["linear"] = Field("linear", exclude=True, repr=False)
-    normalize_w: Literal[False] = Field(False, exclude=True, repr=False)
     z: Count = Field(description="size of the prior's z")
     w: Count = Field(description="size of the latent w")
     startf: Count = Field(description="feature maps at the highest resolution; each coarser level has twice as many")
@@ -162,6 +159,9 @@ class StyleNetworks(Frozen):
     truncation_layers: NonNegativeInt = Field(
         8, le=MOST_LAYERS, description="number of style layers that are truncated, coarsest first"
     )
+    # Fields with one value, which are not written, so that all families accept the same changes.
+    output: Literal["linear"] = Field("linear", exclude=True, repr=False)
+    normalize_w: Literal[False] = Field(False, exclude=True, repr=False)
 
     @property
     def F(self) -> Perceptron:
