@@ -20,8 +20,9 @@ def write_photos(directory, count=6):
 @pytest.mark.slow
 def test_a_dry_run_describes_the_run_and_writes_nothing(run_alae, tmp_path):
     write_photos(tmp_path / "photos")
-    words = ["train", "--data", "photos", "--images", "1000", "--backend", BACKEND]
-    for setting in ("training.held_out=2", "growth.levels.0.images=32", "growth.levels.1.images=40"):
+    words = ["train", "--data", "photos", "--preset", "photos-style", "--backend", BACKEND]
+    levels = "[{images: 32, batch_size: 16}, {images: 40, batch_size: 16}]"
+    for setting in ("training.held_out=2", "image=[8,8,3]", f"growth.levels={levels}"):
         words += ["--set", setting]
     code, said, err = run_alae(*words, "--dry-run")
     assert code == 0, err
@@ -34,7 +35,7 @@ def test_a_dry_run_describes_the_run_and_writes_nothing(run_alae, tmp_path):
     assert any(line.startswith("5 steps in all") for line in lines)
     # The run is as described.
     assert run_alae(*words)[0] == 0
-    run = tmp_path / "runs" / f"photos-{BACKEND}"
+    run = tmp_path / "runs" / f"photos-style-{BACKEND}"
     assert (run / "config.yaml").read_text("utf-8") == f"{yaml}\n"
     state = alae.load_checkpoint(run).state
     count = sum(array.size for name, array in state.items() if name.startswith("weights/"))
