@@ -7,7 +7,7 @@
 
 A turn is a sequence of steps. As in training, the benchmark waits only for the last one. If updates run at every k-th
 step, each turn has the same number of them. The second line of a backend compares the arithmetic of alae's step per
-second with that of a bare matrix product, again in turns; `benchmarks.arithmetic` says what is counted.
+second with that of a bare matrix product, again in turns; `benchmarks.arithmetic` defines what is counted.
 """
 
 import argparse

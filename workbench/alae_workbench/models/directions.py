@@ -195,7 +195,7 @@ def load_direction(name: str, width: int, run: Run | None) -> Direction:
 
 
 def list_names(run: Run | None) -> str:
-    """Return a clause for messages that lists the names of a run's directions, or says how to find some."""
+    """Return a clause for messages that lists the names of a run's directions, or gives the command to find some."""
     names = _find_names(run)
     return f"the run has {', '.join(names)}" if names else "the run has none; `alae directions fit` finds some"
 

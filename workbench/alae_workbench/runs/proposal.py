@@ -72,8 +72,7 @@ def propose(
     size, margin, why_size = _choose_size(survey, chosen, size)
     held_out = min(0.1, 10_000 / survey.count)
     mirror = survey.channels == 3
-    base, changes, details = (_propose_conv if chosen == "conv" else _propose_style)(size, images)
-    steps = changes.pop("steps")
+    base, changes, steps, details = (_propose_conv if chosen == "conv" else _propose_style)(size, images)
     changes |= {
         "description": f"{chosen} networks for {survey.name}",
         "image": [size, size, survey.channels],
@@ -113,21 +112,21 @@ def _explain_family(chosen: Family, asked: Family | None, images: int) -> str:
     )
 
 
-def _propose_conv(size: int, images: int) -> tuple[str, dict[str, Any], list[str]]:
-    """Return a preset, changes to it with the number of steps, and reasons."""
+def _propose_conv(size: int, images: int) -> tuple[str, dict[str, Any], int, list[str]]:
+    """Return a preset, changes to it, the number of steps, and reasons."""
     base = "photos-conv"
     batch = load_config(base).batch_size
     # The size is halved until it is 8 or less, at least once.
     resolutions = max(2, ceil(log2(size / 8)) + 1)
     coarsest = 64 if resolutions < 4 else 96
     widths = [max(8, coarsest >> i) for i in range(resolutions)]
-    changes = {"networks.widths": widths, "steps": -(-images // batch)}
-    reason = f"{', '.join(map(str, widths))} feature maps, coarsest first; {changes['steps']:,} steps of {batch} images"
-    return base, changes, [reason]
+    steps = -(-images // batch)
+    reason = f"{', '.join(map(str, widths))} feature maps, coarsest first; {steps:,} steps of {batch} images"
+    return base, {"networks.widths": widths}, steps, [reason]
 
 
-def _propose_style(size: int, images: int) -> tuple[str, dict[str, Any], list[str]]:
-    """Return a preset, changes to it with the number of steps, and reasons."""
+def _propose_style(size: int, images: int) -> tuple[str, dict[str, Any], int, list[str]]:
+    """Return a preset, changes to it, the number of steps, and reasons."""
     resolutions = [2**k for k in range(2, size.bit_length())]
     wide = images >= _WIDE
     levels = _choose_levels(resolutions, images)
@@ -139,7 +138,6 @@ def _propose_style(size: int, images: int) -> tuple[str, dict[str, Any], list[st
         "growth.levels": levels,
         "batch_size": levels[-1]["batch_size"],
         "average_halflife": float(min(_HALFLIFE, images // 20)),
-        "steps": steps,
     }
     reasons = [
         f"{startf} to {maxf} feature maps, z and w of {latent}: {'as' if wide else 'narrower than'} published, for "
@@ -147,7 +145,7 @@ def _propose_style(size: int, images: int) -> tuple[str, dict[str, Any], list[st
         f"{len(levels)} levels from 4×4, half of the images at the last one; batch sizes "
         f"{', '.join(str(level['batch_size']) for level in levels)}: {steps:,} steps",
     ]
-    return "celeba", changes, reasons
+    return "celeba", changes, steps, reasons
 
 
 def _choose_size(survey: Survey, family: Family, asked: int | None) -> tuple[int, int, str]:
@@ -197,15 +195,15 @@ def _choose_widths(size: int, wide: bool) -> tuple[int, int]:
     return (64, 256) if size <= 128 else (max(1, 64 * 256 // size), 512)
 
 
-def _choose_levels(resolutions: list[int], images: int) -> list[dict[str, float]]:
+def _choose_levels(resolutions: list[int], images: int) -> list[dict[str, Any]]:
     below = len(resolutions) - 1
     early = int(images * (1 - _LAST)) // below
-    levels: list[dict[str, float]] = []
+    levels: list[dict[str, Any]] = []
     for i, resolution in enumerate(resolutions):
         shown = early if i < below else images - below * early
         largest = _BATCHES.get(resolution, _BATCHES[64])
         affordable = 2 ** int(log2(max(shown // _STEPS, 1)))
-        level: dict[str, float] = {"images": shown, "batch_size": min(largest, max(_SMALLEST_BATCH, affordable))}
+        level: dict[str, Any] = {"images": shown, "batch_size": min(largest, max(_SMALLEST_BATCH, affordable))}
         if i:
             # The last level fades in over as many images as the others, as published.
             level["fade"] = 0.5 if i < below else round(0.5 * early / shown, 3)
