@@ -6,6 +6,7 @@ from alae_core.backend import Backend as Backend
 from alae_core.backend import Losses as Losses
 from alae_core.backend import Runner as Runner
 from alae_core.backend import load_backend as load_backend
+from alae_core.backend_lookup import installed_backends as installed_backends
 from alae_core.checkpoint import Checkpoint as Checkpoint
 from alae_core.checkpoint import load as load
 from alae_core.checkpoint import load_checkpoint as load_checkpoint
@@ -20,7 +21,6 @@ from alae_core.errors import BackendError as BackendError
 from alae_core.errors import CheckpointError as CheckpointError
 from alae_core.errors import ConfigError as ConfigError
 from alae_core.errors import PluginError as PluginError
-from alae_core.extension_code import load_plugin as load_plugin
 from alae_core.families import FamilyDefinition as FamilyDefinition
 from alae_core.groups import Networks as Networks
 from alae_core.groups import Settings as Settings
@@ -33,7 +33,7 @@ from alae_core.model import Alae as Alae
 from alae_core.model import build as build
 from alae_core.networks.family import Family as Family
 from alae_core.objectives import Objective as Objective
-from alae_core.plugins import installed_backends as installed_backends
+from alae_core.plugin_code import load_plugin as load_plugin
 from alae_core.updates import Batch as Batch
 from alae_core.updates import Update as Update
 from alae_core.updates import adams_of as adams_of

@@ -1,4 +1,4 @@
-"""The contract between ALAE and a framework: the classes that a plug-in provides."""
+"""The contract between ALAE and a framework: the classes `Backend` and `Runner`."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +13,7 @@ from alae_core.errors import BackendError
 from alae_core.framework import Framework, Tensor, open_framework
 
 if TYPE_CHECKING:
-    # Plug-ins import this module before Keras may be imported.
+    # Backends import this module before Keras may be imported.
     from alae_core.model import Alae
 
 
@@ -126,9 +126,9 @@ class Runner(Protocol):
 
 
 class Backend(Framework, Protocol):
-    """A framework that can train ALAE. Plug-ins register such a class as an entry point of the group "alae.backends".
+    """A framework that can train ALAE. Packages register such a class as an entry point of the group "alae.backends".
 
-    Importing the plug-in must not import Keras: `keras_backend` is read first, and selects the framework of Keras.
+    Importing the class must not import Keras: `keras_backend` is read first, and selects the framework of Keras.
     """
 
     name: ClassVar[str]  # the value of `--backend`
@@ -211,10 +211,10 @@ class BaseBackend(ABC):
 
 
 def load_backend(name: str, device: str | None = None, precision: Precision = "float32") -> Backend:
-    """Open the backend plug-in `name` on `device`, by default its accelerator; Keras then runs on that framework too.
+    """Open the backend `name` on `device`, by default its accelerator; Keras then runs on that framework too.
 
-    Raises BackendError if the plug-in is not installed; if its framework is not (the message gives the `pip install`
+    Raises BackendError if the backend is not installed; if its framework is not (the message gives the `pip install`
     command); if Keras already runs on another framework in this process; if the device is absent; if the framework does
-    not support `precision`; or if the plug-in fails, exits, or is not a class with all members of `Backend`.
+    not support `precision`; or if the backend fails, exits, or is not a class with all members of `Backend`.
     """
     return open_framework(name, device, precision)

@@ -20,6 +20,7 @@ import safetensors.numpy
 from alae_core._support.files import sync_directory, write_atomically
 from alae_core._support.text import one_line, short_repr
 from alae_core.backend import Runner, load_backend
+from alae_core.backend_lookup import default_backend
 from alae_core.checkpoint_files import (
     FORMAT,
     MANIFEST,
@@ -36,7 +37,6 @@ from alae_core.checkpoint_files import (
 from alae_core.config import RUN, Config, make_config, migrate
 from alae_core.errors import AlaeError, CheckpointError, PluginError
 from alae_core.growth import position
-from alae_core.plugins import default_backend
 from alae_core.view import View
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Checkpoint:
         path: its directory.
         config: the configuration of the run.
         step: training steps done.
-        backend: the plug-in that wrote it; every other can continue from it.
+        backend: the backend that wrote it; every other can continue from it.
         versions: the versions of the software that wrote it.
         measure: how good the model is, lower is better; None if it was not measured.
         run: the plain data given to `save_checkpoint`.

@@ -25,8 +25,6 @@ from alae_core._support.text import short_repr, suggest
 from alae_core._support.validation import Count, Frozen, validate
 from alae_core._support.yaml_text import parse_yaml, read_text, read_yaml, to_yaml
 from alae_core.errors import ConfigError
-from alae_core.extension_code import PluginRecord
-from alae_core.extensions import choose_plugins, find_algorithm
 from alae_core.groups import (
     BUNDLES,
     Adam,
@@ -40,6 +38,8 @@ from alae_core.groups import (
     StyleNetworks,
     Updates,
 )
+from alae_core.lookup import choose_plugins, find_algorithm
+from alae_core.plugin_code import PluginRecord
 
 #: the version of the specification that configurations, checkpoints and conformance cases follow
 SPECIFICATION = 2

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Hashable
 from typing import Any, Protocol
 
+from alae_core.backend_lookup import installed_backends, open_backend
 from alae_core.config import Precision
-from alae_core.plugins import installed_backends, open_plugin
 
 Tensor = Any
 #: (fn, x) -> (fn(x), d sum(fn(x)) / dx), itself differentiable: the one operation that losses need and Keras lacks
@@ -47,8 +47,8 @@ _opened: list[Framework] = []
 
 
 def open_framework(name: str, device: str | None = None, precision: Precision = "float32") -> Any:
-    """Open the plug-in `name` and make it the framework in use. Raises BackendError; see `backend.load_backend`."""
-    opened = open_plugin(name, device, precision)
+    """Open the backend `name` and make it the framework in use. Raises BackendError; see `backend.load_backend`."""
+    opened = open_backend(name, device, precision)
     _opened[:] = [opened]
     return opened
 
@@ -56,7 +56,7 @@ def open_framework(name: str, device: str | None = None, precision: Precision = 
 def framework_in_use() -> Framework | None:
     """Return the framework opened last in this process. If none was opened, open the one that Keras runs on.
 
-    None if Keras runs on a framework for which no plug-in is installed.
+    None if Keras runs on a framework for which no backend is installed.
     """
     if not _opened:
         import keras

@@ -8,7 +8,7 @@ from keras import ops
 
 from alae_core._support.lazy import load_object
 from alae_core.config import Config
-from alae_core.extensions import find_objective
+from alae_core.lookup import find_objective
 from alae_core.objectives import Objective, Term
 
 Tensor = Any

@@ -11,10 +11,10 @@ from keras import ops
 
 from alae_core.config import Config
 from alae_core.errors import ArgumentError, BackendError
-from alae_core.extensions import find_family
 from alae_core.framework import Tensor
 from alae_core.inference import BatchedFunction, split
 from alae_core.inputs import as_images, as_noise, as_rows, as_styles, one_hot
+from alae_core.lookup import find_family
 from alae_core.networks.family import Family
 from alae_core.networks.features import without_gradients
 from alae_core.sizes import require_room

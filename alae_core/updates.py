@@ -14,8 +14,8 @@ from keras import ops
 from alae_core.augment import augment_images
 from alae_core.config import Config
 from alae_core.draws import Draw, Draws
-from alae_core.extensions import find_algorithm
 from alae_core.framework import InputGradient, Tensor
+from alae_core.lookup import find_algorithm
 from alae_core.losses import discriminator_loss, gradient_penalty, objective_of, squared_distance
 from alae_core.networks.family import Family
 

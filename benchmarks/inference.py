@@ -37,10 +37,10 @@ def main() -> None:
 
 def measure(options: argparse.Namespace, backend: str) -> None:
     """Print the rows of one backend."""
-    plugin = alae.load_backend(backend)
+    opened = alae.load_backend(backend)
     for model in options.models:
         preset, _, count = model.partition("=")
-        print(f"{preset}, {count} images on {plugin.device}")
+        print(f"{preset}, {count} images on {opened.device}")
         _measure_model(backend, preset, int(count), options.rounds)
 
 

@@ -137,11 +137,11 @@ class _Period(bench.Observer):
 def training(options: argparse.Namespace, backend: str) -> None:
     """Print the row of one backend."""
     images = np.random.default_rng(0).integers(0, 256, (20_000, 28, 28, 1), np.uint8)
-    experiment, plugin = load_experiment("mnist-mlp"), alae.load_backend(backend)
+    experiment, opened = load_experiment("mnist-mlp"), alae.load_backend(backend)
     period = options.period or experiment.training.checkpoint_every
     first = min(experiment.training.report_every, period)
     last = first + period
-    runner = plugin.runner(alae.build(experiment.config))
+    runner = opened.runner(alae.build(experiment.config))
     puts = [runner.put(images[128 * i : 128 * (i + 1)]) for i in range(16)]
 
     def train() -> float:
@@ -156,7 +156,7 @@ def training(options: argparse.Namespace, backend: str) -> None:
                     "training.report_every": first,
                     "training.checkpoint_every": period,
                 },
-                backend=plugin,
+                backend=opened,
                 out=Path(directory, "run"),
                 observers=[watch],
             )

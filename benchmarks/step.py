@@ -56,11 +56,11 @@ def measure(options: argparse.Namespace, backend: str) -> None:
     if config.networks.family == "conv":
         # As fast, and rounding does not reverse the steps of weights with tiny gradients.
         config = config.model_copy(update={"adam": config.adam.model_copy(update={"epsilon": 1e-3})})
-    plugin = alae.load_backend(backend)
+    opened = alae.load_backend(backend)
     model = alae.build(config)
     # Copy the weights first: the runner trains the model in place.
     weights = model.weights()
-    runner = plugin.runner(model)
+    runner = opened.runner(model)
     contender = import_module(f"benchmarks.{config.networks.family}_{backend}")
     if model.view is None:
         images = _random_images(config.batch_size, config.image)

@@ -34,7 +34,7 @@ NOT_RUN = {
     r"alae .*\b[A-Z]{3,}\b": "its arguments are placeholders",
     r"(npm|node) ": "tests/examples/test_avatars.py renders avatars where Node.js and its packages are installed",
     r"alae train --preset avatars-conv\b": "compiles large networks; tests/examples/test_avatars.py trains the preset",
-    r"alae .*--backend eager\b": "tests/conformance/test_example.py runs the example plug-in",
+    r"alae .*--backend eager\b": "tests/conformance/test_example.py runs the example backend",
 }
 #: options that shorten a command, by its first words; they are appended, so they override the document's options
 SMALL = {

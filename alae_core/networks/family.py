@@ -17,7 +17,7 @@ from alae_core._support.text import short_repr
 from alae_core.algorithms import SHAPES, Shape
 from alae_core.config import Config
 from alae_core.errors import AlaeError, ArgumentError
-from alae_core.extensions import find_algorithm
+from alae_core.lookup import find_algorithm
 from alae_core.networks.layout import network_section
 from alae_core.networks.specs import Section, WeightSpec
 from alae_core.view import View

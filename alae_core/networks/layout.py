@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from alae_core.algorithms import SHAPES, Shape
 from alae_core.config import Config
-from alae_core.extensions import find_algorithm, find_family
+from alae_core.lookup import find_algorithm, find_family
 from alae_core.networks import style_layout
 from alae_core.networks.specs import Section, WeightSpec, join_parts, perceptron_layout
 

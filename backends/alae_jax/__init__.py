@@ -1,4 +1,4 @@
-"""ALAE on JAX: the plug-in that `--backend jax` finds."""
+"""ALAE on JAX: the backend `jax`."""
 
 import os
 import platform

@@ -1,4 +1,4 @@
-"""ALAE on TensorFlow: the plug-in that `--backend tensorflow` finds."""
+"""ALAE on TensorFlow: the backend `tensorflow`."""
 
 import os
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""ALAE on PyTorch: the plug-in that `--backend torch` finds."""
+"""ALAE on PyTorch: the backend `torch`."""
 
 import os
 from typing import TYPE_CHECKING

@@ -20,11 +20,11 @@ def conform(
             "--backend",
             "-b",
             metavar="NAME,…",
-            help="Plug-ins to judge.",
+            help="Backends to judge.",
             show_default="KERAS_BACKEND, or the first installed",
         ),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Judge every installed plug-in.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Judge every installed backend.")] = False,
     profile: Annotated[
         Literal["smoke", "standard", "full"],
         typer.Option(
@@ -83,7 +83,7 @@ def conform(
     from alae_conformance.selection import Selection, select
     from alae_conformance.suite import conform as judge
     from alae_conformance.xfail import read_claims, read_xfails
-    from alae_core.plugins import find_backend
+    from alae_core.backend_lookup import find_backend
 
     console = Console()
     selection = Selection(parse_list("case", case, str), levels, parse_list("lane", lane, str))
@@ -135,7 +135,7 @@ def conform(
 
 def _choose_backends(backend: list[str], every: bool) -> list[str]:
     from alae_core import installed_backends
-    from alae_core.plugins import default_backend
+    from alae_core.backend_lookup import default_backend
 
     if backend and every:
         raise AlaeError("--all judges every installed backend: omit --backend")

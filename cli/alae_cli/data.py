@@ -50,7 +50,7 @@ def align(
     outputs = plan_outputs(source, out, all_faces=every)
     require_package()
     from alae_core import load_backend
-    from alae_core.plugins import default_backend
+    from alae_core.backend_lookup import default_backend
     from alae_workbench.faces.detector import Detector
 
     load_backend(backend or default_backend(), device)

@@ -13,8 +13,8 @@ def doctor() -> None:
     import sys
 
     from alae_core import installed_backends
-    from alae_core.extension_kinds import KINDS
-    from alae_core.extensions import installed_plugins
+    from alae_core.lookup import installed_plugins
+    from alae_core.plugin_kinds import KINDS
 
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("KERAS_BACKEND", None)

@@ -61,7 +61,7 @@ BackendName = Annotated[
     typer.Option(
         "--backend",
         "-b",
-        help="Backend: jax, torch, tensorflow or a plug-in's name.",
+        help="Backend: jax, torch, tensorflow or another installed one.",
         show_default="KERAS_BACKEND, or the first installed",
     ),
 ]

@@ -28,7 +28,7 @@ from alae_conformance.xfail import Xfail
 from alae_core._support.text import one_line
 from alae_core.errors import BackendError
 
-#: seconds that a plug-in may take for one answer; compiling for 128 pixels, the slowest, takes a correct one about 100
+#: seconds that a backend may take for one answer; compiling for 128 pixels, the slowest, takes a correct one about 100
 PATIENCE = 600.0
 #: processes that a backend may lose in a lane; then its other cases in the lane count as errors without being run
 _LOSSES = 3
@@ -157,13 +157,13 @@ class Judge:
             except BackendError as error:
                 self._failed_starts[lane] = _Refused(str(error))
             except SubjectError as error:
-                # A plug-in that fails or hangs at its start would do so again in each case.
+                # A backend that fails or hangs at its start would do so again in each case.
                 self._failed_starts[lane] = error
         raise self._failed_starts[lane]
 
 
 class _Refused(Exception):
-    """The plug-in does not support this lane."""
+    """The backend does not support this lane."""
 
 
 def _validate_hello(answer: Any) -> Hello:
@@ -172,7 +172,7 @@ def _validate_hello(answer: Any) -> Hello:
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        raise SubjectError(f"the plug-in's {where} is {problem['input']!r:.80}: {problem['msg']}", "") from error
+        raise SubjectError(f"the backend's {where} is {problem['input']!r:.80}: {problem['msg']}", "") from error
 
 
 def compare_case(
@@ -218,7 +218,7 @@ def summarise(comparisons: Sequence[Comparison]) -> list[CheckRecord]:
 
 def curves_of(observations: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Return the observations that the report plots: losses by step, and reciprocity errors by seed and step."""
-    # A plug-in's answer may have any shape; a wrong shape has already failed the case.
+    # A backend's answer may have any shape; a wrong shape has already failed the case.
     dimensions = {"trajectory": 1, "reciprocity": 2}
     return {
         key: array.tolist()

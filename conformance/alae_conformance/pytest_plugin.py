@@ -11,7 +11,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="plug-in to judge, by its name in the entry point group alae.backends; repeatable",
+        help="backend to judge, by its name in the entry point group alae.backends; repeatable",
     )
     group.addoption(
         "--alae-profile",

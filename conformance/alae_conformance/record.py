@@ -10,7 +10,7 @@ from alae_conformance.case import Profile
 from alae_conformance.claims import highest_without_gap
 from alae_conformance.tolerances import Lane
 
-#: failed: a comparison exceeded its limit. error: the plug-in raised, crashed or hung. expected: it failed, and is in
+#: failed: a comparison exceeded its limit. error: the backend raised, crashed or hung. expected: it failed, and is in
 #: the xfail file. stale: it passed, and is in the xfail file. unsupported: the backend lacks this lane.
 Status = Literal["passed", "failed", "error", "expected", "stale", "unsupported"]
 

@@ -42,7 +42,7 @@ def conform(
     """Judge backends by the cases of a profile.
 
     Args:
-        backends: names of plug-ins in the entry point group `alae.backends`.
+        backends: names of installed backends.
         profile: "smoke" is L0 and half of L1 in float32, "standard" L0 to L3, "full" everything.
         selection: selects some of the profile's cases.
         device: the device of the backends, as they spell it.

@@ -58,7 +58,7 @@ def test_the_error_names_a_damaged_checkpoint_and_an_intact_one(run_alae, home, 
 
 MISTAKES = [
     (["--preset", "mnist"], "no preset 'mnist'; did you mean 'mnist-mlp'?"),
-    (["--backend", "tpu"], "no backend 'tpu'; installed plug-ins: jax"),
+    (["--backend", "tpu"], "no backend 'tpu'; installed backends: jax"),
     (["--backend", BACKEND, "--device", "gpu:77"], "has no device 'gpu:77'"),
     (["--set", "adam.rate=1"], "unknown key 'adam.rate'"),
     (["--set", "adam.learning_rate"], "must be KEY=VALUE"),

@@ -1,4 +1,4 @@
-"""A faulty replacement for each method that a plug-in implements or may override, on the framework of the tests."""
+"""A faulty replacement for each method that a backend implements or may override, on the framework of the tests."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,14 +8,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from alae_conformance.subjects.plugin import Plugin
+from alae_conformance.subjects.backend import BackendSubject
 from alae_core.backend import Backend, Losses, Runner
 from alae_core.framework import Framework
 from alae_core.runner import BaseRunner
 
 
 class ContractFault(NamedTuple):
-    """A faulty member of a plug-in, and the check of a case that must fail on it."""
+    """A faulty member of a backend, and the check of a case that must fail on it."""
 
     member: str
     fault: str
@@ -38,7 +38,7 @@ def replaces(member, fault, case, check):
 
 
 def methods():
-    """Return every method of the contract, and those that `BaseRunner` adds for plug-ins to implement or override."""
+    """Return every method of the contract, and those that `BaseRunner` adds for backends to implement or override."""
     contract = [("Backend", {**vars(Framework), **vars(Backend)}), ("Runner", vars(Runner))]
     hooks = {name: value for name, value in vars(BaseRunner).items() if name not in vars(Runner)}
     return {
@@ -49,9 +49,9 @@ def methods():
     }
 
 
-def plugin(fault=None):
-    """Return the plug-in of this process's framework as a subject, with or without a fault."""
-    made = Plugin(keras.backend.backend(), "float32")
+def open_subject(fault=None):
+    """Return the backend of this process's framework as a subject, with or without a fault."""
+    made = BackendSubject(keras.backend.backend(), "float32")
     if fault is None:
         return made
     owner, _, name = fault.member.partition(".")

@@ -8,7 +8,7 @@ judges every mutant and writes both.
 import re
 from collections.abc import Iterable
 
-from tests.conformance import plugins
+from tests.conformance import faulty_backends
 from tests.conformance.contract_faults import CONTRACT_FAULTS
 from tests.conformance.mutants import MUTANTS, judge_reference, judge_subject, worst_of
 from tests.conformance.mutants.page import PAGE, Ratios
@@ -16,7 +16,11 @@ from tests.conftest import REPOSITORY
 
 #: a document with generated numbers between <!-- NAME --> and <!-- /NAME -->, and these numbers
 COUNTED = REPOSITORY / "docs" / "conformance.md"
-COUNTS = {"mutants": len(MUTANTS), "patched-plug-ins": len(plugins.KILLS), "contract-faults": len(CONTRACT_FAULTS)}
+COUNTS = {
+    "mutants": len(MUTANTS),
+    "patched-backends": len(faulty_backends.KILLS),
+    "contract-faults": len(CONTRACT_FAULTS),
+}
 
 _TITLE = """# Mutants: the faults that the conformance suite catches
 
@@ -29,13 +33,13 @@ _MUTANTS = """## Faulty copies of the reference
 A check counts as catching a fault only if it fails on the faulty copy and passes on the correct reference. The last two
 columns are the error over the limit of both; inf marks an exact check.
 """
-_PLUGINS = """## Patched plug-ins
+_PATCHED = """## Patched backends
 
 Real backends with one function replaced.
 """
 _CONTRACT = """## Every method of the contract
 
-Each method of `Backend` and `Runner`, and each that a plug-in may replace in `BaseRunner`, is replaced in turn by a
+Each method of `Backend` and `Runner`, and each that a backend may replace in `BaseRunner`, is replaced in turn by a
 faulty one, on the framework that the tests run on.
 """
 
@@ -57,14 +61,17 @@ def render(ratios: Ratios) -> str:
         ((m.name, m.fault, f"{m.case}, {m.check}", m.lane, *ratios[m.name]) for m in MUTANTS),
     )
     patched = _table(
-        ("plug-in", "fault", "caught by (case, check)"),
-        ((name, getattr(plugins, name).__doc__.rstrip("."), ", ".join(kill)) for name, kill in plugins.KILLS.items()),
+        ("backend", "fault", "caught by (case, check)"),
+        (
+            (name, getattr(faulty_backends, name).__doc__.rstrip("."), ", ".join(kill))
+            for name, kill in faulty_backends.KILLS.items()
+        ),
     )
     contract = _table(
         ("method or attribute", "fault", "caught by (case, check)"),
         ((f"`{row.member}`", row.fault, f"{row.case}, {row.check}") for row in CONTRACT_FAULTS),
     )
-    return "\n".join([_TITLE, _MUTANTS, mutants, _PLUGINS, patched, _CONTRACT, contract]).rstrip() + "\n"
+    return "\n".join([_TITLE, _MUTANTS, mutants, _PATCHED, patched, _CONTRACT, contract]).rstrip() + "\n"
 
 
 def with_counts(text: str) -> str:

@@ -13,8 +13,8 @@ from alae_conformance.selection import select
 from tests.conftest import REPOSITORY, call_alae
 
 
-def run(command, directory, plugins=""):
-    path = os.pathsep.join(filter(None, [plugins, str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
+def run(command, directory, faults=""):
+    path = os.pathsep.join(filter(None, [faults, str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": path}
     return subprocess.run(
         [sys.executable, "-m", *command], cwd=directory, env=environment, capture_output=True, text=True, check=False
@@ -41,7 +41,7 @@ def test_a_smoke_run_writes_every_report(tmp_path):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--backend", "nonesuch"], "there is no backend 'nonesuch'; installed plug-ins: jax"),
+        (["--backend", "nonesuch"], "there is no backend 'nonesuch'; installed backends: jax"),
         (["--backend", "jax", "--all"], "--all judges every installed backend: omit --backend"),
         (["--profile", "thorough"], "'thorough' is not one of"),
         (["--backend", "jax", "--xfail", "missing.toml"], "cannot read missing.toml"),
@@ -62,19 +62,19 @@ def test_a_mistake_gives_one_line_and_exit_code_2(tmp_path, options, complaint):
 
 
 @pytest.mark.framework
-def test_a_failing_backend_gives_exit_code_1_and_the_reason(tmp_path, faulty_plugins):
-    found = run(["alae_cli", "conform", "--backend", "Refuses", "--profile", "smoke"], tmp_path, faulty_plugins)
+def test_a_failing_backend_gives_exit_code_1_and_the_reason(tmp_path, registered_faults):
+    found = run(["alae_cli", "conform", "--backend", "Refuses", "--profile", "smoke"], tmp_path, registered_faults)
     assert found.returncode == 1
     assert "no free device" in found.stdout
 
 
 @pytest.mark.slow
-def test_a_missing_lane_is_a_failure_if_it_is_required(tmp_path, faulty_plugins):
+def test_a_missing_lane_is_a_failure_if_it_is_required(tmp_path, registered_faults):
     judged = ["alae_cli", "conform", "--backend", "OnlyFloat32", "--profile", "smoke"]
     judged += ["--lane", "float32", "--lane", "float64"]
-    assert run(judged, tmp_path, faulty_plugins).returncode == 0, "of its own it need not have float64"
+    assert run(judged, tmp_path, registered_faults).returncode == 0, "of its own it need not have float64"
     (tmp_path / "claim.toml").write_text('[require]\nOnlyFloat32 = "float32:L1,float64:L1"', "utf-8")
-    found = run([*judged, "--xfail", "claim.toml", "--junit", "report.xml"], tmp_path, faulty_plugins)
+    found = run([*judged, "--xfail", "claim.toml", "--junit", "report.xml"], tmp_path, registered_faults)
     assert found.returncode == 1, found.stdout + found.stderr
     assert "OnlyFloat32 does not conform: required: L1 in float64" in found.stdout
     failures = ElementTree.fromstring((tmp_path / "report.xml").read_text("utf-8")).findall(".//failure")
@@ -94,9 +94,9 @@ def test_the_cases_are_listed(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_pytest_plugin_judges_case_by_case(tmp_path, faulty_plugins):
+def test_the_pytest_plugin_judges_case_by_case(tmp_path, registered_faults):
     command = ["pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "alae_conformance"]
-    found = run([*command, "--alae-backend", "NotANumber", "-k", "float32 and hinge"], tmp_path, faulty_plugins)
+    found = run([*command, "--alae-backend", "NotANumber", "-k", "float32 and hinge"], tmp_path, registered_faults)
     assert found.returncode == 1, found.stdout + found.stderr
     assert "test_case[NotANumber-float32-L1-hinge-values]" in found.stdout
     assert "has values that are not finite" in found.stdout
@@ -105,7 +105,7 @@ def test_the_pytest_plugin_judges_case_by_case(tmp_path, faulty_plugins):
 
 
 @pytest.mark.slow
-def test_the_pytest_plugin_selects_and_requires(tmp_path, faulty_plugins):
+def test_the_pytest_plugin_selects_and_requires(tmp_path, registered_faults):
     command = [
         "pytest",
         "-q",
@@ -117,10 +117,10 @@ def test_the_pytest_plugin_selects_and_requires(tmp_path, faulty_plugins):
         "OnlyFloat32",
     ]
     lanes = ["--alae-lane", "float32", "--alae-lane", "float64"]
-    found = run([*command, *lanes, "--alae-case", "L1-hinge-values"], tmp_path, faulty_plugins)
+    found = run([*command, *lanes, "--alae-case", "L1-hinge-values"], tmp_path, registered_faults)
     assert "1 passed, 1 skipped" in found.stdout
     required = ["--alae-require", "float64:L1", "-k", "L1-hinge-values"]
-    found = run([*command, *lanes, *required], tmp_path, faulty_plugins)
+    found = run([*command, *lanes, *required], tmp_path, registered_faults)
     assert "1 failed, 1 passed" in found.stdout
     assert "this backend has no float64" in found.stdout
 

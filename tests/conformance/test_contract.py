@@ -1,16 +1,16 @@
-"""A fault in any method that a plug-in implements or may override is caught by the check named for it."""
+"""A fault in any method that a backend implements or may override is caught by the check named for it."""
 
 from functools import cache
 
 import pytest
 
-from tests.conformance.contract_faults import CONTRACT_FAULTS, methods, plugin
+from tests.conformance.contract_faults import CONTRACT_FAULTS, methods, open_subject
 from tests.conformance.mutants import judge_subject, worst_of
 
 
 @cache
 def judge_correct(case):
-    return judge_subject(case, "float32", plugin())
+    return judge_subject(case, "float32", open_subject())
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def judge_correct(case):
 )
 def test_the_named_check_fails_on_the_fault_and_passes_without_it(fault):
     assert worst_of(fault.check, judge_correct(fault.case)).passed
-    assert worst_of(fault.check, judge_subject(fault.case, "float32", plugin(fault))).ratio > 4
+    assert worst_of(fault.check, judge_subject(fault.case, "float32", open_subject(fault))).ratio > 4
 
 
 def test_every_method_of_the_contract_has_a_fault():

@@ -51,7 +51,7 @@ def test_a_correct_run_does_not_diverge(tmp_path):
 
 
 @pytest.mark.framework
-def test_a_failed_run_of_a_plugin_is_diagnosed(tmp_path):
+def test_a_failed_run_of_a_backend_is_diagnosed(tmp_path):
     judge = Judge("JaxLateCount", Frozen(), tmp_path, {})
     try:
         record = judge.run_case(cases()["L3-leaky-run"], "float32", [])

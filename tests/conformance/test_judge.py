@@ -1,4 +1,4 @@
-"""Plug-ins with faults are caught by the right check, and broken ones are recorded as errors."""
+"""Backends with faults are caught by the right check, and broken ones are recorded as errors."""
 
 import pickle
 
@@ -10,7 +10,7 @@ from alae_conformance.numbers import Fresh, Frozen
 from alae_conformance.selection import select
 from alae_conformance.suite import prepare_reference_checkpoints
 from alae_core._support.text import MOST_CHARACTERS
-from tests.conformance import plugins
+from tests.conformance import faulty_backends
 
 pytestmark = pytest.mark.framework
 PATIENCE = 120.0
@@ -38,9 +38,9 @@ def run(judge, name, *ids, lane="float32"):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", plugins.KILLS)
-def test_the_named_check_fails_on_a_patched_plugin(judge, name):
-    case, check = plugins.KILLS[name]
+@pytest.mark.parametrize("name", faulty_backends.KILLS)
+def test_the_named_check_fails_on_a_patched_backend(judge, name):
+    case, check = faulty_backends.KILLS[name]
     (record,) = run(judge, name, case).cases
     assert record.status == "failed", record
     failed = {found.check: found for found in record.checks if found.failed}
@@ -48,7 +48,7 @@ def test_the_named_check_fails_on_a_patched_plugin(judge, name):
 
 
 @pytest.mark.slow
-def test_a_plugin_without_stop_gradient_passes(judge):
+def test_a_backend_without_stop_gradient_passes(judge):
     records = run(judge, "NothingHeld", "L2-leaky-gradients", "L3-leaky-run").cases
     assert [record.status for record in records] == ["passed", "passed"]
 
@@ -63,18 +63,18 @@ def test_a_plugin_without_stop_gradient_passes(judge):
         ("WrongDtype", "L0-leaky-contract", "failed", "dtypes"),
         ("NotNumPy", "L2-hinge-gradients", "error", "asks for a NumPy array"),
         ("Refuses", "L1-hinge-values", "error", "this backend has no free device"),
-        ("NoSuchPlugin", "L1-hinge-values", "error", "there is no backend 'NoSuchPlugin'"),
-        ("NumberVersion", "L1-hinge-values", "error", "the plug-in's versions.jax is 10: Input should be"),
-        ("NoVersions", "L1-hinge-values", "error", "the plug-in's versions is 3: Input should be a valid dictionary"),
+        ("NoSuchBackend", "L1-hinge-values", "error", "there is no backend 'NoSuchBackend'"),
+        ("NumberVersion", "L1-hinge-values", "error", "the backend's versions.jax is 10: Input should be"),
+        ("NoVersions", "L1-hinge-values", "error", "the backend's versions is 3: Input should be a valid dictionary"),
         ("NumberDevice", "L1-hinge-values", "error", "has no `device` after it was opened"),
-        ("NoDevices", "L1-hinge-values", "error", "the plug-in's devices is 'cpu:0': Input should be a valid list"),
+        ("NoDevices", "L1-hinge-values", "error", "the backend's devices is 'cpu:0': Input should be a valid list"),
         ("BrokenName", "L2-hinge-gradients", "failed", "unexpected"),
         ("Exits", "L1-hinge-values", "error", "cannot be loaded: SystemExit: 0"),
         ("Vanishes", "L1-hinge-values", "error", "start: the process ended with exit code 0"),
         ("Interrupts", "L1-hinge-values", "error", "losses: KeyboardInterrupt"),
     ],
 )
-def test_a_broken_plugin_does_not_pass(judge, name, case, status, words):
+def test_a_broken_backend_does_not_pass(judge, name, case, status, words):
     judged = run(judge, name, case)
     (record,) = judged.cases
     assert record.status == status
@@ -99,7 +99,7 @@ def test_a_broken_plugin_does_not_pass(judge, name, case, status, words):
         ("TrapPipe", "losses: it sent something that is not an answer"),
     ],
 )
-def test_answers_of_a_plugin_do_not_run_code(judge, monkeypatch, tmp_path, name, words):
+def test_answers_of_a_backend_do_not_run_code(judge, monkeypatch, tmp_path, name, words):
     trap = tmp_path / "sprung"
     monkeypatch.setenv("TRAP", str(trap))
     case = "L2-hinge-gradients"
@@ -108,16 +108,16 @@ def test_answers_of_a_plugin_do_not_run_code(judge, monkeypatch, tmp_path, name,
     assert record.status == "error"
     assert words in record.message
     # Unpickling it does create the file.
-    pickle.loads(pickle.dumps(plugins.Trap()))
+    pickle.loads(pickle.dumps(faulty_backends.Trap()))
     assert trap.exists()
 
 
-def test_output_of_a_plugin_is_not_taken_for_an_answer(judge):
+def test_output_of_a_backend_is_not_taken_for_an_answer(judge):
     (record,) = run(judge, "Prints", "L1-hinge-values").cases
     assert record.status == "passed"
 
 
-def test_a_plugin_that_fails_to_start_is_started_once_per_lane(judge):
+def test_a_backend_that_fails_to_start_is_started_once_per_lane(judge):
     judged = run(judge, "Vanishes", "L1-hinge-values", "L2-hinge-gradients")
     assert [record.message for record in judged.cases] == ["start: the process ended with exit code 0"] * 2
     assert judged.cases[1].seconds < 0.5
@@ -150,14 +150,14 @@ def test_an_unsupported_lane_neither_fails_nor_counts(judge):
 
 
 @pytest.mark.slow
-def test_a_correct_plugin_resumes_from_the_references_checkpoint(judge, tmp_path):
+def test_a_correct_backend_resumes_from_the_references_checkpoint(judge, tmp_path):
     prepare_reference_checkpoints(select("full"), Frozen(), tmp_path)
     judged = run(judge, "OnlyFloat32", "L5-official-checkpoint", "L5-official-peers")
     assert [record.status for record in judged.cases] == ["passed", "passed"]
 
 
 @pytest.mark.slow
-def test_a_correct_plugin_passes_with_fresh_numbers(judge):
+def test_a_correct_backend_passes_with_fresh_numbers(judge):
     judged = judge("OnlyFloat32")
     judged.numbers = Fresh(5)
     record = judged.run_case(cases()["L1-hinge-values"], "float32", [])

@@ -11,7 +11,7 @@ import pytest
 def chosen_framework(home, **environment):
     """Return KERAS_BACKEND and the default backend in a new Python process with the given home directory."""
     inherited = {key: value for key, value in os.environ.items() if key not in ("KERAS_BACKEND", "KERAS_HOME")}
-    command = "import os, alae_core.plugins as p; print(os.environ['KERAS_BACKEND'], p.default_backend())"
+    command = "import os, alae_core.backend_lookup as p; print(os.environ['KERAS_BACKEND'], p.default_backend())"
     done = subprocess.run(
         [sys.executable, "-c", command],
         env={**inherited, "HOME": str(home), **environment},

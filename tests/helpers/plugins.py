@@ -2,7 +2,7 @@
 
 import re
 
-from alae_core import extension_code
+from alae_core import plugin_code
 from tests.conftest import REPOSITORY
 
 
@@ -18,7 +18,7 @@ def write_plugins(directory):
 
 def forget_plugins(monkeypatch, cache=None):
     """Let this process be like a new one, on a machine with another cache if `cache` is given."""
-    monkeypatch.setattr(extension_code, "_LOADED", {})
-    monkeypatch.setattr(extension_code, "_GIVEN", [])
+    monkeypatch.setattr(plugin_code, "_LOADED", {})
+    monkeypatch.setattr(plugin_code, "_GIVEN", [])
     if cache is not None:
         monkeypatch.setenv("ALAE_CACHE", str(cache))

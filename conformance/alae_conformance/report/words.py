@@ -24,7 +24,7 @@ _NOT_XML = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U00
 
 
 def escape_controls(text: str) -> str:
-    """Return a plug-in's text without colours and with control characters escaped, safe at a terminal and in XML."""
+    """Return a backend's text without colours and with control characters escaped, safe at a terminal and in XML."""
     return _NOT_XML.sub(lambda found: ascii(found[0])[1:-1], _ANSI.sub("", text))
 
 

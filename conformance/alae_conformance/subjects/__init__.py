@@ -1,4 +1,4 @@
-"""The interface of a subject, which the suite judges: a plug-in in its own process, the reference, or a faulty copy."""
+"""The interface of a subject, which the suite judges: a backend in its own process, the reference, or a faulty copy."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -120,7 +120,7 @@ Word = Annotated[str, Field(max_length=200)]
 
 
 class Hello(TypedDict):
-    """A plug-in's description of itself; `running` is the framework of Keras, `keras_backend` the declared one."""
+    """A backend's description of itself; `running` is the framework of Keras, `keras_backend` the declared one."""
 
     name: Word
     keras_backend: Word

@@ -1,4 +1,4 @@
-"""A plug-in in its own process, so that its output, crashes and hangs do not affect the suite."""
+"""A backend in its own process, so that its output, crashes and hangs do not affect the suite."""
 
 import os
 import tempfile
@@ -23,7 +23,7 @@ _MOST_CHARACTERS = 4000
 
 
 class SubjectError(Exception):
-    """The plug-in raised an exception; `details` is its traceback."""
+    """The backend raised an exception; `details` is its traceback."""
 
     def __init__(self, message: str, details: str) -> None:
         super().__init__(message)
@@ -35,10 +35,10 @@ class SubjectLost(SubjectError):
 
 
 class Process:
-    """A `Subject` that passes method calls to a process that holds `Plugin(name, precision, device)`.
+    """A `Subject` that passes method calls to a process that holds `BackendSubject(name, precision, device)`.
 
-    Answers are plain data and arrays (`wire.py`), so nothing that a plug-in returns can run code here. Methods raise
-    BackendError or CheckpointError if the plug-in raised it; SubjectError for any other exception and for an answer
+    Answers are plain data and arrays (`wire.py`), so nothing that a backend returns can run code here. Methods raise
+    BackendError or CheckpointError if the backend raised it; SubjectError for any other exception and for an answer
     that is not plain data; SubjectLost if the process ended, sent something else, or took more than `patience` seconds.
     """
 
@@ -115,7 +115,7 @@ class Process:
 
 
 def _serve(line: Connection, name: str, precision: Precision, device: str | None, log: str) -> None:
-    """Answer requests until the suite closes the pipe; the first answer reports whether the plug-in was loaded."""
+    """Answer requests until the suite closes the pipe; the first answer reports whether the backend was loaded."""
     # The networks are tiny: a second thread would only wait, and slow down other processes.
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(variable, "1")
@@ -130,7 +130,7 @@ def _serve(line: Connection, name: str, precision: Precision, device: str | None
     def reply(compute: Callable[[], Any]) -> None:
         try:
             frames = encode("value", compute())
-        except BaseException as error:  # noqa: BLE001 - any exception of a plug-in is its answer, SystemExit too
+        except BaseException as error:  # noqa: BLE001 - any exception of a backend is its answer, SystemExit too
             name = next((name for name, known in _KNOWN.items() if isinstance(error, known)), "other")
             ours = name in _KNOWN or isinstance(error, WireError)
             message = str(error) if ours else f"{type(error).__name__}: {error}"
@@ -139,10 +139,10 @@ def _serve(line: Connection, name: str, precision: Precision, device: str | None
         for frame in frames:
             line.send_bytes(frame)
 
-    from alae_conformance.subjects.plugin import Plugin
+    from alae_conformance.subjects.backend import BackendSubject
 
-    started: list[Plugin] = []
-    reply(lambda: started.append(Plugin(name, precision, device)))
+    started: list[BackendSubject] = []
+    reply(lambda: started.append(BackendSubject(name, precision, device)))
     while started:
         try:
             method, arguments, options = line.recv()

@@ -1,4 +1,4 @@
-"""ALAE on PyTorch, layer by layer: the plug-in that `--backend eager` finds."""
+"""ALAE on PyTorch, layer by layer: the backend `eager`."""
 
 import os
 from typing import TYPE_CHECKING

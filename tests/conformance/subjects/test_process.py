@@ -1,4 +1,4 @@
-"""A judged process that hangs is ended; exceptions of its plug-in are raised in the suite."""
+"""A judged process that hangs is ended; exceptions of its backend are raised in the suite."""
 
 import time
 
@@ -14,7 +14,7 @@ PATIENCE = 120.0
 
 
 @pytest.mark.framework
-def test_a_plugin_that_hangs_is_ended():
+def test_a_backend_that_hangs_is_ended():
     process = Process("Hangs", "float32", PATIENCE)
     try:
         process.open(config_of(fixtures()["hinge"], "float32").data())
@@ -30,7 +30,7 @@ def test_a_plugin_that_hangs_is_ended():
 
 
 @pytest.mark.framework
-def test_a_process_raises_its_plugins_exceptions():
+def test_a_process_raises_its_backends_exceptions():
     process = Process("OnlyFloat32", "float32", PATIENCE)
     try:
         with pytest.raises(SubjectError, match="AttributeError"):

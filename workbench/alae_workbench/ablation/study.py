@@ -19,9 +19,9 @@ from alae_core._support.files import write_atomically
 from alae_core._support.text import suggest
 from alae_core._support.validation import Frozen, validate
 from alae_core._support.yaml_text import read_text, read_yaml
+from alae_core.backend_lookup import default_backend
 from alae_core.checkpoint import checkpoints, step_of
-from alae_core.extension_code import give_plugins, given_plugins
-from alae_core.plugins import default_backend
+from alae_core.plugin_code import give_plugins, given_plugins
 from alae_workbench.evaluation.records import read_evaluation, record_evaluation
 from alae_workbench.evaluation.registry import MEASURES, resolve_measures
 from alae_workbench.runs.settings import Experiment, load_experiment

@@ -132,7 +132,7 @@ def parity(file: Path, record: Path, backend: str) -> Parity:
     BackendError if the backend cannot be loaded.
     """
     result, models = Parity(), read_models(file)
-    plugin = load_backend(backend, precision=config_of(models).precision)
+    opened = load_backend(backend, precision=config_of(models).precision)
     try:
         with np.load(record) as content:
             arrays = {key: content[key] for key in content.files}
@@ -143,7 +143,7 @@ def parity(file: Path, record: Path, backend: str) -> Parity:
         checkpoint = load_checkpoint(imported)
     try:
         _compare_outputs(result, arrays, checkpoint.model(averaged=False), checkpoint.model())
-        _compare_training(result, arrays, checkpoint, models, plugin)
+        _compare_training(result, arrays, checkpoint, models, opened)
     except KeyError as error:
         raise AlaeError(f"{record} is not a record of {file}: it lacks {error}") from error
     return result
@@ -214,7 +214,7 @@ def main() -> None:
     )
     parser.add_argument("file", type=Path, help="checkpoint of the authors' code (.pth)")
     parser.add_argument("record", type=Path, help="numbers that their code computed from it (.npz)")
-    parser.add_argument("--backend", required=True, help="jax, torch, tensorflow or another plug-in")
+    parser.add_argument("--backend", required=True, help="jax, torch, tensorflow or another installed backend")
     arguments = parser.parse_args()
     try:
         result = parity(arguments.file, arguments.record, arguments.backend)

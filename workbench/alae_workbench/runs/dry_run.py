@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from alae_core import Config, load_backend
-from alae_core.extensions import find_algorithm
 from alae_core.growth import stretches
+from alae_core.lookup import find_algorithm
 from alae_core.sizes import count_weights, estimate_memory, format_bytes
 from alae_workbench.data.source import DataSet, format_shape
 from alae_workbench.runs.plan import Plan

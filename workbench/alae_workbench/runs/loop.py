@@ -13,8 +13,8 @@ from alae_core._support.files import atomic_file
 from alae_core.checkpoint import checkpoints, write_checkpoint
 from alae_core.checkpoint_files import find_not_finite
 from alae_core.config import RUN
-from alae_core.extension_code import code_of
 from alae_core.growth import Position, position
+from alae_core.plugin_code import code_of
 from alae_workbench.data.batches import batches
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.evaluate import take_due, take_measures

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, load_checkpoint, load_config
+from alae_core.backend_lookup import default_backend, find_backend
 from alae_core.checkpoint_files import require_trained
 from alae_core.config import RUN
-from alae_core.plugins import default_backend, find_backend
 from alae_core.sizes import require_room
 from alae_workbench.data.builtin import needs_keras
 from alae_workbench.data.load import as_data_set, load_data
@@ -30,7 +30,7 @@ class Plan:
     Attributes:
         run: its directory: a new one, or that of the run to continue.
         experiment: the configuration and the settings of the training.
-        backend: the plug-in's name.
+        backend: the backend's name.
         data_name: the training data, as named in messages.
         read: reads the images. Raises DataError if they cannot be read or do not fit the configuration, and
             ArgumentError if they are not those that the run began with.

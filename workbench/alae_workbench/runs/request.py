@@ -24,7 +24,7 @@ class RunRequest:
         data: what to train on: a name or path as in `training.data`; or images in memory, uint8 (count, H, W, C) or a
             `Source`, of which `training.held_out` are held out; or a `DataSet`. By default the configuration's.
         images: training length in images, only for a configuration made for `data`; by default 200,000.
-        backend: a plug-in's name, or an open backend; by default KERAS_BACKEND, or the first framework installed.
+        backend: a backend's name, or an open backend; by default KERAS_BACKEND, or the first framework installed.
         device: "cpu", "gpu:1", …; by default the accelerator, if there is one.
         steps: training steps in all; replaces `training.steps`.
         overrides: new values by dotted key, for the configuration and `training` alike.

@@ -1,6 +1,6 @@
-"""Plug-ins with a fault: patched copies of alae's own, and plug-ins that crash, hang or return nonsense.
+"""Backends with a fault: patched copies of alae's own, and backends that crash, hang or return nonsense.
 
-The fixture `faulty_plugins` registers each class under its own name, and the suite loads it like any other plug-in.
+The fixture `registered_faults` registers each class under its own name, and the suite loads it like any other backend.
 Each runs in its own process, so it may patch any module.
 """
 
@@ -16,9 +16,9 @@ from alae_jax import JaxBackend
 from alae_tensorflow import TensorflowBackend
 from alae_torch import TorchBackend
 
-# ---- patched plug-ins -----------------------------------------------------------------------------------------------
+# ---- patched backends -----------------------------------------------------------------------------------------------
 
-#: the (case, check) that must catch each plug-in, by its name
+#: the (case, check) that must catch each backend, by its name
 KILLS = {}
 
 
@@ -215,11 +215,11 @@ class NothingHeld(JaxBackend):
         return super().runner(model)
 
 
-# ---- broken plug-ins, on JAX because it starts fastest --------------------------------------------------------------
+# ---- broken backends, on JAX because it starts fastest --------------------------------------------------------------
 
 
 class Wrapped(JaxBackend):
-    """A correct plug-in, until `spoil` changes its runner."""
+    """A correct backend, until `spoil` changes its runner."""
 
     def runner(self, model):
         runner = super().runner(model)
@@ -294,7 +294,7 @@ class NotNumPy(Wrapped):
 
 
 class Refuses(JaxBackend):
-    """A plug-in that refuses every lane."""
+    """A backend that refuses every lane."""
 
     name = "Refuses"
 
@@ -311,7 +311,7 @@ class OnlyFloat32(JaxBackend):
         super().__init__(device, precision)
 
 
-# ---- plug-ins that try to run code in the suite's process -----------------------------------------------------------
+# ---- backends that try to run code in the suite's process -----------------------------------------------------------
 
 
 class Trap:

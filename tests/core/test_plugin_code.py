@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 import alae_core as alae
-from alae_core import extension_code
+from alae_core import plugin_code
 from alae_core.config import load_config, make_config
 from tests.helpers.plugins import forget_plugins, write_plugins
 
@@ -149,7 +149,7 @@ def test_hostile_records_are_refused(record, problem):
 def test_broken_plugins_are_explained(tmp_path, code, problem):
     with pytest.raises(alae.PluginError, match=problem):
         alae.load_plugin(write(tmp_path / "mine.py", code))
-    assert not extension_code._LOADED
+    assert not plugin_code._LOADED
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Finding and opening plug-ins: errors name the missing package and the command that installs it."""
+"""Finding and opening backends: errors name the missing package and the command that installs it."""
 
 import os
 import sys
@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 import alae_core as alae
-from alae_core import plugins
+from alae_core import backend_lookup
 
 KERAS = os.environ["KERAS_BACKEND"]
 
 
-def test_alaes_own_plugins_are_registered():
+def test_alaes_own_backends_are_registered():
     assert list(alae.installed_backends())[:3] == ["jax", "torch", "tensorflow"]
 
 
 def test_an_unknown_backend_is_refused_listing_the_installed_ones():
-    with pytest.raises(alae.BackendError, match=r"no backend .tpu.; installed plug-ins: jax, torch, tensorflow"):
+    with pytest.raises(alae.BackendError, match=r"no backend .tpu.; installed backends: jax, torch, tensorflow"):
         alae.load_backend("tpu")
 
 
@@ -29,8 +29,8 @@ def test_keras_cannot_change_framework_within_a_process(backend):
 
 
 def test_a_missing_framework_names_the_install_command(monkeypatch):
-    broken = EntryPoint("jax", "a_framework_that_is_not_there:Backend", plugins.GROUP)
-    monkeypatch.setattr(plugins, "installed_backends", lambda: {"jax": broken})
+    broken = EntryPoint("jax", "a_framework_that_is_not_there:Backend", backend_lookup.GROUP)
+    monkeypatch.setattr(backend_lookup, "installed_backends", lambda: {"jax": broken})
     with pytest.raises(alae.BackendError, match=r"not installed: pip install 'alae\[jax\]'"):
         alae.load_backend("jax")
 
@@ -40,7 +40,7 @@ def test_a_missing_framework_names_the_install_command(monkeypatch):
     [
         ("class B(: pass", "cannot be loaded: SyntaxError: invalid syntax"),
         ("from os import nothing", "cannot be loaded: ImportError: cannot import name 'nothing' from 'os'"),
-        ("A = 3", "cannot be loaded: AttributeError: module 'plugin' has no attribute 'B'"),
+        ("A = 3", "cannot be loaded: AttributeError: module 'broken' has no attribute 'B'"),
         ("raise SystemExit(0)", "cannot be loaded: SystemExit: 0"),
         ("raise ModuleNotFoundError('of no name')", "cannot be loaded: ModuleNotFoundError: of no name"),
         ("def B(device, precision): pass", "is <function B at .*>, but must be a class"),
@@ -51,12 +51,12 @@ def test_a_missing_framework_names_the_install_command(monkeypatch):
         ("class B(Base):\n def __init__(self, *of): pass", "has no `device` after it was opened"),
     ],
 )
-def test_broken_plugins_are_named(tmp_path, monkeypatch, source, complaint):
+def test_broken_backends_are_named(tmp_path, monkeypatch, source, complaint):
     base = f"from alae_core.backend import Backend\nclass Base(Backend): name, keras_backend = 'mine', {KERAS!r}\n"
-    Path(tmp_path, "plugin.py").write_text(base + source, "utf-8")
+    Path(tmp_path, "broken.py").write_text(base + source, "utf-8")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "plugin", raising=False)
-    entry = EntryPoint("mine", "plugin:B", plugins.GROUP)
-    monkeypatch.setattr(plugins, "installed_backends", lambda: {"mine": entry})
-    with pytest.raises(alae.BackendError, match=f"^backend 'mine', the plug-in plugin:B, {complaint}"):
+    monkeypatch.delitem(sys.modules, "broken", raising=False)
+    entry = EntryPoint("mine", "broken:B", backend_lookup.GROUP)
+    monkeypatch.setattr(backend_lookup, "installed_backends", lambda: {"mine": entry})
+    with pytest.raises(alae.BackendError, match=f"^backend 'mine', loaded from broken:B, {complaint}"):
         alae.load_backend("mine")

@@ -23,8 +23,8 @@ from alae_core._support.files import cache_directory, read_regular, write_atomic
 from alae_core._support.text import short_repr
 from alae_core._support.validation import Frozen, validate
 from alae_core.errors import ConfigError, PluginError
-from alae_core.extension_kinds import KINDS, Kind
 from alae_core.groups import Settings
+from alae_core.plugin_kinds import KINDS, Kind
 
 #: maximum size of a plug-in's file in bytes
 MOST_BYTES = 2**20

@@ -7,7 +7,10 @@ from typing import Any, NamedTuple
 from alae_core._support.text import short_repr, suggest
 from alae_core.algorithms import Algorithm
 from alae_core.errors import ConfigError
-from alae_core.extension_code import (
+from alae_core.families import FamilyDefinition
+from alae_core.groups import Settings
+from alae_core.objectives import Objective
+from alae_core.plugin_code import (
     PluginRecord,
     given_plugins,
     load_entry,
@@ -15,10 +18,7 @@ from alae_core.extension_code import (
     require_plugins,
     tables_of,
 )
-from alae_core.extension_kinds import ALGORITHM, FAMILY, OBJECTIVE, Kind
-from alae_core.families import FamilyDefinition
-from alae_core.groups import Settings
-from alae_core.objectives import Objective
+from alae_core.plugin_kinds import ALGORITHM, FAMILY, OBJECTIVE, Kind
 
 
 def installed_plugins(kind: Kind) -> dict[str, EntryPoint]:

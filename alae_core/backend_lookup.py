@@ -1,4 +1,4 @@
-"""Finding backend plug-ins by name, and opening them: entry points of the group "alae.backends"."""
+"""Finding backends by name, and opening them: entry points of the group "alae.backends"."""
 
 import os
 import sys
@@ -15,18 +15,18 @@ _ADVICE = "see docs/write-a-backend.md"
 
 
 def installed_backends() -> dict[str, EntryPoint]:
-    """Return every registered plug-in by name, alae's own first. Plug-ins are not imported."""
+    """Return every registered backend by name, alae's own first. Backends are not imported."""
     found = {entry.name: entry for entry in entry_points(group=GROUP)}
     order = [*(name for name in _OWN if name in found), *sorted(found.keys() - set(_OWN))]
     return {name: found[name] for name in order}
 
 
 def find_backend(name: str) -> EntryPoint:
-    """Find the plug-in `name` without importing it. Raises BackendError, listing those installed, if there is none."""
-    plugins = installed_backends()
-    if name not in plugins:
-        raise BackendError(f"there is no backend {name!r}; installed plug-ins: {', '.join(plugins) or 'none'}")
-    return plugins[name]
+    """Find the backend `name` without importing it. Raises BackendError, listing those installed, if there is none."""
+    installed = installed_backends()
+    if name not in installed:
+        raise BackendError(f"there is no backend {name!r}; installed backends: {', '.join(installed) or 'none'}")
+    return installed[name]
 
 
 def default_backend() -> str:
@@ -35,13 +35,13 @@ def default_backend() -> str:
     return os.environ["KERAS_BACKEND"].replace("numpy", "jax")
 
 
-def open_plugin(name: str, device: str | None, precision: Precision) -> Any:
-    """Open the plug-in `name`, and set Keras to its framework. Raises BackendError: see `load_backend`."""
+def open_backend(name: str, device: str | None, precision: Precision) -> Any:
+    """Open the backend `name`, and set Keras to its framework. Raises BackendError: see `load_backend`."""
     entry = find_backend(name)
     try:
-        plugin = _load_class(entry)
-        _select_keras(name, plugin.keras_backend)
-        opened = plugin(device, precision)
+        backend = _load_class(entry)
+        _select_keras(name, backend.keras_backend)
+        opened = backend(device, precision)
         if not isinstance(getattr(opened, "device", None), str):
             raise BackendError(f"{_describe(entry)} has no `device` after it was opened: {_ADVICE}")
     except AlaeError:
@@ -55,19 +55,19 @@ def open_plugin(name: str, device: str | None, precision: Precision) -> Any:
 
 
 def _load_class(entry: EntryPoint) -> Any:
-    plugin = entry.load()
-    if not isinstance(plugin, type):
-        raise BackendError(f"{_describe(entry)} is {short_repr(plugin)}, but must be a class: {_ADVICE}")
-    texts = [name for name in ("name", "keras_backend") if not isinstance(getattr(plugin, name, None), str)]
+    backend = entry.load()
+    if not isinstance(backend, type):
+        raise BackendError(f"{_describe(entry)} is {short_repr(backend)}, but must be a class: {_ADVICE}")
+    texts = [name for name in ("name", "keras_backend") if not isinstance(getattr(backend, name, None), str)]
     methods = ("versions", "devices", "input_gradient", "compile", "runner")
-    missing = [*texts, *(name for name in methods if not callable(getattr(plugin, name, None)))]
+    missing = [*texts, *(name for name in methods if not callable(getattr(backend, name, None)))]
     if missing:
         raise BackendError(f"{_describe(entry)} lacks {', '.join(missing)}: {_ADVICE}")
-    return plugin
+    return backend
 
 
 def _describe(entry: EntryPoint) -> str:
-    return f"backend {entry.name!r}, the plug-in {entry.value},"
+    return f"backend {entry.name!r}, loaded from {entry.value},"
 
 
 def _select_keras(name: str, keras_backend: str) -> None:

@@ -1,4 +1,4 @@
-"""A plug-in as a subject, used only through the public `Backend` and `Runner`, as training does."""
+"""A backend as a subject, used only through the public `Backend` and `Runner`, as training does."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ from alae_core.images import pooled
 from alae_core.streams import Noise
 
 
-class Plugin:
+class BackendSubject:
     """See `Subject`. Create it before Keras is imported, in its own process."""
 
     def __init__(self, name: str, precision: Precision, device: str | None = None) -> None:

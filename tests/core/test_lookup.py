@@ -5,7 +5,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 import alae_core as alae
-from alae_core import extension_kinds, extensions
+from alae_core import lookup, plugin_kinds
 from alae_core.config import load_config
 from alae_core.objectives import Objective
 from tests.helpers.plugins import forget_plugins
@@ -84,22 +84,22 @@ def test_without_plugins_the_error_says_how_to_load_one(monkeypatch):
 
 
 def test_installed_packages_define_names_by_entry_points(monkeypatch):
-    entry = EntryPoint("pairs", "tests.core.test_extensions:PAIRS", "alae.objectives")
-    monkeypatch.setattr(extensions, "entry_points", lambda group: [entry] if group == entry.group else [])
-    assert list(extensions.installed_plugins(extension_kinds.OBJECTIVE)) == ["pairs"]
+    entry = EntryPoint("pairs", "tests.core.test_lookup:PAIRS", "alae.objectives")
+    monkeypatch.setattr(lookup, "entry_points", lambda group: [entry] if group == entry.group else [])
+    assert list(lookup.installed_plugins(plugin_kinds.OBJECTIVE)) == ["pairs"]
     config = load(objective="pairs")
     assert config.data()["plugins"] == [{"package": "tests"}]
-    assert extensions.find_objective("pairs") is PAIRS
+    assert lookup.find_objective("pairs") is PAIRS
 
 
-@pytest.mark.parametrize("value", ["tests.core.test_extensions:load", "tests.nothing:PAIRS"])
+@pytest.mark.parametrize("value", ["tests.core.test_lookup:load", "tests.nothing:PAIRS"])
 def test_broken_entry_points_are_explained(monkeypatch, value):
     entry = EntryPoint("pairs", value, "alae.objectives")
-    monkeypatch.setattr(extensions, "entry_points", lambda group: [entry] if group == entry.group else [])
+    monkeypatch.setattr(lookup, "entry_points", lambda group: [entry] if group == entry.group else [])
     with pytest.raises(alae.PluginError, match=f"{value}, the objective 'pairs' of an installed package,"):
         load(objective="pairs")
 
 
 def test_every_kind_has_a_group_of_entry_points():
-    groups = [kind.group for kind in extension_kinds.KINDS]
+    groups = [kind.group for kind in plugin_kinds.KINDS]
     assert groups == ["alae.algorithms", "alae.families", "alae.objectives"]

@@ -1,10 +1,10 @@
-"""Broken plug-ins, and objects that are not plug-ins: each gives an error of one line."""
+"""Broken backends, and objects that are not backends: each gives an error of one line."""
 
 import os
 import sys
 from importlib.metadata import EntryPoint
 
-from alae_core import framework, load_backend, plugins
+from alae_core import backend_lookup, framework, load_backend
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import TEXTS, pick
 
@@ -12,7 +12,7 @@ HEAD = f"""
 from alae_core.backend import Backend
 class Raises(type):
     def __getattribute__(self, name): raise RuntimeError("two\\nlines\\0")
-class Plugin(Backend):
+class Broken(Backend):
     name, keras_backend, device = "mine", {os.environ["KERAS_BACKEND"]!r}, "cpu"
     def __init__(self, device=None, precision="float32"): pass
 """
@@ -25,25 +25,25 @@ MODULE = [
         "raise SystemExit(0)",
         "1 / 0",
     ),
-    *("raise SystemExit('x\\n' * 999)", "def f(:", "del Plugin", "raise MemoryError", "raise BaseExceptionGroup", "\0"),
+    *("raise SystemExit('x\\n' * 999)", "def f(:", "del Broken", "raise MemoryError", "raise BaseExceptionGroup", "\0"),
     *(
-        "Plugin = None",
-        "Plugin = Plugin()",
-        "def Plugin(*of): pass",
-        "class Plugin: pass",
-        "class Plugin(metaclass=Raises): pass",
+        "Broken = None",
+        "Broken = Broken()",
+        "def Broken(*of): pass",
+        "class Broken: pass",
+        "class Broken(metaclass=Raises): pass",
     ),
     *(
         "def f(): return f()\nf()",
         "raise ModuleNotFoundError",
         "raise ImportError(name='\\n')",
         "exit()",
-        "Plugin.name = 3",
+        "Broken.name = 3",
     ),
     *(
         "import warnings; warnings.warn('old')",
-        "Plugin = int",
-        "Plugin = Exception",
+        "Broken = int",
+        "Broken = Exception",
         "raise AlaeError",
         "import importlib",
     ),
@@ -73,14 +73,14 @@ NAMES = [
     "__new__",
 ]
 ENTRIES = [
-    "plugin:Plugin",
-    "plugin",
-    "plugin:",
-    "plugin:Plugin.x",
+    "broken:Broken",
+    "broken",
+    "broken:",
+    "broken:Broken.x",
     ":",
     "",
-    "nowhere:Plugin",
-    "plugin:name",
+    "nowhere:Broken",
+    "broken:name",
     "a b",
     "os:path",
 ]
@@ -93,15 +93,15 @@ def write_source(random):
     return "\n".join(lines)
 
 
-def test_plugins(tmp_path, monkeypatch):
+def test_broken_backends(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setenv("KERAS_BACKEND", os.environ["KERAS_BACKEND"])
     monkeypatch.setattr(framework, "_opened", [])
     for case, random in cases():
-        (tmp_path / "plugin.py").write_text(write_source(random), "utf-8")
-        monkeypatch.delitem(sys.modules, "plugin", raising=False)
+        (tmp_path / "broken.py").write_text(write_source(random), "utf-8")
+        monkeypatch.delitem(sys.modules, "broken", raising=False)
         value = ENTRIES[0] if random.random() < 0.8 else pick(random, ENTRIES)
-        entry = EntryPoint("mine", value, plugins.GROUP)
-        monkeypatch.setattr(plugins, "installed_backends", lambda entry=entry: {"mine": entry})
+        entry = EntryPoint("mine", value, backend_lookup.GROUP)
+        monkeypatch.setattr(backend_lookup, "installed_backends", lambda entry=entry: {"mine": entry})
         attempt(lambda: load_backend("mine"), about=f"case {case}")
