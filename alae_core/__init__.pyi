@@ -13,7 +13,7 @@ from alae_core.checkpoint import load_checkpoint as load_checkpoint
 from alae_core.checkpoint import save_checkpoint as save_checkpoint
 from alae_core.config import Config as Config
 from alae_core.config import load_config as load_config
-from alae_core.config import preset_names as preset_names
+from alae_core.config_data import preset_names as preset_names
 from alae_core.draws import Draws as Draws
 from alae_core.errors import AlaeError as AlaeError
 from alae_core.errors import ArgumentError as ArgumentError

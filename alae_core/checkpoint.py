@@ -34,7 +34,8 @@ from alae_core.checkpoint_files import (
     load_manifest,
     require_trained,
 )
-from alae_core.config import RUN, Config, make_config, migrate
+from alae_core.config import Config, make_config
+from alae_core.config_data import RUN, migrate
 from alae_core.errors import AlaeError, CheckpointError, PluginError
 from alae_core.growth import position
 from alae_core.view import View

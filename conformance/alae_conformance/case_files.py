@@ -20,7 +20,7 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from alae_core.config import SPECIFICATION
+from alae_core.config_data import SPECIFICATION
 from alae_core.errors import AlaeError
 
 HOME = Path(__file__).parent / "cases" / f"v{SPECIFICATION}"

@@ -7,7 +7,8 @@ from pydantic import Field, TypeAdapter
 
 from alae_conformance import case_files
 from alae_conformance.tolerances import Lane
-from alae_core.config import SPECIFICATION, Config, make_config
+from alae_core.config import Config, make_config
+from alae_core.config_data import SPECIFICATION
 
 
 class Fixture(case_files.ClosedModel):

@@ -23,7 +23,7 @@ from alae_conformance.record import Report
 from alae_conformance.selection import Selection, Task, requirements, select, split_into_waves
 from alae_conformance.tolerances import LANES
 from alae_conformance.xfail import Xfail
-from alae_core.config import SPECIFICATION
+from alae_core.config_data import SPECIFICATION
 
 
 def conform(

@@ -4,7 +4,8 @@ import pytest
 
 from alae_core import load_config, preset_names
 from alae_core._support.dotted_keys import override
-from alae_core.config import make_config, preset_text
+from alae_core.config import make_config
+from alae_core.config_data import preset_text
 from alae_core.sizes import require_room
 from alae_workbench.runs.settings import load_experiment
 from tests.fuzz import attempt, cases

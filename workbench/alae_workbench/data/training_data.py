@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt
 
 from alae_core import Checkpoint
 from alae_core._support.validation import Count, Frozen, validate
-from alae_core.config import RUN
+from alae_core.config_data import RUN
 from alae_workbench.data.source import Fit
 
 HeldOut = Count | Annotated[float, Field(gt=0, lt=1)]

@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from alae_core.checkpoint import write_checkpoint
-from alae_core.config import SPECIFICATION, Config, make_config
+from alae_core.config import Config, make_config
+from alae_core.config_data import SPECIFICATION
 from alae_core.errors import CheckpointError, ConfigError
 from alae_core.growth import scheduled_steps
 from alae_core.networks.layout import network_layout

@@ -7,7 +7,7 @@ from pathlib import Path
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, load_checkpoint, load_config
 from alae_core.backend_lookup import default_backend, find_backend
 from alae_core.checkpoint_files import require_trained
-from alae_core.config import RUN
+from alae_core.config_data import RUN
 from alae_core.sizes import require_room
 from alae_workbench.data.builtin import needs_keras
 from alae_workbench.data.load import as_data_set, load_data

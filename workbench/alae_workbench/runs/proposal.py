@@ -6,7 +6,8 @@ from math import ceil, log2
 from typing import Any, Literal
 
 from alae_core import AlaeError, ArgumentError
-from alae_core.config import RUN, load_config
+from alae_core.config import load_config
+from alae_core.config_data import RUN
 from alae_workbench.data.survey import Survey
 from alae_workbench.runs.settings import Experiment, change_experiment
 

@@ -11,7 +11,8 @@ from pydantic import Field, Strict
 from alae_core import Checkpoint, Config, ConfigError
 from alae_core._support.validation import Count, validate
 from alae_core._support.yaml_text import to_explained_yaml, to_yaml
-from alae_core.config import RUN, SPECIFICATION, make_config, read_config
+from alae_core.config import make_config
+from alae_core.config_data import RUN, SPECIFICATION, read_config
 from alae_core.growth import position, scheduled_steps
 from alae_workbench.data.training_data import TrainingData
 
