@@ -4,22 +4,19 @@ This module imports Keras when networks are built or called, so that plug-ins ca
 chosen.
 """
 
-import random
-import re
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from alae_core._support.lazy import load_object
-from alae_core._support.text import short_repr
 from alae_core.algorithms import SHAPES, Shape
 from alae_core.config import Config
 from alae_core.errors import AlaeError, ArgumentError
 from alae_core.lookup import find_algorithm
+from alae_core.networks.keras_models import list_weights, prepare_keras, require_model
 from alae_core.networks.layout import network_section
-from alae_core.networks.specs import Section, WeightSpec
+from alae_core.networks.specs import Section
 from alae_core.view import View
 
 if TYPE_CHECKING:
@@ -48,7 +45,7 @@ class Family(ABC):
 
     def __init__(self, config: Config, networks: Mapping[str, "keras.Model"]) -> None:
         self.config, self.networks = config, dict(networks)
-        found = {name: pair for network in self.networks.items() for name, pair in _weights(*network).items()}
+        found = {name: pair for network in self.networks.items() for name, pair in list_weights(*network).items()}
         self.variables = {name: variable for name, (variable, _) in found.items()}
         self.layout = {name: spec for name, (_, spec) in found.items()}
         self.scales = {name: spec.scale for name, spec in self.layout.items()}
@@ -98,8 +95,8 @@ class Family(ABC):
         shapes = find_algorithm(config.algorithm, config.plugins).networks
         networks = {}
         for name, shape in shapes.items():
-            with _prepare_keras(config, name):
-                networks[name] = _require_model(name, cls.network(config, name, shape))
+            with prepare_keras(config, name):
+                networks[name] = require_model(name, cls.network(config, name, shape))
             if config.labels and shape in ("G", "E") and len(getattr(networks[name], "inputs", None) or "two") == 1:
                 raise AlaeError(f"labels is {config.labels}, but the network {name} has no input for them: set it to 0")
         return cls(config, networks)
@@ -242,77 +239,3 @@ class Family(ABC):
         """Return whether the weight of that name is used at level of detail `lod`, whatever the blend."""
         levels = self.layout[weight].levels
         return lod is None or levels is None or lod in levels
-
-
-@contextmanager
-def _prepare_keras(config: Config, name: str) -> Iterator[None]:
-    """Let Keras' own layers have the dtype of `config`, and initial weights that follow from the seed and a name."""
-    import keras
-
-    # Keras' initializers draw their seeds from Python's generator.
-    state, floatx, policy = random.getstate(), keras.config.floatx(), keras.config.dtype_policy()
-    random.seed(f"{config.seed}/{name}")
-    keras.config.set_floatx(config.dtype)
-    keras.config.set_dtype_policy(config.dtype)
-    try:
-        yield
-    finally:
-        random.setstate(state)
-        keras.config.set_floatx(floatx)
-        keras.config.set_dtype_policy(policy)
-
-
-def _require_model(name: str, network: Any) -> "keras.Model":
-    """Return a network. Raises AlaeError if it is not a Keras model that is built, or has weights besides trained ones.
-
-    Only trained weights are part of a run's state.
-    """
-    import keras
-
-    if not isinstance(network, keras.Model) or not network.built:
-        raise AlaeError(f"the network {name} is {short_repr(network)}: it must be a Keras model that is built")
-    untrained = [weight.path for weight in network.non_trainable_weights]
-    if untrained:
-        raise AlaeError(
-            f"the network {name} has weights that are not trained, such as {untrained[0]}, which checkpoints would not "
-            "hold: replace its layer, for example batch normalization by layer normalization"
-        )
-    return network
-
-
-def _weights(name: str, network: "keras.Model") -> dict[str, tuple[Any, WeightSpec]]:
-    """Return every trainable weight of a network, and its spec, by its name within alae."""
-    from alae_core.networks.layers import SpecLayer
-
-    specs = {
-        id(weight): layer.section.own[weight.name]
-        for layer in network._flatten_layers()
-        if isinstance(layer, SpecLayer)
-        for weight in layer._trainable_variables
-    }
-    found: dict[str, tuple[Any, WeightSpec]] = {}
-    numbers = _renumber_layers(network)
-    for weight in network.trainable_variables:
-        # Layers of other libraries use their weights as they are, at all levels of detail.
-        spec = specs.get(id(weight), WeightSpec(tuple(weight.shape), "zeros"))
-        path = "/".join(numbers.get(part, part) for part in weight.path.split("/"))
-        own = f"{name}/{path.removeprefix(name + '/')}"
-        if own in found:
-            raise AlaeError(f"the network {name} has two weights called {own}: give its layers different names")
-        found[own] = weight, spec
-    return found
-
-
-def _renumber_layers(network: "keras.Model") -> dict[str, str]:
-    """Return a name for each layer that Keras named by its class: "dense", "dense_1", … within the network.
-
-    Keras counts such layers in the whole process, so its own names differ from one build to the next.
-    """
-    counts: Counter[str] = Counter()
-    names = {}
-    for layer in network._flatten_layers():
-        kind = re.sub(r"_\d+$", "", layer.name)
-        if kind.replace("_", "") == type(layer).__name__.replace("_", "").lower() and layer.name not in names:
-            names[layer.name] = f"{kind}_{counts[kind]}" if counts[kind] else kind
-            counts[kind] += 1
-    return names
