@@ -8,16 +8,9 @@ from math import prod, sqrt
 from typing import Any
 
 from alae_conformance.reference import mlp
-from alae_conformance.reference.features import (
-    Append,
-    Bias,
-    Conv,
-    Flatten,
-    StrideConv,
-    Unflatten,
-    UpsampleBilinear,
-)
+from alae_conformance.reference.features import Bias, Conv, StrideConv
 from alae_conformance.reference.layers import Array, Dense, Gradients, Layer, Leaky, Pair, Tanh, Trace, Weights
+from alae_conformance.reference.linear import Append, Flatten, Unflatten, UpsampleBilinear
 from alae_conformance.reference.path import Path
 from alae_core.config import Config
 

@@ -3,8 +3,8 @@
 from math import cos, inf, pi
 from typing import Any, NamedTuple
 
-from alae_conformance.reference.features import Downsample, Upsample, average_blocks
 from alae_conformance.reference.layers import Array
+from alae_conformance.reference.linear import Downsample, Upsample, average_blocks
 from alae_core.config import Config
 
 

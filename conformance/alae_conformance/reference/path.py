@@ -5,8 +5,8 @@ from functools import partial
 
 import numpy as np
 
-from alae_conformance.reference.features import apply_to_both
 from alae_conformance.reference.layers import Gradients, Layer, Pair, Weights
+from alae_conformance.reference.linear import apply_to_both
 
 
 class Path:

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from alae_conformance.reference.baselines import reference_of
-from alae_conformance.reference.features import apply_to_both
 from alae_conformance.reference.layers import Array, Layer, Pair, Weights
+from alae_conformance.reference.linear import apply_to_both
 from alae_conformance.reference.training import Reference
 from alae_core.config import Config
 

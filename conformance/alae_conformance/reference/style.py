@@ -6,21 +6,11 @@ from typing import Any
 import numpy as np
 
 from alae_conformance.reference import mlp
-from alae_conformance.reference.features import (
-    Bias,
-    Blur,
-    Centre,
-    Conv,
-    Downsample,
-    Flatten,
-    Noise,
-    Spread,
-    Statistics,
-    Upsample,
-    apply_to_both,
-)
+from alae_conformance.reference.features import Bias, Conv, Noise
 from alae_conformance.reference.layers import Array, Dense, Gradients, Layer, Leaky, Pair, PixelNorm, Trace, Weights
+from alae_conformance.reference.linear import Blur, Centre, Downsample, Flatten, Upsample, apply_to_both
 from alae_conformance.reference.path import Path
+from alae_conformance.reference.statistics import Spread, Statistics
 from alae_conformance.reference.style_layout import constants, sees_images, shapes
 from alae_core.config import Config
 

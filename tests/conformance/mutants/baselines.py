@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 
 from alae_conformance.reference.baselines import Autoencoder, Bigan, Vae
-from alae_conformance.reference.features import Spread
 from alae_conformance.reference.layers import Pair
+from alae_conformance.reference.statistics import Spread
 from alae_conformance.reference.training import Reference
 from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.registry import fault

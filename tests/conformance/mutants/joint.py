@@ -3,8 +3,9 @@
 import numpy as np
 
 from alae_conformance.reference import growth
-from alae_conformance.reference.features import Conv, StrideConv, Upsample, UpsampleBilinear
+from alae_conformance.reference.features import Conv, StrideConv
 from alae_conformance.reference.layers import Leaky, PixelNorm, Tanh
+from alae_conformance.reference.linear import Upsample, UpsampleBilinear
 from alae_conformance.reference.training import Reference
 from alae_conformance.reference.updates import add
 from alae_conformance.subjects.reference import ReferenceSubject

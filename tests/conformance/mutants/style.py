@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from alae_conformance.reference.features import Blur, Centre, Conv, Downsample, Noise, Statistics, average_blocks
+from alae_conformance.reference.features import Conv, Noise
 from alae_conformance.reference.growth import position
 from alae_conformance.reference.layers import Pair, PixelNorm
+from alae_conformance.reference.linear import Blur, Centre, Downsample, average_blocks
+from alae_conformance.reference.statistics import Statistics
 from alae_conformance.reference.style import Encoder, Generator
 from alae_conformance.reference.training import Reference
 from alae_conformance.subjects.reference import ReferenceSubject

@@ -8,20 +8,12 @@ import pytest
 
 from alae_conformance.reference.baselines import reference_of
 from alae_conformance.reference.draws import draw_styles
-from alae_conformance.reference.features import (
-    Blur,
-    Centre,
-    Conv,
-    Downsample,
-    Spread,
-    Statistics,
-    StrideConv,
-    Upsample,
-    UpsampleBilinear,
-)
+from alae_conformance.reference.features import Conv, StrideConv
 from alae_conformance.reference.growth import position, show_at_level
 from alae_conformance.reference.layers import Pair, PixelNorm, Tanh
+from alae_conformance.reference.linear import Blur, Centre, Downsample, Upsample, UpsampleBilinear
 from alae_conformance.reference.losses import OBJECTIVES
+from alae_conformance.reference.statistics import Spread, Statistics
 from alae_conformance.reference.training import Reference
 from alae_conformance.reference.updates import Batch
 from alae_core.config import make_config
