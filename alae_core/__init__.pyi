@@ -10,7 +10,7 @@ from alae_core.backend_lookup import installed_backends as installed_backends
 from alae_core.checkpoint import Checkpoint as Checkpoint
 from alae_core.checkpoint import load as load
 from alae_core.checkpoint import load_checkpoint as load_checkpoint
-from alae_core.checkpoint import save_checkpoint as save_checkpoint
+from alae_core.checkpoint_writing import save_checkpoint as save_checkpoint
 from alae_core.config import Config as Config
 from alae_core.config import load_config as load_config
 from alae_core.config_data import preset_names as preset_names

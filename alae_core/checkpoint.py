@@ -1,38 +1,29 @@
-"""Checkpoints: saving and loading the state of a run, and choosing among the checkpoints of a directory.
+"""Reading checkpoints, and choosing among those of a directory.
 
-A checkpoint is a directory, `step-00001000`; `checkpoint_files.py` defines its files. Writes are atomic: after a crash,
-either the old or the new checkpoint is intact.
+A checkpoint is a directory, `step-00001000`; `checkpoint_files.py` defines its files.
 """
 
-import math
-import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import safetensors.numpy
 
-from alae_core._support.files import sync_directory, write_atomically
-from alae_core._support.text import one_line, short_repr
-from alae_core.backend import Runner, load_backend
+from alae_core._support.text import one_line
+from alae_core.backend import load_backend
 from alae_core.backend_lookup import default_backend
 from alae_core.checkpoint_files import (
-    FORMAT,
     MANIFEST,
+    NAME,
     STATE,
-    Author,
     FirstManifest,
+    checkpoints,
     decode_state,
-    encode_manifest,
-    find_not_finite,
     load_content,
     load_manifest,
     require_trained,
+    step_of,
 )
 from alae_core.config import Config, make_config
 from alae_core.config_data import RUN, migrate
@@ -42,8 +33,6 @@ from alae_core.view import View
 
 if TYPE_CHECKING:
     from alae_core.model import Alae
-
-_NAME = re.compile(r"step-([0-9]{8,})$")
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,86 +109,6 @@ def load(path: str | Path, *, backend: str | None = None, device: str | None = N
     return checkpoint.model(averaged)
 
 
-def save_checkpoint(
-    directory: str | Path,
-    runner: Runner,
-    *,
-    measure: float | None = None,
-    keep: int | None = None,
-    run: Mapping[str, Any] | None = None,
-) -> Path:
-    """Write the state of a run atomically to `directory`/step-NNNNNNNN, then remove old checkpoints.
-
-    Args:
-        directory: the directory of the run's checkpoints; created if missing.
-        runner: the run; its state, configuration and backend are saved.
-        measure: how good the model is, lower is better; the best checkpoint is never removed. A value that is not
-            finite is saved as None.
-        keep: the number of newest checkpoints to keep besides the best; None keeps all.
-        run: plain data for JSON, returned by `Checkpoint.run`.
-
-    Returns:
-        The new checkpoint's path.
-
-    Raises:
-        CheckpointError: the state is not finite.
-        ArgumentError: `run` is not plain data, or exceeds the size of a manifest, MOST_BYTES.
-        OSError: the disk is full, or permission is missing; nothing is left of the new checkpoint.
-    """
-    return write_checkpoint(
-        directory, runner.state(), runner.model.config, author=runner.backend, measure=measure, keep=keep, run=run
-    )
-
-
-def write_checkpoint(
-    directory: str | Path,
-    state: Mapping[str, np.ndarray],
-    config: Config,
-    *,
-    author: Author,
-    measure: float | None = None,
-    keep: int | None = None,
-    run: Mapping[str, Any] | None = None,
-) -> Path:
-    """Save a state without a runner, like `save_checkpoint`; `author` is recorded as the software that computed it."""
-    directory, step = Path(directory), int(state["step"])
-    if (wrong := find_not_finite(state)) is not None:
-        raise CheckpointError(f"{short_repr(wrong)} is not finite")
-    content = safetensors.numpy.save({key: np.array(value, order="C") for key, value in state.items()})
-    manifest = encode_manifest(
-        {
-            "format": FORMAT,
-            "step": step,
-            "metric": measure if measure is None or math.isfinite(measure) else None,
-            "backend": author.name,
-            "versions": {"alae": version("alae"), **author.versions()},
-            "config": config.data(),
-            "run": dict(run or {}),
-            "files": {STATE: sha256(content).hexdigest()},
-        }
-    )
-    # Leftovers of a process that was killed while writing; the run's lock excludes other writers.
-    for leftover in directory.glob(".writing-*"):
-        shutil.rmtree(leftover)
-    name = f"step-{step:08d}"
-    writing = directory / f".writing-{name}"
-    writing.mkdir(parents=True)
-    try:
-        write_atomically(writing / STATE, content)
-        write_atomically(writing / MANIFEST, manifest)
-        if (directory / name).exists():
-            # A run that was resumed from an earlier checkpoint reaches this step again.
-            _remove(directory / name)
-        writing.rename(directory / name)
-    except BaseException:
-        shutil.rmtree(writing, ignore_errors=True)
-        raise
-    sync_directory(directory)
-    if keep is not None:
-        _remove_old(directory, keep)
-    return directory / name
-
-
 def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read and verify a checkpoint.
 
@@ -222,20 +131,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{error}; {advice}") from error
 
 
-def checkpoints(directory: Path) -> list[Path]:
-    """Return the checkpoints in `directory`, oldest first. Incomplete checkpoints are ignored."""
-    # Sorted by number: by name, the step after 99,999,999 would be the oldest.
-    return sorted((path for path in directory.glob("step-*") if _NAME.fullmatch(path.name)), key=step_of)
-
-
-def step_of(path: Path) -> int:
-    """Return the step at the end of a checkpoint's name, even if the checkpoint was renamed; −1 if there is none."""
-    found = _NAME.search(path.name)
-    return int(found[1]) if found else -1
-
-
 def _resolve(directory: Path) -> Path:
-    if _NAME.fullmatch(directory.name):
+    if NAME.fullmatch(directory.name):
         return directory
     try:
         if (directory / MANIFEST).exists():
@@ -283,26 +180,3 @@ def _is_intact(path: Path) -> bool:
     except AlaeError:
         return False
     return True
-
-
-def _remove_old(directory: Path, keep: int) -> None:
-    present = checkpoints(directory)
-    measures = {path: measure for path in present if (measure := _load_measure(path)) is not None}
-    best = min(measures, key=lambda path: measures[path], default=None)
-    for path in present[:-keep]:
-        if path != best:
-            _remove(path)
-
-
-def _load_measure(path: Path) -> float | None:
-    try:
-        return load_manifest(path).measure
-    except CheckpointError:
-        return None
-
-
-def _remove(path: Path) -> None:
-    # Renamed first, so that a crash while deleting does not leave an incomplete checkpoint.
-    going = path.with_name(f".writing-{path.name}-removed")
-    path.rename(going)
-    shutil.rmtree(going)

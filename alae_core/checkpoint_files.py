@@ -1,4 +1,4 @@
-"""The files of a checkpoint: their content, and its verification.
+"""The checkpoints of a directory, and the files of each: their content, and its verification.
 
     step-00001000/
         state.safetensors      every array of `alae_core.state`; of an exported run only averages and running means
@@ -7,6 +7,7 @@
 Reading one parses JSON and copies numbers. It executes no code.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +31,20 @@ STATE: Final = "state.safetensors"
 MANIFEST = "manifest.json"
 #: maximum size of a manifest in bytes
 MOST_BYTES = 2**20
+#: the names of checkpoints
+NAME = re.compile(r"step-([0-9]{8,})$")
+
+
+def checkpoints(directory: Path) -> list[Path]:
+    """Return the checkpoints in `directory`, oldest first. Incomplete checkpoints are ignored."""
+    # Sorted by number: by name, the step after 99,999,999 would be the oldest.
+    return sorted((path for path in directory.glob("step-*") if NAME.fullmatch(path.name)), key=step_of)
+
+
+def step_of(path: Path) -> int:
+    """Return the step at the end of a checkpoint's name, even if the checkpoint was renamed; −1 if there is none."""
+    found = NAME.search(path.name)
+    return int(found[1]) if found else -1
 
 
 class _Common(Frozen):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import alae_core as alae
-from alae_core.checkpoint import write_checkpoint
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.growth import scheduled_steps
 from tests.conftest import TINY, call_alae, tiny_config, tiny_style_config
 

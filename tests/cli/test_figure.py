@@ -6,7 +6,7 @@ from PIL import Image
 
 import alae_core as alae
 from alae_cli.figure import parse_sources
-from alae_core.checkpoint import write_checkpoint
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.errors import ArgumentError
 from alae_core.images import to_float
 from tests.cli.conftest import (

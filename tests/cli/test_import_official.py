@@ -41,7 +41,7 @@ def test_a_run_that_cannot_be_written_leaves_nothing(assert_refused, monkeypatch
     def fail(*args):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("alae_core.checkpoint.write_atomically", fail)
+    monkeypatch.setattr("alae_core.checkpoint_writing.write_atomically", fail)
     assert_refused(["import-official", CHECKPOINT, "out"], "No space left on device")
 
 

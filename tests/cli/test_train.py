@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 import alae_core as alae
-from alae_core.checkpoint import write_checkpoint
+from alae_core.checkpoint_writing import write_checkpoint
 from tests.cli.conftest import BACKEND, describe_case
 
 

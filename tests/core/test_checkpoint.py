@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import alae_core as alae
-import alae_core.checkpoint as checkpoint_module
-from alae_core.checkpoint import checkpoints, write_checkpoint
+import alae_core.checkpoint_writing as writing_module
+from alae_core.checkpoint_files import checkpoints
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.growth import position
 from tests.conftest import random_images, tiny_config, tiny_conv_config, tiny_style_config
 from tests.helpers.checkpoints import FORMAT_1_CONFIG, rewrite_manifest, rewrite_state, write_format_1
@@ -223,7 +224,7 @@ def test_a_full_disk_keeps_the_old_checkpoint_and_removes_the_new(saved, monkeyp
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         path.write_bytes(content)
 
-    monkeypatch.setattr(checkpoint_module, "write_atomically", full)
+    monkeypatch.setattr(writing_module, "write_atomically", full)
     with pytest.raises(OSError, match=rf"No space left on device: '.*{re.escape(file)}'"):
         alae.save_checkpoint(directory, runner)
     assert sorted(directory.rglob("*")) == before

@@ -34,7 +34,8 @@ from PIL import Image
 
 from alae_cli import app
 from alae_core import load_checkpoint
-from alae_core.checkpoint import checkpoints, write_checkpoint
+from alae_core.checkpoint_files import checkpoints
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.sizes import count_weights
 from alae_workbench.data.prepared import set_format
 from alae_workbench.data.prepared.preparation import plan_preparation

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 import alae_core as alae
-from alae_core.checkpoint import write_checkpoint
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_workbench.runs.plan import require_same_data
 from alae_workbench.runs.settings import read_training, resume_experiment
 from tests.conftest import tiny_config

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import alae_core as alae
-from alae_core.checkpoint import write_checkpoint
+from alae_core.checkpoint_writing import write_checkpoint
 from tests.conftest import tiny_config
 from tests.fuzz import attempt, cases
 from tests.fuzz.hostile import TEXTS, VALUES, pick

@@ -23,7 +23,8 @@ from alae_conformance.subjects import (
     shown_update,
     with_noise,
 )
-from alae_core.checkpoint import load_checkpoint, write_checkpoint
+from alae_core.checkpoint import load_checkpoint
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.config import Config, make_config
 from alae_core.draws import Draws
 from alae_core.errors import CheckpointError

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from alae_core import AlaeError, ArgumentError, View
-from alae_core.checkpoint import write_checkpoint
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_workbench.models.opening import check_options, open_model
 from tests.conftest import tiny_config, tiny_style_config
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 import alae_core as alae
 from alae_core._support.files import read_regular
-from alae_core.checkpoint import checkpoints
+from alae_core.checkpoint_files import checkpoints
 from alae_workbench import Observer
 from alae_workbench import train as train_here
 from alae_workbench.runs.settings import load_experiment

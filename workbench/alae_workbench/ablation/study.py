@@ -20,7 +20,7 @@ from alae_core._support.text import suggest
 from alae_core._support.validation import Frozen, validate
 from alae_core._support.yaml_text import read_text, read_yaml
 from alae_core.backend_lookup import default_backend
-from alae_core.checkpoint import checkpoints, step_of
+from alae_core.checkpoint_files import checkpoints, step_of
 from alae_core.plugin_code import give_plugins, given_plugins
 from alae_workbench.evaluation.records import read_evaluation, record_evaluation
 from alae_workbench.evaluation.registry import MEASURES, resolve_measures

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from alae_core.checkpoint import write_checkpoint
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.config import Config, make_config
 from alae_core.config_data import SPECIFICATION
 from alae_core.errors import CheckpointError, ConfigError

@@ -13,7 +13,7 @@ import numpy as np
 
 from alae_core import AlaeError, Checkpoint
 from alae_core._support.files import atomic_file, write_atomically
-from alae_core.checkpoint import write_checkpoint
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.config_data import RUN
 from alae_core.growth import position
 from alae_core.state import as_dtype

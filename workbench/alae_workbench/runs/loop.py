@@ -10,8 +10,8 @@ from typing import Any
 
 from alae_core import AlaeError, ArgumentError, Backend, Checkpoint, Losses, Runner, View, build
 from alae_core._support.files import atomic_file
-from alae_core.checkpoint import checkpoints, write_checkpoint
-from alae_core.checkpoint_files import find_not_finite
+from alae_core.checkpoint_files import checkpoints, find_not_finite
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.config_data import RUN
 from alae_core.growth import Position, position
 from alae_core.plugin_code import code_of

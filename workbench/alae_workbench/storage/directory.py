@@ -20,7 +20,7 @@ from typing import Any
 
 from alae_core import AlaeError, Checkpoint
 from alae_core._support.files import read_regular, write_atomically
-from alae_core.checkpoint import checkpoints, step_of
+from alae_core.checkpoint_files import checkpoints, step_of
 from alae_workbench.storage.lock import Lock
 
 _MAX_BYTES = 2**30  # of metrics.jsonl
