@@ -46,7 +46,9 @@ def ablate(
 
     Finished runs are skipped; interrupted runs continue.
     """
-    from alae_workbench.ablation.study import DIRECTORY, ablate, draw_figures, load_ablation
+    from alae_workbench.ablation.figures import draw_figures
+    from alae_workbench.ablation.matrix import load_ablation
+    from alae_workbench.ablation.study import DIRECTORY, ablate
 
     changes = parse_overrides(overrides)
     if data is not None:

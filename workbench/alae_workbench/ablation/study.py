@@ -1,64 +1,26 @@
-"""An ablation study: variants of one configuration, trained from several seeds, measured alike, and summarised."""
+"""An ablation study: variants of one configuration are trained from several seeds, measured and summarised."""
 
 import json
 import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from statistics import mean, stdev
-from typing import Annotated, Any
+from typing import Any
 
-import numpy as np
-from pydantic import Field, NonNegativeInt, Strict
-
-from alae_core import AlaeError, ConfigError, load_backend
+from alae_core import AlaeError
 from alae_core._support.dotted_keys import describe_changes, differences
 from alae_core._support.files import write_atomically
-from alae_core._support.text import suggest
-from alae_core._support.validation import Frozen, validate
-from alae_core._support.yaml_text import read_text, read_yaml
-from alae_core.backend_lookup import default_backend
 from alae_core.checkpoint_files import checkpoints, step_of
 from alae_core.plugin_code import give_plugins, given_plugins
+from alae_workbench.ablation.matrix import Ablation, Cell, list_cells
 from alae_workbench.evaluation.records import read_evaluation, record_evaluation
-from alae_workbench.evaluation.registry import MEASURES, resolve_measures
 from alae_workbench.runs.settings import Experiment, load_experiment
 from alae_workbench.storage.directory import Run
 
 #: the default folder of ablations; each is written to a subfolder with its name
 DIRECTORY = Path("ablations")
-_PACKAGE = "alae_workbench.ablation"
-
-
-class Ablation(Frozen):
-    """A matrix of runs: every variant from every seed."""
-
-    description: str = ""
-    base: str = Field(description="the preset or YAML file that all runs start from")
-    overrides: dict[str, Any] = Field({}, description="changes to it in all runs, by dotted key")
-    seeds: Annotated[tuple[NonNegativeInt, ...], Strict(False)] = Field((0,), min_length=1)
-    variants: dict[Annotated[str, Field(pattern=r"^[\w.+-]+$")], dict[str, Any]] = Field(
-        min_length=1, description="by name the changes of each variant, by dotted key"
-    )
-    measures: Annotated[tuple[str, ...], Strict(False)] = Field(
-        (), description="measures and groups to take; empty for all that need no large network"
-    )
-    table: Annotated[tuple[str, ...], Strict(False)] = Field((), description="columns of the table; empty for all")
-
-    def experiment(self, variant: str, seed: int) -> Experiment:
-        """Return the settings of one run. Raises ConfigError."""
-        return load_experiment(self.base, {**self.overrides, **self.variants[variant], "seed": seed})
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One run of an ablation."""
-
-    variant: str
-    seed: int
-    path: Path
 
 
 @dataclass(frozen=True)
@@ -94,69 +56,6 @@ def format_spread(values: Sequence[float]) -> str:
         return "–"
     text = f"{mean(values):.3f}" if mean(values) < 100 else f"{mean(values):.0f}"
     return text if len(values) == 1 else f"{text} ± {stdev(values):.3f}"
-
-
-def load_ablation(
-    source: str | Path,
-    *,
-    base: str | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    seeds: Sequence[int] | None = None,
-) -> Ablation:
-    """Read an ablation.
-
-    Args:
-        source: the name of an ablation that ships with alae, or the path of a YAML file.
-        base: another preset or file for all runs. The ablation's own overrides, which belong to its base, are dropped.
-        overrides: further overrides, by dotted key.
-        seeds: seeds to use instead of the ablation's own.
-
-    Raises ConfigError if the name is unknown, a field is invalid, or a measure is unknown.
-    """
-    path = Path(source)
-    if path.suffix in (".yaml", ".yml") or path.exists():
-        text = read_text(path)
-    else:
-        names = list_ablations()
-        if str(source) not in names:
-            raise ConfigError(
-                f"there is no ablation {str(source)!r}{suggest(str(source), names)}; ablations: {', '.join(names)}, or "
-                "a YAML file"
-            )
-        text = files(_PACKAGE).joinpath(f"{source}.yaml").read_text("utf-8")
-    data = read_yaml(text, str(source))
-    own = data.get("overrides", {}) if base is None else {}
-    if overrides and isinstance(own, dict):
-        own = {**own, **overrides}
-    changes = {"base": base or data.get("base"), "overrides": own, "seeds": list(seeds or ()) or data.get("seeds")}
-    changed = {**data, **{name: value for name, value in changes.items() if value is not None}}
-    ablation = validate(Ablation, changed, str(source))
-    _require_measures(ablation, str(source))
-    return ablation
-
-
-def _require_measures(ablation: Ablation, source: str) -> None:
-    """Raise ConfigError if a measure is unknown, before any run is trained."""
-    try:
-        resolve_measures(ablation.measures)
-    except AlaeError as error:
-        raise ConfigError(f"{source}: measures: {error}") from error
-    for name in ablation.table:
-        if name not in MEASURES:
-            raise ConfigError(f"{source}: table: there is no measure {name!r}{suggest(name, list(MEASURES))}")
-
-
-def list_ablations() -> list[str]:
-    """Return the names of the ablations that ship with alae, sorted."""
-    entries = files(_PACKAGE).iterdir()
-    return sorted(entry.name.removesuffix(".yaml") for entry in entries if entry.name.endswith(".yaml"))
-
-
-def list_cells(ablation: Ablation, out: Path) -> list[Cell]:
-    """Return every run, seed by seed, so that an interrupted ablation has all variants of its finished seeds."""
-    return [
-        Cell(variant, seed, out / variant / f"seed-{seed}") for seed in ablation.seeds for variant in ablation.variants
-    ]
 
 
 def ablate(
@@ -266,40 +165,3 @@ def _train_and_measure(ablation: Ablation, cell: Cell, backend: str | None, devi
 
     record_evaluation(evaluate(opened, ablation.measures or None, strict=False))
     return None
-
-
-def draw_figures(result: Result, out: Path, *, backend: str | None = None, device: str | None = None) -> list[Path]:
-    """Draw two figures beside the runs and return their paths.
-
-    measures.png has a bar for each variant and a dot for each run; images.png has reconstructions and samples of each
-    variant's first seed.
-    """
-    ablation, columns = result.ablation, result.columns
-    variants, seed = list(ablation.variants), ablation.seeds[0]
-    load_backend(backend or default_backend(), device, ablation.experiment(variants[0], seed).config.precision)
-    from alae_workbench.figures.grid import compose_grid
-    from alae_workbench.figures.plots import plot_bars
-    from alae_workbench.figures.save import save_figure
-    from alae_workbench.models.opening import open_model
-    from alae_workbench.models.sampling import ROW, sample, untruncated_psi
-
-    plot, grid = out / "measures.png", out / "images.png"
-    labels = {name: f"{name.replace('_', ' ')} {MEASURES[name].arrow}".rstrip() for name in columns}
-    caption = f"{ablation.base}, {len(ablation.seeds)} seeds: bars are means, dots are runs"
-    save_figure(plot, plot_bars(result.numbers, labels, caption))
-    sections: list[tuple[str, list[np.ndarray]]] = []
-    for variant in variants:
-        opened = open_model(out / variant / f"seed-{seed}", backend=backend, device=device)
-        x, classes = opened.read_images(limit=ROW)
-        model, rows, titles = opened.model, [], []
-        if model.has("GE"):
-            rows.append(model.reconstruct(x, labels=classes))
-            titles.append("reconstructions")
-        if model.has("GF"):
-            rows.append(sample(model, ROW, psi=untruncated_psi(model)))
-            titles.append("samples")
-        sections.append((f"{variant}: {' and '.join(titles)}", rows))
-    sections.insert(0, ("held-out images", [x]))
-    caption = f"{ablation.base} · {opened.make_caption(f'seed {seed}').partition(' · ')[2]}"
-    save_figure(grid, compose_grid(sections, caption))
-    return [plot, grid]
