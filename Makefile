@@ -62,6 +62,7 @@ ablation: $(VENV)/.train
 # Times of training steps, inference and data loading, as ratios to hand-written code.
 benchmark: $(VENV)/.test
 	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.step --preset mnist-conv
 	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.loader
 

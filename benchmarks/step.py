@@ -1,9 +1,8 @@
 """Compare the time of a training step with the same step written by hand in the same framework.
 
     python -m benchmarks.step [--preset mnist-mlp] [--backend jax …] [--rounds 9] [--quick]
-    python -m benchmarks.step --preset mnist-style --lod 2 --rounds 3
-
     python -m benchmarks.step --preset mnist-conv
+    python -m benchmarks.step --preset mnist-style --lod 2 --rounds 3
 
 A turn is a sequence of steps. As in training, the benchmark waits only for the last one. If updates run at every k-th
 step, each turn has the same number of them. The second line of a backend compares the arithmetic of alae's step per
