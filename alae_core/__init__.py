@@ -6,10 +6,12 @@ The names in `__init__.pyi` load on first use, so that reading a configuration o
 import os
 
 from alae_core._support.lazy import attach_names
+from alae_core._support.quiet import hide_directory_warnings
 from alae_core.keras_choice import choose_framework
 
 # Keras reads this when it is first imported, and without it assumes TensorFlow.
 if "KERAS_BACKEND" not in os.environ:
     os.environ["KERAS_BACKEND"] = choose_framework()
+hide_directory_warnings()
 
 __getattr__, __dir__, __all__ = attach_names(__name__, __file__)

@@ -1,5 +1,6 @@
 from alae_core._support.lazy import keras as keras
 from alae_core._support.lazy import ops as ops
+from alae_core._support.version import __version__ as __version__
 from alae_core.alae_losses import alae_updates as alae_updates
 from alae_core.algorithms import Algorithm as Algorithm
 from alae_core.backend import Backend as Backend

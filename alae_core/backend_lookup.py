@@ -76,6 +76,7 @@ def _select_keras(name: str, keras_backend: str) -> None:
         if running != keras_backend:
             raise BackendError(
                 f"backend {name!r} needs Keras on {keras_backend}, but it already runs on {running} in this process: "
-                f"set KERAS_BACKEND={keras_backend} before Python starts, or call load_backend({name!r}) before build"
+                f"restart Python (in a notebook, the kernel) and begin with "
+                f"import os; os.environ['KERAS_BACKEND'] = '{keras_backend}', before any import of Keras"
             )
     os.environ["KERAS_BACKEND"] = keras_backend

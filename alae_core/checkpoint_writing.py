@@ -7,7 +7,6 @@ import math
 import shutil
 from collections.abc import Mapping
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import safetensors.numpy
 
 from alae_core._support.files import sync_directory, write_atomically
 from alae_core._support.text import short_repr
+from alae_core._support.version import __version__
 from alae_core.backend import Runner
 from alae_core.checkpoint_files import (
     FORMAT,
@@ -83,7 +83,7 @@ def write_checkpoint(
             "step": step,
             "metric": measure if measure is None or math.isfinite(measure) else None,
             "backend": author.name,
-            "versions": {"alae": version("alae"), **author.versions()},
+            "versions": {"alae": __version__, **author.versions()},
             "config": config.data(),
             "run": dict(run or {}),
             "files": {STATE: sha256(content).hexdigest()},

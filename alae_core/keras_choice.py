@@ -2,15 +2,19 @@
 
 import json
 import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 
 def choose_framework() -> str:
-    """Return the framework set in the user's keras.json, or else the first installed of JAX, PyTorch and TensorFlow.
+    """Return the framework that Keras runs on, if it is imported already.
 
-    "numpy" if none is installed.
+    Otherwise the one set in the user's keras.json, or else the first installed of JAX, PyTorch and TensorFlow; "numpy"
+    if none is installed.
     """
+    if "keras" in sys.modules:
+        return str(sys.modules["keras"].backend.backend())
     home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
         chosen = json.loads((home / "keras.json").read_text("utf-8"))["backend"]

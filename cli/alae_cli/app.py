@@ -33,7 +33,8 @@ from alae_core._support.text import one_line
 #: base class of typer's usage errors; typer does not export it
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
-app = Commands(name="alae")
+# with --install-completion and --show-completion
+app = Commands(name="alae", add_completion=True)
 _PANELS: dict[str, list[Any]] = {
     "Train": [data, presets, new, train, ablate],
     "Use and edit models": [generate, reconstruct, encode, edit, invert, directions, figure, export, import_official],
@@ -50,9 +51,9 @@ for _panel, _entries in _PANELS.items():
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # not at the top: it would slow every command down
+        from alae_core import __version__  # not at the top: it would slow every command down
 
-        print(f"alae {version('alae')}")
+        print(f"alae {__version__}")
         raise typer.Exit
 
 

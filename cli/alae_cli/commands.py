@@ -34,7 +34,8 @@ class Commands(typer.Typer):
     """A group of `Command`s. Those with the shared option --backend also have the option --plugin."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, **settings)
+        defaults = {"no_args_is_help": True, "add_completion": False, "pretty_exceptions_enable": False}
+        super().__init__(**defaults | settings)
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
         """See `typer.Typer.command`."""

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from importlib.metadata import version
 from os import cpu_count
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from alae_conformance.record import Report
 from alae_conformance.selection import Selection, Task, requirements, select, split_into_waves
 from alae_conformance.tolerances import LANES
 from alae_conformance.xfail import Xfail
+from alae_core import __version__
 from alae_core.config_data import SPECIFICATION
 
 
@@ -80,7 +80,7 @@ def conform(
     for judge in judges:
         judge.cases.sort(key=lambda record: order.index((record.case, record.lane)))
     return Report(
-        alae=version("alae"),
+        alae=__version__,
         specification=SPECIFICATION,
         manifest=case_files.manifest_hash(),
         profile=profile,

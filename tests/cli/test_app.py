@@ -10,6 +10,7 @@ import pytest
 import typer
 from PIL import Image
 
+import alae_core as alae
 from alae_cli.app import app
 from tests.cli.conftest import BACKEND
 
@@ -67,7 +68,15 @@ def test_help_and_refused_commands_are_quick_and_import_no_framework(runs, words
 def test_version(run_alae):
     code, out, _ = run_alae("--version")
     assert code == 0
-    assert out.startswith("alae 0.")
+    assert out == f"alae {alae.__version__}\n"
+
+
+def test_a_shell_completes_commands_and_options(run_alae, monkeypatch):
+    monkeypatch.setenv("_ALAE_COMPLETE", "complete_bash")
+    for words, place, completed in (("alae compa", "1", "compare"), ("alae train --res", "2", "--resume")):
+        monkeypatch.setenv("COMP_WORDS", words)
+        monkeypatch.setenv("COMP_CWORD", place)
+        assert run_alae() == (0, completed, "")
 
 
 def list_commands(group=None, prefix=()):

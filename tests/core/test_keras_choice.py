@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.helpers.python import run_python
+
 
 def chosen_framework(home, **environment):
     """Return KERAS_BACKEND and the default backend in a new Python process with the given home directory."""
@@ -43,6 +45,15 @@ def test_the_default_is_the_first_installed_framework(tmp_path, content):
     if content is not None:
         (tmp_path / "keras.json").write_text(content)
     assert chosen_framework(tmp_path, KERAS_HOME=str(tmp_path)) == ["jax", "jax"]
+
+
+def test_a_running_keras_keeps_its_framework(tmp_path):
+    script = (
+        "import os, sys; from types import SimpleNamespace\n"
+        "sys.modules['keras'] = SimpleNamespace(backend=SimpleNamespace(backend=lambda: 'torch'))\n"
+        "import alae_core; print(os.environ['KERAS_BACKEND'])"
+    )
+    assert run_python(["-c", script], tmp_path).split() == ["torch"]
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """Write a prepared set, or continue an interrupted preparation."""
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
 from io import BytesIO
 from pathlib import Path
 from shutil import disk_usage, rmtree
@@ -9,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from alae_core import AlaeError
+from alae_core import AlaeError, __version__
 from alae_core._support.files import write_atomically
 from alae_core._support.manifest import read_manifest, seal_manifest
 from alae_core._support.validation import Frozen
@@ -104,7 +103,7 @@ class _Writer:
         preparation = self.preparation
         plan = _Plan(
             format=1,
-            alae=version("alae"),
+            alae=__version__,
             source=preparation.source,
             image=preparation.image,
             fit=preparation.fit,
@@ -168,7 +167,7 @@ class _Writer:
             write_atomically(self.out / "left-out.txt", "".join(left_out).encode("utf-8", "backslashreplace"))
         manifest = Manifest(
             format=1,
-            alae=version("alae"),
+            alae=__version__,
             source=source,
             image=preparation.image,
             levels=preparation.heights,
