@@ -71,12 +71,14 @@ def test_version(run_alae):
     assert out == f"alae {alae.__version__}\n"
 
 
-def test_a_shell_completes_commands_and_options(run_alae, monkeypatch):
-    monkeypatch.setenv("_ALAE_COMPLETE", "complete_bash")
-    for words, place, completed in (("alae compa", "1", "compare"), ("alae train --res", "2", "--resume")):
-        monkeypatch.setenv("COMP_WORDS", words)
-        monkeypatch.setenv("COMP_CWORD", place)
-        assert run_alae() == (0, completed, "")
+@pytest.mark.parametrize(("words", "completed"), [("alae compa", "compare"), ("alae train --res", "--resume")])
+def test_a_shell_completes_commands_and_options(tmp_path, words, completed):
+    typed = {"_ALAE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    script = "import sys; sys.argv[0] = 'alae'; from alae_cli.app import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, **typed}, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == (f"{completed}\n", "")
 
 
 def list_commands(group=None, prefix=()):

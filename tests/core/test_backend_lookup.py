@@ -2,6 +2,7 @@
 
 import os
 import sys
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -23,12 +24,11 @@ def test_an_unknown_backend_is_refused_listing_the_installed_ones():
 
 
 def test_keras_cannot_change_framework_within_a_process(backend):
+    import_module("keras")
     other = "torch" if backend.name != "torch" else "jax"
-    with pytest.raises(
-        alae.BackendError, match=f"needs Keras on {other}, but it already runs on {backend.name}.*="
-    ) as caught:
+    with pytest.raises(alae.BackendError, match=f"needs Keras on {other}, but it already runs on {backend.name}") as no:
         alae.load_backend(other)
-    assert f"os.environ['KERAS_BACKEND'] = '{other}'" in str(caught.value), "the remedy can be copied"
+    assert f"os.environ['KERAS_BACKEND'] = '{other}'" in str(no.value), "the remedy can be copied"
 
 
 def test_a_missing_framework_names_the_install_command(monkeypatch):
