@@ -70,3 +70,19 @@ def test_the_error_names_a_damaged_file(run):
     path.write_bytes(path.read_bytes()[:20])
     with pytest.raises(AlaeError, match=r"step-00000004.json is not an evaluation: "):
         read_evaluation(path)
+
+
+def test_an_evaluation_is_a_list_of_rows_and_in_notebooks_a_table(run):
+    evaluation = make_evaluation(run, against="a<b>", measures={"psnr": 9.0, "later": 1.0}, refused={"ssim": "why<"})
+    first, later = evaluation.rows()
+    assert {key: first[key] for key in ("step", "averaged", "against", "measure", "value", "better")} == {
+        "step": 4,
+        "averaged": True,
+        "against": "a<b>",
+        "measure": "psnr",
+        "value": 9.0,
+        "better": "higher",
+    }
+    assert later["better"] == later["description"] == "", "another version of alae may have measured more"
+    html = evaluation._repr_html_()
+    assert all(text in html for text in ("9.0000", "a&lt;b&gt;", "not measured: ssim: why&lt;", first["description"]))

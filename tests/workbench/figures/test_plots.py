@@ -51,3 +51,8 @@ def test_bars_print_the_mean_over_seeds():
     assert axes.get_title(loc="left") == "psnr ↑"
     assert [text.get_text() for text in axes.texts] == ["8.5", "1"]
     assert [bar.get_width() for bar in axes.patches] == [8.5, 1.0]
+
+
+def test_notebooks_show_a_plot(tmp_path):
+    plot = plot_curves([make_run(tmp_path / "one", {"step": 1, "losses": {"generator": 1.0}})])
+    assert plot._repr_png_().startswith(b"\x89PNG")

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from alae_workbench.storage.directory import Run
+from alae_workbench.storage.directory import Run, Summary
 
 
 def list_names(run):
@@ -51,3 +51,18 @@ def test_invalid_records_are_dropped_from_metrics(run, torn):
     run.metrics.write_bytes(b'{"step": 5}\n' + torn)
     go_back(run, "step-00000020", 20)
     assert run.metrics.read_bytes() == b'{"step": 5}\n'
+
+
+def test_a_summary_is_a_list_of_rows_and_in_notebooks_a_table_with_the_last_grid(tmp_path):
+    losses, measures = {"<generator>": 0.5}, {"reconstruction_error": 0.25}
+    summary = Summary(tmp_path, 1000, losses, measures, tmp_path / "checkpoint", tmp_path / "grid.png")
+    same = {"run": str(tmp_path), "step": 1000}
+    assert summary.rows() == [
+        {**same, "kind": "loss", "name": "<generator>", "value": 0.5},
+        {**same, "kind": "measure", "name": "reconstruction_error", "value": 0.25},
+    ]
+    without = summary._repr_html_()
+    assert "&lt;generator&gt;" in without
+    assert "<img" not in without
+    (tmp_path / "grid.png").write_bytes(b"picture")
+    assert "data:image/png;base64,cGljdHVyZQ==" in summary._repr_html_()

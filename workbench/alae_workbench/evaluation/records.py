@@ -4,13 +4,15 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, FiniteFloat, NonNegativeInt, Strict
 
 from alae_core import AlaeError
 from alae_core._support.files import append, read_regular, write_atomically
+from alae_core._support.html import make_table, make_title
 from alae_core._support.validation import Frozen, validate
+from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.storage.directory import Run
 
 # Maximum size of an evaluation's file in bytes, and of the data's name within the name of that file in characters.
@@ -45,9 +47,27 @@ class Evaluation(Frozen):
         ]
         return "-".join(parts) + ".json"
 
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the measures as a list of flat dictionaries, such as for `pandas.DataFrame`."""
+        same = {"model": self.model, "step": self.step, "averaged": self.averaged, "against": self.against}
+        return [{**same, **describe_measure(name), "value": value} for name, value in self.measures.items()]
+
+    def _repr_html_(self) -> str:
+        rows = [{key: row[key] for key in ("measure", "value", "better", "description")} for row in self.rows()]
+        networks = "averaged networks" if self.averaged else "networks as trained"
+        reasons = "".join(make_title(f"not measured: {name}: {reason}") for name, reason in self.refused.items())
+        return make_table(rows, f"{self.model}, {networks}, measured on {self.against}") + reasons
+
     def to_json(self) -> bytes:
         """Return the content of its file."""
         return (json.dumps(self.model_dump(), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def describe_measure(name: str) -> dict[str, str]:
+    """Return a measure's name, which values are better, and its description, as in the table of measures."""
+    known = MEASURES.get(name)
+    better, description = (known.better, known.description) if known else ("", "")
+    return {"measure": name, "better": better, "description": description}
 
 
 def record_evaluation(evaluation: Evaluation) -> Path | None:

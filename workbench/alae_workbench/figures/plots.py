@@ -6,12 +6,14 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+from matplotlib.figure import Figure
+
 from alae_core import AlaeError
+from alae_workbench.figures.save import encode_figure
 from alae_workbench.storage.directory import Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # The palette of Okabe and Ito, which colour-blind readers can tell apart; further curves repeat it in another style.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -19,9 +21,18 @@ _STYLES = ("-", "--", ":", "-.")
 _INK, _FAINT = "#282828", "#d8d8d4"
 # Recorded numbers that are neither a loss nor a measure.
 _OMITTED = ("images_per_second", "lod", "blend")
+# Pixels per inch in a notebook.
+_SCREEN_DPI = 100
 
 
-def plot_curves(runs: Sequence[Path]) -> "Figure":
+class Plot(Figure):
+    """A plot of Matplotlib, which notebooks show."""
+
+    def _repr_png_(self) -> bytes:
+        return encode_figure(self, ".png", _SCREEN_DPI)
+
+
+def plot_curves(runs: Sequence[Path]) -> Plot:
     """Plot each loss and measure in the runs' `metrics.jsonl` over training steps, one panel each.
 
     Omits numbers that were recorded at one step only, such as those of an evaluation, unless all were.
@@ -63,9 +74,7 @@ def read_histories(path: Path) -> dict[str, list[tuple[int, float]]]:
     return {name: sorted(values.items()) for name, values in histories.items() if name not in _OMITTED}
 
 
-def plot_bars(
-    numbers: Mapping[str, Mapping[str, Sequence[float]]], labels: Mapping[str, str], caption: str
-) -> "Figure":
+def plot_bars(numbers: Mapping[str, Mapping[str, Sequence[float]]], labels: Mapping[str, str], caption: str) -> Plot:
     """Plot a panel for each measure: each variant's mean over seeds as a bar, and every seed as a dot.
 
     Args:
@@ -92,12 +101,10 @@ def plot_bars(
     return figure
 
 
-def _make_panels(count: int, width: float, height: float, columns: int) -> tuple["Figure", list["Axes"]]:
-    from matplotlib.figure import Figure
-
+def _make_panels(count: int, width: float, height: float, columns: int) -> tuple[Plot, "list[Axes]"]:
     columns = min(columns, count)
     rows = ceil(count / columns)
-    figure = Figure(figsize=(columns * width, rows * height + 0.5), layout="constrained")
+    figure = Plot(figsize=(columns * width, rows * height + 0.5), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for axes in grid[count:]:
         axes.remove()

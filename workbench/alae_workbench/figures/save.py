@@ -33,25 +33,36 @@ def save_figure(out: Path, picture: "Image.Image | Figure") -> None:
     Raises ArgumentError as `require_figure_ending`.
     """
     require_figure_ending(out)
-    content = BytesIO()
-    if isinstance(picture, Image.Image):
-        if out.suffix == ".png":
-            picture.save(content, "png")
-        else:
-            _save(_to_plot(picture), content, out.suffix)
-    else:
-        _save(picture, content, out.suffix)
+    content = encode_figure(picture, out.suffix)
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(out, content.getvalue())
+    write_atomically(out, content)
 
 
-def _save(figure: "Figure", content: BytesIO, ending: str) -> None:
+def encode_figure(picture: "Image.Image | Figure", ending: str, dpi: int = DPI) -> bytes:
+    """Return the content of a grid's or plot's file.
+
+    Args:
+        picture: the grid or plot.
+        ending: one of `ENDINGS`.
+        dpi: pixels per inch of a plot.
+    """
+    content = BytesIO()
+    if not isinstance(picture, Image.Image):
+        _save(picture, content, ending, dpi)
+    elif ending == ".png":
+        picture.save(content, "png")
+    else:
+        _save(_to_plot(picture), content, ending, DPI)
+    return content.getvalue()
+
+
+def _save(figure: "Figure", content: BytesIO, ending: str, dpi: int) -> None:
     import matplotlib
 
     # By default, ids and dates differ every time.
     metadata: dict[str, Any] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}[ending]
     with matplotlib.rc_context({"svg.hashsalt": "alae", "pdf.fonttype": 42}):
-        figure.savefig(content, format=ending[1:], dpi=DPI, metadata=metadata)
+        figure.savefig(content, format=ending[1:], dpi=dpi, metadata=metadata)
 
 
 def _to_plot(picture: Image.Image) -> "Figure":

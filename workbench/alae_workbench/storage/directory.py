@@ -20,6 +20,7 @@ from typing import Any
 
 from alae_core import AlaeError, Checkpoint
 from alae_core._support.files import read_regular, write_atomically
+from alae_core._support.html import MOST_BYTES, make_picture, make_table
 from alae_core.checkpoint_files import checkpoints, step_of
 from alae_workbench.storage.lock import Lock
 
@@ -51,6 +52,24 @@ class Summary:
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in {**self.losses, **self.measures}.items())
         return f"<run {self.path}, step {self.step:,}: {numbers}>"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the losses and measures as a list of flat dictionaries, such as for `pandas.DataFrame`."""
+        kinds = {"loss": self.losses, "measure": self.measures}
+        return [
+            {"run": str(self.path), "step": self.step, "kind": kind, "name": name, "value": value}
+            for kind, values in kinds.items()
+            for name, value in values.items()
+        ]
+
+    def _repr_html_(self) -> str:
+        stopped = f", stopped by {self.stopped_by}" if self.stopped_by else ""
+        rows = [{key: row[key] for key in ("kind", "name", "value")} for row in self.rows()]
+        table = make_table(rows, f"{self.path}, step {self.step:,}{stopped}")
+        try:
+            return table + make_picture(read_regular(self.grid, MOST_BYTES))
+        except OSError:  # it was moved, or is too large for a notebook
+            return table
 
 
 class Run:
