@@ -58,6 +58,7 @@ def evaluate(
     from rich.table import Table
 
     from alae_core._support.files import write_atomically
+    from alae_workbench.evaluation.doubts import conclude, describe_measure
     from alae_workbench.evaluation.records import record_evaluation
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.progress import show_progress
@@ -69,8 +70,11 @@ def evaluate(
     evaluation = measure(opened, words, data=data, limit=count, weights=weights, progress=show_progress)
     table = Table(title=f"{opened.make_caption()} · {evaluation.against}", title_justify="left", show_header=False)
     for name, value in evaluation.measures.items():
-        table.add_row(name, f"{value:.4f}", MEASURES[name].arrow, MEASURES[name].description)
+        description = describe_measure(name, evaluation.measures, evaluation.images)
+        table.add_row(name, f"{value:.4f}", MEASURES[name].arrow, description)
     Console().print(table)
+    if conclusion := conclude(evaluation.measures, evaluation.images):
+        print(conclusion)
     for reason in dict.fromkeys(evaluation.refused.values()):
         names = [name for name, why in evaluation.refused.items() if why == reason]
         print(f"not measured: {', '.join(names)}: {reason}")

@@ -44,7 +44,7 @@ def new(
     length = IMAGES if images is None else images
     proposal = propose(survey(source), family=family, size=size, images=length)
     text = proposal.experiment.to_explained_yaml()
-    print("\n".join(proposal.reasons), file=sys.stderr)
+    print("\n".join(proposal.explain({})), file=sys.stderr)
     if out is None:
         print(text, end="")
     else:

@@ -85,6 +85,12 @@ MISTAKES = [
         ["--set", "training.held_out=5000", "--backend", BACKEND],
         "training.held_out is 5000, but there are only 1797",
     ),
+    (["--set", "training.measures=[psnt]"], "there is no measure 'psnt'; did you mean 'psnr'?"),
+    (["--set", "training.best=rank_mapped"], "training.best is 'rank_mapped'; it must be a measure that can be ranked"),
+    (
+        ["--set", "algorithm=autoencoder", "--set", "training.best=overfitting"],
+        "training.best is overfitting, which needs the networks E, D, but the algorithm autoencoder has no D",
+    ),
     (["--resume", "absent"], "no checkpoint in absent"),
     (["--resume", "run", "--out", "other"], "omit --out"),
     (["--resume", "run", "--seed", "8"], "seed is 8, but the run was started with seed 0"),

@@ -33,7 +33,8 @@ def test_the_end_of_a_run_takes_the_measures_of_reports_and_checkpoints_too():
     reports, checkpoints, end = (set(measures_due(when)) for when in ("report", "checkpoint", "end"))
     assert reports == {"reciprocity_error"}
     assert checkpoints == {"reconstruction_error", "overfitting"}
-    assert end == reports | checkpoints | {"nearest_neighbour_w", "nearest_neighbour_pixels"}
+    baselines = {"mean_image_error", "nearest_image_error"}
+    assert end == reports | checkpoints | baselines | {"nearest_neighbour_w", "nearest_neighbour_pixels"}
 
 
 def test_measures_that_need_large_networks_are_taken_on_request_only():

@@ -72,7 +72,7 @@ def test_every_conv_proposal_is_an_experiment_within_its_budget(survey, size, im
 def test_long_trainings_on_an_accelerator_get_style_networks(choices, family, reason):
     proposal = propose(make_survey(), **choices)
     assert proposal.experiment.config.networks.family == family
-    assert reason in proposal.reasons[0]
+    assert reason in proposal.reasons[0].text
 
 
 @pytest.mark.parametrize(("preset", "size"), [("photos-conv", 32), ("photos-conv64", 64)])
@@ -95,6 +95,28 @@ def test_a_published_training_length_gives_the_published_configuration(preset, s
         assert getattr(config, same) == getattr(published, same)
 
 
+@pytest.mark.parametrize(
+    ("changes", "gone", "line"),
+    [
+        ({"training.steps": 9}, "steps of 32 images", "training.steps=9: as requested"),
+        ({"networks.widths": [8, 8]}, "feature maps", "networks.widths=[8, 8]: as requested"),
+        ({"networks": {"family": "mlp"}}, "feature maps", 'networks={"family": "mlp"}: as requested'),
+        ({"image": [32, 32, 1]}, "3 channels", "image=[32, 32, 1]: as requested"),
+        ({"training.held_out": 9}, "held out", "training.held_out=9: as requested"),
+        ({"training.mirror": False}, "mirrored", "training.mirror=false: as requested"),
+    ],
+    ids=str,
+)
+def test_a_reason_is_replaced_with_its_setting(changes, gone, line):
+    proposal = propose(make_survey())
+    before, after = proposal.explain({}), proposal.explain(changes | {"seed": 3})
+    assert any(gone in reason for reason in before)
+    assert not any(gone in reason for reason in after)
+    assert after[-1] == line
+    assert len(after) < len(before) + 1
+    assert len(proposal.explain({"training.data": "x", "seed": 3})) == len(before)
+
+
 def test_a_folder_is_surveyed_by_its_headers_and_trained_as_proposed(tmp_path):
     path = write_folder(tmp_path / "photos", [(40, 70), (33, 90), (200, 20), (64, 64), (35, 35)])
     (path / "broken.png").write_bytes(b"no image")
@@ -103,7 +125,7 @@ def test_a_folder_is_surveyed_by_its_headers_and_trained_as_proposed(tmp_path):
     assert survey(str(write_folder(tmp_path / "grey", [(16, 16)] * 3, mode="L"))).channels == 1
     (path / "broken.png").unlink()
     proposal = propose(seen, images=2_000)
-    assert "size 32: the largest possible within the median shorter side of 35" in proposal.reasons[1]
+    assert "size 32: the largest possible within the median shorter side of 35" in proposal.reasons[1].text
     data = load_data(str(path), proposal.experiment.config, held_out=proposal.experiment.training.held_out)
     assert (data.train.shape, len(data.train), len(data.held_out)) == ((32, 32, 3), 4, 1)
 

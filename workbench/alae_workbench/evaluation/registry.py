@@ -21,6 +21,11 @@ Better = Literal["lower", "higher", ""]
 #: requirements of a measure besides networks: class labels of the images, downloaded weights of a network that others
 #: trained, or such weights in a package of the extra `[measures]`
 Need = Literal["labels", "weights", "package"]
+#: images whose number limits how exact a measure is
+Sample = Literal["held_out", "samples"]
+#: smallest numbers of images for a share of them (a standard error of at most 0.05), a distance of sets in some feature
+#: space, and a mean over images
+LEAST_SHARE, LEAST_DISTANCE, LEAST_MEAN = 100, 1_000, 10
 #: maximum number of z or images that a measure uses in a report and at a checkpoint; unlimited otherwise
 LIMITS: dict[When, int] = {"report": 256, "checkpoint": 512}
 #: samples that the measures named `…50k…` use, and maximum number of real images that they are compared with
@@ -51,6 +56,8 @@ class Measure:
         arguments: further arguments of the function. Rows with equal function and arguments are computed in one call.
         needs: other requirements, for `alae measures`.
         symbol: short form for lines of progress; "" is the name.
+        sample: the images whose number limits how exact it is; None for a measure of z, or of unknown exactness.
+        least: number of these images below which tables mark its value.
     """
 
     name: str
@@ -63,6 +70,8 @@ class Measure:
     arguments: tuple[Any, ...] = ()
     needs: tuple[Need, ...] = ()
     symbol: str = ""
+    sample: Sample | None = None
+    least: int = 0
 
     @property
     def arrow(self) -> str:
@@ -117,6 +126,10 @@ SPACES = {
 }
 
 
+# The first arguments of `_define_call`.
+_Call = tuple[str, str, str, When, tuple[Any, ...], tuple[Need, ...]]
+
+
 class _MakeRows(Protocol):
     def __call__(self, *numbers: tuple[str, Better, str]) -> list[Measure]: ...
 
@@ -129,13 +142,15 @@ def _define_call(
     arguments: tuple[Any, ...] = (),
     needs: tuple[Need, ...] = (),
     symbol: str = "",
+    sample: Sample | None = None,
+    least: int = 0,
 ) -> _MakeRows:
     """Return a function that makes the rows computed by one call, from triples (name, better, description)."""
     path = f"{_PACKAGE}.measures.{function}"
 
     def rows(*numbers: tuple[str, Better, str]) -> list[Measure]:
         return [
-            Measure(name, group, description, better, networks, when, path, arguments, needs, symbol)
+            Measure(name, group, description, better, networks, when, path, arguments, needs, symbol, sample, least)
             for name, better, description in numbers
         ]
 
@@ -145,17 +160,24 @@ def _define_call(
 def _make_space_rows(space: str, group: str, when: When, *needs: Need) -> list[Measure]:
     """Return the comparisons of samples and of reconstructions with real images in one feature space."""
     images = f"samples and training images, {space}"
+    compare: _Call = (group, "sample_quality:compare_samples", "GF", when, (space,), needs)
     return [
-        *_define_call(group, "sample_quality:compare_samples", "GF", when, (space,), needs)(
+        *_define_call(*compare, sample="samples", least=LEAST_DISTANCE)(
             (f"fd_{space}", "lower", f"Fréchet distance, {images}"),
             (f"kd_{space}", "lower", f"kernel distance, {images}"),
+        ),
+        *_define_call(*compare, sample="samples", least=LEAST_SHARE)(
             (f"precision_{space}", "higher", f"precision, {images}"),
             (f"recall_{space}", "higher", f"recall, {images}"),
             (f"density_{space}", "higher", f"density, {images}"),
             (f"coverage_{space}", "higher", f"coverage, {images}"),
             (f"copied_{space}", "", f"share of samples closer to training images than held-out images are, {space}"),
         ),
-        *_define_call(group, "sample_quality:compare_reconstructions", "GE", when, (space,), needs)(
+        *_define_call(
+            *(group, "sample_quality:compare_reconstructions", "GE", when, (space,), needs),
+            sample="held_out",
+            least=LEAST_DISTANCE,
+        )(
             (f"fd_{space}_reconstructions", "lower", f"Fréchet distance, held-out images and reconstructions, {space}"),
         ),
     ]
@@ -183,6 +205,8 @@ def _make_fid_rows(resize: str) -> list[Measure]:
     ]
 
 
+_HELD_OUT: dict[str, Any] = {"sample": "held_out", "least": LEAST_SHARE}
+_MEAN: dict[str, Any] = {"sample": "held_out", "least": LEAST_MEAN}
 _ACCURACY = {"nn": "1-nearest-neighbour accuracy", "svm": "linear SVM accuracy"}
 _REPRESENTATIONS: dict[str, tuple[str, Better]] = {
     "w": ("E(x)", "higher"),
@@ -195,7 +219,9 @@ _REPRESENTATIONS: dict[str, tuple[str, Better]] = {
 def _make_probe_rows(classifier: str, representation: str) -> list[Measure]:
     words, better = _REPRESENTATIONS[representation]
     description = f"{_ACCURACY[classifier]} on {words}, all training images"
-    return _define_call("probes", "probes:probe", "E", "evaluate", (classifier, representation), ("labels",))(
+    return _define_call(
+        "probes", "probes:probe", "E", "evaluate", (classifier, representation), ("labels",), **_HELD_OUT
+    )(
         (f"{classifier}_{representation}", better, description),
     )
 
@@ -219,22 +245,26 @@ MEASURES: dict[str, Measure] = {
             ("reciprocity_error_worst", "lower", "reciprocity error of one dimension of w, maximum"),
             ("reciprocity_error_pixels", "lower", "reciprocity error in images (G(w) − G(E(G(w))))², held-out z"),
         ),
-        _define_call("errors", "loop_error:reconstruction_error", "GE", "checkpoint")(
+        _define_call("errors", "loop_error:reconstruction_error", "GE", "checkpoint", **_MEAN)(
             ("reconstruction_error", "lower", "reconstruction error (x − G(E(x)))², held-out images"),
         ),
-        _define_call("similarity", "similarity:measure_similarity", "GE", "evaluate")(
+        _define_call("errors", "baselines:measure_baselines", "GE", "end", **_MEAN)(
+            ("mean_image_error", "", "the same error of the mean training image instead of G(E(x))"),
+            ("nearest_image_error", "", "the same error of the nearest training image instead of G(E(x))"),
+        ),
+        _define_call("similarity", "similarity:measure_similarity", "GE", "evaluate", **_MEAN)(
             ("psnr", "higher", "PSNR of reconstructions in dB, held-out images"),
             ("ssim", "higher", "SSIM of reconstructions, held-out images"),
         ),
-        _define_call("probes", "probes:probe", "E", "end", ("nn", "w", NEIGHBOURS), ("labels",))(
+        _define_call("probes", "probes:probe", "E", "end", ("nn", "w", NEIGHBOURS), ("labels",), **_HELD_OUT)(
             ("nearest_neighbour_w", "higher", f"{_ACCURACY['nn']} on E(x), up to {NEIGHBOURS:,} training images"),
         ),
-        _define_call("probes", "probes:probe", "E", "end", ("nn", "pixels", NEIGHBOURS), ("labels",))(
+        _define_call("probes", "probes:probe", "E", "end", ("nn", "pixels", NEIGHBOURS), ("labels",), **_HELD_OUT)(
             ("nearest_neighbour_pixels", "", f"{_ACCURACY['nn']} on pixels, up to {NEIGHBOURS:,} training images"),
         ),
         *(_make_probe_rows(classifier, name) for name in _REPRESENTATIONS for classifier in _ACCURACY),
         _make_space_rows("random64", "samples", "evaluate"),
-        _define_call("spread", "spread:spread_of_encodings", "E", "evaluate")(
+        _define_call("spread", "spread:spread_of_encodings", "E", "evaluate", **_HELD_OUT)(
             ("rank_encoded", "", "effective rank of E(x), held-out images"),
             ("isotropy_encoded", "", "isotropy of E(x), held-out images"),
         ),
@@ -242,11 +272,11 @@ MEASURES: dict[str, Measure] = {
             ("rank_mapped", "", "effective rank of F(z)"),
             ("isotropy_mapped", "", "isotropy of F(z)"),
         ),
-        _define_call("consistency", "consistency:measure_consistency", "GE", "evaluate")(
+        _define_call("consistency", "consistency:measure_consistency", "GE", "evaluate", **_HELD_OUT)(
             ("round_trip", "lower", "‖w − E(G(w))‖² / var w for w = E(x), held-out images"),
             ("edit_round_trip", "lower", "the same, with w edited before G and the edit subtracted after E"),
         ),
-        _define_call("overfitting", "overfitting:discriminator_overfitting", "ED", "checkpoint")(
+        _define_call("overfitting", "overfitting:discriminator_overfitting", "ED", "checkpoint", **_HELD_OUT)(
             ("overfitting", "lower", "discriminator overfitting: real-rate on training minus held-out images"),
         ),
         _make_space_rows("efficientnet_lite0", "perceptual", "request", "package"),

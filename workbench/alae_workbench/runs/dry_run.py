@@ -4,30 +4,46 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from alae_core import Config, load_backend
+from alae_core import Config
 from alae_core.growth import stretches
 from alae_core.lookup import find_algorithm
-from alae_core.sizes import count_weights, estimate_memory, format_bytes
+from alae_core.sizes import count_weights, find_memory, format_bytes
 from alae_workbench.data.source import DataSet, format_shape
-from alae_workbench.runs.plan import Plan
+from alae_workbench.runs.pace import format_duration
+from alae_workbench.runs.plan import Plan, plan
+from alae_workbench.runs.request import RunRequest
+from alae_workbench.runs.train import make_trainer
+from alae_workbench.runs.trial import Trial, take_trial
+from alae_workbench.runs.verdict import judge_data
+
+_SOURCES = {
+    "steps": "measured with real steps",
+    "passes": "estimated from forward passes, because compiling a step takes longer than a dry run should",
+}
 
 
-def describe(plan: Plan) -> str:
-    """Describe the whole configuration, the images, the steps of each level, and the memory needed, in lines of text.
+def describe(request: RunRequest) -> str:
+    """Describe a run in lines of text: configuration, images, steps, time, memory, and a verdict on the images.
 
-    Reads the images. Raises DataError and ArgumentError as `plan.read` does.
+    Writes nothing. Reads the images and builds the model, so it refuses everything that `train.train` would refuse, and
+    measures for about half a minute (`trial.take_trial`).
+
+    Raises AlaeError as `train.train`.
     """
-    if plan.needs_keras:
-        load_backend(plan.backend)
-    config = plan.experiment.config
+    chosen = plan(request)
+    trainer = make_trainer(request, chosen)
+    experiment, data = chosen.experiment, trainer.data
     lines = [
-        _describe_data(plan.data_name, plan.read()),
-        *_describe_steps(plan),
-        *_describe_weights(config),
-        _describe_memory(config),
+        experiment.to_yaml(),
+        *chosen.reasons,
+        _describe_data(chosen.data_name, data),
+        *_describe_steps(chosen),
+        *_describe_weights(experiment.config),
+        *_describe_trial(take_trial(trainer), trainer.runner.backend.device),
+        *judge_data(experiment, len(data.train), len(data.held_out)),
+        f"dry run: nothing was written to {chosen.run.path}",
     ]
-    end = f"dry run: no step was taken, and nothing was written to {plan.run.path}"
-    return "\n".join([plan.experiment.to_yaml(), *plan.reasons, *lines, end])
+    return "\n".join(lines)
 
 
 def _describe_data(name: str, data: DataSet) -> str:
@@ -63,8 +79,16 @@ def _describe_weights(config: Config) -> Iterator[str]:
         yield f"weights: {networks}: {sum(count.values()):,} {end}"
 
 
-def _describe_memory(config: Config) -> str:
-    needed = estimate_memory(config, training=True)
-    parts = ", ".join(f"{name} {format_bytes(size)}" for name, size in needed.items())
-    total = format_bytes(sum(needed.values()))
-    return f"memory: at least {total}, not counting activations kept for gradients: {parts}"
+def _describe_trial(trial: Trial, device: str) -> Iterator[str]:
+    finest, size = trial.levels[-1], 4 * 2 ** (trial.levels[-1].stage.lod or 0)
+    level = "" if finest.stage.lod is None else f" at {size}×{size}"
+    coarser = "; coarser levels in proportion to their arithmetic" if len(trial.levels) > 1 else ""
+    yield (
+        f"time: about {format_duration(trial.seconds)} on {device}, {format_duration(trial.compiling)} of it to "
+        f"compile, besides grids and measures: {finest.seconds:.3g} s per step{level}, {_SOURCES[finest.source]}"
+        f"{coarser}"
+    )
+    if trial.memory is not None:
+        room = find_memory()
+        available = "" if room is None else f" of the {format_bytes(room)} available"
+        yield f"memory: about {format_bytes(trial.memory)}{available} at the peak of the process, framework included"

@@ -18,12 +18,12 @@ from alae_core.plugin_code import code_of
 from alae_workbench.data.batches import batches
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.evaluate import take_due, take_measures
-from alae_workbench.evaluation.registry import MEASURES, Measure, resolve_measures
+from alae_workbench.evaluation.registry import Measure, resolve_measures
 from alae_workbench.evaluation.subject import Subject
 from alae_workbench.figures.reconstruction_grids import draw_training_grid
 from alae_workbench.runs.observers import Observer, Report, Start
 from alae_workbench.runs.pace import measure_pace
-from alae_workbench.runs.settings import Experiment
+from alae_workbench.runs.settings import Experiment, resolve_best
 from alae_workbench.runs.stop_signal import StopSignal
 from alae_workbench.storage.directory import Run, Summary
 
@@ -76,7 +76,7 @@ class Trainer:
                 f"is {self.steps}, but {run.path} is already at step {self.step}: choose more steps to resume it",
             )
         self._requested = resolve_measures(self.training.measures)
-        self._best = _resolve_best(self.training.best)
+        self._best = resolve_best(self.training.best)
         self._time = _TimeSpent()
         # Grids and measures use the averaged networks; the runner's own networks stay untouched.
         self._averaged = build(self.config)
@@ -123,6 +123,7 @@ class Trainer:
                 checkpoint=checkpoint,
                 grid=grid,
                 stopped_by=stopped_by.name if stopped_by else None,
+                images={"held_out": len(self.data.held_out)},
             )
             self.run.end(summary)
             for observer in self.observers:
@@ -266,16 +267,6 @@ class Trainer:
             keep=self.training.keep_checkpoints,
             run={RUN: self.training.model_dump(mode="json"), "data": self.data.fingerprint},
         )
-
-
-def _resolve_best(name: str) -> Measure:
-    """Return the measure that selects the best checkpoint. Raises AlaeError if it is unknown or cannot be ranked."""
-    resolved = resolve_measures([name])
-    measure = MEASURES[resolved[0]]
-    if measure.name != name or not measure.better:
-        ranked = ", ".join(other.name for other in MEASURES.values() if other.better)
-        raise AlaeError(f"training.best is {name!r}; it must be a measure that can be ranked: {ranked}")
-    return measure
 
 
 def _make_lower_better(measure: Measure, value: float | None) -> float | None:

@@ -4,19 +4,30 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from alae_core.plugins import default_backend, find_backend
+
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, load_checkpoint, load_config
 from alae_core.backend_lookup import default_backend, find_backend
 from alae_core.checkpoint_files import require_trained
-from alae_core.config_data import RUN
+from alae_core.config import RUN
+from alae_core.lookup import find_algorithm
 from alae_core.sizes import require_room
 from alae_workbench.data.builtin import needs_keras
 from alae_workbench.data.load import as_data_set, load_data
 from alae_workbench.data.memory import as_source
 from alae_workbench.data.source import DataError, DataSet
 from alae_workbench.data.survey import survey, survey_source
+from alae_workbench.evaluation.registry import resolve_measures
 from alae_workbench.runs.proposal import IMAGES, Proposal, propose
 from alae_workbench.runs.request import RunRequest
-from alae_workbench.runs.settings import Experiment, change_experiment, load_experiment, resume_experiment
+from alae_workbench.runs.settings import (
+    Experiment,
+    Training,
+    change_experiment,
+    load_experiment,
+    resolve_best,
+    resume_experiment,
+)
 from alae_workbench.storage.directory import Run
 
 #: the preset that is trained by default
@@ -66,6 +77,7 @@ def plan(request: RunRequest) -> Plan:
         )
     experiment = _make_experiment(request, run, checkpoint, proposal)
     require_room(experiment.config, training=True)
+    _require_measures(experiment)
     backend = request.backend_name or default_backend()
     find_backend(backend)
     if run is None:
@@ -91,7 +103,7 @@ def plan(request: RunRequest) -> Plan:
         read,
         not in_memory and needs_keras(name or ""),
         checkpoint,
-        proposal.reasons if proposal else (),
+        proposal.explain(request.changes) if proposal else (),
     )
 
 
@@ -134,6 +146,20 @@ def _make_experiment(
     if isinstance(config, Config):
         return change_experiment(config, None, changes, "the configuration")
     return load_experiment(run.config if run else config or DEFAULT, changes)
+
+
+def _require_measures(experiment: Experiment) -> None:
+    """Raise AlaeError if `training.measures` or `training.best` cannot be taken of this algorithm."""
+    config, training = experiment.config, experiment.training
+    resolve_measures(training.measures)
+    best = resolve_best(training.best)
+    missing = sorted(set(best.networks) - find_algorithm(config.algorithm, config.plugins).networks.keys())
+    # By default, checkpoints of a model without G or E are not ranked.
+    if missing and best.name != Training.model_fields["best"].default:
+        raise AlaeError(
+            f"training.best is {best.name}, which needs the networks {', '.join(best.networks)}, but the algorithm "
+            f"{config.algorithm} has no {', '.join(missing)}"
+        )
 
 
 def _propose(request: RunRequest) -> Proposal | None:

@@ -1,6 +1,7 @@
 """Make a configuration for a user's images: `alae new` writes it, and `alae train --data` uses it."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil, log2
 from typing import Any, Literal
@@ -10,6 +11,7 @@ from alae_core.config import load_config
 from alae_core.config_data import RUN
 from alae_workbench.data.survey import Survey
 from alae_workbench.runs.settings import Experiment, change_experiment
+from alae_workbench.runs.verdict import AUGMENT_P, OFTEN, needs_augmentation
 
 #: default training length, in images
 IMAGES = 200_000
@@ -38,11 +40,38 @@ Family = Literal["conv", "style"]
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why settings have their values.
+
+    Attributes:
+        text: a line that gives the values and the reason.
+        keys: the settings, as dotted keys.
+    """
+
+    text: str
+    keys: tuple[str, ...]
+
+    def concerns(self, key: str) -> bool:
+        """Whether a change of `key` changes one of the settings."""
+        return any(f"{key}.".startswith(f"{own}.") or f"{own}.".startswith(f"{key}.") for own in self.keys)
+
+
+@dataclass(frozen=True)
 class Proposal:
-    """An experiment, and a line that explains each choice."""
+    """An experiment, and the reasons for its choices."""
 
     experiment: Experiment
-    reasons: tuple[str, ...]
+    reasons: tuple[Reason, ...]
+
+    def explain(self, changes: Mapping[str, Any]) -> list[str]:
+        """Return a line for each choice, and for each of the user's `changes` by dotted key that replaces one."""
+        chosen = [reason.text for reason in self.reasons if not any(map(reason.concerns, changes))]
+        replaced = [
+            f"{key}={json.dumps(value, ensure_ascii=False, default=str)}: as requested"
+            for key, value in changes.items()
+            if any(reason.concerns(key) for reason in self.reasons)
+        ]
+        return chosen + replaced
 
 
 def propose(
@@ -89,13 +118,24 @@ def propose(
         },
     }
     kept = max(1, round(held_out * survey.count))
+    if needs_augmentation(survey.count - kept, images):
+        changes["augment"] = {"p": AUGMENT_P}
+        details.append(
+            Reason(
+                f"augmentation with p={AUGMENT_P} (docs/few-images.md): D would memorise images that it sees {OFTEN} "
+                "times or more",
+                ("augment",),
+            )
+        )
+    channels = "3 channels: some images are in colour" if survey.channels == 3 else "1 channel: all images are grey"
+    mirrored = "images are mirrored at random: set training.mirror=false if left and right differ"
     reasons = (
-        _explain_family(chosen, family, images),
-        why_size,
-        "3 channels: some images are in colour" if survey.channels == 3 else "1 channel: all images are grey",
+        Reason(_explain_family(chosen, family, images), ("networks.family",)),
+        Reason(why_size, ("image", "training.margin")),
+        Reason(channels, ("image",)),
         *details,
-        f"{kept:,} of {survey.count:,} images held out, to measure with",
-        *(["images are mirrored at random: set training.mirror=false if left and right differ"] if mirror else []),
+        Reason(f"{kept:,} of {survey.count:,} images held out, to measure with", ("training.held_out",)),
+        *([Reason(mirrored, ("training.mirror",))] if mirror else []),
     )
     return Proposal(change_experiment(load_config(base), {}, changes, f"the configuration for {survey.name}"), reasons)
 
@@ -113,7 +153,7 @@ def _explain_family(chosen: Family, asked: Family | None, images: int) -> str:
     )
 
 
-def _propose_conv(size: int, images: int) -> tuple[str, dict[str, Any], int, list[str]]:
+def _propose_conv(size: int, images: int) -> tuple[str, dict[str, Any], int, list[Reason]]:
     """Return a preset, changes to it, the number of steps, and reasons."""
     base = "photos-conv"
     batch = load_config(base).batch_size
@@ -122,11 +162,14 @@ def _propose_conv(size: int, images: int) -> tuple[str, dict[str, Any], int, lis
     coarsest = 64 if resolutions < 4 else 96
     widths = [max(8, coarsest >> i) for i in range(resolutions)]
     steps = -(-images // batch)
-    reason = f"{', '.join(map(str, widths))} feature maps, coarsest first; {steps:,} steps of {batch} images"
-    return base, {"networks.widths": widths}, steps, [reason]
+    reasons = [
+        Reason(f"{', '.join(map(str, widths))} feature maps, coarsest first", ("networks.widths",)),
+        Reason(f"{steps:,} steps of {batch} images", ("training.steps", "batch_size")),
+    ]
+    return base, {"networks.widths": widths}, steps, reasons
 
 
-def _propose_style(size: int, images: int) -> tuple[str, dict[str, Any], int, list[str]]:
+def _propose_style(size: int, images: int) -> tuple[str, dict[str, Any], int, list[Reason]]:
     """Return a preset, changes to it, the number of steps, and reasons."""
     resolutions = [2**k for k in range(2, size.bit_length())]
     wide = images >= _WIDE
@@ -141,10 +184,16 @@ def _propose_style(size: int, images: int) -> tuple[str, dict[str, Any], int, li
         "average_halflife": float(min(_HALFLIFE, images // 20)),
     }
     reasons = [
-        f"{startf} to {maxf} feature maps, z and w of {latent}: {'as' if wide else 'narrower than'} published, for "
-        f"a training length of {images:,} images",
-        f"{len(levels)} levels from 4×4, half of the images at the last one; batch sizes "
-        f"{', '.join(str(level['batch_size']) for level in levels)}: {steps:,} steps",
+        Reason(
+            f"{startf} to {maxf} feature maps, z and w of {latent}: {'as' if wide else 'narrower than'} published, for "
+            f"a training length of {images:,} images",
+            ("networks.startf", "networks.maxf", "networks.z", "networks.w"),
+        ),
+        Reason(
+            f"{len(levels)} levels from 4×4, half of the images at the last one; batch sizes "
+            f"{', '.join(str(level['batch_size']) for level in levels)}: {steps:,} steps",
+            ("growth", "training.steps"),
+        ),
     ]
     return "celeba", changes, steps, reasons
 

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 
 from pydantic import Field, Strict
 
-from alae_core import Checkpoint, Config, ConfigError
+from alae_core import AlaeError, Checkpoint, Config, ConfigError
 from alae_core._support.validation import Count, validate
 from alae_core._support.yaml_text import to_explained_yaml, to_yaml
 from alae_core.config import make_config
 from alae_core.config_data import RUN, SPECIFICATION, read_config
 from alae_core.growth import position, scheduled_steps
 from alae_workbench.data.training_data import TrainingData
+from alae_workbench.evaluation.registry import MEASURES, Measure, resolve_measures
 
 
 class Training(TrainingData):
@@ -101,6 +102,19 @@ def resume_experiment(checkpoint: Checkpoint, overrides: Mapping[str, Any] | Non
             "keep that seed, or start a new run"
         )
     return experiment
+
+
+def resolve_best(name: str) -> Measure:
+    """Return the measure `training.best`, which selects the best checkpoint.
+
+    Raises AlaeError if it is unknown, or models cannot be ranked by it.
+    """
+    resolved = resolve_measures([name])
+    measure = MEASURES[resolved[0]]
+    if measure.name != name or not measure.better:
+        ranked = ", ".join(other.name for other in MEASURES.values() if other.better)
+        raise AlaeError(f"training.best is {name!r}; it must be a measure that can be ranked: {ranked}")
+    return measure
 
 
 def _parse_experiment(data: Mapping[str, Any], source: str) -> Experiment:

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from alae_core import Backend, Config, load_backend
 from alae_core.sizes import batch_sizes
@@ -12,6 +13,9 @@ from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
 from alae_workbench.runs.plan import Plan, find_resumed_run, plan
 from alae_workbench.runs.request import RunRequest
 from alae_workbench.storage.directory import Summary
+
+if TYPE_CHECKING:
+    from alae_workbench.runs.loop import Trainer
 
 
 def train(
@@ -45,27 +49,31 @@ def train(
             # Lock before reading the checkpoint, so that another process cannot continue the run meanwhile.
             stack.enter_context(run.lock())
         chosen = plan(request)
-        data = None if chosen.needs_keras else chosen.read()
-        backend = request.backend
-        if backend is None or isinstance(backend, str):
-            backend = load_backend(chosen.backend, request.device, chosen.experiment.config.precision)
-        data = data or chosen.read()
-        # This imports Keras, which uses the framework loaded above.
-        from alae_workbench.runs.loop import Trainer
-
-        trainer = Trainer(
-            run or chosen.run,
-            chosen.experiment,
-            backend,
-            data,
-            _all_observers(observers),
-            text="\n".join([_describe_run(chosen, data, backend), *chosen.reasons]),
-            resume=chosen.checkpoint,
-        )
+        if run:
+            # Only this object has the lock.
+            chosen = replace(chosen, run=run)
+        trainer = make_trainer(request, chosen, _all_observers(observers))
         if not run:
             # Lock only now, so that a refused request leaves no files behind.
             stack.enter_context(chosen.run.lock())
         return trainer.train()
+
+
+def make_trainer(request: RunRequest, chosen: Plan, observers: Sequence[Observer] = ()) -> "Trainer":
+    """Read the images of a planned run, open its backend, and build its model; nothing is written.
+
+    Raises AlaeError as `train` does.
+    """
+    data = None if chosen.needs_keras else chosen.read()
+    backend = request.backend
+    if backend is None or isinstance(backend, str):
+        backend = load_backend(chosen.backend, request.device, chosen.experiment.config.precision)
+    data = data or chosen.read()
+    # This imports Keras, which uses the framework loaded above.
+    from alae_workbench.runs.loop import Trainer
+
+    text = "\n".join([_describe_run(chosen, data, backend), *chosen.reasons])
+    return Trainer(chosen.run, chosen.experiment, backend, data, observers, text=text, resume=chosen.checkpoint)
 
 
 def _all_observers(observers: Sequence[Observer] | None) -> list[Observer]:

@@ -13,7 +13,7 @@ summary.json      the table printed at the end
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class Summary:
         checkpoint: the last checkpoint, for `alae_core.load`.
         grid: the last figure.
         stopped_by: the signal that ended the run before its last step, or None.
+        images: the number of held-out images that were measured, as "held_out".
     """
 
     path: Path
@@ -48,6 +49,7 @@ class Summary:
     checkpoint: Path
     grid: Path
     stopped_by: str | None = None
+    images: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         numbers = ", ".join(f"{name} {value:.4f}" for name, value in {**self.losses, **self.measures}.items())
