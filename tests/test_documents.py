@@ -139,6 +139,7 @@ def scene(backend, tmp_path_factory):
         ["directions", "fit", "runs/digits-conv-jax"],
         ["directions", "fit", "runs/digits-conv-jax", "--method", "principal"],
         ["evaluate", "runs/digits-conv-jax", "--measures", "psnr"],
+        ["export", "runs/digits-conv-jax", "model.zip", "--credit", "digits"],
         ["directions", "fit", "runs/digits-conv-jax", "--method", "shift"],
         ["data", "prepare", "photos", "prepared", "--workers", "1"],
     ):

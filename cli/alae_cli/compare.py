@@ -16,15 +16,21 @@ def compare(
     from alae_workbench.evaluation.records import compare_runs
     from alae_workbench.evaluation.registry import MEASURES
 
-    measured = compare_runs(runs)
-    names = [name for name in MEASURES if any(name in numbers for numbers in measured.values())]
-    table = Table("measure", "", *measured, title_justify="left")
-    for name in names:
-        values = [numbers.get(name) for numbers in measured.values()]
+    compared = compare_runs(runs)
+    levels = [run.level for run in compared.values()]
+    alike = len(set(levels)) == 1
+    table = Table("measure", "", *compared, title_justify="left")
+    table.add_row("level of detail", "", *levels)
+    for name in MEASURES:
+        values = [run.measures.get(name) for run in compared.values()]
         present = [value for value in values if value is not None]
+        if not present:
+            continue
         better = MEASURES[name].better
-        best = {"lower": min, "higher": max}[better](present) if better and len(present) > 1 else None
+        best = {"lower": min, "higher": max}[better](present) if better and alike and len(present) > 1 else None
         cells = ["" if value is None else f"{value:.4f}" for value in values]
         marked = [f"[bold]{cell}[/bold]" if best == value else cell for cell, value in zip(cells, values, strict=True)]
         table.add_row(name, MEASURES[name].arrow, *marked)
     Console().print(table)
+    if not alike:
+        print("the best values are not marked, because the runs are at different levels of detail")

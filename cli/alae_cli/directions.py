@@ -41,9 +41,14 @@ def fit(
     """Find directions in w, and save them in the run's directory."""
     if data and method not in ("svm", "shift"):
         raise ArgumentError("data", f"is {data}, but only the methods svm and shift use labelled images, not {method}")
+    from alae_core.run_archive import find_archive
     from alae_workbench.storage.directory import Run
 
     run = Run.find(model)
+    if find_archive(run.path):
+        raise AlaeError(
+            f"{model} is a .zip, in which directions cannot be saved: find them in the run, and export it again"
+        )
     from alae_workbench.models.opening import open_model
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged, method=method)

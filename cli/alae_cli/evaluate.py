@@ -58,7 +58,7 @@ def evaluate(
     from rich.table import Table
 
     from alae_core._support.files import write_atomically
-    from alae_workbench.evaluation.doubts import conclude, describe_measure
+    from alae_workbench.evaluation.doubts import conclude, describe_value
     from alae_workbench.evaluation.records import record_evaluation
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.progress import show_progress
@@ -70,7 +70,7 @@ def evaluate(
     evaluation = measure(opened, words, data=data, limit=count, weights=weights, progress=show_progress)
     table = Table(title=f"{opened.make_caption()} · {evaluation.against}", title_justify="left", show_header=False)
     for name, value in evaluation.measures.items():
-        description = describe_measure(name, evaluation.measures, evaluation.images)
+        description = describe_value(name, evaluation.measures, evaluation.images)
         table.add_row(name, f"{value:.4f}", MEASURES[name].arrow, description)
     Console().print(table)
     if conclusion := conclude(evaluation.measures, evaluation.images):
@@ -84,3 +84,5 @@ def evaluate(
         write_atomically(out, evaluation.to_json())
     for path in filter(None, (written, out)):
         print(path)
+    if not written and not out:
+        print("the values are not recorded, because the model is not in a run directory; --out writes them to a file")

@@ -1,7 +1,7 @@
 """The options that several commands share, and functions that parse them."""
 
 from collections.abc import Callable, Sequence
-from os.path import isdir
+from os.path import isdir, isfile
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -9,6 +9,7 @@ import typer
 
 from alae_core import AlaeError, ArgumentError
 from alae_core._support.text import short_repr
+from alae_core.run_archive import ZIP
 from alae_core.view import NoiseWord
 
 #: endings of pictures
@@ -17,12 +18,16 @@ PICTURES = (".png", ".svg", ".pdf")
 Value = TypeVar("Value")
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
-Model = Annotated[Path, typer.Argument(help="Run of `alae train`, or one of its checkpoints.", show_default=False)]
+Model = Annotated[
+    Path,
+    typer.Argument(help="Run of `alae train`, one of its checkpoints, or a .zip of `alae export`.", show_default=False),
+]
 ModelOrShipped = Annotated[
     Path | None,
     typer.Argument(
         metavar="[MODEL]",
-        help="Run of `alae train`, one of its checkpoints, or `shipped` for the model that ships with alae.",
+        help="Run of `alae train`, one of its checkpoints, a .zip of `alae export`, or `shipped` for the model that "
+        "ships with alae.",
         show_default="shipped",
     ),
 ]
@@ -185,10 +190,10 @@ def locate_model(model: Path | None) -> Path:
     path = locate_model(model)
     if path == SHIPPED:
         print(f"using the model that ships with alae; {SHIPPED / 'CARD.md'} describes it")
-    elif not isdir(path):
+    elif not isdir(path) and not (path.suffix.lower() == ZIP and isfile(path)):
         raise AlaeError(
             f"there is no checkpoint in {path}, which is not a folder: give a run of `alae train`, one of its "
-            f"checkpoints/step-…, or `{SHIPPED.name}` for the model that ships with alae"
+            f"checkpoints/step-…, a .zip of `alae export`, or `{SHIPPED.name}` for the model that ships with alae"
         )
     return path
 

@@ -85,9 +85,8 @@ def train(
     )
     if dry_run:
         from alae_workbench.runs.dry_run import describe
-        from alae_workbench.runs.plan import plan
 
-        print(describe(plan(request)))
+        print(describe(request))
         return
     from alae_workbench.runs.train import train as run
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+import alae_core as alae
 from tests.cli.conftest import describe_case
 
 
@@ -14,6 +15,22 @@ def test_runs_are_shown_side_by_side(run_alae, home):
     for name in summaries[0]:
         line = next(line for line in out.splitlines() if f" {name[:20]}" in line)
         assert all(f"{summary[name]:.4f}" in line for summary in summaries)
+
+
+def test_runs_at_different_levels_are_not_ranked(run_alae, home):
+    for run, step in (("style", 6), ("young", 3)):
+        config = alae.load_checkpoint(home / run).config
+        (home / run / "config.yaml").write_text(config.to_yaml(), "utf-8")
+        summary = {"step": step, "measures": {"reconstruction_error": step / 10}}
+        (home / run / "summary.json").write_text(json.dumps(summary), "utf-8")
+    code, out, err = run_alae("compare", "style", "young")
+    assert code == 0, err
+    assert [word for word in next(line for line in out.splitlines() if "level of" in line).split() if "×" in word] == [
+        "8×8",
+        "4×4",
+    ]
+    assert "the best values are not marked, because the runs are at different levels of detail" in out
+    assert "not marked" not in run_alae("compare", "style", "style")[1]
 
 
 MISTAKES = [

@@ -26,7 +26,10 @@ MISTAKES = [
         "--data is labelled, but only the methods svm and shift",
     ),
     (["fit", "mlp", "--method", "factorized"], "--method is factorized, which needs a style model"),
-    (["fit", "run", "--data", "labelled/left", "--backend", BACKEND], "the images have no labels"),
+    (
+        ["fit", "run", "--data", "labelled/left", "--backend", BACKEND],
+        "the images have no labels: use --method principal, which needs none, or give class folders",
+    ),
     (["fit", "run", "--data", "empty.csv", "--backend", BACKEND], "empty.csv"),
     (["list", "run"], "run has no directions yet: find some with `alae directions fit run`"),
 ]

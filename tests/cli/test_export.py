@@ -47,6 +47,46 @@ def test_commands_use_an_exported_run_like_any_other(run_alae, exported, home):
     assert len(few) == 48
 
 
+def test_commands_open_a_zip_like_the_exported_run(run_alae, exported, home):
+    zipped = ["new/small.zip" if word == "new/small" else word for word in EXPORT]
+    code, out, err = run_alae(*zipped)
+    assert code == 0, err
+    assert out.startswith("new/small.zip: 0.")
+    (home / "elsewhere").mkdir()
+    (home / "new" / "small.zip").rename(home / "elsewhere" / "small.zip")
+    before = content(home)
+    for words in (["generate"], ["reconstruct"], ["encode"], ["edit", "--direction", "principal-0=2"]):
+        name, *options = words
+        for model, file in (("new/small", "dir.npy"), ("elsewhere/small.zip", "zip.npy")):
+            code, _, err = run_alae(name, model, *options, "--out", file, "--backend", BACKEND)
+            assert code == 0, err
+        assert np.array_equal(np.load("dir.npy"), np.load("zip.npy")), name
+    for words in (
+        ["figure", "traversal", "elsewhere/small.zip", "0", "--out", "dir.npy.png", "--backend", BACKEND],
+        ["directions", "list", "elsewhere/small.zip"],
+        ["compare", "elsewhere/small.zip", "run"],
+        ["evaluate", "elsewhere/small.zip", "--measures", "psnr", "--data", "digits", "--backend", BACKEND],
+    ):
+        code, out, err = run_alae(*words)
+        assert code == 0, err
+    assert "the values are not recorded" in out
+    changed = {name for name, bytes_ in content(home).items() if before.get(name) != bytes_}
+    assert not {name for name in changed if not name.startswith(("dir.npy", "zip.npy", "cache"))}
+
+
+@pytest.mark.usefixtures("exported")
+def test_a_zip_cannot_be_changed_or_trained(run_alae):
+    run_alae(*EXPORT[:2], "small.zip", *EXPORT[3:])
+    for words, message in (
+        (["directions", "fit", "small.zip", "--method", "principal"], "in which directions cannot be saved"),
+        (["train", "--resume", "small.zip"], "was exported and has only averaged networks"),
+        ([*EXPORT[:2], "small.zip", *EXPORT[3:]], "small.zip exists already"),
+    ):
+        code, _, err = run_alae(*words)
+        assert code == 2
+        assert message in err
+
+
 @pytest.mark.usefixtures("exported")
 def test_an_exported_run_has_no_networks_as_trained_and_does_not_resume(run_alae):
     for words in (["generate", "new/small", "--raw", "--backend", BACKEND], ["train", "--resume", "new/small"]):
@@ -74,6 +114,7 @@ MISTAKES = [
     (EXPORT, "has not been measured: `alae evaluate run/checkpoints/step-00000004` does it"),
     (["export", "mlp", "out", "--credit", "x", "--backend", BACKEND], "has not been measured"),
     (["export", "run", "out"], "Missing option '--credit'"),
+    (["generate", "absent.zip"], "there is no checkpoint in absent.zip, which is not a folder"),
     (["reconstruct", "torn.png"], "no checkpoint in torn.png, which is not a folder: give a run of `alae train`, one"),
 ]
 

@@ -7,13 +7,14 @@ import pytest
 from alae_core import AlaeError
 from alae_workbench.evaluation.records import Evaluation, compare_runs, read_evaluation, record_evaluation
 from alae_workbench.storage.directory import Run
+from tests.conftest import tiny_config, tiny_style_config
 
 
 @pytest.fixture
 def run(tmp_path):
     run = Run(tmp_path / "run")
     run.checkpoints.mkdir(parents=True)
-    run.config.write_text("{}")
+    run.config.write_text(tiny_config().to_yaml())
     return run
 
 
@@ -57,12 +58,19 @@ def test_a_checkpoint_outside_a_run_directory_has_no_record(tmp_path, run):
 def test_comparisons_prefer_full_evaluations(run):
     with pytest.raises(AlaeError, match="run has no measures: `alae evaluate "):
         compare_runs([run.path])
-    run.summary.write_text(json.dumps({"measures": {"psnr": 1.0, "overfitting": 0.1}}))
-    assert compare_runs([run.path]) == {str(run.path): {"psnr": 1.0, "overfitting": 0.1}}
+    run.summary.write_text(json.dumps({"step": 4, "measures": {"psnr": 1.0, "overfitting": 0.1}}))
+    assert compare_runs([run.path]) == {str(run.path): ({"psnr": 1.0, "overfitting": 0.1}, "4×3")}
     record_evaluation(make_evaluation(run, count=40, measures={"psnr": 8.0}))
-    assert compare_runs([run.path])[str(run.path)]["psnr"] == 8.0
+    assert compare_runs([run.path])[str(run.path)].measures["psnr"] == 8.0
     record_evaluation(make_evaluation(run))
-    assert compare_runs([run.path])[str(run.path)]["psnr"] == 9.0
+    assert compare_runs([run.path])[str(run.path)].measures["psnr"] == 9.0
+
+
+@pytest.mark.parametrize(("step", "level"), [(3, "4×4"), (4, "8×8 fading in, 0%"), (9, "8×8")])
+def test_measures_have_the_level_of_detail_of_their_step(run, step, level):
+    run.config.write_text(tiny_style_config().to_yaml())
+    record_evaluation(make_evaluation(run, step=step))
+    assert compare_runs([run.path])[str(run.path)].level == level
 
 
 def test_the_error_names_a_damaged_file(run):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from alae_core import AlaeError
-from alae_workbench.figures.plots import plot_bars, plot_curves, read_histories
+from alae_workbench.figures.plots import plot_bars, plot_curves, read_histories, read_levels
 
 
 def make_run(path, *records):
@@ -28,6 +28,21 @@ def test_numbers_with_a_single_point_are_omitted(tmp_path):
     assert read_titles(plot_curves([one, other])) == ["generator loss", "psnr"]
     young = make_run(tmp_path / "young", records[0])
     assert read_titles(plot_curves([young])) == ["generator loss"], "unless all have one point"
+
+
+def test_curves_are_interrupted_and_marked_where_a_level_begins(tmp_path):
+    records = [{"step": step, "losses": {"generator": 1.0}, "lod": int(step > 4)} for step in (2, 4, 6, 8)]
+    run = make_run(tmp_path / "one", *records, {"step": 8, "evaluation": {"psnr": 9.0}})
+    assert read_levels(run) == [(2, 4), (6, 8)]
+    (axes,) = plot_curves([run]).axes
+    curve, *marks = axes.lines
+    assert [step for step in curve.get_xdata() if step == step] == [2, 4, 6, 8]
+    assert [step == step for step in curve.get_xdata()] == [True, True, False, True, True]
+    assert [mark.get_xdata()[0] for mark in marks] == [2, 6]
+    assert [text.get_text() for text in axes.texts] == ["4×4", "8×8"]
+    other = make_run(tmp_path / "other", {"step": 2, "psnr": 7.0}, {"step": 4, "psnr": 7.0, "lod": 0})
+    (axes,) = plot_curves([other]).axes
+    assert (len(axes.lines), len(axes.texts), read_levels(other)) == (1, 0, [(4, 4)])
 
 
 def test_histories_are_sorted_by_step_and_skip_incomplete_lines(tmp_path):

@@ -77,7 +77,7 @@ def test_long_trainings_on_an_accelerator_get_style_networks(choices, family, re
 
 @pytest.mark.parametrize(("preset", "size"), [("photos-conv", 32), ("photos-conv64", 64)])
 def test_the_default_training_follows_the_presets(preset, size):
-    proposed, shipped = propose(make_survey(size)).experiment.config, load_config(preset)
+    proposed, shipped = propose(make_survey(size, count=10_000)).experiment.config, load_config(preset)
     same = {"description", "schedule"}
     assert proposed.model_dump(exclude=same) == shipped.model_dump(exclude=same)
 
@@ -115,6 +115,17 @@ def test_a_reason_is_replaced_with_its_setting(changes, gone, line):
     assert after[-1] == line
     assert len(after) < len(before) + 1
     assert len(proposal.explain({"training.data": "x", "seed": 3})) == len(before)
+
+
+@pytest.mark.parametrize("family", ["conv", "style"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_that_are_shown_often_are_augmented(family, channels):
+    """10 % of the images are held out, so 2,222 leave 2,000, each shown 100 times."""
+    few, more = (propose(make_survey(count=count, channels=channels), family=family) for count in (2_222, 2_224))
+    assert few.experiment.config.augment.p == 0.15
+    assert any("D would memorise images that it sees 100 times" in line for line in few.explain({}))
+    assert "augment=null: as requested" in few.explain({"augment": None})
+    assert more.experiment.config.augment is None
 
 
 def test_a_folder_is_surveyed_by_its_headers_and_trained_as_proposed(tmp_path):

@@ -13,7 +13,7 @@ _NAMES: dict[Sample, str] = {"held_out": "held-out images", "samples": "samples 
 
 
 def find_doubt(name: str, values: Mapping[str, float], images: Mapping[str, int]) -> str:
-    """Return why the value of a measure says little, or "".
+    """Return the reason to doubt the value of a measure, or "".
 
     Args:
         name: the measure.
@@ -32,7 +32,7 @@ def find_doubt(name: str, values: Mapping[str, float], images: Mapping[str, int]
     return ""
 
 
-def describe_measure(name: str, values: Mapping[str, float], images: Mapping[str, int]) -> str:
+def describe_value(name: str, values: Mapping[str, float], images: Mapping[str, int]) -> str:
     """Return the description of a measure for tables, with a second line if there is a doubt (`find_doubt`)."""
     doubt = find_doubt(name, values, images)
     return MEASURES[name].description + (f"\n! {doubt}" if doubt else "")

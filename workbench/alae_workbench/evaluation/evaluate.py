@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from alae_core import AlaeError
 from alae_core._support.files import cache_directory
+from alae_core.run_archive import find_archive
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.cache import Cache, Progress, no_progress
 from alae_workbench.evaluation.measures.sample_quality import COUNT
@@ -98,7 +99,7 @@ def evaluate(
         raise AlaeError(f"{name} has no value: {reason}")
     checkpoint, own = opened.checkpoint, opened.training.data
     return Evaluation(
-        model=str(checkpoint.path),
+        model=str(find_archive(checkpoint.path) or checkpoint.path),
         step=checkpoint.step,
         averaged=opened.averaged,
         against=data or str(own),

@@ -2,16 +2,19 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field, FiniteFloat, NonNegativeInt, Strict
 
-from alae_core import AlaeError
+from alae_core import AlaeError, load_config
 from alae_core._support.files import append, read_regular, write_atomically
 from alae_core._support.html import make_table, make_title
 from alae_core._support.validation import Frozen, validate
+from alae_core.checkpoint_files import checkpoints, load_manifest
+from alae_core.growth import position
+from alae_core.run_archive import ZIP
 from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.storage.directory import Run
 
@@ -75,8 +78,10 @@ def record_evaluation(evaluation: Evaluation) -> Path | None:
 
     Measures that the file already has stay, unless they were taken again or the images differ.
 
-    Returns the file, or None if the checkpoint is not inside a run directory.
+    Returns the file, or None if the checkpoint is not inside a run directory, or is in a .zip of `alae export`.
     """
+    if Path(evaluation.model).suffix == ZIP:
+        return None
     try:
         run = Run.find(Path(evaluation.model))
     except AlaeError:
@@ -104,27 +109,48 @@ def read_evaluation(path: Path) -> Evaluation:
     return validate(Evaluation, data, str(path))
 
 
-def compare_runs(runs: Sequence[Path]) -> dict[str, dict[str, float]]:
+class RunMeasures(NamedTuple):
+    """The measures of a run, and the level of detail that they were taken at, such as "8×8"."""
+
+    measures: dict[str, float]
+    level: str
+
+
+def compare_runs(runs: Sequence[Path]) -> dict[str, RunMeasures]:
     """Return each run's measures by its path: those of its last evaluation, and others from its summary.
 
-    A full evaluation of the run's own data is preferred to others. Raises AlaeError if a run has neither.
+    A full evaluation of the run's own data is preferred to others; exported runs have the measures of their card.
+    Measures at different levels must not be ranked: images of fewer pixels have lower errors.
+
+    Raises AlaeError if a run has no measures, or its configuration cannot be read.
     """
-    return {str(path): _run_measures(path) for path in runs}
+    return {str(path): _read_run(path) for path in runs}
 
 
-def _run_measures(path: Path) -> dict[str, float]:
-    run = Run.find(path)
-    measures: dict[str, float] = {}
-    if run.summary.exists():
-        try:
-            summary = json.loads(read_regular(run.summary, _MOST_BYTES))
-            measures = {str(name): float(value) for name, value in summary["measures"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise AlaeError(f"{run.summary} is damaged: {error}") from error
+def _read_run(path: Path) -> RunMeasures:
+    run, measures, step = Run.find(path), dict[str, float](), 0
+    try:
+        if run.summary.exists():
+            source = run.summary
+            summary = json.loads(read_regular(source, _MOST_BYTES))
+            measures, step = _parse_measures(summary["measures"]), int(summary["step"])
+        elif exported := checkpoints(run.checkpoints)[-1:]:
+            source = exported[0]
+            manifest = load_manifest(source)
+            measures, step = _parse_measures((manifest.run or {}).get("card", {}).get("measures", {})), manifest.step
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise AlaeError(f"{source} is damaged: {error}") from error
     evaluations = sorted((run.path / "evaluations").glob("step-*.json"))
     full = [file for file in evaluations if file.stem.count("-") == 1]
     for file in (full or evaluations)[-1:]:
-        measures |= read_evaluation(file).measures
+        evaluation = read_evaluation(file)
+        measures, step = measures | evaluation.measures, evaluation.step
     if not measures:
         raise AlaeError(f"{path} has no measures: `alae evaluate {path}` takes them")
-    return measures
+    config = load_config(run.config)
+    view, (height, width, _) = position(config, max(step - 1, 0)).view, config.image
+    return RunMeasures(measures, f"{height}×{width}" if view is None else str(view))
+
+
+def _parse_measures(values: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in values.items()}

@@ -21,7 +21,7 @@ Better = Literal["lower", "higher", ""]
 #: requirements of a measure besides networks: class labels of the images, downloaded weights of a network that others
 #: trained, or such weights in a package of the extra `[measures]`
 Need = Literal["labels", "weights", "package"]
-#: images whose number limits how exact a measure is
+#: images whose number limits the precision of a measure
 Sample = Literal["held_out", "samples"]
 #: smallest numbers of images for a share of them (a standard error of at most 0.05), a distance of sets in some feature
 #: space, and a mean over images
@@ -56,7 +56,7 @@ class Measure:
         arguments: further arguments of the function. Rows with equal function and arguments are computed in one call.
         needs: other requirements, for `alae measures`.
         symbol: short form for lines of progress; "" is the name.
-        sample: the images whose number limits how exact it is; None for a measure of z, or of unknown exactness.
+        sample: the images whose number limits its precision; None for a measure of z, and if unknown.
         least: number of these images below which tables mark its value.
     """
 

@@ -1,7 +1,7 @@
 """Plots of numbers: curves of runs over their training steps, and measures of an ablation as bars."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil
+from math import ceil, nan
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -35,10 +35,13 @@ class Plot(Figure):
 def plot_curves(runs: Sequence[Path]) -> Plot:
     """Plot each loss and measure in the runs' `metrics.jsonl` over training steps, one panel each.
 
-    Omits numbers that were recorded at one step only, such as those of an evaluation, unless all were.
+    Omits numbers that were recorded at one step only, such as those of an evaluation, unless all were. A dotted line
+    with the resolution marks where a level of detail begins; curves are interrupted there, because numbers at different
+    levels cannot be compared.
 
     Raises AlaeError if a path is not a run directory, or has no records yet.
     """
+    levels = {str(path): read_levels(path) for path in runs}
     histories = {str(path): read_histories(path) for path in runs}
     names = list(dict.fromkeys(name for history in histories.values() for name in history))
     names = [name for name in names if any(len(history.get(name, ())) > 1 for history in histories.values())] or names
@@ -46,11 +49,12 @@ def plot_curves(runs: Sequence[Path]) -> Plot:
     for name, axes in zip(names, panels, strict=True):
         for i, (run, history) in enumerate(histories.items()):
             if name in history:
-                steps, values = zip(*history[name], strict=True)
-                (line,) = axes.plot(steps, values, label=_shorten(run), linewidth=1.2)
-                line.set(color=_COLOURS[i % len(_COLOURS)], linestyle=_STYLES[i // len(_COLOURS) % len(_STYLES)])
+                colour, style = _COLOURS[i % len(_COLOURS)], _STYLES[i // len(_COLOURS) % len(_STYLES)]
+                steps, values = zip(*_split_at(history[name], [step for step, _ in levels[run]]), strict=True)
+                (line,) = axes.plot(steps, values, label=_shorten(run), linewidth=1.2, color=colour, linestyle=style)
                 if len(steps) == 1:
                     line.set(marker="o", markersize=3)
+                _mark_levels(axes, levels[run], colour)
         axes.set_title(name.replace("_", " "), loc="left", fontsize=9)
         axes.set_xlabel("step", fontsize=7)
     if len(histories) > 1:
@@ -72,6 +76,15 @@ def read_histories(path: Path) -> dict[str, list[tuple[int, float]]]:
         for name, value in _flatten(record).items():
             histories.setdefault(name, {})[step] = value
     return {name: sorted(values.items()) for name, values in histories.items() if name not in _OMITTED}
+
+
+def read_levels(path: Path) -> list[tuple[int, int]]:
+    """Read the levels of detail of a run: the first recorded step and the side in pixels of each; none if it has none.
+
+    Raises AlaeError if `path` is not a run directory.
+    """
+    lods = sorted((step, record["lod"]) for step, record in Run.find(path).read_records() if "lod" in record)
+    return [(step, 4 * 2**lod) for i, (step, lod) in enumerate(lods) if i == 0 or lod != lods[i - 1][1]]
 
 
 def plot_bars(numbers: Mapping[str, Mapping[str, Sequence[float]]], labels: Mapping[str, str], caption: str) -> Plot:
@@ -114,6 +127,25 @@ def _make_panels(count: int, width: float, height: float, columns: int) -> tuple
         axes.grid(color=_FAINT, linewidth=0.5)
         axes.set_axisbelow(True)
     return figure, grid[:count]
+
+
+def _split_at(history: list[tuple[int, float]], steps: Sequence[int]) -> list[tuple[float, float]]:
+    """Insert a gap into a curve before each of these steps, except before its first point."""
+    points: list[tuple[float, float]] = []
+    for step, value in history:
+        if points and any(points[-1][0] < start <= step for start in steps):
+            points.append((nan, nan))
+        points.append((step, value))
+    return points
+
+
+def _mark_levels(axes: "Axes", levels: Sequence[tuple[int, int]], colour: str) -> None:
+    """Mark where each level of detail begins, if there are several."""
+    for step, side in levels if len(levels) > 1 else ():
+        axes.axvline(step, color=colour, linewidth=0.6, linestyle=":")
+        axes.annotate(
+            f"{side}×{side}", (step, 1), xycoords=("data", "axes fraction"), fontsize=5, color=_INK, va="bottom"
+        )
 
 
 def _shorten(run: str) -> str:

@@ -79,7 +79,8 @@ def fit_label_directions(
     labels, names = source.labels, get_label_names(source)
     if labels is None:
         raise DataError(
-            "the images have no labels; give class folders, a .csv file beside the images, or an .npz file with labels"
+            "the images have no labels: use --method principal, which needs none, or give class folders, a .csv file "
+            "beside the images, or an .npz file with labels"
         )
     w = np.concatenate(list(opened.encode_images(source))).astype(np.float64)
     if labels.ndim == 1:

@@ -1,4 +1,4 @@
-"""Export of a run: a small run directory to share, with the averaged networks as float16 and a card.
+"""Export of a run: a small run to share, as a directory or as one .zip, with averaged networks as float16 and a card.
 
 It has config.yaml, one checkpoint, the run's directions in w, a few held-out images (`models.opening.EXAMPLES`) and
 CARD.md. Every command that uses a model opens it like any run; training cannot continue from it.
@@ -7,6 +7,7 @@ CARD.md. Every command that uses a model opens it like any run; training cannot 
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from alae_core._support.files import atomic_file, write_atomically
 from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.config_data import RUN
 from alae_core.growth import position
+from alae_core.run_archive import ZIP, write_archive
 from alae_core.state import as_dtype
 from alae_workbench.data.derived import take_first
 from alae_workbench.data.source import format_shape, read_all
@@ -44,13 +46,13 @@ class _Author:
 
 
 def export_run(opened: OpenedModel, out: Path, credit: str) -> Path:
-    """Write the exported run `out`, and return the path of its card.
+    """Write the exported run `out`, and return the path of its card; if `out` ends in .zip, one file, and its path.
 
     Weights become float16. Of the path of the training images only the last part is kept.
 
     Args:
         opened: the model, opened from the checkpoint to export.
-        out: the new directory.
+        out: the new directory or .zip.
         credit: source and licence of the training images, for the card.
 
     Raises:
@@ -59,10 +61,20 @@ def export_run(opened: OpenedModel, out: Path, credit: str) -> Path:
         CheckpointError: float16 cannot hold a weight.
         DataError: the run's images cannot be read.
     """
+    if out.exists():
+        raise AlaeError(f"{out} exists already: choose another name")
+    if out.suffix != ZIP:
+        return _write_run(opened, out, credit)
+    with TemporaryDirectory() as directory:
+        card = _write_run(opened, Path(directory, out.stem), credit)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_archive(card.parent, out)
+    return out
+
+
+def _write_run(opened: OpenedModel, out: Path, credit: str) -> Path:
     checkpoint = opened.checkpoint
     run = Run.find(checkpoint.path)
-    if out.exists():
-        raise AlaeError(f"{out} exists already: choose another directory")
     card = _make_card(run, checkpoint, credit)
     training = read_training(checkpoint)
     training = training.model_copy(update={"data": training.data and Path(training.data).name})

@@ -4,12 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from alae_core.plugins import default_backend, find_backend
-
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, load_checkpoint, load_config
 from alae_core.backend_lookup import default_backend, find_backend
 from alae_core.checkpoint_files import require_trained
-from alae_core.config import RUN
+from alae_core.config_data import RUN
 from alae_core.lookup import find_algorithm
 from alae_core.sizes import require_room
 from alae_workbench.data.builtin import needs_keras

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from alae_workbench.evaluation.doubts import conclude, describe_measure
+from alae_workbench.evaluation.doubts import conclude, describe_value
 from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.runs.observers import Observer, Report, Start
 from alae_workbench.runs.pace import Pace, format_duration
@@ -60,7 +60,7 @@ class Terminal(Observer):
         for name, value in summary.losses.items():
             table.add_row(f"{name} loss", f"{value:.4f}")
         for name, value in summary.measures.items():
-            table.add_row(describe_measure(name, summary.measures, summary.images), f"{value:.4f}")
+            table.add_row(describe_value(name, summary.measures, summary.images), f"{value:.4f}")
         self.console.print(table)
         if conclusion := conclude(summary.measures, summary.images):
             self.on_note(conclusion)

@@ -97,7 +97,7 @@ def take_trial(trainer: "Trainer", budget: float = BUDGET) -> Trial:
     if time.monotonic() - began + compiling + 3 * seconds <= budget:
         first_seconds, seconds = _time_calls(_take_steps(trainer, first, end))
         compiling = max(0.0, first_seconds - seconds)
-        # Levels share none of their compiled code; each keeps about half of what compiling the finest one takes.
+        # Levels share no compiled code; each coarser one keeps about half of the memory that the finest one takes.
         of_level = max(0, measure_peak_memory() - before - activations)
         memory = measure_peak_memory() + (len(stages) - 1) * of_level // 2
     else:

@@ -22,6 +22,7 @@ from alae_core import AlaeError, Checkpoint
 from alae_core._support.files import read_regular, write_atomically
 from alae_core._support.html import MOST_BYTES, make_picture, make_table
 from alae_core.checkpoint_files import checkpoints, step_of
+from alae_core.run_archive import open_archive
 from alae_workbench.storage.lock import Lock
 
 _MAX_BYTES = 2**30  # of metrics.jsonl
@@ -96,7 +97,11 @@ class Run:
 
     @classmethod
     def find(cls, path: Path) -> "Run":
-        """Return the run at `path`, a run directory or a checkpoint in one. Raises AlaeError for any other path."""
+        """Return the run at `path`: a run directory, a checkpoint in one, or a .zip of `alae export`.
+
+        Raises AlaeError for any other path.
+        """
+        path = open_archive(path)
         # "." and ".." have no named parents.
         for given in (path, path.absolute()):
             for run in map(cls, (given, *given.parents[:2])):
