@@ -1,6 +1,7 @@
 """The output of `alae train --dry-run`."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from alae_workbench.runs.pace import format_duration
 from alae_workbench.runs.plan import Plan, plan
 from alae_workbench.runs.request import RunRequest
 from alae_workbench.runs.train import make_trainer
-from alae_workbench.runs.trial import Trial, take_trial
 from alae_workbench.runs.verdict import judge_data
+
+if TYPE_CHECKING:
+    from alae_workbench.runs.trial import Trial
 
 _SOURCES = {
     "steps": "measured with real steps",
@@ -32,6 +35,9 @@ def describe(request: RunRequest) -> str:
     """
     chosen = plan(request)
     trainer = make_trainer(request, chosen)
+    # This imports Keras, which uses the framework loaded above.
+    from alae_workbench.runs.trial import take_trial
+
     experiment, data = chosen.experiment, trainer.data
     lines = [
         experiment.to_yaml(),
@@ -79,7 +85,7 @@ def _describe_weights(config: Config) -> Iterator[str]:
         yield f"weights: {networks}: {sum(count.values()):,} {end}"
 
 
-def _describe_trial(trial: Trial, device: str) -> Iterator[str]:
+def _describe_trial(trial: "Trial", device: str) -> Iterator[str]:
     finest, size = trial.levels[-1], 4 * 2 ** (trial.levels[-1].stage.lod or 0)
     level = "" if finest.stage.lod is None else f" at {size}×{size}"
     coarser = "; coarser levels in proportion to their arithmetic" if len(trial.levels) > 1 else ""
