@@ -91,6 +91,11 @@ def test_an_evaluation_is_a_list_of_rows_and_in_notebooks_a_table(run):
         "value": 9.0,
         "better": "higher",
     }
-    assert later["better"] == later["description"] == "", "another version of alae may have measured more"
+    assert later["better"] == later["description"] == later["doubt"] == "", (
+        "another version of alae may have measured more"
+    )
+    few = make_evaluation(run, images={"train": 36, "held_out": 4})
+    assert few.rows()[0]["doubt"] == "only 4 held-out images; at least 10 are needed"
+    assert "only 4 held-out images" in few._repr_html_()
     html = evaluation._repr_html_()
     assert all(text in html for text in ("9.0000", "a&lt;b&gt;", "not measured: ssim: why&lt;", first["description"]))

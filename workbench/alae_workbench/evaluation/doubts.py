@@ -16,12 +16,12 @@ def find_doubt(name: str, values: Mapping[str, float], images: Mapping[str, int]
     """Return the reason to doubt the value of a measure, or "".
 
     Args:
-        name: the measure.
+        name: the measure; measures of other versions of alae are not doubted.
         values: the values of all measures that were taken, by name.
         images: numbers of images by `Sample`; samples that are missing are not checked.
     """
-    measure = MEASURES[name]
-    if measure.sample is not None:
+    measure = MEASURES.get(name)
+    if measure and measure.sample is not None:
         count = images.get(measure.sample)
         if count is not None and count < measure.least:
             return f"only {count:,} {_NAMES[measure.sample]}; at least {measure.least:,} are needed"

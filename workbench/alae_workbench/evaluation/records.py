@@ -15,6 +15,7 @@ from alae_core._support.validation import Frozen, validate
 from alae_core.checkpoint_files import checkpoints, load_manifest
 from alae_core.growth import position
 from alae_core.run_archive import ZIP
+from alae_workbench.evaluation.doubts import find_doubt
 from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.storage.directory import Run
 
@@ -53,10 +54,15 @@ class Evaluation(Frozen):
     def rows(self) -> list[dict[str, Any]]:
         """Return the measures as a list of flat dictionaries, such as for `pandas.DataFrame`."""
         same = {"model": self.model, "step": self.step, "averaged": self.averaged, "against": self.against}
-        return [{**same, **describe_measure(name), "value": value} for name, value in self.measures.items()]
+        return [
+            {**same, **describe_measure(name), "value": value, "doubt": find_doubt(name, self.measures, self.images)}
+            for name, value in self.measures.items()
+        ]
 
     def _repr_html_(self) -> str:
-        rows = [{key: row[key] for key in ("measure", "value", "better", "description")} for row in self.rows()]
+        rows = [
+            {key: row[key] for key in ("measure", "value", "better", "description", "doubt")} for row in self.rows()
+        ]
         networks = "averaged networks" if self.averaged else "networks as trained"
         reasons = "".join(make_title(f"not measured: {name}: {reason}") for name, reason in self.refused.items())
         return make_table(rows, f"{self.model}, {networks}, measured on {self.against}") + reasons
