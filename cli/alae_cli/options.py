@@ -90,6 +90,15 @@ CropName = Annotated[
         help="Margin around each face: ffhq as in FFHQ and CelebA-HQ, celeba closer, as in the authors' CelebA."
     ),
 ]
+LabelsFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--labels",
+        metavar="FROM",
+        help="Labels of the images: a file, array or column in the data, folders or none.",
+        show_default="the first that docs/data.md lists",
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(

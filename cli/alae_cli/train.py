@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import BackendName, Device, Images, Overrides, parse_overrides
+from alae_cli.options import BackendName, Device, Images, LabelsFrom, Overrides, parse_overrides
 from alae_core import AlaeError
 
 
@@ -27,6 +27,7 @@ def train(
             show_default="the configuration's",
         ),
     ] = None,
+    labels: LabelsFrom = None,
     images: Images = None,
     steps: Annotated[
         int | None, typer.Option(min=1, max=10**12, help="Training steps in all.", show_default="the configuration's")
@@ -77,7 +78,9 @@ def train(
         backend=backend,
         device=device,
         steps=steps,
-        overrides=parse_overrides(overrides) | ({} if seed is None else {"seed": seed}),
+        overrides=parse_overrides(overrides)
+        | ({} if seed is None else {"seed": seed})
+        | ({} if labels is None else {"training.labels_from": labels}),
         out=out,
         resume=resume,
         other_data=other_data,

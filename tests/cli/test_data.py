@@ -51,6 +51,7 @@ def test_a_folder_is_inspected(run_alae, photos):
     assert out.splitlines() == [
         "photos: 13 images, 1 in colour, the others grey",
         "2 sizes, most often 8×9 (12); shorter sides from 8 to 30 pixels, median 8",
+        "labels: 2 classes from folders",
         "2 classes: cats: 7, dogs: 7",
         "1 more cannot be read: cats/torn.png",
         "sheet: sheet.png",

@@ -2,15 +2,17 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Generic, TypeVar, overload
 
 import numpy as np
 
+from alae_workbench.data.listing import Skipped
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.picture_file import Member, read_image
 from alae_workbench.data.source import (
@@ -20,6 +22,7 @@ from alae_workbench.data.source import (
     SourceRepr,
     format_shape,
     get_label_names,
+    get_label_text,
     get_names,
     read_at_size,
 )
@@ -64,6 +67,9 @@ class Collection:
         labels: class numbers (count,), attributes (count, k), or None.
         label_names: the names of classes 0, 1, … or of the attributes; () if unknown.
         stored: the files on disk that the collection is read from; it changes only if one of them does.
+        label_text: where the labels come from, or why there are none: see `labels.Labels`.
+        skipped: files that are not read, by reason and ending.
+        test: the source's own held-out split, if it has one.
     """
 
     files: Sequence[Path | Member]
@@ -71,6 +77,9 @@ class Collection:
     labels: np.ndarray | None
     label_names: tuple[str, ...]
     stored: Sequence[Path]
+    label_text: str = ""
+    skipped: Skipped = field(default_factory=Counter)
+    test: "Collection | None" = None
 
     def __len__(self) -> int:
         return len(self.files)
@@ -79,10 +88,13 @@ class Collection:
         """Return the pictures at `indices`."""
         return Collection(
             [self.files[index] for index in indices],
-            [self.names[index] for index in indices],
+            [self.names[index] for index in indices] if len(self.names) else [],
             None if self.labels is None else self.labels[indices],
             self.label_names,
             self.stored,
+            self.label_text,
+            self.skipped,
+            self.test,
         )
 
 
@@ -93,7 +105,14 @@ def as_collection(source: Source, name: str) -> Collection:
     """
     if source.shape[-1] not in (1, 3):
         raise DataError(f"pictures have 1 or 3 channels, but the images of {name} are {format_shape(source.shape)}")
-    return Collection(_SourceMembers(source, name), get_names(source) or [], source.labels, get_label_names(source), [])
+    return Collection(
+        _SourceMembers(source, name),
+        get_names(source) or [],
+        source.labels,
+        get_label_names(source),
+        [],
+        get_label_text(source),
+    )
 
 
 class _SourceMembers(Sequence[Member]):
@@ -140,7 +159,7 @@ class DecodedOnRequest(SourceRepr):
     def __init__(self, pictures: Collection, shape: tuple[int, int, int], fit: Fit, fingerprint: str) -> None:
         self.shape, self.fit, self.fingerprint = shape, fit, fingerprint
         self.files, self.labels, self.names = pictures.files, pictures.labels, pictures.names
-        self.label_names = pictures.label_names
+        self.label_names, self.label_text = pictures.label_names, pictures.label_text
 
     def __len__(self) -> int:
         return len(self.files)
@@ -183,7 +202,7 @@ def decode(pictures: Collection, shape: tuple[int, int, int], *, fit: Fit = "cro
         pictures = pictures.select(readable)
     labels = pictures.labels
     if keep:
-        return Arrays(np.stack(pixels), labels, pictures.names, pictures.label_names), faults
+        return Arrays(np.stack(pixels), labels, pictures.names, pictures.label_names, pictures.label_text), faults
     digest.update(repr((len(readable), *shape, None if labels is None else labels.tolist())).encode())
     return DecodedOnRequest(pictures, shape, fit, digest.hexdigest()), faults
 

@@ -14,6 +14,7 @@ from alae_workbench.data.source import (
     SourceRepr,
     combine_digests,
     get_label_names,
+    get_label_text,
     get_names,
     read_at_size,
 )
@@ -54,6 +55,11 @@ class Subset(SourceRepr):
         """The names of classes 0, 1, … or of the attributes; () if unknown."""
         return get_label_names(self.source)
 
+    @property
+    def label_text(self) -> str:
+        """Where the labels come from: see `labels.Labels`."""
+        return get_label_text(self.source)
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the source's fingerprint and the indices."""
@@ -89,6 +95,10 @@ class _WithMargin(SourceRepr):
     @property
     def label_names(self) -> tuple[str, ...]:
         return get_label_names(self.source)
+
+    @property
+    def label_text(self) -> str:
+        return get_label_text(self.source)
 
     @property
     def fingerprint(self) -> str:

@@ -9,6 +9,8 @@ import numpy as np
 
 from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection
+from alae_workbench.data.labels import describe_labels, is_labelled
+from alae_workbench.data.listing import describe_skipped
 from alae_workbench.data.picture_file import describe_fault, read_header
 from alae_workbench.data.prepared.reading import PreparedSource
 from alae_workbench.data.prepared.set_format import Manifest, StoredFile, hash_file
@@ -46,7 +48,7 @@ def inspect(name: str, contents: Contents, show_progress: ShowProgress = _hide_p
         lines.append(_verify(contents.images.path, contents.images.manifest, show_progress))
     for part, source in label_parts(contents).items():
         lines.append(f"{len(source):,} images{f' {part}' if part else ''}, of {format_shape(source.shape)}")
-        lines += _describe_labels(source.labels, get_label_names(source))
+        lines += _describe_labels(source.labels, get_label_names(source), describe_labels(source))
     if contents.interpretation:
         lines.append(f"read as {contents.interpretation}")
     if contents.skipped:
@@ -113,7 +115,13 @@ def _describe_pictures(name: str, pictures: Collection, show_progress: ShowProgr
     colours = {0: "all grey", readable: "all in colour"}.get(coloured, f"{coloured:,} in colour, the others grey")
     yield f"{name}: {readable:,} images, {colours}"
     yield _describe_sizes(sizes)
-    yield from _describe_labels(pictures.labels, pictures.label_names)
+    yield from _describe_labels(pictures.labels, pictures.label_names, describe_labels(pictures))
+    if pictures.test:
+        yield f"{len(pictures.test):,} more images in the held-out split"
+        yield from _describe_labels(pictures.test.labels, pictures.label_names, describe_labels(pictures.test))
+    skipped = describe_skipped(pictures.skipped)
+    if skipped:
+        yield skipped
     if unreadable:
         yield f"{len(unreadable):,} more cannot be read: {_list_words(unreadable)}"
 
@@ -130,17 +138,20 @@ def _describe_sizes(sizes: Counter[tuple[int, int]]) -> str:
     )
 
 
-def _describe_labels(labels: np.ndarray | None, names: Sequence[str]) -> list[str]:
+def _describe_labels(labels: np.ndarray | None, names: Sequence[str], text: str) -> list[str]:
+    lines = [f"labels: {text}"]
     if labels is None:
-        return []
+        return lines
+    labels = labels[is_labelled(labels)]
     if labels.ndim == 1:
         classes = [f"{name}: {count:,}" for name, count in _count_classes(labels, names).items()]
-        return [f"{len(classes)} classes: {_list_words(classes)}"]
+        return [*lines, f"{len(classes)} classes: {_list_words(classes)}"]
     columns = [
         f"{name} {column.min():g} … {column.max():g}, mean {column.mean():.3g}"
         for name, column in zip(names or map(str, range(labels.shape[1])), labels.T, strict=True)
+        if len(column)
     ]
-    return [f"{len(columns)} attributes: {_list_words(columns, '; ')}"]
+    return [*lines, f"{len(columns)} attributes: {_list_words(columns, '; ')}"]
 
 
 def _count_classes(labels: np.ndarray, names: Sequence[str]) -> dict[str, int]:

@@ -1,12 +1,72 @@
-"""Labels of images: class numbers or attributes, and the names of either."""
+"""Labels of images: class numbers or attributes, the names of either, and where they were read from."""
 
 from collections.abc import Sequence
-from pathlib import PurePath
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from alae_core.config import Config
 from alae_workbench.data.source import DataError, Source
+
+#: the class number of an image without a label in a labelled data set; an unlabelled image's attributes are NaN
+UNLABELLED = int(np.iinfo(np.int64).min)
+# Maximum number of remarks about unused labels that are printed.
+_MOST_NOTES = 3
+
+
+class Labelled(Protocol):
+    """Images that may have labels: sources and collections; the attribute `label_text` is not part of the protocol."""
+
+    @property
+    def labels(self) -> np.ndarray | None:
+        """See `Source.labels`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Labels of images, and where they were read from. `str` gives "3 classes from dataset.json", or "none".
+
+    Attributes:
+        values: class numbers int64 (count,), attributes int64 or float64 (count, k), or None.
+        names: the names of classes 0, 1, … or of the attributes; () if unknown.
+        origin: the file, folders, array or column that they were read from.
+        notes: labels that were found but not used, and why.
+    """
+
+    values: np.ndarray | None = None
+    names: tuple[str, ...] = ()
+    origin: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        notes = [*self.notes[:_MOST_NOTES], *(["…"] if len(self.notes) > _MOST_NOTES else [])]
+        remarks = f" ({'; '.join(notes)})" if notes else ""
+        if self.values is None:
+            return f"none{remarks}"
+        return f"{count_labels(self.values)}{f' from {self.origin}' if self.origin else ''}{remarks}"
+
+
+def count_labels(values: np.ndarray) -> str:
+    """Return the number of classes or attributes, and that of images without a label, such as "3 classes"."""
+    labelled = is_labelled(values)
+    if values.ndim == 2:
+        text = f"{values.shape[1]:,} attribute{'s' if values.shape[1] != 1 else ''}"
+    else:
+        count = len(np.unique(values[labelled]))
+        text = f"{count:,} class{'es' if count != 1 else ''}"
+    missing = len(values) - int(labelled.sum())
+    return f"{text}, {missing:,} of {len(values):,} images without a label," if missing else text
+
+
+def describe_labels(source: Labelled) -> str:
+    """Return the number of classes or attributes of images and where they come from, or "none" and why."""
+    return getattr(source, "label_text", "") or str(Labels(source.labels))
+
+
+def is_labelled(values: np.ndarray) -> np.ndarray:
+    """Return which images have a label: bool (count,)."""
+    return np.isfinite(values).all(1) if values.ndim == 2 else values != UNLABELLED
 
 
 def as_labels(labels: np.ndarray) -> np.ndarray:
@@ -20,12 +80,11 @@ def as_labels(labels: np.ndarray) -> np.ndarray:
             f"labels must be class numbers of shape (count,) or attributes of shape (count, k), "
             f"but are {labels.dtype} of shape {labels.shape}"
         )
-    # CIFAR stores class numbers as a column.
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
     whole = np.isfinite(labels) & (np.abs(labels) <= 2**53) & (labels == np.rint(labels))
     if whole.all():
-        return labels.astype(np.int64)
+        labels = labels.astype(np.int64)
+        # CIFAR stores class numbers as a column.
+        return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
     if labels.ndim == 1:
         raise DataError(f"labels must be class numbers, which are integers, but one is {labels[~whole][0]:g}")
     return labels.astype(np.float64)
@@ -38,22 +97,30 @@ def merge_one_hot(rows: np.ndarray) -> np.ndarray:
     return as_labels(rows)
 
 
+def convert_label_array(array: np.ndarray, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Convert an array of a file to labels of `count` images, and the names of classes.
+
+    Texts are numbered alphabetically, and one-hot rows in which every class occurs become class numbers.
+
+    Raises DataError as `as_labels` does, or if there are more or fewer labels than images.
+    """
+    if array.ndim and len(array) != count:
+        raise DataError(f"there are {count:,} images, but {len(array):,} labels")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.dtype.kind == "S":
+        array = np.char.decode(array, "utf-8", "replace")
+    if array.dtype.kind == "U" and array.ndim == 1:
+        return number_texts([" ".join(text.split()) for text in array.tolist()])
+    numeric = array.dtype.kind in "buif"
+    return merge_one_hot(array) if numeric and array.ndim == 2 and array.any(0).all() else as_labels(array), ()
+
+
 def number_texts(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Number texts as classes: class numbers (count,), and the distinct texts in alphabetical order."""
     names = sorted(set(texts))
     numbers = {name: number for number, name in enumerate(names)}
-    return np.array([numbers[text] for text in texts]), tuple(names)
-
-
-def label_by_folder(places: Sequence[PurePath]) -> tuple[np.ndarray | None, tuple[str, ...]]:
-    """Number images by their top folder, and name the classes; (None, ()) for fewer than two folders.
-
-    If any image lies outside of all folders, no image gets a class.
-    """
-    folders = [place.parts[0] if len(place.parts) > 1 else None for place in places]
-    if None in folders or len(set(folders)) < 2:
-        return None, ()
-    return number_texts([folder for folder in folders if folder])
+    return np.array([numbers[text] for text in texts], np.int64), tuple(names)
 
 
 def select_labels(source: Source, indices: np.ndarray | slice, config: Config) -> np.ndarray | None:

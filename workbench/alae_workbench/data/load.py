@@ -5,16 +5,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alae_core.config import Config
-from alae_workbench.data.collection import decode
+from alae_workbench.data.collection import Collection, decode
 from alae_workbench.data.derived import add_margin, split
+from alae_workbench.data.labels import describe_labels, is_labelled
+from alae_workbench.data.listing import describe_skipped
 from alae_workbench.data.memory import as_source
+from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.ranges import as_pixels
 from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import DataError, DataSet, Fit, Source, Splits, format_shape
 
 
 def load_data(
-    name: str, config: Config, *, margin: int = 0, fit: Fit = "crop", held_out: float, skip_bad: bool = False
+    name: str,
+    config: Config,
+    *,
+    margin: int = 0,
+    fit: Fit = "crop",
+    held_out: float,
+    skip_bad: bool = False,
+    options: SourceOptions = DEFAULTS,
 ) -> DataSet:
     """Load a data source, split into training and held-out images.
 
@@ -26,22 +36,24 @@ def load_data(
         held_out: number of held-out images, or if below 1 the fraction of all images; unused for a source with a
             test split.
         skip_bad: leave out unreadable picture files instead of refusing them.
+        options: which images and labels of the source are read, where it offers several.
 
     Raises:
         DataError: the data source does not exist, cannot be read, or does not fit the configuration.
     """
-    splits = _Frame(name, config, margin).read(fit, skip_bad)
-    if splits.test is not None:
-        return DataSet(splits.images, splits.test, splits.skipped, splits.interpretation)
-    return DataSet(*split(splits.images, held_out), splits.skipped, splits.interpretation)
+    splits = _Frame(name, config, margin).read(fit, skip_bad, options)
+    parts = (splits.images, splits.test) if splits.test is not None else split(splits.images, held_out)
+    return DataSet(*parts, splits.skipped, splits.interpretation, splits.skipped_files)
 
 
-def load_images(name: str, config: Config, *, margin: int = 0, fit: Fit = "crop") -> Source:
+def load_images(
+    name: str, config: Config, *, margin: int = 0, fit: Fit = "crop", options: SourceOptions = DEFAULTS
+) -> Source:
     """Load the images of a data source for a trained model, in their own order: the test split, or else all images.
 
     Raises DataError as `load_data` does, and for any unreadable picture.
     """
-    splits = _Frame(name, config, margin, trained=True).read(fit)
+    splits = _Frame(name, config, margin, trained=True).read(fit, options=options)
     return splits.images if splits.test is None else splits.test
 
 
@@ -91,16 +103,22 @@ class _Frame:
         height, width, channels = self.config.image
         return height - 2 * self.margin, width - 2 * self.margin, channels
 
-    def read(self, fit: Fit, skip_bad: bool = False) -> Splits:
+    def read(self, fit: Fit, skip_bad: bool = False, options: SourceOptions = DEFAULTS) -> Splits:
         """Open the data source, decode its picture files, and fit its images."""
-        splits = open_source(self.name)
+        splits = open_source(self.name, options)
         if not isinstance(splits, Splits):
-            images, faults = decode(splits, self.inner_shape, fit=fit)
-            if images is None or (faults and not skip_bad):
-                raise self._make_unreadable_error(faults, images)
-            splits = Splits(images, skipped=len(faults))
+            images, skipped = self._decode(splits, fit, skip_bad)
+            test, more_skipped = self._decode(splits.test, fit, skip_bad) if splits.test else (None, 0)
+            splits = Splits(images, test, skipped + more_skipped, skipped_files=describe_skipped(splits.skipped))
         test = None if splits.test is None else self.fit(splits.test)
         return replace(splits, images=self.fit(splits.images), test=test)
+
+    def _decode(self, pictures: Collection, fit: Fit, skip_bad: bool) -> tuple[Source, int]:
+        """Return the readable images, and the number of the others."""
+        images, faults = decode(pictures, self.inner_shape, fit=fit)
+        if images is None or (faults and not skip_bad):
+            raise self._make_unreadable_error(faults, images)
+        return images, len(faults)
 
     def fit(self, source: Source) -> Source:
         """Add the margin; raise DataError unless shape and labels are those of the configuration."""
@@ -116,19 +134,24 @@ class _Frame:
                 f"{'give a folder of picture files, which are resized and converted' if self.trained else advice}"
             )
         if self.config.labels:
-            self._require_classes(source.labels)
+            self._require_classes(source)
         return source
 
-    def _require_classes(self, labels: np.ndarray | None) -> None:
+    def _require_classes(self, source: Source) -> None:
+        labels = source.labels
         classes = self.config.labels
         advice = f"give images of the model's classes 0 … {classes - 1}" if self.trained else "set labels=0"
         if labels is None:
-            raise DataError(f"labels is {classes}, but {self.name} has no labels: {advice}")
+            found = describe_labels(source).removeprefix("none")
+            raise DataError(f"labels is {classes}, but {self.name} has no labels{found}: {advice}")
         if labels.ndim > 1:
             raise DataError(
                 f"labels is {classes}, but {self.name} has {labels.shape[1]} attributes per image, not a class: "
                 f"{advice}"
             )
+        missing = len(labels) - int(is_labelled(labels).sum())
+        if missing:
+            raise DataError(f"labels is {classes}, but {missing:,} images of {self.name} have no label: {advice}")
         lowest, highest = int(labels.min()), int(labels.max())
         if lowest < 0:
             raise DataError(f"labels is {classes}, but {self.name} has class {lowest}; classes count from 0")

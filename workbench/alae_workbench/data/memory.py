@@ -22,6 +22,7 @@ class Arrays(SourceRepr):
         labels: class numbers (count,), attributes (count, k), or None.
         names: the images' names, if they were files.
         label_names: the names of classes 0, 1, … or of the attributes, if known.
+        label_text: where the labels come from, or why there are none, if that is recorded.
 
     Raises:
         DataError: an array has the wrong type or shape, or the numbers of images and labels differ.
@@ -31,6 +32,7 @@ class Arrays(SourceRepr):
     labels: np.ndarray | None = None
     names: Sequence[str] | None = None
     label_names: tuple[str, ...] = ()
+    label_text: str = ""
 
     def __post_init__(self) -> None:
         if self.pixels.dtype != np.uint8 or self.pixels.ndim not in (3, 4):

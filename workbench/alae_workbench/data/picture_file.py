@@ -15,13 +15,10 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from alae_core._support.files import open_regular
+from alae_workbench.data.picture_formats import list_formats
 from alae_workbench.data.ranges import FLOAT_RANGES, find_range
 from alae_workbench.data.source import DataError, Fit
 
-#: file name endings of picture files
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-# The formats of these endings. Pillow ignores the ending and supports many more, some of which start other programs.
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 # What Pillow raises for damaged, malicious and oversized files.
 _UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, EOFError, OverflowError, RuntimeError),
@@ -88,7 +85,7 @@ def read_image(path: Path | Member, shape: tuple[int, int, int], fit: Fit = "cro
     [0, 1], [−1, 1], 0 … 255 and 0 … 65535 that contains them. Transparent pixels are blended with white.
 
     Args:
-        path: a regular file, or a member of a container, in a format of `ENDINGS`, whatever its own ending.
+        path: a regular file, or a member of a container, in a format of `picture_formats`, whatever its own ending.
         shape: H, W and C; C is 1 (luma) or 3.
         fit: "crop" cuts the longer side about the centre; "pad" keeps the whole image between black bars.
 
@@ -118,7 +115,7 @@ def _open_upright(path: Path | Member, mode: str) -> Iterator[Image.Image]:
         with _open_picture(path) as image:
             yield _blend_with_background(ImageOps.exif_transpose(image), mode)
     except UnidentifiedImageError as error:
-        raise DataError(f"{path} (its content is none of {', '.join(_FORMATS)})") from error
+        raise DataError(f"{path} (its content is none of {', '.join(list_formats(str(path)))})") from error
     except _UNREADABLE as error:
         raise DataError(f"{path} ({getattr(error, 'strerror', None) or error})") from error
 
@@ -126,20 +123,24 @@ def _open_upright(path: Path | Member, mode: str) -> Iterator[Image.Image]:
 @contextmanager
 def _open_picture(path: Path | Member) -> Iterator[Image.Image]:
     if isinstance(path, Path):
-        with open_regular(path) as file, _parse_header(file) as image:
+        with open_regular(path) as file, _parse_header(file, path.name) as image:
             yield image
         return
     content = path.read()
-    with Image.fromarray(content) if isinstance(content, np.ndarray) else _parse_header(io.BytesIO(content)) as image:
+    if isinstance(content, np.ndarray):
+        yield Image.fromarray(content)
+        return
+    with _parse_header(io.BytesIO(content), path.place.name) as image:
         yield image
 
 
-def _parse_header(file: IO[bytes]) -> Image.Image:
+def _parse_header(file: IO[bytes], name: str) -> Image.Image:
+    formats = list_formats(name)
     # Warning filters belong to the process, so one thread at a time changes them; nothing is decoded here.
     with _HEADER, warnings.catch_warnings():
         # Pillow only warns about images that take a gigabyte to decode, and refuses those twice as large.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        return Image.open(file, formats=_FORMATS)
+        return Image.open(file, formats=formats)
 
 
 def _blend_with_background(image: Image.Image, mode: str) -> Image.Image:

@@ -15,34 +15,49 @@ from alae_workbench.data.formats.hub import HUB, is_hub, list_hub
 from alae_workbench.data.formats.idx import TRAINING_IMAGES, is_idx, read_idx_folder
 from alae_workbench.data.formats.lmdb import is_lmdb, list_lmdb
 from alae_workbench.data.formats.tfrecord import is_tfrecord, list_tfrecords
+from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.prepared.reading import is_prepared, open_set
 from alae_workbench.data.source import DataError, Splits
 
 #: the images of a data source: arrays of one size, or pictures that are not decoded
 Contents = Splits | Collection
 
+
+def _without_choice(read: Callable[[Path], Contents]) -> Callable[[Path, SourceOptions], Contents]:
+    """Return a reader with options of a format that offers no choice."""
+
+    def read_with_options(path: Path, options: SourceOptions) -> Contents:
+        for kind, choice in (("labels", options.labels), ("images", options.images)):
+            if choice is not None:
+                raise DataError(f"{path} offers no choice of {kind}, so {short_repr(choice)} cannot be chosen")
+        return read(path)
+
+    return read_with_options
+
+
 # Whether a path has a format, given the names in it if it is a folder, and the function that reads the format.
 # The first match is used.
-_FORMATS: tuple[tuple[Callable[[Path, Names[str]], bool], Callable[[Path], Contents]], ...] = (
-    (is_prepared, open_set),
-    (is_idx, read_idx_folder),
+_FORMATS: tuple[tuple[Callable[[Path, Names[str]], bool], Callable[[Path, SourceOptions], Contents]], ...] = (
+    (is_prepared, _without_choice(open_set)),
+    (is_idx, _without_choice(read_idx_folder)),
     (is_array_file, read_array_file),
     (is_archive, list_archive),
-    (is_tfrecord, list_tfrecords),
-    (is_lmdb, list_lmdb),
+    (is_tfrecord, _without_choice(list_tfrecords)),
+    (is_lmdb, _without_choice(list_lmdb)),
     (is_hub, list_hub),
     (is_folder, list_folder),
 )
 
 
-def open_source(name: str) -> Contents:
+def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
     """Open a data source; picture files are listed, not decoded.
 
     Args:
         name: one of `BUILTIN`, or the path of a file or folder in one of the formats above.
+        options: which of its images and labels are read, where it offers several.
 
     Raises:
-        DataError: the data source does not exist, has an unknown format, or cannot be read.
+        DataError: the data source does not exist, has an unknown format, cannot be read, or lacks what `options` say.
     """
     if name in BUILTIN:
         return BUILTIN[name]()
@@ -59,7 +74,7 @@ def open_source(name: str) -> Contents:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     for matches, read in _FORMATS:
         if matches(path, names):
-            return read(path)
+            return read(path, options)
     raise DataError(
         f"{path} has no known format: arrays of images end in .npz or .npy, archives of picture files in "
         f"{' or '.join(ARCHIVES)}, records in .tfrecords, tables in {' or '.join(HUB)}, and LMDB is data.mdb; else "

@@ -72,13 +72,14 @@ class Splits:
         images: all images, or the training images if there is a test split.
         test: the source's own test split, if it has one.
         skipped: number of unreadable images that were left out.
-        interpretation: see `DataSet`.
+        interpretation, skipped_files: see `DataSet`.
     """
 
     images: Source
     test: Source | None = None
     skipped: int = 0
     interpretation: str = ""
+    skipped_files: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,14 @@ class DataSet:
         skipped: number of unreadable images that were left out.
         interpretation: how values that are not bytes, or other axes, were read, such as "numbers in [0, 1]"; "" if
             images were uint8 with channels last.
+        skipped_files: files of the source that are not pictures or cannot be used, counted by reason; "" for none.
     """
 
     train: Source
     held_out: Source
     skipped: int = 0
     interpretation: str = field(default="", repr=False)
+    skipped_files: str = field(default="", repr=False)
 
     @property
     def fingerprint(self) -> str:
@@ -143,6 +146,11 @@ def get_names(source: Source) -> Sequence[str] | None:
 def get_label_names(source: Source) -> tuple[str, ...]:
     """Return the names of classes 0, 1, … or of the attributes; () if the source has none."""
     return getattr(source, "label_names", ())
+
+
+def get_label_text(source: Source) -> str:
+    """Return where the labels come from, or why there are none: see `labels.Labels`. "" if that is not recorded."""
+    return getattr(source, "label_text", "")
 
 
 def format_shape(shape: tuple[int, ...]) -> str:

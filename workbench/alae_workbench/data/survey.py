@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from statistics import median
 
+from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import describe_fault, read_header
 from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import DataError, Source, Splits
@@ -32,12 +33,16 @@ class Survey:
     fixed: tuple[int, int] | None = None
 
 
-def survey(name: str) -> Survey:
+def survey(name: str, options: SourceOptions = DEFAULTS) -> Survey:
     """Survey a data source; only the headers of picture files are read.
+
+    Args:
+        name: see `resolve.open_source`.
+        options: which images of the source are read, where it offers several.
 
     Raises DataError if the data source does not exist, or no picture of it can be read.
     """
-    contents = open_source(name)
+    contents = open_source(name, options)
     if isinstance(contents, Splits):
         return survey_source(contents.images, name, name)
     files = contents.files

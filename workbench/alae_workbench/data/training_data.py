@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt
 from alae_core import Checkpoint
 from alae_core._support.validation import Count, Frozen, validate
 from alae_core.config_data import RUN
+from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.source import Fit
 
 HeldOut = Count | Annotated[float, Field(gt=0, lt=1)]
@@ -19,6 +20,14 @@ class TrainingData(Frozen):
         None,
         description="a named data set, or the path of an IDX folder, of arrays, or of a folder or archive of images",
     )
+    labels_from: str | None = Field(
+        None,
+        description="file, array or column that holds the labels, `folders` or `none`; by default the first that "
+        "docs/data.md lists",
+    )
+    images_from: str | None = Field(
+        None, description="array or column that holds the images; by default the first that docs/data.md lists"
+    )
     margin: NonNegativeInt = Field(0, description="black pixels on each side of an image, within its size")
     fit: Fit = Field(
         "crop",
@@ -29,6 +38,11 @@ class TrainingData(Frozen):
         500,
         description="images kept out of training, or the fraction of all images, if the data has no test split",
     )
+
+
+def source_options_of(training: TrainingData) -> SourceOptions:
+    """Return which images and labels of its data source a run uses."""
+    return SourceOptions(labels=training.labels_from, images=training.images_from)
 
 
 def training_data_of(checkpoint: Checkpoint) -> TrainingData:

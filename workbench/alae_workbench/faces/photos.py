@@ -11,7 +11,8 @@ from alae_core._support.files import atomic_file
 from alae_core._support.text import one_line
 from alae_core.config import Config
 from alae_workbench.data.formats.folder import list_picture_files
-from alae_workbench.data.picture_file import ENDINGS, read_photo
+from alae_workbench.data.picture_file import read_photo
+from alae_workbench.data.picture_formats import ENDINGS
 from alae_workbench.data.resolve import resolve_path
 from alae_workbench.data.source import DataError, format_shape
 from alae_workbench.faces.align import Crop, crop_square, face_square, side_length

@@ -10,6 +10,7 @@ from PIL import Image
 from alae_core.images import to_float
 from alae_workbench.data.collection import Collection, as_collection
 from alae_workbench.data.inspection import label_parts
+from alae_workbench.data.labels import is_labelled
 from alae_workbench.data.picture_file import read_header, read_image
 from alae_workbench.data.resolve import Contents
 from alae_workbench.data.source import DataError
@@ -30,7 +31,8 @@ def draw_contact_sheet(name: str, contents: Contents) -> Image.Image:
     Raises DataError if the images have neither 1 nor 3 channels.
     """
     if isinstance(contents, Collection):
-        parts = {"": contents}
+        tests = {"to test on": contents.test} if contents.test else {}
+        parts = {"to train on" if tests else "": contents, **tests}
     else:
         parts = {part: as_collection(source, name) for part, source in label_parts(contents).items()}
     sections = []
@@ -49,7 +51,7 @@ def _choose_rows(pictures: Collection, rows: int) -> Iterator[tuple[str, np.ndar
     if labels is None or labels.ndim > 1 or len(np.unique(labels)) > 2 * _ROWS:
         yield "evenly spread over all", _select_evenly(np.arange(len(pictures)), rows * ROW)
         return
-    for number in np.unique(labels):
+    for number in np.unique(labels[is_labelled(labels)]):
         indices = np.flatnonzero(labels == number)
         known = 0 <= number < len(pictures.label_names)
         name = pictures.label_names[number] if known else f"class {number}"

@@ -23,6 +23,7 @@ from alae_core._support.files import atomic_file, read_regular, write_atomically
 from alae_core._support.text import short_repr, suggest
 from alae_core.networks.style_layout import list_style_kernels
 from alae_workbench.data.formats.arrays import read_arrays
+from alae_workbench.data.labels import describe_labels, is_labelled
 from alae_workbench.data.source import DataError, Source, get_label_names
 from alae_workbench.models.opening import OpenedModel, check_options
 from alae_workbench.storage.directory import Run
@@ -79,10 +80,12 @@ def fit_label_directions(
     labels, names = source.labels, get_label_names(source)
     if labels is None:
         raise DataError(
-            "the images have no labels: use --method principal, which needs none, or give class folders, a .csv file "
-            "beside the images, or an .npz file with labels"
+            f"the images have no labels{describe_labels(source).removeprefix('none')}: use --method principal, which "
+            f"needs none, or give class folders, a .csv file beside the images, or an .npz file with labels"
         )
-    w = np.concatenate(list(opened.encode_images(source))).astype(np.float64)
+    labelled = is_labelled(labels)
+    w = np.concatenate(list(opened.encode_images(source))).astype(np.float64)[labelled]
+    labels = labels[labelled]
     if labels.ndim == 1:
         classes = np.unique(labels)
         if len(classes) < 2:

@@ -13,8 +13,9 @@ from alae_core.view import require_psi
 from alae_workbench.data.labels import select_labels
 from alae_workbench.data.load import fit_images, load_data, load_images
 from alae_workbench.data.memory import Arrays
+from alae_workbench.data.options import DEFAULTS
 from alae_workbench.data.source import DataError, DataSet, Source
-from alae_workbench.data.training_data import TrainingData, training_data_of
+from alae_workbench.data.training_data import TrainingData, source_options_of, training_data_of
 from alae_workbench.models.mixing import layer_ranges
 from alae_workbench.storage.directory import Run
 
@@ -96,6 +97,7 @@ class OpenedModel:
             fit=training.fit,
             held_out=training.held_out,
             skip_bad=True,
+            options=source_options_of(training) if name == training.data else DEFAULTS,
         )
 
     def load_faces(self, photos: str, crop: "Crop", limit: int, tell: Callable[[str], None] = print) -> Source:

@@ -9,6 +9,7 @@ from alae_core import Config
 from alae_core.growth import stretches
 from alae_core.lookup import find_algorithm
 from alae_core.sizes import count_weights, find_memory, format_bytes
+from alae_workbench.data.labels import describe_labels
 from alae_workbench.data.source import DataSet, format_shape
 from alae_workbench.runs.pace import format_duration
 from alae_workbench.runs.plan import Plan, plan
@@ -42,7 +43,7 @@ def describe(request: RunRequest) -> str:
     lines = [
         experiment.to_yaml(),
         *chosen.reasons,
-        _describe_data(chosen.data_name, data),
+        *_describe_data(chosen.data_name, data),
         *_describe_steps(chosen),
         *_describe_weights(experiment.config),
         *_describe_trial(take_trial(trainer), trainer.runner.backend.device),
@@ -52,16 +53,19 @@ def describe(request: RunRequest) -> str:
     return "\n".join(lines)
 
 
-def _describe_data(name: str, data: DataSet) -> str:
+def _describe_data(name: str, data: DataSet) -> Iterator[str]:
     skipped = f", {data.skipped:,} unreadable files skipped" if data.skipped else ""
     interpretation = f", read as {data.interpretation}" if data.interpretation else ""
     labels, classes = data.train.labels, ""
     if labels is not None:
         classes = f", {len(np.unique(labels))} classes" if labels.ndim == 1 else f", {labels.shape[1]} attributes each"
-    return (
+    yield (
         f"data: {name}, {len(data.train):,} training images of {format_shape(data.train.shape)}{classes}, "
         f"{len(data.held_out):,} held out{interpretation}{skipped}"
     )
+    yield f"labels: {describe_labels(data.train)}"
+    if data.skipped_files:
+        yield data.skipped_files
 
 
 def _describe_steps(plan: Plan) -> Iterator[str]:

@@ -13,8 +13,10 @@ from alae_core.sizes import require_room
 from alae_workbench.data.builtin import needs_keras
 from alae_workbench.data.load import as_data_set, load_data
 from alae_workbench.data.memory import as_source
+from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.source import DataError, DataSet
 from alae_workbench.data.survey import survey, survey_source
+from alae_workbench.data.training_data import source_options_of
 from alae_workbench.evaluation.registry import resolve_measures
 from alae_workbench.runs.proposal import IMAGES, Proposal, propose
 from alae_workbench.runs.request import RunRequest
@@ -166,7 +168,7 @@ def _propose(request: RunRequest) -> Proposal | None:
     if data is None or data == "digits" or (isinstance(data, str) and needs_keras(data)):
         return None
     if isinstance(data, (str, Path)):
-        seen = survey(str(data))
+        seen = survey(str(data), SourceOptions(images=request.overrides.get(f"{RUN}.images_from")))
     else:
         seen = survey_source(data.train if isinstance(data, DataSet) else as_source(data), "the images in memory")
     height, width, channels = load_config(DEFAULT).image
@@ -198,4 +200,5 @@ def _read_data(request: RunRequest, experiment: Experiment) -> DataSet:
         fit=training.fit,
         held_out=training.held_out,
         skip_bad=request.skip_bad,
+        options=source_options_of(training),
     )

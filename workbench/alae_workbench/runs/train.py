@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alae_core import Backend, Config, load_backend
 from alae_core.sizes import batch_sizes
+from alae_workbench.data.labels import describe_labels
 from alae_workbench.data.source import DataSet
 from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
 from alae_workbench.runs.plan import Plan, find_resumed_run, plan
@@ -85,10 +86,12 @@ def _all_observers(observers: Sequence[Observer] | None) -> list[Observer]:
 
 
 def _describe_run(chosen: Plan, data: DataSet, backend: Backend) -> str:
-    """Return the run's directory, images, backend and device in one line."""
+    """Return lines about the run's directory, images, backend and device, labels, and skipped files."""
     skipped = f", {data.skipped} unreadable files skipped" if data.skipped else ""
     interpretation = f", read as {data.interpretation}" if data.interpretation else ""
     images = f"training on {chosen.data_name}, {len(data.train):,} images{interpretation}{skipped}"
     batch, _ = max(batch_sizes(chosen.experiment.config))
     repeats = f"\na batch of {batch:,} shows some images more than once" if batch > len(data.train) else ""
-    return f"{chosen.run.path}: {images}, with {backend.name} on {backend.device}{repeats}"
+    files = f"\n{data.skipped_files}" if data.skipped_files else ""
+    labels = f"\nlabels: {describe_labels(data.train)}{files}"
+    return f"{chosen.run.path}: {images}, with {backend.name} on {backend.device}{labels}{repeats}"

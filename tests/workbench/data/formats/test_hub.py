@@ -12,9 +12,14 @@ from PIL import Image
 from alae_workbench import DataError
 from alae_workbench.data.collection import decode
 from alae_workbench.data.inspection import inspect
+from alae_workbench.data.labels import UNLABELLED
+from alae_workbench.data.listing import describe_skipped
+from alae_workbench.data.load import load_data, load_images
+from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import read_all
 from alae_workbench.data.survey import survey
+from tests.helpers.data import make_config
 
 pa = pytest.importorskip("pyarrow", reason="the extra [hub] is not installed")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -139,11 +144,9 @@ def test_the_error_names_a_missing_pyarrow(tmp_path, monkeypatch):
         (lambda path: path.write_bytes(b"PAR1"), "x.parquet cannot be read: "),
         (lambda path: pq.write_table(table().slice(0, 0), path), "there are no images in .*x.parquet: it has no rows"),
         (lambda path: pq.write_table(table(img=None, more=None), path), "one column of images.* its columns are label"),
-        (lambda path: pq.write_table(table(features=None), path), "its columns are img, label, more"),
-        (lambda path: pq.write_table(table(label=[[1]] * 7), path), "'label' must be numbers or texts, but is list"),
         (
-            lambda path: pq.write_table(table(label=[1, None, 1, 1, 0, 0, 1]), path),
-            "class numbers, which are integers, but one is nan",
+            lambda path: pq.write_table(table(features=None).rename_columns(["front", "label", "back"]), path),
+            "its columns are front, label, back; choose one with training.images_from",
         ),
     ],
 )
@@ -153,6 +156,86 @@ def test_invalid_files_are_refused_in_one_line(tmp_path, write, message):
     with pytest.raises(DataError, match=message) as found:
         open_source(str(path))
     assert str(found.value).isprintable()
+
+
+def test_a_null_means_an_unlabelled_image(tmp_path):
+    path = tmp_path / "x.parquet"
+    pq.write_table(table(label=[1, None, 1, 1, 0, 0, 1]), path)
+    found = read(path)
+    assert found.labels.tolist() == [1, UNLABELLED, 1, 1, 0, 0, 1]
+    assert found.label_text == "2 classes, 1 of 7 images without a label, from column 'label'"
+    with pytest.raises(DataError, match=r"labels is 2, but 1 images of .* have no label"):
+        load_images(str(path), make_config(image=[8, 8, 3], labels=2))
+
+
+@pytest.mark.parametrize(
+    ("columns", "labels", "names", "text"),
+    [
+        ({"labels": LABELS}, LABELS, (), "2 classes from column 'labels'"),
+        ({"fine_label": [float(label) for label in LABELS]}, LABELS, (), "2 classes from column 'fine_label'"),
+        ({"class": ["b" if label else "a" for label in LABELS]}, LABELS, ("a", "b"), "2 classes from column 'class'"),
+        (
+            {"Smiling": [bool(label) for label in LABELS], "Male": [True] * 7, "id": list(range(7))},
+            [[label, 1] for label in LABELS],
+            ("Smiling", "Male"),
+            "2 attributes from columns of truth values",
+        ),
+        ({"label": [[1]] * 7}, None, (), "none (found column 'label', not used: it is list<element: int64>,"),
+        ({"label": [0.5] * 7}, None, (), "none (found column 'label', not used: labels must be class numbers"),
+        ({"caption": list("abcdefg")}, None, (), "none (columns not used: 'caption')"),
+    ],
+)
+def test_labels_are_found_by_name_and_type(tmp_path, columns, labels, names, text):
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"img": [cell["bytes"] for cell in CELLS], **columns}), path)
+    found = open_source(str(path))
+    assert (None if found.labels is None else found.labels.tolist(), found.label_names) == (labels, names)
+    assert found.label_text.startswith(text)
+
+
+def test_columns_of_images_and_labels_are_chosen_by_name(tmp_path):
+    path = tmp_path / "x.parquet"
+    masks = [{"bytes": png(255 - image), "path": None} for image in IMAGES]
+    pq.write_table(pa.table({"mask": masks, "image": CELLS, "label": LABELS, "size": list(range(7))}), path)
+    assert np.array_equal(read_all(read(path)), IMAGES)
+    found = open_source(str(path), SourceOptions(images="mask", labels="size"))
+    assert np.array_equal(read_all(decode(found, (8, 8, 3))[0]), 255 - IMAGES)
+    assert (found.labels.tolist(), found.label_text) == (list(range(7)), "7 classes from column 'size'")
+    assert open_source(str(path), SourceOptions(labels="none")).labels is None
+    for options in (SourceOptions(images="label"), SourceOptions(labels="sise")):
+        with pytest.raises(DataError, match=r"no column 'label' of images|no column 'sise' .*did you mean 'size'"):
+            open_source(str(path), options)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("default/train/0000.parquet", "default/test/0000.parquet"),
+        ("train/0000.parquet", "validation/0000.parquet"),
+        ("data/train-00000-of-00001.parquet", "data/test-00000-of-00001.parquet"),
+        ("train.parquet", "test.parquet"),
+    ],
+)
+def test_a_held_out_split_is_read(tmp_path, names):
+    for name, rows in zip(names, (slice(0, 4), slice(4, 7)), strict=True):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table(rows), tmp_path / name)
+    data = load_data(str(tmp_path), make_config(image=[8, 8, 3]), held_out=1)
+    assert np.array_equal(read_all(data.train), IMAGES[:4])
+    assert np.array_equal(read_all(data.held_out), IMAGES[4:])
+    assert data.held_out.labels.tolist() == LABELS[4:]
+
+
+def test_a_held_out_split_without_labels_is_skipped(tmp_path):
+    """The Hub marks missing classes of a test split by -1."""
+    pq.write_table(table(slice(0, 4)), tmp_path / "train.parquet")
+    pq.write_table(table(slice(4, 7), label=[0, 0, 0, 0, -1, -1, -1]), tmp_path / "test.parquet")
+    found = open_source(str(tmp_path))
+    assert (len(found), found.test, describe_skipped(found.skipped)) == (
+        4,
+        None,
+        "3 files skipped: 3 without ending (held-out images without a label)",
+    )
 
 
 def test_truncated_files_are_refused(tmp_path):

@@ -4,7 +4,10 @@ import lzma
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Collection as Names
+from dataclasses import dataclass, replace
+from functools import partial
 from math import prod
 from pathlib import Path
 from tokenize import TokenError
@@ -13,7 +16,12 @@ from typing import IO
 import numpy as np
 
 from alae_core._support.files import open_regular
+from alae_core._support.text import short_repr
+from alae_workbench.data.formats.array_names import find_roles
+from alae_workbench.data.label_choice import NONE
+from alae_workbench.data.labels import Labels, convert_label_array
 from alae_workbench.data.memory import Arrays
+from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.ranges import as_pixels
 from alae_workbench.data.source import DataError, Splits
 
@@ -33,43 +41,87 @@ def is_array_file(path: Path, names: Names[str]) -> bool:
     return path.suffix in ARRAYS and not path.is_dir()
 
 
-def read_array_file(path: Path) -> Splits:
-    """Read images, and labels if there are any, from an .npz or .npy file.
+def read_array_file(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
+    """Read images, and labels if there are any, from an .npz or .npy file; `array_names` decides which arrays they are.
 
-    Images are the arrays `x_train` and `x_test` (labels: `y_train`, `y_test`), or `images` (labels: `labels`), or
-    `x_train` alone, or the only array of 3 or 4 axes.
-
-    Raises DataError as `read_arrays` and `as_pixels`, or if no array can be identified as images.
+    Raises DataError as `open_arrays` and `as_pixels`, if no array can be identified as images, or if the chosen labels
+    cannot be used.
     """
-    arrays = read_arrays(path)
-    image_like = [name for name, array in arrays.items() if array.ndim in (3, 4)]
+    arrays = open_arrays(path)
+    if not any(len(array.shape) in (3, 4) for array in arrays.values()):
+        for name, array in arrays.items():
+            if array.dtype.hasobject:
+                raise DataError(
+                    f"{path} cannot be read as an .npz of plain arrays: {short_repr(name)} holds Python objects"
+                )
+    roles = find_roles({name: array.shape for name, array in arrays.items()}, path, options)
+    wanted = [roles.images, *roles.test_images]
+    _require_plausible_arrays(path, arrays, wanted)
     try:
-        if "x_train" in arrays and "x_test" in arrays:
-            (train, test), interpretation = as_pixels(arrays["x_train"], arrays["x_test"])
-            return Splits(
-                Arrays(train, arrays.get("y_train")),
-                Arrays(test, arrays.get("y_test")),
-                interpretation=interpretation,
-            )
-        # np.savez(path, images) names its only array arr_0; other writers choose other names.
-        single = [(name, "") for name in image_like if len(image_like) == 1]
-        candidates = [("images", "labels"), ("x_train", "y_train"), *single]
-        for images, labels in candidates:
-            if images in arrays:
-                (pixels,), interpretation = as_pixels(arrays[images])
-                return Splits(Arrays(pixels, arrays.get(labels)), interpretation=interpretation)
+        (train, *tests), interpretation = as_pixels(*(arrays[name].read() for name in wanted))
+        labels = _read_labels(path, arrays, [roles.labels], len(train), options)
+        test_labels = _read_labels(path, arrays, roles.test_labels, sum(map(len, tests)), SourceOptions())
+        if roles.unused:
+            unused = f"arrays not used: {', '.join(map(short_repr, roles.unused[:10]))}"
+            labels = replace(labels, notes=(*labels.notes, unused))
+        if (
+            labels.values is None
+            or test_labels.values is None
+            or labels.values.shape[1:] != test_labels.values.shape[1:]
+        ):
+            test_labels = Labels()
+        test = None
+        if tests:
+            pixels = np.concatenate(tests) if len(tests) > 1 else tests[0]
+            test = Arrays(pixels, test_labels.values, None, labels.names, str(test_labels))
+        images = Arrays(train, labels.values, None, labels.names, str(labels))
+        return Splits(images, test, interpretation=interpretation)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    raise DataError(
-        f"{path} must hold 'images' (and optionally 'labels'), 'x_train' (and optionally 'x_test'), or a single array "
-        f"of images; it holds {', '.join(arrays) or 'nothing'}"
-    )
+    except _BROKEN as error:
+        raise DataError(f"{path} cannot be read as an .npz of plain arrays: {describe_error(error)}") from error
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz file by name, or an .npy file as `images`; the content decides, not the ending.
+def _read_labels(
+    path: Path, arrays: Mapping[str, "StoredArray"], names: Sequence[str | None], count: int, options: SourceOptions
+) -> Labels:
+    """Read labels from an array, or from several that belong together; without values if they cannot be used."""
+    present = [name for name in names if name]
+    if not present or len(present) < len(names):
+        return Labels(notes=("as requested",) if options.labels == NONE else ())
+    try:
+        _require_plausible_arrays(path, arrays, present)
+        parts = [arrays[name].read() for name in present]
+        values, label_names = convert_label_array(np.concatenate(parts) if len(parts) > 1 else parts[0], count)
+        return Labels(values, label_names, f"'{present[0]}'")
+    except (DataError, *_BROKEN) as error:
+        if options.labels is not None:
+            raise DataError(
+                f"the labels {short_repr(options.labels)} cannot be used: {describe_error(error)}"
+            ) from error
+        return Labels(notes=(f"found {short_repr(present[0])}, not used: {describe_error(error)}",))
 
-    Raises DataError if it cannot be read, holds anything but plain arrays, or unpacks to far more than its size.
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array in a file: its shape and type from its header, and a function that reads it.
+
+    Attributes:
+        shape, dtype: of the array.
+        read: reads it. Raises ValueError if it holds Python objects, and the exceptions of damaged files.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    read: Callable[[], np.ndarray]
+
+
+def open_arrays(path: Path) -> dict[str, StoredArray]:
+    """Open the arrays of an .npz file by name, or an .npy file as `images`; the content decides, not the ending.
+
+    Only headers are read.
+
+    Raises DataError if the file or a header cannot be read.
     """
     try:
         with open_regular(path) as file:
@@ -79,19 +131,44 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
                 raise DataError(f"{path} is empty")
             if file.read(6) == b"\x93NUMPY":
                 file.seek(0)
-                return {"images": _read_npy(file, size)}
+                return {"images": _open_npy(file, size, partial(_read_whole, path, None, size))}
+            arrays = {}
             with zipfile.ZipFile(file) as archive:
-                members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
-                require_plausible_size(path, sum(member.file_size for member in members.values()), size)
-                arrays = {}
-                for name, member in members.items():
+                for member in archive.infolist():
+                    name = member.filename.removesuffix(".npy")
                     with archive.open(member) as content:
-                        arrays[name] = _read_npy(content, member.file_size)
-                return arrays
+                        read = partial(_read_whole, path, member.filename, member.file_size)
+                        arrays[name] = _open_npy(content, member.file_size, read)
+            return arrays
     except DataError:
         raise
     except _BROKEN as error:
         raise DataError(f"{path} cannot be read as an .npz of plain arrays: {describe_error(error)}") from error
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file by name, or an .npy file as `images`; the content decides, not the ending.
+
+    Raises DataError if it cannot be read, holds anything but plain arrays, or unpacks to far more than its size.
+    """
+    arrays = open_arrays(path)
+    _require_plausible_arrays(path, arrays, list(arrays))
+    try:
+        return {name: array.read() for name, array in arrays.items()}
+    except _BROKEN as error:
+        raise DataError(f"{path} cannot be read as an .npz of plain arrays: {describe_error(error)}") from error
+
+
+def _require_plausible_arrays(path: Path, arrays: Mapping[str, StoredArray], names: Sequence[str]) -> None:
+    unpacked = sum(prod(arrays[name].shape) * arrays[name].dtype.itemsize for name in names)
+    try:
+        require_plausible_size(path, unpacked, path.stat().st_size)
+    except DataError as error:
+        names = ", ".join(f"{name}=f[{name!r}]" if name.isidentifier() else f"images=f[{name!r:.80}]" for name in names)
+        raise DataError(
+            f"{error}: if you trust the file, store its arrays uncompressed, as in f = numpy.load(…); "
+            f"numpy.savez('new.npz', {names[:200]})"
+        ) from error
 
 
 def require_plausible_size(path: Path, unpacked: int, size: int) -> None:
@@ -108,18 +185,44 @@ def describe_error(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _read_npy(file: IO[bytes], length: int) -> np.ndarray:
-    """Read an array from .npy content of `length` bytes."""
+def _read_whole(path: Path, member: str | None, length: int) -> np.ndarray:
+    with open_regular(path) as file:
+        if member is None:
+            return _read_npy(file, length)
+        with zipfile.ZipFile(file) as archive, archive.open(member) as content:
+            return _read_npy(content, length)
+
+
+def _open_npy(file: IO[bytes], length: int, read: Callable[[], np.ndarray]) -> StoredArray:
+    shape, _, dtype = _read_npy_header(file)
+    _require_length(shape, dtype, length)
+    return StoredArray(shape, dtype, read)
+
+
+def _read_npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     major, _ = np.lib.format.read_magic(file)
     read_header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
     shape, columns_first, dtype = read_header(file)
-    if dtype.hasobject:
-        raise ValueError("it holds Python objects")
     if any(axis < 0 for axis in shape):
         raise ValueError(f"its header says that its shape is {shape}")
+    return shape, columns_first, dtype
+
+
+def _require_length(shape: tuple[int, ...], dtype: np.dtype, length: int) -> int:
+    """Return the number of bytes that a header promises. Raises ValueError if `length` bytes are fewer."""
     promised = prod(shape) * dtype.itemsize
-    if promised > length:
+    # Python objects are pickled, so they have another length.
+    if promised > length and not dtype.hasobject:
         raise ValueError(f"its header promises {promised:,} bytes, but there are {length:,}")
+    return promised
+
+
+def _read_npy(file: IO[bytes], length: int) -> np.ndarray:
+    """Read an array from .npy content of `length` bytes."""
+    shape, columns_first, dtype = _read_npy_header(file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects")
+    promised = _require_length(shape, dtype, length)
     content = file.read(promised)
     if len(content) < promised:
         raise ValueError(f"its header promises {promised:,} bytes, but {len(content):,} follow")

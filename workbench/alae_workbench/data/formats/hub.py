@@ -1,22 +1,31 @@
 """Data sets of the Hugging Face Hub: shards of parquet as downloaded, and the Arrow files of `save_to_disk`."""
 
 import json
+import os
 import re
+from collections import Counter
 from collections.abc import Collection as Names
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from alae_core._support.files import read_regular
+from alae_core._support.text import short_repr, suggest
 from alae_workbench.data.collection import Collection, LazySequence
 from alae_workbench.data.formats.row_groups import holds_bytes, open_row_groups, read_cell
 from alae_workbench.data.formats.stamp import stamp_file
-from alae_workbench.data.labels import as_labels, number_texts
+from alae_workbench.data.label_choice import NONE, choose_name
+from alae_workbench.data.labels import UNLABELLED, Labels, as_labels, is_labelled, number_texts
+from alae_workbench.data.listing import UNLABELLED_HELD_OUT, Skipped
+from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import Member
 from alae_workbench.data.source import DataError
+from alae_workbench.data.splits import find_split
 
 #: file name endings of single files
 HUB = (".parquet", ".arrow")
@@ -24,7 +33,11 @@ HUB = (".parquet", ".arrow")
 _STATE, _INFO, _SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 # Shards are named SPLIT-00000-of-00002.parquet; a data set of one configuration has them in the folder data.
 _SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-\d{5}(-[0-9a-f]+)?")
-_TRAIN, _DATA = "train", "data"
+_TRAIN = "train"
+# Names of the column of images, if there are several.
+_IMAGE_TITLES = ("image", "img", "images", "picture", "photo", "pixel_values")
+# Entries of a folder that are looked at to find parquet files below it, and texts that are classes though all differ.
+_MOST_ENTRIES, _MOST_CLASSES = 32, 20
 # Maximum bytes of the JSON that describes a data set.
 _MOST_BYTES = 2**24
 _BROKEN = (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError)
@@ -36,77 +49,231 @@ def is_hub(path: Path, names: Names[str]) -> bool:
         return path.suffix.lower() in HUB and not path.is_dir()
     if _STATE in names or _SPLITS in names or any(name.endswith(".parquet") for name in names):
         return True
-    return _DATA in names and bool(_list_shards(path))
+    return len(names) <= _MOST_ENTRIES and _has_shards(path)
 
 
-def list_hub(path: Path) -> Collection:
+def list_hub(path: Path, options: SourceOptions = DEFAULTS) -> Collection:
     """List the images of a data set in the order of its files and rows.
 
-    If there are several splits, the one called `train` is used. Images are the column of type Image, or the only
-    column of bytes or of bytes and a path; labels are the column `label`, or the first column of type ClassLabel.
+    If there are several splits, the one called `train` is used, and those called `test`, `validation` or similar are
+    held out. Images are the column of type Image, or the only column of bytes or of bytes and a path; labels are the
+    column `label`, or the first column of type ClassLabel, or one called `labels`, `class` or similar, or else all
+    columns of truth values. A row whose value is null has no label.
 
     Raises:
-        DataError: pyarrow is not installed, the path holds several splits without a `train`, or a file is damaged or
-            lacks a column of images.
+        DataError: pyarrow is not installed, the path holds several splits without a `train`, a file is damaged, or
+            lacks a column of images, or the chosen labels or images.
     """
     try:
-        import pyarrow
+        import pyarrow  # noqa: F401
     except ImportError as error:
         raise DataError(f"reading {path} requires the package pyarrow: pip install 'alae[hub]'") from error
-    files = _select_files(path)
+    train_files, test_files = _select_files(path)
+    train = _read_rows(path, train_files, options)
+    test = _read_rows(path, test_files, options) if test_files else None
+    if test and not len(test):
+        test = None
+    if not len(train):
+        raise DataError(f"there are no images in {path}: it has no rows")
+    labels = _to_labels(train, test, options)
+    text = str(Labels(None if labels.values is None else labels.values[: len(train)], *_rest(labels)))
+    descriptions = [path / name for name in (_STATE, _INFO) if path.is_dir() and (path / name).exists()]
+    stored = [*train_files, *test_files, *descriptions]
+    found = _make_collection(path, train, labels, slice(len(train)), stored, text)
+    if not test:
+        return found
+    rest = _make_collection(path, test, labels, slice(len(train), None), stored, text)
+    skipped: Skipped = Counter()
+    if rest.labels is not None:
+        labelled = np.flatnonzero(is_labelled(rest.labels))
+        skipped[UNLABELLED_HELD_OUT, ""] = len(rest) - len(labelled)
+        rest = rest if len(labelled) == len(rest) else rest.select(labelled.tolist())
+    return replace(found, skipped=skipped, test=rest if len(rest) else None)
+
+
+def _rest(labels: Labels) -> tuple[tuple[str, ...], str, tuple[str, ...]]:
+    return labels.names, labels.origin, labels.notes
+
+
+class _Rows(NamedTuple):
+    """The rows of some files.
+
+    Attributes:
+        files: the files.
+        groups: for each group of rows its file, its number in the file, and its number of rows.
+        ends: the number of rows up to the end of each group.
+        columns: the columns of images and labels.
+        values: for each column of labels its values: numbers, with NaN or UNLABELLED for null, or texts and None.
+    """
+
+    files: Sequence[Path]
+    groups: Sequence[tuple[int, int, int]]
+    ends: np.ndarray
+    columns: "_Columns"
+    values: Sequence[np.ndarray]
+
+    def __len__(self) -> int:
+        return int(self.ends[-1]) if len(self.ends) else 0
+
+
+def _read_rows(path: Path, files: Sequence[Path], options: SourceOptions) -> _Rows:
+    """Read the columns of labels; images are read on request."""
+    import pyarrow
+
     groups: list[tuple[int, int, int]] = []
-    labels, columns = [], None
+    columns: _Columns | None = None
+    values: list[list[np.ndarray]] = []
     for number, file in enumerate(files):
         try:
             row_groups = open_row_groups(stamp_file(file))
-            found = _find_columns(row_groups.schema, _read_features(path, row_groups.schema))
+            found = _find_columns(row_groups.schema, _read_features(path, row_groups.schema), options)
             if columns is not None and found != columns:
                 raise ValueError("its columns differ from those of the first file")
             columns = found
+            values = values or [[] for _ in columns.labels]
             for group in range(row_groups.count):
                 groups.append((number, group, row_groups.rows(group)))
-                if columns.label:
-                    values = row_groups.read_valid(group, columns.label)
-                    labels.append(values.to_numpy(zero_copy_only=False).copy())
+                for parts, name in zip(values, columns.labels, strict=True):
+                    parts.append(_to_numpy(row_groups.read_valid(group, name), columns.are_classes))
         except (*_BROKEN, pyarrow.ArrowException) as error:
             raise DataError(f"{file} cannot be read: {_describe(error)}") from error
     ends = np.cumsum([rows for _, _, rows in groups], dtype=np.int64)
-    if columns is None or not len(ends) or not ends[-1]:
-        raise DataError(f"there are no images in {path}: it has no rows")
-    count = int(ends[-1])
-    numbers, names = (None, ()) if not labels else _to_classes(path, np.concatenate(labels), columns.label_names)
-    descriptions = [path / name for name in (_STATE, _INFO) if path.is_dir() and (path / name).exists()]
-    make_member = partial(_make_member, path, files, groups, ends, columns.image)
-    return Collection(
-        LazySequence(count, make_member), LazySequence(count, str), numbers, names, [*files, *descriptions]
-    )
+    joined = [np.concatenate(parts) if parts else np.empty(0) for parts in values]
+    return _Rows(files, groups, ends, columns or _Columns("", (), (), False, ()), joined)
 
 
-def _select_files(path: Path) -> list[Path]:
+def _to_numpy(values: Any, are_classes: bool) -> np.ndarray:
+    from pyarrow import int64, types
+
+    if types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    kind = values.type
+    if types.is_string(kind) or types.is_large_string(kind):
+        return np.array(values.to_pylist(), object)
+    if types.is_floating(kind):
+        return values.to_numpy(zero_copy_only=False).astype(np.float64)
+    numbers = values.cast(int64()).fill_null(UNLABELLED).to_numpy(zero_copy_only=False).copy()
+    # -1 is the library's sign for a missing class.
+    if are_classes:
+        numbers[numbers == -1] = UNLABELLED
+    return numbers
+
+
+def _to_labels(train: _Rows, test: _Rows | None, options: SourceOptions) -> Labels:
+    """Convert the columns of labels of both splits together."""
+    columns = train.columns
+    if not columns.labels:
+        notes = ("as requested",) if options.labels == NONE else columns.notes
+        return Labels(notes=notes)
+    parts = [train.values] + ([test.values] if test and test.columns.labels == columns.labels else [])
+    joined = [np.concatenate(some) for some in zip(*parts, strict=True)]
+    missing = sum(map(len, (train, test))) - len(joined[0]) if test else 0
+    origin = f"column '{columns.labels[0]}'" if len(joined) == 1 else "columns of truth values"
+    try:
+        values, names = _convert(joined, columns)
+    except (DataError, ValueError) as error:
+        if options.labels is not None:
+            raise DataError(f"the labels {short_repr(options.labels)} cannot be used: {error}") from error
+        return Labels(notes=(f"found {origin}, not used: {error}",))
+    if missing:
+        values = np.concatenate(
+            [values, np.full((missing, *values.shape[1:]), UNLABELLED if values.ndim == 1 else np.nan)]
+        )
+    return Labels(values, names, origin, columns.notes)
+
+
+def _convert(joined: Sequence[np.ndarray], columns: "_Columns") -> tuple[np.ndarray, tuple[str, ...]]:
+    if len(joined) > 1:
+        attributes = np.stack(joined, axis=1).astype(np.float64)
+        attributes[attributes == UNLABELLED] = np.nan
+        return as_labels(attributes), columns.labels
+    (values,) = joined
+    known = ~_is_missing(values)
+    if not known.any():
+        raise ValueError("it has no values")
+    numbers = np.full(len(values), UNLABELLED, np.int64)
+    if values.dtype == object:
+        texts = [" ".join(text.split()) for text in values[known]]
+        if len(set(texts)) == len(texts) > 1 and len(texts) > _MOST_CLASSES:
+            raise ValueError("it has another text in every row")
+        numbers[known], names = number_texts(texts)
+        return numbers, names
+    numbers[known] = as_labels(values[known])
+    return numbers, columns.label_names
+
+
+def _is_missing(values: np.ndarray) -> np.ndarray:
+    if values.dtype == object:
+        return np.array([value is None for value in values], bool)
+    return np.isnan(values) if values.dtype.kind == "f" else values == UNLABELLED
+
+
+def _make_collection(
+    path: Path, rows: _Rows, labels: Labels, part: slice, stored: Sequence[Path], text: str
+) -> Collection:
+    values = None if labels.values is None else as_labels(labels.values[part])
+    make_member = partial(_make_member, path, rows.files, rows.groups, rows.ends, rows.columns.image)
+    count = len(rows)
+    return Collection(LazySequence(count, make_member), LazySequence(count, str), values, labels.names, stored, text)
+
+
+def _select_files(path: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files of the training split, or all, and those of the held-out splits."""
     if not path.is_dir():
-        return [path]
+        return [path], []
     if (path / _SPLITS).exists():
         raise DataError(f"{path} holds several splits: give one of them, such as {path / _TRAIN}")
-    return _list_saved(path) if (path / _STATE).exists() else _select_split(path, _list_shards(path))
+    return (_list_saved(path), []) if (path / _STATE).exists() else _select_split(path, _list_shards(path))
+
+
+def _has_shards(folder: Path, depth: int = 2) -> bool:
+    """Whether a folder holds parquet files in subfolders, such as data/ and default/train/, by a few entries."""
+    try:
+        with os.scandir(folder) as entries:
+            some = [entry for entry in islice(entries, _MOST_ENTRIES) if not entry.name.startswith(".")]
+            if any(entry.name.endswith(".parquet") for entry in some):
+                return True
+            return depth > 0 and any(
+                entry.is_dir(follow_symlinks=False) and _has_shards(Path(entry.path), depth - 1) for entry in some
+            )
+    except OSError:
+        return False
 
 
 def _list_shards(folder: Path) -> list[Path]:
-    """List the parquet files in a folder, or else in its subfolder data."""
-    for place in (folder, folder / _DATA):
-        files = sorted(place.glob("[!.]*.parquet")) if place.is_dir() else []
+    """List the parquet files in a folder, or else in its subfolders, such as data/, train/ and default/train/."""
+    for pattern in ("[!.]*.parquet", "[!.]*/[!.]*.parquet", "[!.]*/[!.]*/[!.]*.parquet"):
+        files = sorted(folder.glob(pattern))
         if files:
             return files
     return []
 
 
-def _select_split(folder: Path, files: list[Path]) -> list[Path]:
+def _select_split(folder: Path, files: list[Path]) -> tuple[list[Path], list[Path]]:
+    parents = sorted({file.parent.parent for file in files if find_split(file.parent.name)})
+    if len(parents) > 1:
+        raise DataError(f"{folder} holds several data sets: give one of them, such as {parents[0]}")
     splits: dict[str, list[Path]] = {}
     for file in files:
-        match = _SHARD.fullmatch(file.stem)
-        splits.setdefault(match["split"] if match else "", []).append(file)
-    if len(splits) == 1 or _TRAIN in splits:
-        return splits.get(_TRAIN) or files
-    raise DataError(f"{folder} holds several splits, but none named {_TRAIN}: give one file, such as {files[0]}")
+        splits.setdefault(_name_split(file), []).append(file)
+    train = splits.get(_TRAIN) or (files if len(splits) == 1 else [])
+    if not train:
+        raise DataError(f"{folder} holds several splits, but none named {_TRAIN}: give one file, such as {files[0]}")
+    held_out = (
+        [split for split in splits if split != _TRAIN and find_split(split) == "held out"] if len(splits) > 1 else []
+    )
+    return train, [file for split in sorted(held_out) for file in splits[split]]
+
+
+def _name_split(file: Path) -> str:
+    """Return the split of a file by its name, train-00000-of-00002 or train, or by its folder; "" if neither tells."""
+    match = _SHARD.fullmatch(file.stem)
+    if match:
+        return match["split"]
+    for name in (file.parent.name, file.stem):
+        if find_split(name):
+            return _TRAIN if find_split(name) == "train" else name
+    return ""
 
 
 def _list_saved(folder: Path) -> list[Path]:
@@ -130,11 +297,21 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 class _Columns(NamedTuple):
-    """The name of the column of images, that of labels or "", and the names of the classes."""
+    """The columns of images and labels.
+
+    Attributes:
+        image: the name of the column of images.
+        labels: the names of the columns of labels: none, one of classes, or several of truth values.
+        label_names: the names of the classes; () if unknown.
+        are_classes: whether the column has the type ClassLabel.
+        notes: labels that were found but cannot be used, and why.
+    """
 
     image: str
-    label: str
+    labels: tuple[str, ...]
     label_names: tuple[str, ...]
+    are_classes: bool
+    notes: tuple[str, ...]
 
 
 def _read_features(path: Path, schema: Any) -> dict[str, Any]:
@@ -150,21 +327,59 @@ def _read_features(path: Path, schema: Any) -> dict[str, Any]:
     return features if isinstance(features, dict) else {}
 
 
-def _find_columns(schema: Any, features: dict[str, Any]) -> _Columns:
-    def of_type(kind: str) -> list[str]:
-        return [name for name in schema.names if _type_of(features.get(name)) == kind]
+def _find_columns(schema: Any, features: dict[str, Any], options: SourceOptions) -> _Columns:
+    from pyarrow import types
 
-    images = of_type("Image") or [field.name for field in schema if holds_bytes(field.type)]
-    if len(images) != 1 or not holds_bytes(schema.field(images[0]).type):
-        raise ValueError(
-            f"it must have one column of images, bytes or bytes and a path; its columns are {', '.join(schema.names)}"
+    image = _find_image_column(schema, features, options.images)
+    usable = [field.name for field in schema if field.name != image and _can_be_class(field.type)]
+    if options.labels is not None:
+        name = choose_name(usable, options.labels)
+        found = (name,) if name else ()
+        notes: tuple[str, ...] = ()
+    else:
+        classes = [name for name in schema.names if _type_of(features.get(name)) == "ClassLabel" and name in usable]
+        chosen = "label" if "label" in usable else classes[0] if classes else choose_name(usable)
+        truths = tuple(name for name in usable if types.is_boolean(schema.field(name).type))
+        found = (chosen,) if chosen else truths
+        unusable = [name for name in ("label", "labels") if name in schema.names and name not in usable]
+        notes = tuple(
+            f"found column {short_repr(name)}, not used: it is {schema.field(name).type}, not numbers or texts"
+            for name in unusable
+            if name != image
         )
-    classes = [name for name in ("label", *of_type("ClassLabel")) if name in schema.names]
-    label = classes[0] if classes else ""
-    names = (features.get(label) or {}).get("names") if _type_of(features.get(label)) == "ClassLabel" else None
-    if label and not _can_be_class(schema.field(label).type):
-        raise ValueError(f"its column {label!r:.80} must be numbers or texts, but is {schema.field(label).type}")
-    return _Columns(images[0], label, tuple(map(str, names)) if isinstance(names, list) else ())
+        others = [name for name in schema.names if name not in (image, *found, *unusable)]
+        if not found and others:
+            notes += (f"columns not used: {', '.join(map(short_repr, others[:10]))}",)
+    feature = features.get(found[0]) if len(found) == 1 else None
+    are_classes = _type_of(feature) == "ClassLabel"
+    names = (feature or {}).get("names") if are_classes else None
+    label_names = tuple(map(str, names)) if isinstance(names, list) else ()
+    if len(found) == 1 and types.is_boolean(schema.field(found[0]).type):
+        label_names = ("False", "True")
+    return _Columns(image, found, label_names, are_classes, notes)
+
+
+def _find_image_column(schema: Any, features: dict[str, Any], choice: str | None) -> str:
+    """Return the chosen column, or that of type Image; of several the first with a usual name."""
+    possible = [field.name for field in schema if holds_bytes(field.type)]
+    if choice is not None:
+        if choice not in possible:
+            raise ValueError(
+                f"it has no column {short_repr(choice)} of images; it has "
+                f"{', '.join(map(short_repr, possible)) or 'none'}{suggest(choice, possible)}"
+            )
+        return choice
+    typed = [name for name in possible if _type_of(features.get(name)) == "Image"] or possible
+    usual = [name for name in _IMAGE_TITLES if name in typed]
+    if len(typed) > 1 and usual:
+        return usual[0]
+    if len(typed) != 1:
+        which = "; choose one with training.images_from" if typed else ""
+        raise ValueError(
+            f"it must have one column of images, bytes or bytes and a path; its columns are "
+            f"{', '.join(schema.names)}{which}"
+        )
+    return typed[0]
 
 
 def _type_of(feature: Any) -> Any:
@@ -174,16 +389,10 @@ def _type_of(feature: Any) -> Any:
 def _can_be_class(kind: Any) -> bool:
     from pyarrow import types
 
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_string(kind))
-
-
-def _to_classes(path: Path, labels: np.ndarray, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
-    if labels.dtype == object:
-        return number_texts([" ".join(str(label).split()) for label in labels])
-    try:
-        return as_labels(labels), names
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
+    return any(test(kind) for test in tests)
 
 
 def _make_member(

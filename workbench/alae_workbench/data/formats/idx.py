@@ -12,6 +12,7 @@ import numpy as np
 
 from alae_core._support.files import open_regular
 from alae_workbench.data.formats.arrays import describe_error, require_plausible_size
+from alae_workbench.data.labels import Labels
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.source import DataError, Splits, format_shape
 
@@ -36,7 +37,9 @@ def read_idx_folder(path: Path) -> Splits:
         image_file, label_file = _find(path, images), _find(path, labels)
         if image_file is None:
             raise DataError(f"{path} has {TRAINING_IMAGES} but no {images} (or the same with .gz)")
-        parts.append(Arrays(read_idx(image_file), read_idx(label_file) if label_file else None))
+        numbers = read_idx(label_file) if label_file else None
+        text = str(Labels(numbers, origin=label_file.name if label_file else ""))
+        parts.append(Arrays(read_idx(image_file), numbers, label_text=text))
     train, test = parts
     return Splits(train, test)
 

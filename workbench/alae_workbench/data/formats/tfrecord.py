@@ -15,7 +15,7 @@ import numpy as np
 from alae_core._support.files import open_regular
 from alae_workbench.data.collection import Collection, LazySequence
 from alae_workbench.data.formats.arrays import read_arrays
-from alae_workbench.data.labels import merge_one_hot, number_texts
+from alae_workbench.data.labels import Labels, merge_one_hot, number_texts
 from alae_workbench.data.picture_file import Member
 from alae_workbench.data.source import DataError, format_shape
 
@@ -73,7 +73,8 @@ def list_tfrecords(path: Path) -> Collection:
         numbers, label_names = _to_classes(path, labels)
     stored = [*files, *([label_file] if label_file and label_file.is_relative_to(path) else [])]
     members = LazySequence(len(index), partial(_make_member, files, index))
-    return Collection(members, LazySequence(len(index), str), numbers, label_names, stored)
+    text = str(Labels(numbers, label_names, label_file.name if label_file else "the feature 'label'"))
+    return Collection(members, LazySequence(len(index), str), numbers, label_names, stored, text)
 
 
 def _select_highest(folder: Path) -> list[Path]:

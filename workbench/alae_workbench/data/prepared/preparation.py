@@ -4,11 +4,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from math import log2
+from os.path import relpath
 from pathlib import Path
 
 from alae_core import AlaeError, ArgumentError
 from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection, as_collection
+from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.prepared.reading import require_package
 from alae_workbench.data.prepared.set_format import MANIFEST, PARTS, PREPARING, choose_heights, most_bytes
 from alae_workbench.data.resolve import open_source, resolve_path
@@ -32,6 +34,7 @@ class Preparation:
         pictures: the pictures of each part, by name.
         stamp: a digest that changes with any file or array of the source.
         reason: why the images have this size.
+        options: which images and labels of the source are read.
     """
 
     source: str
@@ -41,6 +44,7 @@ class Preparation:
     pictures: dict[str, Collection]
     stamp: str
     reason: str
+    options: SourceOptions = DEFAULTS
 
     def __str__(self) -> str:
         counts = [f"{len(pictures):,} images" for pictures in self.pictures.values()]
@@ -72,7 +76,13 @@ class Preparation:
 
 
 def plan_preparation(
-    source: str, out: Path, *, size: int | None = None, channels: int | None = None, fit: Fit = "crop"
+    source: str,
+    out: Path,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    fit: Fit = "crop",
+    options: SourceOptions = DEFAULTS,
 ) -> Preparation:
     """Plan the prepared set of a data source.
 
@@ -83,6 +93,7 @@ def plan_preparation(
             files get the largest power of two up to their median shorter side, at most LARGEST.
         channels: 1 or 3; by default 1 if all images are grey, else 3.
         fit: how picture files of another shape are fitted (`picture_file.read_image`).
+        options: which images and labels of the source are read, where it offers several.
 
     Raises:
         DataError: the data source does not exist or cannot be read.
@@ -93,8 +104,8 @@ def plan_preparation(
     _require_free(out)
     if size is not None and not 4 <= size <= 4096:
         raise ArgumentError("size", f"is {size}; images are prepared at 4 to 4,096 pixels a side")
-    pictures, stamp = read_state(source)
-    seen = survey(source)
+    pictures, stamp = read_state(source, options)
+    seen = survey(source, options)
     if size is not None:
         height, width, reason = size, size, f"size {size}: as requested"
     elif seen.fixed is not None:
@@ -105,15 +116,16 @@ def plan_preparation(
     if seen.fixed is None:
         change = "cropped about its centre" if fit == "crop" else "padded with black"
         reason += f"; each image is {change} and resized"
-    return Preparation(source, out, (height, width, channels or seen.channels), fit, pictures, stamp, reason)
+    return Preparation(source, out, (height, width, channels or seen.channels), fit, pictures, stamp, reason, options)
 
 
-def read_state(source: str) -> tuple[dict[str, Collection], str]:
+def read_state(source: str, options: SourceOptions = DEFAULTS) -> tuple[dict[str, Collection], str]:
     """Return the pictures of each part of a data source, and a digest that changes with any of its files or arrays."""
-    contents = open_source(source)
+    contents = open_source(source, options)
     if not isinstance(contents, Splits):
         path, _ = resolve_path(source)
-        return {PARTS[0]: contents}, _hash_stats(contents, path)
+        collections = zip(PARTS, (contents, contents.test), strict=True)
+        return {name: pictures for name, pictures in collections if pictures}, _hash_stats(contents, path)
     splits = zip(PARTS, (contents.images, contents.test), strict=True)
     parts = {name: images for name, images in splits if images is not None}
     fingerprints = " ".join(images.fingerprint for images in parts.values())
@@ -122,13 +134,14 @@ def read_state(source: str) -> tuple[dict[str, Collection], str]:
 
 def _hash_stats(pictures: Collection, base: Path) -> str:
     """Hash the number of pictures, and the path, size and modification time of each file."""
-    digest = sha256(f"{len(pictures)}\n".encode())
+    count = len(pictures) + (len(pictures.test) if pictures.test else 0)
+    digest = sha256(f"{count}\n{pictures.label_text}\n".encode())
     for path in pictures.stored:
         try:
             stat = path.stat()
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror}") from error
-        digest.update(f"{path.relative_to(base)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "replace"))
+        digest.update(f"{relpath(path, base)}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "replace"))
     return digest.hexdigest()
 
 

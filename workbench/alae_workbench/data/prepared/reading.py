@@ -87,6 +87,11 @@ class PreparedSource(SourceRepr):
         """The names of classes 0, 1, … or of the attributes; () if unknown."""
         return self.manifest.label_names
 
+    @property
+    def label_text(self) -> str:
+        """Where the source's labels come from: see `labels.Labels`; "" if that is not recorded."""
+        return self.manifest.label_text
+
     @cached_property
     def names(self) -> Sequence[str] | None:
         """The names of the picture files, or None."""

@@ -77,6 +77,7 @@ class Manifest(Frozen):
         levels: heights at which images are stored: their own first, each further height half of the previous one.
         fit: how picture files of another shape were fitted; all were resized with a Lanczos filter.
         label_names: names of classes 0, 1, … or of the attributes; () if unknown.
+        label_text: where the labels come from, or why there are none; "" in sets of early versions.
         images: all images, or the training images if there is a test part.
         test: the source's own test split, or None.
     """
@@ -88,6 +89,7 @@ class Manifest(Frozen):
     levels: Annotated[tuple[PositiveInt, ...], LISTED]
     fit: Fit
     label_names: Annotated[tuple[str, ...], LISTED]
+    label_text: str = ""
     images: Part
     test: Part | None
 

@@ -158,7 +158,7 @@ class _Writer:
             left_out += faults
         if not parts[PARTS[0]].count:
             raise DataError(f"none of the {len(preparation):,} images of {source} can be read")
-        if read_state(preparation.source)[1] != preparation.stamp:
+        if read_state(preparation.source, preparation.options)[1] != preparation.stamp:
             raise DataError(
                 f"{preparation.source} changed during preparation, so {self.out} may mix old and new images: remove "
                 f"it, and prepare the set again"
@@ -173,6 +173,7 @@ class _Writer:
             levels=preparation.heights,
             fit=preparation.fit,
             label_names=preparation.pictures[PARTS[0]].label_names,
+            label_text=preparation.pictures[PARTS[0]].label_text,
             images=parts[PARTS[0]],
             test=parts.get(PARTS[1]),
         )

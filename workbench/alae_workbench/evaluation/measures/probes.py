@@ -14,6 +14,7 @@ from sklearn.svm import LinearSVC
 
 from alae_core import AlaeError
 from alae_core.images import to_float
+from alae_workbench.data.labels import describe_labels, is_labelled
 from alae_workbench.data.source import Source
 from alae_workbench.evaluation.registry import UnmeasurableError
 from alae_workbench.evaluation.subject import Subject
@@ -87,9 +88,14 @@ def _require_classes(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes of training and of held-out images. Raises UnmeasurableError."""
     train, held_out = subject.train.labels, subject.held_out.labels
     if train is None or held_out is None:
+        reason = describe_labels(subject.train if train is None else subject.held_out).removeprefix("none")
         raise UnmeasurableError(
-            "the images have no labels: give class folders, a .csv file beside the images, or an .npz file with labels"
+            f"the images have no labels{reason}: give class folders, a .csv file beside the images, or an .npz file "
+            f"with labels"
         )
+    missing = np.count_nonzero(~is_labelled(train)) + np.count_nonzero(~is_labelled(held_out))
+    if missing:
+        raise UnmeasurableError(f"{missing:,} images have no label")
     if train.ndim > 1 or held_out.ndim > 1:
         raise UnmeasurableError("the images have several attributes each, but one class is needed")
     if subject.model.config.labels:

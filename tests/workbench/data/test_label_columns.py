@@ -1,4 +1,4 @@
-"""Tables of labels beside picture files: the accepted forms, and errors."""
+"""Columns of tables beside picture files, converted to classes and attributes, and errors."""
 
 import csv
 
@@ -7,6 +7,7 @@ from PIL import Image
 
 from alae_workbench import DataError
 from alae_workbench.data.collection import decode
+from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.resolve import open_source
 
 PLACES = ["a/0.png", "a/1.png", "b/2.jpg"]
@@ -80,23 +81,30 @@ def test_a_whole_path_takes_precedence_over_a_file_name(folder):
     }
 
 
+def read_chosen(folder):
+    return open_source(str(folder), SourceOptions(labels="labels.csv"))
+
+
 def test_a_file_name_shared_by_two_images_is_not_accepted(folder):
     Image.new("L", (4, 4)).save(folder / "b" / "0.png")
     (folder / "labels.csv").write_text("f,class\n0.png,1\n1,2\n2,3\n")
     with pytest.raises(DataError, match=r"2 of 4 images have no row, the first is 'a/0.png'"):
-        open_source(str(folder))
+        read_chosen(folder)
+    assert open_source(str(folder)).label_names == ("a", "b")
 
 
-def test_a_column_of_too_many_texts_is_refused(tmp_path):
+def test_a_column_of_too_many_texts_is_dropped(tmp_path):
     for number in range(101):
         Image.new("L", (4, 4)).save(tmp_path / f"{number}.png")
-    rows = [f"{number},1,text {min(number, 99)}\n" for number in range(101)]
+    rows = [f"{number},{number % 2},{number % 3},text {min(number, 99)}\n" for number in range(101)]
     table = tmp_path / "labels.csv"
-    table.write_text("file,a,b\n" + "".join(rows))
-    assert open_source(str(tmp_path)).labels.shape == (101, 101)
-    table.write_text("file,a,b\n" + "".join(rows[:100]) + "100,1,text 100\n")
-    with pytest.raises(DataError, match="'b' has 101 different texts, but an attribute may have at most 100: remove"):
-        open_source(str(tmp_path))
+    table.write_text("file,a,b,c\n" + "".join(rows))
+    assert open_source(str(tmp_path)).labels.shape == (101, 102)
+    table.write_text("file,a,b,c\n" + "".join(rows[:100]) + "100,1,1,text 100\n")
+    found = open_source(str(tmp_path))
+    assert found.label_names == ("a", "b")
+    reason = "'c' has 101 different texts; an attribute may have at most 100"
+    assert found.label_text == f"2 attributes from labels.csv (not used: {reason})"
 
 
 def test_labels_reach_the_decoded_source(folder):
@@ -118,41 +126,40 @@ HEAD = "file,class\n0,1\n1,1\n"
     ("table", "message"),
     [
         (b"", "it needs a column of names and a column of labels"),
-        (b"file;class\n0;1\n", "it needs a column of names and a column of labels, separated by commas"),
-        (
-            b"a/0.png,1\na/1.png,1\n",
-            "its first row names an image, 'a/0.png': add a header row such as file,label",
-        ),
-        (
-            HEAD.encode(),
-            "1 of 3 images have no row, the first is 'b/2.jpg': add the rows, or move the table out of the folder",
-        ),
-        (b"file,class\nx,1\n", "3 of 3 images have no row, the first is 'a/0.png'"),
-        (b"file,class\n0\0,1\n1,1\n2,1\n", "1 of 3 images have no row, the first is 'a/0.png'|contains NUL"),
+        (b"file\n0\n1\n2\n", "it needs a column of names and a column of labels"),
+        (HEAD.encode(), "1 of 3 images have no row, the first is 'b/2.jpg'"),
+        (b"file,class\nx,1\n", "2 of 3 images have no row"),
+        (b"file,class\n0\0,1\n1,1\n2,1\n", "1 of 3 images have no row, the first is 'a/0.png'"),
         ((HEAD + "2\n").encode(), "row 4 has 1 values, but the header has 2"),
         ((HEAD + "2,1\na/0.png,1\n").encode(), "row 5 names 'a/0.png' again"),
-        ((HEAD + "2,\n").encode(), "row 4 has no value for 'class'"),
-        (
-            b"file,a,b\n0,1,x\n1,1,1\n2,1,1\n",
-            "'b' has the value 'x', which is not a number: attributes must be numbers",
-        ),
-        (b"file,a,b\n0,1,nan\n1,1,1\n2,1,1\n", "'b' has the value 'nan', which is not a number"),
-        (b"file,a,b\n0,1,1e999\n1,1,1\n2,1,1\n", "'b' has the value '1e999', which is not a number"),
-        (HEAD.encode() + b"2,\xff\n", "it is not in UTF-8"),
+        ((HEAD + "2,\n").encode(), "'class' has no value for 1 of 3 images, such as 'b/2.jpg'"),
+        (b"file,caption\n0,a cat\n1,a dog\n2,a fox\n", "'caption' has another value for every image"),
         ((HEAD + "2," + "x" * 200_000).encode(), r"field larger than field limit \(131072\)"),
     ],
 )
-def test_invalid_tables_are_refused_in_one_line(folder, table, message):
+def test_unusable_tables_are_an_error_only_if_they_are_chosen(folder, table, message):
     (folder / "labels.csv").write_bytes(table)
-    with pytest.raises(DataError, match=message) as found:
-        open_source(str(folder))
-    assert str(found.value).isprintable()
+    with pytest.raises(DataError, match=f"labels cannot be read from labels.csv: {message}") as error:
+        read_chosen(folder)
+    assert str(error.value).isprintable()
+    found = open_source(str(folder))
+    assert (found.labels.tolist(), found.label_names) == ([0, 0, 1], ("a", "b"))
+    assert found.label_text.startswith("2 classes from folders (found labels.csv, not used: ")
 
 
-def test_the_header_suggested_by_the_error_works(folder):
-    rows = "a/0.png,1\na/1.png,1\nb/2.jpg,0\n"
-    (folder / "labels.csv").write_text(rows)
-    with pytest.raises(DataError, match="such as file,label"):
-        open_source(str(folder))
-    (folder / "labels.csv").write_text("file,label\n" + rows)
-    assert open_source(str(folder)).labels.tolist() == [1, 1, 0]
+@pytest.mark.parametrize(
+    ("table", "reason"),
+    [
+        (b"file,a,b\n0,1,x\n1,0,1\n2,1,1\n", "'b' has numbers and texts, such as 'x'"),
+        (b"file,a,b\n0,1,nan\n1,0,1\n2,1,1\n", "'b' has numbers and texts, such as 'nan'"),
+        (b"file,a,b\n0,1,1e999\n1,0,1\n2,1,1\n", "'b' has numbers and texts, such as '1e999'"),
+        (b"file,a,b\n0,1,\n1,0,1\n2,1,1\n", "'b' has no value for 1 of 3 images, such as 'a/0.png'"),
+        (b"file,width,a\n0,8,1\n1,9,0\n2,8,1\n", "'width' not taken for labels"),
+        (b"file,split,text,a\n0,8,x,1\n1,9,y,0\n2,8,z,1\n", "'split', 'text' not taken for labels"),
+    ],
+)
+def test_columns_that_are_no_labels_are_dropped_with_a_reason(folder, table, reason):
+    (folder / "labels.csv").write_bytes(table)
+    found = open_source(str(folder))
+    assert found.labels.tolist() == [1, 0, 1]
+    assert found.label_text == f"2 classes from labels.csv (not used: {reason})"

@@ -1,0 +1,160 @@
+"""Columns of texts or numbers beside images, converted to labels: classes, or attributes."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from alae_core._support.text import short_repr
+from alae_workbench.data.label_matching import Columns
+from alae_workbench.data.labels import as_labels, merge_one_hot, number_texts
+
+#: titles of columns, and names of arrays, that hold one class for each image, most likely first
+CLASS_TITLES = (
+    *("label", "labels", "class", "classes", "cls", "target", "targets", "y", "category", "fine_label", "fine_labels"),
+    *("class_id", "label_id", "class_label", "class_name", "label_name", "category_id", "digit"),
+)
+# Maximum number of different texts in a column.
+_MOST_TEXTS = 100
+# Columns that number the rows, or describe the file, its place in the data set or the position of things in it.
+_ROW_NUMBERS = re.compile(r"(unnamed: ?\d+|index|level_0|row|)", re.IGNORECASE)
+_ABOUT_FILES = re.compile(
+    r"width|height|filesize|file_size|bytes|channels?|md5|sha\d*|hash|url|link|license|split|"
+    r"partition|fold|subset|dataset|timestamps?|date(time)?|created|modified|"
+    r"([xywh]|[xy][_ -]?(\d|min|max|center|centre))|bbox.*|.*[_ -][xy]",
+    re.IGNORECASE,
+)
+_CAPTIONS = re.compile(r"texts?|captions?|prompts?|descriptions?|titles?|comments?", re.IGNORECASE)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,15}(\.0*)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
+
+
+class UnmatchedError(ValueError):
+    """No row of a table names an image."""
+
+
+class ConvertedColumns(NamedTuple):
+    """Labels, the names of classes or attributes, and the columns that were not used with reasons."""
+
+    values: np.ndarray
+    names: tuple[str, ...]
+    unused: tuple[str, ...]
+
+
+def convert_columns(columns: Columns, names: Sequence[str], *, chosen: bool = False) -> ConvertedColumns:
+    """Convert the columns of a table to labels.
+
+    A single column holds classes: integers are used unchanged, other texts are numbered alphabetically. One-hot columns
+    hold classes too. Several other columns hold attributes: a column of numbers is one attribute; a column of texts is
+    one attribute `title-text`, 0 or 1, for each of its texts, or for the alphabetically second of two texts.
+
+    Columns that number the rows, describe files (width, split, url, bounding boxes, …) or hold captions are not labels,
+    unless the user has chosen the table. Columns with missing values, numbers and texts, or too many texts are dropped.
+
+    Args:
+        columns: the cells, a row for each image.
+        names: the names of the images.
+        chosen: whether the user has chosen these columns.
+
+    Raises ValueError if an image has no row, or no column can be used; UnmatchedError if none has a row.
+    """
+    missing = [name for name, row in zip(names, columns.rows, strict=True) if row is None]
+    if len(missing) == len(names):
+        raise UnmatchedError(f"{len(missing):,} of {len(names):,} images have no row")
+    if missing:
+        first = short_repr(missing[0])
+        raise ValueError(f"{len(missing):,} of {len(names):,} images have no row, the first is {first}")
+    titles = dict(enumerate(columns.titles))
+    cells = dict(enumerate(zip(*(row for row in columns.rows if row is not None), strict=True)))
+    cells = {column: texts for column, texts in cells.items() if not _numbers_rows(titles[column], texts, len(cells))}
+    unused = []
+    if not chosen:
+        about = [column for column in cells if _is_about_files(titles[column], columns.titles)]
+        if about:
+            unused.append(f"{_list_titles(titles, about)} not taken for labels")
+        if len(about) == len(cells):
+            raise ValueError("; ".join(unused) or "it has no column of labels")
+        cells = {column: texts for column, texts in cells.items() if column not in about}
+    alone = len(cells) == 1
+    faults = {
+        column: _find_fault(titles[column], texts, names, alone=alone, chosen=chosen) for column, texts in cells.items()
+    }
+    usable = {column: texts for column, texts in cells.items() if not faults[column]}
+    unused += filter(None, faults.values())
+    if len(usable) == 1 and not alone:
+        ((column, texts),) = usable.items()
+        fault = _find_fault(titles[column], texts, names, alone=True, chosen=chosen)
+        usable, unused = ({}, [fault, *unused]) if fault else (usable, unused)
+    if not usable:
+        raise ValueError("; ".join(unused[:3]))
+    if len(usable) == 1:
+        return ConvertedColumns(*_to_classes(next(iter(usable.values()))), tuple(unused))
+    attributes = [pair for column, texts in usable.items() for pair in _to_attributes(titles[column], texts)]
+    values = np.stack([numbers for _, numbers in attributes], axis=1)
+    merged = merge_one_hot(values) if len(usable) == len(attributes) and values.any(0).all() else as_labels(values)
+    label_names = tuple(name for name, _ in attributes)
+    if merged.ndim == 1 and all(name.isdigit() for name in label_names):
+        label_names = ()
+    return ConvertedColumns(merged, label_names, tuple(unused))
+
+
+def _numbers_rows(title: str, texts: Sequence[str], count: int) -> bool:
+    """Whether one of `count` columns is an index as pandas writes it, or is empty and has no title."""
+    if count == 1 or not _ROW_NUMBERS.fullmatch(title):
+        return False
+    return not any(texts) or (all(map(_INTEGER.fullmatch, texts)) and len(set(texts)) == len(texts) > 1)
+
+
+def _is_about_files(title: str, titles: Sequence[str]) -> bool:
+    if title.lower() == "y":  # a class, or a position
+        return "x" in map(str.lower, titles)
+    return bool(_ABOUT_FILES.fullmatch(title) or _CAPTIONS.fullmatch(title))
+
+
+def _find_fault(title: str, cells: Sequence[str], names: Sequence[str], *, alone: bool, chosen: bool) -> str:
+    """Return why a column cannot be used; "" if it can."""
+    name = short_repr(title) if title else "its column"
+    if "" in cells:
+        count = cells.count("")
+        return (
+            f"{name} has no value for {count:,} of {len(cells):,} images, such as {short_repr(names[cells.index('')])}"
+        )
+    if alone and all(map(_INTEGER.fullmatch, cells)):
+        likely = chosen or not title or title.lower() in CLASS_TITLES
+        if len(set(cells)) == len(cells) > 1 and not likely:
+            return f"{name} has another value for every image"
+        return ""
+    others = [text for text in cells if not _NUMBER.fullmatch(text)]
+    if others and len(others) < len(cells) and not alone:
+        return f"{name} has numbers and texts, such as {short_repr(others[0])}"
+    if alone or others:
+        different = len(set(cells))
+        if alone and different == len(cells) > 1:
+            return f"{name} has another value for every image"
+        if alone and different == 1 and title.lower() not in CLASS_TITLES and not chosen:
+            return f"{name} is {short_repr(cells[0])} for every image"
+        if others and different > _MOST_TEXTS and not alone:
+            return f"{name} has {different:,} different texts; an attribute may have at most {_MOST_TEXTS}"
+    return ""
+
+
+def _to_classes(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    if all(map(_INTEGER.fullmatch, texts)):
+        return as_labels(np.array([int(float(text)) for text in texts])), ()
+    return number_texts(texts)
+
+
+def _to_attributes(title: str, texts: Sequence[str]) -> list[tuple[str, np.ndarray]]:
+    """Return the names and values of a column's attributes; values are float64 (count,)."""
+    if all(map(_NUMBER.fullmatch, texts)):
+        return [(title, np.array(texts, np.float64))]
+    numbers, names = number_texts(texts)
+    first = 1 if len(names) == 2 else 0
+    prefix = f"{title}-" if title else ""
+    return [(f"{prefix}{names[i]}", (numbers == i).astype(np.float64)) for i in range(first, len(names))]
+
+
+def _list_titles(titles: dict[int, str], columns: Sequence[int]) -> str:
+    shown = ", ".join(short_repr(titles[column]) for column in columns[:5])
+    return f"{shown} and {len(columns) - 5:,} more" if len(columns) > 5 else shown

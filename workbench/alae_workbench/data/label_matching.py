@@ -1,0 +1,150 @@
+"""Match the rows of a table to images, and convert its columns to labels."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import chain, islice
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from alae_core._support.text import short_repr
+from alae_workbench.data.picture_formats import ENDINGS
+
+#: titles of the column that names the images, most likely first
+NAME_TITLES = (
+    *("file", "filename", "file_name", "image", "image_id", "image_name", "img", "path", "filepath", "file_path"),
+    *("image_path", "img_path", "name", "id"),
+)
+# Rows from which the column of names is found.
+_SAMPLE = 5_000
+_NUMBER_NAME = re.compile(r"0*(\d{1,18})")
+# How a row may name an image: by path or by file name, with or without the ending, or by its number without leading
+# zeros, which spreadsheets remove; in this order of preference.
+_WAYS_TO_NAME: tuple[Callable[[PurePosixPath], str], ...] = (
+    PurePosixPath.as_posix,
+    lambda place: place.with_suffix("").as_posix(),
+    lambda place: place.name,
+    lambda place: place.stem,
+    lambda place: _remove_zeros(place.stem),
+)
+
+
+class Table(NamedTuple):
+    """A table of texts.
+
+    Attributes:
+        titles: the titles of the columns; None if there is no header.
+        rows: the cells of each row.
+        first_number: the number of the first row in messages.
+    """
+
+    titles: list[str] | None
+    rows: Iterator[Sequence[str]]
+    first_number: int
+
+
+class Columns(NamedTuple):
+    """The columns of a table without that of names.
+
+    Attributes:
+        titles: their titles; "" if there is no header.
+        rows: the cells of each image, or None for an image without a row.
+    """
+
+    titles: list[str]
+    rows: list[list[str] | None]
+
+
+def index_names(names: Sequence[str], folder: str = "") -> dict[str, int]:
+    """Map each way to name an image to its index; a name that several images share is left out.
+
+    Args:
+        names: the images' paths.
+        folder: the table's own folder with a final slash, relative to which it may name images.
+    """
+    index_of: dict[str, int] = {}
+    places = [PurePosixPath(_normalise(name)) for name in names]
+    inner = [PurePosixPath(_normalise(name.removeprefix(folder))) for name in names] if folder else places
+    for name_of in _WAYS_TO_NAME:
+        for some in (inner, places) if folder else (places,):
+            texts = list(map(name_of, some))
+            counts = Counter(texts)
+            for index, text in enumerate(texts):
+                if counts[text] == 1 and text:
+                    index_of.setdefault(text, index)
+    return index_of
+
+
+def match_rows(table: Table, index_of: dict[str, int], count: int) -> Columns:
+    """Match the rows of a table to `count` images; rows for other images are skipped.
+
+    If no name in the table fits, its first folders are ignored, because the data may have been moved.
+
+    Raises ValueError if a row has too many or too few cells, or names an image again.
+    """
+    sample = list(islice(table.rows, _SAMPLE))
+    titles = table.titles or [""] * max(map(len, sample), default=0)
+    if len(titles) < 2:
+        raise ValueError("it needs a column of names and a column of labels")
+    find = partial(_find_image, index_of)
+    column, matches = _find_name_column(titles, sample, find)
+    if not matches:
+        find = partial(_find_moved_image, index_of)
+        column, _ = _find_name_column(titles, sample, find)
+    values: list[list[str] | None] = [None] * count
+    for number, row in enumerate(chain(sample, table.rows), table.first_number):
+        if len(row) == len(titles) + 1 and not row[-1].strip():
+            row = row[:-1]
+        if len(row) != len(titles):
+            raise ValueError(f"row {number} has {len(row)} values, but the header has {len(titles)}")
+        index = find(row[column])
+        if index is None:
+            continue
+        if values[index] is not None:
+            raise ValueError(f"row {number} names {short_repr(row[column])} again")
+        values[index] = [" ".join(cell.split()) for cell in (*row[:column], *row[column + 1 :])]
+    return Columns(titles[:column] + titles[column + 1 :], values)
+
+
+def _find_name_column(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], find: Callable[[str], int | None]
+) -> tuple[int, int]:
+    """Return the column whose cells name the most images, and their number; titles and endings decide among equals."""
+    lower = [title.lower() for title in titles]
+    likely = next((lower.index(title) for title in NAME_TITLES if title in lower), None)
+
+    def rate(column: int) -> tuple[int, bool, int, int]:
+        cells = [row[column] for row in rows if column < len(row)]
+        matches = len({find(cell) for cell in cells} - {None})
+        return matches, column == likely, sum(cell.strip().lower().endswith(ENDINGS) for cell in cells), -column
+
+    column = max(range(len(titles)), key=rate)
+    return column, rate(column)[0]
+
+
+def _find_image(index_of: dict[str, int], cell: str) -> int | None:
+    return index_of.get(_clean(cell))
+
+
+def _find_moved_image(index_of: dict[str, int], cell: str) -> int | None:
+    """Return the index of the image that a path names without some of its first folders."""
+    name = _clean(cell)
+    while name and name not in index_of:
+        _, _, name = name.partition("/")
+    return index_of.get(name)
+
+
+def _clean(cell: str) -> str:
+    return _normalise(cell.strip().replace("\\", "/")).removeprefix("./")
+
+
+def _normalise(name: str) -> str:
+    # macOS writes é as e and an accent.
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def _remove_zeros(stem: str) -> str:
+    number = _NUMBER_NAME.fullmatch(stem)
+    return number[1] if number else ""

@@ -1,0 +1,114 @@
+"""Collections of listed picture files, with their labels and splits."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from alae_core._support.files import read_regular
+from alae_workbench.data.collection import Collection, LazySequence
+from alae_workbench.data.formats.text_table import TABLES
+from alae_workbench.data.label_choice import UP, ChosenLabels
+from alae_workbench.data.labels import Labels, as_labels, is_labelled
+from alae_workbench.data.listing import NOT_PICTURE, UNLABELLED_HELD_OUT, Listing, Skipped, get_ending
+from alae_workbench.data.picture_file import Member
+
+# Tables beside the data that may hold its labels: CelebA has list_attr_celeba.txt beside img_align_celeba.
+_BESIDE, _BESIDE_PREFIX = ("labels", "attributes", "annotations"), "list_attr"
+
+
+def count_others(listing: Listing, label_files: AbstractSet[str] = frozenset()) -> Skipped:
+    """Count the skipped files of a source, including those that are neither pictures nor files of labels."""
+    skipped = Counter(listing.skipped)
+    others = (name for name in listing.others if name not in label_files and not name.startswith(UP))
+    skipped.update((NOT_PICTURE, get_ending(name)) for name in others)
+    return skipped
+
+
+def add_tables_beside(path: Path, listing: Listing) -> Listing:
+    """Add tables of labels in the parent folder of a data source to its other files, as `../NAME`.
+
+    These are list_attr*, and labels, attributes or annotations with or without the source's name, in a text file.
+    """
+    stem = path.absolute().stem.lower()
+    stems = {*_BESIDE, stem, *(f"{stem}{mark}{word}" for mark in "_-" for word in _BESIDE)}
+    try:
+        with os.scandir(path.absolute().parent) as entries:
+            found = [
+                f"{UP}{entry.name}"
+                for entry in entries
+                if get_ending(entry.name) in TABLES
+                and (entry.name.rpartition(".")[0].lower() in stems or entry.name.lower().startswith(_BESIDE_PREFIX))
+                and entry.is_file()
+            ]
+    except OSError:
+        found = []
+    if not found:
+        return listing
+    parent = path.absolute().parent
+
+    def read(name: str, most: int) -> bytes:
+        if name.startswith(UP):
+            return read_regular(parent / name.removeprefix(UP), most)
+        return listing.read(name, most)
+
+    return replace(listing, others=frozenset((*listing.others, *found)), read=read)
+
+
+def make_collection(
+    listing: Listing, chosen: ChosenLabels, files: Sequence[Path | Member], stored: Sequence[Path]
+) -> Collection:
+    """Make a collection of listed pictures: training images, and the held-out split as `test` if there is one.
+
+    If the training images have labels, held-out images without a label are skipped.
+
+    Args:
+        listing: the files of the source.
+        chosen: the labels of all pictures, and which of them are held out.
+        files: the pictures, in the order of `listing.names`.
+        stored: the files on disk that pictures and labels are read from.
+    """
+    labels = chosen.labels
+    skipped = count_others(listing, chosen.files)
+    if not chosen.held_out:
+        return Collection(files, listing.names, labels.values, labels.names, stored, str(labels), skipped)
+    held_out = np.array(chosen.held_out)
+    test = held_out & is_labelled(labels.values) if labels.values is not None else held_out
+    names = listing.names
+    skipped.update(
+        (UNLABELLED_HELD_OUT, get_ending(names[index])) for index in np.flatnonzero(held_out & ~test).tolist()
+    )
+    parts = [_select(listing, files, stored, labels, np.flatnonzero(which)) for which in (~held_out, test)]
+    train, rest = parts
+    return Collection(
+        train.files,
+        train.names,
+        train.labels,
+        train.label_names,
+        stored,
+        train.label_text,
+        skipped,
+        rest if len(rest) else None,
+    )
+
+
+def _select(
+    listing: Listing, files: Sequence[Path | Member], stored: Sequence[Path], labels: Labels, indices: np.ndarray
+) -> Collection:
+    values = None if labels.values is None else as_labels(labels.values[indices])
+    text = str(Labels(values, labels.names, labels.origin, labels.notes))
+    count = len(indices)
+    skipped: Skipped = Counter()
+    return Collection(
+        LazySequence(count, lambda at: files[indices[at]]),
+        LazySequence(count, lambda at: listing.names[indices[at]]),
+        values,
+        labels.names,
+        stored,
+        text,
+        skipped,
+    )

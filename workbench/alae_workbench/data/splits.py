@@ -1,0 +1,103 @@
+"""The layout of picture files in folders: a shared top folder, splits such as train and val, and class folders."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+Split = Literal["train", "held out"]
+
+_TRAIN = {"train", "training", "trainset", "trn"}
+_HELD_OUT = {
+    *("test", "testing", "testset", "tst", "val", "valid", "validation", "valset", "dev", "eval", "evaluation"),
+    *("holdout", "heldout", "pred", "predict", "prediction", "query"),
+}
+# Words beside those above in the name of a split, such as training_set, seg_train and images_val.
+_BESIDE = {"set", "data", "dataset", "image", "images", "img", "imgs", "seg", "split", "folder", "full", "mini", ""}
+# Folders between a split and its classes, or its pictures.
+_WRAPPERS = {"image", "images", "img", "imgs", "jpegimages", "jpg", "jpeg", "png", "pictures", "photos"}
+_WORD = re.compile(r"[a-z]+|[0-9]+|[^a-z0-9]+")
+# StyleGAN's tools and FFHQ distribute images over folders of a thousand: 00000/img00000000.png, 31000/31042.png.
+_CHUNK = re.compile(r"\d{5,}")
+_LAST_NUMBER = re.compile(r"(\d+)\D*$")
+
+
+def find_split(name: str) -> Split | None:
+    """Return the split that a folder or file is named after, such as train2017, Val or test_set; None for others."""
+    words = [word for word in _WORD.findall(name.lower()) if word.isalpha()]
+    splits = [word for word in words if word in _TRAIN or word in _HELD_OUT]
+    if not splits or any(word not in _BESIDE and word not in splits for word in words):
+        return None
+    return "train" if all(word in _TRAIN for word in splits) else "held out"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How picture files are distributed over folders.
+
+    Attributes:
+        held_out: for each picture whether it is in a held-out split; empty if there are no splits.
+        folders: for each picture the folder that would be its class, or None outside of all class folders.
+    """
+
+    held_out: Sequence[bool] = field(default=(), repr=False)
+    folders: Sequence[str | None] = field(default=(), repr=False)
+
+
+def find_layout(names: Sequence[str], containers: Sequence[str] = ()) -> Layout:
+    """Find the splits and the class folders of pictures.
+
+    Folders that all pictures share are ignored. Splits are the folders below, if each of them is named after a split
+    and one of them is for training, or the folders within class folders. Class folders are the next ones.
+
+    Args:
+        names: the pictures' paths, with forward slashes, sorted by their parts.
+        containers: for each picture the archive that holds it, if there are several; they may be named after splits.
+    """
+    parts = [name.split("/")[:-1] for name in names]
+    level = _count_shared(parts)
+    archives = [find_split(container) for container in containers]
+    if archives and None not in archives and len(set(archives)) > 1:
+        return Layout([split == "held out" for split in archives], [_at(folders, level) for folders in parts])
+    for split_level, class_level in ((level, level + 1), (level + 1, level)):
+        splits = {folder: find_split(folder or "") for folder in {_at(folders, split_level) for folders in parts}}
+        if {"train", "held out"} == set(splits.values()):
+            held_out = [splits[_at(folders, split_level)] == "held out" for folders in parts]
+            if class_level < split_level:
+                return Layout(held_out, [_at(folders, class_level) for folders in parts])
+            return Layout(held_out, [_find_class(folders, class_level) for folders in parts])
+    return Layout((), [_at(folders, level) for folders in parts])
+
+
+def are_chunks(names: Sequence[str], folders: Sequence[str | None]) -> bool:
+    """Whether folders only divide numbered images into thousands, such as 00000/img00000000.png of StyleGAN."""
+    return all(_is_in_chunk(name, folder or "") for name, folder in zip(names, folders, strict=True))
+
+
+def _is_in_chunk(name: str, folder: str) -> bool:
+    number = _LAST_NUMBER.search(name.rpartition("/")[2].partition(".")[0])
+    if not number or not _CHUNK.fullmatch(folder) or len(number[1]) > 18 or len(folder) > 18:
+        return False
+    thousand = int(number[1]) // 1000
+    return int(folder) in (thousand, 1000 * thousand)
+
+
+def _count_shared(parts: Sequence[list[str]]) -> int:
+    """Return the number of folders that all pictures share; paths are sorted, so the first and last decide."""
+    shared = 0
+    for first, last in zip(parts[0], parts[-1], strict=False):
+        if first != last:
+            break
+        shared += 1
+    return shared
+
+
+def _at(folders: Sequence[str], level: int) -> str | None:
+    return folders[level] if level < len(folders) else None
+
+
+def _find_class(folders: Sequence[str], level: int) -> str | None:
+    """Return the class folder below a split; train/train/cat and train/images/cat have one folder more."""
+    while level < len(folders) and (find_split(folders[level]) or folders[level].lower() in _WRAPPERS):
+        level += 1
+    return _at(folders, level)
