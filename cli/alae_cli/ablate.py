@@ -12,7 +12,7 @@ def ablate(
     ablation: Annotated[
         str,
         typer.Argument(
-            help="An ablation that ships with alae (recipe, reciprocity), or a YAML file with base, variants and seeds.",
+            help="A shipped ablation (recipe, reciprocity), or a YAML file with base, variants and seeds.",
             show_default=False,
         ),
     ],
