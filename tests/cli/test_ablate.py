@@ -5,7 +5,7 @@ from typing import get_type_hints
 import pytest
 
 from alae_cli.ablate import ablate
-from alae_workbench.ablation.study import list_ablations
+from alae_workbench.ablation.matrix import list_ablations
 from tests.cli.conftest import describe_case
 
 MISTAKES = [
