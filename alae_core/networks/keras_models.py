@@ -24,6 +24,8 @@ def prepare_keras(config: Config, name: str) -> Iterator[None]:
     # Keras' initializers draw their seeds from Python's generator.
     state, floatx, policy = random.getstate(), keras.config.floatx(), keras.config.dtype_policy()
     random.seed(f"{config.seed}/{name}")
+    if config.dtype == "float64":
+        _keep_float64()
     keras.config.set_floatx(config.dtype)
     keras.config.set_dtype_policy(config.dtype)
     try:
@@ -32,6 +34,13 @@ def prepare_keras(config: Config, name: str) -> Iterator[None]:
         random.setstate(state)
         keras.config.set_floatx(floatx)
         keras.config.set_dtype_policy(policy)
+
+
+def _keep_float64() -> None:
+    """Let Keras' layers and functions keep float64. On JAX and PyTorch, they would round it to float32."""
+    from keras.src.backend.common import dtypes
+
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
 
 
 def require_model(name: str, network: Any) -> "keras.Model":

@@ -1,5 +1,6 @@
 """The computations of one backend for a comparison; called in a process that opens only that backend."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +38,31 @@ def pictures(name: str, run: Path) -> np.ndarray:
     w = model.truncate(model.map(model.sample_prior(8, seed=3)))
     x = model.generate(w, noise=model.sample_noise(8, seed=4))
     return np.stack([x, model.reconstruct(x, noise=model.sample_noise(8, seed=5))])
+
+
+def initial_state(name: str, plugins: Sequence[Path], changes: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return the state of a new run with plug-ins."""
+    return _start(name, plugins, changes).state()
+
+
+def losses_and_gradients(
+    name: str, plugins: Sequence[Path], changes: Mapping[str, Any], state: Mapping[str, np.ndarray]
+) -> dict[str, Any]:
+    """Return each update's loss by its name, and its gradients by UPDATE/WEIGHT, at a state."""
+    runner = _start(name, plugins, changes)
+    runner.load(state)
+    images = np.random.default_rng(0).uniform(-1, 1, (6, *runner.model.config.image))
+    draws = runner.draws(0, 6)
+    gradients = {
+        f"{update}/{weight}": gradient
+        for update in draws
+        for weight, gradient in runner.gradients(update, images, draws).items()
+    }
+    return {**runner.losses(images, draws), **gradients}
+
+
+def _start(name: str, plugins: Sequence[Path], changes: Mapping[str, Any]) -> alae.Runner:
+    for plugin in plugins:
+        alae.load_plugin(plugin)
+    config = alae.load_config("digits-mlp", changes)
+    return alae.load_backend(name, precision=config.precision).runner(alae.build(config))
