@@ -12,6 +12,7 @@ from alae_workbench.ablation.study import Result, ablate, format_spread
 from alae_workbench.runs.settings import load_experiment
 from alae_workbench.storage.directory import Run
 from tests.conftest import TINY
+from tests.helpers.plugins import forget_plugins, write_plugins
 
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
 SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")} | {
@@ -71,6 +72,17 @@ def test_runs_are_trained_measured_skipped_and_continued(tmp_path, monkeypatch):
     ):
         ablate(other, out, backend=BACKEND, tell=messages.append)
     assert load_experiment(Run(out / "latent" / "seed-1").config).config.seed == 1
+
+
+@pytest.mark.slow
+def test_variants_use_plugins(tmp_path, monkeypatch):
+    """Each run is trained in its own process, which has to load them."""
+    forget_plugins(monkeypatch, tmp_path / "cache")
+    record = alae.load_plugin(write_plugins(tmp_path)["least_squares"])
+    ablation = make_ablation(seeds=[0], variants={"squares": {"objective": "least_squares"}})
+    result = ablate(ablation, tmp_path / "out", backend=BACKEND, tell=[].append)
+    assert set(result.numbers["squares"]) == {"reconstruction_error", "reciprocity_error"}
+    assert alae.load_checkpoint(tmp_path / "out" / "squares" / "seed-0").config.plugins == (record,)
 
 
 def test_the_table_has_means_and_deviations():
