@@ -29,6 +29,7 @@ NOT_RUN = {
     r"make ": "tests/test_makefile.py runs the targets",
     r"alae conform ": "tests/conformance/test_commands.py runs these options on smaller experiments",
     r"pytest --pyargs alae_conformance": "tests/conformance/test_commands.py runs it on smaller experiments",
+    r"alae ablate reciprocity --base digits-mlp\b": "tests/test_makefile.py runs the same ablation",
     r"python -m alae_workbench\.exchange\.parity": "tests/backends/test_parity.py runs it",
     r"alae .*--(data|preset) mnist\b": "downloads MNIST",
     r"alae .*\b[A-Z]{3,}\b": "its arguments are placeholders",

@@ -1,5 +1,7 @@
 """The training loop on the backend under test, with networks and updates of third-party algorithms."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -52,7 +54,9 @@ def test_third_party_algorithms_train_report_save_and_resume(backend, tmp_path, 
     assert straight.measures.keys() == measures
     with Image.open(straight.grid) as picture:
         assert min(picture.size) > 60
-    run(4, tmp_path / "run")
+    # As if the run had been interrupted after step 4.
+    shutil.copytree(straight.path, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / straight.checkpoint.name)
     assert same(run(6, resume=tmp_path / "run").checkpoint, straight.checkpoint)
     model = alae.load_checkpoint(straight.checkpoint).model()
     assert model.networks.keys() == set("GE" if algorithm == "pixels" else "FGED")

@@ -168,7 +168,7 @@ def test_trains_f_decides_whether_the_loop_reaches_f_and_never_reaches_d(backend
         "F constant": {"updates__trains_F": False},
         "F trained": {},
     }.items():
-        model, runner = start(backend, updates__weight=5.0, **choices)
+        model, runner = start(backend, tiny_config, updates__weight=5.0, **choices)
         x, draws = images_of(model), runner.draws(0, 6)
         gradients[name] = runner.gradients("generator", x, draws) | runner.gradients("discriminator", x, draws)
 
@@ -222,7 +222,7 @@ def test_reciprocity_may_be_done_at_every_k_th_step(backend):
 
 @pytest.mark.slow
 def test_an_update_that_is_not_due_can_be_run_alone_and_has_a_loss(backend):
-    model, runner = start(backend, updates__every=3)
+    model, runner = start(backend, tiny_config, updates__every=3)
     runner.step(images_of(model))
     x, draws = images_of(model), runner.draws(1, 6)
     assert set(runner.losses(x, draws)) == {"discriminator", "generator", "pixels"}
@@ -253,7 +253,7 @@ def test_the_first_step_of_adam_has_the_scheduled_rate(backend, step):
 
 @pytest.mark.slow
 def test_warm_up_and_schedule_multiply(backend):
-    model, runner = start(backend, **SCHEDULED, adam__epsilon=1e-14, adam__warmup=0.75)
+    model, runner = start(backend, tiny_config, **SCHEDULED, adam__epsilon=1e-14, adam__warmup=0.75)
     runner.load(runner.state() | {"step": np.array(7, np.int64)})
     runner.step(images_of(model), only="discriminator")
     moved = np.abs(runner.weights()["E/dense0/bias"])
@@ -264,9 +264,9 @@ def test_warm_up_and_schedule_multiply(backend):
 @pytest.mark.parametrize("gamma", [0.0, 5.0])
 def test_the_discriminator_loss_has_the_scheduled_gamma(backend, gamma):
     """R1 is linear in γ: compare the losses of several steps at the same weights and draws."""
-    model, runner = start(backend, r1_gamma=gamma, **SCHEDULED)
-    _, without = start(backend, r1_gamma=0.0)
-    _, unit = start(backend, r1_gamma=1.0)
+    model, runner = start(backend, tiny_config, r1_gamma=gamma, **SCHEDULED)
+    _, without = start(backend, tiny_config, r1_gamma=0.0)
+    _, unit = start(backend, tiny_config, r1_gamma=1.0)
     x, draws, state = images_of(model), runner.draws(0, 6), runner.state()
     adversarial = without.losses(x, draws)["discriminator"]
     penalty = unit.losses(x, draws)["discriminator"] - adversarial
@@ -280,7 +280,7 @@ def test_the_discriminator_loss_has_the_scheduled_gamma(backend, gamma):
 
 
 def test_averages_follow_with_their_warm_up(backend):
-    model, runner = start(backend, **SCHEDULED)
+    model, runner = start(backend, tiny_config, **SCHEDULED)
     averages = {name: weight.astype(np.float64) for name, weight in model.weights().items()}
     for step in range(10):
         runner.step(images_of(model, seed=step))
@@ -293,7 +293,7 @@ def test_averages_follow_with_their_warm_up(backend):
 
 @pytest.mark.slow
 def test_without_images_a_schedule_does_not_change_training(backend):
-    (model, plain), (_, endless) = (start(backend, **c) for c in ({}, {"schedule": {"rate_end": 0.1}}))
+    (model, plain), (_, endless) = (start(backend, tiny_config, **c) for c in ({}, {"schedule": {"rate_end": 0.1}}))
     for step in range(2):
         assert dict(plain.step(images_of(model, seed=step))) == dict(endless.step(images_of(model, seed=step)))
     state = endless.state()
@@ -302,7 +302,7 @@ def test_without_images_a_schedule_does_not_change_training(backend):
 
 @pytest.mark.slow
 def test_a_schedule_compiles_no_step_again(backend, monkeypatch):
-    model, runner = start(backend, **SCHEDULED)
+    model, runner = start(backend, tiny_config, **SCHEDULED)
     for step in range(2):
         # One step with pixels and one without.
         runner.step(images_of(model, seed=step))
@@ -336,7 +336,6 @@ def test_a_run_resumes_bit_for_bit_within_a_schedule(backend, tmp_path, family, 
 # ---- precisions and labels -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("family", ["conv", "mlp"])
 @pytest.mark.parametrize("precision", ["bfloat16", "float64"])
