@@ -1,6 +1,6 @@
 """Measure how much of each limit correct backends use, in many standard runs with fresh numbers.
 
-    python -m alae_conformance.margins RUNS BACKEND… [--first SEED]
+    python -m alae_conformance.margins RUNS BACKEND… [--first SEED] [--case ID …]
 
 It prints the failures of each run, and finally the largest error / limit of each tolerance class and lane, which is the
 `noise` in tolerances.py.
@@ -15,7 +15,7 @@ from alae_conformance.case import cases
 from alae_conformance.judge import Judge
 from alae_conformance.numbers import Fresh
 from alae_conformance.record import CaseRecord
-from alae_conformance.selection import select
+from alae_conformance.selection import Selection, select
 
 
 def main() -> None:
@@ -24,7 +24,9 @@ def main() -> None:
     parser.add_argument("runs", type=int)
     parser.add_argument("backends", nargs="+")
     parser.add_argument("--first", type=int, default=1, help="first seed (default: 1)")
+    parser.add_argument("--case", nargs="+", default=[], help="run only these cases (default: all of standard)")
     options = parser.parse_args()
+    tasks = select("standard", Selection(options.case))
     with TemporaryDirectory() as checkpoints:
         # Compiled functions are reused for all numbers, and numbers for all backends.
         judges = [Judge(name, Fresh(options.first), Path(checkpoints), {}) for name in options.backends]
@@ -34,7 +36,7 @@ def main() -> None:
                 numbers = Fresh(seed)
                 for judge in judges:
                     judge.numbers, judge.cases = numbers, []
-                    judge.run(select("standard"), [judge.name])
+                    judge.run(tasks, [judge.name])
                     records += judge.cases
                     failures = [record for record in judge.cases if record.status not in ("passed", "unsupported")]
                     listing = ", ".join(
