@@ -34,7 +34,7 @@ def attach_names(package: str, file: str) -> tuple[Callable[[str], Any], Callabl
     """Make the names in a package's stub load on first use.
 
     The stub is `__init__.pyi` beside `file`, which type checkers and editors read too. It imports each name as
-    `from package.module import Name as Name`.
+    `from package.module import Name as Name`, where Name may be a module too.
 
     Args:
         package: the package's `__name__`.
@@ -51,6 +51,7 @@ def attach_names(package: str, file: str) -> tuple[Callable[[str], Any], Callabl
     def load(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}; it has {', '.join(names)}")
-        return getattr(import_module(str(modules[name])), name)
+        module = import_module(str(modules[name]))
+        return getattr(module, name) if hasattr(module, name) else import_module(f"{module.__name__}.{name}")
 
     return load, lambda: names, names

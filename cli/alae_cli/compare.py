@@ -13,21 +13,14 @@ def compare(
     from rich.console import Console
     from rich.table import Table
 
-    from alae_workbench.evaluation.records import compare_runs
     from alae_workbench.evaluation.registry import MEASURES
+    from alae_workbench.tasks.compare import compare
 
-    compared = compare_runs(runs)
-    levels = [run.level for run in compared.values()]
-    alike = len(set(levels)) == 1
-    table = Table("measure", "", *compared, title_justify="left")
-    table.add_row("level of detail", "", *levels)
-    for name in MEASURES:
-        values = [run.measures.get(name) for run in compared.values()]
-        present = [value for value in values if value is not None]
-        if not present:
-            continue
-        better = MEASURES[name].better
-        best = {"lower": min, "higher": max}[better](present) if better and alike and len(present) > 1 else None
+    comparison = compare(runs)
+    table = Table("measure", "", *comparison.measures, title_justify="left")
+    table.add_row("level of detail", "", *comparison.levels.values())
+    for name in comparison.names:
+        values, best = [values.get(name) for values in comparison.measures.values()], comparison.find_best(name)
         cells = ["" if value is None else f"{value:.4f}" for value in values]
         marked = [f"[bold]{cell}[/bold]" if best == value else cell for cell, value in zip(cells, values, strict=True)]
         table.add_row(name, MEASURES[name].arrow, *marked)

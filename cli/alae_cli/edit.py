@@ -20,7 +20,7 @@ from alae_cli.options import (
     require_ending,
 )
 from alae_cli.output import write_array, write_picture
-from alae_core import AlaeError, ArgumentError
+from alae_core import ArgumentError
 
 
 def edit(
@@ -49,29 +49,13 @@ def edit(
     from alae_workbench.models.opening import open_model
 
     opened = open_model(locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
-    from alae_workbench.data.derived import take_first
-    from alae_workbench.figures.grid import compose_grid
-    from alae_workbench.models.directions import list_names, load_direction
-    from alae_workbench.models.mixing import make_latents
+    from alae_workbench.tasks.edit import edit
 
-    if not moves:
-        raise AlaeError(f"Missing option '--direction', such as NAME=2.5; {list_names(opened.run)}")
-    noise = noise or "fixed"
-    width = opened.model.config.networks.w
-    directions = [(load_direction(name, width, opened.run), amount) for name, amount in moves]
-    images = take_first(opened.load_images(source), count)
-    x, _ = opened.read_images(images)
-    w = make_latents(opened.model, [images])
-    moved = w
-    for each, amount in directions:
-        moved = each.move(moved, amount)
-    edited = opened.model.generate(moved, noise=noise)
+    edited = edit(opened, source, moves, count=count, noise=noise or "fixed")
     if out.suffix == ".npy":
-        write_array(out, iter([edited]), len(edited))
-        return
-    names = ", ".join(f"{each.name} {amount:+g}" for each, amount in directions)
-    rows = list(zip(x, opened.model.generate(w, noise=noise), edited, strict=True))
-    write_picture(out, compose_grid([(f"image, reconstruction, edited: {names}", rows)], opened.make_caption()))
+        write_array(out, iter([edited.edited]), len(edited.edited))
+    else:
+        write_picture(out, edited.draw())
 
 
 def _parse_move(text: str) -> tuple[str, float]:

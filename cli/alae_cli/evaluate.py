@@ -59,15 +59,15 @@ def evaluate(
 
     from alae_core._support.files import write_atomically
     from alae_workbench.evaluation.doubts import conclude, describe_value
-    from alae_workbench.evaluation.records import record_evaluation
+    from alae_workbench.evaluation.records import locate_record
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.progress import show_progress
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged)
     # Imports Keras, so only after `open_model` has chosen the framework.
-    from alae_workbench.evaluation.evaluate import evaluate as measure
+    from alae_workbench.tasks.evaluate import evaluate
 
-    evaluation = measure(opened, words, data=data, limit=count, weights=weights, progress=show_progress)
+    evaluation = evaluate(opened, words, data=data, count=count, weights=weights, progress=show_progress)
     table = Table(title=f"{opened.make_caption()} · {evaluation.against}", title_justify="left", show_header=False)
     for name, value in evaluation.measures.items():
         description = describe_value(name, evaluation.measures, evaluation.images)
@@ -78,10 +78,10 @@ def evaluate(
     for reason in dict.fromkeys(evaluation.refused.values()):
         names = [name for name, why in evaluation.refused.items() if why == reason]
         print(f"not measured: {', '.join(names)}: {reason}")
-    written = record_evaluation(evaluation)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, evaluation.to_json())
+    written = locate_record(evaluation)
     for path in filter(None, (written, out)):
         print(path)
     if not written and not out:

@@ -28,7 +28,6 @@ from alae_cli.output import write_picture
 from alae_core import ArgumentError
 
 if TYPE_CHECKING:
-    from alae_workbench.data.source import Source as Images
     from alae_workbench.models.opening import OpenedModel
 
 figure = Commands(name="figure", help="Draw figures of models and runs. Equal seeds give equal files.")
@@ -51,10 +50,9 @@ def lods(
 ) -> None:
     """Draw the same w at every level of detail (style models)."""
     opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi, style_task="a figure of levels")
-    from alae_workbench.figures.sample_grids import draw_growth
+    from alae_workbench.tasks import figure
 
-    caption = opened.make_caption(f"seed {seed}")
-    write_picture(out, draw_growth(opened.model, count, seed, caption, psi=psi, noise=noise or "fixed"))
+    write_picture(out, figure.lods(opened, count, seed=seed, psi=psi, noise=noise or "fixed"))
 
 
 @figure.command()
@@ -73,11 +71,9 @@ def neighbours(
 ) -> None:
     """Draw samples and the training images nearest to each, to see whether the model copies them."""
     opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi)
-    from alae_workbench.figures.sample_grids import draw_neighbours
+    from alae_workbench.tasks import figure
 
-    caption, train = opened.make_caption(f"seed {seed}"), opened.load_data().train
-    picture = draw_neighbours(opened.model, train, count, nearest, seed, caption, psi=psi, noise=noise or "fixed")
-    write_picture(out, picture)
+    write_picture(out, figure.neighbours(opened, count, nearest, seed=seed, psi=psi, noise=noise or "fixed"))
 
 
 @figure.command()
@@ -87,7 +83,7 @@ def losses(
 ) -> None:
     """Plot the losses and measures of runs over their training steps."""
     require_ending(out, *PICTURES)
-    from alae_workbench.figures.plots import plot_curves
+    from alae_workbench.figures.plots import plot_curves  # without Keras, which a curve does not need
 
     write_picture(out, plot_curves(runs))
 
@@ -114,20 +110,11 @@ def mix(
     device: Device = None,
 ) -> None:
     """Draw style mixing: some layers take the style of the column, the others that of the row (style models)."""
-    sources = [
-        parse_sources(name, texts)
-        for name, texts in (("rows", rows or ["0,1,2,3"]), ("columns", columns or ["4,5,6,7,8,9"]))
-    ]
+    left, above = parse_sources("rows", rows or ["0,1,2,3"]), parse_sources("columns", columns or ["4,5,6,7,8,9"])
     opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi, style_task="style mixing", layers=layers)
-    from alae_workbench.figures.latent_grids import draw_mixing
-    from alae_workbench.models.mixing import layer_ranges, make_latents
+    from alae_workbench.tasks import figure
 
-    ranges = layer_ranges(opened.view.lod + 1 if opened.view else 0)
-    if layers != "all":
-        ranges = {layers: ranges[layers]}
-    left, above = (make_latents(opened.model, load_sources(group, opened, limit=8), psi=psi) for group in sources)
-    picture = draw_mixing(opened.model, left, above, ranges, opened.make_caption(), noise=noise or "fixed")
-    write_picture(out, picture, f"{len(left)} rows × {len(above)} columns, {', '.join(ranges)} styles")
+    write_picture(out, figure.mix(opened, left, above, layers, psi=psi, noise=noise or "fixed"))
 
 
 @figure.command()
@@ -153,12 +140,9 @@ def interpolation(
     """Draw images between images or samples, interpolated in w."""
     sources = parse_sources("corners", corners or ["0,1,2,3"])
     opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi)
-    from alae_workbench.figures.latent_grids import draw_interpolation
-    from alae_workbench.models.mixing import make_latents
+    from alae_workbench.tasks import figure
 
-    w = make_latents(opened.model, load_sources(sources, opened, limit=4), psi=psi)
-    picture = draw_interpolation(opened.model, w, count, opened.make_caption(), noise=noise or "fixed")
-    write_picture(out, picture, f"{len(w)} corners, {count} images from corner to corner")
+    write_picture(out, figure.interpolation(opened, sources, count, psi=psi, noise=noise or "fixed"))
 
 
 @figure.command()
@@ -189,21 +173,13 @@ def traversal(
     device: Device = None,
 ) -> None:
     """Draw images moved along directions in w."""
-    import numpy as np
-
     sources = parse_sources("starts", starts or ["0,1,2"])
     names = parse_list("direction", direction, str)
     opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi)
-    from alae_workbench.figures.latent_grids import draw_traversal
-    from alae_workbench.models.directions import find_principal_directions, load_direction
-    from alae_workbench.models.mixing import make_latents
+    from alae_workbench.tasks import figure
 
-    width, run = opened.model.config.networks.w, opened.run
-    directions = [load_direction(name, width, run) for name in names] or find_principal_directions(opened.model, 3)
-    w = make_latents(opened.model, load_sources(sources, opened, limit=8), psi=psi)
-    amounts = [float(amount) for amount in np.linspace(-reach, reach, count).round(6)]
-    picture = draw_traversal(opened.model, w, directions, amounts, opened.make_caption(), noise=noise or "fixed")
-    write_picture(out, picture)
+    noise = noise or "fixed"
+    write_picture(out, figure.traversal(opened, sources, names, reach=reach, count=count, psi=psi, noise=noise))
 
 
 def parse_sources(argument: str, texts: Sequence[str]) -> list[int | str]:
@@ -225,13 +201,6 @@ def parse_sources(argument: str, texts: Sequence[str]) -> list[int | str]:
         for text in texts
         for source in ([text] if "," in text and Path(text).exists() else parse_list(argument, [text], parse))
     ]
-
-
-def load_sources(sources: Sequence[int | str], opened: "OpenedModel", limit: int) -> "list[int | Images]":
-    """Return seeds unchanged, and load the first `limit` images of each name or path. Raises as `load_images`."""
-    from alae_workbench.data.derived import take_first
-
-    return [source if isinstance(source, int) else take_first(opened.load_images(source), limit) for source in sources]
 
 
 def _open(

@@ -19,7 +19,7 @@ from alae_cli.options import (
     picture_out,
     require_ending,
 )
-from alae_cli.output import describe_shape, write_array, write_picture
+from alae_cli.output import write_array, write_picture
 from alae_core import ArgumentError
 
 
@@ -72,26 +72,14 @@ def generate(
         noise=noise,
         label=label,
     )
-    import numpy as np
-
-    from alae_workbench.figures.grid import require_rows_size
-    from alae_workbench.figures.sample_grids import draw_samples, draw_truncations
-    from alae_workbench.models.sampling import sample_in_batches
-
-    alae, noise = opened.model, noise or "fixed"
-    caption = [f"seed {seed}"]
-    if len(psis) > 1:
-        picture = draw_truncations(alae, count or 10, seed, psis, opened.make_caption(*caption), noise=noise)
-        write_picture(out, picture, f"{count or 10} samples for each of {len(psis)} ψ")
-        return
-    count, chosen = count or 60, psis[0] if psis else None
-    if out.suffix != ".npy":
-        require_rows_size(count, alae.image_shape())
-    parts = sample_in_batches(alae, count, seed=seed, label=label, psi=chosen, noise=noise)
+    noise = noise or "fixed"
     if out.suffix == ".npy":
-        write_array(out, parts, count)
+        from alae_workbench.models.sampling import sample_in_batches
+
+        count, one = count or 60, psis[0] if psis else None
+        write_array(out, sample_in_batches(opened.model, count, seed=seed, label=label, psi=one, noise=noise), count)
         return
-    if opened.view:
-        caption.append(f"truncation ψ {alae.config.style.truncation_psi if chosen is None else chosen:g}")
-    images = np.concatenate(list(parts))
-    write_picture(out, draw_samples(images, opened.make_caption(*caption)), describe_shape(images.shape))
+    from alae_workbench.tasks import figure
+
+    chosen = psis if len(psis) > 1 else next(iter(psis), None)
+    write_picture(out, figure.samples(opened, count, seed=seed, label=label, psi=chosen, noise=noise))

@@ -1,6 +1,5 @@
 """`alae invert`."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -43,32 +42,22 @@ def invert(
     from alae_workbench.models.opening import open_model
 
     opened = open_model(locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, layers=layers)
-    from alae_workbench.figures.grid import compose_grid
-    from alae_workbench.models.inversion import invert as search
     from alae_workbench.runs.progress import show_progress
+    from alae_workbench.tasks.invert import invert
 
-    alae = opened.model
-    x, _ = opened.read_images(source, count)
-    with show_progress(2 * steps, "steps") as advance:
-        from_encoder = search(alae, x, steps=steps, layers=layers, tell=advance)
-        if out.suffix == ".npy":
-            write_array(out, iter([from_encoder.w]), len(from_encoder.w))
-            return
-        from_mean = search(alae, x, start="mean", steps=steps, layers=layers, tell=advance)
+    compare = out.suffix != ".npy"
+    with show_progress(2 * steps if compare else steps, "steps") as advance:
+        inverted = invert(opened, source, count=count, steps=steps, layers=layers, compare=compare, tell=advance)
+    if not compare:
+        write_array(out, iter([inverted.w]), len(inverted.w))
+        return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("start", "step", "seconds", "mean (x − G(w))²", title_justify="left")
-    for name, found in (("E(x)", from_encoder), ("mean of w", from_mean)):
-        for step, seconds, error in _select_evenly(found.errors):
-            table.add_row(name, str(step), f"{seconds:.1f}", f"{error:.4f}")
+    rows = inverted.rows(5)
+    table = Table(*rows[0], title_justify="left")
+    for row in rows:
+        start, step, seconds, error = row.values()
+        table.add_row(start, str(step), f"{seconds:.1f}", f"{error:.4f}")
     Console().print(table)
-    rows = [x, alae.reconstruct(x), from_encoder.images, from_mean.images]
-    title = f"images; G(E(x)); after {steps} steps from E(x); after {steps} steps from the mean of w"
-    write_picture(out, compose_grid([(title, rows)], opened.make_caption()))
-
-
-def _select_evenly(errors: Sequence[tuple[int, float, float]], count: int = 5) -> list[tuple[int, float, float]]:
-    """Return up to `count` of the errors at even intervals, including the first and the last."""
-    places = {round(i * (len(errors) - 1) / (count - 1)) for i in range(count)}
-    return [errors[place] for place in sorted(places)]
+    write_picture(out, inverted.draw())

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def write_picture(out: Path, picture: "Image | Figure", description: str = "") -> None:
-    """Write a picture as .png, .svg or .pdf, and print its path and description."""
+def write_picture(out: Path, picture: "Image | Figure") -> None:
+    """Write a picture as .png, .svg or .pdf, and print its path, and its description if it has one."""
     from alae_workbench.figures.save import save_figure
 
     save_figure(out, picture)
+    description = getattr(picture, "info", {}).get("description")
     print(f"{out}: {description}" if description else out)
 
 
@@ -31,6 +32,7 @@ def write_array(out: Path, parts: Iterator["np.ndarray"], count: int) -> None:
     import numpy as np
 
     from alae_core._support.files import atomic_file
+    from alae_workbench.data.source import format_shape
 
     first = next(parts)
     shape = (count, *first.shape[1:])
@@ -44,10 +46,4 @@ def write_array(out: Path, parts: Iterator["np.ndarray"], count: int) -> None:
         np.lib.format.write_array_header_1_0(file, header)
         for part in chain([first], parts):
             file.write(part.tobytes())
-    print(f"{out}: {describe_shape(shape)}")
-
-
-def describe_shape(shape: tuple[int, ...]) -> str:
-    """Format the number of images or rows and the shape of each, such as "60 × 8×8×1"."""
-    count, *rest = shape
-    return f"{count} × {'×'.join(map(str, rest))}"
+    print(f"{out}: {count} × {format_shape(shape[1:])}")

@@ -19,7 +19,7 @@ from alae_cli.options import (
     picture_out,
     require_ending,
 )
-from alae_cli.output import describe_shape, write_array, write_picture
+from alae_cli.output import write_array, write_picture
 from alae_core import AlaeError, ArgumentError
 
 
@@ -65,20 +65,13 @@ def reconstruct(
         noise=noise,
         levels=levels or None,
     )
-    from alae_workbench.figures.grid import require_rows_size
-    from alae_workbench.figures.reconstruction_grids import draw_levels, draw_reconstructions
-
     count, noise = count or (12 if levels else 48), noise or "fixed"
     images = opened.load_faces(source, crop, count) if align and source else opened.load_images(source)
-    if levels:
-        write_picture(out, draw_levels(opened.model, images, count, opened.make_caption(), noise=noise))
-        return
-    x, labels = opened.read_images(images, count)
-    if out.suffix != ".npy":
-        require_rows_size(len(x), x.shape[1:], lines=2)
-    reconstructions = opened.model.reconstruct(x, noise=noise, labels=labels)
     if out.suffix == ".npy":
-        write_array(out, iter([reconstructions]), len(x))
+        x, labels = opened.read_images(images, count)
+        write_array(out, iter([opened.model.reconstruct(x, noise=noise, labels=labels)]), len(x))
         return
-    picture = draw_reconstructions(x, reconstructions, opened.make_caption())
-    write_picture(out, picture, describe_shape(reconstructions.shape))
+    from alae_workbench.tasks import figure
+
+    draw = figure.levels if levels else figure.reconstructions
+    write_picture(out, draw(opened, images, count, noise=noise))

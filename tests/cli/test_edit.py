@@ -49,7 +49,7 @@ MISTAKES = [
     (["edit", "run", "labelled/left", "--direction", "smile"], "--direction is smile; it must be NAME=AMOUNT"),
     (["edit", "run", "labelled/left", "--direction", "a=1,smile"], "--direction is smile; it must be NAME=AMOUNT"),
     (["edit", "run", "labelled/left", "--direction", "short.npy=1", "--backend", BACKEND], "short.npy has 3 numbers"),
-    (["edit", "run", "labelled/left"], "Missing option '--direction'"),
+    (["edit", "run", "labelled/left"], "--direction is missing: give one and how far to move"),
     (["edit", "mlp", "photos", "--direction", "short.npy=1", "--lod", "0"], "--lod is only for style models"),
 ]
 

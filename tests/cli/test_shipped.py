@@ -42,7 +42,7 @@ def test_directions_of_the_shipped_model_are_listed_and_edit_its_examples(run_al
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["edit"], "Missing option '--direction', such as NAME=2.5; the run has "),
+        (["edit"], "--direction is missing: give one and how far to move, such as NAME=2.5; the run has "),
         (["edit", "--direction", "absent=1"], "there is no direction 'absent'; the run has "),
         (["generate", "shipped", "--lod", "1"], "--lod is only for style models"),
         (["train", "--resume", "shipped"], "there is no checkpoint in shipped"),

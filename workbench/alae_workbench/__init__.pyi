@@ -9,6 +9,7 @@ from alae_workbench.models.opening import open_model as open_model
 from alae_workbench.models.sampling import sample as sample
 from alae_workbench.models.shipped import SHIPPED as SHIPPED
 from alae_workbench.runs.export import export_run as export_run
+from alae_workbench.runs.notebook import Notebook as Notebook
 from alae_workbench.runs.observers import Observer as Observer
 from alae_workbench.runs.progress import Terminal as Terminal
 from alae_workbench.runs.settings import Experiment as Experiment
@@ -16,3 +17,10 @@ from alae_workbench.runs.settings import Training as Training
 from alae_workbench.runs.settings import load_experiment as load_experiment
 from alae_workbench.runs.train import train as train
 from alae_workbench.storage.directory import Summary as Summary
+from alae_workbench.tasks import directions as directions
+from alae_workbench.tasks import figure as figure
+from alae_workbench.tasks.compare import compare as compare
+from alae_workbench.tasks.edit import edit as edit
+from alae_workbench.tasks.evaluate import evaluate as evaluate
+from alae_workbench.tasks.invert import invert as invert
+from alae_workbench.tasks.load import load as load

@@ -15,7 +15,7 @@ from alae_core._support.validation import Frozen, validate
 from alae_core.checkpoint_files import checkpoints, load_manifest
 from alae_core.growth import position
 from alae_core.run_archive import ZIP
-from alae_workbench.evaluation.doubts import find_doubt
+from alae_workbench.evaluation.doubts import conclude, find_doubt
 from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.storage.directory import Run
 
@@ -60,12 +60,12 @@ class Evaluation(Frozen):
         ]
 
     def _repr_html_(self) -> str:
-        rows = [
-            {key: row[key] for key in ("measure", "value", "better", "description", "doubt")} for row in self.rows()
-        ]
+        columns = ("measure", "value", "better", "description", "doubt")
+        rows = [{key: row[key] for key in columns if row[key] or key != "doubt"} for row in self.rows()]
         networks = "averaged networks" if self.averaged else "networks as trained"
-        reasons = "".join(make_title(f"not measured: {name}: {reason}") for name, reason in self.refused.items())
-        return make_table(rows, f"{self.model}, {networks}, measured on {self.against}") + reasons
+        reasons = [f"not measured: {name}: {reason}" for name, reason in self.refused.items()]
+        below = map(make_title, [conclude(self.measures, self.images), *reasons])
+        return make_table(rows, f"{self.model}, {networks}, measured on {self.against}") + "".join(below)
 
     def to_json(self) -> bytes:
         """Return the content of its file."""
@@ -86,13 +86,9 @@ def record_evaluation(evaluation: Evaluation) -> Path | None:
 
     Returns the file, or None if the checkpoint is not inside a run directory, or is in a .zip of `alae export`.
     """
-    if Path(evaluation.model).suffix == ZIP:
+    path = locate_record(evaluation)
+    if path is None:
         return None
-    try:
-        run = Run.find(Path(evaluation.model))
-    except AlaeError:
-        return None
-    path = run.path / "evaluations" / evaluation.file
     earlier = read_evaluation(path) if path.exists() else None
     if earlier and (earlier.against, earlier.images) != (evaluation.against, evaluation.images):
         earlier = None
@@ -102,8 +98,22 @@ def record_evaluation(evaluation: Evaluation) -> Path | None:
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, merged.to_json())
     line = {"step": evaluation.step, "evaluation": dict(evaluation.measures)}
-    append(run.metrics, (json.dumps(line) + "\n").encode())
+    append(Run(path.parent.parent).metrics, (json.dumps(line) + "\n").encode())
     return path
+
+
+def locate_record(evaluation: Evaluation) -> Path | None:
+    """Return the file of an evaluation in its run's directory.
+
+    None if the checkpoint is not inside a run directory, or is in a .zip of `alae export`.
+    """
+    if Path(evaluation.model).suffix == ZIP:
+        return None
+    try:
+        run = Run.find(Path(evaluation.model))
+    except AlaeError:
+        return None
+    return run.path / "evaluations" / evaluation.file
 
 
 def read_evaluation(path: Path) -> Evaluation:

@@ -12,7 +12,7 @@ from alae_core.backend_lookup import default_backend
 from alae_core.view import require_psi
 from alae_workbench.data.labels import select_labels
 from alae_workbench.data.load import fit_images, load_data, load_images
-from alae_workbench.data.memory import Arrays
+from alae_workbench.data.memory import Arrays, as_source
 from alae_workbench.data.options import DEFAULTS
 from alae_workbench.data.source import DataError, DataSet, Source
 from alae_workbench.data.training_data import TrainingData, source_options_of, training_data_of
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from alae_core import Alae
     from alae_workbench.faces.align import Crop
 
+#: images for a model: see `OpenedModel.load_images`
+Images = str | Path | np.ndarray | Source | None
 #: a few held-out images in the directory of an exported run
 EXAMPLES = "examples.npz"
 
@@ -66,16 +68,24 @@ class OpenedModel:
         view = [str(self.view)] if self.view else []
         return " · ".join([run, f"step {self.checkpoint.step:,}", *view, networks, *details])
 
-    def load_images(self, source: str | None = None) -> Source:
-        """Load the images in `source`: a named data set, path or picture file.
+    def load_images(self, source: Images = None) -> Source:
+        """Load the images in `source`.
 
-        By default the run's held-out images, or the examples of an exported run.
+        Args:
+            source: a named data set, path or picture file; an array of images, as `train` takes; or a `Source`, which
+                is returned as it is. By default the run's held-out images, or the examples of an exported run.
 
         Raises DataError if they cannot be found or do not fit the model.
         """
         training, config = self.training, self.model.config
+        if isinstance(source, (str, Path)):
+            return load_images(str(source), config, margin=training.margin, fit=training.fit)
+        if isinstance(source, np.ndarray):
+            images = as_source(source)
+            # Images that the model drew have the margin already.
+            return fit_images("source", images, config, margin=0 if images.shape == config.image else training.margin)
         if source is not None:
-            return load_images(source, config, margin=training.margin, fit=training.fit)
+            return source
         examples = self.run and self.run.path / EXAMPLES
         # They have the margin already.
         return load_images(str(examples), config) if examples and examples.exists() else self.load_data().held_out
@@ -120,15 +130,13 @@ class OpenedModel:
         pixels = read_aligned_faces(Detector(), photos, config, margin=margin, crop=crop, limit=limit, tell=tell)
         return fit_images(photos, Arrays(pixels), config, margin=margin)
 
-    def read_images(
-        self, source: str | Source | None = None, limit: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray | None]:
+    def read_images(self, source: Images = None, limit: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
         """Read the first `limit` images of `source` (see `load_images`) as the model takes them, and their labels.
 
         Returns:
             Floats (count, H, W, C) in [−1, 1], and class numbers (count,), or None for a model without labels.
         """
-        images = self.load_images(source) if source is None or isinstance(source, str) else source
+        images = self.load_images(source)
         return self._read(images, np.arange(min(limit or len(images), len(images))))
 
     def encode_images(self, images: Source) -> Iterator[np.ndarray]:
@@ -191,6 +199,7 @@ def check_options(
     layers: str | bool | None = None,
     levels: bool | None = None,
     method: str | None = None,
+    data: object = None,
 ) -> None:
     """Raise ArgumentError, naming the option, if one does not apply to models of `config`. None is an option not given.
 
@@ -204,6 +213,7 @@ def check_options(
         layers: a range of style layers by name (`mixing.layer_ranges`), or "all"; True for a style per layer.
         levels: whether to use every level of detail.
         method: how directions are found: see `models.directions`.
+        data: labelled images for the methods "svm" and "shift".
     """
     family = config.networks.family
     for argument, value in {"lod": lod, "psi": psi, "noise": noise, "layers": layers, "levels": levels}.items():
@@ -211,6 +221,8 @@ def check_options(
             raise ArgumentError(argument, f"is only for style models, but {_describe_family(config)}")
     if method == "factorized" and family != "style":
         raise ArgumentError("method", f"is factorized, which needs a style model, but {_describe_family(config)}")
+    if data is not None and method not in ("svm", "shift"):
+        raise ArgumentError("data", f"is {data}, but only the methods svm and shift use labelled images, not {method}")
     if lod is not None:
         if not 0 <= lod < config.lods:
             raise ArgumentError("lod", f"is {lod}, but the model has the levels 0 … {config.lods - 1}")

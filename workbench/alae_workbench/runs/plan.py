@@ -165,7 +165,7 @@ def _require_measures(experiment: Experiment) -> None:
 def _propose(request: RunRequest) -> Proposal | None:
     """Make a configuration for the data; None if the default fits it, or if only Keras can read the data."""
     data = request.data
-    if data is None or data == "digits" or (isinstance(data, str) and needs_keras(data)):
+    if data is None or (isinstance(data, str) and (data == "digits" or needs_keras(data))):
         return None
     if isinstance(data, (str, Path)):
         seen = survey(str(data), SourceOptions(images=request.overrides.get(f"{RUN}.images_from")))

@@ -32,7 +32,8 @@ def train(
 
     Args:
         request: a request; or a `config`, from which a request is made together with `fields`.
-        observers: receive the run's events, besides the run's own files; by default a `progress.Terminal`.
+        observers: receive the run's events, besides the run's own files; by default a
+            `notebook.Notebook` in notebooks, and a `progress.Terminal` elsewhere.
         fields: the other fields of a `RunRequest`, only if `request` is not one.
 
     Raises:
@@ -79,9 +80,10 @@ def make_trainer(request: RunRequest, chosen: Plan, observers: Sequence[Observer
 
 def _all_observers(observers: Sequence[Observer] | None) -> list[Observer]:
     if observers is None:
+        from alae_workbench.runs.notebook import Notebook, in_notebook
         from alae_workbench.runs.progress import Terminal
 
-        observers = [Terminal()]
+        observers = [Notebook() if in_notebook() else Terminal()]
     return [MetricsFile(), TensorBoard(), *observers]
 
 

@@ -22,7 +22,7 @@ from alae_core import AlaeError, Checkpoint
 from alae_core._support.files import read_regular, write_atomically
 from alae_core._support.html import MOST_BYTES, make_picture, make_table
 from alae_core.checkpoint_files import checkpoints, step_of
-from alae_core.run_archive import open_archive
+from alae_core.run_archive import find_archive, open_archive
 from alae_workbench.storage.lock import Lock
 
 _MAX_BYTES = 2**30  # of metrics.jsonl
@@ -143,6 +143,14 @@ class Run:
         """Raise AlaeError if the locked directory was removed, moved or replaced."""
         if self._lock.is_lost:
             raise AlaeError(f"{self.path} was removed or moved while the run was writing there, so the run stopped")
+
+    def require_folder(self, content: str) -> None:
+        """Raise AlaeError if the run was unpacked from a .zip, in which `content` could not be saved."""
+        if archive := find_archive(self.path):
+            raise AlaeError(
+                f"{archive.name} is a .zip, in which {content} cannot be saved: find them in the run, and export it "
+                "again"
+            )
 
     def begin(self, config: str, resume: Checkpoint | None) -> None:
         """Write the configuration, and remove or set aside everything after the checkpoint to resume from.

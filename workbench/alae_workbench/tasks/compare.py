@@ -1,0 +1,62 @@
+"""`alae compare`: the measures of several runs side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from alae_core._support.html import make_table
+from alae_workbench.evaluation.records import compare_runs, describe_measure
+from alae_workbench.evaluation.registry import MEASURES
+from alae_workbench.storage.directory import Summary
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Measures of several runs.
+
+    Attributes:
+        measures: values by run and by name of the measure.
+        levels: the level of detail of each run, such as "8×8". Runs at different levels are not ranked: images of fewer
+            pixels have lower errors.
+    """
+
+    measures: Mapping[str, Mapping[str, float]]
+    levels: Mapping[str, str]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the measures that any run has, in the order of the table of measures."""
+        return [name for name in MEASURES if any(name in values for values in self.measures.values())]
+
+    def find_best(self, name: str) -> float | None:
+        """Return the best value of a measure.
+
+        None if models cannot be ranked by it, the runs have different levels of detail, or only one run has it.
+        """
+        better = MEASURES[name].better
+        values = [values[name] for values in self.measures.values() if name in values]
+        alike = len(set(self.levels.values())) == 1
+        return {"lower": min, "higher": max}[better](values) if better and alike and len(values) > 1 else None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a flat dictionary for each measure, with a column for each run, such as for `pandas.DataFrame`."""
+        return [
+            {**describe_measure(name), **{run: values.get(name) for run, values in self.measures.items()}}
+            for name in self.names
+        ]
+
+    def _repr_html_(self) -> str:
+        levels = ", ".join(f"{run} at {level}" for run, level in self.levels.items())
+        return make_table(self.rows(), f"level of detail: {levels}")
+
+
+def compare(runs: Sequence[Summary | str | Path]) -> Comparison:
+    """Compare the measures of runs: those of their last evaluation, and others from the end of training.
+
+    Raises AlaeError if a path is not a run, or has no measures.
+    """
+    compared = compare_runs([run.path if isinstance(run, Summary) else Path(run) for run in runs])
+    return Comparison(
+        {run: found.measures for run, found in compared.items()}, {run: found.level for run, found in compared.items()}
+    )

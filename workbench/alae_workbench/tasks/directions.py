@@ -1,0 +1,88 @@
+"""`alae directions`: find directions in w that change one property of an image, and list those of a run."""
+
+from typing import Any, Literal
+
+from alae_core import AlaeError
+from alae_core._support.html import make_table
+from alae_workbench.models.directions import (
+    Direction,
+    compute_angles,
+    find_factorized_directions,
+    find_principal_directions,
+    fit_label_directions,
+    load_directions,
+    save_directions,
+)
+from alae_workbench.models.opening import Images, check_options
+from alae_workbench.storage.directory import Run
+from alae_workbench.tasks.load import Model, load, locate
+
+
+class Directions(tuple[Direction, ...]):
+    """Directions in w."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return a flat dictionary for each direction: its quality, and the nearest other one in degrees."""
+        angles = compute_angles(self) if self else ()
+        rows = []
+        for i, direction in enumerate(self):
+            others = [(min(float(a), 180 - float(a)), self[j].name) for j, a in enumerate(angles[i]) if j != i]
+            angle, nearest = min(others, default=(None, None))
+            numbers = {"accuracy": direction.accuracy, "effect": direction.effect, "nearest": nearest, "angle": angle}
+            rows.append({"direction": direction.name, **numbers, "method": direction.origin})
+        return rows
+
+    def __repr__(self) -> str:
+        return f"<directions {', '.join(direction.name for direction in self)}>"
+
+    def _repr_html_(self) -> str:
+        return make_table(self.rows())
+
+
+def fit(
+    model: Model,
+    data: Images = None,
+    method: Literal["svm", "shift", "principal", "factorized"] = "svm",
+    *,
+    save: bool = True,
+) -> Directions:
+    """Find directions in w, and save them in the run's directory.
+
+    Args:
+        model: see `load`.
+        data: labelled images for svm and shift: a SOURCE as for `train`, or `Arrays(pixels, labels)`; by default the
+            run's training images.
+        method: "svm" finds the direction that tells each class or attribute from the others best; "shift" the
+            difference of their means, for edits; "principal" components of w; "factorized" components of G's first
+            style layers.
+        save: whether to save them, for `edit` and `figure.traversal`.
+
+    Raises:
+        ArgumentError: `data` is given for a method without labels, or the method needs a style model.
+        DataError: the images have no labels, or too few of each.
+        AlaeError: the model is not inside a run directory, or is a .zip, so that directions cannot be saved.
+    """
+    opened = load(model)
+    check_options(opened.model.config, opened.view, method=method, data=data)
+    run = Run.find(opened.checkpoint.path) if save else None
+    if run:
+        run.require_folder("directions")
+    if method == "principal":
+        found = find_principal_directions(opened.model)
+    elif method == "factorized":
+        found = find_factorized_directions(opened.model)
+    else:
+        images = opened.load_data().train if data is None else opened.load_images(data)
+        found = fit_label_directions(opened, images, method)
+    if run:
+        save_directions(run, found)
+    return Directions(found)
+
+
+def read(model: Model = None) -> Directions:
+    """Read the directions of a run. Raises AlaeError if it has none, or a file is damaged."""
+    run = Run.find(locate(model))
+    found = load_directions(run)
+    if not found:
+        raise AlaeError(f"{run.path} has no directions yet: find some with `alae directions fit {run.path}`")
+    return Directions(found)

@@ -1,0 +1,94 @@
+"""`alae edit`: move images along directions in w."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from PIL import Image
+
+from alae_core import ArgumentError
+from alae_core.streams import Noise
+from alae_workbench.data.derived import take_first
+from alae_workbench.figures.grid import compose_grid
+from alae_workbench.figures.save import encode_figure
+from alae_workbench.models.directions import Direction, list_names, load_direction
+from alae_workbench.models.mixing import make_latents
+from alae_workbench.models.opening import Images, OpenedModel
+from alae_workbench.tasks.load import Model, load
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Images moved along directions in w. Notebooks show them.
+
+    Attributes:
+        opened: the model.
+        images: floats (count, H, W, C) in [−1, 1].
+        w: their latents, (count, w), or styles (count, 2L, w).
+        moved: the latents after the moves.
+        moves: the directions, and how far each moved w, in standard deviations of w.
+        noise: the noise of style networks.
+    """
+
+    opened: OpenedModel
+    images: np.ndarray
+    w: np.ndarray
+    moved: np.ndarray
+    moves: Sequence[tuple[Direction, float]]
+    noise: Noise
+
+    @cached_property
+    def edited(self) -> np.ndarray:
+        """The edited images, floats (count, H, W, C)."""
+        return self.opened.model.generate(self.moved, noise=self.noise)
+
+    def draw(self) -> Image.Image:
+        """Draw a row for each image: the image, its reconstruction, and the edited one."""
+        names = ", ".join(f"{direction.name} {amount:+g}" for direction, amount in self.moves)
+        rows = list(zip(self.images, self.opened.model.generate(self.w, noise=self.noise), self.edited, strict=True))
+        return compose_grid([(f"image, reconstruction, edited: {names}", rows)], self.opened.make_caption())
+
+    def _repr_png_(self) -> bytes:
+        return encode_figure(self.draw(), ".png")
+
+
+def edit(
+    model: Model = None,
+    source: Images = None,
+    direction: Mapping[str, float] | Sequence[tuple[str | Direction, float]] = (),
+    *,
+    count: int = 8,
+    noise: Noise = "fixed",
+) -> Edit:
+    """Move images along directions in w.
+
+    Args:
+        model: see `load`.
+        source: see `OpenedModel.load_images`; by default the run's held-out images.
+        direction: names of directions of the run, or .npy files, and how far to move along each, in standard deviations
+            of w, such as `{"smile": 2.5}`. Several add up.
+        count: maximum number of images.
+        noise: see `Alae.generate`.
+
+    Raises:
+        ArgumentError: no direction is given, or one has another size than w.
+        AlaeError: the run lacks a direction, or the model has labels.
+        DataError: the images cannot be found or do not fit the model.
+    """
+    opened = load(model)
+    moves = list(direction.items() if isinstance(direction, Mapping) else direction)
+    if not moves:
+        advice = f"give one and how far to move, such as NAME=2.5; {list_names(opened.run)}"
+        raise ArgumentError("direction", f"is missing: {advice}")
+    width = opened.model.config.networks.w
+    along = [
+        (name if isinstance(name, Direction) else load_direction(name, width, opened.run), amount)
+        for name, amount in moves
+    ]
+    images = take_first(opened.load_images(source), count)
+    x, _ = opened.read_images(images)
+    w = moved = make_latents(opened.model, [images])
+    for each, amount in along:
+        moved = each.move(moved, amount)
+    return Edit(opened, x, w, moved, along, noise)
