@@ -1,4 +1,4 @@
-"""A model described in notebooks: what each network maps to what, and its number of weights."""
+"""The table of a model that notebooks show: the input, output and number of weights of each network."""
 
 from collections.abc import Mapping
 

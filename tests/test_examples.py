@@ -12,13 +12,6 @@ EXAMPLES = REPOSITORY / "examples"
 STACKED = EXAMPLES / "stacked_mnist.py"
 
 
-@pytest.mark.slow
-@pytest.mark.framework
-def test_the_example_notebook_runs(tmp_path):
-    *_, last = run_python([str(EXAMPLES / "notebook.py")], tmp_path).strip().splitlines()
-    assert "step 60" in last, "the run did not continue on another framework"
-
-
 @pytest.fixture(scope="module")
 def stacked():
     spec = importlib.util.spec_from_file_location("stacked_mnist", STACKED)

@@ -91,7 +91,7 @@ def _list_gpus() -> list[dict[str, Any]]:
 
     query = ["nvidia-smi", "--query-gpu=name,memory.total,memory.free", "--format=csv,noheader,nounits"]
     gpus: list[dict[str, Any]] = []
-    # Without the driver there is no such program.
+    # The program comes with the driver.
     with suppress(OSError, subprocess.SubprocessError, ValueError):
         out = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20).stdout
         for line in out.splitlines():

@@ -1,1 +1,1 @@
-"""What the commands do, as functions for notebooks and programs: one module per command, with the command's name."""
+"""The tasks of the commands as functions for notebooks and programs: a module for each command, with its name."""
