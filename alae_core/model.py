@@ -15,7 +15,7 @@ from alae_core.framework import Tensor
 from alae_core.inference import BatchedFunction, split
 from alae_core.inputs import as_images, as_noise, as_rows, as_styles, one_hot
 from alae_core.lookup import find_family
-from alae_core.network_table import make_network_table
+from alae_core.network_table import count_by_network, make_network_table
 from alae_core.networks.family import Family
 from alae_core.networks.features import without_gradients
 from alae_core.sizes import require_room
@@ -109,14 +109,11 @@ class Alae:
         return found[name]
 
     def __repr__(self) -> str:
-        weights = ", ".join(f"{name} {count:,}" for name, count in self._count_weights().items())
+        weights = ", ".join(f"{name} {count:,}" for name, count in count_by_network(self.networks).items())
         return f"<Alae of {'×'.join(map(str, self.config.image))} images, weights {weights}; {self.config}>"
 
     def _repr_html_(self) -> str:
-        return make_network_table(self.config, self._count_weights())
-
-    def _count_weights(self) -> dict[str, int]:
-        return {name: sum(prod(weight.shape) for weight in net.weights) for name, net in self.networks.items()}
+        return make_network_table(self.config, count_by_network(self.networks))
 
     # ---- inference ----
 

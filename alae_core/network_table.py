@@ -1,9 +1,16 @@
 """The table of a model that notebooks show: the input, output and number of weights of each network."""
 
 from collections.abc import Mapping
+from math import prod
+from typing import Any
 
 from alae_core._support.html import make_table
 from alae_core.config import Config
+
+
+def count_by_network(networks: Mapping[str, Any]) -> dict[str, int]:
+    """Return the number of weights of each Keras model by name."""
+    return {name: sum(prod(weight.shape) for weight in network.weights) for name, network in networks.items()}
 
 
 def make_network_table(config: Config, weights: Mapping[str, int]) -> str:

@@ -25,5 +25,5 @@ def compare(
         marked = [f"[bold]{cell}[/bold]" if best == value else cell for cell, value in zip(cells, values, strict=True)]
         table.add_row(name, MEASURES[name].arrow, *marked)
     Console().print(table)
-    if not alike:
+    if not comparison.alike:
         print("the best values are not marked, because the runs are at different levels of detail")

@@ -10,7 +10,9 @@ from alae_core import AlaeError, load_config
 from alae_workbench import Arrays, DataError, load_experiment
 from alae_workbench.data.load import load_data
 from alae_workbench.data.survey import Survey, survey, survey_source
+from alae_workbench.runs.plan import plan
 from alae_workbench.runs.proposal import propose
+from alae_workbench.runs.request import RunRequest
 
 
 def write_folder(path, sizes, mode="RGB"):
@@ -197,3 +199,8 @@ def test_a_fraction_of_the_images_is_held_out(tmp_path):
         assert len(load_data(path, load_config("digits-mlp"), held_out=held_out).held_out) == count
     with pytest.raises(DataError, match="there are only 20 images; set it lower, or to a fraction"):
         load_data(path, load_config("digits-mlp"), held_out=20)
+
+
+def test_a_configuration_is_made_for_images_in_memory(tmp_path):
+    chosen = plan(RunRequest(data=np.zeros((40, 16, 16, 3), np.uint8), out=tmp_path / "run"))
+    assert chosen.experiment.config.image == (16, 16, 3)

@@ -29,6 +29,11 @@ class Comparison:
         """The names of the measures that any run has, in the order of the table of measures."""
         return [name for name in MEASURES if any(name in values for values in self.measures.values())]
 
+    @property
+    def alike(self) -> bool:
+        """Whether all runs are at the same level of detail, so that they can be ranked."""
+        return len(set(self.levels.values())) == 1
+
     def find_best(self, name: str) -> float | None:
         """Return the best value of a measure.
 
@@ -36,8 +41,7 @@ class Comparison:
         """
         better = MEASURES[name].better
         values = [values[name] for values in self.measures.values() if name in values]
-        alike = len(set(self.levels.values())) == 1
-        return {"lower": min, "higher": max}[better](values) if better and alike and len(values) > 1 else None
+        return {"lower": min, "higher": max}[better](values) if better and self.alike and len(values) > 1 else None
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a flat dictionary for each measure, with a column for each run, such as for `pandas.DataFrame`."""
