@@ -9,7 +9,6 @@ import typer
 
 from alae_core import AlaeError, ArgumentError
 from alae_core._support.text import short_repr
-from alae_core.run_archive import ZIP
 from alae_core.view import NoiseWord
 
 #: endings of pictures
@@ -194,6 +193,7 @@ def parse_overrides(assignments: Sequence[str] | None) -> dict[str, Any]:
 
 def locate_model(model: Path | None) -> Path:
     """Return the run to open; if it is the model that ships with alae, print a line about it."""
+    from alae_core.run_archive import ZIP  # not at the top: it would slow every command down
     from alae_workbench.models.shipped import SHIPPED, locate_model
 
     path = locate_model(model)

@@ -54,11 +54,8 @@ class Evaluation(Frozen):
     def rows(self) -> list[dict[str, Any]]:
         """Return the measures as a list of flat dictionaries, such as for `pandas.DataFrame`."""
         same = {"model": self.model, "step": self.step, "averaged": self.averaged, "against": self.against}
-        doubts = {
-            name: find_doubt(name, self.measures, self.images) if name in MEASURES else "" for name in self.measures
-        }
         return [
-            {**same, **describe_measure(name), "value": value, "doubt": doubts[name]}
+            {**same, **describe_measure(name), "value": value, "doubt": find_doubt(name, self.measures, self.images)}
             for name, value in self.measures.items()
         ]
 
