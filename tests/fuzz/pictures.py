@@ -47,7 +47,7 @@ def picture_file(random):
     size = pick(random, [(8, 8), (1, 1), (9, 30), (300, 2), (64, 64)])
     image = Image.frombytes("RGB", size, random.bytes(3 * size[0] * size[1])).convert("L" if mode == "I;16" else mode)
     content = io.BytesIO()
-    kind = pick(random, ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "ICO", "TGA"])
+    kind = pick(random, ["PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM", "ICO", "TGA", "AVIF", "QOI", "PCX", "SGI"])
     try:
         image.save(content, kind)
     except (OSError, ValueError, KeyError):

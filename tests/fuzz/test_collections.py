@@ -2,12 +2,16 @@
 
 import csv
 import io
+import json
+import tarfile
 from struct import pack
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from alae_workbench.data.options import SourceOptions
+from alae_workbench.data.resolve import open_source
 from alae_workbench.data.survey import survey
 from alae_workbench.runs.proposal import propose
 from tests.fuzz import attempt, cases
@@ -36,14 +40,96 @@ def table(random):
     return content.getvalue().encode("utf-8", "surrogatepass")
 
 
-def test_tables(tmp_path):
+def write_images(folder):
     for name in ("0.png", "a/1.png", "2.png", "3.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        Image.fromarray(IMAGES[0]).save(tmp_path / name)
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(IMAGES[0]).save(folder / name)
+
+
+def inspect_table(folder, name, content, number):
+    """Read images with a table of labels, which is also chosen explicitly."""
+    (folder / name).write_bytes(content)
+    inspect_data(folder, len(content), number)
+    attempt(lambda: open_source(str(folder), SourceOptions(labels=name)), len(content), number)
+    (folder / name).unlink()
+
+
+def test_tables(tmp_path):
+    write_images(tmp_path)
     for number, random in cases():
-        path = tmp_path / "labels.csv"
-        path.write_bytes(damage(random, table(random)))
-        inspect_data(tmp_path, path.stat().st_size, number)
+        content = table(random)
+        if random.random() < 0.3:
+            content = content.decode("utf-8", "replace").encode(
+                pick(random, ["utf-16", "utf-16-le", "cp1252"]), "replace"
+            )
+        if random.random() < 0.3:
+            content = content.replace(b",", pick(random, [b";", b"\t", b"|", b" "]))
+        if random.random() < 0.2:
+            content = pick(random, [b"4\n", b"\n\n", b"\0", b"\xff\xfe", b"\xfe\xff"]) + content
+        name = pick(random, ["labels.csv", "labels.tsv", "list_attr.txt", "metadata.csv"])
+        inspect_table(tmp_path, name, damage(random, content), number)
+
+
+VALUES = [0, 1, 2, -1, 1.5, 10**400, "cat", "", None, True, [1, 0], [], [[1]], {"a": 1}, "x" * 10**4, float("nan")]
+
+
+def test_json_tables(tmp_path):
+    """Files of StyleGAN, of the Hub, and beside each picture."""
+    write_images(tmp_path)
+    names = ["0.png", "a/1.png", "2.png", "3.png"]
+    for number, random in cases():
+        some = VALUES[: 3 if random.random() < 0.5 else len(VALUES)]
+        pairs = [[pick(random, names) if random.random() < 0.3 else name, pick(random, some)] for name in names]
+        rows = [{"file_name": name, pick(random, ["label", "text", "0"]): pick(random, some)} for name in names]
+        documents = [
+            {"labels": pairs},
+            pairs,
+            dict(map(tuple, pairs)),
+            rows,
+            {"labels": None},
+            {"labels": 3},
+            [],
+            [1],
+            "x",
+        ]
+        match random.integers(4):
+            case 0:
+                content = json.dumps(pick(random, documents)).encode()
+                inspect_table(tmp_path, pick(random, ["dataset.json", "labels.json"]), damage(random, content), number)
+            case 1:
+                content = "\n".join(map(json.dumps, rows)).encode()
+                inspect_table(tmp_path, "metadata.jsonl", damage(random, content), number)
+            case 2:
+                content = pick(random, [b"[" * 10**5, b'{"labels":' * 10**4, b'{"a":1}' * 10**4, b"1e99999", b"\xff"])
+                inspect_table(tmp_path, pick(random, ["dataset.json", "metadata.jsonl"]), content, number)
+            case _:
+                for row, name in zip(rows, names, strict=True):
+                    beside = (tmp_path / name).with_suffix(pick(random, [".json", ".cls", ".json"]))
+                    beside.write_bytes(
+                        damage(random, pick(random, [json.dumps(row).encode(), b"1", b"", b"\xff" * 200]))
+                    )
+                inspect_data(tmp_path, 10**4, number)
+                for ending in ("json", "cls"):
+                    for beside in tmp_path.rglob(f"*.{ending}"):
+                        beside.unlink()
+
+
+def test_shards(tmp_path):
+    for number, random in cases():
+        for shard in range(random.integers(1, 4)):
+            content = io.BytesIO()
+            with tarfile.open(fileobj=content, mode="w") as archive:
+                for key in range(random.integers(0, 3)):
+                    members = {"png": picture_file(random), pick(random, ["cls", "json", "txt"]): random.bytes(3)}
+                    for ending, member in members.items():
+                        info = tarfile.TarInfo(f"{pick(random, ['', 'a/', '../', 'train/'])}{key}.{ending}")
+                        info.size = len(member)
+                        archive.addfile(info, io.BytesIO(member))
+            name = f"{pick(random, ['train', 'val', 'x', ''])}-{shard}.tar"
+            (tmp_path / name).write_bytes(damage(random, content.getvalue()))
+        inspect_data(tmp_path, 10**5, number)
+        for path in tmp_path.iterdir():
+            path.unlink()
 
 
 def whole_numbers(random):
@@ -112,7 +198,9 @@ def test_parquet_and_arrow(tmp_path):
         labels = [pick(random, pick(random, [[0, 1], [0, None, 2**62]])) for _ in cells]
         columns = {
             "image": cells,
-            "label": pick(random, [labels, [str(label) for label in labels], [b"x"] * len(labels)]),
+            pick(random, ["label", "labels", "y"]): pick(
+                random, [labels, [str(label) for label in labels], [b"x"] * len(labels)]
+            ),
         }
         said = pick(random, ["", "{", "[" * 10**5, "[]", '{"info": {"features": {"image": {"_type": "Image"}}}}'])
         found = pa.table(columns).replace_schema_metadata({"huggingface": said})

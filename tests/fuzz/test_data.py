@@ -119,7 +119,7 @@ def test_idx(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 def test_folders(tmp_path):
-    endings = ["png", "jpg", "webp", "bmp", "tif", "gif", "jpeg", "PNG"]
+    endings = ["png", "jpg", "webp", "bmp", "tif", "gif", "PNG", "avif", "ppm", "tga", "pcx", "ico", "jp2", "x", "heic"]
     for number, random in cases():
         folder = tmp_path / str(number)
         folder.mkdir()

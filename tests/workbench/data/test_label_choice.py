@@ -204,7 +204,7 @@ def test_of_several_tables_that_fit_one_must_be_chosen(tmp_path):
     text = "none (a.csv and b.csv all name the images: choose one with --labels)"
     assert open_source(str(tmp_path)).label_text == text
     assert read_labels(tmp_path, labels="b.csv") == by_number(CLASSES[::-1])
-    with pytest.raises(DataError, match=r"there is no file 'c.csv' .*it holds 'a.csv', 'b.csv'"):
+    with pytest.raises(DataError, match=r"there is no file 'c.csv' .*the data holds 'a.csv', 'b.csv'"):
         open_source(str(tmp_path), SourceOptions(labels="c.csv"))
 
 

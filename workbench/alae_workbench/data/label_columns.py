@@ -42,6 +42,12 @@ class ConvertedColumns(NamedTuple):
     unused: tuple[str, ...]
 
 
+def find_class_title(titles: Sequence[str]) -> str | None:
+    """Return the most likely title of a column, array or field of classes; None if there is none."""
+    lower = {title.lower(): title for title in reversed(titles)}
+    return next((lower[likely] for likely in CLASS_TITLES if likely in lower), None)
+
+
 def convert_columns(columns: Columns, names: Sequence[str], *, chosen: bool = False) -> ConvertedColumns:
     """Convert the columns of a table to labels.
 

@@ -19,6 +19,8 @@ NAME_TITLES = (
 )
 # Rows from which the column of names is found.
 _SAMPLE = 5_000
+# Characters below which equal cells share memory.
+_SHORT = 8
 _NUMBER_NAME = re.compile(r"0*(\d{1,18})")
 # How a row may name an image: by path or by file name, with or without the ending, or by its number without leading
 # zeros, which spreadsheets remove; in this order of preference.
@@ -88,12 +90,9 @@ def match_rows(table: Table, index_of: dict[str, int], count: int) -> Columns:
     titles = table.titles or [""] * max(map(len, sample), default=0)
     if len(titles) < 2:
         raise ValueError("it needs a column of names and a column of labels")
-    find = partial(_find_image, index_of)
-    column, matches = _find_name_column(titles, sample, find)
-    if not matches:
-        find = partial(_find_moved_image, index_of)
-        column, _ = _find_name_column(titles, sample, find)
+    column, find = _find_name_column(titles, sample, index_of)
     values: list[list[str] | None] = [None] * count
+    texts: dict[str, str] = {}
     for number, row in enumerate(chain(sample, table.rows), table.first_number):
         if len(row) == len(titles) + 1 and not row[-1].strip():
             row = row[:-1]
@@ -104,24 +103,34 @@ def match_rows(table: Table, index_of: dict[str, int], count: int) -> Columns:
             continue
         if values[index] is not None:
             raise ValueError(f"row {number} names {short_repr(row[column])} again")
-        values[index] = [" ".join(cell.split()) for cell in (*row[:column], *row[column + 1 :])]
+        cells = (" ".join(cell.split()) for cell in (*row[:column], *row[column + 1 :]))
+        # Equal cells share one text, because forty attributes of millions of images have two.
+        values[index] = [texts.setdefault(cell, cell) if len(cell) < _SHORT else cell for cell in cells]
     return Columns(titles[:column] + titles[column + 1 :], values)
 
 
 def _find_name_column(
-    titles: Sequence[str], rows: Sequence[Sequence[str]], find: Callable[[str], int | None]
-) -> tuple[int, int]:
-    """Return the column whose cells name the most images, and their number; titles and endings decide among equals."""
+    titles: Sequence[str], rows: Sequence[Sequence[str]], index_of: dict[str, int]
+) -> tuple[int, Callable[[str], int | None]]:
+    """Return the column whose cells name the most images, and how they do; titles and endings decide among equals."""
     lower = [title.lower() for title in titles]
     likely = next((lower.index(title) for title in NAME_TITLES if title in lower), None)
-
-    def rate(column: int) -> tuple[int, bool, int, int]:
+    finders: list[Callable[[str], int | None]] = []
+    ratings: list[tuple[int, bool, int, int]] = []
+    for column in range(len(titles)):
         cells = [row[column] for row in rows if column < len(row)]
-        matches = len({find(cell) for cell in cells} - {None})
-        return matches, column == likely, sum(cell.strip().lower().endswith(ENDINGS) for cell in cells), -column
+        for find in (partial(_find_image, index_of), partial(_find_moved_image, index_of)):
+            matches = len({find(cell) for cell in cells} - {None})
+            if matches:
+                break
+        finders.append(find)
+        ratings.append((matches, column == likely, sum(map(_has_ending, cells)), -column))
+    best = ratings.index(max(ratings))
+    return best, finders[best]
 
-    column = max(range(len(titles)), key=rate)
-    return column, rate(column)[0]
+
+def _has_ending(cell: str) -> bool:
+    return cell.strip().lower().endswith(ENDINGS)
 
 
 def _find_image(index_of: dict[str, int], cell: str) -> int | None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal
 
 Split = Literal["train", "held out"]
@@ -51,7 +52,7 @@ def find_layout(names: Sequence[str], containers: Sequence[str] = ()) -> Layout:
     and one of them is for training, or the folders within class folders. Class folders are the next ones.
 
     Args:
-        names: the pictures' paths, with forward slashes, sorted by their parts.
+        names: the pictures' paths, with forward slashes.
         containers: for each picture the archive that holds it, if there are several; they may be named after splits.
     """
     parts = [name.split("/")[:-1] for name in names]
@@ -83,13 +84,9 @@ def _is_in_chunk(name: str, folder: str) -> bool:
 
 
 def _count_shared(parts: Sequence[list[str]]) -> int:
-    """Return the number of folders that all pictures share; paths are sorted, so the first and last decide."""
-    shared = 0
-    for first, last in zip(parts[0], parts[-1], strict=False):
-        if first != last:
-            break
-        shared += 1
-    return shared
+    """Return the number of folders that all pictures share."""
+    first, last = (min(parts), max(parts)) if parts else ([], [])
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
 
 
 def _at(folders: Sequence[str], level: int) -> str | None:

@@ -18,7 +18,7 @@ import numpy as np
 from alae_core._support.files import open_regular
 from alae_core._support.text import short_repr
 from alae_workbench.data.formats.array_names import find_roles
-from alae_workbench.data.label_choice import NONE
+from alae_workbench.data.label_ways import NONE
 from alae_workbench.data.labels import Labels, convert_label_array
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions

@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alae_core._support.files import read_regular
-from alae_core._support.text import short_repr, suggest
+from alae_core._support.text import short_repr
 from alae_workbench.data.collection import Collection, LazySequence
-from alae_workbench.data.formats.row_groups import holds_bytes, open_row_groups, read_cell
+from alae_workbench.data.formats.hub_columns import Columns, convert_values, find_columns, to_numpy
+from alae_workbench.data.formats.row_groups import open_row_groups, read_cell
 from alae_workbench.data.formats.stamp import stamp_file
-from alae_workbench.data.label_choice import NONE, choose_name
-from alae_workbench.data.labels import UNLABELLED, Labels, as_labels, is_labelled, number_texts
+from alae_workbench.data.label_ways import NONE
+from alae_workbench.data.labels import UNLABELLED, Labels, as_labels, is_labelled
 from alae_workbench.data.listing import UNLABELLED_HELD_OUT, Skipped
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import Member
@@ -34,10 +35,8 @@ _STATE, _INFO, _SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 # Shards are named SPLIT-00000-of-00002.parquet; a data set of one configuration has them in the folder data.
 _SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-\d{5}(-[0-9a-f]+)?")
 _TRAIN = "train"
-# Names of the column of images, if there are several.
-_IMAGE_TITLES = ("image", "img", "images", "picture", "photo", "pixel_values")
-# Entries of a folder that are looked at to find parquet files below it, and texts that are classes though all differ.
-_MOST_ENTRIES, _MOST_CLASSES = 32, 20
+# Entries of a folder that are looked at to find parquet files below it.
+_MOST_ENTRIES = 32
 # Maximum bytes of the JSON that describes a data set.
 _MOST_BYTES = 2**24
 _BROKEN = (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError)
@@ -109,7 +108,7 @@ class _Rows(NamedTuple):
     files: Sequence[Path]
     groups: Sequence[tuple[int, int, int]]
     ends: np.ndarray
-    columns: "_Columns"
+    columns: Columns
     values: Sequence[np.ndarray]
 
     def __len__(self) -> int:
@@ -121,12 +120,12 @@ def _read_rows(path: Path, files: Sequence[Path], options: SourceOptions) -> _Ro
     import pyarrow
 
     groups: list[tuple[int, int, int]] = []
-    columns: _Columns | None = None
+    columns: Columns | None = None
     values: list[list[np.ndarray]] = []
     for number, file in enumerate(files):
         try:
             row_groups = open_row_groups(stamp_file(file))
-            found = _find_columns(row_groups.schema, _read_features(path, row_groups.schema), options)
+            found = find_columns(row_groups.schema, _read_features(path, row_groups.schema), options)
             if columns is not None and found != columns:
                 raise ValueError("its columns differ from those of the first file")
             columns = found
@@ -134,29 +133,12 @@ def _read_rows(path: Path, files: Sequence[Path], options: SourceOptions) -> _Ro
             for group in range(row_groups.count):
                 groups.append((number, group, row_groups.rows(group)))
                 for parts, name in zip(values, columns.labels, strict=True):
-                    parts.append(_to_numpy(row_groups.read_valid(group, name), columns.are_classes))
+                    parts.append(to_numpy(row_groups.read_valid(group, name), columns.are_classes))
         except (*_BROKEN, pyarrow.ArrowException) as error:
             raise DataError(f"{file} cannot be read: {_describe(error)}") from error
     ends = np.cumsum([rows for _, _, rows in groups], dtype=np.int64)
     joined = [np.concatenate(parts) if parts else np.empty(0) for parts in values]
-    return _Rows(files, groups, ends, columns or _Columns("", (), (), False, ()), joined)
-
-
-def _to_numpy(values: Any, are_classes: bool) -> np.ndarray:
-    from pyarrow import int64, types
-
-    if types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    kind = values.type
-    if types.is_string(kind) or types.is_large_string(kind):
-        return np.array(values.to_pylist(), object)
-    if types.is_floating(kind):
-        return values.to_numpy(zero_copy_only=False).astype(np.float64)
-    numbers = values.cast(int64()).fill_null(UNLABELLED).to_numpy(zero_copy_only=False).copy()
-    # -1 is the library's sign for a missing class.
-    if are_classes:
-        numbers[numbers == -1] = UNLABELLED
-    return numbers
+    return _Rows(files, groups, ends, columns or Columns("", (), (), False, ()), joined)
 
 
 def _to_labels(train: _Rows, test: _Rows | None, options: SourceOptions) -> Labels:
@@ -170,7 +152,7 @@ def _to_labels(train: _Rows, test: _Rows | None, options: SourceOptions) -> Labe
     missing = sum(map(len, (train, test))) - len(joined[0]) if test else 0
     origin = f"column '{columns.labels[0]}'" if len(joined) == 1 else "columns of truth values"
     try:
-        values, names = _convert(joined, columns)
+        values, names = convert_values(joined, columns)
     except (DataError, ValueError) as error:
         if options.labels is not None:
             raise DataError(f"the labels {short_repr(options.labels)} cannot be used: {error}") from error
@@ -180,32 +162,6 @@ def _to_labels(train: _Rows, test: _Rows | None, options: SourceOptions) -> Labe
             [values, np.full((missing, *values.shape[1:]), UNLABELLED if values.ndim == 1 else np.nan)]
         )
     return Labels(values, names, origin, columns.notes)
-
-
-def _convert(joined: Sequence[np.ndarray], columns: "_Columns") -> tuple[np.ndarray, tuple[str, ...]]:
-    if len(joined) > 1:
-        attributes = np.stack(joined, axis=1).astype(np.float64)
-        attributes[attributes == UNLABELLED] = np.nan
-        return as_labels(attributes), columns.labels
-    (values,) = joined
-    known = ~_is_missing(values)
-    if not known.any():
-        raise ValueError("it has no values")
-    numbers = np.full(len(values), UNLABELLED, np.int64)
-    if values.dtype == object:
-        texts = [" ".join(text.split()) for text in values[known]]
-        if len(set(texts)) == len(texts) > 1 and len(texts) > _MOST_CLASSES:
-            raise ValueError("it has another text in every row")
-        numbers[known], names = number_texts(texts)
-        return numbers, names
-    numbers[known] = as_labels(values[known])
-    return numbers, columns.label_names
-
-
-def _is_missing(values: np.ndarray) -> np.ndarray:
-    if values.dtype == object:
-        return np.array([value is None for value in values], bool)
-    return np.isnan(values) if values.dtype.kind == "f" else values == UNLABELLED
 
 
 def _make_collection(
@@ -296,24 +252,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-class _Columns(NamedTuple):
-    """The columns of images and labels.
-
-    Attributes:
-        image: the name of the column of images.
-        labels: the names of the columns of labels: none, one of classes, or several of truth values.
-        label_names: the names of the classes; () if unknown.
-        are_classes: whether the column has the type ClassLabel.
-        notes: labels that were found but cannot be used, and why.
-    """
-
-    image: str
-    labels: tuple[str, ...]
-    label_names: tuple[str, ...]
-    are_classes: bool
-    notes: tuple[str, ...]
-
-
 def _read_features(path: Path, schema: Any) -> dict[str, Any]:
     """Read the types that the library `datasets` recorded for the columns, by name."""
     recorded = (schema.metadata or {}).get(b"huggingface")
@@ -325,74 +263,6 @@ def _read_features(path: Path, schema: Any) -> dict[str, Any]:
         info = _read_json(path / _INFO)
     features = info.get("features") if isinstance(info, dict) else None
     return features if isinstance(features, dict) else {}
-
-
-def _find_columns(schema: Any, features: dict[str, Any], options: SourceOptions) -> _Columns:
-    from pyarrow import types
-
-    image = _find_image_column(schema, features, options.images)
-    usable = [field.name for field in schema if field.name != image and _can_be_class(field.type)]
-    if options.labels is not None:
-        name = choose_name(usable, options.labels)
-        found = (name,) if name else ()
-        notes: tuple[str, ...] = ()
-    else:
-        classes = [name for name in schema.names if _type_of(features.get(name)) == "ClassLabel" and name in usable]
-        chosen = "label" if "label" in usable else classes[0] if classes else choose_name(usable)
-        truths = tuple(name for name in usable if types.is_boolean(schema.field(name).type))
-        found = (chosen,) if chosen else truths
-        unusable = [name for name in ("label", "labels") if name in schema.names and name not in usable]
-        notes = tuple(
-            f"found column {short_repr(name)}, not used: it is {schema.field(name).type}, not numbers or texts"
-            for name in unusable
-            if name != image
-        )
-        others = [name for name in schema.names if name not in (image, *found, *unusable)]
-        if not found and others:
-            notes += (f"columns not used: {', '.join(map(short_repr, others[:10]))}",)
-    feature = features.get(found[0]) if len(found) == 1 else None
-    are_classes = _type_of(feature) == "ClassLabel"
-    names = (feature or {}).get("names") if are_classes else None
-    label_names = tuple(map(str, names)) if isinstance(names, list) else ()
-    if len(found) == 1 and types.is_boolean(schema.field(found[0]).type):
-        label_names = ("False", "True")
-    return _Columns(image, found, label_names, are_classes, notes)
-
-
-def _find_image_column(schema: Any, features: dict[str, Any], choice: str | None) -> str:
-    """Return the chosen column, or that of type Image; of several the first with a usual name."""
-    possible = [field.name for field in schema if holds_bytes(field.type)]
-    if choice is not None:
-        if choice not in possible:
-            raise ValueError(
-                f"it has no column {short_repr(choice)} of images; it has "
-                f"{', '.join(map(short_repr, possible)) or 'none'}{suggest(choice, possible)}"
-            )
-        return choice
-    typed = [name for name in possible if _type_of(features.get(name)) == "Image"] or possible
-    usual = [name for name in _IMAGE_TITLES if name in typed]
-    if len(typed) > 1 and usual:
-        return usual[0]
-    if len(typed) != 1:
-        which = "; choose one with training.images_from" if typed else ""
-        raise ValueError(
-            f"it must have one column of images, bytes or bytes and a path; its columns are "
-            f"{', '.join(schema.names)}{which}"
-        )
-    return typed[0]
-
-
-def _type_of(feature: Any) -> Any:
-    return feature.get("_type") if isinstance(feature, dict) else None
-
-
-def _can_be_class(kind: Any) -> bool:
-    from pyarrow import types
-
-    if types.is_dictionary(kind):
-        kind = kind.value_type
-    tests = (types.is_integer, types.is_floating, types.is_boolean, types.is_string, types.is_large_string)
-    return any(test(kind) for test in tests)
 
 
 def _make_member(

@@ -1,0 +1,57 @@
+"""Names of splits, and the layout of pictures in folders."""
+
+import pytest
+
+from alae_workbench.data.splits import are_chunks, find_layout, find_split
+
+
+@pytest.mark.parametrize(
+    ("split", "names"),
+    [
+        ("train", "train Train TRAINING train2017 training_set train-00001 seg_train images_train trainset"),
+        ("held out", "val valid Validation test TEST test_set dev eval val2017 testset test-data holdout"),
+        (None, "cats trainer trainstation contest evalue set images 2017 data testament train_station bullet-train"),
+    ],
+)
+def test_names_of_splits(split, names):
+    assert {name: find_split(name) for name in names.split()} == dict.fromkeys(names.split(), split)
+
+
+@pytest.mark.parametrize(
+    ("names", "held_out", "folders"),
+    [
+        (["a/0", "b/0"], [], ["a", "b"]),
+        (["x/y/a/0", "x/y/b/0"], [], ["a", "b"]),
+        (["x/a/deep/0", "x/b/0"], [], ["a", "b"]),
+        (["a/0", "x"], [], ["a", None]),
+        (["test/0", "train/0"], [True, False], [None, None]),
+        (["test/a/0", "train/a/0"], [True, False], ["a", "a"]),
+        (["a/test/0", "a/train/0", "b/train/0"], [True, False, False], ["a", "a", "b"]),
+        (["a/0", "train/0", "val/0"], [], ["a", "train", "val"]),
+        (["test/a/0", "val/a/0"], [], ["test", "val"]),
+        (["train/a/0", "train/b/0"], [], ["a", "b"]),
+    ],
+)
+def test_layouts(names, held_out, folders):
+    found = find_layout(names)
+    assert (list(found.held_out), list(found.folders)) == (held_out, folders)
+
+
+def test_archives_may_be_splits():
+    found = find_layout(["a/0", "b/1", "a/2"], ["train-0", "train-1", "val-0"])
+    assert (found.held_out, found.folders) == ([False, False, True], ["a", "b", "a"])
+
+
+@pytest.mark.parametrize(
+    ("name", "folder", "chunk"),
+    [
+        ("00000/img00000999.png", "00000", True),
+        ("00001/img00000999.png", "00001", False),
+        ("31000/31042.png", "31000", True),
+        ("3/3042.png", "3", False),
+        ("00000/cat.png", "00000", False),
+        ("a/0.png", "a", False),
+    ],
+)
+def test_folders_of_a_thousand_images(name, folder, chunk):
+    assert are_chunks([name], [folder]) == chunk
