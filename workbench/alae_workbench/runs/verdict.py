@@ -12,8 +12,8 @@ FEW = 1_000
 #: training images from which more of them help less than a longer training or a larger model; published models have
 #: 30,000 and more
 ENOUGH = 10_000
-#: how often D may see each training image before it begins to memorise them; see docs/few-images.md
-OFTEN = 100
+#: number of showings of each training image from which augmentation helps; see docs/few-images.md
+OFTEN = 50
 #: the probability of augmentation that docs/few-images.md recommends
 AUGMENT_P = 0.15
 
@@ -53,7 +53,7 @@ def _advise(experiment: Experiment, train: int, held_out: int, shown: int) -> It
     if "D" in find_algorithm(config.algorithm, config.plugins).networks and needs_augmentation(train, shown):
         if config.augment is None:
             yield (
-                f"D will memorise them, because it sees each more than {OFTEN} times without augmentation: "
+                f"D will memorise them, because it sees each {OFTEN} times or more without augmentation: "
                 f"--set 'augment={{p: {AUGMENT_P}}}'"
             )
         else:
