@@ -9,8 +9,8 @@ from alae_core._support.lazy import attach_names
 from alae_core._support.quiet import hide_directory_warnings
 from alae_core.keras_choice import choose_framework
 
-# Keras reads this when it is first imported, and without it assumes TensorFlow.
-if "KERAS_BACKEND" not in os.environ:
+# Keras reads this when it is first imported, and without it, or if it is empty, assumes TensorFlow.
+if not os.environ.get("KERAS_BACKEND"):
     os.environ["KERAS_BACKEND"] = choose_framework()
 hide_directory_warnings()
 

@@ -21,7 +21,9 @@ from alae_core.errors import ArgumentError as ArgumentError
 from alae_core.errors import BackendError as BackendError
 from alae_core.errors import CheckpointError as CheckpointError
 from alae_core.errors import ConfigError as ConfigError
+from alae_core.errors import DivergedError as DivergedError
 from alae_core.errors import PluginError as PluginError
+from alae_core.errors import StorageError as StorageError
 from alae_core.families import FamilyDefinition as FamilyDefinition
 from alae_core.groups import Networks as Networks
 from alae_core.groups import Settings as Settings

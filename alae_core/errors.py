@@ -7,7 +7,7 @@ from alae_core._support.text import one_line
 
 
 class AlaeError(ValueError):
-    """Base of every error that a user can fix; the command line prints it without a traceback and exits with code 2.
+    """Base of every error that a user can fix; the command line prints it without a traceback (`alae_cli.exit_codes`).
 
     The message is one line of printable characters, at most MOST_CHARACTERS long, whatever values it contains.
     """
@@ -49,3 +49,11 @@ class BackendError(AlaeError):
 
 class CheckpointError(AlaeError):
     """A checkpoint is missing, damaged, or does not fit the model."""
+
+
+class DivergedError(AlaeError):
+    """A loss or weight became NaN or infinite in training."""
+
+
+class StorageError(AlaeError):
+    """A directory can no longer be written: it is full, was removed, or another process writes there."""

@@ -15,10 +15,10 @@ def choose_framework() -> str:
     """
     if "keras" in sys.modules:
         return str(sys.modules["keras"].backend.backend())
-    home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     try:
+        home = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
         chosen = json.loads((home / "keras.json").read_text("utf-8"))["backend"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):  # RuntimeError: no home directory
         chosen = None
     # Keras itself writes a file with "tensorflow" if there is none, so that value is not a choice.
     first = [chosen] if isinstance(chosen, str) and chosen.isidentifier() and chosen != "tensorflow" else []

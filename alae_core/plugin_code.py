@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 from pydantic import Field, model_serializer, model_validator
 
-from alae_core._support.files import cache_directory, read_regular, write_atomically
+from alae_core._support.cache import cache_directory
+from alae_core._support.files import read_regular, write_atomically
 from alae_core._support.text import short_repr
 from alae_core._support.validation import Frozen, validate
 from alae_core.errors import ConfigError, PluginError

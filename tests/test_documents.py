@@ -26,6 +26,8 @@ BACKEND = os.environ.get("KERAS_BACKEND", "jax")
 NOT_RUN = {
     r"(pip|python3 -m venv|source) ": "installs packages",
     r"rm ": "removes files of the repository",
+    r"(docker|kubectl|sbatch) ": "needs a cluster; tests/examples/test_cluster.py checks the files",
+    r"alae train .*--resume auto\b": "tests/workbench/runs/test_resume_auto.py runs it on a small model",
     r"make ": "tests/test_makefile.py runs the targets",
     r"alae conform ": "tests/conformance/test_commands.py runs these options on smaller experiments",
     r"pytest --pyargs alae_conformance": "tests/conformance/test_commands.py runs it on smaller experiments",

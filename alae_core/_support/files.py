@@ -9,11 +9,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 
-def cache_directory() -> Path:
-    """Return the directory for what alae keeps between runs: ALAE_CACHE, or .cache/alae in the home directory."""
-    return Path(os.environ.get("ALAE_CACHE") or Path.home() / ".cache" / "alae")
-
-
 @contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
     """Open a regular file for reading bytes.

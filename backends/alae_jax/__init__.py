@@ -1,10 +1,9 @@
 """ALAE on JAX: the backend `jax`."""
 
 import os
-import platform
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alae_core._support.cache import compiled_directory
 from alae_core.backend import BaseBackend
 
 if TYPE_CHECKING:
@@ -28,19 +27,14 @@ class JaxBackend(BaseBackend):
         self.device = self.choose_device(device, next(iter(known)))
         jax.config.update("jax_default_device", known[self.device])
         if not (os.environ.get("JAX_COMPILATION_CACHE_DIR") or jax.config.values.get("jax_compilation_cache_dir")):
-            jax.config.update("jax_compilation_cache_dir", str(_cache()))
+            # None, so that JAX does not warn about a directory that cannot be written.
+            directory = compiled_directory("jax", jax.__version__)
+            jax.config.update("jax_compilation_cache_dir", None if directory is None else str(directory))
         if precision == "float64":
             jax.config.update("jax_enable_x64", True)
 
     def devices(self) -> list[str]:
         return list(_devices())
-
-
-def _cache() -> Path:
-    """Return the directory that caches compiled functions. Compiling a style step takes longer than many steps."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    # By host: machines may share a home directory, and code compiled for one processor may not run on another.
-    return home / "alae" / "jax" / platform.node()
 
 
 def _devices() -> "dict[str, jax.Device]":

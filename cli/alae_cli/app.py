@@ -17,18 +17,19 @@ from alae_cli.doctor import doctor
 from alae_cli.edit import edit
 from alae_cli.encode import encode
 from alae_cli.evaluate import evaluate
+from alae_cli.exit_codes import describe_exit_codes, exit_code_of
 from alae_cli.export import export
 from alae_cli.figure import figure
 from alae_cli.generate import generate
 from alae_cli.import_official import import_official
 from alae_cli.invert import invert
+from alae_cli.log import format_error, warnings_as_events
 from alae_cli.measures import measures
 from alae_cli.new import new
 from alae_cli.presets import presets
 from alae_cli.reconstruct import reconstruct
 from alae_cli.train import train
 from alae_core import AlaeError
-from alae_core._support.text import one_line
 
 #: base class of typer's usage errors; typer does not export it
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -46,7 +47,8 @@ for _panel, _entries in _PANELS.items():
         if isinstance(_entry, Commands):
             app.add_typer(_entry, rich_help_panel=_panel)
         else:
-            app.command(rich_help_panel=_panel)(_entry)
+            epilog = describe_exit_codes() if _entry is train else None
+            app.command(rich_help_panel=_panel, epilog=epilog)(_entry)
 
 
 def _print_version(wanted: bool) -> None:
@@ -67,24 +69,29 @@ def _options(
 
 
 def main() -> None:
-    """Run the command line. A user's mistake is one line on standard error and exit code 2."""
+    """Run the command line. An error that the user can fix is one line on standard error; see `exit_codes`."""
     for stream in (sys.stdout, sys.stderr):
         # Characters that a terminal cannot show become question marks instead of an error.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     try:
-        sys.exit(app(standalone_mode=False))
-    except _UsageError as error:
-        problem = _explain_usage(error)
-    except AlaeError as error:
-        problem = str(error)
-    except OSError as error:
+        with warnings_as_events():
+            sys.exit(app(standalone_mode=False))
+    except (_UsageError, AlaeError, OSError, MemoryError) as error:
+        code = exit_code_of(error)
+        sys.stderr.write(format_error(_explain(error), code))
+        sys.exit(code)
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, _UsageError):
+        return _explain_usage(error)
+    if isinstance(error, OSError):
         # Unwritable directories and full disks are also errors that the user can fix.
-        problem = f"{error.filename or 'input/output'}: {error.strerror or error}"
-    except MemoryError as error:
-        problem = f"not enough memory: {error or 'ask for fewer images or smaller networks'}"
-    print(f"alae: {one_line(problem)}", file=sys.stderr)
-    sys.exit(2)
+        return f"{error.filename or 'input/output'}: {error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error or 'ask for fewer images or smaller networks'}"
+    return str(error)
 
 
 def _explain_usage(error: Any) -> str:

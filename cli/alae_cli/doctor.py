@@ -28,7 +28,7 @@ def _describe_installation() -> dict[str, Any]:
     from os import cpu_count
 
     from alae_core import __version__
-    from alae_core._support.files import cache_directory
+    from alae_core._support.cache import cache_directory
     from alae_core._support.quiet import is_writable
     from alae_core.lookup import installed_plugins
     from alae_core.plugin_kinds import KINDS

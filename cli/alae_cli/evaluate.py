@@ -34,7 +34,7 @@ def evaluate(
         Path | None,
         typer.Option(
             help="Read the weights of Inception and LPIPS from this folder; missing files are downloaded into it.",
-            show_default="weights in ALAE_CACHE or ~/.cache/alae",
+            show_default="weights in the cache, see docs/cluster.md",
         ),
     ] = None,
     out: Annotated[

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from alae_cli.log import LogFormat, Quiet, choose_observers
 from alae_cli.options import BackendName, Device, Images, LabelsFrom, Overrides, parse_overrides
 from alae_core import AlaeError
 
@@ -44,8 +45,13 @@ def train(
         Path | None, typer.Option(help="Directory of the run.", show_default="the first free runs/PRESET-BACKEND")
     ] = None,
     resume: Annotated[
-        Path | None,
-        typer.Option(help="Run or checkpoint to continue bit for bit, on any backend.", show_default=False),
+        str | None,
+        typer.Option(
+            metavar="RUN|auto",
+            help="Run or checkpoint to continue bit for bit, on any backend. auto starts the run --out, continues it "
+            "if it has a checkpoint, or does nothing if it has all steps, so the command can be repeated.",
+            show_default=False,
+        ),
     ] = None,
     other_data: Annotated[
         bool, typer.Option("--other-data", help="Resume even if the images are not those that the run began with.")
@@ -55,22 +61,25 @@ def train(
         bool,
         typer.Option("--dry-run", help="Print the configuration, images, levels, steps and memory; take no step."),
     ] = False,
+    log: LogFormat = "text",
+    quiet: Quiet = False,
     overrides: Overrides = None,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
     """Train a model, then measure it.
 
-    Ctrl-C and SIGTERM save and stop, with exit codes 130 and 143; --resume continues bit for bit.
+    Ctrl-C and SIGTERM save and stop; --resume continues bit for bit. docs/cluster.md describes runs under a scheduler.
     """
-    if sum(option is not None for option in (preset, config, resume)) > 1:
+    from alae_workbench.runs.request import AUTO, RunRequest
+
+    resumed = None if resume == AUTO else resume
+    if sum(option is not None for option in (preset, config, resumed)) > 1:
         raise AlaeError("--preset, --config and --resume each choose what to train: give one of them")
-    if resume and out:
+    if resumed and out:
         raise AlaeError(f"--resume continues {resume} in its own directory: omit --out")
     if config and not config.exists():
         raise AlaeError(f"--config {config}: No such file or directory")
-    from alae_workbench.runs.request import RunRequest
-
     request = RunRequest(
         config=config or preset,
         data=data,
@@ -93,6 +102,6 @@ def train(
         return
     from alae_workbench.runs.train import train as run
 
-    summary = run(request)
+    summary = run(request, observers=choose_observers(log, quiet))
     if summary.stopped_by:
         raise typer.Exit(130 if summary.stopped_by == "SIGINT" else 143)

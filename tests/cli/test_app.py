@@ -184,5 +184,5 @@ def test_the_requested_backend_is_used(home, words):
 def test_a_full_disk_leaves_no_output(run_alae, home, words):
     (home / f".writing-{os.getpid()}-{words[-1]}").symlink_to("/dev/full")
     code, _, err = run_alae(*words)
-    assert (code, err) == (2, f"alae: {words[-1]}: No space left on device\n")
+    assert (code, err) == (4, f"alae: {words[-1]}: No space left on device\n")
     assert not list(home.glob("*out.*"))

@@ -87,12 +87,17 @@ def test_a_zip_cannot_be_changed_or_trained(run_alae):
         assert message in err
 
 
-@pytest.mark.usefixtures("exported")
-def test_an_exported_run_has_no_networks_as_trained_and_does_not_resume(run_alae):
-    for words in (["generate", "new/small", "--raw", "--backend", BACKEND], ["train", "--resume", "new/small"]):
+def test_an_exported_run_has_no_networks_as_trained_and_does_not_resume(run_alae, exported):
+    before = content(exported)
+    for words in (
+        ["generate", "new/small", "--raw", "--backend", BACKEND],
+        ["train", "--resume", "new/small"],
+        ["train", "--resume", "auto", "--out", "new/small"],
+    ):
         code, _, err = run_alae(*words)
         assert code == 2
         assert "was exported and has only averaged networks" in err
+    assert content(exported) == before, "a lock was left behind"
 
 
 def test_a_directory_is_not_overwritten(assert_refused, exported):

@@ -34,6 +34,10 @@ def test_keras_json_is_respected(tmp_path, variable):
     assert chosen_framework(tmp_path, KERAS_BACKEND="tensorflow", **environment) == ["tensorflow", "tensorflow"]
 
 
+def test_an_empty_variable_counts_as_unset(tmp_path):
+    assert chosen_framework(tmp_path, KERAS_BACKEND="") == ["jax", "jax"]
+
+
 #: the file that Keras writes at its first import if there is none
 DEFAULT = '{"floatx": "float32", "epsilon": 1e-07, "backend": "tensorflow", "image_data_format": "channels_last"}'
 

@@ -1,6 +1,7 @@
 """Records of evaluations: merged, read, and compared between runs."""
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -22,6 +23,8 @@ def make_evaluation(run, **changes):
     fields = {
         "model": str(run.checkpoints / "step-00000004"),
         "step": 4,
+        "shown": 512,
+        "lod": 1,
         "averaged": True,
         "against": "digits",
         "own": True,
@@ -46,7 +49,9 @@ def test_later_measures_are_merged_with_earlier_ones_of_the_same_images(run):
     merged = read_evaluation(path)
     assert (merged.measures, merged.asked) == ({"psnr": 9.0, "ssim": 0.5}, ("psnr", "ssim"))
     lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
-    assert lines == [{"step": 4, "evaluation": {"psnr": 9.0}}, {"step": 4, "evaluation": {"ssim": 0.5}}]
+    assert all(datetime.fromisoformat(line.pop("time")).tzinfo for line in lines)
+    same = {"step": 4, "images": 512, "lod": 1}
+    assert lines == [{**same, "evaluation": {"psnr": 9.0}}, {**same, "evaluation": {"ssim": 0.5}}]
     record_evaluation(make_evaluation(run, images={"train": 9}, measures={"ssim": 0.6}))
     assert read_evaluation(path).measures == {"ssim": 0.6}
 

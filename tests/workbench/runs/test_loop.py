@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")
 def make_words(*options, **overrides):
     settings = [f"{key}={json.dumps(value)}" for key, value in (SMALL | overrides).items()]
     flags = [word for setting in settings for word in ("--set", setting)]
-    preset = [] if "--resume" in options else ["--preset", "digits-mlp"]
+    preset = [] if "--resume" in options and "auto" not in options else ["--preset", "digits-mlp"]
     return ["train", *preset, "--backend", BACKEND, *map(str, options), *flags]
 
 
@@ -91,6 +92,9 @@ def test_a_run_writes_all_its_files(uninterrupted):
     records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert [record["step"] for record in records if "losses" in record] == list(range(5, 61, 5))
     assert set(records[0]["losses"]) == {"discriminator", "generator", "reciprocity"}
+    times = [datetime.fromisoformat(record["time"]) for record in records]
+    assert times == sorted(times)
+    assert all(record["images"] == 16 * record["step"] for record in records)
     assert list_steps(run)[-3:] == [40, 50, 60]
     assert sorted(path.name for path in (run / "grids").iterdir()) == ["step-00000040.png", "step-00000060.png"]
     with Image.open(run / "grids" / "step-00000060.png") as picture:
@@ -218,7 +222,7 @@ def test_a_run_is_never_overwritten(uninterrupted):
 def test_divergence_stops_at_the_last_good_checkpoint(tmp_path, every):
     # Adam's steps have the size of the learning rate whatever the gradient: these overflow float32 within a few steps.
     rate = {"adam.learning_rate": 1e18, "training.report_every": 1, "training.checkpoint_every": every}
-    _, err = train(tmp_path, "--steps", 2000, "--out", "run", code=2, **rate)
+    _, err = train(tmp_path, "--steps", 2000, "--out", "run", code=3, **rate)
     message = err.strip().splitlines()[-1]
     assert "so the run stopped" in message
     assert "try a lower adam.learning_rate" in message
@@ -301,11 +305,12 @@ def test_a_second_process_is_refused(tmp_path):
     wait_for(lambda: (run / "config.yaml").exists(), process)
     before = (run / "config.yaml").read_bytes()
     # Before the first checkpoint, the lock makes --resume fail; after it, --out also fails because the run exists.
-    _, err = train(tmp_path, "--resume", "run", code=2)
-    assert last_line(err).startswith("alae: another process is training in run: wait for it")
+    for words in (["--resume", "run"], ["--resume", "auto", "--out", "run"]):
+        _, err = train(tmp_path, *words, code=4)
+        assert last_line(err).startswith("alae: another process is training in run: wait for it")
     wait_for(lambda: list_steps(run), process)
-    for how in ("--resume", "--out"):
-        _, err = train(tmp_path, how, "run", "--steps", 7, code=2)
+    for words, code in ((["--resume", "run"], 4), (["--resume", "auto", "--out", "run"], 4), (["--out", "run"], 2)):
+        _, err = train(tmp_path, *words, "--steps", 7, code=code)
         assert last_line(err).startswith("alae: ")
         assert (run / "config.yaml").read_bytes() == before
     process.kill()
@@ -318,7 +323,7 @@ def test_the_second_of_two_processes_that_start_in_an_empty_directory_is_refused
     first, second = Run.new(tmp_path / "run"), Run.new(tmp_path / "run")
     with first.lock():
         first.begin(config, None)
-        with pytest.raises(alae.AlaeError, match="another process is training"), second.lock():
+        with pytest.raises(alae.StorageError, match="another process is training"), second.lock():
             pass
         (first.checkpoints / "step-00000001").mkdir()
     with second.lock(), pytest.raises(alae.AlaeError, match="is not empty"):
@@ -333,7 +338,7 @@ def test_a_run_stops_at_once_if_its_directory_is_removed(tmp_path):
             steps_reported.append(report.step)
             run.rename(tmp_path / "elsewhere")
 
-    with pytest.raises(alae.AlaeError, match="removed or moved"):
+    with pytest.raises(alae.StorageError, match="removed or moved"):
         train_here(
             "digits-mlp",
             overrides=SMALL | {"training.checkpoint_every": 1000, "training.grid_every": 10**6},
@@ -357,7 +362,7 @@ def test_a_full_disk_stops_the_run_and_it_resumes_once_there_is_room(uninterrupt
     train(tmp_path, "--steps", 20, "--out", "run")
     before = [read_regular(run / name) for name in ("config.yaml", "metrics.jsonl")]
     with limit_file_sizes(most or len(before[0]) + 50):
-        _, err = train(tmp_path, "--resume", "run", "--steps", 60, code=2, **{"training.report_every": 1})
+        _, err = train(tmp_path, "--resume", "run", "--steps", 60, code=4, **{"training.report_every": 1})
     assert re.search(f"alae: run/{full}.*: File too large; the run stopped at step .* --resume run", last_line(err))
     assert "Traceback" not in err
     assert list_steps(run) == [10, 20]

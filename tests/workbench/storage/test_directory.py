@@ -1,10 +1,14 @@
 """Run directories in the states left by earlier commands and by users."""
 
+from datetime import datetime
 from types import SimpleNamespace
 
 import pytest
 
-from alae_workbench.storage.directory import Run, Summary
+from alae_core import AlaeError
+from alae_core.growth import position
+from alae_workbench.storage.directory import Run, Summary, make_record
+from tests.conftest import tiny_config, tiny_style_config
 
 
 def list_names(run):
@@ -66,3 +70,35 @@ def test_a_summary_is_a_list_of_rows_and_in_notebooks_a_table_with_the_last_grid
     assert "<img" not in without
     (tmp_path / "grid.png").write_bytes(b"picture")
     assert "data:image/png;base64,cGljdHVyZQ==" in summary._repr_html_()
+
+
+def test_records_have_the_time_the_images_shown_and_the_level():
+    config = tiny_style_config()
+    # Three steps of 4 images at 4×4, then 8×8 fades in with batches of 6.
+    record = make_record(config, 3, {"psnr": 9.0})
+    assert datetime.fromisoformat(record.pop("time")).tzinfo
+    assert record == {"step": 3, "images": 12, "lod": 0, "blend": 1.0, "psnr": 9.0}
+    record = make_record(config, 5, {})
+    assert (record["images"], record["lod"], record["blend"]) == (24, 1, position(config, 4).blend)
+    assert make_record(tiny_config(), 2, {}).keys() == {"step", "time", "images"}
+
+
+def test_a_new_file_system_is_an_empty_directory(tmp_path):
+    (tmp_path / "lost+found").mkdir()
+    assert Run(tmp_path).unstarted
+    (tmp_path / "file").touch()
+    assert not Run(tmp_path).unstarted
+
+
+def test_a_summary_is_read_with_the_paths_of_the_directory_that_it_is_in(tmp_path):
+    first, second = Run(tmp_path / "first"), Run(tmp_path / "second")
+    assert first.read_summary() is None
+    first.path.mkdir()
+    first.end(Summary(first.path, 5, {"generator": 1.0}, {}, first.checkpoints / "step-5", first.grids / "step-5.png"))
+    first.path.rename(second.path)
+    assert second.read_summary() == Summary(
+        second.path, 5, {"generator": 1.0}, {}, second.checkpoints / "step-5", second.grids / "step-5.png"
+    )
+    second.summary.write_text("{")
+    with pytest.raises(AlaeError, match=r"second/summary.json is damaged"):
+        second.read_summary()

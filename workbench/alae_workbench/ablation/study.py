@@ -12,11 +12,12 @@ from typing import Any
 from alae_core import AlaeError
 from alae_core._support.dotted_keys import describe_changes, differences
 from alae_core._support.files import write_atomically
-from alae_core.checkpoint_files import checkpoints, step_of
+from alae_core.config_data import RUN
 from alae_core.plugin_code import give_plugins, given_plugins
 from alae_workbench.ablation.matrix import Ablation, Cell, list_cells
 from alae_workbench.evaluation.records import read_evaluation, record_evaluation
-from alae_workbench.runs.settings import Experiment, load_experiment
+from alae_workbench.runs.request import AUTO
+from alae_workbench.runs.settings import Experiment, decisive_settings, load_experiment
 from alae_workbench.storage.directory import Run
 
 #: the default folder of ablations; each is written to a subfolder with its name
@@ -129,10 +130,10 @@ def _require_same_settings(ablation: Ablation, cell: Cell) -> None:
 
 
 def _decisive_settings(experiment: Experiment) -> dict[str, Any]:
-    """Return the settings that determine the numbers of a run."""
-    training = experiment.training.model_dump(mode="json", include={"data", "margin", "fit", "mirror", "held_out"})
-    config = experiment.config.model_dump(mode="json", exclude={"description"})
-    return {**config, "training": {**training, "steps": experiment.steps}}
+    """Return the settings that determine the numbers of a run, with its images and length."""
+    settings = decisive_settings(experiment)
+    settings[RUN] |= {"data": experiment.training.data, "steps": experiment.steps}
+    return settings
 
 
 def _is_finished(ablation: Ablation, cell: Cell) -> bool:
@@ -150,16 +151,17 @@ def _train_and_measure(ablation: Ablation, cell: Cell, backend: str | None, devi
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.train import train
 
-    run, experiment = Run(cell.path), ablation.experiment(cell.variant, cell.seed)
-    saved = checkpoints(run.checkpoints) if run.checkpoints.is_dir() else []
-    if not saved or step_of(saved[-1]) < experiment.steps:
-        options: dict[str, Any] = {"resume": cell.path} if saved else {"out": cell.path}
-        if not saved:
-            changes = {**ablation.overrides, **ablation.variants[cell.variant], "seed": cell.seed}
-            options |= {"config": ablation.base, "overrides": changes}
-        summary = train(backend=backend, device=device, observers=[], **options)
-        if summary.stopped_by:
-            return summary.stopped_by
+    summary = train(
+        ablation.base,
+        overrides={**ablation.overrides, **ablation.variants[cell.variant], "seed": cell.seed},
+        backend=backend,
+        device=device,
+        out=cell.path,
+        resume=AUTO,
+        observers=[],
+    )
+    if summary.stopped_by:
+        return summary.stopped_by
     opened = open_model(cell.path, backend=backend, device=device)
     from alae_workbench.evaluation.evaluate import evaluate
 

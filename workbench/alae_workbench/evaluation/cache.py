@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from alae_core import AlaeError
-from alae_core._support.files import append, cache_directory, write_atomically
+from alae_core._support.cache import cache_directory
+from alae_core._support.files import append, write_atomically
 from alae_workbench.storage.lock import Lock
 
 #: called with a total and the name of the things counted; returns a context manager that yields a function to call with
@@ -64,8 +65,8 @@ class Cache:
                 try:
                     lock = Lock(growing.parent, f"another process computes {growing.parent}")
                     stack.enter_context(lock.acquire(keep=growing.exists))
-                except AlaeError:
-                    # Another process is computing this; waiting would not be faster.
+                except (AlaeError, OSError):
+                    # Another process is computing this, and waiting would not be faster; or the cache is read-only.
                     return self._compute(things, count, width, compute)
                 if not whole.exists():
                     self._append(things, growing, count, width, compute)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alae_core import AlaeError
-from alae_core._support.files import cache_directory
+from alae_core._support.cache import cache_directory
+from alae_core.growth import position
 from alae_core.run_archive import find_archive
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.cache import Cache, Progress, no_progress
@@ -80,7 +81,7 @@ def evaluate(
         measures: names of measures or groups; default all that need no large network.
         data: SOURCE of images, as in `training.data`; default the run's own.
         limit: maximum number of z, held-out images and samples; default all, and 10,000 samples.
-        directory: of cached features; default `cache_directory()`.
+        directory: of cached features; default `features` in `cache_directory()`.
         weights: folder of other networks' weights, where missing files are downloaded to; default `weights` in
             `cache_directory()`.
         progress: reports how computations advance.
@@ -92,7 +93,7 @@ def evaluate(
     """
     names = default_measures() if measures is None else resolve_measures(measures)
     images = opened.load_data(data)
-    cache = Cache(directory or cache_directory(), weights or cache_directory() / "weights", progress)
+    cache = Cache(directory or cache_directory() / "features", weights or cache_directory() / "weights", progress)
     values, refused = take_measures(Subject(opened.model, images, opened.view, limit, cache), names)
     if refused and (measures is not None if strict is None else strict):
         name, reason = next(iter(refused.items()))
@@ -101,6 +102,8 @@ def evaluate(
     return Evaluation(
         model=str(find_archive(checkpoint.path) or checkpoint.path),
         step=checkpoint.step,
+        shown=position(checkpoint.config, checkpoint.step).shown,
+        lod=opened.view.lod if opened.view else None,
         averaged=opened.averaged,
         against=data or str(own),
         own=data in (None, own),

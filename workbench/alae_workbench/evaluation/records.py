@@ -11,6 +11,7 @@ from pydantic import Field, FiniteFloat, NonNegativeInt, Strict
 from alae_core import AlaeError, load_config
 from alae_core._support.files import append, read_regular, write_atomically
 from alae_core._support.html import make_table, make_title
+from alae_core._support.json_lines import encode_line, format_time
 from alae_core._support.validation import Frozen, validate
 from alae_core.checkpoint_files import checkpoints, load_manifest
 from alae_core.growth import position
@@ -28,6 +29,10 @@ class Evaluation(Frozen):
 
     model: str = Field(description="path of the checkpoint")
     step: NonNegativeInt = Field(description="its training step")
+    shown: NonNegativeInt | None = Field(None, description="training images shown until then; None in earlier files")
+    lod: NonNegativeInt | None = Field(
+        None, description="level of detail of the images; None for networks that do not grow, and in earlier files"
+    )
     averaged: bool = Field(description="whether the averaged networks were measured")
     against: str = Field(description="SOURCE of the images")
     own: bool = Field(description="whether that is the data of the run")
@@ -97,8 +102,9 @@ def record_evaluation(evaluation: Evaluation) -> Path | None:
     merged = evaluation.model_copy(update={"measures": measures, "asked": asked})
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, merged.to_json())
-    line = {"step": evaluation.step, "evaluation": dict(evaluation.measures)}
-    append(Run(path.parent.parent).metrics, (json.dumps(line) + "\n").encode())
+    level = {} if evaluation.lod is None else {"lod": evaluation.lod}
+    record = {"step": evaluation.step, "time": format_time(), "images": evaluation.shown, **level}
+    append(Run(path.parent.parent).metrics, encode_line({**record, "evaluation": dict(evaluation.measures)}))
     return path
 
 

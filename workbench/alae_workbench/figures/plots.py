@@ -20,7 +20,7 @@ _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#
 _STYLES = ("-", "--", ":", "-.")
 _INK, _FAINT = "#282828", "#d8d8d4"
 # Recorded numbers that are neither a loss nor a measure.
-_OMITTED = ("images_per_second", "lod", "blend")
+_OMITTED = ("images_per_second", "images", "lod", "blend")
 # Pixels per inch in a notebook.
 _SCREEN_DPI = 100
 

@@ -8,7 +8,17 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from alae_core import AlaeError, ArgumentError, Backend, Checkpoint, Losses, Runner, View, build
+from alae_core import (
+    ArgumentError,
+    Backend,
+    Checkpoint,
+    DivergedError,
+    Losses,
+    Runner,
+    StorageError,
+    View,
+    build,
+)
 from alae_core._support.files import atomic_file
 from alae_core.checkpoint_files import checkpoints, find_not_finite
 from alae_core.checkpoint_writing import write_checkpoint
@@ -29,10 +39,6 @@ from alae_workbench.storage.directory import Run, Summary
 
 #: maximum fraction of a run's time that `training.measures` take
 MEASURING_SHARE = 1 / 20
-
-
-class DivergedError(AlaeError):
-    """A loss or weight became NaN or infinite."""
 
 
 class Trainer:
@@ -89,7 +95,7 @@ class Trainer:
     def train(self) -> Summary:
         """Take the remaining steps.
 
-        Raises DivergedError if a loss or weight becomes NaN or infinite, and AlaeError if the run's directory can no
+        Raises DivergedError if a loss or weight becomes NaN or infinite, and StorageError if the run's directory can no
         longer be written.
         """
         try:
@@ -97,7 +103,7 @@ class Trainer:
         except OSError as error:
             self.run.require_present()
             place = error.filename or self.run.checkpoints
-            raise AlaeError(
+            raise StorageError(
                 f"{place}: {error.strerror or error}; the run stopped at step {self.step}, and its checkpoints are "
                 f"intact; once this is solved, resume with: alae train --resume {self.run.path}"
             ) from error

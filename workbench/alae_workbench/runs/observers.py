@@ -1,20 +1,21 @@
-"""Observers of a run: the interface, `metrics.jsonl` and TensorBoard. `progress` prints to a terminal."""
+"""Observers of a run: the interface, `metrics.jsonl`, TensorBoard and a log. `progress` prints to a terminal."""
 
-import json
 import os
 import socket
 import struct
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from alae_core import View
 from alae_core._support.files import append
+from alae_core._support.json_lines import encode_event, encode_line
 from alae_workbench.runs.pace import Pace
-from alae_workbench.storage.directory import Run, Summary
+from alae_workbench.storage.directory import Run, Summary, make_record
 
 if TYPE_CHECKING:
     from alae_core import Alae
@@ -111,11 +112,56 @@ class MetricsFile(Records):
 
     def on_start(self, start: Start) -> None:
         """See `Observer`."""
-        self._path = start.run.metrics
+        self._path, self._config = start.run.metrics, start.model.config
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """See `Records`."""
-        append(self._path, (json.dumps({"step": step, **values}) + "\n").encode())
+        append(self._path, encode_line(make_record(self._config, step, values)))
+
+
+class JsonLog(Observer):
+    """Writes every event as a line of JSON, by default to standard error: `alae train --log json`.
+
+    Each object has `time` and `event`; docs/cluster.md lists the events.
+    """
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._file = file
+
+    def on_start(self, start: Start) -> None:
+        """See `Observer`."""
+        self._config = start.model.config
+        self.write("start", run=str(start.run.path), step=start.step, steps=start.steps, message=start.text)
+
+    def on_pace(self, pace: Pace) -> None:
+        """See `Observer`."""
+        self.write("pace", message=str(pace))
+
+    def on_report(self, report: Report) -> None:
+        """See `Observer`."""
+        self.write("report", **make_record(self._config, report.step, report.numbers()))
+
+    def on_measures(self, step: int, measures: Mapping[str, float]) -> None:
+        """See `Observer`."""
+        self.write("measures", **make_record(self._config, step, {"measures": measures}))
+
+    def on_grid(self, step: int, grid: Path) -> None:
+        """See `Observer`."""
+        self.write("grid", step=step, path=str(grid))
+
+    def on_note(self, text: str) -> None:
+        """See `Observer`."""
+        self.write("note", message=text)
+
+    def on_finish(self, summary: Summary) -> None:
+        """See `Observer`."""
+        self.write("finish", **asdict(summary))
+
+    def write(self, event: str, **values: Any) -> None:
+        """Write an event."""
+        file = self._file or sys.stderr
+        file.write(encode_event(event, **values).decode())
+        file.flush()
 
 
 class TensorBoard(Records):

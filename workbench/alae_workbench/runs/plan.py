@@ -1,7 +1,7 @@
 """Plan and check a run before any framework is imported."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, load_checkpoint, load_config
@@ -19,11 +19,12 @@ from alae_workbench.data.survey import survey, survey_source
 from alae_workbench.data.training_data import source_options_of
 from alae_workbench.evaluation.registry import resolve_measures
 from alae_workbench.runs.proposal import IMAGES, Proposal, propose
-from alae_workbench.runs.request import RunRequest
+from alae_workbench.runs.request import AUTO, RunRequest
 from alae_workbench.runs.settings import (
     Experiment,
     Training,
     change_experiment,
+    continue_experiment,
     load_experiment,
     resolve_best,
     resume_experiment,
@@ -66,11 +67,13 @@ def plan(request: RunRequest) -> Plan:
     Raises AlaeError for everything that can be refused without a framework; see `train.train`.
     """
     run = find_resumed_run(request)
-    starts_over = run is not None and run.unstarted
-    checkpoint = load_checkpoint(request.resume) if request.resume is not None and not starts_over else None
-    if checkpoint:
+    checkpoint = None
+    if run is not None and not run.unstarted:
+        checkpoint = load_checkpoint(run.path if request.resume == AUTO else str(request.resume))
         require_trained(checkpoint.path, checkpoint.state)
-    proposal = _propose(request) if run is None and request.config is None else None
+    # Continuing a run needs no proposal, unless --images changes its length.
+    proposing = request.config is None and (run is None or (request.resume == AUTO and request.images is not None))
+    proposal = _propose(request) if proposing else None
     if request.images is not None and not proposal:
         raise ArgumentError(
             "images", "is only for a configuration made for the data; set training.steps or growth.levels"
@@ -103,7 +106,7 @@ def plan(request: RunRequest) -> Plan:
         read,
         not in_memory and needs_keras(name or ""),
         checkpoint,
-        proposal.explain(request.changes) if proposal else (),
+        proposal.explain(request.changes) if proposal and not checkpoint else (),
     )
 
 
@@ -111,6 +114,8 @@ def find_resumed_run(request: RunRequest) -> Run | None:
     """Return the run that `request` continues; None for a new one. Raises AlaeError if `resume` is not in a run."""
     if request.resume is None:
         return None
+    if request.resume == AUTO:
+        return Run.find_started(Path(str(request.out)))
     resume = Path(request.resume)
     try:
         return Run.find(resume)
@@ -138,14 +143,19 @@ def _make_experiment(
     request: RunRequest, run: Run | None, checkpoint: Checkpoint | None, proposal: Proposal | None
 ) -> Experiment:
     config, changes = request.config, request.changes
-    if checkpoint:
-        return resume_experiment(checkpoint, changes)
     if proposal:
         made = proposal.experiment
-        return change_experiment(made.config, made.training.model_dump(), changes, made.config.description)
-    if isinstance(config, Config):
-        return change_experiment(config, None, changes, "the configuration")
-    return load_experiment(run.config if run else config or DEFAULT, changes)
+        requested = change_experiment(made.config, made.training.model_dump(), changes, made.config.description)
+        requested = replace(requested, fitted=made.fitted and requested.config.schedule == made.config.schedule)
+    elif isinstance(config, Config):
+        requested = change_experiment(config, None, changes, "the configuration")
+    elif config is not None:
+        requested = load_experiment(config, changes)
+    elif checkpoint:
+        requested = resume_experiment(checkpoint, changes)
+    else:
+        requested = load_experiment(run.config if run else DEFAULT, changes)
+    return continue_experiment(checkpoint, requested) if checkpoint and request.resume == AUTO else requested
 
 
 def _require_measures(experiment: Experiment) -> None:

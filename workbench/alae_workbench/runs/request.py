@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from alae_core import AlaeError, Backend, Config
+from alae_core import AlaeError, ArgumentError, Backend, Config
 from alae_workbench.data.source import DataSet, Source
 
+#: the value of `resume` that starts or continues the run `out`, whichever applies
+AUTO = "auto"
 #: images to train on: a name, a path, or images in memory
 Data = str | Path | np.ndarray | Source | DataSet
 
@@ -31,11 +33,12 @@ class RunRequest:
         out: the run's directory: new, empty, or left by a run that was killed before its first checkpoint. By default
             the first of runs/CONFIG-BACKEND, runs/CONFIG-BACKEND-2, … that does not exist.
         resume: a run or one of its checkpoints to continue bit for bit, in the run's own directory, on any backend. A
-            run that was killed before its first checkpoint starts over.
+            run that was killed before its first checkpoint starts over. "auto" starts the run `out`, continues it if it
+            has a checkpoint, or does nothing if it has all steps, so that the same request can be repeated.
         other_data: resume even if the images are not those that the run began with.
         skip_bad: skip unreadable image files, and count them.
 
-    Raises AlaeError if `resume` comes with `config` or `out`.
+    Raises AlaeError if `resume` is "auto" without `out`, or another value with `config` or `out`.
     """
 
     config: str | Path | Config | None = None
@@ -51,7 +54,10 @@ class RunRequest:
     skip_bad: bool = False
 
     def __post_init__(self) -> None:
-        if self.resume is not None and (self.config is not None or self.out is not None):
+        if self.resume == AUTO:
+            if self.out is None:
+                raise ArgumentError("resume", f"is {AUTO}, which continues the directory given by --out: add --out DIR")
+        elif self.resume is not None and (self.config is not None or self.out is not None):
             raise AlaeError(
                 f"{self.resume} resumes with its own configuration and in its own directory: omit config and out"
             )

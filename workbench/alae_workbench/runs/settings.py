@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, Strict
 
 from alae_core import AlaeError, Checkpoint, Config, ConfigError
+from alae_core._support.dotted_keys import describe_changes, differences
 from alae_core._support.validation import Count, validate
 from alae_core._support.yaml_text import to_explained_yaml, to_yaml
 from alae_core.config import make_config
@@ -42,11 +43,17 @@ class Training(TrainingData):
 class Experiment:
     """A configuration and the settings of its training: one YAML file, changed by the same dotted keys.
 
+    Attributes:
+        config: the configuration.
+        training: the settings of the training.
+        fitted: whether the length of `config.schedule` was not given, and so is that of the training.
+
     Raises ConfigError if the two do not fit together.
     """
 
     config: Config
     training: Training = field(default_factory=lambda: Training.model_validate({}))
+    fitted: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if 2 * self.training.margin >= min(self.config.image[:2]):
@@ -117,6 +124,33 @@ def resolve_best(name: str) -> Measure:
     return measure
 
 
+def continue_experiment(checkpoint: Checkpoint, requested: Experiment) -> Experiment:
+    """Return the experiment that continues `checkpoint` with the length and records of `requested`.
+
+    A schedule without a given length keeps the length that it had when the run started.
+
+    Raises ConfigError if the two differ in a setting that determines the numbers.
+    """
+    started = resume_experiment(checkpoint)
+    schedule, config = started.config.schedule, requested.config
+    if requested.fitted and schedule is not None and config.schedule is not None:
+        config = config.model_copy(update={"schedule": config.schedule.model_copy(update={"images": schedule.images})})
+    before, now = (decisive_settings(each) for each in (started, replace(requested, config=config)))
+    if before != now:
+        raise ConfigError(
+            f"{checkpoint.path} was trained with {describe_changes(differences(before, now))}, but now "
+            f"{describe_changes(differences(now, before))} is requested: use the settings of that run, or choose "
+            "another --out"
+        )
+    return replace(requested, config=started.config)
+
+
+def decisive_settings(experiment: Experiment) -> dict[str, Any]:
+    """Return the settings that determine the numbers of a run, except its images and length, as plain data."""
+    training = experiment.training.model_dump(mode="json", include={"margin", "fit", "mirror", "held_out"})
+    return {**experiment.config.model_dump(mode="json", exclude={"description"}), RUN: training}
+
+
 def _parse_experiment(data: Mapping[str, Any], source: str) -> Experiment:
     for key in sorted(data.keys() & Training.model_fields.keys()):
         raise ConfigError(f"{source}: unknown key {key!r}; did you mean {f'{RUN}.{key}'!r}?")
@@ -130,4 +164,4 @@ def _fill_schedule(experiment: Experiment) -> Experiment:
     if schedule is None or schedule.images is not None:
         return experiment
     ended = schedule.model_copy(update={"images": position(config, experiment.steps).shown or None})
-    return replace(experiment, config=config.model_copy(update={"schedule": ended}))
+    return replace(experiment, config=config.model_copy(update={"schedule": ended}), fitted=True)

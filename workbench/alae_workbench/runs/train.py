@@ -6,14 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alae_core import Backend, Config, load_backend
+from alae_core import Backend, Checkpoint, Config, load_backend
 from alae_core.sizes import batch_sizes
 from alae_workbench.data.labels import describe_labels
 from alae_workbench.data.source import DataSet
 from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
 from alae_workbench.runs.plan import Plan, find_resumed_run, plan
-from alae_workbench.runs.request import RunRequest
-from alae_workbench.storage.directory import Summary
+from alae_workbench.runs.request import AUTO, RunRequest
+from alae_workbench.storage.directory import Run, Summary
 
 if TYPE_CHECKING:
     from alae_workbench.runs.loop import Trainer
@@ -45,16 +45,20 @@ def train(
         request = RunRequest(**{"config": request, **fields})
     elif fields:
         raise TypeError(f"{', '.join(fields)}: set fields in the request itself")
+    observers = _choose_observers(observers)
     with ExitStack() as stack:
         run = find_resumed_run(request)
         if run:
             # Lock before reading the checkpoint, so that another process cannot continue the run meanwhile.
             stack.enter_context(run.lock())
         chosen = plan(request)
+        steps, checkpoint = chosen.experiment.steps, chosen.checkpoint
+        if request.resume == AUTO and checkpoint and checkpoint.step >= steps:
+            return _report_finished(chosen.run, checkpoint, steps, observers)
         if run:
             # Only this object has the lock.
             chosen = replace(chosen, run=run)
-        trainer = make_trainer(request, chosen, _all_observers(observers))
+        trainer = make_trainer(request, chosen, [MetricsFile(), TensorBoard(), *observers])
         if not run:
             # Lock only now, so that a refused request leaves no files behind.
             stack.enter_context(chosen.run.lock())
@@ -78,22 +82,36 @@ def make_trainer(request: RunRequest, chosen: Plan, observers: Sequence[Observer
     return Trainer(chosen.run, chosen.experiment, backend, data, observers, text=text, resume=chosen.checkpoint)
 
 
-def _all_observers(observers: Sequence[Observer] | None) -> list[Observer]:
-    if observers is None:
-        from alae_workbench.runs.notebook import Notebook, in_notebook
-        from alae_workbench.runs.progress import Terminal
+def _choose_observers(observers: Sequence[Observer] | None) -> Sequence[Observer]:
+    if observers is not None:
+        return observers
+    from alae_workbench.runs.notebook import Notebook, in_notebook
+    from alae_workbench.runs.progress import Terminal
 
-        observers = [Notebook() if in_notebook() else Terminal()]
-    return [MetricsFile(), TensorBoard(), *observers]
+    return [Notebook() if in_notebook() else Terminal()]
+
+
+def _report_finished(run: Run, checkpoint: Checkpoint, steps: int, observers: Sequence[Observer]) -> Summary:
+    """Tell observers that the run has all steps. Returns its summary, without numbers if it was killed at its end."""
+    for observer in observers:
+        observer.on_note(f"{run.path} is finished: {checkpoint.step:,} steps are done, {steps:,} were requested")
+        observer.close()
+    summary = run.read_summary()
+    if summary is None or summary.step != checkpoint.step:
+        grids = sorted(run.grids.glob("step-*.png"))
+        summary = Summary(run.path, checkpoint.step, {}, {}, checkpoint.path, grids[-1] if grids else run.grids)
+    return summary
 
 
 def _describe_run(chosen: Plan, data: DataSet, backend: Backend) -> str:
-    """Return lines about the run's directory, images, backend and device, labels, and skipped files."""
+    """Return lines about the run's directory, images, backend and device, first step, labels, and skipped files."""
     skipped = f", {data.skipped} unreadable files skipped" if data.skipped else ""
     interpretation = f", read as {data.interpretation}" if data.interpretation else ""
     images = f"training on {chosen.data_name}, {len(data.train):,} images{interpretation}{skipped}"
+    start, steps = chosen.checkpoint.step if chosen.checkpoint else 0, chosen.experiment.steps
+    resuming = f"\nresuming at step {start:,} of {steps:,}" if start else ""
     batch, _ = max(batch_sizes(chosen.experiment.config))
     repeats = f"\na batch of {batch:,} shows some images more than once" if batch > len(data.train) else ""
     files = f"\n{data.skipped_files}" if data.skipped_files else ""
     labels = f"\nlabels: {describe_labels(data.train)}{files}"
-    return f"{chosen.run.path}: {images}, with {backend.name} on {backend.device}{labels}{repeats}"
+    return f"{chosen.run.path}: {images}, with {backend.name} on {backend.device}{resuming}{labels}{repeats}"

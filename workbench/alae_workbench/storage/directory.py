@@ -1,7 +1,7 @@
 """The directory of a training run.
 
 config.yaml       the whole configuration, for `alae train --config`
-metrics.jsonl     one record per line: losses, reciprocity error and speed; measures
+metrics.jsonl     one record per line: step, time, images shown and level of detail; losses and speed, or measures
 events.*          the same for TensorBoard
 grids/            figures, one per `training.grid_every` images
 checkpoints/      the checkpoints that `--resume` continues from and other commands load
@@ -18,14 +18,18 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from alae_core import AlaeError, Checkpoint
+from alae_core import AlaeError, Checkpoint, Config, StorageError
 from alae_core._support.files import read_regular, write_atomically
 from alae_core._support.html import MOST_BYTES, make_picture, make_table
+from alae_core._support.json_lines import format_time
 from alae_core.checkpoint_files import checkpoints, step_of
+from alae_core.growth import position
 from alae_core.run_archive import find_archive, open_archive
 from alae_workbench.storage.lock import Lock
 
-_MAX_BYTES = 2**30  # of metrics.jsonl
+_MAX_BYTES, _MAX_SUMMARY_BYTES = 2**30, 2**20  # of metrics.jsonl and of summary.json
+# A new file system is not empty: its root has this folder.
+_NOT_FILES = {"lost+found"}
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,26 @@ class Run:
         self.config = path / "config.yaml"
         self.summary = path / "summary.json"
         self._lock = Lock(path, f"another process is training in {path}: wait for it, or choose another --out")
+        self._begun = False
 
     @classmethod
     def new(cls, path: Path) -> "Run":
         """Return the run of a new directory. Raises AlaeError if `path` is in use; nothing is overwritten."""
         run = cls(path)
         run._require_unstarted()
+        return run
+
+    @classmethod
+    def find_started(cls, path: Path) -> "Run | None":
+        """Return the run at `path` that has a checkpoint; None if a new run can start there.
+
+        Raises AlaeError if `path` is in use, but is not a run.
+        """
+        run = cls(path)
+        if run.unstarted:
+            return None
+        if not run._list_checkpoints("*step-*"):
+            run._require_unstarted()
         return run
 
     @classmethod
@@ -121,7 +139,7 @@ class Run:
         """Whether the directory is absent, empty, or left by a run that was killed before its first checkpoint."""
         if not self.path.exists():
             return True
-        names = {path.name for path in self.path.iterdir()}
+        names = {path.name for path in self.path.iterdir()} - _NOT_FILES
         own = {
             path.name
             for path in (self._lock.path, self.config, self.metrics, self.grids, self.checkpoints, self.plugins)
@@ -134,15 +152,15 @@ class Run:
     def lock(self) -> Iterator[None]:
         """Keep other processes from training in the directory until the context ends or this process dies.
 
-        Raises AlaeError if another process has the lock.
+        Raises StorageError if another process has the lock.
         """
-        with self._lock.acquire(keep=self.config.exists):
+        with self._lock.acquire(keep=lambda: self._begun):
             yield
 
     def require_present(self) -> None:
-        """Raise AlaeError if the locked directory was removed, moved or replaced."""
+        """Raise StorageError if the locked directory was removed, moved or replaced."""
         if self._lock.is_lost:
-            raise AlaeError(f"{self.path} was removed or moved while the run was writing there, so the run stopped")
+            raise StorageError(f"{self.path} was removed or moved while the run was writing there, so the run stopped")
 
     def require_folder(self, content: str) -> None:
         """Raise AlaeError if the run was unpacked from a .zip, in which `content` could not be saved."""
@@ -163,6 +181,7 @@ class Run:
         """
         if resume is None:
             self._require_unstarted()
+        self._begun = True
         write_atomically(self.config, config.encode())
         self.grids.mkdir(exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
@@ -190,6 +209,19 @@ class Run:
         """Write summary.json."""
         write_atomically(self.summary, (json.dumps(asdict(summary), indent=2, default=str) + "\n").encode())
 
+    def read_summary(self) -> Summary | None:
+        """Read summary.json; None if there is none. Raises AlaeError if it is damaged."""
+        if not self.summary.exists():
+            return None
+        try:
+            data = json.loads(read_regular(self.summary, _MAX_SUMMARY_BYTES))
+            # The directory may have been moved since.
+            checkpoint = self.checkpoints / Path(data["checkpoint"]).name
+            grid = data["grid"] and self.grids / Path(data["grid"]).name
+            return Summary(**{**data, "path": self.path, "checkpoint": checkpoint, "grid": grid})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise AlaeError(f"{self.summary} is damaged: {error}") from error
+
     def read_records(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield the step and the other content of each record in metrics.jsonl; nothing if there is no such file."""
         for line in read_regular(self.metrics, _MAX_BYTES).splitlines() if self.metrics.exists() else ():
@@ -201,9 +233,11 @@ class Run:
 
     def _require_unstarted(self) -> None:
         if not self.unstarted:
-            is_run = self.checkpoints.is_dir() or self.config.exists()
-            advice = f"continue that run with --resume {self.path}, or choose" if is_run else "choose"
-            raise AlaeError(f"{self.path} is not empty: {advice} another --out")
+            if self._list_checkpoints("*step-*"):
+                advice = f"continue that run with --resume {self.path}, or choose another --out"
+            else:
+                advice = "it has other files than those of a run; choose another --out"
+            raise AlaeError(f"{self.path} is not empty: {advice}")
 
     def _list_checkpoints(self, pattern: str) -> list[Path]:
         return [path for path in self.checkpoints.glob(pattern) if not path.name.startswith(".")]
@@ -213,6 +247,13 @@ class Run:
         words = ("abandoned" if number == 1 else f"abandoned-{number}" for number in count(1))
         names = (checkpoint.with_name(f"{word}-{checkpoint.name}") for word in words)
         checkpoint.rename(next(path for path in names if not path.exists()))
+
+
+def make_record(config: Config, step: int, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` after `step` steps as a record, with the time, the images shown so far, and the level."""
+    view = position(config, max(step - 1, 0)).view
+    level = {} if view is None else {"lod": view.lod, "blend": view.blend}
+    return {"step": step, "time": format_time(), "images": position(config, step).shown, **level, **values}
 
 
 def _parse_step(line: bytes) -> float:

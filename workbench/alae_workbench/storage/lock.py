@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alae_core import AlaeError
+from alae_core import StorageError
 
 #: the file that is locked; it also marks a directory as written by alae
 NAME = ".alae.lock"
@@ -33,7 +33,7 @@ class Lock:
         Args:
             keep: whether to keep the lock's file afterwards; it is always kept if it existed before.
 
-        Raises AlaeError if another process has the lock.
+        Raises StorageError if another process has the lock.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         existed = self.path.exists()
@@ -41,7 +41,7 @@ class Lock:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o666)
             if not _try_lock(descriptor):
                 os.close(descriptor)
-                raise AlaeError(self._refusal)
+                raise StorageError(self._refusal)
             if self._is_at_path(descriptor):
                 self._held = descriptor
             else:
