@@ -51,6 +51,9 @@ def run_notebook(notebook: dict[str, Any], folder: Path) -> dict[str, Any]:
     client.execute()
     for cell in node.cells:
         cell.metadata.pop("execution", None)  # times of day
+        for output in cell.get("outputs", ()):
+            if "image/png" in output.get("data", {}):
+                output.data.pop("image/jpeg", None)  # Pillow's images come as both
     return json.loads(nbformat.writes(node))
 
 

@@ -15,7 +15,10 @@ def make_table(rows: Iterable[Mapping[str, object]], title: str = "") -> str:
     """
     rows = list(rows)
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    head = "".join(f'<th style="text-align:left">{escape(column)}</th>' for column in columns)
+    head = "".join(
+        f'<th style="text-align:{_align(row[column] for row in rows if column in row)}">{escape(column)}</th>'
+        for column in columns
+    )
     body = "".join(f"<tr>{''.join(_make_cell(row.get(column)) for column in columns)}</tr>" for row in rows)
     return f"{make_title(title)}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
@@ -33,9 +36,15 @@ def make_picture(png: bytes) -> str:
 
 def _make_cell(value: object) -> str:
     if isinstance(value, float):
-        value = f"{value:.4f}"
+        text = f"{value:.4f}"
     elif isinstance(value, int) and not isinstance(value, bool):
-        value = f"{value:,}"
+        text = f"{value:,}"
     else:
-        return f'<td style="text-align:left">{"" if value is None else escape(str(value))}</td>'
-    return f'<td style="text-align:right">{value}</td>'
+        text = "" if value is None else escape(str(value))
+    return f'<td style="text-align:{_align([value])}">{text}</td>'
+
+
+def _align(values: Iterable[object]) -> str:
+    """Return the side that values are aligned to: the right if any is a number."""
+    numbers = (isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    return "right" if any(numbers) else "left"

@@ -9,6 +9,7 @@ import pytest
 
 import alae_workbench as bench
 from alae_workbench.runs.notebook import in_notebook
+from alae_workbench.runs.progress import Terminal
 from tests.conftest import TINY
 
 SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")} | {"training.report_every": 2}
@@ -51,3 +52,8 @@ def test_the_view_shows_progress_curves_and_the_last_grid(views, tmp_path, capsy
     assert "<run>" not in "".join(views)
     assert last.count("data:image/png;base64,") == 2, "curves and the grid"
     assert capsys.readouterr().out == "", "the view replaces the lines of a terminal"
+
+
+def test_a_command_that_a_notebook_calls_prints_plain_lines(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter does
+    assert not Terminal().console.is_terminal

@@ -16,6 +16,7 @@ def test_images_in_memory_are_moved_along_directions(opened, digits, tmp_path):
     np.testing.assert_array_equal(edit.images, x)
     expected = model.generate(model.encode(x) + np.float32(2.5) * along)
     np.testing.assert_allclose(edit.edited, expected, rtol=1e-4, atol=1e-5)
+    assert repr(edit) == "<3 images, edited: along +2.5>"
     assert edit._repr_png_().startswith(b"\x89PNG")
     (direction, _), *_ = edit.moves
     same = bench.edit(opened, to_float(digits[..., None]), [(direction, 2.5)], count=3)

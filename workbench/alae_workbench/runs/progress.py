@@ -1,5 +1,6 @@
 """Progress reports: a live bar at a terminal, plain lines elsewhere, and a table at the end of a run."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ class Terminal(Observer):
     """An observer that prints to a console, by default to standard output."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console()
+        self.console = console or _open_console()
         self._bar: _Bar | None = None
 
     def on_start(self, start: Start) -> None:
@@ -108,6 +109,11 @@ class _Bar:
         self._progress.stop()
 
 
+def _open_console() -> Console:
+    # Jupyter sets FORCE_COLOR, by which the output of a command that a notebook calls would count as a terminal.
+    return Console(force_terminal=None if sys.stdout.isatty() else False)
+
+
 @contextmanager
 def show_progress(total: int, unit: str, console: Console | None = None) -> Iterator[Callable[[int], None]]:
     """Show a progress bar with speed and time left.
@@ -119,7 +125,7 @@ def show_progress(total: int, unit: str, console: Console | None = None) -> Iter
 
     Yields a function to call with the number of units done since the previous call.
     """
-    console = console or Console()
+    console = console or _open_console()
     columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.description}"))
     began = printed = time.monotonic()
     done = 0

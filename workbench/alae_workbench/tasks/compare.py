@@ -11,7 +11,7 @@ from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.storage.directory import Summary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Measures of several runs.
 
@@ -33,6 +33,9 @@ class Comparison:
     def alike(self) -> bool:
         """Whether all runs are at the same level of detail, so that they can be ranked."""
         return len(set(self.levels.values())) == 1
+
+    def __repr__(self) -> str:
+        return f"<{len(self.names)} measures of {', '.join(self.measures)}>"
 
     def find_best(self, name: str) -> float | None:
         """Return the best value of a measure.

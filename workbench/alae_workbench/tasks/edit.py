@@ -18,7 +18,7 @@ from alae_workbench.models.opening import Images, OpenedModel
 from alae_workbench.tasks.load import Model, load
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Edit:
     """Images moved along directions in w. Notebooks show them.
 
@@ -42,6 +42,10 @@ class Edit:
     def edited(self) -> np.ndarray:
         """The edited images, floats (count, H, W, C)."""
         return self.opened.model.generate(self.moved, noise=self.noise)
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{direction.name} {amount:+g}" for direction, amount in self.moves)
+        return f"<{len(self.images)} images, edited: {names}>"
 
     def draw(self) -> Image.Image:
         """Draw a row for each image: the image, its reconstruction, and the edited one."""

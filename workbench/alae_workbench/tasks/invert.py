@@ -16,7 +16,7 @@ from alae_workbench.models.opening import Images, OpenedModel
 from alae_workbench.tasks.load import Model, load
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inverted:
     """The w of images, found by a search from E(x), and for comparison by one from the mean of w. Notebooks show them.
 
@@ -36,6 +36,9 @@ class Inverted:
     def w(self) -> np.ndarray:
         """The latents found from E(x): (count, w), or styles (count, 2L, w)."""
         return self.searches["E(x)"].w
+
+    def __repr__(self) -> str:
+        return f"<w of {len(self.images)} images after {self.steps} steps>"
 
     def rows(self, count: int | None = None) -> list[dict[str, Any]]:
         """Return the errors over time as flat dictionaries, such as for `pandas.DataFrame`.
