@@ -8,6 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+# Temporary files of `atomic_path` that are being written.
+_unfinished: set[Path] = set()
+
 
 @contextmanager
 def open_regular(path: Path) -> Iterator[BinaryIO]:
@@ -48,6 +51,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises OSError with `path` as its `filename` if the disk is full or permission is missing.
     """
     writing = path.with_name(f".writing-{os.getpid()}-{path.name}")
+    _unfinished.add(writing)
     try:
         yield writing
         with writing.open("rb+") as file:
@@ -57,6 +61,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from error
     finally:
+        writing.unlink(missing_ok=True)
+        _unfinished.discard(writing)
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files of `atomic_path` that other threads are writing, before the process ends."""
+    for writing in list(_unfinished):
         writing.unlink(missing_ok=True)
 
 

@@ -1,5 +1,5 @@
 """`python -m alae_cli`, the same as `alae`."""
 
-from alae_cli.app import main
+from alae_cli import main
 
 main()

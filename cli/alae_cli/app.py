@@ -28,6 +28,7 @@ from alae_cli.measures import measures
 from alae_cli.new import new
 from alae_cli.presets import presets
 from alae_cli.reconstruct import reconstruct
+from alae_cli.signals import wait_if_ending
 from alae_cli.train import train
 from alae_core import AlaeError
 
@@ -76,8 +77,15 @@ def main() -> None:
             stream.reconfigure(errors="replace")
     try:
         with warnings_as_events():
-            sys.exit(app(standalone_mode=False))
+            code = app(standalone_mode=False)
+        # Here, so that a full disk is reported.
+        sys.stdout.flush()
+        sys.exit(code)
+    except BrokenPipeError:
+        # The reader of the output, such as `head`, needs no more.
+        sys.exit(1)
     except (_UsageError, AlaeError, OSError, MemoryError) as error:
+        wait_if_ending()
         code = exit_code_of(error)
         sys.stderr.write(format_error(_explain(error), code))
         sys.exit(code)

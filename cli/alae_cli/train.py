@@ -7,6 +7,7 @@ import typer
 
 from alae_cli.log import LogFormat, Quiet, choose_observers
 from alae_cli.options import BackendName, Device, Images, LabelsFrom, Overrides, parse_overrides
+from alae_cli.signals import saving_first
 from alae_core import AlaeError
 
 
@@ -100,8 +101,9 @@ def train(
 
         print(describe(request))
         return
+    from alae_workbench.runs.stop_signal import Stop
     from alae_workbench.runs.train import train as run
 
-    summary = run(request, observers=choose_observers(log, quiet))
-    if summary.stopped_by:
-        raise typer.Exit(130 if summary.stopped_by == "SIGINT" else 143)
+    stop = Stop()
+    with saving_first(stop.save):
+        run(request, observers=choose_observers(log, quiet), stop=stop)

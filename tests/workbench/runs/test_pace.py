@@ -1,20 +1,11 @@
 """Estimates of the duration of a run, level by level."""
 
-import io
-
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
-import alae_core as alae
 from alae_core.growth import position, stretches
-from alae_workbench import Arrays, Terminal
-from alae_workbench.data.batches import batches
-from alae_workbench.runs.observers import Report, Start
-from alae_workbench.runs.pace import Pace, Stretch, format_duration, measure_pace
-from alae_workbench.storage.directory import Run
+from alae_workbench.runs.pace import Pace, PaceMeter, Stretch, format_duration
 from tests.conftest import tiny_config, tiny_style_config
 
 LEVELS = st.tuples(st.integers(1, 40), st.integers(1, 7))
@@ -28,30 +19,9 @@ def test_stretches_are_the_stages_of_a_schedule(levels, start, steps):
     assert found == [position(config, step).stage for step in range(start, start + steps)]
 
 
-@pytest.mark.slow
-def test_measuring_restores_the_run(backend):
-    config = tiny_style_config(
-        **{"image": [8, 8, 3], "growth.levels": [{"images": 24, "batch_size": 4}, {"images": 24, "batch_size": 4}]}
-    )
-    runner = backend.runner(alae.build(config))
-    pixels = Arrays(np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3), np.uint8))
-
-    def make_batches(start, end):
-        return batches(pixels, config, steps=end, start=start, put=runner.put)
-
-    for batch in make_batches(0, 2):
-        runner.step(batch)
-    before = runner.state()
-    pace = measure_pace(runner, config, make_batches, start=2, end=12)
-    assert [(each.stage.lod, each.first, each.end) for each in pace.stretches] == [(0, 2, 6), (1, 6, 12)]
-    assert all(each.seconds > 0 for each in pace.stretches)
-    after = runner.state()
-    assert all(np.array_equal(array, after[name]) for name, array in before.items())
-
-
-def make_stretch(lod, first, end, seconds):
+def make_stretch(lod, first, end, seconds, compiling=0.0, reached=True):
     config = tiny_style_config(**{"image": [8, 8, 3], "growth.levels": [{"images": 9}, {"images": 9}]})
-    return Stretch(position(config, 0).stage._replace(lod=lod), first, end, seconds)
+    return Stretch(position(config, 0).stage._replace(lod=lod), first, end, seconds, compiling, reached)
 
 
 def test_levels_are_weighted_by_their_duration():
@@ -61,20 +31,41 @@ def test_levels_are_weighted_by_their_duration():
     assert str(Pace([make_stretch(None, 0, 10, 1.0)])) == "estimated training time: 10 s"
 
 
-def test_the_time_left_includes_slower_levels(monkeypatch, tmp_path):
-    now = 0.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    output = io.StringIO()
-    terminal = Terminal(Console(file=output, width=200))
-    terminal.on_start(Start(Run(tmp_path), alae.build(tiny_config()), 0, 20, "a run"))
-    terminal.on_pace(Pace([make_stretch(0, 0, 10, 1.0), make_stretch(1, 10, 20, 9.0)]))
-    # Ten steps of a second each, and one second of overhead.
-    now = 11.0
-    terminal.on_report(Report(10, None, {}, {}, 4.0))
-    assert "step 10/20  4 images/s  2 min left" in output.getvalue()
-    now = 102.0
-    terminal.on_report(Report(20, None, {}, {}, 4.0))
-    assert "step 20/20  4 images/s  0 s left" in output.getvalue()
+def test_compiling_counts_until_the_first_step_of_a_level():
+    pace = Pace([make_stretch(0, 0, 10, 1.0, 5.0), make_stretch(1, 10, 20, 9.0, 20.0, reached=False)])
+    assert [pace.seconds(first, 20) for first in (0, 1, 10, 11)] == [125.0, 119.0, 110.0, 81.0]
+    assert str(pace) == "estimated training time: about 2 min (4×4 12%, 8×8 88%)"
+
+
+def test_the_estimate_improves_with_each_level():
+    """Steps of 1 s and 3 s, compiling in 10 s and 20 s; at the end, the estimate is what the steps took."""
+    config = tiny_style_config(**{"growth.levels": [{"images": 60}, {"images": 60}], "batch_size": 6})
+    meter = PaceMeter(config, 0, 20)
+    assert meter.seconds_left(0) is None
+    meter.add_compiling(0, 10.0)
+    meter.add_steps(1, 4, 3.0)
+    first, second = meter.estimate().stretches
+    assert (first.seconds, first.compiling, first.reached) == (1.0, 10.0, True)
+    # The second level also has convolutions at 8×8.
+    assert second.seconds > 2 * first.seconds
+    assert (second.compiling, second.reached) == (10.0, False)
+    assert meter.seconds_left(4) == 6 * 1.0 + 10.0 + 10 * second.seconds
+    meter.add_steps(4, 10, 12.0)
+    assert meter.estimate().stretches[0].seconds == 15 / 9
+    meter.add_compiling(10, 20.0)
+    meter.add_steps(11, 14, 9.0)
+    # Reports and grids take 2 s per step.
+    meter.add_other(28.0)
+    assert meter.seconds_left(14) == 6 * (3.0 + 2.0)
+    assert all(stretch.reached for stretch in meter.estimate().stretches)
+
+
+def test_measuring_again_stays_within_its_share():
+    for seconds, allowed in [(37.9, False), (38.1, True)]:
+        meter = PaceMeter(tiny_config(), 0, 200)
+        meter.add_measuring(1.0)
+        meter.add_steps(0, 100, seconds)
+        assert meter.allows_measuring(1 / 20) is allowed
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from alae_core import (
     ArgumentError,
     Backend,
     Checkpoint,
-    DivergedError,
     Losses,
     Runner,
     StorageError,
@@ -20,29 +19,30 @@ from alae_core import (
     build,
 )
 from alae_core._support.files import atomic_file
-from alae_core.checkpoint_files import checkpoints, find_not_finite
-from alae_core.checkpoint_writing import write_checkpoint
-from alae_core.config_data import RUN
-from alae_core.growth import Position, position
+from alae_core.growth import Position, Stage, position
 from alae_core.plugin_code import code_of
 from alae_workbench.data.batches import batches
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.evaluate import take_due, take_measures
-from alae_workbench.evaluation.registry import Measure, resolve_measures
+from alae_workbench.evaluation.registry import resolve_measures
 from alae_workbench.evaluation.subject import Subject
 from alae_workbench.figures.reconstruction_grids import draw_training_grid
-from alae_workbench.runs.observers import Observer, Report, Start
-from alae_workbench.runs.pace import measure_pace
-from alae_workbench.runs.settings import Experiment, resolve_best
-from alae_workbench.runs.stop_signal import StopSignal
+from alae_workbench.runs.observers import Level, Observer, Report, Start
+from alae_workbench.runs.pace import PaceMeter, name_level
+from alae_workbench.runs.saving import Saver
+from alae_workbench.runs.settings import Experiment
+from alae_workbench.runs.stepper import Stepper
+from alae_workbench.runs.stop_signal import Stop
 from alae_workbench.storage.directory import Run, Summary
 
 #: maximum fraction of a run's time that `training.measures` take
 MEASURING_SHARE = 1 / 20
+# Steps timed at the beginning of each level, after those that compile.
+_TIMED_STEPS = 3
 
 
 class Trainer:
-    """One training run. `train` runs until the last step, or until Ctrl-C or SIGTERM, which save first.
+    """One training run. `train` runs until the last step, or until a signal, which saves first.
 
     Args:
         run: its directory.
@@ -52,6 +52,7 @@ class Trainer:
         observers: receive the run's events.
         text: lines that describe the run, for the observers.
         resume: the checkpoint to continue bit for bit, or None.
+        stop: lets another thread save and end the run. Without it, `train` itself stops on Ctrl-C and SIGTERM.
 
     Raises:
         CheckpointError: `resume` does not fit the configuration.
@@ -69,6 +70,7 @@ class Trainer:
         *,
         text: str = "",
         resume: Checkpoint | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self.run, self.experiment, self.data, self.observers = run, experiment, data, tuple(observers)
         self.config, self.training, self.steps = experiment.config, experiment.training, experiment.steps
@@ -82,8 +84,11 @@ class Trainer:
                 f"is {self.steps}, but {run.path} is already at step {self.step}: choose more steps to resume it",
             )
         self._requested = resolve_measures(self.training.measures)
-        self._best = resolve_best(self.training.best)
-        self._time = _TimeSpent()
+        self._saver = Saver(run, experiment, self.runner, data.fingerprint, resume)
+        self._pace = PaceMeter(self.config, self.step, self.steps)
+        self._stop, self._catches_signals = stop or Stop(), stop is None
+        self._stepper = Stepper(self.runner, self._saver, self._stop, self._send_level)
+        self._grid: Path | None = None
         # Grids and measures use the averaged networks; the runner's own networks stay untouched.
         self._averaged = build(self.config)
 
@@ -112,64 +117,95 @@ class Trainer:
         self.run.begin(self.experiment.to_yaml(), self._resume)
         self.run.keep_plugins({plugin.file: code_of(plugin) for plugin in self.config.plugins if plugin.file})
         with ExitStack() as stack:
+            self._stop.save_by(self._save_on_signal)
             for observer in self.observers:
                 stack.callback(observer.close)
                 observer.on_start(Start(self.run, self.runner.model, self.step, self.steps, self._text))
-            pace = measure_pace(self.runner, self.config, self._read_batches, start=self.step, end=self.steps)
-            for observer in self.observers:
-                observer.on_pace(pace)
-            losses, grid, checkpoint, stopped_by = self._take_steps()
-            # This takes minutes for large models on many images.
-            self._send_note(f"measuring on {len(self.data.held_out):,} held-out images …")
-            summary = Summary(
-                path=self.run.path,
-                step=self.step,
-                losses=losses,
-                measures=take_due(self._make_subject(), "end"),
-                checkpoint=checkpoint,
-                grid=grid,
-                stopped_by=stopped_by.name if stopped_by else None,
-                images={"held_out": len(self.data.held_out)},
-            )
-            self.run.end(summary)
+            with self._stop.recording() if self._catches_signals else nullcontext():
+                self._take_steps()
+            if self._stop.signal:
+                self._send_note(f"{self._stop.signal.name}: {self._save_on_signal(self._stop.signal)}")
+                summary = self._summarize({}, self._stop.signal)
+            else:
+                # This takes minutes for large models on many images.
+                self._send_note(f"measuring on {len(self.data.held_out):,} held-out images …")
+                summary = self._summarize(take_due(self._make_subject(), "end"))
+                with self._stop.hold():
+                    self.run.end(summary)
             for observer in self.observers:
                 observer.on_finish(summary)
         return summary
 
-    def _take_steps(self) -> tuple[dict[str, float], Path, Path, signal.Signals | None]:
-        """Take the steps. Returns the last losses, grid and checkpoint, and the signal that stopped the run, if any."""
-        with StopSignal() as stop:
-            shown, clock, losses = self._next().shown, time.monotonic(), Losses({})
-            for batch in self._read_batches(self.step, self.steps):
+    def _take_steps(self) -> None:
+        """Take the remaining steps, or those until a signal was recorded."""
+        first, clock = self.step, time.monotonic()
+        with closing(self._read_batches(self.step, self.steps)) as source:
+            for batch in source:
                 self.run.require_present()
-                # An update that is done at every k-th step keeps its last loss.
-                losses |= self.runner.step(batch)
-                stopped_by = stop.signal
-                reporting = self._is_due(self.training.report_every) or stopped_by
-                drawing = self._is_grid_due() or stopped_by
-                saving = self._is_due(self.training.checkpoint_every) or stopped_by
-                measuring = self._requested and self._is_due(self.training.measure_every) and not stopped_by
-                if reporting or drawing or saving or measuring:
-                    values = self._require_finite(losses)
-                    seconds = time.monotonic() - clock
-                    self._time.training += seconds
-                    self._update_averaged()
-                    if reporting:
-                        self._report(values, (self._next().shown - shown) / seconds)
-                    if drawing:
-                        grid = self._save_grid()
-                    if measuring and self._time.allows_measuring(MEASURING_SHARE):
-                        self._measure()
-                    if saving:
-                        checkpoint = self._save()
-                    # The speed does not count reports, grids, measures and checkpoints.
-                    shown, clock = self._next().shown, time.monotonic()
-                if stopped_by:
-                    self._send_note(
-                        f"{stopped_by.name}: saved step {self.step}; resume with: alae train --resume {self.run.path}"
-                    )
-                    break
-        return values, grid, checkpoint, stopped_by
+                compiled = self._stepper.step(batch)
+                if self._stop.signal:
+                    return
+                due = self._list_due()
+                new = not self._pace.is_timed(self.step - 1)
+                if not (due or compiled or (new and self.step - first == _TIMED_STEPS)):
+                    continue
+                values = self._require_finite(self._stepper.losses)
+                seconds = time.monotonic() - clock
+                if compiled:
+                    self._pace.add_compiling(self.step - 1, seconds)
+                else:
+                    self._pace.add_steps(first, self.step, seconds)
+                    if new:
+                        self._send_pace()
+                if due:
+                    speed = (self._next().shown - position(self.config, first).shown) / seconds
+                    self._do(due, values, speed)
+                    self._pace.add_other(time.monotonic() - clock - seconds)
+                first, clock = self.step, time.monotonic()
+
+    def _list_due(self) -> set[str]:
+        """Return what is due after the current step."""
+        due = {
+            "report": self._is_due(self.training.report_every),
+            "grid": self._is_grid_due(),
+            "measures": bool(self._requested) and self._is_due(self.training.measure_every),
+            "checkpoint": self._saver.is_due(),
+        }
+        return {name for name, is_due in due.items() if is_due}
+
+    def _do(self, due: set[str], losses: dict[str, float], speed: float) -> None:
+        self._update_averaged()
+        if "report" in due:
+            self._report(losses, speed)
+        if "grid" in due:
+            self._save_grid()
+        if "measures" in due and self._pace.allows_measuring(MEASURING_SHARE):
+            self._measure()
+        if "checkpoint" in due:
+            self._save()
+
+    def _save_on_signal(self, number: signal.Signals) -> str:
+        """Save the last step and the summary, without grids and measures. Returns a sentence that says so."""
+        self.run.require_present()
+        self._require_finite(self._stepper.losses)
+        step = self._saver.write_unsaved()
+        if self._saver.newest is None:
+            return "no step was taken"
+        if self._stepper.losses:
+            self.run.end(self._summarize({}, number))
+        return f"saved step {step}; resume with: alae train --resume {self.run.path}"
+
+    def _summarize(self, measures: dict[str, float], stopped_by: signal.Signals | None = None) -> Summary:
+        return Summary(
+            path=self.run.path,
+            step=self._saver.step,
+            losses=dict(self._stepper.losses),
+            measures=measures,
+            checkpoint=self._saver.newest or self.run.checkpoints,
+            grid=self._grid,
+            stopped_by=stopped_by.name if stopped_by else None,
+            images={"held_out": len(self.data.held_out)},
+        )
 
     def _read_batches(self, start: int, end: int) -> Iterator[Any]:
         return batches(
@@ -207,16 +243,28 @@ class Trainer:
         return Subject(self._averaged, self.data, self._view())
 
     def _report(self, losses: dict[str, float], speed: float) -> None:
-        report = Report(self.step, self._view(), losses, take_due(self._make_subject(), "report"), speed)
+        measures, left = take_due(self._make_subject(), "report"), self._pace.seconds_left(self.step)
+        report = Report(self.step, self._view(), losses, measures, speed, left)
         for observer in self.observers:
             observer.on_report(report)
 
     def _measure(self) -> None:
         began = time.monotonic()
         values = take_measures(self._make_subject(), self._requested).values
-        self._time.add_measuring(time.monotonic() - began)
+        self._pace.add_measuring(time.monotonic() - began)
         for observer in self.observers:
             observer.on_measures(self.step, values)
+
+    def _send_level(self, stage: Stage) -> None:
+        number, count = (1, 1) if stage.lod is None else (stage.lod + 1, self.config.lods)
+        level = Level(name_level(stage), number, count)
+        for observer in self.observers:
+            observer.on_level(level)
+
+    def _send_pace(self) -> None:
+        pace = self._pace.estimate()
+        for observer in self.observers:
+            observer.on_pace(pace)
 
     def _send_note(self, text: str) -> None:
         for observer in self.observers:
@@ -226,19 +274,10 @@ class Trainer:
         values = dict(losses)
         for name, value in values.items():
             if not math.isfinite(value):
-                raise self._make_diverged_error(f"the {name} loss is {value}")
+                raise self._saver.make_diverged_error(f"the {name} loss is {value}")
         return values
 
-    def _make_diverged_error(self, problem: str) -> DivergedError:
-        saved = checkpoints(self.run.checkpoints)
-        last = f"the last good checkpoint is {saved[-1]}" if saved else "no checkpoint had been written"
-        rate = self._last().stage.adam.learning_rate
-        return DivergedError(
-            f"{problem} at step {self.step}, so the run stopped; {last}; "
-            f"try a lower adam.learning_rate (it is {rate:g}) or a higher r1_gamma"
-        )
-
-    def _save_grid(self) -> Path:
+    def _save_grid(self) -> None:
         path, view = self.run.grids / f"step-{self.step:08d}.png", self._view()
         level = [str(view)] if view else []
         images = f"{self._next().shown:,} images"
@@ -247,49 +286,19 @@ class Trainer:
             draw_training_grid(self._averaged, self.data.held_out, caption, view).save(file, "png")
         for observer in self.observers:
             observer.on_grid(self.step, path)
-        return path
+        self._grid = path
 
-    def _save(self) -> Path:
+    def _save(self) -> None:
         state = self.runner.state()
-        diverged = find_not_finite(state)
-        if diverged is not None:
-            raise self._make_diverged_error(f"{diverged} is no longer finite")
+        self._saver.require_finite(state)
         measures = take_due(self._make_subject(), "checkpoint")
-        if self._best.name not in measures:
-            measures |= take_measures(self._make_subject(), [self._best.name]).values
+        best = self._saver.best.name
+        if best not in measures:
+            measures |= take_measures(self._make_subject(), [best]).values
         if "augment_p" in state:
             measures["augment_p"] = float(state["augment_p"])
         # Before the checkpoint, so that records are complete up to it even if the process is killed.
         for observer in self.observers:
             observer.on_measures(self.step, measures)
-        # Measures at different levels of detail cannot be compared.
-        comparable = self._last().stage.lod in (None, self.config.lods - 1)
-        return write_checkpoint(
-            self.run.checkpoints,
-            state,
-            self.config,
-            author=self.runner.backend,
-            measure=_make_lower_better(self._best, measures.get(self._best.name)) if comparable else None,
-            keep=self.training.keep_checkpoints,
-            run={RUN: self.training.model_dump(mode="json"), "data": self.data.fingerprint},
-        )
-
-
-def _make_lower_better(measure: Measure, value: float | None) -> float | None:
-    """Convert a measure's value to the one recorded in a checkpoint, where lower is better."""
-    return -value if value is not None and measure.better == "higher" else value
-
-
-class _TimeSpent:
-    """Seconds spent on steps, and on the measures of `training.measures`."""
-
-    def __init__(self) -> None:
-        self.training = self._measuring = self._last = 0.0
-
-    def add_measuring(self, seconds: float) -> None:
-        self._last, self._measuring = seconds, self._measuring + seconds
-
-    def allows_measuring(self, share: float) -> bool:
-        """Whether measuring once more, as long as the last time, stays within a share of all time."""
-        measuring = self._measuring + self._last
-        return measuring <= share * (self.training + measuring)
+        with self._stop.hold():
+            self._saver.write(state, measures)

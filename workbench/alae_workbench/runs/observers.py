@@ -40,6 +40,20 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Level:
+    """A level of detail that a run begins to train.
+
+    Attributes:
+        name: its resolution, such as "16×16", or "training" for networks that do not grow.
+        number, count: its number from 1, and the number of levels.
+    """
+
+    name: str
+    number: int
+    count: int
+
+
+@dataclass(frozen=True)
 class Report:
     """A run after `step` steps.
 
@@ -49,6 +63,7 @@ class Report:
         losses: by update.
         measures: by name, those due at every report (see `evaluation.registry`).
         images_per_second: training speed since the previous report, not counting reports, grids and checkpoints.
+        seconds_left: estimated duration of the rest of the run; None while unknown.
     """
 
     step: int
@@ -56,6 +71,7 @@ class Report:
     losses: Mapping[str, float]
     measures: Mapping[str, float]
     images_per_second: float
+    seconds_left: float | None = None
 
     def numbers(self) -> dict[str, Any]:
         """Return all numbers by name, nested."""
@@ -69,8 +85,11 @@ class Observer:
     def on_start(self, start: Start) -> None:
         """Called when the run starts or resumes."""
 
+    def on_level(self, level: Level) -> None:
+        """Called before the first step of each level, which compiles."""
+
     def on_pace(self, pace: Pace) -> None:
-        """Called when the duration of the run was estimated, before its first step."""
+        """Called once per level, when its first steps were timed, with a better estimate of the run's duration."""
 
     def on_report(self, report: Report) -> None:
         """Called after every `training.report_every` steps."""

@@ -1,18 +1,10 @@
-"""Estimate the duration of a run from the first steps of each of its levels."""
+"""Time the steps of a run, level by level, and estimate the duration of the rest."""
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
-from typing import Any
 
-import numpy as np
-
-from alae_core import Config, Runner
+from alae_core import Config
 from alae_core.growth import Stage, stretches
-
-# Steps taken at each level; the first one compiles.
-_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -23,63 +15,142 @@ class Stretch:
         stage: the level's settings.
         first, end: its first step, and the one after its last.
         seconds: the duration of one step.
+        compiling: the additional duration of its first step.
+        reached: whether its steps were timed; otherwise `seconds` and `compiling` are estimates.
     """
 
     stage: Stage
     first: int
     end: int
     seconds: float
+    compiling: float
+    reached: bool
 
     @property
     def name(self) -> str:
-        """The level's resolution, or "training" for networks that do not grow."""
-        return "training" if self.stage.lod is None else f"{4 * 2**self.stage.lod}×{4 * 2**self.stage.lod}"
+        """See `name_level`."""
+        return name_level(self.stage)
 
 
 @dataclass(frozen=True)
 class Pace:
-    """The remaining stretches of a run."""
+    """The duration of a run.
+
+    Attributes:
+        stretches: its levels, from the first step that this process took.
+    """
 
     stretches: Sequence[Stretch]
 
     def seconds(self, first: int, end: int) -> float:
         """Return the estimated seconds from step `first` up to step `end`."""
         return sum(
-            max(0, min(end, stretch.end) - max(first, stretch.first)) * stretch.seconds for stretch in self.stretches
+            max(0, min(end, stretch.end) - max(first, stretch.first)) * stretch.seconds
+            + (stretch.compiling if first <= stretch.first < end else 0.0)
+            for stretch in self.stretches
         )
 
     def __str__(self) -> str:
-        seconds = {stretch.name: (stretch.end - stretch.first) * stretch.seconds for stretch in self.stretches}
+        seconds = {stretch.name: self.seconds(stretch.first, stretch.end) for stretch in self.stretches}
         total = sum(seconds.values())
+        about = "" if all(stretch.reached for stretch in self.stretches) else "about "
         shares = ", ".join(f"{name} {share / total:.0%}" for name, share in seconds.items())
-        return f"estimated training time: {format_duration(total)}" + (f" ({shares})" if len(seconds) > 1 else "")
+        return f"estimated training time: {about}{format_duration(total)}" + (
+            f" ({shares})" if len(seconds) > 1 else ""
+        )
 
 
-def measure_pace(
-    runner: Runner, config: Config, batches: Callable[[int, int], Iterator[Any]], *, start: int, end: int
-) -> Pace:
-    """Time the first steps of every level between two steps of a run, then restore the runner's state.
+class PaceMeter:
+    """Collects the durations of a run's steps and of its other work.
 
     Args:
-        runner: trains the model; afterwards, all remaining levels are compiled.
-        config: its configuration.
-        batches: yields the batches from one step up to another, as returned by `Runner.put`.
+        config: the configuration of the run.
         start, end: the first step, and the one after the last.
     """
-    state = runner.state()
-    timed = []
-    try:
-        for stage, first, after in stretches(config, start, end):
-            runner.load({**state, "step": np.asarray(first, state["step"].dtype)})
-            clocks = [time.perf_counter()]
-            for batch in batches(first, min(first + _STEPS, after)):
-                # Reading the losses waits for the step.
-                _ = dict(runner.step(batch))
-                clocks.append(time.perf_counter())
-            timed.append(Stretch(stage, first, after, _estimate_step(np.diff(clocks))))
-    finally:
-        runner.load(state)
-    return Pace(timed)
+
+    def __init__(self, config: Config, start: int, end: int) -> None:
+        self._start, self._end = start, end
+        self._levels = [_Level(*each, count_multiplications(config, each[0])) for each in stretches(config, start, end)]
+        self._other = self._measuring = self._last_measuring = 0.0
+
+    def add_compiling(self, step: int, seconds: float) -> None:
+        """Add the duration of step number `step`, which compiled."""
+        self._find(step).compiling += seconds
+
+    def add_steps(self, first: int, end: int, seconds: float) -> None:
+        """Add the duration of the steps from `first` up to `end`, of one level, without compiling."""
+        level = self._find(first)
+        level.timed, level.seconds = level.timed + end - first, level.seconds + seconds
+
+    def add_other(self, seconds: float) -> None:
+        """Add the duration of reports, grids, measures and checkpoints."""
+        self._other += seconds
+
+    def add_measuring(self, seconds: float) -> None:
+        """Add the duration of one evaluation of `training.measures`."""
+        self._last_measuring, self._measuring = seconds, self._measuring + seconds
+
+    def is_timed(self, step: int) -> bool:
+        """Whether steps of the level of step number `step` were timed."""
+        return self._find(step).timed > 0
+
+    def estimate(self) -> Pace:
+        """Estimate the pace of the whole run. Levels without timed steps take none before the first that has some.
+
+        A level that was not reached is extrapolated from the level before, by the number of multiplications in a step.
+        """
+        found: list[Stretch] = []
+        per_multiplication = compiling = 0.0
+        for level in self._levels:
+            seconds = level.seconds / level.timed if level.timed else per_multiplication * level.multiplications
+            per_multiplication, compiling = seconds / level.multiplications, level.compiling or compiling
+            found.append(Stretch(level.stage, level.first, level.end, seconds, compiling, level.timed > 0))
+        return Pace(found)
+
+    def seconds_left(self, step: int) -> float | None:
+        """Return the estimated seconds after `step` steps, with other work as frequent as before; None if unknown."""
+        if not any(level.timed for level in self._levels):
+            return None
+        other = self._other / max(1, step - self._start)
+        return self.estimate().seconds(step, self._end) + other * (self._end - step)
+
+    def allows_measuring(self, share: float) -> bool:
+        """Whether measuring once more, as long as the last time, stays within a share of all time."""
+        training, measuring = sum(level.seconds for level in self._levels), self._measuring + self._last_measuring
+        return measuring <= share * (training + measuring)
+
+    def _find(self, step: int) -> "_Level":
+        return next(level for level in self._levels if level.first <= step < level.end)
+
+
+@dataclass
+class _Level:
+    stage: Stage
+    first: int
+    end: int
+    #: see `count_multiplications`
+    multiplications: int
+    #: seconds of compiling steps; the number of other steps that were timed, and their seconds
+    compiling: float = 0.0
+    timed: int = 0
+    seconds: float = 0.0
+
+
+def count_multiplications(config: Config, stage: Stage) -> int:
+    """Return the multiplications of the convolutions in a training step of a level, up to a constant factor.
+
+    Returns 1 for networks that do not grow.
+    """
+    if stage.lod is None:
+        return 1
+    widths = config.style.widths(config.lods)
+    blocks = [(4 * 2**i) ** 2 * widths[i] * (widths[max(i - 1, 0)] + widths[i]) for i in range(stage.lod + 1)]
+    return stage.batch_size * sum(blocks)
+
+
+def name_level(stage: Stage) -> str:
+    """Return the resolution of a level, such as "8×8", or "training" for networks that do not grow."""
+    return "training" if stage.lod is None else f"{4 * 2**stage.lod}×{4 * 2**stage.lod}"
 
 
 def format_duration(seconds: float) -> str:
@@ -88,7 +159,3 @@ def format_duration(seconds: float) -> str:
         if seconds < limit * size:
             return f"{seconds / size:.{int(unit == 'h' and seconds < 10 * size)}f} {unit}"
     return f"{seconds / 86400:.1f} days"
-
-
-def _estimate_step(seconds: np.ndarray) -> float:
-    return float(median(seconds[1:] if len(seconds) > 1 else seconds))

@@ -6,13 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
+from alae_core import View
 from alae_workbench.evaluation.doubts import conclude, describe_value
 from alae_workbench.evaluation.registry import MEASURES
-from alae_workbench.runs.observers import Observer, Report, Start
+from alae_workbench.runs.observers import Level, Observer, Report, Start
 from alae_workbench.runs.pace import Pace, format_duration
+from alae_workbench.runs.progress_line import ProgressLine
 from alae_workbench.storage.directory import Summary
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -23,32 +27,50 @@ class Terminal(Observer):
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or _open_console()
-        self._bar: _Bar | None = None
+        self._live: Live | None = None
 
     def on_start(self, start: Start) -> None:
         """See `Observer`."""
         self._start, self._symbols = start, {update.name: update.symbol for update in start.model.updates}
+        levels = start.model.config.lods if start.model.config.growth else 0
+        finest = f"{4 * 2 ** (levels - 1)}×{4 * 2 ** (levels - 1)}" if levels else None
+        self._line = ProgressLine(self.console.width, start.steps, finest, bar=self.console.is_terminal)
+        self._step, self._printed = start.step, 0.0
         self.on_note(start.text)
         self.on_note(f"losses: {', '.join(f'{symbol} {name}' for name, symbol in self._symbols.items())}")
         if self.console.is_terminal:
-            self._bar = _Bar(self.console, start.step, start.steps)
+            # Refreshed only by reports: a thread that draws could still run when the process ends.
+            self._live = Live(console=self.console, auto_refresh=False)
+            self._live.start()
+
+    def on_level(self, level: Level) -> None:
+        """See `Observer`."""
+        text = f"{level.name} ({level.number} of {level.count}) …" if level.count > 1 else "…"
+        if self._live:
+            self._show(self._line.format_compiling(self._step, text))
+        else:
+            self.on_note(f"compiling {text}")
 
     def on_pace(self, pace: Pace) -> None:
         """See `Observer`."""
-        self._pace, self._began, self._printed = pace, time.monotonic(), 0.0
         self.on_note(str(pace))
 
     def on_report(self, report: Report) -> None:
         """See `Observer`."""
-        speed = f"{report.images_per_second:,.0f} images/s"
-        level = [str(report.view)] if report.view else []
-        losses = [f"{self._symbols[name]} {value:.3f}" for name, value in report.losses.items()]
-        measures = [f"{MEASURES[name].symbol or name} {value:.3f}" for name, value in report.measures.items()]
-        text = "  ".join([*level, *losses, *measures])
-        if self._bar:
-            self._bar.update(report.step, speed, self._estimate_left(report.step), text)
-        else:
-            self._print_line(report.step, speed, text)
+        self._step, now = report.step, time.monotonic()
+        line = self._line.format(
+            report.step,
+            _format_level(report.view) if report.view else "",
+            report.images_per_second,
+            report.seconds_left,
+            {self._symbols[name]: value for name, value in report.losses.items()},
+            {MEASURES[name].symbol or name: value for name, value in report.measures.items()},
+        )
+        if self._live:
+            self._show(line)
+        elif report.step == self._start.steps or now - self._printed >= _SECONDS_BETWEEN_LINES:
+            self._printed = now
+            self.on_note(line.rstrip())
 
     def on_note(self, text: str) -> None:
         """See `Observer`."""
@@ -65,48 +87,24 @@ class Terminal(Observer):
         self.console.print(table)
         if conclusion := conclude(summary.measures, summary.images):
             self.on_note(conclusion)
-        self.on_note(f"images      {summary.grid}\ncheckpoint  {summary.checkpoint}")
+        if summary.grid:
+            self.on_note(f"images      {summary.grid}")
+        self.on_note(f"checkpoint  {summary.checkpoint}")
 
     def close(self) -> None:
         """See `Observer`."""
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
+        if self._live:
+            self._live.stop()
+            self._live = None
 
-    def _print_line(self, step: int, speed: str, text: str) -> None:
-        now, steps = time.monotonic(), self._start.steps
-        if step < steps and now - self._printed < _SECONDS_BETWEEN_LINES:
-            return
-        self._printed = now
-        self.on_note(f"step {step}/{steps}  {speed}  {self._estimate_left(step)}  {text}")
-
-    def _estimate_left(self, step: int) -> str:
-        first, steps = self._start.step, self._start.steps
-        # Reports, grids and checkpoints are as frequent at every level, and take about the same time.
-        overhead = (time.monotonic() - self._began - self._pace.seconds(first, step)) / (step - first)
-        return f"{format_duration(self._pace.seconds(step, steps) + max(0.0, overhead) * (steps - step))} left"
+    def _show(self, line: str) -> None:
+        if self._live:
+            self._live.update(Text(line, no_wrap=True, overflow="crop"), refresh=True)
 
 
-class _Bar:
-    def __init__(self, console: Console, start: int, steps: int) -> None:
-        self._progress = Progress(
-            TextColumn("step"),
-            MofNCompleteColumn(),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[speed]}"),
-            TextColumn("{task.fields[left]}"),
-            TextColumn("{task.fields[text]}"),
-            console=console,
-            expand=True,
-        )
-        self._task = self._progress.add_task("", total=steps, completed=start, speed="compiling …", left="", text="")
-        self._progress.start()
-
-    def update(self, step: int, speed: str, left: str, text: str) -> None:
-        self._progress.update(self._task, completed=step, speed=speed, left=left, text=text)
-
-    def stop(self) -> None:
-        self._progress.stop()
+def _format_level(view: View) -> str:
+    """Format a level with how far it has faded in, such as "16×16 50%"."""
+    return f"{view.size}×{view.size}" + (f" {int(100 * view.blend)}%" if view.blend < 1 else "")
 
 
 def _open_console() -> Console:

@@ -28,6 +28,9 @@ class Training(TrainingData):
     )
     report_every: Count = Field(50, description="steps between two records of the losses")
     checkpoint_every: Count = Field(1000, description="steps between two checkpoints")
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="minutes after which a checkpoint is written too, if steps are slow"
+    )
     keep_checkpoints: Count = Field(3, description="number of newest checkpoints to keep, besides the best")
     measures: Annotated[tuple[str, ...], Strict(False)] = Field(
         (), description="measures, or groups of them, to take besides the usual ones: see `alae measures`"

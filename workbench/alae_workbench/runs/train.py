@@ -13,6 +13,7 @@ from alae_workbench.data.source import DataSet
 from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
 from alae_workbench.runs.plan import Plan, find_resumed_run, plan
 from alae_workbench.runs.request import AUTO, RunRequest
+from alae_workbench.runs.stop_signal import Stop
 from alae_workbench.storage.directory import Run, Summary
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ def train(
     request: RunRequest | str | Path | Config | None = None,
     *,
     observers: Sequence[Observer] | None = None,
+    stop: Stop | None = None,
     **fields: Any,
 ) -> Summary:
     """Train a model, and write its run: configuration, metrics, grids, checkpoints and summary.
@@ -34,6 +36,7 @@ def train(
         request: a request; or a `config`, from which a request is made together with `fields`.
         observers: receive the run's events, besides the run's own files; by default a
             `notebook.Notebook` in notebooks, and a `progress.Terminal` elsewhere.
+        stop: lets another thread save and end the run; Ctrl-C and SIGTERM are then the caller's.
         fields: the other fields of a `RunRequest`, only if `request` is not one.
 
     Raises:
@@ -58,14 +61,16 @@ def train(
         if run:
             # Only this object has the lock.
             chosen = replace(chosen, run=run)
-        trainer = make_trainer(request, chosen, [MetricsFile(), TensorBoard(), *observers])
+        trainer = make_trainer(request, chosen, [MetricsFile(), TensorBoard(), *observers], stop)
         if not run:
             # Lock only now, so that a refused request leaves no files behind.
             stack.enter_context(chosen.run.lock())
         return trainer.train()
 
 
-def make_trainer(request: RunRequest, chosen: Plan, observers: Sequence[Observer] = ()) -> "Trainer":
+def make_trainer(
+    request: RunRequest, chosen: Plan, observers: Sequence[Observer] = (), stop: Stop | None = None
+) -> "Trainer":
     """Read the images of a planned run, open its backend, and build its model; nothing is written.
 
     Raises AlaeError as `train` does.
@@ -79,7 +84,9 @@ def make_trainer(request: RunRequest, chosen: Plan, observers: Sequence[Observer
     from alae_workbench.runs.loop import Trainer
 
     text = "\n".join([_describe_run(chosen, data, backend), *chosen.reasons])
-    return Trainer(chosen.run, chosen.experiment, backend, data, observers, text=text, resume=chosen.checkpoint)
+    return Trainer(
+        chosen.run, chosen.experiment, backend, data, observers, text=text, resume=chosen.checkpoint, stop=stop
+    )
 
 
 def _choose_observers(observers: Sequence[Observer] | None) -> Sequence[Observer]:

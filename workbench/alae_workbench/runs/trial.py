@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from alae_core import Config, View
+from alae_core import View
 from alae_core.growth import Stage, stretches
 from alae_core.sizes import batch_sizes
 from alae_workbench.data.batches import batches
 from alae_workbench.evaluation.subject import Subject
+from alae_workbench.runs.pace import count_multiplications
 
 if TYPE_CHECKING:
     from alae_workbench.runs.loop import Trainer
@@ -105,8 +106,11 @@ def take_trial(trainer: "Trainer", budget: float = BUDGET) -> Trial:
         memory = before + int(_COMPILE_MEMORY * passes_memory * len(stages)) + activations
     # To write a checkpoint, the state is copied to the host, and then to one string of bytes.
     memory += 2 * sum(array.nbytes for array in trainer.runner.state().values())
+    per_multiplication = seconds / count_multiplications(trainer.config, stage)
     levels = tuple(
-        LevelEstimate(other, after - start, seconds * _relative_arithmetic(trainer.config, other, stage), "arithmetic")
+        LevelEstimate(
+            other, after - start, per_multiplication * count_multiplications(trainer.config, other), "arithmetic"
+        )
         for other, start, after in stages[:-1]
     )
     return Trial(
@@ -153,17 +157,6 @@ def _estimate_activations(trainer: "Trainer", stage: Stage) -> int:
     """Return the bytes that a step keeps for its gradients."""
     size = 8 if trainer.config.dtype == "float64" else 4
     return _KEPT_MAPS * size * stage.batch_size * sum(_count_maps(trainer, stage))
-
-
-def _relative_arithmetic(config: Config, stage: Stage, other: Stage) -> float:
-    """Return the multiplications of a step at one level of style networks relative to those at another."""
-
-    def multiplications(here: Stage) -> int:
-        lod, widths = here.lod or 0, config.style.widths(config.lods)
-        blocks = [(4 * 2**i) ** 2 * widths[i] * (widths[max(i - 1, 0)] + widths[i]) for i in range(lod + 1)]
-        return here.batch_size * sum(blocks)
-
-    return multiplications(stage) / multiplications(other)
 
 
 def _take_steps(trainer: "Trainer", first: int, end: int) -> Iterator[None]:

@@ -42,7 +42,7 @@ class Summary:
         losses: the last losses, by update.
         measures: the last measures, by name; see `evaluation.registry.MEASURES`.
         checkpoint: the last checkpoint, for `alae_core.load`.
-        grid: the last figure.
+        grid: the last figure; None if a signal stopped the run before the first.
         stopped_by: the signal that ended the run before its last step, or None.
         images: the number of held-out images that were measured, as "held_out".
     """
@@ -52,7 +52,7 @@ class Summary:
     losses: Mapping[str, float]
     measures: Mapping[str, float]
     checkpoint: Path
-    grid: Path
+    grid: Path | None
     stopped_by: str | None = None
     images: Mapping[str, int] = field(default_factory=dict)
 
@@ -73,6 +73,8 @@ class Summary:
         stopped = f", stopped by {self.stopped_by}" if self.stopped_by else ""
         rows = [{key: row[key] for key in ("kind", "name", "value")} for row in self.rows()]
         table = make_table(rows, f"{self.path}, step {self.step:,}{stopped}")
+        if self.grid is None:
+            return table
         try:
             return table + make_picture(read_regular(self.grid, MOST_BYTES))
         except OSError:  # it was moved, or is too large for a notebook

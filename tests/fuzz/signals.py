@@ -1,0 +1,203 @@
+"""Signal tests: stop `alae train` by SIGINT or SIGTERM at random moments, and list what each signal left.
+
+    python -m tests.fuzz.signals --count 50 --backend jax torch tensorflow
+    python -m tests.fuzz.signals --count 10 --backend jax --first-process
+
+Every run is a small style run of 50 steps, with an empty cache of compiled programs. It must end within 10 seconds with
+exit code 130 or 143 and one line on standard error. If a step was taken, a valid checkpoint of the last step must
+exist. Half of the signals arrive at uniformly random times, the others shortly after a random event, because compiling
+takes most of the time. A signal that arrives before Python runs the first line of the command has Python's usual
+effect; it is listed as "Python starts". With `--first-process`, each run is the first process of a PID namespace, as in
+a container.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from alae_core import AlaeError, load_checkpoint
+from alae_core.checkpoint_files import checkpoints
+from alae_workbench.storage.directory import Run
+from tests.fuzz.kills import reported_steps
+
+#: maximum seconds from the signal to the end of the process
+MOST_SECONDS = 10
+SETTINGS = {
+    "networks.startf": 4,
+    "networks.maxf": 8,
+    "networks.mapping_layers": 2,
+    "growth.levels": [{"images": 640, "batch_size": 32}, {"images": 960, "batch_size": 32, "fade": 0.5}],
+    "training.report_every": 1,
+    "training.checkpoint_every": 5,
+    "training.grid_every": 320,
+}
+#: events after which a signal may arrive: a text that the run prints, or a file that it writes
+EVENTS = ["compiling 4", "compiling 8", "measuring", "after 50 steps"]
+FILES = ["run/config.yaml", "run/checkpoints/step-00000005", "run/checkpoints/step-00000025"]
+#: moments by the functions that the main thread was in; the first that matches counts
+MOMENTS = {
+    "Python starts": "^$",
+    "exit": r"\b(_exit|_shutdown)$",
+    "checkpoint": r"loop\.py.* in _save$",
+    "grid": r"in _save_grid$",
+    "compiling": r"in _compile_and_step$",
+    "reports": r"in (_report|_measure)$",
+    "steps": r"in _take_steps$",
+    "evaluation": r"loop\.py.* in _train$",
+    "building the model": r"loop\.py.* in __init__$",
+    "starting the backend": r"in load_backend$",
+    "reading images": r"in read$",
+    "planning": r"in plan$",
+    "importing": "importlib|alae_cli",
+}
+#: SIGUSR1 writes the stack of the main thread to the file `stack`, even while the thread is in native code
+SCRIPT = """
+import faulthandler, os, signal
+faulthandler.register(signal.SIGUSR1, open("unregistered", "w"), all_threads=False)
+os.rename("unregistered", "stack")
+from alae_cli import main
+main()
+"""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One signal: when it arrived, the exit code, the seconds until the end, what it left, and what was wrong."""
+
+    moment: str
+    code: int
+    seconds: float
+    left: str
+    problems: list[str]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=50, help="signals per backend (default 50)")
+    parser.add_argument("--backend", nargs="*", default=["jax", "torch", "tensorflow"])
+    parser.add_argument("--first-process", action="store_true", help="run in new PID namespaces, which needs root")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    # A shell lets background jobs ignore SIGINT, and their children inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    chance, moments, problems = random.Random(options.seed), Counter(), 0
+    print(
+        "| moment | backend | signal | exit code | seconds | left |\n| --- | --- | --- | --- | --- | --- |", flush=True
+    )
+    for backend in options.backend:
+        took, done = measure_run(backend, options.first_process), 0
+        while done < options.count:
+            number = chance.choice([signal.SIGINT, signal.SIGTERM])
+            trial = stop_run(backend, number, chance, took, options.first_process)
+            if trial is None:
+                continue
+            done += 1
+            moments[trial.moment] += 1
+            problems += len(trial.problems)
+            cells = [trial.moment, backend, number.name, trial.code, f"{trial.seconds:.1f}", trial.left]
+            print("|", " | ".join(map(str, cells)), "|", *trial.problems, flush=True)
+    print(", ".join(f"{moment} {count}" for moment, count in moments.most_common()))
+    sys.exit(f"{problems} problems" if problems else 0)
+
+
+def measure_run(backend, first_process):
+    """Return the seconds that a run takes without a signal."""
+    with tempfile.TemporaryDirectory() as directory:
+        began, process = time.monotonic(), start(Path(directory), backend, first_process)
+        assert process.wait() == 0, Path(directory, "err").read_text("utf-8")
+        return time.monotonic() - began
+
+
+def stop_run(backend, number, chance, took, first_process):
+    """Start a run and stop it by a signal; returns the `Trial`, or None if the run ended before the signal."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        process = start(directory, backend, first_process)
+        if chance.random() < 0.5:
+            time.sleep(chance.uniform(0, took))
+        else:
+            event = chance.choice([*EVENTS, *FILES])
+            while not has_happened(directory, event) and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(chance.choice([0, 0.1, 0.5, 2]) * chance.random())
+        target = find_child(process) if first_process else process.pid
+        if target is None or process.poll() is not None:
+            return None
+        if Path(directory, "stack").exists():
+            os.kill(target, signal.SIGUSR1)
+        began = time.monotonic()
+        os.kill(target, number)
+        try:
+            code = process.wait(60)
+        except subprocess.TimeoutExpired:
+            os.kill(target, signal.SIGKILL)
+            code = process.wait()
+        return judge(directory, number, code, time.monotonic() - began)
+
+
+def start(directory, backend, first_process):
+    """Start a run in a directory, which gets its output in the files `out` and `err`."""
+    settings = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    command = [sys.executable, "-c", SCRIPT, "train", "--preset", "digits-style", "--out", "run", *settings]
+    if first_process:
+        command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *command]
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "JAX_COMPILATION_CACHE_DIR": str(directory / "cache"),
+        "PYTHONUNBUFFERED": "1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    with Path(directory, "out").open("wb") as out, Path(directory, "err").open("wb") as err:
+        return subprocess.Popen(command, cwd=directory, env=environment, stdout=out, stderr=err)
+
+
+def has_happened(directory, event):
+    """Whether a run in a directory has reached one of `EVENTS` or `FILES`."""
+    return Path(directory, event).exists() if event in FILES else event in Path(directory, "out").read_text("utf-8")
+
+
+def find_child(process):
+    """Return the process id of the only child of `unshare`, or None if it has not started."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    found = children.read_text("ascii").split() if children.exists() else []
+    return int(found[0]) if found else None
+
+
+def judge(directory, number, code, seconds):
+    """Return the `Trial` of a run that a signal ended."""
+    stack = Path(directory, "stack").read_text("utf-8") if Path(directory, "stack").exists() else ""
+    lines = Path(directory, "err").read_text("utf-8").splitlines()
+    moment = next(name for name, pattern in MOMENTS.items() if re.search(pattern, stack, re.MULTILINE))
+    run, problems = Run(directory / "run"), []
+    taken = max(reported_steps(run, 50), default=0) if run.metrics.exists() else 0
+    saved = checkpoints(run.checkpoints) if run.checkpoints.exists() else []
+    left = f"step {taken}, not saved" if taken else "no step, nothing to save"
+    if saved:
+        try:
+            left = f"step {load_checkpoint(saved[-1]).step} saved"
+        except AlaeError as error:
+            problems.append(str(error))
+    if code != 128 + number and moment != "Python starts":
+        problems.append(f"exit code {code}")
+    if seconds > MOST_SECONDS:
+        problems.append(f"{seconds:.0f} s")
+    if len(lines) != 1 and moment != "Python starts":
+        problems.append(f"{len(lines)} lines: {lines[-3:]}")
+    if taken and (not saved or load_checkpoint(saved[-1]).step < taken):
+        problems.append(f"step {taken} was taken")
+    return Trial(moment, code, seconds, left, problems)
+
+
+if __name__ == "__main__":
+    main()

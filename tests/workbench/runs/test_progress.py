@@ -1,0 +1,49 @@
+"""The progress of a run, at a terminal and elsewhere."""
+
+import io
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from alae_workbench.runs.observers import Level, Report, Start
+from alae_workbench.runs.progress import Terminal
+from alae_workbench.storage.directory import Run, Summary
+from tests.conftest import tiny_config
+
+LOSSES = {"discriminator": 0.5, "generator": 10.0, "reciprocity": 1.25}
+
+
+@pytest.fixture
+def show(tmp_path):
+    """Show two reports of a run on a console; returns what it printed."""
+    updates = [SimpleNamespace(name=name, symbol=name[0].upper()) for name in LOSSES]
+    model = SimpleNamespace(config=tiny_config(), updates=updates)
+
+    def call(**options):
+        output = io.StringIO()
+        terminal = Terminal(Console(file=output, legacy_windows=False, **options))
+        terminal.on_start(Start(Run(tmp_path), model, 0, 20, "a run"))
+        terminal.on_level(Level("training", 1, 1))
+        for step, left in ((10, 120.0), (20, 0.0)):
+            terminal.on_report(Report(step, None, LOSSES, {"reciprocity_error": 0.5}, 4.0, left))
+        terminal.on_finish(Summary(tmp_path, 20, {}, {}, tmp_path / "checkpoint", None, "SIGINT"))
+        return output.getvalue()
+
+    return call
+
+
+def test_elsewhere_the_progress_is_a_line_per_report(show):
+    assert show(width=200).splitlines()[2:5] == [
+        "compiling …",
+        "10/20      4 images/s     2 min left  D 0.500 G 10.00 R 1.250",
+        "20/20      4 images/s       0 s left  D 0.500 G 10.00 R 1.250",
+    ]
+
+
+def test_at_a_terminal_the_progress_is_one_line_that_fits(show):
+    out = show(width=60, force_terminal=True, color_system=None)
+    assert "10/20     2 min left  D 0.500 G 10.00 R 1.250  ━━━━━━╌╌╌╌╌╌╌" in out
+    assert "compiling …" in out
+    assert out.endswith(f"checkpoint  {out.split()[-1]}\n")
+    assert "\x1b[?25h" in out, "the cursor is shown again"
