@@ -108,7 +108,7 @@ def _await_signals(receiver: socket.socket) -> None:
 def _receive(receiver: socket.socket) -> signal.Signals:
     """Wait for SIGINT or SIGTERM; handlers of other signals also write to the socket."""
     while (number := receiver.recv(1)[0]) not in _SIGNALS:
-        pass
+        util._run_finalizers()
     return signal.Signals(number)
 
 
@@ -135,6 +135,9 @@ def _clean_up() -> None:
     for child in _list_children():
         child.join(max(0.0, until - time.monotonic()))
         child.kill()
+    if util := sys.modules.get("multiprocessing.util"):
+        # Removes semaphores, about which another process would warn; Python does the same at its end.
+        util._run_finalizers()
     if files := sys.modules.get("alae_core._support.files"):
         files.remove_unfinished()
     _flush()

@@ -131,7 +131,9 @@ def test_child_processes_end_too():
     script = f"""
 import multiprocessing
 if __name__ == "__main__":
-    child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    context = multiprocessing.get_context("spawn")
+    shared = context.Event()
+    child = context.Process(target=time.sleep, args=(60,))
     child.start()
     {READY.strip()}
     print(child.pid, flush=True)
@@ -139,7 +141,8 @@ if __name__ == "__main__":
     process = start(script)
     child = int(process.stdout.readline())
     process.send_signal(signal.SIGTERM)
-    assert end(process)[0] == 143
+    code, _, err = end(process)
+    assert (code, err) == (143, "alae: stopped by SIGTERM\n")
     with pytest.raises(ProcessLookupError):
         os.kill(child, 0)
 
