@@ -28,7 +28,7 @@ from alae_cli.measures import measures
 from alae_cli.new import new
 from alae_cli.presets import presets
 from alae_cli.reconstruct import reconstruct
-from alae_cli.signals import wait_if_ending
+from alae_cli.signals import set_format, wait_if_ending
 from alae_cli.train import train
 from alae_core import AlaeError
 
@@ -75,6 +75,7 @@ def main() -> None:
         # Characters that a terminal cannot show become question marks instead of an error.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
+    set_format(format_error)
     try:
         with warnings_as_events():
             code = app(standalone_mode=False)

@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Seconds within which a second signal counts as the first: `timeout` and other wrappers send each signal twice.
@@ -29,6 +29,8 @@ _PATIENCE = 4.0
 
 #: saves a run after a signal; returns the end of the line to print
 Save = Callable[[signal.Signals], str]
+#: formats a message and an exit code as a line
+Format = Callable[[str, int], str]
 
 
 class _Process:
@@ -38,12 +40,14 @@ class _Process:
         signal: set when the first signal has arrived.
         save: saves the training run, if there is one.
         code: the exit code without a signal; 1 after an error that is a bug.
+        format: formats the line.
     """
 
     def __init__(self) -> None:
         self.signal = threading.Event()
         self.save: Save | None = None
         self.code = 1
+        self.format: Format = lambda message, code: f"alae: {message}\n"
 
 
 _process = _Process()
@@ -65,6 +69,11 @@ def end_on_signals() -> None:
 def set_exit_code(code: int) -> None:
     """Set the exit code of this process, unless a signal ends it."""
     _process.code = code
+
+
+def set_format(format: Format) -> None:
+    """Set the format of the line that is printed after a signal."""
+    _process.format = format
 
 
 @contextmanager
@@ -101,14 +110,13 @@ def _await_signals(receiver: socket.socket) -> None:
     while True:
         again = _receive(receiver)
         if time.monotonic() - arrived > _REPEATS:
-            _print_line(f"ended at once by a second signal, {again.name}")
-            os._exit(128 + again)
+            _end_process(again, f"ended at once by a second signal, {again.name}")
 
 
 def _receive(receiver: socket.socket) -> signal.Signals:
     """Wait for SIGINT or SIGTERM; handlers of other signals also write to the socket."""
     while (number := receiver.recv(1)[0]) not in _SIGNALS:
-        util._run_finalizers()
+        pass
     return signal.Signals(number)
 
 
@@ -125,8 +133,7 @@ def _end(number: signal.Signals) -> None:
     cleaning = threading.Thread(target=_clean_up, daemon=True)
     cleaning.start()
     cleaning.join(2 * _PATIENCE)
-    _print_line(text)
-    os._exit(128 + number)
+    _end_process(number, text)
 
 
 def _clean_up() -> None:
@@ -156,7 +163,9 @@ def _flush() -> None:
         sys.stdout.flush()
 
 
-def _print_line(text: str) -> None:
-    line = f"alae: {' '.join(text.split())}\n"
+def _end_process(number: signal.Signals, text: str) -> NoReturn:
+    code = 128 + number
+    line = _process.format(" ".join(text.split()), code)
     with suppress(OSError):
         os.write(2, line.encode(sys.stderr.encoding, "replace"))
+    os._exit(code)

@@ -48,6 +48,18 @@ def test_a_signal_ends_the_process_with_one_line_whatever_it_does(number, code, 
     assert end(process) == (code, "", f"alae: stopped by {number.name}\n")
 
 
+def test_other_signals_keep_their_handlers():
+    process = start(
+        "import signal\nsignal.signal(signal.SIGUSR1, lambda *a: print('USR1', flush=True))\n"
+        + READY
+        + "time.sleep(60)"
+    )
+    process.send_signal(signal.SIGUSR1)
+    assert process.stdout.readline() == "USR1\n"
+    process.send_signal(signal.SIGTERM)
+    assert end(process)[0] == 143
+
+
 def test_a_run_is_saved_while_the_main_thread_is_in_native_code():
     process = start(f"with saving_first(lambda number: f'saved step 7 ({{number.name}})'):\n {READY} {NATIVE}")
     process.send_signal(signal.SIGTERM)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from alae_core import load_checkpoint
+from alae_core import DivergedError, load_checkpoint
 from alae_core.checkpoint_files import checkpoints
 from alae_core.sizes import count_weights
-from alae_workbench.runs.saving import DivergedError, Saver
+from alae_workbench.runs.saving import Saver
 from alae_workbench.runs.settings import Experiment, Training
 from alae_workbench.storage.directory import Run
 from tests.conftest import tiny_config

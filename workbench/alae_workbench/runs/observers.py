@@ -152,6 +152,10 @@ class JsonLog(Observer):
         self._config = start.model.config
         self.write("start", run=str(start.run.path), step=start.step, steps=start.steps, message=start.text)
 
+    def on_level(self, level: Level) -> None:
+        """See `Observer`."""
+        self.write("level", **asdict(level))
+
     def on_pace(self, pace: Pace) -> None:
         """See `Observer`."""
         self.write("pace", message=str(pace))

@@ -106,7 +106,7 @@ def _report_finished(run: Run, checkpoint: Checkpoint, steps: int, observers: Se
     summary = run.read_summary()
     if summary is None or summary.step != checkpoint.step:
         grids = sorted(run.grids.glob("step-*.png"))
-        summary = Summary(run.path, checkpoint.step, {}, {}, checkpoint.path, grids[-1] if grids else run.grids)
+        summary = Summary(run.path, checkpoint.step, {}, {}, checkpoint.path, grids[-1] if grids else None)
     return summary
 
 
