@@ -129,7 +129,7 @@ def _end(number: signal.Signals) -> None:
             text += f"; {_process.save(number)}"
     except BaseException as error:  # noqa: BLE001 - the process must end after any error
         text += f", but not saved: {str(error) or repr(error)}"
-    # In another thread, because standard output may be a pipe that nobody reads.
+    # In another thread, because standard output may be a full pipe without a reader.
     cleaning = threading.Thread(target=_clean_up, daemon=True)
     cleaning.start()
     cleaning.join(2 * _PATIENCE)

@@ -1,4 +1,4 @@
-"""Signal tests: stop `alae train` by SIGINT or SIGTERM at random moments, and list what each signal left.
+"""Signal tests: stop `alae train` by SIGINT or SIGTERM at random moments, and list the results.
 
     python -m tests.fuzz.signals --count 50 --backend jax torch tensorflow
     python -m tests.fuzz.signals --count 10 --backend jax --first-process
@@ -72,7 +72,7 @@ main()
 
 @dataclass(frozen=True)
 class Trial:
-    """One signal: when it arrived, the exit code, the seconds until the end, what it left, and what was wrong."""
+    """The result of one signal: its moment, exit code, seconds to the end, saved step, and problems."""
 
     moment: str
     code: int

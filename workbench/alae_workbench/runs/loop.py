@@ -8,16 +8,7 @@ from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
-from alae_core import (
-    ArgumentError,
-    Backend,
-    Checkpoint,
-    Losses,
-    Runner,
-    StorageError,
-    View,
-    build,
-)
+from alae_core import ArgumentError, Backend, Checkpoint, Losses, Runner, StorageError, View, build
 from alae_core._support.files import atomic_file
 from alae_core.growth import Position, Stage, position
 from alae_core.plugin_code import code_of

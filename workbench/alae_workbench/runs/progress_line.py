@@ -7,7 +7,7 @@ from alae_workbench.runs.pace import format_duration
 _MOST_COLUMNS = 80
 # A bar in the columns that are left has at least so many.
 _LEAST_BAR = 6
-# What is left out of a narrow line, first to last.
+# Parts omitted from a narrow line, first to last.
 _OMISSIONS = ("measures", "speed", "level", "losses", "left")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-#: saves a run that a signal stopped; returns a sentence that says how
+#: saves a run that a signal stopped; returns a sentence about it
 Save = Callable[[signal.Signals], str]
 
 
@@ -39,7 +39,7 @@ class Stop:
             yield
 
     def save(self, number: signal.Signals) -> str:
-        """Save the run from another thread, which then ends the process. Returns a sentence that says how."""
+        """Save the run from another thread, which then ends the process. Returns a sentence about it."""
         self._taken.set()
         # Not released, so that the run does nothing more.
         self._lock.acquire()
