@@ -42,7 +42,12 @@ def _describe_installation() -> dict[str, Any]:
         "processors": cpu_count(),
         "memory": {"total": find_memory(), "available": _find_available_memory()},
         "gpus": _list_gpus(),
-        "cache": {"path": str(cache), "size": _measure_folder(cache), "writable": is_writable(cache)},
+        "cache": {
+            "path": str(cache),
+            "size": _measure_folder(cache),
+            "folders": {folder.name: _measure_folder(folder) for folder in sorted(cache.glob("*/"))},
+            "writable": is_writable(cache),
+        },
         "backends": _describe_backends(),
         **{
             kind.table.lower(): dict.fromkeys(kind.own, "alae")
@@ -61,12 +66,13 @@ def _format_lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         return ", ".join(f"{size} {key}" for key, size in known.items()) or "unknown"
 
     cache = found["cache"]
+    folders = ", ".join(f"{name} {format_bytes(size)}" for name, size in cache["folders"].items())
     return [
         ("alae", found["alae"]),
         ("Python", f"{found['python']} on {found['platform']}, {found['processors']} processors"),
         ("memory", format_room(found["memory"])),
         *((f"GPU {number}", f"{gpu['name']}, {format_room(gpu)}") for number, gpu in enumerate(found["gpus"])),
-        ("cache", f"{cache['path']}, {format_bytes(cache['size'])}{'' if cache['writable'] else ', not writable'}"),
+        ("cache", f"{cache['path']}{'' if cache['writable'] else ', not writable'}: {folders or 'empty'}"),
         *((name, _format_backend(backend)) for name, backend in found["backends"].items()),
         *(
             (table, ", ".join(name if origin == "alae" else f"{name} ({origin})" for name, origin in rows.items()))

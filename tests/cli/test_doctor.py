@@ -33,7 +33,7 @@ def test_the_report_lists_versions_memory_gpus_the_cache_and_backends(run_alae, 
     assert lines["alae"] == alae.__version__
     assert " total, " in lines["memory"]
     assert lines["GPU 0"] == "NVIDIA X, 24 GB, 25.8 GB total, 25.2 GB available"
-    assert lines["cache"] == f"{tmp_path / 'cache'}, 3.0 MB"
+    assert lines["cache"] == f"{tmp_path / 'cache'}: features 3.0 MB"
     assert lines["jax"] == "ready: keras 3, jax 1; devices: gpu:0, cpu:0; default gpu:0"
     assert lines["torch"] == "not usable: backend 'torch' needs torch, which is not installed"
     assert lines["objectives"].startswith("logistic, ")
@@ -46,7 +46,8 @@ def test_json_has_sizes_in_bytes(run_alae, gpu, tmp_path):
     assert found["alae"] == alae.__version__
     assert 0 < found["memory"]["available"] <= found["memory"]["total"]
     assert found["gpus"] == [{"name": "NVIDIA X, 24 GB", "total": 24576 * 2**20, "available": 24064 * 2**20}]
-    assert found["cache"] == {"path": str(tmp_path / "cache"), "size": 3_000_000, "writable": True}
+    sizes = {"size": 3_000_000, "folders": {"features": 3_000_000}}
+    assert found["cache"] == {"path": str(tmp_path / "cache"), "writable": True, **sizes}
     assert found["backends"] == BACKENDS
     assert found["families"]["conv"] == "alae"
 

@@ -54,6 +54,12 @@ def test_the_view_shows_progress_curves_and_the_last_grid(views, tmp_path, capsy
     assert capsys.readouterr().out == "", "the view replaces the lines of a terminal"
 
 
+def test_notes_of_a_run_that_does_not_start_are_printed(views, capsys):
+    bench.Notebook().on_note("runs/digits is finished")
+    assert capsys.readouterr().out == "runs/digits is finished\n"
+    assert not views
+
+
 def test_a_command_that_a_notebook_calls_prints_plain_lines(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")  # as Jupyter does
     assert not Terminal().console.is_terminal

@@ -63,6 +63,8 @@ class Notebook(Observer):
 
     def on_note(self, text: str) -> None:
         """See `Observer`."""
+        if self._show is None:
+            print(text)  # nothing is trained, as the run is finished
         self._line = text
         self._update()
 
