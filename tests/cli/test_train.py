@@ -30,6 +30,7 @@ def test_a_dry_run_describes_the_run_and_writes_nothing(run_alae, tmp_path):
     yaml, rest = said.split("\n\n", 1)
     lines = rest.splitlines()
     assert "data: photos, 4 training images of 8×8×3, 2 held out" in lines
+    assert "labels: none" in lines
     steps = [line for line in lines if " steps at " in line]
     assert [line.partition(":")[0] for line in steps] == ["2 steps at 4×4", "3 steps at 8×8"]
     assert any(line.startswith("5 steps in all") for line in lines)

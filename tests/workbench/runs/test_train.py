@@ -64,6 +64,7 @@ def test_images_in_memory_are_trained_on_and_observers_get_events(backend, tmp_p
     assert [step for step, _ in recorder.of("evaluated")] == [4, 6]
     assert recorder.of("start")[0][:2] == (0, 6)
     assert "training on images in memory, 30 images" in recorder.of("start")[0][2]
+    assert "\nlabels: none" in recorder.of("start")[0][2]
     assert recorder.of("finish") == [(run,)]
     assert recorder.calls[-1] == ("close",)
     assert run.measures.keys() == {"reciprocity_error", "reconstruction_error", "overfitting"}

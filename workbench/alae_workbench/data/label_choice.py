@@ -76,8 +76,9 @@ def _choose(ways: LabelWays, choice: str | None) -> LabelledPictures:
     for label in order:
         found = label()
         if found:
-            notes = (*found.labels.notes, *ways.notes)
-            return replace(found, labels=replace(found.labels, notes=notes))
+            # Files that were passed over for a file of labels do not matter; for class folders they may.
+            passed_over = ways.notes if label == ways.label_by_folder else ()
+            return replace(found, labels=replace(found.labels, notes=(*found.labels.notes, *passed_over)))
     return LabelledPictures(Labels(notes=tuple(ways.notes)))
 
 

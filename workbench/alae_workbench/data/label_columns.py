@@ -121,40 +121,40 @@ def _is_about_files(title: str, titles: Sequence[str]) -> bool:
 def _find_fault(title: str, cells: Sequence[str], names: Sequence[str], *, alone: bool, chosen: bool) -> str:
     """Return why a column cannot be used; "" if it can."""
     name = short_repr(title) if title else "its column"
-    if "" in cells:
+    texts = dict.fromkeys(cells)
+    if "" in texts:
         count = cells.count("")
-        return (
-            f"{name} has no value for {count:,} of {len(cells):,} images, such as {short_repr(names[cells.index('')])}"
-        )
-    if alone and all(map(_INTEGER.fullmatch, cells)):
-        likely = chosen or not title or title.lower() in CLASS_TITLES
-        if len(set(cells)) == len(cells) > 1 and not likely:
+        first = short_repr(names[cells.index("")])
+        return f"{name} has no value for {count:,} of {len(cells):,} images, such as {first}"
+    likely = chosen or title.lower() in CLASS_TITLES
+    if alone:
+        # A small number in a table without a header can only be a class.
+        are_integers = all(map(_INTEGER.fullmatch, texts))
+        if len(texts) == len(cells) > 1 and not (are_integers and (likely or not title)):
             return f"{name} has another value for every image"
-        return ""
-    others = [text for text in cells if not _NUMBER.fullmatch(text)]
-    if others and len(others) < len(cells) and not alone:
-        return f"{name} has numbers and texts, such as {short_repr(others[0])}"
-    if alone or others:
-        different = len(set(cells))
-        if alone and different == len(cells) > 1:
-            return f"{name} has another value for every image"
-        if alone and different == 1 and title.lower() not in CLASS_TITLES and not chosen:
+        if len(texts) == 1 and not (are_integers or likely):
             return f"{name} is {short_repr(cells[0])} for every image"
-        if others and different > _MOST_TEXTS and not alone:
-            return f"{name} has {different:,} different texts; an attribute may have at most {_MOST_TEXTS}"
+        return ""
+    others = [text for text in texts if not _NUMBER.fullmatch(text)]
+    if others and len(others) < len(texts):
+        return f"{name} has numbers and texts, such as {short_repr(others[0])}"
+    if others and len(texts) > _MOST_TEXTS:
+        return f"{name} has {len(texts):,} different texts; an attribute may have at most {_MOST_TEXTS}"
     return ""
 
 
 def _to_classes(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
-    if all(map(_INTEGER.fullmatch, texts)):
-        return as_labels(np.array([int(float(text)) for text in texts])), ()
+    numbers = {text: int(float(text)) for text in dict.fromkeys(texts) if _INTEGER.fullmatch(text)}
+    if all(text in numbers for text in texts):
+        return as_labels(np.array([numbers[text] for text in texts])), ()
     return number_texts(texts)
 
 
 def _to_attributes(title: str, texts: Sequence[str]) -> list[tuple[str, np.ndarray]]:
     """Return the names and values of a column's attributes; values are float64 (count,)."""
-    if all(map(_NUMBER.fullmatch, texts)):
-        return [(title, np.array(texts, np.float64))]
+    values = {text: float(text) for text in dict.fromkeys(texts) if _NUMBER.fullmatch(text)}
+    if all(text in values for text in texts):
+        return [(title, np.array([values[text] for text in texts], np.float64))]
     numbers, names = number_texts(texts)
     first = 1 if len(names) == 2 else 0
     prefix = f"{title}-" if title else ""

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
-from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from alae_core._support.text import short_repr
@@ -24,12 +23,12 @@ _SHORT = 8
 _NUMBER_NAME = re.compile(r"0*(\d{1,18})")
 # How a row may name an image: by path or by file name, with or without the ending, or by its number without leading
 # zeros, which spreadsheets remove; in this order of preference.
-_WAYS_TO_NAME: tuple[Callable[[PurePosixPath], str], ...] = (
-    PurePosixPath.as_posix,
-    lambda place: place.with_suffix("").as_posix(),
-    lambda place: place.name,
-    lambda place: place.stem,
-    lambda place: _remove_zeros(place.stem),
+_WAYS_TO_NAME: tuple[Callable[[str], str], ...] = (
+    lambda path: path,
+    lambda path: _remove_ending(path),
+    lambda path: path.rpartition("/")[2],
+    lambda path: _remove_ending(path).rpartition("/")[2],
+    lambda path: _remove_zeros(_remove_ending(path).rpartition("/")[2]),
 )
 
 
@@ -67,8 +66,8 @@ def index_names(names: Sequence[str], folder: str = "") -> dict[str, int]:
         folder: the table's own folder with a final slash, relative to which it may name images.
     """
     index_of: dict[str, int] = {}
-    places = [PurePosixPath(_normalise(name)) for name in names]
-    inner = [PurePosixPath(_normalise(name.removeprefix(folder))) for name in names] if folder else places
+    places = list(map(_normalise, names))
+    inner = [_normalise(name.removeprefix(folder)) for name in names] if folder else places
     for name_of in _WAYS_TO_NAME:
         for some in (inner, places) if folder else (places,):
             texts = list(map(name_of, some))
@@ -103,10 +102,14 @@ def match_rows(table: Table, index_of: dict[str, int], count: int) -> Columns:
             continue
         if values[index] is not None:
             raise ValueError(f"row {number} names {short_repr(row[column])} again")
-        cells = (" ".join(cell.split()) for cell in (*row[:column], *row[column + 1 :]))
         # Equal cells share one text, because forty attributes of millions of images have two.
-        values[index] = [texts.setdefault(cell, cell) if len(cell) < _SHORT else cell for cell in cells]
+        values[index] = [texts.get(cell) or _clean_cell(cell, texts) for cell in (*row[:column], *row[column + 1 :])]
     return Columns(titles[:column] + titles[column + 1 :], values)
+
+
+def _clean_cell(cell: str, texts: dict[str, str]) -> str:
+    text = " ".join(cell.split())
+    return texts.setdefault(cell, text) if len(cell) < _SHORT else text
 
 
 def _find_name_column(
@@ -152,6 +155,11 @@ def _clean(cell: str) -> str:
 def _normalise(name: str) -> str:
     # macOS writes é as e and an accent.
     return name if name.isascii() else unicodedata.normalize("NFC", name)
+
+
+def _remove_ending(path: str) -> str:
+    stem, dot, ending = path.rpartition(".")
+    return stem if dot and stem and not stem.endswith("/") and "/" not in ending else path
 
 
 def _remove_zeros(stem: str) -> str:

@@ -13,7 +13,7 @@ from alae_workbench.data.source import DataError
 from alae_workbench.data.splits import find_split
 
 # Names without that of a split, most likely first.
-_IMAGES = ("images", "image", "x", "imgs", "img", "pixels", "pictures", "data", "samples", "faces")
+_IMAGES = ("images", "image", "x", "imgs", "img", "pixels", "pictures", "data", "samples", "faces", "")
 _LABELS = (*CLASS_TITLES, "latents_classes", "attributes", "attrs", "attr", "latents_values")
 _UNNAMED = re.compile(r"arr_\d")
 _SPLIT = r"training|train|testing|test|validation|valid|val|dev"

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from alae_workbench.data.label_columns import find_class_title
 from alae_workbench.data.label_matching import Table
 
 # Maximum length of a label that is a list, such as one-hot rows and CelebA's forty attributes.
@@ -29,12 +30,7 @@ def parse_dataset_json(content: bytes) -> Table | None:
         raise ValueError("its entry 'labels' is not a list of file names and labels")
     if isinstance(pairs[0], dict):
         return _make_table(pairs)
-    rows = [_flatten_pair(pair) for pair in pairs]
-    width = len(rows[0])
-    if any(len(row) != width for row in rows):
-        raise ValueError("its labels have different lengths")
-    titles = [_LABEL] if width == 2 else [str(number) for number in range(width - 1)]
-    return Table([_NAME, *titles], iter(rows), 1)
+    return _make_table_of_rows([_flatten_pair(pair) for pair in pairs])
 
 
 def parse_json_lines(content: bytes) -> Table:
@@ -58,12 +54,25 @@ def _parse_json(content: bytes) -> Any:
         raise ValueError("its JSON is nested too deeply") from error
 
 
+def _make_table_of_rows(rows: list[list[str]]) -> Table:
+    width = len(rows[0])
+    if any(len(row) != width for row in rows):
+        raise ValueError("its labels have different lengths")
+    titles = [_LABEL] if width == 2 else [str(number) for number in range(width - 1)]
+    return Table([_NAME, *titles], iter(rows), 1)
+
+
 def _make_table(objects: list[Any]) -> Table:
     """Make a table of objects, with a column for each key whose values are numbers, texts or truth values."""
     if not objects or not all(isinstance(entry, dict) for entry in objects):
         raise ValueError("it must hold an object for each image")
     titles = list(dict.fromkeys(key for entry in objects for key in entry))[:_MOST_VALUES]
-    titles = [key for key in titles if not any(isinstance(entry.get(key), (dict, list)) for entry in objects)]
+    nested = {key for entry in objects for key, value in entry.items() if isinstance(value, (dict, list))}
+    label = find_class_title([key for key in titles if key in nested])
+    if label and not any(find_class_title([key]) for key in titles if key not in nested):
+        pairs = [_flatten_pair([str(entry.get(_NAME, "")), entry.get(label)]) for entry in objects]
+        return _make_table_of_rows(pairs)
+    titles = [key for key in titles if key not in nested]
     if len(titles) < 2:
         raise ValueError("it needs a file name and a label for each image")
     return Table(titles, ([_as_text(entry.get(key)) for key in titles] for entry in objects), 1)

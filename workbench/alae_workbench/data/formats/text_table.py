@@ -73,7 +73,7 @@ def _read_lines(content: bytes, encoding: str) -> Iterator[str]:
 
 def _split_rows(lines: Iterator[str], separator: str) -> Iterator[list[str]]:
     if separator == " ":
-        return (line.split() for line in lines if line.strip())
+        return (line.split() for line in lines if line.strip() and not line.startswith("#"))
     rows = (row for row in csv.reader(lines, delimiter=separator) if any(map(str.strip, row)))
     if separator != ";":
         return rows
