@@ -7,6 +7,7 @@ from PIL import Image
 from alae_workbench import DataError
 from alae_workbench.data import survey as survey_module
 from alae_workbench.data.survey import survey
+from alae_workbench.runs.proposal import propose
 
 
 def write_pictures(folder, sizes, mode="RGB"):
@@ -44,3 +45,12 @@ def test_arrays_have_a_fixed_size(tmp_path):
     np.save(tmp_path / "a.npy", np.zeros((4, 7, 9, 3), np.uint8))
     found = survey(str(tmp_path / "a.npy"))
     assert (found.count, found.side, found.channels, found.fixed) == (4, 7, 3, (7, 9))
+
+
+def test_images_of_a_held_out_split_are_counted(tmp_path):
+    for place in ("train/a/0.png", "train/b/1.png", "val/a/2.png"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8)).save(tmp_path / place)
+    seen = survey(str(tmp_path))
+    assert (seen.count, seen.held_out) == (2, 1)
+    assert "1 of 3 images held out, to measure with" in [reason.text for reason in propose(seen).reasons]

@@ -11,7 +11,8 @@ from alae_workbench.data.collection import Collection
 from alae_workbench.data.formats.archive import ARCHIVES, is_archive, list_archive
 from alae_workbench.data.formats.arrays import is_array_file, read_array_file
 from alae_workbench.data.formats.folder import is_folder, list_folder
-from alae_workbench.data.formats.hub import HUB, is_hub, list_hub
+from alae_workbench.data.formats.hub import list_hub
+from alae_workbench.data.formats.hub_files import HUB, is_hub
 from alae_workbench.data.formats.idx import TRAINING_IMAGES, is_idx, read_idx_folder
 from alae_workbench.data.formats.lmdb import is_lmdb, list_lmdb
 from alae_workbench.data.formats.tfrecord import is_tfrecord, list_tfrecords

@@ -1,6 +1,6 @@
 """A survey of images without decoding them: their number, size and channels, from which a configuration is proposed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from alae_workbench.data.options import DEFAULTS, SourceOptions
@@ -23,6 +23,7 @@ class Survey:
         side: median of their shorter sides, in pixels.
         channels: 1 if all are grey, else 3.
         fixed: height and width of images that are not resized, because they are arrays; else None.
+        held_out: number of images in the source's own held-out split; 0 if it has none.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Survey:
     side: int
     channels: int
     fixed: tuple[int, int] | None = None
+    held_out: int = 0
 
 
 def survey(name: str, options: SourceOptions = DEFAULTS) -> Survey:
@@ -44,7 +46,8 @@ def survey(name: str, options: SourceOptions = DEFAULTS) -> Survey:
     """
     contents = open_source(name, options)
     if isinstance(contents, Splits):
-        return survey_source(contents.images, name, name)
+        seen = survey_source(contents.images, name, name)
+        return replace(seen, held_out=0 if contents.test is None else len(contents.test))
     files = contents.files
     # Sampled at even intervals, because subfolders may differ.
     sample = files[:: max(1, len(files) // _MOST_HEADERS)]
@@ -53,7 +56,8 @@ def survey(name: str, options: SourceOptions = DEFAULTS) -> Survey:
         raise DataError(f"none of the {len(files):,} images in {name} can be read: {describe_fault(files[0])}")
     count = len(files) if len(sample) < len(files) else len(headers)
     side = int(median(min(header.width, header.height) for header in headers))
-    return Survey(name, name, count, side, 3 if any(header.coloured for header in headers) else 1)
+    channels = 3 if any(header.coloured for header in headers) else 1
+    return Survey(name, name, count, side, channels, held_out=len(contents.test) if contents.test else 0)
 
 
 def survey_source(source: Source, name: str, path: str | None = None) -> Survey:

@@ -118,7 +118,9 @@ def propose(
         },
     }
     kept = max(1, round(held_out * survey.count))
-    if needs_augmentation(survey.count - kept, images):
+    # The source's own held-out images are held out; else some of the others.
+    count, kept = (survey.count + survey.held_out, survey.held_out) if survey.held_out else (survey.count, kept)
+    if needs_augmentation(count - kept, images):
         changes["augment"] = {"p": AUGMENT_P}
         details.append(
             Reason(
@@ -134,7 +136,7 @@ def propose(
         Reason(why_size, ("image", "training.margin")),
         Reason(channels, ("image",)),
         *details,
-        Reason(f"{kept:,} of {survey.count:,} images held out, to measure with", ("training.held_out",)),
+        Reason(f"{kept:,} of {count:,} images held out, to measure with", ("training.held_out",)),
         *([Reason(mirrored, ("training.mirror",))] if mirror else []),
     )
     return Proposal(change_experiment(load_config(base), {}, changes, f"the configuration for {survey.name}"), reasons)

@@ -122,6 +122,9 @@ def test_several_splits_are_refused_and_one_is_read(tmp_path):
     with pytest.raises(DataError, match=f"holds several splits: give one of them, such as {tmp_path / 'x' / 'train'}"):
         open_source(str(tmp_path / "x"))
     assert len(read(tmp_path / "x" / "train")) == 7
+    write_saved(tmp_path / "x" / "test")
+    found = open_source(str(tmp_path / "x"))
+    assert (found.labels.tolist(), found.test.labels.tolist(), found.label_names) == (LABELS, LABELS, ("cat", "dog"))
     (tmp_path / "y").mkdir()
     for split in ("test", "validation"):
         pq.write_table(table(), tmp_path / "y" / f"{split}-00000-of-00001.parquet")
