@@ -58,7 +58,7 @@ def evaluate(
     from rich.table import Table
 
     from alae_core._support.files import write_atomically
-    from alae_workbench.evaluation.doubts import conclude, describe_value
+    from alae_workbench.evaluation.doubts import conclude, format_value, list_doubts
     from alae_workbench.evaluation.records import locate_record
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.progress import show_progress
@@ -69,10 +69,12 @@ def evaluate(
 
     evaluation = evaluate(opened, words, data=data, count=count, weights=weights, progress=show_progress)
     table = Table(title=f"{opened.make_caption()} · {evaluation.against}", title_justify="left", show_header=False)
-    for name, value in evaluation.measures.items():
-        description = describe_value(name, evaluation.measures, evaluation.images)
-        table.add_row(name, f"{value:.4f}", MEASURES[name].arrow, description)
+    for name in evaluation.measures:
+        value = format_value(name, evaluation.measures, evaluation.images)
+        table.add_row(name, value, MEASURES[name].arrow, MEASURES[name].description)
     Console().print(table)
+    for doubt in list_doubts(evaluation.measures, evaluation.images):
+        print(doubt)
     if conclusion := conclude(evaluation.measures, evaluation.images):
         print(conclusion)
     for reason in dict.fromkeys(evaluation.refused.values()):

@@ -2,8 +2,7 @@
 
 import pytest
 
-from alae_workbench.evaluation.doubts import conclude, describe_value, find_doubt
-from alae_workbench.evaluation.registry import MEASURES
+from alae_workbench.evaluation.doubts import conclude, find_doubt, format_value, list_doubts
 
 FEW, MANY = {"held_out": 4, "samples": 36}, {"held_out": 1_000, "samples": 1_000}
 
@@ -24,8 +23,7 @@ def test_a_measure_of_too_few_images_is_doubted(name, doubt):
     assert find_doubt(name, {name: 0.25}, FEW) == doubt
     assert find_doubt(name, {name: 0.25}, MANY) == ""
     assert find_doubt(name, {name: 0.25}, {}) == ""
-    second_line = f"\n! {doubt}" if doubt else ""
-    assert describe_value(name, {name: 0.25}, FEW) == MEASURES[name].description + second_line
+    assert format_value(name, {name: 0.25}, FEW) == ("0.2500 !" if doubt else "0.2500")
 
 
 def test_the_precision_of_a_model_that_generates_one_image_is_doubted():
@@ -34,6 +32,15 @@ def test_the_precision_of_a_model_that_generates_one_image_is_doubted():
     assert find_doubt("recall_random64", values, MANY) == ""
     assert find_doubt("precision_random64", values | {"recall_random64": 0.5}, MANY) == ""
     assert find_doubt("precision_random64", values | {"recall_other": 0.0, "recall_random64": 0.5}, MANY) == ""
+
+
+def test_a_doubt_about_several_measures_is_one_line():
+    values = dict.fromkeys(("psnr", "ssim", "overfitting", "reciprocity_error"), 0.5)
+    assert list_doubts(values, FEW) == [
+        "! only 4 held-out images; at least 10 are needed: psnr, ssim",
+        "! only 4 held-out images; at least 100 are needed: overfitting",
+    ]
+    assert list_doubts(values, MANY) == []
 
 
 @pytest.mark.parametrize(
@@ -49,6 +56,8 @@ def test_the_conclusion_compares_with_the_baselines(error, conclusion):
     assert conclude(values, MANY).startswith(conclusion)
     memorised = "; D has memorised training images (overfitting 0.94): stop earlier, augment, or add images"
     assert conclude(values | {"overfitting": 0.94}, MANY).endswith(memorised)
-    assert "memorised" not in conclude(values | {"overfitting": 0.94}, FEW)
+    assert conclude(values | {"overfitting": 0.94}, FEW).endswith(
+        ", but on only 4 held-out images; at least 10 are needed"
+    )
     assert "memorised" not in conclude(values | {"overfitting": 0.2}, MANY)
     assert conclude({"reconstruction_error": error}, MANY) == ""

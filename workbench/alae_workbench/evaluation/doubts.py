@@ -32,10 +32,18 @@ def find_doubt(name: str, values: Mapping[str, float], images: Mapping[str, int]
     return ""
 
 
-def describe_value(name: str, values: Mapping[str, float], images: Mapping[str, int]) -> str:
-    """Return the description of a measure for tables, with a second line if there is a doubt (`find_doubt`)."""
-    doubt = find_doubt(name, values, images)
-    return MEASURES[name].description + (f"\n! {doubt}" if doubt else "")
+def list_doubts(values: Mapping[str, float], images: Mapping[str, int]) -> list[str]:
+    """Return a line for each different doubt about `values`, with the names of the measures that it is about."""
+    names: dict[str, list[str]] = {}
+    for name in values:
+        if doubt := find_doubt(name, values, images):
+            names.setdefault(doubt, []).append(name)
+    return [f"! {doubt}: {', '.join(found)}" for doubt, found in names.items()]
+
+
+def format_value(name: str, values: Mapping[str, float], images: Mapping[str, int]) -> str:
+    """Return the value of a measure for tables, marked by "!" if there is a doubt about it."""
+    return f"{values[name]:.4f}{' !' if find_doubt(name, values, images) else ''}"
 
 
 def conclude(values: Mapping[str, float], images: Mapping[str, int]) -> str:
@@ -59,6 +67,8 @@ def conclude(values: Mapping[str, float], images: Mapping[str, int]) -> str:
         )
     else:
         sentence = f"reconstructions are better than the nearest training image ({nearest:.3f})"
+    if doubt := find_doubt("reconstruction_error", values, images):
+        sentence += f", but on {doubt}"
     overfitting = values.get("overfitting", 0.0)
     if overfitting >= OVERFITTING and not find_doubt("overfitting", values, images):
         sentence += (

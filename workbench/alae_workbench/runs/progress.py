@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from alae_core import View
-from alae_workbench.evaluation.doubts import conclude, describe_value
+from alae_workbench.evaluation.doubts import conclude, format_value, list_doubts
 from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.runs.observers import Level, Observer, Report, Start
 from alae_workbench.runs.pace import Pace, format_duration
@@ -82,9 +82,11 @@ class Terminal(Observer):
         table = Table(title=f"after {summary.step:,} steps", title_justify="left", show_header=False)
         for name, value in summary.losses.items():
             table.add_row(f"{name} loss", f"{value:.4f}")
-        for name, value in summary.measures.items():
-            table.add_row(describe_value(name, summary.measures, summary.images), f"{value:.4f}")
+        for name in summary.measures:
+            table.add_row(MEASURES[name].description, format_value(name, summary.measures, summary.images))
         self.console.print(table)
+        for doubt in list_doubts(summary.measures, summary.images):
+            self.on_note(doubt)
         if conclusion := conclude(summary.measures, summary.images):
             self.on_note(conclusion)
         if summary.grid:
