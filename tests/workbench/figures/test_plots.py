@@ -40,9 +40,16 @@ def test_curves_are_interrupted_and_marked_where_a_level_begins(tmp_path):
     assert [step == step for step in curve.get_xdata()] == [True, True, False, True, True]
     assert [mark.get_xdata()[0] for mark in marks] == [2, 6]
     assert [text.get_text() for text in axes.texts] == ["4×4", "8×8"]
+    assert curve.get_markevery() == []
     other = make_run(tmp_path / "other", {"step": 2, "psnr": 7.0}, {"step": 4, "psnr": 7.0, "lod": 0})
     (axes,) = plot_curves([other]).axes
     assert (len(axes.lines), len(axes.texts), read_levels(other)) == (1, 0, [(4, 4)])
+
+
+def test_a_point_that_no_line_shows_has_a_marker(tmp_path):
+    points = [{"step": step, "psnr": 7.0, "lod": lod} for step, lod in ((1, 0), (2, 1), (3, 1), (4, 2))]
+    (axes,) = plot_curves([make_run(tmp_path / "one", *points)]).axes
+    assert [list(axes.lines[0].get_xdata())[i] for i in axes.lines[0].get_markevery()] == [1, 4]
 
 
 def test_histories_are_sorted_by_step_and_skip_incomplete_lines(tmp_path):

@@ -1,7 +1,7 @@
 """Plots of numbers: curves of runs over their training steps, and measures of an ablation as bars."""
 
 from collections.abc import Mapping, Sequence
-from math import ceil, nan
+from math import ceil, isnan, nan
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -50,11 +50,11 @@ def plot_curves(runs: Sequence[Path]) -> Plot:
         for i, (run, history) in enumerate(histories.items()):
             if name in history:
                 colour, style = _COLOURS[i % len(_COLOURS)], _STYLES[i // len(_COLOURS) % len(_STYLES)]
-                steps, values = zip(*_split_at(history[name], [step for step, _ in levels[run]]), strict=True)
+                points = _split_at(history[name], [step for step, _ in levels[run]])
+                steps, values = zip(*points, strict=True)
                 (line,) = axes.plot(steps, values, label=_shorten(run), linewidth=1.2, color=colour, linestyle=style)
-                if len(steps) == 1:
-                    line.set(marker="o", markersize=3)
-                _mark_levels(axes, levels[run], colour)
+                line.set(marker="o", markersize=3, markevery=_find_isolated(points))
+                _mark_levels(axes, levels[run], colour, row=i)
         axes.set_title(name.replace("_", " "), loc="left", fontsize=9)
         axes.set_xlabel("step", fontsize=7)
     if len(histories) > 1:
@@ -139,13 +139,18 @@ def _split_at(history: list[tuple[int, float]], steps: Sequence[int]) -> list[tu
     return points
 
 
-def _mark_levels(axes: "Axes", levels: Sequence[tuple[int, int]], colour: str) -> None:
-    """Mark where each level of detail begins, if there are several."""
+def _find_isolated(points: Sequence[tuple[float, float]]) -> list[int]:
+    """Return the indices of points between two gaps, where no line shows them."""
+    gaps = [True, *(isnan(step) for step, _ in points), True]
+    return [i for i in range(len(points)) if gaps[i] and gaps[i + 2] and not gaps[i + 1]]
+
+
+def _mark_levels(axes: "Axes", levels: Sequence[tuple[int, int]], colour: str, row: int) -> None:
+    """Mark where each level of detail begins, if there are several; the labels of different runs have their own row."""
     for step, side in levels if len(levels) > 1 else ():
         axes.axvline(step, color=colour, linewidth=0.6, linestyle=":")
-        axes.annotate(
-            f"{side}×{side}", (step, 1), xycoords=("data", "axes fraction"), fontsize=5, color=_INK, va="bottom"
-        )
+        place = {"xycoords": ("data", "axes fraction"), "xytext": (1, 1), "textcoords": "offset points"}
+        axes.annotate(f"{side}×{side}", (step, 0.18 * (row % 5)), rotation=90, color=colour, fontsize=5, **place)
 
 
 def _shorten(run: str) -> str:
