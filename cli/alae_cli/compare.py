@@ -13,6 +13,7 @@ def compare(
     from rich.console import Console
     from rich.table import Table
 
+    from alae_workbench.evaluation.doubts import format_value, list_doubts
     from alae_workbench.evaluation.registry import MEASURES
     from alae_workbench.tasks.compare import compare
 
@@ -21,9 +22,15 @@ def compare(
     table.add_row("level of detail", "", *comparison.levels.values())
     for name in comparison.names:
         values, best = [values.get(name) for values in comparison.measures.values()], comparison.find_best(name)
-        cells = ["" if value is None else f"{value:.4f}" for value in values]
+        cells = [
+            format_value(name, values, comparison.images[run]) if name in values else ""
+            for run, values in comparison.measures.items()
+        ]
         marked = [f"[bold]{cell}[/bold]" if best == value else cell for cell, value in zip(cells, values, strict=True)]
         table.add_row(name, MEASURES[name].arrow, *marked)
     Console().print(table)
+    for run, values in comparison.measures.items():
+        for doubt in list_doubts(values, comparison.images[run]):
+            print(f"{run} {doubt}")
     if not comparison.alike:
         print("the best values are not marked, because the runs are at different levels of detail")

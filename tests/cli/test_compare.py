@@ -21,7 +21,7 @@ def test_runs_at_different_levels_are_not_ranked(run_alae, home):
     for run, step in (("style", 6), ("young", 3)):
         config = alae.load_checkpoint(home / run).config
         (home / run / "config.yaml").write_text(config.to_yaml(), "utf-8")
-        summary = {"step": step, "measures": {"reconstruction_error": step / 10}}
+        summary = {"step": step, "measures": {"reconstruction_error": step / 10}, "images": {"held_out": 4}}
         (home / run / "summary.json").write_text(json.dumps(summary), "utf-8")
     code, out, err = run_alae("compare", "style", "young")
     assert code == 0, err
@@ -29,6 +29,8 @@ def test_runs_at_different_levels_are_not_ranked(run_alae, home):
         "8×8",
         "4×4",
     ]
+    assert all(text in " ".join(out.split()) for text in ("0.6000 !", "0.3000 !"))
+    assert "young ! only 4 held-out images; at least 10 are needed: reconstruction_error" in out
     assert "the best values are not marked, because the runs are at different levels of detail" in out
     assert "not marked" not in run_alae("compare", "style", "style")[1]
 

@@ -64,7 +64,7 @@ def test_comparisons_prefer_full_evaluations(run):
     with pytest.raises(AlaeError, match="run has no measures: `alae evaluate "):
         compare_runs([run.path])
     run.summary.write_text(json.dumps({"step": 4, "measures": {"psnr": 1.0, "overfitting": 0.1}}))
-    assert compare_runs([run.path]) == {str(run.path): ({"psnr": 1.0, "overfitting": 0.1}, "4×3")}
+    assert compare_runs([run.path]) == {str(run.path): ({"psnr": 1.0, "overfitting": 0.1}, "4×3", {})}
     record_evaluation(make_evaluation(run, count=40, measures={"psnr": 8.0}))
     assert compare_runs([run.path])[str(run.path)].measures["psnr"] == 8.0
     record_evaluation(make_evaluation(run))

@@ -41,6 +41,20 @@ def test_elsewhere_the_progress_is_a_line_per_report(show):
     ]
 
 
+def test_the_table_at_the_end_has_baselines_doubts_and_a_conclusion(tmp_path):
+    output = io.StringIO()
+    measures = {"reconstruction_error": 0.3, "mean_image_error": 0.265, "nearest_image_error": 0.2, "overfitting": 0.25}
+    summary = Summary(tmp_path, 20, {}, measures, tmp_path / "checkpoint", None, images={"held_out": 40})
+    Terminal(Console(file=output, width=120)).on_finish(summary)
+    lines = output.getvalue().splitlines()
+    assert any("the same error of the mean training image" in line and "0.2650 " in line for line in lines)
+    assert any("overfitting" in line and "0.2500 !" in line for line in lines)
+    assert lines[-3:-1] == [
+        "! only 40 held-out images; at least 100 are needed: overfitting",
+        "reconstructions are no better than the mean image (0.265): too few steps or images",
+    ]
+
+
 def test_at_a_terminal_the_progress_is_one_line_that_fits(show):
     out = show(width=60, force_terminal=True, color_system=None)
     assert "10/20     2 min left  D 0.500 G 10.00 R 1.250  ━━━━━━╌╌╌╌╌╌╌" in out

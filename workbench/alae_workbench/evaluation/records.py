@@ -132,10 +132,17 @@ def read_evaluation(path: Path) -> Evaluation:
 
 
 class RunMeasures(NamedTuple):
-    """The measures of a run, and the level of detail that they were taken at, such as "8×8"."""
+    """The measures of a run.
+
+    Attributes:
+        measures: values by name.
+        level: the level of detail that they were taken at, such as "8×8".
+        images: numbers of images by kind, as in `Evaluation`; empty if unknown.
+    """
 
     measures: dict[str, float]
     level: str
+    images: dict[str, int]
 
 
 def compare_runs(runs: Sequence[Path]) -> dict[str, RunMeasures]:
@@ -150,28 +157,31 @@ def compare_runs(runs: Sequence[Path]) -> dict[str, RunMeasures]:
 
 
 def _read_run(path: Path) -> RunMeasures:
-    run, measures, step = Run.find(path), dict[str, float](), 0
+    run, measures, step, images = Run.find(path), dict[str, float](), 0, dict[str, int]()
     try:
         if run.summary.exists():
             source = run.summary
             summary = json.loads(read_regular(source, _MOST_BYTES))
             measures, step = _parse_measures(summary["measures"]), int(summary["step"])
+            images = {str(kind): int(count) for kind, count in summary.get("images", {}).items()}
         elif exported := checkpoints(run.checkpoints)[-1:]:
             source = exported[0]
             manifest = load_manifest(source)
-            measures, step = _parse_measures((manifest.run or {}).get("card", {}).get("measures", {})), manifest.step
+            card = (manifest.run or {}).get("card", {"measures": {}, "images": {}})
+            measures, step = _parse_measures(card["measures"]), manifest.step
+            images = {str(kind): int(count) for kind, count in card["images"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise AlaeError(f"{source} is damaged: {error}") from error
     evaluations = sorted((run.path / "evaluations").glob("step-*.json"))
     full = [file for file in evaluations if file.stem.count("-") == 1]
     for file in (full or evaluations)[-1:]:
         evaluation = read_evaluation(file)
-        measures, step = measures | evaluation.measures, evaluation.step
+        measures, step, images = measures | evaluation.measures, evaluation.step, evaluation.images
     if not measures:
         raise AlaeError(f"{path} has no measures: `alae evaluate {path}` takes them")
     config = load_config(run.config)
     view, (height, width, _) = position(config, max(step - 1, 0)).view, config.image
-    return RunMeasures(measures, f"{height}×{width}" if view is None else str(view))
+    return RunMeasures(measures, f"{height}×{width}" if view is None else str(view), images)
 
 
 def _parse_measures(values: Mapping[str, Any]) -> dict[str, float]:

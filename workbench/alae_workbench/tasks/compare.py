@@ -19,10 +19,12 @@ class Comparison:
         measures: values by run and by name of the measure.
         levels: the level of detail of each run, such as "8×8". Runs at different levels are not ranked: images of fewer
             pixels have lower errors.
+        images: numbers of images of each run, as in `Evaluation`; empty if unknown.
     """
 
     measures: Mapping[str, Mapping[str, float]]
     levels: Mapping[str, str]
+    images: Mapping[str, Mapping[str, int]]
 
     @property
     def names(self) -> list[str]:
@@ -65,5 +67,7 @@ def compare(runs: Sequence[Summary | str | Path]) -> Comparison:
     """
     compared = compare_runs([run.path if isinstance(run, Summary) else Path(run) for run in runs])
     return Comparison(
-        {run: found.measures for run, found in compared.items()}, {run: found.level for run, found in compared.items()}
+        {run: found.measures for run, found in compared.items()},
+        {run: found.level for run, found in compared.items()},
+        {run: found.images for run, found in compared.items()},
     )
