@@ -146,9 +146,10 @@ def test_class_folders_lie_below_the_folder_that_all_share(tmp_path):
             archive.writestr(f"photos/{'abc'[label]}/{number}.png", encode(number))
             archive.writestr(f"__MACOSX/photos/{'abc'[label]}/._{number}.png", b"resource fork")
         archive.writestr("photos/.DS_Store", b"x")
+        archive.writestr("__MACOSX/photos/icon.png", encode(0))
     assert read_labels(tmp_path / "mac.zip") == by_number(CLASSES)
     found = open_source(str(tmp_path / "mac.zip"))
-    assert describe_skipped(found.skipped) == "9 files skipped: 8 .png, 1 without ending (hidden)"
+    assert describe_skipped(found.skipped) == "10 files skipped: 9 .png, 1 without ending (hidden)"
     with zipfile.ZipFile(tmp_path / "windows.zip", "w") as archive:
         for number, label in enumerate(CLASSES):
             info = zipfile.ZipInfo("x")

@@ -6,11 +6,11 @@ For pictures in a folder or an archive, the first of these that labels every tra
 2. `dataset.json` as StyleGAN writes it; `null` means that there are no labels;
 3. `metadata.csv` or `metadata.jsonl` of the Hugging Face Hub, in one or several folders;
 4. `KEY.cls`, or the class in `KEY.json`, beside `KEY.jpg` as in WebDataset;
-5. a table (.csv, .tsv, .txt) whose rows name the images, in a folder above them; of several the only one that fits;
+5. a table (.csv, .tsv, .txt) with a row for each image, in a folder above them; of several the only one that fits;
 6. class folders.
 
 For arrays and columns, `choose_name` chooses by name. Labels that cannot be used are an error only if the user has
-chosen them; otherwise the result says why.
+chosen them; otherwise the result gives the reason.
 """
 
 from collections.abc import Sequence

@@ -115,7 +115,10 @@ def _clean_cell(cell: str, texts: dict[str, str]) -> str:
 def _find_name_column(
     titles: Sequence[str], rows: Sequence[Sequence[str]], index_of: dict[str, int]
 ) -> tuple[int, Callable[[str], int | None]]:
-    """Return the column whose cells name the most images, and how they do; titles and endings decide among equals."""
+    """Return the column that names the most images, and a function that finds the image of a cell.
+
+    Titles and endings decide among columns that name equally many.
+    """
     lower = [title.lower() for title in titles]
     likely = next((lower.index(title) for title in NAME_TITLES if title in lower), None)
     finders: list[Callable[[str], int | None]] = []

@@ -24,7 +24,7 @@ _FORMATS = (
 )
 # The content of a TGA has no mark, so only the ending tells.
 _UNMARKED = {".tga": ("TGA",)}
-# Endings of files whose content need not be looked at.
+# Endings of common files that are not pictures; their content is not inspected.
 _NO_PICTURES = frozenset(
     {
         *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".xml", ".yaml", ".yml", ".md", ".rst", ".html", ".htm", ".pdf"),

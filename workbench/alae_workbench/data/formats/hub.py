@@ -32,7 +32,7 @@ def list_hub(path: Path, options: SourceOptions = DEFAULTS) -> Collection:
     If there are several splits, the one called `train` is used, and those called `test`, `validation` or similar are
     held out. Images are the column of type Image, or the only column of bytes or of bytes and a path; labels are the
     column `label`, or the first column of type ClassLabel, or one called `labels`, `class` or similar, or else all
-    columns of truth values. A row whose value is null has no label.
+    columns of truth values. A null means that the row has no label.
 
     Raises:
         DataError: pyarrow is not installed, the path holds several splits without a `train`, a file is damaged, or
