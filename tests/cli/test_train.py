@@ -92,6 +92,10 @@ MISTAKES = [
         ["--set", "algorithm=autoencoder", "--set", "training.best=overfitting"],
         "training.best is overfitting, which needs the networks E, D, but the algorithm autoencoder has no D",
     ),
+    (
+        ["--data", "photos", "--set", "training.best=svm_w", "--backend", BACKEND],
+        "training.best is svm_w, which needs labels, but photos has none",
+    ),
     (["--resume", "absent"], "no checkpoint in absent"),
     (["--resume", "run", "--out", "other"], "omit --out"),
     (["--resume", "run", "--seed", "8"], "seed is 8, but the run was started with seed 0"),

@@ -45,7 +45,8 @@ class Plan:
         backend: the backend's name.
         data_name: the training data, as named in messages.
         read: reads the images. Raises DataError if they cannot be read or do not fit the configuration, and
-            ArgumentError if they are not those that the run began with.
+            ArgumentError if they are not those that the run began with; AlaeError if `training.best` needs labels, and
+            they have none.
         needs_keras: whether `read` imports Keras; a backend must be loaded before.
         checkpoint: the checkpoint that it continues, or None.
         reasons: a line for each choice of a configuration made for the images.
@@ -90,21 +91,25 @@ def plan(request: RunRequest) -> Plan:
             else Run.choose(f"{_choose_run_name(request, proposal)}-{backend}")
         )
 
+    in_memory = request.in_memory is not None
+    data_name = "images in memory" if in_memory else str(experiment.training.data)
+
     def read() -> DataSet:
         data = _read_data(request, experiment)
+        best = resolve_best(experiment.training.best)
+        if "labels" in best.needs and data.held_out.labels is None:
+            raise AlaeError(f"training.best is {best.name}, which needs labels, but {data_name} has none")
         if checkpoint and not request.other_data:
             require_same_data(checkpoint, data)
         return data
 
-    in_memory = request.in_memory is not None
-    name = experiment.training.data
     return Plan(
         run,
         experiment,
         backend,
-        "images in memory" if in_memory else str(name),
+        data_name,
         read,
-        not in_memory and needs_keras(name or ""),
+        not in_memory and needs_keras(experiment.training.data or ""),
         checkpoint,
         proposal.explain(request.changes) if proposal and not checkpoint else (),
     )
