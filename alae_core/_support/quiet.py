@@ -16,7 +16,8 @@ def hide_directory_warnings() -> None:
         os.environ.get(variable) or os.path.join(home, folder)
         for variable, folder in (("XDG_CONFIG_HOME", ".config"), ("XDG_CACHE_HOME", ".cache"))
     )
-    if all(map(is_writable, [os.environ.get("MPLCONFIGDIR") or config, cache])):
+    known = os.path.isabs(home)  # not for users without an entry in /etc/passwd
+    if known and all(map(is_writable, [os.environ.get("MPLCONFIGDIR") or config, cache])):
         return
     import logging  # not at the top: it would slow every command down
 
