@@ -9,7 +9,7 @@ from alae_workbench.tasks.compare import Comparison
 
 def test_a_comparison_has_a_row_for_each_measure_and_a_column_for_each_run():
     measures = {"a": {"psnr": 9.0, "rank_mapped": 1.0}, "b": {"psnr": 8.0, "reconstruction_error": 0.5}}
-    comparison = Comparison(measures, {"a": "8×8", "b": "8×8"}, {})
+    comparison = Comparison(measures, {"a": "8×8", "b": "8×8"}, {"a": {"held_out": 4}, "b": {}})
     error, psnr, rank = comparison.rows()
     assert (error["measure"], error["a"], error["b"]) == ("reconstruction_error", None, 0.5)
     assert (psnr["better"], psnr["a"], psnr["b"]) == ("higher", 9.0, 8.0)
@@ -19,6 +19,7 @@ def test_a_comparison_has_a_row_for_each_measure_and_a_column_for_each_run():
     assert comparison.find_best("rank_mapped") is None, "models cannot be ranked by it"
     assert "9.0000" in comparison._repr_html_()
     assert "a at 8×8, b at 8×8" in comparison._repr_html_()
+    assert "a ! only 4 held-out images" in comparison._repr_html_()
     assert Comparison(measures, {"a": "8×8", "b": "16×16"}, {}).find_best("psnr") is None, "levels differ"
 
 

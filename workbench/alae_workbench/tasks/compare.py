@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alae_core._support.html import make_table
+from alae_core._support.html import make_table, make_title
+from alae_workbench.evaluation.doubts import list_doubts
 from alae_workbench.evaluation.records import compare_runs, describe_measure
 from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.storage.directory import Summary
@@ -57,7 +58,10 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         levels = ", ".join(f"{run} at {level}" for run, level in self.levels.items())
-        return make_table(self.rows(), f"level of detail: {levels}")
+        doubts = [
+            f"{run} {doubt}" for run, values in self.measures.items() for doubt in list_doubts(values, self.images[run])
+        ]
+        return make_table(self.rows(), f"level of detail: {levels}") + "".join(map(make_title, doubts))
 
 
 def compare(runs: Sequence[Summary | str | Path]) -> Comparison:
