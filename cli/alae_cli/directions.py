@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from alae_cli.commands import Commands
-from alae_cli.options import Averaged, BackendName, Device, Model, ModelOrShipped, locate_model
+from alae_cli.options import Averaged, BackendName, Device, Model, ModelOrShipped, SkipBad, locate_model
 
 if TYPE_CHECKING:
     from alae_workbench.tasks.directions import Directions
@@ -32,6 +32,7 @@ def fit(
             "G's first style layers (style models)."
         ),
     ] = "svm",
+    skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
@@ -43,7 +44,9 @@ def fit(
     run.require_folder("directions")
     from alae_workbench.models.opening import open_model
 
-    opened = open_model(model, backend=backend, device=device, averaged=averaged, method=method, data=data)
+    opened = open_model(
+        model, backend=backend, device=device, averaged=averaged, method=method, data=data, skip_bad=skip_bad
+    )
     from alae_workbench.tasks import directions
 
     found = directions.fit(opened, data, method)

@@ -13,6 +13,7 @@ from alae_cli.options import (
     Lod,
     ModelOrShipped,
     Noise,
+    SkipBad,
     Source,
     locate_model,
     parse_list,
@@ -39,6 +40,7 @@ def edit(
     out: Annotated[Path, picture_out(", or .npy: float32 (count, H, W, C) in [-1, 1]")] = Path("edited.png"),
     lod: Lod = None,
     noise: Noise = None,
+    skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
@@ -48,7 +50,9 @@ def edit(
     moves = parse_list("direction", direction, _parse_move)
     from alae_workbench.models.opening import open_model
 
-    opened = open_model(locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, noise=noise)
+    opened = open_model(
+        locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, noise=noise, skip_bad=skip_bad
+    )
     from alae_workbench.tasks.edit import edit
 
     edited = edit(opened, source, moves, count=count, noise=noise or "fixed")

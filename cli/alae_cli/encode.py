@@ -5,7 +5,17 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import Averaged, BackendName, Device, Lod, ModelOrShipped, Source, locate_model, require_ending
+from alae_cli.options import (
+    Averaged,
+    BackendName,
+    Device,
+    Lod,
+    ModelOrShipped,
+    SkipBad,
+    Source,
+    locate_model,
+    require_ending,
+)
 from alae_cli.output import write_array
 
 
@@ -16,6 +26,7 @@ def encode(
         Path, typer.Option(help="Array to write, .npy: float32 (count, w), a row per image in the order of the files.")
     ] = Path("w.npy"),
     lod: Lod = None,
+    skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
@@ -26,7 +37,9 @@ def encode(
     from alae_workbench.data.source import get_names
     from alae_workbench.models.opening import open_model
 
-    opened = open_model(locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod)
+    opened = open_model(
+        locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, skip_bad=skip_bad
+    )
     images = opened.load_images(source)
     write_array(out, opened.encode_images(images), len(images))
     names = get_names(images)

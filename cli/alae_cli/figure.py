@@ -17,6 +17,7 @@ from alae_cli.options import (
     ModelOrShipped,
     Noise,
     Seed,
+    SkipBad,
     Truncation,
     locate_model,
     parse_list,
@@ -105,13 +106,26 @@ def mix(
     psi: Truncation = None,
     lod: Lod = None,
     noise: Noise = None,
+    skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
     """Draw style mixing: some layers take the style of the column, the others that of the row (style models)."""
     left, above = parse_sources("rows", rows or ["0,1,2,3"]), parse_sources("columns", columns or ["4,5,6,7,8,9"])
-    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi, style_task="style mixing", layers=layers)
+    opened = _open(
+        out,
+        model,
+        backend,
+        device,
+        averaged,
+        lod,
+        noise,
+        psi=psi,
+        style_task="style mixing",
+        layers=layers,
+        skip_bad=skip_bad,
+    )
     from alae_workbench.tasks import figure
 
     write_picture(out, figure.mix(opened, left, above, layers, psi=psi, noise=noise or "fixed"))
@@ -133,13 +147,14 @@ def interpolation(
     psi: Truncation = None,
     lod: Lod = None,
     noise: Noise = None,
+    skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
     """Draw images between images or samples, interpolated in w."""
     sources = parse_sources("corners", corners or ["0,1,2,3"])
-    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi)
+    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi, skip_bad=skip_bad)
     from alae_workbench.tasks import figure
 
     write_picture(out, figure.interpolation(opened, sources, count, psi=psi, noise=noise or "fixed"))
@@ -168,6 +183,7 @@ def traversal(
     psi: Truncation = None,
     lod: Lod = None,
     noise: Noise = None,
+    skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
@@ -175,7 +191,7 @@ def traversal(
     """Draw images moved along directions in w."""
     sources = parse_sources("starts", starts or ["0,1,2"])
     names = parse_list("direction", direction, str)
-    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi)
+    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi, skip_bad=skip_bad)
     from alae_workbench.tasks import figure
 
     noise = noise or "fixed"

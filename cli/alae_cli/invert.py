@@ -12,6 +12,7 @@ from alae_cli.options import (
     Device,
     Lod,
     ModelOrShipped,
+    SkipBad,
     Source,
     locate_model,
     picture_out,
@@ -30,6 +31,7 @@ def invert(
     ] = False,
     out: Annotated[Path, picture_out(", or .npy: the w of each image, float32")] = Path("inverted.png"),
     lod: Lod = None,
+    skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
@@ -41,7 +43,15 @@ def invert(
     require_ending(out, *PICTURES, ".npy")
     from alae_workbench.models.opening import open_model
 
-    opened = open_model(locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, layers=layers)
+    opened = open_model(
+        locate_model(model),
+        backend=backend,
+        device=device,
+        averaged=averaged,
+        lod=lod,
+        layers=layers,
+        skip_bad=skip_bad,
+    )
     from alae_workbench.runs.progress import show_progress
     from alae_workbench.tasks.invert import invert
 

@@ -89,6 +89,7 @@ CropName = Annotated[
         help="Margin around each face: ffhq as in FFHQ and CelebA-HQ, celeba closer, as in the authors' CelebA."
     ),
 ]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable image files, and count them.")]
 LabelsFrom = Annotated[
     str | None,
     typer.Option(

@@ -14,6 +14,7 @@ from alae_cli.options import (
     Lod,
     ModelOrShipped,
     Noise,
+    SkipBad,
     Source,
     locate_model,
     picture_out,
@@ -40,6 +41,7 @@ def reconstruct(
     crop: CropName = "ffhq",
     lod: Lod = None,
     noise: Noise = None,
+    skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
@@ -64,6 +66,7 @@ def reconstruct(
         lod=lod,
         noise=noise,
         levels=levels or None,
+        skip_bad=skip_bad,
     )
     count, noise = count or (12 if levels else 48), noise or "fixed"
     images = opened.load_faces(source, crop, count) if align and source else opened.load_images(source)

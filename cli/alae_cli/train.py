@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from alae_cli.log import LogFormat, Quiet, choose_observers
-from alae_cli.options import BackendName, Device, Images, LabelsFrom, Overrides, parse_overrides
+from alae_cli.options import BackendName, Device, Images, LabelsFrom, Overrides, SkipBad, parse_overrides
 from alae_cli.signals import saving_first
 from alae_core import AlaeError
 
@@ -57,7 +57,7 @@ def train(
     other_data: Annotated[
         bool, typer.Option("--other-data", help="Resume even if the images are not those that the run began with.")
     ] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable image files, and count them.")] = False,
+    skip_bad: SkipBad = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Print the configuration, images, levels, steps and memory; take no step."),

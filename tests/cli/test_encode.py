@@ -29,8 +29,11 @@ def test_a_folder_is_encoded_in_parts_and_its_file_names_are_listed(run_alae, ho
         (home / "named" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw.integers(0, 256, (8, 8), np.uint8)).save(home / "named" / name)
     monkeypatch.setattr("alae_core.model._CHUNK", 2)
-    code, out, _ = run_alae("encode", "run", "named", "--backend", BACKEND)
-    assert (code, out) == (0, "w.npy: 3 × 7\nw.txt: file names, one per line\n")
+    (home / "named" / "torn.png").write_bytes(b"torn")
+    assert "pass skip_bad (--skip-bad)" in run_alae("encode", "run", "named", "--backend", BACKEND)[2]
+    code, out, _ = run_alae("encode", "run", "named", "--skip-bad", "--backend", BACKEND)
+    skipped = "1 unreadable image in named skipped\n"
+    assert (code, out) == (0, f"{skipped}w.npy: 3 × 7\nw.txt: file names, one per line\n")
     names, w = (home / "w.txt").read_text("utf-8").splitlines(), np.load("w.npy")
     assert names == ["a/0.png", "a/2.png", "b/1.png"]
     for name, row in zip(names, w, strict=True):

@@ -31,12 +31,15 @@ def test_errors_name_unreadable_pictures_which_can_be_skipped(tmp_path):
     assert (len(data.train) + len(data.held_out), data.skipped) == (5, 2)
 
 
-def test_messages_for_a_trained_model_do_not_mention_skip_bad(tmp_path):
+def test_unreadable_pictures_for_a_trained_model_are_refused_or_skipped_and_counted(tmp_path):
     write_photos(tmp_path)
     (tmp_path / "a" / "text.jpg").write_text("no image")
     with pytest.raises(DataError, match=r"1 of 6 images .* cannot be read") as caught:
         load_images(str(tmp_path), make_config())
-    assert "skip" not in str(caught.value)
+    assert str(caught.value).endswith("; to leave them out, pass skip_bad (--skip-bad)")
+    lines = []
+    assert len(load_images(str(tmp_path), make_config(), tell_skipped=lines.append)) == 5
+    assert lines == [f"1 unreadable image in {tmp_path} skipped"]
 
 
 def test_skip_bad_does_not_help_if_no_picture_is_readable(tmp_path):

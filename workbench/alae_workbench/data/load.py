@@ -1,5 +1,6 @@
 """Load images for a configuration: resolve the data source, read its images, and fit them to the model."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,13 +48,24 @@ def load_data(
 
 
 def load_images(
-    name: str, config: Config, *, margin: int = 0, fit: Fit = "crop", options: SourceOptions = DEFAULTS
+    name: str,
+    config: Config,
+    *,
+    margin: int = 0,
+    fit: Fit = "crop",
+    tell_skipped: Callable[[str], None] | None = None,
 ) -> Source:
     """Load the images of a data source for a trained model, in their own order: the test split, or else all images.
 
-    Raises DataError as `load_data` does, and for any unreadable picture.
+    Args:
+        name, config, margin, fit: see `load_data`.
+        tell_skipped: called with a line about unreadable pictures, which are then skipped; by default they are refused.
+
+    Raises DataError as `load_data` does, and for any unreadable picture unless `tell_skipped` is given.
     """
-    splits = _Frame(name, config, margin, trained=True).read(fit, options=options)
+    splits = _Frame(name, config, margin, trained=True).read(fit, skip_bad=tell_skipped is not None)
+    if tell_skipped and splits.skipped:
+        tell_skipped(f"{splits.skipped:,} unreadable image{'s' if splits.skipped != 1 else ''} in {name} skipped")
     return splits.images if splits.test is None else splits.test
 
 
@@ -161,7 +173,7 @@ class _Frame:
 
     def _make_unreadable_error(self, faults: list[str], images: Source | None) -> DataError:
         examples = "; ".join(faults[:3]) + (f"; and {len(faults) - 3} more" if len(faults) > 3 else "")
-        can_skip = not self.trained and images is not None
-        advice = "; to train without them, pass skip_bad (--skip-bad)" if can_skip else ""
+        purpose = "leave them out" if self.trained else "train without them"
+        advice = "" if images is None else f"; to {purpose}, pass skip_bad (--skip-bad)"
         count = len(faults) + (len(images) if images else 0)
         return DataError(f"{len(faults)} of {count} images in {self.name} cannot be read: {examples}{advice}")

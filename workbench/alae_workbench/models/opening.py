@@ -37,11 +37,13 @@ class OpenedModel:
         model: the networks; `model.view` is the level of detail to use.
         checkpoint: the checkpoint with their weights.
         averaged: whether the weights are the averaged ones.
+        skip_bad: whether `load_images` skips unreadable picture files, and prints how many, instead of refusing them.
     """
 
     model: "Alae"
     checkpoint: Checkpoint
     averaged: bool
+    skip_bad: bool = False
 
     @property
     def view(self) -> View | None:
@@ -79,7 +81,8 @@ class OpenedModel:
         """
         training, config = self.training, self.model.config
         if isinstance(source, (str, Path)):
-            return load_images(str(source), config, margin=training.margin, fit=training.fit)
+            tell = print if self.skip_bad else None
+            return load_images(str(source), config, margin=training.margin, fit=training.fit, tell_skipped=tell)
         if isinstance(source, np.ndarray):
             images = as_source(source)
             # Images that the model drew have the margin already.
@@ -159,6 +162,7 @@ def open_model(
     averaged: bool = True,
     lod: int | None = None,
     style_task: str | None = None,
+    skip_bad: bool = False,
     **options: Any,
 ) -> OpenedModel:
     """Open a run directory or a checkpoint.
@@ -170,6 +174,7 @@ def open_model(
         backend, device, averaged: as for `alae_core.load`.
         lod: level of detail to use; by default the one training had reached.
         style_task: a task that only style models can do, such as "style mixing"; named in the error for other models.
+        skip_bad: see `OpenedModel`.
         options: other options to check: see `check_options`.
 
     Raises:
@@ -185,7 +190,7 @@ def open_model(
     model = checkpoint.model(averaged)
     if lod is not None:
         model.view = View(lod)
-    return OpenedModel(model, checkpoint, averaged)
+    return OpenedModel(model, checkpoint, averaged, skip_bad)
 
 
 def check_options(
