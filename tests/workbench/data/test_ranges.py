@@ -41,3 +41,17 @@ def test_training_and_test_images_share_one_range(tmp_path):
     train, test = grey_images(4) / 127.5 - 1, np.full((2, 8, 8), 0.5)
     np.savez(tmp_path / "mine.npz", x_train=train, x_test=test)
     assert np.unique(read_all(load_for_training(tmp_path / "mine.npz").held_out)).tolist() == [191]
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64])
+def test_zeros_and_ones_are_black_and_white(dtype):
+    shapes = np.random.default_rng(0).integers(0, 2, (3, 8, 8))
+    (train, test), text = as_pixels(shapes.astype(dtype), np.zeros((1, 8, 8), dtype))
+    assert np.array_equal(train, shapes * 255)
+    assert (train.dtype, test.max(), text) == (np.uint8, 0, "black and white, 0 and 1")
+
+
+def test_other_small_integers_are_bytes():
+    for values in ([0, 1, 2], [0, 0, 0]):
+        pixels = np.array(values, np.uint8)[:, None, None].repeat(8, 1).repeat(8, 2)
+        assert np.array_equal(as_pixels(pixels)[0][0], pixels)

@@ -22,7 +22,8 @@ def as_pixels(*parts: np.ndarray) -> tuple[list[np.ndarray], str]:
 
     Args:
         parts: parts of one data set, each (count, H, W), (count, H, W, C) or (count, C, H, W): integers in 0 … 255, or
-            floats in [0, 1], [−1, 1] or 0 … 255. The range is determined from all parts together.
+            floats in [0, 1], [−1, 1] or 0 … 255; truth values, and integers of which all are 0 or 1, are black and
+            white. The range is determined from all parts together.
 
     Returns:
         The parts as uint8 (count, H, W) or (count, H, W, C), and how they were read, such as "numbers in [0, 1] and
@@ -32,6 +33,9 @@ def as_pixels(*parts: np.ndarray) -> tuple[list[np.ndarray], str]:
         DataError: a value lies outside these ranges.
     """
     changes = []
+    if _are_black_and_white(parts):
+        parts = tuple(np.where(part, np.uint8(255), np.uint8(0)) for part in parts)
+        changes.append("black and white, 0 and 1")
     if any(part.dtype != np.uint8 for part in parts):
         black, white = _common_range(parts)
         parts = tuple(np.rint((part - black) * (255 / (white - black))).astype(np.uint8) for part in parts)
@@ -40,6 +44,15 @@ def as_pixels(*parts: np.ndarray) -> tuple[list[np.ndarray], str]:
         parts = tuple(part.transpose(0, 2, 3, 1) for part in parts)
         changes.append("channels first")
     return list(parts), " and ".join(changes)
+
+
+def _are_black_and_white(parts: Sequence[np.ndarray]) -> bool:
+    """Whether all values are truth values, or are 0 or 1 as bytes or integers, with some ones."""
+    kinds, numbers = {part.dtype.kind for part in parts}, [part for part in parts if part.size]
+    if not kinds <= set("biu") or not numbers:
+        return False
+    highest = max(int(part.max()) for part in numbers)
+    return kinds == {"b"} or (highest == 1 and min(int(part.min()) for part in numbers) >= 0)
 
 
 def _common_range(parts: Sequence[np.ndarray]) -> tuple[float, float]:
