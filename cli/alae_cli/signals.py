@@ -5,21 +5,19 @@ native code compiles a training step, which takes a minute. It is also unsafe: a
 callback of native code is ignored or crashes the process. So the handler here raises nothing, and a thread ends the
 process.
 
-Only the standard library is imported here: until `end_on_signals` is called, signals have Python's usual effect, and
-the first process of a container ignores SIGTERM.
+Until `end_on_signals` is called, signals have Python's usual effect, and the first process of a container ignores
+SIGTERM. So this module imports little, and nothing of alae.
 """
 
 import atexit
 import os
 import signal
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, NoReturn
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # Seconds within which a second signal counts as the first: `timeout` and other wrappers send each signal twice.
@@ -55,13 +53,14 @@ _process = _Process()
 
 def end_on_signals() -> None:
     """From now on, let SIGINT and SIGTERM end this process. Call it once, from the main thread."""
-    receiver, sender = socket.socketpair()
-    sender.setblocking(False)
+    reader, writer = os.pipe()
+    if sys.platform != "win32":
+        os.set_blocking(writer, False)
     # C code writes the number of a signal there as soon as it arrives, but only of a signal with a handler.
-    signal.set_wakeup_fd(sender.detach(), warn_on_full_buffer=False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     for number in _SIGNALS:
         signal.signal(number, _note)
-    threading.Thread(target=_await_signals, args=(receiver,), daemon=True).start()
+    threading.Thread(target=_await_signals, args=(reader,), daemon=True).start()
     # Registered first, so called last.
     atexit.register(_exit)
 
@@ -103,19 +102,19 @@ def _exit() -> None:
     os._exit(_process.code)
 
 
-def _await_signals(receiver: socket.socket) -> None:
-    first, arrived = _receive(receiver), time.monotonic()
+def _await_signals(reader: int) -> None:
+    first, arrived = _receive(reader), time.monotonic()
     _process.signal.set()
     threading.Thread(target=_end, args=(first,), daemon=True).start()
     while True:
-        again = _receive(receiver)
+        again = _receive(reader)
         if time.monotonic() - arrived > _REPEATS:
             _end_process(again, f"ended at once by a second signal, {again.name}")
 
 
-def _receive(receiver: socket.socket) -> signal.Signals:
-    """Wait for SIGINT or SIGTERM; handlers of other signals also write to the socket."""
-    while (number := receiver.recv(1)[0]) not in _SIGNALS:
+def _receive(reader: int) -> signal.Signals:
+    """Wait for SIGINT or SIGTERM; handlers of other signals also write to the pipe."""
+    while (number := os.read(reader, 1)[0]) not in _SIGNALS:
         pass
     return signal.Signals(number)
 
@@ -153,7 +152,7 @@ def _clean_up() -> None:
         os.write(1, b"\x1b[?25h\n")
 
 
-def _list_children() -> list[Any]:
+def _list_children() -> list:
     multiprocessing = sys.modules.get("multiprocessing")
     return multiprocessing.active_children() if multiprocessing else []
 
@@ -163,7 +162,7 @@ def _flush() -> None:
         sys.stdout.flush()
 
 
-def _end_process(number: signal.Signals, text: str) -> NoReturn:
+def _end_process(number: signal.Signals, text: str) -> None:
     code = 128 + number
     line = _process.format(" ".join(text.split()), code)
     with suppress(OSError):
