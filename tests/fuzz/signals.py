@@ -50,7 +50,7 @@ MOST_DELAYS = [0.1, 1, 10]
 LOG = re.compile(r"WARNING: All log messages|[IWE]0000 |[IWE]\d{4} ")
 #: moments by the functions that the main thread was in; the first that matches counts
 MOMENTS = {
-    "Python starts": r"\A\Z",
+    "Python starts": r"(?s)\A(?!.*alae_cli.* in main$)",
     "exit": r"\b(_exit|_shutdown)$",
     "checkpoint": r"loop\.py.* in _save$",
     "grid": r"in _save_grid$",
@@ -62,7 +62,7 @@ MOMENTS = {
     "starting the backend": r"in load_backend$",
     "reading images": r"in read$",
     "planning": r"in plan$",
-    "importing": "importlib|alae_cli",
+    "importing": "alae_cli",
 }
 #: SIGUSR1 writes the stack of the main thread to the file `stack`, even while the thread is in native code
 SCRIPT = """
