@@ -48,16 +48,18 @@ EVENTS = ["start", *TEXTS, *FILES]
 MOST_DELAYS = [0.1, 1, 10]
 #: a line of TensorFlow's log, which it writes before it reads TF_CPP_MIN_LOG_LEVEL
 LOG = re.compile(r"WARNING: All log messages|[IWE]0000 |[IWE]\d{4} ")
-#: moments by the functions that the main thread was in; the first that matches counts
+#: moments by the functions that the main thread was in; the first that matches counts. Only compilers call functions so
+#: deeply that the list is cut
 MOMENTS = {
+    "compiling": r"in _compile_and_step$|^  \.\.\.$",
     "Python starts": r"(?s)\A(?!.*alae_cli.* in main$)",
     "exit": r"\b(_exit|_shutdown)$",
     "checkpoint": r"loop\.py.* in _save$",
     "grid": r"in _save_grid$",
-    "compiling": r"in _compile_and_step$",
     "reports": r"in (_report|_measure)$",
     "steps": r"in _take_steps$",
-    "evaluation": r"loop\.py.* in _train$",
+    "evaluation": r"in take_due$",
+    "beginning": r"loop\.py.* in _train$",
     "building the model": r"loop\.py.* in __init__$",
     "starting the backend": r"in load_backend$",
     "reading images": r"in read$",
