@@ -18,7 +18,7 @@ LOSSES = {"discriminator": 0.5, "generator": 10.0, "reciprocity": 1.25}
 def show(tmp_path):
     """Show two reports of a run on a console; returns what it printed."""
     updates = [SimpleNamespace(name=name, symbol=name[0].upper()) for name in LOSSES]
-    model = SimpleNamespace(config=tiny_config(), updates=updates)
+    model = SimpleNamespace(config=tiny_config(), updates=updates, has=lambda networks: True)
 
     def call(**options):
         output = io.StringIO()
@@ -34,10 +34,11 @@ def show(tmp_path):
 
 
 def test_elsewhere_the_progress_is_a_line_per_report(show):
-    assert show(width=200).splitlines()[2:5] == [
+    assert show(width=200).splitlines()[1:5] == [
+        "losses: D discriminator, G generator, R reciprocity; e reciprocity error",
         "compiling …",
-        "10/20      4 images/s     2 min left  D 0.500 G 10.00 R 1.250",
-        "20/20      4 images/s       0 s left  D 0.500 G 10.00 R 1.250",
+        "10/20      4 images/s     2 min left  D 0.500 G 10.00 R 1.250  e 0.500",
+        "20/20      4 images/s       0 s left  D 0.500 G 10.00 R 1.250  e 0.500",
     ]
 
 

@@ -237,7 +237,7 @@ def _make_path_length_rows(latent: str, where: str, crop: bool) -> list[Measure]
 MEASURES: dict[str, Measure] = {
     measure.name: measure
     for rows in (
-        _define_call("errors", "loop_error:reciprocity_error", "FGE", "report", symbol="F(z)≈E(G(F(z)))")(
+        _define_call("errors", "loop_error:reciprocity_error", "FGE", "report", symbol="e")(
             ("reciprocity_error", "lower", "reciprocity error ‖F(z) − E(G(F(z)))‖² / var F(z), held-out z"),
         ),
         _define_call("errors", "loop_error:reciprocity_error_details", "FGE", "evaluate")(

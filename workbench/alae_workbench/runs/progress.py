@@ -13,7 +13,7 @@ from rich.text import Text
 
 from alae_core import View
 from alae_workbench.evaluation.doubts import conclude, format_value, list_doubts
-from alae_workbench.evaluation.registry import MEASURES
+from alae_workbench.evaluation.registry import MEASURES, measures_due
 from alae_workbench.runs.observers import Level, Observer, Report, Start
 from alae_workbench.runs.pace import Pace, format_duration
 from alae_workbench.runs.progress_line import ProgressLine
@@ -37,7 +37,10 @@ class Terminal(Observer):
         self._line = ProgressLine(self.console.width, start.steps, finest, bar=self.console.is_terminal)
         self._step, self._printed = start.step, 0.0
         self.on_note(start.text)
-        self.on_note(f"losses: {', '.join(f'{symbol} {name}' for name, symbol in self._symbols.items())}")
+        losses = ", ".join(f"{symbol} {name}" for name, symbol in self._symbols.items())
+        due = [MEASURES[name] for name in measures_due("report") if start.model.has(MEASURES[name].networks)]
+        measures = [f"; {measure.symbol} {measure.name.replace('_', ' ')}" for measure in due if measure.symbol]
+        self.on_note(f"losses: {losses}{''.join(measures)}")
         if self.console.is_terminal:
             # Refreshed only by reports: a thread that draws could still run when the process ends.
             self._live = Live(console=self.console, auto_refresh=False)
