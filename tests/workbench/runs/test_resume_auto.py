@@ -100,8 +100,12 @@ def test_a_run_that_has_all_steps_is_finished_and_left_as_it_is(folder, steps):
     assert summary.checkpoint.exists()
 
 
-def test_a_run_killed_after_its_last_step_is_finished(folder):
-    (folder / "run" / "summary.json").unlink()
+def test_a_run_stopped_after_its_last_step_is_finished(folder):
+    file = folder / "run" / "summary.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"measures": {}, "stopped_by": "SIGTERM"}))
+    summary = train_here(resume="auto", out=folder / "run", observers=[], backend=BACKEND)
+    assert (summary.step, summary.measures, summary.stopped_by) == (10, {}, None)
+    file.unlink()
     summary = train_here(resume="auto", out=folder / "run", observers=[], backend=BACKEND)
     assert (summary.step, summary.measures, summary.checkpoint.name) == (10, {}, "step-00000010")
 

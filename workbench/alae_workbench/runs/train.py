@@ -107,7 +107,8 @@ def _report_finished(run: Run, checkpoint: Checkpoint, steps: int, observers: Se
     if summary is None or summary.step != checkpoint.step:
         grids = sorted(run.grids.glob("step-*.png"))
         summary = Summary(run.path, checkpoint.step, {}, {}, checkpoint.path, grids[-1] if grids else None)
-    return summary
+    # A signal may have stopped the measures after the last step.
+    return replace(summary, stopped_by=None)
 
 
 def _describe_run(chosen: Plan, data: DataSet, backend: Backend) -> str:
