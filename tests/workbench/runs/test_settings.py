@@ -51,6 +51,7 @@ def test_a_run_continues_only_with_the_settings_that_determine_its_numbers():
         ({"schedule.images": 320}, "with schedule.images=80, but now schedule.images=320 is requested"),
         ({"batch_size": 8}, "with batch_size=16, but now batch_size=8 is requested"),
         ({"training.margin": 1}, "with training.margin=0, but now training.margin=1 is requested"),
+        ({"training.labels_from": "a.csv"}, "with training.labels_from=None, but now training.labels_from=a.csv is"),
     ):
         with pytest.raises(ConfigError, match=message):
             continue_experiment(checkpoint, load_experiment("digits-mlp", SCHEDULED | changes))

@@ -149,8 +149,8 @@ def continue_experiment(checkpoint: Checkpoint, requested: Experiment) -> Experi
 
 
 def decisive_settings(experiment: Experiment) -> dict[str, Any]:
-    """Return the settings that determine the numbers of a run, except its images and length, as plain data."""
-    training = experiment.training.model_dump(mode="json", include={"margin", "fit", "mirror", "held_out"})
+    """Return the settings that determine the numbers of a run, except the path of its images and its length."""
+    training = experiment.training.model_dump(mode="json", include=TrainingData.model_fields.keys() - {"data"})
     return {**experiment.config.model_dump(mode="json", exclude={"description"}), RUN: training}
 
 
