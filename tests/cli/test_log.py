@@ -64,7 +64,7 @@ def test_an_error_is_one_event(run_alae, words, message):
 
 
 def test_warnings_of_libraries_are_events(run_alae, monkeypatch):
-    def warn(request, observers):
+    def warn(request, **options):
         logging.getLogger("library").warning("a slow\npath")
         raise MemoryError("too many images")
 
