@@ -37,6 +37,12 @@ def test_layouts(names, held_out, folders):
     assert (list(found.held_out), list(found.folders)) == (held_out, folders)
 
 
+def test_archives_may_be_classes():
+    assert find_layout(["0", "1"], ["cats", "dogs"]).folders == ["cats", "dogs"]
+    assert find_layout(["0", "1"], ["shard-00", "shard-01"]).folders == [None, None]
+    assert find_layout(["a/0", "b/1"], ["x", "y"]).folders == ["a", "b"]
+
+
 def test_archives_may_be_splits():
     found = find_layout(["a/0", "b/1", "a/2"], ["train-0", "train-1", "val-0"])
     assert (found.held_out, found.folders) == ([False, False, True], ["a", "b", "a"])

@@ -20,6 +20,7 @@ _WRAPPERS = {"image", "images", "img", "imgs", "jpegimages", "jpg", "jpeg", "png
 _WORD = re.compile(r"[a-z]+|[0-9]+|[^a-z0-9]+")
 # StyleGAN's tools and FFHQ distribute images over folders of a thousand: 00000/img00000000.png, 31000/31042.png.
 _CHUNK = re.compile(r"\d{5,}")
+_DIGITS = re.compile(r"\d+")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
 
@@ -53,7 +54,8 @@ def find_layout(names: Sequence[str], containers: Sequence[str] = ()) -> Layout:
 
     Args:
         names: the pictures' paths, with forward slashes.
-        containers: for each picture the archive that holds it, if there are several; they may be named after splits.
+        containers: for each picture the archive that holds it, if there are several; they may be named after splits or
+            classes.
     """
     parts = [name.split("/")[:-1] for name in names]
     level = _count_shared(parts)
@@ -67,7 +69,14 @@ def find_layout(names: Sequence[str], containers: Sequence[str] = ()) -> Layout:
             if class_level < split_level:
                 return Layout(held_out, [_at(folders, class_level) for folders in parts])
             return Layout(held_out, [_find_class(folders, class_level) for folders in parts])
-    return Layout((), [_at(folders, level) for folders in parts])
+    found = [_at(folders, level) for folders in parts]
+    return Layout((), containers if _are_classes(containers) and not any(found) else found)
+
+
+def _are_classes(containers: Sequence[str]) -> bool:
+    """Whether archives are named after classes, such as cats and dogs; shard-00 and shard-01 are only numbered."""
+    names = set(containers)
+    return len({_DIGITS.sub("", name) for name in names}) == len(names) > 1
 
 
 def are_chunks(names: Sequence[str], folders: Sequence[str | None]) -> bool:
