@@ -29,8 +29,8 @@ def compare(
         marked = [f"[bold]{cell}[/bold]" if best == value else cell for cell, value in zip(cells, values, strict=True)]
         table.add_row(name, MEASURES[name].arrow, *marked)
     Console().print(table)
-    for run, values in comparison.measures.items():
-        for doubt in list_doubts(values, comparison.images[run]):
+    for run, measures in comparison.measures.items():
+        for doubt in list_doubts(measures, comparison.images[run]):
             print(f"{run} {doubt}")
     if not comparison.alike:
         print("the best values are not marked, because the runs are at different levels of detail")

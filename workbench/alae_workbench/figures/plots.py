@@ -149,7 +149,7 @@ def _mark_levels(axes: "Axes", levels: Sequence[tuple[int, int]], colour: str, r
     """Mark where each level of detail begins, if there are several; the labels of different runs have their own row."""
     for step, side in levels if len(levels) > 1 else ():
         axes.axvline(step, color=colour, linewidth=0.6, linestyle=":")
-        place = {"xycoords": ("data", "axes fraction"), "xytext": (1, 1), "textcoords": "offset points"}
+        place: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "xytext": (1, 1), "textcoords": "offset points"}
         axes.annotate(f"{side}×{side}", (step, 0.18 * (row % 5)), rotation=90, color=colour, fontsize=5, **place)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from alae_core._support.files import read_regular
 from alae_core._support.html import MOST_BYTES, make_picture, make_title
-from alae_workbench.runs.observers import Observer, Report, Start
+from alae_workbench.runs.observers import Level, Observer, Report, Start
 from alae_workbench.runs.pace import format_duration
 from alae_workbench.storage.directory import Summary
 
@@ -41,13 +41,19 @@ class Notebook(Observer):
         self._start, self._began, self._step, self._text = start, time.monotonic(), start.step, start.text
         self._show = display(self, display_id=True).update
 
+    def on_level(self, level: Level) -> None:
+        """See `Observer`."""
+        self._line = f"compiling {level}"
+        self._update()
+
     def on_report(self, report: Report) -> None:
         """See `Observer`."""
         self._step = report.step
         losses = [f"{name} {value:.3f}" for name, value in report.losses.items()]
         level = [str(report.view)] if report.view else []
         speed = f"{report.images_per_second:,.0f} images/s"
-        self._line = " · ".join([*level, speed, f"{self._estimate_left()} left", *losses])
+        left = [] if report.seconds_left is None else [f"{format_duration(report.seconds_left)} left"]
+        self._line = " · ".join([*level, speed, *left, *losses])
         if time.monotonic() >= self._due:
             self._draw()
 
@@ -87,10 +93,6 @@ class Notebook(Observer):
     def _update(self) -> None:
         if self._show:
             self._show(self)
-
-    def _estimate_left(self) -> str:
-        done, left = self._step - self._start.step, self._start.steps - self._step
-        return format_duration((time.monotonic() - self._began) / max(1, done) * left)
 
     def __repr__(self) -> str:
         return f"step {self._step:,} of {self._start.steps:,} · {self._line}"

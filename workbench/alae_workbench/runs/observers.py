@@ -52,6 +52,9 @@ class Level:
     number: int
     count: int
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.number} of {self.count}) …" if self.count > 1 else "…"
+
 
 @dataclass(frozen=True)
 class Report:

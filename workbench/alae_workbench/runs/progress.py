@@ -48,11 +48,10 @@ class Terminal(Observer):
 
     def on_level(self, level: Level) -> None:
         """See `Observer`."""
-        text = f"{level.name} ({level.number} of {level.count}) …" if level.count > 1 else "…"
         if self._live:
-            self._show(self._line.format_compiling(self._step, text))
+            self._show(self._line.format_compiling(self._step, str(level)))
         else:
-            self.on_note(f"compiling {text}")
+            self.on_note(f"compiling {level}")
 
     def on_pace(self, pace: Pace) -> None:
         """See `Observer`."""
