@@ -1,4 +1,4 @@
-"""Fixtures for tests of what the commands do, called from Python."""
+"""Fixtures for tests of the tasks of commands, called from Python."""
 
 import os
 
