@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
 from typing import Any
@@ -198,7 +198,8 @@ class Trainer:
             images={"held_out": len(self.data.held_out)},
         )
 
-    def _read_batches(self, start: int, end: int) -> Iterator[Any]:
+    def _read_batches(self, start: int, end: int) -> Any:
+        # An iterator of grain, which can be closed, so that its thread reads no further.
         return batches(
             self.data.train,
             self.config,
