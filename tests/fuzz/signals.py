@@ -48,7 +48,7 @@ EVENTS = ["start", *TEXTS, *FILES]
 MOST_DELAYS = [0.1, 1, 10]
 #: a line of TensorFlow's log, which it writes before it reads TF_CPP_MIN_LOG_LEVEL
 LOG = re.compile(r"WARNING: All log messages|[IWE]0000 |[IWE]\d{4} ")
-#: moments by the functions that the main thread was in; the first that matches counts. Only compilers call functions so
+#: moments by the functions that threads were in; the first that matches counts. Only compilers call functions so
 #: deeply that the list is cut
 MOMENTS = {
     "compiling": r"in _compile_and_step$|^  \.\.\.$",
@@ -66,10 +66,10 @@ MOMENTS = {
     "planning": r"in plan$",
     "importing": "alae_cli",
 }
-#: SIGUSR1 writes the stack of the main thread to the file `stack`, even while the thread is in native code
+#: SIGUSR1 writes the stacks of all threads to the file `stack`, even while the main thread is in native code
 SCRIPT = """
 import faulthandler, os, signal
-faulthandler.register(signal.SIGUSR1, open("unregistered", "w"), all_threads=False)
+faulthandler.register(signal.SIGUSR1, open("unregistered", "w"), all_threads=True)
 os.rename("unregistered", "stack")
 from alae_cli import main
 main()
@@ -130,6 +130,7 @@ def stop_run(backend, number, chance, first_process):
             return None
         if Path(directory, "stack").exists():
             os.kill(target, signal.SIGUSR1)
+            time.sleep(0.05)
         began = time.monotonic()
         os.kill(target, number)
         try:
