@@ -2,7 +2,7 @@
 
 features/   features of images: `alae_workbench.evaluation.cache`
 weights/    published weights of other networks: `alae_workbench.evaluation.pretrained`
-plugins/    plug-ins that the user gave on this machine: `alae_core.extension_code`
+plugins/    plug-ins that the user gave on this machine: `alae_core.plugin_code`
 compiled/   programs that frameworks compiled
 """
 
