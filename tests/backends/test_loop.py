@@ -48,7 +48,7 @@ def test_third_party_algorithms_train_report_save_and_resume(backend, tmp_path, 
     straight = run(6, tmp_path / "straight")
     assert "pixels" in straight.losses
     assert len(straight.losses) == (1 if algorithm == "pixels" else 4)
-    measures = {"reconstruction_error"}
+    measures = {"reconstruction_error", "mean_image_error", "nearest_image_error"}
     if algorithm == "alae+pixels":
         measures |= {"reciprocity_error", "overfitting"}
     assert straight.measures.keys() == measures

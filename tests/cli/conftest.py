@@ -30,12 +30,12 @@ def run_alae(monkeypatch, tmp_path):
 
 @pytest.fixture
 def assert_refused(run_alae, tmp_path):
-    """Assert that `alae` refuses the given words: exit code 2, one line with a message, and no file written."""
+    """Assert that `alae` refuses the given words: exit code `code`, one line with a message, and no file written."""
 
-    def check(words, message):
+    def check(words, message, code=2):
         before = sorted(tmp_path.rglob("*"))
-        code, _, err = run_alae(*words)
-        assert code == 2
+        found, _, err = run_alae(*words)
+        assert found == code
         assert message in err
         assert err.startswith("alae: ")
         assert len(err.strip().splitlines()) == 1

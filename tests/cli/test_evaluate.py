@@ -45,7 +45,7 @@ def test_all_measures_are_taken_by_default(run_alae, home, cache):
     written = read_evaluation(home, "step-00000004-of-40.json")
     assert written["images"] == {"train": 1737, "held_out": 40, "samples": 40}
     assert {"fd_random64", "svm_w", "edit_round_trip", "overfitting"} <= set(written["measures"])
-    assert list(cache.glob("*.f32"))
+    assert list(cache.glob("features/*.f32"))
     assert not (home / "run" / "evaluations" / "step-00000004.json").exists(), "--count has its own file"
     assert f"{written['measures']['psnr']:.4f}" in run_alae("compare", "run")[1]
 
@@ -83,7 +83,7 @@ def test_a_mistake_is_refused(assert_refused, home, words, message):
 def test_the_table_of_measures_is_read_without_a_framework(tmp_path, words):
     code = (
         f"import sys; sys.argv = ['alae', *{words}]\n"
-        "from alae_cli import main\n"
+        "from alae_cli.app import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "print([name for name in ('keras', 'numpy', 'jax', 'torch', 'tensorflow') if name in sys.modules])"

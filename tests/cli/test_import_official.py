@@ -42,7 +42,7 @@ def test_a_run_that_cannot_be_written_leaves_nothing(assert_refused, monkeypatch
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("alae_core.checkpoint_writing.write_atomically", fail)
-    assert_refused(["import-official", CHECKPOINT, "out"], "No space left on device")
+    assert_refused(["import-official", CHECKPOINT, "out"], "No space left on device", code=4)
 
 
 MISTAKES = [

@@ -15,6 +15,15 @@ def start(action):
     return thread
 
 
+@pytest.fixture
+def python_handler():
+    """Python's own handler of SIGINT, which parallel test processes ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("python_handler")
 def test_a_signal_is_recorded_and_a_second_one_takes_effect():
     stop, before = Stop(), signal.getsignal(signal.SIGINT)
     with stop.recording():

@@ -67,7 +67,8 @@ def test_images_in_memory_are_trained_on_and_observers_get_events(backend, tmp_p
     assert "\nlabels: none" in recorder.of("start")[0][2]
     assert recorder.of("finish") == [(run,)]
     assert recorder.calls[-1] == ("close",)
-    assert run.measures.keys() == {"reciprocity_error", "reconstruction_error", "overfitting"}
+    measures = {"reciprocity_error", "reconstruction_error", "mean_image_error", "nearest_image_error", "overfitting"}
+    assert run.measures.keys() == measures
     assert recorder.of("report")[0][2].keys() == {"reciprocity_error"}
     assert {path.name.partition(".")[0] for path in run.path.iterdir()} == {
         *("config", "metrics", "events", "grids", "checkpoints", "summary", "")  # the last is .alae.lock
@@ -162,7 +163,7 @@ REFUSED = {
     "margin": ({"overrides": {"training.margin": 4}}, "training.margin is 4, which leaves nothing"),
     "data": ({"data": "absent"}, "there is no data 'absent'"),
     "held_out": ({"overrides": {"training.held_out": 5000}}, "training.held_out is 5000, but there are only 1797"),
-    "out": ({"out": "taken"}, "taken is not empty: choose another"),
+    "out": ({"out": "taken"}, "taken is not empty: it has other files than those of a run; choose another --out"),
     "resume": ({"resume": "absent"}, "no checkpoint in absent"),
     "backend": ({"backend": "tpu"}, "no backend 'tpu'"),
     "weights": ({"overrides": {"networks.w": 10**9}}, "but this machine has"),

@@ -131,4 +131,5 @@ def test_a_run_without_usable_classes_omits_nearest_neighbour_measures(backend):
         with pytest.raises(UnmeasurableError, match=reason):
             nearest_neighbour(Subject(model, make_data_with(labels)))
     values = take_due(Subject(model, make_data_with()), "end")
-    assert values.keys() == {"reciprocity_error", "reconstruction_error", "overfitting"}
+    measures = {"reciprocity_error", "reconstruction_error", "mean_image_error", "nearest_image_error", "overfitting"}
+    assert values.keys() == measures
