@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 #: seconds after which a trial begins no further measurement
 BUDGET = 30.0
 
-# A training step takes about as long as these numbers of forward passes. Measured with `photos-style` on JAX and PyTorch,
-# where the steps of single levels took 0.8 to 1.4 times as long as this.
+# A training step takes about as long as these numbers of forward passes. Measured with `photos-style` on JAX and
+# PyTorch, where the steps of single levels took 0.8 to 1.4 times as long as this.
 _PASSES_OF_E, _PASSES_OF_G = 10.0, 4.5
 # Compiling a step takes about this many times as long, and this many times the memory, as compiling both passes.
 _COMPILE_SECONDS, _COMPILE_MEMORY = 8.0, 6.5
