@@ -37,7 +37,7 @@ def test_real_steps_are_taken_if_they_fit_into_the_budget(make, tmp_path):
 
 def test_coarser_levels_follow_from_their_arithmetic(make, monkeypatch):
     """4×4 has 16 · 5 · 10 multiplications for each of 4 images; 8×8 adds 64 · 3 · 8, for each of 6 images."""
-    monkeypatch.setattr(trial, "_time_calls", lambda calls: (9.0, 2.0))
+    monkeypatch.setattr(trial, "_time_calls", lambda calls, period=1: (9.0, 2.0))
     trainer = make(tiny_style_config(), 7)
     found = take_trial(trainer, budget=1e9)
     assert [(level.count, level.source) for level in found.levels] == [(3, "arithmetic"), (4, "steps")]
@@ -49,7 +49,7 @@ def test_coarser_levels_follow_from_their_arithmetic(make, monkeypatch):
 
 def test_without_time_to_compile_a_step_it_is_estimated_from_passes(make, monkeypatch):
     """Both passes take 2 s and 7 s more to compile: 14.5 passes for a step, and 8 times both compilations."""
-    monkeypatch.setattr(trial, "_time_calls", lambda calls: (9.0, 2.0))
+    monkeypatch.setattr(trial, "_time_calls", lambda calls, period=1: (9.0, 2.0))
     (level,) = take_trial(make(tiny_config(batch_size=3), 40), budget=0).levels
     assert (level.source, level.seconds) == ("passes", pytest.approx(29.0))
     found = take_trial(make(tiny_config(batch_size=3), 40), budget=0)
@@ -64,3 +64,10 @@ def test_the_first_call_is_timed_apart_and_later_ones_up_to_a_limit(monkeypatch)
     assert trial._time_calls(repeat(None)) == (5.0, 1.0)
     clock = iter([0.0, 5.0])
     assert trial._time_calls(repeat(None, 1)) == (5.0, 5.0)
+
+
+def test_steps_with_an_update_at_every_second_step_are_timed_in_pairs(monkeypatch):
+    """The first two steps compile, whichever of them is slow; the pairs after them take 4 and 2 s."""
+    clock = iter([0.0, 30.0, 34.0, 36.0])
+    monkeypatch.setattr(trial.time, "perf_counter", lambda: next(clock))
+    assert trial._time_calls(repeat(None), 2) == (30.0, 1.5)

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import lcm
 from statistics import median
 from typing import TYPE_CHECKING, Literal
 
@@ -96,8 +97,10 @@ def take_trial(trainer: "Trainer", budget: float = BUDGET) -> Trial:
         compiling, seconds = _time_passes(trainer, stage)
         passes_memory = measure_peak_memory() - before
     if time.monotonic() - began + compiling + 3 * seconds <= budget:
-        first_seconds, seconds = _time_calls(_take_steps(trainer, first, end))
-        compiling = max(0.0, first_seconds - seconds)
+        # A step with an update that runs at every k-th step is a program of its own.
+        period = min(lcm(*(update.every for update in trainer.runner.model.updates)), end - first)
+        first_seconds, seconds = _time_calls(_take_steps(trainer, first, end), period)
+        compiling = max(0.0, first_seconds - period * seconds)
         # Levels share no compiled code; each coarser one keeps about half of the memory that the finest one takes.
         of_level = max(0, measure_peak_memory() - before - activations)
         memory = measure_peak_memory() + (len(stages) - 1) * of_level // 2
@@ -177,12 +180,13 @@ def _take_steps(trainer: "Trainer", first: int, end: int) -> Iterator[None]:
         yield
 
 
-def _time_calls(calls: Iterator[object]) -> tuple[float, float]:
-    """Return the seconds of the first call, which compiles, and the median of the later ones."""
+def _time_calls(calls: Iterator[object], period: int = 1) -> tuple[float, float]:
+    """Return the seconds of the first `period` calls, which compile, and of one later call: the median over periods."""
     clocks = [time.perf_counter()]
-    for _ in calls:
-        clocks.append(time.perf_counter())
-        if len(clocks) > 2 and clocks[-1] - clocks[1] > _TIMED_SECONDS:
-            break
+    for count, _ in enumerate(calls, 1):
+        if count % period == 0:
+            clocks.append(time.perf_counter())
+            if len(clocks) > 2 and clocks[-1] - clocks[1] > _TIMED_SECONDS:
+                break
     durations = np.diff(clocks)
-    return float(durations[0]), float(median(durations[1:] if len(durations) > 1 else durations))
+    return float(durations[0]), float(median(durations[1:] if len(durations) > 1 else durations)) / period
