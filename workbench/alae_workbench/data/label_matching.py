@@ -9,6 +9,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from alae_core._support.text import short_repr
+from alae_workbench.data.listing import get_base
 from alae_workbench.data.picture_formats import ENDINGS
 
 #: titles of the column that names the images, most likely first
@@ -26,9 +27,9 @@ _NUMBER_NAME = re.compile(r"0*(\d{1,18})")
 _WAYS_TO_NAME: tuple[Callable[[str], str], ...] = (
     lambda path: path,
     lambda path: _remove_ending(path),
-    lambda path: path.rpartition("/")[2],
-    lambda path: _remove_ending(path).rpartition("/")[2],
-    lambda path: _remove_zeros(_remove_ending(path).rpartition("/")[2]),
+    get_base,
+    lambda path: get_base(_remove_ending(path)),
+    lambda path: _remove_zeros(get_base(_remove_ending(path))),
 )
 
 

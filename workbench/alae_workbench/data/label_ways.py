@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from alae_workbench.data.formats.text_table import TABLES, parse_text_table
 from alae_workbench.data.label_columns import CLASS_TITLES, UnmatchedError, convert_columns
 from alae_workbench.data.label_matching import Columns, Table, index_names, match_rows
 from alae_workbench.data.labels import UNLABELLED, Labels, number_texts
-from alae_workbench.data.listing import Listing, get_ending
+from alae_workbench.data.listing import Listing, get_base, get_ending
 from alae_workbench.data.source import DataError
 from alae_workbench.data.splits import Layout, are_chunks
 
@@ -65,18 +66,18 @@ class LabelWays:
         """
         others = {name: name for name in self.listing.others}
         for name in self.listing.others:
-            others.setdefault(name.rpartition("/")[2], name)
+            others.setdefault(get_base(name), name)
         file, column = choice, ""
         if choice not in others and not Path(choice).is_file():
             file, _, column = choice.rpartition(":")
         if file not in others and not (file and Path(file).is_file()):
             raise DataError(
                 f"there is no file {short_repr(file or choice)} for the labels; the data holds "
-                f"{', '.join(map(short_repr, self._list_tables()[:5])) or 'no tables'}; or choose {FOLDERS} "
+                f"{', '.join(map(short_repr, self._tables[:5])) or 'no tables'}; or choose {FOLDERS} "
                 f"or {NONE}"
             )
         name = others.get(file, file)
-        if name.rpartition("/")[2] in _DATASET:
+        if get_base(name) in _DATASET:
             return self.require(self.label_by_dataset_json([name]), choice)
         return self.require(self._label_by_table([name], chosen=True, column=column), choice)
 
@@ -95,7 +96,7 @@ class LabelWays:
     def label_by_metadata(self) -> LabelledPictures | None:
         """Label pictures by the `metadata.csv` or `metadata.jsonl` in their folders."""
         for base in _METADATA:
-            names = [name for name in self._list_tables() if name.rpartition("/")[2] == base]
+            names = [name for name in self._tables if get_base(name) == base]
             found = self._label_by_table(names) if names else None
             if found:
                 return found
@@ -132,10 +133,10 @@ class LabelWays:
     def label_by_tables(self) -> LabelledPictures | None:
         """Label pictures by the only table whose rows name them."""
         fitting = []
-        names = [name for name in self._list_tables() if name.rpartition("/")[2] not in _METADATA]
-        bases = Counter(name.rpartition("/")[2] for name in names)
+        names = [name for name in self._tables if get_base(name) not in _METADATA]
+        bases = Counter(get_base(name) for name in names)
         for base in list(bases)[:_MOST_TABLES]:
-            found = self._label_by_table([name for name in names if name.rpartition("/")[2] == base])
+            found = self._label_by_table([name for name in names if get_base(name) == base])
             if found:
                 fitting.append(found)
         if len(fitting) < 2:
@@ -192,7 +193,7 @@ class LabelWays:
                 raise ValueError(f"it has no column {short_repr(column)}; it has {', '.join(map(short_repr, titles))}")
             at = titles.index(column)
             titles, rows = [column], [row and [row[at]] for row in rows]
-        return self._to_labels(rows, files[0].rpartition("/")[2], frozenset(files), titles, chosen=chosen)
+        return self._to_labels(rows, get_base(files[0]), frozenset(files), titles, chosen=chosen)
 
     def _to_labels(
         self,
@@ -246,10 +247,12 @@ class LabelWays:
 
     def _find_top(self, bases: Sequence[str]) -> list[str]:
         """List the files of these names that are not below pictures of another folder, the uppermost first."""
-        found = [name for name in self.listing.others if name.rpartition("/")[2] in bases and self._covers(name)]
-        return sorted(found, key=lambda name: (name.count("/"), bases.index(name.rpartition("/")[2]), name))
+        found = [name for name in self.listing.others if get_base(name) in bases and self._covers(name)]
+        return sorted(found, key=lambda name: (name.count("/"), bases.index(get_base(name)), name))
 
-    def _list_tables(self) -> list[str]:
+    @cached_property
+    def _tables(self) -> list[str]:
+        """The files that may be tables, the uppermost first."""
         endings = (*TABLES, ".jsonl")
         names = [name for name in self.listing.others if get_ending(name) in endings and name.count("/") <= 2]
         # A data set of text files beside pictures has no table of labels among them.

@@ -39,10 +39,14 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LEFTOVERS
 
 
+def get_base(name: str) -> str:
+    """Return the last part of a path."""
+    return name.rpartition("/")[2]
+
+
 def get_ending(name: str) -> str:
     """Return a file name's ending with its dot, in lower case; "" if it has none."""
-    base = name.rpartition("/")[2]
-    stem, dot, ending = base.rpartition(".")
+    stem, dot, ending = get_base(name).rpartition(".")
     return f".{ending.lower()}" if stem and dot else ""
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal
 
+from alae_workbench.data.listing import get_base
+
 Split = Literal["train", "held out"]
 
 _TRAIN = {"train", "training", "trainset", "trn"}
@@ -85,7 +87,7 @@ def are_chunks(names: Sequence[str], folders: Sequence[str | None]) -> bool:
 
 
 def _is_in_chunk(name: str, folder: str) -> bool:
-    number = _LAST_NUMBER.search(name.rpartition("/")[2].partition(".")[0])
+    number = _LAST_NUMBER.search(get_base(name).partition(".")[0])
     if not number or not _CHUNK.fullmatch(folder) or len(number[1]) > 18 or len(folder) > 18:
         return False
     thousand = int(number[1]) // 1000
