@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from alae_core.config import Config
-from alae_workbench.data.source import DataError, Source
+from alae_workbench.data.source import DataError, DataSet, Source
 
 #: the class number of an image without a label in a labelled data set; an unlabelled image's attributes are NaN
 UNLABELLED = int(np.iinfo(np.int64).min)
@@ -62,6 +62,12 @@ def count_labels(values: np.ndarray) -> str:
 def describe_labels(source: Labelled) -> str:
     """Return the number of classes or attributes of images and where they come from, or "none" and why."""
     return getattr(source, "label_text", "") or str(Labels(source.labels))
+
+
+def describe_origin(data: DataSet) -> list[str]:
+    """Return a line about the labels of the training images, and one about files that were skipped, if any."""
+    labels = f"labels: {describe_labels(data.train)}"
+    return [labels, data.skipped_files] if data.skipped_files else [labels]
 
 
 def is_labelled(values: np.ndarray) -> np.ndarray:

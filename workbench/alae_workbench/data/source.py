@@ -105,6 +105,12 @@ class DataSet:
         """SHA-256 of the fingerprints of both sources; a resumed run must find the same."""
         return combine_digests("data set", self.train.fingerprint, self.held_out.fingerprint)
 
+    def describe_reading(self) -> str:
+        """Return how the images were read and how many could not be, to follow their number; "" if there is nothing."""
+        interpretation = f", read as {self.interpretation}" if self.interpretation else ""
+        skipped = f", {self.skipped:,} unreadable files skipped" if self.skipped else ""
+        return f"{interpretation}{skipped}"
+
 
 def read_at_size(
     read: Callable[[np.ndarray], np.ndarray], shape: tuple[int, int, int], indices: np.ndarray, size: int | None

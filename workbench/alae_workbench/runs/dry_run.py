@@ -9,9 +9,9 @@ from alae_core import Config
 from alae_core.growth import stretches
 from alae_core.lookup import find_algorithm
 from alae_core.sizes import count_weights, find_memory, format_bytes
-from alae_workbench.data.labels import describe_labels
+from alae_workbench.data.labels import describe_origin
 from alae_workbench.data.source import DataSet, format_shape
-from alae_workbench.runs.pace import format_duration
+from alae_workbench.runs.pace import format_duration, name_level
 from alae_workbench.runs.plan import Plan, plan
 from alae_workbench.runs.request import RunRequest
 from alae_workbench.runs.train import make_trainer
@@ -54,24 +54,20 @@ def describe(request: RunRequest) -> str:
 
 
 def _describe_data(name: str, data: DataSet) -> Iterator[str]:
-    skipped = f", {data.skipped:,} unreadable files skipped" if data.skipped else ""
-    interpretation = f", read as {data.interpretation}" if data.interpretation else ""
     labels, classes = data.train.labels, ""
     if labels is not None:
         classes = f", {len(np.unique(labels))} classes" if labels.ndim == 1 else f", {labels.shape[1]} attributes each"
     yield (
         f"data: {name}, {len(data.train):,} training images of {format_shape(data.train.shape)}{classes}, "
-        f"{len(data.held_out):,} held out{interpretation}{skipped}"
+        f"{len(data.held_out):,} held out{data.describe_reading()}"
     )
-    yield f"labels: {describe_labels(data.train)}"
-    if data.skipped_files:
-        yield data.skipped_files
+    yield from describe_origin(data)
 
 
 def _describe_steps(plan: Plan) -> Iterator[str]:
     start, end = plan.checkpoint.step if plan.checkpoint else 0, plan.experiment.steps
     for stage, first, after in stretches(plan.experiment.config, start, end):
-        level = "" if stage.lod is None else f" at {4 * 2**stage.lod}×{4 * 2**stage.lod}"
+        level = "" if stage.lod is None else f" at {name_level(stage)}"
         yield (
             f"{after - first:,} steps{level}: {stage.batch_size:,} images each, "
             f"learning rate {stage.adam.learning_rate:g}"
@@ -90,8 +86,8 @@ def _describe_weights(config: Config) -> Iterator[str]:
 
 
 def _describe_trial(trial: "Trial", device: str) -> Iterator[str]:
-    finest, size = trial.levels[-1], 4 * 2 ** (trial.levels[-1].stage.lod or 0)
-    level = "" if finest.stage.lod is None else f" at {size}×{size}"
+    finest = trial.levels[-1]
+    level = "" if finest.stage.lod is None else f" at {name_level(finest.stage)}"
     coarser = "; coarser levels in proportion to their arithmetic" if len(trial.levels) > 1 else ""
     yield (
         f"time: about {format_duration(trial.seconds)} on {device}, {format_duration(trial.compiling)} of it to "

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from alae_core import Config
+from alae_core import Config, View
 from alae_core.growth import Stage, stretches
 
 
@@ -150,7 +150,7 @@ def count_multiplications(config: Config, stage: Stage) -> int:
 
 def name_level(stage: Stage) -> str:
     """Return the resolution of a level, such as "8×8", or "training" for networks that do not grow."""
-    return "training" if stage.lod is None else f"{4 * 2**stage.lod}×{4 * 2**stage.lod}"
+    return "training" if stage.lod is None else str(View(stage.lod))
 
 
 def format_duration(seconds: float) -> str:

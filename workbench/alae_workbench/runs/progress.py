@@ -33,7 +33,7 @@ class Terminal(Observer):
         """See `Observer`."""
         self._start, self._symbols = start, {update.name: update.symbol for update in start.model.updates}
         levels = start.model.config.lods if start.model.config.growth else 0
-        finest = f"{4 * 2 ** (levels - 1)}×{4 * 2 ** (levels - 1)}" if levels else None
+        finest = str(View(levels - 1)) if levels else None
         self._line = ProgressLine(self.console.width, start.steps, finest, bar=self.console.is_terminal)
         self._step, self._printed = start.step, 0.0
         self.on_note(start.text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from alae_core import Backend, Checkpoint, Config, load_backend
 from alae_core.sizes import batch_sizes
-from alae_workbench.data.labels import describe_labels
+from alae_workbench.data.labels import describe_origin
 from alae_workbench.data.source import DataSet
 from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
 from alae_workbench.runs.plan import Plan, find_resumed_run, plan
@@ -113,13 +113,10 @@ def _report_finished(run: Run, checkpoint: Checkpoint, steps: int, observers: Se
 
 def _describe_run(chosen: Plan, data: DataSet, backend: Backend) -> str:
     """Return lines about the run's directory, images, backend and device, first step, labels, and skipped files."""
-    skipped = f", {data.skipped} unreadable files skipped" if data.skipped else ""
-    interpretation = f", read as {data.interpretation}" if data.interpretation else ""
-    images = f"training on {chosen.data_name}, {len(data.train):,} images{interpretation}{skipped}"
+    images = f"training on {chosen.data_name}, {len(data.train):,} images{data.describe_reading()}"
     start, steps = chosen.checkpoint.step if chosen.checkpoint else 0, chosen.experiment.steps
     resuming = f"\nresuming at step {start:,} of {steps:,}" if start else ""
     batch, _ = max(batch_sizes(chosen.experiment.config))
     repeats = f"\na batch of {batch:,} shows some images more than once" if batch > len(data.train) else ""
-    files = f"\n{data.skipped_files}" if data.skipped_files else ""
-    labels = f"\nlabels: {describe_labels(data.train)}{files}"
+    labels = "".join(f"\n{line}" for line in describe_origin(data))
     return f"{chosen.run.path}: {images}, with {backend.name} on {backend.device}{resuming}{labels}{repeats}"
