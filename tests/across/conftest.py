@@ -25,6 +25,6 @@ def open_processes():
 
 @pytest.fixture(scope="session")
 def on():
-    """See `open_processes`; float32, as all processes of this session."""
+    """See `open_processes`; float32, as all processes of the test session."""
     with open_processes() as compute:
         yield compute

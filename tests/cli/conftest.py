@@ -1,6 +1,5 @@
 """Fixtures for tests of the command line: runs, and functions that call `alae`."""
 
-import json
 import os
 from functools import partial
 from shutil import copytree
@@ -13,6 +12,7 @@ import alae_core as alae
 from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.growth import scheduled_steps
 from tests.conftest import TINY, call_alae, tiny_config, tiny_style_config
+from tests.helpers.runs import make_set_options
 
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
 #: a model of digits that trains in milliseconds
@@ -56,7 +56,7 @@ def runs(backend, tmp_path_factory):
     one: a folder without images; empty.csv: a table without rows; short.npy: three numbers; torn.png: not an image
     """
     directory = tmp_path_factory.mktemp("runs")
-    settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    settings = make_set_options(SMALL)
     settings += ["--set", "training.report_every=2", "--set", "training.checkpoint_every=2"]
     for name, seed in (("run", 0), ("other", 1)):
         words = ["--preset", "digits-mlp", "--steps", 4, "--seed", seed, "--out", name, "--backend", BACKEND]

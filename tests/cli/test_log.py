@@ -7,8 +7,9 @@ from datetime import datetime
 import pytest
 
 from tests.cli.conftest import BACKEND, SMALL, describe_case
+from tests.helpers.runs import make_set_options
 
-SETTINGS = [word for key, value in SMALL.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+SETTINGS = make_set_options(SMALL)
 TRAIN = ["train", "--preset", "digits-mlp", "--steps", 2, "--backend", BACKEND, "--out", "run", *SETTINGS]
 
 

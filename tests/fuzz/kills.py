@@ -44,6 +44,7 @@ from alae_workbench.data.prepared.writing import write_set
 from alae_workbench.runs.settings import Experiment, Training, load_experiment
 from alae_workbench.storage.directory import Run
 from tests.conftest import TINY, content, tiny_config
+from tests.helpers.runs import make_set_options
 
 #: steps of a run; losses and a checkpoint are written at each
 STEPS = 12
@@ -285,7 +286,7 @@ def train(run):
 def start(run):
     """Start or resume a run in a child process; returns its process id."""
     option = "--resume" if run.config.exists() else "--out"
-    settings = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    settings = make_set_options(SETTINGS)
 
     def action():
         os.chdir(run.path.parent)

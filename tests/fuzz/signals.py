@@ -11,7 +11,6 @@ Python runs the first line of the command has Python's usual effect; it is liste
 """
 
 import argparse
-import json
 import os
 import random
 import re
@@ -28,6 +27,7 @@ from alae_core import AlaeError, load_checkpoint
 from alae_core.checkpoint_files import checkpoints
 from alae_workbench.storage.directory import Run
 from tests.fuzz.kills import reported_steps
+from tests.helpers.runs import make_set_options
 
 #: maximum seconds from the signal to the end of the process
 MOST_SECONDS = 10
@@ -143,7 +143,7 @@ def stop_run(backend, number, chance, first_process):
 
 def start(directory, backend, first_process):
     """Start a run in a directory, which gets its output in the files `out` and `err`."""
-    settings = [word for key, value in SETTINGS.items() for word in ("--set", f"{key}={json.dumps(value)}")]
+    settings = make_set_options(SETTINGS)
     command = [sys.executable, "-c", SCRIPT, "train", "--preset", "digits-style", "--out", "run", *settings]
     if first_process:
         command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", *command]

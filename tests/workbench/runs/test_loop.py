@@ -22,23 +22,17 @@ from alae_workbench import Observer
 from alae_workbench import train as train_here
 from alae_workbench.runs.settings import load_experiment
 from alae_workbench.storage.directory import Run
-from tests.conftest import TINY, call_alae
+from tests.conftest import call_alae
+from tests.helpers.runs import SMALL_RUN, make_set_options
 
 #: number of random kills; ALAE_TEST_KILLS sets more
 KILLS = int(os.environ.get("ALAE_TEST_KILLS", "2"))
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
-SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")} | {
-    "batch_size": 16,
-    "training.held_out": 100,
-    "training.report_every": 5,
-    "training.checkpoint_every": 10,
-    "training.grid_every": 640,
-}
+SMALL = SMALL_RUN | {"training.checkpoint_every": 10, "training.grid_every": 640}
 
 
 def make_words(*options, **overrides):
-    settings = [f"{key}={json.dumps(value)}" for key, value in (SMALL | overrides).items()]
-    flags = [word for setting in settings for word in ("--set", setting)]
+    flags = make_set_options(SMALL | overrides)
     preset = [] if "--resume" in options and "auto" not in options else ["--preset", "digits-mlp"]
     return ["train", *preset, "--backend", BACKEND, *map(str, options), *flags]
 

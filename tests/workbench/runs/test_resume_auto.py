@@ -14,22 +14,17 @@ from alae_workbench.runs.plan import plan
 from alae_workbench.runs.request import RunRequest
 from alae_workbench.runs.settings import load_experiment
 from alae_workbench.storage.directory import Run
-from tests.conftest import TINY, call_alae, content
+from tests.conftest import call_alae, content
+from tests.helpers.runs import SMALL_RUN, make_set_options
 
 BACKEND = os.environ.get("KERAS_BACKEND", "jax")
-SMALL = {key: value for key, value in TINY.items() if key.startswith("networks")} | {
-    "batch_size": 16,
-    "training.held_out": 100,
-    "training.report_every": 5,
-    "training.checkpoint_every": 5,
-}
+SMALL = SMALL_RUN | {"training.checkpoint_every": 5}
 
 
 def train(directory, *options, code=0, **overrides):
     """Run one command, as a scheduler does again and again; returns its output and errors."""
-    settings = [f"{key}={json.dumps(value)}" for key, value in (SMALL | overrides).items()]
     words = ["--preset", "digits-mlp", "--out", "run", "--resume", "auto", "--backend", BACKEND]
-    words += [word for setting in settings for word in ("--set", setting)]
+    words += make_set_options(SMALL | overrides)
     found, out, err = call_alae(directory, "train", *words, *options)
     assert found == code, f"{out}\n{err}"
     return out, err
