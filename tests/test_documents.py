@@ -84,6 +84,12 @@ def test_python_of_the_guide_runs(tmp_path):
     assert "'reciprocity': " in out
 
 
+@pytest.mark.slow
+@pytest.mark.framework
+def test_python_of_the_page_on_latents_runs(tmp_path):
+    run_python(["-c", "\n".join(blocks(REPOSITORY / "docs" / "latents.md", "python"))], tmp_path)
+
+
 # ---- commands --------------------------------------------------------------------------------------------------------
 
 

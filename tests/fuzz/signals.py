@@ -40,9 +40,11 @@ SETTINGS = {
     "training.checkpoint_every": 5,
     "training.grid_every": 320,
 }
-#: events after which a signal may arrive: the start, a text that the run prints, or a file that it writes
+#: events after which a signal may arrive: the start, a text that the run prints, or a file that it writes. The last two
+#: exist only while a grid or a checkpoint is written
 TEXTS = ["losses: ", "compiling 8", "measuring", "after 50 steps"]
-FILES = ["stack", "run/config.yaml", "run/checkpoints/step-00000005", "run/checkpoints/step-00000025"]
+WRITING = ["run/grids/.writing-*", "run/checkpoints/.writing-*"]
+FILES = ["stack", "run/config.yaml", "run/checkpoints/step-00000005", "run/checkpoints/step-00000025", *WRITING]
 EVENTS = ["start", *TEXTS, *FILES]
 #: maximum seconds from an event to the signal
 MOST_DELAYS = [0.1, 1, 10]
@@ -123,14 +125,14 @@ def stop_run(backend, number, chance, first_process):
         process = start(directory, backend, first_process)
         event = chance.choice(EVENTS)
         while not has_happened(directory, event) and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(chance.uniform(0, chance.choice(MOST_DELAYS)))
+            time.sleep(0.002 if event in WRITING else 0.01)
+        time.sleep(0 if event in WRITING else chance.uniform(0, chance.choice(MOST_DELAYS)))
         target = find_child(process) if first_process else process.pid
         if target is None or process.poll() is not None:
             return None
         if Path(directory, "stack").exists():
             os.kill(target, signal.SIGUSR1)
-            time.sleep(0.05)
+            time.sleep(0 if event in WRITING else 0.05)
         began = time.monotonic()
         os.kill(target, number)
         try:
@@ -161,7 +163,7 @@ def start(directory, backend, first_process):
 def has_happened(directory, event):
     """Whether a run in a directory has reached an event."""
     if event in FILES:
-        return Path(directory, event).exists()
+        return any(directory.glob(event))
     return event == "start" or event in Path(directory, "out").read_text("utf-8")
 
 
