@@ -1,27 +1,22 @@
 """The part of a training run that is the same in every framework, as a base class for runners."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from itertools import accumulate, pairwise
-from math import prod
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
-import keras
 import numpy as np
 from keras import ops
 
-from alae_core.augment import changes
 from alae_core.backend import Backend, Losses
 from alae_core.draws import Draws, draw
 from alae_core.errors import ArgumentError
 from alae_core.groups import Adam
-from alae_core.growth import Position, Rates, Stage, position
-from alae_core.inputs import one_hot, require_images
+from alae_core.growth import Rates, Stage, position
 from alae_core.model import Alae
 from alae_core.networks.family import Family
 from alae_core.optimizer import adam_step, average_step
+from alae_core.placement import BatchPlacer
 from alae_core.state import as_dtype, count_name, initial_state, moment_name, require_same_arrays, shapes
-from alae_core.streams import noise_shapes, stream
 from alae_core.updates import Batch, Update
 from alae_core.view import View
 from alae_core.walk import walk
@@ -30,12 +25,13 @@ Tensor = TypeVar("Tensor")
 Tensors = dict[str, Tensor]
 
 
-class BaseRunner(ABC, Generic[Tensor]):
+class BaseRunner(BatchPlacer[Tensor]):
     """Base class of a `Runner`. `self.tensors` is its state: the arrays of `alae_core.state` as tensors, by name.
 
     A subclass defines how arrays are copied to the device and back, and how one update is differentiated;
-    `alae_core.walk` does the rest. A framework with its own kernels for Adam or averages overrides `apply` or
-    `average`; one that compiles the step overrides `train`. The step count stays on the host, in `self.step_number`.
+    `alae_core.placement` and `alae_core.walk` do the rest. A framework with its own kernels for Adam or averages
+    overrides `apply` or `average`; one that compiles the step overrides `train`. The step count stays on the host, in
+    `self.step_number`.
     `__init__` loads the initial state, so attributes that these methods use must be set before it is called.
     """
 
@@ -48,10 +44,6 @@ class BaseRunner(ABC, Generic[Tensor]):
 
     def __repr__(self) -> str:
         return f"<run on {self.backend.name} at step {self.step_number:,}: {self.model!r}>"
-
-    @abstractmethod
-    def to_device(self, array: np.ndarray) -> Tensor:
-        """Return a copy of `array` on the device."""
 
     @abstractmethod
     def to_numpy(self, tensor: Tensor) -> np.ndarray:
@@ -122,17 +114,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         """Set these tensors to zero."""
         self.write(self.tensors, {name: ops.zeros_like(self.tensors[name]) for name in names})
 
-    def draw_noise(self, count: int, key: int) -> Tensor:
-        """Draw `count` numbers from N(0, 1) on the device, as a function of `key`."""
-        return keras.random.normal((count,), dtype=self.config.dtype, seed=key)
-
     # ---- the contract ----
-
-    def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
-        """See `Runner.put`; the batch does not have draws yet."""
-        images = require_images(images)
-        classes = next((self.to_device(array) for array in one_hot(self.config, labels, len(images))), None)
-        return Batch(self._from_bytes(images) if images.dtype == np.uint8 else self._to_tensors(images), classes)
 
     def step(
         self,
@@ -153,7 +135,7 @@ class BaseRunner(ABC, Generic[Tensor]):
             draws = self.draws(self.step_number, len(batch.images))
         due = [update.name for update in self.model.updates if self.step_number % update.every == 0]
         chosen = {name: draws[name] for name in (due if only is None else [self.model.update(only).name])}
-        losses = self.train(self._batches(batch, chosen, here), here.stage, here.rates)
+        losses = self.train(self._make_batches(batch, chosen, here, self.step_number), here.stage, here.rates)
         self.step_number += 1
         # In the order of the updates, which a compiled step may not preserve.
         return Losses({update.name: losses[update.name] for update in self.model.updates if update.name in losses})
@@ -196,7 +178,7 @@ class BaseRunner(ABC, Generic[Tensor]):
         if lod is None:
             return {}
         names = [update.name for update in self.model.updates if "noise" in update.draws]
-        return {name: [self.to_numpy(map) for map in self._noise(name, step, lod, count)] for name in names}
+        return {name: [self.to_numpy(map) for map in self._draw_noise_maps(name, step, lod, count)] for name in names}
 
     def weights(self, averaged: bool = False) -> dict[str, np.ndarray]:
         """See `Runner.weights`."""
@@ -243,58 +225,7 @@ class BaseRunner(ABC, Generic[Tensor]):
     ) -> dict[str, Batch]:
         """Return the batch of each update outside of a training step, with the current p of augmentation."""
         here = position(self.config, self.step_number)._replace(blend=blend)
-        batches = self._batches(self.put(images, labels), draws, here)
+        batches = self._make_batches(self.put(images, labels), draws, here, self.step_number)
         if "augment_p" not in self.tensors:
             return batches
         return {update: batch._replace(augment_p=self.tensors["augment_p"]) for update, batch in batches.items()}
-
-    def _batches(self, batch: Batch, draws: Mapping[str, Draws], here: Position) -> dict[str, Batch]:
-        """Return `batch` with each update's draws, by the update's name."""
-        augment = self.config.augment
-        batch = batch._replace(
-            blend=self._to_tensors(float(here.blend)) if self.networks.has_styles else None,
-            r1_gamma=self._to_tensors(here.rates.r1_gamma),
-            # An adaptive p is part of the state, and replaces this one in the step.
-            augment_p=None if augment is None else self._to_tensors(augment.p),
-        )
-        return {update: batch._replace(draws=self._place_draws(batch, update, own)) for update, own in draws.items()}
-
-    def _place_draws(self, batch: Batch, update: str, draws: Draws) -> Draws:
-        """Return `draws` as tensors, with the noise that the device draws."""
-        lod = self.networks.level_of(batch.images)
-        if draws.augment is not None:
-            draws = draws._replace(augment=None if self.config.augment is None else changes(draws.augment))
-        if lod is None or "noise" not in self.model.update(update).draws:
-            return self._to_tensors(draws._replace(mix=None, cutoff=None, noise=None))
-        placed = self._to_tensors(draws)
-        if placed.noise is None:
-            placed = placed._replace(noise=self._noise(update, self.step_number, lod, len(batch.images)))
-        return placed
-
-    def _to_tensors(self, value: Any) -> Any:
-        """Convert every array and number in `value` to a tensor: integers to int32, others to the run's dtype."""
-        if value is None:
-            return None
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return type(value)(*map(self._to_tensors, value))
-        if isinstance(value, list | tuple):
-            return [self._to_tensors(part) for part in value]
-        array = np.asarray(value)
-        return self.to_device(np.asarray(array, np.int32 if array.dtype.kind in "iu" else self.config.dtype))
-
-    def _from_bytes(self, images: np.ndarray) -> Tensor:
-        # Copy bytes, and convert them on the device as `images.to_float` does. The divisor is a tensor: XLA would
-        # replace division by a number by multiplication with its reciprocal, which changes 111 of the 256 grey levels.
-        floats = ops.cast(self.to_device(images), "float32")
-        return ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype)
-
-    def _noise(self, update: str, step: int, lod: int, count: int) -> list[Tensor]:
-        shapes = noise_shapes(lod, count)
-        ends = list(accumulate(prod(shape) for shape in shapes))
-        key = int(stream(self.config.seed, f"noise/{update}", step).integers(2**31))
-        # Draw all maps at once: launching a kernel for each of many small maps takes longer than drawing them.
-        numbers: Any = self.draw_noise(ends[-1], key)
-        return [
-            ops.reshape(numbers[start:end], shape)
-            for shape, (start, end) in zip(shapes, pairwise([0, *ends]), strict=True)
-        ]

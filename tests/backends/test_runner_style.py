@@ -236,7 +236,7 @@ def test_noise_differs_between_seeds_and_steps(backend):
         for step in (0, 1):
             for update in ("discriminator", "generator"):
                 drawn[each.model.config.seed, step, update] = [
-                    each.to_numpy(noise) for noise in each._noise(update, step, 1, 4)
+                    each.to_numpy(noise) for noise in each._draw_noise_maps(update, step, 1, 4)
                 ]
     assert [noise.shape for noise in drawn[0, 0, "generator"]] == noise_shapes(1, 4)
     numbers = np.array([np.concatenate([noise.ravel() for noise in maps]) for maps in drawn.values()])

@@ -11,6 +11,7 @@ from keras import ops
 from alae_conformance.subjects.backend import BackendSubject
 from alae_core.backend import Backend, Losses, Runner
 from alae_core.framework import Framework
+from alae_core.placement import BatchPlacer
 from alae_core.runner import BaseRunner
 
 
@@ -40,7 +41,8 @@ def replaces(member, fault, case, check):
 def methods():
     """Return every method of the contract, and those that `BaseRunner` adds for backends to implement or override."""
     contract = [("Backend", {**vars(Framework), **vars(Backend)}), ("Runner", vars(Runner))]
-    hooks = {name: value for name, value in vars(BaseRunner).items() if name not in vars(Runner)}
+    hooks = {**vars(BatchPlacer), **vars(BaseRunner)}.items()
+    hooks = {name: value for name, value in hooks if name not in vars(Runner)}
     return {
         f"{owner}.{name}"
         for owner, members in (*contract, ("BaseRunner", hooks))

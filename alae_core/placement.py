@@ -1,0 +1,103 @@
+"""The copy of a batch, and of each update's draws, to the device."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from itertools import accumulate, pairwise
+from math import prod
+from typing import Any, Generic, TypeVar
+
+import keras
+import numpy as np
+from keras import ops
+
+from alae_core.augment import changes
+from alae_core.config import Config
+from alae_core.draws import Draws
+from alae_core.growth import Position
+from alae_core.inputs import one_hot, require_images
+from alae_core.model import Alae
+from alae_core.networks.family import Family
+from alae_core.streams import noise_shapes, stream
+from alae_core.updates import Batch
+
+Tensor = TypeVar("Tensor")
+
+
+class BatchPlacer(ABC, Generic[Tensor]):
+    """Base class of `BaseRunner` that makes the `Batch` of each update from arrays.
+
+    A subclass defines `to_device`. Everything in a batch is drawn for the whole batch, on the host or by `draw_noise`.
+    """
+
+    model: Alae
+    config: Config
+    networks: Family
+
+    @abstractmethod
+    def to_device(self, array: np.ndarray) -> Tensor:
+        """Return a copy of `array` on the device."""
+
+    def draw_noise(self, count: int, key: int) -> Tensor:
+        """Draw `count` numbers from N(0, 1) on the device, as a function of `key`."""
+        return keras.random.normal((count,), dtype=self.config.dtype, seed=key)
+
+    def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
+        """See `Runner.put`; the batch does not have draws yet."""
+        images = require_images(images)
+        classes = next((self.to_device(array) for array in one_hot(self.config, labels, len(images))), None)
+        return Batch(self._from_bytes(images) if images.dtype == np.uint8 else self._to_tensors(images), classes)
+
+    def _make_batches(self, batch: Batch, draws: Mapping[str, Draws], here: Position, step: int) -> dict[str, Batch]:
+        """Return `batch` with each update's draws, and the numbers of training step `step`, by the update's name."""
+        augment = self.config.augment
+        batch = batch._replace(
+            blend=self._to_tensors(float(here.blend)) if self.networks.has_styles else None,
+            r1_gamma=self._to_tensors(here.rates.r1_gamma),
+            # An adaptive p is part of the state, and replaces this one in the step.
+            augment_p=None if augment is None else self._to_tensors(augment.p),
+        )
+        return {
+            update: batch._replace(draws=self._place_draws(batch, update, own, step)) for update, own in draws.items()
+        }
+
+    def _place_draws(self, batch: Batch, update: str, draws: Draws, step: int) -> Draws:
+        """Return `draws` as tensors, with the noise that the device draws."""
+        lod = self.networks.level_of(batch.images)
+        if draws.augment is not None:
+            draws = draws._replace(augment=None if self.config.augment is None else changes(draws.augment))
+        if lod is None or "noise" not in self.model.update(update).draws:
+            return self._to_tensors(draws._replace(mix=None, cutoff=None, noise=None))
+        placed = self._to_tensors(draws)
+        if placed.noise is None:
+            placed = placed._replace(noise=self._draw_noise_maps(update, step, lod, len(batch.images)))
+        return placed
+
+    def _to_tensors(self, value: Any) -> Any:
+        """Convert every array and number in `value` to a tensor: integers to int32, others to the run's dtype."""
+        if value is None:
+            return None
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*map(self._to_tensors, value))
+        if isinstance(value, list | tuple):
+            return [self._to_tensors(part) for part in value]
+        array = np.asarray(value)
+        return self.to_device(np.asarray(array, np.int32 if array.dtype.kind in "iu" else self.config.dtype))
+
+    def _from_bytes(self, images: np.ndarray) -> Tensor:
+        """Copy uint8 images to the device as bytes, and convert them there as `images.to_float` does."""
+        # The divisor is a tensor: XLA would
+        # replace division by a number by multiplication with its reciprocal, which changes 111 of the 256 grey levels.
+        floats = ops.cast(self.to_device(images), "float32")
+        return ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype)
+
+    def _draw_noise_maps(self, update: str, step: int, lod: int, count: int) -> list[Tensor]:
+        """Return the noise maps that one update draws at a training step: `streams.noise_shapes` on the device."""
+        shapes = noise_shapes(lod, count)
+        ends = list(accumulate(prod(shape) for shape in shapes))
+        key = int(stream(self.config.seed, f"noise/{update}", step).integers(2**31))
+        # Draw all maps at once: launching a kernel for each of many small maps takes longer than drawing them.
+        numbers: Any = self.draw_noise(ends[-1], key)
+        return [
+            ops.reshape(numbers[start:end], shape)
+            for shape, (start, end) in zip(shapes, pairwise([0, *ends]), strict=True)
+        ]
