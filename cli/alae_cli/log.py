@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import StrEnum
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,12 +15,23 @@ from alae_core._support.text import one_line
 if TYPE_CHECKING:
     from alae_workbench.runs.observers import Observer
 
-Format = Literal["text", "json"]
-LogFormat = Annotated[
-    Format,
+
+class Log(StrEnum):
+    """Where events go. `json` replaces the text on the terminal; the others (`runs.tracker`) add to it."""
+
+    TEXT = "text"
+    JSON = "json"
+    WANDB = "wandb"
+    TRACKIO = "trackio"
+
+
+Logs = Annotated[
+    list[Log] | None,
     typer.Option(
         "--log",
-        help="Print progress as text, or write every event to standard error as a line of JSON (docs/cluster.md).",
+        help="Print progress as text, or write every event to standard error as a line of JSON (docs/cluster.md); "
+        "log to Weights & Biases or trackio, if installed; repeatable.",
+        show_default="text",
     ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print nothing but errors.")]
@@ -52,17 +64,18 @@ def warnings_as_events() -> Iterator[None]:
         root.removeHandler(handler)
 
 
-def choose_observers(log: Format, quiet: bool) -> "list[Observer]":
-    """Return the observers that show a run as --log and --quiet request."""
-    if quiet:
-        return []
-    if log == "json":
-        from alae_workbench.runs.observers import JsonLog
+def choose_observers(logs: Sequence[Log] | None, quiet: bool) -> "list[Observer]":
+    """Return the observers that show and log a run as --log and --quiet request.
 
-        return [JsonLog()]
+    Raises ArgumentError if a tracker is not installed.
+    """
+    from alae_workbench.runs.observers import JsonLog
     from alae_workbench.runs.progress import Terminal
+    from alae_workbench.runs.tracker import Tracker
 
-    return [Terminal()]
+    shown: list[Observer] = [] if quiet else [JsonLog() if Log.JSON in (logs or []) else Terminal()]
+    trackers = dict.fromkeys(log for log in logs or [] if log in (Log.WANDB, Log.TRACKIO))
+    return [*shown, *(Tracker(log.value) for log in trackers)]
 
 
 def format_error(message: str, exit_code: int) -> str:

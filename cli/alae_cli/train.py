@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.log import LogFormat, Quiet, choose_observers
+from alae_cli.log import Logs, Quiet, choose_observers
 from alae_cli.options import BackendName, Device, Images, LabelsFrom, Overrides, SkipBad, parse_overrides
 from alae_cli.signals import saving_first
 from alae_core import AlaeError
@@ -62,7 +62,7 @@ def train(
         bool,
         typer.Option("--dry-run", help="Print the configuration, images, levels, steps and memory; take no step."),
     ] = False,
-    log: LogFormat = "text",
+    log: Logs = None,
     quiet: Quiet = False,
     overrides: Overrides = None,
     backend: BackendName = None,

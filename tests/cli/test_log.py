@@ -6,6 +6,9 @@ from datetime import datetime
 
 import pytest
 
+from alae_cli.log import Log, choose_observers
+from alae_workbench.runs.observers import JsonLog, Observer
+from alae_workbench.runs.progress import Terminal
 from tests.cli.conftest import BACKEND, SMALL, describe_case
 from tests.helpers.runs import make_set_options
 
@@ -37,6 +40,24 @@ def test_every_event_is_a_line_of_json_on_standard_error(run_alae):
     code, out, err = run_alae(*TRAIN, "--log", "json", "--resume", "auto")
     assert (code, out) == (0, "")
     assert read_events(err) == [{"event": "note", "message": "run is finished: 2 steps are done, 2 were requested"}]
+
+
+def test_a_tracker_is_used_beside_the_text_and_refused_if_it_is_absent(run_alae, monkeypatch):
+    created = []
+
+    class Tracker(Observer):
+        def __init__(self, name):
+            created.append(name)
+
+    monkeypatch.setattr("alae_workbench.runs.tracker.find_spec", lambda name: None)
+    code, _, err = run_alae(*TRAIN, "--log", "wandb")
+    assert (code, err) == (2, "alae: --log is wandb, which is not installed: pip install wandb\n")
+    monkeypatch.setattr("alae_workbench.runs.tracker.Tracker", Tracker)
+    observers = choose_observers([Log.WANDB, Log.TRACKIO, Log.WANDB], quiet=False)
+    assert created == ["wandb", "trackio"]
+    assert [type(each) for each in observers] == [Terminal, Tracker, Tracker]
+    assert [type(each) for each in choose_observers([Log.TRACKIO, Log.JSON], quiet=False)] == [JsonLog, Tracker]
+    assert [type(each) for each in choose_observers([Log.WANDB], quiet=True)] == [Tracker]
 
 
 def test_quiet_prints_nothing_but_errors(run_alae):

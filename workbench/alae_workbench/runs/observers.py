@@ -208,7 +208,7 @@ class TensorBoard(Records):
         """See `Records`."""
         from tensorboardX.summary import scalar
 
-        for name, value in _flatten(values):
+        for name, value in flatten(values):
             self._add(step=step, summary=scalar(name, value))
 
     def on_grid(self, step: int, grid: Path) -> None:
@@ -232,8 +232,9 @@ class TensorBoard(Records):
         append(self._path, length + checksums[0] + event + checksums[1])
 
 
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+def flatten(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, float]]:
+    """Return nested numbers as pairs; names of groups are joined by slashes."""
     pairs: list[tuple[str, float]] = []
     for name, value in values.items():
-        pairs += _flatten(value, f"{prefix}{name}/") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
+        pairs += flatten(value, f"{prefix}{name}/") if isinstance(value, Mapping) else [(f"{prefix}{name}", value)]
     return pairs

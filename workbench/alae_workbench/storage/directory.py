@@ -7,6 +7,7 @@ grids/            figures, one per `training.grid_every` images
 checkpoints/      the checkpoints that `--resume` continues from and other commands load
 plugins/          copies of plug-ins' files that the run uses, to give to `--plugin` on another machine
 summary.json      the table printed at the end
+tracker/          what `--log wandb` or `--log trackio` needs to continue its records
 .alae.lock        locked by the process that trains here
 """
 
@@ -90,6 +91,7 @@ class Run:
         self.grids = path / "grids"
         self.checkpoints = path / "checkpoints"
         self.plugins = path / "plugins"
+        self.tracker = path / "tracker"
         self.config = path / "config.yaml"
         self.summary = path / "summary.json"
         self._lock = Lock(path, f"another process is training in {path}: wait for it, or choose another --out")
@@ -142,10 +144,9 @@ class Run:
         if not self.path.exists():
             return True
         names = {path.name for path in self.path.iterdir()} - _NOT_FILES
-        own = {
-            path.name
-            for path in (self._lock.path, self.config, self.metrics, self.grids, self.checkpoints, self.plugins)
-        }
+        files = (self._lock.path, self.config, self.metrics)
+        folders = (self.grids, self.checkpoints, self.plugins, self.tracker)
+        own = {path.name for path in (*files, *folders)}
         foreign = {name for name in names - own if not name.startswith((".writing-", "events.out.tfevents."))}
         # Only the lock shows that it is a run's directory: others may have a config.yaml or grids/ too.
         return not names or (self._lock.path.name in names and not foreign and not self._list_checkpoints("*step-*"))
