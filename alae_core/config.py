@@ -84,6 +84,9 @@ class Config(Frozen):
         None,
         description="for few images: D∘E sees images changed at random; {p: 0.15}, or {target: 0.9} to adapt p",
     )
+    freeze: Annotated[tuple[str, ...], Strict(False)] = Field(
+        (), description="parts of the networks that keep their weights, such as [F, E.block0]; docs/fine-tuning.md"
+    )
     average_halflife: PositiveFloat = Field(10_000.0, description="half-life of the averaged networks in images")
     average_warmup: Fraction = Field(
         0.0, description="the half-life is at most this fraction of the images shown so far; 0 sets no limit"
@@ -171,6 +174,8 @@ class Config(Frozen):
                 f"growth.levels must hold a level for each of {lods} resolutions from 4×4 to {height}×{width}, but "
                 f"holds {given}"
             )
+        if self.growth.from_level >= lods:
+            raise ValueError(f"growth.from_level is {self.growth.from_level}, but the levels are 0 … {lods - 1}")
         return self
 
     @model_validator(mode="after")

@@ -199,6 +199,9 @@ class Growth(Frozen):
 
     levels: Annotated[tuple[Level, ...], Strict(False)]
     restart_adam: bool = Field(True, description="whether Adam's moments and counts restart at each level")
+    from_level: NonNegativeInt = Field(
+        0, description="the level at which training starts; it fades in as its `fade` says, unless it is level 0"
+    )
 
 
 class Adam(Frozen):

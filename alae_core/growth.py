@@ -5,7 +5,7 @@ from math import ceil, cos, pi
 from typing import NamedTuple
 
 from alae_core.config import Config
-from alae_core.groups import Adam, Level
+from alae_core.groups import Adam, Growth, Level
 from alae_core.view import View
 
 
@@ -66,13 +66,13 @@ def position(config: Config, step: int) -> Position:
     """Return the position of a run of `config` before training step `step` (from 0).
 
     The blend is ½ − ½cos(π · fraction of the fade's images shown), 0 at a level's first step; the first level does not
-    fade. After the end of the schedule the last level continues.
+    fade. After the end of the schedule the last level continues. Levels before `growth.from_level` are skipped.
     """
     if config.growth is None:
         stage, shown = _stage(config, None, config.batch_size, config.adam.learning_rate), step * config.batch_size
         return Position(stage, 1.0, shown, restarts=False, rates=_rates(config, shown, stage))
     shown = 0
-    for lod, level in enumerate(config.growth.levels):
+    for lod, level in _trained_levels(config.growth):
         batch_size, steps = _steps_of(config, level)
         if step < steps or lod == config.lods - 1:
             break
@@ -87,7 +87,7 @@ def position(config: Config, step: int) -> Position:
 
 def scheduled_steps(config: Config) -> int | None:
     """Return the number of steps of the growth schedule; None for a configuration without one."""
-    return sum(_steps_of(config, level)[1] for level in config.growth.levels) if config.growth else None
+    return sum(_steps_of(config, level)[1] for _, level in _trained_levels(config.growth)) if config.growth else None
 
 
 def stretches(config: Config, start: int, end: int) -> Iterator[tuple[Stage, int, int]]:
@@ -124,6 +124,11 @@ def _rates(config: Config, shown: int, stage: Stage) -> Rates:
 
 def _ease(progress: float) -> float:
     return 0.5 - 0.5 * cos(pi * progress)
+
+
+def _trained_levels(growth: Growth) -> list[tuple[int, Level]]:
+    """Return (level of detail, level) for each level that is trained, in order."""
+    return list(enumerate(growth.levels))[growth.from_level :]
 
 
 def _steps_of(config: Config, level: Level) -> tuple[int, int]:

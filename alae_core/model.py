@@ -18,6 +18,7 @@ from alae_core.lookup import find_family
 from alae_core.network_table import count_by_network, make_network_table
 from alae_core.networks.family import Family
 from alae_core.networks.features import without_gradients
+from alae_core.parts import require_parts
 from alae_core.sizes import require_room
 from alae_core.state import as_dtype, require_same_arrays
 from alae_core.streams import Noise, require_seed, sample_noise, sample_prior
@@ -34,12 +35,14 @@ def build(config: Config) -> "Alae":
 
     Raises:
         BackendError: the framework was not opened for the configuration's precision.
-        ConfigError: the algorithm is unknown, or the networks do not fit into this machine's memory.
+        ConfigError: the algorithm is unknown, `config.freeze` names a part that the networks lack, or the networks do
+            not fit into this machine's memory.
     """
     updates = updates_of(config)
     require_room(config)
     family = find_family(config.networks.family, config.plugins).load_networks()
     alae = Alae(family.build(config), updates)
+    require_parts(config.freeze, alae.variables)
     dtypes = {keras.backend.standardize_dtype(variable.value.dtype) for variable in alae.variables.values()}
     if dtypes != {config.dtype}:
         # JAX silently converts float64 to float32.

@@ -15,6 +15,7 @@ from alae_core.growth import Rates, Stage, position
 from alae_core.model import Alae
 from alae_core.networks.family import Family
 from alae_core.optimizer import adam_step, average_step
+from alae_core.parts import select_weights
 from alae_core.placement import BatchPlacer
 from alae_core.state import as_dtype, count_name, initial_state, moment_name, require_same_arrays, shapes
 from alae_core.updates import Batch, Update
@@ -38,6 +39,7 @@ class BaseRunner(BatchPlacer[Tensor]):
     def __init__(self, backend: Backend, model: Alae) -> None:
         self.backend, self.model, self.config = backend, model, model.config
         self.networks = model.family
+        self.frozen = select_weights(model.config.freeze, model.variables)
         self.step_number = 0
         self.tensors: Tensors = {}
         self.load(initial_state(model.config, model.updates, model.weights(), model.mean_of_w()))
@@ -202,13 +204,13 @@ class BaseRunner(BatchPlacer[Tensor]):
         self.place(arrays)
 
     def trained_weights(self, update: Update, batch: Batch) -> list[str]:
-        """Return the name of every weight that `update` trains at the batch's level of detail."""
+        """Return the name of every weight that `update` trains at the batch's level of detail; none that are frozen."""
         family = self.networks
         lod = family.level_of(batch.images)
         return [
             name
             for name in self.model.variables
-            if name.split("/", 1)[0] in update.trains and family.takes_part(name, lod)
+            if name.split("/", 1)[0] in update.trains and family.takes_part(name, lod) and name not in self.frozen
         ]
 
     def _require_size(self, batch: Batch, view: View | None) -> None:

@@ -27,7 +27,7 @@ def count_weights(config: Config) -> dict[str, int]:
 def batch_sizes(config: Config) -> list[tuple[int, int]]:
     """Return, for each level, the images per batch and the number of values per image in the largest layer.
 
-    Of the layers of families in plug-ins only the images are known.
+    Levels before `growth.from_level` are left out. Of the layers of families in plug-ins only the images are known.
     """
     networks, (height, width, channels) = config.networks, config.image
     if isinstance(networks, MlpNetworks):
@@ -43,6 +43,7 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
     return [
         (level.batch_size or config.batch_size, (4 * 2**lod) ** 2 * max(channels, widths[lod]))
         for lod, level in enumerate(levels)
+        if config.growth and lod >= config.growth.from_level
     ]
 
 

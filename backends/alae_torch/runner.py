@@ -96,7 +96,9 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             }
             with self.networks.use_weights(weights):
                 loss = update.loss(self.networks, batch, input_gradient)
-                gradients = torch.autograd.grad(loss, [weights[f"weights/{name}"] for name in trained])
+                # Autograd refuses to differentiate by nothing, as when all networks of the update are frozen.
+                inputs = [weights[f"weights/{name}"] for name in trained]
+                gradients = torch.autograd.grad(loss, inputs) if inputs else ()
             # In the layout of the weights: the fused Adam pairs numbers by their position in memory.
             return loss.detach(), {name: g.contiguous() for name, g in zip(trained, gradients, strict=True)}
 

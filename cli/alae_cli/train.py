@@ -42,6 +42,14 @@ def train(
             show_default="the configuration's",
         ),
     ] = None,
+    freeze: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PARTS",
+            help="Networks, blocks or layers that keep their weights, e.g. E.block0,F (docs/fine-tuning.md).",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Directory of the run.", show_default="the first free runs/PRESET-BACKEND")
     ] = None,
@@ -90,7 +98,8 @@ def train(
         steps=steps,
         overrides=parse_overrides(overrides)
         | ({} if seed is None else {"seed": seed})
-        | ({} if labels is None else {"training.labels_from": labels}),
+        | ({} if labels is None else {"training.labels_from": labels})
+        | ({} if freeze is None else {"freeze": [part.strip() for part in freeze.split(",")]}),
         out=out,
         resume=resume,
         other_data=other_data,

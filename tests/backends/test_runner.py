@@ -10,6 +10,7 @@ from keras import ops
 import alae_core as alae
 from alae_core.images import to_float
 from alae_core.losses import squared_distance
+from alae_core.parts import select_weights
 from alae_core.state import adams
 from alae_core.updates import Update
 from tests.conftest import random_images, slow, tiny_config, tiny_style_config
@@ -543,3 +544,27 @@ def test_put_does_not_run_pytorch_kernels_on_a_cpu(backend):
         for images in (random_bytes(), random_images()):
             runner.put(images, np.arange(6) % 3)
     assert [name for name in called if "detach" not in name and "lift" not in name] == []
+
+
+@pytest.mark.parametrize(
+    ("freeze", "untrained"), [(("F", "E.dense0"), {"F"}), (("E", "D", "G.dense1.kernel"), {"E", "D"})], ids=str
+)
+def test_frozen_weights_and_their_moments_keep_every_bit(backend, freeze, untrained):
+    """Also where an update's networks are all frozen: it still reports its loss."""
+    _, runner = start(backend, freeze=freeze)
+    frozen = select_weights(freeze, runner.model.variables)
+    # Moments as of a resumed run, which any update of them would change.
+    before = {name: array + 0.5 if "/m/" in name or "/v/" in name else array for name, array in runner.state().items()}
+    runner.load(before)
+    losses = [dict(runner.step(random_images())) for _ in range(2)][-1]
+    assert losses.keys() == {"discriminator", "generator", "reciprocity"}
+    for name, array in runner.state().items():
+        kind, _, rest = name.partition("/")
+        if kind == "adam":
+            _, network, what, *weight = rest.split("/", 3)
+            stays = "/".join([network, *weight]) in frozen if what in "mv" else network in untrained
+        else:
+            stays = rest in frozen
+        # Two steps may be too small to move an average.
+        if stays or kind != "averages":
+            assert np.array_equal(array, before[name]) == stays, name

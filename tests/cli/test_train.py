@@ -96,6 +96,7 @@ MISTAKES = [
         ["--data", "photos", "--set", "training.best=svm_w", "--backend", BACKEND],
         "training.best is svm_w, which needs labels, but photos has none",
     ),
+    (["--freeze", "F,E.conv"], "freeze names 'E.conv', which is not a part of the networks; did you mean 'E.conv0'?"),
     (["--resume", "absent"], "no checkpoint in absent"),
     (["--resume", "run", "--out", "other"], "omit --out"),
     (["--resume", "run", "--seed", "8"], "seed is 8, but the run was started with seed 0"),

@@ -54,6 +54,17 @@ def test_a_fade_of_zero_images_is_complete_at_once():
     assert [position(config, step).blend for step in range(4)] == [1, 1, 1, 1]
 
 
+def test_training_starts_at_a_level():
+    config = growing_config(growth__from_level=1)
+    whole = growing_config()
+    assert scheduled_steps(config) == 8 + 5
+    for step in range(20):
+        here, there = position(config, step), position(whole, step + 3)
+        assert here == there._replace(shown=there.shown - 12)
+    with pytest.raises(ConfigError, match=r"growth.from_level is 3, but the levels are 0 … 2"):
+        growing_config(growth__from_level=3)
+
+
 def test_adam_continues_if_configured():
     assert not any(position(growing_config(growth__restart_adam=False), step).restarts for step in range(20))
 

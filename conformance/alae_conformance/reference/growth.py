@@ -29,6 +29,8 @@ def position(config: Config, step: int) -> Position:
         )
     first = before = 0
     for lod, level in enumerate(config.growth.levels):
+        if lod < config.growth.from_level:
+            continue
         size = level.batch_size or config.batch_size
         steps = -(-level.images // size) if lod + 1 < config.lods else inf
         if step < first + steps:

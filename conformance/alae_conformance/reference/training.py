@@ -123,6 +123,8 @@ class Reference(Updates):
         """Move the weights of one update in `state`, with Adam's moments and counts."""
         learning_rate = self.position(state).learning_rate
         for network in self.trains()[update]:
+            if not any(name.startswith(network) for name in gradients):
+                continue  # all of it is frozen
             home = f"adam/{self.adam_of(update, network)}/{network}"
             state[f"{home}/t"] = state[f"{home}/t"] + 1
             for name in (name for name in gradients if name.startswith(network)):

@@ -64,8 +64,12 @@ class Updates:
     def differentiate(self, update: str, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """Compute the loss of one update, and its gradient for each weight that it trains at the batch's level."""
         loss, gradients = getattr(self, update)(weights, batch)
-        trained = self.trains()[update]
-        return loss, {name: gradients[name] for name in weights if name[0] in trained and name in gradients}
+        trained = [name for name in weights if name[0] in self.trains()[update] and not self.is_frozen(name)]
+        return loss, {name: gradients[name] for name in trained if name in gradients}
+
+    def is_frozen(self, weight: str) -> bool:
+        """Return whether the configuration freezes a weight, or a network, block or layer that contains it."""
+        return any(f"{weight}/".startswith(f"{part.replace('.', '/')}/") for part in self.config.freeze)
 
     def discriminator(self, weights: Weights, batch: Batch) -> tuple[float, Gradients]:
         """mean fake(D(E(G(F(z))))) + mean real(D(E(x))) + γ/2 · mean ‖∇ₓD(E(x))‖², and the loop in w if it is a term.

@@ -432,6 +432,17 @@ def test_adam_has_its_closed_form():
         np.testing.assert_allclose(value - before, -0.1 * g / (np.abs(g) + 1e-3 / correction), rtol=1e-12)
 
 
+def test_frozen_weights_moments_and_counts_stay():
+    """F/dense1 and D are frozen: F's count still advances, D's does not."""
+    reference = Reference(tiny_config(freeze=["F.dense1", "D"]))
+    _, weights, batch = problem()
+    before = reference.initial_state(weights)
+    after, _ = reference.step(before, batch.images, dict.fromkeys(reference.trains(), Draws(batch.z)))
+    moved = {name for name in before if not np.array_equal(before[name], after[name])}
+    assert not any("F/dense1" in name or "/D/" in name or "F/m/dense1" in name for name in moved)
+    assert {"adam/generator/F/t", "weights/F/dense0/kernel", "adam/discriminator/E/t"} <= moved
+
+
 def test_averages_halve_their_distance_after_the_half_life():
     reference = Reference(tiny_config(average_halflife=30.0))  # five steps of six images
     _, weights, batch = problem()

@@ -9,6 +9,8 @@ from alae_core.backend_lookup import default_backend, find_backend
 from alae_core.checkpoint_files import require_trained
 from alae_core.config_data import RUN
 from alae_core.lookup import find_algorithm
+from alae_core.networks.layout import layout, network_shapes
+from alae_core.parts import require_parts
 from alae_core.sizes import require_room
 from alae_workbench.data.builtin import needs_keras
 from alae_workbench.data.load import as_data_set, load_data
@@ -81,6 +83,7 @@ def plan(request: RunRequest) -> Plan:
         )
     experiment = _make_experiment(request, run, checkpoint, proposal)
     require_room(experiment.config, training=True)
+    _require_parts(experiment.config)
     _require_measures(experiment)
     backend = request.backend_name or default_backend()
     find_backend(backend)
@@ -161,6 +164,12 @@ def _make_experiment(
     else:
         requested = load_experiment(run.config if run else DEFAULT, changes)
     return continue_experiment(checkpoint, requested) if checkpoint and request.resume == AUTO else requested
+
+
+def _require_parts(config: Config) -> None:
+    """Raise ConfigError if `config.freeze` names parts that the networks lack, unless a plug-in defines networks."""
+    if network_shapes(config).keys() == find_algorithm(config.algorithm, config.plugins).networks.keys():
+        require_parts(config.freeze, layout(config))
 
 
 def _require_measures(experiment: Experiment) -> None:
