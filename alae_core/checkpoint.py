@@ -29,7 +29,7 @@ from alae_core.config import Config, make_config
 from alae_core.config_data import RUN, migrate
 from alae_core.errors import AlaeError, CheckpointError, PluginError
 from alae_core.growth import position
-from alae_core.run_archive import open_archive
+from alae_core.run_source import open_run
 from alae_core.view import View
 
 if TYPE_CHECKING:
@@ -114,15 +114,15 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read and verify a checkpoint.
 
     Args:
-        path: a checkpoint, a directory of checkpoints, a run directory with `checkpoints`, or a .zip of `alae export`;
-            the newest checkpoint is read.
+        path: a checkpoint, a directory of checkpoints, a run directory with `checkpoints`, a .zip of `alae export`, or
+            hf://OWNER/NAME for a model on the Hugging Face Hub; the newest checkpoint is read.
 
     Raises PluginError if its configuration needs a plug-in that is missing, changed or was never given on this machine
     (`load_plugin`). Raises CheckpointError if no checkpoint is found; if it is damaged, not finite, or does not fit its
     configuration (the message names the file, and the newest intact older checkpoint); or if its format or
     specification is of a newer version.
     """
-    found = _resolve(open_archive(Path(path)))
+    found = _resolve(open_run(Path(path)))
     try:
         return _read(found)
     except CheckpointError as error:

@@ -1,6 +1,7 @@
 """The cache: the directory of everything that alae keeps between commands (docs/cluster.md).
 
 features/   features of images: `alae_workbench.evaluation.cache`
+hub/        models of the Hugging Face Hub: `alae_core.run_source`
 weights/    published weights of other networks: `alae_workbench.evaluation.pretrained`
 plugins/    plug-ins that the user gave on this machine: `alae_core.plugin_code`
 compiled/   programs that frameworks compiled

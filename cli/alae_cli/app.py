@@ -27,6 +27,7 @@ from alae_cli.log import format_error, warnings_as_events
 from alae_cli.measures import measures
 from alae_cli.new import new
 from alae_cli.presets import presets
+from alae_cli.push import push
 from alae_cli.reconstruct import reconstruct
 from alae_cli.signals import set_format, wait_if_ending
 from alae_cli.train import train
@@ -39,7 +40,18 @@ _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 app = Commands(name="alae", add_completion=True)
 _PANELS: dict[str, list[Any]] = {
     "Train": [data, presets, new, train, ablate],
-    "Use and edit models": [generate, reconstruct, encode, edit, invert, directions, figure, export, import_official],
+    "Use and edit models": [
+        generate,
+        reconstruct,
+        encode,
+        edit,
+        invert,
+        directions,
+        figure,
+        export,
+        push,
+        import_official,
+    ],
     "Measure models": [evaluate, compare, measures],
     "Check backends": [doctor, conform],
 }

@@ -19,14 +19,17 @@ _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
 Model = Annotated[
     Path,
-    typer.Argument(help="Run of `alae train`, one of its checkpoints, or a .zip of `alae export`.", show_default=False),
+    typer.Argument(
+        help="Run of `alae train`, one of its checkpoints, a .zip of `alae export`, or hf://OWNER/NAME.",
+        show_default=False,
+    ),
 ]
 ModelOrShipped = Annotated[
     Path | None,
     typer.Argument(
         metavar="[MODEL]",
-        help="Run of `alae train`, one of its checkpoints, a .zip of `alae export`, or `shipped` for the model that "
-        "ships with alae.",
+        help="Run of `alae train`, one of its checkpoints, a .zip of `alae export`, hf://OWNER/NAME, or `shipped` "
+        "for the model that ships with alae.",
         show_default="shipped",
     ),
 ]
@@ -194,16 +197,19 @@ def parse_overrides(assignments: Sequence[str] | None) -> dict[str, Any]:
 
 def locate_model(model: Path | None) -> Path:
     """Return the run to open; if it is the model that ships with alae, print a line about it."""
-    from alae_core.run_archive import ZIP  # not at the top: it would slow every command down
+    # not at the top: they would slow every command down
+    from alae_core.run_archive import ZIP
+    from alae_core.run_source import parse_address
     from alae_workbench.models.shipped import SHIPPED, locate_model
 
     path = locate_model(model)
     if path == SHIPPED:
         print(f"using the model that ships with alae; {SHIPPED / 'CARD.md'} describes it")
-    elif not isdir(path) and not (path.suffix.lower() == ZIP and isfile(path)):
+    elif not (isdir(path) or (path.suffix.lower() == ZIP and isfile(path)) or parse_address(path)):
         raise AlaeError(
             f"there is no checkpoint in {path}, which is not a folder: give a run of `alae train`, one of its "
-            f"checkpoints/step-…, a .zip of `alae export`, or `{SHIPPED.name}` for the model that ships with alae"
+            f"checkpoints/step-…, a .zip of `alae export`, hf://OWNER/NAME, or `{SHIPPED.name}` for the model that "
+            "ships with alae"
         )
     return path
 

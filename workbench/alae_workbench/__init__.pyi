@@ -24,3 +24,4 @@ from alae_workbench.tasks.edit import edit as edit
 from alae_workbench.tasks.evaluate import evaluate as evaluate
 from alae_workbench.tasks.invert import invert as invert
 from alae_workbench.tasks.load import load as load
+from alae_workbench.tasks.push import push as push

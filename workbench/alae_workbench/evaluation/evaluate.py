@@ -8,7 +8,7 @@ from typing import NamedTuple
 from alae_core import AlaeError
 from alae_core._support.cache import cache_directory
 from alae_core.growth import position
-from alae_core.run_archive import find_archive
+from alae_core.run_source import name_source
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.cache import Cache, Progress, no_progress
 from alae_workbench.evaluation.measures.sample_quality import COUNT
@@ -100,7 +100,7 @@ def evaluate(
         raise AlaeError(f"{name} has no value: {reason}")
     checkpoint, own = opened.checkpoint, opened.training.data
     return Evaluation(
-        model=str(find_archive(checkpoint.path) or checkpoint.path),
+        model=name_source(checkpoint.path) or str(checkpoint.path),
         step=checkpoint.step,
         shown=position(checkpoint.config, checkpoint.step).shown,
         lod=opened.view.lod if opened.view else None,

@@ -9,6 +9,7 @@ import numpy as np
 
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
 from alae_core.backend_lookup import default_backend
+from alae_core.run_source import name_source
 from alae_core.view import require_psi
 from alae_workbench.data.labels import select_labels
 from alae_workbench.data.load import fit_images, load_data, load_images
@@ -65,7 +66,9 @@ class OpenedModel:
 
     def make_caption(self, *details: str) -> str:
         """Return the caption of a figure: run, step, resolution, kind of networks, and `details`."""
-        run = self.checkpoint.path.absolute().parent.parent.name
+        path = self.checkpoint.path.absolute()
+        source = name_source(path)
+        run = Path(source).stem if source else path.parent.parent.name
         networks = "averaged networks" if self.averaged else "networks as trained"
         view = [str(self.view)] if self.view else []
         return " · ".join([run, f"step {self.checkpoint.step:,}", *view, networks, *details])

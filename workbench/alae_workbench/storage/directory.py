@@ -25,7 +25,7 @@ from alae_core._support.html import MOST_BYTES, make_picture, make_table
 from alae_core._support.json_lines import format_time
 from alae_core.checkpoint_files import checkpoints, step_of
 from alae_core.growth import position
-from alae_core.run_archive import find_archive, open_archive
+from alae_core.run_source import name_source, open_run
 from alae_workbench.storage.lock import Lock
 
 _MAX_BYTES, _MAX_SUMMARY_BYTES = 2**30, 2**20  # of metrics.jsonl and of summary.json
@@ -119,11 +119,11 @@ class Run:
 
     @classmethod
     def find(cls, path: Path) -> "Run":
-        """Return the run at `path`: a run directory, a checkpoint in one, or a .zip of `alae export`.
+        """Return the run at `path`: a run directory, a checkpoint in one, a .zip of `alae export`, or hf://OWNER/NAME.
 
         Raises AlaeError for any other path.
         """
-        path = open_archive(path)
+        path = open_run(path)
         # "." and ".." have no named parents.
         for given in (path, path.absolute()):
             for run in map(cls, (given, *given.parents[:2])):
@@ -166,12 +166,9 @@ class Run:
             raise StorageError(f"{self.path} was removed or moved while the run was writing there, so the run stopped")
 
     def require_folder(self, content: str) -> None:
-        """Raise AlaeError if the run was unpacked from a .zip, in which `content` could not be saved."""
-        if archive := find_archive(self.path):
-            raise AlaeError(
-                f"{archive.name} is a .zip, in which {content} cannot be saved: find them in the run, and export it "
-                "again"
-            )
+        """Raise AlaeError if the run came from a .zip or the Hub, where `content` could not be saved."""
+        if source := name_source(self.path):
+            raise AlaeError(f"{content} cannot be saved in {source}: find them in the run, and export it again")
 
     def begin(self, config: str, resume: Checkpoint | None) -> None:
         """Write the configuration, and remove or set aside everything after the checkpoint to resume from.
