@@ -28,7 +28,7 @@ from alae_core.checkpoint_files import (
 from alae_core.config import Config, make_config
 from alae_core.config_data import RUN, migrate
 from alae_core.errors import AlaeError, CheckpointError, PluginError
-from alae_core.growth import position
+from alae_core.growth import count_shown, position
 from alae_core.run_source import open_run
 from alae_core.view import View
 
@@ -44,6 +44,7 @@ class Checkpoint:
         path: its directory.
         config: the configuration of the run.
         step: training steps done.
+        shown: the real images shown by them at each level; one number for networks without levels.
         backend: the backend that wrote it; every other can continue from it.
         versions: the versions of the software that wrote it.
         measure: how good the model is, lower is better; None if it was not measured.
@@ -54,6 +55,7 @@ class Checkpoint:
     path: Path
     config: Config
     step: int
+    shown: tuple[int, ...]
     backend: str
     versions: Mapping[str, str]
     measure: float | None
@@ -163,10 +165,17 @@ def _read(path: Path) -> Checkpoint:
         raise PluginError(f"{error}; copies in the run: {options}" if options else str(error)) from error
     except AlaeError as error:
         raise CheckpointError(f"{path} cannot be read by this version of alae: {error}") from error
+    implied = count_shown(config, manifest.step)
+    shown = implied if manifest.shown is None else manifest.shown
+    if len(shown) != len(implied):
+        raise CheckpointError(
+            f"{source} is damaged: shown is {shown}, but it must have a number for each of {len(implied)} levels"
+        )
     return Checkpoint(
         path=path,
         config=config,
         step=manifest.step,
+        shown=shown,
         backend=manifest.backend,
         versions=manifest.versions,
         measure=manifest.measure,

@@ -2,7 +2,8 @@
 
     step-00001000/
         state.safetensors      every array of `alae_core.state`; of an exported run only averages and running means
-        manifest.json          format, step, configuration, author, the SHA-256 of each file and of itself
+        manifest.json          format, step, images shown at each level, configuration, author, the SHA-256 of each file
+                               and of itself
 
 Reading one parses JSON and copies numbers. It executes no code.
 """
@@ -15,7 +16,7 @@ from typing import Annotated, Any, Final, Literal, Protocol
 
 import numpy as np
 import safetensors.numpy
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, Strict
 from safetensors import SafetensorError
 
 from alae_core._support.manifest import read_bytes, read_manifest, seal_manifest
@@ -66,6 +67,7 @@ class FirstManifest(_Common):
     seed: int
     # In format 1 the configuration also held the settings of the run, and the seed was a separate field.
     run: None = None
+    shown: None = None
 
 
 class Manifest(_Common):
@@ -73,6 +75,8 @@ class Manifest(_Common):
 
     format: Literal[2]
     run: dict[str, Any]
+    # Added later: earlier files lack it.
+    shown: Annotated[tuple[NonNegativeInt, ...], Strict(False)] | None = None
 
 
 _FORMATS: dict[int, type[FirstManifest | Manifest]] = {1: FirstManifest, FORMAT: Manifest}

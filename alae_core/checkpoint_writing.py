@@ -14,6 +14,7 @@ import numpy as np
 import safetensors.numpy
 
 from alae_core._support.files import sync_directory, write_atomically
+from alae_core._support.manifest import read_bytes
 from alae_core._support.text import short_repr
 from alae_core._support.version import __version__
 from alae_core.backend import Runner
@@ -29,6 +30,7 @@ from alae_core.checkpoint_files import (
 )
 from alae_core.config import Config
 from alae_core.errors import CheckpointError
+from alae_core.growth import count_shown
 
 
 def save_checkpoint(
@@ -81,6 +83,7 @@ def write_checkpoint(
         {
             "format": FORMAT,
             "step": step,
+            "shown": count_shown(config, step),
             "metric": measure if measure is None or math.isfinite(measure) else None,
             "backend": author.name,
             "versions": {"alae": __version__, **author.versions()},
@@ -89,6 +92,22 @@ def write_checkpoint(
             "files": {STATE: sha256(content).hexdigest()},
         }
     )
+    path = _write_files(directory, step, {STATE: content, MANIFEST: manifest})
+    if keep is not None:
+        _remove_old(directory, keep)
+    return path
+
+
+def copy_checkpoint(checkpoint: Path, directory: Path) -> Path:
+    """Copy a checkpoint atomically to `directory`/step-NNNNNNNN, and return the copy.
+
+    Raises CheckpointError if it cannot be read, and OSError as `save_checkpoint`.
+    """
+    files = {name: read_bytes(checkpoint / name, None, CheckpointError) for name in (STATE, MANIFEST)}
+    return _write_files(directory, load_manifest(checkpoint).step, files)
+
+
+def _write_files(directory: Path, step: int, files: Mapping[str, bytes]) -> Path:
     # Leftovers of a process that was killed while writing; the run's lock excludes other writers.
     for leftover in directory.glob(".writing-*"):
         shutil.rmtree(leftover)
@@ -96,8 +115,8 @@ def write_checkpoint(
     writing = directory / f".writing-{name}"
     writing.mkdir(parents=True)
     try:
-        write_atomically(writing / STATE, content)
-        write_atomically(writing / MANIFEST, manifest)
+        for file, content in files.items():
+            write_atomically(writing / file, content)
         if (directory / name).exists():
             # A run that was resumed from an earlier checkpoint reaches this step again.
             _remove(directory / name)
@@ -106,8 +125,6 @@ def write_checkpoint(
         shutil.rmtree(writing, ignore_errors=True)
         raise
     sync_directory(directory)
-    if keep is not None:
-        _remove_old(directory, keep)
     return directory / name
 
 

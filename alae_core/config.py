@@ -39,9 +39,10 @@ from alae_core.groups import (
 )
 from alae_core.lookup import choose_plugins, find_algorithm
 from alae_core.plugin_code import PluginRecord
+from alae_core.resumption import Resumed
 
-#: the fields that only configurations with plug-ins have
-_OF_PLUGINS = ("algorithm_settings", "objective_settings", "plugins")
+#: the fields that most configurations lack: those of plug-ins, and of runs whose batch sizes changed
+_OPTIONAL = ("algorithm_settings", "objective_settings", "plugins", "resumed")
 
 ImageShape = Annotated[tuple[Count, Count, Count], Strict(False)]
 Group = TypeVar("Group", MlpNetworks, ConvNetworks, StyleNetworks)
@@ -97,6 +98,7 @@ class Config(Frozen):
     seed: NonNegativeInt = Field(
         0, lt=2**63, description="decides initial weights, every random draw and the order of the images"
     )
+    resumed: Resumed | None = Field(None, description="of a run whose batch sizes changed: its position at that time")
     plugins: Annotated[tuple[PluginRecord, ...], Strict(False)] = Field(
         (), description="the plug-ins that define the algorithm, objective and family, recorded when they are used"
     )
@@ -117,9 +119,8 @@ class Config(Frozen):
         return updates.bundle or updates.model_dump()
 
     @model_serializer(mode="wrap")
-    def _omit_plugins(self, dump: Any) -> dict[str, Any]:
-        """Omit the fields of plug-ins if there are none."""
-        return {key: value for key, value in dump(self).items() if key not in _OF_PLUGINS or value}
+    def _omit_optional(self, dump: Any) -> dict[str, Any]:
+        return {key: value for key, value in dump(self).items() if key not in _OPTIONAL or value}
 
     @model_validator(mode="after")
     def _check_labels(self) -> "Config":

@@ -1,11 +1,11 @@
 """The schedule: level of detail, fade-in, learning rate, γ and averages as functions of the training step."""
 
 from collections.abc import Iterator
-from math import ceil, cos, pi
+from math import cos, pi
 from typing import NamedTuple
 
 from alae_core.config import Config
-from alae_core.groups import Adam, Growth, Level
+from alae_core.groups import Adam
 from alae_core.view import View
 
 
@@ -62,32 +62,52 @@ class Position(NamedTuple):
         return None if self.stage.lod is None else View(self.stage.lod, self.blend)
 
 
+def count_shown(config: Config, step: int) -> tuple[int, ...]:
+    """Return the real images shown at each level by the steps before `step`; one number for networks without levels.
+
+    Steps are counted on from `config.resumed`, if it is set; earlier ones had other batch sizes, and count as that one.
+    """
+    start, known = (config.resumed.step, config.resumed.shown) if config.resumed else (0, ())
+    left, found = max(0, step - start), []
+    for lod, (batch_size, images) in enumerate(_levels_of(config)):
+        shown = known[lod] if lod < len(known) else 0
+        steps = left if images is None else min(left, _count_steps(images - shown, batch_size))
+        found.append(shown + steps * batch_size)
+        left -= steps
+    return tuple(found)
+
+
 def position(config: Config, step: int) -> Position:
     """Return the position of a run of `config` before training step `step` (from 0).
 
     The blend is ½ − ½cos(π · fraction of the fade's images shown), 0 at a level's first step; the first level does not
     fade. After the end of the schedule the last level continues. Levels before `growth.from_level` are skipped.
     """
+    counts = count_shown(config, step)
+    shown = sum(counts)
     if config.growth is None:
-        stage, shown = _stage(config, None, config.batch_size, config.adam.learning_rate), step * config.batch_size
+        stage = _stage(config, None, config.batch_size, config.adam.learning_rate)
         return Position(stage, 1.0, shown, restarts=False, rates=_rates(config, shown, stage))
-    shown = 0
-    for lod, level in _trained_levels(config.growth):
-        batch_size, steps = _steps_of(config, level)
-        if step < steps or lod == config.lods - 1:
-            break
-        step, shown = step - steps, shown + steps * batch_size
-    stage = _stage(config, lod, batch_size, level.learning_rate or config.adam.learning_rate)
+    levels = _levels_of(config)
+    lod = next(lod for lod, (_, images) in enumerate(levels) if images is None or counts[lod] < images)
+    level, count = config.growth.levels[lod], counts[lod]
+    stage = _stage(config, lod, levels[lod][0], level.learning_rate or config.adam.learning_rate)
     fading = level.fade * level.images if lod else 0
-    progress = min(1.0, step * batch_size / fading) if fading else 1.0
-    restarts = config.growth.restart_adam and lod > 0 and step == 0
-    shown += step * batch_size
+    progress = min(1.0, count / fading) if fading else 1.0
+    restarts = config.growth.restart_adam and lod > 0 and count == 0
     return Position(stage, _ease(progress), shown, restarts, _rates(config, shown, stage))
 
 
 def scheduled_steps(config: Config) -> int | None:
     """Return the number of steps of the growth schedule; None for a configuration without one."""
-    return sum(_steps_of(config, level)[1] for _, level in _trained_levels(config.growth)) if config.growth else None
+    if config.growth is None:
+        return None
+    start = config.resumed.step if config.resumed else 0
+    levels = list(zip(config.growth.levels, _levels_of(config), count_shown(config, start), strict=True))
+    return start + sum(
+        _count_steps(level.images - shown, batch_size)
+        for level, (batch_size, _), shown in levels[config.growth.from_level :]
+    )
 
 
 def stretches(config: Config, start: int, end: int) -> Iterator[tuple[Stage, int, int]]:
@@ -126,15 +146,18 @@ def _ease(progress: float) -> float:
     return 0.5 - 0.5 * cos(pi * progress)
 
 
-def _trained_levels(growth: Growth) -> list[tuple[int, Level]]:
-    """Return (level of detail, level) for each level that is trained, in order."""
-    return list(enumerate(growth.levels))[growth.from_level :]
+def _levels_of(config: Config) -> list[tuple[int, int | None]]:
+    """(batch size, images to show) of each level: 0 images for skipped ones, None for the last, which continues."""
+    if config.growth is None:
+        return [(config.batch_size, None)]
+    sizes = [level.batch_size or config.batch_size for level in config.growth.levels]
+    images = [level.images if lod >= config.growth.from_level else 0 for lod, level in enumerate(config.growth.levels)]
+    return [*zip(sizes, [*images[:-1], None], strict=True)]
 
 
-def _steps_of(config: Config, level: Level) -> tuple[int, int]:
-    """(batch size, steps) of a level."""
-    batch_size = level.batch_size or config.batch_size
-    return batch_size, ceil(level.images / batch_size)
+def _count_steps(images: int, batch_size: int) -> int:
+    """Return the steps that show at least `images` images; 0 if there are none left."""
+    return max(0, -(-images // batch_size))
 
 
 def _stage(config: Config, lod: int | None, batch_size: int, learning_rate: float) -> Stage:

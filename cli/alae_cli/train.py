@@ -57,8 +57,9 @@ def train(
         str | None,
         typer.Option(
             metavar="RUN|auto",
-            help="Run or checkpoint to continue bit for bit, on any backend. auto starts the run --out, continues it "
-            "if it has a checkpoint, or does nothing if it has all steps, so the command can be repeated.",
+            help="Run or checkpoint to continue bit for bit, on any backend; with --out, in a new directory, which "
+            "leaves the run unchanged. auto starts the run --out, continues it if it has a checkpoint, or does nothing "
+            "if it has all steps, so the command can be repeated.",
             show_default=False,
         ),
     ] = None,
@@ -85,8 +86,6 @@ def train(
     resumed = None if resume == AUTO else resume
     if sum(option is not None for option in (preset, config, resumed)) > 1:
         raise AlaeError("--preset, --config and --resume each choose what to train: give one of them")
-    if resumed and out:
-        raise AlaeError(f"--resume continues {resume} in its own directory: omit --out")
     if config and not config.exists():
         raise AlaeError(f"--config {config}: No such file or directory")
     request = RunRequest(

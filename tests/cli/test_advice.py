@@ -48,10 +48,10 @@ ADVICE = {
         "--preset, --config and --resume each choose what to train: give one of them",
         ["train", *SETTINGS, "--config", "mine.yaml", "--steps", "1"],
     ),
-    "no --out with --resume": (
+    "another --out for a copy of a run": (
+        ["train", "--resume", "run", "--out", "photos", "--steps", "2"],
+        "it has other files than those of a run; choose another --out",
         ["train", "--resume", "run", "--out", "other", "--steps", "2"],
-        "omit --out",
-        ["train", "--resume", "run", "--steps", "2"],
     ),
     "resume an existing run": (
         [*TRAIN, "--out", "run", "--steps", "2"],

@@ -98,7 +98,7 @@ MISTAKES = [
     ),
     (["--freeze", "F,E.conv"], "freeze names 'E.conv', which is not a part of the networks; did you mean 'E.conv0'?"),
     (["--resume", "absent"], "no checkpoint in absent"),
-    (["--resume", "run", "--out", "other"], "omit --out"),
+    (["--resume", "run", "--out", "other"], "continue that run with --resume other, or choose another --out"),
     (["--resume", "run", "--seed", "8"], "seed is 8, but the run was started with seed 0"),
     (["--resume", "run", "--set", "networks.w=9", "--backend", BACKEND], "but the model needs"),
     (["--resume", "run", "--set", "updates=official", "--backend", BACKEND], "do not fit the model"),

@@ -111,6 +111,20 @@ def test_a_loaded_model_has_the_view_of_its_last_step(backend, tmp_path):
     assert np.array_equal(model.truncate(w, 0.0), np.full((2, 4, 7), 5, np.float32))
 
 
+def test_a_checkpoint_records_the_images_shown_at_each_level_and_earlier_ones_imply_them(backend, tmp_path):
+    runner = backend.runner(alae.build(tiny_style_config()))
+    runner.load(runner.state() | {"step": np.array(5, np.int64)})
+    path = alae.save_checkpoint(tmp_path, runner)
+    assert alae.load_checkpoint(path).shown == (12, 12)
+    rewrite_manifest(path / "manifest.json", lambda manifest: manifest | {"shown": [12, 13]})
+    assert alae.load_checkpoint(path).shown == (12, 13)
+    rewrite_manifest(path / "manifest.json", lambda manifest: manifest | {"shown": [25]})
+    with pytest.raises(alae.CheckpointError, match=r"damaged: shown is \(25,\), .* a number for each of 2"):
+        alae.load_checkpoint(path)
+    rewrite_manifest(path / "manifest.json", lambda data: {key: data[key] for key in data if key != "shown"})
+    assert alae.load_checkpoint(path).shown == (12, 12)
+
+
 def test_a_checkpoint_has_a_one_line_repr(saved, tmp_path, backend):
     _, directory = saved
     checkpoint = alae.load_checkpoint(directory)

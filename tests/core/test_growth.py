@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from alae_core import ConfigError, View, load_config
 from alae_core.config import make_config
-from alae_core.growth import Rates, position, scheduled_steps
+from alae_core.growth import Rates, count_shown, position, scheduled_steps
 from tests.conftest import TINY_STYLE, tiny_config, tiny_conv_config, tiny_style_config
 from tests.tolerances import ROUNDED
 
@@ -20,7 +20,7 @@ LEVELS = [
 
 
 def growing_config(**overrides):
-    return tiny_style_config(image=[16, 16, 2], growth__levels=LEVELS, **overrides)
+    return tiny_style_config(image=[16, 16, 2], **{"growth__levels": LEVELS} | overrides)
 
 
 def test_a_run_steps_through_its_levels_and_stays_at_the_last():
@@ -63,6 +63,50 @@ def test_training_starts_at_a_level():
         assert here == there._replace(shown=there.shown - 12)
     with pytest.raises(ConfigError, match=r"growth.from_level is 3, but the levels are 0 … 2"):
         growing_config(growth__from_level=3)
+
+
+@pytest.mark.parametrize(
+    ("step", "counts"), [(0, (0, 0, 0)), (2, (8, 0, 0)), (3, (12, 0, 0)), (10, (12, 42, 0)), (17, (12, 48, 12))]
+)
+def test_images_are_counted_at_each_level(step, counts):
+    assert count_shown(growing_config(), step) == counts
+    assert position(growing_config(), step).shown == sum(counts)
+
+
+def with_batches(config, sizes, step):
+    """`config` with other batch sizes from a step on, as `--resume RUN --set` makes it."""
+    levels = [{**level, "batch_size": size} for level, size in zip(LEVELS, sizes, strict=True)]
+    resumed = {"step": step, "shown": list(count_shown(config, step))}
+    return growing_config(growth__levels=levels, resumed=resumed)
+
+
+def test_a_run_continues_at_the_same_images_with_other_batch_sizes():
+    config = growing_config()
+    # After 7 steps, 24 of the 48 images of the second level were shown, all that fade in.
+    for sizes, lengths in (((4, 3, 2), (3, 4 + 8, 5)), ((8, 5, 2), (3, 4 + 5, 5)), ((1, 24, 9), (3, 4 + 1, 1))):
+        other = with_batches(config, sizes, 7)
+        same = position(config, 7)
+        assert position(other, 7)._replace(stage=None) == same._replace(stage=None)
+        ends = np.cumsum(lengths)
+        places = [position(other, step) for step in range(7, ends[-1] + 3)]
+        assert [place.stage.lod for place in places] == [1] * (ends[1] - 7) + [2] * (lengths[2] + 3)
+        assert scheduled_steps(other) == ends[-1]
+        shown = np.cumsum([same.shown, *(place.stage.batch_size for place in places)])
+        assert [place.shown for place in places] == shown[:-1].tolist()
+        assert [step for step, place in enumerate(places, 7) if place.restarts] == [ends[1]]
+
+
+def test_a_level_that_is_fading_in_continues_at_its_blend():
+    config = growing_config()
+    blends = [position(with_batches(config, (4, 3, 2), 5), step).blend for step in range(5, 10)]
+    np.testing.assert_allclose(blends, [0.5 - 0.5 * np.cos(np.pi * p) for p in (0.5, 0.625, 0.75, 0.875, 1)])
+
+
+def test_networks_without_levels_count_images_from_where_batch_sizes_changed():
+    config = tiny_config(batch_size=3, resumed={"step": 4, "shown": [24]})
+    assert [position(config, step).shown for step in (4, 5, 9)] == [24, 27, 39]
+    assert make_config(config.data()) == config, "a checkpoint records it"
+    assert "resumed" not in tiny_config().data()
 
 
 def test_adam_continues_if_configured():

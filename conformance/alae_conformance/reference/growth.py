@@ -22,24 +22,28 @@ class Position(NamedTuple):
 
 def position(config: Config, step: int) -> Position:
     """Return the level of detail of a step, how far it has faded in, and its settings."""
+    # The step and the images of each level from which to count.
+    first, known = (
+        (config.resumed.step, list(config.resumed.shown)) if config.resumed else (0, [0] * max(1, config.lods))
+    )
     if config.growth is None:
-        size, seen = config.batch_size, step * config.batch_size
+        size, seen = config.batch_size, known[0] + (step - first) * config.batch_size
         return Position(None, 1.0, size, config.adam.learning_rate, False, 0.0)._replace(
             **scheduled(config, size, config.adam.learning_rate, seen)
         )
-    first = before = 0
+    before = 0
     for lod, level in enumerate(config.growth.levels):
         if lod < config.growth.from_level:
             continue
         size = level.batch_size or config.batch_size
-        steps = -(-level.images // size) if lod + 1 < config.lods else inf
+        steps = max(0, -(-(level.images - known[lod]) // size)) if lod + 1 < config.lods else inf
         if step < first + steps:
-            shown, fading = (step - first) * size, level.fade * level.images
+            shown, fading = known[lod] + (step - first) * size, level.fade * level.images
             blend = (1 - cos(pi * shown / fading)) / 2 if lod and shown < fading else 1.0
-            restarts = config.growth.restart_adam and lod > 0 and step == first
+            restarts = config.growth.restart_adam and lod > 0 and shown == 0
             rate, seen = level.learning_rate or config.adam.learning_rate, before + shown
             return Position(lod, blend, size, rate, restarts, 0.0)._replace(**scheduled(config, size, rate, seen))
-        first, before = first + int(steps), before + int(steps) * size
+        first, before = first + int(steps), before + known[lod] + int(steps) * size
     raise AssertionError("the last level has no end")
 
 

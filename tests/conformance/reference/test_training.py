@@ -16,6 +16,7 @@ from alae_conformance.reference.losses import OBJECTIVES
 from alae_conformance.reference.statistics import Spread, Statistics
 from alae_conformance.reference.training import Reference
 from alae_conformance.reference.updates import Batch
+from alae_core import growth
 from alae_core.config import make_config
 from alae_core.draws import Draws
 from alae_core.groups import BUNDLES, Augment
@@ -519,6 +520,20 @@ def test_growth_follows_its_schedule():
     assert [at.batch_size for at in found] == [4, 4] + 7 * [3]
     assert [at.learning_rate for at in found] == [0.1, 0.1] + 7 * [0.5]
     assert [at.restarts for at in found] == [False, False, True] + 6 * [False]
+
+
+def test_growth_continues_from_the_images_of_each_level():
+    """After 4 steps, 8 and 6 images: steps of 2 at the second level, of which 9 images fade, so two more fade."""
+    config = make_config(STYLE, {"growth.levels.1.batch_size": 2, "resumed": {"step": 4, "shown": [8, 6]}})
+    found = [position(config, step) for step in range(4, 8)]
+    assert [(at.lod, at.batch_size, at.restarts) for at in found] == [(1, 2, False)] * 4
+    np.testing.assert_allclose([at.blend for at in found], [0.75, (1 - np.cos(np.pi * 8 / 9)) / 2, 1, 1], rtol=1e-12)
+    for size in (1, 3, 5):
+        config = make_config(STYLE, {"growth.levels.1.batch_size": size, "resumed": {"step": 1, "shown": [4, 0]}})
+        for step in range(1, 12):
+            at, expected = position(config, step), growth.position(config, step)
+            assert (at.lod, at.batch_size, at.restarts) == (*expected.stage[:2], expected.restarts)
+            assert at.blend == pytest.approx(expected.blend)
 
 
 def test_real_images_are_downsampled_and_faded():

@@ -2,6 +2,7 @@
 
 import io
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from alae_workbench.data.load import load_data
 from alae_workbench.data.prepared.preparation import plan_preparation
 from alae_workbench.data.prepared.reading import open_set
 from alae_workbench.data.prepared.writing import write_set
+from alae_workbench.data.resolve import find_again, make_absolute, require_found
 from alae_workbench.data.source import DataError, read_all
 from tests.helpers.data import (
     load_for_training,
@@ -96,3 +98,49 @@ def test_every_format_can_be_trained_on_and_prepared(tmp_path, monkeypatch, writ
     assert np.array_equal(read_all(prepared), IMAGES)
     assert (None if prepared.labels is None else prepared.labels.tolist()) == labels
     assert list(prepared.names) == list(found.names)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with images in inputs/faces, and the path of a checkpoint of its run runs/one."""
+    (tmp_path / "project" / "inputs" / "faces").mkdir(parents=True)
+    checkpoint = tmp_path / "project" / "runs" / "one" / "checkpoints" / "step-00000004"
+    checkpoint.mkdir(parents=True)
+    return tmp_path / "project", checkpoint
+
+
+@pytest.mark.parametrize("recorded", ["inputs/faces", "/elsewhere/project/inputs/faces"])
+def test_images_of_a_run_are_found_beside_it(project, recorded, monkeypatch, tmp_path):
+    directory, checkpoint = project
+    monkeypatch.chdir(tmp_path)
+    told = []
+    assert require_found(recorded, checkpoint, told.append) == str(directory / "inputs" / "faces")
+    (line,) = told
+    assert line.endswith(f"recorded as {recorded}, are read from {directory / 'inputs' / 'faces'}")
+    monkeypatch.chdir(checkpoint)
+    relative = Path("../../../../runs/one/checkpoints/step-00000004")
+    assert find_again(recorded, relative) == str(directory / "inputs" / "faces")
+
+
+def test_images_of_a_run_that_are_where_they_were_are_read_there(project, capsys):
+    directory, checkpoint = project
+    other = directory / "runs" / "one" / "faces"
+    other.mkdir()
+    path = str(directory / "inputs" / "faces")
+    assert require_found(path, checkpoint) == path
+    assert require_found("digits", checkpoint) == "digits"
+    assert not capsys.readouterr().out
+
+
+def test_the_error_about_lost_images_names_the_option_for_their_place(project):
+    _, checkpoint = project
+    with pytest.raises(DataError, match=r"no data '/elsewhere/cats', .* with --data, or as SOURCE$"):
+        require_found("/elsewhere/cats", checkpoint)
+
+
+def test_paths_become_absolute_and_names_of_data_sets_do_not(project, monkeypatch):
+    directory, _ = project
+    monkeypatch.chdir(directory)
+    (directory / "mnist").mkdir()
+    assert make_absolute("inputs/../inputs/faces") == str(directory / "inputs" / "faces")
+    assert [make_absolute(name) for name in ("mnist", "digits", "absent", "")] == ["mnist", "digits", "absent", ""]

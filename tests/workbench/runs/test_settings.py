@@ -6,7 +6,13 @@ from types import SimpleNamespace
 import pytest
 
 from alae_core import ConfigError
-from alae_workbench.runs.settings import continue_experiment, load_experiment
+from alae_core.growth import count_shown, position
+from alae_workbench.runs.settings import (
+    continue_experiment,
+    describe_resumption,
+    load_experiment,
+    resume_experiment,
+)
 
 
 @pytest.mark.parametrize(
@@ -26,10 +32,12 @@ def test_a_configuration_without_a_schedule_gets_none():
     assert load_experiment("digits-mlp").config.schedule is None
 
 
-def make_checkpoint(experiment, **training):
+def make_checkpoint(experiment, step=5, **training):
     """A checkpoint of a run of `experiment`, whose length may have been changed since."""
-    recorded = experiment.training.model_dump(mode="json") | training
-    return SimpleNamespace(path=Path("run/step-5"), config=experiment.config, run={"training": recorded})
+    recorded, config = experiment.training.model_dump(mode="json") | training, experiment.config
+    return SimpleNamespace(
+        path=Path("run/step-5"), config=config, step=step, shown=count_shown(config, step), run={"training": recorded}
+    )
 
 
 SCHEDULED = {"schedule": {"rate_end": 0.1}, "batch_size": 16}
@@ -57,3 +65,77 @@ def test_a_run_continues_only_with_the_settings_that_determine_its_numbers():
             continue_experiment(checkpoint, load_experiment("digits-mlp", SCHEDULED | changes))
     requested = load_experiment("digits-mlp", SCHEDULED | {"description": "other words", "training.data": "elsewhere"})
     assert continue_experiment(checkpoint, requested).training.data == "elsewhere"
+
+
+#: two steps of 16 images, then six of 8, of which five fade in
+GROWING = {
+    "growth.levels": [{"images": 32, "batch_size": 16}, {"images": 48, "fade": 5 / 6, "batch_size": 8}],
+    "schedule": {"rate_end": 0.1, "constant": 0.0},
+}
+
+
+def test_batch_sizes_may_change_when_a_run_resumes():
+    started = load_experiment("digits-style", GROWING)
+    checkpoint = make_checkpoint(started, step=5)
+    before = position(started.config, 5)
+    for changes, steps in (
+        ({"growth.levels.1.batch_size": 4}, 5 + 6),
+        ({"growth.levels.1.batch_size": 24}, 5 + 1),
+        ({"growth.levels.0.batch_size": 1}, 5 + 3),
+        ({"growth.levels.1.batch_size": 4, "growth.levels.1.learning_rate": 1e-3, "r1_gamma": 3.0}, 5 + 6),
+    ):
+        experiment = resume_experiment(checkpoint, changes)
+        now = position(experiment.config, 5)
+        assert (now.stage.lod, now.blend, now.shown) == (1, before.blend, 32 + 24)
+        assert experiment.steps == steps
+        assert position(experiment.config, 5).rates == before.rates, "the rate is that of as many images"
+        again = resume_experiment(make_checkpoint(experiment, step=6), {"growth.levels.1.batch_size": 2})
+        assert sum(count_shown(again.config, 6)) == position(experiment.config, 6).shown
+
+
+def test_a_run_resumed_without_changes_has_the_same_configuration():
+    started = load_experiment("digits-style", GROWING)
+    assert resume_experiment(make_checkpoint(started)).config == started.config
+    changed = resume_experiment(make_checkpoint(started), {"growth.levels.1.batch_size": 4})
+    assert resume_experiment(make_checkpoint(changed, step=7)).config == changed.config
+    assert continue_experiment(
+        make_checkpoint(changed, step=7), load_experiment("digits-style", {**GROWING, "growth.levels.1.batch_size": 4})
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"growth.levels.1.images": 96},
+            "growth.levels.1.images=96 would move the run from 8×8 at blend 0.655 to 8×8 at blend 0.206 after 56 i",
+        ),
+        ({"growth.levels.1.fade": 0.5}, "growth.levels.1.fade=0.5 would move .* at blend 0.655 to 8×8 at blend 1 "),
+        ({"growth.levels.0.images": 100}, "growth.levels.0.images=100 would move .* 0.655 to 4×4 at blend 1 after 56"),
+    ],
+)
+def test_changes_that_would_move_a_run_to_another_level_or_blend_are_refused(changes, message):
+    checkpoint = make_checkpoint(load_experiment("digits-style", GROWING), step=5)
+    with pytest.raises(ConfigError, match=message):
+        resume_experiment(checkpoint, changes)
+
+
+def test_changes_of_the_length_that_leave_the_position_are_accepted():
+    checkpoint = make_checkpoint(load_experiment("digits-style", GROWING), step=5)
+    longer = resume_experiment(checkpoint, {"growth.levels.1.images": 80, "growth.levels.1.fade": 0.5})
+    assert longer.steps == 2 + 10
+    assert longer.config.resumed is None
+    assert resume_experiment(checkpoint, {"training.steps": 9}).steps == 9
+
+
+def test_a_resumed_run_names_its_changes_and_the_images_that_it_now_shows():
+    started = load_experiment("digits-mlp", {"batch_size": 16, "training.steps": 20})
+    checkpoint = make_checkpoint(started, step=5)
+    assert describe_resumption(checkpoint, resume_experiment(checkpoint)) == []
+    assert describe_resumption(checkpoint, resume_experiment(checkpoint, {"batch_size": 8, "r1_gamma": 2.0})) == [
+        "changed: batch_size=8, r1_gamma=2.0; before: batch_size=16, r1_gamma=100.0",
+        "20 steps show 200 images in all, instead of 320: --steps changes the length",
+    ]
+    assert describe_resumption(checkpoint, resume_experiment(checkpoint, {"training.steps": 30})) == [
+        "changed: training.steps=30; before: training.steps=20"
+    ]

@@ -1,6 +1,7 @@
 """Training from Python: data, observers, refused requests, and third-party algorithms."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ import pytest
 import alae_core as alae
 from alae_workbench import Arrays, DataError, DataSet, Observer, train
 from alae_workbench.runs.settings import load_experiment, resume_experiment
+from alae_workbench.storage.directory import Run
 from tests.conftest import TINY, random_images, tiny_config
 from tests.helpers.algorithms import register
 
@@ -93,6 +95,54 @@ def test_a_resumed_run_equals_an_uninterrupted_one_and_needs_the_same_images(bac
     assert run(8, pixels=other, resume=tmp_path / "run", other_data=True).step == 8
     run(5, tmp_path / "again")
     assert have_same_state(run(8, resume=tmp_path / "again").checkpoint, straight.checkpoint)
+
+
+def test_a_copy_of_a_run_continues_in_another_directory_and_leaves_the_run_as_it_is(backend, tmp_path):
+    def run(steps, out, **choices):
+        config = None if "resume" in choices else tiny()
+        return train(
+            config, data=PIXELS, backend=backend, steps=steps, out=out, overrides=TRAINING, observers=[], **choices
+        )
+
+    def read_files(directory):
+        return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+    first = tmp_path / "first"
+    run(5, first)
+    before = read_files(first)
+    branch = run(8, tmp_path / "branch", resume=first)
+    assert read_files(first) == before
+    copied = [path.name for path in sorted((tmp_path / "branch" / "checkpoints").iterdir())]
+    assert copied == ["step-00000005", "step-00000008"]
+    steps = [step for step, record in read_records(tmp_path / "branch") if "images_per_second" in record]
+    assert steps == [3, 5, 6, 8]
+    # In its own directory, which is given again, a run continues.
+    assert have_same_state(run(8, first, resume=first).checkpoint, branch.checkpoint)
+    with pytest.raises(alae.AlaeError, match=r"branch is not empty: continue that run with --resume .*branch"):
+        run(9, tmp_path / "branch", resume=first)
+    # An earlier checkpoint, and one outside of a run.
+    shutil.copytree(first / "checkpoints" / "step-00000004", tmp_path / "step-00000004")
+    for number, checkpoint in enumerate([first / "checkpoints" / "step-00000004", tmp_path / "step-00000004"]):
+        other = run(8, tmp_path / f"again-{number}", resume=checkpoint)
+        assert have_same_state(other.checkpoint, branch.checkpoint)
+
+
+def read_records(path):
+    return list(Run(path).read_records())
+
+
+def test_a_run_resumes_with_another_batch_size_after_as_many_images(backend, tmp_path):
+    recorder = Recorder()
+    options = {"backend": backend, "overrides": TRAINING, "data": PIXELS}
+    train(tiny(), steps=4, out=tmp_path / "run", observers=[], **options)
+    options["overrides"] = TRAINING | {"batch_size": 3}
+    done = train(resume=tmp_path / "run", steps=7, observers=[recorder], **options)
+    text = recorder.of("start")[0][3]
+    assert "resuming at step 4 of 7, after 24 images" in text
+    assert "changed: batch_size=3, training.steps=7; before: batch_size=6, training.steps=4" in text
+    assert alae.load_checkpoint(done.checkpoint).shown == (24 + 3 * 3,)
+    records = dict(read_records(tmp_path / "run"))
+    assert (records[4]["images"], records[7]["images"]) == (24, 33)
 
 
 def test_a_run_on_images_in_memory_resumes_only_with_data(backend, tmp_path):

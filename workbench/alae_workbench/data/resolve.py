@@ -20,6 +20,10 @@ from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.prepared.reading import is_prepared, open_set
 from alae_workbench.data.source import DataError, Splits
 
+# The number of folders around a checkpoint in which `find_again` searches: checkpoints/, the run, runs/, the project
+# and one more.
+_AROUND = 5
+
 #: the images of a data source: arrays of one size, or pictures that are not decoded
 Contents = Splits | Collection
 
@@ -81,6 +85,46 @@ def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
         f"{' or '.join(ARCHIVES)}, records in .tfrecords, tables in {' or '.join(HUB)}, and LMDB is data.mdb; else "
         f"give a folder, or one of {', '.join(BUILTIN)}"
     )
+
+
+def make_absolute(name: str) -> str:
+    """Return the absolute path of a data source, so that other directories find it; names of data sets stay."""
+    if name in BUILTIN:
+        return name
+    path, is_directory = resolve_path(name)
+    return name if is_directory is None or not name else os.path.abspath(path)
+
+
+def find_again(name: str, checkpoint: Path) -> str | None:
+    """Return where the data source is that a run recorded as `name`; None if it is not found.
+
+    If nothing is there, the ends of its path are tried, longest first, in the folders around `checkpoint`, nearest
+    first: a run may be copied to another place together with its data, and early versions recorded paths relative to
+    the directory that training began in.
+    """
+    if name in BUILTIN or (name and resolve_path(name)[1] is not None):
+        return make_absolute(name)
+    path = Path(name)
+    parts = path.parts[1:] if path.is_absolute() else path.parts
+    ends = [Path(*parts[start:]) for start in range(len(parts))]
+    places = (folder / end for end in ends for folder in checkpoint.absolute().parents[:_AROUND])
+    return next((os.path.abspath(place) for place in places if place.exists()), None)
+
+
+def require_found(name: str, checkpoint: Path, tell: Callable[[str], None] = print) -> str:
+    """Return where the images are that `checkpoint` was trained on (`find_again`); call `tell` if they were moved.
+
+    Raises DataError if they are not found.
+    """
+    place = find_again(name, checkpoint)
+    if place is None:
+        raise DataError(
+            f"there is no data {name!r}, on which {checkpoint} was trained, and none of that name beside the run: give "
+            "its place with --data, or as SOURCE"
+        )
+    if place != make_absolute(name):
+        tell(f"the training images of {checkpoint}, recorded as {name}, are read from {place}")
+    return place
 
 
 def resolve_path(name: str) -> tuple[Path, bool | None]:

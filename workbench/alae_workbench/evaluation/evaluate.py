@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from alae_core import AlaeError
 from alae_core._support.cache import cache_directory
-from alae_core.growth import position
 from alae_core.run_source import name_source
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.cache import Cache, Progress, no_progress
@@ -102,7 +101,7 @@ def evaluate(
     return Evaluation(
         model=name_source(checkpoint.path) or str(checkpoint.path),
         step=checkpoint.step,
-        shown=position(checkpoint.config, checkpoint.step).shown,
+        shown=sum(checkpoint.shown),
         lod=opened.view.lod if opened.view else None,
         averaged=opened.averaged,
         against=data or str(own),

@@ -14,6 +14,7 @@ from alae_workbench.data.source import DataSet, format_shape
 from alae_workbench.runs.pace import format_duration, name_level
 from alae_workbench.runs.plan import Plan, plan
 from alae_workbench.runs.request import RunRequest
+from alae_workbench.runs.settings import describe_resumption
 from alae_workbench.runs.train import make_trainer
 from alae_workbench.runs.verdict import judge_data
 
@@ -72,8 +73,10 @@ def _describe_steps(plan: Plan) -> Iterator[str]:
             f"{after - first:,} steps{level}: {stage.batch_size:,} images each, "
             f"learning rate {stage.adam.learning_rate:g}"
         )
-    resumed = f", resuming at step {start:,}" if start else ""
+    resumed = f", resuming at step {start:,}, after {sum(plan.checkpoint.shown):,} images" if plan.checkpoint else ""
     yield f"{end:,} steps in all{resumed}, on {plan.backend}"
+    if plan.checkpoint:
+        yield from describe_resumption(plan.checkpoint, plan.experiment)
 
 
 def _describe_weights(config: Config) -> Iterator[str]:

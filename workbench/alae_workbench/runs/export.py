@@ -16,7 +16,6 @@ from alae_core import AlaeError, Checkpoint
 from alae_core._support.files import atomic_file, write_atomically
 from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.config_data import RUN
-from alae_core.growth import position
 from alae_core.run_archive import ZIP, write_archive
 from alae_core.state import as_dtype
 from alae_workbench.data.derived import take_first
@@ -167,7 +166,7 @@ def _sum_seconds(run: Run, checkpoint: Checkpoint) -> float:
     """Return the seconds of training up to the checkpoint, from the speeds in the run's records."""
     seconds, shown = 0.0, 0
     for step, record in run.read_records():
-        if "images_per_second" in record and step <= checkpoint.step:
-            now = position(checkpoint.config, step).shown
+        if {"images", "images_per_second"} <= record.keys() and step <= checkpoint.step:
+            now = record["images"]
             seconds, shown = seconds + (now - shown) / record["images_per_second"], now
     return seconds

@@ -16,6 +16,7 @@ from alae_workbench.data.builtin import needs_keras
 from alae_workbench.data.load import as_data_set, load_data
 from alae_workbench.data.memory import as_source
 from alae_workbench.data.options import SourceOptions
+from alae_workbench.data.resolve import make_absolute, require_found
 from alae_workbench.data.source import DataError, DataSet
 from alae_workbench.data.survey import survey, survey_source
 from alae_workbench.data.training_data import source_options_of
@@ -71,17 +72,21 @@ def plan(request: RunRequest) -> Plan:
     """
     run = find_resumed_run(request)
     checkpoint = None
-    if run is not None and not run.unstarted:
-        checkpoint = load_checkpoint(run.path if request.resume == AUTO else str(request.resume))
+    if (run is None and request.resume not in (None, AUTO)) or (run is not None and not run.unstarted):
+        checkpoint = load_checkpoint(run.path if run and request.resume == AUTO else str(request.resume))
         require_trained(checkpoint.path, checkpoint.state)
     # Continuing a run needs no proposal, unless --images changes its length.
-    proposing = request.config is None and (run is None or (request.resume == AUTO and request.images is not None))
+    new = run is None and checkpoint is None
+    proposing = request.config is None and (new or (request.resume == AUTO and request.images is not None))
     proposal = _propose(request) if proposing else None
     if request.images is not None and not proposal:
         raise ArgumentError(
             "images", "is only for a configuration made for the data; set training.steps or growth.levels"
         )
     experiment = _make_experiment(request, run, checkpoint, proposal)
+    in_memory = request.in_memory is not None
+    if experiment.training.data and not in_memory:
+        experiment = _find_data(request, experiment, checkpoint)
     require_room(experiment.config, training=True)
     _require_parts(experiment.config)
     _require_measures(experiment)
@@ -94,8 +99,7 @@ def plan(request: RunRequest) -> Plan:
             else Run.choose(f"{_choose_run_name(request, proposal)}-{backend}")
         )
 
-    in_memory = request.in_memory is not None
-    data_name = "images in memory" if in_memory else str(experiment.training.data)
+    data_name = "images in memory" if in_memory else str(request.data or experiment.training.data)
 
     def read() -> DataSet:
         data = _read_data(request, experiment)
@@ -119,15 +123,21 @@ def plan(request: RunRequest) -> Plan:
 
 
 def find_resumed_run(request: RunRequest) -> Run | None:
-    """Return the run that `request` continues; None for a new one. Raises AlaeError if `resume` is not in a run."""
+    """Return the run that `request` continues in its directory; None for a new one, also one that begins with a copy.
+
+    Raises AlaeError if `resume` is not in a run.
+    """
     if request.resume is None:
         return None
     if request.resume == AUTO:
         return Run.find_started(Path(str(request.out)))
     resume = Path(request.resume)
     try:
-        return Run.find(resume)
+        run = Run.find(resume)
+        return run if request.out is None or run.path.resolve() == Path(request.out).resolve() else None
     except AlaeError:
+        if request.out is not None:
+            return None
         # If it is not a checkpoint either, the error about that is clearer.
         load_checkpoint(resume)
         raise
@@ -163,7 +173,23 @@ def _make_experiment(
         requested = resume_experiment(checkpoint, changes)
     else:
         requested = load_experiment(run.config if run else DEFAULT, changes)
-    return continue_experiment(checkpoint, requested) if checkpoint and request.resume == AUTO else requested
+    if checkpoint is None:
+        # The config.yaml of a run may have one.
+        return replace(requested, config=requested.config.model_copy(update={"resumed": None}))
+    return continue_experiment(checkpoint, requested) if request.resume == AUTO else requested
+
+
+def _find_data(request: RunRequest, experiment: Experiment, checkpoint: Checkpoint | None) -> Experiment:
+    """Make the path of the images absolute, so that the run opens from other directories.
+
+    Raises DataError if the images that a resumed run recorded are not found.
+    """
+    data, settings = str(experiment.training.data), checkpoint.run.get(RUN) if checkpoint else None
+    if checkpoint and f"{RUN}.data" not in request.changes and data == (settings or {}).get("data"):
+        place = require_found(data, checkpoint.path)
+    else:
+        place = make_absolute(data)
+    return replace(experiment, training=experiment.training.model_copy(update={"data": place}))
 
 
 def _require_parts(config: Config) -> None:

@@ -32,13 +32,14 @@ class RunRequest:
         overrides: new values by dotted key, for the configuration and `training` alike.
         out: the run's directory: new, empty, or left by a run that was killed before its first checkpoint. By default
             the first of runs/CONFIG-BACKEND, runs/CONFIG-BACKEND-2, … that does not exist.
-        resume: a run or one of its checkpoints to continue bit for bit, in the run's own directory, on any backend. A
-            run that was killed before its first checkpoint starts over. "auto" starts the run `out`, continues it if it
-            has a checkpoint, or does nothing if it has all steps, so that the same request can be repeated.
+        resume: a run or one of its checkpoints to continue bit for bit, on any backend: in the run's own directory, or
+            if `out` is another one, in a new run there, which begins with a copy of the checkpoint. A run that was
+            killed before its first checkpoint starts over. "auto" starts the run `out`, continues it if it has a
+            checkpoint, or does nothing if it has all steps, so that the same request can be repeated.
         other_data: resume even if the images are not those that the run began with.
         skip_bad: skip unreadable image files, and count them.
 
-    Raises AlaeError if `resume` is "auto" without `out`, or another value with `config` or `out`.
+    Raises AlaeError if `resume` is "auto" without `out`, or another value with `config`.
     """
 
     config: str | Path | Config | None = None
@@ -57,10 +58,8 @@ class RunRequest:
         if self.resume == AUTO:
             if self.out is None:
                 raise ArgumentError("resume", f"is {AUTO}, which continues the directory given by --out: add --out DIR")
-        elif self.resume is not None and (self.config is not None or self.out is not None):
-            raise AlaeError(
-                f"{self.resume} resumes with its own configuration and in its own directory: omit config and out"
-            )
+        elif self.resume is not None and self.config is not None:
+            raise AlaeError(f"{self.resume} resumes with its own configuration: omit config")
 
     @property
     def backend_name(self) -> str | None:

@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import isclose
 from pathlib import Path
 from textwrap import indent
 from typing import Annotated, Any
 
 from pydantic import Field, Strict
 
-from alae_core import AlaeError, Checkpoint, Config, ConfigError
+from alae_core import AlaeError, Checkpoint, Config, ConfigError, View
 from alae_core._support.dotted_keys import describe_changes, differences
 from alae_core._support.validation import Count, validate
 from alae_core._support.yaml_text import to_explained_yaml, to_yaml
 from alae_core.config import make_config
 from alae_core.config_data import RUN, SPECIFICATION, read_config
-from alae_core.growth import position, scheduled_steps
+from alae_core.growth import Position, count_shown, position, scheduled_steps
 from alae_workbench.data.training_data import TrainingData
 from alae_workbench.evaluation.registry import MEASURES, Measure, resolve_measures
 
@@ -102,16 +103,52 @@ def read_training(checkpoint: Checkpoint) -> Training:
 
 
 def resume_experiment(checkpoint: Checkpoint, overrides: Mapping[str, Any] | None = None) -> Experiment:
-    """Return the experiment that continues `checkpoint`, with `overrides`. Raises ConfigError if they set the seed."""
-    experiment = change_experiment(
-        checkpoint.config, read_training(checkpoint).model_dump(), overrides or {}, str(checkpoint.path)
-    )
+    """Return the experiment that continues `checkpoint`, with `overrides`, after as many images at each level.
+
+    Batch sizes, learning rates, γ and lengths may change. Raises ConfigError for another seed, or if the level of
+    detail or its blend would change.
+    """
+    source, training = str(checkpoint.path), read_training(checkpoint).model_dump()
+    experiment = change_experiment(checkpoint.config, training, overrides or {}, source)
     if experiment.config.seed != checkpoint.config.seed:
         raise ConfigError(
             f"seed is {experiment.config.seed}, but the run was started with seed {checkpoint.config.seed}; "
             "keep that seed, or start a new run"
         )
+    if count_shown(experiment.config, checkpoint.step) != checkpoint.shown:
+        resumed = {"resumed": {"step": checkpoint.step, "shown": list(checkpoint.shown)}}
+        experiment = change_experiment(checkpoint.config, training, {**(overrides or {}), **resumed}, source)
+    _require_same_position(checkpoint, experiment.config)
     return experiment
+
+
+def describe_resumption(checkpoint: Checkpoint, experiment: Experiment) -> list[str]:
+    """Return lines about settings that differ from those of `checkpoint`, and about the images that the run shows."""
+    before = Experiment(checkpoint.config, read_training(checkpoint))
+    old, new = ({**_settings(each.config), RUN: each.training.model_dump(mode="json")} for each in (before, experiment))
+    lines = []
+    if changed := differences(new, old):
+        lines.append(f"changed: {describe_changes(changed)}; before: {describe_changes(differences(old, new))}")
+    end, shown = experiment.steps, position(experiment.config, experiment.steps).shown
+    planned = position(checkpoint.config, before.steps).shown
+    if end == before.steps and shown != planned:
+        lines.append(f"{end:,} steps show {shown:,} images in all, instead of {planned:,}: --steps changes the length")
+    return lines
+
+
+def _require_same_position(checkpoint: Checkpoint, config: Config) -> None:
+    before, now = (position(each, checkpoint.step) for each in (checkpoint.config, config))
+    if before.stage.lod == now.stage.lod and isclose(before.blend, now.blend, abs_tol=1e-9):
+        return
+    changed = differences(_settings(config), _settings(checkpoint.config))
+    raise ConfigError(
+        f"{describe_changes(changed)} would move the run from {_describe_view(before)} to {_describe_view(now)} after "
+        f"{before.shown:,} images: keep the images and the fade of the level that the run is at, or start a new run"
+    )
+
+
+def _describe_view(at: Position) -> str:
+    return "training without levels" if at.view is None else f"{View(at.view.lod)} at blend {at.blend:.3g}"
 
 
 def resolve_best(name: str) -> Measure:
@@ -142,8 +179,8 @@ def continue_experiment(checkpoint: Checkpoint, requested: Experiment) -> Experi
     if before != now:
         raise ConfigError(
             f"{checkpoint.path} was trained with {describe_changes(differences(before, now))}, but now "
-            f"{describe_changes(differences(now, before))} is requested: use the settings of that run, or choose "
-            "another --out"
+            f"{describe_changes(differences(now, before))} is requested: use the settings of that run, change them "
+            "with --resume RUN --set KEY=VALUE, or choose another --out"
         )
     return replace(requested, config=started.config)
 
@@ -151,7 +188,12 @@ def continue_experiment(checkpoint: Checkpoint, requested: Experiment) -> Experi
 def decisive_settings(experiment: Experiment) -> dict[str, Any]:
     """Return the settings that determine the numbers of a run, except the path of its images and its length."""
     training = experiment.training.model_dump(mode="json", include=TrainingData.model_fields.keys() - {"data"})
-    return {**experiment.config.model_dump(mode="json", exclude={"description"}), RUN: training}
+    return {**_settings(experiment.config), RUN: training}
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """Return the settings of a configuration that users choose, as plain data."""
+    return config.model_dump(mode="json", exclude={"description", "resumed"})
 
 
 def _parse_experiment(data: Mapping[str, Any], source: str) -> Experiment:

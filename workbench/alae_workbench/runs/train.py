@@ -13,6 +13,7 @@ from alae_workbench.data.source import DataSet
 from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
 from alae_workbench.runs.plan import Plan, find_resumed_run, plan
 from alae_workbench.runs.request import AUTO, RunRequest
+from alae_workbench.runs.settings import describe_resumption
 from alae_workbench.runs.stop_signal import Stop
 from alae_workbench.storage.directory import Run, Summary
 
@@ -115,7 +116,10 @@ def _describe_run(chosen: Plan, data: DataSet, backend: Backend) -> str:
     """Return lines about the run's directory, images, backend and device, first step, labels, and skipped files."""
     images = f"training on {chosen.data_name}, {len(data.train):,} images{data.describe_reading()}"
     start, steps = chosen.checkpoint.step if chosen.checkpoint else 0, chosen.experiment.steps
-    resuming = f"\nresuming at step {start:,} of {steps:,}" if start else ""
+    resuming = ""
+    if chosen.checkpoint and start:
+        changes = "".join(f"\n{line}" for line in describe_resumption(chosen.checkpoint, chosen.experiment))
+        resuming = f"\nresuming at step {start:,} of {steps:,}, after {sum(chosen.checkpoint.shown):,} images{changes}"
     batch, _ = max(batch_sizes(chosen.experiment.config))
     repeats = f"\na batch of {batch:,} shows some images more than once" if batch > len(data.train) else ""
     labels = "".join(f"\n{line}" for line in describe_origin(data))

@@ -23,7 +23,9 @@ from alae_core import AlaeError, Checkpoint, Config, StorageError
 from alae_core._support.files import read_regular, write_atomically
 from alae_core._support.html import MOST_BYTES, make_picture, make_table
 from alae_core._support.json_lines import format_time
+from alae_core._support.quiet import is_writable
 from alae_core.checkpoint_files import checkpoints, step_of
+from alae_core.checkpoint_writing import copy_checkpoint
 from alae_core.growth import position
 from alae_core.run_source import name_source, open_run
 from alae_workbench.storage.lock import Lock
@@ -166,38 +168,53 @@ class Run:
             raise StorageError(f"{self.path} was removed or moved while the run was writing there, so the run stopped")
 
     def require_folder(self, content: str) -> None:
-        """Raise AlaeError if the run came from a .zip or the Hub, where `content` could not be saved."""
+        """Raise AlaeError if `content` cannot be saved in the run: it came from a .zip or the Hub, or is read-only."""
         if source := name_source(self.path):
             raise AlaeError(f"{content} cannot be saved in {source}: find them in the run, and export it again")
+        if not is_writable(self.path):
+            raise AlaeError(f"{self.path} cannot be written to: choose another folder for the {content} with --out")
 
     def begin(self, config: str, resume: Checkpoint | None) -> None:
         """Write the configuration, and remove or set aside everything after the checkpoint to resume from.
+
+        A checkpoint of another directory is copied, with the records of its run up to it.
 
         Args:
             config: the configuration as YAML.
             resume: the checkpoint, or None for a new run.
 
-        Raises AlaeError if `resume` is None and another process has trained here since `new`.
+        Raises AlaeError if the run is new or begins with a copy, and another process has trained here since `new`.
         """
-        if resume is None:
+        copies = resume is not None and resume.path.parent.resolve() != self.checkpoints.resolve()
+        if resume is None or copies:
             self._require_unstarted()
         self._begun = True
-        write_atomically(self.config, config.encode())
         self.grids.mkdir(exist_ok=True)
         self.checkpoints.mkdir(exist_ok=True)
+        if resume and copies:
+            # Before the configuration, with which a directory without a checkpoint would start over.
+            self._copy(resume)
+        write_atomically(self.config, config.encode())
         for incomplete in (*self.path.glob(".writing-*"), *self.grids.glob(".writing-*")):
             incomplete.unlink()
         if resume is None:
             for earlier in (self.metrics, *self.path.glob("events.out.tfevents.*"), *self.grids.glob("step-*.png")):
                 earlier.unlink(missing_ok=True)
             return
-        for later in checkpoints(self.checkpoints):
+        for later in () if copies else checkpoints(self.checkpoints):
             # A checkpoint that was set aside may have the same step as another.
             if step_of(later) >= resume.step and not later.samefile(resume.path):
                 self._set_aside(later)
         if self.metrics.exists():
             lines = read_regular(self.metrics).splitlines(keepends=True)
             write_atomically(self.metrics, b"".join(line for line in lines if _parse_step(line) <= resume.step))
+
+    def _copy(self, checkpoint: Checkpoint) -> None:
+        """Copy a checkpoint of another directory, after the records of its run up to it."""
+        records = checkpoint.path.parent.parent / self.metrics.name
+        if records.is_file():
+            write_atomically(self.metrics, read_regular(records))
+        copy_checkpoint(checkpoint.path, self.checkpoints)
 
     def keep_plugins(self, files: Mapping[str, bytes]) -> None:
         """Write copies of the files of plug-ins, by name."""
