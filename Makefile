@@ -9,7 +9,7 @@ PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint co
 # collection starts with the longest groups: backends before core.
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: train check test test-all test-light fuzz lint conform ablation benchmark clean
+.PHONY: train check test test-all test-light fuzz lint conform docs ablation benchmark clean
 
 # Train the default model on real 8×8 digits, with JAX.
 train: $(VENV)/.train
@@ -53,6 +53,10 @@ conform: $(VENV)/.test
 		--html reports/conformance.html --json reports/conformance.json \
 		--junit reports/conformance.xml --badge reports/badge.json
 
+# The documentation site, in site/.
+docs: $(VENV)/.test
+	$(BIN)/python docs/site/build.py site
+
 # The effect of the reciprocity loss on embedded digits, for both network families; tables and figures in ablations/.
 ablation: $(VENV)/.train
 	$(BIN)/alae ablate reciprocity --backend jax --base digits-mlp --steps 1500 --seeds 0 --out ablations/digits-mlp
@@ -67,7 +71,7 @@ benchmark: $(VENV)/.test
 	$(BIN)/python -m benchmarks.loader
 
 clean:
-	rm -rf $(VENV) reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) reports site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(BIN)/pip:
 	$(PYTHON) -m venv $(VENV)
@@ -77,5 +81,5 @@ $(VENV)/.train: $(BIN)/pip pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.test: $(BIN)/pip pyproject.toml constraints.txt
-	$(PIP) --editable '.[all,dev]'
+	$(PIP) --editable '.[all,dev,docs]'
 	@touch $@ $(VENV)/.train

@@ -49,8 +49,9 @@ def alae_commands():
 @pytest.mark.parametrize("target", TARGETS)
 def test_targets_call_existing_programs_and_folders(target):
     for program, *words in commands_of(target):
-        if program == "python":
-            assert words[0] == "-m"
+        if program == "python" and words[0] != "-m":
+            assert (REPOSITORY / words[0]).exists()
+        elif program == "python":
             assert importlib.util.find_spec(words[1])
             folders = [word for word in words[2:] if word.startswith("tests")]
             assert all((REPOSITORY / folder).exists() for folder in folders)
