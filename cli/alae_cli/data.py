@@ -6,7 +6,16 @@ from typing import Annotated, Literal
 import typer
 
 from alae_cli.commands import Commands
-from alae_cli.options import BackendName, CropName, Device, LabelsFrom, require_ending
+from alae_cli.options import (
+    BackendName,
+    CropBox,
+    CropName,
+    Device,
+    LabelsFrom,
+    Range,
+    make_source_options,
+    require_ending,
+)
 
 data = Commands(name="data", help="Align faces, prepare data sets and inspect them.")
 
@@ -82,6 +91,8 @@ def prepare(
         int | None,
         typer.Option(min=1, help="Number of processes that decode images.", show_default="one per processor"),
     ] = None,
+    crop_box: CropBox = None,
+    values: Range = "auto",
     labels: LabelsFrom = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out unreadable pictures, and list them in left-out.txt.")
@@ -90,13 +101,12 @@ def prepare(
     """Decode images once into a set that training reads as a stream; run the command again to continue it."""
     import os
 
-    from alae_workbench.data.options import SourceOptions
     from alae_workbench.data.prepared.preparation import plan_preparation
     from alae_workbench.data.prepared.writing import write_set
     from alae_workbench.runs.progress import show_progress
 
     channels = None if grey is None else 1 if grey else 3
-    options = SourceOptions(labels=labels)
+    options = make_source_options(labels, values, crop_box)
     preparation = plan_preparation(source, out, size=size, channels=channels, fit=fit, options=options)
     print(preparation)
     with show_progress(len(preparation), "images") as advance:
@@ -114,21 +124,23 @@ def inspect_data(
         Path | None,
         typer.Option(help="File of the contact sheet, .png.", show_default="NAME-contact.png in the current folder"),
     ] = None,
+    crop_box: CropBox = None,
+    values: Range = "auto",
     labels: LabelsFrom = None,
 ) -> None:
     """Describe a data source, verify the files of a prepared set, and write a contact sheet."""
     from alae_core._support.files import atomic_file
     from alae_workbench.data.inspection import inspect
-    from alae_workbench.data.options import SourceOptions
     from alae_workbench.data.resolve import open_source
     from alae_workbench.figures.contact_sheet import draw_contact_sheet
     from alae_workbench.runs.progress import show_progress
 
     sheet = out or Path(f"{Path(source).expanduser().resolve().stem}-contact.png")
     require_ending(sheet, ".png")
-    contents = open_source(source, SourceOptions(labels=labels))
-    print("\n".join(inspect(source, contents, show_progress)))
-    picture = draw_contact_sheet(source, contents)
+    options = make_source_options(labels, values, crop_box)
+    contents = open_source(source, options)
+    print("\n".join(inspect(source, contents, show_progress, options)))
+    picture = draw_contact_sheet(source, contents, options)
     with atomic_file(sheet) as file:
         picture.save(file, "png")
     print(f"sheet: {sheet}")

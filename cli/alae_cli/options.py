@@ -3,13 +3,16 @@
 from collections.abc import Callable, Sequence
 from os.path import isdir, isfile
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
 
 from alae_core import AlaeError, ArgumentError
 from alae_core._support.text import short_repr
 from alae_core.view import NoiseWord
+
+if TYPE_CHECKING:
+    from alae_workbench.data.options import SourceOptions
 
 #: endings of pictures
 PICTURES = (".png", ".svg", ".pdf")
@@ -102,6 +105,23 @@ LabelsFrom = Annotated[
         show_default="the first that docs/data.md lists",
     ),
 ]
+Range = Annotated[
+    str,
+    typer.Option(
+        "--range",
+        metavar="BLACK..WHITE",
+        help="Values of black and white, such as 0..1 or 0..4095; auto finds them from all images.",
+    ),
+]
+CropBox = Annotated[
+    str | None,
+    typer.Option(
+        "--crop-box",
+        metavar="ROWS,COLUMNS",
+        help='Rows and columns of image files to use, such as "60:188, 25:153 of 218x178".',
+        show_default="all",
+    ),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Option(
@@ -151,6 +171,19 @@ Images = Annotated[
 def picture_out(also: str = "") -> Any:
     """Return the option --out of a command that writes a picture; `also` describes other formats it can write."""
     return typer.Option(help=f"Picture to write, .png, .svg or .pdf{also}.")
+
+
+def make_source_options(labels: str | None, values: str, crop_box: str | None) -> "SourceOptions":
+    """Return the options of a data source. Raises AlaeError if the range or the crop box cannot be parsed."""
+    from alae_workbench.data.crop_box import parse_crop_box
+    from alae_workbench.data.options import SourceOptions
+    from alae_workbench.data.ranges import parse_range
+
+    try:
+        value_range, box = parse_range(values), parse_crop_box(crop_box) if crop_box else None
+    except ValueError as error:
+        raise AlaeError(str(error)) from error
+    return SourceOptions(labels=labels, range=value_range, crop_box=box)
 
 
 def parse_list(argument: str, texts: Sequence[str] | None, convert: Callable[[str], Value]) -> list[Value]:

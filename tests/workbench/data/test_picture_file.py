@@ -8,7 +8,7 @@ import pytest
 from PIL import EpsImagePlugin, Image
 
 from alae_workbench.data.load import load_images
-from alae_workbench.data.picture_file import read_image, read_photo
+from alae_workbench.data.picture_file import Reading, read_image, read_photo
 from alae_workbench.data.source import DataError, read_all
 from tests.helpers.data import make_config
 
@@ -101,7 +101,7 @@ def test_other_shapes_are_cropped_or_padded(tmp_path):
     pixels[:, :4] = pixels[:, 12:] = 200
     Image.fromarray(pixels).save(tmp_path / "wide.png")
     assert (read_image(tmp_path / "wide.png", (8, 8, 1)) == 90).all()
-    padded = read_image(tmp_path / "wide.png", (16, 16, 1), "pad")[..., 0]
+    padded = read_image(tmp_path / "wide.png", (16, 16, 1), Reading("pad"))[..., 0]
     assert np.array_equal(padded, np.pad(pixels, ((4, 4), (0, 0))))
 
 

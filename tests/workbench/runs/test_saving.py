@@ -41,7 +41,7 @@ def saver(runner, tmp_path):
     training = Training(data="digits", steps=95, checkpoint_every=10, checkpoint_minutes=2)
     run = Run(tmp_path)
     run.checkpoints.mkdir()
-    return Saver(run, Experiment(tiny_config(), training), runner, "images", None)
+    return Saver(run, Experiment(tiny_config(), training), runner, {"data": "images"}, None)
 
 
 def read_steps(saver):

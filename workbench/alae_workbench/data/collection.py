@@ -14,10 +14,9 @@ import numpy as np
 
 from alae_workbench.data.listing import Skipped
 from alae_workbench.data.memory import Arrays
-from alae_workbench.data.picture_file import Member, read_image
+from alae_workbench.data.picture_file import Member, Reading, read_image
 from alae_workbench.data.source import (
     DataError,
-    Fit,
     Source,
     SourceRepr,
     format_shape,
@@ -152,12 +151,20 @@ class DecodedOnRequest(SourceRepr):
     Args:
         pictures: the collection.
         shape: H, W and C of the images.
-        fit: how pictures of another shape are fitted (`picture_file.read_image`).
+        reading: how pictures become pixels.
         fingerprint: see `Source`.
+        extremes: the lowest and the highest value of all pixels.
     """
 
-    def __init__(self, pictures: Collection, shape: tuple[int, int, int], fit: Fit, fingerprint: str) -> None:
-        self.shape, self.fit, self.fingerprint = shape, fit, fingerprint
+    def __init__(
+        self,
+        pictures: Collection,
+        shape: tuple[int, int, int],
+        reading: Reading,
+        fingerprint: str,
+        extremes: tuple[int, int],
+    ) -> None:
+        self.shape, self.reading, self.fingerprint, self.extremes = shape, reading, fingerprint, extremes
         self.files, self.labels, self.names = pictures.files, pictures.labels, pictures.names
         self.label_names, self.label_text = pictures.label_names, pictures.label_text
 
@@ -173,11 +180,15 @@ class DecodedOnRequest(SourceRepr):
         return ThreadPoolExecutor(os.cpu_count())
 
     def _read(self, indices: np.ndarray) -> np.ndarray:
-        images = self._pool.map(lambda index: read_image(self.files[index], self.shape, self.fit), indices)
+        images = self._pool.map(lambda index: read_image(self.files[index], self.shape, self.reading), indices)
         return np.stack(list(images)) if len(indices) else np.empty((0, *self.shape), np.uint8)
 
 
-def decode(pictures: Collection, shape: tuple[int, int, int], *, fit: Fit = "crop") -> tuple[Source | None, list[str]]:
+def decode(
+    pictures: Collection,
+    shape: tuple[int, int, int],
+    reading: Reading = Reading(),  # noqa: B008
+) -> tuple["Arrays | DecodedOnRequest | None", list[str]]:
     """Decode a collection; every picture is decoded once, so that unreadable ones are found before a run begins.
 
     Returns:
@@ -187,7 +198,8 @@ def decode(pictures: Collection, shape: tuple[int, int, int], *, fit: Fit = "cro
     keep = len(pictures) * int(np.prod(shape)) <= _KEPT_BYTES
     pixels: list[np.ndarray] = []
     readable, faults, digest = [], [], hashlib.sha256()
-    for index, image in enumerate(_decode_files(pictures.files, lambda file: read_image(file, shape, fit))):
+    lowest, highest = 255, 0
+    for index, image in enumerate(_decode_files(pictures.files, lambda file: read_image(file, shape, reading))):
         if isinstance(image, DataError):
             faults.append(str(image))
             continue
@@ -196,6 +208,7 @@ def decode(pictures: Collection, shape: tuple[int, int, int], *, fit: Fit = "cro
             pixels.append(image)
         else:
             digest.update(image.data)
+            lowest, highest = min(lowest, int(image.min())), max(highest, int(image.max()))
     if not readable:
         return None, faults
     if faults:
@@ -204,7 +217,7 @@ def decode(pictures: Collection, shape: tuple[int, int, int], *, fit: Fit = "cro
     if keep:
         return Arrays(np.stack(pixels), labels, pictures.names, pictures.label_names, pictures.label_text), faults
     digest.update(repr((len(readable), *shape, None if labels is None else labels.tolist())).encode())
-    return DecodedOnRequest(pictures, shape, fit, digest.hexdigest()), faults
+    return DecodedOnRequest(pictures, shape, reading, digest.hexdigest(), (lowest, highest)), faults
 
 
 def _decode_files(

@@ -11,9 +11,11 @@ from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection
 from alae_workbench.data.labels import describe_labels, is_labelled
 from alae_workbench.data.listing import describe_skipped
+from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import describe_fault, read_header
 from alae_workbench.data.prepared.reading import PreparedSource
 from alae_workbench.data.prepared.set_format import Manifest, StoredFile, hash_file
+from alae_workbench.data.reading import decide_reading
 from alae_workbench.data.resolve import Contents
 from alae_workbench.data.source import DataError, Source, Splits, format_shape, get_label_names
 
@@ -28,7 +30,12 @@ def _hide_progress(total: int, unit: str) -> AbstractContextManager[Callable[[in
     return nullcontext(lambda increment: None)
 
 
-def inspect(name: str, contents: Contents, show_progress: ShowProgress = _hide_progress) -> list[str]:
+def inspect(
+    name: str,
+    contents: Contents,
+    show_progress: ShowProgress = _hide_progress,
+    options: SourceOptions = DEFAULTS,
+) -> list[str]:
     """Describe a data source in lines of text.
 
     The headers of all picture files are read. All files of a prepared set are read and compared with the hashes in the
@@ -36,13 +43,14 @@ def inspect(name: str, contents: Contents, show_progress: ShowProgress = _hide_p
 
     Args:
         name: the data source, as in `training.data`.
-        contents: the result of `open_source(name)`.
+        contents: the result of `open_source(name, options)`.
         show_progress: shows progress, such as `runs.progress.show_progress`.
+        options: how pictures are read.
 
     Raises DataError if no picture can be read, or a file of a prepared set is damaged.
     """
     if isinstance(contents, Collection):
-        return list(_describe_pictures(name, contents, show_progress))
+        return list(_describe_pictures(name, contents, show_progress, options))
     lines = []
     if isinstance(contents.images, PreparedSource):
         lines.append(_verify(contents.images.path, contents.images.manifest, show_progress))
@@ -96,7 +104,9 @@ def _list_files(path: Path, manifest: Manifest) -> Iterator[tuple[Path, StoredFi
                 yield path / name / file_name, expected
 
 
-def _describe_pictures(name: str, pictures: Collection, show_progress: ShowProgress) -> Iterator[str]:
+def _describe_pictures(
+    name: str, pictures: Collection, show_progress: ShowProgress, options: SourceOptions
+) -> Iterator[str]:
     sizes: Counter[tuple[int, int]] = Counter()
     coloured, unreadable = 0, []
     with show_progress(len(pictures), "images") as advance:
@@ -115,6 +125,10 @@ def _describe_pictures(name: str, pictures: Collection, show_progress: ShowProgr
     colours = {0: "all grey", readable: "all in colour"}.get(coloured, f"{coloured:,} in colour, the others grey")
     yield f"{name}: {readable:,} images, {colours}"
     yield _describe_sizes(sizes)
+    tests = [pictures.test.files] if pictures.test else []
+    _, interpretation = decide_reading(name, [pictures.files, *tests], "crop", options)
+    if interpretation:
+        yield f"read as {interpretation}"
     yield from _describe_labels(pictures.labels, pictures.label_names, describe_labels(pictures))
     if pictures.test:
         yield f"{len(pictures.test):,} more images in the held-out split"

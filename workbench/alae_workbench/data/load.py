@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from alae_core.config import Config
-from alae_workbench.data.collection import Collection, decode
+from alae_workbench.data.collection import Collection, DecodedOnRequest, decode
 from alae_workbench.data.derived import add_margin, split
 from alae_workbench.data.labels import describe_labels, is_labelled
 from alae_workbench.data.listing import describe_skipped
-from alae_workbench.data.memory import as_source
+from alae_workbench.data.memory import Arrays, as_source
 from alae_workbench.data.options import DEFAULTS, SourceOptions
-from alae_workbench.data.ranges import as_pixels
+from alae_workbench.data.picture_file import Reading
+from alae_workbench.data.ranges import as_pixels, describe_use
+from alae_workbench.data.reading import decide_reading
 from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import DataError, DataSet, Fit, Source, Splits, format_shape
 
@@ -37,14 +39,14 @@ def load_data(
         held_out: number of held-out images, or if below 1 the fraction of all images; unused for a source with a
             test split.
         skip_bad: leave out unreadable picture files instead of refusing them.
-        options: which images and labels of the source are read, where it offers several.
+        options: which images and labels of the source are read, and how.
 
     Raises:
         DataError: the data source does not exist, cannot be read, or does not fit the configuration.
     """
     splits = _Frame(name, config, margin).read(fit, skip_bad, options)
     parts = (splits.images, splits.test) if splits.test is not None else split(splits.images, held_out)
-    return DataSet(*parts, splits.skipped, splits.interpretation, splits.skipped_files)
+    return DataSet(*parts, splits.skipped, splits.interpretation, splits.skipped_files, splits.value_range)
 
 
 def load_images(
@@ -54,16 +56,17 @@ def load_images(
     margin: int = 0,
     fit: Fit = "crop",
     tell_skipped: Callable[[str], None] | None = None,
+    options: SourceOptions = DEFAULTS,
 ) -> Source:
     """Load the images of a data source for a trained model, in their own order: the test split, or else all images.
 
     Args:
-        name, config, margin, fit: see `load_data`.
+        name, config, margin, fit, options: see `load_data`.
         tell_skipped: called with a line about unreadable pictures, which are then skipped; by default they are refused.
 
     Raises DataError as `load_data` does, and for any unreadable picture unless `tell_skipped` is given.
     """
-    splits = _Frame(name, config, margin, trained=True).read(fit, skip_bad=tell_skipped is not None)
+    splits = _Frame(name, config, margin, trained=True).read(fit, tell_skipped is not None, options)
     if tell_skipped and splits.skipped:
         tell_skipped(f"{splits.skipped:,} unreadable image{'s' if splits.skipped != 1 else ''} in {name} skipped")
     return splits.images if splits.test is None else splits.test
@@ -117,17 +120,32 @@ class _Frame:
 
     def read(self, fit: Fit, skip_bad: bool = False, options: SourceOptions = DEFAULTS) -> Splits:
         """Open the data source, decode its picture files, and fit its images."""
-        splits = open_source(self.name, options)
-        if not isinstance(splits, Splits):
-            images, skipped = self._decode(splits, fit, skip_bad)
-            test, more_skipped = self._decode(splits.test, fit, skip_bad) if splits.test else (None, 0)
-            splits = Splits(images, test, skipped + more_skipped, skipped_files=describe_skipped(splits.skipped))
+        contents = open_source(self.name, options)
+        if isinstance(contents, Splits):
+            splits = _note_crop_box(contents, options)
+        else:
+            splits = self._read_pictures(contents, fit, skip_bad, options)
         test = None if splits.test is None else self.fit(splits.test)
         return replace(splits, images=self.fit(splits.images), test=test)
 
-    def _decode(self, pictures: Collection, fit: Fit, skip_bad: bool) -> tuple[Source, int]:
+    def _read_pictures(self, pictures: Collection, fit: Fit, skip_bad: bool, options: SourceOptions) -> Splits:
+        parts = [pictures, *([pictures.test] if pictures.test else [])]
+        reading, text = decide_reading(self.name, [part.files for part in parts], fit, options)
+        decoded = [self._decode(part, reading, skip_bad) for part in parts]
+        extremes = [images.extremes for images, _ in decoded]
+        use = describe_use(min(low for low, _ in extremes), max(high for _, high in extremes))
+        return Splits(
+            decoded[0][0],
+            decoded[1][0] if pictures.test else None,
+            sum(skipped for _, skipped in decoded),
+            ", ".join(filter(None, (text or (use and "0 … 255"), use))),
+            describe_skipped(pictures.skipped),
+            None if options.early else str(reading.wide or ""),
+        )
+
+    def _decode(self, pictures: Collection, reading: Reading, skip_bad: bool) -> tuple[Arrays | DecodedOnRequest, int]:
         """Return the readable images, and the number of the others."""
-        images, faults = decode(pictures, self.inner_shape, fit=fit)
+        images, faults = decode(pictures, self.inner_shape, reading)
         if images is None or (faults and not skip_bad):
             raise self._make_unreadable_error(faults, images)
         return images, len(faults)
@@ -177,3 +195,12 @@ class _Frame:
         advice = "" if images is None else f"; to {purpose}, pass skip_bad (--skip-bad)"
         count = len(faults) + (len(images) if images else 0)
         return DataError(f"{len(faults)} of {count} images in {self.name} cannot be read: {examples}{advice}")
+
+
+def _note_crop_box(splits: Splits, options: SourceOptions) -> Splits:
+    """Note that a crop box does not apply to arrays and prepared sets, unless the set was prepared with it."""
+    box = options.crop_box
+    if box is None or box.optional or getattr(splits.images, "crop_box", None) == str(box):
+        return splits
+    note = "whole images, because training.crop_box is for image files: prepare them with --crop-box"
+    return replace(splits, interpretation=", ".join(filter(None, (splits.interpretation, note))))

@@ -1,4 +1,4 @@
-"""A picture file: the formats that are read, its header, and its pixels at the model's size."""
+"""A picture file: its header, and its pixels at the model's size."""
 
 import io
 import struct
@@ -15,8 +15,10 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from alae_core._support.files import open_regular
+from alae_workbench.data.colour_profile import convert_to_srgb
+from alae_workbench.data.crop_box import CropBox
 from alae_workbench.data.picture_formats import list_formats
-from alae_workbench.data.ranges import FLOAT_RANGES, find_range
+from alae_workbench.data.ranges import PICTURE_FLOATS, PICTURE_INTEGERS, ValueRange, find_range
 from alae_workbench.data.source import DataError, Fit
 
 # What Pillow raises for damaged, malicious and oversized files.
@@ -27,7 +29,8 @@ _UNREADABLE = (
 # Pillow's modes of more than 8 bits, which `convert` would clip at 255, and the grey modes.
 _WIDE = ("I", "I;16", "I;16L", "I;16B", "F")
 _GREY = ("1", "L", "LA", "La", *_WIDE)
-_SIXTEEN_BITS = (0.0, 65535.0)
+# Modes whose values are shades, not numbers of a palette or amounts of ink.
+_SHADES = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3}
 # Background of transparent pixels.
 _BACKGROUND = (255, 255, 255, 255)
 _HEADER = Lock()
@@ -69,6 +72,47 @@ def read_header(path: Path | Member) -> Header | None:
         return None
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How picture files become pixels; the same for all pictures of a data set (`reading.decide_reading`).
+
+    Attributes:
+        fit: how a picture of another shape is fitted: "crop" cuts the longer side about the centre; "pad" keeps the
+            whole picture between black bars.
+        crop_box: the part of each picture that is used; None for all of it.
+        narrow: the range of pictures of 8 bits; None for 0 … 255.
+        wide: the range of pictures of more bits; None for the first that holds the values of the picture itself.
+        early: whether to read as early versions did, for their runs and unfinished sets: each picture in its own
+            range, and without regard to colour profiles and 16-bit transparency.
+    """
+
+    fit: Fit = "crop"
+    crop_box: CropBox | None = None
+    narrow: ValueRange | None = None
+    wide: ValueRange | None = None
+    early: bool = False
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What decides how the pictures of a data set are read.
+
+    Attributes:
+        lowest, highest: the extreme values; 0 and 255 for pictures of 8 bits whose values were not requested.
+        wide: whether the picture has more than 8 bits.
+        floats: whether its values are floats.
+        is_srgb: whether its colours are sRGB, or can be converted to it.
+        is_array: whether it is not a file but pixels, as all members of its container are.
+    """
+
+    lowest: float = 0
+    highest: float = 255
+    wide: bool = False
+    floats: bool = False
+    is_srgb: bool = True
+    is_array: bool = False
+
+
 def describe_fault(path: Path | Member) -> str:
     """Return the file's name and why it cannot be read; "" if it can."""
     try:
@@ -78,25 +122,57 @@ def describe_fault(path: Path | Member) -> str:
     return ""
 
 
-def read_image(path: Path | Member, shape: tuple[int, int, int], fit: Fit = "crop") -> np.ndarray:
+def read_facts(path: Path | Member, *, with_values: bool) -> Facts | None:
+    """Read the facts about a picture file; None if it cannot be read.
+
+    Only the header of a picture of 8 bits is read, unless `with_values`; pictures of more bits are decoded.
+    """
+    try:
+        with _open_picture(path) as image:
+            is_array = isinstance(path, Member) and image.format is None
+            if image.mode in _WIDE:
+                values = np.asarray(image)
+                floats, is_srgb = values.dtype.kind == "f", not image.info.get("icc_profile")
+                return Facts(float(values.min()), float(values.max()), True, floats, is_srgb, is_array)
+            lowest, highest = _find_extremes(image) if with_values and image.mode in _SHADES else (0, 255)
+            # One pixel shows whether the profile can be used.
+            is_srgb = not image.info.get("icc_profile") or convert_to_srgb(_take_pixel(image))[1]
+            return Facts(lowest, highest, is_srgb=is_srgb, is_array=is_array)
+    except (DataError, *_UNREADABLE):
+        return None
+
+
+def _find_extremes(image: Image.Image) -> tuple[float, float]:
+    extremes = [image.getchannel(band).getextrema() for band in range(_SHADES[image.mode])]
+    return min(low for low, _ in extremes), max(high for _, high in extremes)
+
+
+def _take_pixel(image: Image.Image) -> Image.Image:
+    pixel = Image.new(image.mode, (1, 1))
+    pixel.info["icc_profile"] = image.info["icc_profile"]
+    return pixel
+
+
+def read_image(path: Path | Member, shape: tuple[int, int, int], reading: Reading = Reading()) -> np.ndarray:
     """Read a picture file as uint8 of `shape` (H, W, C), rotated according to EXIF and resized with a Lanczos filter.
 
-    The first frame of an animation is read. 16-bit values are scaled to 8 bits; floats are scaled from the narrowest of
-    [0, 1], [−1, 1], 0 … 255 and 0 … 65535 that contains them. Transparent pixels are blended with white.
+    The first frame of an animation is read. Colours with an embedded profile are converted to sRGB. Transparent pixels
+    are blended with white.
 
     Args:
         path: a regular file, or a member of a container, in a format of `picture_formats`, whatever its own ending.
         shape: H, W and C; C is 1 (luma) or 3.
-        fit: "crop" cuts the longer side about the centre; "pad" keeps the whole image between black bars.
+        reading: the ranges of values, and how the picture is cropped or padded.
 
     Raises:
-        DataError: the file cannot be read, or C is neither 1 nor 3.
+        DataError: the file cannot be read, has values outside of their range or too few pixels for the crop box, or C
+            is neither 1 nor 3.
     """
     height, width, channels = shape
     if channels not in (1, 3):
         raise DataError(f"picture files have 1 or 3 channels, but the configuration says {channels}")
-    resize = ImageOps.fit if fit == "crop" else ImageOps.pad
-    with _open_upright(path, "L" if channels == 1 else "RGB") as image:
+    resize = ImageOps.fit if reading.fit == "crop" else ImageOps.pad
+    with _open_upright(path, "L" if channels == 1 else "RGB", reading) as image:
         pixels = np.asarray(resize(image, (width, height), Image.Resampling.LANCZOS))
     # An image of more than 8 bits is grey; its one channel is repeated.
     return np.broadcast_to(_to_bytes(pixels).reshape(height, width, -1), shape).copy()
@@ -104,16 +180,21 @@ def read_image(path: Path | Member, shape: tuple[int, int, int], fit: Fit = "cro
 
 def read_photo(path: Path) -> Image.Image:
     """Read a picture file in RGB at its own size, otherwise as `read_image` does. Raises DataError as `read_image`."""
-    with _open_upright(path, "RGB") as image:
+    with _open_upright(path, "RGB", Reading()) as image:
         return Image.fromarray(_to_bytes(np.asarray(image))).convert("RGB")
 
 
 @contextmanager
-def _open_upright(path: Path | Member, mode: str) -> Iterator[Image.Image]:
-    """Open a picture in `mode`, or in floats if it has more than 8 bits, rotated by EXIF, on the background."""
+def _open_upright(path: Path | Member, mode: str, reading: Reading) -> Iterator[Image.Image]:
+    """Open a picture in `mode`, or in floats if it has more than 8 bits, rotated by EXIF and cropped."""
     try:
         with _open_picture(path) as image:
-            yield _blend_with_background(ImageOps.exif_transpose(image), mode)
+            if not reading.early:
+                _shorten_transparency(image)
+            upright = ImageOps.exif_transpose(image)
+            if reading.crop_box:
+                upright = upright.crop(reading.crop_box.find_corners(*upright.size))
+            yield _blend_with_background(upright, mode, reading)
     except UnidentifiedImageError as error:
         raise DataError(f"{path} (its content is none of {', '.join(list_formats(str(path)))})") from error
     except _UNREADABLE as error:
@@ -143,23 +224,61 @@ def _parse_header(file: IO[bytes], name: str) -> Image.Image:
         return Image.open(file, formats=formats)
 
 
-def _blend_with_background(image: Image.Image, mode: str) -> Image.Image:
+def _shorten_transparency(image: Image.Image) -> None:
+    """Reduce the transparent colour of a PNG of 16 bits a channel to 8 bits, as Pillow reduces its colours."""
+    transparent, tile = image.info.get("transparency"), getattr(image, "tile", [])[:1]
+    if isinstance(transparent, tuple) and tile and "RGB;16B" in (tile[0].args, tile[0].args[:1]):
+        image.info["transparency"] = tuple(value >> 8 for value in transparent)
+
+
+def _blend_with_background(image: Image.Image, mode: str, reading: Reading) -> Image.Image:
     if image.mode in _WIDE:
-        return Image.fromarray(_scale_to_255(np.asarray(image)))
+        values = np.asarray(image)
+        shades = _scale_to_255(values, reading.wide)
+        transparent = image.info.get("transparency")
+        if isinstance(transparent, int) and not reading.early:
+            shades[values == transparent] = 255
+        return Image.fromarray(shades)
+    if not reading.early:
+        image, _ = convert_to_srgb(image)
+    if reading.narrow is not None and image.mode in _SHADES:
+        image = _stretch(image, reading.narrow)
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUND), image.convert("RGBA"))
     return image.convert(mode)
 
 
-def _scale_to_255(values: np.ndarray) -> np.ndarray:
-    """Scale 16-bit values, or floats of a recognisable range, to floats in 0 … 255."""
-    lowest, highest = float(values.min()), float(values.max())
-    ranges = (_SIXTEEN_BITS,) if values.dtype.kind in "iu" else (*FLOAT_RANGES, _SIXTEEN_BITS)
-    black_and_white = find_range(lowest, highest, ranges)
-    if black_and_white is None:
-        raise ValueError(f"its values range from {lowest:g} to {highest:g}, so black and white cannot be determined")
-    black, white = black_and_white
-    return ((values.astype(np.float32) - black) * (255 / (white - black))).astype(np.float32)
+def _stretch(image: Image.Image, values: ValueRange) -> Image.Image:
+    """Scale shades of 8 bits from a narrower range to 0 … 255; transparency stays."""
+    lowest, highest = _find_extremes(image)
+    _require_within(values, lowest, highest)
+    table = np.rint(values.scale(np.arange(256.0)).clip(0, 255)).astype(int).tolist()
+    bands, shades = len(image.getbands()), _SHADES[image.mode]
+    stretched = image.point([*(table * shades), *(list(range(256)) * (bands - shades))])
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        stretched.info["transparency"] = table[transparent & 255]
+    elif isinstance(transparent, tuple):
+        stretched.info["transparency"] = tuple(table[value & 255] for value in transparent)
+    return stretched
+
+
+def _require_within(values: ValueRange, lowest: float, highest: float) -> None:
+    if not values.holds(lowest, highest):
+        raise ValueError(f"its values are from {lowest:g} to {highest:g}, not within {values}")
+
+
+def _scale_to_255(numbers: np.ndarray, values: ValueRange | None) -> np.ndarray:
+    """Scale values of more than 8 bits to floats in 0 … 255."""
+    lowest, highest = float(numbers.min()), float(numbers.max())
+    if values is None:
+        known = PICTURE_INTEGERS[-1:] if numbers.dtype.kind in "iu" else PICTURE_FLOATS
+        values = find_range(lowest, highest, known)
+        if values is None:
+            text = f"its values range from {lowest:g} to {highest:g}"
+            raise ValueError(f"{text}, so black and white cannot be determined")
+    _require_within(values, lowest, highest)
+    return values.scale(numbers.astype(np.float32)).astype(np.float32)
 
 
 def _to_bytes(pixels: np.ndarray) -> np.ndarray:

@@ -1,70 +1,158 @@
-"""Value ranges: numbers of a recognisable range, converted to bytes."""
+"""Value ranges: which numbers are black and white, stated by the user or found from all images of a data set."""
 
+import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from alae_core._support.text import short_repr
 from alae_workbench.data.source import DataError
 
-_UNIT, _SYMMETRIC, _BYTES = (0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)
-#: the ranges of floating-point images, narrowest first
-FLOAT_RANGES = (_UNIT, _SYMMETRIC, _BYTES)
-_NAMES = {_UNIT: "[0, 1]", _SYMMETRIC: "[−1, 1]", _BYTES: "0 … 255"}
+_NUMBER = r"[+-]?\d{1,12}(?:\.\d{1,12})?"
+_TEXT = re.compile(rf"\s*({_NUMBER})\s*(?:\.\.|…)\s*({_NUMBER})\s*")
+# Images that use a smaller part of their range than this are nearly black or nearly flat.
+_LEAST_SHARE = 1 / 16
 
 
-def find_range(lowest: float, highest: float, ranges: Sequence[tuple[float, float]]) -> tuple[float, float] | None:
-    """Return the first range (black, white) that contains both values; None if there is none, or for NaN."""
-    return next(((black, white) for black, white in ranges if black <= lowest <= highest <= white), None)
+class ValueRange(NamedTuple):
+    """The values of black and white. `str` gives the text of `training.range`, such as 0..4095."""
+
+    black: float
+    white: float
+
+    def __str__(self) -> str:
+        return f"{_format(self.black)}..{_format(self.white)}"
+
+    @property
+    def title(self) -> str:
+        """The range in messages, such as 0 … 4095 or [0, 1]."""
+        if self in (_UNIT, _SYMMETRIC):
+            return f"[{_format(self.black)}, {_format(self.white)}]".replace("-", "−")
+        return f"{_format(self.black)} … {_format(self.white)}"
+
+    def holds(self, lowest: float, highest: float) -> bool:
+        """Whether both values lie in this range; False for NaN."""
+        return self.black <= lowest <= highest <= self.white
+
+    def scale(self, values: np.ndarray) -> np.ndarray:
+        """Scale values to floats, with 0 for black and 255 for white."""
+        return (values - self.black) * (255 / (self.white - self.black))
 
 
-def as_pixels(*parts: np.ndarray) -> tuple[list[np.ndarray], str]:
-    """Convert images of a recognisable range to bytes, channels last.
+_UNIT, _SYMMETRIC, BYTES = ValueRange(0, 1), ValueRange(-1, 1), ValueRange(0, 255)
+# Cameras and scanners of 10, 12 and 14 bits store their values in 16 bits.
+_DEEP = tuple(ValueRange(0, 2**bits - 1) for bits in (10, 12, 14, 16))
+#: the ranges that are recognised, narrowest first: of floats, and of integers and floats in picture files
+FLOATS = (_UNIT, _SYMMETRIC, BYTES)
+PICTURE_INTEGERS, PICTURE_FLOATS = (BYTES, *_DEEP), (*FLOATS, _DEEP[-1])
+
+
+def parse_range(text: str) -> ValueRange | None:
+    """Parse the text of `training.range`; None for "auto".
+
+    Raises ValueError if it is neither "auto" nor two numbers such as 0..4095, black below white.
+    """
+    if text.strip().lower() == "auto":
+        return None
+    match = _TEXT.fullmatch(text)
+    if not match or float(match[1]) >= float(match[2]):
+        raise ValueError(f"{short_repr(text)} is neither auto nor the values of black and white, such as 0..4095")
+    return ValueRange(float(match[1]), float(match[2]))
+
+
+def find_range(
+    lowest: float, highest: float, ranges: Sequence[ValueRange], hint: ValueRange | None = None
+) -> ValueRange | None:
+    """Return `hint`, or else the first of `ranges`, that holds both values; None if none does, or for NaN."""
+    return next((each for each in (hint, *ranges) if each is not None and each.holds(lowest, highest)), None)
+
+
+def advise_range(lowest: float, highest: float) -> str:
+    """Return how to state the range of images from `lowest` to `highest`, for the end of a message; "" for NaN."""
+    if not np.isfinite(lowest) or not np.isfinite(highest):
+        return ""
+    return f"; or state what is black and white, such as training.range={np.floor(lowest):.0f}..{np.ceil(highest):.0f}"
+
+
+def describe_use(lowest: float, highest: float, values: ValueRange = BYTES) -> str:
+    """Return a warning if images use less than a sixteenth of their range, for the end of a sentence; else ""."""
+    if not 0 <= highest - lowest < _LEAST_SHARE * (values.white - values.black):
+        return ""
+    return (
+        f"of which they use only {_format(lowest)} … {_format(highest)}: if white is another value, set training.range"
+    )
+
+
+def as_pixels(
+    *parts: np.ndarray, stated: ValueRange | None = None, hint: ValueRange | None = None
+) -> tuple[list[np.ndarray], str]:
+    """Convert images of a known range to bytes, channels last.
 
     Args:
-        parts: parts of one data set, each (count, H, W), (count, H, W, C) or (count, C, H, W): integers in 0 … 255, or
-            floats in [0, 1], [−1, 1] or 0 … 255; truth values, and integers of which all are 0 or 1, are black and
-            white. The range is determined from all parts together.
+        parts: parts of one data set, each (count, H, W), (count, H, W, C) or (count, C, H, W). The range is determined
+            from all parts together: integers are in 0 … 255, floats in the narrowest of [0, 1], [−1, 1] and 0 … 255
+            that holds them. Truth values, and integers of which all are 0 or 1, are black and white.
+        stated: the range, if it is known.
+        hint: a range that is tried before the others, for images that are not bytes.
 
     Returns:
         The parts as uint8 (count, H, W) or (count, H, W, C), and how they were read, such as "numbers in [0, 1] and
         channels first"; "" if nothing was changed.
 
     Raises:
-        DataError: a value lies outside these ranges.
+        DataError: the images are not numbers, or a value lies outside the range.
     """
     changes = []
-    if _are_black_and_white(parts):
-        parts = tuple(np.where(part, np.uint8(255), np.uint8(0)) for part in parts)
-        changes.append("black and white, 0 and 1")
-    if any(part.dtype != np.uint8 for part in parts):
-        black, white = _common_range(parts)
-        parts = tuple(np.rint((part - black) * (255 / (white - black))).astype(np.uint8) for part in parts)
-        changes.append(f"numbers in {_NAMES[black, white]}")
+    numbers = [part for part in parts if part.size]
+    kinds = {part.dtype.kind for part in parts}
+    if not kinds <= set("biuf") or (not numbers and any(part.dtype != np.uint8 for part in parts)):
+        raise DataError(f"images are {parts[0].dtype} of shape {parts[0].shape}; they must be bytes (uint8)")
+    if numbers:
+        lowest, highest = min(float(part.min()) for part in numbers), max(float(part.max()) for part in numbers)
+        values = _choose_range(parts, lowest, highest, stated, hint)
+        if kinds <= set("biu") and values == _UNIT:
+            changes.append("black and white, 0 and 1")
+        elif values != BYTES or any(part.dtype != np.uint8 for part in parts):
+            changes.append(f"numbers in {values.title}")
+        if use := describe_use(lowest, highest, values):
+            changes = [f"{changes[0] if changes else 'bytes'}, {use}"]
+        parts = tuple(_to_bytes(part, values) for part in parts)
     if all(part.ndim == 4 and part.shape[1] in (1, 3) and min(part.shape[2:]) > 4 for part in parts):
         parts = tuple(part.transpose(0, 2, 3, 1) for part in parts)
         changes.append("channels first")
     return list(parts), " and ".join(changes)
 
 
-def _are_black_and_white(parts: Sequence[np.ndarray]) -> bool:
-    """Whether all values are truth values, or are 0 or 1 as bytes or integers, with some ones."""
-    kinds, numbers = {part.dtype.kind for part in parts}, [part for part in parts if part.size]
-    if not kinds <= set("biu") or not numbers:
-        return False
-    highest = max(int(part.max()) for part in numbers)
-    return kinds == {"b"} or (highest == 1 and min(int(part.min()) for part in numbers) >= 0)
+def _to_bytes(part: np.ndarray, values: ValueRange) -> np.ndarray:
+    if part.dtype == np.uint8 and values == BYTES:
+        return part
+    return np.rint(values.scale(part.astype(np.uint8) if part.dtype == bool else part)).astype(np.uint8)
 
 
-def _common_range(parts: Sequence[np.ndarray]) -> tuple[float, float]:
+def _choose_range(
+    parts: Sequence[np.ndarray], lowest: float, highest: float, stated: ValueRange | None, hint: ValueRange | None
+) -> ValueRange:
+    if stated is not None:
+        if not stated.holds(lowest, highest):
+            raise DataError(
+                f"images are {parts[0].dtype}, from {lowest:g} to {highest:g}, which is not within the range {stated} "
+                f"of training.range"
+            )
+        return stated
     kinds = {part.dtype.kind for part in parts}
-    numbers = [part for part in parts if part.size]
-    if not kinds <= set("iuf") or not numbers:
-        raise DataError(f"images are {parts[0].dtype} of shape {parts[0].shape}; they must be bytes (uint8)")
-    lowest, highest = min(float(part.min()) for part in numbers), max(float(part.max()) for part in numbers)
-    common = find_range(lowest, highest, FLOAT_RANGES if kinds == {"f"} else (_BYTES,))
-    if common is None:
+    if kinds == {"b"} or (kinds <= set("biu") and lowest >= 0 and highest == 1):
+        return _UNIT
+    if all(part.dtype == np.uint8 for part in parts):
+        return BYTES
+    found = find_range(lowest, highest, FLOATS if kinds == {"f"} else (BYTES,), hint)
+    if found is None:
         raise DataError(
-            f"images are {parts[0].dtype}, from {lowest:g} to {highest:g}; they must be bytes, or numbers in [0, 1], "
-            f"[−1, 1] or 0 … 255"
+            f"images are {parts[0].dtype}, from {lowest:g} to {highest:g}; they must be bytes, or numbers in "
+            f"[0, 1], [−1, 1] or 0 … 255{advise_range(lowest, highest)}"
         )
-    return common
+    return found
+
+
+def _format(value: float) -> str:
+    return f"{value:.12g}"

@@ -72,7 +72,7 @@ class Splits:
         images: all images, or the training images if there is a test split.
         test: the source's own test split, if it has one.
         skipped: number of unreadable images that were left out.
-        interpretation, skipped_files: see `DataSet`.
+        interpretation, skipped_files, value_range: see `DataSet`.
     """
 
     images: Source
@@ -80,6 +80,7 @@ class Splits:
     skipped: int = 0
     interpretation: str = ""
     skipped_files: str = ""
+    value_range: str | None = ""
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,11 @@ class DataSet:
     Attributes:
         train, held_out: the images.
         skipped: number of unreadable images that were left out.
-        interpretation: how values that are not bytes, or other axes, were read, such as "numbers in [0, 1]"; "" if
-            images were uint8 with channels last.
+        interpretation: how values that are not bytes, or other axes, were read, such as "numbers in [0, 1]", and
+            doubts about that; "" if images were uint8 with channels last.
         skipped_files: files of the source that are not pictures or cannot be used, counted by reason; "" for none.
+        value_range: black and white of images of more than 8 bits, such as "0..4095"; "" if there are none, and None
+            if they are read as early versions did.
     """
 
     train: Source
@@ -99,6 +102,7 @@ class DataSet:
     skipped: int = 0
     interpretation: str = field(default="", repr=False)
     skipped_files: str = field(default="", repr=False)
+    value_range: str | None = field(default="", repr=False)
 
     @property
     def fingerprint(self) -> str:

@@ -40,7 +40,7 @@ def survey(name: str, options: SourceOptions = DEFAULTS) -> Survey:
 
     Args:
         name: see `resolve.open_source`.
-        options: which images of the source are read, where it offers several.
+        options: which images of the source are read, and which part of each.
 
     Raises DataError if the data source does not exist, or no picture of it can be read.
     """
@@ -55,7 +55,8 @@ def survey(name: str, options: SourceOptions = DEFAULTS) -> Survey:
     if not headers:
         raise DataError(f"none of the {len(files):,} images in {name} can be read: {describe_fault(files[0])}")
     count = len(files) if len(sample) < len(files) else len(headers)
-    side = int(median(min(header.width, header.height) for header in headers))
+    box = options.crop_box
+    side = min(box.size) if box else int(median(min(header.width, header.height) for header in headers))
     channels = 3 if any(header.coloured for header in headers) else 1
     return Survey(name, name, count, side, channels, held_out=len(contents.test) if contents.test else 0)
 

@@ -1,7 +1,7 @@
 """Opening a trained model: its networks on a backend, the options it accepts, and the images it was trained on."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,13 @@ from alae_core.view import require_psi
 from alae_workbench.data.labels import select_labels
 from alae_workbench.data.load import fit_images, load_data, load_images
 from alae_workbench.data.memory import Arrays, as_source
-from alae_workbench.data.options import DEFAULTS
 from alae_workbench.data.source import DataError, DataSet, Source
-from alae_workbench.data.training_data import TrainingData, source_options_of, training_data_of
+from alae_workbench.data.training_data import (
+    TrainingData,
+    options_for_other_images,
+    source_options_of,
+    training_data_of,
+)
 from alae_workbench.models.mixing import layer_ranges
 from alae_workbench.storage.directory import Run
 
@@ -73,19 +77,27 @@ class OpenedModel:
         view = [str(self.view)] if self.view else []
         return " · ".join([run, f"step {self.checkpoint.step:,}", *view, networks, *details])
 
-    def load_images(self, source: Images = None) -> Source:
+    def load_images(self, source: Images = None, labels: str | None = None) -> Source:
         """Load the images in `source`.
 
         Args:
             source: a named data set, path or picture file; an array of images, as `train` takes; or a `Source`, which
                 is returned as it is. By default the run's held-out images, or the examples of an exported run.
+            labels: which labels of a data set are read, as `--labels`; by default the first that docs/data.md lists.
 
         Raises DataError if they cannot be found or do not fit the model.
         """
         training, config = self.training, self.model.config
         if isinstance(source, (str, Path)):
             tell = print if self.skip_bad else None
-            return load_images(str(source), config, margin=training.margin, fit=training.fit, tell_skipped=tell)
+            return load_images(
+                str(source),
+                config,
+                margin=training.margin,
+                fit=training.fit,
+                tell_skipped=tell,
+                options=options_for_other_images(self.checkpoint, labels),
+            )
         if isinstance(source, np.ndarray):
             images = as_source(source)
             # Images that the model drew have the margin already.
@@ -96,8 +108,10 @@ class OpenedModel:
         # They have the margin already.
         return load_images(str(examples), config) if examples and examples.exists() else self.load_data().held_out
 
-    def load_data(self, name: str | None = None) -> DataSet:
+    def load_data(self, name: str | None = None, labels: str | None = None) -> DataSet:
         """Load the data set `name` (see `training.data`), split for training; by default the run's own.
+
+        `labels` chooses among its labels, as `--labels`.
 
         Raises DataError if it cannot be found or does not fit the model.
         """
@@ -105,6 +119,11 @@ class OpenedModel:
         name = name or training.data
         if name is None:
             raise DataError(f"{self.checkpoint.path} does not record which images it was trained on: name a data set")
+        if name == training.data:
+            options = source_options_of(training, self.checkpoint)
+            options = options if labels is None else replace(options, labels=labels)
+        else:
+            options = options_for_other_images(self.checkpoint, labels)
         # Training skipped unreadable images, so the same split needs them skipped.
         return load_data(
             name,
@@ -113,7 +132,7 @@ class OpenedModel:
             fit=training.fit,
             held_out=training.held_out,
             skip_bad=True,
-            options=source_options_of(training) if name == training.data else DEFAULTS,
+            options=options,
         )
 
     def load_faces(self, photos: str, crop: "Crop", limit: int, tell: Callable[[str], None] = print) -> Source:

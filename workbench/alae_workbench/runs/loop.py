@@ -14,6 +14,7 @@ from alae_core.growth import Position, Stage, position
 from alae_core.plugin_code import code_of
 from alae_workbench.data.batches import batches
 from alae_workbench.data.source import DataSet
+from alae_workbench.data.training_data import record_data
 from alae_workbench.evaluation.evaluate import take_due, take_measures
 from alae_workbench.evaluation.registry import resolve_measures
 from alae_workbench.evaluation.subject import Subject
@@ -75,7 +76,7 @@ class Trainer:
                 f"is {self.steps}, but {run.path} is already at step {self.step}: choose more steps to resume it",
             )
         self._requested = resolve_measures(self.training.measures)
-        self._saver = Saver(run, experiment, self.runner, data.fingerprint, resume)
+        self._saver = Saver(run, experiment, self.runner, record_data(data), resume)
         self._pace = PaceMeter(self.config, self.step, self.steps)
         self._stop, self._catches_signals = stop or Stop(), stop is None
         self._stepper = Stepper(self.runner, self._saver, self._stop, self._send_level)

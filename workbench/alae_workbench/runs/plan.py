@@ -19,7 +19,7 @@ from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.resolve import make_absolute, require_found
 from alae_workbench.data.source import DataError, DataSet
 from alae_workbench.data.survey import survey, survey_source
-from alae_workbench.data.training_data import source_options_of
+from alae_workbench.data.training_data import FINGERPRINT, source_options_of
 from alae_workbench.evaluation.registry import resolve_measures
 from alae_workbench.runs.proposal import IMAGES, Proposal, propose
 from alae_workbench.runs.request import AUTO, RunRequest
@@ -102,7 +102,7 @@ def plan(request: RunRequest) -> Plan:
     data_name = "images in memory" if in_memory else str(request.data or experiment.training.data)
 
     def read() -> DataSet:
-        data = _read_data(request, experiment)
+        data = _read_data(request, experiment, checkpoint)
         best = resolve_best(experiment.training.best)
         if "labels" in best.needs and data.held_out.labels is None:
             raise AlaeError(f"training.best is {best.name}, which needs labels, but {data_name} has none")
@@ -148,7 +148,7 @@ def require_same_data(checkpoint: Checkpoint, data: DataSet) -> None:
 
     Checkpoints of the authors and of early versions record no fingerprint, and resume on any images.
     """
-    recorded = checkpoint.run.get("data")
+    recorded = checkpoint.run.get(FINGERPRINT)
     if recorded not in (None, data.fingerprint):
         raise ArgumentError(
             "other_data",
@@ -237,7 +237,7 @@ def _choose_run_name(request: RunRequest, proposal: Proposal | None) -> str:
     return DEFAULT
 
 
-def _read_data(request: RunRequest, experiment: Experiment) -> DataSet:
+def _read_data(request: RunRequest, experiment: Experiment, checkpoint: Checkpoint | None) -> DataSet:
     config, training = experiment.config, experiment.training
     if request.in_memory is not None:
         return as_data_set(request.in_memory, config, held_out=training.held_out, margin=training.margin)
@@ -250,5 +250,5 @@ def _read_data(request: RunRequest, experiment: Experiment) -> DataSet:
         fit=training.fit,
         held_out=training.held_out,
         skip_bad=request.skip_bad,
-        options=source_options_of(training),
+        options=source_options_of(training, checkpoint),
     )

@@ -25,7 +25,7 @@ class Saver:
         run: its directory.
         experiment: its configuration and settings.
         runner: takes its steps.
-        fingerprint: the training images' fingerprint, recorded in each checkpoint.
+        data_record: what each checkpoint records of the images (`training_data.record_data`).
         resume: the checkpoint that it continues, or None.
 
     Attributes:
@@ -37,11 +37,16 @@ class Saver:
     """
 
     def __init__(
-        self, run: Run, experiment: Experiment, runner: Runner, fingerprint: str, resume: Checkpoint | None
+        self,
+        run: Run,
+        experiment: Experiment,
+        runner: Runner,
+        data_record: Mapping[str, str],
+        resume: Checkpoint | None,
     ) -> None:
         self.best = resolve_best(experiment.training.best)
         self.newest: Path | None = resume.path if resume else None
-        self._run, self._experiment, self._runner, self._fingerprint = run, experiment, runner, fingerprint
+        self._run, self._experiment, self._runner, self._data_record = run, experiment, runner, data_record
         self.step, self._saved_at = runner.step_number, time.monotonic()
         self._find_unsaved: Callable[[], State | None] = self._read_unsaved
 
@@ -70,7 +75,7 @@ class Saver:
             author=self._runner.backend,
             measure=_make_lower_better(self.best, value) if comparable else None,
             keep=experiment.training.keep_checkpoints,
-            run={RUN: experiment.training.model_dump(mode="json"), "data": self._fingerprint},
+            run={RUN: experiment.training.model_dump(mode="json"), **self._data_record},
         )
         self.step, self._saved_at = step, time.monotonic()
 

@@ -58,7 +58,9 @@ def read_array_file(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
     wanted = [roles.images, *roles.test_images]
     _require_plausible_arrays(path, arrays, wanted)
     try:
-        (train, *tests), interpretation = as_pixels(*(arrays[name].read() for name in wanted))
+        (train, *tests), interpretation = as_pixels(
+            *(arrays[name].read() for name in wanted), stated=options.range, hint=options.wide_range
+        )
         labels = _read_labels(path, arrays, [roles.labels], len(train), options)
         test_labels = _read_labels(path, arrays, roles.test_labels, sum(map(len, tests)), SourceOptions())
         if roles.unused:

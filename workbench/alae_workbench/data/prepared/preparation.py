@@ -11,8 +11,10 @@ from alae_core import AlaeError, ArgumentError
 from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection, as_collection
 from alae_workbench.data.options import DEFAULTS, SourceOptions
+from alae_workbench.data.picture_file import Reading
 from alae_workbench.data.prepared.reading import require_package
 from alae_workbench.data.prepared.set_format import MANIFEST, PARTS, PREPARING, choose_heights, most_bytes
+from alae_workbench.data.reading import decide_reading
 from alae_workbench.data.resolve import open_source, resolve_path
 from alae_workbench.data.source import DataError, Fit, Splits, format_shape
 from alae_workbench.data.survey import survey
@@ -30,29 +32,32 @@ class Preparation:
         source: the data source, as in `training.data`.
         out: the directory of the set.
         image: height, width and channels of every image.
-        fit: how picture files of another shape are fitted (`picture_file.read_image`).
+        reading: how pictures become pixels.
         pictures: the pictures of each part, by name.
         stamp: a digest that changes with any file or array of the source.
         reason: why the images have this size.
-        options: which images and labels of the source are read.
+        options: which images and labels of the source are read, and how.
+        interpretation: how values and axes are read: see `DataSet`.
     """
 
     source: str
     out: Path
     image: tuple[int, int, int]
-    fit: Fit
+    reading: Reading
     pictures: dict[str, Collection]
     stamp: str
     reason: str
     options: SourceOptions = DEFAULTS
+    interpretation: str = ""
 
     def __str__(self) -> str:
         counts = [f"{len(pictures):,} images" for pictures in self.pictures.values()]
         total = counts[0] if len(counts) == 1 else f"{counts[0]} to train on and {counts[1]} to test on"
         smaller = [str(height) for height in self.heights[1:]]
         levels = f", and at {', '.join(smaller)} pixels a side for networks that grow" if smaller else ""
+        read = f"\nread as {self.interpretation}" if self.interpretation else ""
         return (
-            f"{self.source}: {total}, of {format_shape(self.image)}{levels}\n{self.reason}\n"
+            f"{self.source}: {total}, of {format_shape(self.image)}{levels}\n{self.reason}{read}\n"
             f"{self.out} will take at most {format_bytes(self.most_bytes)}"
         )
 
@@ -93,7 +98,7 @@ def plan_preparation(
             files get the largest power of two up to their median shorter side, at most LARGEST.
         channels: 1 or 3; by default 1 if all images are grey, else 3.
         fit: how picture files of another shape are fitted (`picture_file.read_image`).
-        options: which images and labels of the source are read, where it offers several.
+        options: which images and labels of the source are read, and how.
 
     Raises:
         DataError: the data source does not exist or cannot be read.
@@ -104,7 +109,8 @@ def plan_preparation(
     _require_free(out)
     if size is not None and not 4 <= size <= 4096:
         raise ArgumentError("size", f"is {size}; images are prepared at 4 to 4,096 pixels a side")
-    pictures, stamp = read_state(source, options)
+    pictures, stamp, interpretation = _open_pictures(source, options)
+    reading = Reading(fit)
     seen = survey(source, options)
     if size is not None:
         height, width, reason = size, size, f"size {size}: as requested"
@@ -114,22 +120,34 @@ def plan_preparation(
         height = width = min(LARGEST, 2 ** int(log2(max(seen.side, 4))))
         reason = f"size {height}: the largest power of two up to the median shorter side of {seen.side:,}"
     if seen.fixed is None:
+        box = f"cut to the crop box {options.crop_box}, " if options.crop_box else ""
         change = "cropped about its centre" if fit == "crop" else "padded with black"
-        reason += f"; each image is {change} and resized"
-    return Preparation(source, out, (height, width, channels or seen.channels), fit, pictures, stamp, reason, options)
+        reason += f"; each image is {box}{change} and resized"
+        files = [part.files for part in pictures.values()]
+        reading, interpretation = decide_reading(source, files, fit, options)
+    image = (height, width, channels or seen.channels)
+    return Preparation(source, out, image, reading, pictures, stamp, reason, options, interpretation)
 
 
 def read_state(source: str, options: SourceOptions = DEFAULTS) -> tuple[dict[str, Collection], str]:
     """Return the pictures of each part of a data source, and a digest that changes with any of its files or arrays."""
+    return _open_pictures(source, options)[:2]
+
+
+def _open_pictures(source: str, options: SourceOptions) -> tuple[dict[str, Collection], str, str]:
     contents = open_source(source, options)
     if not isinstance(contents, Splits):
         path, _ = resolve_path(source)
         collections = zip(PARTS, (contents, contents.test), strict=True)
-        return {name: pictures for name, pictures in collections if pictures}, _hash_stats(contents, path)
+        return {name: pictures for name, pictures in collections if pictures}, _hash_stats(contents, path), ""
     splits = zip(PARTS, (contents.images, contents.test), strict=True)
     parts = {name: images for name, images in splits if images is not None}
     fingerprints = " ".join(images.fingerprint for images in parts.values())
-    return {name: as_collection(images, source) for name, images in parts.items()}, _hash(fingerprints)
+    return (
+        {name: as_collection(images, source) for name, images in parts.items()},
+        _hash(fingerprints),
+        contents.interpretation,
+    )
 
 
 def _hash_stats(pictures: Collection, base: Path) -> str:

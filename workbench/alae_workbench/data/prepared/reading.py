@@ -40,7 +40,13 @@ def open_set(path: Path) -> Splits:
         raise DataError(f"{path} is not completely prepared: run the `alae data prepare` that began it again")
     manifest = read_set_manifest(path)
     parts = {name: PreparedSource(path, manifest, name) for name in manifest.parts}
-    return Splits(parts["images"], parts.get("test"), skipped=manifest.images.left_out)
+    return Splits(
+        parts["images"],
+        parts.get("test"),
+        manifest.images.left_out,
+        manifest.interpretation,
+        value_range=manifest.value_range,
+    )
 
 
 class PreparedSource(SourceRepr):
@@ -86,6 +92,11 @@ class PreparedSource(SourceRepr):
     def label_names(self) -> tuple[str, ...]:
         """The names of classes 0, 1, … or of the attributes; () if unknown."""
         return self.manifest.label_names
+
+    @property
+    def crop_box(self) -> str:
+        """The part of each picture that was used, as in `training.crop_box`; "" for all of it."""
+        return self.manifest.crop_box
 
     @property
     def label_text(self) -> str:

@@ -76,6 +76,8 @@ class Manifest(Frozen):
         image: height, width and channels.
         levels: heights at which images are stored: their own first, each further height half of the previous one.
         fit: how picture files of another shape were fitted; all were resized with a Lanczos filter.
+        crop_box: the part of each picture that was used, as in `training.crop_box`; "" for all of it.
+        value_range, interpretation: see `DataSet`; "" in sets of early versions.
         label_names: names of classes 0, 1, … or of the attributes; () if unknown.
         label_text: where the labels come from, or why there are none; "" in sets of early versions.
         images: all images, or the training images if there is a test part.
@@ -88,6 +90,9 @@ class Manifest(Frozen):
     image: ImageShape
     levels: Annotated[tuple[PositiveInt, ...], LISTED]
     fit: Fit
+    crop_box: str = ""
+    value_range: str = ""
+    interpretation: str = ""
     label_names: Annotated[tuple[str, ...], LISTED]
     label_text: str = ""
     images: Part

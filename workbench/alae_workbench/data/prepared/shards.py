@@ -15,9 +15,9 @@ from alae_core._support.manifest import read_manifest, seal_manifest
 from alae_core._support.text import one_line
 from alae_core._support.validation import Frozen
 from alae_core.images import block_sums
-from alae_workbench.data.picture_file import Member, read_image
+from alae_workbench.data.picture_file import Member, Reading, read_image
 from alae_workbench.data.prepared.set_format import LISTED, Shard, hash_file, record_dtype
-from alae_workbench.data.source import DataError, Fit
+from alae_workbench.data.source import DataError
 
 # Bytes of pixels that are pooled together: the group fits the processor's cache.
 _GROUP_BYTES = 2**20
@@ -40,7 +40,7 @@ class Job:
 
     Attributes:
         pictures: its pictures, in order.
-        shape, fit: how each is read (`picture_file.read_image`).
+        shape, reading: how each is read (`picture_file.read_image`).
         files: the file to write for each height.
         note: the file of its note, which is written last.
         skip_bad: whether to leave out unreadable pictures instead of refusing them.
@@ -48,7 +48,7 @@ class Job:
 
     pictures: Sequence[Path | Member]
     shape: tuple[int, int, int]
-    fit: Fit
+    reading: Reading
     files: dict[int, Path]
     note: Path
     skip_bad: bool
@@ -95,7 +95,7 @@ def _read_groups(job: Job, left_out: list[tuple[int, str]]) -> Iterator[tuple[np
         images = []
         for index, picture in enumerate(pictures, start):
             try:
-                images.append(read_image(picture, job.shape, job.fit))
+                images.append(read_image(picture, job.shape, job.reading))
             except DataError as error:
                 if not job.skip_bad:
                     raise DataError(f"{error}: to leave out unreadable pictures, pass skip_bad (--skip-bad)") from error

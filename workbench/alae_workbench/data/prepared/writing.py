@@ -14,6 +14,7 @@ from alae_core._support.manifest import read_manifest, seal_manifest
 from alae_core._support.validation import Frozen
 from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection
+from alae_workbench.data.picture_file import Reading
 from alae_workbench.data.prepared.preparation import Preparation, read_state
 from alae_workbench.data.prepared.processes import write_shards
 from alae_workbench.data.prepared.set_format import (
@@ -75,6 +76,7 @@ class _Plan(Frozen):
     fit: Fit
     counts: dict[str, int]
     stamp: Sha256
+    reading: str = ""
 
 
 class _Writer:
@@ -106,9 +108,10 @@ class _Writer:
             alae=__version__,
             source=preparation.source,
             image=preparation.image,
-            fit=preparation.fit,
+            fit=preparation.reading.fit,
             counts={name: len(pictures) for name, pictures in preparation.pictures.items()},
             stamp=preparation.stamp,
+            reading=_describe_reading(preparation.reading),
         )
         file = self.out / PREPARING / _PLAN
         if file.exists():
@@ -147,7 +150,7 @@ class _Writer:
                     progress(len(places))
                     continue
                 some = pictures.files[places.start : places.stop]
-                yield Job(some, preparation.image, preparation.fit, files, note, skip_bad)
+                yield Job(some, preparation.image, preparation.reading, files, note, skip_bad)
 
     def _finish(self, source: str) -> Manifest:
         """Write labels, names and left-out.txt, and the manifest last."""
@@ -171,7 +174,10 @@ class _Writer:
             source=source,
             image=preparation.image,
             levels=preparation.heights,
-            fit=preparation.fit,
+            fit=preparation.reading.fit,
+            crop_box=str(preparation.reading.crop_box or ""),
+            value_range=str(preparation.reading.wide or ""),
+            interpretation=preparation.interpretation,
             label_names=preparation.pictures[PARTS[0]].label_names,
             label_text=preparation.pictures[PARTS[0]].label_text,
             images=parts[PARTS[0]],
@@ -230,12 +236,18 @@ def _is_done(note_path: Path, files: Sequence[Path], skip_bad: bool) -> bool:
     )
 
 
+def _describe_reading(reading: Reading) -> str:
+    parts = {"crop box": reading.crop_box, "8 bits": reading.narrow, "more than 8 bits": reading.wide}
+    return ", ".join(f"{name} {part}" for name, part in parts.items() if part is not None) or "all of each picture"
+
+
 def _require_same(out: Path, begun: _Plan, requested: _Plan) -> None:
     differences = {
         "image": f"images of {format_shape(begun.image)}, not {format_shape(requested.image)}",
         "fit": f"fit {begun.fit}, not {requested.fit}",
         "counts": f"{sum(begun.counts.values()):,} images, not {sum(requested.counts.values()):,}",
         "stamp": "another source, or one that has changed since",
+        "reading": f"{begun.reading or 'pictures read as early versions did'}, not {requested.reading}",
         "alae": f"alae {begun.alae}, not {requested.alae}",
     }
     found = [text for field, text in differences.items() if getattr(begun, field) != getattr(requested, field)]

@@ -1,0 +1,122 @@
+"""The decision how the pictures of a data set are read: the range of their values, the same for all of them."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alae_workbench.data.options import SourceOptions
+from alae_workbench.data.picture_file import Facts, Member, Reading, read_facts
+from alae_workbench.data.ranges import PICTURE_FLOATS, PICTURE_INTEGERS, ValueRange, advise_range, find_range
+from alae_workbench.data.source import DataError, Fit
+
+# Files whose headers are read by the threads at once.
+_TOGETHER = 64
+_BLACK_AND_WHITE = ValueRange(0, 1)
+
+
+def decide_reading(
+    name: str, parts: Sequence[Sequence[Path | Member]], fit: Fit, options: SourceOptions
+) -> tuple[Reading, str]:
+    """Decide how the pictures of a data set are read.
+
+    Pictures of more than 8 bits are read in the narrowest range that holds the values of all of them: integers from 0
+    to the maximum of 8, 10, 12, 14 or 16 bits; floats in [0, 1], [−1, 1], 0 … 255 or 0 … 65535. If all pictures are
+    integers 0 and 1, these are black and white. A range that the user states is for the pictures of more than 8 bits,
+    or for all if there are none.
+
+    Args:
+        name: the data source, in messages.
+        parts: the pictures of each split.
+        fit: see `Reading`.
+        options: the user's choices.
+
+    Returns:
+        The reading, and a description of ranges and of profiles that cannot be used; "" if there are none.
+
+    Raises:
+        DataError: no known range holds the values.
+    """
+    if options.early:
+        return Reading(fit, early=True), ""
+    survey = _Survey()
+    for files in parts:
+        survey.look_at(files)
+    narrow, wide, words = None, None, []
+    if survey.wide:
+        wide = options.range or survey.choose_wide_range(name, options.wide_range)
+        some = survey.wide < survey.count
+        which = f" in {survey.wide:,} of {survey.count:,} images, which have more than 8 bits" if some else ""
+        words.append(f"{_name_range(wide)}{which}")
+    else:
+        narrow = options.range or (_BLACK_AND_WHITE if survey.only_zeros_and_ones else None)
+        words += [] if narrow is None else [_name_range(narrow)]
+    if survey.not_srgb:
+        words.append(f"{survey.not_srgb:,} with a colour profile that cannot be used, as if in sRGB")
+    return Reading(fit, options.crop_box, narrow, wide), "; ".join(words)
+
+
+def _name_range(values: ValueRange) -> str:
+    return "black and white, 0 and 1" if values is _BLACK_AND_WHITE else f"numbers in {values.title}"
+
+
+@dataclass
+class _Survey:
+    """The facts about pictures seen so far.
+
+    Attributes:
+        count, wide, not_srgb: numbers of readable pictures, of those with more than 8 bits, and of those whose profile
+            cannot be used.
+        lowest, highest: the extreme values of wide pictures.
+        floats: whether any wide picture has floats.
+        only_zeros_and_ones: whether this holds for all pictures, with some ones.
+    """
+
+    count: int = 0
+    wide: int = 0
+    not_srgb: int = 0
+    lowest: float = field(default=float("inf"))
+    highest: float = field(default=float("-inf"))
+    floats: bool = False
+    most: float = 0
+
+    @property
+    def only_zeros_and_ones(self) -> bool:
+        return self.count > 0 and self.most == 1
+
+    def look_at(self, files: Sequence[Path | Member]) -> None:
+        # Values of 8 bits are needed until one of them is neither 0 nor 1.
+        def read(file: Path | Member) -> Facts | None:
+            return read_facts(file, with_values=self.most <= 1)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for start in range(0, len(files), _TOGETHER):
+                for facts in pool.map(read, files[start : start + _TOGETHER]):
+                    if facts is None:
+                        continue
+                    self._add(facts)
+                    # Members that are arrays have 8 bits and no profile.
+                    if facts.is_array and self.most > 1:
+                        return
+
+    def _add(self, facts: Facts) -> None:
+        self.count += 1
+        self.not_srgb += not facts.is_srgb
+        if facts.wide and facts.lowest <= facts.highest and abs(facts.lowest) + abs(facts.highest) < float("inf"):
+            self.wide += 1
+            self.lowest, self.highest = min(self.lowest, facts.lowest), max(self.highest, facts.highest)
+            self.floats |= facts.floats
+        self.most = max(self.most, 255 if facts.floats or facts.lowest < 0 else facts.highest)
+
+    def choose_wide_range(self, name: str, hint: ValueRange | None) -> ValueRange:
+        if self.only_zeros_and_ones:
+            return _BLACK_AND_WHITE
+        found = find_range(self.lowest, self.highest, PICTURE_FLOATS if self.floats else PICTURE_INTEGERS, hint)
+        if found is None:
+            raise DataError(
+                f"the images of {name} have more than 8 bits, with values from {self.lowest:g} to {self.highest:g}, so "
+                f"black and white cannot be determined: leave out images of another kind"
+                f"{advise_range(self.lowest, self.highest)}"
+            )
+        return found
