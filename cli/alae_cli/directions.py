@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from alae_cli.commands import Commands
-from alae_cli.options import Averaged, BackendName, Device, Model, ModelOrShipped, SkipBad, locate_model
+from alae_cli.options import Averaged, BackendName, Device, LabelsFrom, Model, ModelOrShipped, SkipBad, locate_model
 
 if TYPE_CHECKING:
     from alae_workbench.tasks.directions import Directions
@@ -32,6 +32,7 @@ def fit(
             "G's first style layers (style models)."
         ),
     ] = "svm",
+    labels: LabelsFrom = None,
     skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
@@ -45,11 +46,18 @@ def fit(
     from alae_workbench.models.opening import open_model
 
     opened = open_model(
-        model, backend=backend, device=device, averaged=averaged, method=method, data=data, skip_bad=skip_bad
+        model,
+        backend=backend,
+        device=device,
+        averaged=averaged,
+        method=method,
+        data=data,
+        labels=labels,
+        skip_bad=skip_bad,
     )
     from alae_workbench.tasks import directions
 
-    found = directions.fit(opened, data, method)
+    found = directions.fit(opened, data, method, labels=labels)
     _print_table(found)
     print(f"{run.path / 'directions'}: {len(found)} directions")
 

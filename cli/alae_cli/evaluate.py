@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import Averaged, BackendName, Device, Model, parse_list, require_ending
+from alae_cli.options import Averaged, BackendName, Device, LabelsFrom, Model, parse_list, require_ending
 from alae_core import ArgumentError
 
 
@@ -22,6 +22,7 @@ def evaluate(
         str | None,
         typer.Option(help="Measure on the images of SOURCE, as for `alae train --data`.", show_default="the run's own"),
     ] = None,
+    labels: LabelsFrom = None,
     count: Annotated[
         int | None,
         typer.Option(
@@ -67,7 +68,7 @@ def evaluate(
     # Imports Keras, so only after `open_model` has chosen the framework.
     from alae_workbench.tasks.evaluate import evaluate
 
-    evaluation = evaluate(opened, words, data=data, count=count, weights=weights, progress=show_progress)
+    evaluation = evaluate(opened, words, data=data, labels=labels, count=count, weights=weights, progress=show_progress)
     table = Table(title=f"{opened.make_caption()} · {evaluation.against}", title_justify="left", show_header=False)
     for name in evaluation.measures:
         value = format_value(name, evaluation.measures, evaluation.images)

@@ -14,6 +14,11 @@ def test_directions_are_found_saved_and_listed(run_alae, home):
     assert run_alae("directions", "fit", "run", "--method", "principal", "--backend", BACKEND)[0] == 0
     fit = ["directions", "fit", "run", "--method", "shift", "--data", "labelled", "--backend", BACKEND]
     assert run_alae(*fit)[0] == 0
+    rows = [f"{side}/{i}.png,{('even', 'odd')[i % 2]}" for side in ("left", "right") for i in range(8)]
+    (home / "labelled" / "table.csv").write_text("\n".join(["file,number", *rows, ""]))
+    code, _, err = run_alae(*fit, "--labels", "table.csv")
+    assert code == 0, err
+    assert (home / "run" / "directions" / "shift-odd.npy").exists()
     code, out, _ = run_alae("directions", "list", "run")
     assert code == 0
     assert all(word in out for word in ("right", "shift-right", "principal-0", "linear SVM"))
@@ -24,6 +29,14 @@ MISTAKES = [
     (
         ["fit", "run", "--method", "principal", "--data", "labelled"],
         "--data is labelled, but only the methods svm and shift",
+    ),
+    (
+        ["fit", "run", "--method", "principal", "--labels", "a.csv"],
+        "--labels is a.csv, but only the methods svm",
+    ),
+    (
+        ["fit", "run", "--data", "labelled", "--labels", "a.csv", "--backend", BACKEND],
+        "there is no file 'a.csv' for the labels",
     ),
     (["fit", "mlp", "--method", "factorized"], "--method is factorized, which needs a style model"),
     (

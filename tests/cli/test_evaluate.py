@@ -56,6 +56,10 @@ def test_style_models_are_measured(run_alae, home):
 
 
 MISTAKES = [
+    (
+        ["run", "--labels", "none", "--backend", BACKEND],
+        "digits offers no choice of labels, so 'none' cannot",
+    ),
     (["run", "--measures", "fid"], "there is no measure 'fid'; see `alae measures`; groups: errors, "),
     (["run", "--measures", "psnr,,ssim"], "--measures is 'psnr,,ssim': a value is empty"),
     (["run", "--measures", "psnr", "--weights", "w"], "--weights is for measures with downloaded weights"),

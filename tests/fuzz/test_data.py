@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import pickle
 import struct
 import tarfile
 import zipfile
@@ -10,12 +11,14 @@ from shutil import rmtree
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
+from alae_core import load_config
 from alae_workbench import Arrays
 from alae_workbench.data.survey import survey
 from alae_workbench.runs.proposal import propose
 from tests.fuzz import attempt, cases
-from tests.fuzz.hostile import pick
+from tests.fuzz.hostile import damage_pickle, pick
 from tests.fuzz.pictures import COLOUR, GREY, damage, picture_file, reader_of
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 8), np.uint8)
@@ -142,6 +145,40 @@ def test_folders(tmp_path):
         attempt(reader_of(folder, pick(random, [GREY, COLOUR])), size, number)
         attempt(lambda at=folder: propose(survey(str(at))), size, number)
         rmtree(folder)
+
+
+def pickled_batch(random):
+    batch = {"data": PIXELS[:, 0, :1].repeat(3072, 1), "labels": [0] * 6, "fine_labels": list("abcdef")}
+    for name in ("labels", "data"):
+        if random.random() < 0.2:
+            batch[name] = pick(random, [None, [], [2**70] * 6, [[]] * 6, PIXELS, PIXELS / 1.0, "x", {}])
+    return damage_pickle(random, pickle.dumps(batch, pick(random, [0, 2, 4, 5])))
+
+
+def test_cifar(tmp_path):
+    layouts = [
+        (["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"], pickled_batch),
+        (["train", "test", "meta"], pickled_batch),
+        (["train.bin", "test.bin", "fine_label_names.txt"], lambda random: damage(random, bytes(3074 * 3))),
+    ]
+    for number, random in cases():
+        folder, (names, write) = tmp_path / str(number), pick(random, layouts)
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_bytes(write(random))
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        attempt(reader_of(folder, load_config("digits-mlp", {"image": [32, 32, 3]})), size, number)
+        rmtree(folder)
+
+
+def test_matlab(tmp_path):
+    values = {"X": PIXELS.transpose(1, 2, 0), "y": np.arange(6)[:, None], "z": "text", "s": {"a": 1}}
+    for number, random in cases():
+        path, content = tmp_path / "a.mat", io.BytesIO()
+        chosen = {name: value for name, value in values.items() if random.random() < 0.8}
+        savemat(content, chosen, do_compression=random.random() < 0.5)
+        path.write_bytes(damage(random, content.getvalue()))
+        attempt(reader_of(path), path.stat().st_size, number)
 
 
 def archive(random, kind):

@@ -7,8 +7,8 @@ import numpy as np
 
 from alae_core import AlaeError
 from alae_workbench.ablation.matrix import load_ablation
+from alae_workbench.data.formats.pickles import read_pickled_arrays
 from alae_workbench.evaluation.records import Evaluation, compare_runs, read_evaluation, record_evaluation
-from alae_workbench.exchange.pickles import read_pickled_arrays
 from alae_workbench.models.directions import Direction, load_direction, load_directions, save_directions
 from alae_workbench.storage.directory import Run
 from tests.fuzz import attempt, cases

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from alae_workbench.exchange.pickles import Placeholder
+from alae_workbench.data.formats.pickles import Placeholder
 from alae_workbench.exchange.torch_files import Tensor, TorchFileError, read_torch_file
 from tests.helpers.torch_files import everything, read_all
 

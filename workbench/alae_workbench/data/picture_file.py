@@ -143,8 +143,8 @@ def read_facts(path: Path | Member, *, with_values: bool) -> Facts | None:
 
 
 def _find_extremes(image: Image.Image) -> tuple[float, float]:
-    extremes = [image.getchannel(band).getextrema() for band in range(_SHADES[image.mode])]
-    return min(low for low, _ in extremes), max(high for _, high in extremes)
+    shades = np.asarray(image).reshape(image.height, image.width, -1)[..., : _SHADES[image.mode]]
+    return int(shades.min()), int(shades.max())
 
 
 def _take_pixel(image: Image.Image) -> Image.Image:

@@ -10,11 +10,13 @@ from alae_workbench.data.builtin import BUILTIN
 from alae_workbench.data.collection import Collection
 from alae_workbench.data.formats.archive import ARCHIVES, is_archive, list_archive
 from alae_workbench.data.formats.arrays import is_array_file, read_array_file
+from alae_workbench.data.formats.cifar import is_cifar, read_cifar
 from alae_workbench.data.formats.folder import is_folder, list_folder
 from alae_workbench.data.formats.hub import list_hub
 from alae_workbench.data.formats.hub_files import HUB, is_hub
 from alae_workbench.data.formats.idx import TRAINING_IMAGES, is_idx, read_idx_folder
 from alae_workbench.data.formats.lmdb import is_lmdb, list_lmdb
+from alae_workbench.data.formats.matlab import is_matlab, read_matlab
 from alae_workbench.data.formats.tfrecord import is_tfrecord, list_tfrecords
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.prepared.reading import is_prepared, open_set
@@ -28,13 +30,17 @@ _AROUND = 5
 Contents = Splits | Collection
 
 
+def _require_no_choice(name: object, options: SourceOptions) -> None:
+    for kind, choice in (("labels", options.labels), ("images", options.images)):
+        if choice is not None:
+            raise DataError(f"{name} offers no choice of {kind}, so {short_repr(choice)} cannot be chosen")
+
+
 def _without_choice(read: Callable[[Path], Contents]) -> Callable[[Path, SourceOptions], Contents]:
     """Return a reader with options of a format that offers no choice."""
 
     def read_with_options(path: Path, options: SourceOptions) -> Contents:
-        for kind, choice in (("labels", options.labels), ("images", options.images)):
-            if choice is not None:
-                raise DataError(f"{path} offers no choice of {kind}, so {short_repr(choice)} cannot be chosen")
+        _require_no_choice(path, options)
         return read(path)
 
     return read_with_options
@@ -45,6 +51,8 @@ def _without_choice(read: Callable[[Path], Contents]) -> Callable[[Path, SourceO
 _FORMATS: tuple[tuple[Callable[[Path, Names[str]], bool], Callable[[Path, SourceOptions], Contents]], ...] = (
     (is_prepared, _without_choice(open_set)),
     (is_idx, _without_choice(read_idx_folder)),
+    (is_cifar, read_cifar),
+    (is_matlab, read_matlab),
     (is_array_file, read_array_file),
     (is_archive, list_archive),
     (is_tfrecord, _without_choice(list_tfrecords)),
@@ -65,6 +73,7 @@ def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
         DataError: the data source does not exist, has an unknown format, cannot be read, or lacks what `options` say.
     """
     if name in BUILTIN:
+        _require_no_choice(name, options)
         return BUILTIN[name]()
     path, is_directory = resolve_path(name)
     # "", for example from an unset variable in a script, would be the working directory.
@@ -81,7 +90,7 @@ def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
         if matches(path, names):
             return read(path, options)
     raise DataError(
-        f"{path} has no known format: arrays of images end in .npz or .npy, archives of picture files in "
+        f"{path} has no known format: arrays of images end in .npz, .npy or .mat, archives of picture files in "
         f"{' or '.join(ARCHIVES)}, records in .tfrecords, tables in {' or '.join(HUB)}, and LMDB is data.mdb; else "
         f"give a folder, or one of {', '.join(BUILTIN)}"
     )

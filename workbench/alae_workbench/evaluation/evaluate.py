@@ -67,6 +67,7 @@ def evaluate(
     measures: Sequence[str] | None = None,
     *,
     data: str | None = None,
+    labels: str | None = None,
     limit: int | None = None,
     directory: Path | None = None,
     weights: Path | None = None,
@@ -79,6 +80,7 @@ def evaluate(
         opened: the model.
         measures: names of measures or groups; default all that need no large network.
         data: SOURCE of images, as in `training.data`; default the run's own.
+        labels: which of their labels are used: see `OpenedModel.load_data`.
         limit: maximum number of z, held-out images and samples; default all, and 10,000 samples.
         directory: of cached features; default `features` in `cache_directory()`.
         weights: folder of other networks' weights, where missing files are downloaded to; default `weights` in
@@ -91,7 +93,7 @@ def evaluate(
         DataError: as `OpenedModel.load_data`.
     """
     names = default_measures() if measures is None else resolve_measures(measures)
-    images = opened.load_data(data)
+    images = opened.load_data(data, labels)
     cache = Cache(directory or cache_directory() / "features", weights or cache_directory() / "weights", progress)
     values, refused = take_measures(Subject(opened.model, images, opened.view, limit, cache), names)
     if refused and (measures is not None if strict is None else strict):
@@ -105,7 +107,7 @@ def evaluate(
         lod=opened.view.lod if opened.view else None,
         averaged=opened.averaged,
         against=data or str(own),
-        own=data in (None, own),
+        own=data in (None, own) and labels is None,
         count=limit,
         images=_image_counts(images, limit),
         measures=values,

@@ -19,7 +19,7 @@ import numpy as np
 
 from alae_core._support.files import open_regular
 from alae_core._support.text import short_repr
-from alae_workbench.exchange.pickles import DAMAGE, Name, PickleError, PlainDict, PlainUnpickler
+from alae_workbench.data.formats.pickles import DAMAGE, Name, PickleError, PlainDict, PlainUnpickler
 
 _DTYPES = {
     "DoubleStorage": "<f8",

@@ -227,6 +227,7 @@ def check_options(
     levels: bool | None = None,
     method: str | None = None,
     data: object = None,
+    labels: str | None = None,
 ) -> None:
     """Raise ArgumentError, naming the option, if one does not apply to models of `config`. None is an option not given.
 
@@ -240,7 +241,7 @@ def check_options(
         layers: a range of style layers by name (`mixing.layer_ranges`), or "all"; True for a style per layer.
         levels: whether to use every level of detail.
         method: how directions are found: see `models.directions`.
-        data: labelled images for the methods "svm" and "shift".
+        data, labels: labelled images for the methods "svm" and "shift", and which labels of them are used.
     """
     family = config.networks.family
     for argument, value in {"lod": lod, "psi": psi, "noise": noise, "layers": layers, "levels": levels}.items():
@@ -248,8 +249,11 @@ def check_options(
             raise ArgumentError(argument, f"is only for style models, but {_describe_family(config)}")
     if method == "factorized" and family != "style":
         raise ArgumentError("method", f"is factorized, which needs a style model, but {_describe_family(config)}")
-    if data is not None and method not in ("svm", "shift"):
-        raise ArgumentError("data", f"is {data}, but only the methods svm and shift use labelled images, not {method}")
+    for argument, given in {"data": data, "labels": labels}.items():
+        if given is not None and method not in ("svm", "shift"):
+            raise ArgumentError(
+                argument, f"is {given}, but only the methods svm and shift use labelled images, not {method}"
+            )
     if lod is not None:
         if not 0 <= lod < config.lods:
             raise ArgumentError("lod", f"is {lod}, but the model has the levels 0 … {config.lods - 1}")

@@ -44,6 +44,7 @@ def fit(
     data: Images = None,
     method: Literal["svm", "shift", "principal", "factorized"] = "svm",
     *,
+    labels: str | None = None,
     save: bool = True,
 ) -> Directions:
     """Find directions in w, and save them in the run's directory.
@@ -55,15 +56,17 @@ def fit(
         method: "svm" finds the direction that tells each class or attribute from the others best; "shift" the
             difference of their means, for edits; "principal" components of w; "factorized" components of G's first
             style layers.
+        labels: which labels of the images are used: a file, array or column, or `folders`; by default those of the
+            run, or for other images the first that docs/data.md lists.
         save: whether to save them, for `edit` and `figure.traversal`.
 
     Raises:
-        ArgumentError: `data` is given for a method without labels, or the method needs a style model.
+        ArgumentError: `data` or `labels` is given for a method without labels, or the method needs a style model.
         DataError: the images have no labels, or too few of each.
         AlaeError: the model is not inside a run directory, or is a .zip, so that directions cannot be saved.
     """
     opened = load(model)
-    check_options(opened.model.config, opened.view, method=method, data=data)
+    check_options(opened.model.config, opened.view, method=method, data=data, labels=labels)
     run = Run.find(opened.checkpoint.path) if save else None
     if run:
         run.require_folder("directions")
@@ -72,7 +75,7 @@ def fit(
     elif method == "factorized":
         found = find_factorized_directions(opened.model)
     else:
-        images = opened.load_data().train if data is None else opened.load_images(data)
+        images = opened.load_data(labels=labels).train if data is None else opened.load_images(data, labels)
         found = fit_label_directions(opened, images, method)
     if run:
         save_directions(run, found)

@@ -15,6 +15,7 @@ def evaluate(
     measures: str | Sequence[str] | None = None,
     *,
     data: str | Path | None = None,
+    labels: str | None = None,
     count: int | None = None,
     weights: str | Path | None = None,
     record: bool = True,
@@ -26,6 +27,8 @@ def evaluate(
         model: see `load`.
         measures: names of measures or groups (`alae measures` lists them); by default all that need no large network.
         data: SOURCE of images, as for `train`; by default the run's own.
+        labels: which labels of the images are used: a file, array or column, `folders` or `none`; by default those of
+            the run, or for other images the first that docs/data.md lists.
         count: maximum number of z, held-out images and samples; by default all, and 10,000 samples.
         weights: folder of the weights of Inception and LPIPS, where missing files are downloaded to; by default
             `weights` in the cache.
@@ -41,6 +44,7 @@ def evaluate(
         opened,
         [measures] if isinstance(measures, str) else measures,
         data=None if data is None else str(data),
+        labels=labels,
         limit=count,
         weights=None if weights is None else Path(weights),
         progress=progress,

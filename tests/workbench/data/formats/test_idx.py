@@ -30,6 +30,60 @@ def test_a_folder_of_idx_files_is_read(tmp_path, ending):
     assert np.array_equal(load_images(str(tmp_path), make_config()).labels, [0, 1, 2])
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        ("{}-images.idx3-ubyte", "{}-labels.idx1-ubyte"),
+        ("{0}-images.idx3-ubyte/{0}-images.idx3-ubyte", "{0}-labels.idx1-ubyte/{0}-labels.idx1-ubyte"),
+        ("raw/{}-images-idx3-ubyte", "raw/{}-labels-idx1-ubyte.gz"),
+        ("MNIST/raw/{}-images-idx3-ubyte.gz", "MNIST/raw/{}-labels-idx1-ubyte"),
+    ],
+    ids=["Kaggle", "unpacked by Kaggle", "torchvision", "torchvision's root"],
+)
+def test_files_of_other_sites_are_read(tmp_path, images, labels):
+    for part, count in (("train", 5), ("t10k", 3)):
+        for name, array in ((images, grey_images(count)), (labels, np.arange(count, dtype=np.uint8) % 3)):
+            path = tmp_path / name.format(part)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_idx(path, array)
+    data = load_for_training(tmp_path)
+    assert np.array_equal(read_all(data.train)[..., 0], grey_images(5))
+    assert (data.train.labels.tolist(), data.held_out.labels.tolist()) == ([0, 1, 2, 0, 1], [0, 1, 2])
+
+
+def write_emnist(folder, name, count=4):
+    """Write a data set as EMNIST does: with columns of pixels for rows."""
+    for part in ("train", "test"):
+        write_idx(folder / f"emnist-{name}-{part}-images-idx3-ubyte.gz", grey_images(count).swapaxes(1, 2))
+        write_idx(folder / f"emnist-{name}-{part}-labels-idx1-ubyte.gz", np.arange(1, count + 1, dtype=np.uint8))
+
+
+def test_emnist_is_turned_upright(tmp_path):
+    write_emnist(tmp_path, "letters")
+    data = load_for_training(tmp_path)
+    assert np.array_equal(read_all(data.train)[..., 0], grey_images(4))
+    assert data.train.labels.tolist() == [1, 2, 3, 4]
+    assert data.interpretation == "rows for columns, as EMNIST stores them"
+
+
+def test_one_of_several_data_sets_is_chosen_by_its_file(tmp_path):
+    write_emnist(tmp_path, "letters", 4)
+    write_emnist(tmp_path, "digits", 6)
+    file = tmp_path / "emnist-digits-train-images-idx3-ubyte.gz"
+    with pytest.raises(DataError, match=f"of 2 data sets: give a file of training images of one, such as {file}"):
+        load_for_training(tmp_path)
+    assert len(load_for_training(file).train) == 6
+
+
+def test_without_test_images_some_are_held_out(tmp_path):
+    write_idx(tmp_path / "train-images-idx3-ubyte", grey_images(5))
+    data = load_for_training(tmp_path)
+    assert (len(data.train), len(data.held_out), data.train.labels) == (3, 2, None)
+    (tmp_path / "train-images-idx3-ubyte").rename(tmp_path / "t10k-images-idx3-ubyte")
+    with pytest.raises(DataError, match="has t10k-images-idx3-ubyte but no train-images-idx3-ubyte"):
+        load_for_training(tmp_path)
+
+
 def make_idx(*shape):
     return b"\x00\x00\x08" + bytes([len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
 

@@ -1,6 +1,7 @@
-"""IDX files, the format of MNIST: a folder of images and labels, packed by gzip or not."""
+"""IDX files, the format of MNIST and its relatives: images and labels, packed by gzip or not."""
 
 import gzip
+import re
 import struct
 import zlib
 from collections.abc import Collection as Names
@@ -14,34 +15,69 @@ from alae_core._support.files import open_regular
 from alae_workbench.data.formats.arrays import describe_error, require_plausible_size
 from alae_workbench.data.labels import Labels
 from alae_workbench.data.memory import Arrays
+from alae_workbench.data.ranges import as_pixels
 from alae_workbench.data.source import DataError, Splits, format_shape
 
 #: the file that marks a folder as IDX
 TRAINING_IMAGES = "train-images-idx3-ubyte"
-_TEST_IMAGES = "t10k-images-idx3-ubyte"
-_TRAINING_LABELS, _TEST_LABELS = "train-labels-idx1-ubyte", "t10k-labels-idx1-ubyte"
+# Kaggle writes a dot for the second hyphen; EMNIST puts the name of a data set first, and calls its test split "test".
+_IMAGES = re.compile(r"(?P<set>[^/]*?)(?P<split>train|t10k|test)-images(?P<dot>[-.])idx3-ubyte(?P<gz>\.gz)?")
+# The folder into which torchvision downloads, below one with the name of the data set.
+_RAW = "raw"
+# Maximum number of folders that are searched for it.
+_MOST_FOLDERS = 20
+# EMNIST stores columns of pixels instead of rows.
+_TRANSPOSED = "emnist"
 
 
 def is_idx(path: Path, names: Names[str]) -> bool:
-    """Whether a folder that contains `names` holds IDX files."""
-    return TRAINING_IMAGES in names or f"{TRAINING_IMAGES}.gz" in names
+    """Whether a path is an IDX file of images, or a folder that holds such files, or torchvision's folder above."""
+    return bool(names or not path.is_dir()) and (
+        any(map(_IMAGES.fullmatch, names or [path.name])) or _find_raw(path, names) is not None
+    )
 
 
 def read_idx_folder(path: Path) -> Splits:
-    """Read a folder of IDX files with the names of MNIST's.
+    """Read a folder of IDX files, or the data set that one of its files of images belongs to.
 
-    Raises DataError as `read_idx` does, or if the test images are missing.
+    Without a file of test images there is no test split.
+
+    Raises DataError as `read_idx` does, or if there are no training images, or several data sets.
     """
-    parts = []
-    for images, labels in ((TRAINING_IMAGES, _TRAINING_LABELS), (_TEST_IMAGES, _TEST_LABELS)):
-        image_file, label_file = _find(path, images), _find(path, labels)
-        if image_file is None:
-            raise DataError(f"{path} has {TRAINING_IMAGES} but no {images} (or the same with .gz)")
+    folder = (_find_raw(path, _list_names(path)) or path) if path.is_dir() else path.parent
+    found: dict[str, dict[str, Path]] = {}
+    for name in _list_names(folder) if path.is_dir() else [path.name, *_list_names(folder)]:
+        if match := _IMAGES.fullmatch(name):
+            split = "train" if match["split"] == "train" else "test"
+            found.setdefault(match["set"], {}).setdefault(split, folder / name)
+    if not path.is_dir():
+        found = {name: parts for name, parts in found.items() if name == _match(path)["set"]}
+    if len(found) > 1:
+        raise DataError(
+            f"{folder} holds the IDX files of {len(found)} data sets: give a file of training images of one, such as "
+            f"{', '.join(str(parts.get('train', folder)) for _, parts in sorted(found.items())[:2])}"
+        )
+    ((name, parts),) = found.items()
+    if "train" not in parts:
+        raise DataError(
+            f"{folder} has {parts['test'].name} but no {name}train-images-idx3-ubyte (or the same with .gz)"
+        )
+    return _read_parts(name, [parts[split] for split in ("train", "test") if split in parts])
+
+
+def _read_parts(name: str, files: list[Path]) -> Splits:
+    pixels, interpretation = as_pixels(*(read_idx(file) for file in files))
+    transposed = name.lower().startswith(_TRANSPOSED)
+    if transposed:
+        pixels = [part.swapaxes(1, 2) for part in pixels]
+        interpretation = ", ".join(filter(None, (interpretation, "rows for columns, as EMNIST stores them")))
+    arrays = []
+    for file, part in zip(files, pixels, strict=True):
+        label_file = _find_labels(file)
         numbers = read_idx(label_file) if label_file else None
         text = str(Labels(numbers, origin=label_file.name if label_file else ""))
-        parts.append(Arrays(read_idx(image_file), numbers, label_text=text))
-    train, test = parts
-    return Splits(train, test)
+        arrays.append(Arrays(part, numbers, label_text=text))
+    return Splits(*arrays, interpretation=interpretation)
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -50,16 +86,56 @@ def read_idx(path: Path) -> np.ndarray:
     Raises DataError if it cannot be read, is empty, or its header declares another number of bytes than follow.
     """
     try:
-        with open_regular(path) as file:
+        # Kaggle's archives unpack to folders with the names of the files in them.
+        with open_regular(path / path.name if path.is_dir() else path) as file:
             size = file.seek(0, 2)
             file.seek(0)
-            return _parse(path, gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file, size)
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            return _parse(path, gzip.GzipFile(fileobj=file) if packed else file, size)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {describe_error(error)}") from error
 
 
-def _find(path: Path, name: str) -> Path | None:
-    return next((file for file in (path / name, path / f"{name}.gz") if file.is_file()), None)
+def _match(path: Path) -> re.Match[str]:
+    match = _IMAGES.fullmatch(path.name)
+    if not match:
+        raise DataError(f"{path} is not a file of images, such as {TRAINING_IMAGES}")
+    return match
+
+
+def _list_names(folder: Path) -> list[str]:
+    try:
+        return sorted(entry.name for entry in folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+
+
+def _find_raw(path: Path, names: Names[str]) -> Path | None:
+    """Return torchvision's folder of IDX files below `path`, MNIST/raw or raw; None if there is none, or several."""
+    if any(map(_IMAGES.fullmatch, names)) or (_RAW not in names and len(names) > _MOST_FOLDERS):
+        return None
+    candidates = [path / _RAW] if _RAW in names else [path / name / _RAW for name in sorted(names)]
+    found = [folder for folder in candidates if any(map(_IMAGES.fullmatch, _try_names(folder)))]
+    return found[0] if len(found) == 1 else None
+
+
+def _try_names(folder: Path) -> list[str]:
+    try:
+        return _list_names(folder)
+    except DataError:
+        return []
+
+
+def _find_labels(images: Path) -> Path | None:
+    """Return the file of labels beside a file of images, packed or not; None if there is none."""
+    match = _match(images)
+    for dot in (match["dot"], "-", "."):
+        for gz in (match["gz"] or "", "", ".gz"):
+            file = images.parent / f"{match['set']}{match['split']}-labels{dot}idx1-ubyte{gz}"
+            if file.exists():
+                return file
+    return None
 
 
 def _parse(path: Path, file: IO[bytes] | gzip.GzipFile, size: int) -> np.ndarray:

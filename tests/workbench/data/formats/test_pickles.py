@@ -9,7 +9,7 @@ from io import BytesIO
 import numpy as np
 import pytest
 
-from alae_workbench.exchange.pickles import (
+from alae_workbench.data.formats.pickles import (
     DAMAGE,
     Name,
     PickleError,
