@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-
-import numpy as np
+from typing import Any
 
 from alae_core.config import Config
 from alae_workbench.data.collection import Collection, DecodedOnRequest, decode
 from alae_workbench.data.derived import add_margin, split
+from alae_workbench.data.in_hand import open_in_hand
 from alae_workbench.data.labels import describe_labels, is_labelled
 from alae_workbench.data.listing import describe_skipped
-from alae_workbench.data.memory import Arrays, as_source
+from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import Reading
-from alae_workbench.data.ranges import as_pixels, describe_use
+from alae_workbench.data.ranges import describe_use
 from alae_workbench.data.reading import decide_reading
-from alae_workbench.data.resolve import open_source
+from alae_workbench.data.resolve import Contents, open_source
 from alae_workbench.data.source import DataError, DataSet, Fit, Source, Splits, format_shape
 
 
@@ -45,8 +45,7 @@ def load_data(
         DataError: the data source does not exist, cannot be read, or does not fit the configuration.
     """
     splits = _Frame(name, config, margin).read(fit, skip_bad, options)
-    parts = (splits.images, splits.test) if splits.test is not None else split(splits.images, held_out)
-    return DataSet(*parts, splits.skipped, splits.interpretation, splits.skipped_files, splits.value_range)
+    return _make_data_set(splits, held_out)
 
 
 def load_images(
@@ -72,13 +71,21 @@ def load_images(
     return splits.images if splits.test is None else splits.test
 
 
-def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out: float, margin: int = 0) -> DataSet:
+def as_data_set(
+    data: Any,
+    config: Config,
+    *,
+    held_out: float,
+    margin: int = 0,
+    fit: Fit = "crop",
+    options: SourceOptions = DEFAULTS,
+) -> DataSet:
     """Convert images in memory to a data set that fits the configuration.
 
     Args:
-        data: a data set, which is only checked; or a source or an array of images (`ranges.as_pixels`), which get the
-            margin and are split. Pass labels as `Arrays(pixels, labels)`.
-        config, held_out, margin: see `load_data`.
+        data: a data set, which is only checked; or images as `in_hand.open_in_hand` takes them, which get the margin
+            and are split. Pass labels as `Arrays(pixels, labels)`, or as pairs of an image and a label.
+        config, held_out, margin, fit, options: see `load_data`.
 
     Raises:
         DataError: `data` has another type, or its images or labels do not fit the configuration.
@@ -87,9 +94,13 @@ def as_data_set(data: DataSet | Source | np.ndarray, config: Config, *, held_out
         for name, source in (("data.train", data.train), ("data.held_out", data.held_out)):
             _Frame(name, config).fit(source)
         return data
-    interpretation = as_pixels(data)[1] if isinstance(data, np.ndarray) else ""
-    images = _Frame("data", config, margin).fit(as_source(data))
-    return DataSet(*split(images, held_out), interpretation=interpretation)
+    splits = _Frame("data", config, margin).read_contents(open_in_hand(data, options), fit, False, options)
+    return _make_data_set(splits, held_out)
+
+
+def _make_data_set(splits: Splits, held_out: float) -> DataSet:
+    parts = (splits.images, splits.test) if splits.test is not None else split(splits.images, held_out)
+    return DataSet(*parts, splits.skipped, splits.interpretation, splits.skipped_files, splits.value_range)
 
 
 def fit_images(name: str, images: Source, config: Config, *, margin: int = 0) -> Source:
@@ -120,7 +131,10 @@ class _Frame:
 
     def read(self, fit: Fit, skip_bad: bool = False, options: SourceOptions = DEFAULTS) -> Splits:
         """Open the data source, decode its picture files, and fit its images."""
-        contents = open_source(self.name, options)
+        return self.read_contents(open_source(self.name, options), fit, skip_bad, options)
+
+    def read_contents(self, contents: Contents, fit: Fit, skip_bad: bool, options: SourceOptions) -> Splits:
+        """Decode the picture files of an opened data source, and fit its images."""
         if isinstance(contents, Splits):
             splits = _note_crop_box(contents, options)
         else:

@@ -87,13 +87,24 @@ def as_source(data: Source | np.ndarray) -> Source:
         DataError: `data` is neither, or its values are in no known range.
     """
     source = Arrays(as_pixels(data)[0][0]) if isinstance(data, np.ndarray) else data
-    # isinstance with a protocol uses hasattr, which would compute the fingerprint.
-    if any(getattr_static(source, name, None) is None for name in ("shape", "fingerprint", "images", "__len__")):
-        raise DataError(
-            f"data is of type {type(data).__name__}; it must be a uint8 array (count, height, width) or "
-            f"(count, height, width, channels), a source of images, or a DataSet"
-        )
+    if not is_source(source):
+        raise DataError(describe_wrong_type(data))
     return source
+
+
+def is_source(data: object) -> bool:
+    """Whether an object has the attributes of a `Source`."""
+    # isinstance with a protocol uses hasattr, which would compute the fingerprint.
+    return all(getattr_static(data, name, None) is not None for name in ("shape", "fingerprint", "images", "__len__"))
+
+
+def describe_wrong_type(data: object) -> str:
+    """Return a message about data that holds no images."""
+    return (
+        f"data is of type {type(data).__name__}; it must be a uint8 array (count, height, width) or "
+        f"(count, height, width, channels), a sequence of images or of pairs of an image and a label, a source of "
+        f"images, or a DataSet"
+    )
 
 
 def _conversion_advice(images: np.ndarray) -> str:

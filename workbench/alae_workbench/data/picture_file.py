@@ -31,6 +31,8 @@ _WIDE = ("I", "I;16", "I;16L", "I;16B", "F")
 _GREY = ("1", "L", "LA", "La", *_WIDE)
 # Modes whose values are shades, not numbers of a palette or amounts of ink.
 _SHADES = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3}
+# Marks images that were made from a member that is an array.
+_FROM_ARRAY = "alae_from_array"
 # Background of transparent pixels.
 _BACKGROUND = (255, 255, 255, 255)
 _HEADER = Lock()
@@ -43,13 +45,14 @@ class Member:
     Attributes:
         container: the file or folder that holds it.
         place: its name in the container, with no part that leads out of it.
-        read: returns the bytes of a picture file, or pixels: uint8 (H, W) or (H, W, 3). It can be called from any
-            thread and from other processes, and raises OSError or ValueError if the picture cannot be read.
+        read: returns the bytes of a picture file; pixels, uint8 (H, W) or (H, W, 3); or an image of PIL. It can be
+            called from any thread and, except for images in memory, from other processes. Raises OSError or ValueError
+            if the picture cannot be read.
     """
 
     container: Path
     place: PurePosixPath
-    read: Callable[[], bytes | np.ndarray]
+    read: Callable[[], bytes | np.ndarray | Image.Image]
 
     def __str__(self) -> str:
         return f"{self.container}: {self.place}"
@@ -129,7 +132,7 @@ def read_facts(path: Path | Member, *, with_values: bool) -> Facts | None:
     """
     try:
         with _open_picture(path) as image:
-            is_array = isinstance(path, Member) and image.format is None
+            is_array = _FROM_ARRAY in image.info
             if image.mode in _WIDE:
                 values = np.asarray(image)
                 floats, is_srgb = values.dtype.kind == "f", not image.info.get("icc_profile")
@@ -209,7 +212,12 @@ def _open_picture(path: Path | Member) -> Iterator[Image.Image]:
         return
     content = path.read()
     if isinstance(content, np.ndarray):
-        yield Image.fromarray(content)
+        image = Image.fromarray(content)
+        image.info[_FROM_ARRAY] = True
+        yield image
+        return
+    if isinstance(content, Image.Image):
+        yield content
         return
     with _parse_header(io.BytesIO(content), path.place.name) as image:
         yield image

@@ -5,7 +5,7 @@ from statistics import median
 
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import describe_fault, read_header
-from alae_workbench.data.resolve import open_source
+from alae_workbench.data.resolve import Contents, open_source
 from alae_workbench.data.source import DataError, Source, Splits
 
 # Maximum number of headers that are read: enough for a median, and quick on any disk.
@@ -44,9 +44,18 @@ def survey(name: str, options: SourceOptions = DEFAULTS) -> Survey:
 
     Raises DataError if the data source does not exist, or no picture of it can be read.
     """
-    contents = open_source(name, options)
+    return survey_contents(open_source(name, options), name, name, options)
+
+
+def survey_contents(
+    contents: Contents, name: str, path: str | None = None, options: SourceOptions = DEFAULTS
+) -> Survey:
+    """Survey an opened data source, or images in memory; `path` is the value of `training.data`.
+
+    Raises DataError if no picture can be read.
+    """
     if isinstance(contents, Splits):
-        seen = survey_source(contents.images, name, name)
+        seen = survey_source(contents.images, name, path)
         return replace(seen, held_out=0 if contents.test is None else len(contents.test))
     files = contents.files
     # Sampled at even intervals, because subfolders may differ.
@@ -58,7 +67,7 @@ def survey(name: str, options: SourceOptions = DEFAULTS) -> Survey:
     box = options.crop_box
     side = min(box.size) if box else int(median(min(header.width, header.height) for header in headers))
     channels = 3 if any(header.coloured for header in headers) else 1
-    return Survey(name, name, count, side, channels, held_out=len(contents.test) if contents.test else 0)
+    return Survey(name, path, count, side, channels, held_out=len(contents.test) if contents.test else 0)
 
 
 def survey_source(source: Source, name: str, path: str | None = None) -> Survey:

@@ -13,12 +13,12 @@ from alae_core.networks.layout import layout, network_shapes
 from alae_core.parts import require_parts
 from alae_core.sizes import require_room
 from alae_workbench.data.builtin import needs_keras
+from alae_workbench.data.in_hand import open_in_hand
 from alae_workbench.data.load import as_data_set, load_data
-from alae_workbench.data.memory import as_source
 from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.resolve import make_absolute, require_found
 from alae_workbench.data.source import DataError, DataSet
-from alae_workbench.data.survey import survey, survey_source
+from alae_workbench.data.survey import survey, survey_contents, survey_source
 from alae_workbench.data.training_data import FINGERPRINT, source_options_of
 from alae_workbench.evaluation.registry import resolve_measures
 from alae_workbench.runs.proposal import IMAGES, Proposal, propose
@@ -219,8 +219,10 @@ def _propose(request: RunRequest) -> Proposal | None:
         return None
     if isinstance(data, (str, Path)):
         seen = survey(str(data), SourceOptions(images=request.overrides.get(f"{RUN}.images_from")))
+    elif isinstance(data, DataSet):
+        seen = survey_source(data.train, "the images in memory")
     else:
-        seen = survey_source(data.train if isinstance(data, DataSet) else as_source(data), "the images in memory")
+        seen = survey_contents(open_in_hand(data), "the images in memory")
     height, width, channels = load_config(DEFAULT).image
     if seen.fixed == (height, width) and seen.channels == channels:
         return None
@@ -240,7 +242,14 @@ def _choose_run_name(request: RunRequest, proposal: Proposal | None) -> str:
 def _read_data(request: RunRequest, experiment: Experiment, checkpoint: Checkpoint | None) -> DataSet:
     config, training = experiment.config, experiment.training
     if request.in_memory is not None:
-        return as_data_set(request.in_memory, config, held_out=training.held_out, margin=training.margin)
+        return as_data_set(
+            request.in_memory,
+            config,
+            held_out=training.held_out,
+            margin=training.margin,
+            fit=training.fit,
+            options=source_options_of(training, checkpoint),
+        )
     if training.data is None:
         raise DataError(f"no training data: name a data set or a path, or set {RUN}.data")
     return load_data(

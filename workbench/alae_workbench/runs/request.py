@@ -1,6 +1,6 @@
 """The choices for a training run, as `alae train` and notebooks make them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from alae_workbench.data.source import DataSet, Source
 #: the value of `resume` that starts or continues the run `out`, whichever applies
 AUTO = "auto"
 #: images to train on: a name, a path, or images in memory
-Data = str | Path | np.ndarray | Source | DataSet
+Data = str | Path | np.ndarray | Source | DataSet | Sequence[Any] | Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,8 +23,9 @@ class RunRequest:
     Attributes:
         config: a preset's name, a YAML file, or a configuration; by default `digits-conv`, or if `data` does not fit
             that, a configuration made for `data` (`proposal.propose`).
-        data: what to train on: a name or path as in `training.data`; or images in memory, uint8 (count, H, W, C) or a
-            `Source`, of which `training.held_out` are held out; or a `DataSet`. By default the configuration's.
+        data: what to train on: a name or path as in `training.data`; or images in memory, of which `training.held_out`
+            are held out: an array, a sequence of images or of pairs of an image and a label, a `Source` and others
+            that `data.in_hand.open_in_hand` takes; or a `DataSet`. By default the configuration's.
         images: training length in images, only for a configuration made for `data`; by default 200,000.
         backend: a backend's name, or an open backend; by default KERAS_BACKEND, or the first framework installed.
         device: "cpu", "gpu:1", …; by default the accelerator, if there is one.
@@ -78,6 +79,6 @@ class RunRequest:
         return changes
 
     @property
-    def in_memory(self) -> np.ndarray | Source | DataSet | None:
+    def in_memory(self) -> np.ndarray | Source | DataSet | Sequence[Any] | Mapping[str, Any] | None:
         """The images, if they were given in memory instead of by name or path."""
         return None if isinstance(self.data, (str, Path)) else self.data

@@ -12,8 +12,8 @@ from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.source import DataError
 from alae_workbench.data.splits import find_split
 
-# Names without that of a split, most likely first.
-_IMAGES = ("images", "image", "x", "imgs", "img", "pixels", "pictures", "data", "samples", "faces", "")
+#: names of images without that of a split, most likely first; labels have others
+IMAGE_TITLES = ("images", "image", "x", "imgs", "img", "pixels", "pictures", "data", "samples", "faces", "")
 _LABELS = (*CLASS_TITLES, "latents_classes", "attributes", "attrs", "attr", "latents_values")
 _UNNAMED = re.compile(r"arr_\d")
 _SPLIT = r"training|train|testing|test|validation|valid|val|dev"
@@ -44,7 +44,7 @@ def find_roles(shapes: Mapping[str, tuple[int, ...]], path: Path, options: Sourc
     Raises DataError if no array can be identified as images, or there is no array of the user's choice.
     """
     images = {name for name, shape in shapes.items() if len(shape) in (3, 4)}
-    by_split = {split: _order(names, _IMAGES) for split, names in _sort_by_split(images).items()}
+    by_split = {split: _order(names, IMAGE_TITLES) for split, names in _sort_by_split(images).items()}
     if options.images is not None:
         if options.images not in images:
             raise DataError(
