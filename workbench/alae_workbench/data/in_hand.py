@@ -138,9 +138,9 @@ def _open_items(items: _Items, count: int, options: SourceOptions) -> Splits | C
     if isinstance(first, np.ndarray):
         images = [items.get_image(index) for index in range(count)]
         # Arrays of colours with transparency are pictures.
-        equal = all(isinstance(image, np.ndarray) and image.shape == first.shape for image in images)
-        if equal and first.shape[2:] != (4,):
-            return _make_arrays(np.stack(images), labels, options)
+        equal = [image for image in images if isinstance(image, np.ndarray) and image.shape == first.shape]
+        if len(equal) == count and first.shape[2:] != (4,):
+            return _make_arrays(np.stack(equal), labels, options)
         if any(isinstance(image, np.ndarray) and image.dtype != np.uint8 for image in images):
             raise DataError("the images of data are arrays of several shapes, so they must be bytes (uint8)")
     members = LazySequence(

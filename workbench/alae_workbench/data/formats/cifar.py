@@ -80,7 +80,8 @@ def read_cifar(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
         values = as_labels(np.concatenate([values for _, values in parts])) if kind else None
         text = str(Labels(values, origin=f"'{kind}'", notes=() if kind else ("as requested",)))
         arrays.append(Arrays(pixels, values, label_names=label_names, label_text=text))
-    return Splits(*arrays)
+    train, test = arrays
+    return Splits(train, test)
 
 
 def _find(path: Path, names: Names[str]) -> tuple[Path, _Layout] | None:

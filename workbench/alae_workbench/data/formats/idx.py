@@ -77,7 +77,7 @@ def _read_parts(name: str, files: list[Path]) -> Splits:
         numbers = read_idx(label_file) if label_file else None
         text = str(Labels(numbers, origin=label_file.name if label_file else ""))
         arrays.append(Arrays(part, numbers, label_text=text))
-    return Splits(*arrays, interpretation=interpretation)
+    return Splits(arrays[0], arrays[1] if len(arrays) > 1 else None, interpretation=interpretation)
 
 
 def read_idx(path: Path) -> np.ndarray:
