@@ -26,7 +26,7 @@ class Program:
 
     Attributes:
         name: its name, which is also the name of its file.
-        meaning: what it computes, as a formula.
+        meaning: its formula.
         function: takes a tensor of the framework in use for each input, in order, and returns one. It is pure, and
             treats the rows of a batch independently of each other.
         inputs: its inputs.

@@ -1,4 +1,4 @@
-"""Programs written by PyTorch: ONNX."""
+"""Programs written by PyTorch: ONNX, and its own exported programs."""
 
 import logging
 import warnings
@@ -43,6 +43,16 @@ def write_onnx(program: Program, path: Path, metadata: Mapping[str, str]) -> dic
         "onnx": onnx.__version__,
         "onnxscript": onnxscript.__version__,
     }
+
+
+def write_torch(program: Program, path: Path, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Write a program by `torch.export`, with a dynamic batch and metadata beside it; return the version."""
+    with _quiet():
+        exported = torch.export.export(
+            _Module(program), _make_examples(program), dynamic_shapes=(_list_dynamic_axes(program),)
+        )
+        torch.export.save(exported, path, extra_files={f"{key}.txt": value for key, value in metadata.items()})
+    return {"torch": torch.__version__}
 
 
 class _Module(torch.nn.Module):

@@ -17,40 +17,45 @@ needs_onnx = pytest.mark.skipif(
     any(find_spec(package) is None for package in formats.FORMATS["onnx"].packages),
     reason="the extra [export] is not installed",
 )
-#: exports tiny models as ONNX, in a process that PyTorch runs in
+#: exports a tiny model, in a process of the backend that writes the format
 SCRIPT = """
-import os
-os.environ["KERAS_BACKEND"] = "torch"
-import sys
+import os, sys
 from pathlib import Path
+kind, format = sys.argv[1:]
+from alae_workbench.exports.formats import FORMATS
+os.environ["KERAS_BACKEND"] = FORMATS[format].backend
 import alae_core as alae
 from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.state import initial_state
 from alae_workbench.exports.export import export_model, open_for_export
 from tests import conftest
 
-kind = sys.argv[1]
 config, options = {
     "mlp": (conftest.tiny_config(labels=3, precision="float64"), {}),
     "conv": (conftest.tiny_conv_config(), {"functions": ["G", "reconstruct"]}),
     "style": (conftest.tiny_style_config(), {"functions": ["generate", "E"], "noise": "input"}),
 }[kind]
-backend = alae.load_backend("torch", "cpu", config.precision)
+backend = alae.load_backend(FORMATS[format].backend, "cpu", config.precision)
 model = alae.build(config)
 state = initial_state(model.config, model.updates, model.weights(), model.mean_of_w())
 write_checkpoint(Path("run/checkpoints"), state, config, author=backend)
-opened = open_for_export(Path("run"), "onnx")
-export_model(opened, Path("out"), "onnx", credit="mine", **options)
+opened = open_for_export(Path("run"), format, lod=1 if kind == "style" else None)
+export_model(opened, Path("out"), format, credit="mine", **options)
 """
+
+
+def export_tiny(folder, kind, format):
+    """Export a tiny model to `folder`/out, and return its description."""
+    run_python(["-c", SCRIPT, kind, format], folder)
+    return json.loads((folder / "out" / "export.json").read_text("utf-8"))
 
 
 @needs_onnx
 @pytest.mark.framework
 @pytest.mark.parametrize("kind", ["mlp", *slow("conv", "style")])
 def test_onnx_files_compute_what_the_model_does_without_alae(tmp_path, kind):
-    run_python(["-c", SCRIPT, kind], tmp_path)
+    description = export_tiny(tmp_path, kind, "onnx")
     out = tmp_path / "out"
-    description = json.loads((out / "export.json").read_text("utf-8"))
     assert description["largest error"] <= 1e-5
     assert description["licence"] == "mine"
     # A script in its own folder, which imports neither alae nor Keras.
@@ -83,7 +88,16 @@ def test_onnx_files_compute_what_the_model_does_without_alae(tmp_path, kind):
         assert [port["name"] for port in inputs] == ["z", "psi", "noise0", "noise1", "noise2", "noise3"]
 
 
-@needs_onnx
+@pytest.mark.slow
+@pytest.mark.framework
+@pytest.mark.parametrize("format", ["stablehlo", "torch", "saved_model"])
+@pytest.mark.parametrize("kind", ["mlp", "conv", "style"])
+def test_other_formats_compute_what_the_model_does_without_alae(tmp_path, kind, format):
+    description = export_tiny(tmp_path, kind, format)
+    assert description["largest error"] <= 1e-5
+    assert description["errors"].keys() == description["functions"].keys()
+
+
 def test_an_export_that_computes_something_else_is_an_error(tmp_path):
     shutil.copy(formats.__file__.replace("formats.py", "scripts/check.py"), tmp_path)
     (tmp_path / "load.py").write_text("def load(folder, name):\n    return lambda x: 2 * x\n")

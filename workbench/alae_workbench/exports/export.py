@@ -56,7 +56,7 @@ def export_model(
 ) -> dict[str, float]:
     """Write functions of a model to the new directory `out`, run them in another process, and return their errors.
 
-    The directory also gets export.json (what the functions compute, their inputs and errors), examples of inputs and
+    The directory also gets export.json (the functions' formulas, inputs and errors), examples of inputs and
     outputs (check.npz), and two scripts that need neither alae nor Keras: load.py and check.py.
 
     Args:
@@ -98,9 +98,10 @@ def export_model(
             np.savez(file, **make_examples(opened.model, programs, noise))  # type: ignore[arg-type]
         copyfile(_SCRIPTS / CHECK, out / CHECK)
         copyfile(_SCRIPTS / f"load_{format}.py", out / "load.py")
+        description["written with"] = versions
+        _write_description(out, description)
         errors = check_export(out)
-        description |= {"written with": versions, "errors": errors, "largest error": max(errors.values())}
-        write_atomically(out / DESCRIPTION, (json.dumps(description, indent=1, ensure_ascii=False) + "\n").encode())
+        _write_description(out, description | {"errors": errors, "largest error": max(errors.values())})
     except BaseException:
         rmtree(out, ignore_errors=True)
         raise
@@ -128,6 +129,10 @@ def check_export(out: Path) -> dict[str, float]:
         reason = (lines or done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise AlaeError(f"the exported functions do not compute what the model does: {short_repr(reason)}")
     return {name: float(error) for name, error in json.loads(lines[-1]).items()}
+
+
+def _write_description(out: Path, description: dict[str, Any]) -> None:
+    write_atomically(out / DESCRIPTION, (json.dumps(description, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _describe(opened: OpenedModel, format: str, noise: ExportedNoise, credit: str | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The formats that models can be exported to: who writes them, and what reading them needs."""
+"""The formats of exported models: the backend that writes each, and the packages it needs."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,6 +27,10 @@ class Format:
 #: every format by its name
 FORMATS = {
     "onnx": Format("torch", ".onnx", ("onnx", "onnxscript", "onnxruntime"), "export"),
+    "stablehlo": Format("jax", ".stablehlo"),
+    "torch": Format("torch", ".pt2"),
+    # Directories, which have no ending.
+    "saved_model": Format("tensorflow", ""),
 }
 
 
@@ -34,7 +38,7 @@ def open_exporter(name: str) -> tuple[Format, Backend]:
     """Return a format by name, and the backend that writes it, opened on the CPU.
 
     Raises:
-        ArgumentError: there is no such format.
+        ArgumentError: the format is unknown.
         AlaeError: a package that it needs is not installed.
         BackendError: as `load_backend`.
     """

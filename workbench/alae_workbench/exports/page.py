@@ -84,7 +84,7 @@ def _load_examples(opened: OpenedModel) -> np.ndarray:
 
 
 def _describe(opened: OpenedModel, examples: np.ndarray) -> dict[str, object]:
-    """Return what the page needs beyond the description of the export, as plain data."""
+    """Return the page's own data, in addition to the description of the export, as plain data."""
     model = opened.model
     codes = model.map(model.sample_prior(_SAMPLES))
     variance = float(codes.var(axis=0).mean())
@@ -113,7 +113,7 @@ def _describe(opened: OpenedModel, examples: np.ndarray) -> dict[str, object]:
 
 def _make_title(opened: OpenedModel) -> str:
     description = opened.model.config.description or f"{opened.model.config.networks.family} networks"
-    # Descriptions of presets begin with what the model is.
+    # Descriptions of presets begin with the model's name.
     title = re.split("[,;]", description)[0]
     return title[0].upper() + title[1:]
 

@@ -34,7 +34,7 @@ def make_programs(model: "Alae", names: Sequence[str] = PROGRAM_NAMES, noise: Ex
     Programs of networks that the model lacks are left out, and D if it judges images, because it then compares the
     images of a batch.
 
-    Raises ArgumentError if a name is unknown, none of the programs is possible, or `noise` is not allowed.
+    Raises ArgumentError if a name is unknown, the model has none of the programs, or `noise` is not allowed.
     """
     for name in names:
         if name not in PROGRAM_NAMES:
@@ -75,7 +75,8 @@ class _Maker:
 
     def __init__(self, model: "Alae", noise: ExportedNoise) -> None:
         self.model, self.family, self.config = model, model.family, model.config
-        view = model.view
+        # Copied here, because a function that is being traced cannot read a variable as an array.
+        view, self.mean = model.view, model.mean_of_w()
         self.level: dict[str, Any] = {} if view is None else {"lod": view.lod, "blend": view.blend}
         self.noise, self.maps = _choose_noise(model, noise)
 
@@ -86,7 +87,7 @@ class _Maker:
         labels = [Port("labels", (None,), "int64")] if config.labels else []
         styles = self.family.has_styles
         lods = 0 if self.model.view is None else self.model.view.lod + 1
-        psi = [Port("psi", ())] if styles and self.model.w_mean is not None else []
+        psi = [Port("psi", ())] if styles and self.mean is not None else []
         latents = Port("styles", (None, 2 * lods, networks.w)) if styles else w
         code = z if config.reciprocity == "z" else w
         inputs, output, function, meaning = {
@@ -114,7 +115,7 @@ class _Maker:
 
     def _sample(self, z: Any, *rest: Any) -> Any:
         w = self.family.F(z)
-        if self.model.w_mean is not None:
+        if self.mean is not None:
             psi, *rest = rest
             w = self._truncate(w, psi)
         return self._generate(w, *rest)
@@ -123,8 +124,8 @@ class _Maker:
         """Truncate as `truncation.truncate` does, on tensors, for the layers of this level."""
         from keras import ops
 
-        layers, mean = 2 * (self.level["lod"] + 1), self.model.mean_of_w()
-        near = psi * w + (1 - psi) * ops.convert_to_tensor(mean)
+        layers = 2 * (self.level["lod"] + 1)
+        near = psi * w + (1 - psi) * ops.convert_to_tensor(self.mean)
         truncated = self.config.style.truncation_layers
         return ops.stack([near if layer < truncated else w for layer in range(layers)], axis=1)
 

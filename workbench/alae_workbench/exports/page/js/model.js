@@ -71,12 +71,12 @@ class Model {
    * Samples of style networks are truncated by `psi`.
    */
   async latents(source, psi = 1) {
-    const w = await this.w_of(source);
+    const w = await this.findLatent(source);
     return this.truncation && source.startsWith("s") ? this.#truncate(w, psi) : w;
   }
 
   /** Return w of a source. */
-  async w_of(source) {
+  async findLatent(source) {
     if (source.startsWith("w")) return decodeNumbers(source.slice(1), this.w);
     if (!this.#latents.has(source)) this.#latents.set(source, this.#compute(source));
     return this.#latents.get(source);

@@ -18,7 +18,7 @@ export function show(root, model, values, save, open) {
   const draw = coalesce(async () => {
     const picture = await pictureOf(model, source);
     // A sample is an image like any other here, so its latent is E of it.
-    const w = source.startsWith("s") ? await model.encode(picture) : await model.w_of(source);
+    const w = source.startsWith("s") ? await model.encode(picture) : await model.findLatent(source);
     const again = await model.generate(w);
     image.node.hidden = !picture;
     missing.hidden = Boolean(picture);
