@@ -9,7 +9,7 @@ PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint co
 # collection starts with the longest groups: backends before core.
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: train check test test-all test-light demo-test fuzz lint conform docs ablation benchmark clean
+.PHONY: train check test test-all test-light fuzz lint conform docs ablation benchmark gpu clean
 
 # Train the default model on real 8×8 digits, with JAX.
 train: $(VENV)/.train
@@ -34,10 +34,6 @@ test-all: $(VENV)/.test
 # The tests that do not import Keras.
 test-light: $(VENV)/.test
 	$(PYTEST) -r fE --no-keras -m "not slow" --ignore tests/backends --ignore tests/across
-
-# The page of `alae demo` in a headless Chromium; needs Debian's packages chromium and chromium-driver.
-demo-test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -rs tests/workbench/exports/test_page.py
 
 # An hour of hostile input, shared by all fuzzers.
 fuzz: $(VENV)/.test
@@ -73,6 +69,11 @@ benchmark: $(VENV)/.test
 	$(BIN)/python -m benchmarks.step --preset mnist-conv
 	$(BIN)/python -m benchmarks.inference
 	$(BIN)/python -m benchmarks.loader
+
+# Smoke conformance, times and tests on one NVIDIA GPU, within ten minutes; results in reports/gpu. WHEELS is a folder of
+# wheels for a machine without network (CONTRIBUTING.md).
+gpu: $(if $(WHEELS),,$(VENV)/.test)
+	$(if $(WHEELS),$(PYTHON),$(BIN)/python) -m benchmarks.gpu --out reports/gpu $(if $(WHEELS),--wheels $(WHEELS))
 
 clean:
 	rm -rf $(VENV) reports site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -156,7 +156,7 @@ def require_trained(path: Path, state: Iterable[str]) -> None:
     if _is_exported(state):
         raise CheckpointError(
             f"{path} was exported and has only averaged networks; for the networks as trained, and to resume training, "
-            f"give the original run"
+            f"give the original run; `alae train --from` starts a new run from this one"
         )
 
 

@@ -1,5 +1,6 @@
 """Every benchmark runs at its smallest size."""
 
+import json
 import os
 import re
 import subprocess
@@ -77,6 +78,15 @@ def test_preparing_and_loading_are_compared_with_bare_loops():
 
 def test_training_is_compared_with_bare_steps():
     assert "jax         training" in run_benchmark("benchmarks.loader", "--training", "--backend", "jax")
+
+
+def test_checks_of_a_gpu_run_on_a_cpu(tmp_path):
+    run_benchmark("benchmarks.gpu", "--out", str(tmp_path), "--minutes", "30")
+    results = json.loads((tmp_path / "results.json").read_text("utf-8"))
+    kinds = ("conformance", "step digits-mlp", "tests")
+    assert [each["name"] for each in results] == ["devices", *(f"{kind} {b}" for kind in kinds for b in BACKENDS[:2])]
+    assert all(each["code"] == 0 for each in results)
+    assert "arithmetic" in results[3]["lines"][-1]
 
 
 def test_peak_memory_of_preparing_and_training_is_measured():

@@ -27,6 +27,19 @@ def new(
         ),
     ] = None,
     images: Images = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Fine-tune a run, checkpoint, .zip of `alae export`, hf://OWNER/NAME or `shipped`: write its "
+            "configuration for these images (docs/fine-tuning.md).",
+            show_default=False,
+        ),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="With --from: take over the weights that fit, and list the others.")
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(help="YAML file to write, for `alae train --config`.", show_default="standard output"),
@@ -34,17 +47,31 @@ def new(
 ) -> None:
     """Make a configuration for your own images, with a comment on every key, and explain its choices."""
     from alae_core._support.files import write_atomically
+    from alae_core.config_data import RUN
     from alae_workbench.data.survey import survey
+    from alae_workbench.runs.fine_tuning import make_fine_tuning
+    from alae_workbench.runs.origin import Origin, describe_start, open_origin
     from alae_workbench.runs.proposal import IMAGES, propose
 
     if out is not None:
         require_ending(out, ".yaml", ".yml")
         if out.exists():
             raise ArgumentError("out", f"is {out}, which already exists: choose another name")
-    length = IMAGES if images is None else images
-    proposal = propose(survey(source), family=family, size=size, images=length)
-    text = proposal.experiment.to_explained_yaml()
-    print("\n".join(proposal.explain({})), file=sys.stderr)
+    if origin is None:
+        if partial:
+            raise ArgumentError("partial", "is only for --from RUN")
+        length = IMAGES if images is None else images
+        proposal = propose(survey(source), family=family, size=size, images=length)
+        experiment, reasons = proposal.experiment, proposal.explain({})
+    else:
+        for name, value in (("family", family), ("images", images)):
+            if value is not None:
+                raise ArgumentError(name, f"is {value}, but networks and length are those of {origin}; edit the file")
+        opened = open_origin(Origin(path=origin, partial=partial))
+        experiment = make_fine_tuning(opened, {f"{RUN}.data": survey(source).path}, size=size)
+        reasons = describe_start(opened, experiment.config)
+    text = experiment.to_explained_yaml()
+    print("\n".join(reasons), file=sys.stderr)
     if out is None:
         print(text, end="")
     else:

@@ -63,6 +63,27 @@ def train(
             show_default=False,
         ),
     ] = None,
+    origin: Annotated[
+        str | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Start from the weights of a run, checkpoint, .zip of `alae export`, hf://OWNER/NAME or `shipped`, "
+            "and by default from its configuration (docs/fine-tuning.md).",
+            show_default=False,
+        ),
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="With --from: take over the weights that fit, and list the others.")
+    ] = False,
+    from_level: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Level of detail at which training starts, for images of 4·2^level pixels (style models).",
+            show_default="0; with --from, the level that it reached",
+        ),
+    ] = None,
     other_data: Annotated[
         bool, typer.Option("--other-data", help="Resume even if the images are not those that the run began with.")
     ] = False,
@@ -98,9 +119,12 @@ def train(
         overrides=parse_overrides(overrides)
         | ({} if seed is None else {"seed": seed})
         | ({} if labels is None else {"training.labels_from": labels})
+        | ({} if from_level is None else {"growth.from_level": from_level})
         | ({} if freeze is None else {"freeze": [part.strip() for part in freeze.split(",")]}),
         out=out,
         resume=resume,
+        origin=origin,
+        partial=partial,
         other_data=other_data,
         skip_bad=skip_bad,
     )

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import alae_core as alae
+from alae_workbench.runs.settings import load_experiment
 from tests.cli.conftest import BACKEND
 
 
@@ -36,6 +37,19 @@ def test_style_networks_are_made_on_request_and_for_long_trainings(run_alae):
     for words in (["--family", "style", "--images", "2000"], ["--images", "1M"]):
         code, out, err = run_alae("new", "photos", *words)
         assert (code, "family: style" in out, "style networks: " in err) == (0, True, True)
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_configuration_for_fine_tuning_names_its_origin(run_alae, assert_refused, tmp_path):
+    code, _, err = run_alae("new", "photos", "--from", "shipped", "--out", "tuned.yaml")
+    assert (code, "36 weights taken over" in err) == (0, True)
+    found = load_experiment(tmp_path / "tuned.yaml")
+    assert (found.training.origin.path, found.training.data) == ("shipped", "photos")
+    assert_refused(["new", "photos", "--from", "shipped", "--size", "64"], "do not fit the model (G.conv2.kernel: ")
+    code, out, err = run_alae("new", "photos", "--from", "shipped", "--size", "64", "--partial")
+    assert (code, "G.conv2.bias: (3,) there, (8,) here" in err, "partial: true" in out) == (0, True, True)
+    assert_refused(["new", "photos", "--from", "shipped", "--family", "conv"], "--family is conv, but networks and")
+    assert_refused(["new", "photos", "--partial"], "--partial is only for --from RUN")
 
 
 @pytest.mark.usefixtures("photos")

@@ -11,6 +11,7 @@ from tests.conformance.mutants import (
     checkpoints,
     contract,
     crossed,
+    frozen,
     gradients,
     joint,
     outputs,
@@ -42,5 +43,6 @@ _MODULES = (
     augmenting,
     baselines,
     joint,
+    frozen,
 )
 MUTANTS.sort(key=lambda mutant: mutant.case[:2])

@@ -23,12 +23,12 @@ from alae_workbench.data.source import format_shape, read_all
 from alae_workbench.evaluation.records import read_evaluation
 from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.models.directions import load_directions, save_directions
-from alae_workbench.models.opening import CARD_KEY, EXAMPLES, OpenedModel
+from alae_workbench.models.opening import EXAMPLES, OpenedModel
 from alae_workbench.runs.settings import Experiment, read_training
 from alae_workbench.storage.directory import Run
 
-#: the card's file
-CARD = "CARD.md"
+#: the card's file, and the key of its content in the checkpoint's `run`
+CARD, KEY = "CARD.md", "card"
 #: number of held-out images exported as examples
 COUNT = 48
 
@@ -47,7 +47,7 @@ class _Author:
 def export_run(opened: OpenedModel, out: Path, credit: str) -> Path:
     """Write the exported run `out`, and return the path of its card; if `out` ends in .zip, one file, and its path.
 
-    Weights become float16. Of the path of the training images only the last part is kept.
+    Weights become float16. Of the paths of the training images and of the run it started from, only the names are kept.
 
     Args:
         opened: the model, opened from the checkpoint to export.
@@ -76,7 +76,8 @@ def _write_run(opened: OpenedModel, out: Path, credit: str) -> Path:
     run = Run.find(checkpoint.path)
     card = _make_card(run, checkpoint, credit)
     training = read_training(checkpoint)
-    training = training.model_copy(update={"data": training.data and Path(training.data).name})
+    origin = training.origin and training.origin.model_copy(update={"path": training.origin.name})
+    training = training.model_copy(update={"data": training.data and Path(training.data).name, "origin": origin})
     experiment = Experiment(checkpoint.config, training)
     examples = take_first(opened.load_data().held_out, COUNT)
     state = {
@@ -92,7 +93,7 @@ def _write_run(opened: OpenedModel, out: Path, credit: str) -> Path:
             checkpoint.config,
             author=_Author(checkpoint.backend, dict(checkpoint.versions)),
             measure=checkpoint.measure,
-            run={**checkpoint.run, RUN: training.model_dump(mode="json"), CARD_KEY: card},
+            run={**checkpoint.run, RUN: training.model_dump(mode="json"), KEY: card},
         )
         write_atomically(out / "config.yaml", experiment.to_yaml().encode())
         with atomic_file(out / EXAMPLES) as file:
@@ -113,12 +114,14 @@ def format_card(checkpoint: Checkpoint, card: dict[str, Any]) -> str:
     """Return the text of CARD.md from the content that an exported checkpoint has in `run["card"]`."""
     config, images = checkpoint.config, card["images"]
     weights = sum(array.size for name, array in checkpoint.state.items() if name.startswith("averages/"))
+    origin = read_training(checkpoint).origin
     software = ", ".join(f"{name} {version}" for name, version in checkpoint.versions.items())
     rows = {
         "images": f"{format_shape(config.image)}; {images['train']:,} to train on, {images['held_out']:,} held out",
         "source and licence of the images": card["credit"],
         "networks": f"family {config.networks.family}; {weights:,} averaged weights as float16",
         "training": f"step {checkpoint.step:,}, {card['minutes']:.1f} minutes on the backend {checkpoint.backend}",
+        **({"fine-tuned from": str(origin)} if origin else {}),
         "command": "`alae train --config config.yaml --data SOURCE`, where SOURCE has these images",
         "software": software,
     }

@@ -21,6 +21,8 @@ from alae_workbench.data.source import DataError, DataSet
 from alae_workbench.data.survey import survey, survey_contents, survey_source
 from alae_workbench.data.training_data import FINGERPRINT, source_options_of
 from alae_workbench.evaluation.registry import resolve_measures
+from alae_workbench.runs.fine_tuning import make_fine_tuning
+from alae_workbench.runs.origin import OpenedOrigin, Origin, describe_start, open_origin
 from alae_workbench.runs.proposal import IMAGES, Proposal, propose
 from alae_workbench.runs.request import AUTO, RunRequest
 from alae_workbench.runs.settings import (
@@ -32,7 +34,7 @@ from alae_workbench.runs.settings import (
     resolve_best,
     resume_experiment,
 )
-from alae_workbench.storage.directory import Run
+from alae_workbench.storage.directory import Run, Summary
 
 #: the preset that is trained by default
 DEFAULT = "digits-conv"
@@ -52,7 +54,8 @@ class Plan:
             they have none.
         needs_keras: whether `read` imports Keras; a backend must be loaded before.
         checkpoint: the checkpoint that it continues, or None.
-        reasons: a line for each choice of a configuration made for the images.
+        origin: the checkpoint whose weights it starts from, or None.
+        reasons: a line for each choice of a configuration made for the images, or about the weights of `origin`.
     """
 
     run: Run
@@ -62,6 +65,7 @@ class Plan:
     read: Callable[[], DataSet]
     needs_keras: bool
     checkpoint: Checkpoint | None = None
+    origin: OpenedOrigin | None = None
     reasons: Sequence[str] = ()
 
 
@@ -76,27 +80,30 @@ def plan(request: RunRequest) -> Plan:
         checkpoint = load_checkpoint(run.path if run and request.resume == AUTO else str(request.resume))
         require_trained(checkpoint.path, checkpoint.state)
     # Continuing a run needs no proposal, unless --images changes its length.
-    new = run is None and checkpoint is None
+    new = run is None and checkpoint is None and request.origin is None
     proposing = request.config is None and (new or (request.resume == AUTO and request.images is not None))
     proposal = _propose(request) if proposing else None
     if request.images is not None and not proposal:
         raise ArgumentError(
             "images", "is only for a configuration made for the data; set training.steps or growth.levels"
         )
-    experiment = _make_experiment(request, run, checkpoint, proposal)
+    experiment, origin = _make_experiment(request, run, checkpoint, proposal)
     in_memory = request.in_memory is not None
     if experiment.training.data and not in_memory:
-        experiment = _find_data(request, experiment, checkpoint)
+        experiment = _find_data(request, experiment, origin.checkpoint if origin else checkpoint)
     require_room(experiment.config, training=True)
     _require_parts(experiment.config)
     _require_measures(experiment)
+    reasons = proposal.explain(request.changes) if proposal and not checkpoint else []
+    if origin:
+        reasons += describe_start(origin, experiment.config)
     backend = request.backend_name or default_backend()
     find_backend(backend)
     if run is None:
         run = (
             Run.new(Path(request.out))
             if request.out
-            else Run.choose(f"{_choose_run_name(request, proposal)}-{backend}")
+            else Run.choose(f"{_choose_run_name(request, proposal, origin)}-{backend}")
         )
 
     data_name = "images in memory" if in_memory else str(request.data or experiment.training.data)
@@ -118,7 +125,8 @@ def plan(request: RunRequest) -> Plan:
         read,
         not in_memory and needs_keras(experiment.training.data or ""),
         checkpoint,
-        proposal.explain(request.changes) if proposal and not checkpoint else (),
+        origin,
+        reasons,
     )
 
 
@@ -159,8 +167,12 @@ def require_same_data(checkpoint: Checkpoint, data: DataSet) -> None:
 
 def _make_experiment(
     request: RunRequest, run: Run | None, checkpoint: Checkpoint | None, proposal: Proposal | None
-) -> Experiment:
-    config, changes = request.config, request.changes
+) -> tuple[Experiment, OpenedOrigin | None]:
+    """Return the experiment, and the checkpoint whose weights a new run starts from."""
+    config, changes, origin = request.config, request.changes, None
+    if request.origin is not None:
+        path = request.origin.path if isinstance(request.origin, Summary) else request.origin
+        origin = open_origin(Origin(path=str(path), partial=request.partial))
     if proposal:
         made = proposal.experiment
         requested = change_experiment(made.config, made.training.model_dump(), changes, made.config.description)
@@ -169,20 +181,29 @@ def _make_experiment(
         requested = change_experiment(config, None, changes, "the configuration")
     elif config is not None:
         requested = load_experiment(config, changes)
+    elif origin:
+        requested = make_fine_tuning(origin, changes)
     elif checkpoint:
         requested = resume_experiment(checkpoint, changes)
     else:
         requested = load_experiment(run.config if run else DEFAULT, changes)
-    if checkpoint is None:
-        # The config.yaml of a run may have one.
-        return replace(requested, config=requested.config.model_copy(update={"resumed": None}))
-    return continue_experiment(checkpoint, requested) if request.resume == AUTO else requested
+    if checkpoint and request.resume != AUTO:
+        return requested, None
+    if origin is None and requested.training.origin:
+        # A YAML file names it.
+        origin = open_origin(requested.training.origin)
+    if origin:
+        requested = replace(requested, training=requested.training.model_copy(update={"origin": origin.record}))
+    if checkpoint:
+        return continue_experiment(checkpoint, requested), None
+    # The config.yaml of a run may have one.
+    return replace(requested, config=requested.config.model_copy(update={"resumed": None})), origin
 
 
 def _find_data(request: RunRequest, experiment: Experiment, checkpoint: Checkpoint | None) -> Experiment:
     """Make the path of the images absolute, so that the run opens from other directories.
 
-    Raises DataError if the images that a resumed run recorded are not found.
+    Raises DataError if the images that `checkpoint`, which the run continues or starts from, recorded are not found.
     """
     data, settings = str(experiment.training.data), checkpoint.run.get(RUN) if checkpoint else None
     if checkpoint and f"{RUN}.data" not in request.changes and data == (settings or {}).get("data"):
@@ -230,13 +251,13 @@ def _propose(request: RunRequest) -> Proposal | None:
     return propose(seen, images=images, cpu=request.device == "cpu")
 
 
-def _choose_run_name(request: RunRequest, proposal: Proposal | None) -> str:
-    """Return the first part of a new run's name: that of the preset or file, or of data with its own configuration."""
+def _choose_run_name(request: RunRequest, proposal: Proposal | None, origin: OpenedOrigin | None) -> str:
+    """Return the first part of a new run's name: that of the preset or file, or of the data, or of the origin."""
     if isinstance(request.config, (str, Path)):
         return Path(request.config).stem
-    if proposal and isinstance(request.data, (str, Path)):
+    if (proposal or origin) and isinstance(request.data, (str, Path)):
         return Path(request.data).expanduser().resolve().stem
-    return DEFAULT
+    return f"{Path(origin.record.name).stem}-tuned" if origin else DEFAULT
 
 
 def _read_data(request: RunRequest, experiment: Experiment, checkpoint: Checkpoint | None) -> DataSet:

@@ -9,6 +9,7 @@ import numpy as np
 
 from alae_core import AlaeError, ArgumentError, Backend, Config
 from alae_workbench.data.source import DataSet, Source
+from alae_workbench.storage.directory import Summary
 
 #: the value of `resume` that starts or continues the run `out`, whichever applies
 AUTO = "auto"
@@ -37,10 +38,15 @@ class RunRequest:
             if `out` is another one, in a new run there, which begins with a copy of the checkpoint. A run that was
             killed before its first checkpoint starts over. "auto" starts the run `out`, continues it if it has a
             checkpoint, or does nothing if it has all steps, so that the same request can be repeated.
+        origin: start from the weights, averages and running mean of w of a run (its path, or the result of `train`), a
+            checkpoint or a .zip of `alae export`, or of "shipped", with a fresh optimizer; `config` is by default its
+            configuration.
+        partial: start from the weights that fit; by default, weights that do not fit are refused.
         other_data: resume even if the images are not those that the run began with.
         skip_bad: skip unreadable image files, and count them.
 
-    Raises AlaeError if `resume` is "auto" without `out`, or another value with `config`.
+    Raises AlaeError if `resume` is "auto" without `out`, or another value with `config` or `origin`; or if `partial` is
+    given without `origin`.
     """
 
     config: str | Path | Config | None = None
@@ -52,6 +58,8 @@ class RunRequest:
     overrides: Mapping[str, Any] = field(default_factory=dict)
     out: str | Path | None = None
     resume: str | Path | None = None
+    origin: str | Path | Summary | None = None
+    partial: bool = False
     other_data: bool = False
     skip_bad: bool = False
 
@@ -61,6 +69,10 @@ class RunRequest:
                 raise ArgumentError("resume", f"is {AUTO}, which continues the directory given by --out: add --out DIR")
         elif self.resume is not None and self.config is not None:
             raise AlaeError(f"{self.resume} resumes with its own configuration: omit config")
+        elif self.resume is not None and self.origin is not None:
+            raise AlaeError(f"{self.resume} resumes with its own weights, not those of {self.origin}: give one of them")
+        if self.partial and self.origin is None:
+            raise ArgumentError("partial", "is only for a run that starts from another: give that run too")
 
     @property
     def backend_name(self) -> str | None:

@@ -18,6 +18,7 @@ from alae_core.config_data import RUN, SPECIFICATION, read_config
 from alae_core.growth import Position, count_shown, position, scheduled_steps
 from alae_workbench.data.training_data import TrainingData
 from alae_workbench.evaluation.registry import MEASURES, Measure, resolve_measures
+from alae_workbench.runs.origin import Origin
 
 
 class Training(TrainingData):
@@ -41,6 +42,9 @@ class Training(TrainingData):
     )
     best: str = Field("reconstruction_error", description="the measure that selects the best checkpoint")
     grid_every: Count = Field(100_000, description="training images between two grids")
+    origin: Origin | None = Field(
+        None, description="the checkpoint whose weights the run starts from; docs/fine-tuning.md"
+    )
 
 
 @dataclass(frozen=True)
@@ -188,6 +192,8 @@ def continue_experiment(checkpoint: Checkpoint, requested: Experiment) -> Experi
 def decisive_settings(experiment: Experiment) -> dict[str, Any]:
     """Return the settings that determine the numbers of a run, except the path of its images and its length."""
     training = experiment.training.model_dump(mode="json", include=TrainingData.model_fields.keys() - {"data"})
+    if origin := experiment.training.origin:
+        training["origin"] = {"sha256": origin.sha256, "partial": origin.partial}
     return {**_settings(experiment.config), RUN: training}
 
 

@@ -6,11 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alae_core import Backend, Checkpoint, Config, load_backend
+from alae_core import Backend, Checkpoint, Config, Runner, load_backend
 from alae_core.sizes import batch_sizes
+from alae_core.transfer import match_weights, take_over
 from alae_workbench.data.labels import describe_origin
 from alae_workbench.data.source import DataSet
 from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
+from alae_workbench.runs.origin import OpenedOrigin, require_fit
 from alae_workbench.runs.plan import Plan, find_resumed_run, plan
 from alae_workbench.runs.request import AUTO, RunRequest
 from alae_workbench.runs.settings import describe_resumption
@@ -85,9 +87,23 @@ def make_trainer(
     from alae_workbench.runs.loop import Trainer
 
     text = "\n".join([_describe_run(chosen, data, backend), *chosen.reasons])
-    return Trainer(
+    trainer = Trainer(
         chosen.run, chosen.experiment, backend, data, observers, text=text, resume=chosen.checkpoint, stop=stop
     )
+    if chosen.origin:
+        _start_from(chosen.origin, trainer.runner)
+    return trainer
+
+
+def _start_from(origin: OpenedOrigin, runner: Runner) -> None:
+    """Load the weights of `origin` into a new run. Raises CheckpointError as `origin.require_fit`."""
+    checkpoint, initial, config = origin.checkpoint, runner.state(), runner.model.config
+    shapes = {key.removeprefix("weights/"): a.shape for key, a in initial.items() if key.startswith("weights/")}
+    if "w_mean" in initial:
+        shapes["w_mean"] = initial["w_mean"].shape
+    match = match_weights(checkpoint.state, checkpoint.config, config, shapes)
+    require_fit(origin, match)
+    runner.load(take_over(checkpoint.state, checkpoint.config, config, initial, match))
 
 
 def _choose_observers(observers: Sequence[Observer] | None) -> Sequence[Observer]:
