@@ -9,7 +9,7 @@ PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint co
 # collection starts with the longest groups: backends before core.
 PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
-.PHONY: train check test test-all test-light fuzz lint conform docs ablation benchmark gpu clean
+.PHONY: train check test test-all test-light demo-test fuzz lint conform docs ablation benchmark gpu clean
 
 # Train the default model on real 8×8 digits, with JAX.
 train: $(VENV)/.train
@@ -34,6 +34,10 @@ test-all: $(VENV)/.test
 # The tests that do not import Keras.
 test-light: $(VENV)/.test
 	$(PYTEST) -r fE --no-keras -m "not slow" --ignore tests/backends --ignore tests/across
+
+# The page of `alae demo` in a headless Chromium; needs Debian's packages chromium and chromium-driver.
+demo-test: $(VENV)/.test
+	$(BIN)/python -m pytest -q -rs tests/workbench/exports/test_page.py
 
 # An hour of hostile input, shared by all fuzzers.
 fuzz: $(VENV)/.test

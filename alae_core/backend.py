@@ -164,6 +164,9 @@ class BaseBackend(ABC):
     name: ClassVar[str]
     keras_backend: ClassVar[str]
     engine: ClassVar[str]  # "module:class", such as "alae_jax.runner:JaxRunner"
+    # functions that write programs for other software, as "module:function", by format. A function takes a
+    # `program.Program`, the path to write and metadata as text by name, and returns the versions of what it used.
+    exporters: ClassVar[Mapping[str, str]] = {}
     accelerator: ClassVar[str] = "gpu"  # the framework's name for "gpu"
     device: str
 

@@ -33,6 +33,8 @@ NOT_RUN = {
     r"pytest --pyargs alae_conformance": "tests/conformance/test_commands.py runs it on smaller experiments",
     r"alae ablate reciprocity --base digits-mlp\b": "tests/test_makefile.py runs the same ablation",
     r"python -m alae_workbench\.exchange\.parity": "tests/backends/test_parity.py runs it",
+    r"alae export .*--format\b": "tests/workbench/exports/test_export.py exports in a process of its own",
+    r"alae demo\b": "tests/cli/test_demo.py and tests/workbench/exports/test_page.py run it",
     r"alae .*--(data|preset) mnist\b": "downloads MNIST",
     r"alae .*\b[A-Z]{3,}\b": "its arguments are placeholders",
     r"(npm|node) ": "tests/examples/test_avatars.py renders avatars where Node.js and its packages are installed",

@@ -249,10 +249,11 @@ def _along(array: Tensor, axis: int, matrix: np.ndarray) -> Tensor:
     before, after = array.shape[:axis], array.shape[axis + 1 :]
     if not after:
         return array @ ops.convert_to_tensor(matrix.T, array.dtype)
-    columns = ops.reshape(array, (prod(before), array.shape[axis], prod(after)))
+    # -1, because a program that TensorFlow exports does not know the number of images.
+    columns = ops.reshape(array, (-1, array.shape[axis], prod(after)))
     # Use the operator, because `ops.matmul` turns float64 into float32 on PyTorch.
     product = ops.convert_to_tensor(matrix, array.dtype) @ columns
-    return ops.reshape(product, (*before, len(matrix), *after))
+    return ops.reshape(product, (-1, *before[1:], len(matrix), *after))
 
 
 def _with_border(maps: Tensor, *axes: int) -> Tensor:

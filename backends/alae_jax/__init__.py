@@ -1,7 +1,7 @@
 """ALAE on JAX: the backend `jax`."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from alae_core._support.cache import compiled_directory
 from alae_core.backend import BaseBackend
@@ -18,6 +18,7 @@ class JaxBackend(BaseBackend):
     name = "jax"
     keras_backend = "jax"
     engine = "alae_jax.runner:JaxRunner"
+    exporters: ClassVar = {"stablehlo": "alae_jax.exporters:write_stablehlo"}
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
         import jax

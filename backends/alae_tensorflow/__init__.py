@@ -1,7 +1,7 @@
 """ALAE on TensorFlow: the backend `tensorflow`."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from alae_core.backend import BaseBackend
 
@@ -15,6 +15,7 @@ class TensorflowBackend(BaseBackend):
     name = "tensorflow"
     keras_backend = "tensorflow"
     engine = "alae_tensorflow.runner:TensorflowRunner"
+    exporters: ClassVar = {"saved_model": "alae_tensorflow.exporters:write_saved_model"}
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
         # Hides start-up notices about the build of TensorFlow; warnings still appear.

@@ -1,7 +1,7 @@
 """ALAE on PyTorch: the backend `torch`."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from alae_core.backend import BaseBackend
 
@@ -16,6 +16,7 @@ class TorchBackend(BaseBackend):
     keras_backend = "torch"
     engine = "alae_torch.runner:TorchRunner"
     accelerator = "cuda"
+    exporters: ClassVar = {"onnx": "alae_torch.exporters:write_onnx", "torch": "alae_torch.exporters:write_torch"}
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
         self.device = self.choose_device(device, self.devices()[0])

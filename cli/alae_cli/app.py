@@ -12,6 +12,7 @@ from alae_cli.commands import Commands
 from alae_cli.compare import compare
 from alae_cli.conform import conform
 from alae_cli.data import data
+from alae_cli.demo import demo
 from alae_cli.directions import directions
 from alae_cli.doctor import doctor
 from alae_cli.edit import edit
@@ -48,6 +49,7 @@ _PANELS: dict[str, list[Any]] = {
         invert,
         directions,
         figure,
+        demo,
         export,
         push,
         import_official,

@@ -118,7 +118,14 @@ def test_the_path_of_the_training_images_is_not_exported(run_alae, home, monkeyp
 MISTAKES = [
     (EXPORT, "has not been measured: `alae evaluate run/checkpoints/step-00000004` does it"),
     (["export", "mlp", "out", "--credit", "x", "--backend", BACKEND], "has not been measured"),
-    (["export", "run", "out"], "Missing option '--credit'"),
+    (["export", "run", "out"], "--credit is missing: give the source and licence of the training images"),
+    ([*EXPORT, "--functions", "G"], "--functions is not for the format run, which is a copy of the run"),
+    ([*EXPORT, "--noise", "none"], "--noise is not for the format run"),
+    ([*EXPORT, "--format", "onnx"], "--backend is not for the format onnx, which has a backend of its own"),
+    ([*EXPORT, "--runtime", "x"], "--runtime is for the format web, not for run"),
+    (["export", "run", "out", "--format", "web", "--functions", "G"], "--functions is not for the format web"),
+    (["export", "run", "out", "--format", "web", "--noise", "input"], "--noise is input, but the page has no noise"),
+    (["export", "absent", "out", "--format", "onnx"], "there is no checkpoint in absent"),
     (["generate", "absent.zip"], "there is no checkpoint in absent.zip, which is not a folder"),
     (["reconstruct", "torn.png"], "no checkpoint in torn.png, which is not a folder: give a run of `alae train`, one"),
 ]

@@ -9,6 +9,7 @@ import numpy as np
 
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
 from alae_core.backend_lookup import default_backend
+from alae_core.config import Precision
 from alae_core.run_source import name_source
 from alae_core.view import require_psi
 from alae_workbench.data.labels import select_labels
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 Images = str | Path | np.ndarray | Source | None
 #: a few held-out images in the directory of an exported run
 EXAMPLES = "examples.npz"
+#: key of the card's content in the `run` of an exported checkpoint
+CARD_KEY = "card"
 
 
 @dataclass(frozen=True)
@@ -185,6 +188,7 @@ def open_model(
     lod: int | None = None,
     style_task: str | None = None,
     skip_bad: bool = False,
+    precision: Precision | None = None,
     **options: Any,
 ) -> OpenedModel:
     """Open a run directory or a checkpoint.
@@ -197,6 +201,7 @@ def open_model(
         lod: level of detail to use; by default the one training had reached.
         style_task: a task that only style models can do, such as "style mixing"; named in the error for other models.
         skip_bad: see `OpenedModel`.
+        precision: precision to compute in; by default the configuration's.
         options: other options to check: see `check_options`.
 
     Raises:
@@ -205,6 +210,8 @@ def open_model(
         CheckpointError, BackendError: as `alae_core.load`.
     """
     checkpoint = load_checkpoint(path)
+    if precision is not None:
+        checkpoint = replace(checkpoint, config=checkpoint.config.model_copy(update={"precision": precision}))
     if style_task is not None and checkpoint.config.networks.family != "style":
         raise AlaeError(f"{style_task} needs a style model, but {_describe_family(checkpoint.config)}")
     check_options(checkpoint.config, checkpoint.view, lod=lod, **options)

@@ -23,12 +23,12 @@ from alae_workbench.data.source import format_shape, read_all
 from alae_workbench.evaluation.records import read_evaluation
 from alae_workbench.evaluation.registry import MEASURES
 from alae_workbench.models.directions import load_directions, save_directions
-from alae_workbench.models.opening import EXAMPLES, OpenedModel
+from alae_workbench.models.opening import CARD_KEY, EXAMPLES, OpenedModel
 from alae_workbench.runs.settings import Experiment, read_training
 from alae_workbench.storage.directory import Run
 
-#: the card's file, and the key of its content in the checkpoint's `run`
-CARD, KEY = "CARD.md", "card"
+#: the card's file
+CARD = "CARD.md"
 #: number of held-out images exported as examples
 COUNT = 48
 
@@ -93,7 +93,7 @@ def _write_run(opened: OpenedModel, out: Path, credit: str) -> Path:
             checkpoint.config,
             author=_Author(checkpoint.backend, dict(checkpoint.versions)),
             measure=checkpoint.measure,
-            run={**checkpoint.run, RUN: training.model_dump(mode="json"), KEY: card},
+            run={**checkpoint.run, RUN: training.model_dump(mode="json"), CARD_KEY: card},
         )
         write_atomically(out / "config.yaml", experiment.to_yaml().encode())
         with atomic_file(out / EXAMPLES) as file:

@@ -1,0 +1,23 @@
+"""Programs written by TensorFlow: SavedModel."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow as tf
+
+from alae_core.program import Program
+
+
+def write_saved_model(program: Program, path: Path, metadata: Mapping[str, str]) -> dict[str, str]:
+    """Write a program as a SavedModel, a directory, with a dynamic batch; return the version.
+
+    Its only signature takes the inputs by name, and returns the output by name. Metadata are in `export.json` alone.
+    """
+    signature = [tf.TensorSpec(port.shape, port.dtype, name=port.name) for port in program.inputs]
+    function = tf.function(lambda *inputs: {program.output.name: program.function(*inputs)}, input_signature=signature)
+    concrete = function.get_concrete_function()
+    module = tf.Module()
+    # TensorFlow saves the variables that it finds here.
+    module.variables_of_networks = concrete.variables
+    tf.saved_model.save(module, str(path), signatures=concrete)
+    return {"tensorflow": tf.__version__}

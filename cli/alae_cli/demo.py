@@ -1,0 +1,46 @@
+"""`alae demo`."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+
+from alae_cli.export import Runtime
+from alae_cli.options import Lod, ModelOrShipped, locate_model
+
+
+def demo(
+    model: ModelOrShipped = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 is any free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in the browser.")] = True,
+    runtime: Runtime = None,
+    lod: Lod = None,
+) -> None:
+    """Open a page that runs a model in the browser: sample, reconstruct, mix, interpolate and edit pictures.
+
+    The page is served on this machine alone, until Ctrl-C. It sends nothing anywhere. `alae export --format web` writes
+    the same page for another server.
+    """
+    path = locate_model(model)
+    from alae_workbench.exports.export import open_for_export
+
+    opened = open_for_export(path, "onnx", lod=lod)
+    from alae_workbench.exports.page import export_page
+    from alae_workbench.exports.serving import make_server
+
+    with TemporaryDirectory(prefix="alae-demo-") as directory:
+        print("exporting the model for the browser, which takes half a minute", flush=True)
+        site = Path(directory, "site")
+        export_page(opened, site, runtime=runtime)
+        server, address = make_server(site, port)
+        print(f"{address} (Ctrl-C ends)", flush=True)
+        if browser:
+            import webbrowser
+
+            webbrowser.open(address)
+        with server:
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                print()

@@ -1,0 +1,56 @@
+"""`alae demo`."""
+
+import os
+import signal
+import subprocess
+import sys
+from urllib.request import urlopen
+
+import pytest
+
+# Writes a small page instead of a model, and then calls the command.
+SCRIPT = """
+import sys
+from alae_cli.app import main
+from alae_core import load_backend
+load_backend("torch", "cpu")
+from alae_workbench.exports import page
+
+def write(opened, out, **options):
+    out.mkdir()
+    (out / "index.html").write_text(f"{opened.checkpoint.step} {options}")
+
+page.export_page = write
+sys.argv = ["alae", "demo", "--no-browser", "--runtime", "given"]
+main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.framework
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGINT")
+def test_the_page_is_served_until_an_interrupt(tmp_path):
+    pytest.importorskip("onnxruntime")
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"} | {
+        "TMPDIR": str(tmp_path)
+    }
+    command = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            lines = []
+            while not lines or "http" not in lines[-1]:
+                lines.append(process.stdout.readline())
+                assert lines[-1], lines
+            address = lines[-1].partition(" ")[0]
+            assert address.startswith("http://127.0.0.1:")
+            assert urlopen(address, timeout=10).read() == b"8000 {'runtime': PosixPath('given')}"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
+    assert list(tmp_path.iterdir()) == [], "the temporary page stays"
+
+
+def test_a_mistake_gives_one_line_and_exit_code_2(assert_refused):
+    assert_refused(["demo", "absent"], "there is no checkpoint in absent")
+    assert_refused(["demo", "--port", "70000"], "--port is 70000")

@@ -1,0 +1,245 @@
+"""The page that runs a model in the browser: its pictures equal NumPy's, and no request leaves the machine."""
+
+import json
+import struct
+import threading
+import zlib
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import alae_core as alae
+from alae_core.images import to_float, to_uint8
+from alae_core.streams import sample_prior
+from alae_workbench.exports.runtime import copy_runtime
+from alae_workbench.exports.serving import make_server
+from tests.helpers.browser import Browser, needs_browser
+from tests.helpers.python import run_python
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.framework,
+    needs_browser,
+    pytest.mark.skipif(find_spec("onnxruntime") is None, reason="the extra [export] is not installed"),
+]
+TABS = ["sample", "reconstruct", "mix", "interpolate", "edit"]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The page of the model that ships with alae, as files."""
+    folder = tmp_path_factory.mktemp("page")
+    try:
+        copy_runtime(folder / "dist")
+    except alae.AlaeError as error:
+        pytest.skip(str(error))
+    words = ["export", "shipped", "site", "--format", "web", "--runtime", "dist"]
+    run_python(["-m", "alae_cli", *words], folder)
+    return folder / "site"
+
+
+@pytest.fixture(scope="module")
+def address(site):
+    server, address = make_server(site)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield address
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with closing_browser() as browser:
+        yield browser
+
+
+@contextmanager
+def closing_browser():
+    browser = Browser()
+    try:
+        yield browser
+    finally:
+        browser.driver.quit()
+
+
+@pytest.fixture(scope="module")
+def model(site):
+    """F, G and E as functions of NumPy arrays, run by ONNX Runtime."""
+    import onnxruntime
+
+    sessions = {name: onnxruntime.InferenceSession(site / "model" / f"{name}.onnx") for name in "FGE"}
+    return {name: lambda x, session=session: session.run(None, {session.get_inputs()[0].name: x})[0]
+            for name, session in sessions.items()}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def details(site):
+    return json.loads((site / "model" / "page.json").read_text("utf-8"))
+
+
+def map_seed(model, seed):
+    return model["F"](sample_prior(1, 64, seed=seed))
+
+
+def read_example(site, index):
+    row = np.asarray(Image.open(site / "model" / "examples.png"))
+    return to_float(row[:, 32 * index : 32 * (index + 1)])[None]
+
+
+def assert_same_picture(found, expected):
+    """The page rounds to grey levels as `to_uint8` does, of numbers that differ in the last digits."""
+    assert np.abs(found.astype(int) - to_uint8(expected[0]).astype(int)).max() <= 1
+
+
+def test_seeds_are_those_of_alae(browser, address):
+    browser.open(address)
+    for seed in (0, 7, 2**32 - 1):
+        found = browser.call(
+            f"const done = arguments[0]; import('/js/normals.js').then((m) => done([...m.sampleNormals(3000, {seed})]))"
+        )
+        # The logarithm of the tail may differ in the last bit.
+        np.testing.assert_allclose(np.float32(found), sample_prior(1, 3000, seed=seed)[0], rtol=2e-7)
+
+
+def test_samples_and_their_variations(browser, address, model):
+    browser.open(f"{address}#sample?seed=5")
+    pictures = browser.read_pictures(".grid canvas")
+    assert len(pictures) == 12
+    for i in (0, 3):
+        assert_same_picture(pictures[i], model["G"](map_seed(model, 5 + i)))
+    browser.run("document.querySelectorAll('.grid button')[3].click()")
+    browser.settle()
+    variations = browser.read_pictures(".grid canvas")
+    z, other = sample_prior(1, 64, seed=8), sample_prior(1, 64, seed=8 + 1000003)
+    expected = model["G"](model["F"](np.float32(np.cos(np.pi / 6) * z + np.sin(np.pi / 6) * other)))
+    assert_same_picture(variations[0], expected)
+    assert browser.run("return location.hash") == "#sample?seed=5&of=s8"
+
+
+def test_reconstructions_of_examples(browser, address, site, model, details):
+    browser.open(f"{address}#reconstruct?of=e3")
+    image, reconstruction = browser.read_pictures(".pair canvas")
+    x = read_example(site, 3)
+    assert_same_picture(image, x)
+    w = model["E"](x)
+    assert_same_picture(reconstruction, model["G"](w))
+    error = ((model["E"](model["G"](w)) - w) ** 2).mean() / details["variance"]
+    text = browser.run("return document.querySelector('.caption').textContent")
+    assert f"Reciprocity error {error:.3f}; {details['meanReciprocity']:.3f} on average for 48 images" in text
+
+
+def test_mixtures_interpolations_and_edits(browser, address, site, model, details):
+    browser.open(f"{address}#mix?rows=s1,s2,s3&columns=e4,s5,s6&share=0.25&at=0")
+    mixture = 0.75 * map_seed(model, 1) + 0.25 * model["E"](read_example(site, 4))
+    assert_same_picture(browser.read_pictures("canvas.large")[0], model["G"](mixture))
+    browser.open(f"{address}#interpolate?corners=s0,s1,s2,s3&x=0.25&y=0.5")
+    corners = [map_seed(model, seed) for seed in range(4)]
+    point = np.float32(sum(weight * w for weight, w in zip((0.375, 0.125, 0.375, 0.125), corners, strict=True)))
+    assert_same_picture(browser.read_pictures("canvas.large")[0], model["G"](point))
+    name = next(iter(details["directions"]))
+    browser.open(f"{address}#edit?of=s4&move={name}:2")
+    w = map_seed(model, 4)
+    before, after = browser.read_pictures(".pair canvas")
+    assert_same_picture(before, model["G"](w))
+    assert_same_picture(after, model["G"](w + 2 * np.float32(details["directions"][name])))
+
+
+def test_a_link_opens_the_same_pictures(browser, address, tmp_path, details):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)).save(tmp_path / "mine.png")
+    browser.open(f"{address}#edit")
+    browser.run("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Choose picture').click()")
+    open_file(browser, tmp_path / "mine.png")
+    browser.wait("!document.querySelector('dialog')")
+    browser.settle()
+    name = next(iter(details["directions"]))
+    browser.set_slider(details["labels"][name], -1.5)
+    link, pictures = browser.run("return location.href"), browser.read_pictures(".pair canvas")
+    assert f"move={name}:-1.5" in link
+    browser.open(link)
+    for found, expected in zip(browser.read_pictures(".pair canvas"), pictures, strict=True):
+        assert np.array_equal(found, expected)
+
+
+def open_file(browser, path):
+    from selenium.webdriver.common.by import By
+
+    browser.driver.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(path))
+
+
+def make_hostile_files(folder):
+    """Write files that claim to be pictures, each with the message that it must give."""
+    chunk = b"IHDR" + struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    header = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    script = b'<svg xmlns="http://www.w3.org/2000/svg"><script>document.title = "hit"</script></svg>'
+    for name, content, message in (
+        ("huge.png", header, "has 900 million pixels; the limit is 100"),
+        ("text.png", b"hello", "text.png is not a picture"),
+        ("script.svg", script, "script.svg is not a picture"),
+        ("svg.png", script, "svg.png is not a picture"),
+        ("torn.png", header[:16] + struct.pack(">II", 8, 8), "torn.png cannot be read as a picture"),
+        ("empty.png", b"", "empty.png is not a picture"),
+    ):
+        (folder / name).write_bytes(content)
+        yield folder / name, message
+
+
+def test_files_that_are_not_pictures_are_refused(browser, address, tmp_path):
+    browser.open(f"{address}#reconstruct")
+    before = browser.read_pictures(".pair canvas")
+    for path, message in make_hostile_files(tmp_path):
+        open_file(browser, path)
+        browser.wait(f"document.querySelector('.chooser [role=alert]').textContent.includes({json.dumps(message)})")
+    browser.settle()
+    assert all(map(np.array_equal, browser.read_pictures(".pair canvas"), before))
+    assert browser.run("return document.title") != "hit"
+
+
+def test_fragments_that_are_not_ours_are_ignored(browser, address):
+    for fragment in ("#nothing?x=1", "#sample?seed=-5&of=s9.9999", "#reconstruct?of=w!!", "#edit?move=a:b,:&of=e99999",
+                     "#mix?rows=,,,&share=x&at=77", "#interpolate?corners=%FF&x=Infinity"):  # fmt: skip
+        browser.open(address + fragment)
+        assert browser.run("return document.getElementById('error').hidden"), fragment
+    assert browser.read_errors() == []
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_every_tab_fits_works_by_keyboard_and_describes_its_pictures(browser, address, width):
+    from selenium.webdriver.common.keys import Keys
+
+    size = {"width": width, "height": 844, "deviceScaleFactor": 1, "mobile": False}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.open(address)
+    browser.run("document.getElementById('tab-sample').focus()")
+    for tab in [*TABS[1:], TABS[0]]:
+        browser.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+        browser.wait(f"document.activeElement.id === 'tab-{tab}'")
+        browser.settle()
+        assert browser.run("return document.documentElement.scrollWidth") <= width, tab
+        assert browser.run("return [...document.querySelectorAll('canvas')].every((c) => c.getAttribute('aria-label'))")
+        unnamed = browser.run(
+            """return [...document.querySelectorAll("#panel input")].filter((i) =>
+            !i.getAttribute("aria-label") && !i.closest("label")).length"""
+        )
+        assert unnamed == 0
+    assert browser.read_errors() == []
+
+
+def test_no_request_leaves_the_machine(address):
+    with closing_browser() as browser:
+        for tab in TABS:
+            browser.open(f"{address}#{tab}")
+        assert browser.read_errors() == []
+        requests = [url for url in browser.read_requests() if not url.startswith(("data:", "blob:", "about:"))]
+        assert {url.partition("#")[0].rpartition("/")[2] for url in requests} >= {"", "F.onnx", "G.onnx", "E.onnx"}
+        assert [url for url in requests if not url.startswith(address)] == []
+        # The policy forbids what the page does not try.
+        for target in ("https://example.org/", address.replace("127.0.0.1", "localhost")):
+            refused = browser.call(
+                f"const done = arguments[0]; fetch('{target}').then(() => done(false), () => done(true))"
+            )
+            assert refused
+        assert all("Content Security Policy" in message for message in browser.read_errors())
+        assert [url for url in browser.read_requests() if "example.org" in url] == []

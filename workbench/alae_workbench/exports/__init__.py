@@ -1,0 +1,1 @@
+"""Trained models written for other software: ONNX and other formats, and a page for the browser."""

@@ -1,0 +1,76 @@
+// The page: loads the model, and shows the tab that the URL fragment names.
+
+import { loadModel } from "./model.js";
+import { el, showError } from "./parts.js";
+import { loadExamples } from "./pictures.js";
+import { formatFragment, parseFragment } from "./state.js";
+import * as edit from "./tabs/edit.js";
+import * as interpolate from "./tabs/interpolate.js";
+import * as mix from "./tabs/mix.js";
+import * as reconstruct from "./tabs/reconstruct.js";
+import * as sample from "./tabs/sample.js";
+
+const TABS = { sample, reconstruct, mix, interpolate, edit };
+const FOLDER = "model/";
+
+const panel = document.getElementById("panel");
+const bar = document.getElementById("tabs");
+// The fragment that this page set itself.
+let own = null;
+
+async function begin() {
+  const model = await loadModel(FOLDER);
+  model.examples = await loadExamples(`${FOLDER}examples.png`, model.exampleCount, model);
+  document.title = `${model.title} · ALAE`;
+  document.getElementById("about").textContent = `${model.title}, ${model.width}×${model.height} pixels`;
+  document.getElementById("licence").textContent = `Training images: ${model.description.licence}`;
+  // Seeds of the first visit of a tab are followed by the choices of the next.
+  addEventListener("hashchange", () => location.hash !== own && show(model));
+  bar.addEventListener("keydown", moveBetweenTabs);
+  show(model);
+  // For tests, and for measuring how long loading takes.
+  document.documentElement.dataset.ready = Math.round(performance.now());
+}
+
+function show(model) {
+  const { tab, values } = parseFragment(location.hash);
+  const name = tab in TABS ? tab : "sample";
+  showError(null);
+  bar.replaceChildren(
+    ...Object.entries(TABS).map(([key, { title }]) =>
+      el(
+        "a",
+        { href: `#${key}`, role: "tab", id: `tab-${key}`, "aria-selected": String(key === name), "aria-controls": "panel", tabindex: key === name ? 0 : -1 },
+        title,
+      ),
+    ),
+  );
+  panel.setAttribute("aria-labelledby", `tab-${name}`);
+  const content = el("div", { class: `tab tab-${name}` });
+  panel.replaceChildren(content);
+  const open = (key, changed) => {
+    location.hash = formatFragment(key, changed);
+  };
+  const save = (changed) => {
+    own = formatFragment(name, changed);
+    history.replaceState(null, "", own);
+  };
+  TABS[name].show(content, model, { ...values }, save, open);
+}
+
+function moveBetweenTabs(event) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  const names = Object.keys(TABS);
+  const now = names.findIndex((name) => document.activeElement?.id === `tab-${name}`);
+  if (!step || now < 0) return;
+  event.preventDefault();
+  const next = names[(now + step + names.length) % names.length];
+  location.hash = `#${next}`;
+  // The tabs are made anew when the fragment changes.
+  addEventListener("hashchange", () => document.getElementById(`tab-${next}`)?.focus(), { once: true });
+}
+
+begin().catch((error) => {
+  document.getElementById("status")?.remove();
+  showError(new Error(`The model cannot be loaded: ${error.message}`));
+});

@@ -1,0 +1,147 @@
+// The model: F, G and E in ONNX Runtime, and latents made from seeds, example images and links.
+//
+// Pictures are Float32Arrays (height · width · channels) with values around [-1, 1]; latents are Float32Arrays (w).
+
+import * as ort from "../runtime/ort.wasm.bundle.min.mjs";
+import { sampleNormals } from "./normals.js";
+import { decodeNumbers, encodeNumbers } from "./state.js";
+
+export const LARGEST_SEED = 2 ** 32 - 1;
+
+/** Load the model in a folder that `alae export --format web` wrote. */
+export async function loadModel(folder) {
+  ort.env.wasm.wasmPaths = { wasm: new URL("../runtime/ort-wasm-simd-threaded.wasm", import.meta.url).href };
+  // Several threads need a page that is isolated from others, as `alae demo` serves it.
+  ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+  ort.env.logLevel = "error";
+  const [description, details] = await Promise.all(["export.json", "page.json"].map((file) => loadJson(folder + file)));
+  const load = (name) => ort.InferenceSession.create(`${folder}${name}.onnx`, { executionProviders: ["wasm"] });
+  const [F, G, E] = await Promise.all(["F", "G", "E"].map(load));
+  return new Model(description, details, { F, G, E });
+}
+
+async function loadJson(path) {
+  const answer = await fetch(path);
+  if (!answer.ok) throw new Error(`${path} cannot be loaded: ${answer.status}`);
+  return answer.json();
+}
+
+class Model {
+  #sessions;
+  #last = Promise.resolve();
+  #latents = new Map();
+
+  constructor(description, details, sessions) {
+    Object.assign(this, details);
+    [this.height, this.width, this.channels] = description.image;
+    this.description = description;
+    this.truncation = description.truncation ?? null;
+    const input = description.functions.G.inputs[0];
+    this.hasStyles = input.name === "styles";
+    this.layers = this.hasStyles ? input.shape[1] : 1;
+    this.z = description.functions.F.inputs[0].shape[1];
+    this.w = input.shape.at(-1);
+    this.#sessions = sessions;
+  }
+
+  /** Return w = F(z). */
+  map(z) {
+    return this.#run("F", "z", z, [1, this.z]);
+  }
+
+  /** Return w = E(picture). */
+  encode(picture) {
+    return this.#run("E", "images", picture, [1, this.height, this.width, this.channels]);
+  }
+
+  /** Return the picture G(w). For style networks, `w` is an array of latents, one for each layer, or one for all. */
+  generate(w) {
+    if (!this.hasStyles) return this.#run("G", "w", w, [1, this.w]);
+    const styles = new Float32Array(this.layers * this.w);
+    for (let layer = 0; layer < this.layers; layer += 1) {
+      styles.set(Array.isArray(w) ? w[layer] : w, layer * this.w);
+    }
+    return this.#run("G", "styles", styles, [1, this.layers, this.w]);
+  }
+
+  /**
+   * Return the latents of a source, as `generate` takes them.
+   *
+   * A source is text: `s7` is the sample of seed 7, `s7.3` its variation 3, `e2` the example image 2, and `w…` a latent.
+   * Samples of style networks are truncated by `psi`.
+   */
+  async latents(source, psi = 1) {
+    const w = await this.findLatent(source);
+    return this.truncation && source.startsWith("s") ? this.#truncate(w, psi) : w;
+  }
+
+  /** Return w of a source. */
+  async findLatent(source) {
+    if (source.startsWith("w")) return decodeNumbers(source.slice(1), this.w);
+    if (!this.#latents.has(source)) this.#latents.set(source, this.#compute(source));
+    return this.#latents.get(source);
+  }
+
+  /** Return `text` if it is a source of this model, or `usual`. */
+  requireSource(text, usual) {
+    const seed = /^s(\d{1,10})(\.\d{1,3})?$/.exec(text ?? "");
+    const example = /^e(\d{1,4})$/.exec(text ?? "");
+    const isLatent = text?.startsWith("w") && decodeNumbers(text.slice(1), this.w) !== null;
+    const isSeed = seed && Number(seed[1]) <= LARGEST_SEED;
+    return isSeed || isLatent || (example && Number(example[1]) < this.examples.length) ? text : usual;
+  }
+
+  /** Return the distance of E(G(w)) from w relative to the variance of w: the reciprocity error of one picture. */
+  async reciprocityError(w) {
+    const again = await this.encode(await this.generate(w));
+    const squares = again.reduce((sum, value, i) => sum + (value - w[i]) ** 2, 0);
+    return squares / (this.w * this.variance);
+  }
+
+  async #compute(source) {
+    if (source.startsWith("e")) return this.encode(this.examples[Number(source.slice(1))]);
+    const [seed, variation] = source.slice(1).split(".").map(Number);
+    const z = sampleNormals(this.z, seed);
+    if (variation === undefined) return this.map(z);
+    // A step of a third of a right angle on the sphere, towards another sample: the sum is N(0, 1) too.
+    const other = sampleNormals(this.z, seed + 1000003 * variation);
+    const angle = Math.PI / 6;
+    return this.map(z.map((value, i) => Math.cos(angle) * value + Math.sin(angle) * other[i]));
+  }
+
+  #truncate(w, psi) {
+    const { mean, layers } = this.truncation;
+    const near = w.map((value, i) => psi * value + (1 - psi) * mean[i]);
+    return Array.from({ length: this.layers }, (_, layer) => (layer < layers ? near : w));
+  }
+
+  /** Run a function, after those requested before: a session can run only once at a time. */
+  #run(name, input, numbers, shape) {
+    const run = async () => {
+      const outputs = await this.#sessions[name].run({ [input]: new ort.Tensor("float32", numbers, shape) });
+      return Object.values(outputs)[0].data;
+    };
+    const result = this.#last.then(run);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+}
+
+/** Return the source that names a latent. */
+export function sourceOf(w) {
+  return `w${encodeNumbers(w)}`;
+}
+
+/** Return latents per layer as moved by `move`, a function of one latent. */
+export function mapLatents(w, move) {
+  return Array.isArray(w) ? w.map(move) : move(w);
+}
+
+/** Return the sum of latents, each multiplied by its weight. */
+export function blend(latents, weights) {
+  const isLayered = latents.some(Array.isArray);
+  const sum = (rows) => rows[0].map((_, i) => rows.reduce((total, row, k) => total + weights[k] * row[i], 0));
+  if (!isLayered) return sum(latents);
+  const count = latents.find(Array.isArray).length;
+  return Array.from({ length: count }, (_, layer) => sum(latents.map((w) => (Array.isArray(w) ? w[layer] : w))));
+}

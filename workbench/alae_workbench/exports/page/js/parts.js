@@ -1,0 +1,135 @@
+// Parts that tabs share: elements, pictures, sliders, and the choice of a source.
+
+import { drawPicture } from "./pictures.js";
+
+/** Return an element. Properties that start with "on" are listeners, others attributes; false and null omit one. */
+export function el(tag, properties = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "value") node.value = value;
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
+  }
+  node.append(...children.filter((child) => child != null));
+  return node;
+}
+
+/** Return a function that calls `draw`, but never twice at once: calls during a call become one call after it. */
+export function coalesce(draw) {
+  let running = false;
+  let again = false;
+  return async function run() {
+    again = true;
+    if (running) return;
+    running = true;
+    try {
+      while (again) {
+        again = false;
+        await draw();
+      }
+    } catch (error) {
+      showError(error);
+    } finally {
+      running = false;
+    }
+  };
+}
+
+/** Show an error's message below the panel, until the next picture or for no error. */
+export function showError(error) {
+  const line = document.getElementById("error");
+  line.hidden = !error;
+  line.textContent = error ? error.message : "";
+  if (error && !(error instanceof Error)) throw error;
+}
+
+/** Return a picture on the page: a canvas with a text for screen readers, and `show` to draw on it. */
+export function makePicture(model, text, className = "") {
+  const canvas = el("canvas", {
+    role: "img",
+    "aria-label": text,
+    class: `picture ${className}`,
+    width: model.width,
+    height: model.height,
+  });
+  return {
+    node: canvas,
+    show(picture, label = text) {
+      drawPicture(canvas, picture, model);
+      canvas.setAttribute("aria-label", label);
+      canvas.dataset.drawn = label;
+    },
+  };
+}
+
+/** Return a picture that is a button. */
+export function makePictureButton(model, text, onclick, pressed = null) {
+  const picture = makePicture(model, text);
+  const button = el("button", { type: "button", class: "tile", title: text, "aria-pressed": pressed, onclick }, picture.node);
+  return { node: button, show: (...drawn) => picture.show(...drawn) };
+}
+
+/** Return a labelled slider; `oninput` gets its value as a number. */
+export function makeSlider({ label, least, most, step, value, format = String, oninput }) {
+  const shown = el("output", {}, format(value));
+  const input = el("input", {
+    type: "range",
+    min: least,
+    max: most,
+    step,
+    value,
+    "aria-label": label,
+    "aria-valuetext": format(value),
+    oninput: () => {
+      update(Number(input.value));
+      oninput(Number(input.value));
+    },
+  });
+  function update(now) {
+    shown.textContent = format(now);
+    input.setAttribute("aria-valuetext", format(now));
+  }
+  const node = el("label", { class: "slider" }, el("span", {}, label), input, shown);
+  return {
+    node,
+    set(now) {
+      input.value = now;
+      update(now);
+    },
+  };
+}
+
+/** Return a button. */
+export function makeButton(text, onclick, properties = {}) {
+  return el("button", { type: "button", onclick, ...properties }, text);
+}
+
+/** Return a group of buttons of which one is chosen. */
+export function makeChoice(label, options, chosen, onchange) {
+  const buttons = options.map(([value, text]) =>
+    makeButton(
+      text,
+      () => {
+        buttons.forEach((button, i) => button.setAttribute("aria-pressed", options[i][0] === value));
+        onchange(value);
+      },
+      { "aria-pressed": String(value === chosen) },
+    ),
+  );
+  return el("div", { class: "choice", role: "group", "aria-label": label }, el("span", {}, label), ...buttons);
+}
+
+/** Return what a source is, in words. */
+export function describeSource(source) {
+  if (source.startsWith("e")) return `example ${Number(source.slice(1)) + 1}`;
+  if (source.startsWith("w")) return "your picture";
+  const [seed, variation] = source.slice(1).split(".");
+  return variation === undefined ? `seed ${seed}` : `seed ${seed}, variation ${variation}`;
+}
+
+/** Format a number with a sign, for amounts of directions. */
+export function formatSigned(value) {
+  if (Math.abs(value) < 0.05) return "0";
+  return `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)}`;
+}

@@ -1,0 +1,165 @@
+// The choice of a source: a seed, an example image, a file, or the camera.
+
+import { LARGEST_SEED, sourceOf } from "./model.js";
+import { describeSource, el, makeButton, makePictureButton } from "./parts.js";
+import { readFile, readVideo } from "./pictures.js";
+
+// Example images that are offered.
+const SHOWN = 24;
+
+// Pictures that were opened, by the source of their latent; links have only the latent.
+const opened = new Map();
+
+/** Return the picture of a source: an image as it was opened, a sample, or null if only its latent is known. */
+export async function pictureOf(model, source) {
+  if (source.startsWith("e")) return model.examples[Number(source.slice(1))];
+  if (source.startsWith("w")) return opened.get(source) ?? null;
+  return model.generate(await model.latents(source, model.truncation?.psi));
+}
+
+/** Encode a picture that was opened, and return its source. */
+async function openPicture(model, picture) {
+  const source = sourceOf(await model.encode(picture));
+  opened.set(source, picture);
+  return source;
+}
+
+/** Return a control that shows a source as a picture; clicking it lets the user choose another. */
+export function makeSourceButton(model, name, source, onchange) {
+  const tile = makePictureButton(model, "", async () => {
+    const chosen = await chooseSource(model, name, source);
+    if (chosen) await set(chosen, true);
+  });
+  const caption = el("span", { class: "quiet" });
+  async function set(now, changed = false) {
+    source = now;
+    const text = `${name}: ${describeSource(source)}`;
+    caption.textContent = describeSource(source);
+    tile.node.title = `${text}. Choose another`;
+    if (changed) onchange(source);
+    tile.show(await model.generate(await model.latents(source, model.truncation?.psi)), text);
+  }
+  set(source);
+  return el("div", { class: "source" }, tile.node, caption);
+}
+
+/** Ask for a source in a dialog; null if it was closed without a choice. */
+export function chooseSource(model, name, source) {
+  return new Promise((resolve) => {
+    const finish = (chosen) => {
+      dialog.close();
+      resolve(chosen);
+    };
+    const dialog = el(
+      "dialog",
+      { "aria-label": `Choose ${name}`, onclose: () => (dialog.remove(), resolve(null)) },
+      el("h2", {}, `Choose ${name}`),
+      makeSourceChooser(model, source, finish),
+      makeButton("Cancel", () => finish(null)),
+    );
+    document.body.append(dialog);
+    dialog.showModal();
+  });
+}
+
+/** Return controls for choosing a source: a seed, examples, a file and the camera. */
+export function makeSourceChooser(model, source, onchoose) {
+  const message = el("p", { role: "alert", class: "hint" });
+  const open = async (read) => {
+    try {
+      message.textContent = "";
+      const { picture, cropped } = await read();
+      const chosen = await openPicture(model, picture);
+      await onchoose(chosen, cropped);
+    } catch (error) {
+      message.textContent = error.message;
+    }
+  };
+  return el(
+    "div",
+    { class: "chooser" },
+    makeDropZone((file) => open(() => readFile(file, model))),
+    makeCamera(model, open),
+    makeSeedField(source, onchoose),
+    message,
+    makeExamples(model, onchoose),
+  );
+}
+
+function makeDropZone(onfile) {
+  const input = el("input", {
+    type: "file",
+    accept: "image/png,image/jpeg,image/webp,image/gif,image/avif,image/bmp",
+    class: "visually-hidden",
+    onchange: () => input.files[0] && onfile(input.files[0]).then(() => (input.value = "")),
+  });
+  const zone = el(
+    "label",
+    {
+      class: "drop",
+      ondragover: (event) => (event.preventDefault(), zone.classList.add("over")),
+      ondragleave: () => zone.classList.remove("over"),
+      ondrop: (event) => {
+        event.preventDefault();
+        zone.classList.remove("over");
+        if (event.dataTransfer.files[0]) onfile(event.dataTransfer.files[0]);
+      },
+    },
+    input,
+    el("strong", {}, "Open a picture"),
+    el("span", { class: "quiet" }, "or drop one here"),
+  );
+  return zone;
+}
+
+function makeSeedField(source, onchoose) {
+  const value = source?.startsWith("s") ? source.slice(1).split(".")[0] : 0;
+  const input = el("input", { type: "number", min: 0, max: LARGEST_SEED, value, "aria-label": "Seed", inputmode: "numeric" });
+  const choose = (seed) => onchoose(`s${Math.min(LARGEST_SEED, Math.max(0, Math.floor(Number(seed)) || 0))}`);
+  return el(
+    "form",
+    { class: "seed", onsubmit: (event) => (event.preventDefault(), choose(input.value)) },
+    el("label", {}, "Seed ", input),
+    el("button", {}, "Use"),
+    makeButton("Random", () => choose(Math.floor(Math.random() * 100_000))),
+  );
+}
+
+function makeExamples(model, onchoose) {
+  const tiles = model.examples.slice(0, SHOWN).map((picture, i) => {
+    const tile = makePictureButton(model, `Example ${i + 1}`, () => onchoose(`e${i}`));
+    tile.show(picture);
+    return tile.node;
+  });
+  return tiles.length ? el("div", { class: "strip", role: "group", "aria-label": "Examples" }, ...tiles) : null;
+}
+
+function makeCamera(model, open) {
+  if (!navigator.mediaDevices?.getUserMedia) return null;
+  const node = el("div", { class: "camera" });
+  const begin = makeButton("Camera", async () => {
+    let stream;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
+    } catch {
+      await open(() => {
+        throw new Error("The camera cannot be used: there is none, or this page may not use it.");
+      });
+      return;
+    }
+    const video = el("video", { autoplay: true, playsinline: true, muted: true, "aria-label": "Camera" });
+    video.srcObject = stream;
+    const end = () => {
+      stream.getTracks().forEach((track) => track.stop());
+      node.replaceChildren(begin);
+    };
+    const take = makeButton("Take picture", async () => {
+      const picture = readVideo(video, model);
+      end();
+      await open(async () => ({ picture, cropped: true }));
+    });
+    node.replaceChildren(video, take, makeButton("Stop", end));
+  });
+  node.append(begin);
+  return node;
+}

@@ -1,0 +1,201 @@
+"""The functions of a model that exports contain, and examples of their inputs and outputs.
+
+F: z to w. G: w to images, or for style networks the styles of all layers to images. E: images to w. D: w to logits.
+`generate` is G∘F, with truncation for style networks; `reconstruct` is G∘E.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from alae_core import ArgumentError
+from alae_core.program import Port, Program
+from alae_core.streams import noise_shapes
+
+if TYPE_CHECKING:
+    from alae_core import Alae
+
+#: the names of programs
+ProgramName = Literal["F", "G", "E", "D", "generate", "reconstruct"]
+PROGRAM_NAMES: tuple[ProgramName, ...] = get_args(ProgramName)
+#: noise of style networks in exports: the constants of every other command, an input for each layer, none, or `bump`
+ExportedNoise = Literal["fixed", "input", "none", "bump"]
+
+# The networks that each program uses.
+_NETWORKS = {"F": "F", "G": "G", "E": "E", "D": "D", "generate": "FG", "reconstruct": "EG"}
+# Rows of the examples.
+_ROWS = (3, 1)
+
+
+def make_programs(model: "Alae", names: Sequence[str] = PROGRAM_NAMES, noise: ExportedNoise = "fixed") -> list[Program]:
+    """Make the programs of these names at the level of detail `model.view`.
+
+    Programs of networks that the model lacks are left out, and D if it judges images, because it then compares the
+    images of a batch.
+
+    Raises ArgumentError if a name is unknown, the model has none of the programs, or `noise` is not allowed.
+    """
+    for name in names:
+        if name not in PROGRAM_NAMES:
+            raise ArgumentError("functions", f"has {name}; it must be some of {', '.join(PROGRAM_NAMES)}")
+    if noise not in get_args(ExportedNoise):
+        raise ArgumentError("noise", f"is {noise}; in an export it must be one of {', '.join(get_args(ExportedNoise))}")
+    possible = [name for name in names if _is_possible(model, name)]
+    if not possible:
+        raise ArgumentError("functions", f"are {', '.join(names)}, but the algorithm {model.config.algorithm} has none")
+    maker = _Maker(model, noise)
+    return [maker.make(name) for name in PROGRAM_NAMES if name in possible]
+
+
+def make_examples(model: "Alae", programs: Sequence[Program], noise: ExportedNoise = "fixed") -> dict[str, np.ndarray]:
+    """Return inputs of each program, and the outputs that `model` computes for them, for batches of 3 and 1 rows.
+
+    Their names are "program/case/input" and "program/case/expected".
+    """
+    arrays = {}
+    for program in programs:
+        for case, rows in enumerate(_ROWS):
+            inputs = _draw_inputs(model, program, rows)
+            expected = _compute(model, program.name, inputs, noise)
+            for name, array in (inputs | {"expected": expected}).items():
+                arrays[f"{program.name}/{case}/{name}"] = array
+    return arrays
+
+
+def _is_possible(model: "Alae", name: str) -> bool:
+    return model.has(_NETWORKS[name]) and (name != "D" or model.config.networks.discriminator == "latent")
+
+
+class _Maker:
+    """Makes the programs of one model.
+
+    Each function runs in the mode that is fastest without gradients (`without_gradients`), like the methods of `Alae`.
+    """
+
+    def __init__(self, model: "Alae", noise: ExportedNoise) -> None:
+        self.model, self.family, self.config = model, model.family, model.config
+        # Copied here, because a function that is being traced cannot read a variable as an array.
+        view, self.mean = model.view, model.mean_of_w()
+        self.level: dict[str, Any] = {} if view is None else {"lod": view.lod, "blend": view.blend}
+        self.noise, self.maps = _choose_noise(model, noise)
+
+    def make(self, name: str) -> Program:
+        networks, config = self.config.networks, self.config
+        z, w = Port("z", (None, networks.z)), Port("w", (None, networks.w))
+        images = Port("images", (None, *self.model.image_shape()))
+        labels = [Port("labels", (None,), "int64")] if config.labels else []
+        styles = self.family.has_styles
+        lods = 0 if self.model.view is None else self.model.view.lod + 1
+        psi = [Port("psi", ())] if styles and self.mean is not None else []
+        latents = Port("styles", (None, 2 * lods, networks.w)) if styles else w
+        code = z if config.reciprocity == "z" else w
+        inputs, output, function, meaning = {
+            "F": ([z], w, self.family.F if self.model.has("F") else None, "w = F(z)"),
+            "G": ([latents, *labels, *self.maps], images, self._generate, f"images = G({latents.name})"),
+            "E": ([images, *labels], code, self._encode, f"{code.name} = E(images)"),
+            "D": ([w], Port("logits", (None,)), self.family.D if self.model.has("D") else None, "logits = D(w)"),
+            "generate": ([z, *psi, *labels, *self.maps], images, self._sample, "images = G(F(z))"),
+            "reconstruct": ([images, *labels, *self.maps], images, self._reconstruct, "G(E(images))"),
+        }[name]
+        if output in inputs:
+            output = Port("output", output.shape)
+        return Program(name, meaning, _without_gradients(function), tuple(inputs), output)
+
+    def _generate(self, w: Any, *rest: Any) -> Any:
+        labels, maps = self._split(rest)
+        return self.family.generate(w, labels=labels, noise=self._noise(maps), **self.level)
+
+    def _encode(self, images: Any, *rest: Any) -> Any:
+        return self.family.encode(images, labels=self._split(rest)[0], **self.level)
+
+    def _reconstruct(self, images: Any, *rest: Any) -> Any:
+        labels, maps = self._split(rest)
+        return self.family.reconstruct(images, labels=labels, noise=self._noise(maps), **self.level)
+
+    def _sample(self, z: Any, *rest: Any) -> Any:
+        w = self.family.F(z)
+        if self.mean is not None:
+            psi, *rest = rest
+            w = self._truncate(w, psi)
+        return self._generate(w, *rest)
+
+    def _truncate(self, w: Any, psi: Any) -> Any:
+        """Truncate as `truncation.truncate` does, on tensors, for the layers of this level."""
+        from keras import ops
+
+        layers = 2 * (self.level["lod"] + 1)
+        near = psi * w + (1 - psi) * ops.convert_to_tensor(self.mean)
+        truncated = self.config.style.truncation_layers
+        return ops.stack([near if layer < truncated else w for layer in range(layers)], axis=1)
+
+    def _split(self, rest: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
+        """Split the inputs after the first into one-hot labels, or None, and noise maps."""
+        from keras import ops
+
+        if not self.config.labels:
+            return None, rest
+        return ops.one_hot(rest[0], self.config.labels, dtype=self.config.dtype), rest[1:]
+
+    def _noise(self, maps: Sequence[Any]) -> Any:
+        return list(maps) if self.maps else self.noise
+
+
+def _choose_noise(model: "Alae", noise: ExportedNoise) -> tuple[Any, list[Port]]:
+    """Return the noise of `Family.generate`, and the inputs for noise maps."""
+    from keras import ops
+
+    view = model.view
+    if view is None or noise == "none":
+        return None, []
+    if noise == "input":
+        shapes = noise_shapes(view.lod, 1)
+        # The first map is added to the learned constant, before there is a batch.
+        return None, [Port(f"noise{i}", (None if i else 1, *shape[1:])) for i, shape in enumerate(shapes)]
+    return ("bump" if noise == "bump" else [ops.convert_to_tensor(array) for array in model.sample_noise(1)]), []
+
+
+def _without_gradients(function: Callable[..., Any]) -> Callable[..., Any]:
+    from alae_core.networks.features import without_gradients
+
+    def call(*inputs: Any) -> Any:
+        with without_gradients():
+            return function(*inputs)
+
+    return call
+
+
+def _draw_inputs(model: "Alae", program: Program, rows: int) -> dict[str, np.ndarray]:
+    """Draw the inputs of a program: latents and noise from N(0, 1), images from [−1, 1], ψ = 0.7."""
+    rng, inputs = np.random.default_rng(rows), {}
+    for port in program.inputs:
+        shape = [rows if size is None else size for size in port.shape]
+        if port.name == "labels":
+            inputs[port.name] = rng.integers(0, model.config.labels, shape)
+        elif port.name == "images":
+            inputs[port.name] = rng.uniform(-1, 1, shape).astype(np.float32)
+        elif port.name == "psi":
+            inputs[port.name] = np.array(0.7, np.float32)
+        else:
+            inputs[port.name] = rng.standard_normal(shape, np.float32)
+    return inputs
+
+
+def _compute(model: "Alae", name: str, inputs: dict[str, np.ndarray], noise: ExportedNoise) -> np.ndarray:
+    """Compute a program's output with the methods of `Alae`."""
+    maps: Any = [array for key, array in inputs.items() if key.startswith("noise")]
+    drawing = {"noise": maps or ("none" if noise == "input" else noise), "labels": inputs.get("labels")}
+    match name:
+        case "F":
+            return model.map(inputs["z"])
+        case "G":
+            return model.generate(inputs.get("styles", inputs.get("w")), **drawing)
+        case "E":
+            return model.encode(inputs["images"], labels=inputs.get("labels"))
+        case "D":
+            return model.discriminate(inputs["w"])
+        case "generate":
+            w = model.map(inputs["z"])
+            return model.generate(w if "psi" not in inputs else model.truncate(w, float(inputs["psi"])), **drawing)
+        case _:
+            return model.reconstruct(inputs["images"], **drawing)
