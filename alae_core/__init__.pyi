@@ -22,6 +22,7 @@ from alae_core.errors import BackendError as BackendError
 from alae_core.errors import CheckpointError as CheckpointError
 from alae_core.errors import ConfigError as ConfigError
 from alae_core.errors import DivergedError as DivergedError
+from alae_core.errors import PeerError as PeerError
 from alae_core.errors import PluginError as PluginError
 from alae_core.errors import StorageError as StorageError
 from alae_core.families import FamilyDefinition as FamilyDefinition

@@ -11,6 +11,7 @@ from alae_core.config import Precision
 from alae_core.draws import Draws
 from alae_core.errors import BackendError
 from alae_core.framework import Framework, Tensor, open_framework
+from alae_core.spread import Peers, Spread
 
 if TYPE_CHECKING:
     # Backends import this module before Keras may be imported.
@@ -168,7 +169,13 @@ class BaseBackend(ABC):
     # `program.Program`, the path to write and metadata as text by name, and returns the versions of what it used.
     exporters: ClassVar[Mapping[str, str]] = {}
     accelerator: ClassVar[str] = "gpu"  # the framework's name for "gpu"
-    device: str
+    #: whether it trains on several devices: `__init__` then takes a `Spread` as its third argument
+    spreads: ClassVar[bool] = False
+    #: "module:function" that starts one process per device, for a framework that needs them; see `alae_torch.launch`
+    launcher: ClassVar[str | None] = None
+    device: str  # the device of this process, or its first one
+    device_count: int = 1  # devices that train together, in all processes
+    peers: Peers | None = None  # the processes that train together; None for one
 
     @abstractmethod
     def __init__(self, device: str | None = None, precision: Precision = "float32") -> None:
@@ -213,11 +220,16 @@ class BaseBackend(ABC):
         return import_module(self.engine.partition(":")[0])
 
 
-def load_backend(name: str, device: str | None = None, precision: Precision = "float32") -> Backend:
+def load_backend(
+    name: str, device: str | None = None, precision: Precision = "float32", spread: Spread | None = None
+) -> Backend:
     """Open the backend `name` on `device`, by default its accelerator; Keras then runs on that framework too.
+
+    With `spread`, its runners train on several devices of that kind, and together with other processes.
 
     Raises BackendError if the backend is not installed; if its framework is not (the message gives the `pip install`
     command); if Keras already runs on another framework in this process; if the device is absent; if the framework does
-    not support `precision`; or if the backend fails, exits, or is not a class with all members of `Backend`.
+    not support `precision`, or the backend more than one device; if other processes cannot be joined; or if the backend
+    fails, exits, or is not a class with all members of `Backend`.
     """
-    return open_framework(name, device, precision)
+    return open_framework(name, device, precision, spread)

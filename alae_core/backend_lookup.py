@@ -8,6 +8,7 @@ from typing import Any
 from alae_core._support.text import short_repr
 from alae_core.config import Precision
 from alae_core.errors import AlaeError, BackendError
+from alae_core.spread import Spread
 
 GROUP = "alae.backends"
 _OWN = ("jax", "torch", "tensorflow")
@@ -35,13 +36,14 @@ def default_backend() -> str:
     return os.environ["KERAS_BACKEND"].replace("numpy", "jax")
 
 
-def open_backend(name: str, device: str | None, precision: Precision) -> Any:
+def open_backend(name: str, device: str | None, precision: Precision, spread: Spread | None) -> Any:
     """Open the backend `name`, and set Keras to its framework. Raises BackendError: see `load_backend`."""
     entry = find_backend(name)
     try:
         backend = _load_class(entry)
+        more = _require_spread(name, backend, spread)
         _select_keras(name, backend.keras_backend)
-        opened = backend(device, precision)
+        opened = backend(device, precision, *more)
         if not isinstance(getattr(opened, "device", None), str):
             raise BackendError(f"{_describe(entry)} has no `device` after it was opened: {_ADVICE}")
     except AlaeError:
@@ -52,6 +54,18 @@ def open_backend(name: str, device: str | None, precision: Precision) -> Any:
             raise BackendError(f"backend {name!r} needs {error.name}, which is not installed: {how}") from error
         raise BackendError(f"{_describe(entry)} cannot be loaded: {type(error).__name__}: {error}") from error
     return opened
+
+
+def _require_spread(name: str, backend: Any, spread: Spread | None) -> tuple[Spread, ...]:
+    """Return the further arguments of a backend's class. Raises BackendError if it trains on one device only."""
+    if spread is None:
+        return ()
+    if not getattr(backend, "spreads", False):
+        raise BackendError(
+            f"backend {name!r} trains on one device only (docs/scaling.md): omit --devices and start one process, or "
+            "use --backend jax or torch"
+        )
+    return (spread,)
 
 
 def _load_class(entry: EntryPoint) -> Any:

@@ -47,6 +47,10 @@ class BackendError(AlaeError):
     """A backend or device is unknown, not installed, or can no longer be selected in this process."""
 
 
+class PeerError(AlaeError):
+    """Another process of a run on several devices was killed, or cannot be reached."""
+
+
 class CheckpointError(AlaeError):
     """A checkpoint is missing, damaged, or does not fit the model."""
 

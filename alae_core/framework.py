@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from alae_core.backend_lookup import installed_backends, open_backend
 from alae_core.config import Precision
+from alae_core.spread import Spread
 
 Tensor = Any
 #: (fn, x) -> (fn(x), d sum(fn(x)) / dx), itself differentiable: the one operation that losses need and Keras lacks
@@ -46,9 +47,11 @@ def structure(value: Any) -> Hashable:
 _opened: list[Framework] = []
 
 
-def open_framework(name: str, device: str | None = None, precision: Precision = "float32") -> Any:
+def open_framework(
+    name: str, device: str | None = None, precision: Precision = "float32", spread: Spread | None = None
+) -> Any:
     """Open the backend `name` and make it the framework in use. Raises BackendError; see `backend.load_backend`."""
-    opened = open_backend(name, device, precision)
+    opened = open_backend(name, device, precision, spread)
     _opened[:] = [opened]
     return opened
 

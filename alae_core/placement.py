@@ -17,6 +17,7 @@ from alae_core.growth import Position
 from alae_core.inputs import one_hot, require_images
 from alae_core.model import Alae
 from alae_core.networks.family import Family
+from alae_core.shares import WHOLE, Share, select_rows
 from alae_core.streams import noise_shapes, stream
 from alae_core.updates import Batch
 
@@ -26,16 +27,25 @@ Tensor = TypeVar("Tensor")
 class BatchPlacer(ABC, Generic[Tensor]):
     """Base class of `BaseRunner` that makes the `Batch` of each update from arrays.
 
-    A subclass defines `to_device`. Everything in a batch is drawn for the whole batch, on the host or by `draw_noise`.
+    A subclass defines `to_device`. Everything in a batch is drawn for the whole batch, on the host or by `draw_noise`,
+    also if this process trains on a part of it: so the numbers do not depend on how many devices train together.
+
+    Attributes:
+        share: the part of each batch that `put` receives; all other arrays have the rows of the whole batch.
     """
 
     model: Alae
     config: Config
     networks: Family
+    share: Share = WHOLE
 
     @abstractmethod
     def to_device(self, array: np.ndarray) -> Tensor:
         """Return a copy of `array` on the device."""
+
+    def rows_to_device(self, array: np.ndarray) -> Tensor:
+        """Return `array`, this process's rows of an array with a row for each image, as a tensor of a batch."""
+        return self.to_device(array)
 
     def draw_noise(self, count: int, key: int) -> Tensor:
         """Draw `count` numbers from N(0, 1) on the device, as a function of `key`."""
@@ -44,8 +54,16 @@ class BatchPlacer(ABC, Generic[Tensor]):
     def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
         """See `Runner.put`; the batch does not have draws yet."""
         images = require_images(images)
-        classes = next((self.to_device(array) for array in one_hot(self.config, labels, len(images))), None)
-        return Batch(self._from_bytes(images) if images.dtype == np.uint8 else self._to_tensors(images), classes)
+        classes = next((self.rows_to_device(array) for array in one_hot(self.config, labels, len(images))), None)
+        return Batch(self._from_bytes(images) if images.dtype == np.uint8 else self._rows_to_tensor(images), classes)
+
+    def put_whole(self, images: np.ndarray, labels: np.ndarray | None = None) -> Batch:
+        """Call `put` with this process's part of a whole batch."""
+        return self.put(self._select_own(images), None if labels is None else self._select_own(np.asarray(labels)))
+
+    def count_whole(self, batch: Batch) -> int:
+        """Return the number of images of the whole batch of which `batch` is a part."""
+        return len(batch.images) * (self.share.parts if self.share.is_separate else 1)
 
     def _make_batches(self, batch: Batch, draws: Mapping[str, Draws], here: Position, step: int) -> dict[str, Batch]:
         """Return `batch` with each update's draws, and the numbers of training step `step`, by the update's name."""
@@ -61,16 +79,34 @@ class BatchPlacer(ABC, Generic[Tensor]):
         }
 
     def _place_draws(self, batch: Batch, update: str, draws: Draws, step: int) -> Draws:
-        """Return `draws` as tensors, with the noise that the device draws."""
+        """Return this process's rows of `draws` as tensors, with the noise that the device draws."""
         lod = self.networks.level_of(batch.images)
-        if draws.augment is not None:
-            draws = draws._replace(augment=None if self.config.augment is None else changes(draws.augment))
+        augment = None if draws.augment is None or self.config.augment is None else changes(draws.augment)
+        placed = Draws(self._own_rows_to_tensor(draws.z), augment=self._own_rows_to_tensor(augment))
         if lod is None or "noise" not in self.model.update(update).draws:
-            return self._to_tensors(draws._replace(mix=None, cutoff=None, noise=None))
-        placed = self._to_tensors(draws)
-        if placed.noise is None:
-            placed = placed._replace(noise=self._draw_noise_maps(update, step, lod, len(batch.images)))
-        return placed
+            return placed
+        noise: list[Any]
+        if draws.noise is None:
+            noise = self.share_noise(self._draw_noise_maps(update, step, lod, self.count_whole(batch)))
+        else:
+            # The first map is for every image.
+            noise = [self._to_tensors(draws.noise[0]), *map(self._own_rows_to_tensor, draws.noise[1:])]
+        mix, cutoff = self._own_rows_to_tensor(draws.mix), self._to_tensors(draws.cutoff)
+        return placed._replace(mix=mix, cutoff=cutoff, noise=noise)
+
+    def share_noise(self, maps: list[Any]) -> list[Any]:
+        """Return this process's rows of noise maps for the whole batch; the first map is for every image."""
+        if self.share.parts == 1:
+            return maps
+        rows = select_rows(self.config, len(maps[-1]), self.share)
+        return [maps[0], *(ops.take(each, rows, axis=0) for each in maps[1:])]
+
+    def _own_rows_to_tensor(self, array: np.ndarray | None) -> Tensor | None:
+        return None if array is None else self._rows_to_tensor(self._select_own(array))
+
+    def _select_own(self, array: np.ndarray) -> np.ndarray:
+        """Return this process's rows of an array with a row for each image of the whole batch."""
+        return array if self.share.parts == 1 else array[select_rows(self.config, len(array), self.share)]
 
     def _to_tensors(self, value: Any) -> Any:
         """Convert every array and number in `value` to a tensor: integers to int32, others to the run's dtype."""
@@ -80,14 +116,20 @@ class BatchPlacer(ABC, Generic[Tensor]):
             return type(value)(*map(self._to_tensors, value))
         if isinstance(value, list | tuple):
             return [self._to_tensors(part) for part in value]
+        return self.to_device(self._as_own_dtype(value))
+
+    def _rows_to_tensor(self, array: np.ndarray) -> Tensor:
+        return self.rows_to_device(self._as_own_dtype(array))
+
+    def _as_own_dtype(self, value: Any) -> np.ndarray:
         array = np.asarray(value)
-        return self.to_device(np.asarray(array, np.int32 if array.dtype.kind in "iu" else self.config.dtype))
+        return np.asarray(array, np.int32 if array.dtype.kind in "iu" else self.config.dtype)
 
     def _from_bytes(self, images: np.ndarray) -> Tensor:
         """Copy uint8 images to the device as bytes, and convert them there as `images.to_float` does."""
         # The divisor is a tensor: XLA would
         # replace division by a number by multiplication with its reciprocal, which changes 111 of the 256 grey levels.
-        floats = ops.cast(self.to_device(images), "float32")
+        floats = ops.cast(self.rows_to_device(images), "float32")
         return ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype)
 
     def _draw_noise_maps(self, update: str, step: int, lod: int, count: int) -> list[Tensor]:

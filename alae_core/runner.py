@@ -127,14 +127,14 @@ class BaseRunner(BatchPlacer[Tensor]):
         draws: Mapping[str, Draws] | None = None,
     ) -> Losses:
         """See `Runner.step`."""
-        batch = images if isinstance(images, Batch) else self.put(images, labels)
+        batch = images if isinstance(images, Batch) else self.put_whole(images, labels)
         here = position(self.config, self.step_number)
         self._require_size(batch, here.view)
         if here.restarts:
             self.clear(name for name in self.tensors if name.startswith("adam/"))
         batch = batch._replace(images=self.networks.fade(batch.images, blend=here.blend))
         if draws is None:
-            draws = self.draws(self.step_number, len(batch.images))
+            draws = self.draws(self.step_number, self.count_whole(batch))
         due = [update.name for update in self.model.updates if self.step_number % update.every == 0]
         chosen = {name: draws[name] for name in (due if only is None else [self.model.update(only).name])}
         losses = self.train(self._make_batches(batch, chosen, here, self.step_number), here.stage, here.rates)
@@ -153,7 +153,8 @@ class BaseRunner(BatchPlacer[Tensor]):
         """See `Runner.losses`."""
         batches = self._batches_at_rest(images, labels, draws, blend)
         updates = self.model.updates
-        return Losses({update.name: self.differentiate(update, batches[update.name])[0] for update in updates})
+        losses = {update.name: self.differentiate(update, batches[update.name])[0] for update in updates}
+        return Losses(self.reduce(losses))
 
     def gradients(
         self,
@@ -168,7 +169,7 @@ class BaseRunner(BatchPlacer[Tensor]):
         chosen = self.model.update(update)
         batches = self._batches_at_rest(images, labels, {update: draws[update]}, blend)
         _, gradients = self.differentiate(chosen, batches[update])
-        return {name: self.to_numpy(gradient) for name, gradient in gradients.items()}
+        return {name: self.to_numpy(gradient) for name, gradient in self.reduce(gradients).items()}
 
     def draws(self, step: int, count: int) -> dict[str, Draws]:
         """See `Runner.draws`."""
@@ -227,7 +228,7 @@ class BaseRunner(BatchPlacer[Tensor]):
     ) -> dict[str, Batch]:
         """Return the batch of each update outside of a training step, with the current p of augmentation."""
         here = position(self.config, self.step_number)._replace(blend=blend)
-        batches = self._make_batches(self.put(images, labels), draws, here, self.step_number)
+        batches = self._make_batches(self.put_whole(images, labels), draws, here, self.step_number)
         if "augment_p" not in self.tensors:
             return batches
         return {update: batch._replace(augment_p=self.tensors["augment_p"]) for update, batch in batches.items()}

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from alae_core.config_data import preset_names
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -91,3 +92,16 @@ def test_checks_of_a_gpu_run_on_a_cpu(tmp_path):
 
 def test_peak_memory_of_preparing_and_training_is_measured():
     assert re.search(r"^ +8 MB +162 +\d+ MB +\d+ MB$", run_benchmark("benchmarks.loader", "--memory"), re.MULTILINE)
+
+
+def test_the_traffic_of_every_preset_is_estimated():
+    out = run_benchmark("benchmarks.scaling")
+    rows = re.findall(r"^\| `(\S+)` \| \d+ \| [\d,.]+ MB \|", out, re.MULTILINE)
+    assert rows == preset_names()
+    assert out in (REPOSITORY / "docs" / "scaling.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_two_devices_are_compared_with_one(backend):
+    out = run_benchmark("benchmarks.scaling", "--measure", "--preset", "digits-mlp", "--backend", backend)
+    assert re.search(rf"^{backend} +\d+\.\d+ ms +\d+\.\d+ ms +\d", out, re.MULTILINE)

@@ -18,6 +18,7 @@ from alae_core.networks.features import (
 )
 from alae_core.networks.layers import Dense, LeakyReLU, SpecLayer
 from alae_core.networks.specs import Section
+from alae_core.networks.style_layout import COMPARED
 from alae_core.networks.style_parts import SLOPE, lerp, make_conv, may_fade
 
 # ε of instance norm, as in the authors' code
@@ -145,7 +146,7 @@ class _PlainBlock(SpecLayer):
         return self.leaky(self.dense(ops.reshape(to_nhwc(x), (x.shape[0], -1)))), None
 
 
-def _with_spread(x: Tensor, group: int = 4) -> Tensor:
+def _with_spread(x: Tensor, group: int = COMPARED) -> Tensor:
     """Add a channel to `x`: the mean standard deviation over each group of images, which are count/group apart."""
     maps, count = to_nhwc(x), x.shape[0]
     group = min(group, count)

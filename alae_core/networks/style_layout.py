@@ -7,6 +7,9 @@ level, and while the next one fades in.
 from alae_core.config import Config
 from alae_core.networks.specs import Layout, WeightSpec, convolution_layout, dense_layout, join_parts
 
+#: the number of images in a group, within which a D on images measures how much they vary
+COMPARED = 4
+
 
 def generator_layout(config: Config) -> dict[str, WeightSpec]:
     """Return the specs of the weights of G, by name within the network."""

@@ -6,13 +6,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
-from alae_core.backend import Backend
 from alae_core.growth import Rates, Stage
 from alae_core.model import Alae
 from alae_core.runner import BaseRunner
+from alae_core.shares import Share
 from alae_core.updates import Batch, Update
 from alae_core.walk import walk
+from alae_jax import JaxBackend
 
 Tensors = dict[str, jax.Array]
 
@@ -31,8 +33,13 @@ def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
 class JaxRunner(BaseRunner[jax.Array]):
     """See `alae_core.Runner`."""
 
-    def __init__(self, backend: Backend, model: Alae) -> None:
-        self._step = jax.jit(self._walk, donate_argnums=0, static_argnums=2)
+    def __init__(self, backend: JaxBackend, model: Alae) -> None:
+        self._everywhere, self._by_row = None, None
+        if backend.mesh is not None:
+            self._everywhere = NamedSharding(backend.mesh, PartitionSpec())
+            self._by_row = NamedSharding(backend.mesh, PartitionSpec("rows"))
+            self.share = Share(jax.process_index(), jax.process_count())
+        self._step = jax.jit(self._walk, donate_argnums=0, static_argnums=2, out_shardings=self._everywhere)
         self._differentiate = jax.jit(
             lambda tensors, name, batch: self.gradient(tensors, model.update(name), batch), static_argnums=1
         )
@@ -41,7 +48,25 @@ class JaxRunner(BaseRunner[jax.Array]):
     def to_device(self, array: np.ndarray) -> jax.Array:
         # Copied first: an array on the CPU "device" may alias NumPy's memory, which donation would overwrite, and JAX
         # may make its own copy only after the caller has changed the array.
-        return jnp.asarray(np.array(array))
+        if self._everywhere is None:
+            return jnp.asarray(np.array(array))
+        # A copy for each device.
+        return jax.make_array_from_callback(array.shape, self._everywhere, lambda index: np.array(array[index]))
+
+    def rows_to_device(self, array: np.ndarray) -> jax.Array:
+        if self._by_row is None:
+            return self.to_device(array)
+        return jax.make_array_from_process_local_data(self._by_row, np.array(array))
+
+    def share_noise(self, maps: list[jax.Array]) -> list[jax.Array]:
+        if self._by_row is None:
+            return maps
+        # From device to device, without waiting.
+        first, *others = super().share_noise(maps)
+        return [
+            jax.make_array_from_callback(first.shape, self._everywhere, lambda index: first[index]),
+            *(jax.make_array_from_process_local_data(self._by_row, each) for each in others),
+        ]
 
     def to_numpy(self, tensor: jax.Array) -> np.ndarray:
         # Copied, because the next step donates the buffer.

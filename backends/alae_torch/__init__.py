@@ -4,9 +4,12 @@ import os
 from typing import TYPE_CHECKING, ClassVar
 
 from alae_core.backend import BaseBackend
+from alae_core.errors import BackendError
 
 if TYPE_CHECKING:
     from alae_core.config import Precision
+    from alae_core.spread import Spread
+    from alae_torch.peers import TorchPeers
 
 
 class TorchBackend(BaseBackend):
@@ -17,12 +20,22 @@ class TorchBackend(BaseBackend):
     engine = "alae_torch.runner:TorchRunner"
     accelerator = "cuda"
     exporters: ClassVar = {"onnx": "alae_torch.exporters:write_onnx", "torch": "alae_torch.exporters:write_torch"}
+    spreads = True
+    launcher = "alae_torch.launch"
+    peers: "TorchPeers | None" = None
 
-    def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
-        self.device = self.choose_device(device, self.devices()[0])
+    def __init__(
+        self, device: str | None = None, precision: "Precision" = "float32", spread: "Spread | None" = None
+    ) -> None:
+        default = self.devices()[0]
+        if spread is not None and (device or default) in ("gpu", "cuda", "cuda:0"):
+            device = f"cuda:{spread.local_rank}"
+        self.device = self.choose_device(device, default)
         # Keras reads this when it is first imported, and places every variable there. "cpu", never "cpu:0": PyTorch
         # treats these as different devices, and Keras would copy every tensor between them.
         os.environ["KERAS_TORCH_DEVICE"] = self.device
+        if spread is not None:
+            self._join(spread)
 
     def devices(self) -> list[str]:
         import torch
@@ -30,3 +43,18 @@ class TorchBackend(BaseBackend):
         cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
         mps = ["mps:0"] if torch.backends.mps.is_available() else []
         return [*cuda, *mps, "cpu"]
+
+    def _join(self, spread: "Spread") -> None:
+        if spread.devices not in ("all", spread.processes):
+            raise BackendError(
+                f"--devices is {spread.devices}, but PyTorch needs a process for each device, and there are "
+                f"{spread.processes}: start them with `alae train --devices {spread.devices}`, torchrun or srun"
+            )
+        if spread.processes > 1:
+            import torch
+
+            from alae_torch.peers import TorchPeers
+
+            if self.device.startswith("cuda"):
+                torch.cuda.set_device(self.device)
+            self.peers, self.device_count = TorchPeers(spread, self.device), spread.processes

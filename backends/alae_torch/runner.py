@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from alae_core.backend import Backend
 from alae_core.framework import structure
 from alae_core.groups import Adam
 from alae_core.growth import Rates, Stage
@@ -15,8 +14,10 @@ from alae_core.images import to_float
 from alae_core.model import Alae
 from alae_core.networks.family import Family
 from alae_core.runner import BaseRunner
+from alae_core.shares import Share
 from alae_core.state import count_name, moment_name
 from alae_core.updates import Batch, Update
+from alae_torch import TorchBackend
 
 Tensors = dict[str, torch.Tensor]
 
@@ -32,7 +33,10 @@ def input_gradient(fn: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) 
 class TorchRunner(BaseRunner[torch.Tensor]):
     """See `alae_core.Runner`. `self.tensors` are changed in place."""
 
-    def __init__(self, backend: Backend, model: Alae) -> None:
+    def __init__(self, backend: TorchBackend, model: Alae) -> None:
+        self._peers = backend.peers
+        if self._peers:
+            self.share = Share(self._peers.rank, self._peers.processes, is_separate=True)
         self._graphs: dict[Hashable, Callable[..., Any]] = {}
         self._weights = [f"weights/{name}" for name in model.variables]
         super().__init__(backend, model)
@@ -119,6 +123,9 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         if key not in self._graphs:
             self._graphs[key] = trace(fn, weights, batch)
         return self._graphs[key](weights, batch)
+
+    def reduce(self, means: Tensors) -> Tensors:
+        return dict(zip(means, self._peers.mean(list(means.values())), strict=True)) if self._peers else means
 
     def apply(self, tensors: Tensors, choice: Adam, adam: str, gradients: Mapping[str, torch.Tensor]) -> None:
         if not gradients:

@@ -18,7 +18,7 @@ from alae_cli.doctor import doctor
 from alae_cli.edit import edit
 from alae_cli.encode import encode
 from alae_cli.evaluate import evaluate
-from alae_cli.exit_codes import describe_exit_codes, exit_code_of
+from alae_cli.exit_codes import REPORTED, describe_exit_codes, exit_code_of
 from alae_cli.export import export
 from alae_cli.figure import figure
 from alae_cli.generate import generate
@@ -32,7 +32,6 @@ from alae_cli.push import push
 from alae_cli.reconstruct import reconstruct
 from alae_cli.signals import set_format, wait_if_ending
 from alae_cli.train import train
-from alae_core import AlaeError
 
 #: base class of typer's usage errors; typer does not export it
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -99,7 +98,7 @@ def main() -> None:
     except BrokenPipeError:
         # The reader of the output, such as `head`, needs no more.
         sys.exit(1)
-    except (_UsageError, AlaeError, OSError, MemoryError) as error:
+    except (_UsageError, *REPORTED) as error:
         wait_if_ending()
         code = exit_code_of(error)
         sys.stderr.write(format_error(_explain(error), code))

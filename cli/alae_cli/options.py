@@ -9,6 +9,7 @@ import typer
 
 from alae_core import AlaeError, ArgumentError
 from alae_core._support.text import short_repr
+from alae_core.spread import Devices
 from alae_core.view import NoiseWord
 
 if TYPE_CHECKING:
@@ -155,6 +156,15 @@ def parse_image_count(text: str) -> int:
         return round(float(digits) * factor)
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter(f"{text!r} must be a number such as 20000, 600k or 2M") from error
+
+
+def parse_devices(text: str) -> Devices:
+    """Parse a number of devices, or "all". Raises BadParameter for anything else."""
+    if text == "all":
+        return "all"
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise typer.BadParameter(f"{text!r} must be a number of devices, or all")
+    return int(text)
 
 
 Images = Annotated[

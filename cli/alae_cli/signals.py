@@ -91,6 +91,14 @@ def wait_if_ending() -> None:
         threading.Event().wait()
 
 
+def end_process(code: int, text: str) -> None:
+    """Print a line, and end this process at once with an exit code."""
+    line = _process.format(" ".join(text.split()), code)
+    with suppress(OSError):
+        os.write(2, line.encode(sys.stderr.encoding, "replace"))
+    os._exit(code)
+
+
 def _note(number: int, frame: FrameType | None) -> None:
     _process.signal.set()
 
@@ -109,7 +117,7 @@ def _await_signals(reader: int) -> None:
     while True:
         again = _receive(reader)
         if time.monotonic() - arrived > _REPEATS:
-            _end_process(again, f"ended at once by a second signal, {again.name}")
+            end_process(128 + again, f"ended at once by a second signal, {again.name}")
 
 
 def _receive(reader: int) -> signal.Signals:
@@ -132,7 +140,7 @@ def _end(number: signal.Signals) -> None:
     cleaning = threading.Thread(target=_clean_up, daemon=True)
     cleaning.start()
     cleaning.join(2 * _PATIENCE)
-    _end_process(number, text)
+    end_process(128 + number, text)
 
 
 def _clean_up() -> None:
@@ -160,11 +168,3 @@ def _list_children() -> list:
 def _flush() -> None:
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-
-
-def _end_process(number: signal.Signals, text: str) -> None:
-    code = 128 + number
-    line = _process.format(" ".join(text.split()), code)
-    with suppress(OSError):
-        os.write(2, line.encode(sys.stderr.encoding, "replace"))
-    os._exit(code)

@@ -5,9 +5,20 @@ from typing import Annotated
 
 import typer
 
+from alae_cli.exit_codes import REPORTED, exit_code_of
 from alae_cli.log import Logs, Quiet, choose_observers
-from alae_cli.options import BackendName, Device, Images, LabelsFrom, Overrides, SkipBad, parse_overrides
-from alae_cli.signals import saving_first
+from alae_cli.options import (
+    BackendName,
+    Device,
+    Images,
+    LabelsFrom,
+    Overrides,
+    SkipBad,
+    parse_devices,
+    parse_overrides,
+)
+from alae_cli.processes import train_in_processes
+from alae_cli.signals import end_process, saving_first
 from alae_core import AlaeError
 
 
@@ -97,6 +108,15 @@ def train(
     overrides: Overrides = None,
     backend: BackendName = None,
     device: Device = None,
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            parser=parse_devices,
+            metavar="N|all",
+            help="Devices of this machine that train together, each on its part of every batch (docs/scaling.md).",
+            show_default="1",
+        ),
+    ] = None,
 ) -> None:
     """Train a model, then measure it.
 
@@ -115,6 +135,7 @@ def train(
         images=images,
         backend=backend,
         device=device,
+        devices=devices,  # type: ignore[arg-type]  # parsed
         steps=steps,
         overrides=parse_overrides(overrides)
         | ({} if seed is None else {"seed": seed})
@@ -133,9 +154,16 @@ def train(
 
         print(describe(request))
         return
+    code = train_in_processes(request)
+    if code is not None:
+        raise typer.Exit(code)
     from alae_workbench.runs.stop_signal import Stop
     from alae_workbench.runs.train import train as run
 
-    stop = Stop()
+    stop = Stop(end=end_process)
     with saving_first(stop.save):
-        run(request, observers=choose_observers(log, quiet), stop=stop)
+        try:
+            run(request, observers=choose_observers(log, quiet), stop=stop)
+        except Exception as error:
+            stop.announce_end(exit_code_of(error) if isinstance(error, REPORTED) else 1)
+            raise

@@ -141,27 +141,39 @@ def test_the_job_has_volumes_for_images_runs_and_cache_and_a_read_only_root(job)
 # ---- the Slurm job ---------------------------------------------------------------------------------------------------
 
 
-def run_batch(tmp_path, code):
-    """Run the batch script with a stand-in for srun that ends with `code`; returns its exit code and what it calls."""
+def run_batch(tmp_path, code, script):
+    """Run a batch script with a stand-in for srun that ends with `code`; returns its exit code and what it calls."""
     for name, exit_code in (("srun", code), ("scontrol", 0)):
         tool = tmp_path / name
         tool.write_text(f'#!/bin/sh\necho "{name} $*" >> calls\nexit {exit_code}\n')
         tool.chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_JOB_ID": "7"}
-    done = subprocess.run([shutil.which("bash"), CLUSTER / "job.sbatch"], env=environment, cwd=tmp_path)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_JOB_ID": "7", "SLURM_JOB_NODELIST": "one,two"}
+    done = subprocess.run([shutil.which("bash"), CLUSTER / script], env=environment, cwd=tmp_path)
     return done.returncode, (tmp_path / "calls").read_text().splitlines()
 
 
 @pytest.mark.parametrize("code", [0, 2, 143])
 def test_the_batch_script_requeues_a_run_that_sigterm_stopped(tmp_path, code):
-    found, (srun, *others) = run_batch(tmp_path, code)
+    found, (srun, *others) = run_batch(tmp_path, code, "job.sbatch")
     assert found == code
     assert parse_command(srun.removeprefix("srun ")) == "train"
     assert others == (["scontrol requeue 7"] if code == 143 else [])
 
 
-def test_the_batch_script_asks_for_sigterm_before_its_time_limit():
-    text = (CLUSTER / "job.sbatch").read_text("utf-8")
+@pytest.mark.parametrize("code", [0, 2, 5, 137, 143])
+def test_the_batch_script_for_several_machines_also_requeues_a_run_that_lost_a_process(tmp_path, code):
+    found, (hosts, srun, *others) = run_batch(tmp_path, code, "processes.sbatch")
+    assert found == code
+    assert hosts == "scontrol show hostnames one,two"
+    options, _, command = srun.partition(" alae ")
+    assert options == "srun --kill-on-bad-exit=1"
+    assert parse_command(f"alae {command}") == "train"
+    assert others == (["scontrol requeue 7"] if code >= 5 else [])
+
+
+@pytest.mark.parametrize("script", ["job.sbatch", "processes.sbatch"])
+def test_the_batch_scripts_ask_for_sigterm_before_their_time_limit(script):
+    text = (CLUSTER / script).read_text("utf-8")
     # Without "B:", Slurm sends the signal to alae, not to the shell.
     assert "#SBATCH --signal=TERM@120\n" in text
 

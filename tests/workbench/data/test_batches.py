@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from alae_core import ArgumentError
+from alae_core.config import make_config
 from alae_core.images import to_float
+from alae_core.shares import Share
 from alae_workbench.data.batches import batches
 from alae_workbench.data.derived import Subset
 from alae_workbench.data.memory import Arrays
-from tests.conftest import tiny_config, tiny_style_config
+from tests.conftest import TINY_STYLE, tiny_config, tiny_style_config
 
 LABELLED = Arrays(np.arange(50, dtype=np.uint8).reshape(50, 1, 1, 1), np.arange(50))
 
@@ -126,7 +128,7 @@ def test_parts_of_a_batch_form_the_batch_and_read_only_their_images(count):
     source, config = CountedReads(make_numbered_images().pixels), tiny_style_config()
     whole = read_batches(source, config, mirror=True, start=1)
     read.clear()
-    parts = [read_batches(source, config, mirror=True, start=1, shard=(k, count)) for k in range(count)]
+    parts = [read_batches(source, config, mirror=True, start=1, share=Share(k, count)) for k in range(count)]
     assert read == [4 // count] * 2 + [6 // count] * 4 + ([4 // count] * 2 + [6 // count] * 4) * (count - 1)
     for batch, *mine in zip(whole, *parts, strict=True):
         assert np.array_equal(np.concatenate(mine), batch)
@@ -134,21 +136,32 @@ def test_parts_of_a_batch_form_the_batch_and_read_only_their_images(count):
 
 def test_parts_have_their_own_labels():
     config = tiny_config(labels=50)
-    found = batches(LABELLED, config, steps=4, shard=(1, 3), put=lambda images, labels: (images.ravel(), labels))
+    found = batches(LABELLED, config, steps=4, share=Share(1, 3), put=lambda images, labels: (images.ravel(), labels))
     for (pixels, labels), whole in zip(found, read_order(4, size=config.batch_size), strict=True):
         assert np.array_equal(pixels, labels)
         assert np.array_equal(labels, whole[2:4])
 
 
+def test_separate_parts_for_a_discriminator_on_images_hold_whole_groups():
+    """Images 2, 5, 8 and 11 of a batch of 12 form a group, and so they do in the last part of three."""
+    levels = {"growth.levels.0.batch_size": 12, "growth.levels.0.images": 36, "batch_size": 12}
+    config = make_config(TINY_STYLE, {"networks.discriminator": "images", **levels})
+    whole = read_batches(make_numbered_images(), config, start=3)
+    parts = [read_batches(make_numbered_images(), config, start=3, share=Share(k, 3, True)) for k in range(3)]
+    for batch, *mine in zip(whole, *parts, strict=True):
+        for k, part in enumerate(mine):
+            assert np.array_equal(part, batch[k::3])
+
+
 @pytest.mark.parametrize(
-    ("shard", "message"),
+    ("share", "message"),
     [
-        ((0, 4), r"shard is \(0, 4\), but a batch of 6 does not divide into 4 equal parts"),
-        ((2, 2), r"shard is \(2, 2\); it must be \(k, n\) with k in 0 … n − 1"),
-        ((0, 0), "it must be"),
-        ((-1, 2), "it must be"),
+        (Share(0, 4), "share is 4, but a batch of 6 does not divide into 4 equal parts: set the batch size to 4 or 8"),
+        (Share(2, 2), "share is part 2 of 2; parts count from 0"),
+        (Share(0, 0), "parts count from 0"),
+        (Share(-1, 2), "parts count from 0"),
     ],
 )
-def test_invalid_parts_are_refused(shard, message):
+def test_invalid_parts_are_refused(share, message):
     with pytest.raises(ArgumentError, match=message):
-        batches(LABELLED, tiny_style_config(), steps=1, shard=shard, put=lambda images, labels: images)
+        batches(LABELLED, tiny_style_config(), steps=1, share=share, put=lambda images, labels: images)

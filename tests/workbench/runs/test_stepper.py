@@ -4,6 +4,8 @@ import signal
 import threading
 from types import SimpleNamespace
 
+import pytest
+
 from alae_core import Losses
 from alae_workbench.runs.stepper import Stepper
 from alae_workbench.runs.stop_signal import Stop
@@ -29,6 +31,10 @@ class Saver:
 
     def __init__(self):
         self.kept = False
+        self.forgotten = False
+
+    def forget_unsaved(self):
+        self.forgotten = True
 
     def keep_state(self):
         self.kept = True
@@ -92,3 +98,18 @@ def test_a_signal_waits_for_other_steps():
     stepper.step(None)
     saving.join(5)
     assert found == [(False, 2)]
+
+
+def test_the_state_of_a_step_that_failed_is_not_saved():
+    """Some of its updates may be done."""
+    runner = Runner(tiny_config())
+    stepper, saver = make_stepper(runner)
+    stepper.step(None)
+
+    def fail():
+        raise RuntimeError
+
+    runner.during = fail
+    with pytest.raises(RuntimeError):
+        stepper.step(None)
+    assert saver.forgotten

@@ -9,7 +9,7 @@ import numpy as np
 from alae_core.config import Config
 from alae_core.errors import ArgumentError
 from alae_core.growth import position
-from alae_core.sizes import batch_sizes
+from alae_core.shares import WHOLE, Share, require_division, select_rows
 from alae_core.streams import stream
 from alae_workbench.data.labels import select_labels
 from alae_workbench.data.source import Source
@@ -25,7 +25,7 @@ def batches(
     steps: int,
     start: int = 0,
     mirror: bool = False,
-    shard: tuple[int, int] = (0, 1),
+    share: Share = WHOLE,
     put: Callable[[np.ndarray, np.ndarray | None], Any],
 ) -> Iterator[Any]:
     """Iterate over the batches of a run, from step `start` to the last.
@@ -39,27 +39,27 @@ def batches(
         steps: steps of the whole run.
         start: the first step; images of earlier steps are not read.
         mirror: mirror a random half of the images left to right.
-        shard: (k, n) selects the k-th, counted from 0, of n equal parts of each batch, for n devices that train
-            together; only its images are read. Concatenated, the parts equal the whole batch bit for bit.
+        share: a part of each batch, for processes that train together; only its images are read. Concatenated, parts
+            that are not separate equal the whole batch bit for bit.
         put: receives a batch of images at the size of their level, as `Source.images` returns them, and their labels,
             or None for a model without labels. It runs in another thread a few batches ahead, so that `Runner.put` can
             copy them to the device before they are needed.
 
     Raises:
-        ArgumentError: `shard` is out of range, or batches do not divide into n equal parts.
+        ArgumentError: `share` is out of range, or batches do not divide into equal parts.
     """
-    _require_shard(shard, config)
+    _require_share(share, config)
     order = int(stream(config.seed, "order of images").integers(2**32))
     indices = grain.MapDataset.range(len(source)).seed(order).shuffle().repeat()
 
     def read_batch(step: int) -> Any:
         where = position(config, step)
         size = where.stage.batch_size
-        part = range(size)[size * shard[0] // shard[1] : size * (shard[0] + 1) // shard[1]]
-        chosen = np.array([indices[where.shown + i] for i in part])
+        rows = select_rows(config, size, share)
+        chosen = np.array([indices[where.shown + int(i)] for i in rows])
         images = source.images(chosen, where.view.size if where.view else None)
         if mirror:
-            mirrored = stream(config.seed, "mirrored images", step).random(size)[part] < 0.5
+            mirrored = stream(config.seed, "mirrored images", step).random(size)[rows] < 0.5
             images[mirrored] = images[mirrored, :, ::-1]
         return put(images, select_labels(source, chosen, config))
 
@@ -67,10 +67,7 @@ def batches(
     return iter(grain.MapDataset.range(start, steps).map(read_batch).to_iter_dataset(options))
 
 
-def _require_shard(shard: tuple[int, int], config: Config) -> None:
-    k, n = shard
-    if n < 1 or not 0 <= k < n:
-        raise ArgumentError("shard", f"is {shard}; it must be (k, n) with k in 0 … n − 1")
-    for size, _ in batch_sizes(config):
-        if size % n:
-            raise ArgumentError("shard", f"is {shard}, but a batch of {size} does not divide into {n} equal parts")
+def _require_share(share: Share, config: Config) -> None:
+    if not 0 <= share.part < share.parts:
+        raise ArgumentError("share", f"is part {share.part} of {share.parts}; parts count from 0")
+    require_division(config, share.parts, "share")

@@ -1,6 +1,7 @@
 """The output of `alae train --dry-run`."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -36,7 +37,8 @@ def describe(request: RunRequest) -> str:
     Raises AlaeError as `train.train`.
     """
     chosen = plan(request)
-    trainer = make_trainer(request, chosen)
+    # On one device, in one process.
+    trainer = make_trainer(request, replace(chosen, spread=None))
     # This imports Keras, which uses the framework loaded above.
     from alae_workbench.runs.trial import take_trial
 

@@ -6,13 +6,11 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing, nullcontext
 from pathlib import Path
-from typing import Any
 
-from alae_core import ArgumentError, Backend, Checkpoint, Losses, Runner, StorageError, View, build
+from alae_core import Backend, Checkpoint, Losses, PeerError, StorageError, View, build
 from alae_core._support.files import atomic_file
 from alae_core.growth import Position, Stage, position
 from alae_core.plugin_code import code_of
-from alae_workbench.data.batches import batches
 from alae_workbench.data.source import DataSet
 from alae_workbench.data.training_data import record_data
 from alae_workbench.evaluation.evaluate import take_due, take_measures
@@ -21,6 +19,7 @@ from alae_workbench.evaluation.subject import Subject
 from alae_workbench.figures.reconstruction_grids import draw_training_grid
 from alae_workbench.runs.observers import Level, Observer, Report, Start
 from alae_workbench.runs.pace import PaceMeter, name_level
+from alae_workbench.runs.runner import open_runner, read_batches
 from alae_workbench.runs.saving import Saver
 from alae_workbench.runs.settings import Experiment
 from alae_workbench.runs.stepper import Stepper
@@ -66,19 +65,12 @@ class Trainer:
     ) -> None:
         self.run, self.experiment, self.data, self.observers = run, experiment, data, tuple(observers)
         self.config, self.training, self.steps = experiment.config, experiment.training, experiment.steps
-        self.runner: Runner = backend.runner(build(self.config))
+        self.runner = open_runner(run, experiment, backend, resume)
         self._text, self._resume = text, resume
-        if resume:
-            self.runner.load(resume.state)
-        if self.step >= self.steps:
-            raise ArgumentError(
-                "steps",
-                f"is {self.steps}, but {run.path} is already at step {self.step}: choose more steps to resume it",
-            )
         self._requested = resolve_measures(self.training.measures)
         self._saver = Saver(run, experiment, self.runner, record_data(data), resume)
         self._pace = PaceMeter(self.config, self.step, self.steps)
-        self._stop, self._catches_signals = stop or Stop(), stop is None
+        self._stop = stop or Stop(catches_signals=True)
         self._stepper = Stepper(self.runner, self._saver, self._stop, self._send_level)
         self._grid: Path | None = None
         # Grids and measures use the averaged networks; the runner's own networks stay untouched.
@@ -93,10 +85,12 @@ class Trainer:
         """Take the remaining steps.
 
         Raises DivergedError if a loss or weight becomes NaN or infinite, and StorageError if the run's directory can no
-        longer be written.
+        longer be written; PeerError if another process of the run is lost.
         """
         try:
             return self._train()
+        except PeerError as error:
+            raise PeerError(f"{error}; resume with: alae train --resume {self.run.path}") from error
         except OSError as error:
             self.run.require_present()
             place = error.filename or self.run.checkpoints
@@ -113,7 +107,7 @@ class Trainer:
             for observer in self.observers:
                 stack.callback(observer.close)
                 observer.on_start(Start(self.run, self.runner.model, self.step, self.steps, self._text))
-            with self._stop.recording() if self._catches_signals else nullcontext():
+            with self._stop.recording() if self._stop.catches_signals else nullcontext():
                 self._take_steps()
             if self._stop.signal:
                 self._send_note(f"{self._stop.signal.name}: {self._save_on_signal(self._stop.signal)}")
@@ -131,7 +125,7 @@ class Trainer:
     def _take_steps(self) -> None:
         """Take the remaining steps, or those until a signal was recorded."""
         first, clock = self.step, time.monotonic()
-        with closing(self._read_batches(self.step, self.steps)) as source:
+        with closing(read_batches(self.runner, self.experiment, self.data)) as source:
             for batch in source:
                 self.run.require_present()
                 compiled = self._stepper.step(batch)
@@ -197,17 +191,6 @@ class Trainer:
             grid=self._grid,
             stopped_by=stopped_by.name if stopped_by else None,
             images={"held_out": len(self.data.held_out)},
-        )
-
-    def _read_batches(self, start: int, end: int) -> Any:
-        # An iterator of grain, which can be closed, so that its thread reads no further.
-        return batches(
-            self.data.train,
-            self.config,
-            steps=end,
-            start=start,
-            mirror=self.training.mirror,
-            put=self.runner.put,
         )
 
     def _last(self) -> Position:

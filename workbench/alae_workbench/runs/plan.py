@@ -11,7 +11,9 @@ from alae_core.config_data import RUN
 from alae_core.lookup import find_algorithm
 from alae_core.networks.layout import layout, network_shapes
 from alae_core.parts import require_parts
+from alae_core.shares import require_division
 from alae_core.sizes import require_room
+from alae_core.spread import Spread, find_spread
 from alae_workbench.data.builtin import needs_keras
 from alae_workbench.data.in_hand import open_in_hand
 from alae_workbench.data.load import as_data_set, load_data
@@ -56,6 +58,7 @@ class Plan:
         checkpoint: the checkpoint that it continues, or None.
         origin: the checkpoint whose weights it starts from, or None.
         reasons: a line for each choice of a configuration made for the images, or about the weights of `origin`.
+        spread: the devices and processes that train together; None for one.
     """
 
     run: Run
@@ -67,6 +70,7 @@ class Plan:
     checkpoint: Checkpoint | None = None
     origin: OpenedOrigin | None = None
     reasons: Sequence[str] = ()
+    spread: Spread | None = None
 
 
 def plan(request: RunRequest) -> Plan:
@@ -99,6 +103,7 @@ def plan(request: RunRequest) -> Plan:
         reasons += describe_start(origin, experiment.config)
     backend = request.backend_name or default_backend()
     find_backend(backend)
+    spread = _plan_spread(request, experiment.config)
     if run is None:
         run = (
             Run.new(Path(request.out))
@@ -127,7 +132,25 @@ def plan(request: RunRequest) -> Plan:
         checkpoint,
         origin,
         reasons,
+        spread,
     )
+
+
+def _plan_spread(request: RunRequest, config: Config) -> Spread | None:
+    """Return how the run is spread. Raises ArgumentError if it cannot be, as far as is known without a framework."""
+    if request.backend is not None and not isinstance(request.backend, str):
+        if request.devices is not None:
+            raise ArgumentError("devices", f"is {request.devices}, but an open backend has devices of its own: omit it")
+        return None
+    spread = find_spread(request.devices)
+    if spread is None:
+        return None
+    if request.device is not None and ":" in request.device:
+        raise ArgumentError("device", f"is {request.device}, one device, but several train together: give their kind")
+    require_division(config, spread.processes if spread.devices == "all" else spread.devices)
+    if spread.processes > 1 and request.out is None and request.resume is None:
+        raise ArgumentError("out", f"is missing: {spread.processes} processes must agree on the directory of the run")
+    return spread
 
 
 def find_resumed_run(request: RunRequest) -> Run | None:

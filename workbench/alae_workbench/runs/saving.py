@@ -99,6 +99,10 @@ class Saver:
         """Let `write_unsaved` use the state of the runner again."""
         self._find_unsaved = self._read_unsaved
 
+    def forget_unsaved(self) -> None:
+        """Let `write_unsaved` write nothing: a step failed after some of its updates, and left a state of no step."""
+        self._find_unsaved = lambda: None
+
     def require_finite(self, state: State) -> None:
         """Raise DivergedError if a weight is not finite."""
         diverged = find_not_finite(state)

@@ -39,7 +39,11 @@ class Stepper:
         kind = level, tuple(update.name for update in runner.model.updates if number % update.every == 0)
         if kind in self._compiled:
             with self._stop.hold():
-                self.losses |= runner.step(batch)
+                try:
+                    self.losses |= runner.step(batch)
+                except BaseException:
+                    self._saver.forget_unsaved()
+                    raise
             return False
         self._compile_and_step(batch)
         self._compiled.add(kind)

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alae_core import Backend, Checkpoint, Config, Runner, load_backend
+from alae_core.shares import require_division
 from alae_core.sizes import batch_sizes
+from alae_core.spread import Peers, Spread, count_devices, find_peers, find_spread
 from alae_core.transfer import match_weights, take_over
 from alae_workbench.data.labels import describe_origin
 from alae_workbench.data.source import DataSet
@@ -20,6 +22,7 @@ from alae_workbench.runs.stop_signal import Stop
 from alae_workbench.storage.directory import Run, Summary
 
 if TYPE_CHECKING:
+    from alae_workbench.runs.follower import Follower
     from alae_workbench.runs.loop import Trainer
 
 
@@ -44,7 +47,8 @@ def train(
 
     Raises:
         AlaeError: a choice is wrong, or choices do not fit together: ConfigError, DataError, BackendError,
-            CheckpointError and others. DivergedError if a loss or weight becomes NaN or infinite.
+            CheckpointError and others. DivergedError if a loss or weight becomes NaN or infinite; PeerError if another
+            process of the run is lost.
         TypeError: a field is unknown to `RunRequest`.
     """
     if not isinstance(request, RunRequest):
@@ -52,23 +56,31 @@ def train(
     elif fields:
         raise TypeError(f"{', '.join(fields)}: set fields in the request itself")
     observers = _choose_observers(observers)
+    stop = stop or Stop(catches_signals=True)
+    # One process of several writes the run.
+    writes = _find_rank(request) == 0
     with ExitStack() as stack:
         run = find_resumed_run(request)
-        if run:
+        if run and writes:
             # Lock before reading the checkpoint, so that another process cannot continue the run meanwhile.
             stack.enter_context(run.lock())
         chosen = plan(request)
         steps, checkpoint = chosen.experiment.steps, chosen.checkpoint
         if request.resume == AUTO and checkpoint and checkpoint.step >= steps:
-            return _report_finished(chosen.run, checkpoint, steps, observers)
+            return _report_finished(chosen.run, checkpoint, steps, observers if writes else ())
         if run:
             # Only this object has the lock.
             chosen = replace(chosen, run=run)
-        trainer = make_trainer(request, chosen, [MetricsFile(), TensorBoard(), *observers], stop)
+        observers = [MetricsFile(), TensorBoard(), *observers]
+        if not writes:
+            return _make_follower(request, chosen, stop).train()
+        trainer = make_trainer(request, chosen, observers, stop)
         if not run:
             # Lock only now, so that a refused request leaves no files behind.
             stack.enter_context(chosen.run.lock())
-        return trainer.train()
+        summary = trainer.train()
+    stop.announce_end(128 + stop.signal if stop.signal else 0)
+    return summary
 
 
 def make_trainer(
@@ -78,11 +90,8 @@ def make_trainer(
 
     Raises AlaeError as `train` does.
     """
-    data = None if chosen.needs_keras else chosen.read()
-    backend = request.backend
-    if backend is None or isinstance(backend, str):
-        backend = load_backend(chosen.backend, request.device, chosen.experiment.config.precision)
-    data = data or chosen.read()
+    stop = stop or Stop(catches_signals=True)
+    backend, data = _open(request, chosen, stop)
     # This imports Keras, which uses the framework loaded above.
     from alae_workbench.runs.loop import Trainer
 
@@ -104,6 +113,37 @@ def _start_from(origin: OpenedOrigin, runner: Runner) -> None:
     match = match_weights(checkpoint.state, checkpoint.config, config, shapes)
     require_fit(origin, match)
     runner.load(take_over(checkpoint.state, checkpoint.config, config, initial, match))
+
+
+def _make_follower(request: RunRequest, chosen: Plan, stop: Stop) -> "Follower":
+    backend, data = _open(request, chosen, stop)
+    from alae_workbench.runs.follower import Follower
+
+    follower = Follower(chosen.run, chosen.experiment, backend, data, resume=chosen.checkpoint, stop=stop)
+    if chosen.origin:
+        _start_from(chosen.origin, follower.runner)
+    return follower
+
+
+def _open(request: RunRequest, chosen: Plan, stop: Stop) -> tuple[Backend, DataSet]:
+    """Open the backend of a planned run, join its other processes, and read its images."""
+    data = None if chosen.needs_keras else chosen.read()
+    backend = request.backend
+    if backend is None or isinstance(backend, str):
+        backend = load_backend(chosen.backend, request.device, chosen.experiment.config.precision, chosen.spread)
+    if peers := find_peers(backend):
+        stop.join(peers)
+    require_division(chosen.experiment.config, count_devices(backend))
+    return backend, data or chosen.read()
+
+
+def _find_rank(request: RunRequest) -> int:
+    """Return the number of this process among those that train together."""
+    if request.backend is None or isinstance(request.backend, str):
+        found: Spread | Peers | None = find_spread(request.devices)
+    else:
+        found = find_peers(request.backend)
+    return found.rank if found else 0
 
 
 def _choose_observers(observers: Sequence[Observer] | None) -> Sequence[Observer]:
@@ -139,4 +179,6 @@ def _describe_run(chosen: Plan, data: DataSet, backend: Backend) -> str:
     batch, _ = max(batch_sizes(chosen.experiment.config))
     repeats = f"\na batch of {batch:,} shows some images more than once" if batch > len(data.train) else ""
     labels = "".join(f"\n{line}" for line in describe_origin(data))
-    return f"{chosen.run.path}: {images}, with {backend.name} on {backend.device}{resuming}{labels}{repeats}"
+    count = count_devices(backend)
+    devices = backend.device if count == 1 else f"{count} devices, the first of them {backend.device}"
+    return f"{chosen.run.path}: {images}, with {backend.name} on {devices}{resuming}{labels}{repeats}"

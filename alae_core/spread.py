@@ -1,0 +1,92 @@
+"""How a run is spread over devices and processes, as its launcher describes it in environment variables."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from alae_core.errors import BackendError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+#: number of devices that train together, in all processes; "all" that there are
+Devices = int | Literal["all"]
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How a run is spread over devices and processes.
+
+    Attributes:
+        devices: number of devices in all processes; "all" that these processes have.
+        rank, processes: the number of this process, from 0, and how many processes train together.
+        local_rank: its number among the processes of its host.
+        address: "host:port" at which the first process listens; None if the framework has to find it.
+    """
+
+    devices: Devices = "all"
+    rank: int = 0
+    processes: int = 1
+    local_rank: int = 0
+    address: str | None = None
+
+
+class Peers(Protocol):
+    """The processes of a run, as each of them sees the others."""
+
+    rank: int  # the number of this process, from 0
+    processes: int  # how many there are
+
+    def share_state(self, state: "Mapping[str, np.ndarray]") -> "dict[str, np.ndarray]":
+        """Return the first process's arrays, in all processes; each gives arrays of the same names and shapes."""
+
+    def publish(self, key: str, text: str) -> None:
+        """Let all processes read `text` by `key`. Each key is published at most once."""
+
+    def read(self, key: str) -> str | None:
+        """Return the text that a process published by `key`, or None. Raises BackendError if peers cannot be asked."""
+
+
+def find_spread(devices: Devices | None, environ: Mapping[str, str] = os.environ) -> Spread | None:
+    """Return how this run is spread, or None if it runs on one device of this process alone.
+
+    torchrun and similar launchers set RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT. srun sets
+    SLURM_PROCID, SLURM_STEP_NUM_TASKS and SLURM_LOCALID; the job's script may set MASTER_ADDR and MASTER_PORT.
+
+    Args:
+        devices: the number of devices requested, or None.
+        environ: the environment variables.
+
+    Raises BackendError if these variables are not numbers, or do not fit together.
+    """
+    torchrun, slurm = ("RANK", "WORLD_SIZE", "LOCAL_RANK"), ("SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID")
+    names = next((names for names in (torchrun, slurm) if _read_number(environ, names[1], 1) > 1), None)
+    if names is None:
+        return None if devices in (None, 1) else Spread(devices or "all")
+    rank, processes, local_rank = (_read_number(environ, name) for name in names)
+    if rank >= processes:
+        raise BackendError(f"{names[0]} is {rank}, but {names[1]} is {processes}: ranks count from 0")
+    address = None
+    if "MASTER_ADDR" in environ:
+        address = f"{environ['MASTER_ADDR']}:{_read_number(environ, 'MASTER_PORT')}"
+    return Spread(devices or "all", rank, processes, local_rank, address)
+
+
+def find_peers(backend: Any) -> Peers | None:
+    """Return the processes that train together on an open backend; None if this process trains alone."""
+    return getattr(backend, "peers", None)
+
+
+def count_devices(backend: Any) -> int:
+    """Return how many devices train together on an open backend, in all processes."""
+    return getattr(backend, "device_count", 1)
+
+
+def _read_number(environ: Mapping[str, str], name: str, default: int | None = None) -> int:
+    text = environ.get(name, default)
+    if text is None:
+        raise BackendError(f"the environment variable {name} is not set, which a launcher such as torchrun sets")
+    if not str(text).isdecimal():
+        raise BackendError(f"the environment variable {name} is {text!r}; it must be a whole number, set by a launcher")
+    return int(text)

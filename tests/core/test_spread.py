@@ -1,0 +1,45 @@
+"""How launchers describe the processes of a run."""
+
+import pytest
+
+from alae_core import BackendError
+from alae_core.spread import Spread, find_spread
+
+TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "one", "MASTER_PORT": "29500"}
+SRUN = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_LOCALID": "1"}
+
+
+@pytest.mark.parametrize(
+    ("devices", "environ", "expected"),
+    [
+        (None, {}, None),
+        (1, {}, None),
+        (2, {}, Spread(2)),
+        ("all", {}, Spread("all")),
+        (None, TORCHRUN, Spread("all", 3, 4, 1, "one:29500")),
+        (4, TORCHRUN, Spread(4, 3, 4, 1, "one:29500")),
+        (None, SRUN, Spread("all", 3, 4, 1)),
+        (None, SRUN | {"MASTER_ADDR": "two", "MASTER_PORT": "1"}, Spread("all", 3, 4, 1, "two:1")),
+        # One process, and a batch script, which is not a step of srun.
+        (None, TORCHRUN | {"RANK": "0", "WORLD_SIZE": "1"}, None),
+        (None, {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, None),
+    ],
+)
+def test_launchers_are_recognised(devices, environ, expected):
+    assert find_spread(devices, environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"LOCAL_RANK": None}, "LOCAL_RANK is not set"),
+        ({"MASTER_PORT": None}, "MASTER_PORT is not set"),
+        ({"RANK": "4"}, "RANK is 4, but WORLD_SIZE is 4: ranks count from 0"),
+        ({"RANK": "first"}, "RANK is 'first'; it must be a whole number"),
+        ({"WORLD_SIZE": "-2"}, "WORLD_SIZE is '-2'"),
+    ],
+)
+def test_incomplete_descriptions_are_refused(changes, message):
+    environ = {name: value for name, value in (TORCHRUN | changes).items() if value is not None}
+    with pytest.raises(BackendError, match=message):
+        find_spread(None, environ)
