@@ -6,19 +6,21 @@ from inspect import Parameter, signature
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from alae_cli.options import BackendName, Plugins
 from alae_core import AlaeError, ArgumentError
 
 
-class Command(TyperCommand):
-    """A command with parameters named like the library's arguments."""
+class _WithFlags:
+    """What commands, and groups with options of their own, share: parameters named like the library's arguments."""
 
-    def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override]
+    params: list[Any]
+
+    def invoke(self, ctx: Any) -> Any:
         """Run the command. Raises AlaeError, with the flag, instead of an ArgumentError about one of its parameters."""
         try:
-            return super().invoke(ctx)
+            return super().invoke(ctx)  # type: ignore[misc]
         except ArgumentError as error:
             raise AlaeError(f"{self._flag_of(error.argument)} {error.problem}") from error
 
@@ -30,12 +32,25 @@ class Command(TyperCommand):
         return argument
 
 
+class Command(_WithFlags, TyperCommand):
+    """A command."""
+
+
+class _Group(_WithFlags, TyperGroup):
+    """A group of commands."""
+
+
 class Commands(typer.Typer):
     """A group of `Command`s. Those with the shared option --backend also have the option --plugin."""
 
     def __init__(self, **settings: Any) -> None:
-        defaults = {"no_args_is_help": True, "add_completion": False, "pretty_exceptions_enable": False}
-        super().__init__(**defaults | settings)
+        defaults: dict[str, Any] = {
+            "cls": _Group,
+            "no_args_is_help": True,
+            "add_completion": False,
+            "pretty_exceptions_enable": False,
+        }
+        super().__init__(**{"cls": _Group} | defaults | settings)
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
         """See `typer.Typer.command`."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from alae_cli.commands import Commands
 from alae_cli.options import Device, parse_list
 from alae_core import AlaeError, ArgumentError
 
@@ -13,7 +14,12 @@ if TYPE_CHECKING:
     from alae_conformance.record import Report
 
 
-def conform(
+conform = Commands(name="conform", invoke_without_command=True, no_args_is_help=False)
+
+
+@conform.callback()
+def judge_backends(
+    context: typer.Context,
     backend: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,6 +80,8 @@ def conform(
 
     The exit code is 0 only if every backend reaches the levels that it claims and that --require names.
     """
+    if context.invoked_subcommand:
+        return
     levels = parse_list("level", level, int)
     if any(not 0 <= number <= 5 for number in levels):
         raise ArgumentError("level", f"is {','.join(map(str, levels))}; levels are 0 … 5")
@@ -131,6 +139,24 @@ def conform(
             path.write_text(writers[kind](report), "utf-8")
             console.print(f"{kind:6}{path}", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if report.conforms else 1)
+
+
+@conform.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="A report of `alae conform --json`.", show_default=False)],
+    now: Annotated[Path, typer.Argument(help="A later one, or that of another backend.", show_default=False)],
+) -> None:
+    """Compare two reports: the level that each backend holds, and the cases that differ.
+
+    Only reports of the same revision of the suite are compared, and of lanes that both have; a case that was not run is
+    missing, not failed. The exit code is 1 if a case that passed before fails now.
+    """
+    from rich.console import Console
+
+    from alae_conformance.report.difference import print_comparison, read_report
+
+    changes = print_comparison([before, now], read_report(before), read_report(now), Console())
+    raise typer.Exit(1 if any(change.is_worse for change in changes) else 0)
 
 
 def _choose_backends(backend: list[str], every: bool) -> list[str]:

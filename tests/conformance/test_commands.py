@@ -10,6 +10,7 @@ import pytest
 
 from alae_conformance.record import Report
 from alae_conformance.selection import select
+from tests.conformance.report.artificial import a_backend, a_case, a_report
 from tests.conftest import REPOSITORY, call_alae
 
 
@@ -129,3 +130,17 @@ def test_the_pytest_plugin_requires_a_backend(tmp_path):
     found = run(["pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "alae_conformance"], tmp_path)
     assert found.returncode not in (0, 5)
     assert "no backend was given: pytest --pyargs alae_conformance --alae-backend NAME" in found.stdout + found.stderr
+
+
+def test_two_reports_are_compared(tmp_path):
+    for name, but in (("old", []), ("new", [a_case("L2-leaky-gradients", status="failed")])):
+        report = a_report(a_backend("jax", but, with_curves=False), with_curves=False)
+        (tmp_path / f"{name}.json").write_text(report.model_dump_json())
+    code, out, _ = call_alae(tmp_path, "conform", "compare", "old.json", "new.json")
+    assert code == 1
+    assert "L2-leaky-gradients  passed → failed" in out
+    code, out, _ = call_alae(tmp_path, "conform", "compare", "new.json", "old.json")
+    assert code == 0
+    assert call_alae(tmp_path, "conform", "compare", "old.json", "none.json")[2] == (
+        "alae: none.json: No such file or directory\n"
+    )
