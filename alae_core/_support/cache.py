@@ -5,6 +5,7 @@ hub/        models of the Hugging Face Hub: `alae_core.run_source`
 runtime/    ONNX Runtime Web, for pages that run models in the browser: `alae_workbench.exports.runtime`
 weights/    published weights of other networks: `alae_workbench.evaluation.pretrained`
 plugins/    plug-ins that the user gave on this machine: `alae_core.plugin_code`
+unpacked/   compressed archives of images: `alae_workbench.data.formats.compressed_tar`
 compiled/   programs that frameworks compiled
 """
 

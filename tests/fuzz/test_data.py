@@ -201,11 +201,14 @@ def archive(random, kind):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
-def test_archives(tmp_path):
+def test_archives(tmp_path, monkeypatch):
     for number, random in cases():
-        kind = pick(random, ["zip", "tar"])
-        path = tmp_path / f"a.{kind}"
-        path.write_bytes(damage(random, archive(random, kind)))
+        kind = pick(random, ["zip", "tar", "tar.gz"])
+        path, content = tmp_path / f"a.{kind}", archive(random, kind)
+        if kind == "tar.gz":
+            monkeypatch.setenv("ALAE_CACHE", str(tmp_path / str(number)))
+            content = gzip.compress(damage(random, content))
+        path.write_bytes(damage(random, content))
         attempt(reader_of(path, pick(random, [GREY, COLOUR])), path.stat().st_size, number)
         attempt(lambda path=path: propose(survey(str(path))), path.stat().st_size, number)
 

@@ -40,6 +40,8 @@ def folder(tmp_path):
             ("hat", "hair-black", "hair-grey", "hair-red", "skin-light"),
         ),
         ("n,a,b\n0,1,x\n1,1,x\n2,1,x\n", [[1, 1], [1, 1], [1, 1]], ("a", "b-x")),
+        ("n,found\n0,a|b\n1,b\n2,c | a\n", [[1, 1, 0], [0, 1, 0], [1, 0, 1]], ("found-a", "found-b", "found-c")),
+        ("File,class\nA/0.PNG,3\n1.Png,0\nB/2.JPG,3\n", [3, 0, 3], ()),
     ],
     ids=[
         "numbers",
@@ -50,6 +52,8 @@ def folder(tmp_path):
         "attributes",
         "three, two and no texts",
         "one text",
+        "lists of texts",
+        "names in another case",
     ],
 )
 def test_rows_label_images(folder, table, labels, names):
@@ -79,6 +83,20 @@ def test_a_whole_path_takes_precedence_over_a_file_name(folder):
         "c.png": 9,
         "c.png.jpg": 8,
     }
+
+
+def test_names_that_differ_only_in_case_are_kept_apart(folder):
+    Image.new("L", (4, 4)).save(folder / "a" / "X.png")
+    Image.new("L", (4, 4)).save(folder / "a" / "x.png")
+    (folder / "labels.csv").write_text("f,class\nX.png,7\nx.png,8\n0,1\n1,2\n2,3\n")
+    found = open_source(str(folder))
+    labels = dict(zip(found.names, found.labels.tolist(), strict=True))
+    assert (labels["a/X.png"], labels["a/x.png"]) == (7, 8)
+
+
+def test_nan_is_no_class(folder):
+    (folder / "labels.csv").write_text("f,class\n0,cat\n1,nan\n2,dog\n")
+    assert "'class' has no value for 1 of 3 images, such as 'a/1.png'" in open_source(str(folder)).label_text
 
 
 def read_chosen(folder):

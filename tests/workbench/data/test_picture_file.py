@@ -137,6 +137,24 @@ def test_a_disguised_postscript_file_is_never_opened(tmp_path, monkeypatch):
             load_images(str(name), make_config())
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n",
+            "is a pointer of Git LFS, .* git lfs pull",
+        ),
+        (b"\n<!DOCTYPE html><html>404", "it is a web page, not a picture: download it again"),
+        (b"", "it is empty"),
+        (b"text", "its content is none of PNG, JPEG"),
+    ],
+)
+def test_errors_explain_what_a_file_is_instead(tmp_path, content, message):
+    (tmp_path / "0.png").write_bytes(content)
+    with pytest.raises(DataError, match=rf"0.png \(.*{message}"):
+        read_image(tmp_path / "0.png", (8, 8, 1))
+
+
 @pytest.mark.parametrize("ending", ["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"])
 def test_every_listed_format_is_read(tmp_path, ending):
     Image.fromarray(np.full((8, 8), 77, np.uint8)).save(tmp_path / f"grey.{ending}")

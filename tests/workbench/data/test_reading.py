@@ -161,6 +161,14 @@ def test_unusable_profiles_are_counted(tmp_path):
     assert load(tmp_path)[1].interpretation == "3 with a colour profile that cannot be used, as if in sRGB"
 
 
+@pytest.mark.parametrize("ending", ["gif", "tiff", "webp"])
+def test_files_of_several_pictures_are_counted(tmp_path, ending):
+    first, *others = [Image.fromarray(array.astype(np.uint8)) for array in TWELVE]
+    first.save(tmp_path / f"0.{ending}", save_all=True, append_images=others)
+    first.save(tmp_path / "1.png")
+    assert load(tmp_path)[1].interpretation == "the first of several pictures in 1 file"
+
+
 def test_16_bit_transparency_is_honoured(tmp_path):
     grey = np.full((8, 8), 0x1234, np.uint16)
     grey[:4] = 0x1235

@@ -32,6 +32,16 @@ def test_a_missing_path_lists_the_alternatives(tmp_path):
         load_for_training(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "line"), [("a.h5", "h5py.File(f)"), ("a.pt", "torch.load(f, weights_only=True)"), ("A.PKL", "pickle.load")]
+)
+def test_files_of_other_programs_are_refused_with_the_line_that_converts_them(tmp_path, name, line):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(DataError, match=r"are not read; store the images as arrays, such as numpy\.save") as caught:
+        load_for_training(tmp_path / name)
+    assert line in str(caught.value)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_pipes_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "a.npz")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alae_workbench.data.splits import are_chunks, find_layout, find_split
+from alae_workbench.data.splits import are_chunks, find_doubts, find_layout, find_split
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,13 @@ def test_archives_may_be_splits():
 )
 def test_folders_of_a_thousand_images(name, folder, chunk):
     assert are_chunks([name], [folder]) == chunk
+
+
+def test_masks_and_numbers_are_doubtful_classes():
+    folders = ["images", "images", "masks", "masks"]
+    (doubt,) = find_doubts(["images/0.jpg", "images/1.jpg", "masks/0.png", "masks/1.png"], folders, ["images", "masks"])
+    assert doubt.startswith("folder masks has pictures of the same names as the others")
+    assert not list(find_doubts(["a/0.jpg", "gt/7.jpg"], ["a", "gt"], ["a", "gt"]))
+    assert list(find_doubts([], [], ["0", "1", "10", "2"])) == ["in alphabetical order: class 2 is 10"]
+    assert not list(find_doubts([], [], ["0", "1", "2"]))
+    assert not list(find_doubts([], [], ["00", "01", "10"]))

@@ -42,6 +42,10 @@ class ConvertedColumns(NamedTuple):
     unused: tuple[str, ...]
 
 
+# Texts that pandas and others write for a missing value.
+_BLANK = ("", "nan", "<na>", "nat")
+
+
 def find_class_title(titles: Sequence[str]) -> str | None:
     """Return the most likely title of a column, array or field of classes; None if there is none."""
     lower = {title.lower(): title for title in reversed(titles)}
@@ -53,7 +57,8 @@ def convert_columns(columns: Columns, names: Sequence[str], *, chosen: bool = Fa
 
     A single column holds classes: integers are used unchanged, other texts are numbered alphabetically. One-hot columns
     hold classes too. Several other columns hold attributes: a column of numbers is one attribute; a column of texts is
-    one attribute `title-text`, 0 or 1, for each of its texts, or for the alphabetically second of two texts.
+    one attribute `title-text`, 0 or 1, for each of its texts, or for the alphabetically second of two texts. Texts such
+    as `Mass|Effusion` list several attributes of an image.
 
     Columns that number the rows, describe files (width, split, url, bounding boxes, …) or hold captions are not labels,
     unless the user has chosen the table. Columns with missing values, numbers and texts, or too many texts are dropped.
@@ -94,7 +99,7 @@ def convert_columns(columns: Columns, names: Sequence[str], *, chosen: bool = Fa
         usable, unused = ({}, [fault, *unused]) if fault else (usable, unused)
     if not usable:
         raise ValueError("; ".join(unused[:3]))
-    if len(usable) == 1:
+    if len(usable) == 1 and not _are_lists(next(iter(usable.values()))):
         return ConvertedColumns(*_to_classes(next(iter(usable.values()))), tuple(unused))
     attributes = [pair for column, texts in usable.items() for pair in _to_attributes(titles[column], texts)]
     values = np.stack([numbers for _, numbers in attributes], axis=1)
@@ -122,12 +127,14 @@ def _find_fault(title: str, cells: Sequence[str], names: Sequence[str], *, alone
     """Return why a column cannot be used; "" if it can."""
     name = short_repr(title) if title else "its column"
     texts = dict.fromkeys(cells)
-    if "" in texts:
-        count = cells.count("")
-        first = short_repr(names[cells.index("")])
-        return f"{name} has no value for {count:,} of {len(cells):,} images, such as {first}"
+    blank = [text.lower() in _BLANK for text in cells]
+    if any(blank):
+        first = short_repr(names[blank.index(True)])
+        return f"{name} has no value for {sum(blank):,} of {len(cells):,} images, such as {first}"
+    if _are_lists(cells):
+        texts = dict.fromkeys(part for text in texts for part in _split_list(text))
     likely = chosen or title.lower() in CLASS_TITLES
-    if alone:
+    if alone and not _are_lists(cells):
         # A small number in a table without a header can only be a class.
         are_integers = all(map(_INTEGER.fullmatch, texts))
         if len(texts) == len(cells) > 1 and not (are_integers and (likely or not title)):
@@ -155,10 +162,23 @@ def _to_attributes(title: str, texts: Sequence[str]) -> list[tuple[str, np.ndarr
     values = {text: float(text) for text in dict.fromkeys(texts) if _NUMBER.fullmatch(text)}
     if all(text in values for text in texts):
         return [(title, np.array([values[text] for text in texts], np.float64))]
+    prefix = f"{title}-" if title else ""
+    if _are_lists(texts):
+        lists = {text: frozenset(_split_list(text)) for text in dict.fromkeys(texts)}
+        parts = sorted(frozenset().union(*lists.values()))
+        return [(f"{prefix}{part}", np.array([part in lists[text] for text in texts], np.float64)) for part in parts]
     numbers, names = number_texts(texts)
     first = 1 if len(names) == 2 else 0
-    prefix = f"{title}-" if title else ""
     return [(f"{prefix}{names[i]}", (numbers == i).astype(np.float64)) for i in range(first, len(names))]
+
+
+def _are_lists(texts: Sequence[str]) -> bool:
+    """Whether some texts list several attributes, separated by bars, as in NIH's chest X-rays."""
+    return any("|" in text for text in dict.fromkeys(texts))
+
+
+def _split_list(text: str) -> list[str]:
+    return [part.strip() for part in text.split("|") if part.strip()]
 
 
 def _list_titles(titles: dict[int, str], columns: Sequence[int]) -> str:

@@ -62,6 +62,8 @@ class Columns(NamedTuple):
 def index_names(names: Sequence[str], folder: str = "") -> dict[str, int]:
     """Map each way to name an image to its index; a name that several images share is left out.
 
+    Names in lower case are included, for tables that spell them in another case (`_find_image`).
+
     Args:
         names: the images' paths.
         folder: the table's own folder with a final slash, relative to which it may name images.
@@ -76,6 +78,10 @@ def index_names(names: Sequence[str], folder: str = "") -> dict[str, int]:
             for index, text in enumerate(texts):
                 if counts[text] == 1 and text:
                     index_of.setdefault(text, index)
+    lower = Counter(text.lower() for text in index_of)
+    for text, index in list(index_of.items()):
+        if lower[text.lower()] == 1:
+            index_of[text.lower()] = index
     return index_of
 
 
@@ -141,7 +147,8 @@ def _has_ending(cell: str) -> bool:
 
 
 def _find_image(index_of: dict[str, int], cell: str) -> int | None:
-    return index_of.get(_clean(cell))
+    name = _clean(cell)
+    return index_of.get(name, index_of.get(name.lower()))
 
 
 def _find_moved_image(index_of: dict[str, int], cell: str) -> int | None:

@@ -19,7 +19,7 @@ from alae_workbench.data.label_matching import Columns, Table, index_names, matc
 from alae_workbench.data.labels import UNLABELLED, Labels, number_texts
 from alae_workbench.data.listing import Listing, get_base, get_ending
 from alae_workbench.data.source import DataError
-from alae_workbench.data.splits import Layout, are_chunks
+from alae_workbench.data.splits import Layout, are_chunks, find_doubts
 
 #: choices of the user that are not a file, an array or a column
 NONE, FOLDERS = "none", "folders"
@@ -238,7 +238,8 @@ class LabelWays:
         numbers, label_names = number_texts([folder for folder in folders if folder is not None])
         values = np.full(len(folders), UNLABELLED, np.int64)
         values[labelled] = numbers
-        return LabelledPictures(Labels(values, label_names, "folders"))
+        notes = tuple(find_doubts(self.inner, folders, label_names))
+        return LabelledPictures(Labels(values, label_names, "folders", notes))
 
     def _train_only(self, items: Sequence) -> list:
         if not self.layout.held_out:
@@ -257,8 +258,8 @@ class LabelWays:
         names = [name for name in self.listing.others if get_ending(name) in endings and name.count("/") <= 2]
         # A data set of text files beside pictures has no table of labels among them.
         folders = Counter((_folder_of(name), get_ending(name)) for name in names)
-        keys = {find_key(name) for name in self.listing.names}
-        names = [name for name in names if get_ending(name) != ".txt" or find_key(name) not in keys]
+        keys = {get_base(find_key(name)) for name in self.listing.names}
+        names = [name for name in names if get_ending(name) != ".txt" or get_base(find_key(name)) not in keys]
         few = [name for name in names if folders[_folder_of(name), get_ending(name)] <= _MOST_TABLES]
         return sorted(few, key=lambda name: (name.count("/"), name))
 

@@ -17,8 +17,16 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from alae_core._support.files import open_regular
 from alae_workbench.data.colour_profile import convert_to_srgb
 from alae_workbench.data.crop_box import CropBox
-from alae_workbench.data.picture_formats import list_formats
-from alae_workbench.data.ranges import PICTURE_FLOATS, PICTURE_INTEGERS, ValueRange, find_range
+from alae_workbench.data.picture_formats import HEAD_BYTES, explain_content, list_formats
+from alae_workbench.data.ranges import ValueRange
+from alae_workbench.data.shades import (
+    SHADES,
+    WIDE,
+    blend_with_background,
+    find_extremes,
+    shorten_transparency,
+    to_bytes,
+)
 from alae_workbench.data.source import DataError, Fit
 
 # What Pillow raises for damaged, malicious and oversized files.
@@ -26,15 +34,12 @@ _UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, IndexError, SyntaxError, EOFError, OverflowError, RuntimeError),
     *(struct.error, zlib.error, MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning),
 )
-# Pillow's modes of more than 8 bits, which `convert` would clip at 255, and the grey modes.
-_WIDE = ("I", "I;16", "I;16L", "I;16B", "F")
-_GREY = ("1", "L", "LA", "La", *_WIDE)
-# Modes whose values are shades, not numbers of a palette or amounts of ink.
-_SHADES = {"L": 1, "LA": 1, "RGB": 3, "RGBA": 3}
+# Pillow's grey modes.
+_GREY = ("1", "L", "LA", "La", *WIDE)
 # Marks images that were made from a member that is an array.
 _FROM_ARRAY = "alae_from_array"
-# Background of transparent pixels.
-_BACKGROUND = (255, 255, 255, 255)
+# Formats of animations and of stacks of slices; the second picture of an MPO is a copy in another size.
+_STACKS = ("GIF", "PNG", "TIFF", "WEBP", "AVIF")
 _HEADER = Lock()
 
 
@@ -105,6 +110,7 @@ class Facts:
         wide: whether the picture has more than 8 bits.
         floats: whether its values are floats.
         is_srgb: whether its colours are sRGB, or can be converted to it.
+        frames: whether the file holds several pictures, of which only the first is read.
         is_array: whether it is not a file but pixels, as all members of its container are.
     """
 
@@ -113,6 +119,7 @@ class Facts:
     wide: bool = False
     floats: bool = False
     is_srgb: bool = True
+    frames: bool = False
     is_array: bool = False
 
 
@@ -133,21 +140,17 @@ def read_facts(path: Path | Member, *, with_values: bool) -> Facts | None:
     try:
         with _open_picture(path) as image:
             is_array = _FROM_ARRAY in image.info
-            if image.mode in _WIDE:
+            frames = image.format in _STACKS and bool(getattr(image, "is_animated", False))
+            if image.mode in WIDE:
                 values = np.asarray(image)
                 floats, is_srgb = values.dtype.kind == "f", not image.info.get("icc_profile")
-                return Facts(float(values.min()), float(values.max()), True, floats, is_srgb, is_array)
-            lowest, highest = _find_extremes(image) if with_values and image.mode in _SHADES else (0, 255)
+                return Facts(float(values.min()), float(values.max()), True, floats, is_srgb, frames, is_array)
+            lowest, highest = find_extremes(image) if with_values and image.mode in SHADES else (0, 255)
             # One pixel shows whether the profile can be used.
             is_srgb = not image.info.get("icc_profile") or convert_to_srgb(_take_pixel(image))[1]
-            return Facts(lowest, highest, is_srgb=is_srgb, is_array=is_array)
+            return Facts(lowest, highest, is_srgb=is_srgb, frames=frames, is_array=is_array)
     except (DataError, *_UNREADABLE):
         return None
-
-
-def _find_extremes(image: Image.Image) -> tuple[float, float]:
-    shades = np.asarray(image).reshape(image.height, image.width, -1)[..., : _SHADES[image.mode]]
-    return int(shades.min()), int(shades.max())
 
 
 def _take_pixel(image: Image.Image) -> Image.Image:
@@ -178,13 +181,13 @@ def read_image(path: Path | Member, shape: tuple[int, int, int], reading: Readin
     with _open_upright(path, "L" if channels == 1 else "RGB", reading) as image:
         pixels = np.asarray(resize(image, (width, height), Image.Resampling.LANCZOS))
     # An image of more than 8 bits is grey; its one channel is repeated.
-    return np.broadcast_to(_to_bytes(pixels).reshape(height, width, -1), shape).copy()
+    return np.broadcast_to(to_bytes(pixels).reshape(height, width, -1), shape).copy()
 
 
 def read_photo(path: Path) -> Image.Image:
     """Read a picture file in RGB at its own size, otherwise as `read_image` does. Raises DataError as `read_image`."""
     with _open_upright(path, "RGB", Reading()) as image:
-        return Image.fromarray(_to_bytes(np.asarray(image))).convert("RGB")
+        return Image.fromarray(to_bytes(np.asarray(image))).convert("RGB")
 
 
 @contextmanager
@@ -193,13 +196,13 @@ def _open_upright(path: Path | Member, mode: str, reading: Reading) -> Iterator[
     try:
         with _open_picture(path) as image:
             if not reading.early:
-                _shorten_transparency(image)
+                shorten_transparency(image)
             upright = ImageOps.exif_transpose(image)
             if reading.crop_box:
                 upright = upright.crop(reading.crop_box.find_corners(*upright.size))
-            yield _blend_with_background(upright, mode, reading)
+            yield blend_with_background(upright, mode, reading.narrow, reading.wide, early=reading.early)
     except UnidentifiedImageError as error:
-        raise DataError(f"{path} (its content is none of {', '.join(list_formats(str(path)))})") from error
+        raise DataError(f"{path} ({explain_content(_read_head(path), str(path))})") from error
     except _UNREADABLE as error:
         raise DataError(f"{path} ({getattr(error, 'strerror', None) or error})") from error
 
@@ -232,62 +235,12 @@ def _parse_header(file: IO[bytes], name: str) -> Image.Image:
         return Image.open(file, formats=formats)
 
 
-def _shorten_transparency(image: Image.Image) -> None:
-    """Reduce the transparent colour of a PNG of 16 bits a channel to 8 bits, as Pillow reduces its colours."""
-    transparent, tile = image.info.get("transparency"), getattr(image, "tile", [])[:1]
-    if isinstance(transparent, tuple) and tile and "RGB;16B" in (tile[0].args, tile[0].args[:1]):
-        image.info["transparency"] = tuple(value >> 8 for value in transparent)
-
-
-def _blend_with_background(image: Image.Image, mode: str, reading: Reading) -> Image.Image:
-    if image.mode in _WIDE:
-        values = np.asarray(image)
-        shades = _scale_to_255(values, reading.wide)
-        transparent = image.info.get("transparency")
-        if isinstance(transparent, int) and not reading.early:
-            shades[values == transparent] = 255
-        return Image.fromarray(shades)
-    if not reading.early:
-        image, _ = convert_to_srgb(image)
-    if reading.narrow is not None and image.mode in _SHADES:
-        image = _stretch(image, reading.narrow)
-    if image.has_transparency_data:
-        image = Image.alpha_composite(Image.new("RGBA", image.size, _BACKGROUND), image.convert("RGBA"))
-    return image.convert(mode)
-
-
-def _stretch(image: Image.Image, values: ValueRange) -> Image.Image:
-    """Scale shades of 8 bits from a narrower range to 0 … 255; transparency stays."""
-    lowest, highest = _find_extremes(image)
-    _require_within(values, lowest, highest)
-    table = np.rint(values.scale(np.arange(256.0)).clip(0, 255)).astype(int).tolist()
-    bands, shades = len(image.getbands()), _SHADES[image.mode]
-    stretched = image.point([*(table * shades), *(list(range(256)) * (bands - shades))])
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        stretched.info["transparency"] = table[transparent & 255]
-    elif isinstance(transparent, tuple):
-        stretched.info["transparency"] = tuple(table[value & 255] for value in transparent)
-    return stretched
-
-
-def _require_within(values: ValueRange, lowest: float, highest: float) -> None:
-    if not values.holds(lowest, highest):
-        raise ValueError(f"its values are from {lowest:g} to {highest:g}, not within {values}")
-
-
-def _scale_to_255(numbers: np.ndarray, values: ValueRange | None) -> np.ndarray:
-    """Scale values of more than 8 bits to floats in 0 … 255."""
-    lowest, highest = float(numbers.min()), float(numbers.max())
-    if values is None:
-        known = PICTURE_INTEGERS[-1:] if numbers.dtype.kind in "iu" else PICTURE_FLOATS
-        values = find_range(lowest, highest, known)
-        if values is None:
-            text = f"its values range from {lowest:g} to {highest:g}"
-            raise ValueError(f"{text}, so black and white cannot be determined")
-    _require_within(values, lowest, highest)
-    return values.scale(numbers.astype(np.float32)).astype(np.float32)
-
-
-def _to_bytes(pixels: np.ndarray) -> np.ndarray:
-    return pixels if pixels.dtype == np.uint8 else np.rint(pixels.clip(0, 255)).astype(np.uint8)
+def _read_head(path: Path | Member) -> bytes:
+    try:
+        if isinstance(path, Path):
+            with open_regular(path) as file:
+                return file.read(HEAD_BYTES)
+        content = path.read()
+    except (OSError, ValueError):
+        return b""
+    return content[:HEAD_BYTES] if isinstance(content, bytes) else b""

@@ -82,6 +82,15 @@ def _is_picture(head: bytes) -> bool:
 _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124)}
 
 
+def explain_content(head: bytes, name: str) -> str:
+    """Return what a file with the ending of a picture is instead, given its first bytes."""
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS, not the picture: run git lfs pull in its repository"
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return "it is a web page, not a picture: download it again"
+    return f"its content is none of {', '.join(list_formats(name))}" if head else "it is empty"
+
+
 def has_heif() -> bool:
     """Whether HEIC pictures can be read."""
     return find_spec("pillow_heif") is not None

@@ -52,6 +52,8 @@ def decide_reading(
     else:
         narrow = options.range or (_BLACK_AND_WHITE if survey.only_zeros_and_ones else None)
         words += [] if narrow is None else [_name_range(narrow)]
+    if survey.frames:
+        words.append(f"the first of several pictures in {survey.frames:,} file{'s' if survey.frames > 1 else ''}")
     if survey.not_srgb:
         words.append(f"{survey.not_srgb:,} with a colour profile that cannot be used, as if in sRGB")
     return Reading(fit, options.crop_box, narrow, wide), "; ".join(words)
@@ -66,8 +68,8 @@ class _Survey:
     """The facts about pictures seen so far.
 
     Attributes:
-        count, wide, not_srgb: numbers of readable pictures, of those with more than 8 bits, and of those whose profile
-            cannot be used.
+        count, wide, not_srgb, frames: numbers of readable files, of those with more than 8 bits, of those whose profile
+            cannot be used, and of those that hold several pictures.
         lowest, highest: the extreme values of wide pictures.
         floats: whether any wide picture has floats.
         only_zeros_and_ones: whether this holds for all pictures, with some ones.
@@ -76,6 +78,7 @@ class _Survey:
     count: int = 0
     wide: int = 0
     not_srgb: int = 0
+    frames: int = 0
     lowest: float = field(default=float("inf"))
     highest: float = field(default=float("-inf"))
     floats: bool = False
@@ -103,6 +106,7 @@ class _Survey:
     def _add(self, facts: Facts) -> None:
         self.count += 1
         self.not_srgb += not facts.is_srgb
+        self.frames += facts.frames
         if facts.wide and facts.lowest <= facts.highest and abs(facts.lowest) + abs(facts.highest) < float("inf"):
             self.wide += 1
             self.lowest, self.highest = min(self.lowest, facts.lowest), max(self.highest, facts.highest)

@@ -62,6 +62,14 @@ _FORMATS: tuple[tuple[Callable[[Path, Names[str]], bool], Callable[[Path, Source
 )
 
 
+# How the images in files of other programs become arrays; the file is f.
+_CONVERSIONS = {
+    **dict.fromkeys((".h5", ".hdf5", ".hdf"), "h5py.File(f)['images'][:]"),
+    **dict.fromkeys((".pt", ".pth"), "torch.load(f, weights_only=True).numpy()"),
+    **dict.fromkeys((".pkl", ".pickle"), "pickle.load(open(f, 'rb'))"),
+}
+
+
 def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
     """Open a data source; picture files are listed, not decoded.
 
@@ -80,18 +88,23 @@ def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
     if not name or is_directory is None:
         raise DataError(
             f"there is no data {name!r}: give one of {', '.join(BUILTIN)}, an .npz or .npy file, "
-            f"a folder, .zip, .tar or .tfrecords of images, a prepared set, or a folder with {TRAINING_IMAGES}"
+            f"a folder, .zip, .tar, .tar.gz or .tfrecords of images, a prepared set, or a folder with {TRAINING_IMAGES}"
         )
     try:
         names = frozenset(os.listdir(path)) if is_directory else frozenset()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if path.suffix.lower() in _CONVERSIONS and not is_directory:
+        raise DataError(
+            f"{path}: files that end in {path.suffix} are not read; store the images as arrays, such as "
+            f"numpy.save('images.npy', {_CONVERSIONS[path.suffix.lower()]})"
+        )
     for matches, read in _FORMATS:
         if matches(path, names):
             return read(path, options)
     raise DataError(
         f"{path} has no known format: arrays of images end in .npz, .npy or .mat, archives of picture files in "
-        f"{' or '.join(ARCHIVES)}, records in .tfrecords, tables in {' or '.join(HUB)}, and LMDB is data.mdb; else "
+        f"{', '.join(ARCHIVES)}, records in .tfrecords, tables in {' or '.join(HUB)}, and LMDB is data.mdb; else "
         f"give a folder, or one of {', '.join(BUILTIN)}"
     )
 

@@ -1,7 +1,7 @@
 """The layout of picture files in folders: a shared top folder, splits such as train and val, and class folders."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal
@@ -19,6 +19,8 @@ _HELD_OUT = {
 _BESIDE = {"set", "data", "dataset", "image", "images", "img", "imgs", "seg", "split", "folder", "full", "mini", ""}
 # Folders between a split and its classes, or its pictures.
 _WRAPPERS = {"image", "images", "img", "imgs", "jpegimages", "jpg", "jpeg", "png", "pictures", "photos"}
+# Folders of masks beside images.
+_MASKS = {"mask", "masks", "label", "labels", "annotation", "annotations", "segmentation", "segmentations", "gt"}
 _WORD = re.compile(r"[a-z]+|[0-9]+|[^a-z0-9]+")
 # StyleGAN's tools and FFHQ distribute images over folders of a thousand: 00000/img00000000.png, 31000/31042.png.
 _CHUNK = re.compile(r"\d{5,}")
@@ -92,6 +94,20 @@ def _is_in_chunk(name: str, folder: str) -> bool:
         return False
     thousand = int(number[1]) // 1000
     return int(folder) in (thousand, 1000 * thousand)
+
+
+def find_doubts(names: Sequence[str], folders: Sequence[str | None], classes: Sequence[str]) -> Iterator[str]:
+    """Find reasons to doubt class folders: masks of images, and numbers in another order than as numbers."""
+    masks = next((name for name in classes if name.lower() in _MASKS), None)
+    if masks:
+        stems: dict[bool, set[str]] = {True: set(), False: set()}
+        for name, folder in zip(names, folders, strict=True):
+            stems[folder == masks].add(get_base(name).partition(".")[0])
+        if stems[True] <= stems[False]:
+            yield f"folder {masks} has pictures of the same names as the others: if they are masks, give another folder"
+    if all(map(_DIGITS.fullmatch, classes)) and list(classes) != sorted(classes, key=lambda name: (int(name), name)):
+        at = next(i for i, name in enumerate(sorted(classes, key=int)) if name != classes[i])
+        yield f"in alphabetical order: class {at} is {classes[at]}"
 
 
 def _count_shared(parts: Sequence[list[str]]) -> int:

@@ -13,6 +13,8 @@ from typing import BinaryIO, NamedTuple
 
 from alae_core._support.files import open_regular
 from alae_workbench.data.collection import Collection
+from alae_workbench.data.formats.compressed_tar import ENDINGS as COMPRESSED
+from alae_workbench.data.formats.compressed_tar import find_unpacked, is_compressed_tar
 from alae_workbench.data.label_choice import UP, choose_labels
 from alae_workbench.data.labelled_collection import add_tables_beside, count_others, make_collection
 from alae_workbench.data.listing import HIDDEN, NOT_PICTURE, Listing, Skipped, describe_skipped, get_ending, is_hidden
@@ -22,7 +24,8 @@ from alae_workbench.data.picture_formats import HEAD_BYTES, find_fault_of_name
 from alae_workbench.data.source import DataError
 
 #: file name endings of archives
-ARCHIVES = (".zip", ".tar")
+ARCHIVES = (".zip", ".tar", ".tar.gz")
+_ENDINGS = (".zip", ".tar", *COMPRESSED)
 # Maximum bytes of a picture file, far above any that Pillow decodes.
 _MOST_BYTES = 2**29
 # A zip's local header: the signature, and the lengths of the name and of the extra field, which follow it.
@@ -49,11 +52,11 @@ class _Entry(NamedTuple):
 
 def is_archive(path: Path, names: Names[str]) -> bool:
     """Whether a path is a file with the ending of an archive."""
-    return path.suffix.lower() in ARCHIVES and not path.is_dir()
+    return path.name.lower().endswith(_ENDINGS) and not path.is_dir()
 
 
 def list_archive(path: Path, options: SourceOptions = DEFAULTS) -> Collection:
-    """List the picture files in a .zip or .tar, sorted by name; links, devices and hidden files are skipped.
+    """List the picture files in a .zip, .tar or .tar.gz, sorted by name; links, devices and hidden files are skipped.
 
     `label_choice` decides about labels and splits.
 
@@ -63,7 +66,10 @@ def list_archive(path: Path, options: SourceOptions = DEFAULTS) -> Collection:
     listing, members = _list_members([path])
     if not members:
         skipped = describe_skipped(count_others(listing)) or "it is empty"
-        raise DataError(f"there are no images in {path}: it must hold picture files, in any folders; {skipped}")
+        raise DataError(
+            f"there are no images in {path}: it must hold picture files, in any folders; {skipped}; if it holds "
+            f"another format or other archives, unpack it and give its folder"
+        )
     listing = add_tables_beside(path, listing)
     chosen = choose_labels(listing, options.labels)
     beside = [path.parent / name.removeprefix(UP) for name in chosen.files if name.startswith(UP)]
@@ -85,7 +91,7 @@ def list_shards(folder: Path, options: SourceOptions = DEFAULTS) -> Collection:
 
 def is_shard(name: str) -> bool:
     """Whether a file in a folder is an archive by its name."""
-    return name.lower().endswith(ARCHIVES) and not is_hidden(name)
+    return name.lower().endswith(_ENDINGS) and not is_hidden(name)
 
 
 def _list_members(paths: Sequence[Path]) -> tuple[Listing, list[Member]]:
@@ -127,11 +133,12 @@ def _list_members(paths: Sequence[Path]) -> tuple[Listing, list[Member]]:
 
 
 def _list_entries(path: Path) -> list[_Entry]:
+    stored = find_unpacked(path) if is_compressed_tar(path.name) else path
     try:
-        with open_regular(path) as file:
+        with open_regular(stored) as file:
             size = file.seek(0, 2)
             file.seek(0)
-            return list((_list_zip if path.suffix.lower() == ".zip" else _list_tar)(path, file, size))
+            return list((_list_zip if path.suffix.lower() == ".zip" else _list_tar)(stored, file, size))
     except _BROKEN as error:
         reason = getattr(error, "strerror", None) or error
         raise DataError(f"{path} cannot be read as a {path.suffix.lower()[1:]}: {reason}") from error

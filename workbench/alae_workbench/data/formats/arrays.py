@@ -52,7 +52,8 @@ def read_array_file(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
         for name, array in arrays.items():
             if array.dtype.hasobject:
                 raise DataError(
-                    f"{path} cannot be read as an .npz of plain arrays: {short_repr(name)} holds Python objects"
+                    f"{path} cannot be read as an .npz of plain arrays: {short_repr(name)} holds Python objects; store "
+                    f"images of one size with numpy.save('images.npy', numpy.stack(images)), others as picture files"
                 )
     roles = find_roles({name: array.shape for name, array in arrays.items()}, path, options)
     wanted = [roles.images, *roles.test_images]

@@ -65,7 +65,9 @@ def _read(path: Path, count: int) -> bytes:
 
 def _make_empty_error(path: Path, listing: Listing) -> DataError:
     skipped = describe_skipped(count_others(listing)) or "it is empty"
-    return DataError(f"there are no images in {path}: it must hold picture files, in any subfolders; {skipped}")
+    arrays = any(get_ending(name) == ".npy" for name in listing.others)
+    advice = "; give one array of all images, such as numpy.save('images.npy', numpy.stack(…))" if arrays else ""
+    return DataError(f"there are no images in {path}: it must hold picture files, in any subfolders; {skipped}{advice}")
 
 
 @dataclass
