@@ -127,7 +127,9 @@ def _find_fault(title: str, cells: Sequence[str], names: Sequence[str], *, alone
     """Return why a column cannot be used; "" if it can."""
     name = short_repr(title) if title else "its column"
     texts = dict.fromkeys(cells)
-    blank = [text.lower() in _BLANK for text in cells]
+    # Among the numbers of an attribute, they are texts.
+    blanks = _BLANK if alone or not any(map(_NUMBER.fullmatch, texts)) else _BLANK[:1]
+    blank = [text.lower() in blanks for text in cells]
     if any(blank):
         first = short_repr(names[blank.index(True)])
         return f"{name} has no value for {sum(blank):,} of {len(cells):,} images, such as {first}"
