@@ -156,6 +156,7 @@ def scene(backend, tmp_path_factory):
         ["export", "runs/digits-conv-jax", "model.zip", "--credit", "digits"],
         ["directions", "fit", "runs/digits-conv-jax", "--method", "shift"],
         ["data", "prepare", "photos", "prepared", "--workers", "1"],
+        ["generate", "runs/digits-conv-jax", "--count", "4", "--out", "chosen", "--save-w"],
     ):
         code, _, err = call_alae(folder, *words)
         assert code == 0, err

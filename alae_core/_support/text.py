@@ -45,3 +45,8 @@ class _ShortRepr(Repr):
 
 
 _SHORT = _ShortRepr()
+
+
+def count_things(count: int, thing: str) -> str:
+    """Format a number of things, such as "1 image" or "2,000 images"."""
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"

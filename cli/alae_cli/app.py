@@ -1,7 +1,9 @@
 """The command line's entry point: the commands, and the handling of user errors."""
 
+import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -110,10 +112,20 @@ def _explain(error: Exception) -> str:
         return _explain_usage(error)
     if isinstance(error, OSError):
         # Unwritable directories and full disks are also errors that the user can fix.
-        return f"{error.filename or 'input/output'}: {error.strerror or error}"
+        return f"{error.filename or 'input/output'}: {error.strerror or error}{_advise_cache(error)}"
     if isinstance(error, MemoryError):
         return f"not enough memory: {error or 'ask for fewer images or smaller networks'}"
     return str(error)
+
+
+def _advise_cache(error: OSError) -> str:
+    """Return how to choose another cache, if the error is about a file in it."""
+    from alae_core._support.cache import cache_directory  # not at the top: it would slow every command down
+
+    inside = error.filename and Path(os.fsdecode(error.filename)).absolute().is_relative_to(
+        cache_directory().absolute()
+    )
+    return "; set ALAE_CACHE to a directory that can be written" if inside else ""
 
 
 def _explain_usage(error: Any) -> str:

@@ -1,11 +1,13 @@
 """`alae directions fit` and `list`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from alae_cli.commands import Commands
 from alae_cli.options import Averaged, BackendName, Device, LabelsFrom, Model, ModelOrShipped, SkipBad, locate_model
+from alae_core._support.text import count_things
 
 if TYPE_CHECKING:
     from alae_workbench.tasks.directions import Directions
@@ -33,16 +35,20 @@ def fit(
         ),
     ] = "svm",
     labels: LabelsFrom = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to save the directions to.", show_default="directions in the run's directory"),
+    ] = None,
     skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Find directions in w, and save them in the run's directory."""
+    """Find directions in w, and save them in the run's directory, or in another folder as .npy files."""
     from alae_workbench.storage.directory import Run
 
-    run = Run.find(model)
-    run.require_folder("directions")
+    if out is None:
+        Run.find(model).require_folder("directions")
     from alae_workbench.models.opening import open_model
 
     opened = open_model(
@@ -57,9 +63,9 @@ def fit(
     )
     from alae_workbench.tasks import directions
 
-    found = directions.fit(opened, data, method, labels=labels)
+    found = directions.fit(opened, data, method, labels=labels, out=out)
     _print_table(found)
-    print(f"{run.path / 'directions'}: {len(found)} directions")
+    print(f"{out or Run.find(model).path / 'directions'}: {count_things(len(found), 'direction')}")
 
 
 @directions.command("list")

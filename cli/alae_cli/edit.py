@@ -6,21 +6,22 @@ from typing import Annotated
 import typer
 
 from alae_cli.options import (
-    PICTURES,
     Averaged,
     BackendName,
     Device,
     Lod,
     ModelOrShipped,
     Noise,
+    SaveW,
     SkipBad,
     Source,
+    images_out,
+    is_figure,
     locate_model,
     parse_list,
-    picture_out,
-    require_ending,
+    require_images_out,
 )
-from alae_cli.output import write_array, write_picture
+from alae_cli.output import locate_latents, write_array, write_images, write_picture
 from alae_core import ArgumentError
 
 
@@ -36,8 +37,9 @@ def edit(
             show_default="none, which lists the names",
         ),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 8,
-    out: Annotated[Path, picture_out(", or .npy: float32 (count, H, W, C) in [-1, 1]")] = Path("edited.png"),
+    count: Annotated[int | None, typer.Option(min=1, help="Maximum number of images.", show_default="8")] = None,
+    out: Annotated[Path, images_out()] = Path("edited.png"),
+    save_w: SaveW = False,
     lod: Lod = None,
     noise: Noise = None,
     skip_bad: SkipBad = False,
@@ -45,8 +47,8 @@ def edit(
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Move images along directions in w, and draw them."""
-    require_ending(out, *PICTURES, ".npy")
+    """Move images along directions in w, and draw them, or write them as arrays or pictures."""
+    require_images_out(out, source)
     moves = parse_list("direction", direction, _parse_move)
     from alae_workbench.models.opening import open_model
 
@@ -55,11 +57,13 @@ def edit(
     )
     from alae_workbench.tasks.edit import edit
 
-    edited = edit(opened, source, moves, count=count, noise=noise or "fixed")
-    if out.suffix == ".npy":
-        write_array(out, iter([edited.edited]), len(edited.edited))
-    else:
+    edited = edit(opened, source, moves, count=count or 8, noise=noise or "fixed")
+    if is_figure(out, count):
         write_picture(out, edited.draw())
+        if save_w:
+            write_array(locate_latents(out), iter([edited.moved]), len(edited.moved))
+    else:
+        write_images(out, [(edited.moved, edited.edited)], len(edited.moved), edited.names, save_w)
 
 
 def _parse_move(text: str) -> tuple[str, float]:

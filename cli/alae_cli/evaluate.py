@@ -60,15 +60,19 @@ def evaluate(
 
     from alae_core._support.files import write_atomically
     from alae_workbench.evaluation.doubts import conclude, format_value, list_doubts
-    from alae_workbench.evaluation.records import locate_record
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.progress import show_progress
 
     opened = open_model(model, backend=backend, device=device, averaged=averaged)
     # Imports Keras, so only after `open_model` has chosen the framework.
-    from alae_workbench.tasks.evaluate import evaluate
+    from alae_workbench.tasks.evaluate import evaluate, record_if_possible
 
-    evaluation = evaluate(opened, words, data=data, labels=labels, count=count, weights=weights, progress=show_progress)
+    options = {"data": data, "labels": labels, "count": count, "weights": weights}
+    evaluation = evaluate(opened, words, **options, record=False, progress=show_progress)
+    if out:
+        # First, because the run may be read-only.
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(out, evaluation.to_json())
     table = Table(title=f"{opened.make_caption()} · {evaluation.against}", title_justify="left", show_header=False)
     for name in evaluation.measures:
         value = format_value(name, evaluation.measures, evaluation.images)
@@ -81,11 +85,8 @@ def evaluate(
     for reason in dict.fromkeys(evaluation.refused.values()):
         names = [name for name, why in evaluation.refused.items() if why == reason]
         print(f"not measured: {', '.join(names)}: {reason}")
-    if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(out, evaluation.to_json())
-    written = locate_record(evaluation)
+    written, reason = record_if_possible(evaluation)
     for path in filter(None, (written, out)):
         print(path)
-    if not written and not out:
-        print("the values are not recorded, because the model is not in a run directory; --out writes them to a file")
+    if reason:
+        print(reason if out else f"{reason}; --out writes them to a file")

@@ -48,6 +48,12 @@ def export(
             show_default="those on the card of an exported run",
         ),
     ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="The training images; a run takes examples from them.", show_default="where the run recorded them"
+        ),
+    ] = None,
     functions: Annotated[
         list[str] | None,
         typer.Option(
@@ -81,8 +87,9 @@ def export(
     if format == RUN:
         of_functions = {"functions": functions, "noise": noise, "lod": lod, "averaged": None if averaged else "--raw"}
         _refuse(of_functions, "is not for the format run, which is a copy of the run")
-        _export_run(model, out, credit, backend)
+        _export_run(model, out, credit, data, backend)
         return
+    _refuse({"data": data}, f"is for the format run, not for {format}")
     _refuse({"backend": backend}, f"is not for the format {format}, which has a backend of its own")
     if format == WEB:
         _refuse({"functions": functions}, "is not for the format web, which needs F, G and E")
@@ -111,7 +118,7 @@ def export(
     print(f"{written}: {_measure_size(out):.2f} MB in {out}")
 
 
-def _export_run(model: Path, out: Path, credit: str | None, backend: str | None) -> None:
+def _export_run(model: Path, out: Path, credit: str | None, data: str | None, backend: str | None) -> None:
     if credit is None:
         raise ArgumentError("credit", "is missing: give the source and licence of the training images, for the card")
     from alae_workbench.models.opening import open_model
@@ -119,7 +126,7 @@ def _export_run(model: Path, out: Path, credit: str | None, backend: str | None)
     opened = open_model(locate_model(model), backend=backend)
     from alae_workbench.runs.export import export_run
 
-    written = export_run(opened, out, credit)
+    written = export_run(opened, out, credit, data)
     print(f"{written}: {_measure_size(out):.2f} MB" + ("" if written == out else f" in {out}"))
 
 

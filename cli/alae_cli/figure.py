@@ -8,6 +8,7 @@ import typer
 
 from alae_cli.commands import Commands
 from alae_cli.options import (
+    ANIMATIONS,
     PICTURES,
     Averaged,
     BackendName,
@@ -25,7 +26,7 @@ from alae_cli.options import (
     require_ending,
     truncation_option,
 )
-from alae_cli.output import write_picture
+from alae_cli.output import write_animation, write_picture
 from alae_core import ArgumentError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 figure = Commands(name="figure", help="Draw figures of models and runs. Equal seeds give equal files.")
 
-_SOURCES = "Seeds of samples and SOURCEs of images, separated by commas; of a folder or data set"
+_SOURCES = "Seeds of samples, SOURCEs of images and files of w, separated by commas; of a folder, data set or file"
 
 
 @figure.command()
@@ -61,6 +62,9 @@ def neighbours(
     model: Model,
     count: Annotated[int, typer.Option(min=1, help="Number of samples, one per row.")] = 8,
     nearest: Annotated[int, typer.Option(min=1, help="Number of training images for each sample.")] = 6,
+    data: Annotated[
+        str | None, typer.Option(help="The run's training images.", show_default="where the run recorded them")
+    ] = None,
     seed: Seed = 0,
     out: Annotated[Path, picture_out()] = Path("neighbours.png"),
     psi: Annotated[float | None, truncation_option("1, no truncation")] = None,
@@ -74,7 +78,7 @@ def neighbours(
     opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi)
     from alae_workbench.tasks import figure
 
-    write_picture(out, figure.neighbours(opened, count, nearest, seed=seed, psi=psi, noise=noise or "fixed"))
+    write_picture(out, figure.neighbours(opened, count, nearest, data=data, seed=seed, psi=psi, noise=noise or "fixed"))
 
 
 @figure.command()
@@ -138,12 +142,21 @@ def interpolation(
         list[str] | None,
         typer.Argument(
             metavar="CORNERS",
-            help=f"{_SOURCES}, its first 4: 2 corners make a row, 3 a triangle, 4 a square.",
+            help=f"{_SOURCES}, its first 4: 2 corners make a row, 3 a triangle, 4 a square, more a row each.",
             show_default="0,1,2,3",
         ),
     ] = None,
-    count: Annotated[int, typer.Option(min=2, help="Number of images from corner to corner.")] = 8,
-    out: Annotated[Path, picture_out()] = Path("interpolation.png"),
+    count: Annotated[
+        int | None,
+        typer.Option(
+            min=2, help="Number of images from corner to corner.", show_default="8, or 49 in an animation: 2 seconds"
+        ),
+    ] = None,
+    out: Annotated[
+        Path, picture_out("; or an animation that passes through all corners in turn, .gif, .webp or .mp4")
+    ] = Path("interpolation.png"),
+    loop: Annotated[bool, typer.Option("--loop", help="Return to the first corner (animations).")] = False,
+    fps: Annotated[float, typer.Option(min=1, max=60, help="Frames per second (animations).")] = 24.0,
     psi: Truncation = None,
     lod: Lod = None,
     noise: Noise = None,
@@ -152,12 +165,26 @@ def interpolation(
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
-    """Draw images between images or samples, interpolated in w."""
+    """Draw images between images or samples, interpolated in w, as a picture or an animation."""
     sources = parse_sources("corners", corners or ["0,1,2,3"])
-    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi, skip_bad=skip_bad)
+    animated = out.suffix in ANIMATIONS
+    if animated:
+        from alae_workbench.figures.animation import require_encoder
+
+        require_encoder(out)
+    elif loop:
+        raise ArgumentError("loop", f"is for animations, but {out} is a picture: choose .gif, .webp or .mp4")
+    endings = (*PICTURES, *ANIMATIONS)
+    options = {"psi": psi, "skip_bad": skip_bad}
+    opened = _open(out, model, backend, device, averaged, lod, noise, endings=endings, **options)
     from alae_workbench.tasks import figure
 
-    write_picture(out, figure.interpolation(opened, sources, count, psi=psi, noise=noise or "fixed"))
+    noise = noise or "fixed"
+    if animated:
+        frames = figure.animate(opened, sources, count or figure.FRAMES, loop=loop, psi=psi, noise=noise)
+        write_animation(out, frames, fps)
+    else:
+        write_picture(out, figure.interpolation(opened, sources, count or 8, psi=psi, noise=noise))
 
 
 @figure.command()
@@ -227,9 +254,11 @@ def _open(
     averaged: bool,
     lod: int | None,
     noise: Any,
+    *,
+    endings: Sequence[str] = PICTURES,
     **options: Any,
 ) -> "OpenedModel":
-    require_ending(out, *PICTURES)
+    require_ending(out, *endings)
     from alae_workbench.models.opening import open_model
 
     return open_model(

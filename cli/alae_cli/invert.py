@@ -6,30 +6,32 @@ from typing import Annotated
 import typer
 
 from alae_cli.options import (
-    PICTURES,
     Averaged,
     BackendName,
     Device,
     Lod,
     ModelOrShipped,
+    SaveW,
     SkipBad,
     Source,
+    images_out,
+    is_figure,
     locate_model,
-    picture_out,
-    require_ending,
+    require_images_out,
 )
-from alae_cli.output import write_array, write_picture
+from alae_cli.output import locate_latents, write_array, write_images, write_picture
 
 
 def invert(
     model: ModelOrShipped = None,
     source: Source = None,
-    count: Annotated[int, typer.Option(min=1, help="Maximum number of images.")] = 8,
+    count: Annotated[int | None, typer.Option(min=1, help="Maximum number of images.", show_default="8")] = None,
     steps: Annotated[int, typer.Option(min=1, help="Number of gradient steps.")] = 200,
     layers: Annotated[
         bool, typer.Option("--layers", help="Find a style for each layer, not one w for all (style models).")
     ] = False,
-    out: Annotated[Path, picture_out(", or .npy: the w of each image, float32")] = Path("inverted.png"),
+    out: Annotated[Path, images_out("the w of each image, float32")] = Path("inverted.png"),
+    save_w: SaveW = False,
     lod: Lod = None,
     skip_bad: SkipBad = False,
     averaged: Averaged = True,
@@ -38,9 +40,9 @@ def invert(
 ) -> None:
     """Find the w of images by gradient steps on pixels and features of E, starting from E(x).
 
-    Prints a table of errors over time, compared with E(x) alone and with a search from the mean of w.
+    With a figure, prints a table of errors over time, compared with E(x) alone and with a search from the mean of w.
     """
-    require_ending(out, *PICTURES, ".npy")
+    require_images_out(out, source)
     from alae_workbench.models.opening import open_model
 
     opened = open_model(
@@ -52,14 +54,20 @@ def invert(
         layers=layers,
         skip_bad=skip_bad,
     )
+    from alae_workbench.data.source import get_names
+    from alae_workbench.figures.image_files import name_by_source
     from alae_workbench.runs.progress import show_progress
     from alae_workbench.tasks.invert import invert
 
-    compare = out.suffix != ".npy"
+    compare, images = is_figure(out, count), opened.load_images(source)
     with show_progress(2 * steps if compare else steps, "steps") as advance:
-        inverted = invert(opened, source, count=count, steps=steps, layers=layers, compare=compare, tell=advance)
-    if not compare:
+        inverted = invert(opened, images, count=count or 8, steps=steps, layers=layers, compare=compare, tell=advance)
+    if out.suffix == ".npy":
         write_array(out, iter([inverted.w]), len(inverted.w))
+        return
+    if not compare:
+        names = name_by_source(get_names(images), len(inverted.w))
+        write_images(out, [(inverted.w, inverted.searches["E(x)"].images)], len(inverted.w), names, save_w)
         return
     from rich.console import Console
     from rich.table import Table
@@ -71,3 +79,5 @@ def invert(
         table.add_row(start, str(step), f"{seconds:.1f}", f"{error:.4f}")
     Console().print(table)
     write_picture(out, inverted.draw())
+    if save_w:
+        write_array(locate_latents(out), iter([inverted.w]), len(inverted.w))

@@ -1,6 +1,7 @@
 """The options that several commands share, and functions that parse them."""
 
 from collections.abc import Callable, Sequence
+from os import W_OK, access
 from os.path import isdir, isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -15,8 +16,10 @@ from alae_core.view import NoiseWord
 if TYPE_CHECKING:
     from alae_workbench.data.options import SourceOptions
 
-#: endings of pictures
-PICTURES = (".png", ".svg", ".pdf")
+#: endings of pictures, and of arrays of images
+PICTURES, ARRAYS = (".png", ".svg", ".pdf"), (".npy", ".npz")
+#: endings of animations
+ANIMATIONS = (".gif", ".webp", ".mp4")
 
 Value = TypeVar("Value")
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
@@ -40,7 +43,9 @@ ModelOrShipped = Annotated[
 Source = Annotated[
     str | None,
     typer.Argument(
-        help="Images: what `alae train --data` takes, or an image file.", show_default="the run's held-out images"
+        help="Images: what `alae train --data` takes, an image file, or a .npy or .npz of latents w, which stand for "
+        "their images.",
+        show_default="the run's held-out images",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every z.")]
@@ -95,6 +100,10 @@ CropName = Annotated[
     typer.Option(
         help="Margin around each face: ffhq as in FFHQ and CelebA-HQ, celeba closer, as in the authors' CelebA."
     ),
+]
+SaveW = Annotated[
+    bool,
+    typer.Option("--save-w", help="Also write the latents of the images as an array, OUT with the ending .w.npy."),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable image files, and count them.")]
 LabelsFrom = Annotated[
@@ -196,6 +205,14 @@ def make_source_options(labels: str | None, values: str, crop_box: str | None) -
     return SourceOptions(labels=labels, range=value_range, crop_box=box)
 
 
+def images_out(npy: str = "float32 (count, H, W, C) in [-1, 1]") -> Any:
+    """Return the option --out of a command that writes images as a figure, as arrays or as single pictures."""
+    return picture_out(
+        f"; .npy: {npy}; .npz: the images as uint8 in arr_0; or a folder for a .png of each image, a name without "
+        "ending. With --count 1 a .png is the image alone"
+    )
+
+
 def parse_list(argument: str, texts: Sequence[str] | None, convert: Callable[[str], Value]) -> list[Value]:
     """Split the values of an option or argument at commas; `["1,2", "3"]` becomes `[1, 2, 3]` if `convert` is int.
 
@@ -258,6 +275,33 @@ def locate_model(model: Path | None) -> Path:
 
 
 def require_ending(out: Path, *endings: str) -> None:
-    """Raise ArgumentError unless `out` ends in one of the endings."""
+    """Raise ArgumentError unless `out` ends in one of the endings, and can be written."""
     if out.suffix not in endings:
         raise ArgumentError("out", f"is {out}; it must end in {' or '.join(endings)}")
+    _require_writable(out)
+
+
+def require_images_out(out: Path, source: str | None = None) -> None:
+    """Raise ArgumentError unless images can be written to `out`: see `images_out`. `source` must be another folder."""
+    if not is_folder(out):
+        require_ending(out, *PICTURES, *ARRAYS)
+    _require_writable(out)
+    if source and is_folder(out) and isdir(source) and out.resolve() == Path(source).resolve():
+        raise ArgumentError("out", f"is {out}, the folder of the images themselves: choose another folder")
+
+
+def is_folder(out: Path) -> bool:
+    """Whether `out` is a folder for a picture of each image."""
+    return not out.suffix or isdir(out)
+
+
+def is_figure(out: Path, count: int | None) -> bool:
+    """Whether `out` is a figure of several images, given the value of --count."""
+    return not is_folder(out) and out.suffix in PICTURES and not (out.suffix == ".png" and count == 1)
+
+
+def _require_writable(out: Path) -> None:
+    # Now, because the content of some files takes hours to compute.
+    folder = next(parent for parent in (out.absolute(), *out.absolute().parents) if isdir(parent))
+    if not access(folder, W_OK):
+        raise ArgumentError("out", f"is {out}, but {folder} cannot be written to: choose another place")

@@ -1,13 +1,9 @@
 """Write the files of commands atomically, create their directories if necessary, and print each path."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
-from math import prod
 from pathlib import Path
-from shutil import disk_usage
 from typing import TYPE_CHECKING
-
-from alae_core import AlaeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,26 +20,55 @@ def write_picture(out: Path, picture: "Image | Figure") -> None:
     print(f"{out}: {description}" if description else out)
 
 
+def write_animation(out: Path, batches: Iterable["np.ndarray"], fps: float) -> None:
+    """Write an animation as .gif, .webp or .mp4, and print its path, frames and duration."""
+    from alae_workbench.figures.animation import save_animation
+
+    count = save_animation(out, batches, fps)
+    print(f"{out}: {count} frames, {count / fps:.1f} s")
+
+
 def write_array(out: Path, parts: Iterator["np.ndarray"], count: int) -> None:
     """Write an array of `count` rows that comes in parts as .npy, and print its path and shape.
 
     Only one part is in memory at a time. Raises AlaeError if it does not fit on the disk.
     """
-    import numpy as np
-
-    from alae_core._support.files import atomic_file
     from alae_workbench.data.source import format_shape
+    from alae_workbench.figures.image_files import open_npy
 
     first = next(parts)
-    shape = (count, *first.shape[1:])
-    needed = first.itemsize * prod(shape)
-    free = disk_usage(next(parent for parent in out.absolute().parents if parent.exists())).free
-    if needed > free:
-        raise AlaeError(f"{out} needs {needed:,} bytes, but only {free:,} are free: ask for fewer images")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_file(out) as file:
-        header = {"descr": first.dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
+    with open_npy(out, count, first) as write:
         for part in chain([first], parts):
-            file.write(part.tobytes())
-    print(f"{out}: {count} × {format_shape(shape[1:])}")
+            write(part)
+    print(f"{out}: {count} × {format_shape(first.shape[1:])}")
+
+
+def write_images(
+    out: Path,
+    batches: Iterable[tuple["np.ndarray", "np.ndarray"]],
+    count: int,
+    names: Iterable[str],
+    save_w: bool = False,
+) -> None:
+    """Write images as `options.images_out` describes, and print the paths.
+
+    Args:
+        out: the file or folder.
+        batches: latents and images, a batch at a time.
+        count: the number of images.
+        names: the names of pictures in a folder.
+        save_w: whether to write the latents too, to `locate_latents`.
+    """
+    from alae_workbench.data.source import format_shape
+    from alae_workbench.figures.image_files import write_images as write
+
+    latents = locate_latents(out) if save_w else None
+    shape = write(out, batches, count, names, latents)
+    print(f"{out}: {count} × {format_shape(shape)}")
+    if latents:
+        print(f"{latents}: their latents w")
+
+
+def locate_latents(out: Path) -> Path:
+    """Return the file that --save-w writes beside `out`."""
+    return out.with_name(f"{out.name.removesuffix(out.suffix)}.w.npy")

@@ -117,6 +117,7 @@ def _await_signals(reader: int) -> None:
     while True:
         again = _receive(reader)
         if time.monotonic() - arrived > _REPEATS:
+            _remove_unfinished()
             end_process(128 + again, f"ended at once by a second signal, {again.name}")
 
 
@@ -152,12 +153,16 @@ def _clean_up() -> None:
     if util := sys.modules.get("multiprocessing.util"):
         # Removes semaphores, about which another process would warn; Python does the same at its end.
         util._run_finalizers()
-    if files := sys.modules.get("alae_core._support.files"):
-        files.remove_unfinished()
+    _remove_unfinished()
     _flush()
     if os.isatty(1):
         # A progress bar hides it.
         os.write(1, b"\x1b[?25h\n")
+
+
+def _remove_unfinished() -> None:
+    if files := sys.modules.get("alae_core._support.files"):
+        files.remove_unfinished()
 
 
 def _list_children() -> list:

@@ -124,8 +124,8 @@ ADVICE = {
         ["new", "photos", "--images", "600k"],
     ),
     "the ending of a picture": (
-        ["generate", "run", "--out", "samples"],
-        "it must end in .png or .svg or .pdf or .npy",
+        ["generate", "run", "--out", "samples.jpg"],
+        "it must end in .png or .svg or .pdf or .npy or .npz",
         ["generate", "run", "--out", "samples.png"],
     ),
     "a run with checkpoints": (

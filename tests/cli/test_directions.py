@@ -8,7 +8,7 @@ from tests.cli.conftest import BACKEND, describe_case
 def test_directions_are_found_saved_and_listed(run_alae, home):
     code, out, err = run_alae("directions", "fit", "run", "--data", "labelled", "--backend", BACKEND)
     assert code == 0, err
-    assert "run/directions: 1 directions" in out
+    assert "run/directions: 1 direction\n" in out
     assert sorted(path.name for path in (home / "run" / "directions").iterdir()) == ["directions.json", "right.npy"]
     assert "method: linear SVM on" in out
     assert run_alae("directions", "fit", "run", "--method", "principal", "--backend", BACKEND)[0] == 0
@@ -22,6 +22,21 @@ def test_directions_are_found_saved_and_listed(run_alae, home):
     code, out, _ = run_alae("directions", "list", "run")
     assert code == 0
     assert all(word in out for word in ("right", "shift-right", "principal-0", "linear SVM"))
+
+
+def test_directions_are_saved_elsewhere_if_the_run_is_read_only(run_alae, home, monkeypatch):
+    monkeypatch.setattr("alae_workbench.storage.directory.is_writable", lambda path: False)
+    fit = ["directions", "fit", "run", "--method", "principal", "--backend", BACKEND]
+    code, _, err = run_alae(*fit)
+    assert code == 2
+    assert "run cannot be written to: choose another folder for the directions with --out" in err
+    code, out, err = run_alae(*fit, "--out", "mine/found")
+    assert code == 0, err
+    assert "mine/found: 7 directions" in out
+    assert not (home / "run" / "directions").exists()
+    assert "principal-0" in run_alae("directions", "list", "mine/found")[1]
+    words = ["edit", "run", "labelled/left", "--direction", "mine/found/principal-0.npy=2", "--backend", BACKEND]
+    assert run_alae(*words)[0] == 0
 
 
 MISTAKES = [

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 import alae_core as alae
+from alae_core.images import to_uint8
 from tests.cli.conftest import BACKEND, describe_case
 
 
@@ -33,6 +34,20 @@ def test_directions_of_the_run_are_found_by_name(run_alae, home):
         words = ["edit", "run", "labelled/left", "--direction", f"{name}=2", "--out", f"{name}.npy"]
         assert run_alae(*words, "--backend", BACKEND)[0] == 0
     assert np.array_equal(np.load(home / "principal-0.npy"), np.load(home / "same.npy.npy"))
+
+
+def test_latents_are_moved_themselves_and_saved(run_alae, home):
+    along, w = np.random.default_rng(0).normal(size=(2, 7)).astype(np.float32)
+    np.save(home / "along.npy", along)
+    np.save(home / "w.npy", w)
+    words = ["edit", "run", "w.npy", "--direction", "along.npy=2", "--save-w", "--backend", BACKEND]
+    code, out, err = run_alae(*words, "--out", "e.npz")
+    assert (code, out) == (0, "e.npz: 1 × 8×8×1\ne.w.npy: their latents w\n"), err
+    np.testing.assert_allclose(np.load("e.w.npy"), (w + 2 * along)[None], rtol=1e-6)
+    expected = to_uint8(alae.load(home / "run").generate((w + 2 * along)[None]))
+    assert np.array_equal(np.load("e.npz")["arr_0"], expected)
+    assert run_alae(*words, "--out", "folder")[0] == 0
+    assert np.array_equal(np.asarray(Image.open("folder/image0000.png")), expected[0, ..., 0])
 
 
 def test_level_and_noise_affect_the_images(run_alae, style):

@@ -39,6 +39,19 @@ def test_values_are_printed_written_and_recorded(run_alae, home):
     assert set(read_evaluation(home)["measures"]) == {"psnr", "ssim", "nn_w", "rank_mapped"}
 
 
+def test_values_are_written_if_the_run_is_read_only(run_alae, home):
+    # In place of a folder, a file that no file can be written into: permissions do not bind an administrator.
+    (home / "run" / "evaluations").write_text("")
+    words = ["evaluate", "run", "--measures", "psnr", "--count", "20", "--backend", BACKEND]
+    code, out, err = run_alae(*words, "--out", "e.json")
+    assert code == 0, err
+    assert set(json.loads((home / "e.json").read_text("utf-8"))["measures"]) == {"psnr"}
+    assert "the values are not recorded in the run: " in out
+    code, out, _ = run_alae(*words)
+    assert code == 0
+    assert out.splitlines()[-1].endswith("; --out writes them to a file")
+
+
 def test_all_measures_are_taken_by_default(run_alae, home, cache):
     code, _, err = run_alae("evaluate", "run", "--count", "40", "--backend", BACKEND)
     assert code == 0, err

@@ -123,6 +123,25 @@ def test_two_corners_give_a_row(run_alae, style):
     assert are_alike(row[0], generate_images(style, np.stack([a, (a + b) / 2, b])))
 
 
+def test_more_corners_give_a_row_from_each_to_the_next(run_alae, style):
+    code, out, err = run_alae("figure", "interpolation", "style", "1,2,3,4,5", "--count", 3)
+    assert (code, out) == (0, "interpolation.png: 5 corners, 3 images from corner to corner\n"), err
+    rows = read_cells("interpolation.png", [(4, 3)])[0]
+    assert all(np.array_equal(rows[i][2], rows[i + 1][0]) for i in range(3))
+    assert not np.array_equal(rows[0][0], rows[0][2])
+
+
+def test_an_animation_passes_through_seeds_images_and_latents(run_alae, style, home):
+    np.save(home / "mine.npy", sample_styles(style, 8, 9))
+    words = ["figure", "interpolation", "style", "1", "photos/0.png", "mine.npy", "--count", 3, "--fps", 10]
+    code, out, err = run_alae(*words, "--out", "walk.gif")
+    assert (code, out) == (0, "walk.gif: 7 frames, 0.7 s\n"), err
+    code, out, _ = run_alae(*words, "--out", "loop.webp", "--loop")
+    assert (code, out) == (0, "loop.webp: 8 frames, 0.8 s\n")
+    with Image.open(home / "loop.webp") as animation:
+        assert (animation.n_frames, animation.size) == (8, (256, 256))
+
+
 def test_three_corners_give_a_triangle(run_alae, style):
     run_alae("figure", "interpolation", "style", "1,2,3", "--count", 3)
     a, b, c = sample_styles(style, 1, 2, 3)
@@ -183,8 +202,9 @@ MISTAKES = [
         ["mix", "young", "--layers", "fine"],
         "--layers is fine, but at 8×8 pixels there are coarse and middle styles only",
     ),
-    (["interpolation", "style", "1"], "interpolation needs 2, 3 or 4 corners, not 1"),
-    (["interpolation", "style", "photos", "1", "2"], "interpolation needs 2, 3 or 4 corners, not 5"),
+    (["interpolation", "style", "1"], "interpolation needs 2 or more corners, not 1"),
+    (["interpolation", "style", "1", "--out", "walk.gif"], "an animation needs 2 or more stops, not 1"),
+    (["interpolation", "style", "1,2", "--loop"], "--loop is for animations, but interpolation.png is a picture"),
     (["interpolation", "style", "1", "absent.png"], "there is no data 'absent.png'"),
     (["interpolation", "style", "--out", "m.npy"], "--out is m.npy; it must end in .png"),
     (["interpolation", "classes"], "mixing in w needs a model without labels, but this model has 3 classes"),

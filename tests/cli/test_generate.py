@@ -9,6 +9,7 @@ from PIL import Image
 
 import alae_core as alae
 from alae_core import View
+from alae_core.images import to_uint8
 from tests.cli.conftest import BACKEND, describe_case, generate_images
 from tests.tolerances import FLOAT32
 
@@ -63,6 +64,36 @@ def test_samples_are_generated_and_written_in_parts(run_alae, home):
     assert (found.shape, found.dtype) == ((30_000, 8, 8, 1), np.float32)
     assert peak < found.nbytes, "only one part is in memory at a time"
     assert np.array_equal(found, model.generate(model.map(model.sample_prior(30_000))))
+
+
+def test_files_for_other_programs_are_written(run_alae, home):
+    model = alae.load_checkpoint(home / "run").model()
+    w = np.concatenate([model.map(model.sample_prior(1, seed=seed)) for seed in (9, 10, 11)])
+    expected = to_uint8(model.generate(w))
+    options = ["--count", 3, "--seed", 9, "--backend", BACKEND]
+    code, out, err = run_alae("generate", "run", "--out", "samples/", "--save-w", *options)
+    assert (code, out) == (0, "samples: 3 × 8×8×1\nsamples.w.npy: their latents w\n"), err
+    for number, image in zip((9, 10, 11), expected, strict=True):
+        assert np.array_equal(np.asarray(Image.open(f"samples/seed{number:04d}.png")), image[..., 0])
+    np.testing.assert_allclose(np.load("samples.w.npy"), w, **FLOAT32)
+    # One seed for all samples, as in .npy.
+    run_alae("generate", "run", "--out", "x.npz", *options)
+    assert np.array_equal(np.load("x.npz")["arr_0"], to_uint8(model.generate(model.map(model.sample_prior(3, seed=9)))))
+    # A single image has the same seed in each.
+    run_alae("generate", "run", "--out", "one.png", "--count", 1, "--seed", 11, "--backend", BACKEND)
+    assert np.array_equal(np.asarray(Image.open("one.png")), expected[2, ..., 0])
+    # Latents give the same images.
+    assert run_alae("generate", "run", "--w", "samples.w.npy", "--out", "again", "--backend", BACKEND)[0] == 0
+    assert np.array_equal(np.asarray(Image.open("again/image0002.png")), expected[2, ..., 0])
+    code, out, _ = run_alae("generate", "run", "--w", "samples.w.npy", "--out", "grid.png", "--backend", BACKEND)
+    assert (code, out) == (0, "grid.png: 3 × 8×8×1\n")
+
+
+def test_styles_are_saved_as_they_were_truncated(run_alae, style):
+    run_alae("generate", "style", "--out", "x.npy", "--count", 2, "--truncation", 0.5, "--save-w")
+    assert np.load("x.w.npy").shape == (2, 6, 7)
+    run_alae("generate", "style", "--w", "x.w.npy", "--out", "y.npy")
+    np.testing.assert_allclose(np.load("y.npy"), np.load("x.npy"), **FLOAT32)
 
 
 def test_a_class_can_be_generated(run_alae, home):
@@ -128,6 +159,11 @@ MISTAKES = [
         "--label is 1, but the model was trained without labels",
     ),
     (["generate", "style", "--label", "1"], "was trained without labels"),
+    (["generate", "style", "--truncation", "0,1", "--out", "x"], "--truncation has 2 values, but x has room for one"),
+    (["generate", "style", "--truncation", "0,1", "--save-w"], "--truncation has 2 values, but --save-w writes one w"),
+    (["generate", "style", "--w", "short.npy"], "short.npy holds latents of shape (3,); those of this model have"),
+    (["generate", "style", "--w", "photos"], "photos is not a .npy or .npz file of latents w"),
+    (["generate", "style", "--w", "short.npy", "--label", "1"], "--label is for samples, but --w gives latents"),
     (["generate", "classes", "--label", "3", "--backend", BACKEND], "has the classes 0 … 2"),
     (["generate", "run", "--count", "100000", "--backend", BACKEND], "792 × 550,044 pixels, more than the maximum"),
     (

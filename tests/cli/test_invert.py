@@ -12,6 +12,10 @@ def test_three_starts_are_compared_and_w_is_written(run_alae, home):
     assert all(word in out for word in ("E(x)", "mean of w", "inverted.png"))
     assert run_alae("invert", "run", "--steps", "2", "--count", "3", "--out", "w.npy", "--backend", BACKEND)[0] == 0
     assert np.load(home / "w.npy").shape == (3, SMALL["networks.w"])
+    options = ["--steps", "2", "--out", "found", "--save-w", "--backend", BACKEND]
+    assert run_alae("invert", "run", "labelled/left", *options)[0] == 0
+    assert sorted(path.name for path in (home / "found").iterdir()) == [f"{number}.png" for number in range(8)]
+    assert np.load(home / "found.w.npy").shape == (8, SMALL["networks.w"])
 
 
 @pytest.mark.usefixtures("style")

@@ -6,7 +6,7 @@ from PIL import Image
 
 import alae_core as alae
 from alae_core import View
-from alae_core.images import to_float
+from alae_core.images import to_float, to_uint8
 from tests.cli.conftest import BACKEND, describe_case, generate_images, photos
 from tests.conftest import tiny_style_config
 from tests.helpers.requirements import FACES, needs_face_weights, needs_faces
@@ -28,6 +28,20 @@ def test_images_are_reconstructed_at_a_level_of_detail(run_alae, style, lod):
     code, out, _ = run_alae("reconstruct", "style", "photos", "--out", "x.npy", "--lod", lod)
     assert (code, out) == (0, f"x.npy: 3 × {size}×{size}×3\n")
     assert np.allclose(np.load("x.npy"), generate_images(style, style.encode(pooled, View(lod)), View(lod)), **FLOAT32)
+
+
+def test_reconstructions_have_the_names_of_their_images(run_alae, style):
+    expected = to_uint8(generate_images(style, style.encode(to_float(photos()))))
+    code, out, err = run_alae("reconstruct", "style", "photos", "--out", "new/rec", "--save-w")
+    assert (code, out) == (0, "new/rec: 3 × 16×16×3\nnew/rec.w.npy: their latents w\n"), err
+    for number, image in enumerate(expected):
+        found = np.asarray(Image.open(f"new/rec/{number}.png")).astype(int)
+        assert np.abs(found - image).max() <= 1
+    np.testing.assert_allclose(np.load("new/rec.w.npy"), style.encode(to_float(photos())), **FLOAT32)
+    # Latents stand for their images, and with --count 1 a picture has no frame.
+    assert run_alae("reconstruct", "style", "new/rec.w.npy", "--count", 1, "--out", "one.png")[0] == 0
+    with Image.open("one.png") as picture:
+        assert picture.size == (16, 16)
 
 
 def test_images_are_reconstructed_without_noise(run_alae, style):
@@ -71,6 +85,11 @@ def test_faces_in_photos_are_aligned_and_reconstructed(run_alae, backend, tmp_pa
 
 
 MISTAKES = [
+    (["reconstruct", "style", "photos", "--out", "photos"], "--out is photos, the folder of the images themselves"),
+    (
+        ["reconstruct", "style", "photos", "--out", "x.npz", "--levels"],
+        "--levels draws a picture, but x.npz is an array",
+    ),
     (["reconstruct", "run", "torn.png", "--backend", BACKEND], "torn.png"),
     (["reconstruct", "mlp", "--lod", "0"], "--lod is only for style models"),
     (["reconstruct", "mlp", "--noise", "none"], "--noise is only for style models"),

@@ -139,6 +139,22 @@ with atomic_path(Path("out.npy")) as path:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_second_signal_removes_unfinished_files_too(tmp_path):
+    script = f"""
+from pathlib import Path
+from alae_core._support.files import atomic_path
+with saving_first(lambda number: time.sleep(60)), atomic_path(Path("out.npy")) as path:
+    path.write_bytes(b"half")
+    {READY.strip()}
+    {NATIVE}"""
+    process = start(script, tmp_path)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(1.2)
+    process.send_signal(signal.SIGTERM)
+    assert end(process)[0] == 143
+    assert not list(tmp_path.iterdir())
+
+
 def test_child_processes_end_too():
     script = f"""
 import multiprocessing

@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from alae_core import AlaeError, ArgumentError, View
 from alae_core.checkpoint_writing import write_checkpoint
-from alae_workbench.models.opening import check_options, open_model
+from alae_workbench.data.source import DataError
+from alae_workbench.models.opening import OpenedModel, check_options, open_model
 from tests.conftest import tiny_config, tiny_style_config
 
 STYLE = tiny_style_config()
@@ -84,3 +88,23 @@ except ArgumentError:
 """
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
+
+
+def test_images_of_a_run_are_found_from_every_directory(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "inputs" / "faces"
+    folder.mkdir(parents=True)
+    for number in range(4):
+        Image.fromarray(np.full((8, 8), number, np.uint8)).save(folder / f"{number}.png")
+    monkeypatch.chdir(tmp_path / "inputs")
+    path = tmp_path / "runs" / "one" / "checkpoints" / "step-00000001"
+
+    def load(recorded):
+        checkpoint = SimpleNamespace(path=path, run={"training": {"data": recorded, "held_out": 1}})
+        return OpenedModel(SimpleNamespace(config=tiny_config(image=[8, 8, 1])), checkpoint, True).load_data()
+
+    assert len(load("inputs/faces").train) == 3
+    assert f"are read from {folder}" in capsys.readouterr().out
+    assert len(load(str(folder)).train) == 3
+    assert not capsys.readouterr().out
+    with pytest.raises(DataError, match="none of that name beside the run: give its place with --data, or as SOURCE"):
+        load("/elsewhere/cats")

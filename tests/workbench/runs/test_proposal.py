@@ -7,12 +7,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from alae_core import AlaeError, load_config
+from alae_core.growth import position
 from alae_workbench import Arrays, DataError, load_experiment
 from alae_workbench.data.load import load_data
 from alae_workbench.data.survey import Survey, survey, survey_source
 from alae_workbench.runs.plan import plan
 from alae_workbench.runs.proposal import propose
 from alae_workbench.runs.request import RunRequest
+from alae_workbench.runs.settings import change_experiment
 
 
 def write_folder(path, sizes, mode="RGB"):
@@ -106,6 +108,7 @@ def test_a_published_training_length_gives_the_published_configuration(preset, s
         ({"image": [32, 32, 1]}, "3 channels", "image=[32, 32, 1]: as requested"),
         ({"training.held_out": 9}, "held out", "training.held_out=9: as requested"),
         ({"training.mirror": False}, "mirrored", "training.mirror=false: as requested"),
+        ({"training.fit": "pad"}, "cropped", 'training.fit="pad": as requested'),
     ],
     ids=str,
 )
@@ -127,6 +130,14 @@ def test_images_that_are_shown_often_are_augmented(family, channels):
     assert few.experiment.config.augment.p == 0.15
     assert any("D would memorise images that it sees 50 times" in line for line in few.explain({}))
     assert "augment=null: as requested" in few.explain({"augment": None})
+    # The reason is that of the training as changed.
+    for changes in ({"training.held_out": 3_000}, {"training.steps": 10} if family == "conv" else {"seed": 3}):
+        changed = change_experiment(few.experiment.config, few.experiment.training.model_dump(), changes, "test")
+        (line,) = [line for line in few.explain(changes, changed) if line.startswith("augmentation")]
+        held_out = changes.get("training.held_out", 444)
+        shown = position(changed.config, changed.steps).shown / (4_444 - held_out)
+        assert ("50 times or more" in line) == (shown >= 50)
+        assert ("for which augment=null is better" in line) == (shown < 50)
     assert more.experiment.config.augment is None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alae_core._support.text import count_things
 from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection
 from alae_workbench.data.labels import describe_labels, is_labelled
@@ -55,7 +56,9 @@ def inspect(
     if isinstance(contents.images, PreparedSource):
         lines.append(_verify(contents.images.path, contents.images.manifest, show_progress))
     for part, source in label_parts(contents).items():
-        lines.append(f"{len(source):,} images{f' {part}' if part else ''}, of {format_shape(source.shape)}")
+        lines.append(
+            f"{count_things(len(source), 'image')}{f' {part}' if part else ''}, of {format_shape(source.shape)}"
+        )
         lines += _describe_labels(source.labels, get_label_names(source), describe_labels(source))
     if contents.interpretation:
         lines.append(f"read as {contents.interpretation}")
@@ -90,7 +93,7 @@ def _verify(path: Path, manifest: Manifest, show_progress: ShowProgress) -> str:
     heights = ", ".join(map(str, manifest.levels))
     return (
         f"prepared by alae {manifest.alae} from {manifest.source}, at {heights} pixels a side, "
-        f"{format_bytes(total)} in {len(files):,} files, whose hashes all match the manifest"
+        f"{format_bytes(total)} in {count_things(len(files), 'file')}, whose hashes all match the manifest"
     )
 
 
@@ -123,7 +126,7 @@ def _describe_pictures(
         raise DataError(f"none of the {len(pictures):,} images in {name} can be read: {fault}")
     readable = len(pictures) - len(unreadable)
     colours = {0: "all grey", readable: "all in colour"}.get(coloured, f"{coloured:,} in colour, the others grey")
-    yield f"{name}: {readable:,} images, {colours}"
+    yield f"{name}: {count_things(readable, 'image')}, {colours}"
     yield _describe_sizes(sizes)
     tests = [pictures.test.files] if pictures.test else []
     _, interpretation = decide_reading(name, [pictures.files, *tests], "crop", options)
@@ -131,7 +134,7 @@ def _describe_pictures(
         yield f"read as {interpretation}"
     yield from _describe_labels(pictures.labels, pictures.label_names, describe_labels(pictures))
     if pictures.test:
-        yield f"{len(pictures.test):,} more images in the held-out split"
+        yield f"{count_things(len(pictures.test), 'more image')} in the held-out split"
         yield from _describe_labels(pictures.test.labels, pictures.label_names, describe_labels(pictures.test))
     skipped = describe_skipped(pictures.skipped)
     if skipped:
@@ -159,13 +162,13 @@ def _describe_labels(labels: np.ndarray | None, names: Sequence[str], text: str)
     labels = labels[is_labelled(labels)]
     if labels.ndim == 1:
         classes = [f"{name}: {count:,}" for name, count in _count_classes(labels, names).items()]
-        return [*lines, f"{len(classes)} classes: {_list_words(classes)}"]
+        return [*lines, f"{len(classes)} class{'es' if len(classes) != 1 else ''}: {_list_words(classes)}"]
     columns = [
         f"{name} {column.min():g} … {column.max():g}, mean {column.mean():.3g}"
         for name, column in zip(names or map(str, range(labels.shape[1])), labels.T, strict=True)
         if len(column)
     ]
-    return [*lines, f"{len(columns)} attributes: {_list_words(columns, '; ')}"]
+    return [*lines, f"{count_things(len(columns), 'attribute')}: {_list_words(columns, '; ')}"]
 
 
 def _count_classes(labels: np.ndarray, names: Sequence[str]) -> dict[str, int]:

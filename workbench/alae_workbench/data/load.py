@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from alae_core._support.text import count_things
 from alae_core.config import Config
 from alae_workbench.data.collection import Collection, DecodedOnRequest, decode
 from alae_workbench.data.derived import add_margin, split
@@ -67,7 +68,7 @@ def load_images(
     """
     splits = _Frame(name, config, margin, trained=True).read(fit, tell_skipped is not None, options)
     if tell_skipped and splits.skipped:
-        tell_skipped(f"{splits.skipped:,} unreadable image{'s' if splits.skipped != 1 else ''} in {name} skipped")
+        tell_skipped(f"{count_things(splits.skipped, 'unreadable image')} in {name} skipped")
     return splits.images if splits.test is None else splits.test
 
 

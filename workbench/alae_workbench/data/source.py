@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from alae_core._support.text import count_things
 from alae_core.errors import AlaeError, ArgumentError
 from alae_core.images import pooled, to_float
 
@@ -56,7 +57,7 @@ class SourceRepr:
     """Mixin: a one-line `repr` of a source, such as <2,000 images of 8×8×1, 10 classes>."""
 
     def __repr__(self: Source) -> str:
-        text = f"{len(self):,} image{'s' if len(self) != 1 else ''} of {format_shape(self.shape)}"
+        text = f"{count_things(len(self), 'image')} of {format_shape(self.shape)}"
         if self.labels is not None and self.labels.ndim == 2:
             text += f", {self.labels.shape[1]} attributes each"
         elif self.labels is not None:

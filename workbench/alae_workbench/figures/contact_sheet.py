@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from alae_core._support.text import count_things
 from alae_core.images import to_float
 from alae_workbench.data.collection import Collection, as_collection
 from alae_workbench.data.inspection import label_parts
@@ -47,7 +48,7 @@ def draw_contact_sheet(name: str, contents: Contents, options: SourceOptions = D
             if len(images):
                 sections.append((" · ".join(filter(None, (part, title))), split_rows(images)))
     count = sum(map(len, parts.values()))
-    return compose_grid(sections, f"{Path(name).name} · {count:,} images")
+    return compose_grid(sections, f"{Path(name).name} · {count_things(count, 'image')}")
 
 
 def _choose_rows(pictures: Collection, rows: int) -> Iterator[tuple[str, np.ndarray]]:

@@ -54,7 +54,8 @@ def _format_title(name: str, levels: range) -> str:
 def draw_interpolation(
     alae: Alae, corners: np.ndarray, count: int, caption: str, view: View | None = None, noise: Noise = "fixed"
 ) -> Image.Image:
-    """Draw images G(w) between 2, 3 or 4 corners: a row, a triangle or a square.
+    """Draw images G(w) between corners: for 2 a row, for 3 a triangle, for 4 a square, for more a row from each to the
+    next.
 
     Args:
         alae: a model without labels.
@@ -65,7 +66,7 @@ def draw_interpolation(
 
     Raises AlaeError as `mixing.interpolate`, or if the grid would be too large.
     """
-    require_grid_size(count, 1 if len(corners) == 2 else count, alae.image_shape(view))
+    require_grid_size(count, count if len(corners) in (3, 4) else len(corners) - 1, alae.image_shape(view))
     rows = interpolate(corners, count)
     images = alae.generate(np.concatenate(rows), view, noise=noise)
     lines = np.split(images, np.cumsum([len(row) for row in rows])[:-1])

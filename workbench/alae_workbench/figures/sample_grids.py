@@ -15,9 +15,9 @@ from alae_workbench.models.opening import require_levels
 from alae_workbench.models.sampling import sample, untruncated_psi
 
 
-def draw_samples(images: np.ndarray, caption: str) -> Image.Image:
+def draw_samples(images: np.ndarray, caption: str, title: str = "samples G(F(z))") -> Image.Image:
     """Draw samples, floats (count, H, W, C), in rows."""
-    return compose_grid([("samples G(F(z))", split_rows(images))], caption)
+    return compose_grid([(title, split_rows(images))], caption)
 
 
 def draw_truncations(

@@ -8,6 +8,7 @@ import numpy as np
 
 from alae_core import AlaeError, ArgumentError, View
 from alae_workbench.data.source import Source, read_all
+from alae_workbench.models.latent_files import get_latents
 
 if TYPE_CHECKING:
     from alae_core import Alae
@@ -20,7 +21,8 @@ def make_latents(
 
     Args:
         alae: a model without labels.
-        sources: a seed gives one sample w = F(z), truncated; images give w = E(x) each, without truncation.
+        sources: a seed gives one sample w = F(z), truncated; images give w = E(x) each, without truncation;
+            `LatentImages` give their latents unchanged.
         view: the level of detail at which images are encoded; by default the model's own.
         psi: truncation of samples; by default the configuration's.
 
@@ -33,10 +35,17 @@ def make_latents(
 
 def _make_latents(alae: "Alae", source: int | Source, view: View | None, psi: float | None) -> np.ndarray:
     if isinstance(source, int):
-        w = alae.map(alae.sample_prior(1, seed=source))
-        return w if alae.w_mean is None and psi is None else alae.truncate(w, psi)
-    w = alae.w_of(alae.as_seen(read_all(source, view.size if view else None), view), view)
+        return map_prior(alae, alae.sample_prior(1, seed=source), psi)
+    w = get_latents(source)
+    if w is None:
+        w = alae.w_of(alae.as_seen(read_all(source, view.size if view else None), view), view)
     return w if alae.w_mean is None else alae.truncate(w, 1.0)
+
+
+def map_prior(alae: "Alae", z: np.ndarray, psi: float | None = None) -> np.ndarray:
+    """Return w = F(z), (batch, w); of style models as styles (batch, 2L, w), truncated by ψ."""
+    w = alae.map(z)
+    return w if alae.w_mean is None and psi is None else alae.truncate(w, psi)
 
 
 def layer_ranges(lods: int) -> dict[str, range]:
@@ -61,7 +70,7 @@ def mix(rows: np.ndarray, columns: np.ndarray, levels: range) -> np.ndarray:
 
 
 def interpolate(corners: np.ndarray, count: int) -> list[np.ndarray]:
-    """Interpolate between 2, 3 or 4 corners: a row, a triangle or a square.
+    """Interpolate between 2, 3, 4 or more corners: a row, a triangle, a square, or a row from each to the next.
 
     Args:
         corners: their `make_latents`, from left to right, then from top to bottom.
@@ -71,16 +80,42 @@ def interpolate(corners: np.ndarray, count: int) -> list[np.ndarray]:
         The latents of each row, with the shape and dtype of `corners` except for their number.
 
     Raises:
-        AlaeError: there are fewer or more corners.
+        AlaeError: there are fewer corners.
         ArgumentError: `count` is below 2.
     """
-    if not 2 <= len(corners) <= 4:
-        raise AlaeError(f"interpolation needs 2, 3 or 4 corners, not {len(corners)}")
+    if len(corners) < 2:
+        raise AlaeError(f"interpolation needs 2 or more corners, not {len(corners)}")
     if count < 2:
         raise ArgumentError("count", f"is {count}; it must be at least 2")
     weights = _corner_weights(len(corners), count)
     w = np.tensordot(np.concatenate(weights), corners, 1).astype(corners.dtype)
     return np.split(w, np.cumsum([len(row) for row in weights])[:-1])
+
+
+def interpolate_along(stops: np.ndarray, count: int, loop: bool = False) -> np.ndarray:
+    """Interpolate from stop to stop, for the frames of an animation.
+
+    Args:
+        stops: their `make_latents`; at least 2.
+        count: latents from one stop to the next, both included; at least 2.
+        loop: whether to return to the first stop, which then is not repeated at the end.
+
+    Returns:
+        The latents in order, with the shape and dtype of `stops` except for their number.
+
+    Raises:
+        AlaeError: there are fewer stops.
+        ArgumentError: `count` is below 2.
+    """
+    if len(stops) < 2:
+        raise AlaeError(f"an animation needs 2 or more stops, not {len(stops)}")
+    if count < 2:
+        raise ArgumentError("count", f"is {count}; it must be at least 2")
+    places = np.arange((len(stops) - (not loop)) * (count - 1) + (not loop)) / (count - 1)
+    before = places.astype(int)
+    share = (places - before).reshape(-1, *[1] * (stops.ndim - 1))
+    first, second = stops[before % len(stops)], stops[(before + 1) % len(stops)]
+    return (first + share * (second - first)).astype(stops.dtype)
 
 
 def _corner_weights(corners: int, count: int) -> list[np.ndarray]:
@@ -93,4 +128,6 @@ def _corner_weights(corners: int, count: int) -> list[np.ndarray]:
             for down, right in ((down, steps[: count - down]) for down in range(count))
         ]
     line = np.hstack([last - steps, steps]) / last
-    return [line] if corners == 2 else [np.kron(pair, line) for pair in line[:, None]]
+    if corners == 4:
+        return [np.kron(pair, line) for pair in line[:, None]]
+    return [np.pad(line, ((0, 0), (first, corners - first - 2))) for first in range(corners - 1)]

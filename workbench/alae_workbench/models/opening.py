@@ -15,6 +15,7 @@ from alae_core.view import require_psi
 from alae_workbench.data.labels import select_labels
 from alae_workbench.data.load import fit_images, load_data, load_images
 from alae_workbench.data.memory import Arrays, as_source
+from alae_workbench.data.resolve import require_found
 from alae_workbench.data.source import DataError, DataSet, Source
 from alae_workbench.data.training_data import (
     TrainingData,
@@ -22,6 +23,7 @@ from alae_workbench.data.training_data import (
     source_options_of,
     training_data_of,
 )
+from alae_workbench.models.latent_files import LatentImages, read_latents
 from alae_workbench.models.mixing import layer_ranges
 from alae_workbench.storage.directory import Run
 
@@ -84,14 +86,18 @@ class OpenedModel:
         """Load the images in `source`.
 
         Args:
-            source: a named data set, path or picture file; an array of images, as `train` takes; or a `Source`, which
-                is returned as it is. By default the run's held-out images, or the examples of an exported run.
+            source: a named data set, path or picture file; a .npy or .npz file of latents, which stand for their images
+                G(w); an array of images, as `train` takes; or a `Source`, which is returned as it is. By default the
+                run's held-out images, or the examples of an exported run.
             labels: which labels of a data set are read, as `--labels`; by default the first that docs/data.md lists.
 
         Raises DataError if they cannot be found or do not fit the model.
         """
         training, config = self.training, self.model.config
         if isinstance(source, (str, Path)):
+            w = read_latents(source, config)
+            if w is not None:
+                return LatentImages(self.model, w)
             tell = print if self.skip_bad else None
             return load_images(
                 str(source),
@@ -119,17 +125,16 @@ class OpenedModel:
         Raises DataError if it cannot be found or does not fit the model.
         """
         training = self.training
-        name = name or training.data
-        if name is None:
-            raise DataError(f"{self.checkpoint.path} does not record which images it was trained on: name a data set")
-        if name == training.data:
+        if name in (None, training.data):
             options = source_options_of(training, self.checkpoint)
             options = options if labels is None else replace(options, labels=labels)
         else:
             options = options_for_other_images(self.checkpoint, labels)
+        if name is None and training.data is None:
+            raise DataError(f"{self.checkpoint.path} does not record which images it was trained on: name a data set")
         # Training skipped unreadable images, so the same split needs them skipped.
         return load_data(
-            name,
+            name or require_found(str(training.data), self.checkpoint.path),
             self.model.config,
             margin=training.margin,
             fit=training.fit,
@@ -167,11 +172,16 @@ class OpenedModel:
         images = self.load_images(source)
         return self._read(images, np.arange(min(limit or len(images), len(images))))
 
+    def read_in_batches(
+        self, images: Source, limit: int | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """Yield the first `limit` of `images` a batch at a time, as `read_images` returns them: few are in memory."""
+        for part in self.model.chunks(min(limit or len(images), len(images)), self.view):
+            yield self._read(images, np.arange(part.start, part.stop))
+
     def encode_images(self, images: Source) -> Iterator[np.ndarray]:
-        """Encode all `images` in order, a batch at a time: float32 (batch, w), so few images are in memory at once."""
-        for part in self.model.chunks(len(images), self.view):
-            x, labels = self._read(images, np.arange(part.start, part.stop))
-            yield self.model.encode(x, labels=labels)
+        """Encode all `images` in order, a batch at a time: float32 (batch, w)."""
+        return (self.model.encode(x, labels=labels) for x, labels in self.read_in_batches(images))
 
     def _read(self, images: Source, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         view = self.view

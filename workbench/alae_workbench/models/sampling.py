@@ -1,12 +1,13 @@
 """Samples of a model, determined by a seed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alae_core import View
-from alae_core.streams import Noise, prior_parts, require_seed
+from alae_core.streams import Noise, prior_parts, require_seed, sample_prior
+from alae_workbench.models.mixing import map_prior
 from alae_workbench.models.opening import check_options
 
 if TYPE_CHECKING:
@@ -58,22 +59,63 @@ def sample_in_batches(
     sample number `start`.
     """
     check_options(alae.config, alae.view, psi=psi, label=label)
-    sizes = (part.stop - part.start for part in alae.chunks(count, view))
-    priors = prior_parts(sizes, alae.config.networks.z, seed=require_seed(seed))
+    latents = draw_latents(alae, count, seed=seed, psi=psi, view=view, start=start)
+    return (images for _, images in generate_in_batches(alae, latents, count, label=label, view=view, noise=noise))
 
-    def draw(part: slice, z: np.ndarray) -> np.ndarray:
-        w = alae.map(z)
-        if alae.w_mean is not None or psi is not None:
-            w = alae.truncate(w, psi)
-        maps = noise if isinstance(noise, str) else [array[part] if len(array) == count else array for array in noise]
-        if not alae.config.labels:
-            return alae.generate(w, view, noise=maps)
-        in_turn = np.arange(part.start, part.stop) % ROW % alae.config.labels
-        return alae.generate(w, view, noise=maps, labels=in_turn if label is None else np.full(len(z), label))
 
-    # Lazy, because `count` may be larger than memory.
+def draw_latents(
+    alae: "Alae",
+    count: int,
+    *,
+    seed: int = 0,
+    psi: float | None = None,
+    view: View | None = None,
+    start: int = 0,
+    each: bool = False,
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Draw the latents of samples one batch at a time: the place of each batch, and its `map_prior`.
+
+    Args:
+        alae: the model.
+        count, seed, psi, view, start: see `sample_in_batches`.
+        each: whether sample number i is the one sample of seed `seed` + i, instead of sample number i of `seed`.
+    """
+    size = alae.config.networks.z
+    require_seed(seed + count - 1 if each else seed)
+    # Lazy, because `count` may be larger than memory. Skipped batches of one seed are drawn, too.
+    if each:
+        seeds = (range(seed + part.start, seed + part.stop) for part in alae.chunks(count, view))
+        priors = (np.concatenate([sample_prior(1, size, seed=one) for one in part]) for part in seeds)
+    else:
+        priors = prior_parts((part.stop - part.start for part in alae.chunks(count, view)), size, seed=seed)
     parts = zip(alae.chunks(count, view), priors, strict=True)
-    return (draw(part, z) for part, z in parts if part.start >= start)
+    return ((part, map_prior(alae, z, psi)) for part, z in parts if part.start >= start)
+
+
+def generate_in_batches(
+    alae: "Alae",
+    latents: Iterable[tuple[slice, np.ndarray]],
+    count: int,
+    *,
+    label: int | None = None,
+    view: View | None = None,
+    noise: Noise = "fixed",
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the latents of each batch, and their images G(w).
+
+    Args:
+        alae: the model.
+        latents: the place of each batch among `count` images, and its latents.
+        count: the number of images.
+        label, view, noise: see `sample`.
+    """
+    for part, w in latents:
+        maps = noise if isinstance(noise, str) else [array[part] if len(array) == count else array for array in noise]
+        labels = None
+        if alae.config.labels:
+            in_turn = np.arange(part.start, part.stop) % ROW % alae.config.labels
+            labels = in_turn if label is None else np.full(len(w), label)
+        yield w, alae.generate(w, view, noise=maps, labels=labels)
 
 
 def untruncated_psi(alae: "Alae") -> float | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alae_core import Config
+from alae_core._support.text import count_things
 from alae_core.growth import stretches
 from alae_core.lookup import find_algorithm
 from alae_core.sizes import count_weights, find_memory, format_bytes
@@ -60,10 +61,8 @@ def _describe_data(name: str, data: DataSet) -> Iterator[str]:
     labels, classes = data.train.labels, ""
     if labels is not None:
         classes = f", {len(np.unique(labels))} classes" if labels.ndim == 1 else f", {labels.shape[1]} attributes each"
-    yield (
-        f"data: {name}, {len(data.train):,} training images of {format_shape(data.train.shape)}{classes}, "
-        f"{len(data.held_out):,} held out{data.describe_reading()}"
-    )
+    images = f"{count_things(len(data.train), 'training image')} of {format_shape(data.train.shape)}{classes}"
+    yield f"data: {name}, {images}, {len(data.held_out):,} held out{data.describe_reading()}"
     yield from describe_origin(data)
 
 
@@ -72,11 +71,11 @@ def _describe_steps(plan: Plan) -> Iterator[str]:
     for stage, first, after in stretches(plan.experiment.config, start, end):
         level = "" if stage.lod is None else f" at {name_level(stage)}"
         yield (
-            f"{after - first:,} steps{level}: {stage.batch_size:,} images each, "
+            f"{count_things(after - first, 'step')}{level}: {count_things(stage.batch_size, 'image')} each, "
             f"learning rate {stage.adam.learning_rate:g}"
         )
     resumed = f", resuming at step {start:,}, after {sum(plan.checkpoint.shown):,} images" if plan.checkpoint else ""
-    yield f"{end:,} steps in all{resumed}, on {plan.backend}"
+    yield f"{count_things(end, 'step')} in all{resumed}, on {plan.backend}"
     if plan.checkpoint:
         yield from describe_resumption(plan.checkpoint, plan.experiment)
 

@@ -44,7 +44,7 @@ class _Author:
         return self.packages
 
 
-def export_run(opened: OpenedModel, out: Path, credit: str) -> Path:
+def export_run(opened: OpenedModel, out: Path, credit: str, data: str | None = None) -> Path:
     """Write the exported run `out`, and return the path of its card; if `out` ends in .zip, one file, and its path.
 
     Weights become float16. Of the paths of the training images and of the run it started from, only the names are kept.
@@ -53,6 +53,7 @@ def export_run(opened: OpenedModel, out: Path, credit: str) -> Path:
         opened: the model, opened from the checkpoint to export.
         out: the new directory or .zip.
         credit: source and licence of the training images, for the card.
+        data: the training images, if they are not where the run recorded them.
 
     Raises:
         AlaeError: `out` exists; the run is not a run directory, or has no evaluation of this checkpoint, which
@@ -63,15 +64,15 @@ def export_run(opened: OpenedModel, out: Path, credit: str) -> Path:
     if out.exists():
         raise AlaeError(f"{out} exists already: choose another name")
     if out.suffix != ZIP:
-        return _write_run(opened, out, credit)
+        return _write_run(opened, out, credit, data)
     with TemporaryDirectory() as directory:
-        card = _write_run(opened, Path(directory, out.stem), credit)
+        card = _write_run(opened, Path(directory, out.stem), credit, data)
         out.parent.mkdir(parents=True, exist_ok=True)
         write_archive(card.parent, out)
     return out
 
 
-def _write_run(opened: OpenedModel, out: Path, credit: str) -> Path:
+def _write_run(opened: OpenedModel, out: Path, credit: str, data: str | None) -> Path:
     checkpoint = opened.checkpoint
     run = Run.find(checkpoint.path)
     card = _make_card(run, checkpoint, credit)
@@ -79,7 +80,7 @@ def _write_run(opened: OpenedModel, out: Path, credit: str) -> Path:
     origin = training.origin and training.origin.model_copy(update={"path": training.origin.name})
     training = training.model_copy(update={"data": training.data and Path(training.data).name, "origin": origin})
     experiment = Experiment(checkpoint.config, training)
-    examples = take_first(opened.load_data().held_out, COUNT)
+    examples = take_first(opened.load_data(data).held_out, COUNT)
     state = {
         name: as_dtype(name, array, np.float16) if name.startswith("averages/") else array
         for name, array in checkpoint.state.items()

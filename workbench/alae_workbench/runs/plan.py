@@ -98,7 +98,7 @@ def plan(request: RunRequest) -> Plan:
     require_room(experiment.config, training=True)
     _require_parts(experiment.config)
     _require_measures(experiment)
-    reasons = proposal.explain(request.changes) if proposal and not checkpoint else []
+    reasons = proposal.explain(request.changes, experiment) if proposal and not checkpoint else []
     if origin:
         reasons += describe_start(origin, experiment.config)
     backend = request.backend_name or default_backend()

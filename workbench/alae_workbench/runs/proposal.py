@@ -1,14 +1,16 @@
 """Make a configuration for a user's images: `alae new` writes it, and `alae train --data` uses it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil, log2
 from typing import Any, Literal
 
 from alae_core import AlaeError, ArgumentError
 from alae_core.config import load_config
 from alae_core.config_data import RUN
+from alae_core.growth import position
 from alae_workbench.data.survey import Survey
 from alae_workbench.runs.settings import Experiment, change_experiment
 from alae_workbench.runs.verdict import AUGMENT_P, OFTEN, needs_augmentation
@@ -44,11 +46,11 @@ class Reason:
     """Why settings have their values.
 
     Attributes:
-        text: a line that gives the values and the reason.
+        text: a line that gives the values and the reason, or a function that makes it for the experiment as changed.
         keys: the settings, as dotted keys.
     """
 
-    text: str
+    text: str | Callable[[Experiment], str]
     keys: tuple[str, ...]
 
     def concerns(self, key: str) -> bool:
@@ -63,9 +65,17 @@ class Proposal:
     experiment: Experiment
     reasons: tuple[Reason, ...]
 
-    def explain(self, changes: Mapping[str, Any]) -> list[str]:
-        """Return a line for each choice, and for each of the user's `changes` by dotted key that replaces one."""
-        chosen = [reason.text for reason in self.reasons if not any(map(reason.concerns, changes))]
+    def explain(self, changes: Mapping[str, Any], experiment: Experiment | None = None) -> list[str]:
+        """Return a line for each choice, and for each of the user's `changes` by dotted key that replaces one.
+
+        Reasons are those of `experiment`, which has the changes; by default of the proposal itself.
+        """
+        experiment = experiment or self.experiment
+        chosen = [
+            reason.text if isinstance(reason.text, str) else reason.text(experiment)
+            for reason in self.reasons
+            if not any(map(reason.concerns, changes))
+        ]
         replaced = [
             f"{key}={json.dumps(value, ensure_ascii=False, default=str)}: as requested"
             for key, value in changes.items()
@@ -122,18 +132,17 @@ def propose(
     count, kept = (survey.count + survey.held_out, survey.held_out) if survey.held_out else (survey.count, kept)
     if needs_augmentation(count - kept, images):
         changes["augment"] = {"p": AUGMENT_P}
-        details.append(
-            Reason(
-                f"augmentation with p={AUGMENT_P} (docs/few-images.md): D would memorise images that it sees {OFTEN} "
-                "times or more",
-                ("augment",),
-            )
-        )
+        details.append(Reason(partial(_explain_augmentation, survey), ("augment",)))
     channels = "3 channels: some images are in colour" if survey.channels == 3 else "1 channel: all images are grey"
     mirrored = "images are mirrored at random: set training.mirror=false if left and right differ"
     reasons = (
         Reason(_explain_family(chosen, family, images), ("networks.family",)),
         Reason(why_size, ("image", "training.margin")),
+        *(
+            [Reason("each image is cropped about its centre and resized", ("training.fit",))]
+            if not survey.fixed
+            else []
+        ),
         Reason(channels, ("image",)),
         *details,
         Reason(f"{kept:,} of {count:,} images held out, to measure with", ("training.held_out",)),
@@ -153,6 +162,19 @@ def _explain_family(chosen: Family, asked: Family | None, images: int) -> str:
         "conv networks (docs/recipe.md): they learn in minutes, also on a CPU; style networks, for a GPU and hours, "
         f"are chosen from {LONG:,} images"
     )
+
+
+def _explain_augmentation(survey: Survey, experiment: Experiment) -> str:
+    held_out, shown = experiment.training.held_out, position(experiment.config, experiment.steps).shown
+    kept = 0 if survey.held_out else held_out if held_out >= 1 else round(held_out * survey.count)
+    train = max(1, survey.count - int(kept))
+    if needs_augmentation(train, shown):
+        why = f"D would memorise images that it sees {OFTEN} times or more"
+    else:
+        why = (
+            f"chosen for a longer training; now D sees each image {shown / train:,.0f} times, so augment=null is better"
+        )
+    return f"augmentation with p={AUGMENT_P} (docs/few-images.md): {why}"
 
 
 def _propose_conv(size: int, images: int) -> tuple[str, dict[str, Any], int, list[Reason]]:
@@ -187,8 +209,8 @@ def _propose_style(size: int, images: int) -> tuple[str, dict[str, Any], int, li
     }
     reasons = [
         Reason(
-            f"{startf} to {maxf} feature maps, z and w of {latent}: {'as' if wide else 'narrower than'} published, for "
-            f"a training length of {images:,} images",
+            f"{startf} to {maxf} feature maps, z and w of {latent}: "
+            + ("as published" if wide else f"narrower than published, for less than {_WIDE:,} images"),
             ("networks.startf", "networks.maxf", "networks.z", "networks.w"),
         ),
         Reason(
@@ -217,7 +239,7 @@ def _choose_size(survey: Survey, family: Family, asked: int | None) -> tuple[int
             why = (
                 f"the largest chosen automatically (see `alae new --size`); the median shorter side is {survey.side:,}"
             )
-        return size, 0, f"size {size}: {why}; each image is cropped about its centre and resized"
+        return size, 0, f"size {size}: {why}"
     height, width = survey.fixed
     size = next(each for each in sizes if each >= max(height, width))
     margin, odd = divmod(size - height, 2)

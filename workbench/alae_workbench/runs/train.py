@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from alae_core import Backend, Checkpoint, Config, Runner, load_backend
+from alae_core._support.text import count_things
 from alae_core.shares import require_division
 from alae_core.sizes import batch_sizes
 from alae_core.spread import Peers, Spread, count_devices, find_peers, find_spread
@@ -170,7 +171,7 @@ def _report_finished(run: Run, checkpoint: Checkpoint, steps: int, observers: Se
 
 def _describe_run(chosen: Plan, data: DataSet, backend: Backend) -> str:
     """Return lines about the run's directory, images, backend and device, first step, labels, and skipped files."""
-    images = f"training on {chosen.data_name}, {len(data.train):,} images{data.describe_reading()}"
+    images = f"training on {chosen.data_name}, {count_things(len(data.train), 'image')}{data.describe_reading()}"
     start, steps = chosen.checkpoint.step if chosen.checkpoint else 0, chosen.experiment.steps
     resuming = ""
     if chosen.checkpoint and start:

@@ -1,5 +1,7 @@
 """`alae directions`: find directions in w that change one property of an image, and list those of a run."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
 from alae_core import AlaeError
@@ -9,10 +11,10 @@ from alae_workbench.models.directions import (
     compute_angles,
     find_factorized_directions,
     find_principal_directions,
-    fit_label_directions,
     load_directions,
     save_directions,
 )
+from alae_workbench.models.label_directions import fit_label_directions
 from alae_workbench.models.opening import Images, check_options
 from alae_workbench.storage.directory import Run
 from alae_workbench.tasks.load import Model, load, locate
@@ -46,8 +48,10 @@ def fit(
     *,
     labels: str | None = None,
     save: bool = True,
+    out: str | Path | None = None,
+    tell: Callable[[str], None] = print,
 ) -> Directions:
-    """Find directions in w, and save them in the run's directory.
+    """Find directions in w, and save them in the run's directory or in another folder.
 
     Args:
         model: see `load`.
@@ -59,32 +63,42 @@ def fit(
         labels: which labels of the images are used: a file, array or column, or `folders`; by default those of the
             run, or for other images the first that docs/data.md lists.
         save: whether to save them, for `edit` and `figure.traversal`.
+        out: the folder to save them to; by default `directions` in the run's directory.
+        tell: called with a line about classes and attributes for which no direction was found.
 
     Raises:
         ArgumentError: `data` or `labels` is given for a method without labels, or the method needs a style model.
-        DataError: the images have no labels, or too few of each.
-        AlaeError: the model is not inside a run directory, or is a .zip, so that directions cannot be saved.
+        DataError: the images have no labels, too few of each, or all the same w.
+        AlaeError: all w = F(z) are the same; or without `out`, the model is not inside a run directory, or that cannot
+            be written, or is a .zip, so that directions cannot be saved there.
     """
     opened = load(model)
     check_options(opened.model.config, opened.view, method=method, data=data, labels=labels)
-    run = Run.find(opened.checkpoint.path) if save else None
-    if run:
-        run.require_folder("directions")
+    place: Run | Path | None = None if out is None else Path(out)
+    if place is None and save:
+        place = Run.find(opened.checkpoint.path)
+        place.require_folder("directions")
     if method == "principal":
         found = find_principal_directions(opened.model)
     elif method == "factorized":
         found = find_factorized_directions(opened.model)
     else:
         images = opened.load_data(labels=labels).train if data is None else opened.load_images(data, labels)
-        found = fit_label_directions(opened, images, method)
-    if run:
-        save_directions(run, found)
+        found = fit_label_directions(opened, images, method, tell)
+    if place:
+        save_directions(place, found)
     return Directions(found)
 
 
 def read(model: Model = None) -> Directions:
-    """Read the directions of a run. Raises AlaeError if it has none, or a file is damaged."""
-    run = Run.find(locate(model))
+    """Read the directions of a run, or of a folder of directions.
+
+    Raises AlaeError if there are none, or a file is damaged.
+    """
+    path = locate(model)
+    if (path / "directions.json").is_file():
+        return Directions(load_directions(path))
+    run = Run.find(path)
     found = load_directions(run)
     if not found:
         raise AlaeError(f"{run.path} has no directions yet: find some with `alae directions fit {run.path}`")

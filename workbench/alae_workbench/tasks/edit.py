@@ -10,7 +10,9 @@ from PIL import Image
 from alae_core import ArgumentError
 from alae_core.streams import Noise
 from alae_workbench.data.derived import take_first
+from alae_workbench.data.source import get_names
 from alae_workbench.figures.grid import compose_grid
+from alae_workbench.figures.image_files import name_by_source
 from alae_workbench.figures.save import encode_figure
 from alae_workbench.models.directions import Direction, list_names, load_direction
 from alae_workbench.models.mixing import make_latents
@@ -29,6 +31,7 @@ class Edit:
         moved: the latents after the moves.
         moves: the directions, and how far each moved w, in standard deviations of w.
         noise: the noise of style networks.
+        names: names for files of the edited images, without ending: see `image_files.name_by_source`.
     """
 
     opened: OpenedModel
@@ -37,6 +40,7 @@ class Edit:
     moved: np.ndarray
     moves: Sequence[tuple[Direction, float]]
     noise: Noise
+    names: Sequence[str]
 
     @cached_property
     def edited(self) -> np.ndarray:
@@ -69,7 +73,8 @@ def edit(
 
     Args:
         model: see `load`.
-        source: see `OpenedModel.load_images`; by default the run's held-out images.
+        source: see `OpenedModel.load_images`; by default the run's held-out images. Latents in a file are moved
+            themselves.
         direction: names of directions of the run, or .npy files, and how far to move along each, in standard deviations
             of w, such as `{"smile": 2.5}`. Several add up.
         count: maximum number of images.
@@ -91,8 +96,8 @@ def edit(
         for name, amount in moves
     ]
     images = take_first(opened.load_images(source), count)
-    x, _ = opened.read_images(images)
     w = moved = make_latents(opened.model, [images])
+    x, _ = opened.read_images(images)
     for each, amount in along:
         moved = each.move(moved, amount)
-    return Edit(opened, x, w, moved, along, noise)
+    return Edit(opened, x, w, moved, along, noise, name_by_source(get_names(images), len(images)))

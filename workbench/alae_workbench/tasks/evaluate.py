@@ -32,7 +32,7 @@ def evaluate(
         count: maximum number of z, held-out images and samples; by default all, and 10,000 samples.
         weights: folder of the weights of Inception and LPIPS, where missing files are downloaded to; by default
             `weights` in the cache.
-        record: whether to write the values into the run's directory, for `compare`.
+        record: whether to write the values into the run's directory, for `compare`; a line says if it is read-only.
         progress: reports how computations advance.
 
     Raises:
@@ -49,6 +49,21 @@ def evaluate(
         weights=None if weights is None else Path(weights),
         progress=progress,
     )
-    if record and (opened.run is None or opened.run.path != SHIPPED):
-        record_evaluation(evaluation)
+    if record:
+        path, reason = record_if_possible(evaluation)
+        if path is None and opened.run is not None:
+            print(reason)
     return evaluation
+
+
+def record_if_possible(evaluation: Evaluation) -> tuple[Path | None, str]:
+    """Write an evaluation into its run's directory.
+
+    Returns the file; or None and why it was not written: the model is not in a run directory, or the run cannot be
+    changed.
+    """
+    try:
+        path = None if Path(evaluation.model).is_relative_to(SHIPPED) else record_evaluation(evaluation)
+    except OSError as error:
+        return None, f"the values are not recorded in the run: {error.filename}: {error.strerror or error}"
+    return path, "" if path else "the values are not recorded, because the model is not in a run directory"

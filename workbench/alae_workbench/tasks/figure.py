@@ -7,12 +7,13 @@ model       see `load`
 seed        the seed of every z
 psi         truncation ψ of samples, from 0 to 1, for style models; by default the configuration's
 noise       the noise of style networks: see `Alae.generate`
-sources     seeds, each of one sample; or images: see `OpenedModel.load_images`, of which the first few are used
+sources     seeds, each of one sample; or images or latents: see `OpenedModel.load_images`, of which the first few are
+            used
 
 They raise ArgumentError or AlaeError if an argument does not apply to the model, or if the grid would be too large.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +29,16 @@ from alae_workbench.figures.plots import Plot, plot_curves
 from alae_workbench.figures.reconstruction_grids import draw_levels, draw_reconstructions
 from alae_workbench.figures.sample_grids import draw_growth, draw_neighbours, draw_samples, draw_truncations
 from alae_workbench.models.directions import Direction, find_principal_directions, load_direction
-from alae_workbench.models.mixing import layer_ranges, make_latents
+from alae_workbench.models.mixing import interpolate_along, layer_ranges, make_latents
 from alae_workbench.models.opening import Images, OpenedModel, check_options
-from alae_workbench.models.sampling import sample
+from alae_workbench.models.sampling import generate_in_batches, sample
 from alae_workbench.storage.directory import Summary
 from alae_workbench.tasks.load import Model, load
 
 #: a seed of one sample, or images
 Source = int | Images
+#: frames of an animation from stop to stop: 2 seconds at 24 frames per second
+FRAMES = 49
 
 
 def samples(
@@ -66,6 +69,14 @@ def samples(
     if opened.view:
         caption.append(f"truncation ψ {opened.model.config.style.truncation_psi if psi is None else psi:g}")
     return _describe(draw_samples(images, opened.make_caption(*caption)), _count_images(images))
+
+
+def latents(model: Model, w: np.ndarray, *, noise: Noise = "fixed") -> Image.Image:
+    """Draw the images G(w) of latents (count, w), or styles (count, 2L, w)."""
+    opened = load(model)
+    require_rows_size(len(w), opened.model.image_shape())
+    images = opened.model.generate(w, noise=noise)
+    return _describe(draw_samples(images, opened.make_caption(), "images G(w)"), _count_images(images))
 
 
 def reconstructions(
@@ -101,13 +112,14 @@ def neighbours(
     seed: int = 0,
     psi: float | None = None,
     noise: Noise = "fixed",
+    data: str | Path | None = None,
 ) -> Image.Image:
     """Draw `count` samples and the `nearest` training images to each, to see whether the model copies them.
 
-    Samples are not truncated by default.
+    Samples are not truncated by default. `data` is the place of the training images, by default that in the run.
     """
     opened = _open(model, psi=psi)
-    caption, train = opened.make_caption(f"seed {seed}"), opened.load_data().train
+    caption, train = opened.make_caption(f"seed {seed}"), opened.load_data(None if data is None else str(data)).train
     return draw_neighbours(opened.model, train, count, nearest, seed, caption, psi=psi, noise=noise)
 
 
@@ -154,13 +166,40 @@ def interpolation(
 
     Args:
         model, psi, noise: see above.
-        corners: sources, of each up to 4 images: 2 corners make a row, 3 a triangle, 4 a square.
+        corners: sources, of each up to 4 images: 2 corners make a row, 3 a triangle, 4 a square, and more a row from
+            each to the next.
         count: the number of images from corner to corner.
     """
     opened = _open(model, psi=psi)
     w = make_latents(opened.model, _load(corners, opened, 4), psi=psi)
     picture = draw_interpolation(opened.model, w, count, opened.make_caption(), noise=noise)
     return _describe(picture, f"{len(w)} corners, {count} images from corner to corner")
+
+
+def animate(
+    model: Model = None,
+    stops: Sequence[Source] = (0, 1, 2, 3),
+    count: int = FRAMES,
+    *,
+    loop: bool = False,
+    psi: float | None = None,
+    noise: Noise = "fixed",
+) -> Iterator[np.ndarray]:
+    """Yield the frames of an animation from image or sample to the next, interpolated in w, for `save_animation`.
+
+    Args:
+        model, psi, noise: see above.
+        stops: sources, of each up to 100 images.
+        count: the number of frames from stop to stop, both included.
+        loop: whether to return to the first stop.
+
+    Returns:
+        Batches of frames, floats (batch, H, W, C).
+    """
+    opened = _open(model, psi=psi)
+    w = interpolate_along(make_latents(opened.model, _load(stops, opened, 100), psi=psi), count, loop)
+    parts = ((part, w[part]) for part in opened.model.chunks(len(w)))
+    return (images for _, images in generate_in_batches(opened.model, parts, len(w), noise=noise))
 
 
 def traversal(
@@ -199,7 +238,7 @@ def _open(model: Model, **options: Any) -> OpenedModel:
 
 
 def _load(sources: Sequence[Source], opened: OpenedModel, limit: int) -> list[Any]:
-    """Return seeds unchanged, and the first `limit` images of each other source."""
+    """Return seeds unchanged, and the first `limit` images or latents of each other source."""
     return [source if isinstance(source, int) else take_first(opened.load_images(source), limit) for source in sources]
 
 

@@ -8,6 +8,7 @@ from os.path import relpath
 from pathlib import Path
 
 from alae_core import AlaeError, ArgumentError
+from alae_core._support.text import count_things
 from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection, as_collection
 from alae_workbench.data.options import DEFAULTS, SourceOptions
@@ -51,7 +52,7 @@ class Preparation:
     interpretation: str = ""
 
     def __str__(self) -> str:
-        counts = [f"{len(pictures):,} images" for pictures in self.pictures.values()]
+        counts = [count_things(len(pictures), "image") for pictures in self.pictures.values()]
         total = counts[0] if len(counts) == 1 else f"{counts[0]} to train on and {counts[1]} to test on"
         smaller = [str(height) for height in self.heights[1:]]
         levels = f", and at {', '.join(smaller)} pixels a side for networks that grow" if smaller else ""

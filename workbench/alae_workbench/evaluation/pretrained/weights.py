@@ -43,7 +43,7 @@ class Weights:
                 reason = error.reason if isinstance(error, URLError) else getattr(error, "strerror", None) or error
                 raise UnmeasurableError(
                     f"its weights are missing and cannot be downloaded ({reason}): save {self.url} as {path}, or give "
-                    "its folder by --weights"
+                    "its folder by --weights, or another cache by ALAE_CACHE"
                 ) from error
         require_digest(path, self.digest)
         return path
