@@ -158,6 +158,12 @@ def test_a_link_opens_the_same_pictures(browser, address, tmp_path, details):
     browser.set_slider(details["labels"][name], -1.5)
     link, pictures = browser.run("return location.href"), browser.read_pictures(".pair canvas")
     assert f"move={name}:-1.5" in link
+    # The same from another tab by the browser's Back, and in a new page.
+    browser.run("document.getElementById('tab-mix').click()")
+    browser.settle()
+    browser.driver.back()
+    browser.settle()
+    assert all(map(np.array_equal, browser.read_pictures(".pair canvas"), pictures))
     browser.open(link)
     for found, expected in zip(browser.read_pictures(".pair canvas"), pictures, strict=True):
         assert np.array_equal(found, expected)

@@ -31,6 +31,7 @@ FORMATS = {
     "torch": Format("torch", ".pt2"),
     # Directories, which have no ending.
     "saved_model": Format("tensorflow", ""),
+    "litert": Format("tensorflow", ".tflite"),
 }
 
 

@@ -16,7 +16,7 @@ FOLDER = Path(__file__).parent
 LIMIT = 1e-3
 
 
-def measure_error(name, arrays):
+def measure_error(name: str, arrays: dict[str, np.ndarray]) -> float:
     """Return the largest error of the function `name` over all cases, which differ in their numbers of rows."""
     function, error = load(FOLDER, name), 0.0
     for case in sorted({key.split("/")[1] for key in arrays if key.startswith(f"{name}/")}):

@@ -15,8 +15,6 @@ const FOLDER = "model/";
 
 const panel = document.getElementById("panel");
 const bar = document.getElementById("tabs");
-// The fragment that this page set itself.
-let own = null;
 
 async function begin() {
   const model = await loadModel(FOLDER);
@@ -24,8 +22,7 @@ async function begin() {
   document.title = `${model.title} · ALAE`;
   document.getElementById("about").textContent = `${model.title}, ${model.width}×${model.height} pixels`;
   document.getElementById("licence").textContent = `Training images: ${model.description.licence}`;
-  // Seeds of the first visit of a tab are followed by the choices of the next.
-  addEventListener("hashchange", () => location.hash !== own && show(model));
+  addEventListener("hashchange", () => show(model));
   bar.addEventListener("keydown", moveBetweenTabs);
   show(model);
   // For tests, and for measuring how long loading takes.
@@ -51,10 +48,8 @@ function show(model) {
   const open = (key, changed) => {
     location.hash = formatFragment(key, changed);
   };
-  const save = (changed) => {
-    own = formatFragment(name, changed);
-    history.replaceState(null, "", own);
-  };
+  // This does not count as a change of the fragment.
+  const save = (changed) => history.replaceState(null, "", formatFragment(name, changed));
   TABS[name].show(content, model, { ...values }, save, open);
 }
 

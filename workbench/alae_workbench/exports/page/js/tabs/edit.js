@@ -13,6 +13,7 @@ const FEW = 8;
 
 export function show(root, model, values, save) {
   let source = model.requireSource(values.of, model.examples.length ? "e0" : "s0");
+  const psi = readNumber(values.psi, model.truncation?.psi ?? 1, 0, 1);
   const amounts = readAmounts(model, values.move);
   let filter = "";
   let all = false;
@@ -22,18 +23,18 @@ export function show(root, model, values, save) {
   const sliders = new Map();
 
   const moved = async () => {
-    const w = await model.latents(source, model.truncation?.psi);
+    const w = await model.latents(source, psi);
     return mapLatents(w, (latent) =>
       latent.map((value, i) => [...amounts].reduce((sum, [name, amount]) => sum + amount * model.directions[name][i], value)),
     );
   };
   const draw = coalesce(async () => {
-    before.show(await model.generate(await model.latents(source, model.truncation?.psi)), `Before: ${describeSource(source)}`);
+    before.show(await model.generate(await model.latents(source, psi)), `Before: ${describeSource(source)}`);
     after.show(await model.generate(await moved()), `After: ${describeSource(source)}, ${describeMoves(model, amounts)}`);
   });
   function update() {
     const moves = [...amounts].map(([name, amount]) => `${name}:${amount}`).join(",");
-    save({ of: source, move: moves });
+    save({ of: source, psi: values.psi, move: moves });
     draw();
   }
   async function choose() {

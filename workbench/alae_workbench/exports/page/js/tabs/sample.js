@@ -72,7 +72,7 @@ export function show(root, model, values, save, open) {
         el(
           "div",
           { class: "tools" },
-          makeButton("Edit", () => open("edit", { of: chosen ?? `s${seed}` }), { class: "primary" }),
+          makeButton("Edit", () => open("edit", { of: chosen ?? `s${seed}`, psi: model.truncation ? psi : "" }), { class: "primary" }),
           makeButton("Download", () => downloadCanvas(`${chosen ?? `s${seed}`}.png`, large.node)),
           back,
         ),
