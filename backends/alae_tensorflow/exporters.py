@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
 import tensorflow as tf
 
@@ -14,22 +14,18 @@ def write_saved_model(program: Program, path: Path, metadata: Mapping[str, str])
 
     Its only signature takes the inputs by name, and returns the output by name.
     """
-    concrete, module = _trace(program)
+    signature = [tf.TensorSpec(port.shape, port.dtype, name=port.name) for port in program.inputs]
+    function = tf.function(lambda *inputs: {program.output.name: program.function(*inputs)}, input_signature=signature)
+    concrete, module = function.get_concrete_function(), tf.Module()
+    # TensorFlow saves the variables that it finds here.
+    module.variables_of_networks = concrete.variables
     tf.saved_model.save(module, str(path), signatures=concrete)
     return {"tensorflow": tf.__version__}
 
 
 def write_litert(program: Program, path: Path, metadata: Mapping[str, str]) -> dict[str, str]:
-    """Write a program as a .tflite file of LiteRT, with a dynamic batch; return the version."""
-    concrete, module = _trace(program)
-    path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete], module).convert())
-    return {"tensorflow": tf.__version__}
-
-
-def _trace(program: Program) -> tuple[Any, tf.Module]:
-    """Return the program as a graph, and a module with its variables, from which TensorFlow saves them."""
-    signature = [tf.TensorSpec(port.shape, port.dtype, name=port.name) for port in program.inputs]
-    function = tf.function(lambda *inputs: {program.output.name: program.function(*inputs)}, input_signature=signature)
-    concrete, module = function.get_concrete_function(), tf.Module()
-    module.variables_of_networks = concrete.variables
-    return concrete, module
+    """Write a program as a .tflite file of LiteRT, with the same signature; return the version."""
+    with TemporaryDirectory() as directory:
+        versions = write_saved_model(program, Path(directory), metadata)
+        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(directory).convert())
+    return versions

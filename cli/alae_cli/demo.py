@@ -1,6 +1,7 @@
 """`alae demo`."""
 
 from pathlib import Path
+from signal import Signals
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 
 from alae_cli.export import Runtime
 from alae_cli.options import Lod, ModelOrShipped, locate_model
+from alae_cli.signals import saving_first
 
 
 def demo(
@@ -29,18 +31,22 @@ def demo(
     from alae_workbench.exports.page import export_page
     from alae_workbench.exports.serving import make_server
 
-    with TemporaryDirectory(prefix="alae-demo-") as directory:
-        print("exporting the model for the browser, which takes half a minute", flush=True)
-        site = Path(directory, "site")
-        export_page(opened, site, runtime=runtime)
+    directory = TemporaryDirectory(prefix="alae-demo-")
+
+    def remove_page(number: Signals) -> str:
+        directory.cleanup()
+        return "its page is removed"
+
+    with directory, saving_first(remove_page):
+        site = Path(directory.name, "site")
+        # First, so that a port in use is reported at once.
         server, address = make_server(site, port)
+        print("exporting the model for the browser, which takes half a minute", flush=True)
+        export_page(opened, site, runtime=runtime)
         print(f"{address} (Ctrl-C ends)", flush=True)
         if browser:
             import webbrowser
 
             webbrowser.open(address)
         with server:
-            try:
-                server.serve_forever()
-            except KeyboardInterrupt:
-                print()
+            server.serve_forever()
