@@ -1,8 +1,7 @@
-"""Programs written by TensorFlow: SavedModel and LiteRT. Metadata are in `export.json` alone."""
+"""Programs written by TensorFlow: SavedModel. Metadata are in `export.json` alone."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import tensorflow as tf
 
@@ -21,11 +20,3 @@ def write_saved_model(program: Program, path: Path, metadata: Mapping[str, str])
     module.variables_of_networks = concrete.variables
     tf.saved_model.save(module, str(path), signatures=concrete)
     return {"tensorflow": tf.__version__}
-
-
-def write_litert(program: Program, path: Path, metadata: Mapping[str, str]) -> dict[str, str]:
-    """Write a program as a .tflite file of LiteRT, with the same signature; return the version."""
-    with TemporaryDirectory() as directory:
-        versions = write_saved_model(program, Path(directory), metadata)
-        path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(directory).convert())
-    return versions

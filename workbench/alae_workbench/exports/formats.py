@@ -31,7 +31,6 @@ FORMATS = {
     "torch": Format("torch", ".pt2"),
     # Directories, which have no ending.
     "saved_model": Format("tensorflow", ""),
-    "litert": Format("tensorflow", ".tflite"),
 }
 
 
