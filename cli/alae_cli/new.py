@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from alae_cli.options import Images, require_ending
+from alae_cli.options import FromRun, Images, Partial, require_ending
 from alae_core import ArgumentError
 
 
@@ -27,19 +27,8 @@ def new(
         ),
     ] = None,
     images: Images = None,
-    origin: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="RUN",
-            help="Fine-tune a run, checkpoint, .zip of `alae export`, hf://OWNER/NAME or `shipped`: write its "
-            "configuration for these images (docs/fine-tuning.md).",
-            show_default=False,
-        ),
-    ] = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="With --from: take over the weights that fit, and list the others.")
-    ] = False,
+    origin: FromRun = None,
+    partial: Partial = False,
     out: Annotated[
         Path | None,
         typer.Option(help="YAML file to write, for `alae train --config`.", show_default="standard output"),

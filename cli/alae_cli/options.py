@@ -105,6 +105,19 @@ SaveW = Annotated[
     bool,
     typer.Option("--save-w", help="Also write the latents of the images as an array, OUT with the ending .w.npy."),
 ]
+FromRun = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="RUN",
+        help="Start from the weights of a run, checkpoint, .zip of `alae export`, hf://OWNER/NAME or `shipped`, "
+        "and by default from its configuration (docs/fine-tuning.md).",
+        show_default=False,
+    ),
+]
+Partial = Annotated[
+    bool, typer.Option("--partial", help="With --from: take over the weights that fit, and list the others.")
+]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable image files, and count them.")]
 LabelsFrom = Annotated[
     str | None,

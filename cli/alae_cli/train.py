@@ -10,9 +10,11 @@ from alae_cli.log import Logs, Quiet, choose_observers
 from alae_cli.options import (
     BackendName,
     Device,
+    FromRun,
     Images,
     LabelsFrom,
     Overrides,
+    Partial,
     SkipBad,
     parse_devices,
     parse_overrides,
@@ -74,19 +76,8 @@ def train(
             show_default=False,
         ),
     ] = None,
-    origin: Annotated[
-        str | None,
-        typer.Option(
-            "--from",
-            metavar="RUN",
-            help="Start from the weights of a run, checkpoint, .zip of `alae export`, hf://OWNER/NAME or `shipped`, "
-            "and by default from its configuration (docs/fine-tuning.md).",
-            show_default=False,
-        ),
-    ] = None,
-    partial: Annotated[
-        bool, typer.Option("--partial", help="With --from: take over the weights that fit, and list the others.")
-    ] = False,
+    origin: FromRun = None,
+    partial: Partial = False,
     from_level: Annotated[
         int | None,
         typer.Option(
