@@ -1,5 +1,6 @@
 """`alae conform`."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -88,7 +89,7 @@ def judge_backends(
     from rich.console import Console
 
     from alae_conformance.claims import read_claim
-    from alae_conformance.selection import Selection, select
+    from alae_conformance.selection import Selection, estimate_seconds, select
     from alae_conformance.suite import conform as judge
     from alae_conformance.xfail import read_claims, read_xfails
     from alae_core.backend_lookup import find_backend
@@ -116,6 +117,11 @@ def judge_backends(
     from alae_conformance.report.page import page as to_html
     from alae_conformance.report.terminal import Lines, summary
 
+    tasks = select(profile, selection)
+    seconds = estimate_seconds(tasks, len(names), os.cpu_count() or 1)
+    console.print(
+        f"{len(tasks)} cases on {', '.join(names)}: about {seconds} s if the machine is idle", highlight=False
+    )
     report = judge(
         names,
         profile,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, TypeAdapter
 
 from alae_conformance import case_files
+from alae_conformance.covering import Row, is_in_standard, rows
 from alae_conformance.experiments import EXPERIMENTS
 from alae_conformance.experiments.experiment import Experiment
 from alae_conformance.fixture import fixtures
@@ -50,7 +51,24 @@ def cases() -> dict[str, Case]:
             if case.fixture not in fixtures():
                 raise case_files.SuiteError(f"{case.id} names the fixture {case.fixture!r}, which does not exist")
             by_id[case.id] = case
-    return by_id
+    return by_id | {case.id: case for case in map(_array_case, rows().values())}
+
+
+def _array_case(row: Row) -> Case:
+    choices = row.choices
+    return Case(
+        id=f"L2-{row.id[:5]}-{row.id[5:]}",
+        level=2,
+        requirement="Outputs, losses and gradients of a row of the covering array: "
+        + ", ".join(f"{factor} {value}" for factor, value in choices.items()),
+        clause="alae_core.config.Config",
+        fixture=row.id,
+        experiment="combined",
+        checks=["forward", "losses", "gradients"],
+        tolerance="gradient",
+        lanes=[choices["precision"]],
+        profile="standard" if is_in_standard(row) else "full",
+    )
 
 
 def experiment_of(case: Case) -> Experiment:

@@ -3,6 +3,7 @@
     cases/v2/
         fixtures.json        models: a base configuration, and the overrides of each fixture
         L0.json … L5.json    cases by level
+        array.json           the covering array, whose rows are fixtures and cases without frozen numbers
         tapes/FIXTURE.npz    inputs: weights, images, labels, z, noise, states; exact in float32
         expected/CASE.npz    expected outputs, computed by the reference in float64
         manifest.json        the SHA-256 of every other file

@@ -76,7 +76,7 @@ def compare(
         elif check == "noise":
             # Each device draws its own numbers, so they are not compared with the reference's.
             comparisons.append(Comparison(check, quantity, float(np.abs(observed[key])), NOISE_DEVIATIONS))
-        elif tolerance is None or expected[key].dtype.kind in "iubU":
+        elif tolerance is None or check == "exact" or expected[key].dtype.kind in "iubU":
             comparisons.append(_compare_exactly(check, quantity, observed[key], expected[key]))
         elif check in _MOVES and not expected[key].any():
             comparisons.append(_compare_exactly("untouched", key, observed[key], expected[key]))
@@ -99,7 +99,7 @@ def _compare_closely(
         errors, limits = np.abs(observed - expected), tolerance.relative * np.abs(expected) + tolerance.floor
         worst = int(np.argmax(errors / limits))
         return Comparison(check, f"{quantity} at step {worst + 1}", float(errors[worst]), float(limits[worst]))
-    if check in ("forward", "input_gradient", "losses"):
+    if check in ("forward", "looking", "input_gradient", "losses"):
         scale = sqrt(expected.size)
     limit = tolerance.relative * _norm(expected) + tolerance.floor * scale + UNDERFLOW
     return Comparison(check, quantity, _norm(observed - expected), limit)

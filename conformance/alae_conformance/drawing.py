@@ -24,10 +24,15 @@ _ATTEMPTS = 1000
 def draw_steady_tape(fixture: Fixture, seed: int = 0) -> Arrays:
     """Return the first tape of `seed` on which rounding is harmless. Raises SuiteError if a thousand are rejected."""
     for attempt in range(_ATTEMPTS):
-        tape = draw_tape(fixture, crc32(f"{fixture.id} {seed} {attempt}".encode()))
+        tape = draw_attempt(fixture, seed, attempt)
         if is_steady(fixture, tape):
             return tape
     raise SuiteError(f"none of {_ATTEMPTS} tapes of the fixture {fixture.id} is clear of kinks")
+
+
+def draw_attempt(fixture: Fixture, seed: int, attempt: int) -> Arrays:
+    """Return the tape of one attempt to draw a steady one."""
+    return draw_tape(fixture, crc32(f"{fixture.id} {seed} {attempt}".encode()))
 
 
 def draw_tape(fixture: Fixture, seed: int) -> Arrays:

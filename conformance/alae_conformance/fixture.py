@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, TypeAdapter
 
 from alae_conformance import case_files
+from alae_conformance.covering import Row, overrides_of, rows
 from alae_conformance.tolerances import Lane
 from alae_core.config import Config, make_config
 from alae_core.config_data import SPECIFICATION
@@ -25,6 +26,9 @@ class Fixture(case_files.ClosedModel):
     )
     grown: list[int] = Field([], description="the steps after which a run of style networks is compared")
     seeds: int = Field(0, description="the number of additional initial weights, for statistics over seeds")
+    attempt: int | None = Field(
+        None, description="of a row of the covering array: the attempt at which its inputs are drawn; it has no tape"
+    )
 
 
 class _FixturesFile(case_files.ClosedModel):
@@ -35,7 +39,20 @@ class _FixturesFile(case_files.ClosedModel):
 @cache
 def fixtures() -> dict[str, Fixture]:
     """Return every fixture by id. Raises SuiteError if fixtures.json is damaged or of another specification."""
-    return {fixture.id: fixture for fixture in _read_fixtures().fixtures}
+    return {fixture.id: fixture for fixture in (*_read_fixtures().fixtures, *map(array_fixture, rows().values()))}
+
+
+def array_fixture(row: Row) -> Fixture:
+    """Return a row of the covering array as a fixture."""
+    levels = [(1, 0.375)] if row.choices["networks.family"] == "style" else []
+    return Fixture(
+        id=row.id,
+        shows=f"the choices {row.choices}",
+        overrides=overrides_of(row.choices),
+        logits=3.0,
+        levels=levels,
+        attempt=row.attempt,
+    )
 
 
 def config_of(fixture: Fixture, lane: Lane) -> Config:

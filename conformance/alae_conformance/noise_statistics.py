@@ -42,6 +42,14 @@ def deviations(steps: Sequence[Noise], other_seed: Sequence[Noise]) -> dict[str,
     return found | {f"product of two {name}": _of_pairs(arrays) for name, arrays in pairs.items()}
 
 
+def maps_by_update(maps: Mapping[str, np.ndarray]) -> dict[str, list[np.ndarray]]:
+    """Return maps named UPDATE/LAYER as a list for each update."""
+    lists: dict[str, list[np.ndarray]] = {}
+    for name, array in maps.items():
+        lists.setdefault(name.rpartition("/")[0], []).append(np.asarray(array))
+    return lists
+
+
 def _maps(steps: Sequence[Noise]) -> list[Sequence[np.ndarray]]:
     return [maps for noise in steps for maps in noise.values()]
 

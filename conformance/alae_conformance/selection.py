@@ -11,6 +11,9 @@ from alae_core.errors import AlaeError
 #: a case in one of its lanes
 Task = tuple[Case, Lane]
 
+#: seconds of one core for the start of a lane, which imports a framework, and for a case
+_START, _CASE = 8.0, 0.7
+
 
 class SelectionError(AlaeError):
     """A selection of cases that do not exist."""
@@ -61,6 +64,12 @@ def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
     if not tasks:
         raise SelectionError("no case is left to run: `alae conform --list --profile full` names cases and their lanes")
     return tasks
+
+
+def estimate_seconds(tasks: Sequence[Task], backends: int, cores: int) -> int:
+    """Return about how many seconds a run takes on idle cores; compiling a step takes some backends twice as long."""
+    lanes = backends * len({lane for _, lane in tasks})
+    return round((lanes * _START + backends * len(tasks) * _CASE) / min(cores, lanes))
 
 
 def split_into_waves(tasks: Sequence[Task]) -> list[list[Task]]:

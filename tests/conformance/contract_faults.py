@@ -1,4 +1,4 @@
-"""A faulty replacement for each method that a backend implements or may override, on the framework of the tests."""
+"""A faulty replacement for each method of the contract and of models, on the framework of the tests."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +11,7 @@ from keras import ops
 from alae_conformance.subjects.backend import BackendSubject
 from alae_core.backend import Backend, Losses, Runner
 from alae_core.framework import Framework
+from alae_core.model import Alae
 from alae_core.placement import BatchPlacer
 from alae_core.runner import BaseRunner
 
@@ -39,8 +40,8 @@ def replaces(member, fault, case, check):
 
 
 def methods():
-    """Return every method of the contract, and those that `BaseRunner` adds for backends to implement or override."""
-    contract = [("Backend", {**vars(Framework), **vars(Backend)}), ("Runner", vars(Runner))]
+    """Return every public method of the contract and of models, and those that `BaseRunner` adds for backends."""
+    contract = [("Backend", {**vars(Framework), **vars(Backend)}), ("Runner", vars(Runner)), ("Alae", vars(Alae))]
     hooks = {**vars(BatchPlacer), **vars(BaseRunner)}.items()
     hooks = {name: value for name, value in hooks if name not in vars(Runner)}
     return {
@@ -53,10 +54,12 @@ def methods():
 
 def open_subject(fault=None):
     """Return the backend of this process's framework as a subject, with or without a fault."""
+    owner, _, name = ("", "", "") if fault is None else fault.member.partition(".")
+    if owner == "Alae":
+        return FaultyModels(name, fault.wrap)
     made = BackendSubject(keras.backend.backend(), "float32")
     if fault is None:
         return made
-    owner, _, name = fault.member.partition(".")
     if owner == "Backend":
         _replace(made.backend, name, fault.wrap)
         return made
@@ -69,6 +72,28 @@ def open_subject(fault=None):
 
     made.backend.runner = runner
     return made
+
+
+#: runs by configuration, which all faults of models share, because compiling takes long
+OPENED = {}
+
+
+class FaultyModels(BackendSubject):
+    """A backend whose models have a faulty method."""
+
+    def __init__(self, name, wrap):
+        super().__init__(keras.backend.backend(), "float32")
+        self.name, self.wrap, self._opened = name, wrap, OPENED
+
+    def open(self, config, anew=False, reduction=1.0):
+        super().open(config, anew, reduction)
+        for name in vars(Alae).keys() & vars(self.looked).keys():
+            delattr(self.looked, name)
+        _replace(self.looked, self.name, self.wrap)
+
+    def open_checkpoint(self, path, averaged):
+        super().open_checkpoint(path, averaged)
+        _replace(self.looked, self.name, self.wrap)
 
 
 def _replace(thing, name, wrap):
@@ -253,3 +278,114 @@ def draw_noise(sound, count, key):
 @replaces("BaseRunner.trained_weights", "biases are not trained", "L2-leaky-gradients", "gradients")
 def trained_weights(sound, update, batch):
     return [name for name in sound(update, batch) if not name.endswith("bias")]
+
+
+# ---- models ---------------------------------------------------------------------------------------------------------
+
+
+def looked_at(member, fault, case="L1-labels-looking", check="looking"):
+    """Register a fault of a method of models."""
+    return replaces(f"Alae.{member}", fault, case, check)
+
+
+@looked_at("has", "models have networks of any name", check="exact")
+def has(sound, networks):
+    return True
+
+
+@looked_at("update", "returns the first update", check="exact")
+def update(sound, name):
+    return sound.__self__.updates[0]
+
+
+@looked_at("sample_prior", "z does not depend on the seed", check="exact")
+def sample_prior(sound, count, seed=0):
+    return sound(count)
+
+
+@looked_at("sample_noise", "noise does not depend on the seed", "L1-looked-looking", "exact")
+def sample_noise(sound, count, seed=0, view=None):
+    return sound(count, 0, view)
+
+
+@looked_at("map", "z is 0.1 % too large")
+def map_(sound, z):
+    return sound(1.001 * z)
+
+
+@looked_at("truncate", "ignores ψ", "L1-looked-checkpoint")
+def truncate(sound, w, psi=None):
+    return sound(w, 1.0)
+
+
+@looked_at("generate", "clips images to [−1, 1]")
+def generate(sound, w, view=None, **options):
+    return np.clip(sound(w, view, **options), -1, 1)
+
+
+@looked_at("encode", "bytes are read in another range")
+def encode(sound, x, view=None, **options):
+    return sound(x / np.float32(128) - 1 if x.dtype == np.uint8 else x, view, **options)
+
+
+@looked_at("hidden", "returns E's output")
+def hidden(sound, x, view=None, **options):
+    return sound.__self__.encode(x, view, **options)
+
+
+@looked_at("discriminate", "returns probabilities instead of logits")
+def discriminate(sound, codes, view=None):
+    return 1 / (1 + np.exp(-sound(codes, view)))
+
+
+@looked_at("reconstruct", "labels of all images are those of the first")
+def reconstruct(sound, x, view=None, *, labels=None, **options):
+    return sound(x, view, labels=np.full_like(labels, labels[0]), **options)
+
+
+@looked_at("reencode", "returns w itself")
+def reencode(sound, w, view=None, **options):
+    return w.astype(np.float32)
+
+
+@looked_at("w_of", "the last image is replaced by the first")
+def w_of(sound, x, view=None, **options):
+    found = sound(x, view, **options)
+    return np.concatenate([found[:-1], found[:1]])
+
+
+@looked_at("as_seen", "bytes stay bytes")
+def as_seen(sound, images, view=None):
+    return images if images.dtype == np.uint8 else sound(images, view)
+
+
+@looked_at("image_shape", "channels first", check="exact")
+def image_shape(sound, view=None):
+    height, width, channels = sound(view)
+    return channels, height, width
+
+
+@looked_at("chunks", "leaves out the last, incomplete slice", check="exact")
+def chunks(sound, count, view=None):
+    return (part for part in sound(count, view) if part.stop - part.start == 512)
+
+
+@looked_at("batch_size", "one batch has all images", check="exact")
+def batch_size(sound, view=None):
+    return 2**20
+
+
+@looked_at("weights", "leaves out G", "L1-labels-checkpoint", "looking")
+def model_weights(sound):
+    return {name: array for name, array in sound().items() if name[0] != "G"}
+
+
+@looked_at("mean_of_w", "returns zeros", "L1-looked-checkpoint", "looking")
+def mean_of_w(sound):
+    return 0 * sound()
+
+
+@looked_at("set_weights", "replaces kernels only", "L1-labels-checkpoint")
+def set_weights(sound, weights):
+    old = sound.__self__.weights()
+    sound({name: weights[name] if name.endswith("kernel") else old[name] for name in old})

@@ -1,17 +1,18 @@
 """docs/mutants.md, and the numbers of faults in docs/conformance.md.
 
-    KERAS_BACKEND=jax python -m tests.conformance.mutants_page
-
-judges every mutant and writes both.
+KERAS_BACKEND=jax python -m tests.conformance.mutants_page          judge every mutant, and write both
+KERAS_BACKEND=jax python -m tests.conformance.mutants_page --new    judge only mutants that the page lacks
 """
 
 import re
+import sys
 from collections.abc import Iterable
 
+from alae_conformance.case import cases
 from tests.conformance import faulty_backends
 from tests.conformance.contract_faults import CONTRACT_FAULTS
-from tests.conformance.mutants import MUTANTS, judge_reference, judge_subject, worst_of
-from tests.conformance.mutants.page import PAGE, Ratios
+from tests.conformance.mutants import MUTANTS, Mutant, judge_reference, judge_subject, worst_of
+from tests.conformance.mutants.page import PAGE, Ratios, read_ratios
 from tests.conftest import REPOSITORY
 
 #: a document with generated numbers between <!-- NAME --> and <!-- /NAME -->, and these numbers
@@ -30,8 +31,9 @@ Each row is a fault that was injected on purpose, and the check of the case that
 """
 _MUTANTS = """## Faulty copies of the reference
 
-A check counts as catching a fault only if it fails on the faulty copy and passes on the correct reference. The last two
-columns are the error over the limit of both; inf marks an exact check.
+A check counts as catching a fault only if it fails on the faulty copy and passes on the correct reference. The column
+profile is the smallest that catches the fault. The last two columns are the error over the limit of both; inf marks an
+exact check.
 """
 _PATCHED = """## Patched backends
 
@@ -44,10 +46,10 @@ faulty one, on the framework that the tests run on.
 """
 
 
-def measure_ratios() -> Ratios:
-    """Judge every mutant, and format its ratios."""
-    ratios: Ratios = {}
-    for mutant in MUTANTS:
+def measure_ratios(known: Ratios) -> Ratios:
+    """Judge every mutant that is not known, and format its ratios."""
+    ratios: Ratios = dict(known)
+    for mutant in (mutant for mutant in MUTANTS if mutant.name not in known):
         found = worst_of(mutant.check, judge_subject(mutant.case, mutant.lane, mutant.make())).ratio
         control = worst_of(mutant.check, judge_reference(mutant.case, mutant.lane)).ratio
         ratios[mutant.name] = f"{found:.3g}", f"{control:.2g}"
@@ -57,8 +59,8 @@ def measure_ratios() -> Ratios:
 def render(ratios: Ratios) -> str:
     """Return the text of docs/mutants.md. Raises KeyError for a mutant without ratios."""
     mutants = _table(
-        ("mutant", "fault", "caught by (case, check)", "lane", "mutant", "reference"),
-        ((m.name, m.fault, f"{m.case}, {m.check}", m.lane, *ratios[m.name]) for m in MUTANTS),
+        ("mutant", "fault", "caught by (case, check)", "lane", "profile", "mutant", "reference"),
+        ((m.name, m.fault, f"{m.case}, {m.check}", m.lane, _cheapest_profile(m), *ratios[m.name]) for m in MUTANTS),
     )
     patched = _table(
         ("backend", "fault", "caught by (case, check)"),
@@ -72,6 +74,12 @@ def render(ratios: Ratios) -> str:
         ((f"`{row.member}`", row.fault, f"{row.case}, {row.check}") for row in CONTRACT_FAULTS),
     )
     return "\n".join([_TITLE, _MUTANTS, mutants, _PATCHED, patched, _CONTRACT, contract]).rstrip() + "\n"
+
+
+def _cheapest_profile(mutant: Mutant) -> str:
+    """Return the smallest profile that runs a mutant's case in its lane."""
+    profile = cases()[mutant.case].profile
+    return "standard" if profile == "smoke" and mutant.lane != "float32" else profile
 
 
 def with_counts(text: str) -> str:
@@ -91,7 +99,7 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def main() -> None:
     """Write the page and the numbers."""
-    PAGE.write_text(render(measure_ratios()), "utf-8")
+    PAGE.write_text(render(measure_ratios(read_ratios() if "--new" in sys.argv[1:] else {})), "utf-8")
     COUNTED.write_text(with_counts(COUNTED.read_text("utf-8")), "utf-8")
 
 

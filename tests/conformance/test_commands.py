@@ -29,6 +29,7 @@ def test_a_smoke_run_writes_every_report(tmp_path):
     options = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
     found = run(["alae_cli", "conform", "--backend", "jax", "--profile", "smoke", *options], tmp_path)
     assert found.returncode == 0, found.stdout + found.stderr
+    assert f"{len(select('smoke'))} cases on jax: about " in found.stdout
     assert "jax conforms" in found.stdout
     report = Report.model_validate_json(files["json"].read_text("utf-8"))
     assert report.conforms

@@ -3,7 +3,7 @@
 import pytest
 
 from alae_conformance.claims import ClaimError
-from alae_conformance.selection import Selection, SelectionError, requirements, select
+from alae_conformance.selection import Selection, SelectionError, estimate_seconds, requirements, select
 
 
 def test_cases_levels_and_lanes_restrict_a_run():
@@ -26,3 +26,10 @@ def test_a_claim_is_reduced_to_the_run_but_a_requirement_is_not():
     ):
         requirements(tasks, Selection(), {"float64": 0}, claim)
     assert requirements(tasks, Selection(levels=[0]), {}, claim) == {}
+
+
+def test_more_cores_help_as_long_as_there_are_lanes():
+    tasks = select("smoke")
+    assert estimate_seconds(tasks, 1, 2) == estimate_seconds(tasks, 1, 1) > 8
+    assert estimate_seconds(tasks, 3, 2) > estimate_seconds(tasks, 3, 4) == estimate_seconds(tasks, 3, 3)
+    assert estimate_seconds(select("full"), 1, 2) > 2 * estimate_seconds(tasks, 1, 2)

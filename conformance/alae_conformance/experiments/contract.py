@@ -12,7 +12,7 @@ from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, select_kinds, sorted_names
 from alae_conformance.fixture import config_of
-from alae_conformance.noise_statistics import deviations
+from alae_conformance.noise_statistics import deviations, maps_by_update
 from alae_conformance.subjects import Arrays, Subject
 from alae_core.errors import CheckpointError
 
@@ -112,7 +112,7 @@ def noise(subject: Subject, setting: Setting) -> Observations:
     observed["repeats/noise of an equal seed"] = np.concatenate(
         [differing_names(*pair) for pair in zip(again, own, strict=True)]
     )
-    by_update = [[_by_update(maps) for maps in run] for run in (own, other)]
+    by_update = [[maps_by_update(maps) for maps in run] for run in (own, other)]
     return observed | {f"noise/{name}": np.asarray(z) for name, z in deviations(*by_update).items()}
 
 
@@ -124,11 +124,3 @@ def _unfit_states(state: Mapping[str, np.ndarray]) -> dict[str, Arrays]:
         "an array is unknown": {**state, "weights/H/dense0/kernel": np.zeros(3)},
         "an array has another shape": {**state, first: np.zeros((1, 1))},
     }
-
-
-def _by_update(maps: Arrays) -> dict[str, list[np.ndarray]]:
-    """Return the maps that `Subject.noise` returns, as a list for each update."""
-    lists: dict[str, list[np.ndarray]] = {}
-    for name, array in maps.items():
-        lists.setdefault(name.rpartition("/")[0], []).append(np.asarray(array))
-    return lists

@@ -42,3 +42,16 @@ def _gradients(subject: Subject, inputs: Inputs, where: str = "") -> Observation
         for update in inputs.draws
         for name, array in subject.gradients(update, inputs).items()
     }
+
+
+@experiment(rounding="kinks", trains=False)
+def combined(subject: Subject, setting: Setting) -> Observations:
+    """Compute outputs, losses and gradients in one configuration of the covering array."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    observed = Observations()
+    for where, inputs in tapes.views(setting.fixture, setting.tape).items():
+        observed |= {f"forward/{name}{where}": array for name, array in subject.forward(inputs).items()}
+        observed |= {f"losses/{update}{where}": np.asarray(loss) for update, loss in subject.losses(inputs).items()}
+        observed |= _gradients(subject, inputs, where)
+    return observed

@@ -9,10 +9,14 @@ from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import drop_check, movements
+from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Subject
 
 #: number of steps that draw their own random numbers
 _DRAWN = 2
+#: a factor of all means; moments and the mean of w show it, and p where the separation is between a third of its target
+#: and the target
+_REDUCTION = 3.0
 
 
 @experiment(rounding="kinks")
@@ -64,3 +68,17 @@ def drawn(subject: Subject, setting: Setting) -> Observations:
         runs.append(subject.train(tapes.batches(setting.tape), _DRAWN, given=given))
     own, same = runs
     return {f"drawn/{update}": own[update] / same[update] for update in own}
+
+
+@experiment(rounding="kinks")
+def reduced(subject: Subject, setting: Setting) -> Observations:
+    """Take steps with a `reduce` that multiplies means; losses, gradients, the mean of w and p must be affected."""
+    subject.open(config_of(setting.fixture, setting.lane).data(), reduction=_REDUCTION)
+    observed = Observations()
+    for k in tapes.STATES:
+        subject.load(tapes.group(f"states/{k}", setting.tape))
+        before = subject.state()
+        losses = subject.run(tapes.batches(setting.tape), 1)
+        observed |= {f"losses/{k}/{name}": loss for name, loss in losses.items()}
+        observed |= drop_check("averages", movements(f"{k}", before, subject.state()))
+    return observed

@@ -40,13 +40,13 @@ def augmentation(numbers: Array, p: float, transforms: Sequence[str], shape: tup
     return Augmentation(*(np.array(each) for each in zip(*parts, strict=True)))
 
 
-def adapt_p(p: float, margins: Array, target: float, share: float) -> float:
+def adapt_p(p: float, separation: float, target: float, share: float) -> float:
     """Adjust p after a batch: add `share` if D separates real from generated images too well, else subtract it.
 
-    `margins` (batch,) are D's logits on real images minus those on generated ones. D separates them too well if the
-    mean sign of the margins exceeds `target`. p stays in [0, 0.8].
+    `separation` is the mean sign of D's logits on real images minus those on generated ones. D separates them too well
+    if it exceeds `target`; if it equals `target`, p stays. p stays in [0, 0.8].
     """
-    return float(np.clip(p + share * np.sign(np.round(np.sign(margins).mean() - target, 6)), 0, 0.8))
+    return float(np.clip(p + share * np.sign(np.round(separation - target, 6)), 0, 0.8))
 
 
 def _of_image(

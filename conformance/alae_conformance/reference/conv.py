@@ -88,11 +88,19 @@ class Encoder(_Network):
         """Encode images to w, with its derivative along `direction` if one is given; `labels` are one-hot."""
         path = Path(weights)
         start = path.enter(Pair(x, direction))
-        y = start
+        y = self.dense(path, self.coarsest(path, start), labels)
+        return _trace(path, start, path.through(y, *self.chains["output"]))
+
+    def hidden(self, weights: Weights, x: Array) -> Array:
+        """Return the coarsest maps, flattened: (batch, n)."""
+        path = Path(weights)
+        return path.pairs[self.coarsest(path, path.enter(Pair(x)))].value
+
+    def coarsest(self, path: Path, y: int) -> int:
+        """Return the number of the coarsest maps, flattened."""
         for i in range(self.count - 1, -1, -1):
             y = self.refine(path, path.through(y, *self.chains[f"{self.name}/conv{i}"]), i)
-        y = self.dense(path, path.through(y, *self.chains["flatten"]), labels)
-        return _trace(path, start, path.through(y, *self.chains["output"]))
+        return path.through(y, *self.chains["flatten"])
 
 
 def build(config: Config, kinds: Mapping[str, str]) -> dict[str, Any]:

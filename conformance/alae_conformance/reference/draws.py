@@ -40,6 +40,11 @@ def _prior(config: Config, purpose: str, step: int, count: int) -> Array:
 
 
 def stream(config: Config, purpose: str, step: int = 0) -> np.random.Generator:
-    """Return the generator of one purpose at one step: seed and purpose are the key; a step is 2**128 blocks."""
-    key, counter = [config.seed, crc32(purpose.encode())], [0, 0, step, 0]
+    """Return the generator of one purpose at one step of a run."""
+    return stream_of(config.seed, purpose, step)
+
+
+def stream_of(seed: int, purpose: str, position: int = 0) -> np.random.Generator:
+    """Return a generator: seed and purpose are its key, and each position has 2**128 blocks."""
+    key, counter = [seed, crc32(purpose.encode())], [0, 0, position, 0]
     return np.random.Generator(np.random.Philox(key=key, counter=counter))

@@ -5,6 +5,7 @@ gradients.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from math import pi, sqrt
 
 import numpy as np
 
@@ -106,6 +107,20 @@ class Noise:
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
         return adjoint, {f"{self.name}/noise": (adjoint.value * self.maps).sum((0, 1, 2))}
+
+
+@dataclass(frozen=True)
+class Bump:
+    """y = x + 0.8·s·exp(−x²/2s²)/√2π with s = √(level + 1): what the authors' code adds if noise is off."""
+
+    level: int
+
+    def forward(self, weights: Weights, x: Pair) -> Pair:
+        s = sqrt(self.level + 1)
+        return Pair(x.value + 0.8 * s / sqrt(2 * pi) * np.exp(-(x.value**2) / (2 * s * s)))
+
+    def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
+        raise NotImplementedError("no update has this noise")
 
 
 def _windows(x: Array, size: int) -> Array:

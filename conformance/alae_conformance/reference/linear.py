@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -113,7 +114,7 @@ class Flatten(Linear):
     width: int = 4
 
     def apply(self, x: Array) -> Array:
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), prod(x.shape[1:]))
 
     def transposed(self, y: Array) -> Array:
         return y.reshape(len(y), self.height, self.width, -1)

@@ -54,9 +54,16 @@ class Network:
         back = None if pair.tangent is None else self.unflatten(pair.tangent[:, :size], trace.shape)
         return Pair(self.unflatten(pair.value[:, :size], trace.shape), back), gradients
 
+    def hidden(self, weights: Weights, x: Array, labels: Array | None = None) -> Array:
+        """Return the widest layer before the last, the first of them if several are as wide: (batch, n)."""
+        # The input of each dense layer but the first is the output of the layer before.
+        values = self.forward(weights, x, labels=labels).inputs
+        inside = [pair.value for layer, pair in zip(self.layers, values, strict=True) if isinstance(layer, Dense)][1:]
+        return max(inside, key=lambda array: array.shape[1])
+
     def flatten(self, x: Array) -> Array:
         """Flatten images to rows in the order of NHWC."""
-        return x.reshape(len(x), -1)
+        return x.reshape(len(x), prod(x.shape[1:]))
 
     def unflatten(self, x: Array, shape: tuple[int, ...]) -> Array:
         """Return the inverse of `flatten`."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from alae_conformance.reference import mlp
-from alae_conformance.reference.features import Bias, Conv, Noise
+from alae_conformance.reference.features import Bias, Bump, Conv, Noise
 from alae_conformance.reference.layers import Array, Dense, Gradients, Layer, Leaky, Pair, PixelNorm, Trace, Weights
 from alae_conformance.reference.linear import Blur, Centre, Downsample, Flatten, Upsample, apply_to_both
 from alae_conformance.reference.path import Path
@@ -34,8 +34,8 @@ class Generator:
             rgb = f"G/to_rgb{lod}"
             self.chains[rgb] = [_conv(scales, rgb), Bias(rgb)]
 
-    def forward(self, weights: Weights, w: Array, *, noise: Sequence[Array], blend: float) -> Trace:
-        """Generate images; `noise` has the maps of each layer up to the level's last."""
+    def forward(self, weights: Weights, w: Array, *, noise: Sequence[Array | None], blend: float) -> Trace:
+        """Generate images; `noise` has the maps of each layer up to the level's last, or None for a bump instead."""
         path = Path(weights)
         styles = [path.enter(Pair(w if w.ndim == 2 else w[:, layer])) for layer in range(len(noise))]
         const = path.enter(Pair(weights["G/const"][None].repeat(len(w), 0)))
@@ -58,9 +58,10 @@ class Generator:
 
         return Trace(path.pairs[image], pull)
 
-    def styled(self, path: Path, name: str, x: int, w: int, noise: Array) -> int:
+    def styled(self, path: Path, name: str, x: int, w: int, noise: Array | None) -> int:
         """Apply noise, bias, leaky ReLU, instance norm and style."""
-        x = path.through(x, Noise(name, noise), *self.chains[name])
+        level = int(name.split("/")[1].removeprefix("block"))
+        x = path.through(x, Bump(level) if noise is None else Noise(name, noise), *self.chains[name])
         return path.modulate(x, path.through(w, *self.chains[f"{name}/style"]))
 
     def backward(self, weights: Weights, trace: Trace, adjoint: Array) -> tuple[Pair, Gradients]:
@@ -89,7 +90,19 @@ class Encoder:
         """Encode images to w, with its derivative along `direction` if one is given."""
         path = Path(weights)
         image = path.enter(Pair(x, direction))
-        lod = (x.shape[1] // 4).bit_length() - 1
+        w = path.sum(*self.parts(path, image, blend))
+        return Trace(path.pairs[w], lambda adjoint: _back(path, image, w, adjoint))
+
+    def hidden(self, weights: Weights, x: Array, *, blend: float) -> Array:
+        """Return the means and deviations of all layers, finest first, (batch, n)."""
+        path = Path(weights)
+        # The statistics are the inputs of the dense layers.
+        described = [style - 1 for _, style in self.parts(path, path.enter(Pair(x)), blend)]
+        return np.concatenate([path.pairs[statistics].value for statistics in described], 1)
+
+    def parts(self, path: Path, image: int, blend: float) -> list[tuple[float, int]]:
+        """Return the terms of w, finest first: the factor and number of each."""
+        lod = (path.pairs[image].value.shape[1] // 4).bit_length() - 1
         y, parts = path.through(image, *self.chains[f"{self.name}/from_rgb{lod}"]), []
         for i in range(lod, -1, -1):
             share, block = self.share(blend) if 0 < i == lod else 1.0, f"{self.name}/block{i}"
@@ -100,8 +113,7 @@ class Encoder:
             if 0 < i == lod:
                 below = path.through(image, Downsample(), *self.chains[f"{self.name}/from_rgb{lod - 1}"])
                 y = path.sum((1 - blend, below), (blend, y))
-        w = path.sum(*parts)
-        return Trace(path.pairs[w], lambda adjoint: _back(path, image, w, adjoint))
+        return parts
 
     def share(self, blend: float) -> float:
         """Return the weight of the fading block's terms of w."""
@@ -142,7 +154,18 @@ class PlainEncoder:
         """Compute w or logits, with their derivative along `direction` if one is given."""
         path = Path(weights)
         image = path.enter(Pair(x, direction))
-        lod = (x.shape[1] // 4).bit_length() - 1
+        y = path.through(self.last_hidden(path, image, blend), *self.chains[f"{self.name}/head"])
+        output = apply_to_both(lambda array: array[:, 0], path.pairs[y]) if self.judges else path.pairs[y]
+        return Trace(output, lambda adjoint: _back(path, image, y, self.as_column(adjoint)))
+
+    def hidden(self, weights: Weights, x: Array, *, blend: float) -> Array:
+        """Return the input of the last layer, (batch, n)."""
+        path = Path(weights)
+        return path.pairs[self.last_hidden(path, path.enter(Pair(x)), blend)].value
+
+    def last_hidden(self, path: Path, image: int, blend: float) -> int:
+        """Return the number of the last layer's input."""
+        lod = (path.pairs[image].value.shape[1] // 4).bit_length() - 1
         y = path.through(image, *self.chains[f"{self.name}/from_rgb{lod}"])
         for i in range(lod, -1, -1):
             for conv in (f"{self.name}/block{i}/conv1", f"{self.name}/block{i}/conv2"):
@@ -150,9 +173,7 @@ class PlainEncoder:
             if 0 < i == lod:
                 below = path.through(image, Downsample(), *self.chains[f"{self.name}/from_rgb{lod - 1}"])
                 y = path.sum((1 - blend, below), (blend, y))
-        y = path.through(y, *self.chains[f"{self.name}/head"])
-        output = apply_to_both(lambda array: array[:, 0], path.pairs[y]) if self.judges else path.pairs[y]
-        return Trace(output, lambda adjoint: _back(path, image, y, self.as_column(adjoint)))
+        return y
 
     def as_column(self, adjoint: Pair) -> Pair:
         """Return the adjoint of the last layer's output, which is a column for logits."""

@@ -23,7 +23,14 @@ class RandomNumbers(Protocol):
 
 
 class Reference(Updates):
-    """Training of ALAE in one configuration. It holds no weights or state: they are arguments and results."""
+    """Training of ALAE in one configuration. It holds no weights or state: they are arguments and results.
+
+    Attributes:
+        reduction: the factor of every mean over a batch in a step, which a backend reduces over devices: losses,
+            gradients, the mean of w, and the separation of real and generated images.
+    """
+
+    reduction = 1.0
 
     def adam_of(self, update: str, network: str) -> str:
         """Return the name of the Adam that an update uses for a network."""
@@ -94,8 +101,9 @@ class Reference(Updates):
             if "augment_p" in state and update == "discriminator":
                 state["augment_p"] = np.array(self.p_step(weights, batch.p, batch, batch_size))
                 batch = batch._replace(p=self.p(state))
-            losses[update], gradients = self.differentiate(update, weights, batch)
-            self.apply(state, update, gradients)
+            loss, gradients = self.differentiate(update, weights, batch)
+            losses[update] = self.reduction * loss
+            self.apply(state, update, {name: self.reduction * each for name, each in gradients.items()})
         decay = here.average_decay
         for name, value in _weights(state).items():
             state[f"averages/{name}"] = decay * state[f"averages/{name}"] + (1 - decay) * value
@@ -117,7 +125,8 @@ class Reference(Updates):
     def mean_step(self, weights: Weights, mean: Array, z: Array) -> Array:
         """Return the running mean of w after an update with this z."""
         beta = self.config.style.w_mean_beta
-        return beta * mean + (1 - beta) * self.networks["F"].forward(weights, z).output.value.mean(0)
+        of_batch = self.networks["F"].forward(weights, z).output.value.mean(0)
+        return beta * mean + (1 - beta) * self.reduction * of_batch
 
     def apply(self, state: State, update: str, gradients: Gradients) -> None:
         """Move the weights of one update in `state`, with Adam's moments and counts."""
@@ -154,7 +163,8 @@ class Reference(Updates):
     def p_step(self, weights: Weights, p: float, batch: Batch, batch_size: int) -> float:
         """Return the probability after a batch, adapted to how well D∘E separates its real and generated images."""
         choice: Any = self.config.augment
-        return adapt_p(p, self.margins(weights, batch), choice.target, batch_size / choice.images)
+        separation = self.reduction * np.sign(self.margins(weights, batch)).mean()
+        return adapt_p(p, separation, choice.target, batch_size / choice.images)
 
     def margins(self, weights: Weights, batch: Batch) -> Array:
         """Return D∘E's logits on augmented real images minus those on augmented generated ones, (batch,)."""

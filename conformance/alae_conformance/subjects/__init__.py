@@ -1,6 +1,6 @@
 """The interface of a subject, which the suite judges: a backend in its own process, the reference, or a faulty copy."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 from zlib import crc32
@@ -20,14 +20,18 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of full-size images (count, batch, H, W, C), and class numbers (count, batch) if the model has labels."""
+    """Batches of full-size images (count, batch, H, W, C), and class numbers (count, batch) if the model has labels.
+
+    `size` is the number of images in each step, if it is not that of the schedule.
+    """
 
     images: np.ndarray
     labels: np.ndarray | None = None
+    size: int | None = None
 
     def at(self, step: int, size: int) -> tuple[np.ndarray, np.ndarray | None]:
         """Return the first `size` images and labels of a training step's batch; the batches repeat after the last."""
-        k = step % len(self.images)
+        k, size = step % len(self.images), self.size or size
         return self.images[k, :size], None if self.labels is None else self.labels[k, :size]
 
 
@@ -80,6 +84,15 @@ def reciprocity_error(w: np.ndarray, again: np.ndarray) -> float:
     """mean ‖w − again‖² / var w, both of shape (count, w); dividing corrects for an F that shrinks w."""
     w, again = w.astype(np.float64), again.astype(np.float64)
     return float(np.square(w - again).sum(1).mean() / w.var(0).sum())
+
+
+def plain(value: Any) -> Any:
+    """Return a result of a model's method as arrays and plain data: a slice as [start, stop], an update as its name."""
+    if isinstance(value, slice):
+        return [value.start, value.stop]
+    if isinstance(value, Iterator | tuple):
+        return [plain(part) for part in value]
+    return getattr(value, "name", value)
 
 
 def shared_arrays(subject: "Subject", batches: Batches) -> list[str]:
@@ -136,10 +149,11 @@ class Subject(Protocol):
     def hello(self) -> Hello:
         """Describe the subject."""
 
-    def open(self, config: Mapping[str, Any], anew: bool = False) -> None:
+    def open(self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0) -> None:
         """Open a run of `Config.data()`, which all other calls refer to.
 
-        Unless `anew` is true, this may be a run that was opened and trained before.
+        Unless `anew` is true, this may be a run that was opened and trained before. `reduction` is the factor by which
+        its `reduce` multiplies means.
         """
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
@@ -156,6 +170,12 @@ class Subject(Protocol):
 
     def forward(self, inputs: Inputs) -> Arrays:
         """F(z), G(w), E(images), and D(w) or D(images), by network that exists; z is that of `shown_update`."""
+
+    def look(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method of the run's model, or one of its networks, by name; returns its result as `plain` data."""
+
+    def open_checkpoint(self, path: str, averaged: bool) -> None:
+        """Let `look` use the model of a checkpoint until the next `open`."""
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         """D(E(images)), and the gradient of its sum with respect to the images."""
@@ -175,8 +195,10 @@ class Subject(Protocol):
     def noise(self, step: int, count: int) -> Arrays:
         """Return the noise that the device draws at one step, as a map for each UPDATE/LAYER."""
 
-    def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
+    def train(self, batches: Batches, steps: int, given: bool = False, same: bool = False) -> Arrays:
         """Take steps as training does, with all batches put before the first step; returns losses of shape (steps,).
+
+        With `same`, the first batch is put once, and every step is done on it.
 
         The arrays of a batch are overwritten as soon as it has been put. If `given`, every step gets its batch and the
         run's own draws as arguments instead.

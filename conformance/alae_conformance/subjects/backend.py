@@ -14,6 +14,7 @@ from alae_conformance.subjects import (
     Inputs,
     collect_losses,
     flat_draws,
+    plain,
     put_and_overwrite,
     reciprocity_error,
     shared_arrays,
@@ -31,7 +32,7 @@ class BackendSubject:
 
     def __init__(self, name: str, precision: Precision, device: str | None = None) -> None:
         self.backend = alae.load_backend(name, device, precision)
-        self._opened: dict[str, tuple[alae.Alae, alae.Runner]] = {}
+        self._opened: dict[tuple[str, float], tuple[alae.Alae, alae.Runner]] = {}
 
     def hello(self) -> Hello:
         import keras
@@ -45,16 +46,19 @@ class BackendSubject:
             "versions": self.backend.versions(),
         }
 
-    def open(self, config: Mapping[str, Any], anew: bool = False) -> None:
+    def open(self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0) -> None:
         self.config = make_config(config)
-        key = self.config.to_yaml()
+        key = self.config.to_yaml(), reduction
         run = None if anew else self._opened.get(key)
         if run is None:
             model = alae.build(self.config)
             run = model, self.backend.runner(model)
+            if reduction != 1:
+                _multiply_means(run[1], reduction)
             # Reuse the run that was opened first, because it holds the compiled functions.
             self._opened.setdefault(key, run)
         self.model, self.runner = run
+        self.looked = self.model
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         self.runner.load(state)
@@ -83,6 +87,19 @@ class BackendSubject:
             on_images = self.config.networks.discriminator == "images"
             found["D"] = model.discriminate(inputs.images if on_images else inputs.w, view)
         return found
+
+    def look(self, method: str, *arguments: Any, **options: Any) -> Any:
+        import keras
+        from keras import ops
+
+        member = getattr(self.looked, method)
+        if not isinstance(member, keras.Model):
+            return plain(member(*arguments, **options))
+        tensors = [ops.convert_to_tensor(np.asarray(array, self.config.dtype)) for array in arguments]
+        return np.array(ops.convert_to_numpy(ops.stop_gradient(member(*tensors))))
+
+    def open_checkpoint(self, path: str, averaged: bool) -> None:
+        self.looked = alae.load_checkpoint(path).model(averaged)
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         from keras import ops
@@ -122,7 +139,7 @@ class BackendSubject:
             for layer, array in enumerate(maps)
         }
 
-    def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
+    def train(self, batches: Batches, steps: int, given: bool = False, same: bool = False) -> Arrays:
         first = self.runner.step_number
         shown = [self._batch_at_level(batches, step) for step in range(first, first + steps)]
         if given:
@@ -133,7 +150,7 @@ class BackendSubject:
                 ahead = list(
                     loader.map(lambda batch: put_and_overwrite(self.runner.put, batch, self.config.dtype), shown)
                 )
-            records = [self.runner.step(batch) for batch in ahead]
+            records = [self.runner.step(batch) for batch in (ahead[:1] * steps if same else ahead)]
         return collect_losses(records)
 
     def _step_on_arrays(self, images: np.ndarray, labels: np.ndarray | None) -> Mapping[str, float]:
@@ -170,6 +187,12 @@ class BackendSubject:
         checkpoint = alae.load_checkpoint(path)
         self.open(checkpoint.config.data())
         self.runner.load(checkpoint.state)
+
+
+def _multiply_means(runner: Any, factor: float) -> None:
+    """Let a runner's `reduce` multiply its results."""
+    reduce = runner.reduce
+    runner.reduce = lambda means: {name: factor * mean for name, mean in reduce(means).items()}
 
 
 def _numpy(arrays: Mapping[str, Any]) -> Arrays:

@@ -8,6 +8,7 @@ import numpy as np
 from alae_conformance.reference import growth
 from alae_conformance.reference.baselines import reference_of
 from alae_conformance.reference.draws import draw_augmentation, draw_styles, stream
+from alae_conformance.reference.model import Model, view_of
 from alae_conformance.reference.training import Reference
 from alae_conformance.reference.updates import Batch
 from alae_conformance.subjects import (
@@ -17,6 +18,7 @@ from alae_conformance.subjects import (
     Inputs,
     collect_losses,
     flat_draws,
+    plain,
     put_and_overwrite,
     reciprocity_error,
     shared_arrays,
@@ -29,6 +31,7 @@ from alae_core.config import Config, make_config
 from alae_core.draws import Draws
 from alae_core.errors import CheckpointError
 from alae_core.streams import noise_shapes
+from alae_core.view import View
 
 
 class ReferenceSubject:
@@ -36,6 +39,8 @@ class ReferenceSubject:
 
     # The name that checkpoints record as their writer.
     name = "reference"
+    #: the class of the model that `look` uses
+    model: type[Model] = Model
 
     def __init__(self, variant: Callable[[Config], Reference] | None = None) -> None:
         self.variant = variant
@@ -53,27 +58,28 @@ class ReferenceSubject:
             "versions": {"keras": "none", **self.versions()},
         }
 
-    def open(self, config: Mapping[str, Any], anew: bool = False) -> None:
+    def open(self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0) -> None:
         self.config: Config = make_config(config)
         self.reference = (self.variant or reference_of(self.config))(self.config)
+        self.reference.reduction = reduction
         self._state = self.reference.initial_state(self.reference.initial_weights())
+        self._looked: Model | None = None
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         if {name: np.shape(array) for name, array in state.items()} != {
             name: np.shape(array) for name, array in self._state.items()
         }:
             raise CheckpointError("the arrays do not fit the model")
+        largest = np.finfo(np.float32).max
+        if any(np.any(np.isfinite(array) & (np.abs(array) > largest)) for array in state.values()):
+            raise CheckpointError("float32 cannot hold a number")
         self._state = {
             name: np.array(array, array.dtype if array.dtype.kind == "i" else np.float64)
             for name, array in state.items()
         }
 
     def state(self) -> Arrays:
-        # The precision of a backend's own state.
-        return {
-            name: np.array(array, np.int64 if array.dtype.kind == "i" else self.config.dtype)
-            for name, array in self._state.items()
-        }
+        return self._round(self._state)
 
     def weights(self, averaged: bool = False) -> Arrays:
         return _group("averages/" if averaged else "weights/", self.state())
@@ -94,6 +100,18 @@ class ReferenceSubject:
         elif "D" in reference.networks:
             found["D"] = reference.networks["D"].forward(weights, inputs.w)
         return {name: trace.output.value for name, trace in found.items()}
+
+    def look(self, method: str, *arguments: Any, **options: Any) -> Any:
+        found = plain(getattr(self._looked or self._model(self._state), method)(*arguments, **options))
+        # The precision of a backend's own results; other arrays are exact in every precision.
+        if isinstance(found, np.ndarray) and found.dtype == np.float64:
+            return found.astype(self.config.dtype)
+        return self._round(found) if isinstance(found, dict) else found
+
+    def open_checkpoint(self, path: str, averaged: bool) -> None:
+        checkpoint = load_checkpoint(path)
+        view = view_of(self.config, checkpoint.step)
+        self._looked = self._model(dict(checkpoint.state), "averages" if averaged else "weights", view)
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         return self.reference.input_gradient(self._weights(), self._batch("discriminator", inputs))
@@ -126,10 +144,11 @@ class ReferenceSubject:
             for layer, map in enumerate(draws.noise or ())
         }
 
-    def train(self, batches: Batches, steps: int, given: bool = False) -> Arrays:
+    def train(self, batches: Batches, steps: int, given: bool = False, same: bool = False) -> Arrays:
         first = int(self._state["step"])
         sizes = {step: growth.position(self.config, step).batch_size for step in range(first, first + steps)}
         ahead = [put_and_overwrite(self._put, batches.at(step, size), "float64") for step, size in sizes.items()]
+        ahead = ahead[:1] * steps if same else ahead
         handed = [self._due(self._draws_and_noise(step, size), step) if given else None for step, size in sizes.items()]
         return collect_losses([self._step(*batch, draws) for batch, draws in zip(ahead, handed, strict=True)])
 
@@ -149,6 +168,17 @@ class ReferenceSubject:
         checkpoint = load_checkpoint(path)
         self.open(checkpoint.config.data())
         self.load(checkpoint.state)
+
+    def _model(self, state: Arrays, kind: str = "weights", view: View | None = None) -> Model:
+        finest = View(self.config.lods - 1) if self.config.growth else None
+        return self.model(self.reference, _group(f"{kind}/", state), state.get("w_mean"), view or finest)
+
+    def _round(self, arrays: Arrays) -> Arrays:
+        # The precision of a backend's own arrays.
+        return {
+            name: np.array(array, np.int64 if array.dtype.kind == "i" else self.config.dtype)
+            for name, array in arrays.items()
+        }
 
     def _weights(self) -> Arrays:
         return _group("weights/", self._state)

@@ -259,7 +259,7 @@ class PBeyond(Reference):
         choice = self.config.augment
         share = batch_size / choice.images
         return (
-            adapt_p(p, margins, choice.target, share)
+            adapt_p(p, np.sign(margins).mean(), choice.target, share)
             if p < 0.7
             else p + share * np.sign(np.sign(margins).mean() - choice.target)
         )

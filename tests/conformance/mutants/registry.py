@@ -14,6 +14,7 @@ from alae_conformance.experiments.setting import Setting
 from alae_conformance.fixture import fixtures
 from alae_conformance.judge import compare_case
 from alae_conformance.numbers import Frozen
+from alae_conformance.reference.model import Model
 from alae_conformance.subjects import Subject
 from alae_conformance.subjects.reference import ReferenceSubject
 
@@ -35,10 +36,12 @@ EQUIVALENTS: list[Mutant] = []
 
 
 def fault(description, case, check, lane="float32", into=MUTANTS):
-    """Register a faulty `Reference` or `ReferenceSubject`."""
+    """Register a faulty `Reference`, `ReferenceSubject` or `Model`."""
 
     def register(cls):
         make = cls if issubclass(cls, ReferenceSubject) else lambda: ReferenceSubject(cls)
+        if issubclass(cls, Model):
+            make = type(cls.__name__, (ReferenceSubject,), {"model": cls})
         into.append(Mutant(cls.__name__, description, case, check, lane, make))
         return cls
 

@@ -1,0 +1,73 @@
+"""L3: the path of training through a fade to the next level, as people run it."""
+
+import numpy as np
+
+from alae_conformance import tape as tapes
+from alae_conformance.comparison import Observations
+from alae_conformance.experiments.experiment import experiment
+from alae_conformance.experiments.setting import Setting
+from alae_conformance.experiments.states import drop_check, model_differences, movements
+from alae_conformance.subjects import Arrays, Subject
+
+#: steps, all of which are put before the first
+_AHEAD = 8
+#: numbers of steps between looks at the model
+_LEGS = (1, 2, 1, 3)
+
+
+@experiment()
+def drawn_on(subject: Subject, setting: Setting) -> Observations:
+    """Take steps that draw their own numbers, from the first level through a fade, and steps given the same ones."""
+    setting.open(subject)
+    runs, states = [], list[Arrays]()
+    for given in (False, True):
+        subject.load(setting.initial_state())
+        before = subject.state()
+        runs.append(subject.train(tapes.batches(setting.tape), _AHEAD, given=given))
+        states.append(subject.state())
+    (own, same), (after, expected) = runs, states
+    observed: Observations = {f"drawn/{update}": own[update] / same[update] for update in own}
+    for name in (name for name, array in expected.items() if array.dtype.kind == "f" and array.ndim):
+        moved = np.linalg.norm(expected[name].astype(np.float64) - before[name])
+        apart = np.linalg.norm(expected[name].astype(np.float64) - after[name])
+        observed[f"state/{name}"] = np.array(1 + apart / (moved or 1))
+    return observed | {f"counts/{name}": array for name, array in after.items() if array.dtype.kind == "i"}
+
+
+@experiment(rounding="kinks")
+def levels(subject: Subject, setting: Setting) -> Observations:
+    """Load states of another level into a run, back and forth, and take a step from each."""
+    setting.open(subject)
+    observed = Observations()
+    for number, k in enumerate((7, 0, 7, 0)):
+        subject.load(tapes.group(f"states/{k}", setting.tape))
+        before = subject.state()
+        losses = subject.run(tapes.batches(setting.tape), 1)
+        observed |= {f"losses/{number}/{name}": loss for name, loss in losses.items()}
+        observed |= drop_check("averages", movements(f"{number}", before, subject.state()))
+    return observed
+
+
+@experiment()
+def legs(subject: Subject, setting: Setting) -> Observations:
+    """Look at the model after odd and even numbers of steps; it must hold the run's weights."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    observed, done = Observations(), 0
+    for steps in _LEGS:
+        subject.run(tapes.batches(setting.tape), steps)
+        done += steps
+        found = model_differences(subject, subject.state())
+        observed |= {f"{name} after {done}": array for name, array in found.items()}
+    return observed
+
+
+@experiment(rounding="kinks")
+def twice(subject: Subject, setting: Setting) -> Observations:
+    """Take three steps on a batch that was put once."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    before = subject.state()
+    losses = subject.train(tapes.batches(setting.tape), 3, same=True)
+    trajectory = {f"trajectory/{update}": array for update, array in losses.items()}
+    return trajectory | drop_check("moments", movements("twice", before, subject.state()))

@@ -1,0 +1,98 @@
+"""L2 and L3: everything that a batch can differ in, crossed, forwards and backwards in one process; p that adapts."""
+
+from collections.abc import Iterator
+from itertools import product
+
+import numpy as np
+
+from alae_conformance import tape as tapes
+from alae_conformance.comparison import Observations
+from alae_conformance.experiments.experiment import experiment
+from alae_conformance.experiments.setting import Setting
+from alae_conformance.experiments.states import differing_names
+from alae_conformance.fixture import config_of
+from alae_conformance.subjects import Inputs, Subject
+from alae_core.draws import Draws
+from alae_core.view import View
+
+#: a p that is not the configured one, and steps of an adaptive p
+_P, _ADAPTING = 0.3125, 10
+
+
+@experiment(trains=False)
+def crossing(subject: Subject, setting: Setting) -> Observations:
+    """Compute losses and gradients of batches of every kind, then again in the opposite order: nothing may linger."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    observed, kinds = Observations(), list(kinds_of_batches(setting))
+    for name, inputs, update in kinds:
+        observed |= {f"losses/{each} of {name}": np.asarray(loss) for each, loss in subject.losses(inputs).items()}
+        for weight, gradient in subject.gradients(update, inputs).items():
+            observed[f"gradients/{update} of {name}/{weight}"] = gradient
+    for name, inputs, update in reversed(kinds):
+        for each, loss in subject.losses(inputs).items():
+            observed[f"again/loss of {each} of {name}"] = 1 + np.abs(loss - observed[f"losses/{each} of {name}"])
+        for weight, gradient in subject.gradients(update, inputs).items():
+            first = observed[f"gradients/{update} of {name}/{weight}"]
+            apart = np.linalg.norm(gradient - first) / (np.linalg.norm(first) or 1)
+            observed[f"again/gradient of {update} of {name}/{weight}"] = np.asarray(1 + apart)
+    return observed
+
+
+def kinds_of_batches(setting: Setting) -> Iterator[tuple[str, Inputs, str]]:
+    """Yield the name and inputs of every kind of batch, and the update whose gradient is computed."""
+    tape, config = setting.tape, config_of(setting.fixture, setting.lane)
+    whole = len(tape["images"][0])
+    looks = [View(*level) for level in setting.fixture.levels] or [None]
+    counts = (whole, 1) if looks[0] else (whole, 1, whole - 2)
+    choices = product(counts, looks, (False, True), (False, True), (False, True))
+    updates = list(tapes.group("z", tape))
+    for number, (count, view, turned, without, as_bytes) in enumerate(choices):
+        if (turned and not config.labels) or (as_bytes and view is not None):
+            continue
+        inputs = tapes.inputs(tape, view)
+        draws = {update: _cut(drawn, count, without) for update, drawn in inputs.draws.items()}
+        images = inputs.images[:count]
+        labels = None if inputs.labels is None else (inputs.labels[::-1] if turned else inputs.labels)[:count]
+        if as_bytes:
+            images = np.rint((images + 1) * 127.5).astype(np.uint8)
+        words = [f"{count} images", *([str(view)] if view else []), *(["other labels"] if turned else [])]
+        words += ["nothing optional"] * without + ["bytes"] * as_bytes
+        yield ", ".join(words), Inputs(images, labels, inputs.w[:count], draws, view), updates[number % len(updates)]
+
+
+def _cut(drawn: Draws, count: int, without: bool) -> Draws:
+    """Return the draws of the first images, without mixed styles and augmentation if they are left out."""
+    noise = None if drawn.noise is None else [array[:count] for array in drawn.noise]
+    if without:
+        return Draws(drawn.z[:count], noise=noise)
+    mix, augment = (None if array is None else array[:count] for array in (drawn.mix, drawn.augment))
+    return Draws(drawn.z[:count], mix, drawn.cutoff, noise, augment)
+
+
+@experiment(rounding="kinks", trains=False)
+def at_p(subject: Subject, setting: Setting) -> Observations:
+    """Compute losses and gradients at a p that has adapted; looking must leave it unchanged."""
+    setting.open(subject)
+    subject.load(setting.initial_state() | {"augment_p": np.array(_P)})
+    before, inputs = subject.state(), tapes.inputs(setting.tape)
+    observed: Observations = {f"losses/{name}": np.asarray(loss) for name, loss in subject.losses(inputs).items()}
+    for update in inputs.draws:
+        for weight, gradient in subject.gradients(update, inputs).items():
+            observed[f"gradients/{update}/{weight}"] = gradient
+    subject.forward(inputs)
+    return observed | {"still/state": differing_names(subject.state(), before)}
+
+
+@experiment()
+def adapting(subject: Subject, setting: Setting) -> Observations:
+    """Take steps one by one, in some of which D separates images exactly as well as the target."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    observed = Observations()
+    for step in range(_ADAPTING):
+        before = subject.state()["augment_p"]
+        subject.run(tapes.batches(setting.tape), 1)
+        moved = subject.state()["augment_p"] - before
+        observed[f"direction/{step}"] = np.sign(np.round(np.asarray(moved, np.float64), 5)).astype(np.int64)
+    return observed

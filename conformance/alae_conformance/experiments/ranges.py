@@ -1,0 +1,88 @@
+"""L0 and L3: numbers far from those of other experiments: seeds, steps, counts of Adam, sizes of batches."""
+
+import numpy as np
+
+from alae_conformance import tape as tapes
+from alae_conformance.comparison import Observations
+from alae_conformance.experiments.experiment import experiment
+from alae_conformance.experiments.setting import Setting
+from alae_conformance.experiments.states import drop_check, movements
+from alae_conformance.fixture import config_of
+from alae_conformance.noise_statistics import deviations, maps_by_update
+from alae_conformance.subjects import Arrays, Batches, Subject
+
+_SEEDS = (7, 2**32 + 7, 2**63 - 1)
+_STEPS = (2**20, 2**33)
+#: neighbouring and distant steps at which noise is drawn, and the numbers of images
+_NOISE_STEPS = (2**20 - 1, 2**20, 2**20 + 1, 2**33, 2**33 + 1, 2**40)
+_COUNTS = (1, 64, 512)
+_ADAM_COUNTS = (1, 1000, 10**6)
+_SIZES = (6, 1, 5, 17, 6)
+
+
+@experiment()
+def far_draws(subject: Subject, setting: Setting) -> Observations:
+    """Draw the weights and each update's random numbers for large seeds and steps, and do a step of a large number."""
+    data, observed = config_of(setting.fixture, setting.lane).data(), Observations()
+    batches = tapes.batches(setting.tape)
+    for seed in _SEEDS:
+        subject.open({**data, "seed": seed}, anew=True)
+        state = subject.state()
+        observed |= {f"initial/{seed}/{name}": array for name, array in state.items() if name.startswith("weights/")}
+        for step in _STEPS:
+            drawn = subject.draws(step, len(batches.images[0]))
+            observed |= {f"draws/{seed}/{step}/{name}": array for name, array in drawn.items()}
+    if not setting.fixture.levels:
+        # Compiling the step of style networks takes long.
+        subject.load({**state, "step": np.array(_STEPS[-1])})
+        subject.run(batches, 1)
+        observed["counts/step"] = subject.state()["step"]
+    return observed
+
+
+@experiment(trains=False)
+def far_noise(subject: Subject, setting: Setting) -> Observations:
+    """Draw the noise of distant steps for few and many images: N(0, 1), independent, and nowhere the same."""
+    config, observed = config_of(setting.fixture, setting.lane), Observations()
+    for count in _COUNTS:
+        runs: list[list[Arrays]] = []
+        for seed in (config.seed, _SEEDS[-1]):
+            subject.open({**config.data(), "seed": seed}, anew=True)
+            runs.append([subject.noise(step, count) for step in _NOISE_STEPS])
+        maps = [array for run in runs for drawn in run for array in drawn.values()]
+        beginnings = np.concatenate([array.reshape(len(array), -1)[:, :8] for array in maps])
+        observed[f"distinct/noise of {count}"] = np.array(len(beginnings) - len(np.unique(beginnings, axis=0)))
+        if count > 1:
+            own, other = ([maps_by_update(drawn) for drawn in run] for run in runs)
+            observed |= {f"noise/{name} of {count}": np.asarray(z) for name, z in deviations(own, other).items()}
+    return observed
+
+
+@experiment(rounding="kinks")
+def adam_counts(subject: Subject, setting: Setting) -> Observations:
+    """Take a step from one state with small and large counts of Adam."""
+    setting.open(subject)
+    state, observed = tapes.group("states/7", setting.tape), Observations()
+    for count in _ADAM_COUNTS:
+        subject.load({name: np.array(count) if name.endswith("/t") else array for name, array in state.items()})
+        before = subject.state()
+        subject.run(tapes.batches(setting.tape), 1)
+        observed |= drop_check("averages", movements(f"{count}", before, subject.state()))
+    return observed
+
+
+@experiment(rounding="kinks")
+def sizes(subject: Subject, setting: Setting) -> Observations:
+    """Take steps on batches of other sizes than the configuration's, one after the other in one run."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    images, labels = (
+        array.reshape(1, -1, *array.shape[2:]) for array in (setting.tape["images"], setting.tape["labels"])
+    )
+    observed = Observations()
+    for number, size in enumerate(_SIZES):
+        before = subject.state()
+        losses = subject.run(Batches(images, labels, size), 1)
+        observed |= {f"losses/{number}/{name}": loss for name, loss in losses.items()}
+        observed |= drop_check("averages", movements(f"{number}", before, subject.state()))
+    return observed

@@ -1,0 +1,108 @@
+"""L0 to L3: numbers that are rare in training: not finite, very large, very small; and many steps of averages."""
+
+import numpy as np
+
+from alae_conformance import tape as tapes
+from alae_conformance.comparison import Observations
+from alae_conformance.experiments.experiment import experiment
+from alae_conformance.experiments.setting import Setting
+from alae_conformance.experiments.states import differing_names, movements, sorted_names
+from alae_conformance.fixture import config_of
+from alae_conformance.subjects import Subject
+from alae_core.errors import CheckpointError
+
+#: factors of G's last kernel, by which the gradients of F and G grow or shrink
+_FACTORS = (1e6, 1e-9)
+#: a number that float32 cannot hold
+_TOO_LARGE = 1e39
+#: steps after which averages are compared
+_LONG = 200
+
+
+@experiment()
+def nonfinite(subject: Subject, setting: Setting) -> Observations:
+    """Let a NaN and an infinity into images and w; all that depends on them must not be finite, and nothing else."""
+    setting.open(subject)
+    observed = Observations()
+    with np.errstate(invalid="ignore", over="ignore"):
+        for word, number in (("NaN", np.nan), ("infinity", np.inf)):
+            observed |= _with_number(subject, setting, word, number)
+    return observed
+
+
+def _with_number(subject: Subject, setting: Setting, word: str, number: float) -> Observations:
+    state, observed = setting.initial_state(), Observations()
+    subject.load(state)
+    inputs, batches = tapes.inputs(setting.tape), tapes.batches(setting.tape)
+    images, w = np.array(inputs.images), np.array(inputs.w)
+    images[1, 0, 0, 0] = w[1, 0] = number
+    inputs = inputs._replace(images=images, w=w)
+    for name, array in subject.forward(inputs).items():
+        observed[f"finite/rows of {name} with {word}"] = np.isfinite(array.reshape(len(array), -1)).all(1)
+    for name, loss in subject.losses(inputs).items():
+        observed[f"finite/loss of {name} with {word}"] = np.isfinite(loss)
+    damaged = np.array(batches.images)
+    damaged[:, 1, 0, 0, 0] = number
+    subject.run(type(batches)(damaged, batches.labels), 1)
+    observed[f"finite/state after {word}"] = sorted_names(
+        name for name, array in subject.state().items() if not np.isfinite(array).all()
+    )
+    subject.load(state)
+    observed[f"finite/state loaded after {word}"] = differing_names(
+        subject.state(), {name: array.astype(subject.state()[name].dtype) for name, array in state.items()}
+    )
+    return observed
+
+
+@experiment(rounding="kinks")
+def scaled(subject: Subject, setting: Setting) -> Observations:
+    """Compute the generator's gradients and step where they are very large and very small."""
+    setting.open(subject)
+    state, observed = setting.initial_state(), Observations()
+    last = max(name for name in state if name.startswith("weights/D/") and name.endswith("kernel"))
+    for factor in _FACTORS:
+        # A power of two near the factor, so that the product is exact.
+        subject.load(state | {last: state[last] * 2.0 ** np.round(np.log2(factor))})
+        before, inputs = subject.state(), tapes.inputs(setting.tape)
+        for name, gradient in subject.gradients("generator", inputs).items():
+            observed[f"gradients/generator by {factor:g}/{name}"] = gradient
+        subject.run(tapes.batches(setting.tape), 1, only="generator")
+        moved = movements(f"{factor:g}", before, subject.state())
+        observed |= {key: array for key, array in moved.items() if key.startswith(("displacement", "moments"))}
+    return observed
+
+
+@experiment(trains=False)
+def too_large(subject: Subject, setting: Setting) -> Observations:
+    """Load states with a number that float32 cannot hold."""
+    setting.open(subject)
+    state, observed = setting.initial_state(), Observations()
+    for name in ("weights/E/dense0/bias", "averages/E/dense0/bias", "adam/discriminator/E/v/dense0/bias"):
+        large = np.array(state[name], np.float64)
+        large[-1] = _TOO_LARGE
+        refused = False
+        try:
+            subject.load(state | {name: large})
+        except CheckpointError:
+            refused = True
+        observed[f"refuses/{name}"] = np.array(refused)
+    return observed
+
+
+@experiment()
+def long_averages(subject: Subject, setting: Setting) -> Observations:
+    """Train for hundreds of steps; averages must be those of the run's own weights."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    config = config_of(setting.fixture, setting.lane)
+    decay = 0.5 ** (config.batch_size / config.average_halflife)
+    first = {name: array.astype(np.float64) for name, array in subject.weights().items()}
+    means = dict(first)
+    for _ in range(_LONG):
+        subject.run(tapes.batches(setting.tape), 1)
+        means = {name: decay * means[name] + (1 - decay) * array for name, array in subject.weights().items()}
+    averages = subject.weights(averaged=True)
+    return {
+        f"ratio/{name}": np.linalg.norm(averages[name] - first[name]) / np.linalg.norm(means[name] - first[name])
+        for name in first
+    }

@@ -1,0 +1,173 @@
+"""The methods of a model (`alae_core.model.Alae`) at given weights: one pass, without batches or compilation."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from alae_conformance.reference.draws import stream_of
+from alae_conformance.reference.growth import position, show_at_level
+from alae_conformance.reference.layers import Array
+from alae_conformance.reference.training import Reference
+from alae_conformance.reference.updates import Batch
+from alae_core.config import Config
+from alae_core.view import View
+
+#: the size of a model's own batches in images, and in pixels
+_IMAGES, _PIXELS = 512, 2**22
+Noise = str | Sequence[Array]
+
+
+class Model:
+    """The networks of a reference at some weights; methods have the names, arguments and results of those of `Alae`.
+
+    Attributes:
+        view: the view that methods use by default; None for networks without levels.
+    """
+
+    def __init__(
+        self, reference: Reference, weights: Mapping[str, Array], mean: Array | None, view: View | None
+    ) -> None:
+        self.reference, self.config, self.view = reference, reference.config, view
+        self._weights, self._mean = dict(weights), mean
+
+    # ---- networks --------------------------------------------------------------------------------------------------
+
+    def has(self, networks: str) -> bool:
+        return all(name in self.reference.networks for name in networks)
+
+    def update(self, name: str) -> str:
+        return next(update for update in self.reference.trains() if update == name)
+
+    def map(self, z: Array) -> Array:
+        return self.F(z)
+
+    def F(self, z: Array) -> Array:
+        return self.reference.networks["F"].forward(self._weights, z).output.value
+
+    def D(self, w: Array) -> Array:
+        return self.reference.networks["D"].forward(self._weights, w).output.value
+
+    def truncate(self, w: Array, psi: float | None = None) -> Array:
+        style = self.config.style
+        psi = style.truncation_psi if psi is None else psi
+        layers = 2 * self.config.lods
+        styles = np.array(np.broadcast_to(w[:, None], (len(w), layers, w.shape[1])) if w.ndim == 2 else w, np.float64)
+        nearest = styles[:, : style.truncation_layers]
+        nearest += (1 - psi) * (self._mean - nearest)
+        return styles
+
+    def generate(
+        self, w: Array, view: View | None = None, *, noise: Noise = "fixed", labels: Array | None = None
+    ) -> Array:
+        batch = self._batch(labels, view)
+        if self.config.growth is not None:
+            batch = batch._replace(noise=self._maps(noise, self._view(view), len(w)))
+        return self.reference.generate(self._weights, w, batch).output.value
+
+    def encode(self, x: Array, view: View | None = None, *, labels: Array | None = None) -> Array:
+        return self.reference.encode(self._weights, _to_floats(x), self._batch(labels, view)).output.value
+
+    def hidden(self, x: Array, view: View | None = None, *, labels: Array | None = None) -> Array:
+        encoder, x = self.reference.networks["E"], _to_floats(x)
+        if self.config.networks.family == "style":
+            return encoder.hidden(self._weights, x, blend=self._batch(labels, view).blend)
+        if self.config.networks.family == "conv":
+            return encoder.hidden(self._weights, x)
+        return encoder.hidden(self._weights, x, self._batch(labels, view).labels)
+
+    def discriminate(self, codes: Array, view: View | None = None) -> Array:
+        if self.config.networks.discriminator == "latent":
+            return self.D(codes)
+        return self.reference.score(self._weights, _to_floats(codes), self._batch(None, view)).output.value
+
+    def reconstruct(
+        self, x: Array, view: View | None = None, *, noise: Noise = "fixed", labels: Array | None = None
+    ) -> Array:
+        return self.generate(self.w_of(x, view, labels=labels), view, noise=noise, labels=labels)
+
+    def reencode(
+        self, w: Array, view: View | None = None, *, noise: Noise = "fixed", labels: Array | None = None
+    ) -> Array:
+        return self.encode(self.generate(w, view, noise=noise, labels=labels), view, labels=labels)
+
+    def w_of(self, x: Array, view: View | None = None, *, labels: Array | None = None) -> Array:
+        codes = self.encode(x, view, labels=labels)
+        return self.map(codes) if self.config.reciprocity == "z" else codes
+
+    # ---- images, batches and random numbers ------------------------------------------------------------------------
+
+    def as_seen(self, images: Array, view: View | None = None) -> Array:
+        view, floats = self._view(view), _to_floats(images)
+        return floats if view is None else show_at_level(floats, view.lod, view.blend)
+
+    def image_shape(self, view: View | None = None) -> tuple[int, ...]:
+        view, (height, width, channels) = self._view(view), self.config.image
+        return (height, width, channels) if view is None else (4 * 2**view.lod, 4 * 2**view.lod, channels)
+
+    def batch_size(self, view: View | None = None) -> int:
+        return max(1, min(_IMAGES, _PIXELS // prod(self.image_shape(view)[:2])))
+
+    def chunks(self, count: int, view: View | None = None) -> Iterator[slice]:
+        size = self.batch_size(view)
+        return (slice(first, min(first + size, count)) for first in range(0, max(count, 1), size))
+
+    def sample_prior(self, count: int, seed: int = 0) -> Array:
+        return stream_of(seed, "prior").standard_normal((count, self.config.networks.z), dtype=np.float32)
+
+    def sample_noise(self, count: int, seed: int = 0, view: View | None = None) -> list[Array]:
+        sides = [4 * 2 ** (layer // 2) for layer in range(self._layers(view))]
+        shapes = [(count if layer else 1, side, side, 1) for layer, side in enumerate(sides)]
+        return [
+            stream_of(seed, "noise", layer).standard_normal(shape, dtype=np.float32)
+            for layer, shape in enumerate(shapes)
+        ]
+
+    # ---- weights ---------------------------------------------------------------------------------------------------
+
+    def weights(self) -> dict[str, Array]:
+        return {name: np.array(array) for name, array in self._weights.items()}
+
+    def mean_of_w(self) -> Array | None:
+        return None if self._mean is None else np.array(self._mean)
+
+    def set_weights(self, weights: Mapping[str, Array]) -> None:
+        self._weights = {name: np.array(weights[name], np.float64) for name in self._weights}
+
+    def _view(self, view: View | None) -> View | None:
+        return self.view if view is None else view
+
+    def _batch(self, labels: Array | None, view: View | None) -> Batch:
+        view, none = self._view(view), np.empty(0)
+        one_hot = None if labels is None else np.eye(self.config.labels)[labels]
+        return Batch(none, none, labels=one_hot, blend=1.0 if view is None else view.blend)
+
+    def _layers(self, view: View | None) -> int:
+        view = self._view(view)
+        return 0 if view is None else 2 * (view.lod + 1)
+
+    def _maps(self, noise: Noise, view: View | None, count: int) -> Sequence[Any]:
+        layers = self._layers(view)
+        if noise == "bump":
+            return [None] * layers
+        if noise == "none":
+            return [np.zeros((1, 1, 1, 1))] * layers
+        if noise == "fixed":
+            return self.sample_noise(1, 0, view)
+        if noise == "random":
+            return self.sample_noise(count, int(np.random.default_rng().integers(2**63)), view)
+        return noise  # type: ignore[return-value]
+
+
+def _to_floats(images: Array) -> Array:
+    """Return images in [−1, 1]; bytes are divided in float32, as backends do."""
+    if images.dtype != np.uint8:
+        return images
+    return (images.astype(np.float32) / np.float32(127.5) - np.float32(1)).astype(np.float64)
+
+
+def view_of(config: Config, step: int) -> View | None:
+    """Return the view of a checkpoint after `step` training steps: that of its last step."""
+    here = position(config, max(step - 1, 0))
+    return None if here.lod is None else View(here.lod, here.blend)

@@ -1,0 +1,89 @@
+"""L2: faults that only some combinations of choices have, caught by rows of the covering array."""
+
+import numpy as np
+
+from alae_conformance.covering import rows
+from alae_conformance.reference.training import Reference
+from tests.conformance.mutants.registry import fault
+
+
+def combination(description, check="gradients", **choices):
+    """Register a fault for the first row with these choices; dots of keys are written as double underscores."""
+    wanted = {name.replace("__", "."): value for name, value in choices.items()}
+    row = next(
+        row
+        for row in rows().values()
+        if row.choices["precision"] != "bfloat16" and all(row.choices.get(name) == wanted[name] for name in wanted)
+    )
+    return fault(description, f"L2-array-{row.id[5:]}", check, row.choices["precision"])
+
+
+@combination("the hinge objective has no R2", "losses", objective="hinge", r2_gamma=4.0)
+class HingeWithoutR2(Reference):
+    def penalise(self, weights, images, batch, gamma):
+        lost = self.config.objective == "hinge" and images is not batch.images and gamma == self.config.r2_gamma
+        return super().penalise(weights, images, batch, 0.0 if lost else gamma)
+
+
+@combination(
+    "real images of the relativistic generator are not augmented", "losses", objective="relativistic", augment="fixed"
+)
+class RelativisticUnaugmented(Reference):
+    def generator(self, weights, batch):
+        self.bare = self.config.objective == "relativistic"
+        found = super().generator(weights, batch)
+        self.bare = False
+        return found
+
+    def augment(self, images, batch):
+        bare = getattr(self, "bare", False) and images is batch.images
+        return images if bare else super().augment(images, batch)
+
+
+@combination(
+    "where E estimates z, the loop of adversarial updates compares w",
+    "losses",
+    reciprocity="z",
+    updates__reciprocity="adversarial",
+)
+class LoopInW(Reference):
+    def loop(self, weights, batch):
+        reciprocity = self.config.reciprocity
+        if reciprocity == "z" and self.closes_in_adversarial_updates():
+            return super().loop(weights, batch._replace(z=1.1 * batch.z))
+        return super().loop(weights, batch)
+
+
+@combination("labels do not reach E's own gradient where G has tanh", labels=3, networks__output="tanh")
+class LabelsLostWithTanh(Reference):
+    def encode(self, weights, images, batch, direction=None, by="E"):
+        lost = batch.labels is not None and self.config.networks.output == "tanh"
+        given = batch._replace(labels=0 * batch.labels) if lost else batch
+        return super().encode(weights, images, given, direction, by)
+
+
+@combination("images are augmented with one p where they have one channel", "losses", channels=1, augment="adaptive")
+class OneChannelUnaugmented(Reference):
+    def augmentation(self, shape, batch):
+        return super().augmentation(shape, batch._replace(p=0.05) if shape[-1] == 1 else batch)
+
+
+@combination(
+    "a target that is followed gives F no gradient where Adams are shared",
+    updates__target="followed",
+    updates__adam="shared",
+    updates__trains_F=True,
+    reciprocity="latent",
+)
+class UnfollowedWhereShared(Reference):
+    def loop(self, weights, batch):
+        distance, found = super().loop(weights, batch)
+        shared = self.config.updates.adam == "shared"
+        return distance, {name: 0 * each if shared and name[0] == "F" else each for name, each in found.items()}
+
+
+@combination("without R1, mixed styles are those of the first z", "losses", r1_gamma=0.0, networks__style_mixing=0.9)
+class UnmixedWithoutR1(Reference):
+    def keeps(self, batch):
+        keeps = super().keeps(batch)
+        return np.ones_like(keeps) if not self.config.r1_gamma else keeps
