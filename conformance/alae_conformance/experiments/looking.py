@@ -156,11 +156,11 @@ def lengths(subject: Subject, setting: Setting) -> Observations:
 def lengthened(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Call]:
     """Return the calls of a fixture with a row for each image, in its first view."""
     where = list(views(fixture))[: 1 + bool(fixture.levels)][-1]
-    chosen = {"map", f"generate{where}", f"generate maps{where}", f"reencode{where}"}
-    chosen |= {f"{method} floats{where}" for method in ("encode", "hidden", "w_of", "as_seen")}
-    chosen |= {f"reconstruct maps{where}" if fixture.levels else "reconstruct", f"encode bytes{where}"}
-    if config_of(fixture, "float32").networks.discriminator == "latent":
-        chosen.add("discriminate")
+    chosen = {f"{method} floats{where}" for method in ("encode", "hidden", "w_of", "as_seen")}
+    chosen |= {"map", "discriminate", f"generate{where}", f"reconstruct{where}", f"reencode{where}", "encode bytes"}
+    if fixture.levels:
+        # Every graph of style networks takes long to compile.
+        chosen = {"map", "discriminate", f"generate maps{where}", f"reconstruct maps{where}", f"encode bytes{where}"}
     return {name: call for name, call in calls(fixture, tape).items() if name in chosen}
 
 
