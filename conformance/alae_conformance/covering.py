@@ -134,11 +134,12 @@ def overrides_of(choices: Choices) -> dict[str, Any]:
     own = {factor: choices[factor] for factor in FACTORS if has(choices, factor)}
     family, channels, augment = own.pop("networks.family"), own.pop("channels"), own.pop("augment", "none")
     own.pop("precision")
-    networks: dict[str, Any] = {
+    by_family: dict[str, dict[str, Any]] = {
         "mlp": {"family": "mlp", "F": {"hidden": [6]}, "G": {"hidden": [7, 5]}, "E": {"hidden": [6, 5]}},
         "conv": {"family": "conv", "widths": [4, 3], "residual": 1, "hidden": 6, "F": {"hidden": [6]}},
         "style": {"family": "style", "startf": 2, "maxf": 3, "mapping_layers": 2},
-    }[family]
+    }
+    networks = by_family[family]
     if family != "style":
         networks |= {"D": {"hidden": [5]}, "normalize_w": False}
     # Some configurations need z and w of one size.

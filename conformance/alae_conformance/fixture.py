@@ -51,6 +51,8 @@ def array_fixture(row: Row) -> Fixture:
         overrides=overrides_of(row.choices),
         logits=3.0,
         levels=levels,
+        grown=[],
+        seeds=0,
         attempt=row.attempt,
     )
 

@@ -43,7 +43,8 @@ def kinds_of_batches(setting: Setting) -> Iterator[tuple[str, Inputs, str]]:
     """Yield the name and inputs of every kind of batch, and the update whose gradient is computed."""
     tape, config = setting.tape, config_of(setting.fixture, setting.lane)
     whole = len(tape["images"][0])
-    looks = [View(*level) for level in setting.fixture.levels] or [None]
+    looks: list[View | None] = [View(*level) for level in setting.fixture.levels]
+    looks = looks or [None]
     counts = (whole, 1) if looks[0] else (whole, 1, whole - 2)
     choices = product(counts, looks, (False, True), (False, True), (False, True))
     updates = list(tapes.group("z", tape))
@@ -64,10 +65,8 @@ def kinds_of_batches(setting: Setting) -> Iterator[tuple[str, Inputs, str]]:
 def _cut(drawn: Draws, count: int, without: bool) -> Draws:
     """Return the draws of the first images, without mixed styles and augmentation if they are left out."""
     noise = None if drawn.noise is None else [array[:count] for array in drawn.noise]
-    if without:
-        return Draws(drawn.z[:count], noise=noise)
-    mix, augment = (None if array is None else array[:count] for array in (drawn.mix, drawn.augment))
-    return Draws(drawn.z[:count], mix, drawn.cutoff, noise, augment)
+    z, mix, augment = (None if array is None else array[:count] for array in (drawn.z, drawn.mix, drawn.augment))
+    return Draws(z, noise=noise) if without else Draws(z, mix, drawn.cutoff, noise, augment)
 
 
 @experiment(rounding="kinks", trains=False)

@@ -215,7 +215,7 @@ def checkpointed(subject: Subject, setting: Setting) -> Observations:
     step = {"step": np.array(setting.fixture.grown[0] + 2)} if setting.fixture.grown else {}
     subject.load(looked_state(setting) | step)
     path = subject.save(str(setting.checkpoint_home("looked")))
-    inputs, observed, dtypes = setting.tape, Observations(), []
+    inputs, observed, dtypes = setting.tape, Observations(), list[str]()
     for kind, averaged in (("averaged", True), ("trained", False)):
         subject.open_checkpoint(path, averaged)
         labels = {"labels": inputs["labels"][0]} if "labels" in inputs else {}

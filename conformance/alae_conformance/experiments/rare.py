@@ -38,9 +38,9 @@ def _with_number(subject: Subject, setting: Setting, word: str, number: float) -
     images[1, 0, 0, 0] = w[1, 0] = number
     inputs = inputs._replace(images=images, w=w)
     for name, array in subject.forward(inputs).items():
-        observed[f"finite/rows of {name} with {word}"] = np.isfinite(array.reshape(len(array), -1)).all(1)
+        observed[f"finite/rows of {name} with {word}"] = np.asarray(np.isfinite(array.reshape(len(array), -1)).all(1))
     for name, loss in subject.losses(inputs).items():
-        observed[f"finite/loss of {name} with {word}"] = np.isfinite(loss)
+        observed[f"finite/loss of {name} with {word}"] = np.asarray(np.isfinite(loss))
     damaged = np.array(batches.images)
     damaged[:, 1, 0, 0, 0] = number
     subject.run(type(batches)(damaged, batches.labels), 1)
@@ -103,6 +103,8 @@ def long_averages(subject: Subject, setting: Setting) -> Observations:
         means = {name: decay * means[name] + (1 - decay) * array for name, array in subject.weights().items()}
     averages = subject.weights(averaged=True)
     return {
-        f"ratio/{name}": np.linalg.norm(averages[name] - first[name]) / np.linalg.norm(means[name] - first[name])
+        f"ratio/{name}": np.asarray(
+            np.linalg.norm(averages[name] - first[name]) / np.linalg.norm(means[name] - first[name])
+        )
         for name in first
     }

@@ -55,7 +55,7 @@ class Model:
         layers = 2 * self.config.lods
         styles = np.array(np.broadcast_to(w[:, None], (len(w), layers, w.shape[1])) if w.ndim == 2 else w, np.float64)
         nearest = styles[:, : style.truncation_layers]
-        nearest += (1 - psi) * (self._mean - nearest)
+        nearest += (1 - psi) * (np.asarray(self._mean) - nearest)
         return styles
 
     def generate(
@@ -157,7 +157,7 @@ class Model:
             return self.sample_noise(1, 0, view)
         if noise == "random":
             return self.sample_noise(count, int(np.random.default_rng().integers(2**63)), view)
-        return noise  # type: ignore[return-value]
+        return noise
 
 
 def _to_floats(images: Array) -> Array:
