@@ -87,4 +87,7 @@ def _devices() -> "dict[str, jax.Device]":
 
     accelerators = jax.local_devices() if jax.default_backend() != "cpu" else []
     cpus = jax.local_devices(backend="cpu")
-    return {f"{device.platform}:{device.id}": device for device in [*accelerators, *cpus]}
+    # By number in this process: JAX numbers those of all processes that train together.
+    return {
+        f"{device.platform}:{number}": device for found in (accelerators, cpus) for number, device in enumerate(found)
+    }

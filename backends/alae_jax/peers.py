@@ -38,7 +38,10 @@ class JaxPeers:
         """See `Peers.share_state`."""
         from jax.experimental.multihost_utils import broadcast_one_to_all
 
-        shared = broadcast_one_to_all(dict(state))
+        try:
+            shared = broadcast_one_to_all(dict(state))
+        except jax.errors.JaxRuntimeError as error:
+            raise PeerError(f"process {self.rank} of {self.processes} lost another process: {error}") from error
         # Integers of 64 bits lose half of them on the way.
         return {name: np.array(array, state[name].dtype) for name, array in shared.items()}
 

@@ -59,12 +59,12 @@ class JaxRunner(BaseRunner[jax.Array]):
         return jax.make_array_from_process_local_data(self._by_row, np.array(array))
 
     def share_noise(self, maps: list[jax.Array]) -> list[jax.Array]:
-        if self._by_row is None:
+        if self._everywhere is None or self._by_row is None:
             return maps
         # From device to device, without waiting.
-        first, *others = super().share_noise(maps)
+        everywhere, (first, *others) = self._everywhere, super().share_noise(maps)
         return [
-            jax.make_array_from_callback(first.shape, self._everywhere, lambda index: first[index]),
+            jax.make_array_from_callback(first.shape, everywhere, lambda index: first[index]),
             *(jax.make_array_from_process_local_data(self._by_row, each) for each in others),
         ]
 

@@ -22,7 +22,9 @@ def count_processes(devices: Devices, device: str | None) -> int:
 
     Raises BackendError if there are fewer devices. A CPU takes any number of processes; "all" means one.
     """
-    cuda = 0 if (device or "").startswith(("cpu", "mps")) else torch.cuda.device_count()
+    if torch.backends.mps.is_available() and not (device or "").startswith("cpu"):
+        raise BackendError("--devices is for CUDA devices and CPUs: add --device cpu")
+    cuda = 0 if (device or "").startswith("cpu") else torch.cuda.device_count()
     if devices == "all":
         return max(cuda, 1)
     if cuda and devices > cuda:
@@ -31,8 +33,9 @@ def count_processes(devices: Devices, device: str | None) -> int:
 
 
 def launch(processes: int, words: Sequence[str]) -> int:
-    """Run `python` with the arguments `words` in this many processes on this host. Returns the exit code of the first
-    that failed, or 0.
+    """Run Python with the arguments `words` in several processes of this host.
+
+    Returns the exit code of the first process that failed, or 0.
 
     Raises PeerError if a process was killed; the others are ended then.
     """
