@@ -20,9 +20,14 @@ class JaxPeers:
     def __init__(self, spread: Spread) -> None:
         # Its handler of SIGTERM would replace the command line's.
         jax.config.update("jax_enable_preemption_service", False)
+        address = None
+        if spread.address is not None:
+            # The next port, because torchrun itself listens at this one.
+            host, _, port = spread.address.rpartition(":")
+            address = f"{host}:{int(port) + 1}"
         try:
             jax.distributed.initialize(
-                spread.address,
+                address,
                 spread.processes,
                 spread.rank,
                 # One process per accelerator, as for PyTorch.
