@@ -11,9 +11,8 @@ from alae_core.config_data import RUN
 from alae_core.lookup import find_algorithm
 from alae_core.networks.layout import layout, network_shapes
 from alae_core.parts import require_parts
-from alae_core.shares import require_division
 from alae_core.sizes import require_room
-from alae_core.spread import Spread, find_spread
+from alae_core.spread import Spread
 from alae_workbench.data.builtin import needs_keras
 from alae_workbench.data.in_hand import open_in_hand
 from alae_workbench.data.load import as_data_set, load_data
@@ -23,6 +22,7 @@ from alae_workbench.data.source import DataError, DataSet
 from alae_workbench.data.survey import survey, survey_contents, survey_source
 from alae_workbench.data.training_data import FINGERPRINT, source_options_of
 from alae_workbench.evaluation.registry import resolve_measures
+from alae_workbench.runs.devices import plan_spread
 from alae_workbench.runs.fine_tuning import make_fine_tuning
 from alae_workbench.runs.origin import OpenedOrigin, Origin, describe_start, open_origin
 from alae_workbench.runs.proposal import IMAGES, Proposal, propose
@@ -103,7 +103,7 @@ def plan(request: RunRequest) -> Plan:
         reasons += describe_start(origin, experiment.config)
     backend = request.backend_name or default_backend()
     find_backend(backend)
-    spread = _plan_spread(request, experiment.config)
+    spread = plan_spread(request, experiment.config)
     if run is None:
         run = (
             Run.new(Path(request.out))
@@ -134,23 +134,6 @@ def plan(request: RunRequest) -> Plan:
         reasons,
         spread,
     )
-
-
-def _plan_spread(request: RunRequest, config: Config) -> Spread | None:
-    """Return how the run is spread. Raises ArgumentError if it cannot be, as far as is known without a framework."""
-    if request.backend is not None and not isinstance(request.backend, str):
-        if request.devices is not None:
-            raise ArgumentError("devices", f"is {request.devices}, but an open backend has devices of its own: omit it")
-        return None
-    spread = find_spread(request.devices)
-    if spread is None:
-        return None
-    if request.device is not None and ":" in request.device:
-        raise ArgumentError("device", f"is {request.device}, one device, but several train together: give their kind")
-    require_division(config, spread.processes if spread.devices == "all" else spread.devices)
-    if spread.processes > 1 and request.out is None and request.resume is None:
-        raise ArgumentError("out", f"is missing: {spread.processes} processes must agree on the directory of the run")
-    return spread
 
 
 def find_resumed_run(request: RunRequest) -> Run | None:

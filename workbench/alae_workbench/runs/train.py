@@ -10,10 +10,11 @@ from alae_core import Backend, Checkpoint, Config, Runner, load_backend
 from alae_core._support.text import count_things
 from alae_core.shares import require_division
 from alae_core.sizes import batch_sizes
-from alae_core.spread import Peers, Spread, count_devices, find_peers, find_spread
+from alae_core.spread import count_devices, find_peers
 from alae_core.transfer import match_weights, take_over
 from alae_workbench.data.labels import describe_origin
 from alae_workbench.data.source import DataSet
+from alae_workbench.runs.devices import find_rank
 from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
 from alae_workbench.runs.origin import OpenedOrigin, require_fit
 from alae_workbench.runs.plan import Plan, find_resumed_run, plan
@@ -59,7 +60,7 @@ def train(
     observers = _choose_observers(observers)
     stop = stop or Stop(catches_signals=True)
     # One process of several writes the run.
-    writes = _find_rank(request) == 0
+    writes = find_rank(request) == 0
     with ExitStack() as stack:
         run = find_resumed_run(request)
         if run and writes:
@@ -136,15 +137,6 @@ def _open(request: RunRequest, chosen: Plan, stop: Stop) -> tuple[Backend, DataS
         stop.join(peers)
     require_division(chosen.experiment.config, count_devices(backend))
     return backend, data or chosen.read()
-
-
-def _find_rank(request: RunRequest) -> int:
-    """Return the number of this process among those that train together."""
-    if request.backend is None or isinstance(request.backend, str):
-        found: Spread | Peers | None = find_spread(request.devices)
-    else:
-        found = find_peers(request.backend)
-    return found.rank if found else 0
 
 
 def _choose_observers(observers: Sequence[Observer] | None) -> Sequence[Observer]:
