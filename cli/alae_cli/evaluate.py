@@ -67,8 +67,16 @@ def evaluate(
     # Imports Keras, so only after `open_model` has chosen the framework.
     from alae_workbench.tasks.evaluate import evaluate, record_if_possible
 
-    options = {"data": data, "labels": labels, "count": count, "weights": weights}
-    evaluation = evaluate(opened, words, **options, record=False, progress=show_progress)
+    evaluation = evaluate(
+        opened,
+        words,
+        data=data,
+        labels=labels,
+        count=count,
+        weights=weights,
+        record=False,
+        progress=show_progress,
+    )
     if out:
         # First, because the run may be read-only.
         out.parent.mkdir(parents=True, exist_ok=True)

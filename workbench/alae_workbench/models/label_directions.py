@@ -50,6 +50,7 @@ def fit_label_directions(
     labelled = is_labelled(labels)
     w = np.concatenate(list(opened.encode_images(source))).astype(np.float64)[labelled]
     labels = labels[labelled]
+    refused: dict[str, str] = {}
     if labels.ndim == 1:
         classes = np.unique(labels)
         if len(classes) < 2:
@@ -60,7 +61,6 @@ def fit_label_directions(
         if len(classes) == 2:
             # The direction of the other class is the opposite.
             groups = dict([list(groups.items())[1]])
-        refused = {}
     else:
         columns = {names[i] if i < len(names) else f"attribute-{i}": labels[:, i] for i in range(labels.shape[1])}
         groups = {name: column == column.max() for name, column in columns.items() if len(np.unique(column)) == 2}
