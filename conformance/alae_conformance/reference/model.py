@@ -67,10 +67,10 @@ class Model:
         return self.reference.generate(self._weights, w, batch).output.value
 
     def encode(self, x: Array, view: View | None = None, *, labels: Array | None = None) -> Array:
-        return self.reference.encode(self._weights, _to_floats(x), self._batch(labels, view)).output.value
+        return self.reference.encode(self._weights, to_floats(x), self._batch(labels, view)).output.value
 
     def hidden(self, x: Array, view: View | None = None, *, labels: Array | None = None) -> Array:
-        encoder, x = self.reference.networks["E"], _to_floats(x)
+        encoder, x = self.reference.networks["E"], to_floats(x)
         if self.config.networks.family == "style":
             return encoder.hidden(self._weights, x, blend=self._batch(labels, view).blend)
         if self.config.networks.family == "conv":
@@ -80,7 +80,7 @@ class Model:
     def discriminate(self, codes: Array, view: View | None = None) -> Array:
         if self.config.networks.discriminator == "latent":
             return self.D(codes)
-        return self.reference.score(self._weights, _to_floats(codes), self._batch(None, view)).output.value
+        return self.reference.score(self._weights, to_floats(codes), self._batch(None, view)).output.value
 
     def reconstruct(
         self, x: Array, view: View | None = None, *, noise: Noise = "fixed", labels: Array | None = None
@@ -99,7 +99,7 @@ class Model:
     # ---- images, batches and random numbers ------------------------------------------------------------------------
 
     def as_seen(self, images: Array, view: View | None = None) -> Array:
-        view, floats = self._view(view), _to_floats(images)
+        view, floats = self._view(view), to_floats(images)
         return floats if view is None else show_at_level(floats, view.lod, view.blend)
 
     def image_shape(self, view: View | None = None) -> tuple[int, ...]:
@@ -160,7 +160,7 @@ class Model:
         return noise
 
 
-def _to_floats(images: Array) -> Array:
+def to_floats(images: Array) -> Array:
     """Return images in [−1, 1]; bytes are divided in float32, as backends do."""
     if images.dtype != np.uint8:
         return images

@@ -8,7 +8,7 @@ import numpy as np
 from alae_conformance.reference import growth
 from alae_conformance.reference.baselines import reference_of
 from alae_conformance.reference.draws import draw_augmentation, draw_styles, stream
-from alae_conformance.reference.model import Model, view_of
+from alae_conformance.reference.model import Model, to_floats, view_of
 from alae_conformance.reference.training import Reference
 from alae_conformance.reference.updates import Batch
 from alae_conformance.subjects import (
@@ -189,7 +189,9 @@ class ReferenceSubject:
     def _batch(self, update: str, inputs: Inputs) -> Batch:
         labels, given = self._one_hot(inputs.labels), inputs.draws[update]
         p, gamma = self.reference.p(self._state), self.reference.position(self._state).r1_gamma
-        return Batch(inputs.images, labels=labels, blend=inputs.blend, p=p, r1_gamma=gamma, **given._asdict())
+        return Batch(
+            to_floats(inputs.images), labels=labels, blend=inputs.blend, p=p, r1_gamma=gamma, **given._asdict()
+        )
 
     def _put(self, images: np.ndarray, labels: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray | None]:
         return np.array(images), None if labels is None else np.array(labels)
@@ -200,9 +202,7 @@ class ReferenceSubject:
         if draws is None:
             step = int(self._state["step"])
             draws = self._due(self._draws_and_noise(step, len(images)), step)
-        if images.dtype == np.uint8:
-            images = (images.astype(np.float32) / np.float32(127.5) - 1).astype(np.float64)
-        self._state, losses = self.reference.step(self._state, images, draws, self._one_hot(labels))
+        self._state, losses = self.reference.step(self._state, to_floats(images), draws, self._one_hot(labels))
         return losses
 
     def _due(self, draws: Mapping[str, Draws], step: int) -> dict[str, Draws]:
