@@ -85,7 +85,9 @@ def draw_latents(
     # Lazy, because `count` may be larger than memory. Skipped batches of one seed are drawn, too.
     if each:
         seeds = (range(seed + part.start, seed + part.stop) for part in alae.chunks(count, view))
-        priors = (np.concatenate([sample_prior(1, size, seed=one) for one in part]) for part in seeds)
+        priors: Iterator[np.ndarray] = (
+            np.concatenate([sample_prior(1, size, seed=one) for one in part]) for part in seeds
+        )
     else:
         priors = prior_parts((part.stop - part.start for part in alae.chunks(count, view)), size, seed=seed)
     parts = zip(alae.chunks(count, view), priors, strict=True)
