@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from alae_core.config import Precision
 from alae_core.draws import Draws
 from alae_core.errors import BackendError
 from alae_core.framework import Framework, Tensor, open_framework
+from alae_core.passes import require_microbatch
 from alae_core.spread import Peers, Spread
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Runner(Protocol):
     model: "Alae"  # the model it trains
     backend: "Backend"  # the backend it runs on
     step_number: int  # training steps done
+    microbatch: int | None  # images in one pass of an update; None computes an update in one pass
 
     def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Any:
         """Start copying a batch to the device, and return it for `step`. May be called from another thread.
@@ -71,13 +74,16 @@ class Runner(Protocol):
         """Do one training step: every update in order, then the averages. Does not wait for the device.
 
         Networks with levels train at the level of detail of `alae_core.growth.position(config, step)`, `step` counted
-        from 0: real images fade with the level, and Adam restarts as configured.
+        from 0: real images fade with the level, and Adam restarts as configured. A batch larger than `microbatch`
+        takes several passes, which need the memory of one; the result is the same to rounding.
 
         Args:
             images: an array, as for `put`, or the result of `put`; at the level's resolution.
             labels: as for `put`, if `images` is an array.
             only: run this update alone; the averages and the step count still advance.
             draws: the draws of each update; by default `self.draws(step, batch)`.
+
+        Raises ArgumentError if images or labels do not fit, or `microbatch` does not divide the batch.
         """
 
     def losses(
@@ -151,8 +157,12 @@ class Backend(Framework, Protocol):
     def devices(self) -> list[str]:
         """Return every device that this framework has, as spelled for `--device`."""
 
-    def runner(self, model: "Alae") -> Runner:
-        """Start a training run from the weights of `model`."""
+    def runner(self, model: "Alae", microbatch: int | None = None) -> Runner:
+        """Start a training run from the weights of `model`; see `Runner.microbatch`.
+
+        A backend that computes each update in one pass omits the parameter `microbatch`. Raises ConfigError if it does
+        not divide the batches of the model's configuration (`passes.list_microbatches`).
+        """
 
 
 class BaseBackend(ABC):
@@ -197,9 +207,12 @@ class BaseBackend(ABC):
         """See `Framework`."""
         return self._engine().compile_function(fn)
 
-    def runner(self, model: "Alae") -> Runner:
+    def runner(self, model: "Alae", microbatch: int | None = None) -> Runner:
         """See `Backend`."""
-        return getattr(self._engine(), self.engine.partition(":")[2])(self, model)
+        require_microbatch(model.config, microbatch)
+        runner: Runner = getattr(self._engine(), self.engine.partition(":")[2])(self, model)
+        runner.microbatch = microbatch
+        return runner
 
     def choose_device(self, device: str | None, default: str) -> str:
         """Return the device of `self.devices()` that `device` names; "gpu" is short for "gpu:0".
@@ -233,3 +246,15 @@ def load_backend(
     fails, exits, or is not a class with all members of `Backend`.
     """
     return open_framework(name, device, precision, spread)
+
+
+def start_runner(backend: Backend, model: "Alae", microbatch: int | None = None) -> Runner:
+    """Start a training run on `backend`, which may lack the parameter `microbatch`.
+
+    Raises BackendError if it lacks it and `microbatch` is given, and ConfigError as `Backend.runner`.
+    """
+    if microbatch is None:
+        return backend.runner(model)
+    if "microbatch" not in signature(backend.runner).parameters:
+        raise BackendError(f"backend {backend.name!r} computes a batch in one pass: omit microbatch")
+    return backend.runner(model, microbatch=microbatch)

@@ -16,6 +16,7 @@ from alae_core.model import Alae
 from alae_core.networks.family import Family
 from alae_core.optimizer import adam_step, average_step
 from alae_core.parts import select_weights
+from alae_core.passes import count_passes
 from alae_core.placement import BatchPlacer
 from alae_core.state import as_dtype, count_name, initial_state, moment_name, require_same_arrays, shapes
 from alae_core.updates import Batch, Update
@@ -31,8 +32,8 @@ class BaseRunner(BatchPlacer[Tensor]):
 
     A subclass defines how arrays are copied to the device and back, and how one update is differentiated;
     `alae_core.placement` and `alae_core.walk` do the rest. A framework with its own kernels for Adam or averages
-    overrides `apply` or `average`; one that compiles the step overrides `train`. The step count stays on the host, in
-    `self.step_number`.
+    overrides `apply` or `average`; one that compiles the step overrides `train`, and `add_passes` with a loop of the
+    framework. The step count stays on the host, in `self.step_number`.
     `__init__` loads the initial state, so attributes that these methods use must be set before it is called.
     """
 
@@ -41,6 +42,7 @@ class BaseRunner(BatchPlacer[Tensor]):
         self.networks = model.family
         self.frozen = select_weights(model.config.freeze, model.variables)
         self.step_number = 0
+        self.microbatch: int | None = None
         self.tensors: Tensors = {}
         self.load(initial_state(model.config, model.updates, model.weights(), model.mean_of_w()))
 
@@ -83,6 +85,13 @@ class BaseRunner(BatchPlacer[Tensor]):
         """See `walk.Mechanics`."""
         with self.networks.use_weights(tensors):
             return fn(self.networks, batch)
+
+    def add_passes(self, compute: Callable[[Any], Tensors], passes: int) -> Tensors:
+        """See `walk.Mechanics`."""
+        sums = compute(0)
+        for k in range(1, passes):
+            sums = {name: sums[name] + each for name, each in compute(k).items()}
+        return sums
 
     def reduce(self, means: Tensors) -> Tensors:
         """See `walk.Mechanics`; one device has the whole batch."""
@@ -215,6 +224,7 @@ class BaseRunner(BatchPlacer[Tensor]):
         ]
 
     def _require_size(self, batch: Batch, view: View | None) -> None:
+        count_passes(batch.images.shape[0], self.microbatch)
         expected = self.networks.image_shape(view)
         if tuple(batch.images.shape[1:]) != expected:
             raise ArgumentError(

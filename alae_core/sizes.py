@@ -47,8 +47,10 @@ def batch_sizes(config: Config) -> list[tuple[int, int]]:
     ]
 
 
-def estimate_memory(config: Config, *, training: bool = False) -> dict[str, int]:
+def estimate_memory(config: Config, *, training: bool = False, microbatch: int | None = None) -> dict[str, int]:
     """Return the minimum bytes that a model needs, by use; in training also for averages, moments and a batch.
+
+    Of a batch larger than `microbatch`, only one pass is counted.
 
     Networks that `count_weights` leaves out are not counted.
     """
@@ -56,22 +58,23 @@ def estimate_memory(config: Config, *, training: bool = False) -> dict[str, int]
     count = sum(count_weights(config).values())
     if not training:
         return {f"{count:,} weights": size * count}
-    images, numbers = max(batch_sizes(config), key=prod)
+    sizes = [(min(images, microbatch or images), numbers) for images, numbers in batch_sizes(config)]
+    images, numbers = max(sizes, key=prod)
     return {
         f"{count:,} weights, their averages and moments": _TRAINING_ARRAYS * size * count,
         f"a batch of {images:,} images": size * images * numbers,
     }
 
 
-def require_room(config: Config, *, training: bool = False) -> None:
+def require_room(config: Config, *, training: bool = False, microbatch: int | None = None) -> None:
     """Raise ConfigError if a model needs more memory than this machine has (`estimate_memory`, `find_memory`)."""
-    room, needed = find_memory(), estimate_memory(config, training=training)
+    room, needed = find_memory(), estimate_memory(config, training=training, microbatch=microbatch)
     total = sum(needed.values())
     if room is not None and total > room:
         largest = max(needed, key=needed.__getitem__)
         raise ConfigError(
             f"the configuration needs at least {format_bytes(total)}, most of it for {largest}, but this machine has "
-            f"{format_bytes(room)} of memory: make networks, image or batch_size smaller"
+            f"{format_bytes(room)} of memory: make networks, image or batch_size smaller, or set training.microbatch"
         )
 
 

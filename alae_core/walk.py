@@ -1,8 +1,14 @@
-"""One training step, defined once for every framework: running mean and p → gradient → Adam → averages."""
+"""One training step, defined once for every framework: running mean and p → gradient → Adam → averages.
+
+Means over a batch are computed in one pass, or in several passes over equal parts of it, and then averaged over
+devices.
+"""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
+import keras
 from keras import ops
 
 from alae_core.augment import adapt_p
@@ -11,6 +17,7 @@ from alae_core.growth import Rates, Stage
 from alae_core.model import Alae
 from alae_core.networks.family import Family
 from alae_core.optimizer import average_step
+from alae_core.passes import count_passes
 from alae_core.updates import Batch, Update
 
 Tensor = TypeVar("Tensor")
@@ -21,9 +28,12 @@ class Mechanics(Protocol[Tensor]):
 
     `tensors` is the state of a run by the names of `alae_core.state`. Methods that change a value write it into the
     tensor of that name, or replace the tensor.
+
+    `microbatch` is the number of images in one pass; None computes each update in one pass.
     """
 
     model: Alae
+    microbatch: int | None
 
     def evaluate(
         self, tensors: dict[str, Tensor], fn: Callable[[Family, Batch], Tensor], update: Update, batch: Batch
@@ -32,6 +42,12 @@ class Mechanics(Protocol[Tensor]):
 
     def gradient(self, tensors: dict[str, Tensor], update: Update, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the update's loss at the weights in `tensors`, and its gradient by each weight it trains, by name."""
+
+    def add_passes(self, compute: Callable[[Any], dict[str, Tensor]], passes: int) -> dict[str, Tensor]:
+        """Return the sum of compute(k) over k = 0 … passes − 1, computed one after the other to reuse memory.
+
+        `k` is a number, or a scalar tensor in a compiled loop.
+        """
 
     def reduce(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
         """Turn means over this device's part of a batch into means over the whole batch."""
@@ -61,30 +77,65 @@ def walk(
     if rates.rate is not None:
         # Without validation, which would refuse a tensor.
         adam_choice = adam_choice.model_copy(update={"learning_rate": adam_choice.learning_rate * rates.rate})
+
+    def evaluate(name: str, fn: Callable[[Family, Batch], Tensor], update: Update, batch: Batch) -> Tensor:
+        return _mean(mechanics, lambda part: {name: mechanics.evaluate(tensors, fn, update, part)}, batch)[name]
+
+    def differentiate(update: Update, part: Batch) -> dict[str, Tensor]:
+        loss, gradients = mechanics.gradient(tensors, update, part)
+        return {"loss": loss, **gradients}
+
     for update in (update for update in model.updates if update.name in batches):
         batch = batches[update.name]
         if update.moves_w_mean and "w_mean" in tensors:
-            mean = mechanics.reduce({"w_mean": mechanics.evaluate(tensors, mean_of_w, update, batch)})["w_mean"]
+            mean = evaluate("w_mean", mean_of_w, update, batch)
             beta = model.config.style.w_mean_beta
             mechanics.write(tensors, {"w_mean": average_step(beta, tensors["w_mean"], mean)})
         if model.config.augment is not None and "augment_p" in tensors:
             if update.separation is not None:
                 before = batch._replace(augment_p=tensors["augment_p"])
-                separation = mechanics.evaluate(tensors, update.separation, update, before)
-                separation = mechanics.reduce({"separation": separation})["separation"]
+                separation = evaluate("separation", update.separation, update, before)
                 p = adapt_p(model.config.augment, tensors["augment_p"], separation, stage.batch_size)
                 mechanics.write(tensors, {"augment_p": p})
             batch = batch._replace(augment_p=tensors["augment_p"])
-        loss, gradients = mechanics.gradient(tensors, update, batch)
-        reduced = mechanics.reduce({"loss": loss, **gradients})
-        losses[update.name] = reduced.pop("loss")
+        means = _mean(mechanics, partial(differentiate, update), batch)
+        losses[update.name] = means.pop("loss")
         for network, adam in update.trains.items():
-            own = {
-                name: _rescale(model, name, each) for name, each in reduced.items() if name.startswith(f"{network}/")
-            }
+            own = {name: _rescale(model, name, each) for name, each in means.items() if name.startswith(f"{network}/")}
             mechanics.apply(tensors, adam_choice, adam, own)
     mechanics.average(tensors, stage.average_decay if rates.average_decay is None else rates.average_decay)
     return losses
+
+
+def _mean(
+    mechanics: Mechanics[Tensor], compute: Callable[[Batch], dict[str, Tensor]], batch: Batch
+) -> dict[str, Tensor]:
+    """Return `compute(batch)`, each a mean over the batch: in several passes, the mean of those over its parts."""
+    passes = count_passes(batch.images.shape[0], mechanics.microbatch)
+    if passes == 1:
+        return mechanics.reduce(compute(batch))
+    take_part = split(batch, passes)
+    sums = mechanics.add_passes(lambda k: compute(take_part(k)), passes)
+    return mechanics.reduce({name: each / passes for name, each in sums.items()})
+
+
+def split(batch: Batch, passes: int) -> Callable[[Any], Batch]:
+    """Return a function of k that returns rows k, k + passes, k + 2 · passes, … of the batch; k as in `add_passes`.
+
+    Such parts consist of whole groups of the images that a D on images compares, and of equal shares of each device.
+    """
+    rows = batch.images.shape[0]
+
+    def has_rows(x: Any) -> bool:
+        return x is not None and len(x.shape) > 0 and x.shape[0] == rows
+
+    divided = keras.tree.map_structure(
+        lambda x: ops.reshape(x, (rows // passes, passes, *x.shape[1:])) if has_rows(x) else x, batch
+    )
+    # Copied, because graphs that PyTorch has traced require contiguous tensors.
+    return lambda k: keras.tree.map_structure(
+        lambda x, parts: ops.copy(parts[:, k]) if has_rows(x) else x, batch, divided
+    )
 
 
 def mean_of_w(networks: Family, batch: Batch) -> Any:

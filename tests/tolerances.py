@@ -41,3 +41,9 @@ FACE_PIXELS = 4.0
 #: images in [−1, 1] of networks whose weights were rounded to float16, 11 bits of mantissa: about 15 layers, each off
 #: by up to 5e-4 of a weight, whose errors mostly cancel; measured up to 6e-3
 HALF_WEIGHTS = {"rtol": 0.0, "atol": 2e-2}
+#: losses of 20 steps in several passes and in one, relative: the same sums of float32 in another order; measured up to
+#: 9e-7, and with style networks, whose instance norms divide by a standard deviation, up to 2.3e-6
+PASSES_LOSS, PASSES_LOSS_STYLE = 1e-6, 1e-5
+#: movement of weights, averages and moments in these steps, by norm: gradients round differently, and Adam's large ε
+#: prevents a change of sign; measured up to 3e-6, and with style networks up to 9e-6
+PASSES_MOVEMENT, PASSES_MOVEMENT_STYLE = 1e-5, 4e-5

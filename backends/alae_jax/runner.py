@@ -94,6 +94,13 @@ class JaxRunner(BaseRunner[jax.Array]):
             {name: tensors[f"weights/{name}"] for name in self.trained_weights(update, batch)}
         )
 
+    def add_passes(self, compute: Callable[[Any], Tensors], passes: int) -> Tensors:
+        def add(sums: Tensors, k: jax.Array) -> tuple[Tensors, None]:
+            return jax.tree.map(jnp.add, sums, compute(k)), None
+
+        zeros = jax.tree.map(lambda each: jnp.zeros(each.shape, each.dtype), jax.eval_shape(compute, 0))
+        return jax.lax.scan(add, zeros, jnp.arange(passes))[0]
+
     def _walk(
         self, tensors: Tensors, batches: Mapping[str, Batch], stage: Stage, rates: Rates
     ) -> tuple[Tensors, Tensors]:

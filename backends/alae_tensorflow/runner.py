@@ -78,6 +78,16 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
             loss = update.loss(self.networks, batch, input_gradient)
         return loss, tape.gradient(loss, weights)
 
+    def add_passes(self, compute: Callable[[Any], Tensors], passes: int) -> Tensors:
+        # Traced once more for the shapes of the sums, with which a loop must start.
+        shapes = tf.function(compute, autograph=False).get_concrete_function(tf.constant(0)).structured_outputs
+
+        def add(k: tf.Tensor, sums: Tensors) -> tuple[tf.Tensor, Tensors]:
+            return k + 1, {name: sums[name] + each for name, each in compute(k).items()}
+
+        start = tf.constant(0), {name: tf.zeros(each.shape, each.dtype) for name, each in shapes.items()}
+        return tf.while_loop(lambda k, sums: k < passes, add, start, maximum_iterations=passes)[1]
+
     def apply(self, tensors: Tensors, choice: Adam, adam: str, gradients: Mapping[str, tf.Tensor]) -> None:
         if not gradients:
             return

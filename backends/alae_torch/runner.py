@@ -117,6 +117,14 @@ class TorchRunner(BaseRunner[torch.Tensor]):
 
         return self._call_traced((fn, update.name), value, tensors, batch)
 
+    def add_passes(self, compute: Callable[[Any], Tensors], passes: int) -> Tensors:
+        # Copied, because two gradients may be one tensor.
+        sums = {name: each.clone() for name, each in compute(0).items()}
+        for k in range(1, passes):
+            each = compute(k)
+            torch._foreach_add_(list(sums.values()), [each[name] for name in sums])
+        return sums
+
     def _call_traced(self, what: Hashable, fn: Callable[[Tensors, Batch], Any], tensors: Tensors, batch: Batch) -> Any:
         weights = {name: tensors[name] for name in self._weights}
         key = what, structure(batch)

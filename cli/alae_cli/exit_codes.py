@@ -10,7 +10,7 @@ REPORTED = (AlaeError, OSError, MemoryError)
 EXIT_CODES = {
     0: "done, or nothing was left to do",
     1: "an error inside alae, with a traceback",
-    2: "a wrong option, configuration, file or image: the message says what to change",
+    2: "a wrong option, configuration, file or image, or too little memory: the message says what to change",
     3: "training diverged: a loss or weight became NaN or infinite",
     4: "the directory cannot be written: no space is left, it was removed, or another process writes there",
     5: "another process of a run on several devices was killed, or cannot be reached",

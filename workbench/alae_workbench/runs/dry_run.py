@@ -10,9 +10,11 @@ from alae_core import Config
 from alae_core._support.text import count_things
 from alae_core.growth import stretches
 from alae_core.lookup import find_algorithm
+from alae_core.passes import count_passes
 from alae_core.sizes import count_weights, find_memory, format_bytes
 from alae_workbench.data.labels import describe_origin
 from alae_workbench.data.source import DataSet, format_shape
+from alae_workbench.runs.out_of_memory import explain_out_of_memory
 from alae_workbench.runs.pace import format_duration, name_level
 from alae_workbench.runs.plan import Plan, plan
 from alae_workbench.runs.request import RunRequest
@@ -44,13 +46,15 @@ def describe(request: RunRequest) -> str:
     from alae_workbench.runs.trial import take_trial
 
     experiment, data = chosen.experiment, trainer.data
+    with explain_out_of_memory(trainer):
+        trial = take_trial(trainer)
     lines = [
         experiment.to_yaml(),
         *chosen.reasons,
         *_describe_data(chosen.data_name, data),
         *_describe_steps(chosen),
         *_describe_weights(experiment.config),
-        *_describe_trial(take_trial(trainer), trainer.runner.backend.device),
+        *_describe_trial(trial, trainer.runner.backend.device),
         *judge_data(experiment, len(data.train), len(data.held_out)),
         f"dry run: nothing was written to {chosen.run.path}",
     ]
@@ -68,10 +72,13 @@ def _describe_data(name: str, data: DataSet) -> Iterator[str]:
 
 def _describe_steps(plan: Plan) -> Iterator[str]:
     start, end = plan.checkpoint.step if plan.checkpoint else 0, plan.experiment.steps
+    microbatch = plan.experiment.training.microbatch
     for stage, first, after in stretches(plan.experiment.config, start, end):
         level = "" if stage.lod is None else f" at {name_level(stage)}"
+        passes = count_passes(stage.batch_size, microbatch)
+        divided = f" in {passes:,} passes of {microbatch:,}" if passes > 1 else ""
         yield (
-            f"{count_things(after - first, 'step')}{level}: {count_things(stage.batch_size, 'image')} each, "
+            f"{count_things(after - first, 'step')}{level}: {count_things(stage.batch_size, 'image')} each{divided}, "
             f"learning rate {stage.adam.learning_rate:g}"
         )
     resumed = f", resuming at step {start:,}, after {sum(plan.checkpoint.shown):,} images" if plan.checkpoint else ""

@@ -95,7 +95,7 @@ def plan(request: RunRequest) -> Plan:
     in_memory = request.in_memory is not None
     if experiment.training.data and not in_memory:
         experiment = _find_data(request, experiment, origin.checkpoint if origin else checkpoint)
-    require_room(experiment.config, training=True)
+    require_room(experiment.config, training=True, microbatch=experiment.training.microbatch)
     _require_parts(experiment.config)
     _require_measures(experiment)
     reasons = proposal.explain(request.changes, experiment) if proposal and not checkpoint else []

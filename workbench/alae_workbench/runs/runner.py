@@ -3,6 +3,7 @@
 from typing import Any
 
 from alae_core import ArgumentError, Backend, Checkpoint, Runner, build
+from alae_core.backend import start_runner
 from alae_core.shares import WHOLE
 from alae_core.spread import find_peers
 from alae_workbench.data.batches import batches
@@ -16,7 +17,7 @@ def open_runner(run: Run, experiment: Experiment, backend: Backend, resume: Chec
 
     Raises CheckpointError if the checkpoint does not fit the configuration; ArgumentError if it is at the last step.
     """
-    runner = backend.runner(build(experiment.config))
+    runner = start_runner(backend, build(experiment.config), experiment.training.microbatch)
     if resume:
         runner.load(resume.state)
     if peers := find_peers(backend):

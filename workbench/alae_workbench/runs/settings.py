@@ -16,6 +16,7 @@ from alae_core._support.yaml_text import to_explained_yaml, to_yaml
 from alae_core.config import make_config
 from alae_core.config_data import RUN, SPECIFICATION, read_config
 from alae_core.growth import Position, count_shown, position, scheduled_steps
+from alae_core.passes import require_microbatch
 from alae_workbench.data.training_data import TrainingData
 from alae_workbench.evaluation.registry import MEASURES, Measure, resolve_measures
 from alae_workbench.runs.origin import Origin
@@ -27,6 +28,11 @@ class Training(TrainingData):
     steps: Count | None = Field(
         None,
         description="training steps in all; each runs every update once. By default the length of the growth schedule",
+    )
+    microbatch: Count | None = Field(
+        None,
+        description="images per pass: a larger batch is computed in several passes, which take the memory of one; it "
+        "must divide the batch. By default a batch is one pass",
     )
     report_every: Count = Field(50, description="steps between two records of the losses")
     checkpoint_every: Count = Field(1000, description="steps between two checkpoints")
@@ -70,6 +76,7 @@ class Experiment:
             )
         if self.training.steps is None and self.config.growth is None:
             raise ConfigError("the key 'training.steps' is missing: only a growth schedule implies the length")
+        require_microbatch(self.config, self.training.microbatch, f"{RUN}.microbatch")
 
     @property
     def steps(self) -> int:

@@ -17,6 +17,7 @@ from alae_workbench.data.source import DataSet
 from alae_workbench.runs.devices import find_rank
 from alae_workbench.runs.observers import MetricsFile, Observer, TensorBoard
 from alae_workbench.runs.origin import OpenedOrigin, require_fit
+from alae_workbench.runs.out_of_memory import explain_out_of_memory
 from alae_workbench.runs.plan import Plan, find_resumed_run, plan
 from alae_workbench.runs.request import AUTO, RunRequest
 from alae_workbench.runs.settings import describe_resumption
@@ -50,7 +51,8 @@ def train(
     Raises:
         AlaeError: a choice is wrong, or choices do not fit together: ConfigError, DataError, BackendError,
             CheckpointError and others. DivergedError if a loss or weight becomes NaN or infinite; PeerError if another
-            process of the run is lost.
+            process of the run is lost. Also if the
+            device has too little memory for a step: the message names a smaller `training.microbatch`.
         TypeError: a field is unknown to `RunRequest`.
     """
     if not isinstance(request, RunRequest):
@@ -80,7 +82,8 @@ def train(
         if not run:
             # Lock only now, so that a refused request leaves no files behind.
             stack.enter_context(chosen.run.lock())
-        summary = trainer.train()
+        with explain_out_of_memory(trainer):
+            summary = trainer.train()
     stop.announce_end(128 + stop.signal if stop.signal else 0)
     return summary
 

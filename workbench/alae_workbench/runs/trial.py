@@ -17,6 +17,7 @@ import numpy as np
 
 from alae_core import View
 from alae_core.growth import Stage, stretches
+from alae_core.passes import count_passes
 from alae_core.sizes import batch_sizes
 from alae_workbench.data.batches import batches
 from alae_workbench.evaluation.subject import Subject
@@ -157,9 +158,10 @@ def _count_maps(trainer: "Trainer", stage: Stage) -> list[int]:
 
 
 def _estimate_activations(trainer: "Trainer", stage: Stage) -> int:
-    """Return the bytes that a step keeps for its gradients."""
+    """Return the bytes that one pass of a step keeps for its gradients."""
     size = 8 if trainer.config.dtype == "float64" else 4
-    return _KEPT_MAPS * size * stage.batch_size * sum(_count_maps(trainer, stage))
+    images = stage.batch_size // count_passes(stage.batch_size, trainer.training.microbatch)
+    return _KEPT_MAPS * size * images * sum(_count_maps(trainer, stage))
 
 
 def _take_steps(trainer: "Trainer", first: int, end: int) -> Iterator[None]:

@@ -1,0 +1,72 @@
+"""The passes over which a training step computes each update, so that a large batch needs less memory."""
+
+from collections.abc import Iterable
+from math import isqrt
+
+from alae_core.config import Config
+from alae_core.errors import ArgumentError, ConfigError
+from alae_core.networks.style_layout import COMPARED
+from alae_core.sizes import batch_sizes
+
+
+def count_passes(rows: int, microbatch: int | None) -> int:
+    """Return the number of passes over a batch of `rows` images; 1 if `microbatch` is None or not smaller.
+
+    Raises ArgumentError if passes of `microbatch` images do not divide the batch.
+    """
+    if microbatch is None or rows <= microbatch:
+        return 1
+    if rows % microbatch:
+        raise ArgumentError(
+            "microbatch", f"is {microbatch}, which does not divide a batch of {rows}: use {_join(_divisors(rows))}"
+        )
+    return rows // microbatch
+
+
+def list_microbatches(config: Config) -> list[int]:
+    """Return each microbatch with which training gives the result of one pass, up to the largest batch, ascending.
+
+    It divides the batches of all levels that are larger. A D on images compares the images of a batch in groups, which
+    must not be divided.
+    """
+    sizes = _batch_sizes(config)
+    return [part for part in sorted(set().union(*map(_divisors, sizes))) if _divides(config, sizes, part)]
+
+
+def require_microbatch(config: Config, microbatch: int | None, name: str = "microbatch") -> None:
+    """Raise ConfigError, with this name of the setting, unless `microbatch` is None, allowed, or above all batches."""
+    sizes = _batch_sizes(config)
+    if microbatch is None or _divides(config, sizes, microbatch):
+        return
+    groups = f" into whole groups of {COMPARED}, which D compares" if _group_of(config) > 1 else ""
+    raise ConfigError(
+        f"{name} is {microbatch}, which does not divide batches of {_join(sizes)} images{groups}: use "
+        f"{_join(list_microbatches(config))}"
+    )
+
+
+def find_smaller_microbatch(config: Config, rows: int) -> int | None:
+    """Return the largest microbatch of at most half of `rows` images; None if there is none."""
+    return max((part for part in list_microbatches(config) if part <= rows // 2), default=None)
+
+
+def _divides(config: Config, sizes: Iterable[int], part: int) -> bool:
+    return all(size <= part or (size % part == 0 and part % _group_of(config) == 0) for size in sizes)
+
+
+def _group_of(config: Config) -> int:
+    return COMPARED if config.networks.discriminator == "images" else 1
+
+
+def _batch_sizes(config: Config) -> list[int]:
+    return sorted({size for size, _ in batch_sizes(config)})
+
+
+def _divisors(number: int) -> list[int]:
+    small = [part for part in range(1, isqrt(number) + 1) if number % part == 0]
+    return sorted({*small, *(number // part for part in small)})
+
+
+def _join(sizes: Iterable[int]) -> str:
+    *most, last = map(str, sizes)
+    return f"{', '.join(most)} or {last}" if most else last
