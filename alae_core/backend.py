@@ -13,7 +13,7 @@ from alae_core.draws import Draws
 from alae_core.errors import BackendError
 from alae_core.framework import Framework, Tensor, open_framework
 from alae_core.passes import require_microbatch
-from alae_core.spread import Peers, Spread
+from alae_core.spread import Peers, Spread, count_devices
 
 if TYPE_CHECKING:
     # Backends import this module before Keras may be imported.
@@ -53,7 +53,7 @@ class Runner(Protocol):
     model: "Alae"  # the model it trains
     backend: "Backend"  # the backend it runs on
     step_number: int  # training steps done
-    microbatch: int | None  # images in one pass of an update; None computes an update in one pass
+    microbatch: int | None  # images in one pass over the arrays of a batch; None computes an update in one pass
 
     def put(self, images: np.ndarray, labels: np.ndarray | None = None) -> Any:
         """Start copying a batch to the device, and return it for `step`. May be called from another thread.
@@ -158,7 +158,7 @@ class Backend(Framework, Protocol):
         """Return every device that this framework has, as spelled for `--device`."""
 
     def runner(self, model: "Alae", microbatch: int | None = None) -> Runner:
-        """Start a training run from the weights of `model`; see `Runner.microbatch`.
+        """Start a training run from the weights of `model`, on each device in passes of `microbatch` images.
 
         A backend that computes each update in one pass omits the parameter `microbatch`. Raises ConfigError if it does
         not divide the batches of the model's configuration (`passes.list_microbatches`).
@@ -209,10 +209,14 @@ class BaseBackend(ABC):
 
     def runner(self, model: "Alae", microbatch: int | None = None) -> Runner:
         """See `Backend`."""
-        require_microbatch(model.config, microbatch)
-        runner: Runner = getattr(self._engine(), self.engine.partition(":")[2])(self, model)
-        runner.microbatch = microbatch
-        return runner
+        devices = count_devices(self)
+        require_microbatch(model.config, microbatch, devices=devices)
+        runner: Any = getattr(self._engine(), self.engine.partition(":")[2])(self, model)
+        if microbatch is not None:
+            # Where all devices share the arrays of a batch, a pass has images of each.
+            runner.microbatch = microbatch if runner.share.is_separate else microbatch * devices
+        started: Runner = runner
+        return started
 
     def choose_device(self, device: str | None, default: str) -> str:
         """Return the device of `self.devices()` that `device` names; "gpu" is short for "gpu:0".

@@ -29,25 +29,31 @@ def list_microbatches(config: Config) -> list[int]:
     It divides the batches of all levels that are larger. A D on images compares the images of a batch in groups, which
     must not be divided.
     """
-    sizes = _batch_sizes(config)
-    return [part for part in sorted(set().union(*map(_divisors, sizes))) if _divides(config, sizes, part)]
+    return _list_divisors(config, _batch_sizes(config))
 
 
-def require_microbatch(config: Config, microbatch: int | None, name: str = "microbatch") -> None:
-    """Raise ConfigError, with this name of the setting, unless `microbatch` is None, allowed, or above all batches."""
-    sizes = _batch_sizes(config)
+def require_microbatch(config: Config, microbatch: int | None, name: str = "microbatch", devices: int = 1) -> None:
+    """Raise ConfigError, with this name of the setting, unless `microbatch` is None, allowed, or above all batches.
+
+    Each of several devices divides its part of a batch.
+    """
+    sizes = [max(1, size // devices) for size in _batch_sizes(config)]
     if microbatch is None or _divides(config, sizes, microbatch):
         return
     groups = f" into whole groups of {COMPARED}, which D compares" if _group_of(config) > 1 else ""
     raise ConfigError(
-        f"{name} is {microbatch}, which does not divide batches of {_join(sizes)} images{groups}: use "
-        f"{_join(list_microbatches(config))}"
+        f"{name} is {microbatch}, which does not divide batches of {_join(sizes)} images"
+        f"{' on each device' if devices > 1 else ''}{groups}: use {_join(_list_divisors(config, sizes))}"
     )
 
 
 def find_smaller_microbatch(config: Config, rows: int) -> int | None:
     """Return the largest microbatch of at most half of `rows` images; None if there is none."""
     return max((part for part in list_microbatches(config) if part <= rows // 2), default=None)
+
+
+def _list_divisors(config: Config, sizes: list[int]) -> list[int]:
+    return [part for part in sorted(set().union(*map(_divisors, sizes))) if _divides(config, sizes, part)]
 
 
 def _divides(config: Config, sizes: Iterable[int], part: int) -> bool:

@@ -57,6 +57,16 @@ def test_a_refusal_lists_the_possible_sizes():
         require_microbatch(tiny_style_config(**ON_IMAGES), 2)
 
 
+def test_each_device_divides_its_part_of_a_batch():
+    config = tiny_config(batch_size=12)
+    for size in (1, 2, 3, 6, 7):
+        require_microbatch(config, size, devices=2)
+    with pytest.raises(ConfigError) as caught:
+        require_microbatch(config, 4, devices=2)
+    expected = "microbatch is 4, which does not divide batches of 6 images on each device: use 1, 2, 3 or 6"
+    assert str(caught.value) == expected
+
+
 def test_huge_batches_are_checked_at_once():
     assert list_microbatches(tiny_config(batch_size=10**12))[-2:] == [5 * 10**11, 10**12]
 

@@ -1,12 +1,15 @@
 """The devices and processes that train a run together, before any framework is imported."""
 
-from alae_core import ArgumentError, Config
+from alae_core import ArgumentError
+from alae_core.config_data import RUN
+from alae_core.passes import require_microbatch
 from alae_core.shares import require_division
 from alae_core.spread import Peers, Spread, find_peers, find_spread
 from alae_workbench.runs.request import RunRequest
+from alae_workbench.runs.settings import Experiment
 
 
-def plan_spread(request: RunRequest, config: Config) -> Spread | None:
+def plan_spread(request: RunRequest, experiment: Experiment) -> Spread | None:
     """Return how the run is spread. Raises ArgumentError if it cannot be, as far as is known without a framework."""
     if request.backend is not None and not isinstance(request.backend, str):
         if request.devices is not None:
@@ -17,7 +20,9 @@ def plan_spread(request: RunRequest, config: Config) -> Spread | None:
         return None
     if request.device is not None and ":" in request.device:
         raise ArgumentError("device", f"is {request.device}, one device, but several train together: give their kind")
-    require_division(config, spread.processes if spread.devices == "all" else spread.devices)
+    devices = spread.processes if spread.devices == "all" else spread.devices
+    require_division(experiment.config, devices)
+    require_microbatch(experiment.config, experiment.training.microbatch, f"{RUN}.microbatch", devices)
     if spread.processes > 1 and request.out is None and request.resume is None:
         raise ArgumentError("out", f"is missing: {spread.processes} processes must agree on the directory of the run")
     return spread

@@ -103,7 +103,7 @@ def plan(request: RunRequest) -> Plan:
         reasons += describe_start(origin, experiment.config)
     backend = request.backend_name or default_backend()
     find_backend(backend)
-    spread = plan_spread(request, experiment.config)
+    spread = plan_spread(request, experiment)
     if run is None:
         run = (
             Run.new(Path(request.out))
