@@ -74,6 +74,9 @@ def open_subject(fault=None):
     return made
 
 
+#: a method that other methods of a model use to refuse images, so that a fault in it makes them raise errors
+UNREPLACED = {"Alae.image_shape"}
+
 #: runs by configuration, which all faults of models share, because compiling takes long
 OPENED = {}
 
@@ -359,12 +362,6 @@ def as_seen(sound, images, view=None):
     return images if images.dtype == np.uint8 else sound(images, view)
 
 
-@looked_at("image_shape", "channels first", check="exact")
-def image_shape(sound, view=None):
-    height, width, channels = sound(view)
-    return channels, height, width
-
-
 @looked_at("chunks", "leaves out the last, incomplete slice", check="exact")
 def chunks(sound, count, view=None):
     return (part for part in sound(count, view) if part.stop - part.start == 512)
@@ -375,9 +372,9 @@ def batch_size(sound, view=None):
     return 2**20
 
 
-@looked_at("weights", "leaves out G", "L1-labels-checkpoint", "looking")
+@looked_at("weights", "weights are 0.1 % too large", "L1-labels-checkpoint")
 def model_weights(sound):
-    return {name: array for name, array in sound().items() if name[0] != "G"}
+    return {name: np.float32(1.001) * array for name, array in sound().items()}
 
 
 @looked_at("mean_of_w", "returns zeros", "L1-looked-checkpoint", "looking")
