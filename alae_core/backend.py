@@ -259,6 +259,11 @@ def start_runner(backend: Backend, model: "Alae", microbatch: int | None = None)
     """
     if microbatch is None:
         return backend.runner(model)
-    if "microbatch" not in signature(backend.runner).parameters:
-        raise BackendError(f"backend {backend.name!r} computes a batch in one pass: omit microbatch")
+    require_passes(backend)
     return backend.runner(model, microbatch=microbatch)
+
+
+def require_passes(backend: Backend) -> None:
+    """Raise BackendError if `backend` cannot compute a batch in several passes: `runner` lacks `microbatch`."""
+    if "microbatch" not in signature(backend.runner).parameters:
+        raise BackendError(f"backend {backend.name!r} computes each batch in one pass: omit microbatch")

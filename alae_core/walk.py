@@ -115,7 +115,7 @@ def _mean(
     if passes == 1:
         return mechanics.reduce(compute(batch))
     take_part = split(batch, passes)
-    sums = mechanics.add_passes(lambda k: compute(take_part(k)), passes)
+    sums: dict[str, Any] = mechanics.add_passes(lambda k: compute(take_part(k)), passes)
     return mechanics.reduce({name: each / passes for name, each in sums.items()})
 
 

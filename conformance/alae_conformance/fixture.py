@@ -7,7 +7,7 @@ from pydantic import Field, TypeAdapter
 
 from alae_conformance import case_files
 from alae_conformance.covering import Row, overrides_of, rows
-from alae_conformance.tolerances import Lane
+from alae_conformance.tolerances import Lane, precision_of
 from alae_core.config import Config, make_config
 from alae_core.config_data import SPECIFICATION
 
@@ -25,6 +25,7 @@ class Fixture(case_files.ClosedModel):
         [], description="the levels and blends at which style networks are compared"
     )
     grown: list[int] = Field([], description="the steps after which a run of style networks is compared")
+    microbatch: int | None = Field(None, description="images in one pass in the lane microbatch")
     seeds: int = Field(0, description="the number of additional initial weights, for statistics over seeds")
     attempt: int | None = Field(
         None, description="of a row of the covering array: the attempt at which its inputs are drawn; it has no tape"
@@ -59,7 +60,9 @@ def array_fixture(row: Row) -> Fixture:
 
 def config_of(fixture: Fixture, lane: Lane) -> Config:
     """Return the fixture's configuration in one lane."""
-    return make_config(_read_fixtures().base, {**fixture.overrides, "precision": lane}, source=f"fixture {fixture.id}")
+    return make_config(
+        _read_fixtures().base, {**fixture.overrides, "precision": precision_of(lane)}, source=f"fixture {fixture.id}"
+    )
 
 
 @cache

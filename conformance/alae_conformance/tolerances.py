@@ -14,9 +14,9 @@ from typing import Literal, NamedTuple
 
 from alae_core.config import Precision
 
-#: the precision of a configuration
-Lane = Precision
-LANES: tuple[Lane, ...] = ("float32", "float64", "bfloat16")
+#: a precision; or microbatch, which is float32 with each update computed in several passes
+Lane = Literal["float32", "float64", "bfloat16", "microbatch"]
+LANES: tuple[Lane, ...] = ("float32", "float64", "bfloat16", "microbatch")
 ToleranceClass = Literal["exact", "value", "gradient", "step", "run", "statistics"]
 
 
@@ -46,7 +46,15 @@ TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
     ),
     ("run", "float32"): Tolerance(5e-4, 2.4e-6, False, 0.52, "20 steps; on no tape is a leaky ReLU near its kink"),
     ("run", "float64"): Tolerance(1e-8, 4.5e-15, False, 0.0013, "as for steps"),
+    ("step", "microbatch"): Tolerance(2e-4, 2.4e-7, False, 0.03, "as in float32: passes change the order of sums"),
+    ("run", "microbatch"): Tolerance(5e-4, 2.4e-6, False, 0.03, "as in float32"),
 }
+
+
+def precision_of(lane: Lane) -> Precision:
+    """Return the precision that configurations have in a lane."""
+    return "float32" if lane == "microbatch" else lane
+
 
 #: added to every limit, since float32 loses digits below 1e-38; a whole gradient can be that small if logits exceed 80
 UNDERFLOW = 1e-36

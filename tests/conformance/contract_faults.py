@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from alae_conformance.subjects.backend import BackendSubject
+from alae_conformance.tolerances import Lane
 from alae_core.backend import Backend, Losses, Runner
 from alae_core.framework import Framework
 from alae_core.model import Alae
@@ -24,16 +25,17 @@ class ContractFault(NamedTuple):
     case: str
     check: str
     wrap: Callable[..., Any]
+    lane: Lane = "float32"
 
 
 CONTRACT_FAULTS: list[ContractFault] = []
 
 
-def replaces(member, fault, case, check):
+def replaces(member, fault, case, check, lane="float32"):
     """Register a function that replaces a member, and gets the correct one as its first argument."""
 
     def register(wrap):
-        CONTRACT_FAULTS.append(ContractFault(member, fault, case, check, wrap))
+        CONTRACT_FAULTS.append(ContractFault(member, fault, case, check, wrap, lane))
         return wrap
 
     return register
@@ -52,12 +54,12 @@ def methods():
     }
 
 
-def open_subject(fault=None):
-    """Return the backend of this process's framework as a subject, with or without a fault."""
+def open_subject(lane, fault=None):
+    """Return the backend of this process's framework as a subject in a lane, with or without a fault."""
     owner, _, name = ("", "", "") if fault is None else fault.member.partition(".")
     if owner == "Alae":
         return FaultyModels(name, fault.wrap)
-    made = BackendSubject(keras.backend.backend(), "float32")
+    made = BackendSubject(keras.backend.backend(), lane)
     if fault is None:
         return made
     if owner == "Backend":
@@ -65,8 +67,8 @@ def open_subject(fault=None):
         return made
     sound = made.backend.runner
 
-    def runner(model):
-        run = sound(model)
+    def runner(model, microbatch=None):
+        run = sound(model, microbatch)
         _replace(run, name, fault.wrap)
         return run
 
@@ -246,6 +248,11 @@ def differentiate(sound, update, batch):
 @replaces("BaseRunner.evaluate", "the mean of w is twice too large", "L3-style-only", "w_mean")
 def evaluate(sound, tensors, fn, update, batch):
     return 2 * sound(tensors, fn, update, batch)
+
+
+@replaces("BaseRunner.add_passes", "omits the last pass", "L3-leaky-run", "displacement", "microbatch")
+def add_passes(sound, compute, passes):
+    return sound(compute, passes - 1)
 
 
 @replaces("BaseRunner.reduce", "adds the means of two devices instead of averaging", "L3-leaky-substeps", "moments")

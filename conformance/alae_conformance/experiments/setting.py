@@ -34,7 +34,11 @@ class Setting:
 
     def open(self, subject: Subject) -> None:
         """Open the fixture's run."""
-        subject.open(config_of(self.fixture, self.lane).data())
+        config = config_of(self.fixture, self.lane).data()
+        if self.lane == "microbatch":
+            subject.open(config, microbatch=self.fixture.microbatch)
+        else:
+            subject.open(config)
 
     def initial_state(self) -> Arrays:
         """Return the state that runs start from."""

@@ -1,6 +1,6 @@
 """Training steps of ALAE (paper, Algorithm 1): initial weights, Adam, averages, growth, adaptive augmentation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import sqrt
 from typing import Any, Protocol
 
@@ -28,9 +28,11 @@ class Reference(Updates):
     Attributes:
         reduction: the factor of every mean over a batch in a step, which a backend reduces over devices: losses,
             gradients, the mean of w, and the separation of real and generated images.
+        microbatch: the images in one pass; None computes each update in one pass.
     """
 
     reduction = 1.0
+    microbatch: int | None = None
 
     def adam_of(self, update: str, network: str) -> str:
         """Return the name of the Adam that an update uses for a network."""
@@ -101,13 +103,40 @@ class Reference(Updates):
             if "augment_p" in state and update == "discriminator":
                 state["augment_p"] = np.array(self.p_step(weights, batch.p, batch, batch_size))
                 batch = batch._replace(p=self.p(state))
-            loss, gradients = self.differentiate(update, weights, batch)
+            loss, gradients = self.average_passes(update, weights, batch)
             losses[update] = self.reduction * loss
             self.apply(state, update, {name: self.reduction * each for name, each in gradients.items()})
         decay = here.average_decay
         for name, value in _weights(state).items():
             state[f"averages/{name}"] = decay * state[f"averages/{name}"] + (1 - decay) * value
         return state | {"step": state["step"] + 1}, losses
+
+    def average_passes(self, update: str, weights: Weights, batch: Batch) -> tuple[float, dict[str, Array]]:
+        """Return the loss of an update and its gradients, as means over the passes."""
+        found = [self.differentiate(update, weights, part) for part in self.passes(batch)]
+        gradients: dict[str, Any] = {name: sum(each[name] for _, each in found) / len(found) for name in found[0][1]}
+        return sum(loss for loss, _ in found) / len(found), gradients
+
+    def passes(self, batch: Batch) -> list[Batch]:
+        """Return the parts of a batch that are computed one after the other."""
+        rows, count = len(batch.images), len(self.divide(batch.images))
+
+        def divide(array: Array) -> Sequence[Array]:
+            # The first noise map belongs to every image.
+            return self.divide(array) if len(array) == rows else [array] * count
+
+        given = batch._asdict().items()
+        arrays: dict[str, Any] = {
+            name: divide(each) for name, each in given if isinstance(each, np.ndarray) and each.ndim
+        }
+        if batch.noise is not None:
+            arrays["noise"] = list(zip(*map(divide, batch.noise), strict=True))
+        return [batch._replace(**{name: parts[k] for name, parts in arrays.items()}) for k in range(count)]
+
+    def divide(self, rows: Array) -> list[Array]:
+        """Return the rows of each pass: k, k + n, k + 2n, … of n passes."""
+        count = 1 if self.microbatch is None else max(1, len(rows) // self.microbatch)
+        return [rows[k::count] for k in range(count)]
 
     def due(self, step: int) -> list[str]:
         """Return the updates that a training step does, in order."""
@@ -125,8 +154,8 @@ class Reference(Updates):
     def mean_step(self, weights: Weights, mean: Array, z: Array) -> Array:
         """Return the running mean of w after an update with this z."""
         beta = self.config.style.w_mean_beta
-        of_batch = self.networks["F"].forward(weights, z).output.value.mean(0)
-        return beta * mean + (1 - beta) * self.reduction * of_batch
+        means = [self.networks["F"].forward(weights, part).output.value.mean(0) for part in self.divide(z)]
+        return beta * mean + (1 - beta) * self.reduction * sum(means) / len(means)
 
     def apply(self, state: State, update: str, gradients: Gradients) -> None:
         """Move the weights of one update in `state`, with Adam's moments and counts."""
@@ -163,7 +192,8 @@ class Reference(Updates):
     def p_step(self, weights: Weights, p: float, batch: Batch, batch_size: int) -> float:
         """Return the probability after a batch, adapted to how well D∘E separates its real and generated images."""
         choice: Any = self.config.augment
-        separation = self.reduction * np.sign(self.margins(weights, batch)).mean()
+        margins = np.concatenate([self.margins(weights, part) for part in self.passes(batch)])
+        separation = self.reduction * np.sign(margins).mean()
         return adapt_p(p, separation, choice.target, batch_size / choice.images)
 
     def margins(self, weights: Weights, batch: Batch) -> Array:

@@ -55,7 +55,7 @@ class Lines:
         Failed cases list each failed check, errors their message and the last line of the traceback, and cases of an
         xfail file its reason.
         """
-        line = Text(f"{backend:{self._names}}  {record.lane:8}  {record.case:{self._ids}}  ")
+        line = Text(f"{backend:{self._names}}  {record.lane:10}  {record.case:{self._ids}}  ")
         line.append(f"{record.status:11}", _STATUS[record.status])
         measured = excess(record)
         line.append(f"  {'' if measured is None else format_ratio(measured):>6}  {record.seconds:5.1f} s")

@@ -149,8 +149,10 @@ class Subject(Protocol):
     def hello(self) -> Hello:
         """Describe the subject."""
 
-    def open(self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0) -> None:
-        """Open a run of `Config.data()`, which all other calls refer to.
+    def open(
+        self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0, microbatch: int | None = None
+    ) -> None:
+        """Open a run of `Config.data()`, in passes of `microbatch` images, which all other calls refer to.
 
         Unless `anew` is true, this may be a run that was opened and trained before. `reduction` is the factor by which
         its `reduce` multiplies means.

@@ -21,7 +21,9 @@ from alae_conformance.subjects import (
     shown_update,
     with_noise,
 )
-from alae_core.config import Precision, make_config
+from alae_conformance.tolerances import Lane, precision_of
+from alae_core.backend import require_passes, start_runner
+from alae_core.config import make_config
 from alae_core.growth import position
 from alae_core.images import pooled
 from alae_core.streams import Noise
@@ -30,9 +32,11 @@ from alae_core.streams import Noise
 class BackendSubject:
     """See `Subject`. Create it before Keras is imported, in its own process."""
 
-    def __init__(self, name: str, precision: Precision, device: str | None = None) -> None:
-        self.backend = alae.load_backend(name, device, precision)
-        self._opened: dict[tuple[str, float], tuple[alae.Alae, alae.Runner]] = {}
+    def __init__(self, name: str, lane: Lane, device: str | None = None) -> None:
+        self.backend = alae.load_backend(name, device, precision_of(lane))
+        if lane == "microbatch":
+            require_passes(self.backend)
+        self._opened: dict[tuple[str, float, int | None], tuple[alae.Alae, alae.Runner]] = {}
 
     def hello(self) -> Hello:
         import keras
@@ -46,13 +50,15 @@ class BackendSubject:
             "versions": self.backend.versions(),
         }
 
-    def open(self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0) -> None:
+    def open(
+        self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0, microbatch: int | None = None
+    ) -> None:
         self.config = make_config(config)
-        key = self.config.to_yaml(), reduction
+        key = self.config.to_yaml(), reduction, microbatch
         run = None if anew else self._opened.get(key)
         if run is None:
             model = alae.build(self.config)
-            run = model, self.backend.runner(model)
+            run = model, start_runner(self.backend, model, microbatch)
             if reduction != 1:
                 _multiply_means(run[1], reduction)
             # Reuse the run that was opened first, because it holds the compiled functions.

@@ -13,8 +13,8 @@ from threading import Event, Timer
 from typing import Any
 
 from alae_conformance.subjects.wire import MOST_BYTES, WireError, decode, encode
+from alae_conformance.tolerances import Lane
 from alae_core._support.files import open_regular
-from alae_core.config import Precision
 from alae_core.errors import BackendError, CheckpointError
 
 _KNOWN = {"BackendError": BackendError, "CheckpointError": CheckpointError}
@@ -35,21 +35,21 @@ class SubjectLost(SubjectError):
 
 
 class Process:
-    """A `Subject` that passes method calls to a process that holds `BackendSubject(name, precision, device)`.
+    """A `Subject` that passes method calls to a process that holds `BackendSubject(name, lane, device)`.
 
     Answers are plain data and arrays (`wire.py`), so nothing that a backend returns can run code here. Methods raise
     BackendError or CheckpointError if the backend raised it; SubjectError for any other exception and for an answer
     that is not plain data; SubjectLost if the process ended, sent something else, or took more than `patience` seconds.
     """
 
-    def __init__(self, name: str, precision: Precision, patience: float, device: str | None = None) -> None:
+    def __init__(self, name: str, lane: Lane, patience: float, device: str | None = None) -> None:
         self._patience = patience
         context = get_context("spawn")  # a fork would share this process's threads and imported Keras
         self._line, other_end = context.Pipe()
         descriptor, log = tempfile.mkstemp(prefix=f"alae-conformance-{name}-", suffix=".log")
         os.close(descriptor)
         self._log = Path(log)
-        self._process = context.Process(target=_serve, args=(other_end, name, precision, device, log), daemon=True)
+        self._process = context.Process(target=_serve, args=(other_end, name, lane, device, log), daemon=True)
         self._process.start()
         other_end.close()
         try:
@@ -114,7 +114,7 @@ class Process:
         return ""
 
 
-def _serve(line: Connection, name: str, precision: Precision, device: str | None, log: str) -> None:
+def _serve(line: Connection, name: str, lane: Lane, device: str | None, log: str) -> None:
     """Answer requests until the suite closes the pipe; the first answer reports whether the backend was loaded."""
     # The networks are tiny: a second thread would only wait, and slow down other processes.
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
@@ -142,7 +142,7 @@ def _serve(line: Connection, name: str, precision: Precision, device: str | None
     from alae_conformance.subjects.backend import BackendSubject
 
     started: list[BackendSubject] = []
-    reply(lambda: started.append(BackendSubject(name, precision, device)))
+    reply(lambda: started.append(BackendSubject(name, lane, device)))
     while started:
         try:
             method, arguments, options = line.recv()

@@ -58,10 +58,12 @@ class ReferenceSubject:
             "versions": {"keras": "none", **self.versions()},
         }
 
-    def open(self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0) -> None:
+    def open(
+        self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0, microbatch: int | None = None
+    ) -> None:
         self.config: Config = make_config(config)
         self.reference = (self.variant or reference_of(self.config))(self.config)
-        self.reference.reduction = reduction
+        self.reference.reduction, self.reference.microbatch = reduction, microbatch
         self._state = self.reference.initial_state(self.reference.initial_weights())
         self._looked: Model | None = None
 

@@ -19,6 +19,7 @@ from tests.conformance.mutants import (
     joint,
     looking,
     outputs,
+    passes,
     ranges,
     rare,
     reducing,
@@ -58,5 +59,6 @@ _MODULES = (
     combined,
     reducing,
     beyond,
+    passes,
 )
 MUTANTS.sort(key=lambda mutant: mutant.case[:2])
