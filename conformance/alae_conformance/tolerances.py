@@ -46,7 +46,7 @@ TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
     ),
     ("run", "float32"): Tolerance(5e-4, 2.4e-6, False, 0.52, "20 steps; on no tape is a leaky ReLU near its kink"),
     ("run", "float64"): Tolerance(1e-8, 4.5e-15, False, 0.0013, "as for steps"),
-    ("step", "microbatch"): Tolerance(2e-4, 2.4e-7, False, 0.03, "as in float32: passes change the order of sums"),
+    ("step", "microbatch"): Tolerance(2e-4, 2.4e-7, False, 0.16, "as in float32: passes change the order of sums"),
     ("run", "microbatch"): Tolerance(5e-4, 2.4e-6, False, 0.03, "as in float32"),
 }
 
