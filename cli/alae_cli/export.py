@@ -1,5 +1,6 @@
 """`alae export`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -40,7 +41,7 @@ def export(
             "Runtime, JAX, PyTorch or TensorFlow, without alae (docs/export.md); web: a page that runs the "
             "model in the browser (docs/demo.md)."
         ),
-    ] = RUN,
+    ] = "run",
     credit: Annotated[
         str | None,
         typer.Option(
@@ -130,7 +131,7 @@ def _export_run(model: Path, out: Path, credit: str | None, data: str | None, ba
     print(f"{written}: {_measure_size(out):.2f} MB" + ("" if written == out else f" in {out}"))
 
 
-def _refuse(options: dict[str, object], problem: str) -> None:
+def _refuse(options: Mapping[str, object], problem: str) -> None:
     for name, value in options.items():
         if value is not None:
             raise ArgumentError(name, problem)

@@ -25,7 +25,7 @@ class Fixture(case_files.ClosedModel):
         [], description="the levels and blends at which style networks are compared"
     )
     grown: list[int] = Field([], description="the steps after which a run of style networks is compared")
-    microbatch: int | None = Field(None, description="images in one pass in the lane microbatch")
+    microbatch: int | None = Field(default=None, description="images in one pass in the lane microbatch")
     seeds: int = Field(0, description="the number of additional initial weights, for statistics over seeds")
     attempt: int | None = Field(
         None, description="of a row of the covering array: the attempt at which its inputs are drawn; it has no tape"

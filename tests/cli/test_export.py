@@ -78,7 +78,7 @@ def test_commands_open_a_zip_like_the_exported_run(run_alae, exported, home):
 def test_a_zip_cannot_be_changed_or_trained(run_alae):
     run_alae(*EXPORT[:2], "small.zip", *EXPORT[3:])
     for words, message in (
-        (["directions", "fit", "small.zip", "--method", "principal"], "in which directions cannot be saved"),
+        (["directions", "fit", "small.zip", "--method", "principal"], "directions cannot be saved in"),
         (["train", "--resume", "small.zip"], "was exported and has only averaged networks"),
         ([*EXPORT[:2], "small.zip", *EXPORT[3:]], "small.zip exists already"),
     ):

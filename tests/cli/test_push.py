@@ -78,7 +78,8 @@ def test_a_model_is_uploaded_and_opened_without_a_network_afterwards(hub, tmp_pa
         (["run", "me/faces"], "--credit is missing: whose images?"),
     ],
 )
-def test_requests_that_cannot_be_right_are_refused(run_alae, words, message):
+def test_requests_that_cannot_be_right_are_refused(run_alae, tmp_path, words, message):
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
     code, _, err = run_alae("push", *words, "--backend", BACKEND)
     assert code == 2
     assert message in err

@@ -67,8 +67,8 @@ MISTAKES = [
     (["--set", "training.steps=many"], "training.steps is 'many'"),
     (["--steps", "0"], "--steps is 0"),
     (
-        ["--preset", "digits-style", "--set", "training.microbatch=48"],
-        "training.microbatch is 48, which does not divide batches of 64 images: use 1, 2, 4, 8, 16, 32 or 64",
+        ["--preset", "mnist-style", "--set", "training.microbatch=48"],
+        "training.microbatch is 48, which does not divide batches of 64 or 128 images: use 1, 2, 4, 8, 16, 32, 64 or",
     ),
     (["--steps", str(2**63)], f"--steps is {2**63}"),
     (

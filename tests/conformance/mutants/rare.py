@@ -74,13 +74,13 @@ class OtherSmallEpsilon(Reference):
         return value + (moved - value) * (root + epsilon) / (root + 10 * epsilon), m, v
 
 
-@fault("Adam's ε is 1 % too large", "L3-wasserstein-scaled", "displacement")
-class EpsilonOnePercent(Reference):
+@fault("Adam's ε is 10 % too large", "L3-wasserstein-scaled", "displacement")
+class EpsilonTenPercent(Reference):
     def adam(self, value, m, v, gradient, t, learning_rate):
         moved, m, v = super().adam(value, m, v, gradient, t, learning_rate)
         epsilon = self.config.adam.epsilon
         root = np.sqrt(v)
-        return value + (moved - value) * (root + epsilon) / (root + 1.01 * epsilon), m, v
+        return value + (moved - value) * (root + epsilon) / (root + 1.1 * epsilon), m, v
 
 
 @fault("second moments are stored in half precision's range", "L3-wasserstein-scaled", "moments")

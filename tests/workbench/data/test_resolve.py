@@ -26,7 +26,7 @@ def test_a_missing_path_lists_the_alternatives(tmp_path):
         with pytest.raises(DataError, match=f"there is no data '{name}': give one of digits, mnist, fashion_mnist"):
             load_for_training(name)
     (tmp_path / "data.csv").touch()
-    with pytest.raises(DataError, match=r"data.csv has no known format: arrays of images end in .npz or .npy"):
+    with pytest.raises(DataError, match=r"data.csv has no known format: arrays of images end in .npz, .npy or .mat"):
         load_for_training(tmp_path / "data.csv")
     with pytest.raises(DataError, match="there are no images in"):
         load_for_training(tmp_path)

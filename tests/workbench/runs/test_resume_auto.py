@@ -109,7 +109,7 @@ def test_a_run_stopped_after_its_last_step_is_finished(folder):
     ("change", "message"),
     [
         ({"networks.w": 9}, "run/checkpoints/step-00000010 was trained with networks.w=7, but now networks.w=9 is"),
-        ({"adam.learning_rate": 0.5}, "adam.learning_rate=0.5 is requested: use the settings of that run, or choose"),
+        ({"adam.learning_rate": 0.5}, "adam.learning_rate=0.5 is requested: use the settings of that run, change"),
         ({"seed": 3}, "was trained with seed=0, but now seed=3 is requested"),
         ({"training.mirror": True}, "was trained with training.mirror=False, but now training.mirror=True"),
     ],

@@ -137,7 +137,7 @@ def test_a_run_resumes_with_another_batch_size_after_as_many_images(backend, tmp
     train(tiny(), steps=4, out=tmp_path / "run", observers=[], **options)
     options["overrides"] = TRAINING | {"batch_size": 3}
     done = train(resume=tmp_path / "run", steps=7, observers=[recorder], **options)
-    text = recorder.of("start")[0][3]
+    text = recorder.of("start")[0][2]
     assert "resuming at step 4 of 7, after 24 images" in text
     assert "changed: batch_size=3, training.steps=7; before: batch_size=6, training.steps=4" in text
     assert alae.load_checkpoint(done.checkpoint).shown == (24 + 3 * 3,)

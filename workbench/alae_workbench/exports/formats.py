@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import cast
 
 from alae_core import AlaeError, ArgumentError, load_backend
-from alae_core.backend import Backend
+from alae_core.backend import BaseBackend
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ FORMATS = {
 }
 
 
-def open_exporter(name: str) -> tuple[Format, Backend]:
+def open_exporter(name: str) -> tuple[Format, BaseBackend]:
     """Return a format by name, and the backend that writes it, opened on the CPU.
 
     Raises:
@@ -49,4 +50,5 @@ def open_exporter(name: str) -> tuple[Format, Backend]:
         raise AlaeError(
             f"the format {name} needs {', '.join(missing)}, which is not installed: pip install 'alae[{format_.extra}]'"
         )
-    return format_, load_backend(format_.backend, "cpu")
+    # Those of alae, which all have `exporters`.
+    return format_, cast(BaseBackend, load_backend(format_.backend, "cpu"))

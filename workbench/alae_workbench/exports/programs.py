@@ -91,16 +91,19 @@ class _Maker:
         latents = Port("styles", (None, 2 * lods, networks.w)) if styles else w
         code = z if config.reciprocity == "z" else w
         inputs, output, function, meaning = {
-            "F": ([z], w, self.family.F if self.model.has("F") else None, "w = F(z)"),
+            "F": ([z], w, self._map, "w = F(z)"),
             "G": ([latents, *labels, *self.maps], images, self._generate, f"images = G({latents.name})"),
             "E": ([images, *labels], code, self._encode, f"{code.name} = E(images)"),
-            "D": ([w], Port("logits", (None,)), self.family.D if self.model.has("D") else None, "logits = D(w)"),
+            "D": ([w], Port("logits", (None,)), self._score, "logits = D(w)"),
             "generate": ([z, *psi, *labels, *self.maps], images, self._sample, "images = G(F(z))"),
             "reconstruct": ([images, *labels, *self.maps], images, self._reconstruct, "G(E(images))"),
         }[name]
         if output in inputs:
             output = Port("output", output.shape)
         return Program(name, meaning, _without_gradients(function), tuple(inputs), output)
+
+    def _map(self, z: Any) -> Any:
+        return self.family.F(z)
 
     def _generate(self, w: Any, *rest: Any) -> Any:
         labels, maps = self._split(rest)
@@ -109,6 +112,9 @@ class _Maker:
     def _encode(self, images: Any, *rest: Any) -> Any:
         return self.family.encode(images, labels=self._split(rest)[0], **self.level)
 
+    def _score(self, w: Any) -> Any:
+        return self.family.D(w)
+
     def _reconstruct(self, images: Any, *rest: Any) -> Any:
         labels, maps = self._split(rest)
         return self.family.reconstruct(images, labels=labels, noise=self._noise(maps), **self.level)
@@ -116,8 +122,7 @@ class _Maker:
     def _sample(self, z: Any, *rest: Any) -> Any:
         w = self.family.F(z)
         if self.mean is not None:
-            psi, *rest = rest
-            w = self._truncate(w, psi)
+            w, rest = self._truncate(w, rest[0]), rest[1:]
         return self._generate(w, *rest)
 
     def _truncate(self, w: Any, psi: Any) -> Any:
@@ -167,7 +172,8 @@ def _without_gradients(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _draw_inputs(model: "Alae", program: Program, rows: int) -> dict[str, np.ndarray]:
     """Draw the inputs of a program: latents and noise from N(0, 1), images from [−1, 1], ψ = 0.7."""
-    rng, inputs = np.random.default_rng(rows), {}
+    rng = np.random.default_rng(rows)
+    inputs: dict[str, np.ndarray] = {}
     for port in program.inputs:
         shape = [rows if size is None else size for size in port.shape]
         if port.name == "labels":
@@ -184,12 +190,12 @@ def _draw_inputs(model: "Alae", program: Program, rows: int) -> dict[str, np.nda
 def _compute(model: "Alae", name: str, inputs: dict[str, np.ndarray], noise: ExportedNoise) -> np.ndarray:
     """Compute a program's output with the methods of `Alae`."""
     maps: Any = [array for key, array in inputs.items() if key.startswith("noise")]
-    drawing = {"noise": maps or ("none" if noise == "input" else noise), "labels": inputs.get("labels")}
+    drawing: dict[str, Any] = {"noise": maps or ("none" if noise == "input" else noise), "labels": inputs.get("labels")}
     match name:
         case "F":
             return model.map(inputs["z"])
         case "G":
-            return model.generate(inputs.get("styles", inputs.get("w")), **drawing)
+            return model.generate(inputs["styles" if "styles" in inputs else "w"], **drawing)
         case "E":
             return model.encode(inputs["images"], labels=inputs.get("labels"))
         case "D":

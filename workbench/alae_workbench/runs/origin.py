@@ -19,9 +19,11 @@ class Origin(Frozen):
     """A checkpoint from which a run takes over weights, averages and the running mean of w."""
 
     path: str = Field(description="run, checkpoint, .zip of `alae export` or hf://OWNER/NAME, or `shipped`")
-    step: NonNegativeInt | None = Field(None, description="its training steps")
-    sha256: str | None = Field(None, description="SHA-256 of its state file; a checkpoint with another is refused")
-    partial: bool = Field(False, description="start from the weights that fit, and leave the others as new")
+    step: NonNegativeInt | None = Field(default=None, description="its training steps")
+    sha256: str | None = Field(
+        default=None, description="SHA-256 of its state file; a checkpoint with another is refused"
+    )
+    partial: bool = Field(default=False, description="start from the weights that fit, and leave the others as new")
 
     @property
     def name(self) -> str:

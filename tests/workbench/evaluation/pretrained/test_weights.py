@@ -78,5 +78,6 @@ def test_the_error_without_a_network_tells_which_file_to_save_where(backend, tmp
     text = refused["lpips_vgg"]
     assert text.startswith("its weights are missing and cannot be downloaded (")
     assert text.endswith(
-        f"save http://127.0.0.1:9/file.tar.gz as {tmp_path}/w/file.tar.gz, or give its folder by --weights"
+        f"save http://127.0.0.1:9/file.tar.gz as {tmp_path}/w/file.tar.gz, or give its folder by --weights, "
+        "or another cache by ALAE_CACHE"
     )
