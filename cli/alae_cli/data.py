@@ -6,16 +6,8 @@ from typing import Annotated, Literal
 import typer
 
 from alae_cli.commands import Commands
-from alae_cli.options import (
-    BackendName,
-    CropBox,
-    CropName,
-    Device,
-    LabelsFrom,
-    Range,
-    make_source_options,
-    require_ending,
-)
+from alae_cli.options import BackendName, CropBox, CropName, Device, LabelsFrom, Range, make_source_options
+from alae_cli.out import require_ending
 
 data = Commands(name="data", help="Align faces, prepare data sets and inspect them.")
 

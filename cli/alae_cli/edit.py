@@ -16,11 +16,10 @@ from alae_cli.options import (
     SkipBad,
     Source,
     images_out,
-    is_figure,
     locate_model,
     parse_list,
-    require_images_out,
 )
+from alae_cli.out import is_figure, require_images_out
 from alae_cli.output import locate_latents, write_array, write_images, write_picture
 from alae_core import ArgumentError
 

@@ -5,17 +5,8 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import (
-    Averaged,
-    BackendName,
-    Device,
-    Lod,
-    ModelOrShipped,
-    SkipBad,
-    Source,
-    locate_model,
-    require_ending,
-)
+from alae_cli.options import Averaged, BackendName, Device, Lod, ModelOrShipped, SkipBad, Source, locate_model
+from alae_cli.out import require_ending
 from alae_cli.output import write_array
 
 

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import Averaged, BackendName, Device, LabelsFrom, Model, parse_list, require_ending
+from alae_cli.options import Averaged, BackendName, Device, LabelsFrom, Model, parse_list
+from alae_cli.out import require_ending
 from alae_core import ArgumentError
 
 

@@ -8,8 +8,6 @@ import typer
 
 from alae_cli.commands import Commands
 from alae_cli.options import (
-    ANIMATIONS,
-    PICTURES,
     Averaged,
     BackendName,
     Device,
@@ -23,9 +21,9 @@ from alae_cli.options import (
     locate_model,
     parse_list,
     picture_out,
-    require_ending,
     truncation_option,
 )
+from alae_cli.out import ANIMATIONS, PICTURES, require_ending
 from alae_cli.output import write_animation, write_picture
 from alae_core import ArgumentError
 

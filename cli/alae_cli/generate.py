@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from alae_cli.options import (
-    PICTURES,
     Averaged,
     BackendName,
     Device,
@@ -15,12 +14,10 @@ from alae_cli.options import (
     Noise,
     SaveW,
     images_out,
-    is_figure,
-    is_folder,
     locate_model,
     parse_list,
-    require_images_out,
 )
+from alae_cli.out import PICTURES, is_figure, is_folder, require_images_out
 from alae_cli.output import locate_latents, write_array, write_images, write_picture
 from alae_core import ArgumentError
 

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from alae_cli.options import FromRun, Images, Partial, require_ending
+from alae_cli.options import FromRun, Images, Partial
+from alae_cli.out import require_ending
 from alae_core import ArgumentError
 
 

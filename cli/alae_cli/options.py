@@ -1,7 +1,6 @@
 """The options that several commands share, and functions that parse them."""
 
 from collections.abc import Callable, Sequence
-from os import W_OK, access
 from os.path import isdir, isfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
@@ -16,10 +15,6 @@ from alae_core.view import NoiseWord
 if TYPE_CHECKING:
     from alae_workbench.data.options import SourceOptions
 
-#: endings of pictures, and of arrays of images
-PICTURES, ARRAYS = (".png", ".svg", ".pdf"), (".npy", ".npz")
-#: endings of animations
-ANIMATIONS = (".gif", ".webp", ".mp4")
 
 Value = TypeVar("Value")
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
@@ -285,36 +280,3 @@ def locate_model(model: Path | None) -> Path:
             "ships with alae"
         )
     return path
-
-
-def require_ending(out: Path, *endings: str) -> None:
-    """Raise ArgumentError unless `out` ends in one of the endings, and can be written."""
-    if out.suffix not in endings:
-        raise ArgumentError("out", f"is {out}; it must end in {' or '.join(endings)}")
-    _require_writable(out)
-
-
-def require_images_out(out: Path, source: str | None = None) -> None:
-    """Raise ArgumentError unless images can be written to `out`: see `images_out`. `source` must be another folder."""
-    if not is_folder(out):
-        require_ending(out, *PICTURES, *ARRAYS)
-    _require_writable(out)
-    if source and is_folder(out) and isdir(source) and out.resolve() == Path(source).resolve():
-        raise ArgumentError("out", f"is {out}, the folder of the images themselves: choose another folder")
-
-
-def is_folder(out: Path) -> bool:
-    """Whether `out` is a folder for a picture of each image."""
-    return not out.suffix or isdir(out)
-
-
-def is_figure(out: Path, count: int | None) -> bool:
-    """Whether `out` is a figure of several images, given the value of --count."""
-    return not is_folder(out) and out.suffix in PICTURES and not (out.suffix == ".png" and count == 1)
-
-
-def _require_writable(out: Path) -> None:
-    # Now, because the content of some files takes hours to compute.
-    folder = next(parent for parent in (out.absolute(), *out.absolute().parents) if isdir(parent))
-    if not access(folder, W_OK):
-        raise ArgumentError("out", f"is {out}, but {folder} cannot be written to: choose another place")
