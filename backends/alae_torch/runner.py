@@ -201,6 +201,13 @@ def trace(fn: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:
         # Keras copies the input of each convolution to channels first and back: two copies of every feature map.
         if source.meta["tensor_meta"].stride == node.meta["tensor_meta"].stride:
             node.replace_all_uses_with(source)
+    for node in graph.graph.find_nodes(op="call_function", target=aten.convolution_backward.default):
+        kernel = node.args[2]
+        if kernel.meta["tensor_meta"].shape[0] == 1 and kernel.meta["tensor_meta"].dtype == torch.float64:
+            # PyTorch's own convolution, used in float64, does not recognise the layout of a kernel with one output.
+            with graph.graph.inserting_before(node):
+                layout = {"memory_format": torch.contiguous_format}
+                node.update_arg(2, graph.graph.call_function(aten.clone.default, (kernel,), layout))
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
