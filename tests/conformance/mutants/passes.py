@@ -6,7 +6,7 @@ from alae_conformance.reference.training import Reference
 from tests.conformance.mutants.registry import fault
 
 
-@fault("the gradients of passes are added, not averaged", "L3-relativistic-substeps", "moments", "microbatch")
+@fault("the gradients of passes are added, not averaged", "L3-spread-substeps", "moments", "microbatch")
 class SummedPasses(Reference):
     def average_passes(self, update, weights, batch):
         loss, gradients = super().average_passes(update, weights, batch)
@@ -53,7 +53,7 @@ class LabelsOfTheFirstPass(Reference):
         return [part._replace(labels=parts[0].labels) for part in parts]
 
 
-@fault("Adam takes a step after each pass", "L3-conv-run", "counts", "microbatch")
+@fault("Adam takes a step after each pass", "L3-leaky-run", "counts", "microbatch")
 class AdamInEachPass(Reference):
     def apply(self, state, update, gradients):
         for _ in range(self.config.batch_size // (self.microbatch or self.config.batch_size)):
