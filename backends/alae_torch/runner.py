@@ -206,7 +206,7 @@ def trace(fn: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:
         if kernel.meta["tensor_meta"].shape[0] == 1 and kernel.meta["tensor_meta"].dtype == torch.float64:
             # PyTorch's own convolution, used in float64, does not recognise the layout of a kernel with one output.
             with graph.graph.inserting_before(node):
-                layout = {"memory_format": torch.contiguous_format}
+                layout: dict[str, Any] = {"memory_format": torch.contiguous_format}
                 node.update_arg(2, graph.graph.call_function(aten.clone.default, (kernel,), layout))
     graph.graph.eliminate_dead_code()
     graph.recompile()

@@ -90,14 +90,15 @@ class _Maker:
         psi = [Port("psi", ())] if styles and self.mean is not None else []
         latents = Port("styles", (None, 2 * lods, networks.w)) if styles else w
         code = z if config.reciprocity == "z" else w
-        inputs, output, function, meaning = {
+        table: dict[str, tuple[list[Port], Port, Callable[..., Any], str]] = {
             "F": ([z], w, self._map, "w = F(z)"),
             "G": ([latents, *labels, *self.maps], images, self._generate, f"images = G({latents.name})"),
             "E": ([images, *labels], code, self._encode, f"{code.name} = E(images)"),
             "D": ([w], Port("logits", (None,)), self._score, "logits = D(w)"),
             "generate": ([z, *psi, *labels, *self.maps], images, self._sample, "images = G(F(z))"),
             "reconstruct": ([images, *labels, *self.maps], images, self._reconstruct, "G(E(images))"),
-        }[name]
+        }
+        inputs, output, function, meaning = table[name]
         if output in inputs:
             output = Port("output", output.shape)
         return Program(name, meaning, _without_gradients(function), tuple(inputs), output)
