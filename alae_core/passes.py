@@ -5,8 +5,8 @@ from math import isqrt
 
 from alae_core.config import Config
 from alae_core.errors import ArgumentError, ConfigError
-from alae_core.networks.style_layout import COMPARED
-from alae_core.sizes import batch_sizes
+from alae_core.networks.style_layout import COMPARED, count_compared
+from alae_core.sizes import list_batch_sizes
 
 
 def count_passes(rows: int, microbatch: int | None) -> int:
@@ -29,7 +29,7 @@ def list_microbatches(config: Config) -> list[int]:
     It divides the batches of all levels that are larger. A D on images compares the images of a batch in groups, which
     must not be divided.
     """
-    return _list_divisors(config, _batch_sizes(config))
+    return _list_divisors(config, list_batch_sizes(config))
 
 
 def require_microbatch(config: Config, microbatch: int | None, name: str = "microbatch", devices: int = 1) -> None:
@@ -37,10 +37,10 @@ def require_microbatch(config: Config, microbatch: int | None, name: str = "micr
 
     Each of several devices divides its part of a batch.
     """
-    sizes = [max(1, size // devices) for size in _batch_sizes(config)]
+    sizes = [max(1, size // devices) for size in list_batch_sizes(config)]
     if microbatch is None or _divides(config, sizes, microbatch):
         return
-    groups = f" into whole groups of {COMPARED}, which D compares" if _group_of(config) > 1 else ""
+    groups = f" into whole groups of {COMPARED}, which D compares" if count_compared(config) > 1 else ""
     raise ConfigError(
         f"{name} is {microbatch}, which does not divide batches of {_join(sizes)} images"
         f"{' on each device' if devices > 1 else ''}{groups}: use {_join(_list_divisors(config, sizes))}"
@@ -57,15 +57,7 @@ def _list_divisors(config: Config, sizes: list[int]) -> list[int]:
 
 
 def _divides(config: Config, sizes: Iterable[int], part: int) -> bool:
-    return all(size <= part or (size % part == 0 and part % _group_of(config) == 0) for size in sizes)
-
-
-def _group_of(config: Config) -> int:
-    return COMPARED if config.networks.discriminator == "images" else 1
-
-
-def _batch_sizes(config: Config) -> list[int]:
-    return sorted({size for size, _ in batch_sizes(config)})
+    return all(size <= part or (size % part == 0 and part % count_compared(config) == 0) for size in sizes)
 
 
 def _divisors(number: int) -> list[int]:

@@ -127,8 +127,8 @@ class BatchPlacer(ABC, Generic[Tensor]):
 
     def _from_bytes(self, images: np.ndarray) -> Tensor:
         """Copy uint8 images to the device as bytes, and convert them there as `images.to_float` does."""
-        # The divisor is a tensor: XLA would
-        # replace division by a number by multiplication with its reciprocal, which changes 111 of the 256 grey levels.
+        # The divisor is a tensor: XLA would replace division by a number by multiplication with its reciprocal, which
+        # changes 111 of the 256 grey levels.
         floats = ops.cast(self.rows_to_device(images), "float32")
         return ops.cast(floats / ops.full_like(floats, 127.5) - 1, self.config.dtype)
 

@@ -224,6 +224,7 @@ class BaseRunner(BatchPlacer[Tensor]):
         ]
 
     def _require_size(self, batch: Batch, view: View | None) -> None:
+        # Here, because compiled steps would raise it from within.
         count_passes(batch.images.shape[0], self.microbatch)
         expected = self.networks.image_shape(view)
         if tuple(batch.images.shape[1:]) != expected:

@@ -6,8 +6,8 @@ import numpy as np
 
 from alae_core.config import Config
 from alae_core.errors import ArgumentError
-from alae_core.networks.style_layout import COMPARED
-from alae_core.sizes import batch_sizes
+from alae_core.networks.style_layout import COMPARED, count_compared
+from alae_core.sizes import list_batch_sizes
 
 
 class Share(NamedTuple):
@@ -34,7 +34,7 @@ def select_rows(config: Config, count: int, share: Share) -> np.ndarray:
     Parts are contiguous, except separate ones for a D on images. It compares the images of a group, which are
     count / COMPARED apart, so these parts consist of whole groups, in the order in which they stay groups.
     """
-    groups = _count_group(config) if share.is_separate else 1
+    groups = count_compared(config) if share.is_separate else 1
     return np.arange(count).reshape(groups, share.parts, -1)[:, share.part].ravel()
 
 
@@ -42,8 +42,8 @@ def require_division(config: Config, parts: int, argument: str = "devices") -> N
     """Raise ArgumentError, naming `argument`, if a batch of any level does not divide into equal parts."""
     if parts == 1:
         return
-    unit = parts * _count_group(config)
-    for size in sorted({size for size, _ in batch_sizes(config)}):
+    unit = parts * count_compared(config)
+    for size in list_batch_sizes(config):
         if size % unit:
             fitting = [each for each in (size - size % unit, size - size % unit + unit) if each]
             groups = "" if unit == parts else f" of whole groups of {COMPARED} images, which D compares"
@@ -52,7 +52,3 @@ def require_division(config: Config, parts: int, argument: str = "devices") -> N
                 f"is {parts}, but a batch of {size} does not divide into {parts} equal parts{groups}: set the batch "
                 f"size to {' or '.join(map(str, fitting))}",
             )
-
-
-def _count_group(config: Config) -> int:
-    return COMPARED if config.networks.discriminator == "images" else 1

@@ -24,27 +24,35 @@ def count_weights(config: Config) -> dict[str, int]:
     }
 
 
-def batch_sizes(config: Config) -> list[tuple[int, int]]:
-    """Return, for each level, the images per batch and the number of values per image in the largest layer.
+def largest_layers(config: Config) -> list[int]:
+    """Return the number of values per image in the largest layer of each level; one number for networks without levels.
 
-    Levels before `growth.from_level` are left out. Of the layers of families in plug-ins only the images are known.
+    Of the layers of families in plug-ins only the images are known.
     """
     networks, (height, width, channels) = config.networks, config.image
+    pixels = height * width * channels
     if isinstance(networks, MlpNetworks):
         hidden = [width for name in "FGED" for width in getattr(networks, name).hidden]
-        return [(config.batch_size, max(height * width * channels, config.labels, networks.z, networks.w, *hidden))]
+        return [max(pixels, config.labels, networks.z, networks.w, *hidden)]
     if isinstance(networks, ConvNetworks):
-        maps = [height * width * count // 4**i for i, count in enumerate(reversed(networks.widths))]
-        return [(config.batch_size, max(height * width * channels, *maps))]
+        return [max(pixels, *(height * width * count // 4**i for i, count in enumerate(reversed(networks.widths))))]
     if not isinstance(networks, StyleNetworks):
-        return [(config.batch_size, height * width * channels)]
-    levels = config.growth.levels if config.growth else ()
-    widths = networks.widths(config.lods)
-    return [
-        (level.batch_size or config.batch_size, (4 * 2**lod) ** 2 * max(channels, widths[lod]))
-        for lod, level in enumerate(levels)
-        if config.growth and lod >= config.growth.from_level
-    ]
+        return [pixels]
+    return [(4 * 2**lod) ** 2 * max(channels, count) for lod, count in enumerate(networks.widths(config.lods))]
+
+
+def batch_sizes(config: Config) -> list[tuple[int, int]]:
+    """Return, for each level that is trained, the images per batch and the values of `largest_layers`."""
+    layers = largest_layers(config)
+    if config.growth is None:
+        return [(config.batch_size, layers[0])]
+    sizes = [level.batch_size or config.batch_size for level in config.growth.levels]
+    return [*zip(sizes, layers, strict=True)][config.growth.from_level :]
+
+
+def list_batch_sizes(config: Config) -> list[int]:
+    """Return the images per batch of all levels, ascending, each number once."""
+    return sorted({images for images, _ in batch_sizes(config)})
 
 
 def estimate_memory(config: Config, *, training: bool = False, microbatch: int | None = None) -> dict[str, int]:

@@ -11,6 +11,11 @@ from alae_core.networks.specs import Layout, WeightSpec, convolution_layout, den
 COMPARED = 4
 
 
+def count_compared(config: Config) -> int:
+    """Return the number of images in a group that a part of a batch must not divide; 1 if images are not compared."""
+    return COMPARED if config.networks.discriminator == "images" else 1
+
+
 def generator_layout(config: Config) -> dict[str, WeightSpec]:
     """Return the specs of the weights of G, by name within the network."""
     style, lods, channels = config.style, config.lods, config.image[2]

@@ -7,7 +7,7 @@ import pytest
 
 from alae_core import ConfigError, build, load_config, preset_names
 from alae_core.networks import specs
-from alae_core.sizes import batch_sizes, count_weights, find_memory, require_room
+from alae_core.sizes import batch_sizes, count_weights, find_memory, largest_layers, require_room
 from tests.conftest import tiny_config, tiny_conv_config, tiny_style_config
 
 pytestmark = pytest.mark.each_backend
@@ -97,3 +97,11 @@ def test_a_model_too_large_for_memory_is_not_built_unless_the_memory_is_unknown(
         build(load_config("digits-mlp", {"networks.w": 10**9}))
     monkeypatch.setattr("alae_core.sizes.find_memory", lambda: None)
     require_room(load_config("digits-mlp", {"networks.w": 10**9}), training=True)
+
+
+def test_levels_before_the_first_one_have_layers_but_no_batches():
+    growth = tiny_style_config().growth.model_dump() | {"from_level": 1}
+    config = tiny_style_config(growth=growth)
+    assert len(largest_layers(config)) == config.lods
+    assert batch_sizes(config) == batch_sizes(tiny_style_config())[1:]
+    assert [numbers for _, numbers in batch_sizes(config)] == largest_layers(config)[1:]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from alae_core import Backend, Checkpoint, Config, Runner, load_backend
 from alae_core._support.text import count_things
 from alae_core.shares import require_division
-from alae_core.sizes import batch_sizes
+from alae_core.sizes import list_batch_sizes
 from alae_core.spread import count_devices, find_peers
 from alae_core.transfer import match_weights, take_over
 from alae_workbench.data.labels import describe_origin
@@ -172,7 +172,7 @@ def _describe_run(chosen: Plan, data: DataSet, backend: Backend) -> str:
     if chosen.checkpoint and start:
         changes = "".join(f"\n{line}" for line in describe_resumption(chosen.checkpoint, chosen.experiment))
         resuming = f"\nresuming at step {start:,} of {steps:,}, after {sum(chosen.checkpoint.shown):,} images{changes}"
-    batch, _ = max(batch_sizes(chosen.experiment.config))
+    batch = list_batch_sizes(chosen.experiment.config)[-1]
     repeats = f"\na batch of {batch:,} shows some images more than once" if batch > len(data.train) else ""
     labels = "".join(f"\n{line}" for line in describe_origin(data))
     count = count_devices(backend)

@@ -18,7 +18,7 @@ import numpy as np
 from alae_core import View
 from alae_core.growth import Stage, stretches
 from alae_core.passes import count_passes
-from alae_core.sizes import batch_sizes
+from alae_core.sizes import largest_layers
 from alae_workbench.data.batches import batches
 from alae_workbench.evaluation.subject import Subject
 from alae_workbench.runs.pace import count_multiplications
@@ -154,7 +154,7 @@ def _time_passes(trainer: "Trainer", stage: Stage) -> tuple[float, float]:
 
 def _count_maps(trainer: "Trainer", stage: Stage) -> list[int]:
     """Return the numbers in the largest feature maps of one image, for each level up to that of `stage`."""
-    return [numbers for _, numbers in batch_sizes(trainer.config)][: 1 if stage.lod is None else stage.lod + 1]
+    return largest_layers(trainer.config)[: 1 if stage.lod is None else stage.lod + 1]
 
 
 def _estimate_activations(trainer: "Trainer", stage: Stage) -> int:
