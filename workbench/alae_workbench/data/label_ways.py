@@ -18,7 +18,7 @@ from alae_workbench.data.label_columns import CLASS_TITLES, UnmatchedError, conv
 from alae_workbench.data.label_matching import Columns, Table, index_names, match_rows
 from alae_workbench.data.labels import UNLABELLED, Labels, number_texts
 from alae_workbench.data.listing import Listing, get_base, get_ending
-from alae_workbench.data.source import DataError
+from alae_workbench.data.source import DataError, describe_error
 from alae_workbench.data.splits import Layout, are_chunks, find_doubts
 
 #: choices of the user that are not a file, an array or a column
@@ -274,8 +274,7 @@ class LabelWays:
         return self._indices[folder]
 
     def _add_note(self, name: str, error: BaseException) -> None:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        self.notes.append(f"found {_shorten(name)}, not used: {_shorten(reason, 300)}")
+        self.notes.append(f"found {_shorten(name)}, not used: {_shorten(describe_error(error), 300)}")
 
 
 def _spread(values: np.ndarray, indices: Sequence[int], count: int) -> np.ndarray:

@@ -1,8 +1,12 @@
 """Lists of the files in a folder or an archive: pictures, files that may hold labels, and files that are skipped."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+
+from alae_workbench.data.source import DataError
 
 #: number of skipped files by reason and file name ending
 Skipped = Counter[tuple[str, str]]
@@ -32,6 +36,14 @@ class Listing:
     read: Callable[[str, int], bytes]
     skipped: Skipped = field(default_factory=Counter)
     containers: Sequence[str] = ()
+
+
+def list_names(folder: Path) -> list[str]:
+    """Return the names of the files and folders in a folder, in any order. Raises DataError if it cannot be read."""
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
 
 
 def is_hidden(name: str) -> bool:

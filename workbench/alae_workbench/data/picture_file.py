@@ -27,7 +27,7 @@ from alae_workbench.data.shades import (
     shorten_transparency,
     to_bytes,
 )
-from alae_workbench.data.source import DataError, Fit
+from alae_workbench.data.source import DataError, Fit, describe_error
 
 # What Pillow raises for damaged, malicious and oversized files.
 _UNREADABLE = (
@@ -204,7 +204,7 @@ def _open_upright(path: Path | Member, mode: str, reading: Reading) -> Iterator[
     except UnidentifiedImageError as error:
         raise DataError(f"{path} ({explain_content(_read_head(path), str(path))})") from error
     except _UNREADABLE as error:
-        raise DataError(f"{path} ({getattr(error, 'strerror', None) or error})") from error
+        raise DataError(f"{path} ({describe_error(error)})") from error
 
 
 @contextmanager

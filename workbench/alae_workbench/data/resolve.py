@@ -18,9 +18,10 @@ from alae_workbench.data.formats.idx import TRAINING_IMAGES, is_idx, read_idx_fo
 from alae_workbench.data.formats.lmdb import is_lmdb, list_lmdb
 from alae_workbench.data.formats.matlab import is_matlab, read_matlab
 from alae_workbench.data.formats.tfrecord import is_tfrecord, list_tfrecords
+from alae_workbench.data.listing import list_names
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.prepared.reading import is_prepared, open_set
-from alae_workbench.data.source import DataError, Splits
+from alae_workbench.data.source import DataError, Splits, describe_error
 
 # The number of folders around a checkpoint in which `find_again` searches: checkpoints/, the run, runs/, the project
 # and one more.
@@ -90,10 +91,7 @@ def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
             f"there is no data {name!r}: give one of {', '.join(BUILTIN)}, an .npz or .npy file, "
             f"a folder, .zip, .tar, .tar.gz or .tfrecords of images, a prepared set, or a folder with {TRAINING_IMAGES}"
         )
-    try:
-        names = frozenset(os.listdir(path)) if is_directory else frozenset()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    names = frozenset(list_names(path)) if is_directory else frozenset()
     if path.suffix.lower() in _CONVERSIONS and not is_directory:
         raise DataError(
             f"{path}: files that end in {path.suffix} are not read; store the images as arrays, such as "
@@ -158,4 +156,4 @@ def resolve_path(name: str) -> tuple[Path, bool | None]:
         path = Path(name).expanduser()
         return path, (None if not path.exists() else path.is_dir())
     except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{short_repr(name)} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+        raise DataError(f"{short_repr(name)} cannot be read: {describe_error(error)}") from error

@@ -23,6 +23,11 @@ class DataError(AlaeError):
     """A data set is missing, unreadable, or does not fit the configuration."""
 
 
+def describe_error(error: BaseException) -> str:
+    """Return an exception's reason as text, or its type's name if it has none."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 class Source(Protocol):
     """Images by index, at their own size or downsampled."""
 

@@ -21,7 +21,7 @@ from alae_workbench.data.listing import HIDDEN, NOT_PICTURE, Listing, Skipped, d
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import Member
 from alae_workbench.data.picture_formats import HEAD_BYTES, find_fault_of_name
-from alae_workbench.data.source import DataError
+from alae_workbench.data.source import DataError, describe_error
 
 #: file name endings of archives
 ARCHIVES = (".zip", ".tar", ".tar.gz")
@@ -140,8 +140,7 @@ def _list_entries(path: Path) -> list[_Entry]:
             file.seek(0)
             return list((_list_zip if path.suffix.lower() == ".zip" else _list_tar)(stored, file, size))
     except _BROKEN as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path} cannot be read as a {path.suffix.lower()[1:]}: {reason}") from error
+        raise DataError(f"{path} cannot be read as a {path.suffix.lower()[1:]}: {describe_error(error)}") from error
 
 
 def _list_zip(path: Path, file: BinaryIO, size: int) -> Iterator[_Entry]:

@@ -23,7 +23,7 @@ from alae_workbench.data.labels import Labels, convert_label_array
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.ranges import as_pixels
-from alae_workbench.data.source import DataError, Splits
+from alae_workbench.data.source import DataError, Splits, describe_error
 
 #: file name endings of arrays
 ARRAYS = (".npz", ".npy")
@@ -181,11 +181,6 @@ def require_plausible_size(path: Path, unpacked: int, size: int) -> None:
         raise DataError(
             f"{path} has {size:,} bytes and claims to unpack to {unpacked:,}; at most {most:,} are accepted"
         )
-
-
-def describe_error(error: Exception) -> str:
-    """Return an exception's reason as text, or its type's name if it has none."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _read_whole(path: Path, member: str | None, length: int) -> np.ndarray:

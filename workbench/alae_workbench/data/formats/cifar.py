@@ -12,9 +12,10 @@ from alae_core._support.text import short_repr
 from alae_workbench.data.formats.pickles import PickleError, read_pickled_arrays
 from alae_workbench.data.label_choice import choose_name
 from alae_workbench.data.labels import Labels, as_labels
+from alae_workbench.data.listing import list_names
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
-from alae_workbench.data.source import DataError, Splits
+from alae_workbench.data.source import DataError, Splits, describe_error
 
 _SIDE, _PIXELS = 32, 3 * 32 * 32
 # A batch of CIFAR-100 has 50,000 images, of 155 MB.
@@ -67,7 +68,7 @@ def read_cifar(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
 
     Raises DataError if a file is missing, cannot be read or is not of this format, or there are no such labels.
     """
-    folder, layout = _find(path, _list_names(path)) or (path, _LAYOUTS[0])
+    folder, layout = _find(path, list_names(path)) or (path, _LAYOUTS[0])
     if options.images is not None:
         raise DataError(f"{path} offers no choice of images, so {short_repr(options.images)} cannot be chosen")
     kind = choose_name(layout.labels, options.labels) if options.labels is not None else layout.labels[0]
@@ -88,27 +89,19 @@ def _find(path: Path, names: Names[str]) -> tuple[Path, _Layout] | None:
     for layout in _LAYOUTS:
         marked = layout.names in names or layout.train[0].startswith(_BATCHES[0])
         # A folder of pictures may have the folders train and test.
-        if marked and {layout.train[0], layout.test} <= set(names) and not (path / layout.test).is_dir():
+        if marked and {layout.train[0], layout.test}.issubset(names) and not (path / layout.test).is_dir():
             return path, layout
     inside = [layout for layout in _LAYOUTS if layout.folder in names and (path / layout.folder).is_dir()]
-    if len(inside) == 1 and inside[0].test in _list_names(path / inside[0].folder):
+    if len(inside) == 1 and inside[0].test in list_names(path / inside[0].folder):
         return path / inside[0].folder, inside[0]
     return None
-
-
-def _list_names(folder: Path) -> list[str]:
-    try:
-        return [entry.name for entry in folder.iterdir()]
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
 
 
 def _attempt(file: Path, read: Callable[[bytes], Any]) -> Any:
     try:
         return read(read_regular(file, _MOST_BYTES))
     except (OSError, ValueError, PickleError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{file} cannot be read as a file of CIFAR: {reason}") from error
+        raise DataError(f"{file} cannot be read as a file of CIFAR: {describe_error(error)}") from error
 
 
 def _read_pickle(content: bytes, layout: _Layout, kind: str | None) -> tuple[np.ndarray, np.ndarray]:

@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 from alae_core._support.cache import cache_directory
 from alae_core._support.files import atomic_file, open_regular
-from alae_workbench.data.formats.arrays import describe_error, require_plausible_size
+from alae_workbench.data.formats.arrays import require_plausible_size
 from alae_workbench.data.formats.stamp import stamp_file
-from alae_workbench.data.source import DataError
+from alae_workbench.data.source import DataError, describe_error
 
 #: file name endings
 ENDINGS = (".tar.gz", ".tgz")

@@ -13,7 +13,7 @@ import numpy as np
 from alae_core._support.text import short_repr
 from alae_workbench.data.collection import Collection, LazySequence
 from alae_workbench.data.formats.hub_columns import Columns, convert_values, find_columns, to_numpy
-from alae_workbench.data.formats.hub_files import INFO, MOST_BYTES, STATE, describe_error, read_json, select_files
+from alae_workbench.data.formats.hub_files import INFO, MOST_BYTES, STATE, describe_in_line, read_json, select_files
 from alae_workbench.data.formats.row_groups import open_row_groups, read_cell
 from alae_workbench.data.formats.stamp import stamp_file
 from alae_workbench.data.label_ways import NONE
@@ -111,7 +111,7 @@ def _read_rows(path: Path, files: Sequence[Path], options: SourceOptions) -> _Ro
                 for parts, name in zip(values, columns.labels, strict=True):
                     parts.append(to_numpy(row_groups.read_valid(group, name), columns.are_classes))
         except (*_BROKEN, pyarrow.ArrowException) as error:
-            raise DataError(f"{file} cannot be read: {describe_error(error)}") from error
+            raise DataError(f"{file} cannot be read: {describe_in_line(error)}") from error
     ends = np.cumsum([rows for _, _, rows in groups], dtype=np.int64)
     joined = [np.concatenate(parts) if parts else np.empty(0) for parts in values]
     return _Rows(files, groups, ends, columns or Columns("", (), (), False, ()), joined)
@@ -177,7 +177,7 @@ def _read_picture(path: Path, group: int, row: int, column: str) -> bytes:
     try:
         value = read_cell(stamp_file(path), group, row, column)
     except pyarrow.ArrowException as error:
-        raise ValueError(describe_error(error)) from error
+        raise ValueError(describe_in_line(error)) from error
     content = value.get("bytes") if isinstance(value, dict) else value
     if content is None:
         elsewhere = value.get("path") if isinstance(value, dict) else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alae_core._support.files import read_regular
-from alae_workbench.data.source import DataError
+from alae_workbench.data.source import DataError, describe_error
 from alae_workbench.data.splits import find_split
 
 #: file name endings of single files
@@ -121,13 +121,12 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(read_regular(path, MOST_BYTES))
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read: {describe_error(error)}") from error
+        raise DataError(f"{path} cannot be read: {describe_in_line(error)}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} cannot be read: it is not a JSON object")
     return content
 
 
-def describe_error(error: Exception) -> str:
+def describe_in_line(error: Exception) -> str:
     """Return an exception's reason in one line."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(text.split())[:300]
+    return " ".join(describe_error(error).split())[:300]

@@ -12,11 +12,12 @@ from typing import IO
 import numpy as np
 
 from alae_core._support.files import open_regular
-from alae_workbench.data.formats.arrays import describe_error, require_plausible_size
+from alae_workbench.data.formats.arrays import require_plausible_size
 from alae_workbench.data.labels import Labels
+from alae_workbench.data.listing import list_names
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.ranges import as_pixels
-from alae_workbench.data.source import DataError, Splits, format_shape
+from alae_workbench.data.source import DataError, Splits, describe_error, format_shape
 
 #: the file that marks a folder as IDX
 TRAINING_IMAGES = "train-images-idx3-ubyte"
@@ -33,7 +34,7 @@ _TRANSPOSED = "emnist"
 def is_idx(path: Path, names: Names[str]) -> bool:
     """Whether a path is an IDX file of images, or a folder that holds such files, or torchvision's folder above."""
     return bool(names or not path.is_dir()) and (
-        any(map(_IMAGES.fullmatch, names or [path.name])) or _find_raw(path, names) is not None
+        _has_images(names or [path.name]) or _find_raw(path, names) is not None
     )
 
 
@@ -44,13 +45,16 @@ def read_idx_folder(path: Path) -> Splits:
 
     Raises DataError as `read_idx` does, or if there are no training images, or several data sets.
     """
-    folder = (_find_raw(path, _list_names(path)) or path) if path.is_dir() else path.parent
+    folder, given = path.parent, [path.name]
+    if path.is_dir():
+        names = list_names(path)
+        folder, given = path if _has_images(names) else _find_raw(path, names) or path, []
     found: dict[str, dict[str, Path]] = {}
-    for name in _list_names(folder) if path.is_dir() else [path.name, *_list_names(folder)]:
+    for name in [*given, *sorted(list_names(folder))]:
         if match := _IMAGES.fullmatch(name):
             split = "train" if match["split"] == "train" else "test"
             found.setdefault(match["set"], {}).setdefault(split, folder / name)
-    if not path.is_dir():
+    if given:
         found = {name: parts for name, parts in found.items() if name == _match(path)["set"]}
     if len(found) > 1:
         raise DataError(
@@ -104,25 +108,23 @@ def _match(path: Path) -> re.Match[str]:
     return match
 
 
-def _list_names(folder: Path) -> list[str]:
-    try:
-        return sorted(entry.name for entry in folder.iterdir())
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+def _has_images(names: Names[str]) -> bool:
+    # Folders of pictures have many names, so only likely ones are matched.
+    return any("-images" in name and _IMAGES.fullmatch(name) for name in names)
 
 
 def _find_raw(path: Path, names: Names[str]) -> Path | None:
     """Return torchvision's folder of IDX files below `path`, MNIST/raw or raw; None if there is none, or several."""
-    if any(map(_IMAGES.fullmatch, names)) or (_RAW not in names and len(names) > _MOST_FOLDERS):
+    if _RAW not in names and len(names) > _MOST_FOLDERS:
         return None
     candidates = [path / _RAW] if _RAW in names else [path / name / _RAW for name in sorted(names)]
-    found = [folder for folder in candidates if any(map(_IMAGES.fullmatch, _try_names(folder)))]
+    found = [folder for folder in candidates if _has_images(_try_names(folder))]
     return found[0] if len(found) == 1 else None
 
 
 def _try_names(folder: Path) -> list[str]:
     try:
-        return _list_names(folder)
+        return list_names(folder)
     except DataError:
         return []
 

@@ -25,7 +25,7 @@ from alae_workbench.data.formats.lmdb_process import (
 )
 from alae_workbench.data.formats.stamp import FileStamp, stamp_file
 from alae_workbench.data.picture_file import Member
-from alae_workbench.data.source import DataError
+from alae_workbench.data.source import DataError, describe_error
 
 _FILE = "data.mdb"
 # Crashes on one file after which reading is given up: starting a process takes a tenth of a second.
@@ -54,7 +54,7 @@ def list_lmdb(path: Path) -> Collection:
             raise ValueError("it has no content")
         keys = list(_open_database(stamp).list_keys())
     except (OSError, ValueError) as error:
-        raise DataError(f"{file} cannot be read as LMDB: {getattr(error, 'strerror', None) or error}") from error
+        raise DataError(f"{file} cannot be read as LMDB: {describe_error(error)}") from error
     if not keys:
         raise DataError(f"there are no images in {path}: its database is empty")
     members = LazySequence(len(keys), partial(_make_member, path, file, keys))

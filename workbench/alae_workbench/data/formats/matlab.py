@@ -14,12 +14,12 @@ import numpy as np
 from alae_core._support.files import open_regular
 from alae_core._support.text import short_repr
 from alae_workbench.data.formats.array_names import find_roles
-from alae_workbench.data.formats.arrays import describe_error, require_plausible_size
+from alae_workbench.data.formats.arrays import require_plausible_size
 from alae_workbench.data.labels import Labels, convert_label_array
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.ranges import as_pixels
-from alae_workbench.data.source import DataError, Splits, format_shape
+from alae_workbench.data.source import DataError, Splits, describe_error, format_shape
 
 #: file name ending
 ENDING = ".mat"

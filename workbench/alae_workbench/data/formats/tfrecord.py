@@ -17,7 +17,7 @@ from alae_workbench.data.collection import Collection, LazySequence
 from alae_workbench.data.formats.arrays import read_arrays
 from alae_workbench.data.labels import Labels, merge_one_hot, number_texts
 from alae_workbench.data.picture_file import Member
-from alae_workbench.data.source import DataError, format_shape
+from alae_workbench.data.source import DataError, describe_error, format_shape
 
 # NAME-r10.tfrecords holds images of 2^10 pixels a side, NAME-r10.tfrecords.003 a part of them; -r10 is optional.
 _NAME = re.compile(r"(?P<name>[^.].*?)(-r(?P<level>\d{1,2}))?\.tfrecords?([.-].*)?")
@@ -53,9 +53,7 @@ def list_tfrecords(path: Path) -> Collection:
                 records = list(_list_records(content))
                 labels += _read_labels(content, records)
         except (OSError, ValueError) as error:
-            raise DataError(
-                f"{file} cannot be read as a TFRecord: {getattr(error, 'strerror', None) or error}"
-            ) from error
+            raise DataError(f"{file} cannot be read as a TFRecord: {describe_error(error)}") from error
         file_numbers += [number] * len(records)
         offsets += [offset for offset, _ in records]
         lengths += [length for _, length in records]

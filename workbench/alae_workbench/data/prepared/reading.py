@@ -23,7 +23,7 @@ from alae_workbench.data.prepared.set_format import (
     record_dtype,
     record_shape,
 )
-from alae_workbench.data.source import DataError, SourceRepr, Splits, read_at_size
+from alae_workbench.data.source import DataError, SourceRepr, Splits, describe_error, read_at_size
 
 
 def is_prepared(path: Path, names: Names[str]) -> bool:
@@ -112,7 +112,7 @@ class PreparedSource(SourceRepr):
         try:
             names = read_regular(file).decode().split("\n")[:-1]
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{file} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+            raise DataError(f"{file} cannot be read: {describe_error(error)}") from error
         if len(names) != len(self):
             raise DataError(f"{file} is damaged: it must have {len(self):,} lines, but has {len(names):,}")
         return names
