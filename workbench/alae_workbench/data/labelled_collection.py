@@ -29,12 +29,17 @@ def count_others(listing: Listing, label_files: AbstractSet[str] = frozenset()) 
     return skipped
 
 
-def add_tables_beside(path: Path, listing: Listing) -> Listing:
+def add_tables_beside(path: Path, stem: str, listing: Listing) -> Listing:
     """Add tables of labels in the parent folder of a data source to its other files, as `../NAME`.
 
     These are list_attr*, and labels, attributes or annotations with or without the source's name, in a text file.
+
+    Args:
+        path: the data source.
+        stem: its name without an ending.
+        listing: its files.
     """
-    stem = path.absolute().stem.lower()
+    stem = stem.lower()
     stems = {*_BESIDE, stem, *(f"{stem}{mark}{word}" for mark in "_-" for word in _BESIDE)}
     try:
         with os.scandir(path.absolute().parent) as entries:

@@ -1,5 +1,6 @@
 """Tar archives compressed by gzip."""
 
+import gzip
 import io
 import tarfile
 
@@ -71,3 +72,20 @@ def test_damaged_and_oversized_archives_are_refused_and_leave_nothing(tmp_path, 
     with pytest.raises(DataError, match=r"claims to unpack to .*; at most"):
         open_source(str(path))
     assert not list((cache / "unpacked").iterdir())
+
+
+def test_archives_in_a_folder_may_be_splits_and_a_table_may_lie_beside_an_archive(tmp_path):
+    (tmp_path / "splits").mkdir()
+    for name, numbers in (("train", [0, 1, 3]), ("test", [2])):
+        write(tmp_path / "splits" / f"{name}.tar.gz", numbers)
+    found = open_source(str(tmp_path / "splits"))
+    assert (len(found.files), len(found.test.files)) == (3, 1)
+    path = write(tmp_path / "faces.tar.gz")
+    (tmp_path / "faces_labels.csv").write_text("file,class\n" + "".join(f"{i}.png,{i % 3}\n" for i in range(4)))
+    assert open_source(str(path)).label_text == "3 classes from faces_labels.csv"
+
+
+def test_errors_name_the_ending_of_the_archive(tmp_path):
+    (tmp_path / "a.tar.gz").write_bytes(gzip.compress(b"no tar" * 200))
+    with pytest.raises(DataError, match=r"a\.tar\.gz cannot be read as a tar\.gz: it is not a tar"):
+        open_source(str(tmp_path / "a.tar.gz"))

@@ -65,3 +65,21 @@ def test_compressed_arrays_may_not_unpack_to_far_more_than_the_file(tmp_path, mo
     monkeypatch.setattr("alae_workbench.data.formats.arrays._MOST_BYTES", 2**20)
     with pytest.raises(DataError, match=r"claims to unpack to 1,638,\d{3}; at most 1,048,576 are accepted"):
         open_source(str(tmp_path / "a.mat"))
+
+
+def test_held_out_arrays_of_one_file_are_its_test_split(tmp_path):
+    images = DIGITS.transpose(1, 2, 3, 0)
+    values = {"x_train": images[..., :3], "y_train": [[1, 2, 1]], "x_test": images[..., 3:], "y_test": [[2, 1]]}
+    savemat(tmp_path / "a.mat", {**values, "mean": np.zeros((2, 2))})
+    splits = open_source(str(tmp_path / "a.mat"))
+    assert np.array_equal(read_all(splits.images), DIGITS[:3])
+    assert np.array_equal(read_all(splits.test), DIGITS[3:])
+    assert splits.test.labels.tolist() == [2, 1]
+    assert splits.images.label_text == "2 classes from 'y_train' (arrays not used: 'mean')"
+
+
+def test_errors_name_the_file_once(tmp_path):
+    (tmp_path / "a.mat").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
+    with pytest.raises(DataError) as caught:
+        open_source(str(tmp_path / "a.mat"))
+    assert str(caught.value).count("a.mat") == 1

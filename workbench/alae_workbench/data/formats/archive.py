@@ -70,7 +70,7 @@ def list_archive(path: Path, options: SourceOptions = DEFAULTS) -> Collection:
             f"there are no images in {path}: it must hold picture files, in any folders; {skipped}; if it holds "
             f"another format or other archives, unpack it and give its folder"
         )
-    listing = add_tables_beside(path, listing)
+    listing = add_tables_beside(path, _split_name(path)[0], listing)
     chosen = choose_labels(listing, options.labels)
     beside = [path.parent / name.removeprefix(UP) for name in chosen.files if name.startswith(UP)]
     return make_collection(listing, chosen, members, [path, *sorted(beside)])
@@ -101,7 +101,8 @@ def _list_members(paths: Sequence[Path]) -> tuple[Listing, list[Member]]:
     others: dict[str, _Entry] = {}
     skipped: Skipped = Counter()
     for path in paths:
-        prefix = f"{path.stem}/" if several else ""
+        stem, kind = _split_name(path)
+        prefix = f"{stem}/" if several else ""
         for entry in _list_entries(path):
             ending = get_ending(entry.name)
             if any(map(is_hidden, entry.name.split("/"))):
@@ -109,7 +110,7 @@ def _list_members(paths: Sequence[Path]) -> tuple[Listing, list[Member]]:
                 continue
             fault = find_fault_of_name(entry.name, partial(entry.read, HEAD_BYTES))
             if not fault and entry.fault:
-                raise DataError(f"{path} cannot be read as a {path.suffix.lower()[1:]}: {entry.fault}")
+                raise DataError(f"{path} cannot be read as a {kind}: {entry.fault}")
             if not fault:
                 member = Member(path, PurePosixPath(entry.name), partial(entry.read, None))
                 pictures.append((f"{prefix}{entry.name}", member))
@@ -132,15 +133,22 @@ def _list_members(paths: Sequence[Path]) -> tuple[Listing, list[Member]]:
     return Listing(names, others.keys(), read, skipped, containers), [member for _, member in pictures]
 
 
+def _split_name(path: Path) -> tuple[str, str]:
+    """Return an archive's name without its ending, and the ending without its dot, such as tar.gz."""
+    ending = next(ending for ending in _ENDINGS if path.name.lower().endswith(ending))
+    return path.name[: -len(ending)], ending[1:]
+
+
 def _list_entries(path: Path) -> list[_Entry]:
+    kind = _split_name(path)[1]
     stored = find_unpacked(path) if is_compressed_tar(path.name) else path
     try:
         with open_regular(stored) as file:
             size = file.seek(0, 2)
             file.seek(0)
-            return list((_list_zip if path.suffix.lower() == ".zip" else _list_tar)(stored, file, size))
+            return list((_list_zip if kind == "zip" else _list_tar)(stored, file, size))
     except _BROKEN as error:
-        raise DataError(f"{path} cannot be read as a {path.suffix.lower()[1:]}: {describe_error(error)}") from error
+        raise DataError(f"{path} cannot be read as a {kind}: {describe_error(error)}") from error
 
 
 def _list_zip(path: Path, file: BinaryIO, size: int) -> Iterator[_Entry]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from alae_core._support.files import open_regular
 from alae_core._support.text import short_repr
-from alae_workbench.data.formats.array_names import find_roles
+from alae_workbench.data.formats.array_names import Roles, find_roles
 from alae_workbench.data.label_ways import NONE
 from alae_workbench.data.labels import Labels, convert_label_array
 from alae_workbench.data.memory import Arrays
@@ -55,7 +55,14 @@ def read_array_file(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
                     f"{path} cannot be read as an .npz of plain arrays: {short_repr(name)} holds Python objects; store "
                     f"images of one size with numpy.save('images.npy', numpy.stack(images)), others as picture files"
                 )
-    roles = find_roles({name: array.shape for name, array in arrays.items()}, path, options)
+    return read_roles(path, arrays, find_roles(get_shapes(arrays), path, options), options)
+
+
+def read_roles(path: Path, arrays: Mapping[str, "StoredArray"], roles: Roles, options: SourceOptions) -> Splits:
+    """Read the images and labels among the arrays of a file.
+
+    Raises DataError as `as_pixels`, if an array cannot be read, or if the chosen labels cannot be used.
+    """
     wanted = [roles.images, *roles.test_images]
     _require_plausible_arrays(path, arrays, wanted)
     try:
@@ -96,7 +103,7 @@ def _read_labels(
         _require_plausible_arrays(path, arrays, present)
         parts = [arrays[name].read() for name in present]
         values, label_names = convert_label_array(np.concatenate(parts) if len(parts) > 1 else parts[0], count)
-        return Labels(values, label_names, f"'{present[0]}'")
+        return Labels(values, label_names, f"'{present[0]}'", tuple(filter(None, [arrays[present[0]].note])))
     except (DataError, *_BROKEN) as error:
         if options.labels is not None:
             raise DataError(
@@ -112,11 +119,18 @@ class StoredArray:
     Attributes:
         shape, dtype: of the array.
         read: reads it. Raises ValueError if it holds Python objects, and the exceptions of damaged files.
+        note: how its values differ from those in the file, for messages; "" if they do not.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     read: Callable[[], np.ndarray]
+    note: str = ""
+
+
+def get_shapes(arrays: Mapping[str, StoredArray]) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of arrays by name."""
+    return {name: array.shape for name, array in arrays.items()}
 
 
 def open_arrays(path: Path) -> dict[str, StoredArray]:

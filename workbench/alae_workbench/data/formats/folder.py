@@ -52,7 +52,7 @@ def list_folder(path: Path, options: SourceOptions = DEFAULTS) -> Collection:
         if any(is_shard(name) for name in listing.others):
             return list_shards(path, options)
         raise _make_empty_error(path, listing)
-    listing = add_tables_beside(path, listing)
+    listing = add_tables_beside(path, path.absolute().stem, listing)
     chosen = choose_labels(listing, options.labels)
     stored = _join(path, [*listing.names, *sorted(chosen.files)])
     return make_collection(listing, chosen, _join(path, listing.names), stored)

@@ -3,8 +3,11 @@
 import struct
 import zlib
 from collections.abc import Collection as Names
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from io import BytesIO
+from itertools import islice
 from math import prod
 from pathlib import Path
 from typing import IO
@@ -12,13 +15,9 @@ from typing import IO
 import numpy as np
 
 from alae_core._support.files import open_regular
-from alae_core._support.text import short_repr
 from alae_workbench.data.formats.array_names import find_roles
-from alae_workbench.data.formats.arrays import require_plausible_size
-from alae_workbench.data.labels import Labels, convert_label_array
-from alae_workbench.data.memory import Arrays
+from alae_workbench.data.formats.arrays import StoredArray, get_shapes, read_roles, require_plausible_size
 from alae_workbench.data.options import DEFAULTS, SourceOptions
-from alae_workbench.data.ranges import as_pixels
 from alae_workbench.data.source import DataError, Splits, describe_error, format_shape
 
 #: file name ending
@@ -49,52 +48,33 @@ def read_matlab(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
     Raises DataError if a file cannot be read or is of another version, or has no images; it lists its arrays.
     """
     if not path.is_dir():
-        images, interpretation = _read_images(path, options)
-        return Splits(images, interpretation=interpretation)
-    train, interpretation = _read_images(path / _TRAIN, options)
-    test = _read_images(path / _TEST, options)[0] if (path / _TEST).is_file() else None
-    return Splits(train, test, interpretation=interpretation)
+        return _read_file(path, options)
+    train = _read_file(path / _TRAIN, options)
+    test = _read_file(path / _TEST, options).images if (path / _TEST).is_file() else None
+    return replace(train, test=test)
 
 
-def _read_images(path: Path, options: SourceOptions) -> tuple[Arrays, str]:
-    arrays = _read_arrays(path)
-    shapes = {name: _to_rows_shape(values.shape) for name, values in arrays.items()}
+def _read_file(path: Path, options: SourceOptions) -> Splits:
+    contents = _read_arrays(path)
+    arrays = {name: _store(path, values) for name, values in contents.items()}
     try:
-        roles = find_roles(shapes, path, options)
+        roles = find_roles(get_shapes(arrays), path, options)
     except DataError as error:
-        found = ", ".join(f"{name} of {format_shape(values.shape)}" for name, values in list(arrays.items())[:10])
+        found = ", ".join(f"{name} of {format_shape(values.shape)}" for name, values in list(contents.items())[:10])
         raise DataError(f"{error}; its arrays are {found or 'none'}") from error
-    pixels = np.ascontiguousarray(np.moveaxis(arrays[roles.images], -1, 0))
-    try:
-        (images,), interpretation = as_pixels(pixels, stated=options.range, hint=options.wide_range)
-        labels = _read_labels(path, arrays, roles.labels, len(images), options)
-        return Arrays(images, labels.values, None, labels.names, str(labels)), interpretation
-    except DataError as error:
-        raise DataError(f"{path}: {error}") from error
+    return read_roles(path, arrays, roles, options)
 
 
-def _read_labels(
-    path: Path, arrays: Mapping[str, np.ndarray], name: str | None, count: int, options: SourceOptions
-) -> Labels:
-    if name is None:
-        return Labels(notes=("as requested",) if options.labels == "none" else ())
-    values = arrays[name]
-    values = values.reshape(-1) if values.ndim == 2 and 1 in values.shape else values
-    is_svhn = path.name.endswith("_32x32.mat") and values.size and values.min() >= 1 and values.max() == _SVHN_ZERO
-    try:
-        numbers, names = convert_label_array(values % _SVHN_ZERO if is_svhn else values, count)
-    except DataError as error:
-        if options.labels is not None:
-            raise
-        return Labels(notes=(f"found {short_repr(name)}, not used: {error}",))
-    return Labels(numbers, names, f"'{name}'", ("its label 10 is the digit 0",) if is_svhn else ())
-
-
-def _to_rows_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape with the number of images first: MATLAB stores it last, and vectors as columns or rows."""
-    if len(shape) in (3, 4):
-        return shape[-1], *shape[:-1]
-    return (prod(shape),) if len(shape) == 2 and 1 in shape else shape
+def _store(path: Path, values: np.ndarray) -> StoredArray:
+    """Put the number of images first: MATLAB stores it last, and vectors as columns or rows."""
+    note = ""
+    if values.ndim in (3, 4):
+        values = np.moveaxis(values, -1, 0)
+    elif values.ndim == 2 and 1 in values.shape:
+        values = values.reshape(-1)
+        if path.name.endswith("_32x32.mat") and values.size and values.min() >= 1 and values.max() == _SVHN_ZERO:
+            values, note = values % _SVHN_ZERO, f"its label {_SVHN_ZERO} is the digit 0"
+    return StoredArray(values.shape, values.dtype, partial(np.ascontiguousarray, values), note)
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:
@@ -113,7 +93,9 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
                 raise DataError(f"{path} is not a .mat file of version 5")
             if header[126:128] == b"MI":
                 raise DataError(f"{path} is a .mat file of a big-endian machine, which cannot be read: save it again")
-            return dict(list(_iterate_arrays(path, file, size))[:_MOST_ARRAYS])
+            return dict(islice(_iterate_arrays(path, file, size), _MOST_ARRAYS))
+    except DataError:
+        raise
     except _BROKEN as error:
         raise DataError(f"{path} cannot be read as a .mat file: {describe_error(error)}") from error
 
