@@ -24,8 +24,11 @@ from alae_workbench.data.source import DataError, Splits
 from alae_workbench.data.splits import find_split
 
 # How to convert a tensor of each framework, by the first part of its type's module.
-_CONVERSIONS = {"torch": "{}.cpu().numpy()", "tensorflow": "{}.numpy()", "jax": "numpy.asarray({})"}
-_FRAMEWORKS = {**_CONVERSIONS, "jaxlib": _CONVERSIONS["jax"]}
+_CONVERSIONS = {
+    "torch": "{}.cpu().numpy()",
+    "tensorflow": "{}.numpy()",
+    **dict.fromkeys(("jax", "jaxlib"), "numpy.asarray({})"),
+}
 _DATA = Path("data")
 
 
@@ -43,7 +46,7 @@ def open_in_hand(data: Any, options: SourceOptions = DEFAULTS) -> Splits | Colle
     """
     if isinstance(data, Mapping) and data and all(isinstance(name, str) and find_split(name) for name in data):
         return _open_splits(data, options)
-    _refuse_tensor(data, "data", "data", "pass {}")
+    _refuse_tensor(data, "data is a tensor", "data", "pass {}")
     if _is_pair_of_arrays(data):
         pixels, labels = data
         return _make_arrays(pixels, _convert_labels(list(labels), ()), options)
@@ -110,10 +113,13 @@ class _Items:
 
     def get_image(self, index: int) -> np.ndarray | Image.Image:
         """Return an image: an array of at least 2 axes, or one of PIL. Raises DataError for anything else."""
-        image = self.get(index).image
+        return self.require_image(self.get(index).image, index)
+
+    def require_image(self, image: Any, index: int) -> np.ndarray | Image.Image:
+        """Return the image of an item as `get_image`."""
         _refuse_tensor(
             image,
-            "the images of data",
+            "the images of data are tensors",
             "image",
             "leave out the transform that makes them, such as ToTensor, or pass [({}, label) for image, label in data]",
         )
@@ -134,9 +140,15 @@ class _Items:
 
 def _open_items(items: _Items, count: int, options: SourceOptions) -> Splits | Collection:
     first = items.get_image(0)
-    labels = _convert_labels([items.get(index).label for index in range(count)], items.find_label_names())
+    images, values = [], []
+    # Items may be decoded on access, so each is read once; only arrays are kept.
+    for index in range(count):
+        item = items.get(index)
+        values.append(item.label)
+        if isinstance(first, np.ndarray):
+            images.append(items.require_image(item.image, index))
+    labels = _convert_labels(values, items.find_label_names())
     if isinstance(first, np.ndarray):
-        images = [items.get_image(index) for index in range(count)]
         # Arrays of colours with transparency are pictures.
         equal = [image for image in images if isinstance(image, np.ndarray) and image.shape == first.shape]
         if len(equal) == count and first.shape[2:] != (4,):
@@ -197,9 +209,15 @@ def _is_pair_of_arrays(data: Any) -> bool:
     return images.ndim in (3, 4) and labels.ndim in (1, 2) and len(images) == len(labels)
 
 
-def _refuse_tensor(value: Any, title: str, name: str, advice: str) -> None:
-    """Raise DataError with the line that converts a tensor, if `value` is one."""
+def _refuse_tensor(value: Any, fault: str, name: str, advice: str) -> None:
+    """Raise DataError with the line that converts a tensor, if `value` is one.
+
+    Args:
+        value: the data, or an image of it.
+        fault: the beginning of the message.
+        name: the variable that holds the tensor.
+        advice: what to do, with {} for the line.
+    """
     framework = type(value).__module__.partition(".")[0]
-    if framework in _FRAMEWORKS and hasattr(value, "shape") and hasattr(value, "dtype"):
-        verb = "are tensors" if title.startswith("the") else "is a tensor"
-        raise DataError(f"{title} {verb} of {framework}: {advice.format(_FRAMEWORKS[framework].format(name))}")
+    if framework in _CONVERSIONS and hasattr(value, "shape") and hasattr(value, "dtype"):
+        raise DataError(f"{fault} of {framework}: {advice.format(_CONVERSIONS[framework].format(name))}")

@@ -133,10 +133,11 @@ def _find_fault(title: str, cells: Sequence[str], names: Sequence[str], *, alone
     if any(blank):
         first = short_repr(names[blank.index(True)])
         return f"{name} has no value for {sum(blank):,} of {len(cells):,} images, such as {first}"
-    if _are_lists(cells):
+    are_lists = _are_lists(cells)
+    if are_lists:
         texts = dict.fromkeys(part for text in texts for part in _split_list(text))
     likely = chosen or title.lower() in CLASS_TITLES
-    if alone and not _are_lists(cells):
+    if alone and not are_lists:
         # A small number in a table without a header can only be a class.
         are_integers = all(map(_INTEGER.fullmatch, texts))
         if len(texts) == len(cells) > 1 and not (are_integers and (likely or not title)):

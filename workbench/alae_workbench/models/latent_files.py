@@ -48,7 +48,7 @@ def read_latents(path: str | Path, config: Config) -> np.ndarray | None:
         )
     if config.labels:
         raise AlaeError(f"{path} holds latents, which do not determine images of a model with labels: give images")
-    w = np.atleast_2d(read_arrays(path)[name]).astype(np.float32)
+    w = np.atleast_2d(read_arrays(path, [name])[name]).astype(np.float32)
     if not np.isfinite(w).all():
         raise DataError(f"{path} has numbers that are not finite")
     return w

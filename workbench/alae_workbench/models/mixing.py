@@ -83,10 +83,7 @@ def interpolate(corners: np.ndarray, count: int) -> list[np.ndarray]:
         AlaeError: there are fewer corners.
         ArgumentError: `count` is below 2.
     """
-    if len(corners) < 2:
-        raise AlaeError(f"interpolation needs 2 or more corners, not {len(corners)}")
-    if count < 2:
-        raise ArgumentError("count", f"is {count}; it must be at least 2")
+    _require_two("interpolation", corners, "corners", count)
     weights = _corner_weights(len(corners), count)
     w = np.tensordot(np.concatenate(weights), corners, 1).astype(corners.dtype)
     return np.split(w, np.cumsum([len(row) for row in weights])[:-1])
@@ -107,15 +104,19 @@ def interpolate_along(stops: np.ndarray, count: int, loop: bool = False) -> np.n
         AlaeError: there are fewer stops.
         ArgumentError: `count` is below 2.
     """
-    if len(stops) < 2:
-        raise AlaeError(f"an animation needs 2 or more stops, not {len(stops)}")
-    if count < 2:
-        raise ArgumentError("count", f"is {count}; it must be at least 2")
+    _require_two("an animation", stops, "stops", count)
     places = np.arange((len(stops) - (not loop)) * (count - 1) + (not loop)) / (count - 1)
     before = places.astype(int)
     share = (places - before).reshape(-1, *[1] * (stops.ndim - 1))
     first, second = stops[before % len(stops)], stops[(before + 1) % len(stops)]
     return (first + share * (second - first)).astype(stops.dtype)
+
+
+def _require_two(figure: str, points: np.ndarray, name: str, count: int) -> None:
+    if len(points) < 2:
+        raise AlaeError(f"{figure} needs 2 or more {name}, not {len(points)}")
+    if count < 2:
+        raise ArgumentError("count", f"is {count}; it must be at least 2")
 
 
 def _corner_weights(corners: int, count: int) -> list[np.ndarray]:

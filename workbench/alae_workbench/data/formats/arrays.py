@@ -163,15 +163,17 @@ def open_arrays(path: Path) -> dict[str, StoredArray]:
         raise DataError(f"{path} cannot be read as an .npz of plain arrays: {describe_error(error)}") from error
 
 
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz file by name, or an .npy file as `images`; the content decides, not the ending.
+def read_arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Read arrays of an .npz file by name, by default all, or an .npy file as `images`; the content decides, not the
+    ending.
 
     Raises DataError if it cannot be read, holds anything but plain arrays, or unpacks to far more than its size.
     """
     arrays = open_arrays(path)
-    _require_plausible_arrays(path, arrays, list(arrays))
+    names = list(arrays) if names is None else names
+    _require_plausible_arrays(path, arrays, names)
     try:
-        return {name: array.read() for name, array in arrays.items()}
+        return {name: arrays[name].read() for name in names}
     except _BROKEN as error:
         raise DataError(f"{path} cannot be read as an .npz of plain arrays: {describe_error(error)}") from error
 

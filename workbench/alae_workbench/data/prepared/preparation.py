@@ -16,9 +16,9 @@ from alae_workbench.data.picture_file import Reading
 from alae_workbench.data.prepared.reading import require_package
 from alae_workbench.data.prepared.set_format import MANIFEST, PARTS, PREPARING, choose_heights, most_bytes
 from alae_workbench.data.reading import decide_reading
-from alae_workbench.data.resolve import open_source, resolve_path
+from alae_workbench.data.resolve import Contents, open_source, resolve_path
 from alae_workbench.data.source import DataError, Fit, Splits, format_shape
-from alae_workbench.data.survey import survey
+from alae_workbench.data.survey import survey_contents
 from alae_workbench.storage.lock import NAME as LOCK
 
 #: the largest size that is chosen without `size`: that of FFHQ
@@ -110,9 +110,11 @@ def plan_preparation(
     _require_free(out)
     if size is not None and not 4 <= size <= 4096:
         raise ArgumentError("size", f"is {size}; images are prepared at 4 to 4,096 pixels a side")
-    pictures, stamp, interpretation = _open_pictures(source, options)
+    contents = open_source(source, options)
+    pictures, stamp = _identify(contents, source)
+    interpretation = contents.interpretation if isinstance(contents, Splits) else ""
     reading = Reading(fit)
-    seen = survey(source, options)
+    seen = survey_contents(contents, source, source, options)
     if size is not None:
         height, width, reason = size, size, f"size {size}: as requested"
     elif seen.fixed is not None:
@@ -132,23 +134,18 @@ def plan_preparation(
 
 def read_state(source: str, options: SourceOptions = DEFAULTS) -> tuple[dict[str, Collection], str]:
     """Return the pictures of each part of a data source, and a digest that changes with any of its files or arrays."""
-    return _open_pictures(source, options)[:2]
+    return _identify(open_source(source, options), source)
 
 
-def _open_pictures(source: str, options: SourceOptions) -> tuple[dict[str, Collection], str, str]:
-    contents = open_source(source, options)
+def _identify(contents: Contents, source: str) -> tuple[dict[str, Collection], str]:
     if not isinstance(contents, Splits):
         path, _ = resolve_path(source)
         collections = zip(PARTS, (contents, contents.test), strict=True)
-        return {name: pictures for name, pictures in collections if pictures}, _hash_stats(contents, path), ""
+        return {name: pictures for name, pictures in collections if pictures}, _hash_stats(contents, path)
     splits = zip(PARTS, (contents.images, contents.test), strict=True)
     parts = {name: images for name, images in splits if images is not None}
     fingerprints = " ".join(images.fingerprint for images in parts.values())
-    return (
-        {name: as_collection(images, source) for name, images in parts.items()},
-        _hash(fingerprints),
-        contents.interpretation,
-    )
+    return {name: as_collection(images, source) for name, images in parts.items()}, _hash(fingerprints)
 
 
 def _hash_stats(pictures: Collection, base: Path) -> str:
