@@ -1,9 +1,12 @@
 """Choices of the user among the images and labels that a data source offers, and about how images are read."""
 
 from dataclasses import dataclass
+from typing import Literal
 
+from alae_core._support.text import short_repr
 from alae_workbench.data.crop_box import CropBox
 from alae_workbench.data.ranges import ValueRange
+from alae_workbench.data.source import DataError
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,16 @@ class SourceOptions:
     wide_range: ValueRange | None = None
     crop_box: CropBox | None = None
     early: bool = False
+
+    def refuse_choice(self, name: object, *kinds: Literal["labels", "images"]) -> None:
+        """Raise DataError if the user chose labels or images of the data source `name`, which offers no choice of them.
+
+        `kinds` names the choices that it does not offer.
+        """
+        for kind in kinds:
+            choice = getattr(self, kind)
+            if choice is not None:
+                raise DataError(f"{name} offers no choice of {kind}, so {short_repr(choice)} cannot be chosen")
 
 
 #: no choices: the documented order decides

@@ -31,17 +31,11 @@ _AROUND = 5
 Contents = Splits | Collection
 
 
-def _require_no_choice(name: object, options: SourceOptions) -> None:
-    for kind, choice in (("labels", options.labels), ("images", options.images)):
-        if choice is not None:
-            raise DataError(f"{name} offers no choice of {kind}, so {short_repr(choice)} cannot be chosen")
-
-
 def _without_choice(read: Callable[[Path], Contents]) -> Callable[[Path, SourceOptions], Contents]:
     """Return a reader with options of a format that offers no choice."""
 
     def read_with_options(path: Path, options: SourceOptions) -> Contents:
-        _require_no_choice(path, options)
+        options.refuse_choice(path, "labels", "images")
         return read(path)
 
     return read_with_options
@@ -51,7 +45,7 @@ def _without_choice(read: Callable[[Path], Contents]) -> Callable[[Path, SourceO
 # The first match is used.
 _FORMATS: tuple[tuple[Callable[[Path, Names[str]], bool], Callable[[Path, SourceOptions], Contents]], ...] = (
     (is_prepared, _without_choice(open_set)),
-    (is_idx, _without_choice(read_idx_folder)),
+    (is_idx, read_idx_folder),
     (is_cifar, read_cifar),
     (is_matlab, read_matlab),
     (is_array_file, read_array_file),
@@ -82,7 +76,7 @@ def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
         DataError: the data source does not exist, has an unknown format, cannot be read, or lacks what `options` say.
     """
     if name in BUILTIN:
-        _require_no_choice(name, options)
+        options.refuse_choice(name, "labels", "images")
         return BUILTIN[name]()
     path, is_directory = resolve_path(name)
     # "", for example from an unset variable in a script, would be the working directory.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from alae_workbench.data.options import SourceOptions
+from alae_workbench.data.ranges import ValueRange
 from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import DataError, read_all
 
@@ -130,3 +131,9 @@ def test_errors_name_the_file_and_nothing_is_executed(tmp_path, batch, message):
     (tmp_path / "c" / "data_batch_3").unlink()
     with pytest.raises(DataError, match="data_batch_3 cannot be read as a file of CIFAR: No such file"):
         open_source(str(tmp_path / "c"))
+
+
+def test_a_stated_range_is_checked(tmp_path):
+    write_cifar10(tmp_path / "c")
+    with pytest.raises(DataError, match=r"is not within the range 0\.\.3 of training\.range"):
+        open_source(str(tmp_path / "c"), SourceOptions(range=ValueRange(0, 3)))

@@ -7,6 +7,9 @@ import pytest
 
 from alae_core import load_config
 from alae_workbench.data.load import load_data, load_images
+from alae_workbench.data.options import SourceOptions
+from alae_workbench.data.ranges import ValueRange
+from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import DataError, read_all
 from tests.helpers.data import grey_images, load_for_training, make_config, write_idx
 from tests.helpers.requirements import MNIST, needs_mnist
@@ -112,3 +115,12 @@ def test_errors_name_damaged_idx_files(tmp_path, content, message):
     with pytest.raises(DataError, match=message) as caught:
         load_for_training(tmp_path)
     assert str(path) in str(caught.value)
+
+
+def test_a_stated_range_is_used_and_checked(tmp_path):
+    write_idx(tmp_path / "train-images-idx3-ubyte", grey_images(5) // 16)
+    splits = open_source(str(tmp_path), SourceOptions(range=ValueRange(0, 15)))
+    assert np.array_equal(read_all(splits.images)[..., 0], grey_images(5) // 16 * 17)
+    assert splits.interpretation == "numbers in 0 … 15"
+    with pytest.raises(DataError, match=r"is not within the range 0\.\.3 of training\.range"):
+        open_source(str(tmp_path), SourceOptions(range=ValueRange(0, 3)))

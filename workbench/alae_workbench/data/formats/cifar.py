@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alae_core._support.files import read_regular
-from alae_core._support.text import short_repr
 from alae_workbench.data.formats.pickles import PickleError, read_pickled_arrays
 from alae_workbench.data.label_choice import choose_name
 from alae_workbench.data.labels import Labels, as_labels
 from alae_workbench.data.listing import list_names
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
+from alae_workbench.data.ranges import as_pixels
 from alae_workbench.data.source import DataError, Splits, describe_error
 
 _SIDE, _PIXELS = 32, 3 * 32 * 32
@@ -69,20 +69,25 @@ def read_cifar(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
     Raises DataError if a file is missing, cannot be read or is not of this format, or there are no such labels.
     """
     folder, layout = _find(path, list_names(path)) or (path, _LAYOUTS[0])
-    if options.images is not None:
-        raise DataError(f"{path} offers no choice of images, so {short_repr(options.images)} cannot be chosen")
+    options.refuse_choice(path, "images")
     kind = choose_name(layout.labels, options.labels) if options.labels is not None else layout.labels[0]
     read = _read_records if layout.is_binary else _read_pickle
-    arrays = []
     label_names = _read_names(folder, layout, kind) if kind else ()
+    pixels, labels = [], []
     for files in (layout.train, (layout.test,)):
         parts = [_attempt(folder / name, lambda content: read(content, layout, kind)) for name in files]
-        pixels = np.concatenate([pixels for pixels, _ in parts])
-        values = as_labels(np.concatenate([values for _, values in parts])) if kind else None
-        text = str(Labels(values, origin=f"'{kind}'", notes=() if kind else ("as requested",)))
-        arrays.append(Arrays(pixels, values, label_names=label_names, label_text=text))
-    train, test = arrays
-    return Splits(train, test)
+        pixels.append(np.concatenate([images for images, _ in parts]))
+        labels.append(as_labels(np.concatenate([values for _, values in parts])) if kind else None)
+    images, interpretation = as_pixels(*pixels, stated=options.range)
+    train, test = (
+        Arrays(part, values, label_names=label_names, label_text=_describe(values, kind))
+        for part, values in zip(images, labels, strict=True)
+    )
+    return Splits(train, test, interpretation=interpretation)
+
+
+def _describe(values: np.ndarray | None, kind: str | None) -> str:
+    return str(Labels(values, origin=f"'{kind}'", notes=() if kind else ("as requested",)))
 
 
 def _find(path: Path, names: Names[str]) -> tuple[Path, _Layout] | None:

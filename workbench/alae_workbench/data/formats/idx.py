@@ -16,6 +16,7 @@ from alae_workbench.data.formats.arrays import require_plausible_size
 from alae_workbench.data.labels import Labels
 from alae_workbench.data.listing import list_names
 from alae_workbench.data.memory import Arrays
+from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.ranges import as_pixels
 from alae_workbench.data.source import DataError, Splits, describe_error, format_shape
 
@@ -38,13 +39,14 @@ def is_idx(path: Path, names: Names[str]) -> bool:
     )
 
 
-def read_idx_folder(path: Path) -> Splits:
+def read_idx_folder(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
     """Read a folder of IDX files, or the data set that one of its files of images belongs to.
 
     Without a file of test images there is no test split.
 
-    Raises DataError as `read_idx` does, or if there are no training images, or several data sets.
+    Raises DataError as `read_idx` and `as_pixels` do, or if there are no training images, or several data sets.
     """
+    options.refuse_choice(path, "labels", "images")
     folder, given = path.parent, [path.name]
     if path.is_dir():
         names = list_names(path)
@@ -66,11 +68,11 @@ def read_idx_folder(path: Path) -> Splits:
         raise DataError(
             f"{folder} has {parts['test'].name} but no {name}train-images-idx3-ubyte (or the same with .gz)"
         )
-    return _read_parts(name, [parts[split] for split in ("train", "test") if split in parts])
+    return _read_parts(name, [parts[split] for split in ("train", "test") if split in parts], options)
 
 
-def _read_parts(name: str, files: list[Path]) -> Splits:
-    pixels, interpretation = as_pixels(*(read_idx(file) for file in files))
+def _read_parts(name: str, files: list[Path], options: SourceOptions) -> Splits:
+    pixels, interpretation = as_pixels(*(read_idx(file) for file in files), stated=options.range)
     transposed = name.lower().startswith(_TRANSPOSED)
     if transposed:
         pixels = [part.swapaxes(1, 2) for part in pixels]
