@@ -1,5 +1,5 @@
 """Images in memory as programs have them: arrays, PIL images, and sequences of images and labels, such as data sets of
-PyTorch and of the Hugging Face library, which are recognised by what they offer, so that neither is imported."""
+PyTorch and of the Hugging Face library, which are recognised by their attributes, so that neither is imported."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,7 +38,8 @@ def open_in_hand(data: Any, options: SourceOptions = DEFAULTS) -> Splits | Colle
     Args:
         data: an array or a source; a pair of arrays of images and of labels; a sequence of images (arrays, or images of
             PIL), of pairs of an image and a label, or of dictionaries such as {"image": …, "label": …}; or a dictionary
-            of these by the name of their split, such as `train` and `test`.
+            of these by the name of their split, such as `train` and `test`. Of several held-out splits only the first
+            is used.
         options: the range of arrays.
 
     Raises:
@@ -74,10 +75,10 @@ def _open_splits(data: Mapping[str, Any], options: SourceOptions) -> Splits | Co
             f"data[{next(iter(data))!r}]"
         )
     contents = open_in_hand(data[train[0]], options)
-    tests = [open_in_hand(data[name], options) for name in data if name not in train]
-    if not tests:
+    held_out = [name for name in data if name not in train]
+    if not held_out:
         return contents
-    test = tests[0]
+    test = open_in_hand(data[held_out[0]], options)
     if isinstance(contents, Collection) and isinstance(test, Collection):
         return replace(contents, test=test)
     if isinstance(contents, Splits) and isinstance(test, Splits):

@@ -83,7 +83,7 @@ _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108,
 
 
 def explain_content(head: bytes, name: str) -> str:
-    """Return what a file with the ending of a picture is instead, given its first bytes."""
+    """Describe a file that has the ending of a picture but another content, given its first bytes."""
     if head.startswith(b"version https://git-lfs"):
         return "it is a pointer of Git LFS, not the picture: run git lfs pull in its repository"
     if head.lstrip().lower().startswith((b"<!doctype", b"<html")):

@@ -11,7 +11,7 @@ from alae_workbench.data.picture_file import Facts, Member, Reading, read_facts
 from alae_workbench.data.ranges import PICTURE_FLOATS, PICTURE_INTEGERS, ValueRange, advise_range, find_range
 from alae_workbench.data.source import DataError, Fit
 
-# Files whose headers are read by the threads at once.
+# Number of files whose headers the threads read at once.
 _TOGETHER = 64
 _BLACK_AND_WHITE = ValueRange(0, 1)
 

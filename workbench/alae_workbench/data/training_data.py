@@ -103,7 +103,7 @@ def options_for_other_images(checkpoint: Checkpoint, labels: str | None = None) 
 
 
 def record_data(data: DataSet) -> dict[str, str]:
-    """Return what a checkpoint records of its images, besides the settings."""
+    """Return the record of the images in a checkpoint, besides the settings."""
     value_range = {} if data.value_range is None else {VALUE_RANGE: data.value_range}
     return {FINGERPRINT: data.fingerprint, **value_range}
 

@@ -66,7 +66,7 @@ def is_cifar(path: Path, names: Names[str]) -> bool:
 def read_cifar(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
     """Read CIFAR-10 or CIFAR-100; of its labels `coarse_labels` can be chosen instead of `fine_labels`.
 
-    Raises DataError if a file is missing, cannot be read or is not of this format, or there are no such labels.
+    Raises DataError if a file is missing, cannot be read or is not of this format, or lacks the chosen labels.
     """
     folder, layout = _find(path, list_names(path)) or (path, _LAYOUTS[0])
     options.refuse_choice(path, "images")

@@ -42,7 +42,7 @@ def is_idx(path: Path, names: Names[str]) -> bool:
 def read_idx_folder(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
     """Read a folder of IDX files, or the data set that one of its files of images belongs to.
 
-    Without a file of test images there is no test split.
+    `test` of the result is None if the file of test images is missing.
 
     Raises DataError as `read_idx` and `as_pixels` do, or if there are no training images, or several data sets.
     """
