@@ -147,16 +147,19 @@ def _has_ending(cell: str) -> bool:
 
 
 def _find_image(index_of: dict[str, int], cell: str) -> int | None:
-    name = _clean(cell)
-    return index_of.get(name, index_of.get(name.lower()))
+    return _look_up(index_of, _clean(cell))
 
 
 def _find_moved_image(index_of: dict[str, int], cell: str) -> int | None:
     """Return the index of the image that a path names without some of its first folders."""
     name = _clean(cell)
-    while name and name not in index_of:
+    while name and _look_up(index_of, name) is None:
         _, _, name = name.partition("/")
-    return index_of.get(name)
+    return _look_up(index_of, name)
+
+
+def _look_up(index_of: dict[str, int], name: str) -> int | None:
+    return index_of.get(name, index_of.get(name.lower()))
 
 
 def _clean(cell: str) -> str:

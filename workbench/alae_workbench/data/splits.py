@@ -105,9 +105,11 @@ def find_doubts(names: Sequence[str], folders: Sequence[str | None], classes: Se
             stems[folder == masks].add(get_base(name).partition(".")[0])
         if stems[True] <= stems[False]:
             yield f"folder {masks} has pictures of the same names as the others: if they are masks, give another folder"
-    if all(map(_DIGITS.fullmatch, classes)) and list(classes) != sorted(classes, key=lambda name: (int(name), name)):
-        at = next(i for i, name in enumerate(sorted(classes, key=int)) if name != classes[i])
-        yield f"in alphabetical order: class {at} is {classes[at]}"
+    if all(map(_DIGITS.fullmatch, classes)):
+        in_order = sorted(classes, key=int)
+        at = next((i for i, name in enumerate(in_order) if name != classes[i]), None)
+        if at is not None:
+            yield f"in alphabetical order: class {at} is {classes[at]}"
 
 
 def _count_shared(parts: Sequence[list[str]]) -> int:
