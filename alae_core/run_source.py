@@ -15,9 +15,9 @@ from alae_core.run_archive import find_archive, open_archive
 
 #: the beginning of a model's address on the Hub
 HUB = "hf://"
-#: what is downloaded from the Hub: the files of an exported run
+#: the files of an exported run, which are all that is downloaded
 FILES = ("config.yaml", "CARD.md", "examples.npz", "*.json", "*.safetensors", "*.npy", "plugins/*.py")
-#: the command that installs what the Hub needs
+#: the command that installs the library of the Hub
 INSTALL = "pip install 'alae[hub]'"
 # A Path has one slash where the address has two.
 _ADDRESS = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+?)(?:@([\w./-]+))?/*")

@@ -51,8 +51,8 @@ def train(
     Raises:
         AlaeError: a choice is wrong, or choices do not fit together: ConfigError, DataError, BackendError,
             CheckpointError and others. DivergedError if a loss or weight becomes NaN or infinite; PeerError if another
-            process of the run is lost. Also if the
-            device has too little memory for a step: the message names a smaller `training.microbatch`.
+            process of the run is lost. Also if the device has too little memory for a step: the message names a smaller
+            `training.microbatch`.
         TypeError: a field is unknown to `RunRequest`.
     """
     if not isinstance(request, RunRequest):
