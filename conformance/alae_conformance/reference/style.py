@@ -90,25 +90,26 @@ class Encoder:
         """Encode images to w, with its derivative along `direction` if one is given."""
         path = Path(weights)
         image = path.enter(Pair(x, direction))
-        w = path.sum(*self.parts(path, image, blend))
+        w = path.sum(*((share, style) for share, _, style in self.parts(path, image, blend)))
         return Trace(path.pairs[w], lambda adjoint: _back(path, image, w, adjoint))
 
     def hidden(self, weights: Weights, x: Array, *, blend: float) -> Array:
         """Return the means and deviations of all layers, finest first, (batch, n)."""
         path = Path(weights)
-        # The statistics are the inputs of the dense layers.
-        described = [style - 1 for _, style in self.parts(path, path.enter(Pair(x)), blend)]
-        return np.concatenate([path.pairs[statistics].value for statistics in described], 1)
+        parts = self.parts(path, path.enter(Pair(x)), blend)
+        return np.concatenate([path.pairs[statistics].value for _, statistics, _ in parts], 1)
 
-    def parts(self, path: Path, image: int, blend: float) -> list[tuple[float, int]]:
-        """Return the terms of w, finest first: the factor and number of each."""
+    def parts(self, path: Path, image: int, blend: float) -> list[tuple[float, int, int]]:
+        """Return the terms of w, finest first: the factor of each, and the numbers of its statistics and its style."""
         lod = (path.pairs[image].value.shape[1] // 4).bit_length() - 1
         y, parts = path.through(image, *self.chains[f"{self.name}/from_rgb{lod}"]), []
         for i in range(lod, -1, -1):
             share, block = self.share(blend) if 0 < i == lod else 1.0, f"{self.name}/block{i}"
             for described in (f"{block}/described1", f"{block}/described2"):
                 y = path.through(y, *self.chains[described])
-                parts.append((share, path.through(y, *self.chains[f"{described}/style"])))
+                describe, project = self.chains[f"{described}/style"]
+                statistics = path.through(y, describe)
+                parts.append((share, statistics, path.through(statistics, project)))
                 y = path.through(y, *self.chains["norm"])
             if 0 < i == lod:
                 below = path.through(image, Downsample(), *self.chains[f"{self.name}/from_rgb{lod - 1}"])
