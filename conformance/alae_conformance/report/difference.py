@@ -1,4 +1,4 @@
-"""Two reports of the suite beside each other: what each shows, and the cases that differ."""
+"""Comparison of two reports of the suite: the level that each backend holds, and the cases that differ."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from pydantic import ValidationError
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from alae_conformance.record import BackendRecord, CaseRecord, Report
-from alae_conformance.report.words import excess, format_ratio
+from alae_conformance.report.words import escape_controls, excess, format_ratio
 from alae_conformance.tolerances import LANES, Lane
 from alae_core import AlaeError
 from alae_core._support.files import read_regular
@@ -38,7 +39,7 @@ class Change:
 
 
 def read_report(path: Path) -> Report:
-    """Read a report that `alae conform --json` wrote. Raises AlaeError if it is none, or of another version."""
+    """Read a report that `alae conform --json` wrote. Raises AlaeError if the file is not a report of this version."""
     try:
         return Report.model_validate_json(read_regular(path, MOST_BYTES))
     except OSError as error:
@@ -87,16 +88,16 @@ def print_comparison(paths: Sequence[Path], before: Report, now: Report, console
     changes = compare_reports(before, now)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for heading in ("backend", "lane", *(path.name for path in paths)):
-        table.add_column(heading)
+        table.add_column(Text(escape_controls(heading)))
     for pair in pair_backends(before, now):
         for lane in _lanes_of(*pair):
             name = " / ".join(dict.fromkeys(backend.name for backend in pair))
-            table.add_row(name, lane, *(_describe_lane(backend, lane) for backend in pair))
+            table.add_row(Text(escape_controls(name)), lane, *(_describe_lane(backend, lane) for backend in pair))
     console.print(table)
     for change in changes:
         words = " → ".join(_describe_case(case) for case in (change.before, change.now))
-        style = "bold red" if change.is_worse else ""
-        console.print(f"{change.backend}  {change.lane}  {change.case}  {words}", style=style, highlight=False)
+        line = escape_controls(f"{change.backend}  {change.lane}  {change.case}  {words}")
+        console.print(Text(line, "bold red" if change.is_worse else ""), highlight=False, soft_wrap=True)
     if not changes:
         console.print("no case differs")
     return changes
