@@ -69,7 +69,6 @@ _ALGORITHMS = {
 _EXCLUDED = {frozenset({("networks.family", "style"), ("precision", "bfloat16")})}
 #: rows in the profile standard
 _STANDARD = 4
-_ATTEMPTS = 300
 
 #: a value for each choice that a configuration has
 Choices = Mapping[str, Any]
@@ -102,9 +101,9 @@ def is_in_standard(row: Row) -> bool:
 
 def has(choices: Choices, factor: str) -> bool:
     """Return whether configurations of this family and algorithm have a choice."""
-    return choices["networks.family"] in _FAMILIES.get(factor, FACTORS["networks.family"]) and choices[
-        "algorithm"
-    ] in _ALGORITHMS.get(factor, FACTORS["algorithm"])
+    families = _FAMILIES.get(factor, FACTORS["networks.family"])
+    algorithms = _ALGORITHMS.get(factor, FACTORS["algorithm"])
+    return choices["networks.family"] in families and choices["algorithm"] in algorithms
 
 
 def pairs_of(choices: Choices) -> set[Pair]:
@@ -160,10 +159,11 @@ def overrides_of(choices: Choices) -> dict[str, Any]:
 
 
 def cover(seed: int = 0) -> Iterator[Choices]:
-    """Yield configurations until every pair has occurred: of some random ones, each time that with most new pairs."""
+    """Yield configurations until every pair has occurred: each time, the one of 40 random ones with most new pairs."""
     rng, missing = random.Random(seed), all_pairs()
     while missing:
-        candidates = [_complete(rng, sorted(rng.choice(_sorted(missing)))) for _ in range(40)]
+        ordered = _sorted(missing)
+        candidates = [_complete(rng, sorted(rng.choice(ordered))) for _ in range(40)]
         best = max(candidates, key=lambda choices: len(pairs_of(choices) & missing))
         missing -= pairs_of(best)
         yield best
@@ -184,10 +184,9 @@ def _complete(rng: random.Random, pair: list[tuple[str, Any]]) -> Choices:
 def main() -> None:
     """Find the rows and the attempts at which their inputs are steady, and write them."""
     from alae_conformance.case import cases
-    from alae_conformance.drawing import draw_attempt
+    from alae_conformance.drawing import find_steady_attempt
     from alae_conformance.fixture import array_fixture, fixtures
     from alae_conformance.freeze import write_json
-    from alae_conformance.steadiness import is_steady
 
     found = []
     path = case_files.HOME / "array.json"
@@ -195,12 +194,12 @@ def main() -> None:
         name = f"array{ascii_lowercase[number // 26]}{ascii_lowercase[number % 26]}"
         found.append(Row(id=name, attempt=0, choices=dict(choices)))
     write_json(path, [row.model_dump() for row in found])
+    # Whether inputs are steady depends on the cases of their fixture, which are read from the file.
     for cached in (rows, fixtures, cases):
         cached.cache_clear()
     for number, row in enumerate(found):
-        fixture = array_fixture(row)
-        attempts = (attempt for attempt in range(_ATTEMPTS) if is_steady(fixture, draw_attempt(fixture, 0, attempt)))
-        found[number] = row.model_copy(update={"attempt": next(attempts)})
+        attempt, _ = find_steady_attempt(array_fixture(row))
+        found[number] = row.model_copy(update={"attempt": attempt})
         print(found[number].id, found[number].attempt, row.choices, flush=True)
     write_json(path, [row.model_dump() for row in found])
     write_json(case_files.HOME / "manifest.json", case_files.make_manifest())

@@ -23,10 +23,15 @@ _ATTEMPTS = 1000
 
 def draw_steady_tape(fixture: Fixture, seed: int = 0) -> Arrays:
     """Return the first tape of `seed` on which rounding is harmless. Raises SuiteError if a thousand are rejected."""
+    return find_steady_attempt(fixture, seed)[1]
+
+
+def find_steady_attempt(fixture: Fixture, seed: int = 0) -> tuple[int, Arrays]:
+    """Return the number of attempts before that tape, and the tape. Raises SuiteError as `draw_steady_tape` does."""
     for attempt in range(_ATTEMPTS):
         tape = draw_attempt(fixture, seed, attempt)
         if is_steady(fixture, tape):
-            return tape
+            return attempt, tape
     raise SuiteError(f"none of {_ATTEMPTS} tapes of the fixture {fixture.id} is clear of kinks")
 
 

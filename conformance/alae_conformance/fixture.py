@@ -27,9 +27,6 @@ class Fixture(case_files.ClosedModel):
     grown: list[int] = Field([], description="the steps after which a run of style networks is compared")
     microbatch: int | None = Field(default=None, description="images in one pass in the lane microbatch")
     seeds: int = Field(0, description="the number of additional initial weights, for statistics over seeds")
-    attempt: int | None = Field(
-        None, description="of a row of the covering array: the attempt at which its inputs are drawn; it has no tape"
-    )
 
 
 class _FixturesFile(case_files.ClosedModel):
@@ -44,7 +41,7 @@ def fixtures() -> dict[str, Fixture]:
 
 
 def array_fixture(row: Row) -> Fixture:
-    """Return a row of the covering array as a fixture."""
+    """Return a row of the covering array as a fixture, which has no tape."""
     levels = [(1, 0.375)] if row.choices["networks.family"] == "style" else []
     return Fixture(
         id=row.id,
@@ -54,7 +51,6 @@ def array_fixture(row: Row) -> Fixture:
         levels=levels,
         grown=[],
         seeds=0,
-        attempt=row.attempt,
     )
 
 
