@@ -76,6 +76,7 @@ def open_subject(lane, fault=None):
     return made
 
 
+#: methods that no fault replaces
 UNREPLACED = {
     # Other methods of a model use it to refuse images, so a fault in it makes them raise errors.
     "Alae.image_shape",
@@ -94,8 +95,8 @@ class FaultyModels(BackendSubject):
         super().__init__(keras.backend.backend(), "float32")
         self.name, self.wrap, self._opened = name, wrap, OPENED
 
-    def open(self, config, anew=False, reduction=1.0):
-        super().open(config, anew, reduction)
+    def open(self, config, **options):
+        super().open(config, **options)
         for name in vars(Alae).keys() & vars(self.looked).keys():
             delattr(self.looked, name)
         _replace(self.looked, self.name, self.wrap)

@@ -6,7 +6,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import drop_check, model_differences, movements
+from alae_conformance.experiments.states import drop_check, model_differences, movements, observe_step
 from alae_conformance.subjects import Arrays, Subject
 
 #: steps, all of which are put before the first
@@ -41,10 +41,7 @@ def levels(subject: Subject, setting: Setting) -> Observations:
     observed = Observations()
     for number, k in enumerate((7, 0, 7, 0)):
         subject.load(tapes.group(f"states/{k}", setting.tape))
-        before = subject.state()
-        losses = subject.run(tapes.batches(setting.tape), 1)
-        observed |= {f"losses/{number}/{name}": loss for name, loss in losses.items()}
-        observed |= drop_check("averages", movements(f"{number}", before, subject.state()))
+        observed |= observe_step(subject, tapes.batches(setting.tape), f"{number}")
     return observed
 
 

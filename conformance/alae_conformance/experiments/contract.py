@@ -10,7 +10,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import differing_names, select_kinds, sorted_names
+from alae_conformance.experiments.states import differing_names, is_refused, select_kinds, sorted_names
 from alae_conformance.fixture import config_of
 from alae_conformance.noise_statistics import deviations, maps_by_update
 from alae_conformance.subjects import Arrays, Subject
@@ -50,12 +50,7 @@ def contract(subject: Subject, setting: Setting) -> Observations:
         "by_name/model": differing_names(subject.model_state(), select_kinds(("weights", "w_mean"), loaded)),
     }
     for reason, arrays in _unfit_states(state).items():
-        refused = False
-        try:
-            subject.load(arrays)
-        except CheckpointError:
-            refused = True
-        observed[f"refuses/{reason}"] = refused
+        observed[f"refuses/{reason}"] = is_refused(subject, arrays)
     subject.load(state)
     observed["snapshot/arrays changed later"] = sorted_names(subject.shared_arrays(tapes.batches(setting.tape)))
     size = setting.tape["images"].shape[1]

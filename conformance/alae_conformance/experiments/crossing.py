@@ -13,10 +13,13 @@ from alae_conformance.experiments.states import differing_names
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Inputs, Subject
 from alae_core.draws import Draws
+from alae_core.images import to_uint8
 from alae_core.view import View
 
-#: a p that is not the configured one, and steps of an adaptive p
-_P, _ADAPTING = 0.3125, 10
+#: a p that is not the configured one
+_P = 0.3125
+#: number of steps in which p adapts
+_ADAPTING = 10
 
 
 @experiment(trains=False)
@@ -40,13 +43,12 @@ def crossing(subject: Subject, setting: Setting) -> Observations:
 
 
 def kinds_of_batches(setting: Setting) -> Iterator[tuple[str, Inputs, str]]:
-    """Yield the name and inputs of every kind of batch, and the update whose gradient is computed."""
+    """Yield each kind of batch: its name, its inputs, and the update whose gradient is computed."""
     tape, config = setting.tape, config_of(setting.fixture, setting.lane)
     whole = len(tape["images"][0])
-    looks: list[View | None] = [View(*level) for level in setting.fixture.levels]
-    looks = looks or [None]
-    counts = (whole, 1) if looks[0] else (whole, 1, whole - 2)
-    choices = product(counts, looks, (False, True), (False, True), (False, True))
+    views: list[View | None] = [View(*level) for level in setting.fixture.levels] or [None]
+    counts = (whole, 1) if setting.fixture.levels else (whole, 1, whole - 2)
+    choices = product(counts, views, (False, True), (False, True), (False, True))
     updates = list(tapes.group("z", tape))
     for number, (count, view, turned, without, as_bytes) in enumerate(choices):
         if (turned and not config.labels) or (as_bytes and view is not None):
@@ -56,7 +58,7 @@ def kinds_of_batches(setting: Setting) -> Iterator[tuple[str, Inputs, str]]:
         images = inputs.images[:count]
         labels = None if inputs.labels is None else (inputs.labels[::-1] if turned else inputs.labels)[:count]
         if as_bytes:
-            images = np.rint((images + 1) * 127.5).astype(np.uint8)
+            images = to_uint8(images)
         words = [f"{count} images", *([str(view)] if view else []), *(["other labels"] if turned else [])]
         words += ["nothing optional"] * without + ["bytes"] * as_bytes
         yield ", ".join(words), Inputs(images, labels, inputs.w[:count], draws, view), updates[number % len(updates)]

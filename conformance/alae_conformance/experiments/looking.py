@@ -1,6 +1,6 @@
-"""L1: every method of a model, which people use to look at what was trained."""
+"""L1: every method of a model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +12,7 @@ from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, sorted_names
 from alae_conformance.fixture import Fixture, config_of
 from alae_conformance.subjects import Arrays, Subject
+from alae_core.images import to_uint8
 from alae_core.view import View
 
 #: numbers of images in one call: around one and two of a model's own batches
@@ -21,6 +22,10 @@ _RANDOM, _CALLS = 16, 40
 _SEEDS = (0, 2**63 - 1)
 #: a statistic of random noise, which has no seed
 UNSEEDED = "variance between images of random noise"
+
+
+#: add a call by a name, whose first word is the method, with arguments and options; options of None are left out
+Add = Callable[..., None]
 
 
 class Call(NamedTuple):
@@ -36,7 +41,7 @@ class Call(NamedTuple):
 
 
 def calls(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Call]:
-    """Return calls of every method that the fixture's model has, by a name for what is observed."""
+    """Return calls of every method that the fixture's model has, by the names of their results."""
     config, found = config_of(fixture, "float32"), dict[str, Call]()
     z = tape["z/generator"]
 
@@ -62,7 +67,7 @@ def calls(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Call]:
     return found
 
 
-def add_truncations(add: Any, tape: Mapping[str, np.ndarray], layers: int) -> None:
+def add_truncations(add: Add, tape: Mapping[str, np.ndarray], layers: int) -> None:
     """Add calls of `truncate`, and of `generate` on a style for each layer."""
     styles = styles_of(tape["w"], layers)
     for psi in (None, 0.0, 0.7, 1.0):
@@ -72,11 +77,14 @@ def add_truncations(add: Any, tape: Mapping[str, np.ndarray], layers: int) -> No
     add("reencode of styles", styles)
 
 
-def add_views(add: Any, tape: Mapping[str, np.ndarray], where: str, view: View | None, sees_images: bool) -> None:
-    """Add calls of the methods that depend on the view, on floats and bytes, with each kind of noise."""
+def add_views(add: Add, tape: Mapping[str, np.ndarray], where: str, view: View | None, sees_images: bool) -> None:
+    """Add calls of the methods that depend on the view, on floats and bytes, with each kind of noise.
+
+    `where` ends their names; `sees_images` is whether D is applied to images.
+    """
     images, w = images_of(tape, view), tape["w"]
     labels = tape["labels"][0] if "labels" in tape else None
-    for kind, shown in (("floats", images), ("bytes", to_bytes(images))):
+    for kind, shown in (("floats", images), ("bytes", to_uint8(images))):
         for method in ("encode", "hidden", "w_of"):
             add(f"{method} {kind}{where}", shown, view, labels=labels)
         add(f"as_seen {kind}{where}", shown, view)
@@ -93,8 +101,10 @@ def add_views(add: Any, tape: Mapping[str, np.ndarray], where: str, view: View |
         add(f"generate{name}{where}", w, view, noise=noise, labels=labels)
         add(f"reconstruct{name}{where}", images, view, noise=noise, labels=labels)
         add(f"reencode{name}{where}", w, view, noise=noise, labels=labels)
-    for method, arguments in (("image_shape", ()), ("batch_size", ()), ("chunks", (1100,)), ("chunks", (0,))):
-        add(f"{method}{arguments or ''}{where}".replace("(", " ").replace(",)", ""), *arguments, view)
+    add(f"image_shape{where}", view)
+    add(f"batch_size{where}", view)
+    for count in (1100, 0):
+        add(f"chunks {count}{where}", count, view)
 
 
 def views(fixture: Fixture) -> dict[str, View | None]:
@@ -106,11 +116,6 @@ def images_of(tape: Mapping[str, np.ndarray], view: View | None) -> np.ndarray:
     """Return the first batch of images, cut to a view's size."""
     size = None if view is None else view.size
     return tape["images"][0][:, :size, :size]
-
-
-def to_bytes(images: np.ndarray) -> np.ndarray:
-    """Return images as uint8."""
-    return np.rint((images + 1) * 127.5).astype(np.uint8)
 
 
 def styles_of(w: np.ndarray, layers: int) -> np.ndarray:
@@ -154,13 +159,15 @@ def lengths(subject: Subject, setting: Setting) -> Observations:
 
 
 def lengthened(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Call]:
-    """Return the calls of a fixture with a row for each image, in its first view."""
-    where = list(views(fixture))[: 1 + bool(fixture.levels)][-1]
-    chosen = {f"{method} floats{where}" for method in ("encode", "hidden", "w_of", "as_seen")}
-    chosen |= {"map", "discriminate", f"generate{where}", f"reconstruct{where}", f"reencode{where}", "encode bytes"}
+    """Return the calls whose results have a row for each image; for style networks, some of them in one view."""
+    chosen = {"map", "discriminate"}
     if fixture.levels:
-        # Every graph of style networks takes long to compile.
-        chosen = {"map", "discriminate", f"generate maps{where}", f"reconstruct maps{where}", f"encode bytes{where}"}
+        _, where, *_ = views(fixture)
+        # Only a few, because every graph of style networks takes long to compile.
+        chosen |= {f"generate maps{where}", f"reconstruct maps{where}", f"encode bytes{where}"}
+    else:
+        chosen |= {"encode floats", "hidden floats", "w_of floats", "as_seen floats", "encode bytes"}
+        chosen |= {"generate", "reconstruct", "reencode"}
     return {name: call for name, call in calls(fixture, tape).items() if name in chosen}
 
 
@@ -216,13 +223,13 @@ def checkpointed(subject: Subject, setting: Setting) -> Observations:
     subject.load(looked_state(setting) | step)
     path = subject.save(str(setting.checkpoint_home("looked")))
     inputs, observed, dtypes = setting.tape, Observations(), list[str]()
+    labels = {"labels": inputs["labels"][0]} if "labels" in inputs else {}
     for kind, averaged in (("averaged", True), ("trained", False)):
         subject.open_checkpoint(path, averaged)
-        labels = {"labels": inputs["labels"][0]} if "labels" in inputs else {}
-        size = subject.look("image_shape")[0]
-        images = inputs["images"][0][:, :size, : inputs["images"].shape[3] if not setting.fixture.grown else size]
+        shape = subject.look("image_shape")
+        images = inputs["images"][0][:, : shape[0], : shape[1]]
         looked = {
-            "image_shape": subject.look("image_shape"),
+            "image_shape": shape,
             "map": subject.look("map", inputs["z/generator"]),
             "generate": subject.look("generate", inputs["w"], **labels),
             "encode": subject.look("encode", images, **labels),
@@ -247,12 +254,12 @@ def observe(name: str, result: Any, setting: Setting, dtypes: list[str]) -> Obse
         parts = {f"{name}/{number}": value for number, value in enumerate(result)}
     else:
         parts = {name: result}
-    observed = Observations()
+    observed, dtype = Observations(), config_of(setting.fixture, setting.lane).dtype
     for part, value in parts.items():
         array = np.asarray("none" if value is None else value)
         # Random numbers of the specification are float32 in every lane.
         exact = array.dtype.kind != "f" or name.startswith("sample")
         observed[f"{'exact' if exact else 'looking'}/{part}"] = array
-        if not exact and array.dtype != config_of(setting.fixture, setting.lane).dtype:
+        if not exact and array.dtype != dtype:
             dtypes.append(f"{part} is {array.dtype}")
     return observed

@@ -6,7 +6,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import drop_check, movements
+from alae_conformance.experiments.states import drop_check, movements, observe_step
 from alae_conformance.fixture import config_of
 from alae_conformance.noise_statistics import deviations, maps_by_update
 from alae_conformance.subjects import Arrays, Batches, Subject
@@ -81,8 +81,5 @@ def sizes(subject: Subject, setting: Setting) -> Observations:
     )
     observed = Observations()
     for number, size in enumerate(_SIZES):
-        before = subject.state()
-        losses = subject.run(Batches(images, labels, size), 1)
-        observed |= {f"losses/{number}/{name}": loss for name, loss in losses.items()}
-        observed |= drop_check("averages", movements(f"{number}", before, subject.state()))
+        observed |= observe_step(subject, Batches(images, labels, size), f"{number}")
     return observed

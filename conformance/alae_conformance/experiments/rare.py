@@ -1,17 +1,18 @@
 """L0 to L3: numbers that are rare in training: not finite, very large, very small; and many steps of averages."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import differing_names, movements, sorted_names
+from alae_conformance.experiments.states import differing_names, is_refused, movements, sorted_names
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Subject
-from alae_core.errors import CheckpointError
 
-#: factors of G's last kernel, by which the gradients of F and G grow or shrink
+#: factors of D's last kernel, by which the gradients of F and G grow or shrink
 _FACTORS = (1e6, 1e-9)
 #: a number that float32 cannot hold
 _TOO_LARGE = 1e39
@@ -43,13 +44,14 @@ def _with_number(subject: Subject, setting: Setting, word: str, number: float) -
         observed[f"finite/loss of {name} with {word}"] = np.asarray(np.isfinite(loss))
     damaged = np.array(batches.images)
     damaged[:, 1, 0, 0, 0] = number
-    subject.run(type(batches)(damaged, batches.labels), 1)
+    subject.run(replace(batches, images=damaged), 1)
     observed[f"finite/state after {word}"] = sorted_names(
         name for name, array in subject.state().items() if not np.isfinite(array).all()
     )
     subject.load(state)
+    loaded = subject.state()
     observed[f"finite/state loaded after {word}"] = differing_names(
-        subject.state(), {name: array.astype(subject.state()[name].dtype) for name, array in state.items()}
+        loaded, {name: array.astype(loaded[name].dtype) for name, array in state.items()}
     )
     return observed
 
@@ -80,12 +82,7 @@ def too_large(subject: Subject, setting: Setting) -> Observations:
     for name in ("weights/E/dense0/bias", "averages/E/dense0/bias", "adam/discriminator/E/v/dense0/bias"):
         large = np.array(state[name], np.float64)
         large[-1] = _TOO_LARGE
-        refused = False
-        try:
-            subject.load(state | {name: large})
-        except CheckpointError:
-            refused = True
-        observed[f"refuses/{name}"] = np.array(refused)
+        observed[f"refuses/{name}"] = np.array(is_refused(subject, state | {name: large}))
     return observed
 
 

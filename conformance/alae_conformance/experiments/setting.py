@@ -34,11 +34,8 @@ class Setting:
 
     def open(self, subject: Subject) -> None:
         """Open the fixture's run."""
-        config = config_of(self.fixture, self.lane).data()
-        if self.lane == "microbatch":
-            subject.open(config, microbatch=self.fixture.microbatch)
-        else:
-            subject.open(config)
+        microbatch = self.fixture.microbatch if self.lane == "microbatch" else None
+        subject.open(config_of(self.fixture, self.lane).data(), microbatch=microbatch)
 
     def initial_state(self) -> Arrays:
         """Return the state that runs start from."""

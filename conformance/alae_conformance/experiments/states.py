@@ -6,7 +6,8 @@ import numpy as np
 
 from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
-from alae_conformance.subjects import Arrays, Subject
+from alae_conformance.subjects import Arrays, Batches, Subject
+from alae_core.errors import CheckpointError
 
 
 def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray]) -> Observations:
@@ -35,9 +36,26 @@ def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str,
     return moved
 
 
+def observe_step(subject: Subject, batches: Batches, where: str) -> Observations:
+    """Take a step; return its losses, by losses/WHERE/UPDATE, and all that it moved but averages."""
+    before = subject.state()
+    losses = subject.run(batches, 1)
+    observed = {f"losses/{where}/{update}": loss for update, loss in losses.items()}
+    return observed | drop_check("averages", movements(where, before, subject.state()))
+
+
 def drop_check(check: str, observations: Observations) -> Observations:
     """Return observations without those of one check."""
     return {key: array for key, array in observations.items() if key.partition("/")[0] != check}
+
+
+def is_refused(subject: Subject, state: Mapping[str, np.ndarray]) -> bool:
+    """Load a state; return whether the subject refuses it."""
+    try:
+        subject.load(state)
+    except CheckpointError:
+        return True
+    return False
 
 
 def model_differences(subject: Subject, state: Mapping[str, np.ndarray]) -> Observations:

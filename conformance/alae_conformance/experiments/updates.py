@@ -2,15 +2,14 @@
 
 from dataclasses import replace
 
-import numpy as np
-
 from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import drop_check, movements
+from alae_conformance.experiments.states import drop_check, movements, observe_step
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Subject
+from alae_core.images import to_uint8
 
 #: number of steps that draw their own random numbers
 _DRAWN = 2
@@ -52,8 +51,7 @@ def fed(subject: Subject, setting: Setting) -> Observations:
     setting.open(subject)
     subject.load(setting.initial_state())
     before, batches = subject.state(), tapes.batches(setting.tape)
-    images = np.rint((batches.images + 1) * 127.5).astype(np.uint8)
-    losses = subject.train(replace(batches, images=images), tapes.BATCHES)
+    losses = subject.train(replace(batches, images=to_uint8(batches.images)), tapes.BATCHES)
     trajectory = {f"trajectory/{update}": array for update, array in losses.items()}
     return trajectory | drop_check("moments", movements("fed", before, subject.state()))
 
@@ -77,8 +75,5 @@ def reduced(subject: Subject, setting: Setting) -> Observations:
     observed = Observations()
     for k in tapes.STATES:
         subject.load(tapes.group(f"states/{k}", setting.tape))
-        before = subject.state()
-        losses = subject.run(tapes.batches(setting.tape), 1)
-        observed |= {f"losses/{k}/{name}": loss for name, loss in losses.items()}
-        observed |= drop_check("averages", movements(f"{k}", before, subject.state()))
+        observed |= observe_step(subject, tapes.batches(setting.tape), f"{k}")
     return observed

@@ -90,5 +90,5 @@ class KeptState(ReferenceSubject):
 
 @fault("z does not depend on the seed", "L0-leaky-contract", "draws")
 class SeedlessDraws(ReferenceSubject):
-    def open(self, config):
-        super().open(config | {"seed": 0})
+    def open(self, config, **options):
+        super().open(config | {"seed": 0}, **options)

@@ -29,8 +29,8 @@ class FloatSteps(DrawsOfAnotherStep):
 
 @fault("a run's seed is cut to 32 bits", "L0-leaky-far", "initial")
 class ShortSeed(ReferenceSubject):
-    def open(self, config, anew=False, reduction=1.0):
-        super().open({**config, "seed": config["seed"] % 2**32}, anew, reduction)
+    def open(self, config, **options):
+        super().open({**config, "seed": config["seed"] % 2**32}, **options)
 
 
 @fault("the step count is a 32-bit number", "L0-leaky-far", "counts")
