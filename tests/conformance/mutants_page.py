@@ -39,10 +39,10 @@ _PATCHED = """## Patched backends
 
 Real backends with one function replaced.
 """
-_CONTRACT = """## Every method of the contract
+_CONTRACT = """## Methods of the contract and of models
 
-Each method of `Backend` and `Runner`, and each that a backend may replace in `BaseRunner`, is replaced in turn by a
-faulty one, on the framework that the tests run on.
+Methods of `Backend`, `Runner` and models, and those that a backend may replace in `BaseRunner`, are replaced in turn by
+faulty ones, on the framework that the tests run on.
 """
 
 

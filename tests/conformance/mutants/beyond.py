@@ -6,24 +6,27 @@ from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.registry import fault
 
 
-@fault("a step that draws for itself has no noise beyond the first level", "L3-style-ahead", "drawn")
-class NoiselessBeyond(ReferenceSubject):
-    def _step(self, images, labels, draws):
-        if draws is None and self._state["step"] >= 2:
-            step = int(self._state["step"])
-            drawn = self._due(self._draws_and_noise(step, len(images)), step)
-            draws = {name: each._replace(noise=[0 * array for array in each.noise]) for name, each in drawn.items()}
-        return super()._step(images, labels, draws)
+class OwnDraws(ReferenceSubject):
+    """Changes the random numbers that a step draws for itself by `self.changed(drawn, step)`."""
 
-
-@fault("a step that draws for itself draws the styles of the first level", "L3-style-ahead", "drawn")
-class FirstLevelsCutoff(ReferenceSubject):
     def _step(self, images, labels, draws):
         if draws is None:
             step = int(self._state["step"])
             drawn = self._due(self._draws_and_noise(step, len(images)), step)
-            draws = {n: each._replace(cutoff=each.cutoff and min(each.cutoff, 1)) for n, each in drawn.items()}
+            draws = {update: self.changed(each, step) for update, each in drawn.items()}
         return super()._step(images, labels, draws)
+
+
+@fault("a step that draws for itself has no noise beyond the first level", "L3-style-ahead", "drawn")
+class NoiselessBeyond(OwnDraws):
+    def changed(self, drawn, step):
+        return drawn._replace(noise=[0 * array for array in drawn.noise]) if step >= 2 else drawn
+
+
+@fault("a step that draws for itself draws the styles of the first level", "L3-style-ahead", "drawn")
+class FirstLevelsCutoff(OwnDraws):
+    def changed(self, drawn, step):
+        return drawn._replace(cutoff=drawn.cutoff and min(drawn.cutoff, 1))
 
 
 @fault("Adam restarts only in steps that are given their random numbers", "L3-style-ahead", "state")
@@ -37,8 +40,8 @@ class RestartsIfGiven(ReferenceSubject):
         return losses
 
 
-@fault("steps on batches that were put ahead count every second step", "L3-style-ahead", "counts")
-class CountsHalf(ReferenceSubject):
+@fault("of several steps that draw for themselves, one is not counted", "L3-style-ahead", "counts")
+class CountsOneLess(ReferenceSubject):
     def train(self, batches, steps, given=False, same=False):
         losses = super().train(batches, steps, given, same)
         self._state["step"] = self._state["step"] - (0 if given else 1)
@@ -105,7 +108,7 @@ class BatchConsumed(ReferenceSubject):
         return losses
 
 
-@fault("a batch is faded and shifted in place", "L3-labels-twice", "displacement")
+@fault("a step makes its batch 1 % fainter", "L3-labels-twice", "displacement")
 class BatchChanged(ReferenceSubject):
     def _step(self, images, labels, draws):
         losses = super()._step(images, labels, draws)

@@ -41,20 +41,18 @@ class RelativisticUnaugmented(Reference):
 
 
 @combination(
-    "where E estimates z, the loop of adversarial updates compares w",
+    "where E estimates z, the loop of adversarial updates makes z 10 % larger",
     "losses",
     reciprocity="z",
     updates__reciprocity="adversarial",
 )
-class LoopInW(Reference):
+class LoopOfLargerZ(Reference):
     def loop(self, weights, batch):
-        reciprocity = self.config.reciprocity
-        if reciprocity == "z" and self.closes_in_adversarial_updates():
-            return super().loop(weights, batch._replace(z=1.1 * batch.z))
-        return super().loop(weights, batch)
+        larger = self.config.reciprocity == "z" and self.closes_in_adversarial_updates()
+        return super().loop(weights, batch._replace(z=1.1 * batch.z) if larger else batch)
 
 
-@combination("labels do not reach E's own gradient where G has tanh", labels=3, networks__output="tanh")
+@combination("E does not get the labels where G has tanh", labels=3, networks__output="tanh")
 class LabelsLostWithTanh(Reference):
     def encode(self, weights, images, batch, direction=None, by="E"):
         lost = batch.labels is not None and self.config.networks.output == "tanh"
@@ -62,7 +60,7 @@ class LabelsLostWithTanh(Reference):
         return super().encode(weights, images, given, direction, by)
 
 
-@combination("images are augmented with one p where they have one channel", "losses", channels=1, augment="adaptive")
+@combination("images with one channel are augmented with a fixed p", "losses", channels=1, augment="adaptive")
 class OneChannelUnaugmented(Reference):
     def augmentation(self, shape, batch):
         return super().augmentation(shape, batch._replace(p=0.05) if shape[-1] == 1 else batch)
@@ -82,7 +80,7 @@ class UnfollowedWhereShared(Reference):
         return distance, {name: 0 * each if shared and name[0] == "F" else each for name, each in found.items()}
 
 
-@combination("without R1, mixed styles are those of the first z", "losses", r1_gamma=0.0, networks__style_mixing=0.9)
+@combination("without R1, styles are not mixed", "losses", r1_gamma=0.0, networks__style_mixing=0.9)
 class UnmixedWithoutR1(Reference):
     def keeps(self, batch):
         keeps = super().keeps(batch)

@@ -27,7 +27,7 @@ class ConstantLabels(Remembering):
         return batch._replace(labels=self.keep(len(batch.images), batch.labels))
 
 
-@fault("a graph does not know whether images are augmented", "L2-mixed-crossing", "gradients", "float64")
+@fault("a graph keeps the augmentation of its first batch", "L2-mixed-crossing", "gradients", "float64")
 class AugmentedOnce(Remembering):
     def remember(self, batch):
         return batch._replace(augment=self.keep(len(batch.images), batch.augment))
@@ -44,8 +44,8 @@ class FirstCount(ReferenceSubject):
         return share * loss, {name: share * each for name, each in gradients.items()}
 
 
-@fault("bytes are read as floats after a batch of floats of the same size", "L2-mixed-crossing", "losses", "float64")
-class BytesAsFloats(ReferenceSubject):
+@fault("bytes are divided by 128 in losses and gradients", "L2-mixed-crossing", "losses", "float64")
+class OtherBytesInLosses(ReferenceSubject):
     def _batch(self, update, inputs):
         batch = super()._batch(update, inputs)
         return batch._replace(images=inputs.images / 128 - 1) if inputs.images.dtype == np.uint8 else batch

@@ -226,8 +226,8 @@ class FinestView(ReferenceSubject):
         self._looked.view = View(self.config.lods - 1)
 
 
-@fault("a checkpoint's view is that of the next step", "L1-looked-checkpoint", "looking")
-class NextView(ReferenceSubject):
+@fault("a checkpoint's level has faded in too far", "L1-looked-checkpoint", "looking")
+class FadedTooFar(ReferenceSubject):
     def open_checkpoint(self, path, averaged):
         super().open_checkpoint(path, averaged)
         view = self._looked.view

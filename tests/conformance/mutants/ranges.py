@@ -21,7 +21,7 @@ class ShortSteps(DrawsOfAnotherStep):
         return step % 2**32
 
 
-@fault("random numbers of step and update are those of a product in float32", "L0-style-far", "draws")
+@fault("steps are rounded to float32 before random numbers are drawn", "L0-style-far", "draws")
 class FloatSteps(DrawsOfAnotherStep):
     def drawn_step(self, step):
         return int(np.float32(step + 1)) - 1
@@ -79,7 +79,7 @@ class CountsWrap(Reference):
         return super().adam(value, m, v, gradient, (t - 1) % 1024 + 1, learning_rate)
 
 
-@fault("bias correction ends after 100 steps", "L3-smooth-counts", "counts")
+@fault("Adam's counts end at 65,536", "L3-smooth-counts", "counts")
 class CountsEnd(Reference):
     def apply(self, state, update, gradients):
         super().apply(state, update, gradients)
@@ -87,7 +87,7 @@ class CountsEnd(Reference):
             state[name] = np.minimum(state[name], 2**16)
 
 
-@fault("the warm-up is left out if a run goes on", "L3-smooth-counts", "displacement")
+@fault("the warm-up is left out after the first step", "L3-smooth-counts", "displacement")
 class WarmupLost(Reference):
     def adam(self, value, m, v, gradient, t, learning_rate):
         lost = 1 - self.config.adam.warmup**t if t > 1 and t < 10 else 1

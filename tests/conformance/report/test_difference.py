@@ -40,9 +40,8 @@ def test_a_case_that_passed_and_fails_is_worse():
 def test_a_missing_case_is_missing_and_not_failed():
     now = change(BEFORE, backends=[without(JAX, case="L2-leaky-gradients")])
     changes = compare_reports(BEFORE, now)
-    assert {found.lane for found in changes} == {"float32", "float64", "bfloat16"} & {each.lane for each in changes}
+    assert [found.lane for found in changes] == ["float32", "float64"]
     assert all(found.now is None and not found.is_worse for found in changes)
-    assert changes
 
 
 def test_lanes_of_one_report_only_are_not_compared():
