@@ -38,6 +38,11 @@ class Task:
     seconds: int
     backend: str = ""
 
+    @property
+    def command(self) -> str:
+        """The command as text."""
+        return " ".join(["python", "-m", *self.words])
+
 
 @dataclass(frozen=True)
 class Result:
@@ -104,12 +109,16 @@ def list_tasks(options: argparse.Namespace) -> Iterator[Task]:
 def run(task: Task, seconds: float, out: Path) -> Result:
     """Run a task in the repository's folder, and stop it after that many seconds. Its log is `out`/NAME.log."""
     log = out / f"{task.name.replace(' ', '-')}.log"
-    command = [sys.executable, "-m", *task.words]
     began = time.monotonic()
     with log.open("wb") as file:
         # In a session of its own, so that its own processes are stopped with it.
         process = subprocess.Popen(
-            command, cwd=ROOT, env=make_environment(task, out), stdout=file, stderr=file, start_new_session=True
+            [sys.executable, "-m", *task.words],
+            cwd=ROOT,
+            env=make_environment(task, out),
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
         )
         try:
             code: int | None = process.wait(seconds)
@@ -118,12 +127,12 @@ def run(task: Task, seconds: float, out: Path) -> Result:
             process.wait()
             code = None
     lines = log.read_text("utf-8", "replace").splitlines()[-_LINES:]
-    return Result(task.name, " ".join(["python", "-m", *task.words]), code, time.monotonic() - began, lines)
+    return Result(task.name, task.command, code, time.monotonic() - began, lines)
 
 
 def skip(task: Task) -> Result:
     """Return the result of a task for which no time was left."""
-    return Result(task.name, " ".join(["python", "-m", *task.words]), None, 0.0, ["no time was left"])
+    return Result(task.name, task.command, None, 0.0, ["no time was left"])
 
 
 def make_environment(task: Task, out: Path) -> dict[str, str]:

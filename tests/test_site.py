@@ -46,6 +46,8 @@ def test_every_public_name_is_documented(site, build):
 def test_every_command_is_documented(site):
     page = (site / "reference" / "commands" / "index.html").read_text("utf-8")
     names = [command.name or command.callback.__name__.replace("_", "-") for command in app.registered_commands]
+    names += [group.typer_instance.info.name for group in app.registered_groups]
+    assert "conform" in names
     assert [name for name in names if f"alae {name}" not in page] == []
 
 

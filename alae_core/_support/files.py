@@ -6,6 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import rmtree
 from typing import BinaryIO
 
 # Temporary files of `atomic_path` that are being written.
@@ -82,6 +83,20 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path` atomically. Raises OSError as `atomic_path` does."""
     with atomic_file(path) as file:
         file.write(content)
+
+
+@contextmanager
+def create_directory(path: Path) -> Iterator[None]:
+    """Create a directory and its parents, and remove the directory if the context raises an exception.
+
+    Raises FileExistsError if it exists.
+    """
+    path.mkdir(parents=True)
+    try:
+        yield
+    except BaseException:
+        rmtree(path, ignore_errors=True)
+        raise
 
 
 def append(path: Path, content: bytes) -> None:

@@ -7,7 +7,7 @@ import jax
 
 from alae_core.program import Program
 
-# What a program can run on.
+# Platforms that a program can run on.
 _PLATFORMS = ("cpu", "cuda", "tpu")
 
 

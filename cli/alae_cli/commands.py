@@ -50,7 +50,7 @@ class Commands(typer.Typer):
             "add_completion": False,
             "pretty_exceptions_enable": False,
         }
-        super().__init__(**{"cls": _Group} | defaults | settings)
+        super().__init__(**defaults | settings)
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
         """See `typer.Typer.command`."""

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 from signal import Signals
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
-from alae_cli.export import Runtime
-from alae_cli.options import Lod, ModelOrShipped, locate_model
+from alae_cli.options import Lod, ModelOrShipped, Runtime, locate_model
 from alae_cli.signals import saving_first
+from alae_core import ArgumentError
 
 
 def demo(
@@ -25,10 +24,8 @@ def demo(
     the same page for another server.
     """
     path = locate_model(model)
-    from alae_workbench.exports.export import open_for_export
+    from tempfile import TemporaryDirectory
 
-    opened = open_for_export(path, "onnx", lod=lod)
-    from alae_workbench.exports.page import export_page
     from alae_workbench.exports.serving import make_server
 
     directory = TemporaryDirectory(prefix="alae-demo-")
@@ -39,8 +36,17 @@ def demo(
 
     with directory, saving_first(remove_page):
         site = Path(directory.name, "site")
-        # First, so that a port in use is reported at once.
-        server, address = make_server(site, port)
+        # First, so that a port in use is reported before a framework is imported.
+        try:
+            server, address = make_server(site, port)
+        except OSError as error:
+            raise ArgumentError("port", f"is {port}: {error.strerror}; choose another, or omit it") from error
+        from alae_workbench.exports.export import open_for_export
+
+        opened = open_for_export(path, "onnx", lod=lod)
+        # Imports Keras, so only after `open_for_export` has chosen the framework.
+        from alae_workbench.exports.page import export_page
+
         print("exporting the model for the browser, which takes half a minute", flush=True)
         export_page(opened, site, runtime=runtime)
         print(f"{address} (Ctrl-C ends)", flush=True)

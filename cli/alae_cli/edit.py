@@ -8,6 +8,7 @@ import typer
 from alae_cli.options import (
     Averaged,
     BackendName,
+    Count,
     Device,
     Lod,
     ModelOrShipped,
@@ -36,7 +37,7 @@ def edit(
             show_default="none, which lists the names",
         ),
     ] = None,
-    count: Annotated[int | None, typer.Option(min=1, help="Maximum number of images.", show_default="8")] = None,
+    count: Count = None,
     out: Annotated[Path, images_out()] = Path("edited.png"),
     save_w: SaveW = False,
     lod: Lod = None,

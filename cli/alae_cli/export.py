@@ -6,30 +6,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from alae_cli.options import Averaged, BackendName, Lod, locate_model, parse_list
+from alae_cli.options import MODEL_OR_SHIPPED, Averaged, BackendName, Lod, Runtime, locate_model, parse_list
 from alae_core import ArgumentError
 
 #: the format that other commands of alae open, and the page for the browser
 RUN, WEB = "run", "web"
 
-Runtime = Annotated[
-    Path | None,
-    typer.Option(
-        help="onnxruntime-web for the page: the .tgz of `npm pack`, or its folder.",
-        show_default="the cache, filled from npm once",
-    ),
-]
-
 
 def export(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            help="Run of `alae train`, one of its checkpoints, a .zip of `alae export`, or `shipped` for the model "
-            "that ships with alae.",
-            show_default=False,
-        ),
-    ],
+    model: Annotated[Path, typer.Argument(help=MODEL_OR_SHIPPED, show_default=False)],
     out: Annotated[
         Path,
         typer.Argument(help="New directory to write; for a run also a .zip: one file to send.", show_default=False),

@@ -8,6 +8,7 @@ import typer
 from alae_cli.options import (
     Averaged,
     BackendName,
+    Count,
     Device,
     Lod,
     ModelOrShipped,
@@ -24,7 +25,7 @@ from alae_cli.output import locate_latents, write_array, write_images, write_pic
 def invert(
     model: ModelOrShipped = None,
     source: Source = None,
-    count: Annotated[int | None, typer.Option(min=1, help="Maximum number of images.", show_default="8")] = None,
+    count: Count = None,
     steps: Annotated[int, typer.Option(min=1, help="Number of gradient steps.")] = 200,
     layers: Annotated[
         bool, typer.Option("--layers", help="Find a style for each layer, not one w for all (style models).")

@@ -19,21 +19,12 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 _KINDS: dict[Any, str] = {int: "a whole number", float: "a number"}
 
-Model = Annotated[
-    Path,
-    typer.Argument(
-        help="Run of `alae train`, one of its checkpoints, a .zip of `alae export`, or hf://OWNER/NAME.",
-        show_default=False,
-    ),
-]
+_MODEL = "Run of `alae train`, one of its checkpoints, a .zip of `alae export`"
+Model = Annotated[Path, typer.Argument(help=f"{_MODEL}, or hf://OWNER/NAME.", show_default=False)]
+#: help of an argument that may also be the word `shipped`
+MODEL_OR_SHIPPED = f"{_MODEL}, hf://OWNER/NAME, or `shipped` for the model that ships with alae."
 ModelOrShipped = Annotated[
-    Path | None,
-    typer.Argument(
-        metavar="[MODEL]",
-        help="Run of `alae train`, one of its checkpoints, a .zip of `alae export`, hf://OWNER/NAME, or `shipped` "
-        "for the model that ships with alae.",
-        show_default="shipped",
-    ),
+    Path | None, typer.Argument(metavar="[MODEL]", help=MODEL_OR_SHIPPED, show_default="shipped")
 ]
 Source = Annotated[
     str | None,
@@ -44,6 +35,7 @@ Source = Annotated[
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of every z.")]
+Count = Annotated[int | None, typer.Option(min=1, help="Maximum number of images.", show_default="8")]
 Lod = Annotated[
     int | None,
     typer.Option(
@@ -138,6 +130,13 @@ CropBox = Annotated[
         metavar="ROWS,COLUMNS",
         help='Rows and columns of image files to use, such as "60:188, 25:153 of 218x178".',
         show_default="all",
+    ),
+]
+Runtime = Annotated[
+    Path | None,
+    typer.Option(
+        help="onnxruntime-web for the page: the .tgz of `npm pack`, or its folder.",
+        show_default="the cache, filled from npm once",
     ),
 ]
 Overrides = Annotated[

@@ -23,8 +23,9 @@ def require_images_out(out: Path, source: str | None = None) -> None:
     """Raise ArgumentError unless images can be written to `out`: see `images_out`. `source` must be another folder."""
     if not is_folder(out):
         require_ending(out, *PICTURES, *ARRAYS)
+        return
     _require_writable(out)
-    if source and is_folder(out) and isdir(source) and out.resolve() == Path(source).resolve():
+    if source and isdir(source) and out.resolve() == Path(source).resolve():
         raise ArgumentError("out", f"is {out}, the folder of the images themselves: choose another folder")
 
 

@@ -17,6 +17,7 @@ from alae_cli.options import (
     Partial,
     SkipBad,
     parse_devices,
+    parse_list,
     parse_overrides,
 )
 from alae_cli.processes import train_in_processes
@@ -120,6 +121,12 @@ def train(
         raise AlaeError("--preset, --config and --resume each choose what to train: give one of them")
     if config and not config.exists():
         raise AlaeError(f"--config {config}: No such file or directory")
+    fields = {
+        "seed": seed,
+        "training.labels_from": labels,
+        "growth.from_level": from_level,
+        "freeze": None if freeze is None else parse_list("freeze", [freeze], str),
+    }
     request = RunRequest(
         config=config or preset,
         data=data,
@@ -128,11 +135,7 @@ def train(
         device=device,
         devices=devices,  # type: ignore[arg-type]  # parsed
         steps=steps,
-        overrides=parse_overrides(overrides)
-        | ({} if seed is None else {"seed": seed})
-        | ({} if labels is None else {"training.labels_from": labels})
-        | ({} if from_level is None else {"growth.from_level": from_level})
-        | ({} if freeze is None else {"freeze": [part.strip() for part in freeze.split(",")]}),
+        overrides=parse_overrides(overrides) | {key: value for key, value in fields.items() if value is not None},
         out=out,
         resume=resume,
         origin=origin,

@@ -1,7 +1,6 @@
 """Two devices train as one does: equal losses and equal movement of every weight, over 20 steps, growth included."""
 
 import os
-import socket
 import subprocess
 import sys
 
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.helpers.devices import CASES
+from tests.helpers.devices import CASES, make_address
 
 FAULTS = {
     "no-division": "mlp",
@@ -25,15 +24,9 @@ FAULTS = {
 LOSSES, MOVEMENT, LITTLE = 1e-5, 1e-4, 1e-3
 
 
-def free_port():
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        return found.getsockname()[1]
-
-
 def train(folder, backend, processes, cases):
     environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
-    address = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(processes)}
+    address = make_address(processes)
     command = [sys.executable, "-m", "tests.helpers.devices", backend, str(folder), *cases]
     started = [
         subprocess.Popen(

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from urllib.request import urlopen
@@ -49,6 +50,32 @@ def test_the_page_is_served_until_an_interrupt(tmp_path):
         finally:
             process.kill()
     assert list(tmp_path.glob("alae-demo-*")) == [], "the temporary page stays"
+
+
+def test_a_port_in_use_is_reported_before_a_framework_is_imported(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        script = f"""
+import sys
+from alae_cli import app
+sys.argv = ["alae", "demo", "--no-browser", "--port", "{port}"]
+try:
+    app.main()
+except SystemExit as end:
+    print(end.code, sorted({{"jax", "keras", "tensorflow", "torch"}} & set(sys.modules)))
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.stdout.splitlines()[-1] == "2 []", done.stderr
+    assert f"--port is {port}: Address already in use; choose another" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_mistake_gives_one_line_and_exit_code_2(assert_refused):

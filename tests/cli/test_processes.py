@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 
 import alae_core as alae
+from tests.helpers.devices import make_address
 from tests.helpers.runs import SMALL_RUN, make_set_options
 
 pytestmark = [
@@ -47,10 +47,7 @@ def run(directory, *words):
 
 def start_pair(directory, backend, *words):
     """Start two processes as torchrun or srun do, without a launcher that watches them."""
-    with socket.socket() as found:
-        found.bind(("localhost", 0))
-        port = found.getsockname()[1]
-    address = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    address = make_address(2)
     return [
         start(directory, *TRAIN, "--backend", backend, *words, **address, RANK=str(rank), LOCAL_RANK=str(rank))
         for rank in range(2)

@@ -5,6 +5,7 @@ first process writes FOLDER/CASE.npz for one device, FOLDER/CASE-2.npz for two, 
 fault.
 """
 
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,14 @@ CASES: dict[str, Callable[[], alae.Config]] = {
     "vae": lambda: tiny_config(algorithm="vae", **_EQUAL),
     "bigan": lambda: tiny_config(algorithm="bigan", **_EQUAL),
 }
+
+
+def make_address(processes: int) -> dict[str, str]:
+    """Return the variables by which processes of this machine find each other, with a free port."""
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        port = found.getsockname()[1]
+    return {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
 
 
 def train(backend: alae.Backend, config: alae.Config) -> dict[str, np.ndarray]:

@@ -14,14 +14,12 @@ from urllib.parse import unquote, urlsplit
 
 @dataclass
 class Hub:
-    """The server's address, its files by model, which of them are private, the requests, and pages to validate."""
+    """The server's address, its files by model, which of them are private, and the requests."""
 
     address: str = ""
     models: dict[str, dict[str, bytes]] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
     requests: list[str] = field(default_factory=list)
-    pages: list[str] = field(default_factory=list)
-    pages: list[str] = field(default_factory=list)
 
 
 def commit_of(files):
@@ -95,7 +93,6 @@ def make_handler(hub):
                 return self.answer({"url": f"{hub.address}/{name}", "name": name, "id": name})
             name = "/".join(parts[2:4])
             if parts[-1] == "validate-yaml":
-                hub.pages.append(json.loads(body)["content"])
                 return self.answer({"errors": [], "warnings": []})
             if "preupload" in parts:
                 paths = [file["path"] for file in json.loads(body)["files"]]

@@ -204,8 +204,10 @@ def test_files_that_are_not_pictures_are_refused(browser, address, tmp_path):
 
 
 def test_fragments_that_are_not_ours_are_ignored(browser, address):
-    for fragment in ("#nothing?x=1", "#sample?seed=-5&of=s9.9999", "#reconstruct?of=w!!", "#edit?move=a:b,:&of=e99999",
-                     "#mix?rows=,,,&share=x&at=77", "#interpolate?corners=%FF&x=Infinity"):  # fmt: skip
+    for fragment in (
+        "#nothing?x=1", "#constructor", "#sample?seed=-5&of=s9.9999", "#reconstruct?of=w!!",
+        "#edit?move=a:b,:&of=e99999", "#mix?rows=,,,&share=x&at=77", "#interpolate?corners=%FF&x=Infinity",
+    ):  # fmt: skip
         browser.open(address + fragment)
         assert browser.run("return document.getElementById('error').hidden"), fragment
     assert browser.read_errors() == []

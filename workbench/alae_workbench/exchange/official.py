@@ -7,11 +7,11 @@ follow from the shapes of the tensors. The state of optimizers is not converted.
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from shutil import rmtree
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from alae_core._support.files import create_directory
 from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.config import Config, make_config
 from alae_core.config_data import SPECIFICATION
@@ -84,12 +84,8 @@ def import_official(file: str | Path, out: str | Path) -> Path:
     models = read_models(file)
     config = config_of(models, description=f"imported from {file.name}")
     state = _make_state(models, config)
-    out.mkdir(parents=True)
-    try:
+    with create_directory(out):
         return write_checkpoint(out / "checkpoints", state, config, author=_Authors())
-    except BaseException:
-        rmtree(out, ignore_errors=True)
-        raise
 
 
 class _Authors:

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from shutil import copyfile, rmtree
+from shutil import copyfile
 from typing import Any
 
 import numpy as np
 
 from alae_core import AlaeError, __version__
-from alae_core._support.files import atomic_file, write_atomically
+from alae_core._support.files import atomic_file, create_directory, write_atomically
 from alae_core._support.lazy import load_object
 from alae_core._support.text import short_repr
 from alae_workbench.exports.formats import open_exporter
@@ -80,8 +80,7 @@ def export_model(
     description = _describe(opened, format, noise, credit)
     metadata = {key: value if isinstance(value, str) else json.dumps(value) for key, value in description.items()}
     write = load_object(backend.exporters[format])
-    out.mkdir(parents=True)
-    try:
+    with create_directory(out):
         versions: dict[str, str] = {}
         for program in programs:
             versions |= write(program, out / f"{program.name}{format_.ending}", metadata)
@@ -102,9 +101,6 @@ def export_model(
         _write_description(out, description)
         errors = check_export(out)
         _write_description(out, description | {"errors": errors, "largest error": max(errors.values())})
-    except BaseException:
-        rmtree(out, ignore_errors=True)
-        raise
     return errors
 
 

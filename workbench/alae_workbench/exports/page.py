@@ -3,13 +3,13 @@
 import json
 import re
 from pathlib import Path
-from shutil import copytree, rmtree
+from shutil import copytree
 
 import numpy as np
 from PIL import Image
 
 from alae_core import Alae, AlaeError
-from alae_core._support.files import write_atomically
+from alae_core._support.files import create_directory, write_atomically
 from alae_core.images import to_uint8
 from alae_workbench.data.source import DataError
 from alae_workbench.exports.export import export_model
@@ -58,8 +58,7 @@ def export_page(
     if out.exists():
         raise AlaeError(f"{out} exists already: choose another name")
     examples = _load_examples(opened)
-    out.mkdir(parents=True)
-    try:
+    with create_directory(out):
         copy_runtime(out / "runtime", runtime)
         copytree(_PAGE, out, dirs_exist_ok=True)
         errors = export_model(opened, out / "model", "onnx", functions=("F", "G", "E"), noise=noise, credit=credit)
@@ -68,14 +67,11 @@ def export_page(
         if len(examples):
             row = np.concatenate(list(to_uint8(examples)), axis=1)
             Image.fromarray(row[..., 0] if row.shape[2] == 1 else row).save(out / "model" / "examples.png")
-    except BaseException:
-        rmtree(out, ignore_errors=True)
-        raise
     return errors
 
 
 def _load_examples(opened: OpenedModel) -> np.ndarray:
-    """Return a few held-out images, (count, H, W, C); samples if the training images are not on this machine."""
+    """Return a few held-out images, (count, H, W, C), or none if the training images are not on this machine."""
     model = opened.model
     try:
         return opened.read_images(None, _EXAMPLES)[0]

@@ -34,7 +34,7 @@ def make_programs(model: "Alae", names: Sequence[str] = PROGRAM_NAMES, noise: Ex
     Programs of networks that the model lacks are left out, and D if it judges images, because it then compares the
     images of a batch.
 
-    Raises ArgumentError if a name is unknown, the model has none of the programs, or `noise` is not allowed.
+    Raises ArgumentError if a name is unknown, the model has no program of these, or `noise` is not allowed.
     """
     for name in names:
         if name not in PROGRAM_NAMES:

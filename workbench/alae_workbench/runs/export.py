@@ -6,14 +6,13 @@ CARD.md. Every command that uses a model opens it like any run; training cannot 
 
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from alae_core import AlaeError, Checkpoint
-from alae_core._support.files import atomic_file, write_atomically
+from alae_core._support.files import atomic_file, create_directory, write_atomically
 from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.config_data import RUN
 from alae_core.run_archive import ZIP, write_archive
@@ -86,8 +85,7 @@ def _write_run(opened: OpenedModel, out: Path, credit: str, data: str | None) ->
         for name, array in checkpoint.state.items()
         if name.startswith("averages/") or name in ("step", "w_mean")
     }
-    out.mkdir(parents=True)
-    try:
+    with create_directory(out):
         write_checkpoint(
             out / "checkpoints",
             state,
@@ -105,9 +103,6 @@ def _write_run(opened: OpenedModel, out: Path, credit: str, data: str | None) ->
         if directions := load_directions(run):
             save_directions(Run(out), directions)
         write_atomically(out / CARD, format_card(checkpoint, card).encode())
-    except BaseException:
-        rmtree(out, ignore_errors=True)
-        raise
     return out / CARD
 
 

@@ -1,5 +1,6 @@
 """`alae push`: a model on the Hugging Face Hub."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import copytree
 from tempfile import TemporaryDirectory
@@ -45,7 +46,7 @@ def push(
         The address of its page.
 
     Raises:
-        ArgumentError: `name` is no OWNER/NAME; `credit` is missing, or given for an exported run.
+        ArgumentError: `name` is not of the form OWNER/NAME; `credit` is missing, or given for an exported run.
         AlaeError: as `export_run`; the extra [hub] is not installed, or the Hub refuses.
     """
     address = _parse_name(name)
@@ -54,6 +55,8 @@ def push(
     if exported == (credit is not None):
         problem = "is for runs, but the exported one has a card already" if exported else "is missing: whose images?"
         raise ArgumentError("credit", problem)
+    if find_spec("huggingface_hub") is None:
+        raise AlaeError(f"{address} needs the library of the Hub: {INSTALL}")
     opened = load(model, backend=backend)
     with TemporaryDirectory() as directory:
         folder = Path(directory, "model")
@@ -75,7 +78,7 @@ def _parse_name(name: str) -> Address:
 
 
 def _make_page(address: Address, card: str, license: str | None) -> str:
-    """Return the model's page: what the Hub reads, then the card, samples and how to load it."""
+    """Return the model's page: metadata for the Hub, then the card, samples and how to load it."""
     head = {"library_name": "alae", "pipeline_tag": "unconditional-image-generation", "tags": ["alae", "autoencoder"]}
     head |= {"license": license} if license else {}
     code = f"""import alae_workbench as bench
@@ -89,10 +92,8 @@ bench.figure.samples(model, 24).save("samples.png")"""
 
 
 def _upload(address: Address, folder: Path, opened: OpenedModel, private: bool) -> str:
-    try:
-        from huggingface_hub import HfApi, errors
-    except ImportError as error:
-        raise AlaeError(f"{address} needs the library of the Hub: {INSTALL}") from error
+    from huggingface_hub import HfApi, errors
+
     api = HfApi(library_name="alae")
     try:
         page = api.create_repo(address.name, private=private, exist_ok=True)

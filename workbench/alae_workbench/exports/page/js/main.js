@@ -31,7 +31,7 @@ async function begin() {
 
 function show(model) {
   const { tab, values } = parseFragment(location.hash);
-  const name = tab in TABS ? tab : "sample";
+  const name = Object.hasOwn(TABS, tab) ? tab : "sample";
   showError(null);
   bar.replaceChildren(
     ...Object.entries(TABS).map(([key, { title }]) =>

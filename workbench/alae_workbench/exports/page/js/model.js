@@ -59,7 +59,7 @@ class Model {
     if (!this.hasStyles) return this.#run("G", "w", w, [1, this.w]);
     const styles = new Float32Array(this.layers * this.w);
     for (let layer = 0; layer < this.layers; layer += 1) {
-      styles.set(Array.isArray(w) ? w[layer] : w, layer * this.w);
+      styles.set(layerOf(w, layer), layer * this.w);
     }
     return this.#run("G", "styles", styles, [1, this.layers, this.w]);
   }
@@ -68,9 +68,9 @@ class Model {
    * Return the latents of a source, as `generate` takes them.
    *
    * A source is text: `s7` is the sample of seed 7, `s7.3` its variation 3, `e2` the example image 2, and `w…` a latent.
-   * Samples of style networks are truncated by `psi`.
+   * Samples of style networks are truncated by `psi`, by default the model's.
    */
-  async latents(source, psi = 1) {
+  async latents(source, psi = this.truncation?.psi) {
     const w = await this.findLatent(source);
     return this.truncation && source.startsWith("s") ? this.#truncate(w, psi) : w;
   }
@@ -132,6 +132,11 @@ export function sourceOf(w) {
   return `w${encodeNumbers(w)}`;
 }
 
+/** Return the latent of a layer. */
+export function layerOf(w, layer) {
+  return Array.isArray(w) ? w[layer] : w;
+}
+
 /** Return latents per layer as moved by `move`, a function of one latent. */
 export function mapLatents(w, move) {
   return Array.isArray(w) ? w.map(move) : move(w);
@@ -143,5 +148,5 @@ export function blend(latents, weights) {
   const sum = (rows) => rows[0].map((_, i) => rows.reduce((total, row, k) => total + weights[k] * row[i], 0));
   if (!isLayered) return sum(latents);
   const count = latents.find(Array.isArray).length;
-  return Array.from({ length: count }, (_, layer) => sum(latents.map((w) => (Array.isArray(w) ? w[layer] : w))));
+  return Array.from({ length: count }, (_, layer) => sum(latents.map((w) => layerOf(w, layer))));
 }

@@ -36,12 +36,12 @@ export function coalesce(draw) {
   };
 }
 
-/** Show an error's message below the panel, until the next picture or for no error. */
+/** Show an error's message below the panel; null removes it. */
 export function showError(error) {
   const line = document.getElementById("error");
   line.hidden = !error;
-  line.textContent = error ? error.message : "";
-  if (error && !(error instanceof Error)) throw error;
+  // WebAssembly can throw numbers.
+  line.textContent = error ? (error.message ?? String(error)) : "";
 }
 
 /** Return a picture on the page: a canvas with a text for screen readers, and `show` to draw on it. */
@@ -64,9 +64,9 @@ export function makePicture(model, text, className = "") {
 }
 
 /** Return a picture that is a button. */
-export function makePictureButton(model, text, onclick, pressed = null) {
+export function makePictureButton(model, text, onclick) {
   const picture = makePicture(model, text);
-  const button = el("button", { type: "button", class: "tile", title: text, "aria-pressed": pressed, onclick }, picture.node);
+  const button = el("button", { type: "button", class: "tile", title: text, onclick }, picture.node);
   return { node: button, show: (...drawn) => picture.show(...drawn) };
 }
 
@@ -120,7 +120,7 @@ export function makeChoice(label, options, chosen, onchange) {
   return el("div", { class: "choice", role: "group", "aria-label": label }, el("span", {}, label), ...buttons);
 }
 
-/** Return what a source is, in words. */
+/** Describe a source in words. */
 export function describeSource(source) {
   if (source.startsWith("e")) return `example ${Number(source.slice(1)) + 1}`;
   if (source.startsWith("w")) return "your picture";

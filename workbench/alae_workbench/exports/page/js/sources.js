@@ -14,7 +14,7 @@ const opened = new Map();
 export async function pictureOf(model, source) {
   if (source.startsWith("e")) return model.examples[Number(source.slice(1))];
   if (source.startsWith("w")) return opened.get(source) ?? null;
-  return model.generate(await model.latents(source, model.truncation?.psi));
+  return model.generate(await model.latents(source));
 }
 
 /** Encode a picture that was opened, and return its source. */
@@ -37,7 +37,7 @@ export function makeSourceButton(model, name, source, onchange) {
     caption.textContent = describeSource(source);
     tile.node.title = `${text}. Choose another`;
     if (changed) onchange(source);
-    tile.show(await model.generate(await model.latents(source, model.truncation?.psi)), text);
+    tile.show(await model.generate(await model.latents(source)), text);
   }
   set(source);
   return el("div", { class: "source" }, tile.node, caption);

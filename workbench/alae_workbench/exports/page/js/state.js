@@ -1,4 +1,4 @@
-// What the page shows, as text in the URL fragment: `#tab?key=value&…`. A link with it opens the same pictures.
+// The state of the page as text in the URL fragment: `#tab?key=value&…`. A link with it opens the same pictures.
 
 /** Return the tab and its parameters in a fragment; texts that cannot be decoded count as absent. */
 export function parseFragment(fragment) {

@@ -22,7 +22,7 @@ export function show(root, model, values, save) {
   const stripNode = el("div", { class: "strip path", role: "group", "aria-label": "Steps from left to right" }, ...strip.map((tile) => tile.node));
 
   const latentAt = async (across, down) => {
-    const latents = await Promise.all(corners.map((source) => model.latents(source, model.truncation?.psi)));
+    const latents = await Promise.all(corners.map((source) => model.latents(source)));
     return blend(latents, weigh(corners.length, across, down));
   };
   const draw = coalesce(async () => {
@@ -84,18 +84,18 @@ function weigh(count, x, y) {
 
 /** Record the path from left to right and back as WebM. */
 async function recordFilm(model, latentAt) {
+  const canvas = document.createElement("canvas");
+  if (!canvas.captureStream || !globalThis.MediaRecorder) throw new Error("This browser cannot record films.");
+  const scale = Math.max(1, Math.floor(FILM_SIDE / Math.max(model.width, model.height)));
+  [canvas.width, canvas.height] = [scale * model.width, scale * model.height];
   const frames = [];
   for (let i = 0; i < FILM_FRAMES; i += 1) {
     // Slow at the ends.
     const across = 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / FILM_FRAMES);
-    const canvas = document.createElement("canvas");
-    drawPicture(canvas, await model.generate(await latentAt(across)), model);
-    frames.push(canvas);
+    const frame = document.createElement("canvas");
+    drawPicture(frame, await model.generate(await latentAt(across)), model);
+    frames.push(frame);
   }
-  const scale = Math.max(1, Math.floor(FILM_SIDE / Math.max(model.width, model.height)));
-  const canvas = document.createElement("canvas");
-  [canvas.width, canvas.height] = [scale * model.width, scale * model.height];
-  if (!canvas.captureStream || !globalThis.MediaRecorder) throw new Error("This browser cannot record films.");
   const recorder = new MediaRecorder(canvas.captureStream(), { mimeType: "video/webm", videoBitsPerSecond: 4e6 });
   const parts = [];
   recorder.ondataavailable = (event) => parts.push(event.data);

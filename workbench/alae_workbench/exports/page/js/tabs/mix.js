@@ -1,6 +1,6 @@
 // Two rows of sources, and the mixture of each pair: by layers for style networks, otherwise by a share of w.
 
-import { blend } from "../model.js";
+import { blend, layerOf } from "../model.js";
 import { coalesce, describeSource, el, makeChoice, makePicture, makePictureButton, makeSlider } from "../parts.js";
 import { makeSourceButton } from "../sources.js";
 import { readNumber } from "../state.js";
@@ -8,7 +8,7 @@ import { readNumber } from "../state.js";
 export const title = "Mix";
 const COUNT = 3;
 
-export function show(root, model, values, save, open) {
+export function show(root, model, values, save) {
   const read = (text, first) => {
     const sources = (text ?? "").split(",");
     return Array.from({ length: COUNT }, (_, i) => model.requireSource(sources[i], `s${first + i}`));
@@ -24,12 +24,10 @@ export function show(root, model, values, save, open) {
   const tiles = Array.from({ length: COUNT * COUNT }, (_, i) => makePictureButton(model, "Mixture", () => ((chosen = i), update())));
 
   const mixed = async (i) => {
-    const [row, column] = [rows[Math.floor(i / COUNT)], columns[i % COUNT]];
-    const [first, second] = [await model.latents(row, model.truncation?.psi), await model.latents(column, model.truncation?.psi)];
+    const [first, second] = [await model.latents(rows[Math.floor(i / COUNT)]), await model.latents(columns[i % COUNT])];
     if (!model.hasStyles) return blend([first, second], [1 - share, share]);
     const [from, to] = model.layerRanges[layers];
-    const at = (w, layer) => (Array.isArray(w) ? w[layer] : w);
-    return Array.from({ length: model.layers }, (_, layer) => at(from <= layer && layer < to ? second : first, layer));
+    return Array.from({ length: model.layers }, (_, layer) => layerOf(from <= layer && layer < to ? second : first, layer));
   };
   const draw = coalesce(async () => {
     for (let i = 0; i < tiles.length; i += 1) {

@@ -14,9 +14,8 @@ export function show(root, model, values, save, open) {
   let chosen = model.requireSource(values.of, null);
   const large = makePicture(model, "Sample", "large");
   const caption = el("p", { class: "caption" });
-  const grid = el("div", { class: "grid", role: "group" });
   const tiles = Array.from({ length: COUNT }, (_, i) => makePictureButton(model, "Sample", () => choose(sources()[i])));
-  grid.append(...tiles.map((tile) => tile.node));
+  const grid = el("div", { class: "grid", role: "group" }, ...tiles.map((tile) => tile.node));
 
   // Variation 0 would be the sample itself.
   const base = () => chosen.split(".")[0];
