@@ -41,6 +41,31 @@ def test_a_folder_is_encoded_in_parts_and_its_file_names_are_listed(run_alae, ho
         np.testing.assert_allclose(np.load("one.npy")[0], row, **FLOAT32)
 
 
+def test_one_file_has_w_names_and_labels_and_gives_directions(run_alae, home):
+    words = ["encode", "run", "labelled", "--out", "w.npz", "--backend", BACKEND]
+    assert run_alae(*words)[:2] == (0, "w.npz: 16 × 7; labels: 2 classes from folders\n")
+    with np.load("w.npz") as file:
+        assert file["labels"].tolist() == [0] * 8 + [1] * 8
+        assert file["class_names"].tolist() == ["left", "right"]
+        assert file["names"][[0, -1]].tolist() == ["left/0.png", "right/7.png"]
+        w = file["w"]
+    run_alae("encode", "run", "labelled", "--backend", BACKEND)
+    np.testing.assert_array_equal(w, np.load("w.npy"))
+    fit = ["directions", "fit", "run", "--data", "w.npz", "--backend", BACKEND]
+    code, _, err = run_alae(*fit)
+    assert code == 0, err
+    assert (home / "run" / "directions" / "right.npy").exists()
+    rows = [f"{side}/{i}.png,{i},{i % 2}" for side in ("left", "right") for i in range(8)]
+    (home / "labelled" / "table.csv").write_text("\n".join(["file,age,smile", *rows, ""]))
+    assert run_alae(*words, "--labels", "table.csv")[:2] == (0, "w.npz: 16 × 7; labels: 2 attributes from table.csv\n")
+    with np.load("w.npz") as file:
+        assert file["attribute_names"].tolist() == ["age", "smile"]
+        assert file["attributes"][:3].tolist() == [[0, 0], [1, 1], [2, 0]]
+    # The run's own images, the digits.
+    out = run_alae("encode", "run", "--out", "w.npz", "--backend", BACKEND)[1]
+    assert out.startswith("w.npz: 60 × 7; labels: 10 classes")
+
+
 @pytest.mark.parametrize("lod", [0, 1, 2])
 def test_images_are_encoded_at_a_level_of_detail(run_alae, style, lod):
     pooled = to_float(photos())
@@ -54,7 +79,9 @@ def test_images_are_encoded_at_a_level_of_detail(run_alae, style, lod):
 
 MISTAKES = [
     (["encode", "run", "absent", "--backend", BACKEND], "there is no data 'absent'"),
-    (["encode", "run", "--out", "w.png", "--backend", BACKEND], "--out is w.png; it must end in .npy"),
+    (["encode", "run", "--out", "w.png", "--backend", BACKEND], "--out is w.png; it must end in .npy or .npz"),
+    (["encode", "run", "--labels", "a.csv", "--backend", BACKEND], "--labels is a.csv, but w.npy holds w alone"),
+    (["encode", "run", "photos", "--labels", "a", "--out", "w.npz", "--backend", BACKEND], "no file 'a' for the label"),
     (["encode", "mlp", "--lod", "0"], "--lod is only for style models"),
     (["encode", "style", "photos", "--lod", "3"], "--lod is 3, but the model has the levels 0 … 2"),
 ]

@@ -6,6 +6,7 @@ import pytest
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.source import DataError
 from alae_workbench.models.label_directions import fit_label_directions
+from alae_workbench.models.latent_files import LatentImages
 
 RANDOM = np.random.default_rng(0)
 W = 6
@@ -66,6 +67,16 @@ def test_labels_unrelated_to_w_give_chance_accuracy(method):
     (found,) = fit_label_directions(FakeModel(w), make_images(chosen), method)
     assert found.accuracy == pytest.approx(0.5, abs=0.15)
     assert abs(found.effect) < 0.7
+
+
+def test_latents_of_a_file_are_used_as_they_are():
+    chosen = np.arange(400) % 2
+    w = (RANDOM.normal(size=(400, W)) + 4 * chosen[:, None]).astype(np.float32)
+    # The model would encode their images as noise.
+    encoder = FakeModel(RANDOM.normal(size=(400, W)))
+    (found,) = fit_label_directions(encoder, LatentImages(None, w, chosen, ("plain", "smiling")))
+    assert found.name == "smiling"
+    assert found.accuracy > 0.95
 
 
 def test_each_class_gives_a_direction_with_its_name():

@@ -7,8 +7,10 @@ import alae_core as alae
 from alae_core import AlaeError
 from alae_core.images import to_uint8
 from alae_workbench.data.derived import take_first
+from alae_workbench.data.labels import UNLABELLED, describe_labels
+from alae_workbench.data.memory import Arrays
 from alae_workbench.data.source import DataError, read_all
-from alae_workbench.models.latent_files import LatentImages, get_latents, read_latents
+from alae_workbench.models.latent_files import LatentImages, get_latents, open_latents, read_latents, write_latents
 from tests.conftest import tiny_config, tiny_style_config
 
 MLP, STYLE = tiny_config(), tiny_style_config()
@@ -78,3 +80,44 @@ def test_latents_stand_for_their_images(backend):
     assert get_latents(source) is w
     assert np.array_equal(get_latents(take_first(source, 2)), w[:2])
     assert source.fingerprint != LatentImages(model, w + 1).fingerprint
+
+
+class FakeModel:
+    config = MLP
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "stored"),
+    [
+        (np.array([0, 2, UNLABELLED]), ("cat", "dog", "fish"), {"labels", "class_names"}),
+        (np.array([[0.5, 1], [np.nan, np.nan], [2, 0]]), ("age", "smile"), {"attributes", "attribute_names"}),
+        (np.array([4, 4, 1]), (), {"labels"}),
+        (None, (), set()),
+    ],
+    ids=["classes", "attributes", "numbers", "none"],
+)
+def test_latents_are_written_with_names_and_labels_and_read_again(tmp_path, labels, names, stored):
+    w = RANDOM.normal(size=(3, 7)).astype(np.float32)
+    images = Arrays(np.zeros((3, 4, 3, 2), np.uint8), labels, ("a/ä.png", "b.png", "c.png"), names)
+    assert write_latents(tmp_path / "w.npz", iter([w[:2], w[2:]]), images) == (3, 7)
+    with np.load(tmp_path / "w.npz") as file:
+        assert set(file) == {"w", "names", *stored}
+        assert file["names"].tolist() == ["a/ä.png", "b.png", "c.png"]
+    np.testing.assert_array_equal(read_latents(tmp_path / "w.npz", MLP), w)
+    found = open_latents(tmp_path / "w.npz", FakeModel)
+    np.testing.assert_array_equal(found.w, w)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert found.label_names == names
+    assert describe_labels(found).endswith(" from w.npz") == (labels is not None)
+
+
+def test_labels_of_latents_that_cannot_be_used_are_refused(tmp_path):
+    w = np.zeros((3, 7), np.float32)
+    np.savez(tmp_path / "w.npz", w=w, labels=np.zeros(2, int))
+    with pytest.raises(DataError, match=r"w.npz has 3 latents, but 2 labels"):
+        open_latents(tmp_path / "w.npz", FakeModel)
+    np.savez(tmp_path / "w.npz", w=w, labels=np.array(["a", "b", "c"]))
+    with pytest.raises(DataError, match=r"w.npz: labels must be class numbers"):
+        open_latents(tmp_path / "w.npz", FakeModel)
+    with pytest.raises(alae.ArgumentError, match=r"labels is folders, but .*w.npz holds latents"):
+        open_latents(tmp_path / "w.npz", FakeModel, "folders")

@@ -17,6 +17,7 @@ from sklearn.svm import LinearSVC
 from alae_workbench.data.labels import describe_labels, is_labelled
 from alae_workbench.data.source import DataError, Source, get_label_names
 from alae_workbench.models.directions import Direction, varies
+from alae_workbench.models.latent_files import get_latents
 from alae_workbench.models.opening import OpenedModel
 
 # Fraction of the labelled images held out to test a direction.
@@ -33,7 +34,8 @@ def fit_label_directions(
 ) -> list[Direction]:
     """Find one direction for each class against all others, or for each attribute with two values.
 
-    "svm" fits a linear SVM (LinearSVC, C = 1, balanced classes) to w = E(x), scaled to unit variance; "shift" takes the
+    "svm" fits a linear SVM (LinearSVC, C = 1, balanced classes) to w = E(x), or to the latents of a file of latents
+    (`latent_files.LatentImages`), scaled to unit variance; "shift" takes the
     difference of the means of w, and names directions `shift-NAME`. Both use 70 % of the images, and are tested on the
     others. Two classes give one direction. `tell` is called with a line that names classes and attributes without a
     direction, and why.
@@ -48,7 +50,7 @@ def fit_label_directions(
             f"needs none, or give class folders, a .csv file beside the images, or an .npz file with labels"
         )
     labelled = is_labelled(labels)
-    w = np.concatenate(list(opened.encode_images(source))).astype(np.float64)[labelled]
+    w = _find_latents(opened, source).astype(np.float64)[labelled]
     labels = labels[labelled]
     refused: dict[str, str] = {}
     if labels.ndim == 1:
@@ -87,6 +89,12 @@ def fit_label_directions(
     if refused:
         tell(f"no direction for {_list_refused(refused)}")
     return directions
+
+
+def _find_latents(opened: OpenedModel, source: Source) -> np.ndarray:
+    """Return w of images, (count, w). A file with a style for each layer has no single w, so its images are encoded."""
+    w = get_latents(source)
+    return np.concatenate(list(opened.encode_images(source))) if w is None or w.ndim > 2 else w
 
 
 def _describe_values(column: np.ndarray) -> str:

@@ -1,22 +1,35 @@
 """Latents in .npy and .npz files, which commands take wherever they take seeds or images."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alae_core import AlaeError, Config
+from alae_core import AlaeError, ArgumentError, Config
+from alae_core._support.files import atomic_file
 from alae_core.images import to_uint8
 from alae_workbench.data.derived import Subset
 from alae_workbench.data.formats.arrays import ARRAYS, StoredArray, open_arrays, read_arrays
-from alae_workbench.data.source import DataError, Source, SourceRepr, combine_digests, read_at_size
+from alae_workbench.data.labels import Labels, as_labels
+from alae_workbench.data.source import (
+    DataError,
+    Source,
+    SourceRepr,
+    combine_digests,
+    get_label_names,
+    get_names,
+    read_at_size,
+)
 
 if TYPE_CHECKING:
     from alae_core import Alae
 
 #: the name of the latents in an .npz file that also has other arrays
 KEY = "w"
+# The names of class numbers and of attributes in such a file, each with the name of an array of their names.
+_LABELS = {"labels": "class_names", "attributes": "attribute_names"}
 
 
 def read_latents(path: str | Path, config: Config) -> np.ndarray | None:
@@ -62,6 +75,60 @@ def require_latents(path: str | Path, config: Config) -> np.ndarray:
     return w
 
 
+def write_latents(path: Path, parts: Iterable[np.ndarray], source: Source) -> tuple[int, ...]:
+    """Write the latents of images, with the images' names and labels, to an .npz file; return the shape of w.
+
+    Its arrays: `w`, float32; `names`, texts; `labels`, class numbers int64 (count,), with `class_names`, or
+    `attributes`, int64 or float64 (count, k), with `attribute_names`. Arrays that the source lacks are omitted.
+
+    Args:
+        path: the file.
+        parts: the latents in order, a batch at a time.
+        source: the images.
+    """
+    w = np.concatenate(list(parts))
+    arrays = {KEY: w}
+    if (names := get_names(source)) is not None:
+        arrays["names"] = np.array(list(names), np.str_)
+    if source.labels is not None:
+        key = "labels" if source.labels.ndim == 1 else "attributes"
+        arrays[key] = source.labels
+        if label_names := get_label_names(source):
+            arrays[_LABELS[key]] = np.array(label_names, np.str_)
+    with atomic_file(path) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    return w.shape
+
+
+def open_latents(path: str | Path, alae: "Alae", labels: str | None = None) -> "LatentImages | None":
+    """Open a file of latents as images, with the labels that `write_latents` wrote; None as `read_latents`.
+
+    Raises:
+        ArgumentError: `labels`, the user's choice of labels, is given.
+        DataError: as `read_latents`, or the labels in the file cannot be used.
+        AlaeError: as `read_latents`.
+    """
+    w = read_latents(path, alae.config)
+    if w is None:
+        return None
+    if labels is not None:
+        raise ArgumentError("labels", f"is {labels}, but {path} holds latents, which have their own labels: omit it")
+    path = Path(path).expanduser()
+    stored = open_arrays(path)
+    key = next((name for name in _LABELS if name in stored), None)
+    if key is None:
+        return LatentImages(alae, w)
+    arrays = read_arrays(path, [name for name in (key, _LABELS[key]) if name in stored])
+    try:
+        values = as_labels(arrays[key])
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    if len(values) != len(w):
+        raise DataError(f"{path} has {len(w):,} latents, but {len(values):,} {key}")
+    names = tuple(map(str, arrays.get(_LABELS[key], ())))
+    return LatentImages(alae, w, values, names, str(Labels(values, names, path.name)))
+
+
 def _is_style(config: Config) -> bool:
     return config.networks.family == "style"
 
@@ -83,11 +150,14 @@ class LatentImages(SourceRepr):
     Attributes:
         alae: the model.
         w: its latents, (count, w), or styles (count, 2L, w).
+        labels, label_names, label_text: see `Source`; class numbers or attributes of the images that were encoded.
     """
 
     alae: "Alae"
     w: np.ndarray
-    labels: None = None
+    labels: np.ndarray | None = None
+    label_names: tuple[str, ...] = ()
+    label_text: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -97,7 +167,8 @@ class LatentImages(SourceRepr):
     @property
     def fingerprint(self) -> str:
         """See `Source`."""
-        return combine_digests("latents", self.w.tobytes().hex())
+        labels = [] if self.labels is None else [self.labels.tobytes().hex()]
+        return combine_digests("latents", self.w.tobytes().hex(), *labels)
 
     def __len__(self) -> int:
         return len(self.w)

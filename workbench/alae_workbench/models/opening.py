@@ -15,6 +15,7 @@ from alae_core.view import require_psi
 from alae_workbench.data.labels import select_labels
 from alae_workbench.data.load import fit_images, load_data, load_images
 from alae_workbench.data.memory import Arrays, as_source
+from alae_workbench.data.options import DEFAULTS
 from alae_workbench.data.resolve import require_found
 from alae_workbench.data.source import DataError, DataSet, Source
 from alae_workbench.data.training_data import (
@@ -23,7 +24,7 @@ from alae_workbench.data.training_data import (
     source_options_of,
     training_data_of,
 )
-from alae_workbench.models.latent_files import LatentImages, read_latents
+from alae_workbench.models.latent_files import open_latents
 from alae_workbench.models.mixing import layer_ranges
 from alae_workbench.storage.directory import Run
 
@@ -91,21 +92,16 @@ class OpenedModel:
                 run's held-out images, or the examples of an exported run.
             labels: which labels of a data set are read, as `--labels`; by default the first that docs/data.md lists.
 
-        Raises DataError if they cannot be found or do not fit the model.
+        Raises DataError if they cannot be found or do not fit the model, and as `open_latents`.
         """
         training, config = self.training, self.model.config
         if isinstance(source, (str, Path)):
-            w = read_latents(source, config)
-            if w is not None:
-                return LatentImages(self.model, w)
+            if (latents := open_latents(source, self.model, labels)) is not None:
+                return latents
             tell = print if self.skip_bad else None
+            options = options_for_other_images(self.checkpoint, labels)
             return load_images(
-                str(source),
-                config,
-                margin=training.margin,
-                fit=training.fit,
-                tell_skipped=tell,
-                options=options_for_other_images(self.checkpoint, labels),
+                str(source), config, margin=training.margin, fit=training.fit, tell_skipped=tell, options=options
             )
         if isinstance(source, np.ndarray):
             images = as_source(source)
@@ -114,8 +110,10 @@ class OpenedModel:
         if source is not None:
             return source
         examples = self.run and self.run.path / EXAMPLES
+        if not (examples and examples.exists()):
+            return self.load_data(labels=labels).held_out
         # They have the margin already.
-        return load_images(str(examples), config) if examples and examples.exists() else self.load_data().held_out
+        return load_images(str(examples), config, options=replace(DEFAULTS, labels=labels))
 
     def load_data(self, name: str | None = None, labels: str | None = None) -> DataSet:
         """Load the data set `name` (see `training.data`), split for training; by default the run's own.
