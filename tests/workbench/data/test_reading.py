@@ -1,5 +1,7 @@
 """The range of values of a data set's pictures."""
 
+import struct
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -167,6 +169,32 @@ def test_files_of_several_pictures_are_counted(tmp_path, ending):
     first.save(tmp_path / f"0.{ending}", save_all=True, append_images=others)
     first.save(tmp_path / "1.png")
     assert load(tmp_path)[1].interpretation == "the first of several pictures in 1 file"
+
+
+def write_tiff(path, pixels):
+    """Write bytes (H, W, C) as an uncompressed TIFF of C channels: red, green, blue, and others without a meaning."""
+    height, width, channels = pixels.shape
+    tags = [(256, width), (257, height), (259, 1), (262, 2), (273, 8), (277, channels), (278, height)]
+    tags += [(279, pixels.size), (284, 1)]
+    directory = 8 + pixels.size
+    after = directory + 2 + 12 * (len(tags) + 2) + 4
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags]
+    entries += [struct.pack("<HHII", 258, 3, channels, after), struct.pack("<HHIHH", 338, 3, channels - 3, 0, 0)]
+    content = b"II*\0" + struct.pack("<I", directory) + pixels.tobytes() + struct.pack("<H", len(entries))
+    content += b"".join(sorted(entries, key=lambda entry: struct.unpack("<H", entry[:2]))) + bytes(4)
+    path.write_bytes(content + struct.pack(f"<{channels}H", *[8] * channels))
+
+
+def test_channels_that_are_not_read_are_counted(tmp_path):
+    """As those of satellites, with infrared."""
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 5), np.uint8)
+    write_tiff(tmp_path / "0.tif", pixels)
+    Image.fromarray(pixels[..., :3]).save(tmp_path / "1.tif")
+    assert load(tmp_path)[1].interpretation == "the first channels of 1 file with more of them"
+    assert np.array_equal(read_image(tmp_path / "0.tif", (8, 8, 3)), pixels[..., :3])
+    write_tiff(tmp_path / "2.tif", np.zeros((8, 8, 9), np.uint8))
+    with pytest.raises(DataError, match=r"2.tif \(it is a kind of this format that is not read, such as floats of 64"):
+        read_image(tmp_path / "2.tif", (8, 8, 3))
 
 
 def test_16_bit_transparency_is_honoured(tmp_path):

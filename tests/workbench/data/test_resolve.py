@@ -42,6 +42,26 @@ def test_files_of_other_programs_are_refused_with_the_line_that_converts_them(tm
     assert line in str(caught.value)
 
 
+def test_what_people_give_instead_of_a_folder_is_refused_with_the_way_out(tmp_path, monkeypatch):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "0.png").touch()
+    (tmp_path / "photos.rar").touch()
+    (tmp_path / "labels.csv").touch()
+    monkeypatch.chdir(tmp_path)
+    for name, reason in (
+        ("https://a.org/b.zip", "there is no data 'https://a.org/b.zip', and addresses are not read, so download it: "),
+        (
+            "photos/*.png",
+            r"there is no data 'photos/\*.png', and patterns are not read, only the folder of the images: ",
+        ),
+        ("photos\\0.png", r"there is no data '.*', but there is photos/0.png, with / between folders: give one of"),
+        ("photos.rar", "photos.rar is an archive of a kind that is not read: unpack it, and give its folder"),
+        ("labels.csv", "labels.csv has no known format: .*; a table of labels is given to --labels, beside the folder"),
+    ):
+        with pytest.raises(DataError, match=reason):
+            load_for_training(name)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_pipes_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "a.npz")

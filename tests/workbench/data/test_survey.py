@@ -6,6 +6,7 @@ from PIL import Image
 
 from alae_workbench import DataError
 from alae_workbench.data import survey as survey_module
+from alae_workbench.data.picture_file import read_header
 from alae_workbench.data.survey import survey
 from alae_workbench.runs.proposal import propose
 
@@ -20,6 +21,15 @@ def test_the_side_is_the_median_of_the_shorter_sides(tmp_path):
     found = survey(str(tmp_path))
     assert (found.count, found.side, found.channels, found.fixed) == (3, 10, 3, None)
     assert found.path == str(tmp_path)
+
+
+def test_sides_are_those_after_rotation_by_exif(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for ending in ("png", "tif"):
+        Image.new("RGB", (9, 30)).save(tmp_path / f"0.{ending}", exif=exif)
+        header = read_header(tmp_path / f"0.{ending}")
+        assert (header.width, header.height) == (30, 9), ending
 
 
 def test_grey_pictures_have_one_channel(tmp_path):

@@ -12,9 +12,17 @@ from alae_workbench.data.source import DataError
 Skipped = Counter[tuple[str, str]]
 
 HIDDEN, NOT_PICTURE, NEEDS_HEIF = "hidden", "not images", "they need pip install 'alae[heif]'"
+UNFINISHED = "unfinished downloads and backup copies"
+REPLACED = "replaced by a later file of the same name"
 UNLABELLED_HELD_OUT = "held-out images without a label"
-# Files that systems leave in folders and archives, besides those that begin with a dot.
-_LEFTOVERS = frozenset({"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"})
+# Files and folders that systems, network drives and Python leave, besides those that begin with a dot.
+_LEFTOVERS = frozenset(
+    {
+        *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "#recycle", "#snapshot", "@recycle"),
+        *("@recently-snapshot", "$recycle.bin", "recycler", "system volume information", "lost+found"),
+        *("network trash folder", "temporary items", "__pycache__"),
+    }
+)
 # Maximum number of endings that are listed for each reason, and of characters in one.
 _MOST_ENDINGS, _MOST_CHARACTERS = 6, 10
 
@@ -47,7 +55,7 @@ def list_names(folder: Path) -> list[str]:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is hidden, or a leftover of a system, such as __MACOSX and Thumbs.db."""
+    """Whether a file or folder of this name is hidden, or a leftover of a system, such as __MACOSX and @eaDir."""
     return name.startswith(".") or name.lower() in _LEFTOVERS
 
 

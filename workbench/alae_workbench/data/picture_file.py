@@ -13,6 +13,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from alae_core._support.files import open_regular
 from alae_workbench.data.colour_profile import convert_to_srgb
@@ -41,6 +42,10 @@ _FROM_ARRAY = "alae_from_array"
 # Formats of animations and of stacks of slices; the second picture of an MPO is a copy in another size.
 _STACKS = ("GIF", "PNG", "TIFF", "WEBP", "AVIF")
 _HEADER = Lock()
+# EXIF's tag of the orientation, and its values for pictures whose rows are stored as columns.
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, (5, 6, 7, 8)
+# TIFF's tag of the number of channels.
+_CHANNELS = 277
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Member:
 
 
 class Header(NamedTuple):
-    """The header of a picture file: width and height in pixels, and whether it has colours."""
+    """The header of a picture file: width and height in pixels after rotation by EXIF, and whether it has colours."""
 
     width: int
     height: int
@@ -75,7 +80,11 @@ def read_header(path: Path | Member) -> Header | None:
     """Read a picture file's header; None if it cannot be read."""
     try:
         with _open_picture(path) as image:
-            return Header(*image.size, image.mode not in _GREY)
+            width, height = image.size
+            # Pillow swaps the sides of a TIFF itself.
+            if not isinstance(image, TiffImageFile) and image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE:
+                width, height = height, width
+            return Header(width, height, image.mode not in _GREY)
     except (DataError, *_UNREADABLE):
         return None
 
@@ -111,6 +120,7 @@ class Facts:
         floats: whether its values are floats.
         is_srgb: whether its colours are sRGB, or can be converted to it.
         frames: whether the file holds several pictures, of which only the first is read.
+        channels: whether the file holds more channels than are read, such as infrared.
         is_array: whether it is not a file but pixels, as all members of its container are.
     """
 
@@ -120,6 +130,7 @@ class Facts:
     floats: bool = False
     is_srgb: bool = True
     frames: bool = False
+    channels: bool = False
     is_array: bool = False
 
 
@@ -141,14 +152,18 @@ def read_facts(path: Path | Member, *, with_values: bool) -> Facts | None:
         with _open_picture(path) as image:
             is_array = _FROM_ARRAY in image.info
             frames = image.format in _STACKS and bool(getattr(image, "is_animated", False))
+            stored = image.tag_v2.get(_CHANNELS, 1) if isinstance(image, TiffImageFile) else 1
+            channels = stored > len(image.getbands())
             if image.mode in WIDE:
                 values = np.asarray(image)
                 floats, is_srgb = values.dtype.kind == "f", not image.info.get("icc_profile")
-                return Facts(float(values.min()), float(values.max()), True, floats, is_srgb, frames, is_array)
+                return Facts(
+                    float(values.min()), float(values.max()), True, floats, is_srgb, frames, channels, is_array
+                )
             lowest, highest = find_extremes(image) if with_values and image.mode in SHADES else (0, 255)
             # One pixel shows whether the profile can be used.
             is_srgb = not image.info.get("icc_profile") or convert_to_srgb(_take_pixel(image))[1]
-            return Facts(lowest, highest, is_srgb=is_srgb, frames=frames, is_array=is_array)
+            return Facts(lowest, highest, is_srgb=is_srgb, frames=frames, channels=channels, is_array=is_array)
     except (DataError, *_UNREADABLE):
         return None
 

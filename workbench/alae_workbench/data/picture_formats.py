@@ -7,7 +7,8 @@ from importlib.util import find_spec
 
 from PIL import Image
 
-from alae_workbench.data.listing import NEEDS_HEIF, NOT_PICTURE, get_ending
+from alae_workbench.data.listing import NEEDS_HEIF, NOT_PICTURE, UNFINISHED, get_ending
+from alae_workbench.data.wrong_content import explain_failed_download
 
 _HEIF_ENDINGS = (".heic", ".heif", ".hif")
 #: file name endings of picture files
@@ -34,6 +35,8 @@ _NO_PICTURES = frozenset(
         *(".ai", ".mp4", ".mov", ".avi", ".mkv", ".webm", ".mp3", ".wav", ".caf", ".pts", ".ann"),
     }
 )
+# Endings that browsers and copying programs give to files until they are complete; editors mark backups by a tilde.
+_UNFINISHED, _BACKUP = (".part", ".partial", ".crdownload", ".opdownload", ".filepart", ".aria2"), "~"
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _STARTS = (
     *(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"qoif"),
@@ -57,6 +60,8 @@ def find_fault_of_name(name: str, read_head: Callable[[], bytes]) -> str:
     ending = get_ending(name)
     if ending in ENDINGS:
         return NEEDS_HEIF if ending in _HEIF_ENDINGS and not has_heif() else ""
+    if ending in _UNFINISHED or name.endswith(_BACKUP):
+        return UNFINISHED
     if ending in _NO_PICTURES:
         return NOT_PICTURE
     try:
@@ -83,12 +88,14 @@ _BMP_HEADERS = {size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108,
 
 
 def explain_content(head: bytes, name: str) -> str:
-    """Describe a file that has the ending of a picture but another content, given its first bytes."""
-    if head.startswith(b"version https://git-lfs"):
-        return "it is a pointer of Git LFS, not the picture: run git lfs pull in its repository"
-    if head.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        return "it is a web page, not a picture: download it again"
-    return f"its content is none of {', '.join(list_formats(name))}" if head else "it is empty"
+    """Describe a file that Pillow cannot open although its name is that of a picture, given its first bytes."""
+    if _is_picture(head):
+        return (
+            "it is a kind of this format that is not read, such as floats of 64 bits or raw data of a camera: convert "
+            "it, or give the images as an array in a .npy file"
+        )
+    none = f"its content is none of {', '.join(list_formats(name))}" if head else "it is empty"
+    return explain_failed_download(head, "picture") or none
 
 
 def has_heif() -> bool:

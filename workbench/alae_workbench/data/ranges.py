@@ -13,6 +13,8 @@ _NUMBER = r"[+-]?\d{1,12}(?:\.\d{1,12})?"
 _TEXT = re.compile(rf"\s*({_NUMBER})\s*(?:\.\.|…)\s*({_NUMBER})\s*")
 # Images that use a smaller part of their range than this are nearly black or nearly flat.
 _LEAST_SHARE = 1 / 16
+# Images of so few rows or columns may have any shape.
+_MOST_TINY = 4
 
 
 class ValueRange(NamedTuple):
@@ -101,9 +103,11 @@ def as_pixels(
         channels first"; "" if nothing was changed.
 
     Raises:
-        DataError: the images are not numbers, or a value lies outside the range.
+        DataError: the images are not numbers, or have their axes in another order; or a value lies outside the range.
     """
     changes = []
+    for part in parts:
+        _require_image_axes(part.shape)
     numbers = [part for part in parts if part.size]
     kinds = {part.dtype.kind for part in parts}
     if not kinds <= set("biuf") or (not numbers and any(part.dtype != np.uint8 for part in parts)):
@@ -124,6 +128,34 @@ def as_pixels(
     return list(parts), " and ".join(changes)
 
 
+def _require_image_axes(shape: tuple[int, ...]) -> None:
+    """Raise DataError if a shape is that of one image in colour, or has the number of images last, as in MATLAB.
+
+    Images of 3 columns do not exist, so these shapes have no other meaning.
+    """
+    if len(shape) == 3 and shape[2] in (3, 4) and min(shape[:2]) > _MOST_TINY:
+        raise DataError(
+            f"images have the shape {shape}, which is that of one image in colour: give (count, height, width, "
+            f"channels), such as images[None], or a picture file"
+        )
+    if len(shape) == 4 and shape[2] in (1, 3) and shape[3] > 4 and min(shape[:2]) > _MOST_TINY:
+        raise DataError(
+            f"images have the shape {shape}, with their number last: give numpy.moveaxis(images, -1, 0), whose first "
+            f"axis is their number"
+        )
+
+
+def _describe_not_finite(parts: Sequence[np.ndarray]) -> str:
+    """Return how many images hold NaN or infinite values, for the end of a message; "" if none does."""
+    wrong = sum(int((~np.isfinite(part.reshape(len(part), -1)).all(1)).sum()) for part in parts)
+    if not wrong:
+        return ""
+    return (
+        f"; {wrong:,} of {sum(map(len, parts)):,} images hold{'s' if wrong == 1 else ''} NaN or infinite values: leave "
+        f"them out, or replace the values, such as by numpy.nan_to_num(images)"
+    )
+
+
 def _to_bytes(part: np.ndarray, values: ValueRange) -> np.ndarray:
     if part.dtype == np.uint8 and values == BYTES:
         return part
@@ -137,7 +169,7 @@ def _choose_range(
         if not stated.holds(lowest, highest):
             raise DataError(
                 f"images are {parts[0].dtype}, from {lowest:g} to {highest:g}, which is not within the range {stated} "
-                f"of training.range"
+                f"of training.range{_describe_not_finite(parts)}"
             )
         return stated
     kinds = {part.dtype.kind for part in parts}
@@ -149,7 +181,7 @@ def _choose_range(
     if found is None:
         raise DataError(
             f"images are {parts[0].dtype}, from {lowest:g} to {highest:g}; they must be bytes, or numbers in "
-            f"[0, 1], [−1, 1] or 0 … 255{advise_range(lowest, highest)}"
+            f"[0, 1], [−1, 1] or 0 … 255{advise_range(lowest, highest)}{_describe_not_finite(parts)}"
         )
     return found
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from alae_core._support.text import count_things
 from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.picture_file import Facts, Member, Reading, read_facts
 from alae_workbench.data.ranges import PICTURE_FLOATS, PICTURE_INTEGERS, ValueRange, advise_range, find_range
@@ -54,6 +55,8 @@ def decide_reading(
         words += [] if narrow is None else [_name_range(narrow)]
     if survey.frames:
         words.append(f"the first of several pictures in {survey.frames:,} file{'s' if survey.frames > 1 else ''}")
+    if survey.channels:
+        words.append(f"the first channels of {count_things(survey.channels, 'file')} with more of them")
     if survey.not_srgb:
         words.append(f"{survey.not_srgb:,} with a colour profile that cannot be used, as if in sRGB")
     return Reading(fit, options.crop_box, narrow, wide), "; ".join(words)
@@ -68,8 +71,9 @@ class _Survey:
     """The facts about pictures seen so far.
 
     Attributes:
-        count, wide, not_srgb, frames: numbers of readable files, of those with more than 8 bits, of those whose profile
-            cannot be used, and of those that hold several pictures.
+        count, wide, not_srgb, frames, channels: numbers of readable files, of those with more than 8 bits, of those
+            whose profile cannot be used, of those that hold several pictures, and of those with channels that are not
+            read.
         lowest, highest: the extreme values of wide pictures.
         floats: whether any wide picture has floats.
         only_zeros_and_ones: whether this holds for all pictures, with some ones.
@@ -79,6 +83,7 @@ class _Survey:
     wide: int = 0
     not_srgb: int = 0
     frames: int = 0
+    channels: int = 0
     lowest: float = field(default=float("inf"))
     highest: float = field(default=float("-inf"))
     floats: bool = False
@@ -107,6 +112,7 @@ class _Survey:
         self.count += 1
         self.not_srgb += not facts.is_srgb
         self.frames += facts.frames
+        self.channels += facts.channels
         if facts.wide and facts.lowest <= facts.highest and abs(facts.lowest) + abs(facts.highest) < float("inf"):
             self.wide += 1
             self.lowest, self.highest = min(self.lowest, facts.lowest), max(self.highest, facts.highest)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from collections.abc import Collection as Names
+from glob import glob
 from pathlib import Path
 
 from alae_core._support.text import short_repr
@@ -17,6 +18,7 @@ from alae_workbench.data.formats.hub_files import HUB, is_hub
 from alae_workbench.data.formats.idx import TRAINING_IMAGES, is_idx, read_idx_folder
 from alae_workbench.data.formats.lmdb import is_lmdb, list_lmdb
 from alae_workbench.data.formats.matlab import is_matlab, read_matlab
+from alae_workbench.data.formats.text_table import TABLES
 from alae_workbench.data.formats.tfrecord import is_tfrecord, list_tfrecords
 from alae_workbench.data.listing import list_names
 from alae_workbench.data.options import DEFAULTS, SourceOptions
@@ -63,6 +65,8 @@ _CONVERSIONS = {
     **dict.fromkeys((".pt", ".pth"), "torch.load(f, weights_only=True).numpy()"),
     **dict.fromkeys((".pkl", ".pickle"), "pickle.load(open(f, 'rb'))"),
 }
+# Archives of other programs, and their parts.
+_OTHER_ARCHIVES = (".7z", ".rar", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".gz", ".z01", ".001")
 
 
 def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
@@ -82,7 +86,7 @@ def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
     # "", for example from an unset variable in a script, would be the working directory.
     if not name or is_directory is None:
         raise DataError(
-            f"there is no data {name!r}: give one of {', '.join(BUILTIN)}, an .npz or .npy file, "
+            f"there is no data {name!r}{_explain_name(name)}: give one of {', '.join(BUILTIN)}, an .npz or .npy file, "
             f"a folder, .zip, .tar, .tar.gz or .tfrecords of images, a prepared set, or a folder with {TRAINING_IMAGES}"
         )
     names = frozenset(list_names(path)) if is_directory else frozenset()
@@ -94,11 +98,29 @@ def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
     for matches, read in _FORMATS:
         if matches(path, names):
             return read(path, options)
+    if path.name.lower().endswith(_OTHER_ARCHIVES):
+        raise DataError(
+            f"{path} is an archive of a kind that is not read: unpack it, and give its folder, or one of its files"
+        )
+    is_table = path.name.lower().endswith(TABLES)
+    advice = "; a table of labels is given to --labels, beside the folder of its images" if is_table else ""
     raise DataError(
         f"{path} has no known format: arrays of images end in .npz, .npy or .mat, archives of picture files in "
         f"{', '.join(ARCHIVES)}, records in .tfrecords, tables in {' or '.join(HUB)}, and LMDB is data.mdb; else "
-        f"give a folder, or one of {', '.join(BUILTIN)}"
+        f"give a folder, or one of {', '.join(BUILTIN)}{advice}"
     )
+
+
+def _explain_name(name: str) -> str:
+    """Return why a name is that of no file, for the middle of a message; "" if that is unknown."""
+    if "://" in name:
+        return ", and addresses are not read, so download it"
+    if any(mark in name for mark in "*?[") and glob(name):
+        return ", and patterns are not read, only the folder of the images"
+    slashes = name.replace("\\", "/")
+    if slashes != name and resolve_path(slashes)[1] is not None:
+        return f", but there is {slashes}, with / between folders"
+    return ""
 
 
 def make_absolute(name: str) -> str:

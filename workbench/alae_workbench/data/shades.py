@@ -71,6 +71,8 @@ def _stretch(image: Image.Image, values: ValueRange) -> Image.Image:
 
 
 def _require_within(values: ValueRange, lowest: float, highest: float) -> None:
+    if not np.isfinite(highest - lowest):
+        raise ValueError("it holds NaN or infinite values")
     if not values.holds(lowest, highest):
         raise ValueError(f"its values are from {lowest:g} to {highest:g}, not within {values}")
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from alae_workbench import DataError
 from alae_workbench.data.collection import DecodedOnRequest, decode
+from alae_workbench.data.listing import describe_skipped
 from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import read_all
 from alae_workbench.data.survey import survey
@@ -141,6 +142,57 @@ def test_invalid_archives_are_refused(tmp_path, name, write, message):
     write(tmp_path / name)
     with pytest.raises(DataError, match=message):
         open_source(str(tmp_path / name))
+
+
+def write_tar(path):
+    with tarfile.open(path, "w") as archive:
+        archive.add(__file__)
+
+
+def write_end_missing(path):
+    write_zip(path)
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+@pytest.mark.parametrize(
+    ("write", "reason"),
+    [
+        (write_end_missing, "its end is missing: copy or download it again"),
+        (write_compressed_tar, "its content is that of a .gz file: rename or unpack it"),
+        (write_tar, "its content is that of a .tar file"),
+        (lambda path: path.write_bytes(b"7z\xbc\xaf'\x1c"), "its content is that of a .7z file"),
+        (
+            lambda path: path.write_text("<!DOCTYPE html><html>"),
+            "it is a web page, not a[n]* (zip|npz): download it again",
+        ),
+        (lambda path: path.write_text("version https://git-lfs.github.com/spec/v1"), "it is a pointer of Git LFS"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.zip", "a.npz"])
+def test_files_that_are_not_a_zip_are_described(tmp_path, name, write, reason):
+    write(tmp_path / name)
+    with pytest.raises(DataError, match=rf"{name} cannot be read as an? .*: {reason}"):
+        open_source(str(tmp_path / name))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_of_files_with_one_name_the_last_is_read(tmp_path):
+    """Programs add a changed file to an archive again."""
+    changed = io.BytesIO()
+    Image.fromarray(np.full((8, 8, 3), 99, np.uint8)).save(changed, "png")
+    contents = [encode_png(), changed.getvalue()]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for content in contents:
+            archive.writestr("0.png", content)
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for content in contents:
+            info = tarfile.TarInfo("0.png")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    for name in ("a.zip", "a.tar"):
+        found = open_source(str(tmp_path / name))
+        assert describe_skipped(found.skipped) == "1 file skipped: 1 .png (replaced by a later file of the same name)"
+        assert (decode(found, SHAPE)[0].pixels == 99).all()
 
 
 def test_the_error_names_a_damaged_member(tmp_path):

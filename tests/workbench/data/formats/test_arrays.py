@@ -34,6 +34,17 @@ def test_npz_files_may_have_a_test_split(tmp_path):
             r"float64, from -1000 to .*; they must be bytes, or numbers in \[0, 1\]",
         ),
         ({"images": grey_images(3) * np.nan}, "images are float64, from nan to nan; they must be bytes"),
+        (
+            {"images": np.where(np.arange(3)[:, None, None] == 1, np.nan, grey_images(3))},
+            r"; 1 of 3 images holds NaN or infinite values: leave them out, or .* numpy.nan_to_num\(images\)",
+        ),
+        (
+            {"images": np.zeros((9, 9, 3), np.uint8)},
+            r"shape \(9, 9, 3\), which is that of one image in colour: .*\[None\]",
+        ),
+        ({"images": np.zeros((8, 8, 1, 9), np.uint8)}, r"with their number last: give numpy.moveaxis\(images, -1, 0\)"),
+        ({"images": np.zeros((3, 64), np.uint8)}, r"of shape \(3, 64\): if each row is an image, store .*\(-1, 8, 8\)"),
+        ({"images": np.zeros((3, 2, 8, 8, 3), np.uint8)}, r"shape .*: store its frames as images, .*shape\[-3:\]\)"),
         ({"images": grey_images(3) * 1j}, "images are complex128 of shape .*; they must be bytes"),
         ({"images": np.full((3, 8, 8), 300)}, "images are int64, from 300 to 300; they must be bytes"),
         ({"images": np.array([object()])}, "cannot be read as an .npz of plain arrays"),

@@ -135,6 +135,27 @@ def test_files_are_recognised_by_ending_or_else_by_content(tmp_path):
         assert np.abs(read.astype(int) - np.asarray(image)).max() <= (0 if name in lossless else 3), name
 
 
+def test_leftovers_of_network_drives_and_systems_are_hidden(tmp_path):
+    image = Image.new("L", (8, 8))
+    for name in ("a/0.png", "b/0.png", "@eaDir/0.png", "a/@eaDir/0.png/x.jpg", "#recycle/0.png", "$RECYCLE.BIN/0.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        image.save(tmp_path / name)
+    for name in ("lost+found/0.png", "System Volume Information/0.png", "__pycache__/0.png"):
+        (tmp_path / name).parent.mkdir()
+        image.save(tmp_path / name)
+    found = open_source(str(tmp_path))
+    assert (list(found.names), found.label_names) == (["a/0.png", "b/0.png"], ("a", "b"))
+
+
+def test_unfinished_downloads_and_backup_copies_are_counted(tmp_path):
+    Image.new("L", (8, 8)).save(tmp_path / "0.png")
+    for name in ("1.png.part", "2.crdownload", "0.png~"):
+        (tmp_path / name).write_bytes((tmp_path / "0.png").read_bytes()[:50])
+    found = open_source(str(tmp_path))
+    reason = "1 .part, 1 .png~, 1 with other endings (unfinished downloads and backup copies)"
+    assert (list(found.names), describe_skipped(found.skipped)) == (["0.png"], f"3 files skipped: {reason}")
+
+
 def test_photos_of_phones_need_a_package(tmp_path, monkeypatch):
     monkeypatch.setattr("alae_workbench.data.picture_formats.find_spec", lambda name: None)
     Image.new("L", (8, 8)).save(tmp_path / "0.png")
@@ -160,6 +181,9 @@ def test_a_folder_without_pictures_says_what_it_holds(tmp_path):
     for name in ("a.txt", "b.txt", "c.mp4"):
         (tmp_path / name).write_text("x")
     with pytest.raises(DataError, match=r"3 files skipped: 2 .txt, 1 .mp4 \(not images\)"):
+        open_source(str(tmp_path))
+    (tmp_path / "train.npz").write_text("x")
+    with pytest.raises(DataError, match=r"1 .npz \(not images\); give one of the .npz files"):
         open_source(str(tmp_path))
 
 

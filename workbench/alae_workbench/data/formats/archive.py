@@ -17,11 +17,21 @@ from alae_workbench.data.formats.compressed_tar import ENDINGS as COMPRESSED
 from alae_workbench.data.formats.compressed_tar import find_unpacked, is_compressed_tar
 from alae_workbench.data.label_choice import UP, choose_labels
 from alae_workbench.data.labelled_collection import add_tables_beside, count_others, make_collection
-from alae_workbench.data.listing import HIDDEN, NOT_PICTURE, Listing, Skipped, describe_skipped, get_ending, is_hidden
+from alae_workbench.data.listing import (
+    HIDDEN,
+    NOT_PICTURE,
+    REPLACED,
+    Listing,
+    Skipped,
+    describe_skipped,
+    get_ending,
+    is_hidden,
+)
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import Member
 from alae_workbench.data.picture_formats import HEAD_BYTES, find_fault_of_name
 from alae_workbench.data.source import DataError, describe_error
+from alae_workbench.data.wrong_content import explain_no_zip
 
 #: file name endings of archives
 ARCHIVES = (".zip", ".tar", ".tar.gz")
@@ -103,7 +113,11 @@ def _list_members(paths: Sequence[Path]) -> tuple[Listing, list[Member]]:
     for path in paths:
         stem, kind = _split_name(path)
         prefix = f"{stem}/" if several else ""
-        for entry in _list_entries(path):
+        entries = _list_entries(path)
+        # Programs add a changed file to an archive again, and unpacking keeps the last one.
+        last = {entry.name: entry for entry in entries}
+        skipped.update((REPLACED, get_ending(entry.name)) for entry in entries if last[entry.name] is not entry)
+        for entry in last.values():
             ending = get_ending(entry.name)
             if any(map(is_hidden, entry.name.split("/"))):
                 skipped[HIDDEN, ending] += 1
@@ -148,7 +162,8 @@ def _list_entries(path: Path) -> list[_Entry]:
             file.seek(0)
             return list((_list_zip if kind == "zip" else _list_tar)(stored, file, size))
     except _BROKEN as error:
-        raise DataError(f"{path} cannot be read as a {kind}: {describe_error(error)}") from error
+        fault = (explain_no_zip(path, kind) if kind == "zip" else "") or describe_error(error)
+        raise DataError(f"{path} cannot be read as a {kind}: {fault}") from error
 
 
 def _list_zip(path: Path, file: BinaryIO, size: int) -> Iterator[_Entry]:

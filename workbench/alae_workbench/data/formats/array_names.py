@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
 from pathlib import Path
 
 from alae_core._support.text import short_repr, suggest
@@ -15,6 +16,8 @@ from alae_workbench.data.splits import find_split
 #: names of images without that of a split, most likely first; labels have others
 IMAGE_TITLES = ("images", "image", "x", "imgs", "img", "pixels", "pictures", "data", "samples", "faces", "")
 _LABELS = (*CLASS_TITLES, "latents_classes", "attributes", "attrs", "attr", "latents_values")
+# Numbers in a row from which it may be an image of 4×4 pixels.
+_LEAST_ROW = 16
 _UNNAMED = re.compile(r"arr_\d")
 _SPLIT = r"training|train|testing|test|validation|valid|val|dev"
 _NAME = re.compile(rf"(?P<before>(?:{_SPLIT})?)[_\-. ]*(?P<stem>.*?)[_\-. ]*(?P<after>(?:{_SPLIT})?)", re.IGNORECASE)
@@ -76,8 +79,20 @@ def _find_without_split(
         return unnamed[0], unnamed[1:]
     raise DataError(
         f"{path} must hold 'images' (and optionally 'labels'), 'x_train' (and optionally 'x_test'), or a single array "
-        f"of images; it holds {', '.join(shapes) or 'nothing'}"
+        f"of images; it holds {', '.join(shapes) or 'nothing'}{_describe_axes(shapes)}"
     )
+
+
+def _describe_axes(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Return how to give rows of pixels and videos as images, for the end of a message; "" for other arrays."""
+    for shape in shapes.values():
+        if len(shape) == 2 and shape[1] >= _LEAST_ROW:
+            side = isqrt(shape[1])
+            example = f"images.reshape(-1, {side}, {side})" if side**2 == shape[1] else "images.reshape(-1, H, W, 3)"
+            return f" of shape {shape}: if each row is an image, store {example}"
+        if len(shape) > 4:
+            return f" of shape {shape}: store its frames as images, such as images.reshape(-1, *images.shape[-3:])"
+    return ""
 
 
 def _find_labels(images: str, shapes: Mapping[str, tuple[int, ...]], options: SourceOptions) -> str | None:

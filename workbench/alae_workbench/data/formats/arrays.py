@@ -24,6 +24,7 @@ from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.ranges import as_pixels
 from alae_workbench.data.source import DataError, Splits, describe_error
+from alae_workbench.data.wrong_content import explain_no_zip
 
 #: file name endings of arrays
 ARRAYS = (".npz", ".npy")
@@ -160,7 +161,8 @@ def open_arrays(path: Path) -> dict[str, StoredArray]:
     except DataError:
         raise
     except _BROKEN as error:
-        raise DataError(f"{path} cannot be read as an .npz of plain arrays: {describe_error(error)}") from error
+        fault = explain_no_zip(path, "npz") or describe_error(error)
+        raise DataError(f"{path} cannot be read as an .npz of plain arrays: {fault}") from error
 
 
 def read_arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:

@@ -65,8 +65,10 @@ def _read(path: Path, count: int) -> bytes:
 
 def _make_empty_error(path: Path, listing: Listing) -> DataError:
     skipped = describe_skipped(count_others(listing)) or "it is empty"
-    arrays = any(get_ending(name) == ".npy" for name in listing.others)
-    advice = "; give one array of all images, such as numpy.save('images.npy', numpy.stack(…))" if arrays else ""
+    endings = {get_ending(name) for name in listing.others}
+    advice = "; give one of the .npz files" if ".npz" in endings else ""
+    if ".npy" in endings:
+        advice = "; give one array of all images, such as numpy.save('images.npy', numpy.stack(…))"
     return DataError(f"there are no images in {path}: it must hold picture files, in any subfolders; {skipped}{advice}")
 
 

@@ -4,11 +4,13 @@ import json
 import os
 import re
 from collections.abc import Collection as Names
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from alae_core._support.files import read_regular
+from alae_workbench.data.picture_formats import ENDINGS
 from alae_workbench.data.source import DataError, describe_error
 from alae_workbench.data.splits import find_split
 
@@ -19,6 +21,8 @@ STATE, INFO, _SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 # Shards are named SPLIT-00000-of-00002.parquet; a data set of one configuration has them in the folder data.
 _SHARD = re.compile(r"(?P<split>.+)-\d{5}-of-\d{5}(-[0-9a-f]+)?")
 _TRAIN = "train"
+# Parquet files that may lie beside pictures: ImageFolder of the library `datasets` takes the first of them.
+_TABLES_OF_PICTURES = ("metadata", "labels", "annotations")
 # Entries of a folder that are looked at to find parquet files below it.
 _MOST_ENTRIES = 32
 #: maximum bytes of the JSON that describes a data set.
@@ -29,8 +33,11 @@ def is_hub(path: Path, names: Names[str]) -> bool:
     """Whether a path is a parquet or Arrow file, or a folder that contains `names` is a data set of such files."""
     if not names:
         return path.suffix.lower() in HUB and not path.is_dir()
-    if STATE in names or _SPLITS in names or any(name.endswith(".parquet") for name in names):
+    if STATE in names or _SPLITS in names:
         return True
+    shards = [name for name in names if name.endswith(HUB[0])]
+    if shards:
+        return not _are_tables_of_pictures(shards, names)
     return len(names) <= _MOST_ENTRIES and _has_shards(path)
 
 
@@ -41,6 +48,13 @@ def select_files(path: Path) -> tuple[list[Path], list[Path]]:
     if (path / _SPLITS).exists():
         return _select_saved_splits(path)
     return (_list_saved(path), []) if (path / STATE).exists() else _select_split(path, _list_shards(path))
+
+
+def _are_tables_of_pictures(tables: Sequence[str], names: Names[str]) -> bool:
+    """Whether parquet files in a folder describe the pictures in it, instead of holding pictures themselves."""
+    if any(name.split(".")[0].lower() not in _TABLES_OF_PICTURES for name in tables):
+        return False
+    return any(name.lower().endswith(ENDINGS) or "." not in name for name in names)
 
 
 def _has_shards(folder: Path, depth: int = 2) -> bool:
