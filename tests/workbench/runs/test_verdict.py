@@ -39,12 +39,19 @@ def test_the_advice_names_settings_to_change():
     advice = judge(36, 4)[1]
     assert "--set 'augment={p: 0.15}'" in advice
     assert "more images help most" in advice
+    assert "--from RUN" in advice
     assert "4 held-out images are too few for exact measures: 100 or more are better (training.held_out)" in advice
     assert "alae new" not in advice, "the images are small already"
     augmented = judge(36, 400, augment={"p": 0.15})[1]
     assert "--set" not in augmented
     assert "augmentation slows D down" in augmented
     assert "held-out" not in augmented
+
+
+def test_a_run_from_trained_weights_is_not_advised_to_start_from_some():
+    origin = {"path": "run/checkpoints/step-00000001"}
+    experiment = change_experiment(tiny_config(), {"steps": 10, "origin": origin}, {}, "a test")
+    assert "--from" not in "\n".join(judge_data(experiment, 36, 4))
 
 
 def test_large_images_and_short_trainings_get_advice():

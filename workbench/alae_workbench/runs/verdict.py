@@ -62,6 +62,8 @@ def _advise(experiment: Experiment, train: int, held_out: int, shown: int) -> It
         yield "more images help most, even of similar subjects"
         if min(config.image[:2]) > 32:
             yield f"smaller images need fewer of them: --size 32 of `alae new`, instead of {config.image[0]}"
+        if experiment.training.origin is None:
+            yield "a run from trained weights needs fewer of them: --from RUN, or --from shipped (docs/fine-tuning.md)"
     elif shown < 5 * train:
         yield "the training is short for so many images: raise --steps, or --images"
     if held_out < LEAST_SHARE:
