@@ -254,6 +254,36 @@ def test_shards_of_webdataset_are_read_with_the_classes_beside_each_picture(tmp_
     assert (len(found), found.label_text.rpartition(" ")[2]) == (2, text.rpartition(" ")[2])
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        dict(zip(["0.jpg", "1.jpg", "2.jpg"], "bab", strict=True)),
+        [{"image": str(i), "label": c} for i, c in enumerate("bab")],
+    ],
+)
+def test_labels_may_be_in_json_of_any_name(tmp_path, rows):
+    folder = write_pictures(tmp_path, ["0.png", "1.png", "2.png"])
+    (folder / "classes.json").write_text(json.dumps(rows))
+    found = open_source(str(folder))
+    assert (found.labels.tolist(), found.label_text) == ([1, 0, 1], "2 classes from classes.json")
+    (folder / "other.json").write_text(json.dumps(dict.fromkeys("012", "c")))
+    assert open_source(str(folder), SourceOptions(labels="other.json")).labels.tolist() == [0, 0, 0]
+
+
+def test_names_in_dataset_json_may_be_those_before_a_conversion(tmp_path):
+    folder = write_pictures(tmp_path, [f"{number:04d}.png" for number in range(8)])
+    (folder / "dataset.json").write_text(json.dumps({"labels": [[f"{i:04d}.jpg", c] for i, c in enumerate(CLASSES)]}))
+    assert read_labels(folder) == dict(enumerate(CLASSES))
+    # The classes 0, 1 and 2 are not taken for numbers of images.
+    (folder / "dataset.json").write_text(json.dumps({"labels": [[f"x{i:04d}.jpg", c] for i, c in enumerate(CLASSES)]}))
+    assert "8 of 8 images have no row: it names 'x0000.jpg', but" in open_source(str(folder)).label_text
+
+
+def test_a_class_without_training_pictures_is_named(tmp_path):
+    folder = write_pictures(tmp_path, ["train/a/0.png", "train/b/1.png", "val/a/2.png", "val/c/3.png"])
+    assert open_source(str(folder)).label_text == "2 classes from folders (folder c is only in the held-out split)"
+
+
 def test_shards_may_be_named_after_splits(tmp_path):
     for number, name in enumerate(("train-0.tar", "train-1.tar", "val-0.tar")):
         write_shard(tmp_path / name, [2 * number, 2 * number + 1], lambda n: {"cls": str(CLASSES[n]).encode()})

@@ -21,6 +21,9 @@ def folder(tmp_path):
     return tmp_path
 
 
+FOUND = ("found-a", "found-b", "found-c")
+
+
 @pytest.mark.parametrize(
     ("table", "labels", "names"),
     [
@@ -42,6 +45,11 @@ def folder(tmp_path):
         ("n,a,b\n0,1,x\n1,1,x\n2,1,x\n", [[1, 1], [1, 1], [1, 1]], ("a", "b-x")),
         ("n,found\n0,a|b\n1,b\n2,c | a\n", [[1, 1, 0], [0, 1, 0], [1, 0, 1]], ("found-a", "found-b", "found-c")),
         ("File,class\nA/0.PNG,3\n1.Png,0\nB/2.JPG,3\n", [3, 0, 3], ()),
+        ("n,found\n0,\"['a', 'b']\"\n1,['b']\n2,\"['c', 'a']\"\n", [[1, 1, 0], [0, 1, 0], [1, 0, 1]], FOUND),
+        ("n,class\n0,1\n1,2\n0,1\n2,1\n", [1, 2, 1], ()),
+        ("n,class\n0.0,1\n1.0,2\n2.0,1\n", [1, 2, 1], ()),
+        ("# from a tool\n# version 2\nn,class\n0,1\n1,2\n2,1\n", [1, 2, 1], ()),
+        ("n,class\n0.tif,1\nold/1.tif,2\nb/2.tif,1\n", [1, 2, 1], ()),
     ],
     ids=[
         "numbers",
@@ -54,6 +62,11 @@ def folder(tmp_path):
         "one text",
         "lists of texts",
         "names in another case",
+        "lists of Python",
+        "a row twice",
+        "numbers of images as floats",
+        "comments",
+        "images that were converted",
     ],
 )
 def test_rows_label_images(folder, table, labels, names):
@@ -61,6 +74,12 @@ def test_rows_label_images(folder, table, labels, names):
     found = open_source(str(folder))
     assert (found.labels.tolist(), found.label_names) == (labels, names)
     assert folder / "labels.csv" in found.stored
+
+
+def test_the_names_of_a_table_and_of_images_are_compared_in_messages(folder):
+    (folder / "labels.csv").write_text("n,class\nhttps://a.org/x.png?1,7\nhttps://a.org/y.png?1,8\n")
+    text = open_source(str(folder)).label_text
+    assert "3 of 3 images have no row: it names 'https://a.org/x.png?1', but the first image is 'a/0.png'" in text
 
 
 def test_quoted_cells_are_read(folder):

@@ -30,6 +30,8 @@ def test_names_of_splits(split, names):
         (["a/0", "train/0", "val/0"], [], ["a", "train", "val"]),
         (["test/a/0", "val/a/0"], [], ["test", "val"]),
         (["train/a/0", "train/b/0"], [], ["a", "b"]),
+        (["trainA/0", "trainB/1", "testA/2", "testB/3"], [False, False, True, True], ["A", "B", "A", "B"]),
+        (["x/trainA/0", "x/trainB/1"], [], ["trainA", "trainB"]),
     ],
 )
 def test_layouts(names, held_out, folders):
@@ -68,6 +70,8 @@ def test_masks_and_numbers_are_doubtful_classes():
     (doubt,) = find_doubts(["images/0.jpg", "images/1.jpg", "masks/0.png", "masks/1.png"], folders, ["images", "masks"])
     assert doubt.startswith("folder masks has pictures of the same names as the others")
     assert not list(find_doubts(["a/0.jpg", "gt/7.jpg"], ["a", "gt"], ["a", "gt"]))
+    (doubt,) = find_doubts(["test/0", "val/1"], ["test", "val"], ["test", "val"])
+    assert doubt.startswith("named after splits, but none is for training")
     assert list(find_doubts([], [], ["0", "1", "10", "2"])) == ["in alphabetical order: class 2 is 10"]
     assert not list(find_doubts([], [], ["0", "1", "2"]))
     assert not list(find_doubts([], [], ["00", "01", "10"]))

@@ -6,7 +6,7 @@ For pictures in a folder or an archive, the first of these that labels every tra
 2. `dataset.json` as StyleGAN writes it; `null` means that there are no labels;
 3. `metadata.csv` or `metadata.jsonl` of the Hugging Face Hub, in one or several folders;
 4. `KEY.cls`, or the class in `KEY.json`, beside `KEY.jpg` as in WebDataset;
-5. a table (.csv, .tsv, .txt) with a row for each image, in a folder above them; of several the only one that fits;
+5. a table (.csv, .tsv, .txt, .json) with a row for each image, in a folder above them; of several the one that fits;
 6. class folders.
 
 For arrays and columns, `choose_name` chooses by name. Labels that cannot be used are an error only if the user has
@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from alae_core._support.text import short_repr, suggest
 from alae_workbench.data.label_columns import find_class_title
+from alae_workbench.data.label_doubts import find_unread_annotations
 from alae_workbench.data.label_ways import FOLDERS, NONE, LabelledPictures, LabelWays
 from alae_workbench.data.labels import Labels
 from alae_workbench.data.listing import Listing
@@ -74,6 +75,8 @@ def _choose(ways: LabelWays, choice: str | None) -> LabelledPictures:
         ways.label_by_folder,
     )
     for label in order:
+        if label == ways.label_by_folder:
+            ways.notes += find_unread_annotations(ways.listing)
         found = label()
         if found:
             # Files that were passed over for a file of labels do not matter; for class folders they may.

@@ -29,9 +29,21 @@ _CAPTIONS = re.compile(r"texts?|captions?|prompts?|descriptions?|titles?|comment
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}(\.0*)?")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]{1,2})?", re.IGNORECASE)
 
+# A list of texts as Python and pandas write it, such as ['Mass', 'Effusion'].
+_LIST, _QUOTED = re.compile(r"""\[\s*(['"]).*\1\s*\]"""), re.compile(r"""(['"])(.*?)\1""")
+
 
 class UnmatchedError(ValueError):
     """No row of a table names an image."""
+
+
+def require_some_rows(rows: Sequence[list[str] | None], names: Sequence[str], example: str) -> None:
+    """Raise UnmatchedError if no image has a row in a table, which names `example`."""
+    if not any(row is not None for row in rows):
+        raise UnmatchedError(
+            f"{len(rows):,} of {len(rows):,} images have no row: it names {short_repr(example)}, but the first image "
+            f"is {short_repr(names[0])}"
+        )
 
 
 class ConvertedColumns(NamedTuple):
@@ -176,11 +188,13 @@ def _to_attributes(title: str, texts: Sequence[str]) -> list[tuple[str, np.ndarr
 
 
 def _are_lists(texts: Sequence[str]) -> bool:
-    """Whether some texts list several attributes, separated by bars, as in NIH's chest X-rays."""
-    return any("|" in text for text in dict.fromkeys(texts))
+    """Whether some texts list several attributes, separated by bars, as in NIH's chest X-rays, or as Python does."""
+    return any("|" in text or _LIST.fullmatch(text) for text in dict.fromkeys(texts))
 
 
 def _split_list(text: str) -> list[str]:
+    if _LIST.fullmatch(text):
+        text = "|".join(match[2] for match in _QUOTED.finditer(text))
     return [part.strip() for part in text.split("|") if part.strip()]
 
 

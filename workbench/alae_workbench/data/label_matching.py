@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -53,10 +54,12 @@ class Columns(NamedTuple):
     Attributes:
         titles: their titles; "" if there is no header.
         rows: the cells of each image, or None for an image without a row.
+        example: the first name in the table.
     """
 
     titles: list[str]
     rows: list[list[str] | None]
+    example: str = ""
 
 
 def index_names(names: Sequence[str], folder: str = "") -> dict[str, int]:
@@ -88,17 +91,19 @@ def index_names(names: Sequence[str], folder: str = "") -> dict[str, int]:
 def match_rows(table: Table, index_of: dict[str, int], count: int) -> Columns:
     """Match the rows of a table to `count` images; rows for other images are skipped.
 
-    If no name in the table fits, its first folders are ignored, because the data may have been moved.
+    If no name in the table fits, its first folders are ignored, because the data may have been moved; and if none fits
+    then, its endings, because the images may have been converted.
 
-    Raises ValueError if a row has too many or too few cells, or names an image again.
+    Raises ValueError if a row has too many or too few cells, or names an image again; equal rows count once.
     """
     sample = list(islice(table.rows, _SAMPLE))
     titles = table.titles or [""] * max(map(len, sample), default=0)
     if len(titles) < 2:
         raise ValueError("it needs a column of names and a column of labels")
-    column, find = _find_name_column(titles, sample, index_of)
+    column, find = _find_name_column(titles, sample, index_of, count)
     values: list[list[str] | None] = [None] * count
     texts: dict[str, str] = {}
+    named_by = array("q", bytes(8 * count))
     for number, row in enumerate(chain(sample, table.rows), table.first_number):
         if len(row) == len(titles) + 1 and not row[-1].strip():
             row = row[:-1]
@@ -107,11 +112,14 @@ def match_rows(table: Table, index_of: dict[str, int], count: int) -> Columns:
         index = find(row[column])
         if index is None:
             continue
-        if values[index] is not None:
-            raise ValueError(f"row {number} names {short_repr(row[column])} again")
         # Equal cells share one text, because forty attributes of millions of images have two.
-        values[index] = [texts.get(cell) or _clean_cell(cell, texts) for cell in (*row[:column], *row[column + 1 :])]
-    return Columns(titles[:column] + titles[column + 1 :], values)
+        cells = [texts.get(cell) or _clean_cell(cell, texts) for cell in (*row[:column], *row[column + 1 :])]
+        name = hash(row[column])
+        if values[index] is not None and (values[index] != cells or name != named_by[index]):
+            raise ValueError(f"row {number} names {short_repr(row[column])} again")
+        values[index], named_by[index] = cells, name
+    example = next((row[column] for row in sample if column < len(row)), "")
+    return Columns(titles[:column] + titles[column + 1 :], values, example)
 
 
 def _clean_cell(cell: str, texts: dict[str, str]) -> str:
@@ -120,24 +128,25 @@ def _clean_cell(cell: str, texts: dict[str, str]) -> str:
 
 
 def _find_name_column(
-    titles: Sequence[str], rows: Sequence[Sequence[str]], index_of: dict[str, int]
+    titles: Sequence[str], rows: Sequence[Sequence[str]], index_of: dict[str, int], count: int
 ) -> tuple[int, Callable[[str], int | None]]:
-    """Return the column that names the most images, and a function that finds the image of a cell.
+    """Return the column that names the most of `count` images, and a function that finds the image of a cell.
 
-    Titles and endings decide among columns that name equally many.
+    Titles and endings decide among columns that name equally many, or few: the classes 0 and 1 name two images.
     """
     lower = [title.lower() for title in titles]
     likely = next((lower.index(title) for title in NAME_TITLES if title in lower), None)
     finders: list[Callable[[str], int | None]] = []
-    ratings: list[tuple[int, bool, int, int]] = []
+    ratings: list[tuple[int, bool, int, int, int]] = []
     for column in range(len(titles)):
         cells = [row[column] for row in rows if column < len(row)]
-        for find in (partial(_find_image, index_of), partial(_find_moved_image, index_of)):
+        for find in (partial(some, index_of) for some in (_find_image, _find_moved_image, _find_converted_image)):
             matches = len({find(cell) for cell in cells} - {None})
             if matches:
                 break
         finders.append(find)
-        ratings.append((matches, column == likely, sum(map(_has_ending, cells)), -column))
+        many = matches if 2 * matches >= min(len(cells), count) else 0
+        ratings.append((many, column == likely, sum(map(_has_ending, cells)), matches, -column))
     best = ratings.index(max(ratings))
     return best, finders[best]
 
@@ -158,8 +167,15 @@ def _find_moved_image(index_of: dict[str, int], cell: str) -> int | None:
     return _look_up(index_of, name)
 
 
+def _find_converted_image(index_of: dict[str, int], cell: str) -> int | None:
+    """Return the index of the image that a path names with another ending."""
+    return _find_moved_image(index_of, _remove_ending(_clean(cell))) if _has_ending(cell) else None
+
+
 def _look_up(index_of: dict[str, int], name: str) -> int | None:
-    return index_of.get(name, index_of.get(name.lower()))
+    index = index_of.get(name, index_of.get(name.lower()))
+    # Spreadsheets and pandas write numbers as 3.0.
+    return index_of.get(name[:-2]) if index is None and name.endswith(".0") else index
 
 
 def _clean(cell: str) -> str:

@@ -11,12 +11,13 @@ import numpy as np
 
 from alae_core._support.files import read_regular
 from alae_core._support.text import short_repr
-from alae_workbench.data.formats.json_table import parse_dataset_json, parse_json_lines
+from alae_workbench.data.formats.json_table import AnnotationsError, parse_dataset_json, parse_json_lines
 from alae_workbench.data.formats.key_files import find_key, read_classes, read_objects
 from alae_workbench.data.formats.text_table import TABLES, parse_text_table
-from alae_workbench.data.label_columns import CLASS_TITLES, UnmatchedError, convert_columns
+from alae_workbench.data.label_columns import CLASS_TITLES, UnmatchedError, convert_columns, require_some_rows
+from alae_workbench.data.label_doubts import find_doubtful_names
 from alae_workbench.data.label_matching import Columns, Table, index_names, match_rows
-from alae_workbench.data.labels import UNLABELLED, Labels, number_texts
+from alae_workbench.data.labels import UNLABELLED, Labels, number_texts, spread_labels
 from alae_workbench.data.listing import Listing, get_base, get_ending
 from alae_workbench.data.source import DataError, describe_error
 from alae_workbench.data.splits import Layout, are_chunks, find_doubts
@@ -149,12 +150,12 @@ class LabelWays:
         self, names: Sequence[str], *, chosen: bool = False, column: str = ""
     ) -> LabelledPictures | None:
         """Label pictures by a table, or by several of one name in different folders."""
-        # Most text files are not tables, so only one that names some of the images is mentioned.
-        is_text = get_ending(names[0]) == ".txt" and not chosen
+        # Most files of text and JSON are not tables, so only one that names some of the images is mentioned.
+        is_text = get_ending(names[0]) in (".txt", _JSON) and not chosen
         try:
             tables = [(name, self._parse(name)) for name in names]
         except _BROKEN as error:
-            if not is_text:
+            if not is_text or isinstance(error, AnnotationsError):
                 self._add_note(names[0], error)
             return None
         try:
@@ -170,8 +171,10 @@ class LabelWays:
 
     def _parse(self, name: str) -> Table:
         content = self._read(name)
-        if name.lower().endswith(".jsonl"):
+        if get_ending(name) == ".jsonl":
             return parse_json_lines(content)
+        if get_ending(name) == _JSON:
+            return parse_dataset_json(content) or Table(None, iter(()), 1)
         return parse_text_table(content, self._index_names(_folder_of(name)))
 
     def _convert(
@@ -180,14 +183,15 @@ class LabelWays:
         """Convert tables, or one column, to labels of all training pictures. Raises ValueError as `convert_columns`."""
         rows: list[list[str] | None] = [None] * len(self.inner)
         titles: list[str] = []
-        files = []
+        files, example = [], ""
         for name, table in tables:
             columns = match_rows(table, self._index_names(_folder_of(name)), len(self.inner))
             if titles and columns.titles != titles:
                 raise ValueError("its columns differ from those of the table of the same name in another folder")
-            titles = columns.titles
+            titles, example = columns.titles, example or columns.example
             rows = [new if new is not None else old for old, new in zip(rows, columns.rows, strict=True)]
             files.append(name)
+        require_some_rows(rows, self.inner, example)
         if column:
             if column not in titles:
                 raise ValueError(f"it has no column {short_repr(column)}; it has {', '.join(map(short_repr, titles))}")
@@ -211,9 +215,10 @@ class LabelWays:
             raise ValueError("there are no images to train on")
         columns = Columns(list(titles), [rows[index] for index in labelled])
         converted = convert_columns(columns, [self.inner[index] for index in labelled], chosen=chosen)
-        values = _spread(converted.values, labelled, len(rows))
+        values = spread_labels(converted.values, labelled, len(rows))
         notes = (f"not used: {'; '.join(converted.unused[:3])}",) if converted.unused else ()
-        return LabelledPictures(Labels(values, converted.names, origin, notes), files)
+        doubts = find_doubtful_names(converted.names) if values.ndim == 1 else ()
+        return LabelledPictures(Labels(values, converted.names, origin, (*notes, *doubts)), files)
 
     def label_by_folder(self) -> LabelledPictures | None:
         """Label pictures by their class folders, if there are at least two."""
@@ -238,8 +243,9 @@ class LabelWays:
         numbers, label_names = number_texts([folder for folder in folders if folder is not None])
         values = np.full(len(folders), UNLABELLED, np.int64)
         values[labelled] = numbers
-        notes = tuple(find_doubts(self.inner, folders, label_names))
-        return LabelledPictures(Labels(values, label_names, "folders", notes))
+        notes = [*find_doubts(self.inner, folders, label_names), *find_doubtful_names(label_names)]
+        notes += [f"folder {name} is only in the held-out split" for name in label_names if name not in names][:1]
+        return LabelledPictures(Labels(values, label_names, "folders", tuple(notes)))
 
     def _train_only(self, items: Sequence) -> list:
         if not self.layout.held_out:
@@ -254,12 +260,17 @@ class LabelWays:
     @cached_property
     def _tables(self) -> list[str]:
         """The files that may be tables, the uppermost first."""
-        endings = (*TABLES, ".jsonl")
+        endings = (*TABLES, ".jsonl", _JSON)
         names = [name for name in self.listing.others if get_ending(name) in endings and name.count("/") <= 2]
-        # A data set of text files beside pictures has no table of labels among them.
+        # A data set of text or JSON files beside pictures has no table of labels among them.
         folders = Counter((_folder_of(name), get_ending(name)) for name in names)
         keys = {get_base(find_key(name)) for name in self.listing.names}
-        names = [name for name in names if get_ending(name) != ".txt" or get_base(find_key(name)) not in keys]
+        names = [
+            name
+            for name in names
+            if get_base(name) not in _DATASET
+            and (get_ending(name) not in (".txt", _JSON) or get_base(find_key(name)) not in keys)
+        ]
         few = [name for name in names if folders[_folder_of(name), get_ending(name)] <= _MOST_TABLES]
         return sorted(few, key=lambda name: (name.count("/"), name))
 
@@ -275,15 +286,6 @@ class LabelWays:
 
     def _add_note(self, name: str, error: BaseException) -> None:
         self.notes.append(f"found {_shorten(name)}, not used: {_shorten(describe_error(error), 300)}")
-
-
-def _spread(values: np.ndarray, indices: Sequence[int], count: int) -> np.ndarray:
-    """Return labels of `count` images, given those at `indices`; the others have no label."""
-    if len(indices) == count:
-        return values
-    spread = np.full((count, *values.shape[1:]), np.nan) if values.ndim > 1 else np.full(count, UNLABELLED, np.int64)
-    spread[list(indices)] = values
-    return spread
 
 
 def _folder_of(name: str) -> str:

@@ -129,6 +129,15 @@ def number_texts(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.array([numbers[text] for text in texts], np.int64), tuple(names)
 
 
+def spread_labels(values: np.ndarray, indices: Sequence[int], count: int) -> np.ndarray:
+    """Return labels of `count` images, given those at `indices`; the others have no label."""
+    if len(indices) == count:
+        return values
+    spread = np.full((count, *values.shape[1:]), np.nan) if values.ndim > 1 else np.full(count, UNLABELLED, np.int64)
+    spread[list(indices)] = values
+    return spread
+
+
 def select_labels(source: Source, indices: np.ndarray | slice, config: Config) -> np.ndarray | None:
     """Return the labels at `indices`; None for a source or a model without labels."""
     return source.labels[indices] if config.labels and source.labels is not None else None

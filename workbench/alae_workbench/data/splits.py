@@ -24,6 +24,7 @@ _MASKS = {"mask", "masks", "label", "labels", "annotation", "annotations", "segm
 _WORD = re.compile(r"[a-z]+|[0-9]+|[^a-z0-9]+")
 # StyleGAN's tools and FFHQ distribute images over folders of a thousand: 00000/img00000000.png, 31000/31042.png.
 _CHUNK = re.compile(r"\d{5,}")
+_DOMAIN = re.compile(r"(?P<split>train|test|val)(?P<domain>[A-Z])", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
@@ -54,7 +55,8 @@ def find_layout(names: Sequence[str], containers: Sequence[str] = ()) -> Layout:
     """Find the splits and the class folders of pictures.
 
     Folders that all pictures share are ignored. Splits are the folders below, if each of them is named after a split
-    and one of them is for training, or the folders within class folders. Class folders are the next ones.
+    and one of them is for training, or the folders within class folders. Class folders are the next ones. The folders
+    trainA, trainB, testA and testB of CycleGAN have the splits and the classes in their names.
 
     Args:
         names: the pictures' paths, with forward slashes.
@@ -63,6 +65,9 @@ def find_layout(names: Sequence[str], containers: Sequence[str] = ()) -> Layout:
     """
     parts = [name.split("/")[:-1] for name in names]
     level = _count_shared(parts)
+    domains = [_DOMAIN.fullmatch(_at(folders, level) or "") for folders in parts]
+    if domains and None not in domains and {"train", "test"} <= {match["split"].lower() for match in domains}:
+        return Layout([match["split"].lower() != "train" for match in domains], [match["domain"] for match in domains])
     archives = [find_split(container) for container in containers]
     if archives and None not in archives and len(set(archives)) > 1:
         return Layout([split == "held out" for split in archives], [_at(folders, level) for folders in parts])
@@ -98,6 +103,8 @@ def _is_in_chunk(name: str, folder: str) -> bool:
 
 def find_doubts(names: Sequence[str], folders: Sequence[str | None], classes: Sequence[str]) -> Iterator[str]:
     """Find reasons to doubt class folders: masks of images, and numbers in another order than as numbers."""
+    if all(map(find_split, classes)):
+        yield "named after splits, but none is for training: pass --labels none if they are not classes"
     masks = next((name for name in classes if name.lower() in _MASKS), None)
     if masks:
         stems: dict[bool, set[str]] = {True: set(), False: set()}

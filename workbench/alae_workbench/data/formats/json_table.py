@@ -9,6 +9,12 @@ from alae_workbench.data.label_matching import Table
 # Maximum length of a label that is a list, such as one-hot rows and CelebA's forty attributes.
 _MOST_VALUES = 2**10
 _NAME, _LABEL = "file_name", "label"
+# Keys of annotations as COCO stores them.
+_COCO = (b'"images"', b'"annotations"')
+
+
+class AnnotationsError(ValueError):
+    """A JSON file does not describe images, but things in them."""
 
 
 def parse_dataset_json(content: bytes) -> Table | None:
@@ -16,8 +22,10 @@ def parse_dataset_json(content: bytes) -> Table | None:
 
     An object of names and labels, and a list of objects, are accepted too. Returns None if `labels` is null.
 
-    Raises ValueError if it is not JSON, or has no `labels`.
+    Raises ValueError if it is not JSON, or has no `labels`; AnnotationsError if it has the format of COCO.
     """
+    if all(key in content for key in _COCO):
+        raise AnnotationsError("it describes things in images, as COCO does, not a class of each image")
     document = _parse_json(content)
     if isinstance(document, dict) and "labels" in document:
         document = document["labels"]

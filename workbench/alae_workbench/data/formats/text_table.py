@@ -14,6 +14,7 @@ from alae_workbench.data.picture_formats import ENDINGS
 TABLES = (".csv", ".tsv", ".txt")
 # Lines from which the separator is found, and the bytes that are decoded at once.
 _SAMPLE, _BLOCK = 20, 2**20
+_COMMENT = "#"
 _SEPARATORS = (",", ";", "\t", "|")
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _DECIMAL_COMMA = re.compile(r"([+-]?\d*),(\d+)")
@@ -22,8 +23,8 @@ _DECIMAL_COMMA = re.compile(r"([+-]?\d*),(\d+)")
 def parse_text_table(content: bytes, image_names: Container[str] = ()) -> Table:
     """Parse a table: UTF-8, UTF-16 or, if it is not valid UTF-8, Windows-1252; with or without a header.
 
-    A first line that holds only the number of rows, as in CelebA, is skipped, and a header may lack the title of the
-    first column. The first row is not a header if it names an image.
+    Comments before the table, after #, and a line that holds only the number of rows, as in CelebA, are skipped, and a
+    header may lack the title of the first column. The first row is not a header if it names an image.
 
     Args:
         content: the file.
@@ -36,7 +37,7 @@ def parse_text_table(content: bytes, image_names: Container[str] = ()) -> Table:
     separator = _find_separator(lines)
     rows = _split_rows(_read_lines(content, encoding), separator)
     first = next(rows, [])
-    if len(first) == 1 and first[0].isdigit():
+    while len(first) == 1 and (first[0].isdigit() or first[0].startswith(_COMMENT)):
         first = next(rows, [])
     second = next(rows, None)
     if second is not None and len(first) == len(second) - 1:
@@ -73,7 +74,7 @@ def _read_lines(content: bytes, encoding: str) -> Iterator[str]:
 
 def _split_rows(lines: Iterator[str], separator: str) -> Iterator[list[str]]:
     if separator == " ":
-        return (line.split() for line in lines if line.strip() and not line.startswith("#"))
+        return (line.split() for line in lines if line.strip() and not line.startswith(_COMMENT))
     rows = (row for row in csv.reader(lines, delimiter=separator) if any(map(str.strip, row)))
     if separator != ";":
         return rows
@@ -85,6 +86,7 @@ def _split_rows(lines: Iterator[str], separator: str) -> Iterator[list[str]]:
 
 def _find_separator(lines: Sequence[str]) -> str:
     """Return the separator that gives every line the same number of cells, at least two; spaces if none does."""
+    lines = [line for line in lines if not line.startswith(_COMMENT)] or lines
     counts: dict[str, list[int]] = {}
     for separator in _SEPARATORS:
         counts[separator] = [len(row) for row in _split_rows(iter(lines), separator)]
