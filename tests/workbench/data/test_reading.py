@@ -147,6 +147,7 @@ def test_sets_are_prepared_in_one_range_and_record_it(tmp_path):
     assert (splits.interpretation, splits.value_range) == ("numbers in 0 … 4095", "0..4095")
     np.save(tmp_path / "b.npy", (TWELVE % 2).astype(bool))
     write_set(plan_preparation(str(tmp_path / "b.npy"), tmp_path / "b"))
+    assert open_set(tmp_path / "b").value_range == "0..1"
     assert np.array_equal(read_all(open_set(tmp_path / "b").images)[..., 0], (TWELVE % 2) * 255)
 
 

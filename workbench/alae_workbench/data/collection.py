@@ -12,6 +12,7 @@ from typing import Generic, TypeVar, overload
 
 import numpy as np
 
+from alae_workbench.data.copies import hash_images
 from alae_workbench.data.listing import Skipped
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.picture_file import Member, Reading, read_image
@@ -154,6 +155,7 @@ class DecodedOnRequest(SourceRepr):
         reading: how pictures become pixels.
         fingerprint: see `Source`.
         extremes: the lowest and the highest value of all pixels.
+        hashes: a hash of each image: see `copies.hash_images`.
     """
 
     def __init__(
@@ -163,8 +165,10 @@ class DecodedOnRequest(SourceRepr):
         reading: Reading,
         fingerprint: str,
         extremes: tuple[int, int],
+        hashes: np.ndarray,
     ) -> None:
         self.shape, self.reading, self.fingerprint, self.extremes = shape, reading, fingerprint, extremes
+        self.hashes = hashes
         self.files, self.labels, self.names = pictures.files, pictures.labels, pictures.names
         self.label_names, self.label_text = pictures.label_names, pictures.label_text
 
@@ -197,7 +201,7 @@ def decode(
     """
     keep = len(pictures) * int(np.prod(shape)) <= _KEPT_BYTES
     pixels: list[np.ndarray] = []
-    readable, faults, digest = [], [], hashlib.sha256()
+    readable, faults, hashes, digest = [], [], [], hashlib.sha256()
     lowest, highest = 255, 0
     for index, image in enumerate(_decode_files(pictures.files, lambda file: read_image(file, shape, reading))):
         if isinstance(image, DataError):
@@ -208,6 +212,7 @@ def decode(
             pixels.append(image)
         else:
             digest.update(image.data)
+            hashes.append(hash_images([image]))
             lowest, highest = min(lowest, int(image.min())), max(highest, int(image.max()))
     if not readable:
         return None, faults
@@ -217,7 +222,8 @@ def decode(
     if keep:
         return Arrays(np.stack(pixels), labels, pictures.names, pictures.label_names, pictures.label_text), faults
     digest.update(repr((len(readable), *shape, None if labels is None else labels.tolist())).encode())
-    return DecodedOnRequest(pictures, shape, reading, digest.hexdigest(), (lowest, highest)), faults
+    extremes, hashed = (lowest, highest), np.concatenate(hashes)
+    return DecodedOnRequest(pictures, shape, reading, digest.hexdigest(), extremes, hashed), faults
 
 
 def _decode_files(

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from alae_core.streams import stream
+from alae_workbench.data.copies import get_hashes
 from alae_workbench.data.source import (
     DataError,
     Source,
@@ -60,6 +61,12 @@ class Subset(SourceRepr):
         """Where the labels come from: see `labels.Labels`."""
         return get_label_text(self.source)
 
+    @property
+    def hashes(self) -> np.ndarray | None:
+        """A hash of each image: see `copies.get_hashes`."""
+        hashes = get_hashes(self.source)
+        return None if hashes is None else hashes[self.indices]
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of the source's fingerprint and the indices."""
@@ -99,6 +106,10 @@ class _WithMargin(SourceRepr):
     @property
     def label_text(self) -> str:
         return get_label_text(self.source)
+
+    @property
+    def hashes(self) -> np.ndarray | None:
+        return get_hashes(self.source)
 
     @property
     def fingerprint(self) -> str:

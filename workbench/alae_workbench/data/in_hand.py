@@ -19,7 +19,7 @@ from alae_workbench.data.labels import UNLABELLED, Labels, convert_label_array, 
 from alae_workbench.data.memory import Arrays, as_source, describe_wrong_type, is_source
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import Member
-from alae_workbench.data.ranges import as_pixels
+from alae_workbench.data.ranges import convert_arrays
 from alae_workbench.data.source import DataError, Splits
 from alae_workbench.data.splits import find_split
 
@@ -82,7 +82,7 @@ def _open_splits(data: Mapping[str, Any], options: SourceOptions) -> Splits | Co
     if isinstance(contents, Collection) and isinstance(test, Collection):
         return replace(contents, test=test)
     if isinstance(contents, Splits) and isinstance(test, Splits):
-        return Splits(contents.images, test.images, interpretation=contents.interpretation)
+        return replace(contents, test=test.images)
     raise DataError("the splits of data must both hold images of PIL, or both arrays of one shape")
 
 
@@ -170,9 +170,10 @@ def _read_item(items: _Items, index: int) -> np.ndarray | Image.Image:
 
 
 def _make_arrays(pixels: np.ndarray, labels: Labels, options: SourceOptions) -> Splits:
-    (images,), interpretation = as_pixels(pixels, stated=options.range)
+    (images,), interpretation, value_range = convert_arrays(pixels, stated=options.range)
     text = str(labels) if labels.values is not None or labels.notes else ""
-    return Splits(Arrays(images, labels.values, None, labels.names, text), interpretation=interpretation)
+    arrays = Arrays(images, labels.values, None, labels.names, text)
+    return Splits(arrays, interpretation=interpretation, value_range=value_range)
 
 
 def _convert_labels(labels: list[Any], names: tuple[str, ...]) -> Labels:

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from alae_core.config import Config
+from alae_workbench.data.copies import describe_copies
 from alae_workbench.data.source import DataError, DataSet, Source
 
 #: the class number of an image without a label in a labelled data set; an unlabelled image's attributes are NaN
@@ -65,9 +66,9 @@ def describe_labels(source: Labelled) -> str:
 
 
 def describe_origin(data: DataSet) -> list[str]:
-    """Return a line about the labels of the training images, and one about files that were skipped, if any."""
-    labels = f"labels: {describe_labels(data.train)}"
-    return [labels, data.skipped_files] if data.skipped_files else [labels]
+    """Return a line about the labels of the training images, and one each about skipped files and copies, if any."""
+    skipped = [data.skipped_files] if data.skipped_files else []
+    return [f"labels: {describe_labels(data.train)}", *skipped, *describe_copies(data)]
 
 
 def is_labelled(values: np.ndarray) -> np.ndarray:

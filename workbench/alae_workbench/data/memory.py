@@ -8,8 +8,9 @@ from inspect import getattr_static
 
 import numpy as np
 
+from alae_workbench.data.copies import hash_images
 from alae_workbench.data.labels import as_labels
-from alae_workbench.data.ranges import as_pixels
+from alae_workbench.data.ranges import ValueRange, as_pixels, convert_arrays
 from alae_workbench.data.source import DataError, Source, SourceRepr, read_at_size
 
 
@@ -75,18 +76,23 @@ class Arrays(SourceRepr):
             digest.update(np.ascontiguousarray(self.labels).data)
         return digest.hexdigest()
 
+    @cached_property
+    def hashes(self) -> np.ndarray:
+        """A hash of each image: see `copies.hash_images`."""
+        return hash_images(self.pixels)
+
     def images(self, indices: np.ndarray, size: int | None = None) -> np.ndarray:
         """Read the images at `indices`: see `Source.images`."""
         return read_at_size(lambda some: self.pixels[some], self.shape, indices, size)
 
 
-def as_source(data: Source | np.ndarray) -> Source:
-    """Return a source as it is, and an array (see `as_pixels`) as `Arrays`.
+def as_source(data: Source | np.ndarray, hint: ValueRange | None = None) -> Source:
+    """Return a source as it is, and an array as `Arrays`; `hint` is that of `ranges.convert_arrays`.
 
     Raises:
         DataError: `data` is neither, or its values are in no known range.
     """
-    source = Arrays(as_pixels(data)[0][0]) if isinstance(data, np.ndarray) else data
+    source = Arrays(convert_arrays(data, hint=hint).parts[0]) if isinstance(data, np.ndarray) else data
     if not is_source(source):
         raise DataError(describe_wrong_type(data))
     return source

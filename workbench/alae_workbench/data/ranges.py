@@ -86,9 +86,23 @@ def describe_use(lowest: float, highest: float, values: ValueRange = BYTES) -> s
     )
 
 
-def as_pixels(
+class ConvertedArrays(NamedTuple):
+    """Parts of a data set as bytes, how they were read, and the range of numbers that were not bytes: see `DataSet`."""
+
+    parts: list[np.ndarray]
+    interpretation: str
+    value_range: str
+
+
+def as_pixels(*parts: np.ndarray) -> tuple[list[np.ndarray], str]:
+    """Convert images of a known range to bytes, and describe how they were read: see `convert_arrays`."""
+    converted = convert_arrays(*parts)
+    return converted.parts, converted.interpretation
+
+
+def convert_arrays(
     *parts: np.ndarray, stated: ValueRange | None = None, hint: ValueRange | None = None
-) -> tuple[list[np.ndarray], str]:
+) -> ConvertedArrays:
     """Convert images of a known range to bytes, channels last.
 
     Args:
@@ -96,16 +110,17 @@ def as_pixels(
             from all parts together: integers are in 0 … 255, floats in the narrowest of [0, 1], [−1, 1] and 0 … 255
             that holds them. Truth values, and integers of which all are 0 or 1, are black and white.
         stated: the range, if it is known.
-        hint: a range that is tried before the others, for images that are not bytes.
+        hint: a range that is tried before the others, for images that are not bytes; but not for floats of at most 1
+            if it goes further, because they would be black.
 
     Returns:
-        The parts as uint8 (count, H, W) or (count, H, W, C), and how they were read, such as "numbers in [0, 1] and
-        channels first"; "" if nothing was changed.
+        The parts as uint8 (count, H, W) or (count, H, W, C); how they were read, such as "numbers in [0, 1] and
+        channels first", or "" if nothing was changed; and the range.
 
     Raises:
         DataError: the images are not numbers, or have their axes in another order; or a value lies outside the range.
     """
-    changes = []
+    changes, value_range = [], ""
     for part in parts:
         _require_image_axes(part.shape)
     numbers = [part for part in parts if part.size]
@@ -115,6 +130,7 @@ def as_pixels(
     if numbers:
         lowest, highest = min(float(part.min()) for part in numbers), max(float(part.max()) for part in numbers)
         values = _choose_range(parts, lowest, highest, stated, hint)
+        value_range = "" if all(part.dtype == np.uint8 for part in parts) else str(values)
         if kinds <= set("biu") and values == _UNIT:
             changes.append("black and white, 0 and 1")
         elif values != BYTES or any(part.dtype != np.uint8 for part in parts):
@@ -125,7 +141,7 @@ def as_pixels(
     if all(part.ndim == 4 and part.shape[1] in (1, 3) and min(part.shape[2:]) > 4 for part in parts):
         parts = tuple(part.transpose(0, 2, 3, 1) for part in parts)
         changes.append("channels first")
-    return list(parts), " and ".join(changes)
+    return ConvertedArrays(list(parts), " and ".join(changes), value_range)
 
 
 def _require_image_axes(shape: tuple[int, ...]) -> None:
@@ -177,6 +193,8 @@ def _choose_range(
         return _UNIT
     if all(part.dtype == np.uint8 for part in parts):
         return BYTES
+    if kinds == {"f"} and hint is not None and hint.white > 1 >= highest:
+        hint = None
     found = find_range(lowest, highest, FLOATS if kinds == {"f"} else (BYTES,), hint)
     if found is None:
         raise DataError(

@@ -99,8 +99,8 @@ class DataSet:
         interpretation: how values that are not bytes, or other axes, were read, such as "numbers in [0, 1]", and
             doubts about that; "" if images were uint8 with channels last.
         skipped_files: files of the source that are not pictures or cannot be used, counted by reason; "" for none.
-        value_range: black and white of images of more than 8 bits, such as "0..4095"; "" if there are none, and None
-            if they are read as early versions did.
+        value_range: black and white of pictures of more than 8 bits, or of arrays that are not bytes, such as
+            "0..4095"; "" if there are none, and None if they are read as early versions did.
     """
 
     train: Source

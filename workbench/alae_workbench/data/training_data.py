@@ -12,8 +12,8 @@ from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.ranges import parse_range
 from alae_workbench.data.source import DataSet, Fit
 
-#: keys of a checkpoint's record of its run: the images' fingerprint, and the range of those with more than 8 bits
-FINGERPRINT, VALUE_RANGE = "data", "range"
+#: keys of a checkpoint's record of its run: the images' fingerprint and number, and the range of numbers but bytes
+FINGERPRINT, COUNT, VALUE_RANGE = "data", "images", "range"
 
 
 def _check_range(text: str) -> str:
@@ -83,7 +83,8 @@ def source_options_of(training: TrainingData, checkpoint: Checkpoint | None = No
 def options_for_other_images(checkpoint: Checkpoint, labels: str | None = None) -> SourceOptions:
     """Return how other images than a run's own are read for its model: in the same range, and with its crop box.
 
-    Pictures of another size than the crop box is for are used whole. `labels` is the user's choice of labels.
+    A range of more than 8 bits or of floats is only for such images, and for those whose values it holds. Pictures of
+    another size than the crop box is for are used whole. `labels` is the user's choice of labels.
 
     Raises ConfigError as `training_data_of`.
     """
@@ -96,16 +97,16 @@ def options_for_other_images(checkpoint: Checkpoint, labels: str | None = None) 
     box = options.crop_box
     return SourceOptions(
         labels=labels,
-        range=options.range,
+        range=None if wide_range else options.range,
         wide_range=wide_range,
         crop_box=box and box._replace(optional=True),
     )
 
 
-def record_data(data: DataSet) -> dict[str, str]:
+def record_data(data: DataSet) -> dict[str, str | int]:
     """Return the record of the images in a checkpoint, besides the settings."""
     value_range = {} if data.value_range is None else {VALUE_RANGE: data.value_range}
-    return {FINGERPRINT: data.fingerprint, **value_range}
+    return {FINGERPRINT: data.fingerprint, COUNT: len(data.train) + len(data.held_out), **value_range}
 
 
 def training_data_of(checkpoint: Checkpoint) -> TrainingData:

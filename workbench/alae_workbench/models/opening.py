@@ -104,7 +104,7 @@ class OpenedModel:
                 str(source), config, margin=training.margin, fit=training.fit, tell_skipped=tell, options=options
             )
         if isinstance(source, np.ndarray):
-            images = as_source(source)
+            images = as_source(source, options_for_other_images(self.checkpoint).wide_range)
             # Images that the model drew have the margin already.
             return fit_images("source", images, config, margin=0 if images.shape == config.image else training.margin)
         if source is not None:

@@ -20,7 +20,7 @@ from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.resolve import make_absolute, require_found
 from alae_workbench.data.source import DataError, DataSet
 from alae_workbench.data.survey import survey, survey_contents, survey_source
-from alae_workbench.data.training_data import FINGERPRINT, source_options_of
+from alae_workbench.data.training_data import COUNT, FINGERPRINT, source_options_of
 from alae_workbench.evaluation.registry import resolve_measures
 from alae_workbench.runs.devices import plan_spread
 from alae_workbench.runs.fine_tuning import make_fine_tuning
@@ -163,12 +163,15 @@ def require_same_data(checkpoint: Checkpoint, data: DataSet) -> None:
     Checkpoints of the authors and of early versions record no fingerprint, and resume on any images.
     """
     recorded = checkpoint.run.get(FINGERPRINT)
-    if recorded not in (None, data.fingerprint):
-        raise ArgumentError(
-            "other_data",
-            f"is not set, but the run was trained on other images: their fingerprint is {str(recorded)[:12]}…, the "
-            f"fingerprint of these is {data.fingerprint[:12]}…",
-        )
+    if recorded in (None, data.fingerprint):
+        return
+    before, now = checkpoint.run.get(COUNT), len(data.train) + len(data.held_out)
+    counts = f"{before:,} then, {now:,} now, " if isinstance(before, int) and before != now else ""
+    raise ArgumentError(
+        "other_data",
+        f"is not set, but the run was trained on other images: {counts}with the fingerprints {str(recorded)[:12]}… and "
+        f"{data.fingerprint[:12]}…; restore the images, or set it to go on with these",
+    )
 
 
 def _make_experiment(

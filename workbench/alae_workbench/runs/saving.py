@@ -41,7 +41,7 @@ class Saver:
         run: Run,
         experiment: Experiment,
         runner: Runner,
-        data_record: Mapping[str, str],
+        data_record: Mapping[str, str | int],
         resume: Checkpoint | None,
     ) -> None:
         self.best = resolve_best(experiment.training.best)

@@ -22,7 +22,7 @@ from alae_workbench.data.label_ways import NONE
 from alae_workbench.data.labels import Labels, convert_label_array
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
-from alae_workbench.data.ranges import as_pixels
+from alae_workbench.data.ranges import convert_arrays
 from alae_workbench.data.source import DataError, Splits, describe_error
 from alae_workbench.data.wrong_content import explain_no_zip
 
@@ -45,8 +45,8 @@ def is_array_file(path: Path, names: Names[str]) -> bool:
 def read_array_file(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
     """Read images, and labels if there are any, from an .npz or .npy file; `array_names` decides which arrays they are.
 
-    Raises DataError as `open_arrays` and `as_pixels`, if no array can be identified as images, or if the chosen labels
-    cannot be used.
+    Raises DataError as `open_arrays` and `convert_arrays`, if no array can be identified as images, or if the chosen
+    labels cannot be used.
     """
     arrays = open_arrays(path)
     if not any(len(array.shape) in (3, 4) for array in arrays.values()):
@@ -62,12 +62,12 @@ def read_array_file(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
 def read_roles(path: Path, arrays: Mapping[str, "StoredArray"], roles: Roles, options: SourceOptions) -> Splits:
     """Read the images and labels among the arrays of a file.
 
-    Raises DataError as `as_pixels`, if an array cannot be read, or if the chosen labels cannot be used.
+    Raises DataError as `convert_arrays`, if an array cannot be read, or if the chosen labels cannot be used.
     """
     wanted = [roles.images, *roles.test_images]
     _require_plausible_arrays(path, arrays, wanted)
     try:
-        (train, *tests), interpretation = as_pixels(
+        (train, *tests), interpretation, value_range = convert_arrays(
             *(arrays[name].read() for name in wanted), stated=options.range, hint=options.wide_range
         )
         labels = _read_labels(path, arrays, [roles.labels], len(train), options)
@@ -86,7 +86,7 @@ def read_roles(path: Path, arrays: Mapping[str, "StoredArray"], roles: Roles, op
             pixels = np.concatenate(tests) if len(tests) > 1 else tests[0]
             test = Arrays(pixels, test_labels.values, None, labels.names, str(test_labels))
         images = Arrays(train, labels.values, None, labels.names, str(labels))
-        return Splits(images, test, interpretation=interpretation)
+        return Splits(images, test, interpretation=interpretation, value_range=value_range)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     except _BROKEN as error:

@@ -14,7 +14,7 @@ from alae_workbench.data.labels import Labels, as_labels
 from alae_workbench.data.listing import list_names
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
-from alae_workbench.data.ranges import as_pixels
+from alae_workbench.data.ranges import convert_arrays
 from alae_workbench.data.source import DataError, Splits, describe_error
 
 _SIDE, _PIXELS = 32, 3 * 32 * 32
@@ -78,7 +78,7 @@ def read_cifar(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
         parts = [_attempt(folder / name, lambda content: read(content, layout, kind)) for name in files]
         pixels.append(np.concatenate([images for images, _ in parts]))
         labels.append(as_labels(np.concatenate([values for _, values in parts])) if kind else None)
-    images, interpretation = as_pixels(*pixels, stated=options.range)
+    images, interpretation, _ = convert_arrays(*pixels, stated=options.range)
     train, test = (
         Arrays(part, values, label_names=label_names, label_text=_describe(values, kind))
         for part, values in zip(images, labels, strict=True)

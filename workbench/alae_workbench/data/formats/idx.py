@@ -17,7 +17,7 @@ from alae_workbench.data.labels import Labels
 from alae_workbench.data.listing import list_names
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
-from alae_workbench.data.ranges import as_pixels
+from alae_workbench.data.ranges import convert_arrays
 from alae_workbench.data.source import DataError, Splits, describe_error, format_shape
 
 #: the file that marks a folder as IDX
@@ -44,7 +44,7 @@ def read_idx_folder(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
 
     `test` of the result is None if the file of test images is missing.
 
-    Raises DataError as `read_idx` and `as_pixels` do, or if there are no training images, or several data sets.
+    Raises DataError as `read_idx` and `convert_arrays` do, or if there are no training images, or several data sets.
     """
     options.refuse_choice(path, "labels", "images")
     folder, given = path.parent, [path.name]
@@ -72,7 +72,7 @@ def read_idx_folder(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
 
 
 def _read_parts(name: str, files: list[Path], options: SourceOptions) -> Splits:
-    pixels, interpretation = as_pixels(*(read_idx(file) for file in files), stated=options.range)
+    pixels, interpretation, _ = convert_arrays(*(read_idx(file) for file in files), stated=options.range)
     transposed = name.lower().startswith(_TRANSPOSED)
     if transposed:
         pixels = [part.swapaxes(1, 2) for part in pixels]

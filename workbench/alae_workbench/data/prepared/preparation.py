@@ -38,7 +38,7 @@ class Preparation:
         stamp: a digest that changes with any file or array of the source.
         reason: why the images have this size.
         options: which images and labels of the source are read, and how.
-        interpretation: how values and axes are read: see `DataSet`.
+        interpretation, value_range: how values and axes are read: see `DataSet`.
     """
 
     source: str
@@ -50,6 +50,7 @@ class Preparation:
     reason: str
     options: SourceOptions = DEFAULTS
     interpretation: str = ""
+    value_range: str = ""
 
     def __str__(self) -> str:
         counts = [count_things(len(pictures), "image") for pictures in self.pictures.values()]
@@ -112,7 +113,8 @@ def plan_preparation(
         raise ArgumentError("size", f"is {size}; images are prepared at 4 to 4,096 pixels a side")
     contents = open_source(source, options)
     pictures, stamp = _identify(contents, source)
-    interpretation = contents.interpretation if isinstance(contents, Splits) else ""
+    arrays = contents if isinstance(contents, Splits) else None
+    interpretation, value_range = (arrays.interpretation, arrays.value_range or "") if arrays else ("", "")
     reading = Reading(fit)
     seen = survey_contents(contents, source, source, options)
     if size is not None:
@@ -128,8 +130,9 @@ def plan_preparation(
         reason += f"; each image is {box}{change} and resized"
         files = [part.files for part in pictures.values()]
         reading, interpretation = decide_reading(source, files, fit, options)
+        value_range = str(reading.wide or "")
     image = (height, width, channels or seen.channels)
-    return Preparation(source, out, image, reading, pictures, stamp, reason, options, interpretation)
+    return Preparation(source, out, image, reading, pictures, stamp, reason, options, interpretation, value_range)
 
 
 def read_state(source: str, options: SourceOptions = DEFAULTS) -> tuple[dict[str, Collection], str]:

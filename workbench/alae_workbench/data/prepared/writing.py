@@ -176,7 +176,7 @@ class _Writer:
             levels=preparation.heights,
             fit=preparation.reading.fit,
             crop_box=str(preparation.reading.crop_box or ""),
-            value_range=str(preparation.reading.wide or ""),
+            value_range=preparation.value_range,
             interpretation=preparation.interpretation,
             label_names=preparation.pictures[PARTS[0]].label_names,
             label_text=preparation.pictures[PARTS[0]].label_text,
