@@ -18,6 +18,7 @@ from alae_core.updates import (
     generate,
     judge,
     make_constant_images,
+    map_to_w,
     measure_separation,
     pixel_distance,
     pixel_loss,
@@ -128,7 +129,7 @@ def _loop_term(
     The loss's own w, G(w) and E(G(w)) are reused unless styles are mixed, images augmented, or F gets no gradient.
     """
     if batch.draws.mix is not None or not trains_F:
-        w = networks.F(batch.draws.z)
+        w = map_to_w(networks, batch.draws.z, batch)
         w = w if trains_F else ops.stop_gradient(w)
         fake, codes = generate(networks, w, batch), None
     if codes is None or batch.draws.augment is not None:
@@ -148,7 +149,7 @@ def _distance_of_codes(config: Config, batch: Batch, w: Tensor, estimate: Tensor
 def _reciprocity(config: Config, networks: Family, batch: Batch, input_gradient: InputGradient) -> Tensor:
     loss = 0.0
     if _closes_in_codes(config):
-        w = networks.F(batch.draws.z)
+        w = map_to_w(networks, batch.draws.z, batch)
         loss += _distance_of_codes(config, batch, w, encode(networks, generate(networks, w, batch), batch))
     if _closes_in_images(config):
         loss += pixel_distance(config, networks, batch)

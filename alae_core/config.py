@@ -55,7 +55,10 @@ class Config(Frozen):
     description: str = ""
     image: ImageShape = Field(description="height, width, channels")
     labels: NonNegativeInt = Field(
-        0, lt=2**16, description="number of classes, appended as one-hot to E's and G's input; 0 trains without labels"
+        0,
+        lt=2**16,
+        description="number of classes, which E and G take as one-hot labels, or F and D of style networks; 0 trains "
+        "without labels",
     )
     algorithm: str = Field("alae", description="networks and the updates that train them: one of alae_core.algorithms")
     algorithm_settings: Settings | None = Field(None, description="settings of an algorithm that a plug-in defines")
@@ -126,6 +129,12 @@ class Config(Frozen):
     def _check_labels(self) -> "Config":
         if self.labels == 1:
             raise ValueError("labels is 1, but one class carries no information: use 0, or the number of classes")
+        shapes = find_algorithm(self.algorithm, self.plugins).networks.values()
+        if self.labels and isinstance(self.networks, StyleNetworks) and not ("F" in shapes and "D" in shapes):
+            raise ValueError(
+                f"labels is {self.labels}, which F and D of style networks take, but the algorithm {self.algorithm} "
+                "does not train both: set labels to 0, or use mlp or conv networks"
+            )
         return self
 
     @model_validator(mode="after")
@@ -167,8 +176,6 @@ class Config(Frozen):
         lods = height.bit_length() - 2
         if height != width or height < 4 or height != 4 * 2 ** (lods - 1):
             raise ValueError(f"style networks make square images of 4, 8, 16, … pixels, but image is {height}×{width}")
-        if self.labels:
-            raise ValueError(f"labels is {self.labels}, but style networks take none: set it to 0")
         if not self.growth or len(self.growth.levels) != lods:
             given = len(self.growth.levels) if self.growth else "none"
             raise ValueError(
@@ -200,6 +207,10 @@ class Config(Frozen):
                 "it to false"
             )
         return self
+
+    def classes_of(self, network: str) -> int:
+        """Return the number of classes whose one-hot labels F, G, E or D takes; 0 if it takes none."""
+        return self.labels if network in self.networks.labelled else 0
 
     @property
     def adapts(self) -> bool:

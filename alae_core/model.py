@@ -60,8 +60,10 @@ class Alae:
     return NumPy arrays of `config.dtype`. They run compiled, in batches and without gradients, and do not change the
     model. They raise ArgumentError if an argument does not fit the model.
 
-    Images have shape (batch, H, W, C) and are uint8, or floats in [−1, 1] (uint8 / 127.5 − 1). If the configuration has
-    labels, the methods with a `labels` argument need them: class numbers of shape (batch,). F and D take no labels.
+    Images have shape (batch, H, W, C) and are uint8, or floats in [−1, 1] (uint8 / 127.5 − 1).
+
+    If the configuration has labels, G and E take them; of style networks F and D instead. Methods that call one of
+    these networks need the argument `labels`, class numbers of shape (batch,); other methods ignore it.
 
     A `View` selects the level of detail of networks that have levels; by default it is `self.view`.
 
@@ -131,9 +133,10 @@ class Alae:
             raise ArgumentError("noise", "is for style networks")
         return sample_noise(view.lod, count, seed=require_seed(seed))
 
-    def map(self, z: np.ndarray) -> np.ndarray:
+    def map(self, z: np.ndarray, *, labels: np.ndarray | None = None) -> np.ndarray:
         """w = F(z): (batch, z) to (batch, w)."""
-        return self._run("F", as_rows(self.config, "z", z, (self.config.networks.z,)))
+        z = as_rows(self.config, "z", z, (self.config.networks.z,))
+        return self._run("map", z, labels=self._one_hot(labels, len(z), "F"))
 
     def truncate(self, w: np.ndarray, psi: float | None = None) -> np.ndarray:
         """Return styles for each layer, (batch, 2L, w), with the first `truncation_layers` truncated towards `w_mean`.
@@ -166,12 +169,12 @@ class Alae:
         """
         view = self._view(view)
         w = as_styles(self.config, w, view)
-        return self._run("generate", w, view, noise=noise, labels=one_hot(self.config, labels, len(w)))
+        return self._run("generate", w, view, noise=noise, labels=self._one_hot(labels, len(w), "G"))
 
     def encode(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
         """w = E(x): (batch, H, W, C) to (batch, w); if reciprocity is z, an estimate of z."""
         x = self._images(x, view)
-        return self._run("encode", x, self._view(view), labels=one_hot(self.config, labels, len(x)))
+        return self._run("encode", x, self._view(view), labels=self._one_hot(labels, len(x), "E"))
 
     def hidden(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
         """Return the widest hidden layer of E, (batch, n), which the paper calls long features; see `Family.hidden`.
@@ -179,24 +182,29 @@ class Alae:
         Raises AlaeError if E has no hidden layer.
         """
         x = self._images(x, view)
-        return self._run("hidden", x, self._view(view), labels=one_hot(self.config, labels, len(x)))
+        return self._run("hidden", x, self._view(view), labels=self._one_hot(labels, len(x), "E"))
 
-    def discriminate(self, codes: np.ndarray, view: View | None = None) -> np.ndarray:
+    def discriminate(
+        self, codes: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the logit D(w): (batch, w) to (batch,); above 0 means real.
 
         If D judges images in this configuration, `codes` are images (batch, H, W, C).
         """
         if self.config.networks.discriminator == "latent":
-            return self._run("D", as_rows(self.config, "codes", codes, (self.config.networks.w,)))
+            codes = as_rows(self.config, "codes", codes, (self.config.networks.w,))
+            return self._run("discriminate", codes, labels=self._one_hot(labels, len(codes), "D"))
+        images = self._images(codes, view)
+        classes = self._one_hot(labels, len(images), "D")
         # Such a D compares the images of a batch, so the batch must not be padded.
-        return self._run("D", self._images(codes, view), self._view(view), pad=False)
+        return self._run("discriminate", images, self._view(view), labels=classes, pad=False)
 
     def reconstruct(
         self, x: np.ndarray, view: View | None = None, *, noise: Noise = "fixed", labels: np.ndarray | None = None
     ) -> np.ndarray:
         """G(E(x)), or G(F(E(x))) if reciprocity is z: (batch, H, W, C) to the same shape; see `generate`."""
         x = self._images(x, view)
-        classes = one_hot(self.config, labels, len(x))
+        classes = self._one_hot(labels, len(x), "GEF" if self.config.reciprocity == "z" else "GE")
         return self._run("reconstruct", x, self._view(view), noise=noise, labels=classes)
 
     def reencode(
@@ -205,12 +213,12 @@ class Alae:
         """E(G(w)), which reciprocity trains to equal w, or z where w = F(z): (batch, w); see `generate`."""
         view = self._view(view)
         w = as_styles(self.config, w, view)
-        return self._run("reencode", w, view, noise=noise, labels=one_hot(self.config, labels, len(w)))
+        return self._run("reencode", w, view, noise=noise, labels=self._one_hot(labels, len(w), "GE"))
 
     def w_of(self, x: np.ndarray, view: View | None = None, *, labels: np.ndarray | None = None) -> np.ndarray:
         """Return the w from which G reconstructs x, (batch, w): E(x), or F(E(x)) if reciprocity is z."""
         codes = self.encode(x, view, labels=labels)
-        return self.map(codes) if self.config.reciprocity == "z" else codes
+        return self.map(codes, labels=labels) if self.config.reciprocity == "z" else codes
 
     def as_seen(self, images: np.ndarray, view: View | None = None) -> np.ndarray:
         """Return images of the view's size as floats, faded like the real images that training shows in that view."""
@@ -251,6 +259,11 @@ class Alae:
         for name, variable in self.variables.items():
             variable.assign(copies[name])
 
+    def _one_hot(self, labels: np.ndarray | None, count: int, networks: str) -> list[np.ndarray]:
+        """Return `inputs.one_hot` if one of the networks takes labels, or the model has none; otherwise []."""
+        ignores = self.config.labels and not any(map(self.config.classes_of, networks))
+        return [] if ignores else one_hot(self.config, labels, count)
+
     def _view(self, view: View | None) -> View | None:
         return self.family.require(self.view if view is None else view)
 
@@ -267,10 +280,10 @@ class Alae:
         labels: Sequence[np.ndarray] = (),
         pad: bool = True,
     ) -> np.ndarray:
-        """Call a method of `Family`, or a network, on arrays.
+        """Call a method of `Family` on arrays.
 
         Args:
-            method: its name.
+            method: its name in `Family`.
             rows: its first argument.
             view: the level of detail to pass.
             noise: the noise to pass, if the method takes noise.

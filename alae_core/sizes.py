@@ -38,7 +38,8 @@ def largest_layers(config: Config) -> list[int]:
         return [max(pixels, *(height * width * count // 4**i for i, count in enumerate(reversed(networks.widths))))]
     if not isinstance(networks, StyleNetworks):
         return [pixels]
-    return [(4 * 2**lod) ** 2 * max(channels, count) for lod, count in enumerate(networks.widths(config.lods))]
+    widths = networks.widths(config.lods)
+    return [max((4 * 2**lod) ** 2 * max(channels, count), config.labels) for lod, count in enumerate(widths)]
 
 
 def batch_sizes(config: Config) -> list[tuple[int, int]]:

@@ -83,13 +83,18 @@ def adams_of(config: Config, update: str, networks: str) -> dict[str, str]:
     return {network: "decoder" if network in "FG" else "encoder" for network in networks}
 
 
+def map_to_w(networks: Family, z: Tensor, batch: Batch) -> Tensor:
+    """w = F(z), (batch, w), with the batch's labels."""
+    return networks.map(z, labels=batch.labels)
+
+
 def sample_styles(networks: Family, batch: Batch) -> Tensor:
     """w = F(z), (batch, w), of the batch's z; with style mixing a style for each layer, (batch, layers, w)."""
-    w = networks.F(batch.draws.z)
+    w = map_to_w(networks, batch.draws.z, batch)
     if batch.draws.mix is None or batch.draws.noise is None:
         return w
     layers = ops.arange(len(batch.draws.noise))[None, :, None]
-    return ops.where(layers < batch.draws.cutoff, w[:, None], networks.F(batch.draws.mix)[:, None])
+    return ops.where(layers < batch.draws.cutoff, w[:, None], map_to_w(networks, batch.draws.mix, batch)[:, None])
 
 
 def generate(networks: Family, w: Tensor, batch: Batch) -> Tensor:

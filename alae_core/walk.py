@@ -18,7 +18,7 @@ from alae_core.model import Alae
 from alae_core.networks.family import Family
 from alae_core.optimizer import average_step
 from alae_core.passes import count_passes
-from alae_core.updates import Batch, Update
+from alae_core.updates import Batch, Update, map_to_w
 
 Tensor = TypeVar("Tensor")
 
@@ -140,7 +140,7 @@ def split(batch: Batch, passes: int) -> Callable[[Any], Batch]:
 
 def mean_of_w(networks: Family, batch: Batch) -> Any:
     """Return the mean of w = F(z) over the batch, (w,), towards which the running mean of w moves."""
-    w = networks.F(batch.draws.z)
+    w = map_to_w(networks, batch.draws.z, batch)
     return ops.sum(w, axis=0) / w.shape[0]
 
 

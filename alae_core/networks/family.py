@@ -58,7 +58,7 @@ class Family(ABC):
 
     @property
     def F(self) -> "keras.Model":
-        """z (batch, z) to w (batch, w)."""
+        """z (batch, z) to w (batch, w); of a style model with labels from a list [z, one-hot labels]."""
         return self["F"]
 
     @property
@@ -73,7 +73,7 @@ class Family(ABC):
 
     @property
     def D(self) -> "keras.Model":
-        """w, or images if `networks.discriminator` is images, to logits (batch,)."""
+        """w, or images if `networks.discriminator` is images, to logits (batch,); labels as for F."""
         return self["D"]
 
     @contextmanager
@@ -97,7 +97,8 @@ class Family(ABC):
         for name, shape in shapes.items():
             with prepare_keras(config, name):
                 networks[name] = require_model(name, cls.network(config, name, shape))
-            if config.labels and shape in ("G", "E") and len(getattr(networks[name], "inputs", None) or "two") == 1:
+            takes_labels = isinstance(shape, str) and config.classes_of(shape)
+            if takes_labels and len(getattr(networks[name], "inputs", None) or "two") == 1:
                 raise AlaeError(f"labels is {config.labels}, but the network {name} has no input for them: set it to 0")
         return cls(config, networks)
 
@@ -106,13 +107,15 @@ class Family(ABC):
         """Build one network of `config`, called `name`; see `Algorithm.networks` for `shape`."""
         import keras
 
-        from alae_core.networks.perceptron import build_perceptron
+        from alae_core.networks.perceptron import build_labelled_mapping, build_perceptron
 
         if shape not in SHAPES:
             return load_object(shape)(config, name)
         part = network_section(config, name, cast(Shape, shape))
         match shape:
             case "F":
+                if config.classes_of("F"):
+                    return build_labelled_mapping(part, config)
                 return build_perceptron(part, config.networks.F, config, normalizes=config.networks.normalize_w)
             case "G":
                 return cls.generator(config, part)
@@ -147,10 +150,16 @@ class Family(ABC):
 
     @classmethod
     def discriminator(cls, config: Config, section: Section) -> "keras.Model":
-        """Build D of `config`: a perceptron on w, (batch, w) to (batch,)."""
-        from alae_core.networks.perceptron import build_perceptron
+        """Build D of `config`: a perceptron on w, (batch, w), or a list [w, one-hot labels], to (batch,)."""
+        from alae_core.networks.perceptron import build_labelled_discriminator, build_perceptron
 
+        if config.classes_of("D"):
+            return build_labelled_discriminator(section, config)
         return build_perceptron(section, config.networks.D, config, is_scalar=True)
+
+    def map(self, z: Tensor, *, labels: Tensor | None = None) -> Tensor:
+        """F(z): (batch, z) to (batch, w)."""
+        return self.F(self._join("F", z, labels))
 
     def generate(
         self,
@@ -162,7 +171,7 @@ class Family(ABC):
         blend: Tensor | float = 1.0,
     ) -> Tensor:
         """G(w): images (batch, H, W, C) from w (batch, w), or with styles from (batch, layers, w)."""
-        return self.networks["G"](w if labels is None else [w, labels])
+        return self.networks["G"](self._join("G", w, labels))
 
     def encode(
         self,
@@ -174,7 +183,7 @@ class Family(ABC):
         blend: Tensor | float = 1.0,
     ) -> Tensor:
         """E(images), or the output of another network of E's shape: (batch, w)."""
-        return self.networks[by](images if labels is None else [images, labels])
+        return self.networks[by](self._join("E", images, labels))
 
     def hidden(
         self, images: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
@@ -196,20 +205,30 @@ class Family(ABC):
     ) -> tuple[Tensor | None, Tensor]:
         """Return E(x), (batch, w), or None if D judges images; and the logit of each image, as `score` does."""
         if self.config.networks.discriminator == "images":
-            return None, self.networks["D"](images, lod=lod, blend=blend)
+            return None, self.discriminate(images, labels=labels, lod=lod, blend=blend)
         codes = self.encode(images, labels=labels, lod=lod, blend=blend)
-        return codes, self.networks["D"](codes)
+        return codes, self.discriminate(codes, labels=labels)
+
+    def discriminate(
+        self, codes: Tensor, *, labels: Tensor | None = None, lod: int | None = None, blend: Tensor | float = 1.0
+    ) -> Tensor:
+        """D's logits (batch,) of w, or of images if D judges images."""
+        return self.networks["D"](self._join("D", codes, labels))
 
     def reconstruct(self, images: Tensor, *, noise: Any = None, labels: Tensor | None = None, **level: Any) -> Tensor:
         """G(E(x)), or G(F(E(x))) if the configuration's reciprocity is z: (batch, H, W, C) to the same shape."""
         w = self.encode(images, labels=labels, **level)
         if self.config.reciprocity == "z":
-            w = self.F(w)
+            w = self.map(w, labels=labels)
         return self.generate(w, noise=noise, labels=labels, **level)
 
     def reencode(self, w: Tensor, *, noise: Any = None, labels: Tensor | None = None, **level: Any) -> Tensor:
         """E(G(w)): (batch, w)."""
         return self.encode(self.generate(w, noise=noise, labels=labels, **level), labels=labels, **level)
+
+    def _join(self, network: str, x: Tensor, labels: Tensor | None) -> Any:
+        """Return the input of a network of that shape: [x, labels] if it takes labels, otherwise x."""
+        return [x, labels] if labels is not None and self.config.classes_of(network) else x
 
     def fade(self, images: Tensor, *, lod: int | None = None, blend: Tensor | float = 1.0) -> Tensor:
         """Fade real images as training shows them while a level fades in, like generated ones."""

@@ -33,7 +33,7 @@ def network_layout(config: Config, shape: Shape) -> dict[str, WeightSpec]:
     family, z, w, kernels = _find_layout(config), networks.z, networks.w, networks.kernels
     match shape:
         case "F":
-            return perceptron_layout(networks.F, z, w, kernels)
+            return perceptron_layout(networks.F, z + config.classes_of("F"), w, kernels)
         case "G":
             return family.generator_layout(config) if family else {}
         case "E":
@@ -41,7 +41,7 @@ def network_layout(config: Config, shape: Shape) -> dict[str, WeightSpec]:
         case "D" if networks.discriminator == "images":
             return style_layout.discriminator_layout(config)
         case "D":
-            return perceptron_layout(networks.D, w, 1, kernels)
+            return perceptron_layout(networks.D, w, config.classes_of("D") or 1, kernels)
         case "pair":
             return perceptron_layout(networks.D, 2 * w, 1, kernels)
         case "identity":

@@ -20,18 +20,55 @@ def build_perceptron(
 
     If `normalizes`, outputs are divided by their root mean square.
     """
-    x = keras.Input((section.layout["dense0/kernel"].shape[0],), name="vector", dtype=config.dtype)
+    x = _input(section, config)
     y = apply_perceptron(x, section, choice, config)
     if normalizes:
         y = PixelNorm(dtype=config.dtype, name="normalize_w")(y)
     return keras.Model(x, ops.squeeze(y, axis=-1) if is_scalar else y, name=section.name)
 
 
-def apply_perceptron(x: Tensor, section: Section, choice: Perceptron, config: Config) -> Tensor:
-    """Apply the layers of `section` with the activations of `choice`: (batch, inputs) to (batch, outputs)."""
+def build_labelled_mapping(section: Section, config: Config) -> keras.Model:
+    """Build an F that takes labels: a list [z, one-hot labels] to (batch, w).
+
+    The labels are appended to z after it is normalized, multiplied by √z: so z and label have the same norm, and an
+    equal part in the first layer's outputs before training.
+    """
+    classes, z = config.classes_of("F"), config.networks.z
+    x, labels = _input(section, config, without=classes), keras.Input((classes,), name="label", dtype=config.dtype)
+    w = apply_perceptron(x, section, config.networks.F, config, appended=labels * z**0.5)
+    return keras.Model([x, labels], w, name=section.name)
+
+
+def build_labelled_discriminator(section: Section, config: Config) -> keras.Model:
+    """Build a D on w that takes labels: a list [w, one-hot labels] to the logit of each w for its class, (batch,)."""
+    x = _input(section, config)
+    labels = keras.Input((config.classes_of("D"),), name="label", dtype=config.dtype)
+    logits = apply_perceptron(x, section, config.networks.D, config)
+    return keras.Model([x, labels], select_logits(logits, labels), name=section.name)
+
+
+def select_logits(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the logit of each row's class, (batch,), from logits and one-hot labels (batch, classes)."""
+    return ops.sum(logits * labels, axis=-1)
+
+
+def _input(section: Section, config: Config, without: int = 0) -> Tensor:
+    """Return the input of a perceptron, without the columns for labels."""
+    return keras.Input((section.layout["dense0/kernel"].shape[0] - without,), name="vector", dtype=config.dtype)
+
+
+def apply_perceptron(
+    x: Tensor, section: Section, choice: Perceptron, config: Config, appended: Tensor | None = None
+) -> Tensor:
+    """Apply the layers of `section` with the activations of `choice`: (batch, inputs) to (batch, outputs).
+
+    `appended` are columns of the first dense layer's input that are not normalized.
+    """
     dtype = layer_dtype(config)
     if choice.pixel_norm:
         x = PixelNorm(dtype=config.dtype, name="pixel_norm")(x)
+    if appended is not None:
+        x = ops.concatenate([x, appended], axis=-1)
     for i in range(len(choice.hidden) + 1):
         x = Dense(section / f"dense{i}", dtype=dtype)(x)
         if choice.slope != 1 and (i < len(choice.hidden) or choice.activate_output):

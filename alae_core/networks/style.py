@@ -20,7 +20,10 @@ from alae_core.view import View
 
 
 class Styles(Family):
-    """StyleALAE: grows by levels of detail; each layer of G has a style and noise, and w has a running mean."""
+    """StyleALAE: grows by levels of detail; each layer of G has a style and noise, and w has a running mean.
+
+    One-hot labels are appended to z for F, and select one of D's logits; G and E do not take them.
+    """
 
     has_styles = True
 
@@ -45,6 +48,11 @@ class Styles(Family):
 
     def encode(self, images, *, by="E", labels=None, lod=None, blend=1.0):
         return self.networks[by](images, lod=lod, blend=blend)
+
+    def discriminate(self, codes, *, labels=None, lod=None, blend=1.0):
+        if self.config.style.discriminator == "latent":
+            return super().discriminate(codes, labels=labels)
+        return self.networks["D"](codes, lod=lod, blend=blend, labels=labels)
 
     def hidden(self, images, *, labels=None, lod=None, blend=1.0):
         return self.networks["E"].hidden(images, lod=lod, blend=blend)

@@ -17,6 +17,7 @@ from alae_core.networks.features import (
     to_nhwc,
 )
 from alae_core.networks.layers import Dense, LeakyReLU, SpecLayer
+from alae_core.networks.perceptron import select_logits
 from alae_core.networks.specs import Section
 from alae_core.networks.style_layout import COMPARED
 from alae_core.networks.style_parts import SLOPE, lerp, make_conv, may_fade
@@ -120,10 +121,15 @@ class PlainEncoder(Downwards):
         self.is_discriminator = is_discriminator
         self.head = Dense(section / "head", dtype=config.dtype)
 
-    def call(self, x, lod: int, blend: Tensor | float = 1.0):
-        """Encode (batch, R, R, C) with R = 4·2^lod as (batch, w), or as logits (batch,); `blend` fades features."""
+    def call(self, x, lod: int, blend: Tensor | float = 1.0, labels: Tensor | None = None):
+        """Encode (batch, R, R, C) with R = 4·2^lod as (batch, w), or as logits (batch,); `blend` fades features.
+
+        A discriminator with labels takes them as one-hot (batch, classes).
+        """
         x = self.head(self.hidden(x, lod, blend))
-        return x[:, 0] if self.is_discriminator else x
+        if not self.is_discriminator:
+            return x
+        return x[:, 0] if labels is None else select_logits(x, labels)
 
     def hidden(self, x, lod: int, blend: Tensor | float = 1.0):
         """Return the input of the last layer, (batch, n)."""

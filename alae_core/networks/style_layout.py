@@ -60,8 +60,11 @@ def encoder_layout(config: Config) -> dict[str, WeightSpec]:
 
 
 def discriminator_layout(config: Config) -> dict[str, WeightSpec]:
-    """Return the specs of the weights of a D on images. Its 4×4 block gets one feature map more than E's."""
-    return _plain_encoder_layout(config, 1, spread=1)
+    """Return the specs of the weights of a D on images, with a logit for each class.
+
+    Its 4×4 block gets one feature map more than E's.
+    """
+    return _plain_encoder_layout(config, config.classes_of("D") or 1, spread=1)
 
 
 def _plain_encoder_layout(config: Config, outputs: int, spread: int = 0) -> dict[str, WeightSpec]:

@@ -110,7 +110,7 @@ def generate(
         return
     total = count or 60
     drawn = drawn or len(psis) > 1
-    latents = draw_latents(opened.model, total, seed=seed, psi=one, each=is_folder(out))
+    latents = draw_latents(opened.model, total, seed=seed, label=label, psi=one, each=is_folder(out))
     if not drawn:
         pairs = generate_in_batches(opened.model, latents, total, label=label, noise=noise)
         write_images(out, pairs, total, name_by_seed(seed, total), save_w)

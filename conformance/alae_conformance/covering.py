@@ -1,13 +1,13 @@
 """The covering array: small configurations in which every two choices of a configuration occur together.
 
-    python -m alae_conformance.covering     write cases/v2/array.json anew
+    python -m alae_conformance.covering     add rows to cases/v2/array.json for pairs that no row has yet
 
 A row is a fixture and a case of level 2. Its inputs are drawn when it runs, and its expected outputs computed by the
 reference, so it has no frozen files. Some rows run in the profile standard, all in full.
 """
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import combinations, product
 from string import ascii_lowercase
@@ -43,7 +43,6 @@ FACTORS: dict[str, tuple[Any, ...]] = {
 }
 #: the families and algorithms that have a choice; all have the others
 _FAMILIES = {
-    "labels": ("mlp", "conv"),
     "networks.output": ("mlp", "conv"),
     "networks.normalize_w": ("mlp", "conv"),
     "networks.equalized": ("mlp",),
@@ -65,6 +64,8 @@ _ALGORITHMS = {
     "networks.discriminator": ("alae",),
     "networks.style_mixing": ("alae",),
 }
+#: the algorithms of style networks that have a choice, if other families have it with more of them
+_ALGORITHMS_OF_STYLE = {"labels": ("alae",)}
 #: pairs of values that no configuration, or no lane of the suite, has
 _EXCLUDED = {frozenset({("networks.family", "style"), ("precision", "bfloat16")})}
 #: rows in the profile standard
@@ -103,6 +104,8 @@ def has(choices: Choices, factor: str) -> bool:
     """Return whether configurations of this family and algorithm have a choice."""
     families = _FAMILIES.get(factor, FACTORS["networks.family"])
     algorithms = _ALGORITHMS.get(factor, FACTORS["algorithm"])
+    if choices["networks.family"] == "style":
+        algorithms = _ALGORITHMS_OF_STYLE.get(factor, algorithms)
     return choices["networks.family"] in families and choices["algorithm"] in algorithms
 
 
@@ -158,9 +161,11 @@ def overrides_of(choices: Choices) -> dict[str, Any]:
     return found
 
 
-def cover(seed: int = 0) -> Iterator[Choices]:
-    """Yield configurations until every pair has occurred: each time, the one of 40 random ones with most new pairs."""
-    rng, missing = random.Random(seed), all_pairs()
+def cover(known: Iterable[Choices] = (), seed: int = 0) -> Iterator[Choices]:
+    """Yield configurations until every pair that `known` ones lack has occurred: each time, the one of 40 random ones
+    with most new pairs.
+    """
+    rng, missing = random.Random(seed), all_pairs().difference(*map(pairs_of, known))
     while missing:
         ordered = _sorted(missing)
         candidates = [_complete(rng, sorted(rng.choice(ordered))) for _ in range(40)]
@@ -182,22 +187,22 @@ def _complete(rng: random.Random, pair: list[tuple[str, Any]]) -> Choices:
 
 
 def main() -> None:
-    """Find the rows and the attempts at which their inputs are steady, and write them."""
+    """Find new rows and the attempts at which their inputs are steady, and write them after the others."""
     from alae_conformance.case import cases
     from alae_conformance.drawing import find_steady_attempt
     from alae_conformance.fixture import array_fixture, fixtures
     from alae_conformance.freeze import write_json
 
-    found = []
-    path = case_files.HOME / "array.json"
-    for number, choices in enumerate(cover()):
+    found = list(rows().values())
+    first, path = len(found), case_files.HOME / "array.json"
+    for number, choices in enumerate(cover([row.choices for row in found]), first):
         name = f"array{ascii_lowercase[number // 26]}{ascii_lowercase[number % 26]}"
         found.append(Row(id=name, attempt=0, choices=dict(choices)))
     write_json(path, [row.model_dump() for row in found])
     # Whether inputs are steady depends on the cases of their fixture, which are read from the file.
     for cached in (rows, fixtures, cases):
         cached.cache_clear()
-    for number, row in enumerate(found):
+    for number, row in enumerate(found[first:], first):
         attempt, _ = find_steady_attempt(array_fixture(row))
         found[number] = row.model_copy(update={"attempt": attempt})
         print(found[number].id, found[number].attempt, row.choices, flush=True)

@@ -9,8 +9,9 @@ from PIL import Image
 
 import alae_core as alae
 from alae_core import View
+from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.images import to_uint8
-from tests.cli.conftest import BACKEND, describe_case, generate_images
+from tests.cli.conftest import BACKEND, describe_case, generate_images, make_state, make_style_config
 from tests.tolerances import FLOAT32
 
 
@@ -146,6 +147,32 @@ def test_the_default_level_is_the_one_training_has_reached(run_alae, style):
     styles = style.truncate(style.map(style.sample_prior(2)))
     blend = 0.5 - 0.5 * cos(pi * 2 / 6)  # before the last step
     assert np.allclose(np.load("x.npy"), generate_images(style, styles, View(1, blend)), **FLOAT32)
+
+
+def test_a_style_model_generates_the_class_asked_for(run_alae, backend, tmp_path, assert_refused):
+    config = make_style_config(labels=3)
+    write_checkpoint(tmp_path / "classes" / "checkpoints", make_state(config), config, author=backend)
+    model = alae.load_checkpoint(tmp_path / "classes").model()
+    styles = model.truncate(model.map(model.sample_prior(4), labels=np.full(4, 2)))
+    code, _, err = run_alae("generate", "classes", "--label", 2, "--count", 4, "--out", "x.npy", "--save-w")
+    assert code == 0, err
+    assert np.allclose(np.load("x.npy"), generate_images(model, styles), **FLOAT32)
+    assert np.allclose(np.load("x.w.npy"), styles, **FLOAT32)
+    # Saved latents keep their class.
+    run_alae("generate", "classes", "--w", "x.w.npy", "--out", "again.npy")
+    assert np.allclose(np.load("again.npy"), np.load("x.npy"), **FLOAT32)
+    for label in (0, 1):
+        words = ["--label", label, "--truncation", "0.5,1", "--count", 2, "--out", f"{label}.png"]
+        assert run_alae("generate", "classes", *words)[0] == 0
+    assert (tmp_path / "0.png").read_bytes() != (tmp_path / "1.png").read_bytes()
+    # The class is in w, so images need no labels.
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save("black.png")
+    code, _, err = run_alae("reconstruct", "classes", "black.png", "--out", "r.npy")
+    assert code == 0, err
+    assert run_alae("figure", "mix", "classes", "--rows", "x.w.npy", "--columns", "black.png")[0] == 0
+    assert_refused(
+        ["figure", "mix", "classes"], "seed 0 has no class, and this model has 3: give images, or latents of"
+    )
 
 
 MISTAKES = [

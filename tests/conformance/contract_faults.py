@@ -329,8 +329,8 @@ def sample_noise(sound, count, seed=0, view=None):
 
 
 @looked_at("map", "z is 0.1 % too large")
-def map_(sound, z):
-    return sound(1.001 * z)
+def map_(sound, z, **options):
+    return sound(1.001 * z, **options)
 
 
 @looked_at("truncate", "ignores ψ", "L1-looked-checkpoint")
@@ -354,8 +354,8 @@ def hidden(sound, x, view=None, **options):
 
 
 @looked_at("discriminate", "returns probabilities instead of logits")
-def discriminate(sound, codes, view=None):
-    return 1 / (1 + np.exp(-sound(codes, view)))
+def discriminate(sound, codes, view=None, **options):
+    return 1 / (1 + np.exp(-sound(codes, view, **options)))
 
 
 @looked_at("reconstruct", "labels of all images are those of the first")

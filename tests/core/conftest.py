@@ -39,6 +39,11 @@ def style(backend):
 
 
 @pytest.fixture(scope="session")
+def style_classes(backend):
+    return randomise_weights(alae.build(tiny_style_config(labels=3)))
+
+
+@pytest.fixture(scope="session")
 def of_z(backend):
     return randomise_weights(alae.build(tiny_style_config(reciprocity="z", networks__z=7)))
 

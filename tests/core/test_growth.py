@@ -224,7 +224,10 @@ def test_paces_stay_between_their_ends(step, images, constant, end, warmup):
         ({"image": [2, 2, 2]}, "square images of 4, 8, 16, … pixels, but image is 2×2"),
         ({"image": [16, 16, 2]}, r"a level for each of 3 resolutions from 4×4 to 16×16, but holds 2"),
         ({"growth": None}, r"a level for each of 2 resolutions .* but holds none"),
-        ({"labels": 3}, "labels is 3, but style networks take none"),
+        (
+            {"labels": 3, "algorithm": "vae", "networks.z": 7},
+            "labels is 3, which F and D of style networks take, but the algorithm vae does not train both: set",
+        ),
         ({"networks.startff": 3}, r"unknown key 'networks.startff'; did you mean 'networks.startf'\?"),
         ({"networks.encoder": "plane"}, "networks.encoder is 'plane'"),
         ({"networks.truncation_psi": 1.5}, "networks.truncation_psi is 1.5"),

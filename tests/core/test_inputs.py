@@ -197,6 +197,24 @@ def test_labels_are_required_and_validated(classes, method, labels, message):
     assert catch_error(lambda: getattr(classes, method)(given, labels=labels)) == ("labels", message)
 
 
+def test_style_models_need_labels_for_F_and_D_alone(style_classes):
+    model, z, x = style_classes, np.zeros((2, 5)), random_images(2, (8, 8, 2))
+    w, labels = model.map(z, labels=[0, 2]), np.array([0, 3])
+    for method, given in (("map", z), ("discriminate", w)):
+        for wrong, start in ((None, "labels are missing"), (labels, "labels must lie in 0 … 2")):
+            argument, message = catch_error(lambda: getattr(model, method)(given, labels=wrong))  # noqa: B023
+            assert (argument, message.startswith(start)) == ("labels", True)
+    for method, given in (
+        ("generate", w),
+        ("encode", x),
+        ("hidden", x),
+        ("reconstruct", x),
+        ("reencode", w),
+        ("w_of", x),
+    ):
+        assert np.array_equal(getattr(model, method)(given, labels=labels), getattr(model, method)(given)), method
+
+
 def test_models_without_labels_refuse_them(classes, plain):
     classes.discriminate(classes.map(classes.sample_prior(2)))
     message = "labels were given, but the model was trained without labels: omit them"

@@ -43,14 +43,15 @@ class Call(NamedTuple):
 def calls(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Call]:
     """Return calls of every method that the fixture's model has, by the names of their results."""
     config, found = config_of(fixture, "float32"), dict[str, Call]()
-    z = tape["z/generator"]
+    z, labels = tape["z/generator"], tape["labels"][0] if "labels" in tape else None
 
     def add(name: str, *arguments: Any, **options: Any) -> None:
         method = name.split(" ")[0]
         found[name] = Call(method, arguments, {key: value for key, value in options.items() if value is not None})
 
-    add("map", z)
-    add("F", z)
+    add("map", z, labels=labels)
+    if not config.classes_of("F"):
+        add("F", z)
     add("has FGED", "FGED")
     add("has V", "V")
     for seed in _SEEDS:
@@ -58,8 +59,9 @@ def calls(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Call]:
     for update in (name for name in ("generator", "reciprocity") if f"z/{name}" in tape):
         add(f"update {update}", update)
     if config.networks.discriminator == "latent":
-        add("discriminate", tape["w"])
-        add("D", tape["w"])
+        add("discriminate", tape["w"], labels=labels)
+        if not config.classes_of("D"):
+            add("D", tape["w"])
     if config.growth:
         add_truncations(add, tape, 2 * config.lods)
     for where, view in views(fixture).items():
@@ -89,7 +91,7 @@ def add_views(add: Add, tape: Mapping[str, np.ndarray], where: str, view: View |
             add(f"{method} {kind}{where}", shown, view, labels=labels)
         add(f"as_seen {kind}{where}", shown, view)
         if sees_images:
-            add(f"discriminate {kind}{where}", shown, view)
+            add(f"discriminate {kind}{where}", shown, view, labels=labels)
     noises: dict[str, Any] = {"": None}
     if view is not None:
         maps = [tape[f"noise/{layer}"] for layer in range(2 * (view.lod + 1))]
@@ -230,7 +232,7 @@ def checkpointed(subject: Subject, setting: Setting) -> Observations:
         images = inputs["images"][0][:, : shape[0], : shape[1]]
         looked = {
             "image_shape": shape,
-            "map": subject.look("map", inputs["z/generator"]),
+            "map": subject.look("map", inputs["z/generator"], **labels),
             "generate": subject.look("generate", inputs["w"], **labels),
             "encode": subject.look("encode", images, **labels),
             "weights": subject.look("weights"),

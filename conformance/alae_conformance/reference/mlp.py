@@ -79,7 +79,7 @@ def perceptron(config: Config, name: str, kind: str) -> Network:
     """Build one network of a configuration of any family as a perceptron."""
     w = (config.networks.w,)
     output = {"F": w, "G": config.image, "E": w, "D": (), "pair": (), "identity": w}[kind]
-    return Network([] if kind == "identity" else _layers(config, name, kind), output)
+    return Network([] if kind == "identity" else layers_of(config, name, kind), output)
 
 
 def shapes(config: Config, kinds: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
@@ -112,11 +112,14 @@ def _widths(config: Config, kind: str) -> list[int]:
         return []
     z, w, pixels, labels = config.networks.z, config.networks.w, prod(config.image), config.labels
     ends = {"F": (z, w), "G": (w + labels, pixels), "E": (pixels + labels, w), "D": (w, 1), "pair": (2 * w, 1)}
+    if config.networks.family == "style":
+        ends |= {"F": (z + labels, w), "D": (w, labels or 1)}
     inputs, outputs = ends[kind]
     return [inputs, *settings_of(config, kind).hidden, outputs]
 
 
-def _layers(config: Config, name: str, kind: str) -> list[Layer]:
+def layers_of(config: Config, name: str, kind: str) -> list[Layer]:
+    """Return the layers of a perceptron."""
     choice = settings_of(config, kind)
     layers: list[Layer] = [PixelNorm()] if choice.pixel_norm else []
     fans = _widths(config, kind)[:-1]

@@ -40,8 +40,8 @@ class Model:
     def update(self, name: str) -> str:
         return next(update for update in self.reference.trains() if update == name)
 
-    def map(self, z: Array) -> Array:
-        return self.F(z)
+    def map(self, z: Array, *, labels: Array | None = None) -> Array:
+        return self.reference.map(self._weights, z, self._batch(labels, None).labels).output.value
 
     def F(self, z: Array) -> Array:
         return self.reference.networks["F"].forward(self._weights, z).output.value
@@ -77,10 +77,11 @@ class Model:
             return encoder.hidden(self._weights, x)
         return encoder.hidden(self._weights, x, self._batch(labels, view).labels)
 
-    def discriminate(self, codes: Array, view: View | None = None) -> Array:
+    def discriminate(self, codes: Array, view: View | None = None, *, labels: Array | None = None) -> Array:
+        batch = self._batch(labels, view)
         if self.config.networks.discriminator == "latent":
-            return self.D(codes)
-        return self.reference.score(self._weights, to_floats(codes), self._batch(None, view)).output.value
+            return self.reference.judge(self._weights, codes, batch.labels).output.value
+        return self.reference.score(self._weights, to_floats(codes), batch).output.value
 
     def reconstruct(
         self, x: Array, view: View | None = None, *, noise: Noise = "fixed", labels: Array | None = None
@@ -94,7 +95,7 @@ class Model:
 
     def w_of(self, x: Array, view: View | None = None, *, labels: Array | None = None) -> Array:
         codes = self.encode(x, view, labels=labels)
-        return self.map(codes) if self.config.reciprocity == "z" else codes
+        return self.map(codes, labels=labels) if self.config.reciprocity == "z" else codes
 
     # ---- images, batches and random numbers ------------------------------------------------------------------------
 

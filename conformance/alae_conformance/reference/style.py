@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from alae_conformance.reference import mlp
+from alae_conformance.reference import labelled, mlp
 from alae_conformance.reference.features import Bias, Bump, Conv, Noise
 from alae_conformance.reference.layers import Array, Dense, Gradients, Layer, Leaky, Pair, PixelNorm, Trace, Weights
-from alae_conformance.reference.linear import Blur, Centre, Downsample, Flatten, Upsample, apply_to_both
+from alae_conformance.reference.linear import Blur, Centre, Downsample, Flatten, Upsample
 from alae_conformance.reference.path import Path
 from alae_conformance.reference.statistics import Spread, Statistics
 from alae_conformance.reference.style_layout import constants, sees_images, shapes
@@ -130,7 +130,8 @@ class Encoder:
 class PlainEncoder:
     """E without statistics, from images of any level to w; or D on images, to one logit per image.
 
-    Convolutions with biases and leaky ReLUs, then two dense layers, the first on 4×4 pixels.
+    Convolutions with biases and leaky ReLUs, then two dense layers, the first on 4×4 pixels. The last layer of a D with
+    labels has an output for each class, of which the label selects one.
     """
 
     def __init__(self, config: Config, scales: Mapping[str, float], name: str, *, judges: bool) -> None:
@@ -151,13 +152,22 @@ class PlainEncoder:
         """Return the layer, before the coarsest block, that shows a D how much the images of its batch differ."""
         return [Spread()] if self.judges and not lod else []
 
-    def forward(self, weights: Weights, x: Array, direction: Array | None = None, *, blend: float) -> Trace:
-        """Compute w or logits, with their derivative along `direction` if one is given."""
+    def forward(
+        self, weights: Weights, x: Array, direction: Array | None = None, *, blend: float, labels: Array | None = None
+    ) -> Trace:
+        """Compute w or logits, with their derivative along `direction` if one is given; `labels` are one-hot."""
         path = Path(weights)
         image = path.enter(Pair(x, direction))
         y = path.through(self.last_hidden(path, image, blend), *self.chains[f"{self.name}/head"])
-        output = apply_to_both(lambda array: array[:, 0], path.pairs[y]) if self.judges else path.pairs[y]
-        return Trace(output, lambda adjoint: _back(path, image, y, self.as_column(adjoint)))
+        if not self.judges:
+            return Trace(path.pairs[y], lambda adjoint: _back(path, image, y, adjoint))
+        # Without labels, there is one output for all images.
+        classes = np.ones((len(x), 1)) if labels is None else labels
+
+        def pull(adjoint: Pair) -> tuple[Pair, Gradients]:
+            return _back(path, image, y, labelled.spread_over_classes(adjoint, classes))
+
+        return Trace(labelled.select(path.pairs[y], classes), pull)
 
     def hidden(self, weights: Weights, x: Array, *, blend: float) -> Array:
         """Return the input of the last layer, (batch, n)."""
@@ -175,10 +185,6 @@ class PlainEncoder:
                 below = path.through(image, Downsample(), *self.chains[f"{self.name}/from_rgb{lod - 1}"])
                 y = path.sum((1 - blend, below), (blend, y))
         return y
-
-    def as_column(self, adjoint: Pair) -> Pair:
-        """Return the adjoint of the last layer's output, which is a column for logits."""
-        return apply_to_both(lambda array: array[:, None], adjoint) if self.judges else adjoint
 
     def backward(
         self, weights: Weights, trace: Trace, adjoint: Array, tangent_adjoint: Array | None = None
@@ -200,6 +206,11 @@ def _network(config: Config, scales: Mapping[str, float], name: str, kind: str) 
         return Encoder(config, scales, name)
     if kind == "E" or sees_images(config, kind):
         return PlainEncoder(config, scales, name, judges=kind == "D")
+    if config.labels and kind == "F":
+        # Without the layer that normalizes z, which the label is not part of.
+        return labelled.Mapping(mlp.layers_of(config, name, kind)[1:], (config.networks.w,))
+    if config.labels and kind == "D":
+        return labelled.Critic(mlp.layers_of(config, name, kind), (config.labels,))
     return mlp.perceptron(config, name, kind)
 
 

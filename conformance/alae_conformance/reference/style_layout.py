@@ -66,7 +66,7 @@ def _plain_shapes(config: Config, name: str, *, judges: bool) -> dict[str, tuple
             found |= {f"{block}/conv2/kernel": (3, 3, here, below), f"{block}/conv2/bias": (below,)}
         else:
             found |= _affine(f"{block}/dense", 16 * here, below)
-    return found | _affine(f"{name}/head", _width(config, -1), 1 if judges else config.networks.w)
+    return found | _affine(f"{name}/head", _width(config, -1), (config.labels or 1) if judges else config.networks.w)
 
 
 def sees_images(config: Config, kind: str) -> bool:

@@ -99,7 +99,7 @@ class Reference(Updates):
                 images, labels=labels, blend=blend, p=self.p(state), r1_gamma=here.r1_gamma, **draws[update]._asdict()
             )
             if "w_mean" in state and batch.z is not None:
-                state["w_mean"] = self.mean_step(weights, state["w_mean"], batch.z)
+                state["w_mean"] = self.mean_step(weights, state["w_mean"], batch.z, batch.labels)
             if "augment_p" in state and update == "discriminator":
                 state["augment_p"] = np.array(self.p_step(weights, batch.p, batch, batch_size))
                 batch = batch._replace(p=self.p(state))
@@ -151,10 +151,14 @@ class Reference(Updates):
         """Downsample and fade real images as a level of detail shows them."""
         return growth.show_at_level(images, lod, blend)
 
-    def mean_step(self, weights: Weights, mean: Array, z: Array) -> Array:
-        """Return the running mean of w after an update with this z."""
+    def mean_step(self, weights: Weights, mean: Array, z: Array, labels: Array | None) -> Array:
+        """Return the running mean of w after an update with this z and these labels."""
         beta = self.config.style.w_mean_beta
-        means = [self.networks["F"].forward(weights, part).output.value.mean(0) for part in self.divide(z)]
+        parts = self.divide(z)
+        classes = [None] * len(parts) if labels is None else self.divide(labels)
+        means = [
+            self.map(weights, part, one_hot).output.value.mean(0) for part, one_hot in zip(parts, classes, strict=True)
+        ]
         return beta * mean + (1 - beta) * self.reduction * sum(means) / len(means)
 
     def apply(self, state: State, update: str, gradients: Gradients) -> None:

@@ -127,10 +127,10 @@ class Updates:
         """Compute the logits (batch,) of images by D∘E, or by a D on images."""
         E, D = self.networks["E"], self.networks["D"]
         if self.config.networks.discriminator == "images":
-            d = D.forward(weights, images, direction, blend=batch.blend)
+            d = D.forward(weights, images, direction, blend=batch.blend, labels=batch.labels)
             return Trace(d.output, d.pull)
         e = self.encode(weights, images, batch, direction)
-        d = D.forward(weights, e.output.value, e.output.tangent)
+        d = self.judge(weights, e.output.value, batch.labels, e.output.tangent)
 
         def pull(adjoint: Pair) -> tuple[Pair, Gradients]:
             back, d_gradients = D.backward(weights, d, adjoint.value, adjoint.tangent)
@@ -191,7 +191,7 @@ class Updates:
 
     def code(self, weights: Weights, batch: Batch) -> Any:
         """Return F's trace in the loop in w."""
-        return self.networks["F"].forward(weights, batch.z)
+        return self.map(weights, batch.z, batch.labels)
 
     def closes_in_adversarial_updates(self) -> bool:
         """Return whether the loop in w, or z, is a term of the adversarial losses."""
@@ -249,13 +249,25 @@ class Updates:
             given = {"noise": batch.noise, "blend": batch.blend}
         return self.networks["G"].forward(weights, w, **given)
 
+    def map(self, weights: Weights, z: Array, labels: Array | None) -> Any:
+        """Map z to w, with one-hot labels if F takes them."""
+        return self.networks["F"].forward(weights, z, labels=self.labels_of_style(labels))
+
+    def judge(self, weights: Weights, w: Array, labels: Array | None, direction: Array | None = None) -> Any:
+        """Return D's trace of w, with one-hot labels if D takes them."""
+        return self.networks["D"].forward(weights, w, direction, self.labels_of_style(labels))
+
+    def labels_of_style(self, labels: Array | None) -> Array | None:
+        """Return the labels that F and D take: of style networks those of the batch, of others none."""
+        return labels if self.config.networks.family == "style" else None
+
     def styles(self, weights: Weights, batch: Batch) -> tuple[Any, Array]:
         """Map z, and a second z if styles are mixed; returns F's trace, and w or a style for each layer."""
-        F = self.networks["F"]
         if batch.mix is None:
-            f = F.forward(weights, batch.z)
+            f = self.map(weights, batch.z, batch.labels)
             return f, f.output.value
-        f = F.forward(weights, np.concatenate([batch.z, batch.mix]))
+        labels = None if batch.labels is None else np.concatenate([batch.labels, batch.labels])
+        f = self.map(weights, np.concatenate([batch.z, batch.mix]), labels)
         own, other = np.split(f.output.value, 2)
         return f, np.where(self.keeps(batch), own[:, None], other[:, None])
 

@@ -88,10 +88,10 @@ class BackendSubject:
             "E": model.encode(inputs.images, view, labels=labels),
         }
         if model.has("F") and drawn.z is not None:
-            found["F"] = model.map(drawn.z)
+            found["F"] = model.map(drawn.z, labels=labels)
         if model.has("D"):
             on_images = self.config.networks.discriminator == "images"
-            found["D"] = model.discriminate(inputs.images if on_images else inputs.w, view)
+            found["D"] = model.discriminate(inputs.images if on_images else inputs.w, view, labels=labels)
         return found
 
     def look(self, method: str, *arguments: Any, **options: Any) -> Any:

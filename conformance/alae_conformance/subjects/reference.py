@@ -96,11 +96,11 @@ class ReferenceSubject:
             "E": reference.encode(weights, inputs.images, batch),
         }
         if "F" in reference.networks:
-            found["F"] = reference.networks["F"].forward(weights, batch.z)
+            found["F"] = reference.map(weights, batch.z, batch.labels)
         if "D" in reference.networks and self.config.networks.discriminator == "images":
             found["D"] = reference.score(weights, inputs.images, batch)
         elif "D" in reference.networks:
-            found["D"] = reference.networks["D"].forward(weights, inputs.w)
+            found["D"] = reference.judge(weights, inputs.w, batch.labels)
         return {name: trace.output.value for name, trace in found.items()}
 
     def look(self, method: str, *arguments: Any, **options: Any) -> Any:

@@ -24,6 +24,7 @@ from tests.conformance.mutants import (
     rare,
     reducing,
     style,
+    style_labels,
     training,
     updates,
 )
@@ -48,6 +49,7 @@ _MODULES = (
     crossed,
     checkpoints,
     style,
+    style_labels,
     training,
     augmenting,
     baselines,

@@ -231,5 +231,5 @@ class CodeFirst(Bigan):
 
 @fault("the running mean of w does not move if w has a prior", "L3-pairs-growth", "w_mean", "float64")
 class NoPriorMean(Bigan):
-    def mean_step(self, weights, mean, z):
+    def mean_step(self, weights, mean, z, labels):
         return mean

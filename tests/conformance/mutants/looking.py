@@ -75,7 +75,7 @@ class ReencodedWithoutLabels(Model):
 
 @fault("images are padded where D compares them", "L1-plain-looking", "looking", "float64")
 class PaddedForD(Model):
-    def discriminate(self, codes, view=None):
+    def discriminate(self, codes, view=None, *, labels=None):
         padded = np.concatenate([codes, codes[-1:], codes[-1:]])
         return super().discriminate(padded, view)[: len(codes)]
 
@@ -180,7 +180,7 @@ class LabelsOfTheFirst(Model):
 
 @fault("without images, there is one result", "L1-labels-lengths", "exact")
 class OneForNone(Model):
-    def map(self, z):
+    def map(self, z, *, labels=None):
         return super().map(z if len(z) else np.zeros((1, z.shape[1])))
 
 

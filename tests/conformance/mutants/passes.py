@@ -29,8 +29,8 @@ class LastPassOmitted(Reference):
 
 @fault("the mean of w is that of the first pass", "L3-style-growth", "w_mean", "microbatch")
 class MeanOfTheFirstPass(Reference):
-    def mean_step(self, weights, mean, z):
-        return super().mean_step(weights, mean, self.divide(z)[0])
+    def mean_step(self, weights, mean, z, labels):
+        return super().mean_step(weights, mean, self.divide(z)[0], labels)
 
 
 @fault("p adapts to the first pass", "L3-adaptive-run", "augment_p", "microbatch")

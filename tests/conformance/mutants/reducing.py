@@ -55,9 +55,9 @@ class ReducedTwice(Reference):
 
 @fault("the mean of w is not reduced", "L3-style-reduced", "w_mean")
 class MeanUnreduced(Reference):
-    def mean_step(self, weights, mean, z):
+    def mean_step(self, weights, mean, z, labels):
         beta = self.config.style.w_mean_beta
-        return beta * mean + (super().mean_step(weights, mean, z) - beta * mean) / self.reduction
+        return beta * mean + (super().mean_step(weights, mean, z, labels) - beta * mean) / self.reduction
 
 
 @fault("the separation is not reduced", "L3-adaptive-reduced", "augment_p")

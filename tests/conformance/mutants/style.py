@@ -365,7 +365,7 @@ class MeanOnce(Reference):
     def step(self, state, images, draws, labels=None):
         after, losses = super().step(state, images, draws, labels)
         weights = {name.removeprefix("weights/"): state[name] for name in state if name.startswith("weights/")}
-        return after | {"w_mean": self.mean_step(weights, state["w_mean"], draws["discriminator"].z)}, losses
+        return after | {"w_mean": self.mean_step(weights, state["w_mean"], draws["discriminator"].z, labels)}, losses
 
 
 @fault("the running mean of w uses F as it was before the step", "L3-style-growth", "w_mean")
@@ -374,8 +374,8 @@ class MeanOfTheFirstF(Reference):
         self._at_first = {name.removeprefix("weights/"): state[name] for name in state if name.startswith("weights/")}
         return super().step(state, images, draws, labels)
 
-    def mean_step(self, weights, mean, z):
-        return super().mean_step(self._at_first, mean, z)
+    def mean_step(self, weights, mean, z, labels):
+        return super().mean_step(self._at_first, mean, z, labels)
 
 
 @fault("the model does not get the running mean of w", "L3-style-model", "in_place")

@@ -191,5 +191,5 @@ class AveragesOfTheTrained(Alone):
 
 @fault("float32 under a float64 label: the mean of w", "L3-style-only", "w_mean", "float64")
 class Float32Mean(Reference):
-    def mean_step(self, weights, mean, z):
-        return super().mean_step(weights, mean, z).astype(np.float32).astype(np.float64)
+    def mean_step(self, weights, mean, z, labels):
+        return super().mean_step(weights, mean, z, labels).astype(np.float32).astype(np.float64)

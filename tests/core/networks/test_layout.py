@@ -20,7 +20,8 @@ CONFIGS = {
     "conv of three resolutions": lambda: tiny_conv_config(image=[16, 20, 2], networks__widths=[5, 4, 3]),
     "autoencoder of convolutions": lambda: tiny_conv_config(algorithm="autoencoder"),
     "style": tiny_style_config,
-    "plain": lambda: tiny_style_config(**PLAIN),
+    "style with labels": lambda: tiny_style_config(labels=3),
+    "plain": lambda: tiny_style_config(**PLAIN, labels=3),
     "vae with styles": lambda: tiny_style_config(algorithm="vae", networks__z=7),
 }
 

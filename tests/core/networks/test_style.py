@@ -375,3 +375,46 @@ def test_layers_multiply_weights_by_their_scales(backend):
         scales = {name: spec.scale for name, spec in layer.section.layout.items()}
         np.testing.assert_allclose(found, 3 * scales["kernel"] + scales["bias"], **FLOAT32)
         assert scales["kernel"] == pytest.approx(0.7 / np.sqrt(fan_in) * scales["bias"])
+
+
+# ---- labels ----------------------------------------------------------------------------------------------------------
+
+
+def test_F_appends_the_label_to_z_with_the_norm_of_z(backend):
+    model, labels = build_model(labels=3), np.array([0, 2, 1, 2])
+    z, weights = model.sample_prior(4), model.weights()
+    x = np.hstack([z / np.sqrt(np.mean(np.square(z), 1, keepdims=True)), np.sqrt(5) * np.eye(3)[labels]])
+    for layer in range(2):
+        x = leaky(0.1 * dense(weights, f"F/dense{layer}", x, np.sqrt(2)))
+    np.testing.assert_allclose(model.map(z, labels=labels), x, **FLOAT32)
+    assert np.abs(model.map(z, labels=labels[::-1]) - x)[0].max() > 1e-2
+
+
+def test_D_on_w_selects_the_logit_of_the_class(backend):
+    model, labels = build_model(labels=3), np.array([0, 2, 1, 2])
+    w = logits = np.random.default_rng(0).normal(size=(4, 7)).astype(np.float32)
+    for layer in range(3):
+        logits = 0.1 * dense(model.weights(), f"D/dense{layer}", logits, np.sqrt(2))
+    assert logits.shape == (4, 3)
+    np.testing.assert_allclose(model.discriminate(w, labels=labels), logits[range(4), labels], **FLOAT32)
+
+
+def test_D_on_images_selects_the_logit_of_the_class(backend):
+    model = build_model(labels=3, networks__discriminator="images")
+    x, weights = random_images(4, (8, 8, 2)), model.weights()
+    found = [model.discriminate(x, labels=np.full(4, label)) for label in range(3)]
+    assert np.abs(found[0] - found[1]).max() > 1e-2
+    swapped = {f"D/head/{kind}": np.roll(weights[f"D/head/{kind}"], 1, axis=-1) for kind in ("kernel", "bias")}
+    model.set_weights(weights | swapped)
+    for label in range(3):
+        moved = model.discriminate(x, labels=np.full(4, (label + 1) % 3))
+        np.testing.assert_allclose(moved, found[label], **FLOAT32)
+
+
+def test_reconstructions_need_labels_if_E_estimates_z(backend):
+    model, labels = build_model(labels=3, reciprocity="z", networks__z=7), np.array([0, 2])
+    x = random_images(2, (8, 8, 2))
+    expected = model.generate(model.map(model.encode(x), labels=labels))
+    np.testing.assert_allclose(model.reconstruct(x, labels=labels), expected, **STYLE)
+    with pytest.raises(alae.ArgumentError, match="labels are missing"):
+        model.reconstruct(x)

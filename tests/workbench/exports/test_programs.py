@@ -47,6 +47,14 @@ def test_functions_of_style_networks_truncate_and_take_noise(backend, noise):
     assert_programs_compute_examples(model, noise)
 
 
+@pytest.mark.parametrize("choices", [{}, *slow({"reciprocity": "z", "networks__z": 7})])
+def test_functions_of_style_networks_with_labels(backend, choices):
+    model = alae.build(tiny_style_config(labels=3, **choices))
+    assert_programs_compute_examples(model, "input")
+    takers = {program.name for program in make_programs(model) if any(p.name == "labels" for p in program.inputs)}
+    assert takers == {"F", "D", "generate"} | ({"reconstruct"} if choices else set())
+
+
 def test_functions_of_networks_that_a_model_lacks_are_left_out(backend):
     model = alae.build(tiny_config(algorithm="autoencoder"))
     assert [program.name for program in make_programs(model)] == ["G", "E", "reconstruct"]

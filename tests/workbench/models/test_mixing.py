@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
+import alae_core as alae
 from alae_core import AlaeError
-from alae_workbench.models.mixing import interpolate, interpolate_along, layer_ranges
+from alae_workbench.data.memory import Arrays
+from alae_workbench.models.latent_files import LatentImages
+from alae_workbench.models.mixing import interpolate, interpolate_along, layer_ranges, make_latents
+from tests.conftest import tiny_style_config
 
 
 @pytest.mark.parametrize(
@@ -54,3 +58,13 @@ def test_more_than_four_corners_give_a_row_from_each_to_the_next():
     assert len(rows) == 5
     for number, row in enumerate(rows):
         np.testing.assert_allclose(row, [w[number], (w[number] + w[number + 1]) / 2, w[number + 1]])
+
+
+def test_style_models_with_labels_mix_images_and_latents_but_not_seeds(backend):
+    model = alae.build(tiny_style_config(labels=3))
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 2), np.uint8)
+    w = model.map(model.sample_prior(1), labels=[2])
+    made = make_latents(model, [Arrays(pixels), LatentImages(model, w)])
+    np.testing.assert_array_equal(made, model.truncate(np.concatenate([model.encode(pixels), w]), 1.0))
+    with pytest.raises(AlaeError, match="seed 7 has no class, and this model has 3: give images, or latents of `alae"):
+        make_latents(model, [LatentImages(model, w), 7])

@@ -55,6 +55,14 @@ def test_psi_truncates_samples(style):
     assert untruncated_psi(style) == 1
 
 
+def test_classes_of_style_models_pass_through_F(backend):
+    model = alae.build(tiny_style_config(labels=3))
+    z = model.sample_prior(4, seed=1)
+    for label, labels in ((None, np.array([0, 1, 2, 0])), (2, np.full(4, 2))):
+        styles = model.truncate(model.map(z, labels=labels), 0.5)
+        np.testing.assert_allclose(sample(model, 4, seed=1, label=label, psi=0.5), model.generate(styles), **FLOAT32)
+
+
 def test_options_that_do_not_apply_are_refused(style, classes):
     assert untruncated_psi(classes) is None
     with pytest.raises(alae.ArgumentError, match="psi is only for style models"):

@@ -178,9 +178,16 @@ class _Frame:
                 f"but the configuration says {format_shape(self.config.image)}: "
                 f"{'give a folder of picture files, which are resized and converted' if self.trained else advice}"
             )
-        if self.config.labels:
+        if self.needs_classes:
             self._require_classes(source)
         return source
+
+    @property
+    def needs_classes(self) -> bool:
+        """Whether every image needs a class: to train, or because the networks that reconstruct images take it."""
+        config = self.config
+        used = "FEG" if config.reciprocity == "z" else "EG"
+        return any(map(config.classes_of, used)) if self.trained else config.labels > 0
 
     def _require_classes(self, source: Source) -> None:
         labels = source.labels

@@ -5,6 +5,7 @@ F: z to w. G: w to images, or for style networks the styles of all layers to ima
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -84,47 +85,41 @@ class _Maker:
         networks, config = self.config.networks, self.config
         z, w = Port("z", (None, networks.z)), Port("w", (None, networks.w))
         images = Port("images", (None, *self.model.image_shape()))
-        labels = [Port("labels", (None,), "int64")] if config.labels else []
         styles = self.family.has_styles
         lods = 0 if self.model.view is None else self.model.view.lod + 1
         psi = [Port("psi", ())] if styles and self.mean is not None else []
         latents = Port("styles", (None, 2 * lods, networks.w)) if styles else w
         code = z if config.reciprocity == "z" else w
+        family, level = self.family, self.level
         table: dict[str, tuple[list[Port], Port, Callable[..., Any], str]] = {
-            "F": ([z], w, self._map, "w = F(z)"),
-            "G": ([latents, *labels, *self.maps], images, self._generate, f"images = G({latents.name})"),
-            "E": ([images, *labels], code, self._encode, f"{code.name} = E(images)"),
-            "D": ([w], Port("logits", (None,)), self._score, "logits = D(w)"),
-            "generate": ([z, *psi, *labels, *self.maps], images, self._sample, "images = G(F(z))"),
-            "reconstruct": ([images, *labels, *self.maps], images, self._reconstruct, "G(E(images))"),
+            "F": ([z], w, family.map, "w = F(z)"),
+            "G": ([latents], images, partial(family.generate, **level), f"images = G({latents.name})"),
+            "E": ([images], code, partial(family.encode, **level), f"{code.name} = E(images)"),
+            "D": ([w], Port("logits", (None,)), family.discriminate, "logits = D(w)"),
+            "generate": ([z, *psi], images, self._sample, "images = G(F(z))"),
+            "reconstruct": ([images], images, partial(family.reconstruct, **level), "G(E(images))"),
         }
         inputs, output, function, meaning = table[name]
+        networks_used = _NETWORKS[name] + ("F" if name == "reconstruct" and config.reciprocity == "z" else "")
+        takes_labels, takes_noise = any(map(config.classes_of, networks_used)), "G" in networks_used
+        labels = [Port("labels", (None,), "int64")] if takes_labels else []
+
+        def compute(*given: Any) -> Any:
+            first, rest = given[: len(inputs)], given[len(inputs) :]
+            drawing: dict[str, Any] = {"labels": self._one_hot(rest[0])} if takes_labels else {}
+            if takes_noise:
+                drawing["noise"] = list(rest[len(labels) :]) or self.noise
+            return function(*first, **drawing)
+
         if output in inputs:
             output = Port("output", output.shape)
-        return Program(name, meaning, _without_gradients(function), tuple(inputs), output)
+        ports = (*inputs, *labels, *(self.maps if takes_noise else []))
+        return Program(name, meaning, _without_gradients(compute), ports, output)
 
-    def _map(self, z: Any) -> Any:
-        return self.family.F(z)
-
-    def _generate(self, w: Any, *rest: Any) -> Any:
-        labels, maps = self._split(rest)
-        return self.family.generate(w, labels=labels, noise=self._noise(maps), **self.level)
-
-    def _encode(self, images: Any, *rest: Any) -> Any:
-        return self.family.encode(images, labels=self._split(rest)[0], **self.level)
-
-    def _score(self, w: Any) -> Any:
-        return self.family.D(w)
-
-    def _reconstruct(self, images: Any, *rest: Any) -> Any:
-        labels, maps = self._split(rest)
-        return self.family.reconstruct(images, labels=labels, noise=self._noise(maps), **self.level)
-
-    def _sample(self, z: Any, *rest: Any) -> Any:
-        w = self.family.F(z)
-        if self.mean is not None:
-            w, rest = self._truncate(w, rest[0]), rest[1:]
-        return self._generate(w, *rest)
+    def _sample(self, z: Any, psi: Any = None, *, noise: Any, labels: Any = None) -> Any:
+        w = self.family.map(z, labels=labels)
+        w = w if self.mean is None else self._truncate(w, psi)
+        return self.family.generate(w, labels=labels, noise=noise, **self.level)
 
     def _truncate(self, w: Any, psi: Any) -> Any:
         """Truncate as `truncation.truncate` does, on tensors, for the layers of this level."""
@@ -135,16 +130,10 @@ class _Maker:
         truncated = self.config.style.truncation_layers
         return ops.stack([near if layer < truncated else w for layer in range(layers)], axis=1)
 
-    def _split(self, rest: Sequence[Any]) -> tuple[Any, Sequence[Any]]:
-        """Split the inputs after the first into one-hot labels, or None, and noise maps."""
+    def _one_hot(self, labels: Any) -> Any:
         from keras import ops
 
-        if not self.config.labels:
-            return None, rest
-        return ops.one_hot(rest[0], self.config.labels, dtype=self.config.dtype), rest[1:]
-
-    def _noise(self, maps: Sequence[Any]) -> Any:
-        return list(maps) if self.maps else self.noise
+        return ops.one_hot(labels, self.config.labels, dtype=self.config.dtype)
 
 
 def _choose_noise(model: "Alae", noise: ExportedNoise) -> tuple[Any, list[Port]]:
@@ -194,15 +183,15 @@ def _compute(model: "Alae", name: str, inputs: dict[str, np.ndarray], noise: Exp
     drawing: dict[str, Any] = {"noise": maps or ("none" if noise == "input" else noise), "labels": inputs.get("labels")}
     match name:
         case "F":
-            return model.map(inputs["z"])
+            return model.map(inputs["z"], labels=inputs.get("labels"))
         case "G":
             return model.generate(inputs["styles" if "styles" in inputs else "w"], **drawing)
         case "E":
             return model.encode(inputs["images"], labels=inputs.get("labels"))
         case "D":
-            return model.discriminate(inputs["w"])
+            return model.discriminate(inputs["w"], labels=inputs.get("labels"))
         case "generate":
-            w = model.map(inputs["z"])
+            w = model.map(inputs["z"], labels=inputs.get("labels"))
             return model.generate(w if "psi" not in inputs else model.truncate(w, float(inputs["psi"])), **drawing)
         case _:
             return model.reconstruct(inputs["images"], **drawing)

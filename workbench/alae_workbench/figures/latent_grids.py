@@ -58,7 +58,7 @@ def draw_interpolation(
     next.
 
     Args:
-        alae: a model without labels.
+        alae: a model of which G takes no labels.
         corners, count: see `mixing.interpolate`.
         caption: a line below the images.
         view: the level of detail; by default the model's own.
@@ -85,7 +85,7 @@ def draw_traversal(
     """Draw a section for each direction, in it a row for each w: images of w moved by each of the amounts.
 
     Args:
-        alae: a model without labels.
+        alae: a model of which G takes no labels.
         w: (count, w), or styles (count, 2L, w): see `mixing.make_latents`.
         directions, amounts: see `Direction.move`.
         caption: a line below the images.

@@ -11,6 +11,7 @@ from alae_core.streams import Noise
 from alae_workbench.data.source import Source
 from alae_workbench.evaluation.spaces import downsample, to_colour
 from alae_workbench.figures.grid import compose_grid, enlarge, require_grid_size, split_rows
+from alae_workbench.models.mixing import map_samples
 from alae_workbench.models.opening import require_levels
 from alae_workbench.models.sampling import sample, untruncated_psi
 
@@ -21,14 +22,20 @@ def draw_samples(images: np.ndarray, caption: str, title: str = "samples G(F(z))
 
 
 def draw_truncations(
-    alae: Alae, count: int, seed: int, psis: Sequence[float], caption: str, noise: Noise = "fixed"
+    alae: Alae,
+    count: int,
+    seed: int,
+    psis: Sequence[float],
+    caption: str,
+    noise: Noise = "fixed",
+    label: int | None = None,
 ) -> Image.Image:
-    """Draw `count` samples in a row, the same samples in each row, one row for each truncation ψ.
+    """Draw `count` samples in a row, the same samples in each row, one row for each truncation ψ; `label` as `sample`.
 
     Raises AlaeError if the model has no styles, or the grid would be too large.
     """
     require_grid_size(count, len(psis), alae.image_shape())
-    rows = [sample(alae, count, seed=seed, psi=psi, noise=noise) for psi in psis]
+    rows = [sample(alae, count, seed=seed, label=label, psi=psi, noise=noise) for psi in psis]
     title = f"samples G(F(z)), truncation ψ by row: {', '.join(f'{psi:g}' for psi in psis)}"
     return compose_grid([(title, rows)], caption)
 
@@ -49,7 +56,7 @@ def draw_growth(
     """
     views = require_levels(alae)
     require_grid_size(len(views), count, alae.image_shape(views[-1]))
-    w = alae.truncate(alae.map(alae.sample_prior(count, seed=seed)), psi)
+    w = alae.truncate(map_samples(alae, count, seed), psi)
     images = [alae.generate(w, view, noise=noise) for view in views]
     rows = [[enlarge(level[i], views[-1].size // level.shape[1]) for level in images] for i in range(count)]
     sizes = ", ".join(f"{view.size}" for view in views)

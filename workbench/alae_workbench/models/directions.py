@@ -17,6 +17,7 @@ from alae_core._support.files import atomic_file, read_regular, write_atomically
 from alae_core._support.text import short_repr, suggest
 from alae_core.networks.style_layout import list_style_kernels
 from alae_workbench.data.formats.arrays import read_arrays
+from alae_workbench.models.mixing import map_samples
 from alae_workbench.models.opening import check_options
 from alae_workbench.storage.directory import Run
 
@@ -99,7 +100,7 @@ def find_factorized_directions(alae: Alae, count: int = _COUNT, layers: int = 4)
 
 def _sample_w(alae: Alae) -> np.ndarray:
     """Return many w = F(z), (count, w). Raises AlaeError if all are alike."""
-    w = alae.map(alae.sample_prior(_SAMPLES)).astype(np.float64)
+    w = map_samples(alae, _SAMPLES).astype(np.float64)
     if not varies(w):
         raise AlaeError("F maps every z to the same w, so there are no directions in w: train the model for longer")
     return w

@@ -15,6 +15,7 @@ from alae_core.groups import Adam
 from alae_core.inference import BatchedFunction
 from alae_core.optimizer import adam_step
 from alae_core.streams import sample_noise
+from alae_workbench.models.mixing import map_samples
 
 #: where the search starts
 Start = Literal["encoder", "mean"]
@@ -58,7 +59,7 @@ def invert(
     widest hidden layer of E, relative to the variance of h between samples. Each image keeps the w of its lowest loss.
 
     Args:
-        alae: a model without labels.
+        alae: a model of which G and E take no labels.
         x: images (count, H, W, C) of the view's size, floats.
         start: E(x), or the mean of w.
         steps: gradient steps; 0 returns the start.
@@ -70,15 +71,15 @@ def invert(
         tell: called after each step with the number of new steps, 1.
 
     Raises:
-        AlaeError: the model has labels, or lacks E or G, or no backend is loaded.
+        AlaeError: G and E take labels, or the model lacks E or G, or no backend is loaded.
         ArgumentError: `learning_rate` is not positive.
     """
-    if alae.config.labels:
-        raise AlaeError(f"inversion needs a model without labels, but this model has {alae.config.labels} classes")
+    if classes := alae.config.classes_of("G"):
+        raise AlaeError(f"inversion needs a model without labels, but this model has {classes} classes")
     if not 0 < learning_rate < math.inf:
         raise ArgumentError("learning_rate", f"is {learning_rate:g}; it must be positive")
     view = view or alae.view
-    latents = alae.map(alae.sample_prior(_LATENTS, seed=1))
+    latents = map_samples(alae, _LATENTS, seed=1)
     spread = np.maximum(latents.std(axis=0), 1e-6)
     w = alae.w_of(x, view) if start == "encoder" else np.tile(latents.mean(axis=0), (len(x), 1))
     if layers and view is not None:

@@ -43,7 +43,7 @@ def read_latents(path: str | Path, config: Config) -> np.ndarray | None:
 
     Raises:
         DataError: the file cannot be read, its w has another size than the model's, or a number is not finite.
-        AlaeError: the model has labels, which latents do not determine.
+        AlaeError: G takes labels, which latents do not determine.
     """
     path = Path(path).expanduser()
     if path.suffix not in ARRAYS or not path.is_file():
@@ -59,7 +59,7 @@ def read_latents(path: str | Path, config: Config) -> np.ndarray | None:
             f"{path} holds latents of shape {arrays[name].shape}; those of this model have the shape (count, {width})"
             f"{styles}"
         )
-    if config.labels:
+    if config.classes_of("G"):
         raise AlaeError(f"{path} holds latents, which do not determine images of a model with labels: give images")
     w = np.atleast_2d(read_arrays(path, [name])[name]).astype(np.float32)
     if not np.isfinite(w).all():

@@ -20,16 +20,23 @@ def make_latents(
     """Make the latents of samples and images: w (count, w), or for a style model styles (count, 2L, w).
 
     Args:
-        alae: a model without labels.
+        alae: a model of which G and E take no labels.
         sources: a seed gives one sample w = F(z), truncated; images give w = E(x) each, without truncation;
             `LatentImages` give their latents unchanged.
         view: the level of detail at which images are encoded; by default the model's own.
         psi: truncation of samples; by default the configuration's.
 
-    Raises AlaeError for a model with labels, and ArgumentError if `psi` does not apply to the model.
+    Raises AlaeError if G and E take labels, or a seed is given and F takes labels, and ArgumentError if `psi` does not
+    apply to the model.
     """
-    if alae.config.labels:
-        raise AlaeError(f"mixing in w needs a model without labels, but this model has {alae.config.labels} classes")
+    if classes := alae.config.classes_of("G"):
+        raise AlaeError(f"mixing in w needs a model without labels, but this model has {classes} classes")
+    seeds = [source for source in sources if isinstance(source, int)]
+    if alae.config.labels and seeds:
+        raise AlaeError(
+            f"seed {seeds[0]} has no class, and this model has {alae.config.labels}: give images, or latents of `alae "
+            "generate --label CLASS --save-w`"
+        )
     return np.concatenate([_make_latents(alae, source, view or alae.view, psi) for source in sources])
 
 
@@ -42,10 +49,23 @@ def _make_latents(alae: "Alae", source: int | Source, view: View | None, psi: fl
     return w if alae.w_mean is None else alae.truncate(w, 1.0)
 
 
-def map_prior(alae: "Alae", z: np.ndarray, psi: float | None = None) -> np.ndarray:
-    """Return w = F(z), (batch, w); of style models as styles (batch, 2L, w), truncated by ψ."""
-    w = alae.map(z)
+def map_prior(alae: "Alae", z: np.ndarray, psi: float | None = None, labels: np.ndarray | None = None) -> np.ndarray:
+    """Return w = F(z), (batch, w); of style models as styles (batch, 2L, w), truncated by ψ.
+
+    `labels` are class numbers (batch,), for a model with labels.
+    """
+    w = alae.map(z, labels=labels)
     return w if alae.w_mean is None and psi is None else alae.truncate(w, psi)
+
+
+def map_samples(alae: "Alae", count: int, seed: int = 0) -> np.ndarray:
+    """Return w = F(z) of samples, (count, w), without truncation; if F takes labels, of each class in turn."""
+    return alae.map(alae.sample_prior(count, seed=seed), labels=take_turns(alae, range(count)))
+
+
+def take_turns(alae: "Alae", samples: range) -> np.ndarray | None:
+    """Return class numbers of samples by their number, each class in turn; None for a model without labels."""
+    return np.array(samples) % alae.config.labels if alae.config.labels else None
 
 
 def layer_ranges(lods: int) -> dict[str, range]:

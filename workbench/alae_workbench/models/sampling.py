@@ -59,7 +59,7 @@ def sample_in_batches(
     sample number `start`.
     """
     check_options(alae.config, alae.view, psi=psi, label=label)
-    latents = draw_latents(alae, count, seed=seed, psi=psi, view=view, start=start)
+    latents = draw_latents(alae, count, seed=seed, label=label, psi=psi, view=view, start=start)
     return (images for _, images in generate_in_batches(alae, latents, count, label=label, view=view, noise=noise))
 
 
@@ -68,6 +68,7 @@ def draw_latents(
     count: int,
     *,
     seed: int = 0,
+    label: int | None = None,
     psi: float | None = None,
     view: View | None = None,
     start: int = 0,
@@ -77,7 +78,7 @@ def draw_latents(
 
     Args:
         alae: the model.
-        count, seed, psi, view, start: see `sample_in_batches`.
+        count, seed, label, psi, view, start: see `sample_in_batches`.
         each: whether sample number i is the one sample of seed `seed` + i, instead of sample number i of `seed`.
     """
     size = alae.config.networks.z
@@ -91,7 +92,9 @@ def draw_latents(
     else:
         priors = prior_parts((part.stop - part.start for part in alae.chunks(count, view)), size, seed=seed)
     parts = zip(alae.chunks(count, view), priors, strict=True)
-    return ((part, map_prior(alae, z, psi)) for part, z in parts if part.start >= start)
+    return (
+        (part, map_prior(alae, z, psi, _choose_labels(alae, part, label))) for part, z in parts if part.start >= start
+    )
 
 
 def generate_in_batches(
@@ -113,11 +116,15 @@ def generate_in_batches(
     """
     for part, w in latents:
         maps = noise if isinstance(noise, str) else [array[part] if len(array) == count else array for array in noise]
-        labels = None
-        if alae.config.labels:
-            in_turn = np.arange(part.start, part.stop) % ROW % alae.config.labels
-            labels = in_turn if label is None else np.full(len(w), label)
-        yield w, alae.generate(w, view, noise=maps, labels=labels)
+        yield w, alae.generate(w, view, noise=maps, labels=_choose_labels(alae, part, label))
+
+
+def _choose_labels(alae: "Alae", part: slice, label: int | None) -> np.ndarray | None:
+    """Return the class numbers of the samples in `part`; None for a model without labels."""
+    if not alae.config.labels:
+        return None
+    numbers = np.arange(part.start, part.stop)
+    return numbers % ROW % alae.config.labels if label is None else np.full(len(numbers), label)
 
 
 def untruncated_psi(alae: "Alae") -> float | None:

@@ -62,7 +62,7 @@ def samples(
     caption = [f"seed {seed}"]
     if isinstance(psi, Sequence):
         count = count or 10
-        picture = draw_truncations(opened.model, count, seed, psi, opened.make_caption(*caption), noise=noise)
+        picture = draw_truncations(opened.model, count, seed, psi, opened.make_caption(*caption), noise, label)
         return _describe(picture, f"{count} samples for each of {len(psi)} ψ")
     require_rows_size(count or 60, opened.model.image_shape())
     images = sample(opened.model, count or 60, seed=seed, label=label, psi=psi, noise=noise)

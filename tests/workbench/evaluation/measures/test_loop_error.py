@@ -6,6 +6,7 @@ import pytest
 import alae_core as alae
 from alae_core import View
 from alae_core.images import to_float
+from alae_core.streams import stream
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.source import DataSet
 from alae_workbench.evaluation.measures.loop_error import (
@@ -59,6 +60,15 @@ def test_labels_stay_with_their_images(backend, batch_sizes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("alae_core.model._CHUNK", 512)
         np.testing.assert_allclose(reciprocity_error(Subject(model, limit=8)), in_batches, **FLOAT32)
+
+
+def test_z_of_style_models_with_labels_have_classes(backend):
+    model = alae.build(tiny_style_config(labels=3, seed=3))
+    z, labels = model.sample_prior(8, seed=0), stream(0, "labels of held-out z").integers(3, size=8)
+    w = model.map(z, labels=labels).astype(np.float64)
+    again = model.reencode(w, noise="none")
+    expected = np.square(w - again).sum(1).mean() / w.var(0).sum()
+    np.testing.assert_allclose(reciprocity_error(Subject(model, limit=8)), expected, **FLOAT32)
 
 
 def test_details_are_errors_of_dimensions_and_of_images(model):

@@ -30,7 +30,7 @@ def reciprocity_error_details(subject: Subject) -> dict[str, float]:
     model = subject.model
     errors = np.square(code - estimate).mean(axis=0) / np.maximum(code.var(axis=0), 1e-12)
     if model.config.reciprocity == "z":
-        code, estimate = model.map(code), model.map(estimate)
+        code, estimate = (model.map(z, labels=labels) for z in (code, estimate))
     images, again = (model.generate(w, subject.view, noise="none", labels=labels) for w in (code, estimate))
     return {
         "reciprocity_error_median": float(np.median(errors)),
@@ -43,9 +43,9 @@ def _latent_loop(subject: Subject) -> tuple[np.ndarray, np.ndarray, np.ndarray |
     """Return w of held-out z, E's estimate of it from G(w), and the labels; z instead of w if E estimates z."""
     model, count = subject.model, subject.count(Z)
     z = model.sample_prior(count, seed=0)
-    w = model.map(z)
     classes = model.config.labels
     labels = stream(0, "labels of held-out z").integers(classes, size=count) if classes else None
+    w = model.map(z, labels=labels)
     estimate = model.reencode(w, subject.view, noise="none", labels=labels)
     return z if model.config.reciprocity == "z" else w, estimate, labels
 

@@ -24,7 +24,7 @@ def _real_rate(subject: Subject, source: Source, count: int) -> float:
     model, view = subject.model, subject.view
     of_images = model.config.networks.discriminator == "images"
     logits = [
-        model.discriminate(x if of_images else model.encode(x, view, labels=labels), view)
+        model.discriminate(x if of_images else model.encode(x, view, labels=labels), view, labels=labels)
         for x, labels in subject.batches(source, min(count, len(source)))
     ]
     return float((np.concatenate(logits) > 0).mean())

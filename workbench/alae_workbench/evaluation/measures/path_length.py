@@ -13,6 +13,7 @@ from alae_core.streams import prior_parts, stream
 from alae_workbench.evaluation.measures.sample_quality import model_digest
 from alae_workbench.evaluation.pretrained.lpips_networks import Distance, lpips
 from alae_workbench.evaluation.subject import Subject
+from alae_workbench.models.mixing import take_turns
 
 #: maximum number of paths
 COUNT = 50_000
@@ -65,14 +66,12 @@ def step_lengths(
     for part, z0, z1 in zip(model.chunks(count, view), *ends, strict=True):
         if part.start < start:
             continue
-        t = positions[part, None]
+        t, labels = positions[part, None], take_turns(model, range(part.start, part.stop))
         if latent == "z":
-            pair = [model.map(interpolate_arc(z0, z1, share)) for share in (t, t + EPSILON)]
+            pair = [model.map(interpolate_arc(z0, z1, share), labels=labels) for share in (t, t + EPSILON)]
         else:
-            a, b = (model.map(z).astype(np.float64) for z in (z0, z1))
+            a, b = (model.map(z, labels=labels).astype(np.float64) for z in (z0, z1))
             pair = [(a + (b - a) * share).astype(np.float32) for share in (t, t + EPSILON)]
-        classes = model.config.labels
-        labels = np.arange(part.start, part.stop) % classes if classes else None
         images = [crop_and_shrink(model.generate(w, view, labels=labels), crop) for w in pair]
         yield distance(*images)[:, None] / EPSILON**2
 

@@ -98,7 +98,7 @@ def _require_classes(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
         raise UnmeasurableError(f"{missing:,} images have no label")
     if train.ndim > 1 or held_out.ndim > 1:
         raise UnmeasurableError("the images have several attributes each, but one class is needed")
-    if subject.model.config.labels:
+    if subject.model.config.classes_of("E"):
         raise UnmeasurableError("E is given each image's class, so its codes contain the answer")
     if len(np.unique(train)) < 2:
         raise UnmeasurableError(f"every training image is of one class, {train[0]}; at least two are needed")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from alae_workbench.evaluation.subject import Subject
+from alae_workbench.models.mixing import map_samples
 
 #: maximum number of z
 Z = 10_000
@@ -17,7 +18,7 @@ def spread_of_encodings(subject: Subject) -> dict[str, float]:
 
 def spread_of_prior(subject: Subject) -> dict[str, float]:
     """Return `rank` and `isotropy` of F(z) over at most 10,000 z that no training step draws."""
-    w = subject.model.map(subject.model.sample_prior(subject.count(Z)))
+    w = map_samples(subject.model, subject.count(Z))
     return {"rank_mapped": rank(w), "isotropy_mapped": isotropy(w)}
 
 
