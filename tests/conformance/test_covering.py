@@ -63,7 +63,7 @@ def groups_in(annotation):
 
 def test_every_discrete_field_is_crossed_or_listed_with_a_reason():
     found = {KEYS.get(key, key) for key in discrete_fields(Config)} - {"networks.family"}
-    assert found - FACTORS.keys() <= NOT_CROSSED.keys(), "add a factor to covering.py, and write the array anew"
+    assert found - FACTORS.keys() <= NOT_CROSSED.keys(), "add a factor to covering.py, and rows to the array"
 
 
 def test_a_new_field_is_noticed():
