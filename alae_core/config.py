@@ -210,7 +210,8 @@ class Config(Frozen):
 
     def classes_of(self, network: str) -> int:
         """Return the number of classes whose one-hot labels F, G, E or D takes; 0 if it takes none."""
-        return self.labels if network in self.networks.labelled else 0
+        takers = "FD" if isinstance(self.networks, StyleNetworks) else "GE"
+        return self.labels if network in takers else 0
 
     @property
     def adapts(self) -> bool:

@@ -50,7 +50,6 @@ class Networks(Settings):
     discriminator: ClassVar[str] = "latent"
     output: ClassVar[str] = "linear"
     kernels: ClassVar[Kernels] = "he"
-    labelled: ClassVar[str] = "GE"
 
     family: str
     z: Count = Field(description="size of the prior's z")
@@ -62,8 +61,6 @@ class Networks(Settings):
 
 class MlpNetworks(Frozen):
     """MLP-ALAE (paper section 5.1, permutation-invariant MNIST): F, G, E and D are perceptrons."""
-
-    labelled: ClassVar[str] = "GE"
 
     family: Literal["mlp"]
     z: Count = Field(description="size of the prior's z")
@@ -103,7 +100,6 @@ class ConvNetworks(Frozen):
 
     discriminator: ClassVar[str] = "latent"
     kernels: ClassVar[Kernels] = "he"
-    labelled: ClassVar[str] = "GE"
 
     family: Literal["conv"]
     z: Count = Field(description="size of the prior's z")
@@ -144,7 +140,6 @@ class StyleNetworks(Frozen):
     """
 
     kernels: ClassVar[Kernels] = "equalized"
-    labelled: ClassVar[str] = "FD"
 
     family: Literal["style"]
     z: Count = Field(description="size of the prior's z")

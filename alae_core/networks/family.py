@@ -58,7 +58,7 @@ class Family(ABC):
 
     @property
     def F(self) -> "keras.Model":
-        """z (batch, z) to w (batch, w); of a style model with labels from a list [z, one-hot labels]."""
+        """z (batch, z) to w (batch, w); in style networks with labels, a list [z, one-hot labels] to w."""
         return self["F"]
 
     @property
@@ -73,7 +73,10 @@ class Family(ABC):
 
     @property
     def D(self) -> "keras.Model":
-        """w, or images if `networks.discriminator` is images, to logits (batch,); labels as for F."""
+        """w, or images if `networks.discriminator` is images, to logits (batch,).
+
+        In style networks with labels, a list [w, one-hot labels] to logits, or images with the argument `labels`.
+        """
         return self["D"]
 
     @contextmanager
