@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from alae_workbench.data.derived import split
-from alae_workbench.data.load import as_data_set, load_images
+from alae_workbench.data.load import as_data_set, fit_images, load_images
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.source import DataError, DataSet, read_all
+from tests.conftest import tiny_style_config
 from tests.helpers.data import grey_images, load_for_training, make_config, write_photos
 
 
@@ -59,6 +60,16 @@ def test_labels_must_fit_the_configuration(tmp_path):
         as_data_set(Arrays(grey_images(7), np.arange(-1, 6)), make_config(labels=5), held_out=2)
     with pytest.raises(DataError, match="labels is 5, but data has 3 attributes per image, not a class: set labels=0"):
         as_data_set(Arrays(grey_images(7), np.ones((7, 3))), make_config(labels=5), held_out=2)
+
+
+def test_trained_style_models_need_labels_only_where_E_estimates_z():
+    config = tiny_style_config(labels=3)
+    images = Arrays(np.zeros((2, 8, 8, 2), np.uint8))
+    assert len(fit_images("mine", images, config)) == 2
+    with pytest.raises(DataError, match="labels is 3, but data has no labels: set labels=0"):
+        as_data_set(images, config, held_out=1)
+    with pytest.raises(DataError, match="labels is 3, but mine has no labels: give images of the model's classes"):
+        fit_images("mine", images, tiny_style_config(labels=3, reciprocity="z", networks__z=7))
 
 
 def test_images_in_memory_become_a_data_set():
