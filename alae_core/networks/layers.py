@@ -103,3 +103,16 @@ class PixelNorm(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape):
         return input_shape
+
+
+class AppendLabel(keras.layers.Layer):
+    """Append one-hot labels, multiplied by √n, to vectors (batch, n) of root mean square 1.
+
+    Both then have the norm √n, and an equal part in the output of a dense layer with initial weights.
+    """
+
+    def call(self, x, labels):
+        return ops.concatenate([x, labels * x.shape[-1] ** 0.5], axis=-1)
+
+    def compute_output_shape(self, x_shape, labels_shape):
+        return (*x_shape[:-1], x_shape[-1] + labels_shape[-1])

@@ -7,7 +7,7 @@ from keras import ops
 
 from alae_core.config import Config
 from alae_core.groups import Perceptron
-from alae_core.networks.layers import Dense, LeakyReLU, PixelNorm, layer_dtype
+from alae_core.networks.layers import AppendLabel, Dense, LeakyReLU, PixelNorm, layer_dtype
 from alae_core.networks.specs import Section
 
 Tensor = Any
@@ -28,14 +28,10 @@ def build_perceptron(
 
 
 def build_labelled_mapping(section: Section, config: Config) -> keras.Model:
-    """Build an F that takes labels: a list [z, one-hot labels] to (batch, w).
-
-    The labels are appended to z after it is normalized, multiplied by √z: so z and label have the same norm, and an
-    equal part in the first layer's outputs before training.
-    """
-    classes, z = config.classes_of("F"), config.networks.z
+    """Build an F that takes labels: a list [z, one-hot labels] to (batch, w); see `AppendLabel`."""
+    classes = config.classes_of("F")
     x, labels = _input(section, config, without=classes), keras.Input((classes,), name="label", dtype=config.dtype)
-    w = apply_perceptron(x, section, config.networks.F, config, appended=labels * z**0.5)
+    w = apply_perceptron(x, section, config.networks.F, config, labels)
     return keras.Model([x, labels], w, name=section.name)
 
 
@@ -58,17 +54,17 @@ def _input(section: Section, config: Config, without: int = 0) -> Tensor:
 
 
 def apply_perceptron(
-    x: Tensor, section: Section, choice: Perceptron, config: Config, appended: Tensor | None = None
+    x: Tensor, section: Section, choice: Perceptron, config: Config, labels: Tensor | None = None
 ) -> Tensor:
     """Apply the layers of `section` with the activations of `choice`: (batch, inputs) to (batch, outputs).
 
-    `appended` are columns of the first dense layer's input that are not normalized.
+    `labels` are one-hot, and appended after pixel norm.
     """
     dtype = layer_dtype(config)
     if choice.pixel_norm:
         x = PixelNorm(dtype=config.dtype, name="pixel_norm")(x)
-    if appended is not None:
-        x = ops.concatenate([x, appended], axis=-1)
+    if labels is not None:
+        x = AppendLabel(dtype=config.dtype, name="append_label")(x, labels)
     for i in range(len(choice.hidden) + 1):
         x = Dense(section / f"dense{i}", dtype=dtype)(x)
         if choice.slope != 1 and (i < len(choice.hidden) or choice.activate_output):

@@ -35,6 +35,18 @@ class FaintLabels(with_network("F", Faint)):
     pass
 
 
+class Rounded(Mapping):
+    """√z is rounded to float32."""
+
+    def strength(self, z):
+        return float(np.float32(super().strength(z)))
+
+
+@fault("float32 under a float64 label: √z, which multiplies labels", "L1-judged-looking", "looking", "float64")
+class Float32Labels(with_network("F", Rounded)):
+    pass
+
+
 class NormalizedTogether(Mapping):
     """z and label are divided by the root mean square of both."""
 
