@@ -38,6 +38,9 @@ from alae_cli.train import train
 #: base class of typer's usage errors; typer does not export it
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
+# The beginning of typer's message about arguments that a command does not take, and characters of it that are shown.
+_UNEXPECTED, _MOST_CHARACTERS = "Got unexpected extra argument", 200
+
 # with --install-completion and --show-completion
 app = Commands(name="alae", add_completion=True)
 _PANELS: dict[str, list[Any]] = {
@@ -135,5 +138,8 @@ def _explain_usage(error: Any) -> str:
         message = error.message.removeprefix("Value error, ")
         value = f" is {error.__cause__.errors()[0]['input']}" if isinstance(error.__cause__, ValidationError) else ""
         text = f"{max(error.param.opts, key=len)}{value}: {message[0].lower()}{message[1:]}"
+    if text.startswith(_UNEXPECTED) and len(text) > _MOST_CHARACTERS:
+        # A shell replaces photos/*.png by all names that match.
+        text = f"{text[:_MOST_CHARACTERS]}…: give the folder of the files, or one of them"
     command = error.ctx.command_path if error.ctx else "alae"
     return f"{text.rstrip('.')}; see {command} --help"

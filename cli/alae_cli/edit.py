@@ -49,21 +49,29 @@ def edit(
 ) -> None:
     """Move images along directions in w, and draw them, or write them as arrays or pictures."""
     require_images_out(out, source)
+    drawn = is_figure(out, count)
     moves = parse_list("direction", direction, _parse_move)
     from alae_workbench.models.opening import open_model
 
     opened = open_model(
         locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, noise=noise, skip_bad=skip_bad
     )
-    from alae_workbench.tasks.edit import edit
+    from alae_workbench.tasks.edit import edit, edit_in_batches
 
-    edited = edit(opened, source, moves, count=count or 8, noise=noise or "fixed")
-    if is_figure(out, count):
+    count, noise = count or 8, noise or "fixed"
+    if drawn:
+        edited = edit(opened, source, moves, count=count, noise=noise)
         write_picture(out, edited.draw())
         if save_w:
             write_array(locate_latents(out), iter([edited.moved]), len(edited.moved))
-    else:
-        write_images(out, [(edited.moved, edited.edited)], len(edited.moved), edited.names, save_w)
+        return
+    from alae_workbench.data.derived import take_first
+    from alae_workbench.data.source import get_names
+    from alae_workbench.figures.image_files import name_by_source
+
+    images = take_first(opened.load_images(source), count)
+    names = name_by_source(get_names(images), len(images))
+    write_images(out, edit_in_batches(opened, images, moves, noise=noise), len(images), names, save_w)
 
 
 def _parse_move(text: str) -> tuple[str, float]:

@@ -43,6 +43,7 @@ def invert(
     With a figure, prints a table of errors over time, compared with E(x) alone and with a search from the mean of w.
     """
     require_images_out(out, source)
+    drawn = is_figure(out, count)
     from alae_workbench.models.opening import open_model
 
     opened = open_model(
@@ -54,21 +55,25 @@ def invert(
         layers=layers,
         skip_bad=skip_bad,
     )
+    from alae_workbench.data.derived import take_first
     from alae_workbench.data.source import get_names
     from alae_workbench.figures.image_files import name_by_source
     from alae_workbench.runs.progress import show_progress
-    from alae_workbench.tasks.invert import invert
+    from alae_workbench.tasks.invert import invert, invert_in_batches
 
-    compare, images = is_figure(out, count), opened.load_images(source)
-    with show_progress(2 * steps if compare else steps, "steps") as advance:
-        inverted = invert(opened, images, count=count or 8, steps=steps, layers=layers, compare=compare, tell=advance)
-    if out.suffix == ".npy":
-        write_array(out, iter([inverted.w]), len(inverted.w))
+    images = take_first(opened.load_images(source), count or 8)
+    if not drawn:
+        total = steps * len(list(opened.model.chunks(len(images), opened.view)))
+        with show_progress(total, "steps") as advance:
+            found = invert_in_batches(opened, images, steps=steps, layers=layers, tell=advance)
+            if out.suffix == ".npy":
+                write_array(out, (each.w for each in found), len(images))
+            else:
+                names = name_by_source(get_names(images), len(images))
+                write_images(out, ((each.w, each.images) for each in found), len(images), names, save_w)
         return
-    if not compare:
-        names = name_by_source(get_names(images), len(inverted.w))
-        write_images(out, [(inverted.w, inverted.searches["E(x)"].images)], len(inverted.w), names, save_w)
-        return
+    with show_progress(2 * steps, "steps") as advance:
+        inverted = invert(opened, images, count=len(images), steps=steps, layers=layers, tell=advance)
     from rich.console import Console
     from rich.table import Table
 

@@ -42,5 +42,8 @@ def is_figure(out: Path, count: int | None) -> bool:
 def _require_writable(out: Path) -> None:
     # Now, because the content of some files takes hours to compute.
     folder = next(parent for parent in (out.absolute(), *out.absolute().parents) if isdir(parent))
+    between = next((parent for parent in out.parents if parent.exists() and not isdir(parent)), None)
+    if between:
+        raise ArgumentError("out", f"is {out}, but {between} is a file, not a folder: choose another place")
     if not access(folder, W_OK):
         raise ArgumentError("out", f"is {out}, but {folder} cannot be written to: choose another place")

@@ -59,12 +59,17 @@ def write_images(
         names: the names of pictures in a folder.
         save_w: whether to write the latents too, to `locate_latents`.
     """
+    from alae_core._support.text import count_things
     from alae_workbench.data.source import format_shape
     from alae_workbench.figures.image_files import write_images as write
 
-    latents = locate_latents(out) if save_w else None
+    latents, names = locate_latents(out) if save_w else None, list(names)
+    # Measures of a folder include all pictures in it.
+    before = {path.name for path in out.glob("*.png")} - {f"{name}.png" for name in names} if out.is_dir() else ()
     shape = write(out, batches, count, names, latents)
-    print(f"{out}: {count} × {format_shape(shape)}")
+    were = "was" if len(before) == 1 else "were"
+    beside = f", beside {count_things(len(before), 'picture')} that {were} there before" if before else ""
+    print(f"{out}: {count} × {format_shape(shape)}{beside}")
     if latents:
         print(f"{latents}: their latents w")
 

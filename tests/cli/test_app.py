@@ -71,6 +71,13 @@ def test_version(run_alae):
     assert out == f"alae {alae.__version__}\n"
 
 
+def test_names_that_a_shell_put_in_the_place_of_a_pattern_are_not_all_repeated(run_alae):
+    code, _, err = run_alae("data", "inspect", *(f"photos/{number}.png" for number in range(1000)))
+    assert code == 2
+    assert "…: give the folder of the files, or one of them; see" in err
+    assert len(err) < 300
+
+
 @pytest.mark.parametrize(("words", "completed"), [("alae compa", "compare"), ("alae train --res", "--resume")])
 def test_a_shell_completes_commands_and_options(tmp_path, words, completed):
     typed = {"_ALAE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}

@@ -50,6 +50,24 @@ def test_latents_are_moved_themselves_and_saved(run_alae, home):
     assert np.array_equal(np.asarray(Image.open("folder/image0000.png")), expected[0, ..., 0])
 
 
+def test_few_images_are_in_memory(run_alae, home, monkeypatch):
+    monkeypatch.setattr("alae_core.model._CHUNK", 3)
+    np.save(home / "along.npy", np.random.default_rng(0).normal(size=7).astype(np.float32))
+    counts, run = [], alae.Alae._run
+    monkeypatch.setattr(
+        alae.Alae, "_run", lambda *args, **options: counts.append(len(args[2])) or run(*args, **options)
+    )
+    words = ["edit", "run", "labelled/left", "--direction", "along.npy=2", "--save-w", "--backend", BACKEND]
+    assert run_alae(*words, "--out", "parts", "--count", 8)[0] == 0
+    assert (max(counts), sum(counts)) == (3, 16)
+    monkeypatch.setattr("alae_core.model._CHUNK", 8)
+    assert run_alae(*words, "--out", "whole")[0] == 0
+    np.testing.assert_allclose(np.load("parts.w.npy"), np.load("whole.w.npy"), rtol=1e-5, atol=1e-6)
+    for number in range(8):
+        part, whole = (np.asarray(Image.open(f"{name}/{number}.png")).astype(int) for name in ("parts", "whole"))
+        assert np.abs(part - whole).max() <= 1
+
+
 def test_level_and_noise_affect_the_images(run_alae, style):
     np.save("along.npy", np.ones(7, np.float32))
     words = ["edit", "style", "photos", "--direction", "along.npy=0", "--out", "x.npy"]

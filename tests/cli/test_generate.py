@@ -90,6 +90,14 @@ def test_files_for_other_programs_are_written(run_alae, home):
     assert (code, out) == (0, "grid.png: 3 × 8×8×1\n")
 
 
+def test_pictures_that_were_in_the_folder_before_are_counted(run_alae, home):
+    words = ["generate", "run", "--out", "samples", "--count", 2, "--backend", BACKEND]
+    assert run_alae(*words)[1] == "samples: 2 × 8×8×1\n"
+    assert run_alae(*words)[1] == "samples: 2 × 8×8×1\n"
+    (home / "samples" / "notes.txt").touch()
+    assert run_alae(*words, "--seed", 1)[1] == "samples: 2 × 8×8×1, beside 1 picture that was there before\n"
+
+
 def test_styles_are_saved_as_they_were_truncated(run_alae, style):
     run_alae("generate", "style", "--out", "x.npy", "--count", 2, "--truncation", 0.5, "--save-w")
     assert np.load("x.w.npy").shape == (2, 6, 7)
@@ -177,6 +185,7 @@ def test_a_style_model_generates_the_class_asked_for(run_alae, backend, tmp_path
 
 MISTAKES = [
     (["generate", "absent"], "no checkpoint in absent"),
+    (["generate", "run", "--out", "run/config.yaml/x.png"], "but run/config.yaml is a file, not a folder: choose"),
     (
         ["generate", "run", "--out", "x.gif", "--backend", BACKEND],
         "--out is x.gif; it must end in .png or .svg or .pdf",

@@ -18,6 +18,15 @@ def test_three_starts_are_compared_and_w_is_written(run_alae, home):
     assert np.load(home / "found.w.npy").shape == (8, SMALL["networks.w"])
 
 
+def test_images_are_inverted_in_batches(run_alae, home, monkeypatch):
+    options = ["labelled/left", "--steps", "3", "--save-w", "--backend", BACKEND]
+    assert run_alae("invert", "run", *options, "--out", "whole")[0] == 0
+    monkeypatch.setattr("alae_core.model._CHUNK", 3)
+    assert run_alae("invert", "run", *options, "--out", "parts")[0] == 0
+    np.testing.assert_allclose(np.load("parts.w.npy"), np.load("whole.w.npy"), rtol=1e-4, atol=1e-5)
+    assert len(list((home / "parts").iterdir())) == 8
+
+
 @pytest.mark.usefixtures("style")
 def test_style_models_are_inverted_at_a_level_of_detail(run_alae):
     words = ["invert", "style", "photos", "--steps", "1", "--layers", "--lod", "1", "--out", "w.npy"]

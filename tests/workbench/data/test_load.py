@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from alae_workbench.data import load
+from alae_workbench.data.collection import DecodedOnRequest
 from alae_workbench.data.derived import split
 from alae_workbench.data.load import as_data_set, fit_images, load_images
 from alae_workbench.data.memory import Arrays
@@ -18,6 +20,16 @@ def test_messages_for_a_trained_model_do_not_advise_changing_it(tmp_path):
     np.savez(tmp_path / "mine.npz", images=grey_images(3))
     with pytest.raises(DataError, match=r"has no labels: give images of the model's classes 0 … 4"):
         load_images(str(tmp_path / "mine.npz"), make_config(labels=5))
+
+
+def test_a_trained_model_keeps_few_pictures_in_memory(tmp_path, monkeypatch):
+    write_photos(tmp_path)
+    kept = load_images(str(tmp_path), make_config())
+    monkeypatch.setattr(load, "_KEPT_FOR_MODELS", 100)
+    found = load_images(str(tmp_path), make_config())
+    assert (type(kept), type(found)) == (Arrays, DecodedOnRequest)
+    assert np.array_equal(read_all(found), read_all(kept))
+    assert isinstance(load_for_training(tmp_path).train.source, Arrays)
 
 
 def test_errors_name_unreadable_pictures_which_can_be_skipped(tmp_path):

@@ -27,6 +27,14 @@ def run(tmp_path):
     return made
 
 
+@pytest.mark.parametrize("name", ["file", "file/run"])
+def test_a_file_in_the_place_of_a_run_is_named(tmp_path, name):
+    (tmp_path / "file").touch()
+    for find in (Run.new, Run.find_started):
+        with pytest.raises(AlaeError, match=r"file is a file, so no run can be written to .*: choose another --out"):
+            find(tmp_path / name)
+
+
 def test_checkpoints_set_aside_never_overwrite_earlier_ones(run):
     for number in range(3):
         if number:

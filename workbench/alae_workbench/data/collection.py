@@ -192,14 +192,15 @@ def decode(
     pictures: Collection,
     shape: tuple[int, int, int],
     reading: Reading = Reading(),  # noqa: B008
+    kept_bytes: int | None = None,
 ) -> tuple["Arrays | DecodedOnRequest | None", list[str]]:
     """Decode a collection; every picture is decoded once, so that unreadable ones are found before a run begins.
 
     Returns:
-        The readable images, in memory if they take at most 1 GiB, or None if no picture can be read; and a message for
-        each unreadable picture.
+        The readable images, in memory if they take at most `kept_bytes`, by default 1 GiB, or None if no picture can be
+        read; and a message for each unreadable picture.
     """
-    keep = len(pictures) * int(np.prod(shape)) <= _KEPT_BYTES
+    keep = len(pictures) * int(np.prod(shape)) <= (_KEPT_BYTES if kept_bytes is None else kept_bytes)
     pixels: list[np.ndarray] = []
     readable, faults, hashes, digest = [], [], [], hashlib.sha256()
     lowest, highest = 255, 0

@@ -112,6 +112,10 @@ def fit_images(name: str, images: Source, config: Config, *, margin: int = 0) ->
     return _Frame(name, config, margin, trained=True).fit(images)
 
 
+# Bytes of decoded pictures that are kept for a trained model, which mostly reads them once.
+_KEPT_FOR_MODELS = 2**26
+
+
 @dataclass(frozen=True)
 class _Frame:
     """The shape and labels that the images of `name` must have.
@@ -160,7 +164,7 @@ class _Frame:
 
     def _decode(self, pictures: Collection, reading: Reading, skip_bad: bool) -> tuple[Arrays | DecodedOnRequest, int]:
         """Return the readable images, and the number of the others."""
-        images, faults = decode(pictures, self.inner_shape, reading)
+        images, faults = decode(pictures, self.inner_shape, reading, _KEPT_FOR_MODELS if self.trained else None)
         if images is None or (faults and not skip_bad):
             raise self._make_unreadable_error(faults, images)
         return images, len(faults)

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -43,6 +43,15 @@ class Inversion:
 def invert(
     alae: Alae,
     x: np.ndarray,
+    **options: Any,
+) -> Inversion:
+    """Find w for images: see `invert_in_batches`, which takes the same options."""
+    return next(invert_in_batches(alae, [x], **options))
+
+
+def invert_in_batches(
+    alae: Alae,
+    batches: Iterable[np.ndarray],
     *,
     start: Start = "encoder",
     steps: int = 200,
@@ -52,15 +61,16 @@ def invert(
     view: View | None = None,
     report_every: int = 10,
     tell: Callable[[int], None] = lambda more: None,
-) -> Inversion:
-    """Find w for images by Adam on w; the networks stay unchanged, and the images do not affect each other.
+) -> Iterator[Inversion]:
+    """Find w for images by Adam on w, a batch at a time; the networks stay unchanged, and the images do not affect each
+    other.
 
     The loss is the mean of (x − G(w))² over pixels, plus `features` times the mean of (h(x) − h(G(w)))², where h is the
     widest hidden layer of E, relative to the variance of h between samples. Each image keeps the w of its lowest loss.
 
     Args:
         alae: a model of which G and E take no labels.
-        x: images (count, H, W, C) of the view's size, floats.
+        batches: images (count, H, W, C) of the view's size, floats.
         start: E(x), or the mean of w.
         steps: gradient steps; 0 returns the start.
         learning_rate: the initial one, in standard deviations of w; it falls to 0 along a cosine.
@@ -68,7 +78,7 @@ def invert(
         features: weight of E's features.
         view: the level of detail; by default the model's own. Noise is fixed.
         report_every: steps between two entries of `Inversion.errors`.
-        tell: called after each step with the number of new steps, 1.
+        tell: called after each step of each batch with the number of new steps, 1.
 
     Raises:
         AlaeError: G and E take labels, or the model lacks E or G, or no backend is loaded.
@@ -81,33 +91,34 @@ def invert(
     view = view or alae.view
     latents = map_samples(alae, _LATENTS, seed=1)
     spread = np.maximum(latents.std(axis=0), 1e-6)
-    w = alae.w_of(x, view) if start == "encoder" else np.tile(latents.mean(axis=0), (len(x), 1))
-    if layers and view is not None:
-        w = np.repeat(w[:, None], 2 * (view.lod + 1), axis=1)
-    target = alae.hidden(x, view)
     variance = alae.hidden(alae.generate(latents[:_SAMPLES], view), view).var(axis=0).mean()
     compute_loss = _compile_loss(alae, view, features / max(float(variance), 1e-12))
-    compute_loss(w, x, target)
-    # The first call compiles, which the reported seconds exclude.
-    began = time.monotonic()
-    m, v = np.zeros_like(w), np.zeros_like(w)
-    best, lowest, errors = w.copy(), np.full(len(x), np.inf), []
-    for step in range(steps + 1):
-        loss, gradient = compute_loss(w, x, target)
-        better = loss < lowest
-        best[better], lowest[better] = w[better], loss[better]
-        if step % report_every == 0 or step == steps:
-            error = np.square(alae.generate(w, view) - x).mean()
-            errors.append((step, time.monotonic() - began, float(error)))
-        if step == steps:
-            break
-        rate = learning_rate * 0.5 * (1 + np.cos(np.pi * step / steps))
-        adam = Adam(learning_rate=rate, warmup=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8)
-        # In standard deviations of w, starting from 0: the first result is the change.
-        change, m, v = _adam_step(adam, gradient * spread, m, v, step + 1)
-        w = w + spread * change
-        tell(1)
-    return Inversion(best, alae.generate(best, view), errors)
+    for x in batches:
+        w = alae.w_of(x, view) if start == "encoder" else np.tile(latents.mean(axis=0), (len(x), 1))
+        if layers and view is not None:
+            w = np.repeat(w[:, None], 2 * (view.lod + 1), axis=1)
+        target = alae.hidden(x, view)
+        compute_loss(w, x, target)
+        # The first call compiles, which the reported seconds exclude.
+        began = time.monotonic()
+        m, v = np.zeros_like(w), np.zeros_like(w)
+        best, lowest, errors = w.copy(), np.full(len(x), np.inf), []
+        for step in range(steps + 1):
+            loss, gradient = compute_loss(w, x, target)
+            better = loss < lowest
+            best[better], lowest[better] = w[better], loss[better]
+            if step % report_every == 0 or step == steps:
+                error = np.square(alae.generate(w, view) - x).mean()
+                errors.append((step, time.monotonic() - began, float(error)))
+            if step == steps:
+                break
+            rate = learning_rate * 0.5 * (1 + np.cos(np.pi * step / steps))
+            adam = Adam(learning_rate=rate, warmup=0.0, beta1=0.9, beta2=0.999, epsilon=1e-8)
+            # In standard deviations of w, starting from 0: the first result is the change.
+            change, m, v = _adam_step(adam, gradient * spread, m, v, step + 1)
+            w = w + spread * change
+            tell(1)
+        yield Inversion(best, alae.generate(best, view), errors)
 
 
 def _compile_loss(

@@ -103,6 +103,7 @@ class Run:
     def new(cls, path: Path) -> "Run":
         """Return the run of a new directory. Raises AlaeError if `path` is in use; nothing is overwritten."""
         run = cls(path)
+        run._require_no_file()
         run._require_unstarted()
         return run
 
@@ -113,6 +114,7 @@ class Run:
         Raises AlaeError if `path` is in use, but is not a run.
         """
         run = cls(path)
+        run._require_no_file()
         if run.unstarted:
             return None
         if not run._list_checkpoints("*step-*"):
@@ -247,6 +249,11 @@ class Run:
                 yield int(record.pop("step")), record
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue  # the last line of a killed run may be incomplete
+
+    def _require_no_file(self) -> None:
+        file = next((path for path in (self.path, *self.path.parents) if path.exists() and not path.is_dir()), None)
+        if file:
+            raise AlaeError(f"{file} is a file, so no run can be written to {self.path}: choose another --out")
 
     def _require_unstarted(self) -> None:
         if not self.unstarted:

@@ -1,6 +1,6 @@
 """`alae edit`: move images along directions in w."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,8 +9,8 @@ from PIL import Image
 
 from alae_core import ArgumentError
 from alae_core.streams import Noise
-from alae_workbench.data.derived import take_first
-from alae_workbench.data.source import get_names
+from alae_workbench.data.derived import Subset, take_first
+from alae_workbench.data.source import Source, get_names
 from alae_workbench.figures.grid import compose_grid
 from alae_workbench.figures.image_files import name_by_source
 from alae_workbench.figures.save import encode_figure
@@ -86,18 +86,38 @@ def edit(
         DataError: the images cannot be found or do not fit the model.
     """
     opened = load(model)
+    moves = _resolve_moves(opened, direction)
+    images = take_first(opened.load_images(source), count)
+    w = make_latents(opened.model, [images])
+    x, _ = opened.read_images(images)
+    return Edit(opened, x, w, _move(w, moves), moves, noise, name_by_source(get_names(images), len(images)))
+
+
+def edit_in_batches(
+    opened: OpenedModel, images: Source, direction: Sequence[tuple[str | Direction, float]], *, noise: Noise = "fixed"
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the moved latents of `images`, and the edited images, a batch at a time: few are in memory; see `edit`."""
+    moves = _resolve_moves(opened, direction)
+    for part in opened.model.chunks(len(images), opened.view):
+        moved = _move(make_latents(opened.model, [Subset(images, part)]), moves)
+        yield moved, opened.model.generate(moved, noise=noise)
+
+
+def _resolve_moves(
+    opened: OpenedModel, direction: Mapping[str, float] | Sequence[tuple[str | Direction, float]]
+) -> list[tuple[Direction, float]]:
     moves = list(direction.items() if isinstance(direction, Mapping) else direction)
     if not moves:
         advice = f"give one and how far to move, such as NAME=2.5; {list_names(opened.run)}"
         raise ArgumentError("direction", f"is missing: {advice}")
     width = opened.model.config.networks.w
-    along = [
+    return [
         (name if isinstance(name, Direction) else load_direction(name, width, opened.run), amount)
         for name, amount in moves
     ]
-    images = take_first(opened.load_images(source), count)
-    w = moved = make_latents(opened.model, [images])
-    x, _ = opened.read_images(images)
-    for each, amount in along:
-        moved = each.move(moved, amount)
-    return Edit(opened, x, w, moved, along, noise, name_by_source(get_names(images), len(images)))
+
+
+def _move(w: np.ndarray, moves: Sequence[tuple[Direction, float]]) -> np.ndarray:
+    for direction, amount in moves:
+        w = direction.move(w, amount)
+    return w

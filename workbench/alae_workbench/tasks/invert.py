@@ -1,6 +1,6 @@
 """`alae invert`: find the w of images by gradient steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +8,12 @@ import numpy as np
 from PIL import Image
 
 from alae_core._support.html import make_picture, make_table
+from alae_workbench.data.source import Source
 from alae_workbench.figures.grid import compose_grid
 from alae_workbench.figures.save import encode_figure
 from alae_workbench.models.inversion import Inversion
 from alae_workbench.models.inversion import invert as search
+from alae_workbench.models.inversion import invert_in_batches as search_in_batches
 from alae_workbench.models.opening import Images, OpenedModel
 from alae_workbench.tasks.load import Model, load
 
@@ -94,6 +96,14 @@ def invert(
     if compare:
         searches["mean of w"] = search(opened.model, x, start="mean", steps=steps, layers=layers, tell=tell)
     return Inverted(opened, x, steps, searches)
+
+
+def invert_in_batches(
+    opened: OpenedModel, images: Source, *, steps: int = 200, layers: bool = False, tell: Callable[[int], None]
+) -> Iterator[Inversion]:
+    """Yield the results of searches from E(x), a batch of `images` at a time: few are in memory; see `invert`."""
+    batches = (x for x, _ in opened.read_in_batches(images))
+    return search_in_batches(opened.model, batches, steps=steps, layers=layers, tell=tell)
 
 
 def _select_evenly(errors: list[tuple[int, float, float]], count: int) -> list[tuple[int, float, float]]:
