@@ -104,6 +104,28 @@ def test_pairs_of_arrays_are_recognised_by_their_names(tmp_path, names, text):
     assert text.startswith("(") or found.labels.tolist() == [2, 0, 1, 1, 2]
 
 
+def test_dsprites_is_read(tmp_path):
+    """Its file has images of 0 and 1, six latents for each, and a dictionary of Python."""
+    shapes = (1, 2, 3, 2, 2, 2)
+    latents = np.stack(np.unravel_index(np.arange(48), shapes), 1)
+    images = np.random.default_rng(0).integers(0, 2, (48, 8, 8), np.uint8)
+    np.savez_compressed(
+        tmp_path / "dsprites.npz",
+        metadata=np.array({"date": "April 2017", "latents_names": ("color", "shape")}, dtype=object),
+        imgs=images,
+        latents_classes=latents,
+        latents_values=latents / 2.0,
+    )
+    splits = open_source(str(tmp_path / "dsprites.npz"))
+    assert splits.interpretation == "black and white, 0 and 1"
+    assert np.array_equal(read_all(splits.images)[..., 0], images * 255)
+    assert np.array_equal(splits.images.labels, latents)
+    unused = "arrays not used: 'metadata', 'latents_values'"
+    assert splits.images.label_text == f"6 attributes from 'latents_classes' ({unused})"
+    chosen = open_source(str(tmp_path / "dsprites.npz"), SourceOptions(labels="latents_values"))
+    assert np.array_equal(chosen.images.labels, latents / 2.0)
+
+
 @pytest.mark.parametrize(
     ("labels", "classes", "names"),
     [
