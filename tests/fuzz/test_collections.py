@@ -32,7 +32,7 @@ def table(random):
     content = io.StringIO()
     writer = csv.writer(content, quoting=pick(random, [csv.QUOTE_ALL, csv.QUOTE_MINIMAL]))
     columns = int(random.integers(0, 4))
-    cells = ["1", "0", "-1", "2.5", "cat", "", " ", "nan", "1e99", "9" * 30, "a,b", 'a"b', "a\nb", *TEXTS]
+    cells = ["1", "0", "-1", "2.5", "cat", "", " ", "nan", "1e99", "9" * 30, "a,b", 'a"b', "a\nb", "['a', 'b']", *TEXTS]
     likely = 4 if random.random() < 0.6 else len(cells)
     writer.writerow([pick(random, ["file", "image_id", "x", "0.png"]), *"abc"[:columns]])
     for name in ("0.png", "a/1", "2.png", "3", *([pick(random, TEXTS)] if random.random() < 0.3 else [])):
@@ -65,7 +65,7 @@ def test_tables(tmp_path):
         if random.random() < 0.3:
             content = content.replace(b",", pick(random, [b";", b"\t", b"|", b" "]))
         if random.random() < 0.2:
-            content = pick(random, [b"4\n", b"\n\n", b"\0", b"\xff\xfe", b"\xfe\xff"]) + content
+            content = pick(random, [b"4\n", b"# 4\n#\n", b"\n\n", b"\0", b"\xff\xfe", b"\xfe\xff"]) + content
         name = pick(random, ["labels.csv", "labels.tsv", "list_attr.txt", "metadata.csv"])
         inspect_table(tmp_path, name, damage(random, content), number)
 
@@ -88,6 +88,7 @@ def test_json_tables(tmp_path):
             rows,
             {"labels": None},
             {"labels": 3},
+            {"images": rows, "annotations": rows},
             [],
             [1],
             "x",
@@ -95,13 +96,15 @@ def test_json_tables(tmp_path):
         match random.integers(4):
             case 0:
                 content = json.dumps(pick(random, documents)).encode()
-                inspect_table(tmp_path, pick(random, ["dataset.json", "labels.json"]), damage(random, content), number)
+                name = pick(random, ["dataset.json", "labels.json", "classes.json"])
+                inspect_table(tmp_path, name, damage(random, content), number)
             case 1:
                 content = "\n".join(map(json.dumps, rows)).encode()
                 inspect_table(tmp_path, "metadata.jsonl", damage(random, content), number)
             case 2:
                 content = pick(random, [b"[" * 10**5, b'{"labels":' * 10**4, b'{"a":1}' * 10**4, b"1e99999", b"\xff"])
-                inspect_table(tmp_path, pick(random, ["dataset.json", "metadata.jsonl"]), content, number)
+                name = pick(random, ["dataset.json", "metadata.jsonl", "classes.json"])
+                inspect_table(tmp_path, name, content, number)
             case _:
                 for row, name in zip(rows, names, strict=True):
                     beside = (tmp_path / name).with_suffix(pick(random, [".json", ".cls", ".json"]))
