@@ -65,8 +65,9 @@ def find_layout(names: Sequence[str], containers: Sequence[str] = ()) -> Layout:
     """
     parts = [name.split("/")[:-1] for name in names]
     level = _count_shared(parts)
-    domains = [_DOMAIN.fullmatch(_at(folders, level) or "") for folders in parts]
-    if domains and None not in domains and {"train", "test"} <= {match["split"].lower() for match in domains}:
+    matches = [_DOMAIN.fullmatch(_at(folders, level) or "") for folders in parts]
+    domains = [match for match in matches if match]
+    if len(domains) == len(parts) and {"train", "test"} <= {match["split"].lower() for match in domains}:
         return Layout([match["split"].lower() != "train" for match in domains], [match["domain"] for match in domains])
     archives = [find_split(container) for container in containers]
     if archives and None not in archives and len(set(archives)) > 1:
