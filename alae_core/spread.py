@@ -1,6 +1,7 @@
 """How a run is spread over devices and processes, as its launcher describes it in environment variables."""
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -71,6 +72,15 @@ def find_spread(devices: Devices | None, environ: Mapping[str, str] = os.environ
     if "MASTER_ADDR" in environ:
         address = f"{environ['MASTER_ADDR']}:{_read_number(environ, 'MASTER_PORT')}"
     return Spread(devices or "all", rank, processes, local_rank, address)
+
+
+def describe_processes(count: int) -> list[dict[str, str]]:
+    """Return the environment variables of each of `count` processes of this machine, with a free port for the first."""
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        port = found.getsockname()[1]
+    shared = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(count)}
+    return [{**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
 
 
 def find_peers(backend: Any) -> Peers | None:

@@ -9,22 +9,20 @@ times training steps on one device and on two: two devices or processes that sha
 
 import argparse
 import os
-import socket
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 
-import numpy as np
-
 import alae_core as alae
 from alae_core.config_data import preset_names
 from alae_core.growth import position
 from alae_core.networks.layout import layout
 from alae_core.sizes import batch_sizes
-from alae_core.spread import Spread, find_spread
+from alae_core.spread import Spread, describe_processes, find_spread
 from alae_core.updates import updates_of
+from benchmarks import turns
 from benchmarks.arithmetic import count_operations
 
 #: operations per second of one device: 30 % of an H100's peak of 67 Top/s in float32
@@ -122,8 +120,7 @@ def time_steps(backend: str, preset: str, devices: int, quick: bool) -> float:
     runner = opened.runner(alae.build(config))
     where = position(config, 0)
     shape = (where.view.size, where.view.size, config.image[2]) if where.view else config.image
-    images = np.random.default_rng(0).uniform(-1, 1, (where.stage.batch_size, *shape)).astype(np.float32)
-    batch = runner.put_whole(images)
+    batch = runner.put_whole(turns.random_images(where.stage.batch_size, shape))
     # The first steps compile.
     for _ in range(4):
         dict(runner.step(batch))
@@ -139,21 +136,11 @@ def run_steps(backend: str, preset: str, devices: int, quick: bool) -> float:
     processes = devices if backend == "torch" else 1
     cores = os.cpu_count() or 1
     environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": str(max(1, cores // processes))}
-    if processes > 1:
-        with socket.socket() as found:
-            found.bind(("localhost", 0))
-            port = found.getsockname()[1]
-        environment |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
     command = [sys.executable, "-m", "benchmarks.scaling", "--preset", preset, "--backend", backend]
     command += ["--in-this-process", str(devices), *(["--quick"] if quick else [])]
     started = [
-        subprocess.Popen(
-            command,
-            env=environment | ({"RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else {}),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(processes)
+        subprocess.Popen(command, env=environment | variables, stdout=subprocess.PIPE, text=True)
+        for variables in describe_processes(processes)
     ]
     results = [process.communicate()[0] for process in started]
     return float(results[0].splitlines()[-1])

@@ -48,7 +48,9 @@ def judge_backends(
     ] = None,
     lane: Annotated[
         list[str] | None,
-        typer.Option(metavar="LANE,…", help="Lanes to run: float32, float64, bfloat16.", show_default="all"),
+        typer.Option(
+            metavar="LANE,…", help="Lanes to run: float32, float64, bfloat16, microbatch, devices.", show_default="all"
+        ),
     ] = None,
     device: Device = None,
     require: Annotated[

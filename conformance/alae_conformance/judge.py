@@ -23,6 +23,7 @@ from alae_conformance.record import BackendRecord, CaseRecord, CheckRecord, Stat
 from alae_conformance.selection import Task
 from alae_conformance.subjects import Hello, Subject
 from alae_conformance.subjects.process import Process, SubjectError, SubjectLost
+from alae_conformance.subjects.processes import Processes, start_processes
 from alae_conformance.tolerances import LANES, TOLERANCES, Lane
 from alae_conformance.xfail import Xfail
 from alae_core._support.text import one_line
@@ -55,7 +56,7 @@ class Judge:
         self.xfails, self.on_case, self.patience, self.device = xfails, on_case, patience, device
         self.hello: Hello | None = None
         self.cases: list[CaseRecord] = []
-        self._processes: dict[Lane, Process] = {}
+        self._processes: dict[Lane, Process | Processes] = {}
         self._failed_starts: dict[Lane, SubjectError | _Refused] = {}
         self._losses = dict.fromkeys(LANES, 0)
 
@@ -150,10 +151,10 @@ class Judge:
                 self._processes.pop(lane).close()
             raise
 
-    def _start(self, lane: Lane) -> Process:
+    def _start(self, lane: Lane) -> Process | Processes:
         if lane not in self._failed_starts:
             try:
-                return Process(self.name, lane, self.patience, self.device)
+                return start_processes(self.name, lane, self.patience, self.device)
             except BackendError as error:
                 self._failed_starts[lane] = _Refused(str(error))
             except SubjectError as error:

@@ -14,9 +14,11 @@ from typing import Literal, NamedTuple
 
 from alae_core.config import Precision
 
-#: a precision; or microbatch, which is float32 with each update computed in several passes
-Lane = Literal["float32", "float64", "bfloat16", "microbatch"]
-LANES: tuple[Lane, ...] = ("float32", "float64", "bfloat16", "microbatch")
+#: a precision; or, in float32: microbatch, with each update computed in several passes; devices, on `DEVICES` devices
+Lane = Literal["float32", "float64", "bfloat16", "microbatch", "devices"]
+LANES: tuple[Lane, ...] = ("float32", "float64", "bfloat16", "microbatch", "devices")
+#: number of devices that train together in the lane devices
+DEVICES = 2
 ToleranceClass = Literal["exact", "value", "gradient", "step", "run", "statistics"]
 
 
@@ -48,12 +50,14 @@ TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
     ("run", "float64"): Tolerance(1e-8, 4.5e-15, False, 0.0013, "as for steps"),
     ("step", "microbatch"): Tolerance(2e-4, 2.4e-7, False, 0.16, "as in float32: passes change the order of sums"),
     ("run", "microbatch"): Tolerance(5e-4, 2.4e-6, False, 0.03, "as in float32"),
+    ("step", "devices"): Tolerance(2e-4, 2.4e-7, False, 0.16, "as in float32: devices change the order of sums"),
+    ("run", "devices"): Tolerance(5e-4, 2.4e-6, False, 0.03, "as in float32"),
 }
 
 
 def precision_of(lane: Lane) -> Precision:
     """Return the precision that configurations have in a lane."""
-    return "float32" if lane == "microbatch" else lane
+    return "float32" if lane in ("microbatch", "devices") else lane
 
 
 #: added to every limit, since float32 loses digits below 1e-38; a whole gradient can be that small if logits exceed 80

@@ -1,4 +1,8 @@
-"""Two devices train as one does: equal losses and equal movement of every weight, over 20 steps, growth included."""
+"""Two devices train as one does, over 20 steps in float64: equal losses and equal movement of every weight.
+
+The lane devices of the conformance suite judges ALAE's perceptrons, conv networks and growth in float32, and faults;
+these are other algorithms and objectives, adaptive augmentation that meets growth, and two processes of JAX.
+"""
 
 import os
 import subprocess
@@ -7,18 +11,10 @@ import sys
 import numpy as np
 import pytest
 
+from alae_core.spread import describe_processes
 from tests.conftest import REPOSITORY
-from tests.helpers.devices import CASES, make_address
+from tests.helpers.devices import CASES
 
-FAULTS = {
-    "no-division": "mlp",
-    "one-update-not-reduced": "mlp",
-    "another-order-on-one-device": "mlp-pairs",
-    "mean-of-w-not-reduced": "style",
-    "p-not-reduced": "style",
-    "noise-repeats": "style",
-    "deviation-over-half-a-batch": "style-images",
-}
 #: losses, relative; movement of an array, by norm relative to how far it moved. Arrays with a gradient of zero, such as
 #: the biases before the first instance norm, move by rounding alone, so LITTLE is added to how far each moved
 LOSSES, MOVEMENT, LITTLE = 1e-5, 1e-4, 1e-3
@@ -26,25 +22,24 @@ LOSSES, MOVEMENT, LITTLE = 1e-5, 1e-4, 1e-3
 
 def train(folder, backend, processes, cases):
     environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
-    address = make_address(processes)
     command = [sys.executable, "-m", "tests.helpers.devices", backend, str(folder), *cases]
     started = [
         subprocess.Popen(
             command,
             cwd=REPOSITORY,
-            env=environment | ({} if processes == 1 else address | {"RANK": str(rank), "LOCAL_RANK": str(rank)}),
+            env=environment | variables,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for rank in range(processes)
+        for variables in describe_processes(processes)
     ]
     errors = [process.communicate(timeout=600)[1] for process in started]
     assert [process.returncode for process in started] == [0] * processes, errors
 
 
-def differences(folder, kind, other):
+def differences(folder, case):
     """The largest difference of losses, and of the movement of an array of the state."""
-    one, two = (np.load(folder / f"{kind}{suffix}.npz") for suffix in ("", f"-{other}"))
+    one, two = (np.load(folder / f"{case}{suffix}.npz") for suffix in ("", "-2"))
     losses = np.max(np.abs(two["losses"] - one["losses"]) / np.abs(one["losses"]))
     movement = 0.0
     for name in one:
@@ -57,9 +52,9 @@ def differences(folder, kind, other):
 
 @pytest.fixture(scope="module")
 def on_torch(tmp_path_factory):
-    """All cases and faults of PyTorch, in one pair of processes."""
+    """All cases of PyTorch, in one pair of processes."""
     folder = tmp_path_factory.mktemp("torch")
-    train(folder, "torch", 2, [*CASES, *(f"{case}:{fault}" for fault, case in FAULTS.items())])
+    train(folder, "torch", 2, CASES)
     return folder
 
 
@@ -72,7 +67,7 @@ def on_jax(tmp_path_factory):
 
 
 def assert_equal(folder, case):
-    losses, movement = differences(folder, case, "2")
+    losses, movement = differences(folder, case)
     print(f"{case}: losses differ by {losses:.1e}, movement by {movement:.1e}")
     assert losses <= LOSSES
     assert movement <= MOVEMENT
@@ -88,13 +83,6 @@ def test_two_processes_of_pytorch_train_as_one(on_torch, case):
 @pytest.mark.parametrize("case", CASES)
 def test_two_devices_of_jax_train_as_one(on_jax, case):
     assert_equal(on_jax, case)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("fault", "case"), FAULTS.items())
-def test_faults_are_seen(on_torch, fault, case):
-    losses, movement = differences(on_torch, case, fault)
-    assert losses > 10 * LOSSES or movement > 10 * MOVEMENT
 
 
 @pytest.mark.slow

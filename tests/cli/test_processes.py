@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import alae_core as alae
-from tests.helpers.devices import make_address
+from alae_core.spread import describe_processes
 from tests.helpers.runs import SMALL_RUN, make_set_options
 
 pytestmark = [
@@ -47,11 +47,7 @@ def run(directory, *words):
 
 def start_pair(directory, backend, *words):
     """Start two processes as torchrun or srun do, without a launcher that watches them."""
-    address = make_address(2)
-    return [
-        start(directory, *TRAIN, "--backend", backend, *words, **address, RANK=str(rank), LOCAL_RANK=str(rank))
-        for rank in range(2)
-    ]
+    return [start(directory, *TRAIN, "--backend", backend, *words, **variables) for variables in describe_processes(2)]
 
 
 def state_of(run):

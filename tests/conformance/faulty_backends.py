@@ -18,14 +18,14 @@ from alae_torch import TorchBackend
 
 # ---- patched backends -----------------------------------------------------------------------------------------------
 
-#: the (case, check) that must catch each backend, by its name
+#: the (case, check, lane) that must catch each backend, by its name
 KILLS = {}
 
 
-def register_fault(case, check):
+def register_fault(case, check, lane="float32"):
     def register(cls):
         cls.name = cls.__name__
-        KILLS[cls.__name__] = (case, check)
+        KILLS[cls.__name__] = (case, check, lane)
         return cls
 
     return register
@@ -200,6 +200,93 @@ class TensorflowOtherDecay(TensorflowBackend):
         return runner
 
 
+class TorchReducesSome(TorchBackend):
+    """Reduces only means for which `self.is_reduced(names)`, a set of names, is true."""
+
+    def runner(self, model):
+        runner = super().runner(model)
+        sound = runner.reduce
+        runner.reduce = lambda means: sound(means) if self.is_reduced(set(means)) else means
+        return runner
+
+
+@register_fault("L3-leaky-run", "displacement", "devices")
+class TorchLocalUpdate(TorchReducesSome):
+    """On two processes of PyTorch, the gradients of an update that trains F are not reduced."""
+
+    def is_reduced(self, names):
+        return not any(name.startswith("F/") for name in names)
+
+
+@register_fault("L3-blended-growth", "w_mean", "devices")
+class TorchLocalMean(TorchReducesSome):
+    """On two processes of PyTorch, the mean of w is not reduced."""
+
+    def is_reduced(self, names):
+        return "w_mean" not in names
+
+
+@register_fault("L3-adaptive-run", "augment_p", "devices")
+class TorchLocalP(TorchReducesSome):
+    """On two processes of PyTorch, p adapts to each process's images."""
+
+    def is_reduced(self, names):
+        return "separation" not in names
+
+
+@register_fault("L3-spread-substeps", "moments", "devices")
+class TorchUndivided(TorchBackend):
+    """On two processes of PyTorch, means are added and not divided."""
+
+    def runner(self, model):
+        runner = super().runner(model)
+        sound = runner.reduce
+        runner.reduce = lambda means: {name: 2 * each for name, each in sound(means).items()}
+        return runner
+
+
+@register_fault("L3-labels-fed", "trajectory", "devices")
+class TorchOtherOrder(TorchBackend):
+    """On two processes of PyTorch, the second has its images in another order."""
+
+    def runner(self, model):
+        runner = super().runner(model)
+        sound, order = runner.put, slice(None, None, -1 if self.peers.rank else 1)
+        runner.put = lambda images, labels=None: sound(images[order], labels)
+        return runner
+
+
+@register_fault("L3-blended-drawn", "drawn", "devices")
+class TorchRepeatedNoise(TorchBackend):
+    """On two processes of PyTorch, both have the noise of the first."""
+
+    def runner(self, model):
+        runner = super().runner(model)
+        sound = runner.share_noise
+
+        def share_noise(maps):
+            own = runner.share
+            runner.share = own._replace(part=0)
+            try:
+                return sound(maps)
+            finally:
+                runner.share = own
+
+        runner.share_noise = share_noise
+        return runner
+
+
+@register_fault("L3-spread-substeps", "losses", "devices")
+class TorchDividedGroups(TorchBackend):
+    """On two processes of PyTorch, D compares the images of each half of the batch."""
+
+    def runner(self, model):
+        from alae_core import shares
+
+        shares.count_compared = lambda config: 1
+        return super().runner(model)
+
+
 class NothingHeld(JaxBackend):
     """Removes `stop_gradient`. Only gradients of trained networks are taken, so this has no effect and must pass."""
 
@@ -291,6 +378,29 @@ class NotNumPy(Wrapped):
         runner.gradients = lambda *arguments, **options: {
             name: jax.numpy.asarray(array) for name, array in sound(*arguments, **options).items()
         }
+
+
+class OneDevice(JaxBackend):
+    name = "OneDevice"
+    spreads = False
+
+
+class TorchFailsAlone(TorchBackend):
+    """On two processes of PyTorch, the second fails where the first waits for it."""
+
+    name = "TorchFailsAlone"
+
+    def runner(self, model):
+        runner = super().runner(model)
+        sound = runner.reduce
+
+        def reduce(means):
+            if self.peers.rank:
+                raise RuntimeError("no kernel for this")
+            return sound(means)
+
+        runner.reduce = reduce
+        return runner
 
 
 class Refuses(JaxBackend):
@@ -449,8 +559,8 @@ class Prints(Wrapped):
         os.write(2, os.urandom(2**20))
 
 
-_SOUND = (NothingHeld, Prints, OnlyFloat32)
-_USELESS = (Crashes, Hangs, Raises, NotANumber, MissingTensor, WrongDtype, NotNumPy, Refuses)
+_SOUND = (NothingHeld, Prints, OnlyFloat32, OneDevice)
+_USELESS = (Crashes, Hangs, Raises, NotANumber, MissingTensor, WrongDtype, NotNumPy, Refuses, TorchFailsAlone)
 _LEAVING = (Exits, Vanishes, Interrupts)
 _HARMFUL = (TrapVersion, TrapDevices, TrapArray, TrapLoss, TrapPipe)
 _MISTYPED = (NumberVersion, NoVersions, NumberDevice, NoDevices, BrokenName)

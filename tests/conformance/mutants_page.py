@@ -63,7 +63,7 @@ def render(ratios: Ratios) -> str:
         ((m.name, m.fault, f"{m.case}, {m.check}", m.lane, _cheapest_profile(m), *ratios[m.name]) for m in MUTANTS),
     )
     patched = _table(
-        ("backend", "fault", "caught by (case, check)"),
+        ("backend", "fault", "caught by (case, check, lane)"),
         (
             (name, getattr(faulty_backends, name).__doc__.rstrip("."), ", ".join(kill))
             for name, kill in faulty_backends.KILLS.items()

@@ -8,6 +8,7 @@ from alae_conformance.case import cases
 from alae_conformance.judge import Judge
 from alae_conformance.numbers import Fresh, Frozen
 from alae_conformance.selection import select
+from alae_conformance.subjects import processes
 from alae_conformance.suite import prepare_reference_checkpoints
 from alae_core._support.text import MOST_CHARACTERS
 from tests.conformance import faulty_backends
@@ -40,8 +41,8 @@ def run(judge, name, *ids, lane="float32"):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", faulty_backends.KILLS)
 def test_the_named_check_fails_on_a_patched_backend(judge, name):
-    case, check = faulty_backends.KILLS[name]
-    (record,) = run(judge, name, case).cases
+    case, check, lane = faulty_backends.KILLS[name]
+    (record,) = run(judge, name, case, lane=lane).cases
     assert record.status == "failed", record
     failed = {found.check: found for found in record.checks if found.failed}
     assert failed[check].ratio > 10
@@ -162,3 +163,19 @@ def test_a_correct_backend_passes_with_fresh_numbers(judge):
     judged.numbers = Fresh(5)
     record = judged.run_case(cases()["L1-hinge-values"], "float32", [])
     assert record.status == "passed"
+
+
+def test_a_backend_for_one_device_does_not_support_the_lane_devices(judge):
+    (record,) = run(judge, "OneDevice", "L3-leaky-run", lane="devices").cases
+    assert record.status == "unsupported"
+    assert "trains on one device only" in record.message
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_ends_the_one_that_waits_for_it(judge, monkeypatch):
+    monkeypatch.setattr(processes, "_GRACE", 1.0)
+    judged = run(judge, "TorchFailsAlone", "L3-leaky-run", lane="devices")
+    (record,) = judged.cases
+    assert record.status == "error"
+    assert "no kernel for this" in record.message
+    assert not judged._processes

@@ -3,7 +3,7 @@
 import pytest
 
 from alae_core import BackendError
-from alae_core.spread import Spread, find_spread
+from alae_core.spread import Spread, describe_processes, find_spread
 
 TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "one", "MASTER_PORT": "29500"}
 SRUN = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_LOCALID": "1"}
@@ -27,6 +27,12 @@ SRUN = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_LOCALID": "1"}
 )
 def test_launchers_are_recognised(devices, environ, expected):
     assert find_spread(devices, environ) == expected
+
+
+def test_processes_of_one_machine_find_each_other():
+    first, second = (find_spread(None, variables) for variables in describe_processes(2))
+    assert (first.rank, second.rank, second.local_rank, second.processes) == (0, 1, 1, 2)
+    assert first.address == second.address
 
 
 @pytest.mark.parametrize(

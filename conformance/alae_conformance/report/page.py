@@ -24,8 +24,14 @@ from alae_conformance.tolerances import LANES, RECIPROCITY_EXCEPTIONS, RECIPROCI
 #: Okabe and Ito's colours, which colour-blind readers can distinguish; the reference is grey
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _REFERENCE, _ALARM, _INK = "#c4c9cf", "#b00020", "#374151"
-_MARKERS: dict[Lane, str] = {"float32": "o", "float64": "s", "bfloat16": "^", "microbatch": "D"}
-_LINES: dict[Lane, str] = {"float32": "-", "float64": ":", "bfloat16": "-.", "microbatch": "--"}
+_MARKERS: dict[Lane, str] = {"float32": "o", "float64": "s", "bfloat16": "^", "microbatch": "D", "devices": "v"}
+_LINES: dict[Lane, Any] = {
+    "float32": "-",
+    "float64": ":",
+    "bfloat16": "-.",
+    "microbatch": "--",
+    "devices": (0, (1, 1, 3, 1)),
+}
 _RING: dict[str, Any] = {
     "marker": "o",
     "linestyle": "",

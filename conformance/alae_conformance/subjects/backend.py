@@ -21,11 +21,13 @@ from alae_conformance.subjects import (
     shown_update,
     with_noise,
 )
-from alae_conformance.tolerances import Lane, precision_of
+from alae_conformance.tolerances import DEVICES, Lane, precision_of
 from alae_core.backend import require_passes, start_runner
 from alae_core.config import make_config
 from alae_core.growth import position
 from alae_core.images import pooled
+from alae_core.shares import WHOLE, select_rows
+from alae_core.spread import find_spread
 from alae_core.streams import Noise
 
 
@@ -33,7 +35,8 @@ class BackendSubject:
     """See `Subject`. Create it before Keras is imported, in its own process."""
 
     def __init__(self, name: str, lane: Lane, device: str | None = None) -> None:
-        self.backend = alae.load_backend(name, device, precision_of(lane))
+        spread = find_spread(DEVICES) if lane == "devices" else None
+        self.backend = alae.load_backend(name, device, precision_of(lane), spread)
         if lane == "microbatch":
             require_passes(self.backend)
         self._opened: dict[tuple[str, float, int | None], tuple[alae.Alae, alae.Runner]] = {}
@@ -151,10 +154,11 @@ class BackendSubject:
         if given:
             records = [self._step_on_arrays(*batch) for batch in shown]
         else:
+            own = [self._select_own(*batch) for batch in shown]
             # In another thread, as a loader does.
             with ThreadPoolExecutor(1) as loader:
                 ahead = list(
-                    loader.map(lambda batch: put_and_overwrite(self.runner.put, batch, self.config.dtype), shown)
+                    loader.map(lambda batch: put_and_overwrite(self.runner.put, batch, self.config.dtype), own)
                 )
             records = [self.runner.step(batch) for batch in (ahead[:1] * steps if same else ahead)]
         return collect_losses(records)
@@ -169,6 +173,11 @@ class BackendSubject:
         here = position(self.config, step)
         images, labels = batches.at(step, here.stage.batch_size)
         return (images if here.view is None else pooled(images, here.view.size)), labels
+
+    def _select_own(self, images: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return this process's part of a batch, as a loader does."""
+        rows = select_rows(self.config, len(images), getattr(self.runner, "share", WHOLE))
+        return images[rows], None if labels is None else labels[rows]
 
     def _step(self, batches: Batches, only: str | None) -> Mapping[str, float]:
         step = self.runner.step_number

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from multiprocessing import get_context
@@ -15,6 +15,7 @@ from typing import Any
 from alae_conformance.subjects.wire import MOST_BYTES, WireError, decode, encode
 from alae_conformance.tolerances import Lane
 from alae_core._support.files import open_regular
+from alae_core.backend_lookup import find_backend
 from alae_core.errors import BackendError, CheckpointError
 
 _KNOWN = {"BackendError": BackendError, "CheckpointError": CheckpointError}
@@ -37,23 +38,37 @@ class SubjectLost(SubjectError):
 class Process:
     """A `Subject` that passes method calls to a process that holds `BackendSubject(name, lane, device)`.
 
+    Call `start` first. `variables` are added to the process's environment; if it is one of several that train together,
+    they describe it (`alae_core.spread`).
+
     Answers are plain data and arrays (`wire.py`), so nothing that a backend returns can run code here. Methods raise
     BackendError or CheckpointError if the backend raised it; SubjectError for any other exception and for an answer
     that is not plain data; SubjectLost if the process ended, sent something else, or took more than `patience` seconds.
     """
 
-    def __init__(self, name: str, lane: Lane, patience: float, device: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        lane: Lane,
+        patience: float,
+        device: str | None = None,
+        variables: Mapping[str, str] | None = None,
+    ) -> None:
         self._patience = patience
         context = get_context("spawn")  # a fork would share this process's threads and imported Keras
         self._line, other_end = context.Pipe()
         descriptor, log = tempfile.mkstemp(prefix=f"alae-conformance-{name}-", suffix=".log")
         os.close(descriptor)
         self._log = Path(log)
-        self._process = context.Process(target=_serve, args=(other_end, name, lane, device, log), daemon=True)
+        arguments = (other_end, name, lane, device, variables, log)
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         other_end.close()
+
+    def start(self) -> bool:
+        """Wait until the backend is open. Returns False if it needs a process for each device, and is not open."""
         try:
-            self._answer("start")
+            return self._answer("start") is True
         except BaseException:
             self.close()
             raise
@@ -68,9 +83,13 @@ class Process:
 
         return ask
 
+    def kill(self) -> None:
+        """End the process; a call that waits for it raises SubjectLost."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the process, in whatever state it is."""
-        self._process.kill()
+        self.kill()
         self._process.join()
         self._line.close()
         self._log.unlink(missing_ok=True)
@@ -114,8 +133,11 @@ class Process:
         return ""
 
 
-def _serve(line: Connection, name: str, lane: Lane, device: str | None, log: str) -> None:
-    """Answer requests until the suite closes the pipe; the first answer reports whether the backend was loaded."""
+def _serve(
+    line: Connection, name: str, lane: Lane, device: str | None, variables: Mapping[str, str] | None, log: str
+) -> None:
+    """Answer requests until the suite closes the pipe; the first answer is that of `Process.start`."""
+    os.environ.update(variables or {})
     # The networks are tiny: a second thread would only wait, and slow down other processes.
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(variable, "1")
@@ -142,7 +164,14 @@ def _serve(line: Connection, name: str, lane: Lane, device: str | None, log: str
     from alae_conformance.subjects.backend import BackendSubject
 
     started: list[BackendSubject] = []
-    reply(lambda: started.append(BackendSubject(name, lane, device)))
+
+    def start() -> bool:
+        if lane == "devices" and variables is None and getattr(find_backend(name).load(), "launcher", None):
+            return False
+        started.append(BackendSubject(name, lane, device))
+        return True
+
+    reply(start)
     while started:
         try:
             method, arguments, options = line.recv()

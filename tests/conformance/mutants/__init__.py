@@ -14,6 +14,7 @@ from tests.conformance.mutants import (
     contract,
     crossed,
     crossing,
+    devices,
     frozen,
     gradients,
     joint,
@@ -62,5 +63,6 @@ _MODULES = (
     reducing,
     beyond,
     passes,
+    devices,
 )
 MUTANTS.sort(key=lambda mutant: mutant.case[:2])

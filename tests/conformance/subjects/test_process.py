@@ -17,6 +17,7 @@ PATIENCE = 120.0
 def test_a_backend_that_hangs_is_ended():
     process = Process("Hangs", "float32", PATIENCE)
     try:
+        assert process.start()
         process.open(config_of(fixtures()["hinge"], "float32").data())
         given = inputs(case_files.read_tape("hinge"))
         process._patience = 0.5
@@ -33,10 +34,11 @@ def test_a_backend_that_hangs_is_ended():
 def test_a_process_raises_its_backends_exceptions():
     process = Process("OnlyFloat32", "float32", PATIENCE)
     try:
+        assert process.start()
         with pytest.raises(SubjectError, match="AttributeError"):
             process.state()  # nothing is open yet
         assert process.hello()["running"] == "jax"
     finally:
         process.close()
     with pytest.raises(BackendError, match="no float64"):
-        Process("OnlyFloat32", "float64", PATIENCE)
+        Process("OnlyFloat32", "float64", PATIENCE).start()

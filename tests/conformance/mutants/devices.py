@@ -1,0 +1,21 @@
+"""L3 in the lane devices: faults of a step on two devices. `faulty_backends` has those of PyTorch's two processes."""
+
+import numpy as np
+
+from alae_conformance.reference.training import Reference
+from tests.conformance.mutants.beyond import OwnDraws
+from tests.conformance.mutants.registry import fault
+
+
+@fault("the mean of w is that of the first device", "L3-blended-growth", "w_mean", "devices")
+class MeanOfTheFirstDevice(Reference):
+    def mean_step(self, weights, mean, z):
+        return super().mean_step(weights, mean, z[: len(z) // 2])
+
+
+@fault("every device draws the noise of the first", "L3-blended-drawn", "drawn", "devices")
+class NoiseOfTheFirstDevice(OwnDraws):
+    def changed(self, drawn, step):
+        # The first map is for every image.
+        first, *others = drawn.noise
+        return drawn._replace(noise=[first, *(np.concatenate([each[: len(each) // 2]] * 2) for each in others)])
