@@ -80,7 +80,7 @@ def open_subject(lane, fault=None):
 UNREPLACED = {
     # Other methods of a model use it to refuse images, so a fault in it makes them raise errors.
     "Alae.image_shape",
-    # On one device these change nothing; tests/across/test_devices.py judges them on two.
+    # On one device these change nothing; faulty_backends.py has faults of them on two.
     *("BaseRunner.put_whole", "BaseRunner.count_whole", "BaseRunner.share_noise"),
 }
 
