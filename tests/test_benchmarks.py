@@ -105,3 +105,11 @@ def test_the_traffic_of_every_preset_is_estimated():
 def test_two_devices_are_compared_with_one(backend):
     out = run_benchmark("benchmarks.scaling", "--measure", "--preset", "digits-mlp", "--backend", backend)
     assert re.search(rf"^{backend} +\d+\.\d+ ms +\d+\.\d+ ms +\d", out, re.MULTILINE)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux resets the peak of memory")
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_memory_of_a_step_is_measured_for_each_number_of_passes(backend):
+    out = run_benchmark("benchmarks.memory", "--preset", "digits-conv", "--backend", backend)
+    rows = re.findall(rf"^\| {backend} \| (\d) \| (\d+) \| \d+ MB \|", out, re.MULTILINE)
+    assert rows == [("1", "16"), ("2", "8"), ("4", "4"), ("8", "2")]
