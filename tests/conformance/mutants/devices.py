@@ -9,8 +9,8 @@ from tests.conformance.mutants.registry import fault
 
 @fault("the mean of w is that of the first device", "L3-blended-growth", "w_mean", "devices")
 class MeanOfTheFirstDevice(Reference):
-    def mean_step(self, weights, mean, z):
-        return super().mean_step(weights, mean, z[: len(z) // 2])
+    def mean_step(self, weights, mean, z, labels):
+        return super().mean_step(weights, mean, z[: len(z) // 2], labels)
 
 
 @fault("every device draws the noise of the first", "L3-blended-drawn", "drawn", "devices")
