@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from alae_cli.exit_codes import EXIT_CODES, describe_exit_codes
+from alae_core.spread import Spread, find_spread
 from tests.conftest import REPOSITORY
 from tests.helpers.commands import COMMAND_GROUP, parse_command
 
@@ -88,15 +89,32 @@ def test_the_container_runs_alae_itself_as_an_ordinary_user():
     assert "ALAE_CACHE=/cache" in settings.split()
 
 
-# ---- the Kubernetes Job ----------------------------------------------------------------------------------------------
+# ---- the Kubernetes Job and JobSet -----------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def job():
-    claim, job = yaml.safe_load_all((CLUSTER / "job.yaml").read_text("utf-8"))
+def read_manifest(file, version, kind):
+    """The claim of a volume, and the Job or JobSet that uses it."""
+    claim, workload = yaml.safe_load_all((CLUSTER / file).read_text("utf-8"))
     assert (claim["apiVersion"], claim["kind"]) == ("v1", "PersistentVolumeClaim")
-    assert (job["apiVersion"], job["kind"]) == ("batch/v1", "Job")
-    return job | {"claim": claim["metadata"]["name"]}
+    assert (workload["apiVersion"], workload["kind"]) == (version, kind)
+    return claim, workload
+
+
+def read_jobset():
+    return read_manifest("jobset.yaml", "jobset.x-k8s.io/v1alpha2", "JobSet")
+
+
+@pytest.fixture(scope="module", params=["job", "jobset"])
+def job(request):
+    """The Job, or that of the JobSet."""
+    if request.param == "job":
+        claim, job = read_manifest("job.yaml", "batch/v1", "Job")
+    else:
+        claim, jobset = read_jobset()
+        (replicated,) = jobset["spec"]["replicatedJobs"]
+        assert replicated["replicas"] == 1
+        job = replicated["template"]
+    return job | {"claim": claim["metadata"]["name"], "kind": request.param}
 
 
 def test_the_job_runs_a_command_that_can_be_repeated(job):
@@ -112,12 +130,16 @@ def test_the_job_stops_gracefully_and_repeats_only_what_can_succeed(job):
     assert pod["terminationGracePeriodSeconds"] >= 30
     # Kubernetes accepts a podFailurePolicy only with this restartPolicy.
     assert pod["restartPolicy"] == "Never"
-    fail, ignore = spec["podFailurePolicy"]["rules"]
+    fail, *others = spec["podFailurePolicy"]["rules"]
     (container,) = pod["containers"]
     assert fail["action"] == "FailJob"
     assert fail["onExitCodes"] == {"containerName": container["name"], "operator": "In", "values": [2, 3]}
-    assert (ignore["action"], ignore["onPodConditions"]) == ("Ignore", [{"type": "DisruptionTarget"}])
-    assert spec["backoffLimit"] > 0
+    if job["kind"] == "job":
+        assert others == [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}]
+        assert spec["backoffLimit"] > 0
+    else:
+        # The JobSet starts all pods again if one ends.
+        assert (others, spec["backoffLimit"]) == ([], 0)
 
 
 def test_the_job_has_volumes_for_images_runs_and_cache_and_a_read_only_root(job):
@@ -136,6 +158,31 @@ def test_the_job_has_volumes_for_images_runs_and_cache_and_a_read_only_root(job)
     user = pod["securityContext"]
     assert (user["runAsNonRoot"], f"{user['runAsUser']}:{user['runAsGroup']}") == (True, arguments_of("USER")[0])
     assert user["fsGroup"] == user["runAsGroup"], "the volume must be writable"
+
+
+def test_the_jobset_repeats_all_pods_unless_a_pod_would_fail_again():
+    _, jobset = read_jobset()
+    policy = jobset["spec"]["failurePolicy"]
+    assert policy["maxRestarts"] > 0
+    (rule,) = policy["rules"]
+    # The reason that Kubernetes gives if a rule of a Job's podFailurePolicy fails it.
+    assert (rule["action"], rule["onJobFailureReasons"]) == ("FailJobSet", ["PodFailurePolicy"])
+
+
+def test_the_pods_of_the_jobset_find_each_other():
+    claim, jobset = read_jobset()
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"], "both pods mount it"
+    (replicated,) = jobset["spec"]["replicatedJobs"]
+    spec = replicated["template"]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    variables = {variable["name"]: variable for variable in container["env"]}
+    rank = variables.pop("RANK")["valueFrom"]["fieldRef"]["fieldPath"]
+    assert rank == "metadata.annotations['batch.kubernetes.io/job-completion-index']"
+    environment = {name: variable["value"] for name, variable in variables.items()}
+    name = jobset["metadata"]["name"]
+    address = f"{name}-{replicated['name']}-0-0.{name}:29500"
+    assert spec["parallelism"] == spec["completions"] == 2
+    assert find_spread(None, environment | {"RANK": "1"}) == Spread("all", 1, 2, 0, address)
 
 
 # ---- the Slurm job ---------------------------------------------------------------------------------------------------
