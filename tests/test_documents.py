@@ -32,6 +32,7 @@ NOT_RUN = {
     r"alae train .*--resume auto\b": "tests/workbench/runs/test_resume_auto.py runs it on a small model",
     r"make ": "tests/test_makefile.py runs the targets",
     r"alae conform ": "tests/conformance/test_commands.py runs these options on smaller experiments",
+    r"python -m alae_conformance\.sensitivity": "tests/conformance/sensitivity/test_constants.py measures constants",
     r"pytest --pyargs alae_conformance": "tests/conformance/test_commands.py runs it on smaller experiments",
     r"alae ablate reciprocity --base digits-mlp\b": "tests/test_makefile.py runs the same ablation",
     r"python -m alae_workbench\.exchange\.parity": "tests/backends/test_parity.py runs it",

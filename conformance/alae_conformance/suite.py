@@ -96,6 +96,6 @@ def conform(
 
 def prepare_reference_checkpoints(tasks: Sequence[Task], numbers: Numbers, checkpoints: Path) -> None:
     """Write the reference's checkpoints that backends resume from."""
-    for case in {case.id: case for case, _ in tasks}.values():
-        setting = Setting(fixtures()[case.fixture], "float32", numbers.tape(case.fixture), checkpoints)
+    for case, lane in tasks:
+        setting = Setting(fixtures()[case.fixture], lane, numbers.tape(case.fixture), checkpoints)
         write_reference_checkpoints(case, setting)

@@ -7,6 +7,7 @@ from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import drop_check, model_differences, movements, observe_step
+from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Arrays, Subject
 
 #: steps, all of which are put before the first
@@ -68,3 +69,21 @@ def twice(subject: Subject, setting: Setting) -> Observations:
     losses = subject.train(tapes.batches(setting.tape), 3, same=True)
     trajectory = {f"trajectory/{update}": array for update, array in losses.items()}
     return trajectory | drop_check("moments", movements("twice", before, subject.state()))
+
+
+@experiment(rounding="kinks")
+def paces(subject: Subject, setting: Setting) -> Observations:
+    """Take steps far apart in a long schedule: the first of each level, one amid its fade, and its last."""
+    setting.open(subject)
+    config = config_of(setting.fixture, setting.lane)
+    state, observed, first = tapes.group("states/7", setting.tape), Observations(), 0
+    for number, level in enumerate(config.growth.levels if config.growth else ()):
+        size = level.batch_size or config.batch_size
+        steps = -(-level.images // size)
+        for step in (first, first + int(level.fade * steps / 3), first + steps - 1):
+            subject.load(state | {"step": np.array(step)})
+            moved = observe_step(subject, tapes.batches(setting.tape), f"{number} at {step}")
+            # Displacements and counts show moments that should have restarted.
+            observed |= drop_check("moments", moved)
+        first += steps
+    return observed

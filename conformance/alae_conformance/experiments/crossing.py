@@ -9,7 +9,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import differing_names
+from alae_conformance.experiments.states import differing_names, sorted_names
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Inputs, Subject
 from alae_core.draws import Draws
@@ -97,3 +97,12 @@ def adapting(subject: Subject, setting: Setting) -> Observations:
         moved = subject.state()["augment_p"] - before
         observed[f"direction/{step}"] = np.sign(np.round(np.asarray(moved, np.float64), 5)).astype(np.int64)
     return observed
+
+
+@experiment(trains=False)
+def reused(subject: Subject, setting: Setting) -> Observations:
+    """Pass arrays, change them in place, and pass them again; and pass new arrays where old ones were deleted."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    *_, inputs = tapes.views(setting.fixture, setting.tape).values()
+    return {"still/results of arrays that were changed": sorted_names(subject.stale_results(inputs))}

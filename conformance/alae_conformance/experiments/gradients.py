@@ -1,5 +1,8 @@
 """L2: gradients of every update."""
 
+from collections import defaultdict
+from collections.abc import Iterator
+
 import numpy as np
 
 from alae_conformance import tape as tapes
@@ -7,7 +10,12 @@ from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names
-from alae_conformance.subjects import Inputs, Subject
+from alae_conformance.subjects import Inputs, Subject, with_noise
+from alae_conformance.subjects.reference import ReferenceSubject
+from alae_core.view import View
+
+#: batches over which gradients are averaged, and the first step of their random numbers
+_BATCHES, _FIRST = 24, 1000
 
 
 @experiment(rounding="kinks", trains=False)
@@ -55,3 +63,32 @@ def combined(subject: Subject, setting: Setting) -> Observations:
         observed |= {f"losses/{update}{where}": np.asarray(loss) for update, loss in subject.losses(inputs).items()}
         observed |= _gradients(subject, inputs, where)
     return observed
+
+
+@experiment(trains=False)
+def averaged(subject: Subject, setting: Setting) -> Observations:
+    """Average losses and gradients over batches, so that rounding to few digits and over kinks averages out too."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    total: defaultdict[str, np.ndarray] = defaultdict(lambda: np.zeros(()))
+    for inputs in _many_inputs(setting):
+        for update, loss in subject.losses(inputs).items():
+            total[f"losses/{update}"] = total[f"losses/{update}"] + loss
+        for name, gradient in _gradients(subject, inputs).items():
+            total[name] = total[name] + gradient
+    return {name: np.asarray(array, np.float64) / _BATCHES for name, array in total.items()}
+
+
+def _many_inputs(setting: Setting) -> Iterator[Inputs]:
+    """Yield batches in the first view: the images of a tape, moved by some rows, with the random numbers of a step."""
+    reference = ReferenceSubject()
+    setting.open(reference)
+    images, levels = setting.tape["images"], setting.fixture.levels
+    count, view = len(images[0]), View(*levels[0]) if levels else None
+    for number in range(_BATCHES):
+        step, moved = _FIRST + number, np.roll(images[number % len(images)], number, axis=1)
+        draws = {update: reference.draw_update(update, step, count) for update in reference.reference.trains()}
+        if view is not None:
+            draws = with_noise(draws, step, view.lod, count)
+            moved = moved[:, : view.size, : view.size]
+        yield Inputs(moved, None, setting.tape["w"], draws, view)

@@ -10,10 +10,12 @@ from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, is_refused, movements, sorted_names
 from alae_conformance.fixture import config_of
-from alae_conformance.subjects import Subject
+from alae_conformance.subjects import Arrays, Subject
 
 #: factors of D's last kernel, by which the gradients of F and G grow or shrink
 _FACTORS = (1e6, 1e-9)
+#: the factor at which the roots of second moments are about 1e-8
+_NEAR_EPSILON = 1e-7
 #: a number that float32 cannot hold
 _TOO_LARGE = 1e39
 #: steps after which averages are compared
@@ -60,11 +62,9 @@ def _with_number(subject: Subject, setting: Setting, word: str, number: float) -
 def scaled(subject: Subject, setting: Setting) -> Observations:
     """Compute the generator's gradients and step where they are very large and very small."""
     setting.open(subject)
-    state, observed = setting.initial_state(), Observations()
-    last = max(name for name in state if name.startswith("weights/D/") and name.endswith("kernel"))
+    observed = Observations()
     for factor in _FACTORS:
-        # A power of two near the factor, so that the product is exact.
-        subject.load(state | {last: state[last] * 2.0 ** np.round(np.log2(factor))})
+        subject.load(_scale_logits(setting.initial_state(), factor))
         before, inputs = subject.state(), tapes.inputs(setting.tape)
         for name, gradient in subject.gradients("generator", inputs).items():
             observed[f"gradients/generator by {factor:g}/{name}"] = gradient
@@ -72,6 +72,23 @@ def scaled(subject: Subject, setting: Setting) -> Observations:
         moved = movements(f"{factor:g}", before, subject.state())
         observed |= {key: array for key, array in moved.items() if key.startswith(("displacement", "moments"))}
     return observed
+
+
+@experiment(rounding="kinks")
+def at_epsilon(subject: Subject, setting: Setting) -> Observations:
+    """Do a step of the generator where the roots of Adam's second moments are about as large as ε."""
+    setting.open(subject)
+    subject.load(_scale_logits(setting.initial_state(), _NEAR_EPSILON))
+    before = subject.state()
+    subject.run(tapes.batches(setting.tape), 1, only="generator")
+    moved = movements("epsilon", before, subject.state())
+    return {key: array for key, array in moved.items() if key.startswith("displacement")}
+
+
+def _scale_logits(state: Arrays, factor: float) -> Arrays:
+    """Multiply D's last kernel by the power of two near a factor, so that the product is exact."""
+    last = max(name for name in state if name.startswith("weights/D/") and name.endswith("kernel"))
+    return state | {last: state[last] * 2.0 ** np.round(np.log2(factor))}
 
 
 @experiment(trains=False)

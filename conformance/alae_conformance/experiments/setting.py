@@ -10,7 +10,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.fixture import Fixture, config_of
 from alae_conformance.subjects import Arrays, Subject
 from alae_conformance.subjects.reference import ReferenceSubject
-from alae_conformance.tolerances import Lane
+from alae_conformance.tolerances import Lane, precision_of
 
 #: steps of a free run
 STEPS = 20
@@ -44,8 +44,8 @@ class Setting:
         return tapes.initial_state(self.tape, reference)
 
     def checkpoint_home(self, writer: str) -> Path:
-        """Return the directory of one subject's checkpoints of this fixture."""
-        return self.checkpoints / writer / self.fixture.id
+        """Return the directory of one subject's checkpoints of this fixture, in this lane's precision."""
+        return self.checkpoints / writer / self.fixture.id / precision_of(self.lane)
 
     def halves(self) -> tuple[int, int]:
         """Return the numbers of steps before and after a checkpoint, in a free run or between two observations."""

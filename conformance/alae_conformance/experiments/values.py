@@ -28,6 +28,18 @@ def values(subject: Subject, setting: Setting) -> Observations:
     return observed
 
 
+@experiment(trains=False)
+def outputs(subject: Subject, setting: Setting) -> Observations:
+    """Compute each network's output, which unlike its gradient does not jump at the kinks of leaky ReLUs."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    return {
+        f"forward/{name}{where}": array
+        for where, inputs in tapes.views(setting.fixture, setting.tape).items()
+        for name, array in subject.forward(inputs).items()
+    }
+
+
 @experiment()
 def many(subject: Subject, setting: Setting) -> Observations:
     """Compute each network's output for more inputs than fit into one of a model's batches."""

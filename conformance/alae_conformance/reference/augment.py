@@ -10,6 +10,8 @@ from alae_conformance.reference.layers import Array
 
 #: columns of each transformation's random numbers: the first decides whether it happens, the rest are its parameters
 FLIP, SHIFT, SCALE, ROTATE, COLOUR, CUTOUT = 0, slice(1, 4), slice(4, 6), slice(6, 8), slice(8, 13), slice(13, 16)
+#: the share of the sides of an image that is cut out
+CUT_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def _of_image(
 
     gate, y, x = u[CUTOUT]
     middle = np.array([y * height, x * width])
-    inside = (np.abs(places + centre + 0.5 - middle) < np.array([height, width]) / 4).all(1)
+    inside = (np.abs(places + centre + 0.5 - middle) < CUT_SHARE * np.array([height, width]) / 2).all(1)
     cut = "cutout" in transforms and gate < p
     keep = np.where(inside & cut, 0.0, 1.0)
     return resampling.reshape(height * width, -1), colour, 0.2 * sqrt(3) * brightness, keep

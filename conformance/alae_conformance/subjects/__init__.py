@@ -16,6 +16,8 @@ from alae_core.view import View
 #: the result of a subject's `put`
 PutBatch = TypeVar("PutBatch")
 Arrays = dict[str, np.ndarray]
+#: calls with arrays that may get the addresses of deleted ones
+_DELETED = 3
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,70 @@ def shared_arrays(subject: "Subject", batches: Batches) -> list[str]:
     subject.load(kept)
     losses = subject.train(batches, 1)
     return [*shared, *(f"images after put, in the {name} update" for name in losses if not np.isfinite(losses[name]))]
+
+
+def stale_results(subject: "Subject", inputs: Inputs, dtype: str) -> list[str]:
+    """See `Subject.stale_results`. It must run in the subject's process, because sending arrays copies them."""
+    first_update, state, z = next(iter(inputs.draws)), subject.state(), inputs.draws[shown_update(inputs.draws)].z
+
+    def losses(**changed: Any) -> np.ndarray:
+        return np.array(list(subject.losses(inputs._replace(**changed)).values()))
+
+    def losses_of_z(z: np.ndarray) -> np.ndarray:
+        draws = {name: drawn if drawn.z is None else drawn._replace(z=z) for name, drawn in inputs.draws.items()}
+        return losses(draws=draws)
+
+    def gradients(images: np.ndarray) -> np.ndarray:
+        found = subject.gradients(first_update, inputs._replace(images=images))
+        return np.concatenate([array.ravel() for array in found.values()])
+
+    def load(*arrays: np.ndarray) -> np.ndarray:
+        subject.load(dict(zip(state, arrays, strict=True)))
+        return np.concatenate([array.ravel() for array in subject.state().values()])
+
+    calls: dict[str, tuple[Callable[..., np.ndarray], Sequence[np.ndarray | None]]] = {
+        "losses of images": (lambda images: losses(images=images), [inputs.images]),
+        "losses of labels": (lambda labels: losses(labels=labels), [inputs.labels]),
+        "losses of z": (losses_of_z, [z]),
+        "gradients of images": (gradients, [inputs.images]),
+        "generate": (lambda w: subject.forward(inputs._replace(w=w))["G"], [inputs.w]),
+        "encode": (lambda images: subject.forward(inputs._replace(images=images))["E"], [inputs.images]),
+        "load": (load, list(state.values())),
+    }
+    return [
+        f"{name}, {word}"
+        for name, (call, arrays) in calls.items()
+        for word in _stale_ways(call, [array for array in arrays if array is not None], dtype)
+    ]
+
+
+def _stale_ways(call: Callable[..., np.ndarray], originals: Sequence[np.ndarray], dtype: str) -> Iterator[str]:
+    """Yield the ways to pass other arrays that a call does not notice."""
+    if not originals:
+        return
+    # In the run's own precision, so that no conversion copies them.
+    arrays = [np.array(array, dtype if array.dtype.kind == "f" else array.dtype) for array in originals]
+    first = call(*arrays)
+    for array in arrays:
+        array[...] = _changed(array)
+    right = call(*map(np.array, arrays))
+    if _is_stale(call(*arrays), first, right):
+        yield "of arrays changed in place"
+    # Each call's arrays are deleted before those of the next, which often get the same addresses.
+    for _ in range(_DELETED):
+        call(*map(np.array, originals))
+        if _is_stale(call(*map(np.array, arrays)), first, right):
+            yield "of new arrays in place of deleted ones"
+            break
+
+
+def _changed(array: np.ndarray) -> np.ndarray:
+    return np.roll(array, 1) if array.dtype.kind == "i" else array / 2
+
+
+def _is_stale(again: np.ndarray, first: np.ndarray, right: np.ndarray) -> bool:
+    """Return whether a result differs from the right one by a tenth of what the change of the arrays makes."""
+    return bool(np.linalg.norm(again - right) > 0.1 * np.linalg.norm(first - right))
 
 
 def put_and_overwrite(
@@ -211,6 +277,12 @@ class Subject(Protocol):
 
         These are arrays of an earlier `state()` that a step or a later load has changed, and arrays given to `load` or
         `put` that changed the run when they were overwritten.
+        """
+
+    def stale_results(self, inputs: Inputs) -> list[str]:
+        """Return the calls whose results did not follow their arrays; empty for a correct subject.
+
+        Arrays are changed in place between two calls, or deleted and replaced by others. The weights change.
         """
 
     def reciprocity_error(self, z: np.ndarray) -> float:

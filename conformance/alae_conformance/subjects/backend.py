@@ -19,6 +19,7 @@ from alae_conformance.subjects import (
     reciprocity_error,
     shared_arrays,
     shown_update,
+    stale_results,
     with_noise,
 )
 from alae_conformance.tolerances import DEVICES, Lane, precision_of
@@ -190,6 +191,9 @@ class BackendSubject:
 
     def shared_arrays(self, batches: Batches) -> list[str]:
         return shared_arrays(self, batches)
+
+    def stale_results(self, inputs: Inputs) -> list[str]:
+        return stale_results(self, inputs, self.config.dtype)
 
     def reciprocity_error(self, z: np.ndarray) -> float:
         w = self.model.map(z)

@@ -23,6 +23,7 @@ from alae_conformance.subjects import (
     reciprocity_error,
     shared_arrays,
     shown_update,
+    stale_results,
     with_noise,
 )
 from alae_core.checkpoint import load_checkpoint
@@ -156,6 +157,9 @@ class ReferenceSubject:
 
     def shared_arrays(self, batches: Batches) -> list[str]:
         return shared_arrays(self, batches)
+
+    def stale_results(self, inputs: Inputs) -> list[str]:
+        return stale_results(self, inputs, "float64")
 
     def reciprocity_error(self, z: np.ndarray) -> float:
         F, G, E = (self.reference.networks[name] for name in "FGE")

@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from alae_conformance.reference.growth import position
+from alae_conformance.reference.training import Reference
 from alae_conformance.subjects.reference import ReferenceSubject
+from tests.conformance.mutants.constants import OtherPosition
 from tests.conformance.mutants.registry import fault
 
 
@@ -122,3 +125,43 @@ class LabelsOnce(ReferenceSubject):
         losses = super()._step(images, labels, draws)
         labels[...] = 0
         return losses
+
+
+# ---- long schedules -------------------------------------------------------------------------------------------------
+
+
+@fault("levels after the second have the learning rate of the configuration", "L3-paced-paces", "displacement")
+class RateOfTheConfiguration(OtherPosition):
+    def other(self, here, step):
+        return here._replace(learning_rate=self.config.adam.learning_rate) if here.lod and here.lod > 1 else here
+
+
+@fault("the last level does not fade in", "L3-paced-paces", "losses")
+class LastLevelAppears(OtherPosition):
+    def other(self, here, step):
+        return here._replace(blend=1.0) if here.lod == 3 else here
+
+
+@fault("Adam restarts at the second level only", "L3-paced-paces", "counts")
+class RestartsAtTheSecond(OtherPosition):
+    def other(self, here, step):
+        return here._replace(restarts=here.restarts and here.lod == 1)
+
+
+@fault("a level whose batches do not divide its images ends a step early", "L3-paced-paces", "losses")
+class LevelEndsEarly(Reference):
+    def position(self, state):
+        last = 150_000 + 20_000
+        return super().position({"step": np.array(last + 1)} if state["step"] == last else state)
+
+
+@fault("a step of the third level uses two images for the mean of w", "L3-paced-paces", "w_mean")
+class MeanOfTwoImages(Reference):
+    def mean_step(self, weights, mean, z):
+        return super().mean_step(weights, mean, z[:2] if len(z) == 3 else z)
+
+
+@fault("the rate of a level is that of the level before at its first step", "L3-paced-paces", "displacement")
+class RateOneStepLate(OtherPosition):
+    def other(self, here, step):
+        return here._replace(learning_rate=position(self.config, max(step - 1, 0)).learning_rate)

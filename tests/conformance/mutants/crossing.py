@@ -128,3 +128,60 @@ class FallsAtTarget(OtherDirection):
 class NeverFalls(OtherDirection):
     def direction(self, excess):
         return float(excess > 1e-9)
+
+
+# ---- copies that are cached by identity -----------------------------------------------------------------------------
+
+
+class CachedByIdentity(ReferenceSubject):
+    """Keeps a copy of each array, by its address."""
+
+    def __init__(self):
+        super().__init__()
+        self.copies = {}
+
+    def copy_of(self, array):
+        found = self.copies.setdefault((id(array), array.shape), np.array(array))
+        return np.array(found)
+
+
+@fault("images on the device are cached by their address", "L2-mixed-reused", "still", "float64")
+class CachedImages(CachedByIdentity):
+    def losses(self, inputs):
+        return super().losses(inputs._replace(images=self.copy_of(inputs.images)))
+
+
+@fault("labels on the device are cached by their address", "L2-mixed-reused", "still", "float64")
+class CachedLabels(CachedByIdentity):
+    def losses(self, inputs):
+        return super().losses(inputs._replace(labels=self.copy_of(inputs.labels)))
+
+
+@fault("images of gradients are cached by their address", "L2-mixed-reused", "still", "float64")
+class CachedForGradients(CachedByIdentity):
+    def gradients(self, update, inputs):
+        return super().gradients(update, inputs._replace(images=self.copy_of(inputs.images)))
+
+
+@fault("w on the device is cached by its address", "L2-mixed-reused", "still", "float64")
+class CachedW(CachedByIdentity):
+    def forward(self, inputs):
+        return super().forward(inputs._replace(w=self.copy_of(inputs.w)))
+
+
+@fault("loaded arrays are cached by their address", "L2-mixed-reused", "still", "float64")
+class CachedState(CachedByIdentity):
+    def load(self, state):
+        super().load({name: self.copy_of(array) for name, array in state.items()})
+
+
+@fault("z on the device is cached by its address", "L2-mixed-reused", "still", "float64")
+class CachedZ(CachedByIdentity):
+    def losses(self, inputs):
+        draws = {update: drawn._replace(z=self.copy_of(drawn.z)) for update, drawn in inputs.draws.items()}
+        return super().losses(inputs._replace(draws=draws))
+
+
+@fault("z of style networks is cached by its address", "L2-style-reused", "still")
+class CachedZOfStyles(CachedZ):
+    pass

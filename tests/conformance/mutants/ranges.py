@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from alae_conformance.reference.model import Model
 from alae_conformance.reference.training import Reference
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_core.draws import Draws
@@ -125,3 +126,46 @@ class LabelsBySize(SizedBatches):
 
     def changed(self, images, labels, draws):
         return images, self.seen.setdefault(len(labels), np.roll(labels, 1)), draws
+
+
+# ---- sizes of images ------------------------------------------------------------------------------------------------
+
+
+@fault("perceptrons read wide images column by column", "L1-leaky-sizes", "looking")
+class WideByColumns(Model):
+    def encode(self, x, view=None, *, labels=None):
+        wide = x.shape[2] > x.shape[1]
+        return super().encode(x.swapaxes(1, 2).reshape(x.shape) if wide else x, view, labels=labels)
+
+
+@fault("perceptrons round the sides of images to even numbers", "L1-leaky-sizes", "exact")
+class EvenSides(Model):
+    def image_shape(self, view=None):
+        height, width, channels = super().image_shape(view)
+        return height + height % 2, width, channels
+
+
+@fault("conv networks shape their coarsest maps as wide as high", "L1-conv-sizes", "looking")
+class CoarsestTurned(Model):
+    def generate(self, w, view=None, *, noise="fixed", labels=None):
+        images = super().generate(w, view, noise=noise, labels=labels)
+        return images.swapaxes(1, 2).reshape(images.shape)
+
+
+@fault("conv networks ignore the columns of images after the 64th", "L1-conv-sizes", "looking")
+class ColumnsIgnored(Model):
+    def encode(self, x, view=None, *, labels=None):
+        return super().encode(x * (np.arange(x.shape[2]) < 64)[:, None], view, labels=labels)
+
+
+@fault("style networks of 128 pixels have no noise in their last layers", "L1-blended-sizes", "looking")
+class NoiselessAt128(Model):
+    def generate(self, w, view=None, *, noise="fixed", labels=None):
+        noise = [array * (number < 10) for number, array in enumerate(noise)]
+        return super().generate(w, view, noise=noise, labels=labels)
+
+
+@fault("style networks of four pixels encode images of half the contrast", "L1-blended-sizes", "looking")
+class SmallestFaint(Model):
+    def encode(self, x, view=None, *, labels=None):
+        return super().encode(x / 2 if x.shape[1] == 4 else x, view, labels=labels)

@@ -1,0 +1,65 @@
+"""L0 and L1: random numbers that lie just beside the thresholds of the specification."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from alae_conformance import tape as tapes
+from alae_conformance.comparison import Observations
+from alae_conformance.experiments.experiment import experiment
+from alae_conformance.experiments.setting import Setting
+from alae_conformance.fixture import config_of
+from alae_conformance.reference.augment import COLOUR, CUT_SHARE, CUTOUT, FLIP, ROTATE, SCALE, SHIFT
+from alae_conformance.subjects import Subject
+
+#: the distance from a threshold, relative to it
+_BESIDE = 2e-3
+#: steps whose mixed styles are compared
+_STEPS = 400
+
+
+@experiment(rounding="kinks", trains=False)
+def edges(subject: Subject, setting: Setting) -> Observations:
+    """Compute losses where transformations just happen or do not, and cut-outs end beside the centres of pixels."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    inputs, config = tapes.inputs(setting.tape), config_of(setting.fixture, setting.lane)
+    height, width, _ = config.image
+    probability = 0.0 if config.augment is None else config.augment.p
+    observed = Observations()
+    for side, word in ((-1, "below"), (1, "above")):
+        draws = {}
+        for update, drawn in inputs.draws.items():
+            augment = None if drawn.augment is None else np.array(drawn.augment)
+            if augment is not None:
+                _beside_p(augment, probability, side)
+                _beside_pixels(augment[:, CUTOUT], (height, width), side)
+            draws[update] = drawn._replace(augment=augment)
+        for update, loss in subject.losses(inputs._replace(draws=draws)).items():
+            observed[f"losses/{update} {word} the edges"] = np.asarray(loss)
+    return observed
+
+
+def _beside_p(augment: np.ndarray, p: float, side: int) -> None:
+    """Let one transformation of each image have a deciding number beside its probability, and never happen else."""
+    first = [FLIP, *(each.start for each in (SHIFT, SCALE, ROTATE, COLOUR))]
+    augment[:, first] = 0.99
+    for image, column in enumerate(first):
+        augment[image, column] = (p / 2 if column == FLIP else p) * (1 + side * _BESIDE)
+    augment[:, CUTOUT.start] = 0
+
+
+def _beside_pixels(cutout: np.ndarray, sides: tuple[int, int], side: int) -> None:
+    """Let each cut-out end beside the centre of another pixel, in its row and in its column."""
+    for axis, size in enumerate(sides):
+        half = CUT_SHARE * size / 2 * (1 + side * _BESIDE)
+        pixels = np.arange(len(cutout)) % (size // 2)
+        cutout[:, 1 + axis] = (pixels + 0.5 + half) / size
+
+
+@experiment(trains=False)
+def mixes(subject: Subject, setting: Setting) -> Observations:
+    """Draw the layers from which styles are mixed, at many steps."""
+    setting.open(subject)
+    drawn: list[Mapping[str, np.ndarray]] = [subject.draws(step, 1) for step in range(_STEPS)]
+    return {f"draws/{name}": np.array([each[name] for each in drawn]) for name in drawn[0] if name.endswith("cutoff")}

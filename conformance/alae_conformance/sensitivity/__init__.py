@@ -1,0 +1,1 @@
+"""The smallest relative change of each constant of the specification that the suite notices."""
