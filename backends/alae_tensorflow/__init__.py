@@ -15,7 +15,10 @@ class TensorflowBackend(BaseBackend):
     name = "tensorflow"
     keras_backend = "tensorflow"
     engine = "alae_tensorflow.runner:TensorflowRunner"
-    exporters: ClassVar = {"saved_model": "alae_tensorflow.exporters:write_saved_model"}
+    exporters: ClassVar = {
+        "saved_model": "alae_tensorflow.exporters:write_saved_model",
+        "litert": "alae_tensorflow.exporters:write_litert",
+    }
 
     def __init__(self, device: str | None = None, precision: "Precision" = "float32") -> None:
         # Hides start-up notices about the build of TensorFlow; warnings still appear.

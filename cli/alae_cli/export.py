@@ -20,10 +20,10 @@ def export(
         typer.Argument(help="New directory to write; for a run also a .zip: one file to send.", show_default=False),
     ],
     format: Annotated[
-        Literal["run", "onnx", "stablehlo", "torch", "saved_model", "web"],
+        Literal["run", "onnx", "stablehlo", "torch", "saved_model", "litert", "web"],
         typer.Option(
-            help="run: a small copy that alae opens; onnx, stablehlo, torch, saved_model: functions for ONNX "
-            "Runtime, JAX, PyTorch or TensorFlow, without alae (docs/export.md); web: a page that runs the "
+            help="run: a small copy that alae opens; onnx, stablehlo, torch, saved_model, litert: functions for ONNX "
+            "Runtime, JAX, PyTorch, TensorFlow or LiteRT, without alae (docs/export.md); web: a page that runs the "
             "model in the browser (docs/demo.md)."
         ),
     ] = "run",

@@ -93,11 +93,12 @@ def test_onnx_files_compute_what_the_model_does_without_alae(tmp_path, kind):
 @pytest.mark.parametrize(
     ("format", "kind"),
     [
-        *((format, "style") for format in ("stablehlo", "torch", "saved_model")),
+        *((format, "style") for format in ("stablehlo", "torch", "saved_model", "litert")),
         # With labels, which are int32 there.
         ("stablehlo", "mlp"),
         # With reshaped batches of unknown length.
         ("saved_model", "conv"),
+        ("litert", "conv"),
     ],
 )
 def test_other_formats_compute_what_the_model_does_without_alae(tmp_path, kind, format):

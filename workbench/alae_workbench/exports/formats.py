@@ -32,6 +32,7 @@ FORMATS = {
     "torch": Format("torch", ".pt2"),
     # Directories, which have no ending.
     "saved_model": Format("tensorflow", ""),
+    "litert": Format("tensorflow", ".tflite"),
 }
 
 
