@@ -9,6 +9,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.cli.conftest import describe_case
+
 # Writes a small page instead of a model, and then calls the command.
 SCRIPT = """
 import sys
@@ -78,6 +80,22 @@ except SystemExit as end:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mistake_gives_one_line_and_exit_code_2(assert_refused):
-    assert_refused(["demo", "absent"], "there is no checkpoint in absent")
-    assert_refused(["demo", "--port", "70000"], "--port is 70000")
+MISTAKES = [
+    (["absent"], "there is no checkpoint in absent"),
+    (["--port", "70000"], "--port is 70000"),
+    (["--host", "0.0.0.0"], "--host is only for --server"),
+    (["--backend", "jax"], "--backend is only for --server"),
+    (["--server", "--runtime", "dist"], "--runtime is not for --server"),
+    (["--server", "--host", "0.0.0.0"], "--host is 0.0.0.0, which others can reach: give a password with --password"),
+    (["--server", "--password-file", "absent"], "--password-file is absent, which cannot be read"),
+    (["--server", "--port", "TAKEN"], "Address already in use; choose another, or omit it"),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), MISTAKES, ids=describe_case)
+def test_a_mistake_gives_one_line_and_exit_code_2(assert_refused, words, message):
+    if "--server" in words:
+        pytest.importorskip("uvicorn")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert_refused(["demo", *(port if word == "TAKEN" else word for word in words)], message)

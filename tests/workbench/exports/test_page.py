@@ -1,7 +1,11 @@
 """The page that runs a model in the browser: its pictures equal NumPy's, and no request leaves the machine."""
 
 import json
+import os
+import signal
 import struct
+import subprocess
+import sys
 import threading
 import zlib
 from contextlib import contextmanager
@@ -29,20 +33,66 @@ TABS = ["sample", "reconstruct", "mix", "interpolate", "edit"]
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The page of the model that ships with alae, as files."""
-    folder = tmp_path_factory.mktemp("page")
+def runtime(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runtime")
     try:
-        copy_runtime(folder / "dist")
+        copy_runtime(folder)
     except alae.AlaeError as error:
         pytest.skip(str(error))
-    words = ["export", "shipped", "site", "--format", "web", "--runtime", "dist"]
-    run_python(["-m", "alae_cli", *words], folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, runtime):
+    """The page of the model that ships with alae, as files."""
+    return export_site(tmp_path_factory.mktemp("page"), runtime, "shipped")
+
+
+@pytest.fixture(scope="module")
+def labelled_site(tmp_path_factory, runtime):
+    """The page of a model with ten classes, after one step."""
+    folder = tmp_path_factory.mktemp("labelled")
+    small = ["labels=10", "networks.w=7", "networks.z=5", "training.held_out=30"]
+    words = ["--preset", "digits-mlp", "--steps", "1", "--backend", "torch", "--device", "cpu", "--out", "run"]
+    run_python(["-m", "alae_cli", "train", *words, *(word for each in small for word in ("--set", each))], folder)
+    return export_site(folder, runtime, "run")
+
+
+def export_site(folder, runtime, model):
+    run_python(["-m", "alae_cli", "export", model, "site", "--format", "web", "--runtime", str(runtime)], folder)
     return folder / "site"
 
 
 @pytest.fixture(scope="module")
 def address(site):
+    with serving(site) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def server_address(tmp_path_factory):
+    """The page of the shipped model, which `alae demo --server` runs on PyTorch."""
+    pytest.importorskip("starlette")
+    pytest.importorskip("uvicorn")
+    folder = tmp_path_factory.mktemp("server")
+    words = ["demo", "--server", "--no-browser", "--backend", "torch", "--device", "cpu"]
+    environment = {key: value for key, value in os.environ.items() if key != "KERAS_BACKEND"}
+    environment["TMPDIR"] = str(folder)
+    command = [sys.executable, "-m", "alae_cli", *words]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            line = next((line for line in process.stdout if line.startswith("http://")), None)
+            assert line, "the server has not started"
+            yield line.partition(" ")[0]
+            process.send_signal(signal.SIGINT)
+            assert process.wait(60) == 130
+        finally:
+            process.kill()
+    assert list(folder.glob("alae-demo-*")) == [], "the temporary page stays"
+
+
+@contextmanager
+def serving(site):
     server, address = make_server(site)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield address
@@ -67,12 +117,19 @@ def closing_browser():
 
 @pytest.fixture(scope="module")
 def model(site):
-    """F, G and E as functions of NumPy arrays, run by ONNX Runtime."""
+    return load_functions(site)
+
+
+def load_functions(site):
+    """Return F, G and E as functions of NumPy arrays, run by ONNX Runtime."""
     import onnxruntime
 
-    sessions = {name: onnxruntime.InferenceSession(site / "model" / f"{name}.onnx") for name in "FGE"}
-    return {name: lambda x, session=session: session.run(None, {session.get_inputs()[0].name: x})[0]
-            for name, session in sessions.items()}  # fmt: skip
+    def make(name):
+        session = onnxruntime.InferenceSession(site / "model" / f"{name}.onnx")
+        names = [port.name for port in session.get_inputs()]
+        return lambda *arrays: session.run(None, dict(zip(names, arrays, strict=True)))[0]
+
+    return {name: make(name) for name in "FGE"}
 
 
 @pytest.fixture(scope="module")
@@ -84,9 +141,9 @@ def map_seed(model, seed):
     return model["F"](sample_prior(1, 64, seed=seed))
 
 
-def read_example(site, index):
+def read_example(site, index, size=32):
     row = np.asarray(Image.open(site / "model" / "examples.png"))
-    return to_float(row[:, 32 * index : 32 * (index + 1)])[None]
+    return to_float(row[:, size * index : size * (index + 1)])[None]
 
 
 def assert_same_picture(found, expected):
@@ -167,6 +224,57 @@ def test_a_link_opens_the_same_pictures(browser, address, tmp_path, details):
     browser.open(link)
     for found, expected in zip(browser.read_pictures(".pair canvas"), pictures, strict=True):
         assert np.array_equal(found, expected)
+
+
+def test_pictures_of_models_with_labels_are_of_the_chosen_class(browser, labelled_site):
+    model = load_functions(labelled_site)
+    details = json.loads((labelled_site / "model" / "page.json").read_text("utf-8"))
+    w = [model["F"](sample_prior(1, 5, seed=seed)) for seed in range(12)]
+    with serving(labelled_site) as address:
+        browser.open(address)
+        for i, picture in enumerate(browser.read_pictures(".grid canvas")):
+            assert_same_picture(picture, model["G"](w[i], np.array([i % 10])))
+        browser.open(f"{address}#sample?class=3")
+        assert_same_picture(browser.read_pictures(".grid canvas")[5], model["G"](w[5], np.array([3])))
+        assert (
+            browser.run("return document.querySelector('.grid canvas').getAttribute('aria-label')") == "seed 0, class 3"
+        )
+        # An example has a class of its own, and another may be chosen.
+        own = details["exampleClasses"][1]
+        x = read_example(labelled_site, 1, size=8)[..., None]
+        for fragment, label in (("of=e1", own), (f"of=e1&class={own - 1}", own - 1)):
+            browser.open(f"{address}#reconstruct?{fragment}")
+            assert browser.run("return document.getElementById('class').value") == str(label)
+            again = model["G"](model["E"](x, np.array([label])), np.array([label]))
+            assert_same_picture(browser.read_pictures(".pair canvas")[1], again)
+        browser.run("document.getElementById('class').value = 0")
+        browser.run("document.getElementById('class').dispatchEvent(new Event('change'))")
+        browser.wait("location.hash.includes('class=0')")
+        browser.settle()
+        again = model["G"](model["E"](x, np.array([0])), np.array([0]))
+        assert_same_picture(browser.read_pictures(".pair canvas")[1], again)
+        browser.open(f"{address}#mix?rows=s1&columns=s10&share=0.5&at=0&class=2")
+        mixture = model["G"]((w[1] + w[10]) / 2, np.array([2]))
+        assert_same_picture(browser.read_pictures("canvas.large")[0], mixture)
+        for tab in TABS:
+            browser.open(f"{address}#{tab}?class=99")
+            assert browser.run("return document.getElementById('error').hidden"), tab
+        assert browser.read_errors() == []
+
+
+def test_a_server_computes_the_same_pictures(server_address, site, model):
+    with closing_browser() as browser:
+        browser.open(f"{server_address}#sample?seed=5")
+        assert_same_picture(browser.read_pictures(".grid canvas")[3], model["G"](map_seed(model, 8)))
+        browser.open(f"{server_address}#reconstruct?of=e3")
+        x = read_example(site, 3)
+        assert_same_picture(browser.read_pictures(".pair canvas")[1], model["G"](model["E"](x)))
+        assert "by the server of this page" in browser.run("return document.querySelector('footer').textContent")
+        assert browser.read_errors() == []
+        requests = [url for url in browser.read_requests() if url.startswith("http")]
+        assert any(url.endswith("/run/G") for url in requests)
+        assert [url for url in requests if not url.startswith(server_address)] == []
+        assert [url for url in requests if "/runtime/" in url or ".onnx" in url] == []
 
 
 def open_file(browser, path):

@@ -15,6 +15,7 @@ from alae_core import AlaeError, __version__
 from alae_core._support.files import atomic_file, create_directory, write_atomically
 from alae_core._support.lazy import load_object
 from alae_core._support.text import short_repr
+from alae_core.program import Port, Program
 from alae_workbench.exports.formats import open_exporter
 from alae_workbench.exports.programs import PROGRAM_NAMES, ExportedNoise, make_examples, make_programs
 from alae_workbench.models.opening import CARD_KEY, OpenedModel, open_model
@@ -77,7 +78,7 @@ def export_model(
         raise AlaeError(f"{out} exists already: choose another name")
     format_, backend = open_exporter(format)
     programs = make_programs(opened.model, functions, noise)
-    description = _describe(opened, format, noise, credit)
+    description = {"format": format, **describe_model(opened, noise, credit)}
     metadata = {key: value if isinstance(value, str) else json.dumps(value) for key, value in description.items()}
     write = load_object(backend.exporters[format])
     with create_directory(out):
@@ -85,13 +86,8 @@ def export_model(
         for program in programs:
             versions |= write(program, out / f"{program.name}{format_.ending}", metadata)
         description["functions"] = {
-            program.name: {
-                "file": f"{program.name}{format_.ending}",
-                "computes": program.meaning,
-                "inputs": [_describe_port(port) for port in program.inputs],
-                "output": _describe_port(program.output),
-            }
-            for program in programs
+            name: {"file": f"{name}{format_.ending}", **function}
+            for name, function in describe_programs(programs).items()
         }
         with atomic_file(out / "check.npz") as file:
             np.savez(file, **make_examples(opened.model, programs, noise))  # type: ignore[arg-type]
@@ -131,12 +127,11 @@ def _write_description(out: Path, description: dict[str, Any]) -> None:
     write_atomically(out / DESCRIPTION, (json.dumps(description, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def _describe(opened: OpenedModel, format: str, noise: ExportedNoise, credit: str | None) -> dict[str, Any]:
-    """Describe a model and its export as plain data."""
+def describe_model(opened: OpenedModel, noise: ExportedNoise, credit: str | None) -> dict[str, Any]:
+    """Describe a model and how it is exported, as plain data; `noise` and `credit` as for `export_model`."""
     checkpoint, config, model = opened.checkpoint, opened.checkpoint.config, opened.model
     card: Mapping[str, Any] = checkpoint.run.get(CARD_KEY) or {}
     description: dict[str, Any] = {
-        "format": format,
         "alae": __version__,
         "model": config.description or config.networks.family,
         "family": config.networks.family,
@@ -156,5 +151,17 @@ def _describe(opened: OpenedModel, format: str, noise: ExportedNoise, credit: st
     return description
 
 
-def _describe_port(port: Any) -> dict[str, Any]:
+def describe_programs(programs: Sequence[Program]) -> dict[str, dict[str, Any]]:
+    """Return the formula, inputs and output of each program by its name, as plain data."""
+    return {
+        program.name: {
+            "computes": program.meaning,
+            "inputs": [_describe_port(port) for port in program.inputs],
+            "output": _describe_port(program.output),
+        }
+        for program in programs
+    }
+
+
+def _describe_port(port: Port) -> dict[str, Any]:
     return {"name": port.name, "shape": ["batch" if size is None else size for size in port.shape], "dtype": port.dtype}

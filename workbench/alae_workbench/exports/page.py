@@ -1,9 +1,13 @@
-"""A static page that runs a model in the browser: its files, the model as ONNX, and ONNX Runtime Web."""
+"""The page of a model: static, with the model as ONNX and ONNX Runtime Web, or for a server that runs the model."""
 
 import json
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -11,15 +15,18 @@ from PIL import Image
 from alae_core import Alae, AlaeError
 from alae_core._support.files import create_directory, write_atomically
 from alae_core.images import to_uint8
-from alae_workbench.data.source import DataError
-from alae_workbench.exports.export import export_model
-from alae_workbench.exports.programs import ExportedNoise
+from alae_core.program import Program
+from alae_workbench.data.source import DataError, get_label_names
+from alae_workbench.exports.export import DESCRIPTION, describe_model, describe_programs, export_model
+from alae_workbench.exports.programs import ExportedNoise, ProgramName
 from alae_workbench.exports.runtime import copy_runtime
 from alae_workbench.models.directions import Direction, find_principal_directions, load_directions
 from alae_workbench.models.mixing import layer_ranges
 from alae_workbench.models.opening import OpenedModel
 
 _PAGE = Path(__file__).parent / "page"
+#: the programs that a page runs
+NETWORKS: tuple[ProgramName, ...] = ("F", "G", "E")
 # Maximum number of example images, and of samples that statistics of w are estimated from.
 _EXAMPLES, _SAMPLES = 48, 256
 _HINT = "The picture was cropped to its centre."
@@ -44,13 +51,30 @@ def export_page(
         noise, credit: as for `export_model`.
         runtime: see `copy_runtime`.
 
-    Raises AlaeError if the model lacks F, G or E or has labels, and as `export_model` and `copy_runtime`.
+    Raises AlaeError if `out` exists or the page cannot show such a model, and as `export_model` and `copy_runtime`.
     """
+    with _creating_page(opened, out, "browser"):
+        copy_runtime(out / "runtime", runtime)
+        return export_model(opened, out / "model", "onnx", functions=NETWORKS, noise=noise, credit=credit)
+
+
+def write_server_page(opened: OpenedModel, out: Path, programs: Sequence[Program]) -> None:
+    """Write the page of a model to the new directory `out`, for a server that runs its `programs` (`model_server`).
+
+    Raises AlaeError if `out` exists or the page cannot show such a model.
+    """
+    with _creating_page(opened, out, "server"):
+        description = describe_model(opened, "fixed", None) | {"functions": describe_programs(programs)}
+        (out / "model").mkdir()
+        write_atomically(out / "model" / DESCRIPTION, json.dumps(description, ensure_ascii=False).encode())
+
+
+@contextmanager
+def _creating_page(opened: OpenedModel, out: Path, computed_by: Literal["browser", "server"]) -> Iterator[None]:
+    """Create the directory of a page; in the context, its folder `model` and all that it needs to run are added."""
     model = opened.model
     if not model.has("FGE"):
         raise AlaeError(f"the page needs F, G and E, but the algorithm {model.config.algorithm} lacks one of them")
-    if model.config.labels:
-        raise AlaeError(f"the page is for models without labels, but this model has {model.config.labels} classes")
     if model.config.reciprocity == "z":
         raise AlaeError("the page needs an E that returns w, but with reciprocity z it returns an estimate of z")
     if model.image_shape()[2] not in (1, 3):
@@ -59,36 +83,49 @@ def export_page(
         raise AlaeError(f"{out} exists already: choose another name")
     examples = _load_examples(opened)
     with create_directory(out):
-        copy_runtime(out / "runtime", runtime)
         copytree(_PAGE, out, dirs_exist_ok=True)
-        errors = export_model(opened, out / "model", "onnx", functions=("F", "G", "E"), noise=noise, credit=credit)
-        details = _describe(opened, examples)
+        yield
+        details = {"computedBy": computed_by, **_describe(opened, examples)}
         write_atomically(out / "model" / "page.json", json.dumps(details, ensure_ascii=False).encode())
-        if len(examples):
-            row = np.concatenate(list(to_uint8(examples)), axis=1)
+        if len(examples.images):
+            row = np.concatenate(list(to_uint8(examples.images)), axis=1)
             Image.fromarray(row[..., 0] if row.shape[2] == 1 else row).save(out / "model" / "examples.png")
-    return errors
 
 
-def _load_examples(opened: OpenedModel) -> np.ndarray:
-    """Return a few held-out images, (count, H, W, C), or none if the training images are not on this machine."""
+@dataclass(frozen=True)
+class _Examples:
+    """Held-out images (count, H, W, C), and for models with labels their classes and the names of all classes."""
+
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    class_names: tuple[str, ...] = ()
+
+
+def _load_examples(opened: OpenedModel) -> _Examples:
+    """Return a few held-out images, or none if the training images are not on this machine."""
     model = opened.model
     try:
-        return opened.read_images(None, _EXAMPLES)[0]
+        source = opened.load_images()
+        images, labels = opened.read_images(source, _EXAMPLES)
     except DataError:
-        return np.empty((0, *model.image_shape()), np.float32)
+        return _Examples(np.empty((0, *model.image_shape()), np.float32))
+    return _Examples(images, labels, get_label_names(source) if model.config.labels else ())
 
 
-def _describe(opened: OpenedModel, examples: np.ndarray) -> dict[str, object]:
+def _describe(opened: OpenedModel, examples: _Examples) -> dict[str, object]:
     """Return the page's own data, in addition to the description of the export, as plain data."""
     model = opened.model
     codes = model.map(model.sample_prior(_SAMPLES))
     variance = float(codes.var(axis=0).mean())
-    if len(examples):
-        latents, images = model.encode(examples), f"{len(examples)} images that it was not trained on"
+    count = len(examples.images)
+    if count:
+        labels, latents = examples.labels, model.encode(examples.images, labels=examples.labels)
+        images = f"{count} images that it was not trained on"
     else:
+        # Of each class in turn.
+        labels = np.arange(len(codes)) % model.config.labels if model.config.labels else None
         latents, images = codes, f"{len(codes)} samples"
-    errors = ((model.reencode(latents) - latents) ** 2).mean(axis=1) / variance
+    errors = ((model.reencode(latents, labels=labels) - latents) ** 2).mean(axis=1) / variance
     directions = (load_directions(opened.run) if opened.run else []) or find_principal_directions(model)
     directions = sorted(directions, key=lambda direction: -(direction.effect or 0))
     is_face = opened.training.data is not None and any(word in opened.training.data for word in ("ffhq", "celeba"))
@@ -97,7 +134,9 @@ def _describe(opened: OpenedModel, examples: np.ndarray) -> dict[str, object]:
         "variance": variance,
         "meanReciprocity": float(errors.mean()),
         "meanOf": images,
-        "exampleCount": len(examples),
+        "exampleCount": count,
+        "exampleClasses": [] if examples.labels is None else examples.labels.tolist(),
+        "classNames": list(examples.class_names),
         "hint": _FACES_HINT if is_face else _HINT,
         "layerRanges": _list_layers(model),
         "directions": {

@@ -4,7 +4,7 @@ F: z to w. G: w to images, or for style networks the styles of all layers to ima
 `generate` is G∘F, with truncation for style networks; `reconstruct` is G∘E.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -58,7 +58,7 @@ def make_examples(model: "Alae", programs: Sequence[Program], noise: ExportedNoi
     for program in programs:
         for case, rows in enumerate(_ROWS):
             inputs = _draw_inputs(model, program, rows)
-            expected = _compute(model, program.name, inputs, noise)
+            expected = compute_program(model, program.name, inputs, noise)
             for name, array in (inputs | {"expected": expected}).items():
                 arrays[f"{program.name}/{case}/{name}"] = array
     return arrays
@@ -177,8 +177,8 @@ def _draw_inputs(model: "Alae", program: Program, rows: int) -> dict[str, np.nda
     return inputs
 
 
-def _compute(model: "Alae", name: str, inputs: dict[str, np.ndarray], noise: ExportedNoise) -> np.ndarray:
-    """Compute a program's output with the methods of `Alae`."""
+def compute_program(model: "Alae", name: str, inputs: Mapping[str, np.ndarray], noise: ExportedNoise) -> np.ndarray:
+    """Compute the output of the program `name` for its inputs with the methods of `Alae`, and raise their errors."""
     maps: Any = [array for key, array in inputs.items() if key.startswith("noise")]
     drawing: dict[str, Any] = {"noise": maps or ("none" if noise == "input" else noise), "labels": inputs.get("labels")}
     match name:

@@ -5,9 +5,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 HOST = "127.0.0.1"
-# Isolated from other pages, so that browsers allow several threads; loads only files of the page itself. The page has
-# the same policy in its head, for other servers.
-_HEADERS = {
+#: names of this machine in requests
+LOCAL_NAMES = (HOST, "localhost")
+#: headers of every answer: isolated from other pages, so that browsers allow several threads
+HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -32,13 +33,13 @@ class _Handler(SimpleHTTPRequestHandler):
 
     def end_headers(self) -> None:
         """Add the headers of every answer."""
-        for name, value in _HEADERS.items():
+        for name, value in HEADERS.items():
             self.send_header(name, value)
         super().end_headers()
 
     def send_head(self):  # type: ignore[no-untyped-def]
         """Answer only requests to this address: other sites could have their names point to it."""
-        if self.headers.get("Host", "").partition(":")[0] not in (HOST, "localhost"):
+        if self.headers.get("Host", "").partition(":")[0] not in LOCAL_NAMES:
             self.send_error(403)
             return None
         return super().send_head()

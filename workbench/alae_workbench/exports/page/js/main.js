@@ -1,7 +1,7 @@
 // The page: loads the model, and shows the tab that the URL fragment names.
 
 import { loadModel } from "./model.js";
-import { el, showError } from "./parts.js";
+import { el, makeClassChoice, showError } from "./parts.js";
 import { loadExamples } from "./pictures.js";
 import { formatFragment, parseFragment } from "./state.js";
 import * as edit from "./tabs/edit.js";
@@ -12,6 +12,10 @@ import * as sample from "./tabs/sample.js";
 
 const TABS = { sample, reconstruct, mix, interpolate, edit };
 const FOLDER = "model/";
+const PRIVACY = {
+  browser: "Everything is computed in this browser. Your pictures never leave this device.",
+  server: "Pictures are computed by the server of this page. It receives those that you open, and stores none.",
+};
 
 const panel = document.getElementById("panel");
 const bar = document.getElementById("tabs");
@@ -21,6 +25,7 @@ async function begin() {
   model.examples = await loadExamples(`${FOLDER}examples.png`, model.exampleCount, model);
   document.title = `${model.title} · ALAE`;
   document.getElementById("about").textContent = `${model.title}, ${model.width}×${model.height} pixels`;
+  document.getElementById("privacy").textContent = PRIVACY[model.computedBy];
   document.getElementById("licence").textContent = `Training images: ${model.description.licence}`;
   addEventListener("hashchange", () => show(model));
   bar.addEventListener("keydown", moveBetweenTabs);
@@ -32,7 +37,11 @@ async function begin() {
 function show(model) {
   const { tab, values } = parseFragment(location.hash);
   const name = Object.hasOwn(TABS, tab) ? tab : "sample";
+  const given = model.readClass(values.class);
+  model.label = given ?? model.classOf(TABS[name].findSource?.(model, values)) ?? 0;
   showError(null);
+  // Its element is made anew.
+  const focused = document.activeElement?.id;
   bar.replaceChildren(
     ...Object.entries(TABS).map(([key, { title }]) =>
       el(
@@ -45,12 +54,19 @@ function show(model) {
   panel.setAttribute("aria-labelledby", `tab-${name}`);
   const content = el("div", { class: `tab tab-${name}` });
   panel.replaceChildren(content);
+  // Samples are of each class in turn, unless one is chosen.
+  const label = model.classes && (given !== null || name !== "sample") ? model.label : null;
   const open = (key, changed) => {
-    location.hash = formatFragment(key, changed);
+    location.hash = formatFragment(key, { class: label, ...changed });
   };
   // This does not count as a change of the fragment.
-  const save = (changed) => history.replaceState(null, "", formatFragment(name, changed));
+  const save = (changed) => history.replaceState(null, "", formatFragment(name, { ...changed, class: label }));
+  if (model.classes) {
+    const choose = (chosen) => open(name, { ...parseFragment(location.hash).values, class: chosen });
+    content.append(makeClassChoice(model, label, name === "sample", choose));
+  }
   TABS[name].show(content, model, { ...values }, save, open);
+  document.getElementById(focused)?.focus();
 }
 
 function moveBetweenTabs(event) {

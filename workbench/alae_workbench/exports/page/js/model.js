@@ -1,23 +1,17 @@
-// The model: F, G and E in ONNX Runtime, and latents made from seeds, example images and links.
+// The model: F, G and E, and latents made from seeds, example images and links.
 //
 // Pictures are Float32Arrays (height · width · channels) with values around [-1, 1]; latents are Float32Arrays (w).
 
-import * as ort from "../runtime/ort.wasm.bundle.min.mjs";
 import { sampleNormals } from "./normals.js";
 import { decodeNumbers, encodeNumbers } from "./state.js";
 
 export const LARGEST_SEED = 2 ** 32 - 1;
 
-/** Load the model in a folder that `alae export --format web` wrote. */
+/** Load the model of this page, and the module that runs its networks here or on the server. */
 export async function loadModel(folder) {
-  ort.env.wasm.wasmPaths = { wasm: new URL("../runtime/ort-wasm-simd-threaded.wasm", import.meta.url).href };
-  // Several threads need a page that is isolated from others, as `alae demo` serves it.
-  ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
-  ort.env.logLevel = "error";
   const [description, details] = await Promise.all(["export.json", "page.json"].map((file) => loadJson(folder + file)));
-  const load = (name) => ort.InferenceSession.create(`${folder}${name}.onnx`, { executionProviders: ["wasm"] });
-  const [F, G, E] = await Promise.all(["F", "G", "E"].map(load));
-  return new Model(description, details, { F, G, E });
+  const { loadNetworks } = await import(`./networks/${details.computedBy}.js`);
+  return new Model(description, details, await loadNetworks(folder));
 }
 
 async function loadJson(path) {
@@ -27,41 +21,59 @@ async function loadJson(path) {
 }
 
 class Model {
-  #sessions;
+  /** The class of pictures that are encoded and generated, for models with labels. */
+  label = 0;
+  #compute;
   #last = Promise.resolve();
   #latents = new Map();
 
-  constructor(description, details, sessions) {
+  constructor(description, details, compute) {
     Object.assign(this, details);
     [this.height, this.width, this.channels] = description.image;
     this.description = description;
     this.truncation = description.truncation ?? null;
+    this.classes = description.classes;
     const input = description.functions.G.inputs[0];
     this.hasStyles = input.name === "styles";
     this.layers = this.hasStyles ? input.shape[1] : 1;
     this.z = description.functions.F.inputs[0].shape[1];
     this.w = input.shape.at(-1);
-    this.#sessions = sessions;
+    this.#compute = compute;
   }
 
   /** Return w = F(z). */
   map(z) {
-    return this.#run("F", "z", z, [1, this.z]);
+    return this.#run("F", z);
   }
 
   /** Return w = E(picture). */
-  encode(picture) {
-    return this.#run("E", "images", picture, [1, this.height, this.width, this.channels]);
+  encode(picture, label = this.label) {
+    return this.#run("E", picture, label);
   }
 
   /** Return the picture G(w). For style networks, `w` is an array of latents, one for each layer, or one for all. */
-  generate(w) {
-    if (!this.hasStyles) return this.#run("G", "w", w, [1, this.w]);
+  generate(w, label = this.label) {
+    if (!this.hasStyles) return this.#run("G", w, label);
     const styles = new Float32Array(this.layers * this.w);
     for (let layer = 0; layer < this.layers; layer += 1) {
       styles.set(layerOf(w, layer), layer * this.w);
     }
-    return this.#run("G", "styles", styles, [1, this.layers, this.w]);
+    return this.#run("G", styles, label);
+  }
+
+  /** Return the number of a class in a link; null if it is not one, or the model has no labels. */
+  readClass(text) {
+    return /^\d{1,6}$/.test(text ?? "") && Number(text) < this.classes ? Number(text) : null;
+  }
+
+  /** Return the class of a source that is an example image; null for other sources and for models without labels. */
+  classOf(source) {
+    return source?.startsWith("e") ? (this.exampleClasses[Number(source.slice(1))] ?? null) : null;
+  }
+
+  /** Return a class in words, to follow the description of a source; "" for models without labels. */
+  describeClass(label = this.label) {
+    return this.classes ? `, class ${this.classNames[label] ?? label}` : "";
   }
 
   /**
@@ -78,7 +90,7 @@ class Model {
   /** Return w of a source. */
   async findLatent(source) {
     if (source.startsWith("w")) return decodeNumbers(source.slice(1), this.w);
-    if (!this.#latents.has(source)) this.#latents.set(source, this.#compute(source));
+    if (!this.#latents.has(source)) this.#latents.set(source, this.#makeLatent(source));
     return this.#latents.get(source);
   }
 
@@ -98,8 +110,8 @@ class Model {
     return squares / (this.w * this.variance);
   }
 
-  async #compute(source) {
-    if (source.startsWith("e")) return this.encode(this.examples[Number(source.slice(1))]);
+  async #makeLatent(source) {
+    if (source.startsWith("e")) return this.encode(this.examples[Number(source.slice(1))], this.classOf(source) ?? 0);
     const [seed, variation] = source.slice(1).split(".").map(Number);
     const z = sampleNormals(this.z, seed);
     if (variation === undefined) return this.map(z);
@@ -115,13 +127,15 @@ class Model {
     return Array.from({ length: this.layers }, (_, layer) => (layer < layers ? near : w));
   }
 
-  /** Run a function, after those requested before: a session can run only once at a time. */
-  #run(name, input, numbers, shape) {
-    const run = async () => {
-      const outputs = await this.#sessions[name].run({ [input]: new ort.Tensor("float32", numbers, shape) });
-      return Object.values(outputs)[0].data;
-    };
-    const result = this.#last.then(run);
+  /** Run a function for one row, after those requested before: a session can run only once at a time. */
+  #run(name, numbers, label) {
+    const inputs = this.description.functions[name].inputs.map((port) => ({
+      name: port.name,
+      type: port.dtype,
+      shape: port.shape.map((size) => (size === "batch" ? 1 : size)),
+      numbers: port.name === "labels" ? BigInt64Array.of(BigInt(label)) : numbers,
+    }));
+    const result = this.#last.then(() => this.#compute(name, inputs));
     this.#last = result.catch(() => {});
     return result;
   }

@@ -120,6 +120,18 @@ export function makeChoice(label, options, chosen, onchange) {
   return el("div", { class: "choice", role: "group", "aria-label": label }, el("span", {}, label), ...buttons);
 }
 
+/** Return a choice of the class of pictures; null stands for each class in turn, which is offered if `turns`. */
+export function makeClassChoice(model, chosen, turns, onchange) {
+  const classes = Array.from({ length: model.classes }, (_, label) => [label, model.classNames[label] ?? String(label)]);
+  const options = turns ? [["", "each in turn"], ...classes] : classes;
+  const select = el(
+    "select",
+    { id: "class", onchange: () => onchange(select.value) },
+    ...options.map(([value, text]) => el("option", { value, selected: value === (chosen ?? "") }, text)),
+  );
+  return el("label", { class: "class" }, "Class ", select);
+}
+
 /** Describe a source in words. */
 export function describeSource(source) {
   if (source.startsWith("e")) return `example ${Number(source.slice(1)) + 1}`;

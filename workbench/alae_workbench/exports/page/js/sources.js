@@ -10,6 +10,11 @@ const SHOWN = 24;
 // Pictures that were opened, by the source of their latent; links have only the latent.
 const opened = new Map();
 
+/** Return the source in a link to one picture, or by default the first example. */
+export function findPictureSource(model, values) {
+  return model.requireSource(values.of, model.examples.length ? "e0" : "s0");
+}
+
 /** Return the picture of a source: an image as it was opened, a sample, or null if only its latent is known. */
 export async function pictureOf(model, source) {
   if (source.startsWith("e")) return model.examples[Number(source.slice(1))];
@@ -17,9 +22,9 @@ export async function pictureOf(model, source) {
   return model.generate(await model.latents(source));
 }
 
-/** Encode a picture that was opened, and return its source. */
-async function openPicture(model, picture) {
-  const source = sourceOf(await model.encode(picture));
+/** Return the source of a picture that was opened, from its latent w = E(picture). */
+export function keepPicture(picture, w) {
+  const source = sourceOf(w);
   opened.set(source, picture);
   return source;
 }
@@ -69,8 +74,7 @@ export function makeSourceChooser(model, source, onchoose) {
     try {
       message.textContent = "";
       const { picture, cropped } = await read();
-      const chosen = await openPicture(model, picture);
-      await onchoose(chosen, cropped);
+      await onchoose(keepPicture(picture, await model.encode(picture)), cropped);
     } catch (error) {
       message.textContent = error.message;
     }

@@ -3,16 +3,17 @@
 import { mapLatents } from "../model.js";
 import { coalesce, describeSource, el, formatSigned, makeButton, makePicture, makeSlider } from "../parts.js";
 import { download, downloadCanvas, makeNpy } from "../pictures.js";
-import { chooseSource } from "../sources.js";
+import { chooseSource, findPictureSource } from "../sources.js";
 import { readNumber } from "../state.js";
 
 export const title = "Edit";
+export { findPictureSource as findSource };
 const LIMIT = 4;
 // Directions that are shown first.
 const FEW = 8;
 
-export function show(root, model, values, save) {
-  let source = model.requireSource(values.of, model.examples.length ? "e0" : "s0");
+export function show(root, model, values, save, open) {
+  let source = findPictureSource(model, values);
   const psi = readNumber(values.psi, model.truncation?.psi ?? 1, 0, 1);
   const amounts = readAmounts(model, values.move);
   let filter = "";
@@ -29,17 +30,19 @@ export function show(root, model, values, save) {
     );
   };
   const draw = coalesce(async () => {
-    before.show(await model.generate(await model.latents(source, psi)), `Before: ${describeSource(source)}`);
-    after.show(await model.generate(await moved()), `After: ${describeSource(source)}, ${describeMoves(model, amounts)}`);
+    before.show(await model.generate(await model.latents(source, psi)), `Before: ${describeSource(source)}${model.describeClass()}`);
+    after.show(await model.generate(await moved()), `After: ${describeSource(source)}${model.describeClass()}, ${describeMoves(model, amounts)}`);
   });
+  const state = () => ({ of: source, psi: values.psi, move: [...amounts].map(([name, amount]) => `${name}:${amount}`).join(",") });
   function update() {
-    const moves = [...amounts].map(([name, amount]) => `${name}:${amount}`).join(",");
-    save({ of: source, psi: values.psi, move: moves });
+    save(state());
     draw();
   }
   async function choose() {
     source = (await chooseSource(model, "picture", source)) ?? source;
-    update();
+    const label = model.classOf(source) ?? model.label;
+    if (label === model.label) update();
+    else open("edit", { ...state(), class: label });
   }
   function setAmount(name, amount) {
     if (amount) amounts.set(name, amount);

@@ -26,7 +26,7 @@ export function show(root, model, values, save) {
     return blend(latents, weigh(corners.length, across, down));
   };
   const draw = coalesce(async () => {
-    const text = `Between ${corners.map(describeSource).join(", ")}: ${Math.round(100 * x)} %`;
+    const text = `Between ${corners.map(describeSource).join(", ")}${model.describeClass()}: ${Math.round(100 * x)} %`;
     large.show(await model.generate(await latentAt(x, y)), corners.length > 2 ? `${text}, ${Math.round(100 * y)} % down` : text);
     for (let i = 0; i < STEPS; i += 1) {
       const across = i / (STEPS - 1);

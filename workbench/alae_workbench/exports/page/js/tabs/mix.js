@@ -31,7 +31,7 @@ export function show(root, model, values, save) {
   };
   const draw = coalesce(async () => {
     for (let i = 0; i < tiles.length; i += 1) {
-      const text = `${describeSource(rows[Math.floor(i / COUNT)])} with ${describeSource(columns[i % COUNT])}`;
+      const text = `${describeSource(rows[Math.floor(i / COUNT)])} with ${describeSource(columns[i % COUNT])}${model.describeClass()}`;
       const picture = await model.generate(await mixed(i));
       tiles[i].show(picture, text);
       tiles[i].node.title = text;

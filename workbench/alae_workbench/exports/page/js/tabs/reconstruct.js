@@ -2,12 +2,13 @@
 
 import { coalesce, describeSource, el, makeButton, makePicture } from "../parts.js";
 import { downloadCanvas } from "../pictures.js";
-import { makeSourceChooser, pictureOf } from "../sources.js";
+import { findPictureSource, keepPicture, makeSourceChooser, pictureOf } from "../sources.js";
 
 export const title = "Reconstruct";
+export { findPictureSource as findSource };
 
 export function show(root, model, values, save, open) {
-  let source = model.requireSource(values.of, model.examples.length ? "e0" : "s0");
+  let source = findPictureSource(model, values);
   let cropped = false;
   const image = makePicture(model, "Image", "large");
   const reconstruction = makePicture(model, "Reconstruction", "large");
@@ -18,7 +19,12 @@ export function show(root, model, values, save, open) {
   const draw = coalesce(async () => {
     const picture = await pictureOf(model, source);
     // A sample is an image like any other here, so its latent is E of it.
-    const w = source.startsWith("s") ? await model.encode(picture) : await model.findLatent(source);
+    const w = picture ? await model.encode(picture) : await model.findLatent(source);
+    if (picture && source.startsWith("w")) {
+      // The latent depends on the class, which may have changed.
+      source = keepPicture(picture, w);
+      save({ of: source });
+    }
     const again = await model.generate(w);
     image.node.hidden = !picture;
     missing.hidden = Boolean(picture);
@@ -28,6 +34,11 @@ export function show(root, model, values, save, open) {
     hint.textContent = cropped ? model.hint : "";
   });
   function choose(chosen, isCropped = false) {
+    const label = model.classOf(chosen) ?? model.label;
+    if (label !== model.label) {
+      open("reconstruct", { of: chosen, class: label });
+      return;
+    }
     [source, cropped] = [chosen, isCropped];
     save({ of: source });
     draw();

@@ -11,7 +11,8 @@ const COUNT = 12;
 export function show(root, model, values, save, open) {
   let seed = Math.floor(readNumber(values.seed, 0, 0, LARGEST_SEED - COUNT));
   let psi = readNumber(values.psi, model.truncation?.psi ?? 1, 0, 1);
-  let chosen = model.requireSource(values.of, null);
+  const given = model.requireSource(values.of, null);
+  let chosen = given?.startsWith("s") ? given : null;
   const large = makePicture(model, "Sample", "large");
   const caption = el("p", { class: "caption" });
   const tiles = Array.from({ length: COUNT }, (_, i) => makePictureButton(model, "Sample", () => choose(sources()[i])));
@@ -19,18 +20,20 @@ export function show(root, model, values, save, open) {
 
   // Variation 0 would be the sample itself.
   const base = () => chosen.split(".")[0];
+  // Without a choice, each class in turn.
+  const classOf = (source) => model.readClass(values.class) ?? modulo(Number(source.slice(1).split(".")[0]) - seed, model.classes);
   const sources = () => Array.from({ length: COUNT }, (_, i) => (chosen ? `${base()}.${i + 1}` : `s${seed + i}`));
 
   const draw = coalesce(async () => {
     const now = sources();
-    const latents = (source) => model.latents(source, psi);
-    const picture = await model.generate(await latents(chosen ?? now[0]));
-    large.show(picture, describeSource(chosen ?? now[0]));
-    caption.textContent = chosen ? `Variations of ${describeSource(base())}` : `Seeds ${seed} to ${seed + COUNT - 1}`;
+    const describe = (source) => `${describeSource(source)}${model.describeClass(classOf(source))}`;
+    const generate = async (source) => model.generate(await model.latents(source, psi), classOf(source));
+    large.show(await generate(chosen ?? now[0]), describe(chosen ?? now[0]));
+    caption.textContent = chosen ? `Variations of ${describe(base())}` : `Seeds ${seed} to ${seed + COUNT - 1}`;
     back.hidden = !chosen;
     for (const [i, source] of now.entries()) {
-      tiles[i].show(await model.generate(await latents(source)), describeSource(source));
-      tiles[i].node.title = chosen ? describeSource(source) : `${describeSource(source)}. Show variations`;
+      tiles[i].show(await generate(source), describe(source));
+      tiles[i].node.title = chosen ? describe(source) : `${describe(source)}. Show variations`;
       tiles[i].node.setAttribute("aria-pressed", source === chosen);
     }
   });
@@ -46,6 +49,11 @@ export function show(root, model, values, save, open) {
   function moveTo(first) {
     seed = Math.min(LARGEST_SEED - COUNT, Math.max(0, Math.floor(first) || 0));
     choose(null);
+  }
+
+  function edit() {
+    const of = chosen ?? `s${seed}`;
+    open("edit", { of, psi: model.truncation ? psi : "", class: model.classes ? classOf(of) : "" });
   }
 
   const input = el("input", { type: "number", min: 0, value: seed, inputmode: "numeric", onchange: () => moveTo(Number(input.value)) });
@@ -71,7 +79,7 @@ export function show(root, model, values, save, open) {
         el(
           "div",
           { class: "tools" },
-          makeButton("Edit", () => open("edit", { of: chosen ?? `s${seed}`, psi: model.truncation ? psi : "" }), { class: "primary" }),
+          makeButton("Edit", edit, { class: "primary" }),
           makeButton("Download", () => downloadCanvas(`${chosen ?? `s${seed}`}.png`, large.node)),
           back,
         ),
@@ -80,4 +88,9 @@ export function show(root, model, values, save, open) {
     ),
   );
   draw();
+}
+
+/** Return the remainder of a division, which is not negative; 0 for a model without classes. */
+function modulo(value, divisor) {
+  return divisor ? ((value % divisor) + divisor) % divisor : 0;
 }
