@@ -129,7 +129,7 @@ export function makeClassChoice(model, chosen, turns, onchange) {
     { id: "class", onchange: () => onchange(select.value) },
     ...options.map(([value, text]) => el("option", { value, selected: value === (chosen ?? "") }, text)),
   );
-  return el("label", { class: "class" }, "Class ", select);
+  return el("label", {}, "Class ", select);
 }
 
 /** Describe a source in words. */
