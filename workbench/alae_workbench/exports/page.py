@@ -21,7 +21,7 @@ from alae_workbench.exports.export import DESCRIPTION, describe_model, describe_
 from alae_workbench.exports.programs import ExportedNoise, ProgramName
 from alae_workbench.exports.runtime import copy_runtime
 from alae_workbench.models.directions import Direction, find_principal_directions, load_directions
-from alae_workbench.models.mixing import layer_ranges
+from alae_workbench.models.mixing import layer_ranges, map_samples, take_turns
 from alae_workbench.models.opening import OpenedModel
 
 _PAGE = Path(__file__).parent / "page"
@@ -115,16 +115,14 @@ def _load_examples(opened: OpenedModel) -> _Examples:
 def _describe(opened: OpenedModel, examples: _Examples) -> dict[str, object]:
     """Return the page's own data, in addition to the description of the export, as plain data."""
     model = opened.model
-    codes = model.map(model.sample_prior(_SAMPLES))
+    codes = map_samples(model, _SAMPLES)
     variance = float(codes.var(axis=0).mean())
     count = len(examples.images)
     if count:
         labels, latents = examples.labels, model.encode(examples.images, labels=examples.labels)
         images = f"{count} images that it was not trained on"
     else:
-        # Of each class in turn.
-        labels = np.arange(len(codes)) % model.config.labels if model.config.labels else None
-        latents, images = codes, f"{len(codes)} samples"
+        labels, latents, images = take_turns(model, range(_SAMPLES)), codes, f"{_SAMPLES} samples"
     errors = ((model.reencode(latents, labels=labels) - latents) ** 2).mean(axis=1) / variance
     directions = (load_directions(opened.run) if opened.run else []) or find_principal_directions(model)
     directions = sorted(directions, key=lambda direction: -(direction.effect or 0))

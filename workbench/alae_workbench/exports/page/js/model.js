@@ -42,8 +42,8 @@ class Model {
   }
 
   /** Return w = F(z). */
-  map(z) {
-    return this.#run("F", z);
+  map(z, label = this.label) {
+    return this.#run("F", z, label);
   }
 
   /** Return w = E(picture). */
@@ -80,18 +80,19 @@ class Model {
    * Return the latents of a source, as `generate` takes them.
    *
    * A source is text: `s7` is the sample of seed 7, `s7.3` its variation 3, `e2` the example image 2, and `w…` a latent.
-   * Samples of style networks are truncated by `psi`, by default the model's.
+   * Samples of style networks are truncated by `psi`, by default the model's. If F takes labels, they are of a class.
    */
-  async latents(source, psi = this.truncation?.psi) {
-    const w = await this.findLatent(source);
+  async latents(source, psi = this.truncation?.psi, label = this.label) {
+    const w = await this.findLatent(source, label);
     return this.truncation && source.startsWith("s") ? this.#truncate(w, psi) : w;
   }
 
   /** Return w of a source. */
-  async findLatent(source) {
+  async findLatent(source, label = this.label) {
     if (source.startsWith("w")) return decodeNumbers(source.slice(1), this.w);
-    if (!this.#latents.has(source)) this.#latents.set(source, this.#makeLatent(source));
-    return this.#latents.get(source);
+    const key = `${source} ${label}`;
+    if (!this.#latents.has(key)) this.#latents.set(key, this.#makeLatent(source, label));
+    return this.#latents.get(key);
   }
 
   /** Return `text` if it is a source of this model, or `usual`. */
@@ -110,15 +111,15 @@ class Model {
     return squares / (this.w * this.variance);
   }
 
-  async #makeLatent(source) {
+  async #makeLatent(source, label) {
     if (source.startsWith("e")) return this.encode(this.examples[Number(source.slice(1))], this.classOf(source) ?? 0);
     const [seed, variation] = source.slice(1).split(".").map(Number);
     const z = sampleNormals(this.z, seed);
-    if (variation === undefined) return this.map(z);
+    if (variation === undefined) return this.map(z, label);
     // A step of a third of a right angle on the sphere, towards another sample: the sum is N(0, 1) too.
     const other = sampleNormals(this.z, seed + 1000003 * variation);
     const angle = Math.PI / 6;
-    return this.map(z.map((value, i) => Math.cos(angle) * value + Math.sin(angle) * other[i]));
+    return this.map(z.map((value, i) => Math.cos(angle) * value + Math.sin(angle) * other[i]), label);
   }
 
   #truncate(w, psi) {

@@ -27,7 +27,7 @@ export function show(root, model, values, save, open) {
   const draw = coalesce(async () => {
     const now = sources();
     const describe = (source) => `${describeSource(source)}${model.describeClass(classOf(source))}`;
-    const generate = async (source) => model.generate(await model.latents(source, psi), classOf(source));
+    const generate = async (source) => model.generate(await model.latents(source, psi, classOf(source)), classOf(source));
     large.show(await generate(chosen ?? now[0]), describe(chosen ?? now[0]));
     caption.textContent = chosen ? `Variations of ${describe(base())}` : `Seeds ${seed} to ${seed + COUNT - 1}`;
     back.hidden = !chosen;
