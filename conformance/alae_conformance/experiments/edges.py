@@ -14,7 +14,7 @@ from alae_conformance.subjects import Subject
 
 #: the distance from a threshold, relative to it
 _BESIDE = 2e-3
-#: steps whose mixed styles are compared
+#: number of steps at which mixed styles are drawn
 _STEPS = 400
 
 

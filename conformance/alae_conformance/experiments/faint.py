@@ -13,7 +13,7 @@ from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Arrays, Inputs, Subject
 from alae_core.config import Config
 
-#: the factor of numbers whose squares are then about 1e-8, the ε of most norms
+#: scales numbers so that their squares are about 1e-8, the ε of most norms
 _FAINT = 2.0**-13
 #: factors of weights by patterns of their names; the first that fits counts
 Factors = Mapping[str, float]

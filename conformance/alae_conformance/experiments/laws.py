@@ -1,4 +1,4 @@
-"""L3: what a step must do with its own gradients, whatever rounding has made of them."""
+"""L3: the results of a step that follow exactly from its own gradients, however these are rounded."""
 
 from collections.abc import Iterator, Mapping
 
@@ -39,7 +39,7 @@ def laws(subject: Subject, setting: Setting) -> Observations:
 
 
 def _errors(adam: Adam, here: Position, before: State, after: State) -> Iterator[tuple[str, float]]:
-    """Yield the relative error of each law: the difference from what it gives, relative to the change in a step."""
+    """Yield the error of each law: the distance from the right result, relative to the change in the step."""
     moved = {name: np.zeros_like(array) for name, array in after.items() if name.startswith("weights/")}
     for home in sorted(name.removesuffix("/t") for name in after if name.endswith("/t")):
         weights = [name.removeprefix(f"{home}/m/") for name in after if name.startswith(f"{home}/m/")]

@@ -175,7 +175,7 @@ def _changed(array: np.ndarray) -> np.ndarray:
 
 
 def _is_stale(again: np.ndarray, first: np.ndarray, right: np.ndarray) -> bool:
-    """Return whether a result differs from the right one by a tenth of what the change of the arrays makes."""
+    """Return whether a result is wrong by more than a tenth of the difference between both right results."""
     return bool(np.linalg.norm(again - right) > 0.1 * np.linalg.norm(first - right))
 
 

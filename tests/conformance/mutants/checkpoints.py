@@ -65,3 +65,24 @@ class MeanForgotten(ReferenceSubject):
     def resume(self, path):
         super().resume(path)
         self._state["w_mean"] = np.zeros_like(self._state["w_mean"])
+
+
+@fault("checkpoints of float64 runs store float32", "L5-official-checkpoint", "own", "float64")
+class SinglePrecision(ReferenceSubject):
+    def resume(self, path):
+        super().resume(path)
+        self._state = {
+            name: array.astype(np.float32).astype(np.float64) if array.dtype.kind == "f" else array
+            for name, array in self._state.items()
+        }
+
+
+@fault("a run resumed in float64 has the averages of a float32 run", "L5-leaky-peers", "averages", "float64")
+class SingleAverages(ReferenceSubject):
+    def resume(self, path):
+        super().resume(path)
+        self._state |= {
+            name: array.astype(np.float32).astype(np.float64)
+            for name, array in self._state.items()
+            if name.startswith("averages/")
+        }

@@ -15,7 +15,7 @@ from alae_core.config import Config
 from tests.conftest import REPOSITORY, slow
 
 PAGE = REPOSITORY / "docs" / "conformance.md"
-#: constants whose documented change is judged again in every run of the tests
+#: constants that are measured again in fast tests
 QUICK = {"`r1_gamma`", "side of a cut-out", "ε of G's instance norm"}
 
 
