@@ -1,6 +1,7 @@
 """The server that runs a model for its page."""
 
 import threading
+import time
 from base64 import b64encode
 from collections import Counter
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ class Model:
         with self.lock:
             self.running += 1
             self.most = max(self.most, self.running)
+        # Long enough for other calls to begin.
+        time.sleep(0.001)
         if name == "E" and inputs["labels"][0] > 9:
             raise AlaeError("there are ten classes")
         output = np.float32(inputs["images"].sum() + inputs["labels"]) if name == "E" else inputs["w"] * 2
@@ -97,6 +100,7 @@ def test_the_page_and_its_requests_are_answered(port):
         ("POST", "/run/E", make_body(), {"Sec_Fetch_Site": "cross-site"}, 403),
         ("GET", "/", None, {"Host": "example.org"}, 403),
     ],
+    ids=["unknown", "get", "outside", "shorter", "longer", "large", "class", "other site", "other name"],
 )
 def test_other_requests_are_refused(port, method, path, body, headers, status):
     assert ask(port, method, path, body, **headers)[0].status == status
