@@ -60,7 +60,7 @@ TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
 
 def precision_of(lane: Lane) -> Precision:
     """Return the precision that configurations have in a lane."""
-    return "float32" if lane in ("microbatch", "devices") else lane
+    return lane if lane == "float64" or lane == "bfloat16" else "float32"
 
 
 #: added to every limit, since float32 loses digits below 1e-38; a whole gradient can be that small if logits exceed 80
