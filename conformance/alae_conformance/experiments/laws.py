@@ -45,7 +45,7 @@ def _errors(adam: Adam, here: Position, before: State, after: State) -> Iterator
         weights = [name.removeprefix(f"{home}/m/") for name in after if name.startswith(f"{home}/m/")]
         t, (_, update, network) = float(after[f"{home}/t"]), home.split("/")
         rate = here.learning_rate * (1 - adam.warmup**t) * np.sqrt(1 - adam.beta2**t) / (1 - adam.beta1**t)
-        found, wanted, old = [], [], []
+        found, wanted, old = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
         for weight in weights:
             (m, v), (new_m, new_v) = ([state[f"{home}/{kind}/{weight}"] for kind in "mv"] for state in (before, after))
             gradient = (new_m - adam.beta1 * m) / (1 - adam.beta1)
@@ -56,9 +56,9 @@ def _errors(adam: Adam, here: Position, before: State, after: State) -> Iterator
         yield f"second moments of {update} for {network}", _apart(found, wanted, old)
     for network in sorted({name.split("/")[1] for name in moved}):
         names = [name for name in moved if name.split("/")[1] == network]
-        weights = [np.ravel(before[name]) for name in names]
-        wanted = [weight + np.ravel(moved[name]) for weight, name in zip(weights, names, strict=True)]
-        yield f"weights of {network}", _apart([np.ravel(after[name]) for name in names], wanted, weights)
+        old = [np.ravel(before[name]) for name in names]
+        wanted = [weight + np.ravel(moved[name]) for weight, name in zip(old, names, strict=True)]
+        yield f"weights of {network}", _apart([np.ravel(after[name]) for name in names], wanted, old)
         names = [name.replace("weights/", "averages/") for name in names]
         old = [np.ravel(before[name]) for name in names]
         wanted = [
