@@ -26,6 +26,10 @@ class ArgumentError(AlaeError):
         super().__init__(f"{argument} {problem}")
         self.argument, self.problem = argument, one_line(problem)
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Let other processes raise the error; by default, it would be made of its message alone."""
+        return type(self), (self.argument, self.problem)
+
 
 class ConfigError(AlaeError):
     """A configuration has a key, a value or a combination of values that is not allowed."""

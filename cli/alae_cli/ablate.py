@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from alae_cli.options import BackendName, Device, Overrides, parse_list, parse_overrides
+from alae_cli.signals import waiting_first
 
 
 def ablate(
@@ -34,7 +35,7 @@ def ablate(
         list[str] | None,
         typer.Option(help="Train from these seeds, separated by commas.", show_default="the ablation's"),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Train this many runs at once.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Train this many runs at once; they share the cores.")] = 1,
     out: Annotated[
         Path | None, typer.Option(help="Write runs and results to this directory.", show_default="ablations/NAME")
     ] = None,
@@ -58,7 +59,8 @@ def ablate(
     numbers = None if seeds is None else parse_list("seeds", seeds, int)
     chosen = load_ablation(ablation, base=base, overrides=changes, seeds=numbers)
     directory = out or DIRECTORY / Path(ablation).stem
-    result = ablate(chosen, directory, backend=backend, device=device, jobs=jobs)
+    with waiting_first("its runs have saved; run the same command again to continue"):
+        result = ablate(chosen, directory, backend=backend, device=device, jobs=jobs)
     print(f"\n{result.to_markdown()}")
     for path in draw_figures(result, directory, backend=backend, device=device):
         print(path)

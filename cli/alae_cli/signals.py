@@ -85,6 +85,30 @@ def saving_first(save: Save) -> Iterator[None]:
         _process.save = None
 
 
+@contextmanager
+def waiting_first(text: str, pass_on: Callable[[signal.Signals], None] = lambda number: None) -> Iterator[None]:
+    """Before a signal ends the process, wait until the context is left, which ends when child processes do.
+
+    Args:
+        text: the end of the line to print.
+        pass_on: gives the signal to processes that are not children of `multiprocessing`; these get SIGTERM.
+    """
+    left = threading.Event()
+
+    def wait(number: signal.Signals) -> str:
+        pass_on(number)
+        while not left.wait(0.5):
+            # Also those that start now.
+            _terminate_children()
+        return text
+
+    with saving_first(wait):
+        try:
+            yield
+        finally:
+            left.set()
+
+
 def wait_if_ending() -> None:
     """If a signal has arrived, wait until the process ends. Call it before reporting an error, which may follow."""
     if _process.signal.is_set():
@@ -131,8 +155,7 @@ def _receive(reader: int) -> signal.Signals:
 def _end(number: signal.Signals) -> None:
     text = f"stopped by {number.name}"
     try:
-        for child in _list_children():
-            child.terminate()
+        _terminate_children()
         if _process.save:
             text += f"; {_process.save(number)}"
     except BaseException as error:  # noqa: BLE001 - the process must end after any error
@@ -163,6 +186,14 @@ def _clean_up() -> None:
 def _remove_unfinished() -> None:
     if files := sys.modules.get("alae_core._support.files"):
         files.remove_unfinished()
+
+
+def _terminate_children() -> None:
+    if children := _list_children():
+        # A command that starts processes has imported alae_core.
+        from alae_core._support.processes import terminate_once
+
+        terminate_once(children)
 
 
 def _list_children() -> list:

@@ -2,16 +2,15 @@
 
 import os
 import signal
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import alae_core as alae
 from alae_core.spread import describe_processes
+from tests.helpers.processes import end, find_children, is_running, start, wait_for_steps
 from tests.helpers.runs import SMALL_RUN, make_set_options
 
 pytestmark = [
@@ -22,22 +21,6 @@ pytestmark = [
 TRAIN = ["train", "--preset", "digits-mlp", *make_set_options(SMALL_RUN | {"precision": "float64"}), "--device", "cpu"]
 #: as many steps as no test waits for
 ENDLESS = ["--steps", "1000000", "--log", "json"]
-
-
-def start(directory, *words, **environment):
-    return subprocess.Popen(
-        [sys.executable, "-m", "alae_cli", *map(str, words)],
-        cwd=directory,
-        env=os.environ | {"OMP_NUM_THREADS": "1"} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def end(process):
-    out, err = process.communicate(timeout=300)
-    return process.returncode, out, err
 
 
 def run(directory, *words):
@@ -131,25 +114,3 @@ def test_a_mistake_that_a_process_finds_ends_all_with_its_code(tmp_path):
     assert code == 2
     assert "alae: there is no data 'absent'" in err
     assert "Traceback" not in err
-
-
-def wait_for_steps(run, processes):
-    """Wait until a run has recorded losses."""
-    until = time.monotonic() + 300
-    while not (run / "metrics.jsonl").exists():
-        assert time.monotonic() < until
-        assert all(process.poll() is None for process in processes), [end(process) for process in processes]
-        time.sleep(0.2)
-
-
-def find_children(pid):
-    """The processes that a process has started, in order."""
-    found = [Path(path, "children").read_text().split() for path in Path(f"/proc/{pid}/task").glob("*")]
-    return sorted(int(child) for each in found for child in each)
-
-
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

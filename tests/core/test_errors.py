@@ -1,5 +1,7 @@
 """Error messages: one printable line of limited length."""
 
+import pickle
+
 import pytest
 
 from alae_core import AlaeError, ArgumentError
@@ -49,3 +51,8 @@ def test_long_values_are_shortened():
         bomb = [bomb] * 50
     assert len(short_repr(bomb)) < 2000
     assert len(short_repr("x" * 10**7)) <= 80
+
+
+def test_an_error_of_another_process_can_be_raised_here():
+    error = pickle.loads(pickle.dumps(ArgumentError("seed", "is x")))
+    assert (type(error), error.argument, error.problem, str(error)) == (ArgumentError, "seed", "is x", "seed is x")

@@ -46,7 +46,9 @@ def test_runs_are_trained_measured_skipped_and_continued(tmp_path, monkeypatch):
         path.rename(path.with_name("elsewhere"))
     result = ablate(ablation, out, backend=BACKEND, tell=messages.append)
     assert messages[0] == f"{out}: 4 runs, 0 of them finished"
-    assert len(messages) == 5
+    assert sorted(message.rpartition(" ")[0].rpartition(", ")[2] for message in messages[1:]) == [
+        f"{number} of" for number in range(1, 5)
+    ]
     straight = train("digits-mlp", overrides={**SMALL, "seed": 0}, backend=BACKEND, out=tmp_path / "s", observers=[])
     continued = alae.load_checkpoint(out / "latent" / "seed-0").state
     assert all(
@@ -65,6 +67,10 @@ def test_runs_are_trained_measured_skipped_and_continued(tmp_path, monkeypatch):
     assert ablate(ablation, out, backend=BACKEND, tell=messages.append).numbers == result.numbers
     assert messages[-1] == f"{out}: 4 runs, 4 of them finished"
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/*/checkpoints/*")} == before
+    # Runs at the same time give the same table.
+    fewer = make_ablation(seeds=[0])
+    together = ablate(fewer, tmp_path / "together", backend=BACKEND, jobs=2, tell=[].append)
+    assert together.to_markdown() == ablate(fewer, out, backend=BACKEND, tell=[].append).to_markdown()
     # Other settings are refused, and the error names them.
     other = make_ablation(overrides={**SMALL, "adam.learning_rate": 0.5})
     with pytest.raises(

@@ -1,10 +1,9 @@
 """An ablation study: variants of one configuration are trained from several seeds, measured and summarised."""
 
 import json
-import multiprocessing
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -13,8 +12,9 @@ from alae_core import AlaeError
 from alae_core._support.dotted_keys import describe_changes, differences
 from alae_core._support.files import write_atomically
 from alae_core.config_data import RUN
-from alae_core.plugin_code import give_plugins, given_plugins
+from alae_core.plugin_code import PluginRecord, give_plugins, given_plugins
 from alae_workbench.ablation.matrix import Ablation, Cell, list_cells
+from alae_workbench.ablation.processes import train_cells
 from alae_workbench.evaluation.records import read_evaluation, record_evaluation
 from alae_workbench.runs.request import AUTO
 from alae_workbench.runs.settings import Experiment, decisive_settings, load_experiment
@@ -68,7 +68,7 @@ def ablate(
     jobs: int = 1,
     tell: Callable[[str], None] = print,
 ) -> Result:
-    """Train and measure every unfinished run, `jobs` at a time, each in its own process.
+    """Train and measure every unfinished run, `jobs` at a time, each in its own process (`processes.train_cells`).
 
     Interrupted runs continue from their last checkpoint, and interrupted computations of features from their last row.
     Each run is a directory as `alae train` writes it; `results.json` and `table.md` are written beside them.
@@ -81,25 +81,11 @@ def ablate(
     for cell in cells:
         _require_same_settings(ablation, cell)
     unfinished = [cell for cell in cells if not _is_finished(ablation, cell)]
-    tell(f"{out}: {len(cells)} runs, {len(cells) - len(unfinished)} of them finished")
-    # A new process for each run, because frameworks cache their compiled functions.
-    with ProcessPoolExecutor(
-        jobs,
-        multiprocessing.get_context("spawn"),
-        initializer=give_plugins,
-        initargs=(given_plugins(),),
-        max_tasks_per_child=1,
-    ) as pool:
-        futures = {pool.submit(_train_and_measure, ablation, cell, backend, device): cell for cell in unfinished}
-        try:
-            for future in as_completed(futures):
-                cell, stopped = futures[future], future.result()
-                if stopped:
-                    raise AlaeError(f"{cell.path} was stopped by {stopped}; run the same command again to continue")
-                tell(f"{cell.path}: finished")
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    finished = len(cells) - len(unfinished)
+    tell(f"{out}: {len(cells)} runs, {finished} of them finished")
+    train = partial(_train_and_measure, ablation, backend, device, given_plugins())
+    for number, cell in enumerate(train_cells(train, unfinished, jobs), finished + 1):
+        tell(f"{cell.path}: finished, {number} of {len(cells)}")
     result = collect_results(ablation, out)
     data = {"ablation": ablation.model_dump(mode="json"), "numbers": result.numbers}
     write_atomically(out / "results.json", (json.dumps(data, indent=1, ensure_ascii=False) + "\n").encode())
@@ -146,8 +132,11 @@ def _evaluation_file(ablation: Ablation, cell: Cell) -> Path:
     return cell.path / "evaluations" / f"step-{steps:08d}.json"
 
 
-def _train_and_measure(ablation: Ablation, cell: Cell, backend: str | None, device: str | None) -> str | None:
-    """Train and measure one run in this process. Returns the name of the signal that stopped it, if any."""
+def _train_and_measure(
+    ablation: Ablation, backend: str | None, device: str | None, plugins: tuple[PluginRecord, ...], cell: Cell
+) -> None:
+    """Train and measure one run in this process. Raises AlaeError if a signal stops it."""
+    give_plugins(plugins)
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.train import train
 
@@ -161,9 +150,8 @@ def _train_and_measure(ablation: Ablation, cell: Cell, backend: str | None, devi
         observers=[],
     )
     if summary.stopped_by:
-        return summary.stopped_by
+        raise AlaeError(f"{cell.path} was stopped by {summary.stopped_by}; run the same command again to continue")
     opened = open_model(cell.path, backend=backend, device=device)
     from alae_workbench.evaluation.evaluate import evaluate
 
     record_evaluation(evaluate(opened, ablation.measures or None, strict=False))
-    return None

@@ -1,15 +1,14 @@
 """Write shards in several processes, which all end if one fails, on Ctrl-C, or if their parent dies."""
 
-import os
 import signal
-import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from typing import Any
 
 from alae_core import AlaeError
+from alae_core._support.processes import stop_with_parent
 from alae_workbench.data.prepared.shards import Job, write_shard
 
 # Seconds between two reports of progress.
@@ -84,14 +83,7 @@ def _begin(done: Any, stopped: Any) -> None:
     _shared.update(done=done, stopped=stopped)
     # Ctrl-C reaches the parent too, which sets `stopped`.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    stop_with_parent()
 
 
 def _write(job: Job) -> None:
