@@ -41,7 +41,8 @@ def open_backend(name: str, device: str | None, precision: Precision, spread: Sp
     entry = find_backend(name)
     try:
         backend = _load_class(entry)
-        more = _require_spread(name, backend, spread)
+        require_spread(name, backend, spread)
+        more = () if spread is None else (spread,)
         _select_keras(name, backend.keras_backend)
         opened = backend(device, precision, *more)
         if not isinstance(getattr(opened, "device", None), str):
@@ -56,16 +57,13 @@ def open_backend(name: str, device: str | None, precision: Precision, spread: Sp
     return opened
 
 
-def _require_spread(name: str, backend: Any, spread: Spread | None) -> tuple[Spread, ...]:
-    """Return the further arguments of a backend's class. Raises BackendError if it trains on one device only."""
-    if spread is None:
-        return ()
-    if not getattr(backend, "spreads", False):
+def require_spread(name: str, backend: Any, spread: Spread | None) -> None:
+    """Raise BackendError if several devices are requested of a backend's class that trains on one device only."""
+    if spread is not None and not getattr(backend, "spreads", False):
         raise BackendError(
             f"backend {name!r} trains on one device only (docs/scaling.md): omit --devices and start one process, or "
             "use --backend jax or torch"
         )
-    return (spread,)
 
 
 def _load_class(entry: EntryPoint) -> Any:

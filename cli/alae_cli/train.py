@@ -1,7 +1,7 @@
 """`alae train`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,6 +23,9 @@ from alae_cli.options import (
 from alae_cli.processes import train_in_processes
 from alae_cli.signals import end_process, saving_first
 from alae_core import AlaeError
+
+#: engines that start the processes of a run
+Launcher = Literal["ray"]
 
 
 def train(
@@ -109,6 +112,13 @@ def train(
             show_default="1",
         ),
     ] = None,
+    launcher: Annotated[
+        Launcher | None,
+        typer.Option(
+            help="Start the processes of --devices on a Ray cluster: the one of RAY_ADDRESS, or this machine.",
+            show_default="the framework's own, on this machine",
+        ),
+    ] = None,
 ) -> None:
     """Train a model, then measure it.
 
@@ -148,7 +158,7 @@ def train(
 
         print(describe(request))
         return
-    code = train_in_processes(request)
+    code = train_in_processes(request, launcher)
     if code is not None:
         raise typer.Exit(code)
     from alae_workbench.runs.stop_signal import Stop
