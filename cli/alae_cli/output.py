@@ -63,10 +63,16 @@ def write_images(
     from alae_workbench.data.source import format_shape
     from alae_workbench.figures.image_files import write_images as write
 
-    latents, names = locate_latents(out) if save_w else None, list(names)
+    latents = locate_latents(out) if save_w else None
     # Measures of a folder include all pictures in it.
-    before = {path.name for path in out.glob("*.png")} - {f"{name}.png" for name in names} if out.is_dir() else ()
-    shape = write(out, batches, count, names, latents)
+    before = {path.name for path in out.glob("*.png")} if out.is_dir() else set()
+
+    def replace() -> Iterator[str]:
+        for name in names:
+            before.discard(f"{name}.png")
+            yield name
+
+    shape = write(out, batches, count, replace(), latents)
     were = "was" if len(before) == 1 else "were"
     beside = f", beside {count_things(len(before), 'picture')} that {were} there before" if before else ""
     print(f"{out}: {count} × {format_shape(shape)}{beside}")

@@ -143,7 +143,7 @@ def test_a_terminal_without_unicode_shows_question_marks(tmp_path):
 def test_the_error_names_a_directory_that_cannot_be_written(run_alae, tmp_path):
     (tmp_path / "file").write_text("in the way")
     code, _, err = run_alae("train", "--out", "file/run", "--backend", BACKEND)
-    assert (code, err) == (2, "alae: file/run: Not a directory\n")
+    assert (code, err) == (2, "alae: file is a file, so no run can be written to file/run: choose another --out\n")
 
 
 def test_insufficient_memory_is_reported_in_one_line(assert_refused, monkeypatch):
