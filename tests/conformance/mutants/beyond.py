@@ -157,8 +157,8 @@ class LevelEndsEarly(Reference):
 
 @fault("a step of the third level uses two images for the mean of w", "L3-paced-paces", "w_mean")
 class MeanOfTwoImages(Reference):
-    def mean_step(self, weights, mean, z):
-        return super().mean_step(weights, mean, z[:2] if len(z) == 3 else z)
+    def mean_step(self, weights, mean, z, labels):
+        return super().mean_step(weights, mean, z[:2] if len(z) == 3 else z, labels)
 
 
 @fault("the rate of a level is that of the level before at its first step", "L3-paced-paces", "displacement")
