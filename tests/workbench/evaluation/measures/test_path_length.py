@@ -29,7 +29,7 @@ def squared_distance(x, y):
 def test_a_straight_path_of_a_linear_generator_has_the_distance_of_its_ends(backend, monkeypatch, where):
     """Pixels differ by (b − a) ε at any position of the step; the square is divided by ε²."""
     model = alae.build(tiny_config(seed=1, networks__z=4, networks__w=4))
-    monkeypatch.setattr(type(model), "map", lambda self, z: 2 * np.asarray(z))
+    monkeypatch.setattr(type(model), "map", lambda self, z, labels=None: 2 * np.asarray(z))
     monkeypatch.setattr(type(model), "generate", lambda self, w, *a, **k: np.asarray(w, np.float64)[:, None, :, None])
     batches = step_lengths(Subject(model), "w", where, False, 300, squared_distance)
     lengths = np.concatenate(list(batches))[:, 0]
@@ -57,7 +57,7 @@ def test_a_path_in_z_is_an_arc(backend, monkeypatch):
     """On the unit sphere a step is ε times the angle between the ends."""
     model = alae.build(tiny_config(seed=1, networks__z=4, networks__w=4))
 
-    def normalize(self, z):
+    def normalize(self, z, labels=None):
         return np.asarray(z, np.float64) / np.linalg.norm(z, axis=1, keepdims=True)
 
     monkeypatch.setattr(type(model), "map", normalize)
