@@ -209,7 +209,7 @@ class Config(Frozen):
         return self
 
     def classes_of(self, network: str) -> int:
-        """Return the number of classes whose one-hot labels F, G, E or D takes; 0 if it takes none."""
+        """Return the length of the one-hot labels that F, G, E or D takes: the number of classes, or 0 for none."""
         takers = "FD" if isinstance(self.networks, StyleNetworks) else "GE"
         return self.labels if network in takers else 0
 

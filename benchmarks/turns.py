@@ -9,7 +9,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -52,19 +51,6 @@ def run(
 def print_header(rounds: int, reference: str) -> None:
     """Print the column headings of `take_turns`."""
     print(f"{'backend':12}{'':14}{'alae':>12}{reference:>12}{'ratio':>8}  ratios of all {rounds} rounds", flush=True)
-
-
-def make_contender(step_and_wait: Callable[[], object], step: Callable[[], object]) -> Callable[[int], float]:
-    """Return a function that takes a number of steps and returns the seconds per step."""
-
-    def run(steps: int) -> float:
-        started = time.perf_counter()
-        for _ in range(steps - 1):
-            step()
-        step_and_wait()
-        return (time.perf_counter() - started) / steps
-
-    return run
 
 
 def random_images(count: int, shape: tuple[int, int, int]) -> np.ndarray:

@@ -20,8 +20,9 @@ def write_saved_model(program: Program, path: Path, metadata: Mapping[str, str])
 
 
 def write_litert(program: Program, path: Path, metadata: Mapping[str, str]) -> dict[str, str]:
-    """Write a program as a LiteRT model (TensorFlow Lite) with a dynamic batch and the signature of its SavedModel;
-    return the version.
+    """Write a program as a LiteRT model (TensorFlow Lite) with a dynamic batch; return the version.
+
+    It has the signature of the program's SavedModel.
     """
     concrete, module = _trace(program)
     converter = tf.lite.TFLiteConverter.from_concrete_functions([concrete], module)
