@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from alae_workbench import DataError
 from alae_workbench.data import survey as survey_module
@@ -30,6 +31,12 @@ def test_sides_are_those_after_rotation_by_exif(tmp_path):
         Image.new("RGB", (9, 30)).save(tmp_path / f"0.{ending}", exif=exif)
         header = read_header(tmp_path / f"0.{ending}")
         assert (header.width, header.height) == (30, 9), ending
+
+
+def test_headers_are_read_without_decoding_pixels(tmp_path, monkeypatch):
+    write_pictures(tmp_path, [(9, 30)])
+    monkeypatch.setattr(PngImageFile, "load", lambda self: pytest.fail("the pixels were decoded"))
+    assert read_header(tmp_path / "000.png") == (9, 30, True)
 
 
 def test_grey_pictures_have_one_channel(tmp_path):

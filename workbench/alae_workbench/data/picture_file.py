@@ -82,11 +82,16 @@ def read_header(path: Path | Member) -> Header | None:
         with _open_picture(path) as image:
             width, height = image.size
             # Pillow swaps the sides of a TIFF itself.
-            if not isinstance(image, TiffImageFile) and image.getexif().get(_ORIENTATION) in _ON_ITS_SIDE:
+            if not isinstance(image, TiffImageFile) and _read_exif(image).get(_ORIENTATION) in _ON_ITS_SIDE:
                 width, height = height, width
             return Header(width, height, image.mode not in _GREY)
     except (DataError, *_UNREADABLE):
         return None
+
+
+def _read_exif(image: Image.Image) -> Image.Exif:
+    """Read EXIF from a header. Pillow's method for PNG would decode the pixels, because EXIF may follow them."""
+    return Image.Image.getexif(image)
 
 
 @dataclass(frozen=True)
