@@ -1,7 +1,7 @@
 """The layout of picture files in folders: a shared top folder, splits such as train and val, and class folders."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Literal
@@ -65,13 +65,14 @@ def find_layout(names: Sequence[str], containers: Sequence[str] = ()) -> Layout:
     """
     parts = [name.split("/")[:-1] for name in names]
     level = _count_shared(parts)
-    matches = [_DOMAIN.fullmatch(_at(folders, level) or "") for folders in parts]
-    domains = [match for match in matches if match]
-    if len(domains) == len(parts) and {"train", "test"} <= {match["split"].lower() for match in domains}:
-        return Layout([match["split"].lower() != "train" for match in domains], [match["domain"] for match in domains])
+    found = [_at(folders, level) for folders in parts]
+    domains = _find_domains({folder or "" for folder in found})
+    if domains:
+        pairs = [domains[folder or ""] for folder in found]
+        return Layout([split != "train" for split, _ in pairs], [domain for _, domain in pairs])
     archives = [find_split(container) for container in containers]
     if archives and None not in archives and len(set(archives)) > 1:
-        return Layout([split == "held out" for split in archives], [_at(folders, level) for folders in parts])
+        return Layout([split == "held out" for split in archives], found)
     for split_level, class_level in ((level, level + 1), (level + 1, level)):
         splits = {folder: find_split(folder or "") for folder in {_at(folders, split_level) for folders in parts}}
         if {"train", "held out"} == set(splits.values()):
@@ -79,8 +80,15 @@ def find_layout(names: Sequence[str], containers: Sequence[str] = ()) -> Layout:
             if class_level < split_level:
                 return Layout(held_out, [_at(folders, class_level) for folders in parts])
             return Layout(held_out, [_find_class(folders, class_level) for folders in parts])
-    found = [_at(folders, level) for folders in parts]
     return Layout((), containers if _are_classes(containers) and not any(found) else found)
+
+
+def _find_domains(folders: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Return the split and the class of each folder, such as testA; {} unless all have such names, of both splits."""
+    matches = {folder: match for folder in folders if (match := _DOMAIN.fullmatch(folder))}
+    domains = {folder: (match["split"].lower(), match["domain"]) for folder, match in matches.items()}
+    complete = len(domains) == len(folders) and {"train", "test"} <= {split for split, _ in domains.values()}
+    return domains if complete else {}
 
 
 def _are_classes(containers: Sequence[str]) -> bool:
