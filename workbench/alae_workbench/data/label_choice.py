@@ -72,17 +72,15 @@ def _choose(ways: LabelWays, choice: str | None) -> LabelledPictures:
         ways.label_by_metadata,
         ways.label_by_key,
         ways.label_by_tables,
-        ways.label_by_folder,
     )
     for label in order:
-        if label == ways.label_by_folder:
-            ways.notes += find_unread_annotations(ways.listing)
         found = label()
         if found:
-            # Files that were passed over for a file of labels do not matter; for class folders they may.
-            passed_over = ways.notes if label == ways.label_by_folder else ()
-            return replace(found, labels=replace(found.labels, notes=(*found.labels.notes, *passed_over)))
-    return LabelledPictures(Labels(notes=tuple(ways.notes)))
+            return found
+    # Files that were passed over for a file of labels do not matter; for class folders they may.
+    ways.notes += find_unread_annotations(ways.listing)
+    found = ways.label_by_folder() or LabelledPictures(Labels())
+    return replace(found, labels=replace(found.labels, notes=(*found.labels.notes, *ways.notes)))
 
 
 def choose_name(names: Sequence[str], choice: str | None = None, what: str = "column") -> str | None:

@@ -80,11 +80,9 @@ def convert_columns(columns: Columns, names: Sequence[str], *, chosen: bool = Fa
         names: the names of the images.
         chosen: whether the user has chosen these columns.
 
-    Raises ValueError if an image has no row, or no column can be used; UnmatchedError if none has a row.
+    Raises ValueError if an image has no row, or no column can be used.
     """
     missing = [name for name, row in zip(names, columns.rows, strict=True) if row is None]
-    if len(missing) == len(names):
-        raise UnmatchedError(f"{len(missing):,} of {len(names):,} images have no row")
     if missing:
         first = short_repr(missing[0])
         raise ValueError(f"{len(missing):,} of {len(names):,} images have no row, the first is {first}")

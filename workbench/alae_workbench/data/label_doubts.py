@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from alae_core._support.text import short_repr
-from alae_workbench.data.listing import Listing, get_base, get_ending
+from alae_workbench.data.listing import Listing, get_base, get_ending, remove_ending
 
 # Texts that programs write for a missing value, and that a column of classes may hold.
 _MISSING = {"NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "?"}
@@ -35,9 +35,13 @@ def find_unread_annotations(listing: Listing) -> Iterator[str]:
     table = next((name for name in sorted(listing.others) if get_ending(name) in _UNREAD_TABLES), None)
     if table:
         yield f"found {get_base(table)}, not used: save it as .csv"
-    stems = {_remove_ending(name) for name in listing.names}
-    for ending in (_VOC, _YOLO):
-        files = {_remove_ending(name): name for name in listing.others if get_ending(name) == ending}
+    files_of = {
+        ending: {_get_stem(name): name for name in listing.others if get_ending(name) == ending}
+        for ending in (_VOC, _YOLO)
+    }
+    # Most data sets have no such files, and may have millions of pictures.
+    stems = set(map(_get_stem, listing.names)) if any(files_of.values()) else set()
+    for ending, files in files_of.items():
         named = sorted(files.keys() & stems)
         if 2 * len(named) >= len(stems) > 0 and (ending == _VOC or _has_yolo_box(listing, files[named[0]])):
             yield f"found boxes in {len(named):,} {ending} files, not used: they are not labels of images"
@@ -50,6 +54,5 @@ def _has_yolo_box(listing: Listing, name: str) -> bool:
         return False
 
 
-def _remove_ending(name: str) -> str:
-    base = get_base(name)
-    return base[: len(base) - len(get_ending(base))]
+def _get_stem(name: str) -> str:
+    return get_base(remove_ending(name))

@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from alae_core._support.text import short_repr
-from alae_workbench.data.listing import get_base
+from alae_workbench.data.listing import get_base, remove_ending
 from alae_workbench.data.picture_formats import ENDINGS
 
 #: titles of the column that names the images, most likely first
@@ -27,10 +27,10 @@ _NUMBER_NAME = re.compile(r"0*(\d{1,18})")
 # zeros, which spreadsheets remove; in this order of preference.
 _WAYS_TO_NAME: tuple[Callable[[str], str], ...] = (
     lambda path: path,
-    lambda path: _remove_ending(path),
+    remove_ending,
     get_base,
-    lambda path: get_base(_remove_ending(path)),
-    lambda path: _remove_zeros(get_base(_remove_ending(path))),
+    lambda path: get_base(remove_ending(path)),
+    lambda path: _remove_zeros(get_base(remove_ending(path))),
 )
 
 
@@ -162,14 +162,14 @@ def _find_image(index_of: dict[str, int], cell: str) -> int | None:
 def _find_moved_image(index_of: dict[str, int], cell: str) -> int | None:
     """Return the index of the image that a path names without some of its first folders."""
     name = _clean(cell)
-    while name and _look_up(index_of, name) is None:
+    while name and (index := _look_up(index_of, name)) is None:
         _, _, name = name.partition("/")
-    return _look_up(index_of, name)
+    return index if name else None
 
 
 def _find_converted_image(index_of: dict[str, int], cell: str) -> int | None:
     """Return the index of the image that a path names with another ending."""
-    return _find_moved_image(index_of, _remove_ending(_clean(cell))) if _has_ending(cell) else None
+    return _find_moved_image(index_of, remove_ending(_clean(cell))) if _has_ending(cell) else None
 
 
 def _look_up(index_of: dict[str, int], name: str) -> int | None:
@@ -185,11 +185,6 @@ def _clean(cell: str) -> str:
 def _normalise(name: str) -> str:
     # macOS writes é as e and an accent.
     return name if name.isascii() else unicodedata.normalize("NFC", name)
-
-
-def _remove_ending(path: str) -> str:
-    stem, dot, ending = path.rpartition(".")
-    return stem if dot and stem and not stem.endswith("/") and "/" not in ending else path
 
 
 def _remove_zeros(stem: str) -> str:

@@ -70,6 +70,12 @@ def get_ending(name: str) -> str:
     return f".{ending.lower()}" if stem and dot else ""
 
 
+def remove_ending(name: str) -> str:
+    """Return a path without the ending of its file name."""
+    stem, dot, ending = name.rpartition(".")
+    return stem if dot and stem and not stem.endswith("/") and "/" not in ending else name
+
+
 def describe_skipped(skipped: Skipped) -> str:
     """Describe skipped files, such as "3 files skipped: 2 .txt (not images), 1 .png (broken links)"; "" for none."""
     total = sum(skipped.values())
