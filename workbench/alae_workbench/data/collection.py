@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, overload
 
 import numpy as np
 
-from alae_workbench.data.copies import hash_images
+from alae_workbench.data.copies import hash_image
 from alae_workbench.data.listing import Skipped
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.picture_file import Member, Reading, read_image
@@ -155,7 +155,7 @@ class DecodedOnRequest(SourceRepr):
         reading: how pictures become pixels.
         fingerprint: see `Source`.
         extremes: the lowest and the highest value of all pixels.
-        hashes: a hash of each image: see `copies.hash_images`.
+        hashes: a hash of each image: see `copies.get_hashes`.
     """
 
     def __init__(
@@ -213,7 +213,7 @@ def decode(
             pixels.append(image)
         else:
             digest.update(image.data)
-            hashes.append(hash_images([image]))
+            hashes.append(hash_image(image))
             lowest, highest = min(lowest, int(image.min())), max(highest, int(image.max()))
     if not readable:
         return None, faults
@@ -223,8 +223,8 @@ def decode(
     if keep:
         return Arrays(np.stack(pixels), labels, pictures.names, pictures.label_names, pictures.label_text), faults
     digest.update(repr((len(readable), *shape, None if labels is None else labels.tolist())).encode())
-    extremes, hashed = (lowest, highest), np.concatenate(hashes)
-    return DecodedOnRequest(pictures, shape, reading, digest.hexdigest(), extremes, hashed), faults
+    extremes = (lowest, highest)
+    return DecodedOnRequest(pictures, shape, reading, digest.hexdigest(), extremes, np.array(hashes, np.int64)), faults
 
 
 def _decode_files(

@@ -1,6 +1,5 @@
 """Exact copies of training images among held-out images, which make measures of held-out images too good."""
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from alae_workbench.data.source import DataSet
 def describe_copies(data: DataSet) -> list[str]:
     """Return a line about held-out images that equal a training image in all pixels, if there are any.
 
-    Nothing is read: sources in memory and decoded pictures know hashes of their images; prepared sets have none.
+    Images are not read: sources in memory and decoded pictures have hashes of them. Prepared sets have none, so their
+    copies are not found.
     """
     train, held_out = get_hashes(data.train), get_hashes(data.held_out)
     if train is None or held_out is None:
@@ -32,6 +32,6 @@ def get_hashes(source: Any) -> np.ndarray | None:
     return getattr(source, "hashes", None)
 
 
-def hash_images(images: Iterable[np.ndarray]) -> np.ndarray:
-    """Return a hash of each image, int64 (count,); hashes of different processes cannot be compared."""
-    return np.fromiter((hash(image.tobytes()) for image in images), np.int64)
+def hash_image(image: np.ndarray) -> int:
+    """Return a hash of the pixels of an image, of 64 bits; hashes of different processes cannot be compared."""
+    return hash(image.tobytes())

@@ -8,7 +8,7 @@ from inspect import getattr_static
 
 import numpy as np
 
-from alae_workbench.data.copies import hash_images
+from alae_workbench.data.copies import hash_image
 from alae_workbench.data.labels import as_labels
 from alae_workbench.data.ranges import ValueRange, as_pixels, convert_arrays
 from alae_workbench.data.source import DataError, Source, SourceRepr, read_at_size
@@ -78,8 +78,8 @@ class Arrays(SourceRepr):
 
     @cached_property
     def hashes(self) -> np.ndarray:
-        """A hash of each image: see `copies.hash_images`."""
-        return hash_images(self.pixels)
+        """A hash of each image: see `copies.get_hashes`."""
+        return np.fromiter(map(hash_image, self.pixels), np.int64, len(self.pixels))
 
     def images(self, indices: np.ndarray, size: int | None = None) -> np.ndarray:
         """Read the images at `indices`: see `Source.images`."""
