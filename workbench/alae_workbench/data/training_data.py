@@ -12,7 +12,7 @@ from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.ranges import parse_range
 from alae_workbench.data.source import DataSet, Fit
 
-#: keys of a checkpoint's record of its run: the images' fingerprint and number, and the range of numbers but bytes
+#: keys of a checkpoint's record of its run: fingerprint and number of its images, and the range of their values
 FINGERPRINT, COUNT, VALUE_RANGE = "data", "images", "range"
 
 
@@ -83,8 +83,8 @@ def source_options_of(training: TrainingData, checkpoint: Checkpoint | None = No
 def options_for_other_images(checkpoint: Checkpoint, labels: str | None = None) -> SourceOptions:
     """Return how other images than a run's own are read for its model: in the same range, and with its crop box.
 
-    A range of more than 8 bits or of floats is only for such images, and for those whose values it holds. Pictures of
-    another size than the crop box is for are used whole. `labels` is the user's choice of labels.
+    A range of more than 8 bits or of floats is only used for such images, if it holds their values. Pictures of another
+    size than the crop box is for are used whole. `labels` is the user's choice of labels.
 
     Raises ConfigError as `training_data_of`.
     """

@@ -1,4 +1,4 @@
-"""Descriptions of files that hold something else than their names say, such as the web page of a failed download."""
+"""Descriptions of files whose content does not match their names, such as the web page of a failed download."""
 
 import zipfile
 from pathlib import Path
@@ -6,18 +6,16 @@ from pathlib import Path
 from alae_core._support.files import open_regular
 
 # First bytes of archives, and their endings.
-_ARCHIVES = (
-    *((b"\x1f\x8b", ".gz"), (b"7z\xbc\xaf", ".7z"), (b"Rar!", ".rar"), (b"BZh", ".bz2"), (b"\xfd7zXZ", ".xz")),
-)
+_ARCHIVES = ((b"\x1f\x8b", ".gz"), (b"7z\xbc\xaf", ".7z"), (b"Rar!", ".rar"), (b"BZh", ".bz2"), (b"\xfd7zXZ", ".xz"))
 _ZIP = b"PK\3\4"
 # Where a tar has its mark, and the number of bytes that are read.
 _TAR, _TAR_AT, _HEAD_BYTES = b"ustar", 257, 512
 
 
 def explain_failed_download(head: bytes, kind: str) -> str:
-    """Describe what a failed download left instead of a file of `kind`, given its first bytes; "" if that is unknown.
+    """Describe the result of a failed download from its first bytes; "" if it is unknown.
 
-    Examples of kinds are "picture" and "zip".
+    `kind` is the expected content, such as "picture" or "zip".
     """
     if head.startswith(b"version https://git-lfs"):
         return f"it is a pointer of Git LFS, not the {kind}: run git lfs pull in its repository"
@@ -27,7 +25,7 @@ def explain_failed_download(head: bytes, kind: str) -> str:
 
 
 def explain_no_zip(path: Path, kind: str) -> str:
-    """Describe what a file holds that was to be a zip, or an .npz, which is one; "" if that is unknown."""
+    """Describe the content of a file that is not a valid zip or .npz, although it should be; "" if it is unknown."""
     try:
         with open_regular(path) as file:
             head = file.read(_HEAD_BYTES)
