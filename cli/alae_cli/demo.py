@@ -1,21 +1,18 @@
 """`alae demo`."""
 
-from collections.abc import Mapping
 from errno import EACCES, EADDRINUSE
+from functools import partial
 from os import strerror
 from pathlib import Path
 from signal import Signals
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from alae_cli.options import BackendName, Device, Lod, ModelOrShipped, Runtime, locate_model
 from alae_cli.signals import saving_first
 from alae_core import ArgumentError
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 def demo(
@@ -120,10 +117,7 @@ def _serve_model(
 
     programs = make_programs(opened.model, NETWORKS)
     write_server_page(opened, site, programs)
-
-    def compute(name: str, inputs: Mapping[str, "np.ndarray"]) -> "np.ndarray":
-        return compute_program(opened.model, name, inputs, "fixed")
-
+    compute = partial(compute_program, opened.model, noise="fixed")
     model_server.serve(model_server.make_app(site, programs, compute, password), bound)
     _announce(address, browser)
     Event().wait()

@@ -64,17 +64,11 @@ def write_images(
     from alae_workbench.figures.image_files import write_images as write
 
     latents = locate_latents(out) if save_w else None
+    shape = write(out, batches, count, names, latents)
     # Measures of a folder include all pictures in it.
-    before = {path.name for path in out.glob("*.png")} if out.is_dir() else set()
-
-    def replace() -> Iterator[str]:
-        for name in names:
-            before.discard(f"{name}.png")
-            yield name
-
-    shape = write(out, batches, count, replace(), latents)
-    were = "was" if len(before) == 1 else "were"
-    beside = f", beside {count_things(len(before), 'picture')} that {were} there before" if before else ""
+    others = sum(1 for _ in out.glob("*.png")) - count if out.is_dir() else 0
+    were = "was" if others == 1 else "were"
+    beside = f", beside {count_things(others, 'picture')} that {were} there before" if others > 0 else ""
     print(f"{out}: {count} × {format_shape(shape)}{beside}")
     if latents:
         print(f"{latents}: their latents w")

@@ -1,5 +1,6 @@
 """The server that runs a model for its page."""
 
+import mimetypes
 import threading
 import time
 from base64 import b64encode
@@ -85,6 +86,13 @@ def test_the_page_and_its_requests_are_answered(port):
     assert (answer.status, np.frombuffer(content, "<f4").tolist()) == (200, [11.0])
     answer, content = ask(port, "POST", "/run/G", np.arange(3, dtype="<f4").tobytes())
     assert np.frombuffer(content, "<f4").tolist() == [0, 2, 4]
+
+
+def test_content_types_are_not_those_of_the_operating_system(tmp_path, model):
+    mimetypes.add_type("text/plain", ".js")
+    (tmp_path / "main.js").touch()
+    with serving(tmp_path, model) as (port, _):
+        assert ask(port, "GET", "/main.js")[0].headers["Content-Type"] == "text/javascript; charset=utf-8"
 
 
 @pytest.mark.parametrize(

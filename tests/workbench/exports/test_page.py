@@ -207,7 +207,7 @@ def test_mixtures_interpolations_and_edits(browser, address, site, model, detail
 def test_a_link_opens_the_same_pictures(browser, address, tmp_path, details):
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)).save(tmp_path / "mine.png")
     browser.open(f"{address}#edit")
-    browser.run("[...document.querySelectorAll('button')].find((b) => b.textContent === 'Choose picture').click()")
+    press(browser, "Choose picture")
     open_file(browser, tmp_path / "mine.png")
     browser.wait("!document.querySelector('dialog')")
     browser.settle()
@@ -275,6 +275,26 @@ def test_a_server_computes_the_same_pictures(server_address, site, model):
         assert any(url.endswith("/run/G") for url in requests)
         assert [url for url in requests if not url.startswith(server_address)] == []
         assert [url for url in requests if "/runtime/" in url or ".onnx" in url] == []
+
+
+def test_a_request_that_failed_is_made_again(server_address, model):
+    with closing_browser() as browser:
+        browser.open(f"{server_address}#sample?seed=5")
+        browser.run(
+            "const send = fetch; window.fetch = () => { window.fetch = send; return Promise.reject(Error('busy')); }"
+        )
+        press(browser, "Next")
+        browser.wait("document.getElementById('error').textContent === 'busy'")
+        press(browser, "Previous")
+        browser.wait("document.getElementById('error').hidden")
+        press(browser, "Next")
+        browser.wait("document.querySelector('.grid canvas').dataset.drawn === 'seed 17'")
+        assert_same_picture(browser.read_pictures(".grid canvas")[0], model["G"](map_seed(model, 17)))
+        assert browser.read_errors() == []
+
+
+def press(browser, text):
+    browser.run(f"[...document.querySelectorAll('button')].find((b) => b.textContent === '{text}').click()")
 
 
 def open_file(browser, path):

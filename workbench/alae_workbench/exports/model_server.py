@@ -2,6 +2,7 @@
 
 import asyncio
 import hmac
+import mimetypes
 import socket
 from base64 import b64decode
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 
 from alae_core import AlaeError, ArgumentError
 from alae_core.program import Port, Program
-from alae_workbench.exports.serving import HEADERS, HOST, LOCAL_NAMES
+from alae_workbench.exports.serving import CONTENT_TYPES, HEADERS, HOST, LOCAL_NAMES
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
@@ -132,6 +133,9 @@ def make_app(site: Path, programs: Sequence[Program], compute: Compute, password
         response.headers.update(HEADERS)
         return response
 
+    for ending, content_type in CONTENT_TYPES.items():
+        # `StaticFiles` asks this module.
+        mimetypes.add_type(content_type, ending)
     routes = [Route("/run/{name}", run, methods=["POST"]), Mount("/", StaticFiles(directory=site, html=True))]
     return Starlette(routes=routes, middleware=[Middleware(BaseHTTPMiddleware, dispatch=guard)])
 

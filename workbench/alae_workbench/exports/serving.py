@@ -16,20 +16,20 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+#: content types of the page's files by ending; not those of the operating system, which may lack or replace some
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".wasm": "application/wasm",
+    ".png": "image/png",
+}
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    # Not from the operating system, which may lack some.
-    extensions_map = {  # noqa: RUF012 (as in the base class)
-        ".html": "text/html; charset=utf-8",
-        ".css": "text/css; charset=utf-8",
-        ".js": "text/javascript; charset=utf-8",
-        ".mjs": "text/javascript; charset=utf-8",
-        ".json": "application/json",
-        ".wasm": "application/wasm",
-        ".png": "image/png",
-        "": "application/octet-stream",
-    }
+    extensions_map = CONTENT_TYPES | {"": "application/octet-stream"}
 
     def end_headers(self) -> None:
         """Add the headers of every answer."""

@@ -40,11 +40,7 @@ class Inversion:
     errors: list[tuple[int, float, float]]
 
 
-def invert(
-    alae: Alae,
-    x: np.ndarray,
-    **options: Any,
-) -> Inversion:
+def invert(alae: Alae, x: np.ndarray, **options: Any) -> Inversion:
     """Find w for images: see `invert_in_batches`, which takes the same options."""
     return next(invert_in_batches(alae, [x], **options))
 

@@ -34,11 +34,10 @@ def fit_label_directions(
 ) -> list[Direction]:
     """Find one direction for each class against all others, or for each attribute with two values.
 
-    "svm" fits a linear SVM (LinearSVC, C = 1, balanced classes) to w = E(x), or to the latents of a file of latents
-    (`latent_files.LatentImages`), scaled to unit variance; "shift" takes the
-    difference of the means of w, and names directions `shift-NAME`. Both use 70 % of the images, and are tested on the
-    others. Two classes give one direction. `tell` is called with a line that names classes and attributes without a
-    direction, and why.
+    Both methods use w = E(x), or the latents of a file of latents (`latent_files.LatentImages`). "svm" fits a linear
+    SVM (LinearSVC, C = 1, balanced classes) to w, scaled to unit variance; "shift" takes the difference of the means of
+    w, and names directions `shift-NAME`. Both use 70 % of the images, and are tested on the others. Two classes give
+    one direction. `tell` is called with a line that names classes and attributes without a direction, and why.
 
     Raises DataError if the images have no labels, only one class, too few images of every class or attribute, or all
     the same w.

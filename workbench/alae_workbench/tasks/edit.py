@@ -82,7 +82,7 @@ def edit(
 
     Raises:
         ArgumentError: no direction is given, or one has another size than w.
-        AlaeError: the run lacks a direction, or the model has labels.
+        AlaeError: the run lacks a direction, or G and E take labels.
         DataError: the images cannot be found or do not fit the model.
     """
     opened = load(model)

@@ -87,7 +87,7 @@ def invert(
         tell: called after each step with the number of new steps.
 
     Raises:
-        AlaeError: the model has labels, or lacks E or G.
+        AlaeError: G and E take labels, or the model lacks one of them.
         DataError: the images cannot be found or do not fit the model.
     """
     opened = load(model)

@@ -40,7 +40,7 @@ function show(model) {
   const given = model.readClass(values.class);
   model.label = given ?? model.classOf(TABS[name].findSource?.(model, values)) ?? 0;
   showError(null);
-  // Its element is made anew.
+  // The element with the focus is made anew.
   const focused = document.activeElement?.id;
   bar.replaceChildren(
     ...Object.entries(TABS).map(([key, { title }]) =>
@@ -76,9 +76,9 @@ function moveBetweenTabs(event) {
   if (!step || now < 0) return;
   event.preventDefault();
   const next = names[(now + step + names.length) % names.length];
+  // `show` keeps the focus.
+  document.getElementById(`tab-${next}`).focus();
   location.hash = `#${next}`;
-  // The tabs are made anew when the fragment changes.
-  addEventListener("hashchange", () => document.getElementById(`tab-${next}`)?.focus(), { once: true });
 }
 
 begin().catch((error) => {

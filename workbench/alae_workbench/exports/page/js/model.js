@@ -91,7 +91,12 @@ class Model {
   async findLatent(source, label = this.label) {
     if (source.startsWith("w")) return decodeNumbers(source.slice(1), this.w);
     const key = `${source} ${label}`;
-    if (!this.#latents.has(key)) this.#latents.set(key, this.#makeLatent(source, label));
+    if (!this.#latents.has(key)) {
+      const latent = this.#makeLatent(source, label);
+      this.#latents.set(key, latent);
+      // A server can fail once.
+      latent.catch(() => this.#latents.delete(key));
+    }
     return this.#latents.get(key);
   }
 
@@ -104,9 +109,9 @@ class Model {
     return isSeed || isLatent || (example && Number(example[1]) < this.examples.length) ? text : usual;
   }
 
-  /** Return the distance of E(G(w)) from w relative to the variance of w: the reciprocity error of one picture. */
-  async reciprocityError(w) {
-    const again = await this.encode(await this.generate(w));
+  /** Return the distance of E(G(w)) from w relative to the variance of w: the reciprocity error of `picture` = G(w). */
+  async reciprocityError(w, picture) {
+    const again = await this.encode(picture);
     const squares = again.reduce((sum, value, i) => sum + (value - w[i]) ** 2, 0);
     return squares / (this.w * this.variance);
   }

@@ -15,7 +15,11 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
-/** Return a function that calls `draw`, but never twice at once: calls during a call become one call after it. */
+/**
+ * Return a function that calls `draw`, but never twice at once: calls during a call become one call after it.
+ *
+ * An error is shown until the next call.
+ */
 export function coalesce(draw) {
   let running = false;
   let again = false;
@@ -23,16 +27,12 @@ export function coalesce(draw) {
     again = true;
     if (running) return;
     running = true;
-    try {
-      while (again) {
-        again = false;
-        await draw();
-      }
-    } catch (error) {
-      showError(error);
-    } finally {
-      running = false;
+    while (again) {
+      again = false;
+      showError(null);
+      await draw().catch(showError);
     }
+    running = false;
   };
 }
 

@@ -1,7 +1,7 @@
 // The choice of a source: a seed, an example image, a file, or the camera.
 
 import { LARGEST_SEED, sourceOf } from "./model.js";
-import { describeSource, el, makeButton, makePictureButton } from "./parts.js";
+import { coalesce, describeSource, el, makeButton, makePictureButton } from "./parts.js";
 import { readFile, readVideo } from "./pictures.js";
 
 // Example images that are offered.
@@ -33,18 +33,19 @@ export function keepPicture(picture, w) {
 export function makeSourceButton(model, name, source, onchange) {
   const tile = makePictureButton(model, "", async () => {
     const chosen = await chooseSource(model, name, source);
-    if (chosen) await set(chosen, true);
+    if (!chosen) return;
+    source = chosen;
+    onchange(source);
+    draw();
   });
   const caption = el("span", { class: "quiet" });
-  async function set(now, changed = false) {
-    source = now;
+  const draw = coalesce(async () => {
     const text = `${name}: ${describeSource(source)}`;
     caption.textContent = describeSource(source);
     tile.node.title = `${text}. Choose another`;
-    if (changed) onchange(source);
     tile.show(await model.generate(await model.latents(source)), text);
-  }
-  set(source);
+  });
+  draw();
   return el("div", { class: "source" }, tile.node, caption);
 }
 

@@ -17,11 +17,12 @@ export function show(root, model, values, save, open) {
   const hint = el("p", { class: "quiet hint" });
 
   const draw = coalesce(async () => {
-    const picture = await pictureOf(model, source);
-    // A sample is an image like any other here, so its latent is E of it.
-    const w = picture ? await model.encode(picture) : await model.findLatent(source);
-    if (picture && source.startsWith("w")) {
-      // The latent depends on the class, which may have changed.
+    const drawn = source;
+    const picture = await pictureOf(model, drawn);
+    // A sample is an image like any other here, so its latent is E of it. E may take the class, which may have changed.
+    const isEncoded = picture && (drawn.startsWith("s") || model.classes > 0);
+    const w = isEncoded ? await model.encode(picture) : await model.findLatent(drawn);
+    if (isEncoded && drawn.startsWith("w") && drawn === source) {
       source = keepPicture(picture, w);
       save({ of: source });
     }
@@ -30,7 +31,7 @@ export function show(root, model, values, save, open) {
     missing.hidden = Boolean(picture);
     if (picture) image.show(picture, `Image: ${describeSource(source)}`);
     reconstruction.show(again, `Reconstruction of ${describeSource(source)}`);
-    error.textContent = describeErrors(model, await model.reciprocityError(w), picture && measureDistance(picture, again));
+    error.textContent = describeErrors(model, await model.reciprocityError(w, again), picture && measureDistance(picture, again));
     hint.textContent = cropped ? model.hint : "";
   });
   function choose(chosen, isCropped = false) {
