@@ -11,7 +11,7 @@ import alae_core as alae
 from alae_cli.ablate import ablate
 from alae_workbench.ablation.matrix import list_ablations
 from tests.cli.conftest import describe_case
-from tests.helpers.processes import end, find_children, is_running, start, wait_for_steps
+from tests.helpers.processes import end, find_children, start, wait_for_end, wait_for_steps
 from tests.helpers.runs import SMALL_RUN
 
 MISTAKES = [
@@ -47,6 +47,6 @@ def test_ctrl_c_saves_every_run_that_is_in_progress(tmp_path):
     code, _, err = end(process)
     assert code == 130, err
     assert err == "alae: stopped by SIGINT; its runs have saved; run the same command again to continue\n"
-    assert not any(map(is_running, children))
+    wait_for_end(children)
     assert all(alae.load_checkpoint(run).step > 0 for run in runs)
     assert not (tmp_path / "out" / "c").exists()

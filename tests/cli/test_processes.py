@@ -10,7 +10,7 @@ import pytest
 
 import alae_core as alae
 from alae_core.spread import describe_processes
-from tests.helpers.processes import end, find_children, is_running, start, wait_for_steps
+from tests.helpers.processes import end, find_children, start, wait_for_end, wait_for_steps
 from tests.helpers.runs import SMALL_RUN, make_set_options
 
 pytestmark = [
@@ -77,14 +77,15 @@ def test_two_processes_join_and_sigterm_to_one_saves_once_and_ends_both(tmp_path
 def test_a_process_that_is_killed_ends_the_others_with_a_line_that_names_it(tmp_path):
     process = start(tmp_path, *TRAIN, "--backend", "torch", "--devices", 2, "--out", "run", *ENDLESS)
     wait_for_steps(tmp_path / "run", [process])
-    killed = find_children(process.pid)[1]
+    children = find_children(process.pid)
+    killed = children[1]
     began = time.monotonic()
     os.kill(killed, signal.SIGKILL)
     code, _, err = end(process)
     assert code == 5, err
     assert f"process 1 of 2 (pid {killed}) was killed by SIGKILL, so the others were ended; resume with" in err
     assert time.monotonic() - began < 60
-    assert not any(is_running(child) for child in find_children(process.pid))
+    wait_for_end(children)
 
 
 def test_sigterm_to_the_launcher_saves_once(tmp_path):
@@ -103,10 +104,7 @@ def test_processes_end_if_their_launcher_is_killed(tmp_path):
     children = find_children(process.pid)
     process.kill()
     end(process)
-    until = time.monotonic() + 60
-    while any(map(is_running, children)):
-        assert time.monotonic() < until
-        time.sleep(0.2)
+    wait_for_end(children)
 
 
 def test_a_mistake_that_a_process_finds_ends_all_with_its_code(tmp_path):

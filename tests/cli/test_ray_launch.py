@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import describe_case
 from tests.cli.test_processes import TRAIN, assert_equal, state_of
-from tests.helpers.processes import end, is_running, start, wait_for_steps
+from tests.helpers.processes import end, start, wait_for_end, wait_for_steps
 
 HAS_RAY = find_spec("ray") is not None
 #: marks of tests that start a cluster
@@ -62,13 +62,6 @@ def find_processes(directory):
         except OSError:
             continue
     return found
-
-
-def wait_for_end(pids):
-    until = time.monotonic() + 60
-    while any(map(is_running, pids)):
-        assert time.monotonic() < until
-        time.sleep(0.2)
 
 
 class TestOnACluster:

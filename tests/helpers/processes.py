@@ -56,3 +56,11 @@ def is_running(pid):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def wait_for_end(pids, seconds=60):
+    """Wait until none of these processes is running; a process that has saved its state ends soon, but not at once."""
+    until = time.monotonic() + seconds
+    while any(map(is_running, pids)):
+        assert time.monotonic() < until, pids
+        time.sleep(0.2)
