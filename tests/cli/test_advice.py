@@ -152,16 +152,26 @@ def test_the_command_succeeds_after_following_the_advice(home, tmp_path, name):
     assert code == 0, err
 
 
-def test_settings_named_in_reasons_take_effect(tmp_path):
+@pytest.fixture
+def large(tmp_path):
+    """A directory with photos of 300×300, called large."""
     (tmp_path / "large").mkdir()
     for number in range(3):
         Image.new("RGB", (300, 300), (9, 9, 40 * number)).save(tmp_path / "large" / f"{number}.png")
-    code, out, err = call_alae(tmp_path, "new", "large")
+    return tmp_path
+
+
+def test_settings_named_in_reasons_take_effect(large):
+    code, out, err = call_alae(large, "new", "large")
     assert (code, "image: [64, 64, 3]" in out) == (0, True)
     assert "the largest chosen automatically (see `alae new --size`); the median shorter side is 300" in err
     assert "images are mirrored at random: set training.mirror=false" in err
-    code, out, err = call_alae(tmp_path, "new", "large", "--size", "256")
+    code, out, err = call_alae(large, "new", "large", "--size", "256")
     assert (code, "image: [256, 256, 3]" in out) == (0, True), err
+
+
+@pytest.mark.slow
+def test_a_dry_run_follows_a_setting(large):
     words = ["train", "--data", "large", "--images", "2k", "--dry-run", "--backend", "jax"]
-    outputs = [call_alae(tmp_path, *words, *more)[1] for more in ((), ("--set", "training.mirror=false"))]
+    outputs = [call_alae(large, *words, *more)[1] for more in ((), ("--set", "training.mirror=false"))]
     assert ["mirror: true" in each for each in outputs] == [True, False]
