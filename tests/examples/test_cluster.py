@@ -38,7 +38,7 @@ def test_instructions_exist_and_start_from_a_base_image():
     known = {"ARG", "FROM", "WORKDIR", "COPY", "RUN", "ENV", "USER", "ENTRYPOINT", "CMD"}
     assert {name for name, _ in INSTRUCTIONS} == known
     assert [name for name, _ in INSTRUCTIONS][:2] == ["ARG", "FROM"]
-    assert arguments_of("ARG") == ["PYTHON=3.11", "BACKEND=jax", "DEVICE=cpu"]
+    assert arguments_of("ARG") == ["PYTHON=3.11", "BACKEND=jax", "DEVICE=cpu", "PACKAGES="]
 
 
 def test_every_copied_path_exists_and_the_distribution_is_complete():
@@ -69,7 +69,7 @@ def test_each_variant_installs_its_packages(tmp_path, backend, device, packages)
         tool = tmp_path / name
         tool.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$0.arguments"\n')
         tool.chmod(0o755)
-    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "BACKEND": backend, "DEVICE": device}
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "BACKEND": backend, "DEVICE": device, "PACKAGES": "ray"}
     done = subprocess.run(["sh", "-c", command], env=environment, cwd=tmp_path, capture_output=True, text=True)
     if packages is None:
         assert (done.returncode, "DEVICE cpu or cuda" in done.stderr) == (1, True)
@@ -77,7 +77,7 @@ def test_each_variant_installs_its_packages(tmp_path, backend, device, packages)
     assert done.returncode == 0, done.stderr
     install, *options = (tmp_path / "pip.arguments").read_text().splitlines()
     assert install == "install"
-    assert options == ["--no-cache-dir", "--constraint", "constraints.txt", *packages]
+    assert options == ["--no-cache-dir", "--constraint", "constraints.txt", *packages, "ray"]
     extras = set(re.findall(r"\.\[(\w+)\]", " ".join(packages)))
     assert all(f"\n{extra} = [" in (REPOSITORY / "pyproject.toml").read_text("utf-8") for extra in extras)
 
@@ -89,7 +89,7 @@ def test_the_container_runs_alae_itself_as_an_ordinary_user():
     assert "ALAE_CACHE=/cache" in settings.split()
 
 
-# ---- the Kubernetes Job and JobSet -----------------------------------------------------------------------------------
+# ---- the Kubernetes Job, JobSet and RayJob ---------------------------------------------------------------------------
 
 
 def read_manifest(file, version, kind):
@@ -183,6 +183,26 @@ def test_the_pods_of_the_jobset_find_each_other():
     address = f"{name}-{replicated['name']}-0-0.{name}:29500"
     assert spec["parallelism"] == spec["completions"] == 2
     assert find_spread(None, environment | {"RANK": "1"}) == Spread("all", 1, 2, 0, address)
+
+
+def test_ray_starts_one_process_on_each_worker_of_the_rayjob():
+    claim, job = read_manifest("rayjob.yaml", "ray.io/v1", "RayJob")
+    assert claim["spec"]["accessModes"] == ["ReadWriteMany"]
+    spec = job["spec"]
+    line = spec["entrypoint"].removeprefix("cd /runs && ")
+    assert parse_command(line) == "train"
+    assert "--out /runs/faces --resume auto" in line
+    assert spec["backoffLimit"] > 0
+    assert spec["shutdownAfterJobFinishes"], "the pods would keep their devices"
+    head, (workers,) = spec["rayClusterSpec"]["headGroupSpec"], spec["rayClusterSpec"]["workerGroupSpecs"]
+    assert (head["rayStartParams"], workers["rayStartParams"]) == ({"num-cpus": "0"}, {"num-cpus": "1"})
+    assert workers["replicas"] == workers["minReplicas"] == workers["maxReplicas"] == 2
+    assert line.endswith("--launcher ray --devices 2")
+    for group in (head, workers):
+        pod = group["template"]["spec"]
+        (container,) = pod["containers"]
+        assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/data", "/runs", "/cache", "/tmp"}
+        assert pod["volumes"][0]["persistentVolumeClaim"] == {"claimName": claim["metadata"]["name"]}
 
 
 # ---- the Slurm job ---------------------------------------------------------------------------------------------------
