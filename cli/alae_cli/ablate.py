@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import BackendName, Device, Overrides, parse_list, parse_overrides
+from alae_cli.options import BackendName, Device, Overrides, SkipBad, parse_list, parse_overrides
 from alae_cli.signals import waiting_first
 
 
@@ -39,6 +39,7 @@ def ablate(
     out: Annotated[
         Path | None, typer.Option(help="Write runs and results to this directory.", show_default="ablations/NAME")
     ] = None,
+    skip_bad: SkipBad = False,
     overrides: Overrides = None,
     backend: BackendName = None,
     device: Device = None,
@@ -60,7 +61,7 @@ def ablate(
     chosen = load_ablation(ablation, base=base, overrides=changes, seeds=numbers)
     directory = out or DIRECTORY / Path(ablation).stem
     with waiting_first("its runs have saved; run the same command again to continue"):
-        result = ablate(chosen, directory, backend=backend, device=device, jobs=jobs)
+        result = ablate(chosen, directory, backend=backend, device=device, jobs=jobs, skip_bad=skip_bad)
     print(f"\n{result.to_markdown()}")
     for path in draw_figures(result, directory, backend=backend, device=device):
         print(path)

@@ -93,6 +93,7 @@ def prepare(
     """Decode images once into a set that training reads as a stream; run the command again to continue it."""
     import os
 
+    from alae_core._support.text import count_things
     from alae_workbench.data.prepared.preparation import plan_preparation
     from alae_workbench.data.prepared.writing import write_set
     from alae_workbench.runs.progress import show_progress
@@ -105,7 +106,7 @@ def prepare(
         manifest = write_set(preparation, workers=workers or os.cpu_count() or 1, skip_bad=skip_bad, progress=advance)
     left_out = sum(part.left_out for part in manifest.parts.values())
     unreadable = f"; {left_out:,} could not be read: {out / 'left-out.txt'}" if left_out else ""
-    print(f"prepared {sum(part.count for part in manifest.parts.values()):,} images{unreadable}")
+    print(f"prepared {count_things(sum(part.count for part in manifest.parts.values()), 'image')}{unreadable}")
     print(f"train    alae train --data {out}")
 
 

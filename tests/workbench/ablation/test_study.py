@@ -5,8 +5,10 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import alae_core as alae
+from alae_workbench.ablation import study
 from alae_workbench.ablation.matrix import Ablation
 from alae_workbench.ablation.study import Result, ablate, format_spread
 from alae_workbench.runs.settings import load_experiment
@@ -89,6 +91,25 @@ def test_variants_use_plugins(tmp_path, monkeypatch):
     result = ablate(ablation, tmp_path / "out", backend=BACKEND, tell=[].append)
     assert set(result.numbers["squares"]) == {"reconstruction_error", "reciprocity_error"}
     assert alae.load_checkpoint(tmp_path / "out" / "squares" / "seed-0").config.plugins == (record,)
+
+
+@pytest.mark.slow
+def test_unreadable_images_are_skipped_on_request(tmp_path, monkeypatch):
+    """The run is trained in this process."""
+    monkeypatch.setattr(study, "train_cells", lambda train, cells, jobs: (train(cell) or cell for cell in cells))
+    draw, images = np.random.default_rng(0), tmp_path / "images"
+    images.mkdir()
+    for number in range(12):
+        Image.fromarray(draw.integers(0, 256, (8, 8), np.uint8)).save(images / f"{number}.png")
+    (images / "torn.png").write_bytes(b"torn")
+    settings = {**SMALL, "training.data": str(images), "training.held_out": 4}
+    fields = {"overrides": settings, "seeds": [0], "variants": {"latent": {}}, "measures": ["reconstruction_error"]}
+    ablation, options = make_ablation(**fields), {"backend": BACKEND, "tell": [].append}
+    with pytest.raises(alae.AlaeError, match="--skip-bad"):
+        ablate(ablation, tmp_path / "out", **options)
+    assert (
+        len(ablate(ablation, tmp_path / "out", skip_bad=True, **options).numbers["latent"]["reconstruction_error"]) == 1
+    )
 
 
 def test_the_table_has_means_and_deviations():

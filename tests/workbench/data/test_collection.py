@@ -1,10 +1,12 @@
 """Collections of picture files, decoded at once or on request."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from alae_workbench.data.collection import DecodedOnRequest, decode
+from alae_workbench.data.collection import Collection, DecodedOnRequest, decode
 from alae_workbench.data.resolve import open_source
 from alae_workbench.data.source import DataError, read_all
 
@@ -37,3 +39,15 @@ def test_a_large_folder_is_decoded_on_request(tmp_path, monkeypatch):
     (tmp_path / "a" / "0.png").write_bytes(b"torn since")
     with pytest.raises(DataError, match=r"0\.png"):
         read_all(found)
+
+
+def test_decoding_takes_little_more_memory_than_the_images(tmp_path):
+    Image.new("RGB", (64, 64)).save(tmp_path / "0.png")
+    pictures = Collection([tmp_path / "0.png"] * 600, [], None, (), [])
+    tracemalloc.start()
+    try:
+        images, _ = decode(pictures, (64, 64, 3))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * images.pixels.nbytes

@@ -100,6 +100,16 @@ def test_a_run_writes_all_its_files(uninterrupted):
         assert shown in out
 
 
+def test_a_slow_run_draws_its_first_grid_early(tmp_path, monkeypatch):
+    """Step 1 compiles, 2 to 4 are timed. A resumed run draws no early grid."""
+    monkeypatch.setattr("alae_workbench.runs.loop.FIRST_GRID_SECONDS", 1e-9)
+    slow = {"training.grid_every": 10**6}
+    train(tmp_path, "--steps", 7, "--out", "run", **slow)
+    train(tmp_path, "--resume", "run", "--steps", 14)
+    names = sorted(path.name for path in (tmp_path / "run" / "grids").iterdir())
+    assert names == ["step-00000005.png", "step-00000007.png", "step-00000014.png"]
+
+
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(uninterrupted, tmp_path):
     train(tmp_path, "--steps", 25, "--out", "run")
     train(tmp_path, "--resume", "run", "--steps", 60)

@@ -66,12 +66,14 @@ def ablate(
     backend: str | None = None,
     device: str | None = None,
     jobs: int = 1,
+    skip_bad: bool = False,
     tell: Callable[[str], None] = print,
 ) -> Result:
     """Train and measure every unfinished run, `jobs` at a time, each in its own process (`processes.train_cells`).
 
     Interrupted runs continue from their last checkpoint, and interrupted computations of features from their last row.
     Each run is a directory as `alae train` writes it; `results.json` and `table.md` are written beside them.
+    `skip_bad` leaves out unreadable picture files.
 
     Raises:
         AlaeError: an existing run has other settings, or a run fails.
@@ -83,7 +85,7 @@ def ablate(
     unfinished = [cell for cell in cells if not _is_finished(ablation, cell)]
     finished = len(cells) - len(unfinished)
     tell(f"{out}: {len(cells)} runs, {finished} of them finished")
-    train = partial(_train_and_measure, ablation, backend, device, given_plugins())
+    train = partial(_train_and_measure, ablation, backend, device, skip_bad, given_plugins())
     for number, cell in enumerate(train_cells(train, unfinished, jobs), finished + 1):
         tell(f"{cell.path}: finished, {number} of {len(cells)}")
     result = collect_results(ablation, out)
@@ -133,7 +135,12 @@ def _evaluation_file(ablation: Ablation, cell: Cell) -> Path:
 
 
 def _train_and_measure(
-    ablation: Ablation, backend: str | None, device: str | None, plugins: tuple[PluginRecord, ...], cell: Cell
+    ablation: Ablation,
+    backend: str | None,
+    device: str | None,
+    skip_bad: bool,
+    plugins: tuple[PluginRecord, ...],
+    cell: Cell,
 ) -> None:
     """Train and measure one run in this process. Raises AlaeError if a signal stops it."""
     give_plugins(plugins)
@@ -147,6 +154,7 @@ def _train_and_measure(
         device=device,
         out=cell.path,
         resume=AUTO,
+        skip_bad=skip_bad,
         observers=[],
     )
     if summary.stopped_by:

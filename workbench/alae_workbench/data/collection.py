@@ -201,27 +201,30 @@ def decode(
         read; and a message for each unreadable picture.
     """
     keep = len(pictures) * int(np.prod(shape)) <= (_KEPT_BYTES if kept_bytes is None else kept_bytes)
-    pixels: list[np.ndarray] = []
-    readable, faults, hashes, digest = [], [], [], hashlib.sha256()
+    # Filled in place, because a list of images and then an array of them would take twice the memory.
+    pixels = np.empty((len(pictures) if keep else 0, *shape), np.uint8)
+    readable: list[int] = []
+    faults, hashes, digest = [], [], hashlib.sha256()
     lowest, highest = 255, 0
     for index, image in enumerate(_decode_files(pictures.files, lambda file: read_image(file, shape, reading))):
         if isinstance(image, DataError):
             faults.append(str(image))
             continue
-        readable.append(index)
         if keep:
-            pixels.append(image)
+            pixels[len(readable)] = image
         else:
             digest.update(image.data)
             hashes.append(hash_image(image))
             lowest, highest = min(lowest, int(image.min())), max(highest, int(image.max()))
+        readable.append(index)
     if not readable:
         return None, faults
     if faults:
         pictures = pictures.select(readable)
     labels = pictures.labels
     if keep:
-        return Arrays(np.stack(pixels), labels, pictures.names, pictures.label_names, pictures.label_text), faults
+        images = pixels[: len(readable)]
+        return Arrays(images, labels, pictures.names, pictures.label_names, pictures.label_text), faults
     digest.update(repr((len(readable), *shape, None if labels is None else labels.tolist())).encode())
     extremes = (lowest, highest)
     return DecodedOnRequest(pictures, shape, reading, digest.hexdigest(), extremes, np.array(hashes, np.int64)), faults

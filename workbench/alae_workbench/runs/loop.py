@@ -28,6 +28,8 @@ from alae_workbench.storage.directory import Run, Summary
 
 #: maximum fraction of a run's time that `training.measures` take
 MEASURING_SHARE = 1 / 20
+#: seconds of training until the first grid of a run, if `training.grid_every` images take longer
+FIRST_GRID_SECONDS = 10.0
 # Steps timed at the beginning of each level, after those that compile.
 _TIMED_STEPS = 3
 
@@ -73,6 +75,7 @@ class Trainer:
         self._stop = stop or Stop(catches_signals=True)
         self._stepper = Stepper(self.runner, self._saver, self._stop, self._send_level)
         self._grid: Path | None = None
+        self._early_grid: int | None = None  # the step of the first grid, once the speed is known
         # Grids and measures use the averaged networks; the runner's own networks stay untouched.
         self._averaged = build(self.config)
 
@@ -143,6 +146,7 @@ class Trainer:
                     self._pace.add_steps(first, self.step, seconds)
                     if new:
                         self._send_pace()
+                        self._schedule_grid(seconds / (self.step - first))
                 if due:
                     speed = (self._next().shown - position(self.config, first).shown) / seconds
                     self._do(due, values, speed)
@@ -209,7 +213,13 @@ class Trainer:
     def _is_grid_due(self) -> bool:
         before, after, every = self._last(), self._next(), self.training.grid_every
         grown = after.stage.lod != before.stage.lod
-        return after.shown // every > before.shown // every or grown or self.step == self.steps
+        crossed = after.shown // every > before.shown // every
+        return crossed or grown or self.step in (self._early_grid, self.steps)
+
+    def _schedule_grid(self, seconds: float) -> None:
+        """Choose the step of the first grid of a new run, of which a step takes `seconds`."""
+        if self._grid is None and self._resume is None:
+            self._early_grid = self.step + max(1, math.ceil(FIRST_GRID_SECONDS / seconds))
 
     def _update_averaged(self) -> None:
         self._averaged.set_weights(self.runner.weights(averaged=True))

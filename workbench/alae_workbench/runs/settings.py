@@ -47,7 +47,11 @@ class Training(TrainingData):
         1000, description="steps between two evaluations of `measures`; more if they would take over 1/20 of the time"
     )
     best: str = Field("reconstruction_error", description="the measure that selects the best checkpoint")
-    grid_every: Count = Field(100_000, description="training images between two grids")
+    grid_every: Count = Field(
+        100_000,
+        description="training images between two grids; the first grid is drawn earlier, after about 10 seconds of "
+        "training, if that many images take longer",
+    )
     origin: Origin | None = Field(
         None, description="the checkpoint whose weights the run starts from; docs/fine-tuning.md"
     )
