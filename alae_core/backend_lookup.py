@@ -66,6 +66,16 @@ def require_spread(name: str, backend: Any, spread: Spread | None) -> None:
         )
 
 
+def require_shared_batches(name: str) -> None:
+    """Raise BackendError if the backend `name` cannot share batches between devices outside of training."""
+    backend = _load_class(find_backend(name))
+    if not getattr(backend, "spreads", False) or getattr(backend, "launcher", None):
+        raise BackendError(
+            f"backend {name!r} uses one device outside of training (docs/scaling.md): omit --devices, or use "
+            "--backend jax"
+        )
+
+
 def _load_class(entry: EntryPoint) -> Any:
     backend = entry.load()
     if not isinstance(backend, type):

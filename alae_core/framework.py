@@ -23,8 +23,9 @@ class Framework(Protocol):
     def compile(self, fn: Callable[..., Tensor]) -> Callable[..., Tensor]:
         """Compile `fn` once for each new structure and shape of its arguments, without gradients.
 
-        `fn` is pure. Its arguments and its result are tensors in nested lists and dictionaries. A framework that does
-        not compile returns a function that does not record gradients.
+        `fn(constants, *rows)` is as for `inference.BatchedFunction`: tensors in nested lists and dictionaries. A
+        framework that does not compile returns a function that does not record gradients; one that was opened for
+        several devices may divide the rows between them.
         """
 
 

@@ -11,7 +11,7 @@ from keras import ops
 
 from alae_core.config import Config
 from alae_core.errors import ArgumentError, BackendError
-from alae_core.framework import Tensor
+from alae_core.framework import Tensor, framework_in_use
 from alae_core.inference import BatchedFunction, split
 from alae_core.inputs import as_images, as_noise, as_rows, as_styles, one_hot
 from alae_core.lookup import find_family
@@ -20,13 +20,14 @@ from alae_core.networks.family import Family
 from alae_core.networks.features import without_gradients
 from alae_core.parts import require_parts
 from alae_core.sizes import require_room
+from alae_core.spread import count_own_devices
 from alae_core.state import as_dtype, require_same_arrays
 from alae_core.streams import Noise, require_seed, sample_noise, sample_prior
 from alae_core.truncation import truncate
 from alae_core.updates import Update, updates_of
 from alae_core.view import View
 
-# Images per batch: large enough to keep any processor busy, small enough to bound memory.
+# Images per batch and device: large enough to keep any processor busy, small enough to bound memory.
 _CHUNK, _CHUNK_PIXELS = 512, 2**22
 
 
@@ -235,7 +236,8 @@ class Alae:
 
     def batch_size(self, view: View | None = None) -> int:
         """Return the maximum number of images in one of the model's own batches."""
-        return max(1, min(_CHUNK, _CHUNK_PIXELS // prod(self.image_shape(view)[:2])))
+        devices = count_own_devices(framework_in_use())
+        return devices * max(1, min(_CHUNK, _CHUNK_PIXELS // prod(self.image_shape(view)[:2])))
 
     # ---- weights ----
 

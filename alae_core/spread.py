@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from alae_core.errors import BackendError
+from alae_core.errors import ArgumentError, BackendError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -74,6 +74,12 @@ def find_spread(devices: Devices | None, environ: Mapping[str, str] = os.environ
     return Spread(devices or "all", rank, processes, local_rank, address)
 
 
+def require_kind(device: str | None) -> None:
+    """Raise ArgumentError if `device` names one device, such as "gpu:1", instead of a kind for several devices."""
+    if device is not None and ":" in device:
+        raise ArgumentError("device", f"is {device}, one device, but several are used together: give their kind")
+
+
 def describe_processes(count: int) -> list[dict[str, str]]:
     """Return the environment variables of each of `count` processes of this machine, with a free port for the first."""
     with socket.socket() as found:
@@ -91,6 +97,11 @@ def find_peers(backend: Any) -> Peers | None:
 def count_devices(backend: Any) -> int:
     """Return how many devices train together on an open backend, in all processes."""
     return getattr(backend, "device_count", 1)
+
+
+def count_own_devices(backend: Any) -> int:
+    """Return how many devices an open backend uses outside of training: those of this process, if it is alone."""
+    return 1 if find_peers(backend) else count_devices(backend)
 
 
 def _read_number(environ: Mapping[str, str], name: str, default: int | None = None) -> int:

@@ -9,6 +9,9 @@ from alae_core.backend import BaseBackend
 from alae_core.errors import BackendError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     import jax
 
     from alae_core.config import Precision
@@ -51,6 +54,11 @@ class JaxBackend(BaseBackend):
 
     def devices(self) -> list[str]:
         return list(_devices())
+
+    def compile(self, fn: "Callable[..., Any]") -> "Callable[..., Any]":
+        """See `Framework`."""
+        # Not over the devices of other processes, which compute something else or wait.
+        return self._engine().compile_function(fn, None if self.peers else self.mesh)
 
     def _prepare(self, spread: "Spread") -> None:
         """Join other processes, and let a CPU count as several devices, before JAX looks for devices."""

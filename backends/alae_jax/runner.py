@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from alae_core.growth import Rates, Stage
 from alae_core.model import Alae
@@ -25,9 +25,22 @@ def input_gradient(fn: Callable[[jax.Array], jax.Array], x: jax.Array) -> tuple[
     return value, pull_back(jnp.ones_like(value))[0]
 
 
-def compile_function(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """See `Framework.compile`."""
-    return jax.jit(fn)
+def compile_function(fn: Callable[..., Any], mesh: Mesh | None = None) -> Callable[..., Any]:
+    """See `Framework.compile`; the devices of `mesh` share the rows, if their number divides."""
+    compiled = jax.jit(fn)
+    if mesh is None:
+        return compiled
+    everywhere, by_row = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec("rows"))
+
+    def call(constants: Any, *rows: Any) -> Any:
+        count = len(rows[0])
+
+        def place(array: jax.Array) -> jax.Array:
+            return jax.device_put(array, by_row if len(array) == count and count % mesh.size == 0 else everywhere)
+
+        return compiled(jax.device_put(constants, everywhere), *jax.tree.map(place, rows))
+
+    return call
 
 
 class JaxRunner(BaseRunner[jax.Array]):

@@ -12,6 +12,7 @@ from alae_cli.options import (
     LabelsFrom,
     Lod,
     ModelOrShipped,
+    SharedBy,
     SkipBad,
     Source,
     locate_model,
@@ -37,6 +38,7 @@ def encode(
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
+    devices: SharedBy = None,
 ) -> None:
     """Encode images into w = E(x).
 
@@ -48,7 +50,13 @@ def encode(
     from alae_workbench.models.opening import open_model
 
     opened = open_model(
-        locate_model(model), backend=backend, device=device, averaged=averaged, lod=lod, skip_bad=skip_bad
+        locate_model(model),
+        backend=backend,
+        device=device,
+        devices=devices,
+        averaged=averaged,
+        lod=lod,
+        skip_bad=skip_bad,
     )
     if labels is not None and out.suffix == ".npy" and not opened.model.config.labels:
         raise ArgumentError("labels", f"is {labels}, but {out} holds w alone: write an .npz file, such as --out w.npz")

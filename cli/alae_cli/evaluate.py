@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import Averaged, BackendName, Device, LabelsFrom, Model, parse_list
+from alae_cli.options import Averaged, BackendName, Device, LabelsFrom, Model, SharedBy, parse_list
 from alae_cli.out import require_ending
 from alae_core import ArgumentError
 
@@ -45,6 +45,7 @@ def evaluate(
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
+    devices: SharedBy = None,
 ) -> None:
     """Measure a model: print a table and write the values into its run directory."""
     if out:
@@ -64,7 +65,7 @@ def evaluate(
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.progress import show_progress
 
-    opened = open_model(model, backend=backend, device=device, averaged=averaged)
+    opened = open_model(model, backend=backend, device=device, devices=devices, averaged=averaged)
     # Imports Keras, so only after `open_model` has chosen the framework.
     from alae_workbench.tasks.evaluate import evaluate, record_if_possible
 

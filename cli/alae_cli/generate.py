@@ -13,6 +13,7 @@ from alae_cli.options import (
     ModelOrShipped,
     Noise,
     SaveW,
+    SharedBy,
     images_out,
     locate_model,
     parse_list,
@@ -67,6 +68,7 @@ def generate(
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
+    devices: SharedBy = None,
 ) -> None:
     """Draw samples G(F(z)), or write them as arrays or pictures."""
     require_images_out(out)
@@ -87,6 +89,7 @@ def generate(
         locate_model(model),
         backend=backend,
         device=device,
+        devices=devices,
         averaged=averaged,
         lod=lod,
         psi=psis or None,

@@ -183,6 +183,12 @@ def parse_devices(text: str) -> Devices:
     return int(text)
 
 
+def devices_option(use: str) -> Any:
+    """Return the option --devices, which `use` describes. Its values are `Devices`."""
+    return typer.Option(parser=parse_devices, metavar="N|all", help=f"{use} (docs/scaling.md).", show_default="1")
+
+
+SharedBy = Annotated[Any, devices_option("Devices of this machine that share each batch, with JAX")]
 Images = Annotated[
     int | None,
     typer.Option(

@@ -1,7 +1,7 @@
 """`alae train`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -16,7 +16,7 @@ from alae_cli.options import (
     Overrides,
     Partial,
     SkipBad,
-    parse_devices,
+    devices_option,
     parse_list,
     parse_overrides,
 )
@@ -104,13 +104,7 @@ def train(
     backend: BackendName = None,
     device: Device = None,
     devices: Annotated[
-        str | None,
-        typer.Option(
-            parser=parse_devices,
-            metavar="N|all",
-            help="Devices of this machine that train together, each on its part of every batch (docs/scaling.md).",
-            show_default="1",
-        ),
+        Any, devices_option("Devices of this machine that train together, each on its part of every batch")
     ] = None,
     launcher: Annotated[
         Launcher | None,
@@ -143,7 +137,7 @@ def train(
         images=images,
         backend=backend,
         device=device,
-        devices=devices,  # type: ignore[arg-type]  # parsed
+        devices=devices,
         steps=steps,
         overrides=parse_overrides(overrides) | {key: value for key, value in fields.items() if value is not None},
         out=out,

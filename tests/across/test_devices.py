@@ -1,7 +1,8 @@
-"""Two devices train as one does, over 20 steps in float64: equal losses and equal movement of every weight.
+"""Two devices compute as one does: 20 training steps in float64, and batches of inference.
 
-The lane devices of the conformance suite judges ALAE's perceptrons, conv networks and growth in float32, and faults;
-these are other algorithms and objectives, adaptive augmentation that meets growth, and two processes of JAX.
+Training must give equal losses and equal movement of every weight. The lane devices of the conformance suite judges
+ALAE's perceptrons, conv networks and growth in float32, and faults; these are other algorithms and objectives, adaptive
+augmentation that meets growth, and two processes of JAX.
 """
 
 import os
@@ -14,6 +15,7 @@ import pytest
 from alae_core.spread import describe_processes
 from tests.conftest import REPOSITORY
 from tests.helpers.devices import CASES
+from tests.helpers.python import run_python
 
 #: losses, relative; movement of an array, by norm relative to how far it moved. Arrays with a gradient of zero, such as
 #: the biases before the first instance norm, move by rounding alone, so LITTLE is added to how far each moved
@@ -89,3 +91,48 @@ def test_two_devices_of_jax_train_as_one(on_jax, case):
 def test_two_processes_of_jax_train_as_one(tmp_path):
     train(tmp_path, "jax", 2, ["style"])
     assert_equal(tmp_path, "style")
+
+
+INFERENCE = """
+import numpy as np
+import alae_core as alae
+from alae_core.spread import Spread
+from tests.conftest import random_images, tiny_conv_config, tiny_style_config
+
+backend = alae.load_backend("jax", "cpu", spread=Spread(2))
+mesh, compile, shared = backend.mesh, backend.compile, []
+
+def compile_and_record(fn):
+    compiled = compile(fn)
+
+    def call(*arguments):
+        shared.append(compiled(*arguments))
+        return shared[-1]
+
+    return call
+
+def compute(config, devices):
+    backend.mesh, backend.device_count, backend.compile = mesh if devices > 1 else None, devices, compile_and_record
+    model = alae.build(config)
+    shape, sizes = model.image_shape(), (1, 5, 24)
+    size = model.batch_size()
+    w = [model.encode(random_images(count, shape)) for count in sizes]
+    return size, [*w, *map(model.generate, w)]
+
+for config in (tiny_conv_config(), tiny_style_config()):
+    size, two = compute(config, 2)
+    divided = [not each.sharding.is_fully_replicated for each in shared]
+    assert divided == [False, True, True, False, True, True], divided
+    shared.clear()
+    half, one = compute(config, 1)
+    shared.clear()
+    assert size == 2 * half
+    for mine, other in zip(two, one, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-5, atol=1e-6)
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_of_jax_share_the_batches_of_inference():
+    """An odd number of images is padded; a single one is computed by both devices."""
+    run_python(["-c", INFERENCE], REPOSITORY)

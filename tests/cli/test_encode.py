@@ -84,6 +84,11 @@ MISTAKES = [
     (["encode", "run", "photos", "--labels", "a", "--out", "w.npz", "--backend", BACKEND], "no file 'a' for the label"),
     (["encode", "mlp", "--lod", "0"], "--lod is only for style models"),
     (["encode", "style", "photos", "--lod", "3"], "--lod is 3, but the model has the levels 0 … 2"),
+    (["encode", "run", "--devices", "2", "--backend", "torch"], "backend 'torch' uses one device outside of training"),
+    (
+        ["encode", "run", "--devices", "2", "--backend", "jax", "--device", "cpu:0"],
+        "--device is cpu:0, one device, but",
+    ),
 ]
 
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from alae_core import AlaeError, ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
-from alae_core.backend_lookup import default_backend
+from alae_core.backend_lookup import default_backend, require_shared_batches
 from alae_core.config import Precision
 from alae_core.run_source import name_source
+from alae_core.spread import Devices, Spread, require_kind
 from alae_core.view import require_psi
 from alae_workbench.data.labels import select_labels
 from alae_workbench.data.load import fit_images, load_data, load_images
@@ -192,6 +193,7 @@ def open_model(
     *,
     backend: str | None = None,
     device: str | None = None,
+    devices: Devices | None = None,
     averaged: bool = True,
     lod: int | None = None,
     style_task: str | None = None,
@@ -206,6 +208,7 @@ def open_model(
     Args:
         path: as for `alae_core.load_checkpoint`.
         backend, device, averaged: as for `alae_core.load`.
+        devices: number of devices of this machine that share each batch; "all" of the kind of `device`.
         lod: level of detail to use; by default the one training had reached.
         style_task: a task that only style models can do, such as "style mixing"; named in the error for other models.
         skip_bad: see `OpenedModel`.
@@ -223,7 +226,12 @@ def open_model(
     if style_task is not None and checkpoint.config.networks.family != "style":
         raise AlaeError(f"{style_task} needs a style model, but {_describe_family(checkpoint.config)}")
     check_options(checkpoint.config, checkpoint.view, lod=lod, **options)
-    load_backend(backend or default_backend(), device, checkpoint.config.precision)
+    backend, spread = backend or default_backend(), None
+    if devices not in (None, 1):
+        require_shared_batches(backend)
+        require_kind(device)
+        spread = Spread(devices)
+    load_backend(backend, device, checkpoint.config.precision, spread)
     model = checkpoint.model(averaged)
     if lod is not None:
         model.view = View(lod)

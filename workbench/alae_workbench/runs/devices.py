@@ -4,7 +4,7 @@ from alae_core import ArgumentError
 from alae_core.config_data import RUN
 from alae_core.passes import require_microbatch
 from alae_core.shares import require_division
-from alae_core.spread import Peers, Spread, find_peers, find_spread
+from alae_core.spread import Peers, Spread, find_peers, find_spread, require_kind
 from alae_workbench.runs.request import RunRequest
 from alae_workbench.runs.settings import Experiment
 
@@ -18,8 +18,7 @@ def plan_spread(request: RunRequest, experiment: Experiment) -> Spread | None:
     spread = find_spread(request.devices)
     if spread is None:
         return None
-    if request.device is not None and ":" in request.device:
-        raise ArgumentError("device", f"is {request.device}, one device, but several train together: give their kind")
+    require_kind(request.device)
     devices = spread.processes if spread.devices == "all" else spread.devices
     require_division(experiment.config, devices)
     require_microbatch(experiment.config, experiment.training.microbatch, f"{RUN}.microbatch", devices)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from alae_core import ArgumentError
+from alae_core.spread import Devices
 from alae_workbench.models.opening import OpenedModel, open_model
 from alae_workbench.models.shipped import locate_model
 from alae_workbench.storage.directory import Summary
@@ -17,6 +18,7 @@ def load(
     *,
     backend: str | None = None,
     device: str | None = None,
+    devices: Devices | None = None,
     averaged: bool = True,
     lod: int | None = None,
 ) -> OpenedModel:
@@ -28,6 +30,7 @@ def load(
     Args:
         model: see `Model`. A model that is open already is returned as it is.
         backend, device: by default KERAS_BACKEND or the first framework installed, and the accelerator if there is one.
+        devices: how many devices of this machine share each batch, or "all"; by default 1 (JAX only).
         averaged: whether to use the running averages of the networks, or the networks as trained.
         lod: level of detail to use; by default the one training had reached.
 
@@ -36,12 +39,13 @@ def load(
         CheckpointError, BackendError: as `alae_core.load`.
     """
     if isinstance(model, OpenedModel):
-        given = {"backend": backend, "device": device, "averaged": None if averaged else False, "lod": lod}
+        given = {"backend": backend, "device": device, "devices": devices, "lod": lod}
+        given["averaged"] = None if averaged else False
         for name, value in given.items():
             if value is not None:
                 raise ArgumentError(name, f"is {value}, but the model is open already: give it to load with its path")
         return model
-    return open_model(locate(model), backend=backend, device=device, averaged=averaged, lod=lod)
+    return open_model(locate(model), backend=backend, device=device, devices=devices, averaged=averaged, lod=lod)
 
 
 def locate(model: Model) -> Path:
