@@ -11,7 +11,6 @@ second with that of a bare matrix product, again in turns; `benchmarks.arithmeti
 
 import argparse
 import statistics
-import time
 from bisect import bisect_left
 from collections.abc import Callable
 from importlib import import_module
@@ -74,8 +73,8 @@ def measure(options: argparse.Namespace, backend: str) -> None:
     batch = runner.put(images)
     if config.networks.family == "conv":
         _require_equal_losses(runner, by_hand, batch)
-    ours = _contender(lambda: list(runner.step(batch).values()), lambda: runner.step(batch))
-    reference = _contender(lambda: [float(loss) for loss in by_hand()], by_hand)
+    ours = turns.make_contender(lambda: list(runner.step(batch).values()), lambda: runner.step(batch))
+    reference = turns.make_contender(lambda: [float(loss) for loss in by_hand()], by_hand)
     period = lcm(2, *(update.every for update in model.updates))
     # The first call of each compiles.
     ours(period), reference(period)
@@ -111,19 +110,6 @@ def _fading_step(config: alae.Config, lod: int) -> int:
         return here.stage.lod > lod or (here.stage.lod == lod and here.blend > 0.25)
 
     return bisect_left(range(scheduled_steps(config)), True, key=is_reached)
-
-
-def _contender(step_and_wait: Callable[[], object], step: Callable[[], object]) -> Callable[[int], float]:
-    """Return a function that takes a number of steps and returns the seconds per step."""
-
-    def run(steps: int) -> float:
-        started = time.perf_counter()
-        for _ in range(steps - 1):
-            step()
-        step_and_wait()
-        return (time.perf_counter() - started) / steps
-
-    return run
 
 
 if __name__ == "__main__":

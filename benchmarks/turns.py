@@ -9,6 +9,7 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -65,3 +66,16 @@ def take_turns(backend: str, task: str, rounds: int, ours: Callable[[], float], 
     mine, other = (statistics.median(column) * 1e3 for column in zip(*pairs, strict=True))
     spread = " ".join(f"{ratio:.2f}" for ratio in ratios)
     print(f"{backend:12}{task:14}{mine:9.2f} ms{other:9.2f} ms{statistics.median(ratios):8.2f}  {spread}", flush=True)
+
+
+def make_contender(step_and_wait: Callable[[], object], step: Callable[[], object]) -> Callable[[int], float]:
+    """Return a function that takes a number of steps, waits for the last, and returns the seconds per step."""
+
+    def run(steps: int) -> float:
+        started = time.perf_counter()
+        for _ in range(steps - 1):
+            step()
+        step_and_wait()
+        return (time.perf_counter() - started) / steps
+
+    return run

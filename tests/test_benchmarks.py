@@ -107,6 +107,12 @@ def test_two_devices_are_compared_with_one(backend):
     assert re.search(rf"^{backend} +\d+\.\d+ ms +\d+\.\d+ ms +\d", out, re.MULTILINE)
 
 
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_the_step_of_several_devices_is_compared_with_a_plain_one_on_one_device(backend):
+    out = run_benchmark("benchmarks.overhead", "--preset", "digits-mlp", "--backend", backend)
+    assert re.search(rf"^{backend} +step .* ms .* ms +\d", out, re.MULTILINE)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux resets the peak of memory")
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_the_memory_of_a_step_is_measured_for_each_number_of_passes(backend):
