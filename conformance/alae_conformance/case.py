@@ -36,6 +36,11 @@ class Case(case_files.ClosedModel):
     tolerance: ToleranceClass
     lanes: list[Lane] = Field(min_length=1)
     profile: Profile = Field(description="the smallest profile that runs it")
+    full_lanes: list[Lane] = Field(default=[], description="those of its lanes in which only the profile full runs it")
+
+    def profile_in(self, lane: Lane) -> Profile:
+        """Return the smallest profile that runs the case in one of its lanes; smoke runs only float32 by default."""
+        return "full" if lane in self.full_lanes else self.profile
 
 
 @cache

@@ -34,13 +34,16 @@ PATIENCE = 600.0
 #: processes that a backend may lose in a lane; then its other cases in the lane count as errors without being run
 _LOSSES = 3
 
+#: part of the last output of a process whose version of XLA does not know a flag of quick compilation
+_UNKNOWN_FLAG = "in XLA_FLAGS"
+
 #: the result of an experiment or of its diagnosis
 Answer = TypeVar("Answer")
 Listener = Callable[[str, CaseRecord], None]
 
 
 class Judge:
-    """Judges one backend in a process for each lane, restarted if it is lost."""
+    """Judges one backend in a process for each lane, restarted if it is lost; if `quick`, without optimizing."""
 
     def __init__(
         self,
@@ -51,9 +54,11 @@ class Judge:
         on_case: Listener = lambda backend, record: None,
         patience: float = PATIENCE,
         device: str | None = None,
+        quick: bool = False,
     ) -> None:
         self.name, self.numbers, self.checkpoints = name, numbers, checkpoints
         self.xfails, self.on_case, self.patience, self.device = xfails, on_case, patience, device
+        self.quick = quick
         self.hello: Hello | None = None
         self.cases: list[CaseRecord] = []
         self._processes: dict[Lane, Process | Processes] = {}
@@ -145,16 +150,19 @@ class Judge:
                 self._processes[lane] = self._start(lane)
             self.hello = self.hello or _validate_hello(self._processes[lane].hello())
             return experiment(self._processes[lane], setting)
-        except SubjectLost:
-            self._losses[lane] += 1
+        except SubjectLost as error:
             if lane in self._processes:
                 self._processes.pop(lane).close()
+            if self.quick and _UNKNOWN_FLAG in error.details:
+                self.quick = False
+                return self._ask(case, lane, writers, experiment)
+            self._losses[lane] += 1
             raise
 
     def _start(self, lane: Lane) -> Process | Processes:
         if lane not in self._failed_starts:
             try:
-                return start_processes(self.name, lane, self.patience, self.device)
+                return start_processes(self.name, lane, self.patience, self.device, self.quick)
             except BackendError as error:
                 self._failed_starts[lane] = _Refused(str(error))
             except SubjectError as error:

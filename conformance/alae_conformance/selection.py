@@ -5,14 +5,23 @@ from dataclasses import dataclass
 
 from alae_conformance.case import PROFILES, Case, Profile, cases, experiment_of
 from alae_conformance.claims import Claim, ClaimError, provable_levels
+from alae_conformance.fixture import config_of, fixtures
 from alae_conformance.tolerances import LANES, Lane
 from alae_core.errors import AlaeError
 
 #: a case in one of its lanes
 Task = tuple[Case, Lane]
 
-#: seconds of one core for the start of a lane, which imports a framework, and for a case
-_START, _CASE = 8.0, 0.7
+#: seconds of one core for the start of a lane, which imports a framework, and for a case by its family and level: means
+#: over JAX, PyTorch and TensorFlow without optimization by XLA
+_START = 5.0
+_SECONDS: dict[str, tuple[float, ...]] = {
+    "mlp": (1.5, 1.0, 0.6, 1.0, 60.0, 2.0),
+    "conv": (1.0, 2.0, 0.6, 1.5),
+    "style": (2.0, 5.0, 2.0, 4.0, 60.0, 8.0),
+}
+#: the factor of a case's seconds if XLA optimizes
+_OPTIMIZED = 2.0
 
 
 class SelectionError(AlaeError):
@@ -48,28 +57,36 @@ def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
                 )
     wanted = PROFILES[: PROFILES.index(profile) + 1]
     selected = [
-        case
-        for case in cases().values()
-        if (case.id in selection.cases if selection.cases else case.profile in wanted)
-        and (not selection.levels or case.level in selection.levels)
-    ]
-    read = {(case.fixture, experiment_of(case).reads) for case in selected}
-    tasks = [
         (case, lane)
         for lane in LANES
         if (lane in selection.lanes if selection.lanes else lane == "float32" or profile != "smoke")
         for case in cases().values()
-        if (case in selected or (case.fixture, case.experiment) in read) and lane in case.lanes
+        if lane in case.lanes
+        and (case.id in selection.cases if selection.cases else case.profile_in(lane) in wanted)
+        and (not selection.levels or case.level in selection.levels)
+    ]
+    chosen = {(case.id, lane) for case, lane in selected}
+    read = {(case.fixture, experiment_of(case).reads, lane) for case, lane in selected}
+    tasks = [
+        (case, lane)
+        for lane in LANES
+        for case in cases().values()
+        if (case.id, lane) in chosen or ((case.fixture, case.experiment, lane) in read and lane in case.lanes)
     ]
     if not tasks:
         raise SelectionError("no case is left to run: `alae conform --list --profile full` names cases and their lanes")
     return tasks
 
 
-def estimate_seconds(tasks: Sequence[Task], backends: int, cores: int) -> int:
-    """Return about how many seconds a run takes on idle cores; compiling a step takes some backends twice as long."""
-    lanes = backends * len({lane for _, lane in tasks})
-    return round((lanes * _START + backends * len(tasks) * _CASE) / min(cores, lanes))
+def estimate_seconds(tasks: Sequence[Task], backends: int, cores: int, *, quick: bool = True) -> int:
+    """Return about how many seconds a run takes on idle cores; if `quick`, XLA does not optimize."""
+    lanes = len({lane for _, lane in tasks})
+    seconds = sum(_SECONDS[_family(case)][case.level] for case, _ in tasks) * (1 if quick else _OPTIMIZED)
+    return round(backends * (lanes * _START + seconds) / min(cores, backends * lanes))
+
+
+def _family(case: Case) -> str:
+    return config_of(fixtures()[case.fixture], case.lanes[0]).networks.family
 
 
 def split_into_waves(tasks: Sequence[Task]) -> list[list[Task]]:

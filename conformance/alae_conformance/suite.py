@@ -66,7 +66,8 @@ def conform(
     with tempfile.TemporaryDirectory(prefix="alae-conformance-") as checkpoints:
         home = Path(checkpoints)
         prepare_reference_checkpoints(tasks, numbers, home)
-        judges = [Judge(name, numbers, home, xfails or {}, on_case, patience, device) for name in backends]
+        quick = profile != "full"
+        judges = [Judge(name, numbers, home, xfails or {}, on_case, patience, device, quick) for name in backends]
         with ThreadPoolExecutor(cpu_count() or 1) as pool:
             try:
                 for wave in split_into_waves(tasks):

@@ -39,7 +39,10 @@ def judges(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     file, backends = request.config.getoption("--alae-xfail"), _backends(request.config)
     xfails = read_xfails(Path(file), backends) if file else {}
     device = request.config.getoption("--alae-device")
-    by_backend = {backend: Judge(backend, numbers, checkpoints, xfails, device=device) for backend in backends}
+    quick = request.config.getoption("--alae-profile") != "full"
+    by_backend = {
+        backend: Judge(backend, numbers, checkpoints, xfails, device=device, quick=quick) for backend in backends
+    }
     yield by_backend
     for judge in by_backend.values():
         judge.close()

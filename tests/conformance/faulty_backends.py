@@ -559,7 +559,18 @@ class Prints(Wrapped):
         os.write(2, os.urandom(2**20))
 
 
-_SOUND = (NothingHeld, Prints, OnlyFloat32, OneDevice)
+class OlderXla(Wrapped):
+    """Ends as XLA does at an unknown flag; correct without the flag."""
+
+    name = "OlderXla"
+
+    def spoil(self, runner):
+        if "xla_backend_optimization_level" in os.environ.get("XLA_FLAGS", ""):
+            print("Unknown flag in XLA_FLAGS: --xla_backend_optimization_level=0", flush=True)
+            os._exit(1)
+
+
+_SOUND = (NothingHeld, Prints, OnlyFloat32, OneDevice, OlderXla)
 _USELESS = (Crashes, Hangs, Raises, NotANumber, MissingTensor, WrongDtype, NotNumPy, Refuses, TorchFailsAlone)
 _LEAVING = (Exits, Vanishes, Interrupts)
 _HARMFUL = (TrapVersion, TrapDevices, TrapArray, TrapLoss, TrapPipe)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from alae_conformance.case import cases
 from tests.conformance import faulty_backends
 from tests.conformance.contract_faults import CONTRACT_FAULTS
+from tests.conformance.core_faults import CORE_FAULTS, CoreFault
 from tests.conformance.mutants import MUTANTS, Mutant, judge_reference, judge_subject, worst_of
 from tests.conformance.mutants.page import PAGE, Ratios, read_ratios
 from tests.conftest import REPOSITORY
@@ -21,6 +22,7 @@ COUNTS = {
     "mutants": len(MUTANTS),
     "patched-backends": len(faulty_backends.KILLS),
     "contract-faults": len(CONTRACT_FAULTS),
+    "core-faults": len(CORE_FAULTS),
 }
 
 _TITLE = """# Mutants: the faults that the conformance suite catches
@@ -38,6 +40,10 @@ exact check.
 _PATCHED = """## Patched backends
 
 Real backends with one function replaced.
+"""
+_CORE = """## Faults of the core
+
+One function or constant of `alae_core` is replaced, and the named check must fail on JAX, on PyTorch and on TensorFlow.
 """
 _CONTRACT = """## Methods of the contract and of models
 
@@ -69,17 +75,21 @@ def render(ratios: Ratios) -> str:
             for name, kill in faulty_backends.KILLS.items()
         ),
     )
+    core = _table(
+        ("kind", "fault", "caught by (case, check)", "lane", "profile"),
+        ((f.kind, f.fault, f"{f.case}, {f.check}", f.lane, _cheapest_profile(f)) for f in CORE_FAULTS),
+    )
     contract = _table(
         ("method or attribute", "fault", "caught by (case, check)"),
         ((f"`{row.member}`", row.fault, f"{row.case}, {row.check}") for row in CONTRACT_FAULTS),
     )
-    return "\n".join([_TITLE, _MUTANTS, mutants, _PATCHED, patched, _CONTRACT, contract]).rstrip() + "\n"
+    return "\n".join([_TITLE, _MUTANTS, mutants, _CORE, core, _PATCHED, patched, _CONTRACT, contract]).rstrip() + "\n"
 
 
-def _cheapest_profile(mutant: Mutant) -> str:
-    """Return the smallest profile that runs a mutant's case in its lane."""
-    profile = cases()[mutant.case].profile
-    return "standard" if profile == "smoke" and mutant.lane != "float32" else profile
+def _cheapest_profile(fault: Mutant | CoreFault) -> str:
+    """Return the smallest profile that runs a fault's case in its lane."""
+    profile = cases()[fault.case].profile_in(fault.lane)
+    return "standard" if profile == "smoke" and fault.lane != "float32" else profile
 
 
 def with_counts(text: str) -> str:

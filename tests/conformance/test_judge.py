@@ -113,6 +113,14 @@ def test_answers_of_a_backend_do_not_run_code(judge, monkeypatch, tmp_path, name
     assert trap.exists()
 
 
+def test_a_backend_whose_xla_lacks_a_flag_is_judged_without_it(judge, monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    judge = judge("OlderXla", quick=True)
+    assert judge.run_case(cases()["L1-hinge-values"], "float32", ["OlderXla"]).status == "passed"
+    assert not judge.quick
+    assert judge._losses["float32"] == 0
+
+
 def test_output_of_a_backend_is_not_taken_for_an_answer(judge):
     (record,) = run(judge, "Prints", "L1-hinge-values").cases
     assert record.status == "passed"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from alae_conformance.case import PROFILES, cases
 from alae_conformance.claims import ClaimError
 from alae_conformance.selection import Selection, SelectionError, estimate_seconds, requirements, select
 
@@ -33,3 +34,11 @@ def test_more_cores_help_as_long_as_there_are_lanes():
     assert estimate_seconds(tasks, 1, 2) == estimate_seconds(tasks, 1, 1) > 8
     assert estimate_seconds(tasks, 3, 2) > estimate_seconds(tasks, 3, 4) == estimate_seconds(tasks, 3, 3)
     assert estimate_seconds(select("full"), 1, 2) > 2 * estimate_seconds(tasks, 1, 2)
+
+
+def test_some_lanes_of_a_case_run_only_in_full():
+    lanes = {profile: [lane for case, lane in select(profile) if case.id == "L3-style-levels"] for profile in PROFILES}
+    assert lanes == {"smoke": [], "standard": ["float32"], "full": ["float32", "float64"]}
+    named = select("standard", Selection(["L3-style-levels"]))
+    assert [lane for _, lane in named] == ["float32", "float64"]
+    assert all(set(case.full_lanes) < set(case.lanes) for case in cases().values())

@@ -71,7 +71,8 @@ def twice(subject: Subject, setting: Setting) -> Observations:
     return trajectory | drop_check("moments", movements("twice", before, subject.state()))
 
 
-@experiment(rounding="kinks")
+# Adam's first step at a level multiplies the rounding of a gradient that is zero by the rate over ε.
+@experiment(rounding="compounds")
 def paces(subject: Subject, setting: Setting) -> Observations:
     """Take steps far apart in a long schedule: the first of each level, one amid its fade, and its last."""
     setting.open(subject)

@@ -1,7 +1,5 @@
 """L0 and L3: numbers far from those of other experiments: seeds, steps, counts of Adam, sizes of batches."""
 
-from typing import Any
-
 import numpy as np
 
 from alae_conformance import tape as tapes
@@ -12,8 +10,6 @@ from alae_conformance.experiments.states import drop_check, movements, observe_s
 from alae_conformance.fixture import config_of
 from alae_conformance.noise_statistics import deviations, maps_by_update
 from alae_conformance.subjects import Arrays, Batches, Subject
-from alae_conformance.subjects.reference import ReferenceSubject
-from alae_core.streams import sample_noise
 
 _SEEDS = (7, 2**32 + 7, 2**63 - 1)
 _STEPS = (2**20, 2**33)
@@ -24,15 +20,6 @@ _ADAM_COUNTS = (1, 1000, 10**6)
 #: steps after the schedule of a rate has ended, with and without rare updates
 _LATE = (102, 1001, 10**6)
 _SIZES = (6, 1, 5, 17, 6)
-#: heights and widths of images, by family; with other fixtures, all that style networks support up to 128 pixels
-_SIDES = {
-    "mlp": ((1, 1), (1, 3), (7, 2), (28, 28), (31, 37), (64, 128)),
-    "conv": ((8, 8), (16, 10), (20, 28), (40, 64), (64, 128)),
-    "style": ((4, 4), (32, 32), (64, 64), (128, 128)),
-}
-
-#: added to weights that are zero in a new run
-_LIFT = 0.25
 
 
 @experiment()
@@ -108,38 +95,4 @@ def late(subject: Subject, setting: Setting) -> Observations:
     for step in _LATE:
         subject.load(state | {"step": np.array(step)})
         observed |= observe_step(subject, tapes.batches(setting.tape), f"{step}")
-    return observed
-
-
-@experiment(rounding="kinks", trains=False)
-def image_sizes(subject: Subject, setting: Setting) -> Observations:
-    """Generate and encode images of other sizes than the fixture's; compare the means of their rows and columns."""
-    config, observed, reference = config_of(setting.fixture, setting.lane), Observations(), ReferenceSubject()
-    for height, width in _SIDES[config.networks.family]:
-        data = config.data() | {"image": [height, width, config.image[2]]}
-        options: dict[str, Any] = {}
-        if config.networks.family == "conv":
-            # The coarsest maps have four to eight pixels along each side.
-            halvings = max(1, (max(height, width) // 8 - 1).bit_length())
-            data["networks"] = data["networks"] | {"widths": [3] * (halvings + 1)}
-        if config.growth:
-            lods = height.bit_length() - 2
-            data["growth"] = {"levels": [{"images": 8}] * lods}
-            options["noise"] = sample_noise(lods - 1, len(setting.tape["w"]), seed=height)
-        for each in (reference, subject):
-            each.open(data, anew=True)
-        # Biases and the weights of noise are zero in a new run, which would hide them.
-        lifted = {
-            name: array + _LIFT
-            for name, array in reference.state().items()
-            if name.startswith("weights/") and not array.any()
-        }
-        subject.load(reference.state() | lifted)
-        where = f"of {height} × {width}"
-        images = subject.look("generate", setting.tape["w"], **options)
-        for axis, word in ((1, "columns"), (2, "rows")):
-            observed[f"looking/mean {word} {where}"] = images.mean(axis)
-        shown = np.resize(setting.tape["images"], (len(images), *images.shape[1:]))
-        observed[f"looking/codes {where}"] = subject.look("encode", shown)
-        observed[f"exact/image_shape {where}"] = np.asarray(subject.look("image_shape"))
     return observed

@@ -73,7 +73,7 @@ CONSTANTS = [
         configured("growth.levels.learning_rate"),
         SHARP,
     ),
-    Constant("`growth.levels.fade`", "L3-style-growth L3-paced-paces", configured("growth.levels.fade")),
+    Constant("`growth.levels.fade`", "L3-style-growth L3-lasting-paces", configured("growth.levels.fade")),
     Constant("`networks.w_mean_beta`", "L3-style-only L3-style-growth", configured("networks.w_mean_beta"), SHARP),
     Constant("`networks.style_mixing`", "L0-style-mixes", configured("networks.style_mixing")),
     Constant("`networks.truncation_psi`", "L1-looked-looking", configured("networks.truncation_psi")),

@@ -1,8 +1,8 @@
 """The interface of a subject, which the suite judges: a backend in its own process, the reference, or a faulty copy."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, NamedTuple, Protocol
 from zlib import crc32
 
 import numpy as np
@@ -13,11 +13,7 @@ from alae_core.draws import Draws
 from alae_core.streams import sample_noise
 from alae_core.view import View
 
-#: the result of a subject's `put`
-PutBatch = TypeVar("PutBatch")
 Arrays = dict[str, np.ndarray]
-#: calls with arrays that may get the addresses of deleted ones
-_DELETED = 3
 
 
 @dataclass(frozen=True)
@@ -95,104 +91,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, Iterator | tuple):
         return [plain(part) for part in value]
     return getattr(value, "name", value)
-
-
-def shared_arrays(subject: "Subject", batches: Batches) -> list[str]:
-    """See `Subject.shared_arrays`. It must run in the subject's process, because sending arrays copies them."""
-    state = subject.state()
-    kept = {name: np.array(array) for name, array in state.items()}
-    subject.run(batches, 1)
-    subject.load(state)
-    subject.run(batches, 1)
-    shared = [name for name, array in kept.items() if not np.array_equal(array, state[name])]
-    given = {name: np.array(array) for name, array in kept.items()}
-    subject.load(given)
-    _overwrite(given.values())
-    after = subject.state()
-    shared += [f"{name} after load" for name, array in kept.items() if not np.array_equal(array, after[name])]
-    subject.load(kept)
-    losses = subject.train(batches, 1)
-    return [*shared, *(f"images after put, in the {name} update" for name in losses if not np.isfinite(losses[name]))]
-
-
-def stale_results(subject: "Subject", inputs: Inputs, dtype: str) -> list[str]:
-    """See `Subject.stale_results`. It must run in the subject's process, because sending arrays copies them."""
-    first_update, state, z = next(iter(inputs.draws)), subject.state(), inputs.draws[shown_update(inputs.draws)].z
-
-    def losses(**changed: Any) -> np.ndarray:
-        return np.array(list(subject.losses(inputs._replace(**changed)).values()))
-
-    def losses_of_z(z: np.ndarray) -> np.ndarray:
-        draws = {name: drawn if drawn.z is None else drawn._replace(z=z) for name, drawn in inputs.draws.items()}
-        return losses(draws=draws)
-
-    def gradients(images: np.ndarray) -> np.ndarray:
-        found = subject.gradients(first_update, inputs._replace(images=images))
-        return np.concatenate([array.ravel() for array in found.values()])
-
-    def load(*arrays: np.ndarray) -> np.ndarray:
-        subject.load(dict(zip(state, arrays, strict=True)))
-        return np.concatenate([array.ravel() for array in subject.state().values()])
-
-    calls: dict[str, tuple[Callable[..., np.ndarray], Sequence[np.ndarray | None]]] = {
-        "losses of images": (lambda images: losses(images=images), [inputs.images]),
-        "losses of labels": (lambda labels: losses(labels=labels), [inputs.labels]),
-        "losses of z": (losses_of_z, [z]),
-        "gradients of images": (gradients, [inputs.images]),
-        "generate": (lambda w: subject.forward(inputs._replace(w=w))["G"], [inputs.w]),
-        "encode": (lambda images: subject.forward(inputs._replace(images=images))["E"], [inputs.images]),
-        "load": (load, list(state.values())),
-    }
-    return [
-        f"{name}, {word}"
-        for name, (call, arrays) in calls.items()
-        for word in _stale_ways(call, [array for array in arrays if array is not None], dtype)
-    ]
-
-
-def _stale_ways(call: Callable[..., np.ndarray], originals: Sequence[np.ndarray], dtype: str) -> Iterator[str]:
-    """Yield the ways to pass other arrays that a call does not notice."""
-    if not originals:
-        return
-    # In the run's own precision, so that no conversion copies them.
-    arrays = [np.array(array, dtype if array.dtype.kind == "f" else array.dtype) for array in originals]
-    first = call(*arrays)
-    for array in arrays:
-        array[...] = _changed(array)
-    right = call(*map(np.array, arrays))
-    if _is_stale(call(*arrays), first, right):
-        yield "of arrays changed in place"
-    # Each call's arrays are deleted before those of the next, which often get the same addresses.
-    for _ in range(_DELETED):
-        call(*map(np.array, originals))
-        if _is_stale(call(*map(np.array, arrays)), first, right):
-            yield "of new arrays in place of deleted ones"
-            break
-
-
-def _changed(array: np.ndarray) -> np.ndarray:
-    return np.roll(array, 1) if array.dtype.kind == "i" else array / 2
-
-
-def _is_stale(again: np.ndarray, first: np.ndarray, right: np.ndarray) -> bool:
-    """Return whether a result is wrong by more than a tenth of the difference between both right results."""
-    return bool(np.linalg.norm(again - right) > 0.1 * np.linalg.norm(first - right))
-
-
-def put_and_overwrite(
-    put: Callable[..., PutBatch], batch: tuple[np.ndarray, np.ndarray | None], dtype: str
-) -> PutBatch:
-    """Put a batch, then overwrite its arrays at once, like a loader that reuses its buffers."""
-    # In the run's own precision, so that no conversion copies them.
-    given = [np.array(array, dtype if array.dtype.kind == "f" else array.dtype) for array in batch if array is not None]
-    found = put(*given)
-    _overwrite(given)
-    return found
-
-
-def _overwrite(arrays: Iterable[np.ndarray]) -> None:
-    for array in arrays:
-        array[...] = np.nan if array.dtype.kind == "f" else 0
 
 
 Word = Annotated[str, Field(max_length=200)]
@@ -283,6 +181,12 @@ class Subject(Protocol):
         """Return the calls whose results did not follow their arrays; empty for a correct subject.
 
         Arrays are changed in place between two calls, or deleted and replaced by others. The weights change.
+        """
+
+    def gradients_in_turn(self, update: str, batches: Sequence[Inputs]) -> list[Arrays]:
+        """Return the gradients of an update on each batch, in order.
+
+        Each array of a batch is passed in a buffer that the next batch of its shape overwrites.
         """
 
     def reciprocity_error(self, z: np.ndarray) -> float:

@@ -1,6 +1,6 @@
 """A backend as a subject, used only through the public `Backend` and `Runner`, as training does."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,18 +15,21 @@ from alae_conformance.subjects import (
     collect_losses,
     flat_draws,
     plain,
-    put_and_overwrite,
     reciprocity_error,
-    shared_arrays,
     shown_update,
-    stale_results,
     with_noise,
+)
+from alae_conformance.subjects.reuse import (
+    gradients_in_turn,
+    put_and_overwrite,
+    shared_arrays,
+    stale_results,
 )
 from alae_conformance.tolerances import DEVICES, Lane, precision_of
 from alae_core.backend import require_passes, start_runner
 from alae_core.config import make_config
 from alae_core.growth import position
-from alae_core.images import pooled
+from alae_core.images import block_sums
 from alae_core.shares import WHOLE, select_rows
 from alae_core.spread import find_spread
 from alae_core.streams import Noise
@@ -173,7 +176,10 @@ class BackendSubject:
     def _batch_at_level(self, batches: Batches, step: int) -> tuple[np.ndarray, np.ndarray | None]:
         here = position(self.config, step)
         images, labels = batches.at(step, here.stage.batch_size)
-        return (images if here.view is None else pooled(images, here.view.size)), labels
+        if here.view is None:
+            return images, labels
+        # Not `images.pooled`, which rounds to float32.
+        return block_sums(images, here.view.size) / (images.shape[1] // here.view.size) ** 2, labels
 
     def _select_own(self, images: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:
         """Return this process's part of a batch, as a loader does."""
@@ -194,6 +200,9 @@ class BackendSubject:
 
     def stale_results(self, inputs: Inputs) -> list[str]:
         return stale_results(self, inputs, self.config.dtype)
+
+    def gradients_in_turn(self, update: str, batches: Sequence[Inputs]) -> list[Arrays]:
+        return gradients_in_turn(self, update, batches, self.config.dtype)
 
     def reciprocity_error(self, z: np.ndarray) -> float:
         w = self.model.map(z)

@@ -19,6 +19,8 @@ from alae_core.backend_lookup import find_backend
 from alae_core.errors import BackendError, CheckpointError
 
 _KNOWN = {"BackendError": BackendError, "CheckpointError": CheckpointError}
+#: XLA, with which JAX and TensorFlow compile, optimizes a tiny step for longer than it runs
+_QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 #: maximum characters of an error's message, of its traceback, and of the last output
 _MOST_CHARACTERS = 4000
 
@@ -39,7 +41,7 @@ class Process:
     """A `Subject` that passes method calls to a process that holds `BackendSubject(name, lane, device)`.
 
     Call `start` first. `variables` are added to the process's environment; if it is one of several that train together,
-    they describe it (`alae_core.spread`).
+    they describe it (`alae_core.spread`). If `quick`, XLA compiles without optimizing.
 
     Answers are plain data and arrays (`wire.py`), so nothing that a backend returns can run code here. Methods raise
     BackendError or CheckpointError if the backend raised it; SubjectError for any other exception and for an answer
@@ -53,6 +55,7 @@ class Process:
         patience: float,
         device: str | None = None,
         variables: Mapping[str, str] | None = None,
+        quick: bool = False,
     ) -> None:
         self._patience = patience
         context = get_context("spawn")  # a fork would share this process's threads and imported Keras
@@ -60,7 +63,7 @@ class Process:
         descriptor, log = tempfile.mkstemp(prefix=f"alae-conformance-{name}-", suffix=".log")
         os.close(descriptor)
         self._log = Path(log)
-        arguments = (other_end, name, lane, device, variables, log)
+        arguments = (other_end, name, lane, device, variables, quick, log)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         other_end.close()
@@ -134,10 +137,18 @@ class Process:
 
 
 def _serve(
-    line: Connection, name: str, lane: Lane, device: str | None, variables: Mapping[str, str] | None, log: str
+    line: Connection,
+    name: str,
+    lane: Lane,
+    device: str | None,
+    variables: Mapping[str, str] | None,
+    quick: bool,
+    log: str,
 ) -> None:
     """Answer requests until the suite closes the pipe; the first answer is that of `Process.start`."""
     os.environ.update(variables or {})
+    if quick:
+        os.environ["XLA_FLAGS"] = f"{_QUICK} {os.environ.get('XLA_FLAGS', '')}"
     # The networks are tiny: a second thread would only wait, and slow down other processes.
     for variable in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS"):
         os.environ.setdefault(variable, "1")

@@ -18,9 +18,9 @@ class Processes:
     Methods raise the exception of the process that failed first, or SubjectLost if others had to be ended.
     """
 
-    def __init__(self, name: str, lane: Lane, patience: float, device: str | None) -> None:
+    def __init__(self, name: str, lane: Lane, patience: float, device: str | None, quick: bool) -> None:
         self._processes = [
-            Process(name, lane, patience, device, variables) for variables in describe_processes(DEVICES)
+            Process(name, lane, patience, device, variables, quick) for variables in describe_processes(DEVICES)
         ]
         self._pool = ThreadPoolExecutor(DEVICES)
         try:
@@ -58,13 +58,17 @@ class Processes:
         raise failure
 
 
-def start_processes(name: str, lane: Lane, patience: float, device: str | None) -> Process | Processes:
+def start_processes(
+    name: str, lane: Lane, patience: float, device: str | None, quick: bool = False
+) -> Process | Processes:
     """Start the process of a lane, or in the lane devices those of a backend that needs one for each device.
+
+    If `quick`, they compile without optimizing.
 
     Raises BackendError if the backend refuses the lane, and SubjectError if it fails.
     """
-    process = Process(name, lane, patience, device)
+    process = Process(name, lane, patience, device, quick=quick)
     if process.start():
         return process
     process.close()
-    return Processes(name, lane, patience, device)
+    return Processes(name, lane, patience, device, quick)

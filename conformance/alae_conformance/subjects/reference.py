@@ -1,6 +1,6 @@
 """The reference as a subject: its answers are the expected ones."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,15 @@ from alae_conformance.subjects import (
     collect_losses,
     flat_draws,
     plain,
-    put_and_overwrite,
     reciprocity_error,
-    shared_arrays,
     shown_update,
-    stale_results,
     with_noise,
+)
+from alae_conformance.subjects.reuse import (
+    gradients_in_turn,
+    put_and_overwrite,
+    shared_arrays,
+    stale_results,
 )
 from alae_core.checkpoint import load_checkpoint
 from alae_core.checkpoint_writing import write_checkpoint
@@ -94,12 +97,12 @@ class ReferenceSubject:
         reference, weights, batch = self.reference, self._weights(), self._batch(shown_update(inputs.draws), inputs)
         found = {
             "G": reference.generate(weights, inputs.w, batch),
-            "E": reference.encode(weights, inputs.images, batch),
+            "E": reference.encode(weights, batch.images, batch),
         }
         if "F" in reference.networks:
             found["F"] = reference.map(weights, batch.z, batch.labels)
         if "D" in reference.networks and self.config.networks.discriminator == "images":
-            found["D"] = reference.score(weights, inputs.images, batch)
+            found["D"] = reference.score(weights, batch.images, batch)
         elif "D" in reference.networks:
             found["D"] = reference.judge(weights, inputs.w, batch.labels)
         return {name: trace.output.value for name, trace in found.items()}
@@ -149,7 +152,9 @@ class ReferenceSubject:
 
     def train(self, batches: Batches, steps: int, given: bool = False, same: bool = False) -> Arrays:
         first = int(self._state["step"])
-        sizes = {step: growth.position(self.config, step).batch_size for step in range(first, first + steps)}
+        sizes = {
+            step: batches.size or growth.position(self.config, step).batch_size for step in range(first, first + steps)
+        }
         ahead = [put_and_overwrite(self._put, batches.at(step, size), "float64") for step, size in sizes.items()]
         ahead = ahead[:1] * steps if same else ahead
         handed = [self._due(self._draws_and_noise(step, size), step) if given else None for step, size in sizes.items()]
@@ -160,6 +165,9 @@ class ReferenceSubject:
 
     def stale_results(self, inputs: Inputs) -> list[str]:
         return stale_results(self, inputs, "float64")
+
+    def gradients_in_turn(self, update: str, batches: Sequence[Inputs]) -> list[Arrays]:
+        return gradients_in_turn(self, update, batches, "float64")
 
     def reciprocity_error(self, z: np.ndarray) -> float:
         F, G, E = (self.reference.networks[name] for name in "FGE")
@@ -194,6 +202,9 @@ class ReferenceSubject:
 
     def _batch(self, update: str, inputs: Inputs) -> Batch:
         labels, given = self._one_hot(inputs.labels), inputs.draws[update]
+        if inputs.view is not None and given.noise is None:
+            maps = self._draw_maps(update, int(self._state["step"]), inputs.view.lod, len(inputs.images))
+            given = given._replace(noise=maps)
         p, gamma = self.reference.p(self._state), self.reference.position(self._state).r1_gamma
         return Batch(
             to_floats(inputs.images), labels=labels, blend=inputs.blend, p=p, r1_gamma=gamma, **given._asdict()
@@ -220,11 +231,13 @@ class ReferenceSubject:
         lod, draws = growth.position(self.config, step).lod, self._all_draws(step, count)
         if lod is None:
             return draws
-        shapes = list(enumerate(noise_shapes(lod, count)))
         return {
-            update: each._replace(noise=[self._map(update, step, layer, shape) for layer, shape in shapes])
-            for update, each in draws.items()
+            update: each._replace(noise=self._draw_maps(update, step, lod, count)) for update, each in draws.items()
         }
+
+    def _draw_maps(self, update: str, step: int, lod: int, count: int) -> list[np.ndarray]:
+        """Return the noise of one update at a step, a map for each layer."""
+        return [self._map(update, step, layer, shape) for layer, shape in enumerate(noise_shapes(lod, count))]
 
     def _map(self, update: str, step: int, layer: int, shape: tuple[int, ...]) -> np.ndarray:
         return stream(self.config, f"noise/{update}/{layer}", step).standard_normal(shape)

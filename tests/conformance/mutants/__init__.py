@@ -23,6 +23,7 @@ from tests.conformance.mutants import (
     looking,
     outputs,
     passes,
+    product,
     ranges,
     rare,
     reducing,
@@ -67,6 +68,7 @@ _MODULES = (
     reducing,
     beyond,
     passes,
+    product,
     devices,
 )
 MUTANTS.sort(key=lambda mutant: mutant.case[:2])

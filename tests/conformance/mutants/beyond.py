@@ -130,38 +130,42 @@ class LabelsOnce(ReferenceSubject):
 # ---- long schedules -------------------------------------------------------------------------------------------------
 
 
-@fault("levels after the second have the learning rate of the configuration", "L3-paced-paces", "displacement")
+@fault(
+    "levels after the second have the learning rate of the configuration", "L3-lasting-paces", "displacement", "float64"
+)
 class RateOfTheConfiguration(OtherPosition):
     def other(self, here, step):
         return here._replace(learning_rate=self.config.adam.learning_rate) if here.lod and here.lod > 1 else here
 
 
-@fault("the last level does not fade in", "L3-paced-paces", "losses")
+@fault("the last level does not fade in", "L3-lasting-paces", "losses", "float64")
 class LastLevelAppears(OtherPosition):
     def other(self, here, step):
         return here._replace(blend=1.0) if here.lod == 3 else here
 
 
-@fault("Adam restarts at the second level only", "L3-paced-paces", "counts")
+@fault("Adam restarts at the second level only", "L3-lasting-paces", "counts", "float64")
 class RestartsAtTheSecond(OtherPosition):
     def other(self, here, step):
         return here._replace(restarts=here.restarts and here.lod == 1)
 
 
-@fault("a level whose batches do not divide its images ends a step early", "L3-paced-paces", "losses")
+@fault("a level whose batches do not divide its images ends a step early", "L3-lasting-paces", "losses", "float64")
 class LevelEndsEarly(Reference):
     def position(self, state):
         last = 150_000 + 20_000
         return super().position({"step": np.array(last + 1)} if state["step"] == last else state)
 
 
-@fault("a step of the third level uses two images for the mean of w", "L3-paced-paces", "w_mean")
+@fault("a step of the third level uses two images for the mean of w", "L3-lasting-paces", "w_mean", "float64")
 class MeanOfTwoImages(Reference):
     def mean_step(self, weights, mean, z, labels):
         return super().mean_step(weights, mean, z[:2] if len(z) == 3 else z, labels)
 
 
-@fault("the rate of a level is that of the level before at its first step", "L3-paced-paces", "displacement")
+@fault(
+    "the rate of a level is that of the level before at its first step", "L3-lasting-paces", "displacement", "float64"
+)
 class RateOneStepLate(OtherPosition):
     def other(self, here, step):
         return here._replace(learning_rate=position(self.config, max(step - 1, 0)).learning_rate)

@@ -91,37 +91,37 @@ class TruncatedThroughout(Model):
         return self._mean + psi * (styles - self._mean)
 
 
-@fault("a ψ of 0 counts as none", "L1-looked-looking", "looking")
+@fault("a ψ of 0 counts as none", "L1-spread-looking", "looking")
 class ZeroIsNone(Model):
     def truncate(self, w, psi=None):
         return super().truncate(w, psi or None)
 
 
-@fault("styles for each layer are not truncated", "L1-looked-looking", "looking")
+@fault("styles for each layer are not truncated", "L1-spread-looking", "looking")
 class StylesUntruncated(Model):
     def truncate(self, w, psi=None):
         return super().truncate(w, 1.0 if w.ndim == 3 else psi)
 
 
-@fault("a bump is left out", "L1-looked-looking", "looking")
+@fault("a bump is left out", "L1-spread-looking", "looking")
 class NoBump(Model):
     def _maps(self, noise, view, count):
         return super()._maps("none" if noise == "bump" else noise, view, count)
 
 
-@fault("without noise, G has fixed noise", "L1-looked-looking", "looking")
+@fault("without noise, G has fixed noise", "L1-spread-looking", "looking")
 class FixedForNone(Model):
     def _maps(self, noise, view, count):
         return super()._maps("fixed" if noise == "none" else noise, view, count)
 
 
-@fault("fixed noise differs between images", "L1-looked-looking", "looking")
+@fault("fixed noise differs between images", "L1-spread-looking", "looking")
 class FixedForEach(Model):
     def _maps(self, noise, view, count):
         return self.sample_noise(count, 0, view) if noise == "fixed" else super()._maps(noise, view, count)
 
 
-@fault("maps that all images share are those of the first batch", "L1-looked-looking", "looking")
+@fault("maps that all images share are those of the first batch", "L1-spread-looking", "looking")
 class SharedMapsIgnored(Model):
     def _maps(self, noise, view, count):
         maps = super()._maps(noise, view, count)

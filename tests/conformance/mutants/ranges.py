@@ -158,14 +158,44 @@ class ColumnsIgnored(Model):
         return super().encode(x * (np.arange(x.shape[2]) < 64)[:, None], view, labels=labels)
 
 
-@fault("style networks of 128 pixels have no noise in their last layers", "L1-blended-sizes", "looking")
+@fault("style networks of 128 pixels have no noise in their last layers", "L1-blended-sizes", "looking", "float64")
 class NoiselessAt128(Model):
     def generate(self, w, view=None, *, noise="fixed", labels=None):
         noise = [array * (number < 10) for number, array in enumerate(noise)]
         return super().generate(w, view, noise=noise, labels=labels)
 
 
-@fault("style networks of four pixels encode images of half the contrast", "L1-blended-sizes", "looking")
+@fault("style networks of four pixels encode images of half the contrast", "L1-blended-sizes", "looking", "float64")
 class SmallestFaint(Model):
     def encode(self, x, view=None, *, labels=None):
         return super().encode(x / 2 if x.shape[1] == 4 else x, view, labels=labels)
+
+
+class OnlyOfSize(Model):
+    """Generates images of `self.size` column by column."""
+
+    def generate(self, *arguments, **options):
+        found = super().generate(*arguments, **options)
+        height, width = found.shape[1:3]
+        if not self.is_wrong(height, width):
+            return found
+        return found.reshape(len(found), width, height, -1).swapaxes(1, 2)
+
+
+@fault("perceptrons write images of 96 pixels' height column by column", "L1-leaky-sides", "looking")
+class TurnedAt96(OnlyOfSize):
+    def is_wrong(self, height, width):
+        return height == 96
+
+
+@fault("perceptrons lose the third channel of images wider than 125 pixels", "L1-leaky-sides", "exact")
+class TwoChannels(Model):
+    def generate(self, *arguments, **options):
+        found = super().generate(*arguments, **options)
+        return found[..., :2] if found.shape[2] > 125 else found
+
+
+@fault("conv networks write images of 80 by 128 pixels column by column", "L1-conv-sides", "looking")
+class TurnedAt80(OnlyOfSize):
+    def is_wrong(self, height, width):
+        return (height, width) == (80, 128)

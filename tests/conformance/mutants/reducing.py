@@ -6,7 +6,7 @@ from alae_conformance.reference.training import Reference
 from tests.conformance.mutants.registry import fault
 
 
-@fault("losses are not reduced", "L3-style-reduced", "losses")
+@fault("losses are not reduced", "L3-spread-reduced", "losses")
 class LossUnreduced(Reference):
     def step(self, state, images, draws, labels=None):
         state, losses = super().step(state, images, draws, labels)
@@ -23,7 +23,7 @@ class Unreduced(Reference):
         super().apply(state, update, bare)
 
 
-@fault("gradients are not reduced", "L3-style-reduced", "moments")
+@fault("gradients are not reduced", "L3-spread-reduced", "moments")
 class GradientsUnreduced(Unreduced):
     def bypasses(self, update, name):
         return True
@@ -53,7 +53,7 @@ class ReducedTwice(Reference):
         super().apply(state, update, {name: self.reduction * each for name, each in gradients.items()})
 
 
-@fault("the mean of w is not reduced", "L3-style-reduced", "w_mean")
+@fault("the mean of w is not reduced", "L3-spread-reduced", "w_mean")
 class MeanUnreduced(Reference):
     def mean_step(self, weights, mean, z, labels):
         beta = self.config.style.w_mean_beta

@@ -1,0 +1,141 @@
+"""Calls with arrays that change later, like those of a data loader that reuses its buffers.
+
+They must run in the subject's process, because sending arrays copies them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from alae_conformance.subjects import Arrays, Batches, Inputs, Subject, shown_update
+
+#: the result of a subject's `put`
+PutBatch = TypeVar("PutBatch")
+#: calls with arrays that may get the addresses of deleted ones
+_DELETED = 3
+
+
+def shared_arrays(subject: Subject, batches: Batches) -> list[str]:
+    """See `Subject.shared_arrays`."""
+    state = subject.state()
+    kept = {name: np.array(array) for name, array in state.items()}
+    subject.run(batches, 1)
+    subject.load(state)
+    subject.run(batches, 1)
+    shared = [name for name, array in kept.items() if not np.array_equal(array, state[name])]
+    given = {name: np.array(array) for name, array in kept.items()}
+    subject.load(given)
+    _overwrite(given.values())
+    after = subject.state()
+    shared += [f"{name} after load" for name, array in kept.items() if not np.array_equal(array, after[name])]
+    subject.load(kept)
+    losses = subject.train(batches, 1)
+    return [*shared, *(f"images after put, in the {name} update" for name in losses if not np.isfinite(losses[name]))]
+
+
+def stale_results(subject: Subject, inputs: Inputs, dtype: str) -> list[str]:
+    """See `Subject.stale_results`."""
+    first_update, state, z = next(iter(inputs.draws)), subject.state(), inputs.draws[shown_update(inputs.draws)].z
+
+    def losses(**changed: Any) -> np.ndarray:
+        return np.array(list(subject.losses(inputs._replace(**changed)).values()))
+
+    def losses_of_z(z: np.ndarray) -> np.ndarray:
+        draws = {name: drawn if drawn.z is None else drawn._replace(z=z) for name, drawn in inputs.draws.items()}
+        return losses(draws=draws)
+
+    def gradients(images: np.ndarray) -> np.ndarray:
+        found = subject.gradients(first_update, inputs._replace(images=images))
+        return np.concatenate([array.ravel() for array in found.values()])
+
+    def load(*arrays: np.ndarray) -> np.ndarray:
+        subject.load(dict(zip(state, arrays, strict=True)))
+        return np.concatenate([array.ravel() for array in subject.state().values()])
+
+    calls: dict[str, tuple[Callable[..., np.ndarray], Sequence[np.ndarray | None]]] = {
+        "losses of images": (lambda images: losses(images=images), [inputs.images]),
+        "losses of labels": (lambda labels: losses(labels=labels), [inputs.labels]),
+        "losses of z": (losses_of_z, [z]),
+        "gradients of images": (gradients, [inputs.images]),
+        "generate": (lambda w: subject.forward(inputs._replace(w=w))["G"], [inputs.w]),
+        "encode": (lambda images: subject.forward(inputs._replace(images=images))["E"], [inputs.images]),
+        "load": (load, list(state.values())),
+    }
+    return [
+        f"{name}, {word}"
+        for name, (call, arrays) in calls.items()
+        for word in _stale_ways(call, [array for array in arrays if array is not None], dtype)
+    ]
+
+
+def _stale_ways(call: Callable[..., np.ndarray], originals: Sequence[np.ndarray], dtype: str) -> Iterator[str]:
+    """Yield the ways to pass other arrays that a call does not notice."""
+    if not originals:
+        return
+    # In the run's own precision, so that no conversion copies them.
+    arrays = [np.array(array, dtype if array.dtype.kind == "f" else array.dtype) for array in originals]
+    first = call(*arrays)
+    for array in arrays:
+        array[...] = _changed(array)
+    right = call(*map(np.array, arrays))
+    if _is_stale(call(*arrays), first, right):
+        yield "of arrays changed in place"
+    # Each call's arrays are deleted before those of the next, which often get the same addresses.
+    for _ in range(_DELETED):
+        call(*map(np.array, originals))
+        if _is_stale(call(*map(np.array, arrays)), first, right):
+            yield "of new arrays in place of deleted ones"
+            break
+
+
+def _changed(array: np.ndarray) -> np.ndarray:
+    return np.roll(array, 1) if array.dtype.kind == "i" else array / 2
+
+
+def _is_stale(again: np.ndarray, first: np.ndarray, right: np.ndarray) -> bool:
+    """Return whether a result is wrong by more than a tenth of the difference between both right results."""
+    return bool(np.linalg.norm(again - right) > 0.1 * np.linalg.norm(first - right))
+
+
+def gradients_in_turn(subject: Subject, update: str, batches: Sequence[Inputs], dtype: str) -> list[Arrays]:
+    """See `Subject.gradients_in_turn`."""
+    buffers: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
+
+    def buffered(where: str, array: np.ndarray | None) -> Any:
+        if array is None:
+            return None
+        # In the run's own precision, so that no conversion copies them.
+        array = array.astype(dtype) if array.dtype.kind == "f" else array
+        buffer = buffers.setdefault((f"{where} {array.dtype}", array.shape), np.empty_like(array))
+        buffer[...] = array
+        return buffer
+
+    found = []
+    for inputs in batches:
+        drawn = inputs.draws[update]
+        noise = drawn.noise and [buffered(f"noise {layer}", each) for layer, each in enumerate(drawn.noise)]
+        z, mix, augment = (buffered(name, getattr(drawn, name)) for name in ("z", "mix", "augment"))
+        passed = inputs._replace(
+            images=buffered("images", inputs.images),
+            labels=buffered("labels", inputs.labels),
+            draws={update: drawn._replace(z=z, mix=mix, augment=augment, noise=noise)},
+        )
+        found.append(subject.gradients(update, passed))
+    return found
+
+
+def put_and_overwrite(
+    put: Callable[..., PutBatch], batch: tuple[np.ndarray, np.ndarray | None], dtype: str
+) -> PutBatch:
+    """Put a batch, then overwrite its arrays at once, like a loader that reuses its buffers."""
+    # In the run's own precision, so that no conversion copies them.
+    given = [np.array(array, dtype if array.dtype.kind == "f" else array.dtype) for array in batch if array is not None]
+    found = put(*given)
+    _overwrite(given)
+    return found
+
+
+def _overwrite(arrays: Iterable[np.ndarray]) -> None:
+    for array in arrays:
+        array[...] = np.nan if array.dtype.kind == "f" else 0
