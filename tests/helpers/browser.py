@@ -39,6 +39,11 @@ class Browser:
         self.wait("'ready' in document.documentElement.dataset || !document.getElementById('error').hidden")
         self.settle()
 
+    def follow(self, fragment):
+        """Follow a link within the page, which is open already, and wait until its pictures are drawn."""
+        self.run("location.hash = arguments[0]", fragment)
+        self.settle()
+
     def wait(self, condition):
         """Wait until a JavaScript expression is true."""
         from selenium.webdriver.support.ui import WebDriverWait

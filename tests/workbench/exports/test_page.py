@@ -18,8 +18,10 @@ from PIL import Image
 import alae_core as alae
 from alae_core.images import to_float, to_uint8
 from alae_core.streams import sample_prior
+from alae_core.truncation import truncate
 from alae_workbench.exports.runtime import copy_runtime
 from alae_workbench.exports.serving import make_server
+from alae_workbench.models.mixing import layer_ranges, mix
 from tests.helpers.browser import Browser, needs_browser
 from tests.helpers.python import run_python
 
@@ -30,6 +32,37 @@ pytestmark = [
     pytest.mark.skipif(find_spec("onnxruntime") is None, reason="the extra [export] is not installed"),
 ]
 TABS = ["sample", "reconstruct", "mix", "interpolate", "edit"]
+#: exports pages of tiny models with random weights, whose examples are digits; one process imports PyTorch once
+TINY_SITES = """
+import os, sys
+from pathlib import Path
+os.environ["KERAS_BACKEND"] = "torch"
+import numpy as np
+import alae_core as alae
+from alae_core.checkpoint_writing import write_checkpoint
+from alae_core.state import initial_state
+from alae_workbench.exports.export import open_for_export
+from alae_workbench.exports.page import export_page
+from tests import conftest
+
+style = {"image": [8, 8, 1], "networks__truncation_layers": 2}
+configs = {
+    "labelled": conftest.tiny_config(image=[8, 8, 1], labels=10),
+    "style": conftest.tiny_style_config(**style),
+    "labelled-style": conftest.tiny_style_config(**style, labels=10),
+}
+backend = alae.load_backend("torch", "cpu", "float32")
+for name, config in configs.items():
+    model, rng = alae.build(config), np.random.default_rng(0)
+    # Larger than at the start of training, so that pictures differ and noise has an effect.
+    model.set_weights({key: value + rng.normal(0, 0.2, value.shape) for key, value in model.weights().items()})
+    mean = None if model.w_mean is None else rng.normal(0, 0.5, 7).astype(np.float32)
+    state = initial_state(config, model.updates, model.weights(), mean)
+    training = {"data": "digits", "held_out": 30}
+    write_checkpoint(Path(name, "run"), state, config, author=backend, run={"training": training})
+    opened = open_for_export(Path(name, "run"), "onnx", lod=None if mean is None else 1)
+    export_page(opened, Path(name, "site"), runtime=Path(sys.argv[1]))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +78,17 @@ def runtime(tmp_path_factory):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory, runtime):
     """The page of the model that ships with alae, as files."""
-    return export_site(tmp_path_factory.mktemp("page"), runtime, "shipped")
+    folder = tmp_path_factory.mktemp("page")
+    run_python(["-m", "alae_cli", "export", "shipped", "site", "--format", "web", "--runtime", str(runtime)], folder)
+    return folder / "site"
 
 
 @pytest.fixture(scope="module")
-def labelled_site(tmp_path_factory, runtime):
-    """The page of a model with ten classes, after one step."""
-    folder = tmp_path_factory.mktemp("labelled")
-    small = ["labels=10", "networks.w=7", "networks.z=5", "training.held_out=30"]
-    words = ["--preset", "digits-mlp", "--steps", "1", "--backend", "torch", "--device", "cpu", "--out", "run"]
-    run_python(["-m", "alae_cli", "train", *words, *(word for each in small for word in ("--set", each))], folder)
-    return export_site(folder, runtime, "run")
-
-
-def export_site(folder, runtime, model):
-    run_python(["-m", "alae_cli", "export", model, "site", "--format", "web", "--runtime", str(runtime)], folder)
-    return folder / "site"
+def tiny_sites(tmp_path_factory, runtime):
+    """The folder with the pages of three tiny models: `labelled`, `style` and `labelled-style`."""
+    folder = tmp_path_factory.mktemp("tiny")
+    run_python(["-c", TINY_SITES, str(runtime)], folder)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +189,20 @@ def test_seeds_are_those_of_alae(browser, address):
         np.testing.assert_allclose(np.float32(found), sample_prior(1, 3000, seed=seed)[0], rtol=2e-7)
 
 
+def test_the_page_explains_the_model_and_each_tab(browser, address, tiny_sites):
+    browser.open(address)
+    assert browser.run("return document.title") == "A model of avatars · ALAE"
+    about = browser.run("return document.getElementById('about').textContent")
+    assert "trained on 19,000 images of 32×32 pixels. It encodes a picture as 64 numbers" in about
+    hints = set()
+    for tab in TABS:
+        browser.follow(f"#{tab}")
+        hints.add(browser.run("return document.getElementById('hint').textContent"))
+    assert len(hints - {""}) == len(TABS)
+    # This number is on the card of an exported run only.
+    assert json.loads((tiny_sites / "style/site/model/page.json").read_text("utf-8"))["trainingImages"] is None
+
+
 def test_samples_and_their_variations(browser, address, model):
     browser.open(f"{address}#sample?seed=5")
     pictures = browser.read_pictures(".grid canvas")
@@ -192,12 +234,12 @@ def test_mixtures_interpolations_and_edits(browser, address, site, model, detail
     browser.open(f"{address}#mix?rows=s1,s2,s3&columns=e4,s5,s6&share=0.25&at=0")
     mixture = 0.75 * map_seed(model, 1) + 0.25 * model["E"](read_example(site, 4))
     assert_same_picture(browser.read_pictures("canvas.large")[0], model["G"](mixture))
-    browser.open(f"{address}#interpolate?corners=s0,s1,s2,s3&x=0.25&y=0.5")
+    browser.follow("#interpolate?corners=s0,s1,s2,s3&x=0.25&y=0.5")
     corners = [map_seed(model, seed) for seed in range(4)]
     point = np.float32(sum(weight * w for weight, w in zip((0.375, 0.125, 0.375, 0.125), corners, strict=True)))
     assert_same_picture(browser.read_pictures("canvas.large")[0], model["G"](point))
     name = next(iter(details["directions"]))
-    browser.open(f"{address}#edit?of=s4&move={name}:2")
+    browser.follow(f"#edit?of=s4&move={name}:2")
     w = map_seed(model, 4)
     before, after = browser.read_pictures(".pair canvas")
     assert_same_picture(before, model["G"](w))
@@ -226,24 +268,27 @@ def test_a_link_opens_the_same_pictures(browser, address, tmp_path, details):
         assert np.array_equal(found, expected)
 
 
-def test_pictures_of_models_with_labels_are_of_the_chosen_class(browser, labelled_site):
-    model = load_functions(labelled_site)
-    details = json.loads((labelled_site / "model" / "page.json").read_text("utf-8"))
+def test_pictures_of_models_with_labels_are_of_the_chosen_class(browser, tiny_sites):
+    site = tiny_sites / "labelled" / "site"
+    model = load_functions(site)
+    details = json.loads((site / "model" / "page.json").read_text("utf-8"))
     w = [model["F"](sample_prior(1, 5, seed=seed)) for seed in range(12)]
-    with serving(labelled_site) as address:
+    with serving(site) as address:
         browser.open(address)
-        for i, picture in enumerate(browser.read_pictures(".grid canvas")):
+        pictures = browser.read_pictures(".grid canvas")
+        assert len({picture.tobytes() for picture in pictures}) == 12
+        for i, picture in enumerate(pictures):
             assert_same_picture(picture, model["G"](w[i], np.array([i % 10])))
-        browser.open(f"{address}#sample?class=3")
+        browser.follow("#sample?class=3")
         assert_same_picture(browser.read_pictures(".grid canvas")[5], model["G"](w[5], np.array([3])))
         assert (
             browser.run("return document.querySelector('.grid canvas').getAttribute('aria-label')") == "seed 0, class 3"
         )
         # An example has a class of its own, and another may be chosen.
         own = details["exampleClasses"][1]
-        x = read_example(labelled_site, 1, size=8)[..., None]
+        x = read_example(site, 1, size=8)[..., None]
         for fragment, label in (("of=e1", own), (f"of=e1&class={own - 1}", own - 1)):
-            browser.open(f"{address}#reconstruct?{fragment}")
+            browser.follow(f"#reconstruct?{fragment}")
             assert browser.run("return document.getElementById('class').value") == str(label)
             again = model["G"](model["E"](x, np.array([label])), np.array([label]))
             assert_same_picture(browser.read_pictures(".pair canvas")[1], again)
@@ -253,20 +298,97 @@ def test_pictures_of_models_with_labels_are_of_the_chosen_class(browser, labelle
         browser.settle()
         again = model["G"](model["E"](x, np.array([0])), np.array([0]))
         assert_same_picture(browser.read_pictures(".pair canvas")[1], again)
-        browser.open(f"{address}#mix?rows=s1&columns=s10&share=0.5&at=0&class=2")
+        browser.follow("#mix?rows=s1&columns=s10&share=0.5&at=0&class=2")
         mixture = model["G"]((w[1] + w[10]) / 2, np.array([2]))
         assert_same_picture(browser.read_pictures("canvas.large")[0], mixture)
-        for tab in TABS:
-            browser.open(f"{address}#{tab}?class=99")
-            assert browser.run("return document.getElementById('error').hidden"), tab
-        assert browser.read_errors() == []
+        assert_tabs_have_no_errors(browser, "?class=99")
+
+
+def test_styles_are_truncated_and_mixed_by_layers(browser, tiny_sites):
+    site = tiny_sites / "style" / "site"
+    model = load_functions(site)
+    details = json.loads((site / "model" / "page.json").read_text("utf-8"))
+    mean = np.float32(json.loads((site / "model" / "export.json").read_text("utf-8"))["truncation"]["mean"])
+
+    def make_styles(seed, psi=0.7):
+        return truncate(model["F"](sample_prior(1, 5, seed=seed)), mean, psi, truncated=2, layers=4)
+
+    def encode(example):
+        return truncate(model["E"](read_example(site, example, size=8)[..., None]), mean, 1, truncated=2, layers=4)
+
+    with serving(site) as address:
+        browser.open(address)
+        pictures = browser.read_pictures(".grid canvas")
+        assert len({picture.tobytes() for picture in pictures}) == 12
+        assert_same_picture(pictures[4], model["G"](make_styles(4)))
+        browser.set_slider("Truncation ψ", 0.2)
+        assert_same_picture(browser.read_pictures(".grid canvas")[4], model["G"](make_styles(4, 0.2)))
+        assert browser.run("return location.hash") == "#sample?seed=0&psi=0.2"
+        press(browser, "Edit")
+        browser.wait("location.hash.startsWith('#edit')")
+        browser.settle()
+        name = next(iter(details["directions"]))
+        browser.set_slider(details["labels"][name], 2)
+        before, after = browser.read_pictures(".pair canvas")
+        assert_same_picture(before, model["G"](make_styles(0, 0.2)))
+        moved = make_styles(0, 0.2) + 2 * np.float32(details["directions"][name])
+        assert_same_picture(after, model["G"](moved))
+        assert before.tobytes() != after.tobytes()
+        browser.follow("#reconstruct?of=e3")
+        assert_same_picture(browser.read_pictures(".pair canvas")[1], model["G"](encode(3)))
+        browser.follow("#mix?rows=s1,e4,s3&columns=s5,s6,e7&at=5")
+        for name, levels in layer_ranges(2).items():
+            press(browser, name)
+            browser.settle()
+            [[mixture]] = mix(encode(4), encode(7), levels)
+            assert_same_picture(browser.read_pictures("canvas.large")[0], model["G"](mixture[None]))
+            [[mixture]] = mix(make_styles(1), make_styles(6), levels)
+            assert_same_picture(browser.read_pictures(".mix > .tile canvas")[1], model["G"](mixture[None]))
+            assert f"layers={name}" in browser.run("return location.hash")
+        browser.follow("#interpolate?corners=s2,e5&x=0.25")
+        between = 0.75 * make_styles(2) + 0.25 * encode(5)
+        assert_same_picture(browser.read_pictures("canvas.large")[0], model["G"](np.float32(between)))
+        assert_tabs_have_no_errors(browser)
+
+
+def test_styles_are_of_the_chosen_class(browser, tiny_sites):
+    """F takes the class, E and G do not."""
+    site = tiny_sites / "labelled-style" / "site"
+    model = load_functions(site)
+    mean = np.float32(json.loads((site / "model" / "export.json").read_text("utf-8"))["truncation"]["mean"])
+
+    def make_styles(seed, label):
+        w = model["F"](sample_prior(1, 5, seed=seed), np.array([label]))
+        return truncate(w, mean, 0.7, truncated=2, layers=4)
+
+    with serving(site) as address:
+        browser.open(address)
+        pictures = browser.read_pictures(".grid canvas")
+        assert len({picture.tobytes() for picture in pictures}) == 12
+        for i in (1, 11):
+            assert_same_picture(pictures[i], model["G"](make_styles(i, i % 10)))
+        browser.follow("#mix?rows=s1&columns=s10&layers=coarse&at=0&class=2")
+        [[mixture]] = mix(make_styles(1, 2), make_styles(10, 2), layer_ranges(2)["coarse"])
+        assert_same_picture(browser.read_pictures("canvas.large")[0], model["G"](mixture[None]))
+        browser.follow("#reconstruct?of=e1&class=3")
+        x = read_example(site, 1, size=8)[..., None]
+        again = truncate(model["E"](x), mean, 1, truncated=2, layers=4)
+        assert_same_picture(browser.read_pictures(".pair canvas")[1], model["G"](again))
+        assert_tabs_have_no_errors(browser, "?class=4")
+
+
+def assert_tabs_have_no_errors(browser, query=""):
+    for tab in TABS:
+        browser.follow(f"#{tab}{query}")
+        assert browser.run("return document.getElementById('error').hidden"), tab
+    assert browser.read_errors() == []
 
 
 def test_a_server_computes_the_same_pictures(server_address, site, model):
     with closing_browser() as browser:
         browser.open(f"{server_address}#sample?seed=5")
         assert_same_picture(browser.read_pictures(".grid canvas")[3], model["G"](map_seed(model, 8)))
-        browser.open(f"{server_address}#reconstruct?of=e3")
+        browser.follow("#reconstruct?of=e3")
         x = read_example(site, 3)
         assert_same_picture(browser.read_pictures(".pair canvas")[1], model["G"](model["E"](x)))
         assert "by the server of this page" in browser.run("return document.querySelector('footer').textContent")
@@ -332,11 +454,12 @@ def test_files_that_are_not_pictures_are_refused(browser, address, tmp_path):
 
 
 def test_fragments_that_are_not_ours_are_ignored(browser, address):
+    browser.open(f"{address}#constructor?x=1")
     for fragment in (
         "#nothing?x=1", "#constructor", "#sample?seed=-5&of=s9.9999", "#reconstruct?of=w!!",
         "#edit?move=a:b,:&of=e99999", "#mix?rows=,,,&share=x&at=77", "#interpolate?corners=%FF&x=Infinity",
     ):  # fmt: skip
-        browser.open(address + fragment)
+        browser.follow(fragment)
         assert browser.run("return document.getElementById('error').hidden"), fragment
     assert browser.read_errors() == []
 
@@ -365,9 +488,8 @@ def test_every_tab_fits_works_by_keyboard_and_describes_its_pictures(browser, ad
 
 def test_no_request_leaves_the_machine(address):
     with closing_browser() as browser:
-        for tab in TABS:
-            browser.open(f"{address}#{tab}")
-        assert browser.read_errors() == []
+        browser.open(address)
+        assert_tabs_have_no_errors(browser)
         requests = [url for url in browser.read_requests() if not url.startswith(("data:", "blob:", "about:"))]
         assert {url.partition("#")[0].rpartition("/")[2] for url in requests} >= {"", "F.onnx", "G.onnx", "E.onnx"}
         assert [url for url in requests if not url.startswith(address)] == []

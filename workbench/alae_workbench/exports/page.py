@@ -1,13 +1,12 @@
 """The page of a model: static, with the model as ONNX and ONNX Runtime Web, or for a server that runs the model."""
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copytree
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -22,7 +21,7 @@ from alae_workbench.exports.programs import ExportedNoise, ProgramName
 from alae_workbench.exports.runtime import copy_runtime
 from alae_workbench.models.directions import Direction, find_principal_directions, load_directions
 from alae_workbench.models.mixing import layer_ranges, map_samples, take_turns
-from alae_workbench.models.opening import OpenedModel
+from alae_workbench.models.opening import CARD_KEY, OpenedModel
 
 _PAGE = Path(__file__).parent / "page"
 #: the programs that a page runs
@@ -129,6 +128,7 @@ def _describe(opened: OpenedModel, examples: _Examples) -> dict[str, object]:
     is_face = opened.training.data is not None and any(word in opened.training.data for word in ("ffhq", "celeba"))
     return {
         "title": _make_title(opened),
+        "trainingImages": _count_training_images(opened),
         "variance": variance,
         "meanReciprocity": float(errors.mean()),
         "meanOf": images,
@@ -145,10 +145,14 @@ def _describe(opened: OpenedModel, examples: _Examples) -> dict[str, object]:
 
 
 def _make_title(opened: OpenedModel) -> str:
-    description = opened.model.config.description or f"{opened.model.config.networks.family} networks"
-    # Descriptions of presets begin with the model's name.
-    title = re.split("[,;]", description)[0]
-    return title[0].upper() + title[1:]
+    data = opened.training.data
+    return f"A model of {Path(data).name if data else 'pictures'}"
+
+
+def _count_training_images(opened: OpenedModel) -> int | None:
+    """Return the number of training images, which only the card of an exported run has."""
+    card: Mapping[str, Any] = opened.checkpoint.run.get(CARD_KEY) or {}
+    return card.get("images", {}).get("train")
 
 
 def _list_layers(model: Alae) -> dict[str, list[int]]:

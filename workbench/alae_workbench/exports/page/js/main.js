@@ -2,7 +2,6 @@
 
 import { loadModel } from "./model.js";
 import { el, makeClassChoice, showError } from "./parts.js";
-import { loadExamples } from "./pictures.js";
 import { formatFragment, parseFragment } from "./state.js";
 import * as edit from "./tabs/edit.js";
 import * as interpolate from "./tabs/interpolate.js";
@@ -22,9 +21,9 @@ const bar = document.getElementById("tabs");
 
 async function begin() {
   const model = await loadModel(FOLDER);
-  model.examples = await loadExamples(`${FOLDER}examples.png`, model.exampleCount, model);
   document.title = `${model.title} · ALAE`;
-  document.getElementById("about").textContent = `${model.title}, ${model.width}×${model.height} pixels`;
+  document.getElementById("title").textContent = model.title;
+  document.getElementById("about").textContent = describeModel(model);
   document.getElementById("privacy").textContent = PRIVACY[model.computedBy];
   document.getElementById("licence").textContent = `Training images: ${model.description.licence}`;
   addEventListener("hashchange", () => show(model));
@@ -32,6 +31,11 @@ async function begin() {
   show(model);
   // For tests, and for measuring how long loading takes.
   document.documentElement.dataset.ready = Math.round(performance.now());
+}
+
+function describeModel({ trainingImages, width, height, w }) {
+  const images = trainingImages ? `${trainingImages.toLocaleString("en")} images` : "images";
+  return `An Adversarial Latent Autoencoder, trained on ${images} of ${width}×${height} pixels. It encodes a picture as ${w} numbers, w, and draws pictures from such numbers.`;
 }
 
 function show(model) {
@@ -52,6 +56,7 @@ function show(model) {
     ),
   );
   panel.setAttribute("aria-labelledby", `tab-${name}`);
+  document.getElementById("hint").textContent = TABS[name].hint;
   const content = el("div", { class: `tab tab-${name}` });
   panel.replaceChildren(content);
   // Samples are of each class in turn, unless one is chosen.

@@ -2,22 +2,26 @@
 //
 // Pictures are Float32Arrays (height · width · channels) with values around [-1, 1]; latents are Float32Arrays (w).
 
+import { loadFile } from "./files.js";
 import { sampleNormals } from "./normals.js";
+import { loadExamples } from "./pictures.js";
 import { decodeNumbers, encodeNumbers } from "./state.js";
 
 export const LARGEST_SEED = 2 ** 32 - 1;
 
-/** Load the model of this page, and the module that runs its networks here or on the server. */
+/** Load the model of this page, its example images, and the module that runs its networks here or on the server. */
 export async function loadModel(folder) {
   const [description, details] = await Promise.all(["export.json", "page.json"].map((file) => loadJson(folder + file)));
-  const { loadNetworks } = await import(`./networks/${details.computedBy}.js`);
-  return new Model(description, details, await loadNetworks(folder));
+  const [height, width, channels] = description.image;
+  const [examples, compute] = await Promise.all([
+    loadExamples(`${folder}examples.png`, details.exampleCount, { height, width, channels }),
+    import(`./networks/${details.computedBy}.js`).then(({ loadNetworks }) => loadNetworks(folder)),
+  ]);
+  return new Model(description, details, examples, compute);
 }
 
 async function loadJson(path) {
-  const answer = await fetch(path);
-  if (!answer.ok) throw new Error(`${path} cannot be loaded: ${answer.status}`);
-  return answer.json();
+  return (await loadFile(path)).json();
 }
 
 class Model {
@@ -27,10 +31,12 @@ class Model {
   #last = Promise.resolve();
   #latents = new Map();
 
-  constructor(description, details, compute) {
+  constructor(description, details, examples, compute) {
     Object.assign(this, details);
     [this.height, this.width, this.channels] = description.image;
     this.description = description;
+    this.examples = examples;
+    this.#compute = compute;
     this.truncation = description.truncation ?? null;
     this.classes = description.classes;
     const input = description.functions.G.inputs[0];
@@ -38,7 +44,6 @@ class Model {
     this.layers = this.hasStyles ? input.shape[1] : 1;
     this.z = description.functions.F.inputs[0].shape[1];
     this.w = input.shape.at(-1);
-    this.#compute = compute;
   }
 
   /** Return w = F(z). */

@@ -1,5 +1,7 @@
 // Pictures and canvases, files and downloads.
 
+import { loadFile } from "./files.js";
+
 /** Largest file, and largest number of pixels, that is opened. */
 const MOST_BYTES = 40e6;
 const MOST_PIXELS = 100e6;
@@ -19,18 +21,28 @@ export function drawPicture(canvas, picture, { height, width, channels }) {
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 
-/** Return the picture in a region of a canvas, image or video, scaled to the model's size. */
-export function readPicture(source, { height, width, channels }, region = null) {
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
-  const context = canvas.getContext("2d", { willReadFrequently: true });
+/** Return the picture in a region of a canvas or image, scaled to the model's size. */
+export function readPicture(source, size, { x, y, w, h }) {
+  const { height, width } = size;
+  const context = makeContext(width, height);
   context.imageSmoothingQuality = "high";
   // Transparent pixels become white.
   context.fillStyle = "#fff";
   context.fillRect(0, 0, width, height);
-  const { x, y, w, h } = region ?? { x: 0, y: 0, w: source.width, h: source.height };
   context.drawImage(shrink(source, x, y, w, h, width, height), 0, 0, width, height);
+  return readCanvas(context, size);
+}
+
+/** Return a context to draw and read pictures of this size. */
+function makeContext(width, height) {
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  return canvas.getContext("2d", { willReadFrequently: true });
+}
+
+/** Return the picture that a canvas of the model's size shows. */
+function readCanvas(context, { height, width, channels }) {
   const { data } = context.getImageData(0, 0, width, height);
   const picture = new Float32Array(width * height * channels);
   for (let i = 0; i < width * height; i += 1) {
@@ -122,10 +134,14 @@ function readPngSize(bytes) {
 /** Split a row of example images, side by side in one file, into pictures. */
 export async function loadExamples(url, count, size) {
   if (!count) return [];
-  const bitmap = await createImageBitmap(await (await fetch(url)).blob());
-  const pictures = Array.from({ length: count }, (_, i) =>
-    readPicture(bitmap, size, { x: i * size.width, y: 0, w: size.width, h: size.height }),
-  );
+  const { height, width } = size;
+  const bitmap = await createImageBitmap(await (await loadFile(url)).blob());
+  // One canvas for all, because canvases take longer to make than pictures to read.
+  const context = makeContext(width, height);
+  const pictures = Array.from({ length: count }, (_, i) => {
+    context.drawImage(bitmap, i * width, 0, width, height, 0, 0, width, height);
+    return readCanvas(context, size);
+  });
   bitmap.close();
   return pictures;
 }

@@ -7,6 +7,7 @@ import { chooseSource, findPictureSource } from "../sources.js";
 import { readNumber } from "../state.js";
 
 export const title = "Edit";
+export const hint = "Move a slider to change the picture in one respect. Others may change with it.";
 export { findPictureSource as findSource };
 const LIMIT = 4;
 // Directions that are shown first.
@@ -94,7 +95,6 @@ export function show(root, model, values, save, open) {
             const w = await moved();
             download("w.npy", makeNpy(Array.isArray(w) ? w : [w]));
           }),
-          reset,
         ),
       ),
       el(
@@ -102,7 +102,7 @@ export function show(root, model, values, save, open) {
         { class: "stack" },
         el("div", { class: "tools" }, el("span", {}, "Directions, in standard deviations of w"), search),
         list,
-        more,
+        el("div", { class: "tools" }, more, reset),
       ),
     ),
   );

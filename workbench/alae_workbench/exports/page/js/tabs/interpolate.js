@@ -7,6 +7,7 @@ import { makeSourceButton } from "../sources.js";
 import { readNumber } from "../state.js";
 
 export const title = "Interpolate";
+export const hint = "Move the slider to turn one picture into another. Choose a corner to replace it.";
 const STEPS = 9;
 const FILM_FRAMES = 60;
 const FILM_SIDE = 512;

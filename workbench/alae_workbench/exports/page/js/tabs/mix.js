@@ -6,6 +6,7 @@ import { makeSourceButton } from "../sources.js";
 import { readNumber } from "../state.js";
 
 export const title = "Mix";
+export const hint = "Each picture mixes the one at the start of its row with the one at the top of its column. Choose one of those to replace it.";
 const COUNT = 3;
 
 export function show(root, model, values, save) {
@@ -58,6 +59,7 @@ export function show(root, model, values, save) {
       model.hasStyles
         ? makeChoice("Layers from the columns", names.map((name) => [name, name]), layers, (value) => ((layers = value), update()))
         : makeSlider({ label: "Share of the columns", least: 0, most: 1, step: 0.05, value: share, format: (value) => `${Math.round(100 * value)} %`, oninput: (value) => ((share = value), update()) }).node,
+      model.hasStyles ? el("span", { class: "quiet" }, "Coarse layers set large shapes, fine layers details and colours.") : null,
     ),
     el("div", { class: "columns" }, el("figure", {}, large.node, caption), table),
   );

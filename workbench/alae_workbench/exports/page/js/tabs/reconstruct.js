@@ -5,6 +5,7 @@ import { downloadCanvas } from "../pictures.js";
 import { findPictureSource, keepPicture, makeSourceChooser, pictureOf } from "../sources.js";
 
 export const title = "Reconstruct";
+export const hint = "The model encodes an image as w, and draws it again from w alone. Open a picture of your own, or choose an example. The reciprocity error is the change of w when the reconstruction is encoded again.";
 export { findPictureSource as findSource };
 
 export function show(root, model, values, save, open) {
@@ -14,7 +15,7 @@ export function show(root, model, values, save, open) {
   const reconstruction = makePicture(model, "Reconstruction", "large");
   const missing = el("p", { class: "large absent quiet", hidden: true }, "A link holds the latent of a picture, not the picture itself.");
   const error = el("p", { class: "caption" });
-  const hint = el("p", { class: "quiet hint" });
+  const note = el("p", { class: "quiet hint" });
 
   const draw = coalesce(async () => {
     const drawn = source;
@@ -32,7 +33,7 @@ export function show(root, model, values, save, open) {
     if (picture) image.show(picture, `Image: ${describeSource(source)}`);
     reconstruction.show(again, `Reconstruction of ${describeSource(source)}`);
     error.textContent = describeErrors(model, await model.reciprocityError(w, again), picture && measureDistance(picture, again));
-    hint.textContent = cropped ? model.hint : "";
+    note.textContent = cropped ? model.hint : "";
   });
   function choose(chosen, isCropped = false) {
     const label = model.classOf(chosen) ?? model.label;
@@ -53,7 +54,7 @@ export function show(root, model, values, save, open) {
       el("figure", {}, reconstruction.node, el("figcaption", {}, "Reconstruction")),
     ),
     error,
-    hint,
+    note,
     el(
       "div",
       { class: "tools centre" },

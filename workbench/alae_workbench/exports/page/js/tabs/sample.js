@@ -6,6 +6,7 @@ import { downloadCanvas } from "../pictures.js";
 import { readNumber } from "../state.js";
 
 export const title = "Sample";
+export const hint = "Each picture is drawn from random numbers, which its seed selects. Choose one to see variations of it.";
 const COUNT = 12;
 
 export function show(root, model, values, save, open) {
@@ -84,7 +85,7 @@ export function show(root, model, values, save, open) {
           back,
         ),
       ),
-      el("div", {}, caption, grid, el("p", { class: "quiet hint" }, "Choose a picture to see its variations.")),
+      el("div", {}, caption, grid),
     ),
   );
   draw();
