@@ -67,8 +67,9 @@ def find_processes(directory):
 class TestOnACluster:
     pytestmark = CLUSTER
 
-    def test_two_devices_train_as_one(self, tmp_path, start_run):
-        words = ["--backend", "torch", "--steps", 10]
+    @pytest.mark.parametrize("backend", ["torch", "jax"])
+    def test_two_devices_train_as_one(self, tmp_path, start_run, backend):
+        words = ["--backend", backend, "--steps", 10]
         code, _, err = end(start(tmp_path, *TRAIN, *words, "--out", "one"))
         assert code == 0, err
         code, out, err = end(start_run(*words, "--out", "two"))
@@ -91,8 +92,9 @@ class TestOnACluster:
         assert end(start_run(*words, "--steps", step + 5))[0] == 0
         assert state_of(tmp_path / "run")["step"] == step + 5
 
-    def test_a_killed_process_ends_the_others_with_a_line_that_names_it(self, tmp_path, start_run):
-        process = start_run("--backend", "torch", *ENDLESS)
+    @pytest.mark.parametrize("backend", ["torch", "jax"])
+    def test_a_killed_process_ends_the_others_with_a_line_that_names_it(self, tmp_path, start_run, backend):
+        process = start_run("--backend", backend, *ENDLESS)
         wait_for_steps(tmp_path / "run", [process])
         pids = find_processes(tmp_path)
         began = time.monotonic()
