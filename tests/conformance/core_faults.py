@@ -224,7 +224,7 @@ def neighbours(replace):
     replace(walk, "split", split)
 
 
-@plants("lanes", "means over passes are divided by one too many", "L3-leaky-run", "displacement", "microbatch")
+@plants("lanes", "means over passes are divided by one too many", "L3-leaky-run", "trajectory", "microbatch")
 def shorter_means(replace):
     from alae_core import walk
 
