@@ -214,7 +214,8 @@ class Trainer:
         before, after, every = self._last(), self._next(), self.training.grid_every
         grown = after.stage.lod != before.stage.lod
         crossed = after.shown // every > before.shown // every
-        return crossed or grown or self.step in (self._early_grid, self.steps)
+        early = self._grid is None and self.step == self._early_grid
+        return crossed or grown or early or self.step == self.steps
 
     def _schedule_grid(self, seconds: float) -> None:
         """Choose the step of the first grid of a new run, of which a step takes `seconds`."""
