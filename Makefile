@@ -49,6 +49,7 @@ lint: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/mypy examples/fine_tuning.py examples/stacked_mnist.py
 
 # The conformance suite on all three backends; reports in reports/.
 conform: $(VENV)/.test

@@ -44,9 +44,9 @@ def main() -> None:
     for run in (tuned, new):
         values = bench.evaluate(run, measures=MEASURES).measures
         print(f"| {run.path.name} | " + " | ".join(f"{values[name]:.4f}" for name in MEASURES) + " |", flush=True)
-        save_figure(bench.figure.samples(run), options.out / f"{run.path.name}-samples.png")
-        save_figure(bench.figure.reconstructions(run), options.out / f"{run.path.name}-reconstructions.png")
-    save_figure(bench.figure.losses([tuned, new]), options.out / "curves.png")
+        save_figure(options.out / f"{run.path.name}-samples.png", bench.figure.samples(run))
+        save_figure(options.out / f"{run.path.name}-reconstructions.png", bench.figure.reconstructions(run))
+    save_figure(options.out / "curves.png", bench.figure.losses([tuned, new]))
 
 
 def write_digits(name: str, out: Path) -> tuple[Path, Path]:

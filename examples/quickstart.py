@@ -16,7 +16,8 @@
 # Train an adversarial latent autoencoder, look at it, measure it, edit images with it; then use your own data, your own
 # loss and another framework. The whole notebook takes two minutes on two CPU cores and downloads nothing.
 #
-# Install alae with one framework first: `pip install 'alae[jax]'`, or `alae[torch]`, or `alae[tensorflow]`.
+# First install alae with one framework, in a copy of the repository: `pip install '.[jax]'`, or `.[torch]`, or
+# `.[tensorflow]`.
 
 # %%
 # Import alae before Keras, or set KERAS_BACKEND before both: Keras runs on one framework per process, and alae selects
@@ -35,10 +36,11 @@ import alae_workbench as bench
 # ## Train
 #
 # `digits-conv` is a preset: small convolutional networks for the 1,797 handwritten digits of scikit-learn, 8×8 pixels.
-# Interrupt the kernel to save and stop; `bench.train(resume="runs/quickstart")` continues bit for bit.
+# Interrupt the kernel to save and stop. With `resume="auto"` you can run the cell again: it continues an interrupted
+# run bit for bit, and does nothing if the run is finished.
 
 # %%
-run = bench.train("digits-conv", steps=400, out="runs/quickstart")
+run = bench.train("digits-conv", steps=400, out="runs/quickstart", resume="auto")
 
 # %% [markdown]
 # The summary has the last losses, measures on images that no step has seen, and the last grid of images.
@@ -115,7 +117,7 @@ bench.edit("shipped", direction={"shift-glasses": 2, "shift-smiling": 2}, count=
 #
 # `data` takes an array uint8 (count, height, width, channels), or the path of a folder, an archive or another
 # collection of images (docs/data.md). Without a preset, alae makes a configuration for the images. Here they are discs
-# of random colours.
+# of random colours; after 200 steps, samples are still rough.
 
 # %%
 random, grid = np.random.default_rng(0), np.mgrid[:16, :16]
@@ -124,7 +126,7 @@ for image in discs:
     centre, radius = random.uniform(5, 11, 2), random.uniform(2, 5)
     image[np.hypot(*(grid - centre[:, None, None])) < radius] = random.integers(0, 200, 3)
 
-own = bench.train(data=discs, images=6_400, out="runs/discs")
+own = bench.train(data=discs, images=6_400, out="runs/discs", resume="auto")
 
 # %%
 bench.figure.samples(own, 24)
@@ -147,7 +149,8 @@ def judge(logit):
 OBJECTIVES = {"least_squares": alae.Objective(judge, lambda logit: judge(-logit), judge)}
 """)
 alae.load_plugin("least_squares.py")
-squares = bench.train("digits-mlp", steps=600, overrides={"objective": "least_squares"}, out="runs/least-squares")
+least_squares = {"objective": "least_squares"}
+squares = bench.train("digits-mlp", steps=600, overrides=least_squares, out="runs/least-squares", resume="auto")
 
 # %%
 bench.compare([run, squares])
@@ -161,6 +164,6 @@ bench.compare([run, squares])
 # %%
 here = alae.keras.backend.backend()
 other = next((name for name in ("torch", "tensorflow", "jax") if name != here and find_spec(name)), here)
-words = ["train", "--resume", "runs/quickstart", "--steps", "420", "--backend", other]
+words = ["train", "--resume", "auto", "--out", "runs/quickstart", "--steps", "420", "--backend", other]
 done = subprocess.run([sys.executable, "-m", "alae_cli", *words], capture_output=True, text=True, check=True)
 print(done.stdout)

@@ -9,13 +9,14 @@ triples occur, and the Kullback-Leibler divergence of their frequencies from tho
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 import alae_core as alae
 import alae_workbench as bench
 
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "logistic": {"objective": "logistic"},
     "logistic, R2": {"objective": "logistic", "r2_gamma": 3.0},
     "relativistic": {"objective": "relativistic"},

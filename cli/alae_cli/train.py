@@ -96,7 +96,9 @@ def train(
     skip_bad: SkipBad = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Print the configuration, images, levels, steps and memory; take no step."),
+        typer.Option(
+            "--dry-run", help="Print the configuration, estimates of time and memory, and a verdict; write nothing."
+        ),
     ] = False,
     log: Logs = None,
     quiet: Quiet = False,
