@@ -16,9 +16,9 @@ Task = tuple[Case, Lane]
 #: over JAX, PyTorch and TensorFlow without optimization by XLA
 _START = 5.0
 _SECONDS: dict[str, tuple[float, ...]] = {
-    "mlp": (1.5, 1.0, 0.6, 1.0, 60.0, 2.0),
-    "conv": (1.0, 2.0, 0.6, 1.5),
-    "style": (2.0, 5.0, 2.0, 4.0, 60.0, 8.0),
+    "mlp": (1.2, 0.8, 0.5, 0.8, 60.0, 2.0),
+    "conv": (0.8, 1.5, 0.5, 1.2),
+    "style": (1.5, 4.0, 1.5, 3.0, 60.0, 8.0),
 }
 #: the factor of a case's seconds if XLA optimizes
 _OPTIMIZED = 2.0
