@@ -1,13 +1,14 @@
 # Every target needs Python 3.11 or newer, make and a package index; the first run sets up a virtual environment.
 
-PYTHON ?= python3
-VENV   ?= .venv
-JOBS   ?= 2
-BIN    := $(VENV)/bin
-PIP    := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PYTHON  ?= python3
+VENV    ?= .venv
+JOBS    ?= 2
+PROFILE ?= standard
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Parallel test processes. The tests of a file, or of an xdist_group, share a process and its fixtures. The order of
 # collection starts with the longest groups: backends before core.
-PYTEST := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
+PYTEST  := $(BIN)/python -m pytest -q -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 .PHONY: train check test test-all test-light demo-test fuzz lint conform docs ablation benchmark gpu clean
 
@@ -51,10 +52,10 @@ lint: $(VENV)/.test
 	$(BIN)/mypy
 	$(BIN)/mypy examples/fine_tuning.py examples/stacked_mnist.py
 
-# The conformance suite on all three backends; reports in reports/.
+# The conformance suite on all three backends, in the profile PROFILE; reports in reports/.
 conform: $(VENV)/.test
 	$(BIN)/alae conform --backend jax --backend torch --backend tensorflow \
-		--require float32:L3,float64:L3,bfloat16:L3 \
+		--profile $(PROFILE) --require float32:L3,float64:L3,bfloat16:L3 \
 		--html reports/conformance.html --json reports/conformance.json \
 		--junit reports/conformance.xml --badge reports/badge.json
 
