@@ -16,13 +16,13 @@ import pytest
 from hypothesis import settings
 
 import alae_core as alae
+from alae_conformance.subjects.process import QUICK_COMPILATION
 from alae_core.config import make_config
 
 # Silence TensorFlow's start-up messages; this must come before its first import.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# XLA spends longer optimizing a tiny step than running it, and its newer emitters take half as long again.
 # `make conform PROFILE=full` checks optimized steps.
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("XLA_FLAGS", QUICK_COMPILATION)
 # Parallel test processes share the cores, so threads of PyTorch would only wait for each other.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")

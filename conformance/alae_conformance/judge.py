@@ -34,7 +34,7 @@ PATIENCE = 600.0
 #: processes that a backend may lose in a lane; then its other cases in the lane count as errors without being run
 _LOSSES = 3
 
-#: part of the last output of a process whose version of XLA does not know a flag of quick compilation
+#: text in the last output of a process if its XLA lacks a flag of `QUICK_COMPILATION`
 _UNKNOWN_FLAG = "in XLA_FLAGS"
 
 #: the result of an experiment or of its diagnosis

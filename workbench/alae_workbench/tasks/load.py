@@ -39,8 +39,13 @@ def load(
         CheckpointError, BackendError: as `alae_core.load`.
     """
     if isinstance(model, OpenedModel):
-        given = {"backend": backend, "device": device, "devices": devices, "lod": lod}
-        given["averaged"] = None if averaged else False
+        given = {
+            "backend": backend,
+            "device": device,
+            "devices": devices,
+            "averaged": None if averaged else False,
+            "lod": lod,
+        }
         for name, value in given.items():
             if value is not None:
                 raise ArgumentError(name, f"is {value}, but the model is open already: give it to load with its path")
