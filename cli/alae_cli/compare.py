@@ -7,7 +7,12 @@ import typer
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Run directories of `alae train`.", show_default=False)],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Run directories of `alae train`, or `shipped` for the model that ships with alae.", show_default=False
+        ),
+    ],
 ) -> None:
     """Compare the measures of runs in a table. `alae figure losses` plots their curves."""
     from rich.console import Console

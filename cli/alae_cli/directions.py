@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from alae_cli.commands import Commands
-from alae_cli.options import Averaged, BackendName, Device, LabelsFrom, Model, ModelOrShipped, SkipBad, locate_model
+from alae_cli.options import Averaged, BackendName, Device, LabelsFrom, ModelOrShipped, SkipBad, locate_model
 from alae_core._support.text import count_things
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ directions = Commands(name="directions", help="Find directions in w, and list th
 
 @directions.command()
 def fit(
-    model: Model,
+    model: ModelOrShipped = None,
     data: Annotated[
         str | None,
         typer.Option(
@@ -37,7 +37,10 @@ def fit(
     labels: LabelsFrom = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder to save the directions to.", show_default="directions in the run's directory"),
+        typer.Option(
+            help="Folder to save the directions to; the shipped model needs one.",
+            show_default="directions in the run's directory",
+        ),
     ] = None,
     skip_bad: SkipBad = False,
     averaged: Averaged = True,
@@ -45,14 +48,14 @@ def fit(
     device: Device = None,
 ) -> None:
     """Find directions in w, and save them in the run's directory, or in another folder as .npy files."""
-    from alae_workbench.storage.directory import Run
+    path = locate_model(model)
+    from alae_workbench.models.shipped import find_run_for_directions
 
-    if out is None:
-        Run.find(model).require_folder("directions")
+    place = out or find_run_for_directions(path).path / "directions"
     from alae_workbench.models.opening import open_model
 
     opened = open_model(
-        model,
+        path,
         backend=backend,
         device=device,
         averaged=averaged,
@@ -65,7 +68,7 @@ def fit(
 
     found = directions.fit(opened, data, method, labels=labels, out=out)
     _print_table(found)
-    print(f"{out or Run.find(model).path / 'directions'}: {count_things(len(found), 'direction')}")
+    print(f"{place}: {count_things(len(found), 'direction')}")
 
 
 @directions.command("list")

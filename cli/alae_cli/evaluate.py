@@ -5,13 +5,23 @@ from typing import Annotated
 
 import typer
 
-from alae_cli.options import Averaged, BackendName, Device, LabelsFrom, Model, SharedBy, parse_list
+from alae_cli.options import (
+    Averaged,
+    BackendName,
+    Device,
+    LabelsFrom,
+    ModelOrShipped,
+    SharedBy,
+    SkipBad,
+    locate_model,
+    parse_list,
+)
 from alae_cli.out import require_ending
 from alae_core import ArgumentError
 
 
 def evaluate(
-    model: Model,
+    model: ModelOrShipped = None,
     measures: Annotated[
         list[str] | None,
         typer.Option(
@@ -21,7 +31,10 @@ def evaluate(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option(help="Measure on the images of SOURCE, as for `alae train --data`.", show_default="the run's own"),
+        typer.Option(
+            help="Measure on the images of SOURCE, as for `alae train --data`; the shipped model needs it.",
+            show_default="the run's own",
+        ),
     ] = None,
     labels: LabelsFrom = None,
     count: Annotated[
@@ -42,6 +55,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Also write the values to this .json file.", show_default=False)
     ] = None,
+    skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
@@ -61,11 +75,13 @@ def evaluate(
     from rich.table import Table
 
     from alae_core._support.files import write_atomically
-    from alae_workbench.evaluation.doubts import conclude, format_value, list_doubts
+    from alae_workbench.evaluation.doubts import format_value, list_doubts
     from alae_workbench.models.opening import open_model
     from alae_workbench.runs.progress import show_progress
 
-    opened = open_model(model, backend=backend, device=device, devices=devices, averaged=averaged)
+    opened = open_model(
+        locate_model(model), backend=backend, device=device, devices=devices, averaged=averaged, skip_bad=skip_bad
+    )
     # Imports Keras, so only after `open_model` has chosen the framework.
     from alae_workbench.tasks.evaluate import evaluate, record_if_possible
 
@@ -90,7 +106,7 @@ def evaluate(
     Console().print(table)
     for doubt in list_doubts(evaluation.measures, evaluation.images):
         print(doubt)
-    if conclusion := conclude(evaluation.measures, evaluation.images):
+    if conclusion := evaluation.conclude():
         print(conclusion)
     for reason in dict.fromkeys(evaluation.refused.values()):
         names = [name for name, why in evaluation.refused.items() if why == reason]

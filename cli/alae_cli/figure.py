@@ -57,23 +57,28 @@ def lods(
 
 @figure.command()
 def neighbours(
-    model: Model,
+    model: ModelOrShipped = None,
     count: Annotated[int, typer.Option(min=1, help="Number of samples, one per row.")] = 8,
     nearest: Annotated[int, typer.Option(min=1, help="Number of training images for each sample.")] = 6,
     data: Annotated[
-        str | None, typer.Option(help="The run's training images.", show_default="where the run recorded them")
+        str | None,
+        typer.Option(
+            help="The run's training images, or others; the shipped model needs it.",
+            show_default="where the run recorded them",
+        ),
     ] = None,
     seed: Seed = 0,
     out: Annotated[Path, picture_out()] = Path("neighbours.png"),
     psi: Annotated[float | None, truncation_option("1, no truncation")] = None,
     lod: Lod = None,
     noise: Noise = None,
+    skip_bad: SkipBad = False,
     averaged: Averaged = True,
     backend: BackendName = None,
     device: Device = None,
 ) -> None:
     """Draw samples and the training images nearest to each, to see whether the model copies them."""
-    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi)
+    opened = _open(out, model, backend, device, averaged, lod, noise, psi=psi, skip_bad=skip_bad)
     from alae_workbench.tasks import figure
 
     write_picture(out, figure.neighbours(opened, count, nearest, data=data, seed=seed, psi=psi, noise=noise or "fixed"))

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from tests.cli.conftest import BACKEND, describe_case
@@ -68,6 +69,47 @@ def test_style_models_are_measured(run_alae, home):
     assert code == 0, err
 
 
+def test_other_images_are_divided_like_those_of_the_run_and_all_measures_but_those_of_training_are_taken(
+    run_alae, home
+):
+    words = ["evaluate", "run", "--data", "labelled", "--backend", BACKEND]
+    code, out, err = run_alae(*words)
+    assert code == 0, err
+    assert "not trained on labelled: 8 images of it served as held-out images, and 8 others in place of" in out
+    assert "not measured: copied_random64, overfitting: it compares training images with others" in out
+    written = read_evaluation(home, "step-00000004-against-labelled.json")
+    assert written["images"] == {"train": 8, "held_out": 8, "samples": 8}
+    assert {"fd_random64", "nn_w"} <= set(written["measures"])
+    (home / "labelled" / "left" / "torn.png").write_bytes(b"\x89PNG\r\n\x1a\n torn")
+    assert run_alae(*words, "--measures", "psnr")[0] == 2
+    code, out, _ = run_alae(*words, "--measures", "psnr", "--skip-bad")
+    assert (code, "1 unreadable image in labelled skipped" in out) == (0, True)
+
+
+def test_the_images_of_the_run_at_another_place_count_as_its_own(run_alae, home):
+    from alae_workbench.data.builtin import BUILTIN
+
+    digits = BUILTIN["digits"]().images
+    np.savez(home / "moved.npz", images=digits.pixels, labels=digits.labels)
+    code, out, err = run_alae(
+        "evaluate", "run", "--data", "moved.npz", "--measures", "overfitting,psnr", "--backend", BACKEND
+    )
+    assert code == 0, err
+    assert "not trained on" not in out
+    assert read_evaluation(home)["images"] == {"train": 1737, "held_out": 60, "samples": 1737}
+
+
+def test_the_shipped_model_is_measured_on_other_images_and_not_changed(run_alae, home):
+    photos = np.random.default_rng(2).integers(0, 256, (20, 32, 32, 3), np.uint8)
+    np.save(home / "photos.npy", photos)
+    code, out, err = run_alae("evaluate", "--data", "photos.npy", "--measures", "psnr", "--out", "e.json")
+    assert code == 0, err
+    assert out.startswith("using the model that ships with alae; ")
+    written = json.loads((home / "e.json").read_text("utf-8"))
+    assert written["images"] == {"train": 10, "held_out": 10, "samples": 10}
+    assert "the values are not recorded" in out
+
+
 MISTAKES = [
     (
         ["run", "--labels", "none", "--backend", BACKEND],
@@ -79,9 +121,15 @@ MISTAKES = [
     (["run", "--weights", "w"], "--weights is for measures with downloaded weights"),
     (["run", "--measures", "probes", "--data", "one", "--backend", BACKEND], "there"),
     (
-        ["run", "--measures", "psnr", "--data", "labelled", "--backend", BACKEND],
-        "training.held_out is 60, but there are only 16",
+        ["run", "--measures", "psnr", "--data", "labelled/left/0.png", "--backend", BACKEND],
+        "there is only one image, but measures need at least two",
     ),
+    (
+        ["run", "--measures", "overfitting", "--data", "labelled", "--backend", BACKEND],
+        "overfitting has no value: it compares training images with others, but the model was not trained on these",
+    ),
+    (["shipped", "--backend", BACKEND], "there is no data 'avatars', on which "),
+    (["--backend", BACKEND], "give its place with --data"),
     (
         ["run", "--measures", "fd_random64", "--count", "4000", "--backend", BACKEND],
         "fd_random64 has no value: 4,000 samples are more than the 1,737 training images to compare with",

@@ -15,13 +15,14 @@ from tests.cli.conftest import describe_case
         (["figure", "interpolation", "--count", "3"], "interpolation.png"),
         (["figure", "traversal", "--count", "3"], "traversal.png"),
         (["encode"], "w.npy"),
+        (["directions", "fit", "--method", "principal", "--out", "found"], "found"),
     ],
     ids=describe_case,
 )
 def test_the_shipped_model_is_used_without_a_run(run_alae, tmp_path, words, file):
     code, out, err = run_alae(*words)
     assert code == 0, err
-    first, last = out.strip().splitlines()
+    first, *_, last = out.strip().splitlines()
     assert first.startswith("using the model that ships with alae; ")
     assert last.startswith(file)
     assert (tmp_path / file).exists()
@@ -39,6 +40,15 @@ def test_directions_of_the_shipped_model_are_listed_and_edit_its_examples(run_al
     assert np.abs(np.load("edited.npy") - np.load("same.npy")).max() > 0.1
 
 
+def test_the_shipped_model_is_compared_by_its_card_and_drawn_beside_other_images(run_alae, tmp_path):
+    code, out, err = run_alae("compare", "shipped")
+    assert code == 0, err
+    assert all(word in out for word in ("shipped", "reconstruction_error", "0.0071"))
+    np.save(tmp_path / "photos.npy", np.random.default_rng(2).integers(0, 256, (20, 32, 32, 3), np.uint8))
+    code, _, err = run_alae("figure", "neighbours", "--data", "photos.npy", "--out", "n.svg")
+    assert code == 0, err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -46,6 +56,8 @@ def test_directions_of_the_shipped_model_are_listed_and_edit_its_examples(run_al
         (["edit", "--direction", "absent=1"], "there is no direction 'absent'; the run has "),
         (["generate", "shipped", "--lod", "1"], "--lod is only for style models"),
         (["train", "--resume", "shipped"], "there is no checkpoint in shipped"),
+        (["directions", "fit", "--method", "principal"], "cannot be saved in the model that ships with alae: choose"),
+        (["figure", "neighbours"], "there is no data 'avatars', on which "),
     ],
     ids=describe_case,
 )

@@ -11,7 +11,8 @@ from PIL import Image
 from alae_core import AlaeError, ArgumentError, View
 from alae_core.checkpoint_writing import write_checkpoint
 from alae_workbench.data.source import DataError
-from alae_workbench.models.opening import OpenedModel, check_options, open_model
+from alae_workbench.models.opening import OpenedModel, open_model
+from alae_workbench.models.option_checks import check_options
 from tests.conftest import tiny_config, tiny_style_config
 
 STYLE = tiny_style_config()

@@ -145,12 +145,30 @@ def split(source: Source, held_out: float) -> tuple[Subset, Subset]:
     Raises:
         DataError: no image would be left to train on.
     """
-    count = int(held_out) if held_out >= 1 else max(1, round(held_out * len(source)))
+    count = _count_held_out(held_out, len(source))
     if count >= len(source):
         raise DataError(
             f"training.held_out is {held_out}, but there are only {len(source)} images; set it lower, or to a fraction "
             f"such as 0.1"
         )
+    return _split_at(source, count)
+
+
+def split_other(source: Source, held_out: float) -> tuple[Subset, Subset]:
+    """Split images that no model was trained on as `split` does, but hold out at most half of them.
+
+    Raises DataError if there are fewer than two images.
+    """
+    if len(source) < 2:
+        raise DataError("there is only one image, but measures need at least two: one to hold out, and one to compare")
+    return _split_at(source, min(_count_held_out(held_out, len(source)), len(source) // 2))
+
+
+def _count_held_out(held_out: float, count: int) -> int:
+    return int(held_out) if held_out >= 1 else max(1, round(held_out * count))
+
+
+def _split_at(source: Source, count: int) -> tuple[Subset, Subset]:
     order = stream(0, "held-out images").permutation(len(source))
     # Both keep the order of the source, so that figures and encodings line up with it.
     return Subset(source, np.sort(order[count:])), Subset(source, np.sort(order[:count]))

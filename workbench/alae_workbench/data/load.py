@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from alae_core._support.text import count_things
 from alae_core.config import Config
 from alae_workbench.data.collection import Collection, DecodedOnRequest, decode
-from alae_workbench.data.derived import add_margin, split
+from alae_workbench.data.derived import add_margin, split, split_other
 from alae_workbench.data.in_hand import open_in_hand
 from alae_workbench.data.labels import describe_labels, is_labelled
 from alae_workbench.data.listing import describe_skipped
@@ -46,30 +46,66 @@ def load_data(
         DataError: the data source does not exist, cannot be read, or does not fit the configuration.
     """
     splits = _Frame(name, config, margin).read(fit, skip_bad, options)
-    return _make_data_set(splits, held_out)
+    return _make_data_set(splits, lambda images: split(images, held_out))
 
 
 def load_images(
     name: str,
     config: Config,
     *,
+    part: Literal["test", "train"] = "test",
     margin: int = 0,
     fit: Fit = "crop",
     tell_skipped: Callable[[str], None] | None = None,
     options: SourceOptions = DEFAULTS,
 ) -> Source:
-    """Load the images of a data source for a trained model, in their own order: the test split, or else all images.
+    """Load the images of a data source for a trained model, in their own order: one of its splits, or else all images.
 
     Args:
         name, config, margin, fit, options: see `load_data`.
+        part: the split to load, if the source has any.
         tell_skipped: called with a line about unreadable pictures, which are then skipped; by default they are refused.
 
     Raises DataError as `load_data` does, and for any unreadable picture unless `tell_skipped` is given.
     """
+    splits = _read_for_model(name, config, margin, fit, tell_skipped, options)
+    return splits.images if splits.test is None or part == "train" else splits.test
+
+
+def load_other_data(
+    name: str,
+    config: Config,
+    *,
+    margin: int = 0,
+    fit: Fit = "crop",
+    held_out: float,
+    tell_skipped: Callable[[str], None] | None = None,
+    options: SourceOptions = DEFAULTS,
+) -> DataSet:
+    """Load a data source that a model was not trained on, divided like that of its training.
+
+    Args:
+        name, config, margin, fit, tell_skipped, options: see `load_images`.
+        held_out: see `load_data`; at most half of the images are held out.
+
+    Raises DataError as `load_images` does, and if there is only one image.
+    """
+    splits = _read_for_model(name, config, margin, fit, tell_skipped, options)
+    return _make_data_set(splits, lambda images: split_other(images, held_out))
+
+
+def _read_for_model(
+    name: str,
+    config: Config,
+    margin: int,
+    fit: Fit,
+    tell_skipped: Callable[[str], None] | None,
+    options: SourceOptions,
+) -> Splits:
     splits = _Frame(name, config, margin, trained=True).read(fit, tell_skipped is not None, options)
     if tell_skipped and splits.skipped:
         tell_skipped(f"{count_things(splits.skipped, 'unreadable image')} in {name} skipped")
-    return splits.images if splits.test is None else splits.test
+    return splits
 
 
 def as_data_set(
@@ -96,11 +132,11 @@ def as_data_set(
             _Frame(name, config).fit(source)
         return data
     splits = _Frame("data", config, margin).read_contents(open_in_hand(data, options), fit, False, options)
-    return _make_data_set(splits, held_out)
+    return _make_data_set(splits, lambda images: split(images, held_out))
 
 
-def _make_data_set(splits: Splits, held_out: float) -> DataSet:
-    parts = (splits.images, splits.test) if splits.test is not None else split(splits.images, held_out)
+def _make_data_set(splits: Splits, divide: Callable[[Source], tuple[Source, Source]]) -> DataSet:
+    parts = (splits.images, splits.test) if splits.test is not None else divide(splits.images)
     return DataSet(*parts, splits.skipped, splits.interpretation, splits.skipped_files, splits.value_range)
 
 

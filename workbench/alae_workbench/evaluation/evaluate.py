@@ -48,12 +48,15 @@ def take_measures(subject: Subject, names: Iterable[str]) -> Outcome:
             outcome.refused.update(dict.fromkeys(group, reason))
             continue
         try:
-            values = load(measure.function)(subject, *measure.arguments)
+            found = load(measure.function)(subject, *measure.arguments)
         except UnmeasurableError as error:
             outcome.refused.update(dict.fromkeys(group, str(error)))
             continue
-        values = values if isinstance(values, Mapping) else {measure.name: values}
-        outcome.values.update({name: values[name] for name in group if name in values})
+        for name, value in (found if isinstance(found, Mapping) else {measure.name: found}).items():
+            if isinstance(value, UnmeasurableError):
+                outcome.refused[name] = str(value)
+            elif name in group:
+                outcome.values[name] = value
     return outcome
 
 
@@ -72,7 +75,7 @@ def evaluate(
     directory: Path | None = None,
     weights: Path | None = None,
     progress: Progress = no_progress,
-    strict: bool | None = None,
+    strict: bool = True,
 ) -> Evaluation:
     """Measure a model. Features of images are cached, so an interrupted evaluation continues where it stopped.
 
@@ -86,28 +89,31 @@ def evaluate(
         weights: folder of other networks' weights, where missing files are downloaded to; default `weights` in
             `cache_directory()`.
         progress: reports how computations advance.
-        strict: whether to raise if a measure has no value; default whether `measures` were given.
+        strict: whether to raise if none of the measures that one of `measures` selects has a value.
 
     Raises:
-        AlaeError: a name is unknown, or `strict` and a measure has no value.
+        AlaeError: a name is unknown, or as `strict` says.
         DataError: as `OpenedModel.load_data`.
     """
     names = default_measures() if measures is None else resolve_measures(measures)
     images = opened.load_data(data, labels)
     cache = Cache(directory or cache_directory() / "features", weights or cache_directory() / "weights", progress)
-    values, refused = take_measures(Subject(opened.model, images, opened.view, limit, cache), names)
-    if refused and (measures is not None if strict is None else strict):
-        name, reason = next(iter(refused.items()))
-        raise AlaeError(f"{name} has no value: {reason}")
-    checkpoint, own = opened.checkpoint, opened.training.data
+    own = opened.is_own(data, images)
+    values, refused = take_measures(Subject(opened.model, images, opened.view, limit, cache, own), names)
+    for word in (measures or ()) if strict else ():
+        found = resolve_measures([word])
+        if not values.keys() & set(found):
+            raise AlaeError(f"{found[0]} has no value: {refused[found[0]]}")
+    checkpoint = opened.checkpoint
     return Evaluation(
         model=name_source(checkpoint.path) or str(checkpoint.path),
         step=checkpoint.step,
         shown=sum(checkpoint.shown),
         lod=opened.view.lod if opened.view else None,
         averaged=opened.averaged,
-        against=data or str(own),
-        own=data in (None, own) and labels is None,
+        against=data or str(opened.training.data),
+        own=own,
+        labels=labels,
         count=limit,
         images=_image_counts(images, limit),
         measures=values,

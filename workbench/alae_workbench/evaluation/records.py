@@ -12,6 +12,7 @@ from alae_core import AlaeError, load_config
 from alae_core._support.files import append, read_regular, write_atomically
 from alae_core._support.html import make_table, make_title
 from alae_core._support.json_lines import encode_line, format_time
+from alae_core._support.text import count_things
 from alae_core._support.validation import Frozen, validate
 from alae_core.checkpoint_files import checkpoints, load_manifest
 from alae_core.growth import position
@@ -36,6 +37,7 @@ class Evaluation(Frozen):
     averaged: bool = Field(description="whether the averaged networks were measured")
     against: str = Field(description="SOURCE of the images")
     own: bool = Field(description="whether that is the data of the run")
+    labels: str | None = Field(None, description="the user's choice among the labels of the images; None for no choice")
     count: NonNegativeInt | None = Field(description="maximum number of z, held-out images and samples; None for all")
     images: dict[str, int] = Field(description="numbers of training images, held-out images and samples")
     measures: dict[str, FiniteFloat] = Field(description="values by name, as in `registry.MEASURES`")
@@ -44,14 +46,27 @@ class Evaluation(Frozen):
         description="the measures and groups that were requested; empty for all"
     )
 
+    def conclude(self) -> str:
+        """Return the sentence of `doubts.conclude`, or for images that the model was not trained on their numbers."""
+        if self.own:
+            return conclude(self.measures, self.images)
+        train, held_out = self.images["train"], self.images["held_out"]
+        return (
+            f"the model was not trained on {self.against}: {count_things(held_out, 'image')} of it served as held-out "
+            f"images, and {train:,} others in place of training images"
+        )
+
     @property
     def file(self) -> str:
-        """Its file's name, which differs for other networks, data or counts, to avoid replacing a full evaluation."""
-        data = re.sub(r"[^\w.]+", "-", Path(self.against).name)[:_MOST_CHARACTERS]
+        """Its file's name; other networks, data, labels and counts have their own, so a full evaluation stays."""
+        data, labels = (
+            re.sub(r"[^\w.]+", "-", Path(name).name)[:_MOST_CHARACTERS] for name in (self.against, self.labels or "")
+        )
         parts = [
             f"step-{self.step:08d}",
             *([] if self.averaged else ["as-trained"]),
             *([] if self.own else [f"against-{data}"]),
+            *([] if self.labels is None else [f"labels-{labels}"]),
             *([] if self.count is None else [f"of-{self.count}"]),
         ]
         return "-".join(parts) + ".json"
@@ -69,7 +84,7 @@ class Evaluation(Frozen):
         rows = [{key: row[key] for key in columns if row[key] or key != "doubt"} for row in self.rows()]
         networks = "averaged networks" if self.averaged else "networks as trained"
         reasons = [f"not measured: {name}: {reason}" for name, reason in self.refused.items()]
-        below = map(make_title, [conclude(self.measures, self.images), *reasons])
+        below = map(make_title, [self.conclude(), *reasons])
         return make_table(rows, f"{self.model}, {networks}, measured on {self.against}") + "".join(below)
 
     def to_json(self) -> bytes:

@@ -52,7 +52,7 @@ class Measure:
         networks: the networks it needs, such as "GE"; it is skipped for models that lack one.
         when: when it is taken.
         function: "package.module:function". Called as `function(subject, *arguments)`, it returns a float, or a mapping
-            from names of measures to floats.
+            from names of measures to floats, or to an UnmeasurableError for a measure without a value.
         arguments: further arguments of the function. Rows with equal function and arguments are computed in one call.
         needs: other requirements, for `alae measures`.
         symbol: short form for lines of progress; "" is the name.

@@ -22,6 +22,7 @@ class Subject:
         view: the level of detail to measure at; default `model.view`.
         limit: maximum number of z, samples and images that a measure uses; None is the measure's own default.
         cache: cached features, weights of other networks, and progress.
+        own: whether the model was trained on `data`.
     """
 
     model: Alae
@@ -29,6 +30,7 @@ class Subject:
     view: View | None = None
     limit: int | None = None
     cache: Cache = field(default_factory=Cache)
+    own: bool = True
 
     def __post_init__(self) -> None:
         """Fill in the model's own view."""
@@ -44,6 +46,11 @@ class Subject:
     def held_out(self) -> Source:
         """The held-out images. Raises UnmeasurableError if `data` is None."""
         return self._data().held_out
+
+    def require_own(self) -> None:
+        """Raise UnmeasurableError if the model was not trained on the images."""
+        if not self.own:
+            raise UnmeasurableError("it compares training images with others, but the model was not trained on these")
 
     def _data(self) -> DataSet:
         if self.data is None:

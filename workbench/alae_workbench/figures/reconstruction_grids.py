@@ -8,7 +8,7 @@ from alae_core.streams import Noise
 from alae_workbench.data.labels import select_labels
 from alae_workbench.data.source import Source
 from alae_workbench.figures.grid import compose_grid, enlarge, require_grid_size, split_rows
-from alae_workbench.models.opening import require_levels
+from alae_workbench.models.option_checks import require_levels
 from alae_workbench.models.sampling import ROW, sample, untruncated_psi
 
 

@@ -12,7 +12,7 @@ from alae_workbench.data.source import Source
 from alae_workbench.evaluation.spaces import downsample, to_colour
 from alae_workbench.figures.grid import compose_grid, enlarge, require_grid_size, split_rows
 from alae_workbench.models.mixing import map_samples
-from alae_workbench.models.opening import require_levels
+from alae_workbench.models.option_checks import require_levels
 from alae_workbench.models.sampling import sample, untruncated_psi
 
 
@@ -71,6 +71,7 @@ def draw_neighbours(
     seed: int,
     caption: str,
     *,
+    things: str = "training images",
     psi: float | None = None,
     noise: Noise = "fixed",
     limit: int = 10_000,
@@ -85,6 +86,7 @@ def draw_neighbours(
         count, seed: the number of samples, and the seed of their z.
         nearest: the number of training images for each sample.
         caption: a line below the grid.
+        things: the name of the training images in the figure.
         psi: truncation; by default none.
         noise: see `Alae.generate`.
         limit: the maximum number of training images to compare.
@@ -104,7 +106,7 @@ def draw_neighbours(
     for image, pixels in zip(images, _shrink(images), strict=True):
         order = np.argsort(np.square(train_pixels - pixels).sum(axis=1), kind="stable")[:nearest]
         rows.append([image, None, *alae.as_seen(train.images(order, size), view)])
-    return compose_grid([("samples G(F(z)) and their nearest training images", rows)], caption)
+    return compose_grid([(f"samples G(F(z)) and the nearest {things}", rows)], caption)
 
 
 def _shrink(images: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from alae_core._support.text import short_repr, suggest
 from alae_core.networks.style_layout import list_style_kernels
 from alae_workbench.data.formats.arrays import read_arrays
 from alae_workbench.models.mixing import map_samples
-from alae_workbench.models.opening import check_options
+from alae_workbench.models.option_checks import check_options
 from alae_workbench.storage.directory import Run
 
 # Default number of directions found without labels.

@@ -1,32 +1,32 @@
 """Opening a trained model: its networks on a backend, the options it accepts, and the images it was trained on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from alae_core import AlaeError, ArgumentError, Checkpoint, Config, View, load_backend, load_checkpoint
+from alae_core import AlaeError, Checkpoint, View, load_backend, load_checkpoint
 from alae_core.backend_lookup import default_backend, require_shared_batches
 from alae_core.config import Precision
 from alae_core.run_source import name_source
 from alae_core.spread import Devices, Spread, require_kind
-from alae_core.view import require_psi
 from alae_workbench.data.labels import select_labels
-from alae_workbench.data.load import fit_images, load_data, load_images
+from alae_workbench.data.load import fit_images, load_data, load_images, load_other_data
 from alae_workbench.data.memory import Arrays, as_source
 from alae_workbench.data.options import DEFAULTS
-from alae_workbench.data.resolve import require_found
+from alae_workbench.data.resolve import make_absolute, require_found
 from alae_workbench.data.source import DataError, DataSet, Source
 from alae_workbench.data.training_data import (
+    FINGERPRINT,
     TrainingData,
     options_for_other_images,
     source_options_of,
     training_data_of,
 )
 from alae_workbench.models.latent_files import open_latents
-from alae_workbench.models.mixing import layer_ranges
+from alae_workbench.models.option_checks import check_options, require_style
 from alae_workbench.storage.directory import Run
 
 if TYPE_CHECKING:
@@ -84,7 +84,9 @@ class OpenedModel:
         view = [str(self.view)] if self.view else []
         return " · ".join([run, f"step {self.checkpoint.step:,}", *view, networks, *details])
 
-    def load_images(self, source: Images = None, labels: str | None = None) -> Source:
+    def load_images(
+        self, source: Images = None, labels: str | None = None, part: Literal["test", "train"] = "test"
+    ) -> Source:
         """Load the images in `source`.
 
         Args:
@@ -92,6 +94,7 @@ class OpenedModel:
                 G(w); an array of images, as `train` takes; or a `Source`, which is returned as it is. By default the
                 run's held-out images, or the examples of an exported run.
             labels: which labels of a data set are read, as `--labels`; by default the first that docs/data.md lists.
+            part: which split of a data set is read, if it has any.
 
         Raises DataError if they cannot be found or do not fit the model, and as `open_latents`.
         """
@@ -99,11 +102,7 @@ class OpenedModel:
         if isinstance(source, (str, Path)):
             if (latents := open_latents(source, self.model, labels)) is not None:
                 return latents
-            tell = print if self.skip_bad else None
-            options = options_for_other_images(self.checkpoint, labels)
-            return load_images(
-                str(source), config, margin=training.margin, fit=training.fit, tell_skipped=tell, options=options
-            )
+            return load_images(str(source), config, part=part, **self._reading_of_others(labels))
         if isinstance(source, np.ndarray):
             images = as_source(source, options_for_other_images(self.checkpoint).wide_range)
             # Images that the model drew have the margin already.
@@ -117,30 +116,51 @@ class OpenedModel:
         return load_images(str(examples), config, options=replace(DEFAULTS, labels=labels))
 
     def load_data(self, name: str | None = None, labels: str | None = None) -> DataSet:
-        """Load the data set `name` (see `training.data`), split for training; by default the run's own.
+        """Load the data set `name` (see `training.data`), divided as for training; by default the run's own.
 
-        `labels` chooses among its labels, as `--labels`.
+        Of other images at most half are held out, and unreadable ones are refused unless `skip_bad`. `labels` chooses
+        among the labels, as `--labels`.
 
         Raises DataError if it cannot be found or does not fit the model.
         """
-        training = self.training
-        if name in (None, training.data):
-            options = source_options_of(training, self.checkpoint)
-            options = options if labels is None else replace(options, labels=labels)
-        else:
-            options = options_for_other_images(self.checkpoint, labels)
-        if name is None and training.data is None:
-            raise DataError(f"{self.checkpoint.path} does not record which images it was trained on: name a data set")
+        training, config = self.training, self.model.config
+        if name is not None and not self._is_place_of_own(name):
+            return load_other_data(name, config, held_out=training.held_out, **self._reading_of_others(labels))
+        if training.data is None:
+            raise DataError(
+                f"{self.checkpoint.path} does not record which images it was trained on: name a data set with --data"
+            )
+        options = source_options_of(training, self.checkpoint)
         # Training skipped unreadable images, so the same split needs them skipped.
         return load_data(
-            name or require_found(str(training.data), self.checkpoint.path),
-            self.model.config,
+            name or require_found(training.data, self.checkpoint.path),
+            config,
             margin=training.margin,
             fit=training.fit,
             held_out=training.held_out,
             skip_bad=True,
-            options=options,
+            options=options if labels is None else replace(options, labels=labels),
         )
+
+    def is_own(self, name: str | None, data: DataSet) -> bool:
+        """Whether `data`, loaded from `name` by `load_data`, are the run's own, which may have been moved."""
+        recorded = self.checkpoint.run.get(FINGERPRINT)
+        return name is None or self._is_place_of_own(name) or recorded == data.fingerprint
+
+    def _is_place_of_own(self, name: str) -> bool:
+        # A relative path is of an exported run, and may name anything here.
+        own = self.training.data
+        return own is not None and make_absolute(own) == own == make_absolute(name)
+
+    def _reading_of_others(self, labels: str | None) -> dict[str, Any]:
+        """Return arguments of `load_images` and `load_other_data`: how images other than the run's own are read."""
+        training = self.training
+        return {
+            "margin": training.margin,
+            "fit": training.fit,
+            "tell_skipped": print if self.skip_bad else None,
+            "options": options_for_other_images(self.checkpoint, labels),
+        }
 
     def load_faces(self, photos: str, crop: "Crop", limit: int, tell: Callable[[str], None] = print) -> Source:
         """Crop up to `limit` upright faces, at the model's image size, from a photo or a folder of photos.
@@ -223,8 +243,8 @@ def open_model(
     checkpoint = load_checkpoint(path)
     if precision is not None:
         checkpoint = replace(checkpoint, config=checkpoint.config.model_copy(update={"precision": precision}))
-    if style_task is not None and checkpoint.config.networks.family != "style":
-        raise AlaeError(f"{style_task} needs a style model, but {_describe_family(checkpoint.config)}")
+    if style_task is not None:
+        require_style(checkpoint.config, style_task)
     check_options(checkpoint.config, checkpoint.view, lod=lod, **options)
     backend, spread = backend or default_backend(), None
     if devices not in (None, 1):
@@ -236,71 +256,3 @@ def open_model(
     if lod is not None:
         model.view = View(lod)
     return OpenedModel(model, checkpoint, averaged, skip_bad)
-
-
-def check_options(
-    config: Config,
-    view: View | None,
-    *,
-    lod: int | None = None,
-    psi: float | Sequence[float] | None = None,
-    noise: Any = None,
-    label: int | None = None,
-    layers: str | bool | None = None,
-    levels: bool | None = None,
-    method: str | None = None,
-    data: object = None,
-    labels: str | None = None,
-) -> None:
-    """Raise ArgumentError, naming the option, if one does not apply to models of `config`. None is an option not given.
-
-    Args:
-        config: the model's configuration.
-        view: the level of detail training had reached.
-        lod: level of detail, 0 … `config.lods` − 1.
-        psi: truncation ψ, or several, each in [0, 1].
-        noise: any kind of noise.
-        label: class number, 0 … `config.labels` − 1.
-        layers: a range of style layers by name (`mixing.layer_ranges`), or "all"; True for a style per layer.
-        levels: whether to use every level of detail.
-        method: how directions are found: see `models.directions`.
-        data, labels: labelled images for the methods "svm" and "shift", and which labels of them are used.
-    """
-    family = config.networks.family
-    for argument, value in {"lod": lod, "psi": psi, "noise": noise, "layers": layers, "levels": levels}.items():
-        if value is not None and value is not False and family != "style":
-            raise ArgumentError(argument, f"is only for style models, but {_describe_family(config)}")
-    if method == "factorized" and family != "style":
-        raise ArgumentError("method", f"is factorized, which needs a style model, but {_describe_family(config)}")
-    for argument, given in {"data": data, "labels": labels}.items():
-        if given is not None and method not in ("svm", "shift"):
-            raise ArgumentError(
-                argument, f"is {given}, but only the methods svm and shift use labelled images, not {method}"
-            )
-    if lod is not None:
-        if not 0 <= lod < config.lods:
-            raise ArgumentError("lod", f"is {lod}, but the model has the levels 0 … {config.lods - 1}")
-        view = View(lod)
-    for value in psi if isinstance(psi, Sequence) else [] if psi is None else [psi]:
-        require_psi(value)
-    if isinstance(layers, str) and layers != "all" and view is not None:
-        ranges = layer_ranges(view.lod + 1)
-        if layers not in ranges:
-            names = " and ".join(ranges)
-            raise ArgumentError(
-                "layers", f"is {layers}, but at {view.size}×{view.size} pixels there are {names} styles only"
-            )
-    if label is not None and not 0 <= label < config.labels:
-        classes = f"has the classes 0 … {config.labels - 1}" if config.labels else "was trained without labels"
-        raise ArgumentError("label", f"is {label}, but the model {classes}")
-
-
-def require_levels(alae: "Alae") -> list[View]:
-    """Return every level of detail up to the model's own, which may be fading in. Raises AlaeError without levels."""
-    if alae.view is None:
-        raise AlaeError(f"levels of detail need a style model, but {_describe_family(alae.config)}")
-    return [*(View(lod) for lod in range(alae.view.lod)), alae.view]
-
-
-def _describe_family(config: Config) -> str:
-    return f"this model's networks are of the family {config.networks.family}"

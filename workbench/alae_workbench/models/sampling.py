@@ -8,7 +8,7 @@ import numpy as np
 from alae_core import View
 from alae_core.streams import Noise, prior_parts, require_seed, sample_prior
 from alae_workbench.models.mixing import map_prior
-from alae_workbench.models.opening import check_options
+from alae_workbench.models.option_checks import check_options
 
 if TYPE_CHECKING:
     from alae_core import Alae

@@ -9,6 +9,7 @@ from alae_core._support.html import make_table, make_title
 from alae_workbench.evaluation.doubts import list_doubts
 from alae_workbench.evaluation.records import compare_runs, describe_measure
 from alae_workbench.evaluation.registry import MEASURES
+from alae_workbench.models.shipped import SHIPPED, locate_model
 from alae_workbench.storage.directory import Summary
 
 
@@ -67,9 +68,14 @@ class Comparison:
 def compare(runs: Sequence[Summary | str | Path]) -> Comparison:
     """Compare the measures of runs: those of their last evaluation, and others from the end of training.
 
+    `runs` may include "shipped", for the model that ships with alae.
+
     Raises AlaeError if a path is not a run, or has no measures.
     """
-    compared = compare_runs([run.path if isinstance(run, Summary) else Path(run) for run in runs])
+    places = [run.path if isinstance(run, Summary) else locate_model(Path(run)) for run in runs]
+    compared = {
+        SHIPPED.name if run == str(SHIPPED) else run: measures for run, measures in compare_runs(places).items()
+    }
     return Comparison(
         {run: found.measures for run, found in compared.items()},
         {run: found.level for run, found in compared.items()},

@@ -15,7 +15,9 @@ from alae_workbench.models.directions import (
     save_directions,
 )
 from alae_workbench.models.label_directions import fit_label_directions
-from alae_workbench.models.opening import Images, check_options
+from alae_workbench.models.opening import Images
+from alae_workbench.models.option_checks import check_options
+from alae_workbench.models.shipped import find_run_for_directions
 from alae_workbench.storage.directory import Run
 from alae_workbench.tasks.load import Model, load, locate
 
@@ -55,8 +57,8 @@ def fit(
 
     Args:
         model: see `load`.
-        data: labelled images for svm and shift: a SOURCE as for `train`, or `Arrays(pixels, labels)`; by default the
-            run's training images.
+        data: labelled images for svm and shift: a SOURCE as for `train`, of which the training split is used or else
+            all, or `Arrays(pixels, labels)`; by default the run's training images.
         method: "svm" finds the direction that tells each class or attribute from the others best; "shift" the
             difference of their means, for edits; "principal" components of w; "factorized" components of G's first
             style layers.
@@ -69,21 +71,19 @@ def fit(
     Raises:
         ArgumentError: `data` or `labels` is given for a method without labels, or the method needs a style model.
         DataError: the images have no labels, too few of each, or all the same w.
-        AlaeError: all w = F(z) are the same; or without `out`, the model is not inside a run directory, or that cannot
-            be written, or is a .zip, so that directions cannot be saved there.
+        AlaeError: all w = F(z) are the same; or without `out`, as `find_run_for_directions`.
     """
     opened = load(model)
     check_options(opened.model.config, opened.view, method=method, data=data, labels=labels)
     place: Run | Path | None = None if out is None else Path(out)
     if place is None and save:
-        place = Run.find(opened.checkpoint.path)
-        place.require_folder("directions")
+        place = find_run_for_directions(opened.checkpoint.path)
     if method == "principal":
         found = find_principal_directions(opened.model)
     elif method == "factorized":
         found = find_factorized_directions(opened.model)
     else:
-        images = opened.load_data(labels=labels).train if data is None else opened.load_images(data, labels)
+        images = opened.load_data(labels=labels).train if data is None else opened.load_images(data, labels, "train")
         found = fit_label_directions(opened, images, method, tell)
     if place:
         save_directions(place, found)

@@ -26,7 +26,8 @@ def evaluate(
     Args:
         model: see `load`.
         measures: names of measures or groups (`alae measures` lists them); by default all that need no large network.
-        data: SOURCE of images, as for `train`; by default the run's own.
+        data: SOURCE of images, as for `train`; by default the run's own. Images that the model was not trained on are
+            divided like those of its training, but at most half are held out.
         labels: which labels of the images are used: a file, array or column, `folders` or `none`; by default those of
             the run, or for other images the first that docs/data.md lists.
         count: maximum number of z, held-out images and samples; by default all, and 10,000 samples.
@@ -36,7 +37,7 @@ def evaluate(
         progress: reports how computations advance.
 
     Raises:
-        AlaeError: a name is unknown, or a measure of `measures` has no value.
+        AlaeError: a name is unknown, or no measure that one of `measures` selects has a value.
         DataError: the images cannot be found or do not fit the model.
     """
     opened = load(model)

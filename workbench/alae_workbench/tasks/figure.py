@@ -30,7 +30,8 @@ from alae_workbench.figures.reconstruction_grids import draw_levels, draw_recons
 from alae_workbench.figures.sample_grids import draw_growth, draw_neighbours, draw_samples, draw_truncations
 from alae_workbench.models.directions import Direction, find_principal_directions, load_direction
 from alae_workbench.models.mixing import interpolate_along, layer_ranges, make_latents
-from alae_workbench.models.opening import Images, OpenedModel, check_options
+from alae_workbench.models.opening import Images, OpenedModel
+from alae_workbench.models.option_checks import check_options
 from alae_workbench.models.sampling import generate_in_batches, sample
 from alae_workbench.storage.directory import Summary
 from alae_workbench.tasks.load import Model, load
@@ -116,11 +117,18 @@ def neighbours(
 ) -> Image.Image:
     """Draw `count` samples and the `nearest` training images to each, to see whether the model copies them.
 
-    Samples are not truncated by default. `data` is the place of the training images, by default that in the run.
+    Samples are not truncated by default. `data` is the place of the training images, by default that in the run; other
+    images are divided as `OpenedModel.load_data` says, and the figure says that they are not training images.
     """
     opened = _open(model, psi=psi)
-    caption, train = opened.make_caption(f"seed {seed}"), opened.load_data(None if data is None else str(data)).train
-    return draw_neighbours(opened.model, train, count, nearest, seed, caption, psi=psi, noise=noise)
+    name = None if data is None else str(data)
+    found = opened.load_data(name)
+    own = opened.is_own(name, found)
+    things = "training images" if own else f"images in {Path(name or '').name}, which it was not trained on"
+    caption = opened.make_caption(f"seed {seed}")
+    return draw_neighbours(
+        opened.model, found.train, count, nearest, seed, caption, things=things, psi=psi, noise=noise
+    )
 
 
 def losses(runs: Summary | str | Path | Sequence[Summary | str | Path]) -> Plot:

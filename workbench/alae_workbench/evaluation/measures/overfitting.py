@@ -15,7 +15,10 @@ def discriminator_overfitting(subject: Subject) -> float:
     0 is a D that treats both alike; 1 is a D that accepts only its training images, so that G learns to copy them
     (Karras et al. 2020, section 3, r_v). Images are not augmented. Uses the first images: without a limit all held-out
     ones, and as many training images but at least 512.
+
+    Raises UnmeasurableError if the model was not trained on the images.
     """
+    subject.require_own()
     count = subject.limit or max(len(subject.held_out), LEAST)
     return _real_rate(subject, subject.train, count) - _real_rate(subject, subject.held_out, count)
 

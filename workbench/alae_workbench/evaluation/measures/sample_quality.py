@@ -26,11 +26,11 @@ COUNT = 10_000
 _LEAST = 6
 
 
-def compare_samples(subject: Subject, space_name: str) -> dict[str, float]:
+def compare_samples(subject: Subject, space_name: str) -> dict[str, float | UnmeasurableError]:
     """Return the distances of samples G(F(z)) from as many training images, by the functions of `distances`.
 
     Samples and training images are bytes; styles are not truncated; each sample has its own noise. The training images
-    are the first ones. `copied_…` also uses held-out images.
+    are the first ones. `copied_…` also uses held-out images; it has no value if the model was trained on other images.
 
     Args:
         subject: its limit is the number of samples; default 10,000, or the number of training images if that is lower.
@@ -44,22 +44,30 @@ def compare_samples(subject: Subject, space_name: str) -> dict[str, float]:
     count = min(limit or COUNT, len(train))
     if count < _LEAST:
         raise UnmeasurableError(f"there are {count} training images to compare with, but at least {_LEAST} are needed")
-    real, held_out = (
-        source_features(subject, space, source, min(count, len(source))) for source in (train, subject.held_out)
-    )
-    generated = sample_features(subject, space, count)
+    real, generated = source_features(subject, space, train, count), sample_features(subject, space, count)
     precision, recall = precision_recall(real, generated)
     density, coverage = density_coverage(real, generated)
-    values = {
+    values: dict[str, float | UnmeasurableError] = {
         "fd": frechet(real, generated),
         "kd": kernel_distance(real, generated),
         "precision": precision,
         "recall": recall,
         "density": density,
         "coverage": coverage,
-        "copied": copied_share(real, generated, held_out),
+        "copied": _measure_copied(subject, space, real, generated),
     }
     return {f"{name}_{space.name}": value for name, value in values.items()}
+
+
+def _measure_copied(
+    subject: Subject, space: Space, real: np.ndarray, generated: np.ndarray
+) -> float | UnmeasurableError:
+    try:
+        subject.require_own()
+    except UnmeasurableError as error:
+        return error
+    source = subject.held_out
+    return copied_share(real, generated, source_features(subject, space, source, min(len(real), len(source))))
 
 
 def compare_reconstructions(subject: Subject, space_name: str) -> float:
