@@ -36,9 +36,9 @@ test-all: $(VENV)/.test
 test-light: $(VENV)/.test
 	$(PYTEST) -r fE --no-keras -m "not slow" --ignore tests/backends --ignore tests/across
 
-# The page of `alae demo` in a headless Chromium; needs Debian's packages chromium and chromium-driver.
+# The page of `alae demo` and the site in a headless Chromium; needs Debian's packages chromium and chromium-driver.
 demo-test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -rs tests/workbench/exports/test_page.py
+	$(BIN)/python -m pytest -q -rs tests/workbench/exports/test_page*.py tests/test_site.py
 
 # An hour of hostile input, shared by all fuzzers.
 fuzz: $(VENV)/.test
@@ -59,7 +59,7 @@ conform: $(VENV)/.test
 		--html reports/conformance.html --json reports/conformance.json \
 		--junit reports/conformance.xml --badge reports/badge.json
 
-# The documentation site, in site/.
+# The documentation site, in site/, with the page of `alae demo`; downloads ONNX Runtime Web from npm once.
 docs: $(VENV)/.test
 	$(BIN)/python docs/site/build.py site
 

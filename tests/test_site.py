@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning, and documents every public name and every command."""
+"""The documentation site builds without a warning, documents all public names and commands, and runs a model."""
 
 import subprocess
 import sys
@@ -7,6 +7,8 @@ import pytest
 
 from alae_cli.app import app
 from tests.conftest import REPOSITORY
+from tests.helpers.browser import closing_browser, needs_browser
+from tests.helpers.pages import TABS, copy_runtime_or_skip, serving
 
 pytest.importorskip("zensical", reason="the extra [docs] is not installed")
 pytest.importorskip("mkdocstrings_handlers.python", reason="the extra [docs] is not installed")
@@ -27,8 +29,11 @@ def build():
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     """A built site."""
+    pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
     out = tmp_path_factory.mktemp("site") / "site"
-    done = subprocess.run([sys.executable, BUILD, out], capture_output=True, text=True, check=False)
+    runtime = copy_runtime_or_skip(out.parent / "runtime")
+    command = [sys.executable, BUILD, out, "--runtime", runtime]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return out
 
@@ -49,6 +54,8 @@ def test_every_command_is_documented(site):
     names += [group.typer_instance.info.name for group in app.registered_groups]
     assert "conform" in names
     assert [name for name in names if f"alae {name}" not in page] == []
+    # Typer shortens sentences in lists of commands.
+    assert "..." not in page.partition("<h2")[0].partition("Commands</strong>")[2]
 
 
 @pytest.mark.slow
@@ -57,6 +64,31 @@ def test_pages_load_nothing_from_other_hosts(site):
         text = page.read_text("utf-8")
         assert 'src="http' not in text
         assert 'rel="stylesheet" href="http' not in text
+
+
+@pytest.mark.slow
+@needs_browser
+def test_a_visitor_finds_the_page_that_runs_the_shipped_model(site):
+    with serving(site) as address, closing_browser() as browser:
+        for path, link in (("", ".md-button"), ("data/", ".md-nav__link[href$='try/index.html']")):
+            browser.driver.get(address + path)
+            browser.run("document.querySelector(arguments[0]).click()", link)
+            browser.wait("'ready' in document.documentElement.dataset")
+            browser.settle()
+            assert browser.run("return location.pathname") == "/try/index.html"
+            pictures = browser.read_pictures(".grid canvas")
+            assert len({picture.tobytes() for picture in pictures}) == 12
+        for tab in TABS:
+            browser.run(f"document.getElementById('tab-{tab}').click()")
+            browser.wait(f"location.hash.startsWith('#{tab}')")
+            browser.settle()
+            assert browser.run("return document.getElementById('error').hidden"), tab
+        browser.run("document.getElementById('back').click()")
+        browser.wait("location.pathname === '/' && document.readyState === 'complete'")
+        assert browser.read_errors() == []
+        assert [
+            url for url in browser.read_requests() if not url.startswith((address, "data:", "about:", "blob:"))
+        ] == []
 
 
 def test_links_lead_to_pages_of_the_site(build, tmp_path):

@@ -1,13 +1,15 @@
 """Build the documentation site.
 
-    python docs/site/build.py [OUT]
+    python docs/site/build.py [OUT] [--runtime PATH]
 
 Collects pages in a temporary folder, from which Zensical makes the site (`mkdocs.yml`): the files in docs/, the README
 as the first page, the commands' help, the docstrings of all public names, and a page for each source file that a page
 links to. So the site has no link to a file that is not in it. A broken link, or a page that is not in the navigation,
-ends the build. Needs the extra [docs]; OUT is `site` by default.
+ends the build. The folder `try` of the site is the page that runs the shipped model in the browser (docs/demo.md).
+Needs the extras [docs] and [export]; OUT is `site` by default.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -19,11 +21,15 @@ from tempfile import TemporaryDirectory
 
 SITE = Path(__file__).parent
 REPOSITORY = SITE.parent.parent
-DOCS = REPOSITORY / "docs"
+DOCS, README = REPOSITORY / "docs", REPOSITORY / "README.md"
 #: packages whose public names are documented; `__init__.pyi` lists them
 PACKAGES = ("alae_core", "alae_workbench")
 #: links of Markdown, and pictures
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+#: the folder of the page that runs the shipped model, a link to it on the first page, and its link back
+TRY = "try"
+TRY_LINK = f"[Try the shipped model in your browser]({TRY}/index.html){{ .md-button .md-button--primary }}\n\n"
+BACK_LINK = '<a id="back" href="../">← alae</a>'
 LANGUAGES = {
     ".py": "python",
     ".yaml": "yaml",
@@ -35,17 +41,20 @@ LANGUAGES = {
 }
 
 
-def main(out: Path) -> None:
-    """Write the site to `out`. Raises SystemExit if a page is not in the navigation, or if Zensical finds a mistake."""
+def main(out: Path, runtime: Path | None = None) -> None:
+    """Write the site to `out`; `runtime` is ONNX Runtime Web, as for `alae export --runtime`.
+
+    Raises SystemExit if a page is not in the navigation, Zensical finds a mistake, or the model cannot be exported.
+    """
     with TemporaryDirectory() as directory:
         work = Path(directory)
         pages = work / "pages"
         collect(pages)
+        export_shipped(pages / TRY, runtime)
         shutil.copy(SITE / "mkdocs.yml", work)
         require_in_navigation(pages, (SITE / "mkdocs.yml").read_text("utf-8"))
         command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file", "mkdocs.yml"]
-        # mkdocstrings finds the packages as Python does.
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NO_COLOR": "1"}
+        environment = {**make_environment(), "NO_COLOR": "1"}
         done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(f"{done.stdout}{done.stderr}\nthe site was not built")
@@ -56,7 +65,7 @@ def main(out: Path) -> None:
 def collect(pages: Path) -> None:
     """Write all pages to the folder `pages`."""
     shutil.copytree(DOCS / "images", pages / "images")
-    files = {REPOSITORY / "README.md": "index.md"} | {file: file.name for file in sorted(DOCS.glob("*.md"))}
+    files = {README: "index.md"} | {file: file.name for file in sorted(DOCS.glob("*.md"))}
     files |= {REPOSITORY / name: name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")}
     places = {file: Path(name) for file, name in files.items()}
     done: set[Path] = set()
@@ -66,12 +75,37 @@ def collect(pages: Path) -> None:
             page = pages / places[file]
             page.parent.mkdir(parents=True, exist_ok=True)
             text = file.read_text("utf-8") if file.suffix == ".md" else show_source(file)
-            page.write_text(rewrite_links(text, file, places), "utf-8")
+            text = rewrite_links(text, file, places)
+            page.write_text(add_try_link(text) if file == README else text, "utf-8")
             done.add(file)
     (pages / "reference").mkdir()
     (pages / "reference" / "commands.md").write_text(describe_commands(), "utf-8")
     for package in PACKAGES:
         (pages / "reference" / f"{package}.md").write_text(describe_package(package), "utf-8")
+
+
+def add_try_link(text: str) -> str:
+    """Return the first page with a link to the page in the browser, before its first section."""
+    start, heading, rest = text.partition("\n## ")
+    return f"{start}\n{TRY_LINK}{heading.lstrip()}{rest}"
+
+
+def export_shipped(out: Path, runtime: Path | None) -> None:
+    """Write the page that runs the shipped model in the browser to the new folder `out`, with a link to the site."""
+    command = [sys.executable, "-m", "alae_cli", "export", "shipped", str(out), "--format", "web"]
+    # The export chooses the framework.
+    environment = {key: value for key, value in make_environment().items() if key != "KERAS_BACKEND"}
+    options = [] if runtime is None else ["--runtime", str(runtime)]
+    done = subprocess.run([*command, *options], env=environment, stdout=subprocess.DEVNULL, check=False)
+    if done.returncode:
+        sys.exit("the shipped model was not exported")
+    page = out / "index.html"
+    page.write_text(page.read_text("utf-8").replace("<header>", f"<header>\n      {BACK_LINK}", 1), "utf-8")
+
+
+def make_environment() -> dict[str, str]:
+    """Return the environment of processes that find the packages as this one does."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
 
 
 def rewrite_links(text: str, file: Path, places: dict[Path, Path]) -> str:
@@ -125,7 +159,24 @@ def describe_commands() -> str:
         page = Path(directory, "commands.md")
         command = [sys.executable, "-m", "typer", "alae_cli.app", "utils", "docs", "--name", "alae", "--output", page]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        return page.read_text("utf-8").replace("# `alae`", "# Commands", 1)
+        return complete_lists(page.read_text("utf-8")).replace("# `alae`", "# Commands", 1)
+
+
+def complete_lists(text: str) -> str:
+    """Return the help of commands with links in the lists of commands, and the whole sentences that Typer shortens."""
+    summaries = dict(re.findall(r"^#+ `(.+)`\n\n(.+?)(?:(?<=\.) |\.?$)", text, re.MULTILINE))
+    group = ""
+
+    def complete(match: re.Match[str]) -> str:
+        nonlocal group
+        if match["group"]:
+            group = match["group"]
+            return match[0]
+        command = f"{group} {match['name']}"
+        return f"* [`{match['name']}`](#{command.replace(' ', '-')}): {summaries[command].removesuffix('.')}."
+
+    heading, item = r"^#+ `(?P<group>.+)`$", r"^\* `(?P<name>[a-z][a-z-]*)`: .+$"
+    return re.sub(f"{heading}|{item}", complete, text, flags=re.MULTILINE)
 
 
 def describe_package(package: str) -> str:
@@ -153,4 +204,9 @@ def require_in_navigation(pages: Path, config: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "site"))
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("out", type=Path, nargs="?", default=Path("site"), help="the site")
+    parser.add_argument(
+        "--runtime", type=Path, help="ONNX Runtime Web, as for `alae export`; by default from the cache"
+    )
+    main(**vars(parser.parse_args()))

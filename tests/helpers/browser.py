@@ -3,6 +3,7 @@
 import base64
 import json
 import shutil
+from contextlib import contextmanager
 from importlib.util import find_spec
 from io import BytesIO
 
@@ -15,6 +16,16 @@ needs_browser = pytest.mark.skipif(
     reason="needs Chromium, its driver and selenium: apt-get install chromium chromium-driver",
 )
 _FLAGS = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars", "--window-size=1200,900"]
+
+
+@contextmanager
+def closing_browser():
+    """Start a browser, and end it after the context."""
+    browser = Browser()
+    try:
+        yield browser
+    finally:
+        browser.driver.quit()
 
 
 class Browser:
@@ -79,6 +90,16 @@ class Browser:
             "return [...document.querySelectorAll(arguments[0])].map((c) => c.toDataURL('image/png'))", selector
         )
         return [np.asarray(Image.open(BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB")) for url in urls]
+
+    def press(self, text):
+        """Press the button with this text."""
+        self.run("[...document.querySelectorAll('button')].find((b) => b.textContent === arguments[0]).click()", text)
+
+    def open_file(self, path):
+        """Open a picture on the page."""
+        from selenium.webdriver.common.by import By
+
+        self.driver.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(path))
 
     def set_slider(self, label, value):
         """Move a slider as a user does."""
