@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from alae_cli.commands import Commands
-from alae_cli.options import BackendName, CropBox, CropName, Device, LabelsFrom, Range, make_source_options
+from alae_cli.options import BackendName, CropBox, CropName, Device, ImagesFrom, LabelsFrom, Range, make_source_options
 from alae_cli.out import require_ending
 
 data = Commands(name="data", help="Align faces, prepare data sets and inspect them.")
@@ -86,6 +86,7 @@ def prepare(
     crop_box: CropBox = None,
     values: Range = "auto",
     labels: LabelsFrom = None,
+    images_from: ImagesFrom = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Leave out unreadable pictures, and list them in left-out.txt.")
     ] = False,
@@ -99,7 +100,7 @@ def prepare(
     from alae_workbench.runs.progress import show_progress
 
     channels = None if grey is None else 1 if grey else 3
-    options = make_source_options(labels, values, crop_box)
+    options = make_source_options(labels, images_from, values, crop_box)
     preparation = plan_preparation(source, out, size=size, channels=channels, fit=fit, options=options)
     print(preparation)
     with show_progress(len(preparation), "images") as advance:
@@ -120,6 +121,7 @@ def inspect_data(
     crop_box: CropBox = None,
     values: Range = "auto",
     labels: LabelsFrom = None,
+    images_from: ImagesFrom = None,
 ) -> None:
     """Describe a data source, verify the files of a prepared set, and write a contact sheet."""
     from alae_core._support.files import atomic_file
@@ -130,7 +132,7 @@ def inspect_data(
 
     sheet = out or Path(f"{Path(source).expanduser().resolve().stem}-contact.png")
     require_ending(sheet, ".png")
-    options = make_source_options(labels, values, crop_box)
+    options = make_source_options(labels, images_from, values, crop_box)
     contents = open_source(source, options)
     print("\n".join(inspect(source, contents, show_progress, options)))
     picture = draw_contact_sheet(source, contents, options)

@@ -115,6 +115,15 @@ LabelsFrom = Annotated[
         show_default="the first that docs/data.md lists",
     ),
 ]
+ImagesFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--images-from",
+        metavar="NAME",
+        help="Array or column that holds the images, if there are several.",
+        show_default="the first that docs/data.md lists",
+    ),
+]
 Range = Annotated[
     str,
     typer.Option(
@@ -205,7 +214,7 @@ def picture_out(also: str = "") -> Any:
     return typer.Option(help=f"Picture to write, .png, .svg or .pdf{also}.")
 
 
-def make_source_options(labels: str | None, values: str, crop_box: str | None) -> "SourceOptions":
+def make_source_options(labels: str | None, images: str | None, values: str, crop_box: str | None) -> "SourceOptions":
     """Return the options of a data source. Raises AlaeError if the range or the crop box cannot be parsed."""
     from alae_workbench.data.crop_box import parse_crop_box
     from alae_workbench.data.options import SourceOptions
@@ -215,7 +224,7 @@ def make_source_options(labels: str | None, values: str, crop_box: str | None) -
         value_range, box = parse_range(values), parse_crop_box(crop_box) if crop_box else None
     except ValueError as error:
         raise AlaeError(str(error)) from error
-    return SourceOptions(labels=labels, range=value_range, crop_box=box)
+    return SourceOptions(labels=labels, images=images, range=value_range, crop_box=box)
 
 
 def images_out(npy: str = "float32 (count, H, W, C) in [-1, 1]") -> Any:

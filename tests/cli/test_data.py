@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from alae_workbench.data.load import load_data
+from alae_workbench.data.resolve import open_source
+from alae_workbench.data.source import read_all
 from tests.cli.conftest import BACKEND
+from tests.helpers.data import make_config
 
 
 @pytest.fixture
@@ -56,6 +60,27 @@ def test_a_folder_is_inspected(run_alae, photos):
         "1 more cannot be read: cats/torn.png",
         "sheet: sheet.png",
     ]
+
+
+def test_nearly_black_pictures_and_columns_of_images_are_reported(run_alae, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [[Image.fromarray(np.full((8, 8), start + i, np.uint8)) for i in range(3)] for start in (0, 100)]
+    (tmp_path / "dark").mkdir()
+    for i, image in enumerate(rows[0]):
+        image.save(tmp_path / "dark" / f"{i}.png")
+    code, out, err = run_alae("data", "inspect", "dark")
+    assert code == 0, err
+    assert "read as numbers in 0 … 255, of which they use only 0 … 2: if white is another value" in out
+    cells = [[(tmp_path / "dark" / f"{i}.png").read_bytes() for i in order] for order in ((0, 1, 2), (2, 2, 2))]
+    pq.write_table(pa.table({"image": cells[0], "mask": cells[1], "label": [0, None, 1]}), tmp_path / "two.parquet")
+    assert "images from column 'image', not 'mask'" in run_alae("data", "inspect", "two.parquet")[1]
+    code, out, err = run_alae("data", "prepare", "two.parquet", "set", "--images-from", "mask", "--size", "8")
+    assert code == 0, err
+    data = load_data(str(tmp_path / "set"), make_config(), held_out=1)
+    assert (read_all(data.train) == 2).all()
+    assert repr(open_source(str(tmp_path / "set")).images) == "<3 images of 8×8×1, 2 classes>"
 
 
 @pytest.mark.usefixtures("photos")

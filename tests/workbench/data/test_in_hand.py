@@ -1,5 +1,7 @@
 """Images in memory: sequences of arrays, of images of PIL, and of images with labels."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -42,6 +44,31 @@ class Pairs:
         return self.images[index], self.labels[index]
 
 
+class Subset:
+    """A subset as PyTorch makes it, here with all items."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __len__(self):
+        return len(self.dataset)
+
+    def __getitem__(self, index):
+        return self.dataset[index]
+
+
+def make_objects(images):
+    array = np.empty(len(images), object)
+    array[:] = list(images)
+    return array
+
+
+def encode(image):
+    file = io.BytesIO()
+    Image.fromarray(image).save(file, "PNG")
+    return file.getvalue()
+
+
 class Rows:
     """A data set of the Hugging Face library: dictionaries, with a description of their columns."""
 
@@ -69,14 +96,25 @@ class Rows:
         ((GREY, np.array([3, 1, 4, 1, 5])), [3, 1, 4, 1, 5]),
         (Pairs([Image.fromarray(image) for image in GREY], np.array([0, 1, 1, 0, 1])), [0, 1, 1, 0, 1]),
         (Rows(), [0, 1, 0, 1, 0]),
+        ((GREY, [3, 1, 4, 1, 5]), [3, 1, 4, 1, 5]),
+        (([Image.fromarray(image) for image in GREY], [3, 1, 4, 1, 5]), [3, 1, 4, 1, 5]),
+        ({"x": GREY, "y": np.array([3, 1, 4, 1, 5]), "z": np.zeros(2)}, [3, 1, 4, 1, 5]),
+        (make_objects(GREY), None),
+        ([encode(image) for image in GREY], None),
+        ([{"img": {"bytes": encode(image), "path": "/etc/passwd"}, "cls": 1} for image in GREY], [1] * 5),
+        ([{"scan": image, "id": "a", "cls": 1} for image in GREY], [1] * 5),
+        (Subset(Pairs(list(GREY), [0, 1, 1, 0, 1])), [0, 1, 1, 0, 1]),
     ],
-    ids=["arrays", "tuple", "floats", "PIL", "pairs", "texts", "two arrays", "PyTorch", "Hugging Face"],
+    ids=[
+        *("arrays", "tuple", "floats", "PIL", "pairs", "texts", "two arrays", "PyTorch", "Hugging Face"),
+        *("array and list", "two lists", "named arrays", "objects", "bytes", "not decoded", "only image", "subset"),
+    ],
 )
 def test_sequences_of_images_are_read(data, labels):
     images, found, data_set = load(data)
     assert np.array_equal(images, GREY)
     assert found == (labels or [None] * 5)
-    if isinstance(data, (Pairs, Rows)):
+    if isinstance(data, (Pairs, Rows, Subset)):
         assert data_set.train.label_names == ("cat", "dog")
 
 
@@ -101,6 +139,47 @@ def test_splits_by_name_are_trained_on_and_held_out():
         assert np.array_equal(read_all(found.held_out)[..., 0], GREY[3:])
     with pytest.raises(DataError, match=r"has the splits test: one of them must be for training; .* data\['test'\]"):
         open_in_hand({"test": list(GREY)})
+
+
+def test_two_pairs_are_trained_on_and_held_out_as_keras_returns_them():
+    pairs = [(GREY[:3], np.array([[0], [1], [2]])), (GREY[3:], np.array([[1], [0]]))]
+    by_name = {"x_train": GREY[:3], "y_train": np.arange(3), "x_test": GREY[3:], "y_test": np.array([1, 0])}
+    for data in (tuple(pairs), by_name):
+        found = as_data_set(data, make_config(), held_out=1)
+        assert np.array_equal(read_all(found.train)[..., 0], GREY[:3])
+        assert np.array_equal(read_all(found.held_out)[..., 0], GREY[3:])
+        assert (found.train.labels.tolist(), found.held_out.labels.tolist()) == ([0, 1, 2], [1, 0])
+
+
+def test_a_column_of_type_class_label_holds_the_classes_and_truth_values_are_attributes():
+    rows = [{"image": image, "animal": i % 2, "text": "a"} for i, image in enumerate(GREY)]
+    typed = type("Typed", (list,), {"features": {"image": None, "text": None, "animal": Rows.ClassLabel()}})(rows)
+    found = open_in_hand(typed).images
+    assert (found.labels.tolist(), found.label_names) == ([0, 1, 0, 1, 0], ("cat", "dog"))
+    assert found.label_text == "2 classes from data (columns not used: 'text')"
+    assert open_in_hand(rows).images.label_text == "none (columns not used: 'animal', 'text')"
+    found = open_in_hand([{"image": x, "smile": i > 2, "hat": i < 1} for i, x in enumerate(GREY)]).images
+    assert found.labels.tolist() == [[0, 1], [0, 0], [0, 0], [1, 0], [1, 0]]
+    assert found.label_names == ("smile", "hat")
+
+
+def test_names_of_other_classes_are_not_used_for_attributes_and_captions_are_no_classes():
+    found = open_in_hand(Pairs(list(GREY), [[0, 1, 1]] * 5)).images
+    assert (found.labels.shape, found.label_names) == ((5, 3), ())
+    many = [(image, f"photo {i}") for i, image in enumerate(np.repeat(GREY, 5, 0))]
+    assert open_in_hand(many).images.labels is None
+
+
+def test_the_rows_of_a_table_are_items():
+    class Frame:
+        __module__ = "pandas.core.frame"
+        columns = ("image", "label")
+
+        def to_dict(self, kind):
+            assert kind == "records"
+            return [{"image": image, "label": 1} for image in GREY]
+
+    assert np.array_equal(load(Frame())[0], GREY)
 
 
 def test_the_range_of_arrays_in_memory_can_be_stated():
@@ -138,10 +217,21 @@ class Tensor:
             r"the images of data are tensors of torch: leave out the transform that makes them, such as ToTensor, or "
             r"pass \[\(image\.cpu\(\)\.numpy\(\), label\) for image, label in data\]",
         ),
-        (["a.png"], "data is of type list; it must be a uint8 array .*; item 0 is 'a.png'"),
-        ([{"text": "a"}], "item 0 of data has no image: its keys are text"),
+        ([1], "data is of type list; it must be a uint8 array .*; item 0 is 1"),
+        (
+            ["a.png"],
+            r"item 0 of data is a path, 'a.png': pass the folder .* \[PIL.Image.open\(path\) for path in data\]",
+        ),
+        ([{"text": "a"}], "item 0 of data has no image; its keys are text: pass pairs of an image and a label"),
+        ([{"a": GREY[0], "b": GREY[1]}], "item 0 of data has several images; its keys are a, b"),
+        ([{"image": GREY[0], "label": 1}, {"image": GREY[0]}], "item 1 of data has no 'label', as the first item has"),
         ([], "data holds no images"),
-        ((image for image in GREY), "data is of type generator; it must be a uint8 array"),
+        ((image for image in GREY), r"data is of type generator, which has no items .*: pass list\(data\)"),
+        (
+            type("DataLoader", (), {"__iter__": None, "dataset": 0})(),
+            "of type DataLoader, which makes batches: pass data.dataset",
+        ),
+        (type("Keyed", (), {"__getitem__": {}.__getitem__, "__len__": lambda self: 2})(), "item 0 of data cannot be"),
         ([GREY[0] / 2.0, GREY[1][:4]], r"arrays of several shapes, so they must be bytes \(uint8\)"),
         (type("Stream", (), {"__getitem__": None})(), "data is of type Stream and has no length: pass a list"),
     ],

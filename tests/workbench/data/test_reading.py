@@ -51,7 +51,7 @@ def test_the_range_is_that_of_all_pictures(tmp_path):
     floats = np.float32([TWELVE[0] / 65535, TWELVE[1] / 65535 * -1, TWELVE[2] / 65535])
     images, data = load(write(tmp_path / "b", floats, "tiff"))
     assert np.abs(images - (floats + 1) * 127.5).max() <= 0.51
-    assert data.interpretation.startswith("numbers in [−1, 1], of which they use only 1")
+    assert data.interpretation.startswith("numbers in [−1, 1], of which they use only -0.0623 … 0.0625: ")
 
 
 @needs_reports
@@ -101,7 +101,10 @@ def test_pictures_of_8_bits_beside_deeper_ones_keep_their_values(tmp_path):
 def test_nearly_black_pictures_are_reported(tmp_path):
     folder = write(tmp_path / "a", (TWELVE % 10).astype(np.uint8))
     use = "of which they use only 0 … 9: if white is another value, set training.range"
-    assert load(folder)[1].interpretation == f"0 … 255, {use}"
+    assert load(folder)[1].interpretation == f"numbers in 0 … 255, {use}"
+    # One picture of the others is enough.
+    write(tmp_path / "b", [(TWELVE[0] % 10).astype(np.uint8), np.arange(64).reshape(8, 8).astype(np.uint8)])
+    assert load(tmp_path / "b")[1].interpretation == ""
     np.save(tmp_path / "a.npy", (TWELVE % 10).astype(np.uint8))
     assert load_data(str(tmp_path / "a.npy"), make_config(), held_out=1).interpretation == f"bytes, {use}"
 

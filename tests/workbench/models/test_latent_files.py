@@ -7,9 +7,9 @@ import alae_core as alae
 from alae_core import AlaeError
 from alae_core.images import to_uint8
 from alae_workbench.data.derived import take_first
-from alae_workbench.data.labels import UNLABELLED, describe_labels
+from alae_workbench.data.labels import describe_labels
 from alae_workbench.data.memory import Arrays
-from alae_workbench.data.source import DataError, read_all
+from alae_workbench.data.source import UNLABELLED, DataError, read_all
 from alae_workbench.models.latent_files import LatentImages, get_latents, open_latents, read_latents, write_latents
 from tests.conftest import tiny_config, tiny_style_config
 

@@ -154,7 +154,6 @@ class DecodedOnRequest(SourceRepr):
         shape: H, W and C of the images.
         reading: how pictures become pixels.
         fingerprint: see `Source`.
-        extremes: the lowest and the highest value of all pixels.
         hashes: a hash of each image: see `copies.get_hashes`.
     """
 
@@ -164,11 +163,9 @@ class DecodedOnRequest(SourceRepr):
         shape: tuple[int, int, int],
         reading: Reading,
         fingerprint: str,
-        extremes: tuple[int, int],
         hashes: np.ndarray,
     ) -> None:
-        self.shape, self.reading, self.fingerprint, self.extremes = shape, reading, fingerprint, extremes
-        self.hashes = hashes
+        self.shape, self.reading, self.fingerprint, self.hashes = shape, reading, fingerprint, hashes
         self.files, self.labels, self.names = pictures.files, pictures.labels, pictures.names
         self.label_names, self.label_text = pictures.label_names, pictures.label_text
 
@@ -205,7 +202,6 @@ def decode(
     pixels = np.empty((len(pictures) if keep else 0, *shape), np.uint8)
     readable: list[int] = []
     faults, hashes, digest = [], [], hashlib.sha256()
-    lowest, highest = 255, 0
     for index, image in enumerate(_decode_files(pictures.files, lambda file: read_image(file, shape, reading))):
         if isinstance(image, DataError):
             faults.append(str(image))
@@ -215,7 +211,6 @@ def decode(
         else:
             digest.update(image.data)
             hashes.append(hash_image(image))
-            lowest, highest = min(lowest, int(image.min())), max(highest, int(image.max()))
         readable.append(index)
     if not readable:
         return None, faults
@@ -226,8 +221,7 @@ def decode(
         images = pixels[: len(readable)]
         return Arrays(images, labels, pictures.names, pictures.label_names, pictures.label_text), faults
     digest.update(repr((len(readable), *shape, None if labels is None else labels.tolist())).encode())
-    extremes = (lowest, highest)
-    return DecodedOnRequest(pictures, shape, reading, digest.hexdigest(), extremes, np.array(hashes, np.int64)), faults
+    return DecodedOnRequest(pictures, shape, reading, digest.hexdigest(), np.array(hashes, np.int64)), faults
 
 
 def _decode_files(

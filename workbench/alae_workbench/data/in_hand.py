@@ -5,30 +5,23 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from alae_core._support.text import short_repr
 from alae_workbench.data.collection import Collection, LazySequence
-from alae_workbench.data.formats.array_names import IMAGE_TITLES
-from alae_workbench.data.label_columns import find_class_title
-from alae_workbench.data.labels import UNLABELLED, Labels, convert_label_array, number_texts
-from alae_workbench.data.memory import Arrays, as_source, describe_wrong_type, is_source
+from alae_workbench.data.formats.array_names import find_roles
+from alae_workbench.data.in_hand_items import Items, is_image, refuse_tensor
+from alae_workbench.data.labels import Labels, convert_label_array, number_classes
+from alae_workbench.data.memory import Arrays, as_source, is_source
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import Member
 from alae_workbench.data.ranges import convert_arrays
-from alae_workbench.data.source import DataError, Splits
+from alae_workbench.data.source import UNLABELLED, DataError, Splits
 from alae_workbench.data.splits import find_split
 
-# How to convert a tensor of each framework, by the first part of its type's module.
-_CONVERSIONS = {
-    "torch": "{}.cpu().numpy()",
-    "tensorflow": "{}.numpy()",
-    **dict.fromkeys(("jax", "jaxlib"), "numpy.asarray({})"),
-}
 _DATA = Path("data")
 
 
@@ -36,23 +29,33 @@ def open_in_hand(data: Any, options: SourceOptions = DEFAULTS) -> Splits | Colle
     """Open images in memory: arrays of one shape as `Arrays`, others as pictures that are not decoded.
 
     Args:
-        data: an array or a source; a pair of arrays of images and of labels; a sequence of images (arrays, or images of
-            PIL), of pairs of an image and a label, or of dictionaries such as {"image": …, "label": …}; or a dictionary
-            of these by the name of their split, such as `train` and `test`. Of several held-out splits only the first
-            is used.
+        data: an array or a source; a pair of images and labels; a sequence of images (arrays, images of PIL, or the
+            bytes of picture files), of pairs of an image and a label, or of dictionaries such as {"image": …, "label":
+            …}; a dictionary of arrays with the names that .npz files have; or a dictionary of all these by the name of
+            their split, such as `train` and `test`, or a pair of pairs, as Keras returns. Of several held-out splits
+            only the first is used.
         options: the range of arrays.
 
     Raises:
         DataError: `data` has another type, holds tensors, or its images or labels cannot be used.
     """
-    if isinstance(data, Mapping) and data and all(isinstance(name, str) and find_split(name) for name in data):
-        return _open_splits(data, options)
-    _refuse_tensor(data, "data is a tensor", "data", "pass {}")
-    if _is_pair_of_arrays(data):
-        pixels, labels = data
-        return _make_arrays(pixels, _convert_labels(list(labels), ()), options)
+    if isinstance(data, Mapping) and data and all(isinstance(name, str) for name in data):
+        if all(map(find_split, data)):
+            return _open_splits(data, options)
+        if all(isinstance(array, np.ndarray) for array in data.values()):
+            return _open_named_arrays(data, options)
+    refuse_tensor(data, "data is a tensor", "data", "pass {}")
+    data = _list_items(data)
+    if _is_pair(data):
+        if all(map(_is_pair, data)):
+            return _open_splits({"train": data[0], "test": data[1]}, options)
+        images, labels = data
+        if isinstance(images, np.ndarray):
+            return _make_arrays(images, _convert_labels(list(labels), ()), options)
+        data = list(zip(images, labels, strict=True))
     if isinstance(data, np.ndarray):
         return _make_arrays(data, Labels(), options)
+    _refuse_stream(data)
     if is_source(data) or isinstance(data, (str, bytes, Mapping)) or not hasattr(data, "__getitem__"):
         return Splits(as_source(data))
     try:
@@ -64,7 +67,7 @@ def open_in_hand(data: Any, options: SourceOptions = DEFAULTS) -> Splits | Colle
         ) from error
     if not count:
         raise DataError("data holds no images")
-    return _open_items(_Items(data), count, options)
+    return _open_items(Items(data), count, options)
 
 
 def _open_splits(data: Mapping[str, Any], options: SourceOptions) -> Splits | Collection:
@@ -86,60 +89,20 @@ def _open_splits(data: Mapping[str, Any], options: SourceOptions) -> Splits | Co
     raise DataError("the splits of data must both hold images of PIL, or both arrays of one shape")
 
 
-class _Item(NamedTuple):
-    image: Any
-    label: Any = None
+def _open_named_arrays(data: Mapping[str, np.ndarray], options: SourceOptions) -> Splits | Collection:
+    """Open arrays with the names that .npz files have."""
+    roles = find_roles({name: array.shape for name, array in data.items()}, _DATA, options)
+
+    def pair(images: str, labels: str | None) -> Any:
+        return data[images] if labels is None else (data[images], data[labels])
+
+    train = pair(roles.images, roles.labels)
+    if not roles.test_images:
+        return open_in_hand(train, options)
+    return _open_splits({"train": train, "test": pair(roles.test_images[0], roles.test_labels[0])}, options)
 
 
-class _Items:
-    """The items of a sequence, which may decode them on access; threads take turns."""
-
-    def __init__(self, data: Any) -> None:
-        self.data, self._lock = data, Lock()
-
-    def get(self, index: int) -> _Item:
-        """Return an item as an image and its label. Raises DataError if it is neither."""
-        with self._lock:
-            item = self.data[index]
-        if isinstance(item, Mapping):
-            titles = [str(title) for title in item]
-            image = next((title for title in IMAGE_TITLES if title in titles), None)
-            if image is None:
-                raise DataError(f"item {index} of data has no image: its keys are {', '.join(titles[:10])}")
-            label = find_class_title([title for title in titles if title != image])
-            return _Item(item[image], None if label is None else item[label])
-        if isinstance(item, (tuple, list)) and item:
-            return _Item(*item[:2])
-        return _Item(item)
-
-    def get_image(self, index: int) -> np.ndarray | Image.Image:
-        """Return an image: an array of at least 2 axes, or one of PIL. Raises DataError for anything else."""
-        return self.require_image(self.get(index).image, index)
-
-    def require_image(self, image: Any, index: int) -> np.ndarray | Image.Image:
-        """Return the image of an item as `get_image`."""
-        _refuse_tensor(
-            image,
-            "the images of data are tensors",
-            "image",
-            "leave out the transform that makes them, such as ToTensor, or pass [({}, label) for image, label in data]",
-        )
-        if isinstance(image, Image.Image) or (isinstance(image, np.ndarray) and _is_image_shape(image.shape)):
-            return image
-        found = f"an array of shape {image.shape}" if isinstance(image, np.ndarray) else short_repr(image)
-        raise DataError(f"{describe_wrong_type(self.data)}; item {index} is {found}")
-
-    def find_label_names(self) -> tuple[str, ...]:
-        """Return the names of classes that the data set offers: `classes` of torchvision, or those of a ClassLabel."""
-        names = getattr(self.data, "classes", None)
-        features = getattr(self.data, "features", None)
-        if isinstance(features, Mapping):
-            names = getattr(features.get(find_class_title(list(features)) or ""), "names", None)
-        valid = isinstance(names, (list, tuple)) and all(isinstance(name, str) for name in names)
-        return tuple(names) if valid and names is not None else ()
-
-
-def _open_items(items: _Items, count: int, options: SourceOptions) -> Splits | Collection:
+def _open_items(items: Items, count: int, options: SourceOptions) -> Splits | Collection:
     first = items.get_image(0)
     images, values = [], []
     # Items may be decoded on access, so each is read once; only arrays are kept.
@@ -149,6 +112,9 @@ def _open_items(items: _Items, count: int, options: SourceOptions) -> Splits | C
         if isinstance(first, np.ndarray):
             images.append(items.require_image(item.image, index))
     labels = _convert_labels(values, items.find_label_names())
+    if items.keys and items.keys.unused:
+        unused = f"columns not used: {', '.join(map(short_repr, items.keys.unused[:10]))}"
+        labels = replace(labels, notes=(*labels.notes, unused))
     if isinstance(first, np.ndarray):
         # Arrays of colours with transparency are pictures.
         equal = [image for image in images if isinstance(image, np.ndarray) and image.shape == first.shape]
@@ -162,7 +128,7 @@ def _open_items(items: _Items, count: int, options: SourceOptions) -> Splits | C
     return Collection(members, [], labels.values, labels.names, [], str(labels))
 
 
-def _read_item(items: _Items, index: int) -> np.ndarray | Image.Image:
+def _read_item(items: Items, index: int) -> np.ndarray | Image.Image | bytes:
     image = items.get_image(index)
     if isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[-1] == 1:
         return image[..., 0]
@@ -185,10 +151,11 @@ def _convert_labels(labels: list[Any], names: tuple[str, ...]) -> Labels:
         return Labels()
     try:
         if all(isinstance(label, str) for label in present):
-            numbers, names = number_texts(present)
+            numbers, names = number_classes(present)
         else:
             numbers, found = convert_label_array(np.array(present), len(present))
-            names = names or found
+            fits = numbers.ndim == 1 or len(names) == numbers.shape[1]
+            names = names if names and fits else found
     except (DataError, ValueError, TypeError) as error:
         return Labels(notes=(f"those of data cannot be used: {error}",))
     if len(present) < len(plain) and numbers.ndim == 1:
@@ -200,26 +167,35 @@ def _convert_labels(labels: list[Any], names: tuple[str, ...]) -> Labels:
     return Labels(numbers, names, "data")
 
 
-def _is_image_shape(shape: tuple[int, ...]) -> bool:
-    return len(shape) == 2 or (len(shape) == 3 and (shape[-1] in (1, 3, 4) or shape[0] in (1, 3)))
-
-
-def _is_pair_of_arrays(data: Any) -> bool:
-    if not (isinstance(data, tuple) and len(data) == 2 and all(isinstance(part, np.ndarray) for part in data)):
+def _is_pair(data: Any) -> bool:
+    """Whether `data` are images and their labels, or two such pairs, as Keras returns them."""
+    if not (isinstance(data, (tuple, list)) and len(data) == 2):
         return False
     images, labels = data
-    return images.ndim in (3, 4) and labels.ndim in (1, 2) and len(images) == len(labels)
+    if _is_pair(images) and _is_pair(labels):
+        return True
+    if isinstance(images, np.ndarray):
+        are_images = images.ndim in (3, 4)
+    else:
+        are_images = isinstance(images, (tuple, list)) and all(map(is_image, images))
+    if isinstance(labels, np.ndarray):
+        are_labels = labels.ndim in (1, 2)
+    else:
+        are_labels = isinstance(labels, (tuple, list)) and not any(map(is_image, labels))
+    return are_images and are_labels and len(images) == len(labels)
 
 
-def _refuse_tensor(value: Any, fault: str, name: str, advice: str) -> None:
-    """Raise DataError with the line that converts a tensor, if `value` is one.
+def _list_items(data: Any) -> Any:
+    """Return the rows of a table of pandas, or the items of an array of Python objects; other data as they are."""
+    if type(data).__module__.partition(".")[0] == "pandas":
+        return data.to_dict("records") if hasattr(data, "columns") else data.tolist()
+    return list(data) if isinstance(data, np.ndarray) and data.dtype.hasobject else data
 
-    Args:
-        value: the data, or an image of it.
-        fault: the beginning of the message.
-        name: the variable that holds the tensor.
-        advice: what to do, with {} for the line.
-    """
-    framework = type(value).__module__.partition(".")[0]
-    if framework in _CONVERSIONS and hasattr(value, "shape") and hasattr(value, "dtype"):
-        raise DataError(f"{fault} of {framework}: {advice.format(_CONVERSIONS[framework].format(name))}")
+
+def _refuse_stream(data: Any) -> None:
+    """Raise DataError for data that can only be read in its own order."""
+    if hasattr(data, "__iter__") and not hasattr(data, "__getitem__"):
+        kind = type(data).__name__
+        if hasattr(data, "dataset"):
+            raise DataError(f"data is of type {kind}, which makes batches: pass data.dataset")
+        raise DataError(f"data is of type {kind}, which has no items to choose from: pass list(data)")

@@ -17,9 +17,9 @@ from alae_workbench.data.formats.text_table import TABLES, parse_text_table
 from alae_workbench.data.label_columns import CLASS_TITLES, UnmatchedError, convert_columns, require_some_rows
 from alae_workbench.data.label_doubts import find_doubtful_names
 from alae_workbench.data.label_matching import Columns, Table, index_names, match_rows
-from alae_workbench.data.labels import UNLABELLED, Labels, number_texts, spread_labels
+from alae_workbench.data.labels import Labels, number_texts, spread_labels
 from alae_workbench.data.listing import Listing, get_base, get_ending
-from alae_workbench.data.source import DataError, describe_error
+from alae_workbench.data.source import UNLABELLED, DataError, describe_error
 from alae_workbench.data.splits import Layout, are_chunks, find_doubts
 
 #: choices of the user that are not a file, an array or a column

@@ -8,10 +8,10 @@ import numpy as np
 
 from alae_core.config import Config
 from alae_workbench.data.copies import describe_copies
-from alae_workbench.data.source import DataError, DataSet, Source
+from alae_workbench.data.source import UNLABELLED, DataError, DataSet, Source
 
-#: the class number of an image without a label in a labelled data set; an unlabelled image's attributes are NaN
-UNLABELLED = int(np.iinfo(np.int64).min)
+# Number of texts that are classes though all differ.
+_MOST_DISTINCT = 20
 # Maximum number of remarks about unused labels that are printed.
 _MOST_NOTES = 3
 
@@ -128,6 +128,16 @@ def number_texts(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     names = sorted(set(texts))
     numbers = {name: number for number, name in enumerate(names)}
     return np.array([numbers[text] for text in texts], np.int64), tuple(names)
+
+
+def number_classes(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Number texts as `number_texts` does.
+
+    Raises ValueError if there are more than 20 and all differ, as captions and names do.
+    """
+    if len(set(texts)) == len(texts) > _MOST_DISTINCT:
+        raise ValueError("every image has another text")
+    return number_texts(texts)
 
 
 def spread_labels(values: np.ndarray, indices: Sequence[int], count: int) -> np.ndarray:

@@ -14,7 +14,6 @@ from alae_workbench.data.listing import describe_skipped
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import Reading
-from alae_workbench.data.ranges import describe_use
 from alae_workbench.data.reading import decide_reading
 from alae_workbench.data.resolve import Contents, open_source
 from alae_workbench.data.source import DataError, DataSet, Fit, Source, Splits, format_shape
@@ -187,13 +186,11 @@ class _Frame:
         parts = [pictures, *([pictures.test] if pictures.test else [])]
         reading, text = decide_reading(self.name, [part.files for part in parts], fit, options)
         decoded = [self._decode(part, reading, skip_bad) for part in parts]
-        extremes = [images.extremes for images, _ in decoded]
-        use = describe_use(min(low for low, _ in extremes), max(high for _, high in extremes))
         return Splits(
             decoded[0][0],
             decoded[1][0] if pictures.test else None,
             sum(skipped for _, skipped in decoded),
-            ", ".join(filter(None, (text or (use and "0 … 255"), use))),
+            text,
             describe_skipped(pictures.skipped),
             None if options.early else str(reading.wide or ""),
         )

@@ -62,11 +62,6 @@ class Arrays(SourceRepr):
         _, height, width, channels = self.pixels.shape
         return height, width, channels
 
-    @property
-    def extremes(self) -> tuple[int, int]:
-        """The lowest and the highest value of all pixels."""
-        return int(self.pixels.min(initial=255)), int(self.pixels.max(initial=0))
-
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of shape, pixels and labels, computed on first use."""

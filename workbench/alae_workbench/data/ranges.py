@@ -81,9 +81,7 @@ def describe_use(lowest: float, highest: float, values: ValueRange = BYTES) -> s
     """Return a warning if images use less than a sixteenth of their range, for the end of a sentence; else ""."""
     if not 0 <= highest - lowest < _LEAST_SHARE * (values.white - values.black):
         return ""
-    return (
-        f"of which they use only {_format(lowest)} … {_format(highest)}: if white is another value, set training.range"
-    )
+    return f"of which they use only {_shorten(lowest)} … {_shorten(highest)}: if white is another value, set training.range"
 
 
 class ConvertedArrays(NamedTuple):
@@ -202,6 +200,10 @@ def _choose_range(
             f"[0, 1], [−1, 1] or 0 … 255{advise_range(lowest, highest)}{_describe_not_finite(parts)}"
         )
     return found
+
+
+def _shorten(value: float) -> str:
+    return f"{value:.0f}" if value == round(value) else f"{value:.3g}"
 
 
 def _format(value: float) -> str:

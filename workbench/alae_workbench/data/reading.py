@@ -9,7 +9,15 @@ from pathlib import Path
 from alae_core._support.text import count_things
 from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.picture_file import Facts, Member, Reading, read_facts
-from alae_workbench.data.ranges import PICTURE_FLOATS, PICTURE_INTEGERS, ValueRange, advise_range, find_range
+from alae_workbench.data.ranges import (
+    BYTES,
+    PICTURE_FLOATS,
+    PICTURE_INTEGERS,
+    ValueRange,
+    advise_range,
+    describe_use,
+    find_range,
+)
 from alae_workbench.data.source import DataError, Fit
 
 # Number of files whose headers the threads read at once.
@@ -34,7 +42,8 @@ def decide_reading(
         options: the user's choices.
 
     Returns:
-        The reading, and a description of ranges and of profiles that cannot be used; "" if there are none.
+        The reading; and a description of ranges, also of bytes if the pictures use less than a sixteenth of them, and
+        of profiles that cannot be used; "" if there are none.
 
     Raises:
         DataError: no known range holds the values.
@@ -49,10 +58,13 @@ def decide_reading(
         wide = options.range or survey.choose_wide_range(name, options.wide_range)
         some = survey.wide < survey.count
         which = f" in {survey.wide:,} of {survey.count:,} images, which have more than 8 bits" if some else ""
-        words.append(f"{_name_range(wide)}{which}")
-    else:
+        use = "" if some else describe_use(survey.lowest, survey.highest, wide)
+        words.append(", ".join(filter(None, (f"{_name_range(wide)}{which}", use))))
+    elif survey.count:
         narrow = options.range or (_BLACK_AND_WHITE if survey.only_zeros_and_ones else None)
-        words += [] if narrow is None else [_name_range(narrow)]
+        use = describe_use(*survey.shades, narrow or BYTES)
+        range_name = "" if narrow is None and not use else _name_range(narrow or BYTES)
+        words += list(filter(None, [", ".join(filter(None, (range_name, use)))]))
     if survey.frames:
         words.append(f"the first of several pictures in {survey.frames:,} file{'s' if survey.frames > 1 else ''}")
     if survey.channels:
@@ -76,6 +88,8 @@ class _Survey:
             read.
         lowest, highest: the extreme values of wide pictures.
         floats: whether any wide picture has floats.
+        shades: the lowest and the highest value of pictures of 8 bits; they are exact while they use less than a
+            sixteenth of the range.
         only_zeros_and_ones: whether this holds for all pictures, with some ones.
     """
 
@@ -88,15 +102,16 @@ class _Survey:
     highest: float = field(default=float("-inf"))
     floats: bool = False
     most: float = 0
+    shades: tuple[float, float] = (255, 0)
 
     @property
     def only_zeros_and_ones(self) -> bool:
         return self.count > 0 and self.most == 1
 
     def look_at(self, files: Sequence[Path | Member]) -> None:
-        # Values of 8 bits are needed until one of them is neither 0 nor 1.
+        # Values of 8 bits are needed until one is neither 0 nor 1, and they use more than a sixteenth of their range.
         def read(file: Path | Member) -> Facts | None:
-            return read_facts(file, with_values=self.most <= 1)
+            return read_facts(file, with_values=self._needs_values)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             for start in range(0, len(files), _TOGETHER):
@@ -105,8 +120,12 @@ class _Survey:
                         continue
                     self._add(facts)
                     # Members that are arrays have 8 bits and no profile.
-                    if facts.is_array and self.most > 1:
+                    if facts.is_array and not self._needs_values:
                         return
+
+    @property
+    def _needs_values(self) -> bool:
+        return self.most <= 1 or bool(describe_use(*self.shades)) or self.shades[0] > self.shades[1]
 
     def _add(self, facts: Facts) -> None:
         self.count += 1
@@ -117,6 +136,8 @@ class _Survey:
             self.wide += 1
             self.lowest, self.highest = min(self.lowest, facts.lowest), max(self.highest, facts.highest)
             self.floats |= facts.floats
+        if not facts.wide:
+            self.shades = min(self.shades[0], facts.lowest), max(self.shades[1], facts.highest)
         self.most = max(self.most, 255 if facts.floats or facts.lowest < 0 else facts.highest)
 
     def choose_wide_range(self, name: str, hint: ValueRange | None) -> ValueRange:

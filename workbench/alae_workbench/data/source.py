@@ -15,6 +15,9 @@ from alae_core.images import pooled, to_float
 #: how a picture file of another shape is fitted to the model's: cropped about its centre, or padded with black
 Fit = Literal["crop", "pad"]
 
+#: the class number of an image without a label in a labelled data set; an unlabelled image's attributes are NaN
+UNLABELLED = int(np.iinfo(np.int64).min)
+
 # Bytes of images that are read and pooled together: few NumPy calls, and the group fits the processor's cache.
 _GROUP_BYTES = 2**20
 
@@ -66,7 +69,7 @@ class SourceRepr:
         if self.labels is not None and self.labels.ndim == 2:
             text += f", {self.labels.shape[1]} attributes each"
         elif self.labels is not None:
-            text += f", {len(np.unique(self.labels))} classes"
+            text += f", {len(np.unique(self.labels[self.labels != UNLABELLED]))} classes"
         return f"<{text}>"
 
 

@@ -12,7 +12,7 @@ from alae_core.growth import stretches
 from alae_core.lookup import find_algorithm
 from alae_core.passes import count_passes
 from alae_core.sizes import count_weights, find_memory, format_bytes
-from alae_workbench.data.labels import describe_origin
+from alae_workbench.data.labels import describe_origin, is_labelled
 from alae_workbench.data.source import DataSet, format_shape
 from alae_workbench.runs.out_of_memory import explain_out_of_memory
 from alae_workbench.runs.pace import format_duration, name_level
@@ -64,7 +64,8 @@ def describe(request: RunRequest) -> str:
 def _describe_data(name: str, data: DataSet) -> Iterator[str]:
     labels, classes = data.train.labels, ""
     if labels is not None:
-        classes = f", {len(np.unique(labels))} classes" if labels.ndim == 1 else f", {labels.shape[1]} attributes each"
+        number = len(np.unique(labels[is_labelled(labels)]))
+        classes = f", {number} classes" if labels.ndim == 1 else f", {labels.shape[1]} attributes each"
     images = f"{count_things(len(data.train), 'training image')} of {format_shape(data.train.shape)}{classes}"
     yield f"data: {name}, {images}, {len(data.held_out):,} held out{data.describe_reading()}"
     yield from describe_origin(data)

@@ -12,12 +12,11 @@ from PIL import Image
 from alae_workbench import DataError
 from alae_workbench.data.collection import decode
 from alae_workbench.data.inspection import inspect
-from alae_workbench.data.labels import UNLABELLED
 from alae_workbench.data.listing import describe_skipped
 from alae_workbench.data.load import load_data, load_images
 from alae_workbench.data.options import SourceOptions
 from alae_workbench.data.resolve import open_source
-from alae_workbench.data.source import read_all
+from alae_workbench.data.source import UNLABELLED, read_all
 from alae_workbench.data.survey import survey
 from tests.helpers.data import make_config
 
@@ -149,7 +148,7 @@ def test_the_error_names_a_missing_pyarrow(tmp_path, monkeypatch):
         (lambda path: pq.write_table(table(img=None, more=None), path), "one column of images.* its columns are label"),
         (
             lambda path: pq.write_table(table(features=None).rename_columns(["front", "label", "back"]), path),
-            "its columns are front, label, back; choose one with training.images_from",
+            "its columns are front, label, back; choose one with --images-from",
         ),
     ],
 )
@@ -201,6 +200,7 @@ def test_columns_of_images_and_labels_are_chosen_by_name(tmp_path):
     masks = [{"bytes": png(255 - image), "path": None} for image in IMAGES]
     pq.write_table(pa.table({"mask": masks, "image": CELLS, "label": LABELS, "size": list(range(7))}), path)
     assert np.array_equal(read_all(read(path)), IMAGES)
+    assert open_source(str(path)).label_text.endswith("from column 'label' (images from column 'image', not 'mask')")
     found = open_source(str(path), SourceOptions(images="mask", labels="size"))
     assert np.array_equal(read_all(decode(found, (8, 8, 3))[0]), 255 - IMAGES)
     assert (found.labels.tolist(), found.label_text) == (list(range(7)), "7 classes from column 'size'")

@@ -17,11 +17,11 @@ from alae_workbench.data.formats.hub_files import INFO, MOST_BYTES, STATE, descr
 from alae_workbench.data.formats.row_groups import open_row_groups, read_cell
 from alae_workbench.data.formats.stamp import stamp_file
 from alae_workbench.data.label_ways import NONE
-from alae_workbench.data.labels import UNLABELLED, Labels, as_labels, is_labelled
+from alae_workbench.data.labels import Labels, as_labels, is_labelled
 from alae_workbench.data.listing import UNLABELLED_HELD_OUT, Skipped
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import Member
-from alae_workbench.data.source import DataError
+from alae_workbench.data.source import UNLABELLED, DataError
 
 _BROKEN = (OSError, ValueError, KeyError, TypeError, RecursionError, MemoryError)
 

@@ -8,13 +8,12 @@ import numpy as np
 from alae_core._support.text import short_repr, suggest
 from alae_workbench.data.formats.row_groups import holds_bytes
 from alae_workbench.data.label_choice import choose_name
-from alae_workbench.data.labels import UNLABELLED, as_labels, number_texts
+from alae_workbench.data.labels import as_labels, number_classes
 from alae_workbench.data.options import SourceOptions
+from alae_workbench.data.source import UNLABELLED
 
 # Names of the column of images, if there are several.
 _IMAGE_TITLES = ("image", "img", "images", "picture", "photo", "pixel_values")
-# Number of texts that are classes though all differ.
-_MOST_CLASSES = 20
 
 
 class Columns(NamedTuple):
@@ -64,9 +63,13 @@ def find_columns(schema: Any, features: dict[str, Any], options: SourceOptions) 
             for name in unusable
             if name != image
         )
-        others = [name for name in schema.names if name not in (image, *found, *unusable)]
+        pictures = _list_image_columns(schema, features)
+        others = [name for name in schema.names if name not in (image, *found, *unusable, *pictures)]
         if not found and others:
             notes += (f"columns not used: {', '.join(map(short_repr, others[:10]))}",)
+    pictures = [name for name in _list_image_columns(schema, features) if name != image]
+    if pictures and options.images is None:
+        notes += (f"images from column {short_repr(image)}, not {', '.join(map(short_repr, pictures[:10]))}",)
     feature = features.get(found[0]) if len(found) == 1 else None
     are_classes = _type_of(feature) == "ClassLabel"
     names = (feature or {}).get("names") if are_classes else None
@@ -86,17 +89,23 @@ def _find_image_column(schema: Any, features: dict[str, Any], choice: str | None
                 f"{', '.join(map(short_repr, possible)) or 'none'}{suggest(choice, possible)}"
             )
         return choice
-    typed = [name for name in possible if _type_of(features.get(name)) == "Image"] or possible
+    typed = _list_image_columns(schema, features)
     usual = [name for name in _IMAGE_TITLES if name in typed]
     if len(typed) > 1 and usual:
         return usual[0]
     if len(typed) != 1:
-        which = "; choose one with training.images_from" if typed else ""
+        which = "; choose one with --images-from (training.images_from)" if typed else ""
         raise ValueError(
             f"it must have one column of images, bytes or bytes and a path; its columns are "
             f"{', '.join(schema.names)}{which}"
         )
     return typed[0]
+
+
+def _list_image_columns(schema: Any, features: dict[str, Any]) -> list[str]:
+    """Return the columns of type Image, or if none is recorded all of bytes, or bytes and a path."""
+    possible = [field.name for field in schema if holds_bytes(field.type)]
+    return [name for name in possible if _type_of(features.get(name)) == "Image"] or possible
 
 
 def _type_of(feature: Any) -> Any:
@@ -145,10 +154,7 @@ def convert_values(joined: Sequence[np.ndarray], columns: Columns) -> tuple[np.n
         raise ValueError("it has no values")
     numbers = np.full(len(values), UNLABELLED, np.int64)
     if values.dtype == object:
-        texts = [" ".join(text.split()) for text in values[known]]
-        if len(set(texts)) == len(texts) > 1 and len(texts) > _MOST_CLASSES:
-            raise ValueError("it has another text in every row")
-        numbers[known], names = number_texts(texts)
+        numbers[known], names = number_classes([" ".join(text.split()) for text in values[known]])
         return numbers, names
     numbers[known] = as_labels(values[known])
     return numbers, columns.label_names
