@@ -81,7 +81,8 @@ def describe_use(lowest: float, highest: float, values: ValueRange = BYTES) -> s
     """Return a warning if images use less than a sixteenth of their range, for the end of a sentence; else ""."""
     if not 0 <= highest - lowest < _LEAST_SHARE * (values.white - values.black):
         return ""
-    return f"of which they use only {_shorten(lowest)} … {_shorten(highest)}: if white is another value, set training.range"
+    used = f"{_shorten(lowest)} … {_shorten(highest)}"
+    return f"of which they use only {used}: if white is another value, set training.range"
 
 
 class ConvertedArrays(NamedTuple):
