@@ -80,6 +80,32 @@ def require_kind(device: str | None) -> None:
         raise ArgumentError("device", f"is {device}, one device, but several are used together: give their kind")
 
 
+def count_processes(devices: Devices, accelerators: int, kind: str) -> int:
+    """Return how many processes `devices` means: one per accelerator, or any number on CPUs, where "all" means one.
+
+    Args:
+        devices: the value of --devices.
+        accelerators: how many there are, or 0 if the run uses CPUs.
+        kind: what they are, in the plural.
+
+    Raises BackendError if there are fewer accelerators.
+    """
+    if devices == "all":
+        return max(accelerators, 1)
+    if accelerators and devices > accelerators:
+        raise BackendError(f"--devices is {devices}, but there are {accelerators} {kind}")
+    return devices
+
+
+def require_process_per_device(spread: Spread, framework: str) -> None:
+    """Raise BackendError if the number of processes is not that of the devices, which `framework` needs."""
+    if spread.devices not in ("all", spread.processes):
+        raise BackendError(
+            f"--devices is {spread.devices}, but {framework} needs a process for each device, and there are "
+            f"{spread.processes}: start them with `alae train --devices {spread.devices}`, torchrun or srun"
+        )
+
+
 def describe_processes(count: int) -> list[dict[str, str]]:
     """Return the environment variables of each of `count` processes of this machine, with a free port for the first."""
     with socket.socket() as found:

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, ClassVar
 
 from alae_core.backend import BaseBackend
-from alae_core.errors import BackendError
+from alae_core.spread import require_process_per_device
 
 if TYPE_CHECKING:
     from alae_core.config import Precision
@@ -45,11 +45,7 @@ class TorchBackend(BaseBackend):
         return [*cuda, *mps, "cpu"]
 
     def _join(self, spread: "Spread") -> None:
-        if spread.devices not in ("all", spread.processes):
-            raise BackendError(
-                f"--devices is {spread.devices}, but PyTorch needs a process for each device, and there are "
-                f"{spread.processes}: start them with `alae train --devices {spread.devices}`, torchrun or srun"
-            )
+        require_process_per_device(spread, "PyTorch")
         if spread.processes > 1:
             import torch
 

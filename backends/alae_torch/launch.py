@@ -11,25 +11,22 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from alae_core.errors import BackendError, PeerError
-from alae_core.spread import Devices
 
+ACCELERATORS = "CUDA devices"
 # Seconds that the processes have, after a signal, to save and end before the launcher kills them.
 _GRACE = 120
 
 
-def count_processes(devices: Devices, device: str | None) -> int:
-    """Return how many processes `devices` means: one per device of the kind `device`, by default CUDA if there is any.
+def count_accelerators(device: str | None) -> int:
+    """Return how many CUDA devices a run on `device` may use: none if it is a CPU.
 
-    Raises BackendError if there are fewer devices. A CPU takes any number of processes; "all" means one.
+    Raises BackendError if the run would use Apple's GPU.
     """
-    if torch.backends.mps.is_available() and not (device or "").startswith("cpu"):
+    if (device or "").startswith("cpu"):
+        return 0
+    if torch.backends.mps.is_available():
         raise BackendError("--devices is for CUDA devices and CPUs: add --device cpu")
-    cuda = 0 if (device or "").startswith("cpu") else torch.cuda.device_count()
-    if devices == "all":
-        return max(cuda, 1)
-    if cuda and devices > cuda:
-        raise BackendError(f"--devices is {devices}, but there are {cuda} CUDA devices")
-    return devices
+    return torch.cuda.device_count()
 
 
 def launch(processes: int, words: Sequence[str]) -> int:

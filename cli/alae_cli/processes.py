@@ -21,7 +21,7 @@ def train_in_processes(request: "RunRequest", launcher: str | None = None) -> in
     Raises AlaeError for everything that can be refused without a framework, and PeerError if a process was killed.
     """
     from alae_core.backend_lookup import default_backend, find_backend, require_spread
-    from alae_core.spread import find_spread
+    from alae_core.spread import count_processes, find_spread
 
     if launcher and request.devices is None:
         raise AlaeError(f"--launcher {launcher} starts a process per device: add --devices N, or --devices all")
@@ -39,7 +39,7 @@ def train_in_processes(request: "RunRequest", launcher: str | None = None) -> in
     # Refuse mistakes here, once. All processes must agree on the directory.
     chosen = plan(request)
     engine = _open_ray() if launcher else import_module(backend.launcher)
-    count = engine.count_processes(spread.devices, request.device)
+    count = count_processes(spread.devices, engine.count_accelerators(request.device), engine.ACCELERATORS)
     if count == 1:
         return None
     require_division(chosen.experiment.config, count)

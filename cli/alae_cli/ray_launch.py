@@ -23,7 +23,6 @@ from ray.util import get_node_ip_address, placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from alae_core import BackendError, PeerError
-from alae_core.spread import Devices
 
 # Seconds that processes have to save and end before they are killed: after a signal, and after another one has failed.
 _GRACE, _GRACE_AFTER_FAILURE = 120, 30
@@ -33,6 +32,8 @@ _END = 0
 
 class RayLauncher:
     """Starts the processes of one run; a launcher as `alae_torch.launch` is one."""
+
+    ACCELERATORS = "GPUs in the Ray cluster"
 
     def __init__(self) -> None:
         self._workers: list[Any] = []
@@ -55,22 +56,15 @@ class RayLauncher:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
-    def count_processes(self, devices: Devices, device: str | None) -> int:
-        """Return how many processes `devices` means: one per GPU of the cluster, unless `device` is a CPU.
-
-        Raises BackendError if there are fewer GPUs. CPUs take any number of processes; "all" means one.
-        """
+    def count_accelerators(self, device: str | None) -> int:
+        """Return how many GPUs of the cluster a run on `device` may use: none if it is a CPU."""
         self._gpus = 0 if (device or "").startswith("cpu") else int(ray.cluster_resources().get("GPU", 0))
-        if devices == "all":
-            return max(self._gpus, 1)
-        if self._gpus and devices > self._gpus:
-            raise BackendError(f"--devices is {devices}, but the Ray cluster has {self._gpus} GPUs")
-        return devices
+        return self._gpus
 
     def launch(self, processes: int, words: Sequence[str]) -> int:
         """Run Python with the arguments `words` in several processes of the cluster, and print their output.
 
-        Returns the exit code of the first process that failed, or 0. Call it after `count_processes`.
+        Returns the exit code of the first process that failed, or 0. Call it after `count_accelerators`.
 
         Raises PeerError if a process was killed or lost, and the others have ended.
         """

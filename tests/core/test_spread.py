@@ -3,7 +3,7 @@
 import pytest
 
 from alae_core import BackendError
-from alae_core.spread import Spread, describe_processes, find_spread
+from alae_core.spread import Spread, count_processes, describe_processes, find_spread, require_process_per_device
 
 TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "one", "MASTER_PORT": "29500"}
 SRUN = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_LOCALID": "1"}
@@ -49,3 +49,24 @@ def test_incomplete_descriptions_are_refused(changes, message):
     environ = {name: value for name, value in (TORCHRUN | changes).items() if value is not None}
     with pytest.raises(BackendError, match=message):
         find_spread(None, environ)
+
+
+@pytest.mark.parametrize(
+    ("devices", "accelerators", "expected"), [("all", 0, 1), ("all", 4, 4), (3, 0, 3), (3, 4, 3), (4, 4, 4)]
+)
+def test_devices_are_accelerators_or_any_number_of_processes_on_cpus(devices, accelerators, expected):
+    assert count_processes(devices, accelerators, "GPUs") == expected
+
+
+def test_more_devices_than_accelerators_are_refused():
+    with pytest.raises(BackendError, match="--devices is 3, but there are 2 GPUs"):
+        count_processes(3, 2, "GPUs")
+
+
+def test_a_number_of_devices_other_than_that_of_processes_is_refused():
+    require_process_per_device(Spread("all", processes=3), "PyTorch")
+    require_process_per_device(Spread(3, processes=3), "PyTorch")
+    with pytest.raises(
+        BackendError, match="--devices is 2, but PyTorch needs a process for each device, and there are 3"
+    ):
+        require_process_per_device(Spread(2, processes=3), "PyTorch")
