@@ -1,12 +1,26 @@
 """How launchers describe the processes of a run."""
 
+import json
+
 import pytest
 
 from alae_core import BackendError
-from alae_core.spread import Spread, count_processes, describe_processes, find_spread, require_process_per_device
+from alae_core.spread import (
+    Spread,
+    count_processes,
+    describe_cluster,
+    describe_processes,
+    find_spread,
+    require_process_per_device,
+)
 
 TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "one", "MASTER_PORT": "29500"}
+WORKERS = ["one:1", "two:1", "two:2"]
 SRUN = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_LOCALID": "1"}
+
+
+def make_tf_config(kind, index, **cluster):
+    return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})}
 
 
 @pytest.mark.parametrize(
@@ -20,6 +34,14 @@ SRUN = {"SLURM_PROCID": "3", "SLURM_STEP_NUM_TASKS": "4", "SLURM_LOCALID": "1"}
         (4, TORCHRUN, Spread(4, 3, 4, 1, "one:29500")),
         (None, SRUN, Spread("all", 3, 4, 1)),
         (None, SRUN | {"MASTER_ADDR": "two", "MASTER_PORT": "1"}, Spread("all", 3, 4, 1, "two:1")),
+        (None, make_tf_config("worker", 2, worker=WORKERS), Spread("all", 2, 3, 1, "one:1", tuple(WORKERS))),
+        (
+            3,
+            make_tf_config("worker", 0, chief=["one:1"], worker=WORKERS[1:]),
+            Spread(3, 1, 3, 0, "one:1", tuple(WORKERS)),
+        ),
+        (None, make_tf_config("worker", 0, worker=["one:1"]), None),
+        (None, {"TF_CONFIG": ""}, None),
         # One process, and a batch script, which is not a step of srun.
         (None, TORCHRUN | {"RANK": "0", "WORLD_SIZE": "1"}, None),
         (None, {"SLURM_PROCID": "0", "SLURM_NTASKS": "4"}, None),
@@ -32,7 +54,15 @@ def test_launchers_are_recognised(devices, environ, expected):
 def test_processes_of_one_machine_find_each_other():
     first, second = (find_spread(None, variables) for variables in describe_processes(2))
     assert (first.rank, second.rank, second.local_rank, second.processes) == (0, 1, 1, 2)
-    assert first.address == second.address
+    assert first.address == second.address == first.addresses[0]
+    assert len(set(first.addresses)) == 2
+    assert first.addresses == second.addresses
+
+
+def test_processes_of_several_machines_are_counted_on_each():
+    described = [find_spread(None, variables) for variables in describe_cluster(WORKERS)]
+    assert [(each.rank, each.local_rank) for each in described] == [(0, 0), (1, 0), (2, 1)]
+    assert described[0] == Spread("all", 0, 3, 0, "one:1", tuple(WORKERS))
 
 
 @pytest.mark.parametrize(
@@ -43,6 +73,9 @@ def test_processes_of_one_machine_find_each_other():
         ({"RANK": "4"}, "RANK is 4, but WORLD_SIZE is 4: ranks count from 0"),
         ({"RANK": "first"}, "RANK is 'first'; it must be a whole number"),
         ({"WORLD_SIZE": "-2"}, "WORLD_SIZE is '-2'"),
+        (make_tf_config("worker", 0, worker=WORKERS), "TF_CONFIG names 3 processes, but WORLD_SIZE is 4"),
+        (make_tf_config("ps", 0, worker=WORKERS, ps=["four:1"]), "TF_CONFIG is .*; it must name the addresses"),
+        ({"TF_CONFIG": "worker"}, "TF_CONFIG is worker; it must name the addresses"),
     ],
 )
 def test_incomplete_descriptions_are_refused(changes, message):
