@@ -181,7 +181,8 @@ class BaseBackend(ABC):
     accelerator: ClassVar[str] = "gpu"  # the framework's name for "gpu"
     #: whether it trains on several devices: `__init__` then takes a `Spread` as its third argument
     spreads: ClassVar[bool] = False
-    #: "module:function" that starts one process per device, for a framework that needs them; see `alae_torch.launch`
+    #: a module that counts the devices for which processes are started, if the framework needs a process for each; it
+    #: may start them itself: see `alae_tensorflow.launch` and `alae_torch.launch`
     launcher: ClassVar[str | None] = None
     device: str  # the device of this process, or its first one
     device_count: int = 1  # devices that train together, in all processes

@@ -62,7 +62,7 @@ def require_spread(name: str, backend: Any, spread: Spread | None) -> None:
     if spread is not None and not getattr(backend, "spreads", False):
         raise BackendError(
             f"backend {name!r} trains on one device only (docs/scaling.md): omit --devices and start one process, or "
-            "use --backend jax or torch"
+            "use --backend jax, torch or tensorflow"
         )
 
 

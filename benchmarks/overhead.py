@@ -1,10 +1,10 @@
 """Compare a training step as it runs on several devices, of which there is one, with a plain step on that device.
 
-    python -m benchmarks.overhead [--preset mnist-mlp] [--backend jax torch] [--rounds 21] [--quick]
+    python -m benchmarks.overhead [--preset mnist-mlp] [--backend jax torch tensorflow] [--rounds 21] [--quick]
 
-The first holds its state and batch on a mesh of one device (JAX), or exchanges means in a group of one process
-(PyTorch); the second is what `alae train` runs on one device. Both run on the CPU in one process, and take the same
-number of steps per turn.
+The first holds its state and batch on a mesh of one device (JAX), or exchanges means in a group of one process (PyTorch
+and TensorFlow); the second is what `alae train` runs on one device. Both run on the CPU in one process, and take the
+same number of steps per turn.
 """
 
 import argparse
@@ -21,7 +21,6 @@ from benchmarks import turns
 def main() -> None:
     """Measure every requested backend and print a table."""
     parser = turns.parser(__doc__.splitlines()[0], rounds=21)
-    parser.set_defaults(backend=["jax", "torch"])
     parser.add_argument("--preset", default="mnist-mlp", help="preset to measure (default mnist-mlp)")
     parser.add_argument("--seconds", type=float, default=0.5, help="approximate length of a turn (default 0.5)")
     options = parser.parse_args()
@@ -34,8 +33,9 @@ def measure(options: argparse.Namespace, backend: str) -> None:
     """Print the row of one backend."""
     config = alae.load_config(options.preset)
     opened: Any = alae.load_backend(backend, "cpu")
+    attribute, value = prepare_spread(opened)
     plain = start_run(opened, config)
-    spread_over_one(opened)
+    setattr(opened, attribute, value)
     spread = start_run(opened, config)
     period = lcm(*(update.every for update in alae.build(config).updates))
     # The first calls compile.
@@ -52,18 +52,25 @@ def start_run(backend: alae.Backend, config: alae.Config) -> Callable[[int], flo
     return turns.make_contender(lambda: dict(runner.step(batch)), lambda: runner.step(batch))
 
 
-def spread_over_one(backend: Any) -> None:
-    """Let later runs of `backend` train as on several devices, of which there is one."""
+def prepare_spread(backend: Any) -> tuple[str, Any]:
+    """Return the attribute, and its value, with which runs of `backend` train as on several devices, here one.
+
+    Call it before TensorFlow computes anything.
+    """
     if backend.name == "jax":
         import jax
 
-        backend.mesh = jax.sharding.Mesh(jax.devices("cpu")[:1], ("rows",))
-    else:
-        from alae_torch.peers import TorchPeers
+        return "mesh", jax.sharding.Mesh(jax.devices("cpu")[:1], ("rows",))
+    (variables,) = describe_processes(1)
+    address = f"{variables['MASTER_ADDR']}:{variables['MASTER_PORT']}"
+    spread = Spread(address=address, addresses=(address,))
+    if backend.name == "tensorflow":
+        from alae_tensorflow.peers import TensorflowPeers
 
-        (variables,) = describe_processes(1)
-        address = f"{variables['MASTER_ADDR']}:{variables['MASTER_PORT']}"
-        backend.peers = TorchPeers(Spread(address=address), backend.device)
+        return "peers", TensorflowPeers(spread)
+    from alae_torch.peers import TorchPeers
+
+    return "peers", TorchPeers(spread, backend.device)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What several devices cost: the traffic and expected efficiency of every preset, or a measurement on this machine.
 
     python -m benchmarks.scaling
-    python -m benchmarks.scaling --measure [--preset mnist-mlp] [--backend jax torch] [--rounds 3] [--quick]
+    python -m benchmarks.scaling --measure [--preset mnist-mlp] [--backend jax torch tensorflow] [--rounds 3] [--quick]
 
 The first prints the tables of docs/scaling.md, computed from the configurations and the assumptions below. The second
 times training steps on one device and on two: two devices or processes that share the cores of this machine.
@@ -132,8 +132,8 @@ def time_steps(backend: str, preset: str, devices: int, quick: bool) -> float:
 
 
 def run_steps(backend: str, preset: str, devices: int, quick: bool) -> float:
-    """Call `time_steps` in new processes: one, or one per device for PyTorch; return the first one's result."""
-    processes = devices if backend == "torch" else 1
+    """Call `time_steps` in new processes: one, or one per device unless it is JAX; return the first one's result."""
+    processes = 1 if backend == "jax" else devices
     cores = os.cpu_count() or 1
     environment = {**os.environ, "KERAS_BACKEND": backend, "OMP_NUM_THREADS": str(max(1, cores // processes))}
     command = [sys.executable, "-m", "benchmarks.scaling", "--preset", preset, "--backend", backend]
@@ -165,7 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--measure", action="store_true", help="time steps on this machine")
     parser.add_argument("--preset", default="mnist-mlp", help="preset to measure (default mnist-mlp)")
-    parser.add_argument("--backend", nargs="+", default=["jax", "torch"], help="backends to measure")
+    parser.add_argument("--backend", nargs="+", default=["jax", "torch", "tensorflow"], help="backends to measure")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each (default 3)")
     parser.add_argument("--quick", action="store_true", help="few steps of one round, to check that it runs")
     parser.add_argument("--in-this-process", type=int, help=argparse.SUPPRESS)

@@ -101,13 +101,13 @@ def test_the_traffic_of_every_preset_is_estimated():
     assert out in (REPOSITORY / "docs" / "scaling.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["jax", "torch", "tensorflow"])
 def test_two_devices_are_compared_with_one(backend):
     out = run_benchmark("benchmarks.scaling", "--measure", "--preset", "digits-mlp", "--backend", backend)
     assert re.search(rf"^{backend} +\d+\.\d+ ms +\d+\.\d+ ms +\d", out, re.MULTILINE)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["jax", "torch", "tensorflow"])
 def test_the_step_of_several_devices_is_compared_with_a_plain_one_on_one_device(backend):
     out = run_benchmark("benchmarks.overhead", "--preset", "digits-mlp", "--backend", backend)
     assert re.search(rf"^{backend} +step .* ms .* ms +\d", out, re.MULTILINE)

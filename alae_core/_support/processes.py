@@ -1,4 +1,4 @@
-"""End child processes of `multiprocessing`: with their parent, and with one signal."""
+"""Start and end child processes of `multiprocessing`: share the cores, end with their parent and with one signal."""
 
 import os
 import signal
@@ -7,7 +7,19 @@ from collections.abc import Iterable
 from multiprocessing import parent_process
 from multiprocessing.process import BaseProcess
 
+# These variables limit the threads of NumPy and PyTorch, of JAX, and of TensorFlow.
+_LIMITS = (
+    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
+    "NPROC",
+    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+)
 _terminated: set[BaseProcess] = set()
+
+
+def limit_threads(threads: int) -> None:
+    """Let frameworks that are imported later use this many threads, except where a variable says otherwise."""
+    for name in _LIMITS:
+        os.environ.setdefault(name, str(threads))
 
 
 def terminate_once(children: Iterable[BaseProcess]) -> None:

@@ -33,6 +33,7 @@ def train_in_processes(request: "RunRequest", launcher: str | None = None) -> in
     if launcher is None and getattr(backend, "launcher", None) is None:
         return None
     require_spread(name, backend, spread)
+    from alae_cli.local_launch import launch_locally
     from alae_core.shares import require_division
     from alae_workbench.runs.plan import plan
 
@@ -43,17 +44,21 @@ def train_in_processes(request: "RunRequest", launcher: str | None = None) -> in
     if count == 1:
         return None
     require_division(chosen.experiment.config, count)
-    words = ["-m", "alae_cli.ray_process" if launcher else "alae_cli", *sys.argv[1:]]
+    words = sys.argv[1:]
     if request.out is None and request.resume is None:
         words += ["--out", str(chosen.run.path)]
     if request.backend is None:
         # Other machines may have another default.
         words += ["--backend", name]
-    # PyTorch's launcher handles signals itself.
+    # PyTorch's launcher handles signals itself, and `waiting_first` passes them on to processes of `launch_locally`.
     pass_on = {"pass_on": engine.stop} if launcher else {}
     with waiting_first("its processes have ended", **pass_on):
         try:
-            return engine.launch(count, words)
+            if launcher:
+                return engine.launch(count, ["-m", "alae_cli.ray_process", *words])
+            if hasattr(engine, "launch"):
+                return engine.launch(count, ["-m", "alae_cli", *words])
+            return launch_locally(count, words)
         except PeerError as error:
             raise PeerError(f"{error}; resume with: alae train --resume {chosen.run.path}") from error
 

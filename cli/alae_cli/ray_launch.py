@@ -23,6 +23,7 @@ from ray.util import get_node_ip_address, placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from alae_core import BackendError, PeerError
+from alae_core.spread import describe_cluster
 
 # Seconds that processes have to save and end before they are killed: after a signal, and after another one has failed.
 _GRACE, _GRACE_AFTER_FAILURE = 120, 30
@@ -116,18 +117,12 @@ class RayLauncher:
         places = ray.get([worker.find_address.remote() for worker in self._workers])
         order = sorted(range(len(places)), key=lambda rank: (places[rank][0] != places[0][0], places[rank]))
         self._workers = [self._workers[rank] for rank in order]
-        host, port = places[order[0]]
-        common = {
-            "WORLD_SIZE": str(len(order)),
-            # Ray shows each process only its own device.
-            "LOCAL_RANK": "0",
-            "MASTER_ADDR": host,
-            "MASTER_PORT": str(port),
-            "PYTHONUNBUFFERED": "1",
-        }
+        described = describe_cluster(["{}:{}".format(*places[rank]) for rank in order])
+        # Ray shows each process only its own device.
+        common = {"LOCAL_RANK": "0", "PYTHONUNBUFFERED": "1"}
         streams = [
-            worker.run.options(num_returns="streaming").remote(list(words), os.getcwd(), common | {"RANK": str(rank)})
-            for rank, worker in enumerate(self._workers)
+            worker.run.options(num_returns="streaming").remote(list(words), os.getcwd(), variables | common)
+            for worker, variables in zip(self._workers, described, strict=True)
         ]
         if self._signal:
             self._send(self._signal)

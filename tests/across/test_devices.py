@@ -53,18 +53,11 @@ def differences(folder, case):
 
 
 @pytest.fixture(scope="module")
-def on_torch(tmp_path_factory):
-    """All cases of PyTorch, in one pair of processes."""
-    folder = tmp_path_factory.mktemp("torch")
-    train(folder, "torch", 2, CASES)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def on_jax(tmp_path_factory):
-    """All cases on two devices of one process."""
-    folder = tmp_path_factory.mktemp("jax")
-    train(folder, "jax", 1, CASES)
+def on_two(tmp_path_factory, request):
+    """All cases on two devices of a backend: of two processes, or of one of JAX."""
+    backend = request.param
+    folder = tmp_path_factory.mktemp(backend)
+    train(folder, backend, 1 if backend == "jax" else 2, CASES)
     return folder
 
 
@@ -76,15 +69,10 @@ def assert_equal(folder, case):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("on_two", ["torch", "jax", "tensorflow"], indirect=True)
 @pytest.mark.parametrize("case", CASES)
-def test_two_processes_of_pytorch_train_as_one(on_torch, case):
-    assert_equal(on_torch, case)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
-def test_two_devices_of_jax_train_as_one(on_jax, case):
-    assert_equal(on_jax, case)
+def test_two_devices_train_as_one(on_two, case):
+    assert_equal(on_two, case)
 
 
 @pytest.mark.slow

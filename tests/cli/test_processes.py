@@ -19,6 +19,8 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="finds child processes in /proc"),
 ]
 TRAIN = ["train", "--preset", "digits-mlp", *make_set_options(SMALL_RUN | {"precision": "float64"}), "--device", "cpu"]
+#: backends with a process for each device, which `--devices` starts
+LAUNCHED = ["torch", "tensorflow"]
 #: as many steps as no test waits for
 ENDLESS = ["--steps", "1000000", "--log", "json"]
 
@@ -42,7 +44,7 @@ def assert_equal(one, other):
         np.testing.assert_allclose(state_of(other)[name], array, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
-@pytest.mark.parametrize("backend", ["torch", "jax"])
+@pytest.mark.parametrize("backend", ["torch", "jax", "tensorflow"])
 def test_two_devices_train_and_resume_as_one(tmp_path, backend):
     words = [*TRAIN, "--backend", backend]
     run(tmp_path, *words, "--steps", 10, "--out", "one")
@@ -57,7 +59,7 @@ def test_two_devices_train_and_resume_as_one(tmp_path, backend):
     assert_equal(tmp_path / "one", tmp_path / "two")
 
 
-@pytest.mark.parametrize("backend", ["torch", "jax"])
+@pytest.mark.parametrize("backend", ["torch", "jax", "tensorflow"])
 def test_two_processes_join_and_sigterm_to_one_saves_once_and_ends_both(tmp_path, backend):
     words = ["--out", "run", "--resume", "auto", "--log", "json"]
     pair = start_pair(tmp_path, backend, *words, "--steps", "1000000")
@@ -74,11 +76,13 @@ def test_two_processes_join_and_sigterm_to_one_saves_once_and_ends_both(tmp_path
     assert state_of(tmp_path / "run")["step"] == step + 5
 
 
-def test_a_process_that_is_killed_ends_the_others_with_a_line_that_names_it(tmp_path):
-    process = start(tmp_path, *TRAIN, "--backend", "torch", "--devices", 2, "--out", "run", *ENDLESS)
+@pytest.mark.parametrize("backend", LAUNCHED)
+def test_a_process_that_is_killed_ends_the_others_with_a_line_that_names_it(tmp_path, backend):
+    process = start(tmp_path, *TRAIN, "--backend", backend, "--devices", 2, "--out", "run", *ENDLESS)
     wait_for_steps(tmp_path / "run", [process])
     children = find_children(process.pid)
-    killed = children[1]
+    # Before them, `multiprocessing` has started a process of its own.
+    killed = children[-1]
     began = time.monotonic()
     os.kill(killed, signal.SIGKILL)
     code, _, err = end(process)
@@ -88,8 +92,9 @@ def test_a_process_that_is_killed_ends_the_others_with_a_line_that_names_it(tmp_
     wait_for_end(children)
 
 
-def test_sigterm_to_the_launcher_saves_once(tmp_path):
-    process = start(tmp_path, *TRAIN, "--backend", "torch", "--devices", 2, "--out", "run", *ENDLESS)
+@pytest.mark.parametrize("backend", LAUNCHED)
+def test_sigterm_to_the_launcher_saves_once(tmp_path, backend):
+    process = start(tmp_path, *TRAIN, "--backend", backend, "--devices", 2, "--out", "run", *ENDLESS)
     wait_for_steps(tmp_path / "run", [process])
     process.send_signal(signal.SIGTERM)
     code, _, err = end(process)
@@ -98,8 +103,9 @@ def test_sigterm_to_the_launcher_saves_once(tmp_path):
     assert state_of(tmp_path / "run")["step"] > 0
 
 
-def test_processes_end_if_their_launcher_is_killed(tmp_path):
-    process = start(tmp_path, *TRAIN, "--backend", "torch", "--devices", 2, "--out", "run", *ENDLESS)
+@pytest.mark.parametrize("backend", LAUNCHED)
+def test_processes_end_if_their_launcher_is_killed(tmp_path, backend):
+    process = start(tmp_path, *TRAIN, "--backend", backend, "--devices", 2, "--out", "run", *ENDLESS)
     wait_for_steps(tmp_path / "run", [process])
     children = find_children(process.pid)
     process.kill()
@@ -107,8 +113,9 @@ def test_processes_end_if_their_launcher_is_killed(tmp_path):
     wait_for_end(children)
 
 
-def test_a_mistake_that_a_process_finds_ends_all_with_its_code(tmp_path):
-    code, _, err = end(start(tmp_path, *TRAIN, "--backend", "torch", "--devices", 2, "--data", "absent"))
+@pytest.mark.parametrize("backend", LAUNCHED)
+def test_a_mistake_that_a_process_finds_ends_all_with_its_code(tmp_path, backend):
+    code, _, err = end(start(tmp_path, *TRAIN, "--backend", backend, "--devices", 2, "--data", "absent"))
     assert code == 2
     assert "alae: there is no data 'absent'" in err
     assert "Traceback" not in err

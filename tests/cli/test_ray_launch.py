@@ -26,7 +26,6 @@ ENDLESS = ["--steps", "1000000", "--out", "run", "--resume", "auto"]
 
 MISTAKES = [
     (["--launcher", "ray"], "--launcher ray starts a process per device: add --devices N, or --devices all"),
-    ([*RAY, "--backend", "tensorflow"], "backend 'tensorflow' trains on one device only"),
     ([*RAY, "--backend", "jax", "--preset", "digits-mpl"], "there is no preset 'digits-mpl'"),
 ]
 
@@ -67,7 +66,7 @@ def find_processes(directory):
 class TestOnACluster:
     pytestmark = CLUSTER
 
-    @pytest.mark.parametrize("backend", ["torch", "jax"])
+    @pytest.mark.parametrize("backend", ["torch", "jax", "tensorflow"])
     def test_two_devices_train_as_one(self, tmp_path, start_run, backend):
         words = ["--backend", backend, "--steps", 10]
         code, _, err = end(start(tmp_path, *TRAIN, *words, "--out", "one"))
@@ -92,7 +91,7 @@ class TestOnACluster:
         assert end(start_run(*words, "--steps", step + 5))[0] == 0
         assert state_of(tmp_path / "run")["step"] == step + 5
 
-    @pytest.mark.parametrize("backend", ["torch", "jax"])
+    @pytest.mark.parametrize("backend", ["torch", "jax", "tensorflow"])
     def test_a_killed_process_ends_the_others_with_a_line_that_names_it(self, tmp_path, start_run, backend):
         process = start_run("--backend", backend, *ENDLESS)
         wait_for_steps(tmp_path / "run", [process])

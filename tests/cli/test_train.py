@@ -105,10 +105,6 @@ MISTAKES = [
         "--devices is 3, but a batch of 32 does not divide into 3 equal parts: set the batch size to 30",
     ),
     (["--devices", "two"], "--devices: 'two' must be a number of devices, or all"),
-    (
-        ["--devices", "2", "--backend", "tensorflow"],
-        "backend 'tensorflow' trains on one device only (docs/scaling.md): omit --devices",
-    ),
     (["--freeze", "F,E.conv"], "freeze names 'E.conv', which is not a part of the networks; did you mean 'E.conv0'?"),
     (["--resume", "absent"], "no checkpoint in absent"),
     (["--from", "absent"], "no checkpoint in absent"),

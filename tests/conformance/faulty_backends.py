@@ -200,7 +200,26 @@ class TensorflowOtherDecay(TensorflowBackend):
         return runner
 
 
-class TorchReducesSome(TorchBackend):
+# ---- faults of a process for each device, of which there are two -----------------------------------------------------
+
+
+def register_process_fault(case, check):
+    """Register a fault, a class without a base, for each backend that has a process for each device."""
+
+    def register(fault):
+        for kind, base, framework in (
+            ("Torch", TorchBackend, "PyTorch"),
+            ("Tensorflow", TensorflowBackend, "TensorFlow"),
+        ):
+            words = {"__doc__": f"On two processes of {framework}, {fault.__doc__}", "__module__": __name__}
+            made = type(f"{kind}{fault.__name__}", (fault, base), words)
+            globals()[made.__name__] = register_fault(case, check, "devices")(made)
+        return fault
+
+    return register
+
+
+class ReducesSome:
     """Reduces only means for which `self.is_reduced(names)`, a set of names, is true."""
 
     def runner(self, model):
@@ -210,33 +229,33 @@ class TorchReducesSome(TorchBackend):
         return runner
 
 
-@register_fault("L3-leaky-run", "displacement", "devices")
-class TorchLocalUpdate(TorchReducesSome):
-    """On two processes of PyTorch, the gradients of an update that trains F are not reduced."""
+@register_process_fault("L3-leaky-run", "displacement")
+class LocalUpdate(ReducesSome):
+    """the gradients of an update that trains F are not reduced."""
 
     def is_reduced(self, names):
         return not any(name.startswith("F/") for name in names)
 
 
-@register_fault("L3-blended-growth", "w_mean", "devices")
-class TorchLocalMean(TorchReducesSome):
-    """On two processes of PyTorch, the mean of w is not reduced."""
+@register_process_fault("L3-blended-growth", "w_mean")
+class LocalMean(ReducesSome):
+    """the mean of w is not reduced."""
 
     def is_reduced(self, names):
         return "w_mean" not in names
 
 
-@register_fault("L3-adaptive-run", "augment_p", "devices")
-class TorchLocalP(TorchReducesSome):
-    """On two processes of PyTorch, p adapts to each process's images."""
+@register_process_fault("L3-adaptive-run", "augment_p")
+class LocalP(ReducesSome):
+    """p adapts to each process's images."""
 
     def is_reduced(self, names):
         return "separation" not in names
 
 
-@register_fault("L3-spread-substeps", "moments", "devices")
-class TorchUndivided(TorchBackend):
-    """On two processes of PyTorch, means are added and not divided."""
+@register_process_fault("L3-spread-substeps", "moments")
+class Undivided:
+    """means are added and not divided."""
 
     def runner(self, model):
         runner = super().runner(model)
@@ -245,9 +264,9 @@ class TorchUndivided(TorchBackend):
         return runner
 
 
-@register_fault("L3-labels-fed", "trajectory", "devices")
-class TorchOtherOrder(TorchBackend):
-    """On two processes of PyTorch, the second has its images in another order."""
+@register_process_fault("L3-labels-fed", "trajectory")
+class OtherOrder:
+    """the second has its images in another order."""
 
     def runner(self, model):
         runner = super().runner(model)
@@ -256,9 +275,9 @@ class TorchOtherOrder(TorchBackend):
         return runner
 
 
-@register_fault("L3-blended-drawn", "drawn", "devices")
-class TorchRepeatedNoise(TorchBackend):
-    """On two processes of PyTorch, both have the noise of the first."""
+@register_process_fault("L3-blended-drawn", "drawn")
+class RepeatedNoise:
+    """both have the noise of the first."""
 
     def runner(self, model):
         runner = super().runner(model)
@@ -276,9 +295,9 @@ class TorchRepeatedNoise(TorchBackend):
         return runner
 
 
-@register_fault("L3-spread-substeps", "losses", "devices")
-class TorchDividedGroups(TorchBackend):
-    """On two processes of PyTorch, D compares the images of each half of the batch."""
+@register_process_fault("L3-spread-substeps", "losses")
+class DividedGroups:
+    """D compares the images of each half of the batch."""
 
     def runner(self, model):
         from alae_core import shares
@@ -385,10 +404,8 @@ class OneDevice(JaxBackend):
     spreads = False
 
 
-class TorchFailsAlone(TorchBackend):
-    """On two processes of PyTorch, the second fails where the first waits for it."""
-
-    name = "TorchFailsAlone"
+class FailsAlone:
+    """Of two processes, the second fails where the first waits for it."""
 
     def runner(self, model):
         runner = super().runner(model)
@@ -401,6 +418,14 @@ class TorchFailsAlone(TorchBackend):
 
         runner.reduce = reduce
         return runner
+
+
+class TorchFailsAlone(FailsAlone, TorchBackend):
+    name = "TorchFailsAlone"
+
+
+class TensorflowFailsAlone(FailsAlone, TensorflowBackend):
+    name = "TensorflowFailsAlone"
 
 
 class Refuses(JaxBackend):
@@ -571,8 +596,9 @@ class OlderXla(Wrapped):
 
 
 _SOUND = (NothingHeld, Prints, OnlyFloat32, OneDevice, OlderXla)
-_USELESS = (Crashes, Hangs, Raises, NotANumber, MissingTensor, WrongDtype, NotNumPy, Refuses, TorchFailsAlone)
+_USELESS = (Crashes, Hangs, Raises, NotANumber, MissingTensor, WrongDtype, NotNumPy, Refuses)
+_ALONE = (TorchFailsAlone, TensorflowFailsAlone)
 _LEAVING = (Exits, Vanishes, Interrupts)
 _HARMFUL = (TrapVersion, TrapDevices, TrapArray, TrapLoss, TrapPipe)
 _MISTYPED = (NumberVersion, NoVersions, NumberDevice, NoDevices, BrokenName)
-ALL = [*KILLS, *(cls.__name__ for group in (_SOUND, _USELESS, _LEAVING, _HARMFUL, _MISTYPED) for cls in group)]
+ALL = [*KILLS, *(cls.__name__ for group in (_SOUND, _USELESS, _ALONE, _LEAVING, _HARMFUL, _MISTYPED) for cls in group)]

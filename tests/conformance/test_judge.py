@@ -180,9 +180,10 @@ def test_a_backend_for_one_device_does_not_support_the_lane_devices(judge):
 
 
 @pytest.mark.slow
-def test_a_process_that_fails_ends_the_one_that_waits_for_it(judge, monkeypatch):
+@pytest.mark.parametrize("name", ["TorchFailsAlone", "TensorflowFailsAlone"])
+def test_a_process_that_fails_ends_the_one_that_waits_for_it(judge, monkeypatch, name):
     monkeypatch.setattr(processes, "_GRACE", 1.0)
-    judged = run(judge, "TorchFailsAlone", "L3-leaky-run", lane="devices")
+    judged = run(judge, name, "L3-leaky-run", lane="devices")
     (record,) = judged.cases
     assert record.status == "error"
     assert "no kernel for this" in record.message

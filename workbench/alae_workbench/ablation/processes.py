@@ -6,24 +6,16 @@ such as Ray.
 """
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 from alae_core import AlaeError
-from alae_core._support.processes import stop_with_parent, terminate_once
+from alae_core._support.processes import limit_threads, stop_with_parent, terminate_once
 
 if TYPE_CHECKING:
     from alae_workbench.ablation.matrix import Cell
-
-# These variables limit the threads of NumPy and PyTorch, of JAX, and of TensorFlow.
-_LIMITS = (
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-    "NPROC",
-    *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
-)
 
 
 def train_cells(train: "Callable[[Cell], None]", cells: "Sequence[Cell]", jobs: int) -> "Iterator[Cell]":
@@ -71,6 +63,6 @@ def _train_in_new_process(train: "Callable[[Cell], None]", cell: "Cell", threads
 
 
 def _begin(threads: int | None) -> None:
-    for name in _LIMITS if threads else ():
-        os.environ.setdefault(name, str(threads))
+    if threads:
+        limit_threads(threads)
     stop_with_parent()

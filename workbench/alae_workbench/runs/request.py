@@ -31,9 +31,9 @@ class RunRequest:
         images: training length in images, only for a configuration made for `data`; by default 200,000.
         backend: a backend's name, or an open backend; by default KERAS_BACKEND, or the first framework installed.
         device: "cpu", "gpu:1", …; by default the accelerator, if there is one.
-        devices: how many devices train together, or "all" of the kind of `device`; by default one. PyTorch needs a
-            process for each (`alae train --devices`, torchrun, srun). Processes that such a launcher has started train
-            together whether or not this is given.
+        devices: how many devices train together, or "all" of the kind of `device`; by default one. PyTorch and
+            TensorFlow need a process for each (`alae train --devices`, torchrun, srun). Processes that such a launcher
+            has started train together whether or not this is given.
         steps: training steps in all; replaces `training.steps`.
         overrides: new values by dotted key, for the configuration and `training` alike.
         out: the run's directory: new, empty, or left by a run that was killed before its first checkpoint. By default
