@@ -80,6 +80,8 @@ def npy(random):
 
 @pytest.mark.filterwarnings("ignore:Duplicate name", "ignore:overflow", "ignore:invalid value")
 def test_npz(tmp_path):
+    """Files of arrays, alone and together with a file of labels in a folder."""
+    np.save(tmp_path / "labels.npy", np.arange(6))
     for number, random in cases():
         path, content = tmp_path / f"{number}.{pick(random, ['npz', 'npy'])}", io.BytesIO()
         with zipfile.ZipFile(content, "w", pick(random, [0, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])) as archive:
@@ -90,7 +92,8 @@ def test_npz(tmp_path):
             np.savez(content, images=PIXELS, labels=np.arange(6))
         whole = content.getvalue() if random.random() < 0.8 else npy(random)
         path.write_bytes(damage(random, whole))
-        attempt(reader_of(path, pick(random, [GREY, COLOUR])), path.stat().st_size, number)
+        for source in (path, tmp_path):
+            attempt(reader_of(source, pick(random, [GREY, COLOUR])), path.stat().st_size, number)
         path.unlink()
 
 

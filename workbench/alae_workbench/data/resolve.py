@@ -10,7 +10,8 @@ from alae_core._support.text import short_repr
 from alae_workbench.data.builtin import BUILTIN
 from alae_workbench.data.collection import Collection
 from alae_workbench.data.formats.archive import ARCHIVES, is_archive, list_archive
-from alae_workbench.data.formats.arrays import is_array_file, read_array_file
+from alae_workbench.data.formats.array_folder import is_array_folder, read_array_folder, read_lone_array_file
+from alae_workbench.data.formats.arrays import is_array_file
 from alae_workbench.data.formats.cifar import is_cifar, read_cifar
 from alae_workbench.data.formats.folder import is_folder, list_folder
 from alae_workbench.data.formats.hub import list_hub
@@ -50,7 +51,8 @@ _FORMATS: tuple[tuple[Callable[[Path, Names[str]], bool], Callable[[Path, Source
     (is_idx, read_idx_folder),
     (is_cifar, read_cifar),
     (is_matlab, read_matlab),
-    (is_array_file, read_array_file),
+    (is_array_file, read_lone_array_file),
+    (is_array_folder, read_array_folder),
     (is_archive, list_archive),
     (is_tfrecord, _without_choice(list_tfrecords)),
     (is_lmdb, _without_choice(list_lmdb)),
@@ -65,6 +67,12 @@ _CONVERSIONS = {
     **dict.fromkeys((".pt", ".pth"), "torch.load(f, weights_only=True).numpy()"),
     **dict.fromkeys((".pkl", ".pickle"), "pickle.load(open(f, 'rb'))"),
 }
+# What to do with a text file that is given for images.
+_TABLE_ADVICE = (
+    "a table of labels is given to --labels, beside the folder of its images; a table of pixels must become arrays: "
+    "a = numpy.loadtxt(f, int, delimiter=',', skiprows=1); numpy.savez('images.npz', labels=a[:, 0], "
+    "images=a[:, 1:].reshape(-1, 28, 28))"
+)
 # Archives of other programs, and their parts.
 _OTHER_ARCHIVES = (".7z", ".rar", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".gz", ".z01", ".001")
 
@@ -103,7 +111,7 @@ def open_source(name: str, options: SourceOptions = DEFAULTS) -> Contents:
             f"{path} is an archive of a kind that is not read: unpack it, and give its folder, or one of its files"
         )
     is_table = path.name.lower().endswith(TABLES)
-    advice = "; a table of labels is given to --labels, beside the folder of its images" if is_table else ""
+    advice = f"; {_TABLE_ADVICE}" if is_table else ""
     raise DataError(
         f"{path} has no known format: arrays of images end in .npz, .npy or .mat, archives of picture files in "
         f"{', '.join(ARCHIVES)}, records in .tfrecords, tables in {' or '.join(HUB)}, and LMDB is data.mdb; else "

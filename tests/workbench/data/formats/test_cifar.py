@@ -47,6 +47,20 @@ def test_the_pickles_of_cifar10_are_read(tmp_path, protocol, inside):
     assert splits.images.label_text == "3 classes from 'labels'"
 
 
+def test_pickles_with_keys_of_bytes_are_read(tmp_path):
+    """Programs that unpickle the published files with encoding="bytes" and pickle them again write such keys."""
+    write_cifar10(tmp_path / "c")
+    for file in (tmp_path / "c").iterdir():
+        content = pickle.loads(file.read_bytes())
+        as_bytes = {key.encode(): value for key, value in content.items()}
+        if b"label_names" in as_bytes:
+            as_bytes[b"label_names"] = [name.encode() for name in NAMES]
+        file.write_bytes(pickle.dumps(as_bytes, 4))
+    found = open_source(str(tmp_path / "c"))
+    assert found.images.label_names == tuple(NAMES)
+    assert len(found.images) == 10
+
+
 def test_pickles_of_python_2_are_read(tmp_path):
     """The published files were pickled by Python 2, which has no bytes: its texts are bytes."""
     write_cifar10(tmp_path / "c")

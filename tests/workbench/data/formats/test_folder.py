@@ -183,6 +183,7 @@ def test_a_folder_without_pictures_says_what_it_holds(tmp_path):
     with pytest.raises(DataError, match=r"3 files skipped: 2 .txt, 1 .mp4 \(not images\)"):
         open_source(str(tmp_path))
     (tmp_path / "train.npz").write_text("x")
+    (tmp_path / "more").mkdir()
     with pytest.raises(DataError, match=r"1 .npz \(not images\); give one of the .npz files"):
         open_source(str(tmp_path))
 

@@ -61,8 +61,10 @@ def write_emnist(folder, name, count=4):
         write_idx(folder / f"emnist-{name}-{part}-labels-idx1-ubyte.gz", np.arange(1, count + 1, dtype=np.uint8))
 
 
-def test_emnist_is_turned_upright(tmp_path):
-    write_emnist(tmp_path, "letters")
+@pytest.mark.parametrize("inside", ["", "gzip"])
+def test_emnist_is_turned_upright(tmp_path, inside):
+    (tmp_path / inside).mkdir(exist_ok=True)
+    write_emnist(tmp_path / inside, "letters")
     data = load_for_training(tmp_path)
     assert np.array_equal(read_all(data.train)[..., 0], grey_images(4))
     assert data.train.labels.tolist() == [1, 2, 3, 4]

@@ -28,6 +28,16 @@ def test_svhn_is_read(tmp_path, compressed):
     assert (len(alone.images), alone.test) == (5, None)
 
 
+def test_structures_are_named_if_there_are_no_images(tmp_path):
+    """EMNIST's .mat files hold one structure."""
+    savemat(tmp_path / "a.mat", {"dataset": {"train": DIGITS}})
+    with pytest.raises(DataError, match="its arrays are none; structures, texts and the like are not read: 'dataset'"):
+        open_source(str(tmp_path / "a.mat"))
+    savemat(tmp_path / "b.mat", {"data": grey_images(3, 28).reshape(3, 784).T})
+    with pytest.raises(DataError, match=r"if each column is an image, store images.T.reshape\(-1, 28, 28\)"):
+        open_source(str(tmp_path / "b.mat"))
+
+
 def test_other_names_types_and_ranges_are_read(tmp_path):
     grey = grey_images(4)
     values = {"faces": grey.transpose(1, 2, 0) / 255.0, "id": np.array([[3.0, 1, 2, 1]]), "note": "text", "s": {"a": 1}}

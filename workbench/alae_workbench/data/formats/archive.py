@@ -12,6 +12,7 @@ from struct import Struct
 from typing import BinaryIO, NamedTuple
 
 from alae_core._support.files import open_regular
+from alae_core._support.text import short_repr
 from alae_workbench.data.collection import Collection
 from alae_workbench.data.formats.compressed_tar import ENDINGS as COMPRESSED
 from alae_workbench.data.formats.compressed_tar import find_unpacked, is_compressed_tar
@@ -76,9 +77,10 @@ def list_archive(path: Path, options: SourceOptions = DEFAULTS) -> Collection:
     listing, members = _list_members([path])
     if not members:
         skipped = describe_skipped(count_others(listing)) or "it is empty"
+        example = f", such as {short_repr(min(listing.others))}" if listing.others else ""
         raise DataError(
-            f"there are no images in {path}: it must hold picture files, in any folders; {skipped}; if it holds "
-            f"another format or other archives, unpack it and give its folder"
+            f"there are no images in {path}: it must hold picture files, in any folders; {skipped}{example}; if it "
+            f"holds another format or other archives, unpack it and give its folder"
         )
     listing = add_tables_beside(path, _split_name(path)[0], listing)
     chosen = choose_labels(listing, options.labels)

@@ -60,8 +60,8 @@ def find_roles(shapes: Mapping[str, tuple[int, ...]], path: Path, options: Sourc
         tests = [name for name in by_split.get("held out", []) if shapes[name][1:] == shapes[train][1:]]
     else:
         train, tests = _find_without_split(shapes, path, images, by_split.get(None, []))
-    labels = _find_labels(train, shapes, options)
-    test_labels = [_find_labels(name, shapes, SourceOptions()) if labels else None for name in tests]
+    labels = find_labels(train, shapes, options)
+    test_labels = [find_labels(name, shapes, SourceOptions()) if labels else None for name in tests]
     used = {train, labels, *tests, *test_labels}
     return Roles(train, labels, tests, test_labels, [name for name in shapes if name not in used])
 
@@ -86,16 +86,21 @@ def _find_without_split(
 def _describe_axes(shapes: Mapping[str, tuple[int, ...]]) -> str:
     """Return how to give rows of pixels and videos as images, for the end of a message; "" for other arrays."""
     for shape in shapes.values():
-        if len(shape) == 2 and shape[1] >= _LEAST_ROW:
-            side = isqrt(shape[1])
-            example = f"images.reshape(-1, {side}, {side})" if side**2 == shape[1] else "images.reshape(-1, H, W, 3)"
+        if len(shape) == 2 and max(shape) >= _LEAST_ROW:
+            sides = [isqrt(length) for length in shape]
+            is_row = shape[1] >= _LEAST_ROW and sides[1] ** 2 == shape[1]
+            if not is_row and sides[0] ** 2 == shape[0] >= _LEAST_ROW:
+                example = f"images.T.reshape(-1, {sides[0]}, {sides[0]})"
+                return f" of shape {shape}: if each column is an image, store {example}"
+            square = f"images.reshape(-1, {sides[1]}, {sides[1]})"
+            example = square if is_row else "images.reshape(-1, H, W, 3)"
             return f" of shape {shape}: if each row is an image, store {example}"
         if len(shape) > 4:
             return f" of shape {shape}: store its frames as images, such as images.reshape(-1, *images.shape[-3:])"
     return ""
 
 
-def _find_labels(images: str, shapes: Mapping[str, tuple[int, ...]], options: SourceOptions) -> str | None:
+def find_labels(images: str, shapes: Mapping[str, tuple[int, ...]], options: SourceOptions) -> str | None:
     """Return the array of labels that belongs to an array of images, by name; None if there is none."""
     others = [name for name in shapes if name != images]
     if options.labels is not None:

@@ -59,19 +59,22 @@ def read_array_file(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
     return read_roles(path, arrays, find_roles(get_shapes(arrays), path, options), options)
 
 
-def read_roles(path: Path, arrays: Mapping[str, "StoredArray"], roles: Roles, options: SourceOptions) -> Splits:
-    """Read the images and labels among the arrays of a file.
+def read_roles(
+    path: Path, arrays: Mapping[str, "StoredArray"], roles: Roles, options: SourceOptions, size: int | None = None
+) -> Splits:
+    """Read the images and labels among the arrays of a file, or of a folder with files of `size` bytes.
 
     Raises DataError as `convert_arrays`, if an array cannot be read, or if the chosen labels cannot be used.
     """
     wanted = [roles.images, *roles.test_images]
-    _require_plausible_arrays(path, arrays, wanted)
+    size = path.stat().st_size if size is None else size
+    _require_plausible_arrays(path, arrays, wanted, size)
     try:
         (train, *tests), interpretation, value_range = convert_arrays(
             *(arrays[name].read() for name in wanted), stated=options.range, hint=options.wide_range
         )
-        labels = _read_labels(path, arrays, [roles.labels], len(train), options)
-        test_labels = _read_labels(path, arrays, roles.test_labels, sum(map(len, tests)), SourceOptions())
+        labels = _read_labels(path, arrays, [roles.labels], len(train), options, size)
+        test_labels = _read_labels(path, arrays, roles.test_labels, sum(map(len, tests)), SourceOptions(), size)
         if roles.unused:
             unused = f"arrays not used: {', '.join(map(short_repr, roles.unused[:10]))}"
             labels = replace(labels, notes=(*labels.notes, unused))
@@ -94,14 +97,19 @@ def read_roles(path: Path, arrays: Mapping[str, "StoredArray"], roles: Roles, op
 
 
 def _read_labels(
-    path: Path, arrays: Mapping[str, "StoredArray"], names: Sequence[str | None], count: int, options: SourceOptions
+    path: Path,
+    arrays: Mapping[str, "StoredArray"],
+    names: Sequence[str | None],
+    count: int,
+    options: SourceOptions,
+    size: int,
 ) -> Labels:
     """Read labels from an array, or from several that belong together; without values if they cannot be used."""
     present = [name for name in names if name]
     if not present or len(present) < len(names):
         return Labels(notes=("as requested",) if options.labels == NONE else ())
     try:
-        _require_plausible_arrays(path, arrays, present)
+        _require_plausible_arrays(path, arrays, present, size)
         parts = [arrays[name].read() for name in present]
         values, label_names = convert_label_array(np.concatenate(parts) if len(parts) > 1 else parts[0], count)
         return Labels(values, label_names, f"'{present[0]}'", tuple(filter(None, [arrays[present[0]].note])))
@@ -173,17 +181,17 @@ def read_arrays(path: Path, names: Sequence[str] | None = None) -> dict[str, np.
     """
     arrays = open_arrays(path)
     names = list(arrays) if names is None else names
-    _require_plausible_arrays(path, arrays, names)
+    _require_plausible_arrays(path, arrays, names, path.stat().st_size)
     try:
         return {name: arrays[name].read() for name in names}
     except _BROKEN as error:
         raise DataError(f"{path} cannot be read as an .npz of plain arrays: {describe_error(error)}") from error
 
 
-def _require_plausible_arrays(path: Path, arrays: Mapping[str, StoredArray], names: Sequence[str]) -> None:
+def _require_plausible_arrays(path: Path, arrays: Mapping[str, StoredArray], names: Sequence[str], size: int) -> None:
     unpacked = sum(prod(arrays[name].shape) * arrays[name].dtype.itemsize for name in names)
     try:
-        require_plausible_size(path, unpacked, path.stat().st_size)
+        require_plausible_size(path, unpacked, size)
     except DataError as error:
         names = ", ".join(f"{name}=f[{name!r}]" if name.isidentifier() else f"images=f[{name!r:.80}]" for name in names)
         raise DataError(

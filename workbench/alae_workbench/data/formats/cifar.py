@@ -147,6 +147,8 @@ def _read_names(folder: Path, layout: _Layout, kind: str) -> tuple[str, ...]:
         else:
             key = "label_names" if kind == "labels" else f"{kind.removesuffix('s')}_names"
             words = read_pickled_arrays(read_regular(folder / layout.names, _MOST_BYTES), "u1")[key]
+            words = words if isinstance(words, list) else []
     except (OSError, ValueError, PickleError, LookupError, TypeError):
         return ()
-    return tuple(words) if isinstance(words, list) and all(isinstance(word, str) for word in words) else ()
+    words = [word.decode("latin-1") if isinstance(word, bytes) else word for word in words]
+    return tuple(words) if all(isinstance(word, str) for word in words) else ()

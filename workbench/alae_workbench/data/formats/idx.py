@@ -24,8 +24,8 @@ from alae_workbench.data.source import DataError, Splits, describe_error, format
 TRAINING_IMAGES = "train-images-idx3-ubyte"
 # Kaggle writes a dot for the second hyphen; EMNIST puts the name of a data set first, and calls its test split "test".
 _IMAGES = re.compile(r"(?P<set>[^/]*?)(?P<split>train|t10k|test)-images(?P<dot>[-.])idx3-ubyte(?P<gz>\.gz)?")
-# The folder into which torchvision downloads, below one with the name of the data set.
-_RAW = "raw"
+# The folder into which torchvision downloads, below one with the name of the data set, and that in EMNIST's archive.
+_RAW = ("raw", "gzip")
 # Maximum number of folders that are searched for it.
 _MOST_FOLDERS = 20
 # EMNIST stores columns of pixels instead of rows.
@@ -116,10 +116,11 @@ def _has_images(names: Names[str]) -> bool:
 
 
 def _find_raw(path: Path, names: Names[str]) -> Path | None:
-    """Return torchvision's folder of IDX files below `path`, MNIST/raw or raw; None if there is none, or several."""
-    if _RAW not in names and len(names) > _MOST_FOLDERS:
+    """Return the folder of IDX files below `path`, such as MNIST/raw or raw; None if there is none, or several."""
+    inside = [name for name in _RAW if name in names]
+    if not inside and len(names) > _MOST_FOLDERS:
         return None
-    candidates = [path / _RAW] if _RAW in names else [path / name / _RAW for name in sorted(names)]
+    candidates = [path / name for name in inside] or [path / name / raw for name in sorted(names) for raw in _RAW]
     found = [folder for folder in candidates if _has_images(_try_names(folder))]
     return found[0] if len(found) == 1 else None
 

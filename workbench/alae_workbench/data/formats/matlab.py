@@ -15,6 +15,7 @@ from typing import IO
 import numpy as np
 
 from alae_core._support.files import open_regular
+from alae_core._support.text import short_repr
 from alae_workbench.data.formats.array_names import find_roles
 from alae_workbench.data.formats.arrays import StoredArray, get_shapes, read_roles, require_plausible_size
 from alae_workbench.data.options import DEFAULTS, SourceOptions
@@ -55,13 +56,17 @@ def read_matlab(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
 
 
 def _read_file(path: Path, options: SourceOptions) -> Splits:
-    contents = _read_arrays(path)
+    everything = _read_arrays(path)
+    contents = {name: values for name, values in everything.items() if values is not None}
+    others = [name for name in everything if name not in contents]
     arrays = {name: _store(path, values) for name, values in contents.items()}
     try:
         roles = find_roles(get_shapes(arrays), path, options)
     except DataError as error:
         found = ", ".join(f"{name} of {format_shape(values.shape)}" for name, values in list(contents.items())[:10])
-        raise DataError(f"{error}; its arrays are {found or 'none'}") from error
+        other = ", ".join(map(short_repr, others[:10]))
+        rest = f"; structures, texts and the like are not read: {other}" if other else ""
+        raise DataError(f"{error}; its arrays are {found or 'none'}{rest}") from error
     return read_roles(path, arrays, roles, options)
 
 
@@ -77,8 +82,8 @@ def _store(path: Path, values: np.ndarray) -> StoredArray:
     return StoredArray(values.shape, values.dtype, partial(np.ascontiguousarray, values), note)
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays of numbers in a .mat file. Raises DataError if it cannot be read."""
+def _read_arrays(path: Path) -> dict[str, np.ndarray | None]:
+    """Read the arrays of numbers in a .mat file, and None for others. Raises DataError if it cannot be read."""
     try:
         with open_regular(path) as file:
             size = file.seek(0, 2)
@@ -100,7 +105,7 @@ def _read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"{path} cannot be read as a .mat file: {describe_error(error)}") from error
 
 
-def _iterate_arrays(path: Path, file: IO[bytes], size: int) -> Iterator[tuple[str, np.ndarray]]:
+def _iterate_arrays(path: Path, file: IO[bytes], size: int) -> Iterator[tuple[str, np.ndarray | None]]:
     unpacked = 0
     while file.tell() < size:
         kind, length, small = _read_tag(file)
@@ -110,9 +115,8 @@ def _iterate_arrays(path: Path, file: IO[bytes], size: int) -> Iterator[tuple[st
         if kind == _COMPRESSED:
             content, kind = _decompress(path, content, size, unpacked)
         unpacked += len(content)
-        found = _parse_array(BytesIO(content), len(content)) if kind == _MATRIX else None
-        if found:
-            yield found
+        if kind == _MATRIX:
+            yield _parse_array(BytesIO(content), len(content))
 
 
 def _decompress(path: Path, content: bytes, size: int, before: int) -> tuple[bytes, int]:
@@ -151,15 +155,15 @@ def _read_element(file: IO[bytes], most: int) -> tuple[int, bytes]:
     return kind, content
 
 
-def _parse_array(file: IO[bytes], length: int) -> tuple[str, np.ndarray] | None:
-    """Parse an array of real numbers with its name; None for other arrays."""
+def _parse_array(file: IO[bytes], length: int) -> tuple[str, np.ndarray | None]:
+    """Parse an array and its name; None for arrays that do not hold real numbers."""
     _, flags = _read_element(file, length)
     _, axes = _read_element(file, length)
     _, name = _read_element(file, length)
-    shape = tuple(np.frombuffer(axes[: len(axes) // 4 * 4], "<i4").tolist())
+    title, shape = name.decode("latin-1"), tuple(np.frombuffer(axes[: len(axes) // 4 * 4], "<i4").tolist())
     is_complex = len(flags) > 1 and bool(flags[1] & 8)
     if not flags or flags[0] not in _NUMERIC or is_complex or not 1 <= len(shape) <= _MOST_AXES or min(shape) < 0:
-        return None
+        return title, None
     kind, content = _read_element(file, length)
     if kind not in _NUMBERS:
         raise ValueError(f"an array has numbers of the unknown type {kind}")
@@ -167,4 +171,4 @@ def _parse_array(file: IO[bytes], length: int) -> tuple[str, np.ndarray] | None:
     stored = np.dtype(f"<{_NUMBERS[kind]}")
     if len(content) != prod(shape) * stored.itemsize:
         raise ValueError(f"an array of {format_shape(shape)} has {len(content):,} bytes")
-    return name.decode("latin-1"), np.frombuffer(content, stored).reshape(shape, order="F")
+    return title, np.frombuffer(content, stored).reshape(shape, order="F")

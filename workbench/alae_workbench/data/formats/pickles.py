@@ -74,9 +74,13 @@ class Placeholder:
 
 
 class PlainDict(dict[Any, Any]):
-    """A dictionary that ignores entries unless the key is text, a number or None: hashing other keys may never end."""
+    """A dictionary that ignores entries unless the key is text, a number or None: hashing other keys may never end.
+
+    Keys of bytes, as of a file of Python 2 that was written again, become text.
+    """
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        key = key.decode("latin-1") if isinstance(key, bytes) else key
         if isinstance(key, (str, int, float, type(None))):
             super().__setitem__(key, value)
 
