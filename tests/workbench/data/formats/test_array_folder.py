@@ -62,6 +62,8 @@ def test_the_names_of_files_are_those_of_arrays(tmp_path):
     assert open_source(str(tmp_path), SourceOptions(labels="age")).images.labels.tolist() == (LABELS + 20).tolist()
     alone = open_source(str(tmp_path / "images.npy")).images
     assert alone.label_text == "none (found labels.npy beside it, not used: give their folder)"
+    write(tmp_path, {"two.npz": {"images": IMAGES, "z": LABELS}})
+    assert open_source(str(tmp_path / "two.npz")).images.label_text == "none (arrays not used: 'z')"
 
 
 def test_one_file_of_arrays_in_a_folder_is_read(tmp_path):

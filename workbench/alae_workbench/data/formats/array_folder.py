@@ -7,7 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from alae_workbench.data.formats.array_names import find_labels, find_roles
-from alae_workbench.data.formats.arrays import ARRAYS, StoredArray, get_shapes, open_arrays, read_array_file, read_roles
+from alae_workbench.data.formats.arrays import ARRAYS, StoredArray, open_arrays, read_array_file, read_roles
 from alae_workbench.data.listing import list_names
 from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
@@ -40,10 +40,10 @@ def read_array_folder(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
         return read_array_file(path / files[0], options)
     arrays, sizes = _open(path, files), sum((path / name).stat().st_size for name in files)
     try:
-        roles = find_roles(get_shapes(arrays), path, options)
+        roles = find_roles(_get_shapes(arrays), path, options)
     except DataError as error:
         raise DataError(f"{error}; or give one of its files") from error
-    return read_roles(path, arrays, roles, options, sizes)
+    return read_roles(path, {name: array for name, (_, array) in arrays.items()}, roles, options, sizes)
 
 
 def read_lone_array_file(path: Path, options: SourceOptions = DEFAULTS) -> Splits:
@@ -56,11 +56,12 @@ def read_lone_array_file(path: Path, options: SourceOptions = DEFAULTS) -> Split
         arrays = _open(path.absolute().parent, [path.name, *files[:_MOST_BESIDE]])
     except DataError:
         return splits
-    own, *others = arrays
-    labels = find_labels(own, get_shapes(arrays), SourceOptions())
-    if labels is None or arrays[labels].shape[:1] != (len(splits.images),):
+    # A file of several arrays has all that belongs to it.
+    own = [name for name, (file, _) in arrays.items() if file == path.name]
+    labels = find_labels(own[0], _get_shapes(arrays), SourceOptions()) if len(own) == 1 else None
+    if labels is None or arrays[labels][1].shape[:1] != (len(splits.images),):
         return splits
-    text = f"none (found {files[others.index(labels)]} beside it, not used: give their folder)"
+    text = f"none (found {arrays[labels][0]} beside it, not used: give their folder)"
     images = splits.images
     return replace(splits, images=replace(images, label_text=text) if isinstance(images, Arrays) else images)
 
@@ -69,15 +70,20 @@ def _select(names: Names[str]) -> list[str]:
     return sorted(name for name in names if Path(name).suffix.lower() in ARRAYS and not name.startswith("."))
 
 
-def _open(path: Path, files: list[str]) -> dict[str, StoredArray]:
+def _get_shapes(arrays: dict[str, tuple[str, StoredArray]]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, (_, array) in arrays.items()}
+
+
+def _open(path: Path, files: list[str]) -> dict[str, tuple[str, StoredArray]]:
+    """Return the arrays of files by name, each with its file."""
     stems = [Path(name).stem for name in files]
     first, last = min(stems), max(stems)
     common = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
     shared = _SHARED.match(common)
     start = len(shared[0]) if shared else 0
-    arrays = {}
+    arrays: dict[str, tuple[str, StoredArray]] = {}
     for name, stem in zip(files, stems, strict=True):
         found = open_arrays(path / name)
         for title, array in found.items():
-            arrays[stem[start:] if len(found) == 1 else f"{stem[start:]}-{title}"] = array
+            arrays[stem[start:] if len(found) == 1 else f"{stem[start:]}-{title}"] = (name, array)
     return arrays
