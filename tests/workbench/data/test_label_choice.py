@@ -319,6 +319,43 @@ def test_where_labels_come_from_is_told_of_every_part(tmp_path):
 # ---- inputs from public reports --------------------------------------------------------------------------------------
 
 
+def test_tables_beside_archives_label_their_pictures(tmp_path):
+    with zipfile.ZipFile(tmp_path / "images.zip", "w") as archive:
+        for number, name in enumerate(FLAT):
+            archive.writestr(name, encode(number))
+    rows = [{"file_name": name, "label": "abc"[label]} for name, label in zip(FLAT, CLASSES, strict=True)]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert read_labels(tmp_path) == by_number(CLASSES)
+    (tmp_path / "metadata.jsonl").unlink()
+    (tmp_path / "mine.csv").write_text("".join(f"{row['file_name']},{row['label']}\n" for row in rows[1:]))
+    assert "found mine.csv, not used: 1 of 8 images have no row" in open_source(str(tmp_path)).label_text
+
+
+def test_a_table_that_numbers_the_images_has_no_classes(tmp_path):
+    """CUB-200 numbers its images in images.txt; its classes are the folders."""
+    places = [f"images/{'ab'[number % 2]}/{number}.png" for number in range(24)]
+    folder = write_pictures(tmp_path, places)
+    (folder / "images.txt").write_text("".join(f"{i + 1} {p.removeprefix('images/')}\n" for i, p in enumerate(places)))
+    found = open_source(str(folder))
+    assert found.label_text.startswith("2 classes from folders")
+    assert found.labels.tolist() == [0] * 12 + [1] * 12
+
+
+def test_attributes_of_celeba_mask_hq_lie_beside_its_images(tmp_path):
+    folder = write_pictures(tmp_path / "CelebA-HQ-img", FLAT)
+    rows = "".join(f"{name}  {label - 1} 1\n" for name, label in zip(FLAT, CLASSES, strict=True))
+    (tmp_path / "CelebAMask-HQ-attribute-anno.txt").write_text(f"8\nSmiling Male\n{rows}")
+    (tmp_path / "notes.txt").write_text(rows)
+    assert read_labels(folder) == by_number([[label - 1, 1] for label in CLASSES])
+    assert open_source(str(folder)).label_names == ("Smiling", "Male")
+
+
+def test_arrays_of_labels_beside_pictures_are_named(tmp_path):
+    folder = write_pictures(tmp_path, FLAT)
+    (folder / "imagelabels.mat").write_bytes(b"")
+    assert open_source(str(folder)).label_text.startswith("none (found imagelabels.mat, not used: store the labels")
+
+
 @needs_reports
 @pytest.mark.parametrize(
     ("name", "text", "counts"),

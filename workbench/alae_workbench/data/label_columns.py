@@ -8,7 +8,7 @@ import numpy as np
 
 from alae_core._support.text import short_repr
 from alae_workbench.data.label_matching import Columns
-from alae_workbench.data.labels import as_labels, merge_one_hot, number_texts
+from alae_workbench.data.labels import MOST_DISTINCT, as_labels, merge_one_hot, number_texts
 
 #: titles of columns, and names of arrays, that hold one class for each image, most likely first
 CLASS_TITLES = (
@@ -148,9 +148,10 @@ def _find_fault(title: str, cells: Sequence[str], names: Sequence[str], *, alone
         texts = dict.fromkeys(part for text in texts for part in _split_list(text))
     likely = chosen or title.lower() in CLASS_TITLES
     if alone and not are_lists:
-        # A small number in a table without a header can only be a class.
+        # A small number in a table without a header can only be a class, unless it numbers the images, as in CUB-200.
         are_integers = all(map(_INTEGER.fullmatch, texts))
-        if len(texts) == len(cells) > 1 and not (are_integers and (likely or not title)):
+        are_classes = are_integers and (likely or (not title and len(cells) <= MOST_DISTINCT))
+        if len(texts) == len(cells) > 1 and not are_classes:
             return f"{name} has another value for every image"
         if len(texts) == 1 and not (are_integers or likely):
             return f"{name} is {short_repr(cells[0])} for every image"

@@ -10,6 +10,9 @@ from alae_workbench.data.listing import Listing, get_base, get_ending, remove_en
 _MISSING = {"NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "?"}
 # Tables of other programs.
 _UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
+# Arrays of other programs, which hold labels if their names say so, as imagelabels.mat of Oxford's flowers.
+_UNREAD_ARRAYS = (".mat", ".npy", ".npz", ".pkl", ".pickle", ".pt", ".pth", ".h5", ".hdf5")
+_LABELS = ("label", "target")
 # Endings of files with the boxes of one image, which has their name: as Pascal VOC and YOLO store them.
 _VOC, _YOLO = ".xml", ".txt"
 _YOLO_BOX = re.compile(rb"\s*\d+(\s+[-+.\deE]+){4}")
@@ -31,10 +34,13 @@ def find_doubtful_names(names: Sequence[str]) -> Iterator[str]:
 
 
 def find_unread_annotations(listing: Listing) -> Iterator[str]:
-    """Find tables of other programs, and files with the boxes of at least half of the pictures."""
+    """Find tables and arrays of other programs, and files with the boxes of at least half of the pictures."""
     table = next((name for name in sorted(listing.others) if get_ending(name) in _UNREAD_TABLES), None)
     if table:
         yield f"found {get_base(table)}, not used: save it as .csv"
+    array = next((name for name in sorted(listing.others) if _is_array_of_labels(name)), None)
+    if array:
+        yield f"found {get_base(array)}, not used: store the labels with the names of the images in a .csv file"
     files_of = {
         ending: {_get_stem(name): name for name in listing.others if get_ending(name) == ending}
         for ending in (_VOC, _YOLO)
@@ -45,6 +51,10 @@ def find_unread_annotations(listing: Listing) -> Iterator[str]:
         named = sorted(files.keys() & stems)
         if 2 * len(named) >= len(stems) > 0 and (ending == _VOC or _has_yolo_box(listing, files[named[0]])):
             yield f"found boxes in {len(named):,} {ending} files, not used: they are not labels of images"
+
+
+def _is_array_of_labels(name: str) -> bool:
+    return get_ending(name) in _UNREAD_ARRAYS and any(word in get_base(name).lower() for word in _LABELS)
 
 
 def _has_yolo_box(listing: Listing, name: str) -> bool:

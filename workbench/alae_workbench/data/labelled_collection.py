@@ -1,8 +1,9 @@
 """Collections of listed picture files, with their labels and splits."""
 
 import os
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,10 @@ from alae_workbench.data.labels import Labels, as_labels, is_labelled
 from alae_workbench.data.listing import NOT_PICTURE, UNLABELLED_HELD_OUT, Listing, Skipped, get_ending
 from alae_workbench.data.picture_file import Member
 
-# Tables beside the data that may hold its labels: CelebA has list_attr_celeba.txt beside img_align_celeba.
-_BESIDE, _BESIDE_PREFIX = ("labels", "attributes", "annotations"), "list_attr"
+# Words in the names of tables beside the data that may hold its labels: CelebA has list_attr_celeba.txt beside
+# img_align_celeba, and CelebAMask-HQ CelebAMask-HQ-attribute-anno.txt beside CelebA-HQ-img.
+_BESIDE = {"label", "labels", "attr", "attribute", "attributes", "anno", "annotation", "annotations", "groundtruth"}
+_WORD = re.compile(r"[^a-z]+")
 
 
 def count_others(listing: Listing, label_files: AbstractSet[str] = frozenset()) -> Skipped:
@@ -32,34 +35,41 @@ def count_others(listing: Listing, label_files: AbstractSet[str] = frozenset()) 
 def add_tables_beside(path: Path, stem: str, listing: Listing) -> Listing:
     """Add tables of labels in the parent folder of a data source to its other files, as `../NAME`.
 
-    These are list_attr*, and labels, attributes or annotations with or without the source's name, in a text file.
+    They are called like the source, or have a word such as labels or attributes in their names.
 
     Args:
         path: the data source.
         stem: its name without an ending.
         listing: its files.
     """
-    stem = stem.lower()
-    stems = {*_BESIDE, stem, *(f"{stem}{mark}{word}" for mark in "_-" for word in _BESIDE)}
+
+    def is_wanted(name: str) -> bool:
+        own = name.rpartition(".")[0].lower()
+        return get_ending(name) in TABLES and (own == stem.lower() or not _BESIDE.isdisjoint(_WORD.split(own)))
+
+    return _add_tables(path.absolute().parent, UP, is_wanted, listing)
+
+
+def add_tables_of_folder(folder: Path, listing: Listing) -> Listing:
+    """Add the tables in a folder of archives to the other files of the archives."""
+    return _add_tables(folder, "", lambda name: get_ending(name) in (*TABLES, ".json", ".jsonl"), listing)
+
+
+def _add_tables(folder: Path, prefix: str, is_wanted: Callable[[str], bool], listing: Listing) -> Listing:
     try:
-        with os.scandir(path.absolute().parent) as entries:
-            found = [
-                f"{UP}{entry.name}"
+        with os.scandir(folder) as entries:
+            found = {
+                f"{prefix}{entry.name}": folder / entry.name
                 for entry in entries
-                if get_ending(entry.name) in TABLES
-                and (entry.name.rpartition(".")[0].lower() in stems or entry.name.lower().startswith(_BESIDE_PREFIX))
-                and entry.is_file()
-            ]
+                if is_wanted(entry.name) and entry.is_file()
+            }
     except OSError:
-        found = []
+        found = {}
     if not found:
         return listing
-    parent = path.absolute().parent
 
     def read(name: str, most: int) -> bytes:
-        if name.startswith(UP):
-            return read_regular(parent / name.removeprefix(UP), most)
-        return listing.read(name, most)
+        return read_regular(found[name], most) if name in found else listing.read(name, most)
 
     return replace(listing, others=frozenset((*listing.others, *found)), read=read)
 

@@ -10,8 +10,8 @@ from alae_core.config import Config
 from alae_workbench.data.copies import describe_copies
 from alae_workbench.data.source import UNLABELLED, DataError, DataSet, Source
 
-# Number of texts that are classes though all differ.
-_MOST_DISTINCT = 20
+#: number of texts, or of numbers without a title, that are classes though all differ
+MOST_DISTINCT = 20
 # Maximum number of remarks about unused labels that are printed.
 _MOST_NOTES = 3
 
@@ -135,7 +135,7 @@ def number_classes(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
 
     Raises ValueError if there are more than 20 and all differ, as captions and names do.
     """
-    if len(set(texts)) == len(texts) > _MOST_DISTINCT:
+    if len(set(texts)) == len(texts) > MOST_DISTINCT:
         raise ValueError("every image has another text")
     return number_texts(texts)
 

@@ -131,6 +131,13 @@ def test_a_source_without_readable_pictures_is_refused(photos, tmp_path):
         write_set(plan, skip_bad=True)
 
 
+def test_arrays_are_not_read_again_because_they_may_not_fit_in_memory_twice(tmp_path, monkeypatch):
+    np.save(tmp_path / "a.npy", np.arange(192, dtype=np.uint8).reshape(3, 8, 8))
+    monkeypatch.setattr("alae_workbench.data.prepared.writing.read_state", lambda *_: pytest.fail("read again"))
+    prepare(tmp_path / "a.npy", tmp_path / "set")
+    assert (tmp_path / "set" / "manifest.json").exists()
+
+
 @pytest.mark.usefixtures("small_shards")
 @pytest.mark.parametrize("change", ["another image", "one more", "one less"])
 def test_a_source_that_changes_during_preparation_is_refused(photos, tmp_path, change):

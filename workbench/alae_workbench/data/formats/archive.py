@@ -17,7 +17,12 @@ from alae_workbench.data.collection import Collection
 from alae_workbench.data.formats.compressed_tar import ENDINGS as COMPRESSED
 from alae_workbench.data.formats.compressed_tar import find_unpacked, is_compressed_tar
 from alae_workbench.data.label_choice import UP, choose_labels
-from alae_workbench.data.labelled_collection import add_tables_beside, count_others, make_collection
+from alae_workbench.data.labelled_collection import (
+    add_tables_beside,
+    add_tables_of_folder,
+    count_others,
+    make_collection,
+)
 from alae_workbench.data.listing import (
     HIDDEN,
     NOT_PICTURE,
@@ -97,8 +102,10 @@ def list_shards(folder: Path, options: SourceOptions = DEFAULTS) -> Collection:
     listing, members = _list_members(paths)
     if not members:
         raise DataError(f"there are no images in the {len(paths):,} archives in {folder}")
+    listing = add_tables_of_folder(folder, listing)
     chosen = choose_labels(listing, options.labels)
-    return make_collection(listing, chosen, members, paths)
+    tables = [folder / name for name in chosen.files if (folder / name).is_file()]
+    return make_collection(listing, chosen, members, [*paths, *sorted(tables)])
 
 
 def is_shard(name: str) -> bool:

@@ -6,11 +6,13 @@ from hashlib import sha256
 from math import log2
 from os.path import relpath
 from pathlib import Path
+from types import NoneType
 
 from alae_core import AlaeError, ArgumentError
 from alae_core._support.text import count_things
 from alae_core.sizes import format_bytes
 from alae_workbench.data.collection import Collection, as_collection
+from alae_workbench.data.memory import Arrays
 from alae_workbench.data.options import DEFAULTS, SourceOptions
 from alae_workbench.data.picture_file import Reading
 from alae_workbench.data.prepared.reading import require_package
@@ -39,6 +41,7 @@ class Preparation:
         reason: why the images have this size.
         options: which images and labels of the source are read, and how.
         interpretation, value_range: how values and axes are read: see `DataSet`.
+        in_memory: whether all images are arrays in memory, which changes to their files do not reach.
     """
 
     source: str
@@ -51,6 +54,7 @@ class Preparation:
     options: SourceOptions = DEFAULTS
     interpretation: str = ""
     value_range: str = ""
+    in_memory: bool = False
 
     def __str__(self) -> str:
         counts = [count_things(len(pictures), "image") for pictures in self.pictures.values()]
@@ -132,7 +136,12 @@ def plan_preparation(
         reading, interpretation = decide_reading(source, files, fit, options)
         value_range = str(reading.wide or "")
     image = (height, width, channels or seen.channels)
-    return Preparation(source, out, image, reading, pictures, stamp, reason, options, interpretation, value_range)
+    in_memory = arrays is not None and all(
+        isinstance(part, (Arrays, NoneType)) for part in (arrays.images, arrays.test)
+    )
+    return Preparation(
+        source, out, image, reading, pictures, stamp, reason, options, interpretation, value_range, in_memory
+    )
 
 
 def read_state(source: str, options: SourceOptions = DEFAULTS) -> tuple[dict[str, Collection], str]:

@@ -161,7 +161,9 @@ class _Writer:
             left_out += faults
         if not parts[PARTS[0]].count:
             raise DataError(f"none of the {len(preparation):,} images of {source} can be read")
-        if read_state(preparation.source, preparation.options)[1] != preparation.stamp:
+        # Arrays were read whole before the first shard, and a second copy may not fit in memory.
+        on_disk = not preparation.in_memory
+        if on_disk and read_state(preparation.source, preparation.options)[1] != preparation.stamp:
             raise DataError(
                 f"{preparation.source} changed during preparation, so {self.out} may mix old and new images: remove "
                 f"it, and prepare the set again"
