@@ -32,6 +32,9 @@ def test_names_of_splits(split, names):
         (["train/a/0", "train/b/0"], [], ["a", "b"]),
         (["trainA/0", "trainB/1", "testA/2", "testB/3"], [False, False, True, True], ["A", "B", "A", "B"]),
         (["x/trainA/0", "x/trainB/1"], [], ["trainA", "trainB"]),
+        (["cars_train/0", "cars_test/1"], [False, True], [None, None]),
+        (["DIV2K_train_HR/a/0", "DIV2K_valid_HR/b/1"], [False, True], ["a", "b"]),
+        (["steam train/0", "test tube/1"], [], ["steam train", "test tube"]),
     ],
 )
 def test_layouts(names, held_out, folders):
@@ -72,6 +75,14 @@ def test_masks_and_numbers_are_doubtful_classes():
     assert not list(find_doubts(["a/0.jpg", "gt/7.jpg"], ["a", "gt"], ["a", "gt"]))
     (doubt,) = find_doubts(["test/0", "val/1"], ["test", "val"], ["test", "val"])
     assert doubt.startswith("named after splits, but none is for training")
+    (doubt,) = find_doubts(["meta/0", "test/1", "train/2"], ["meta", "test", "train"], ["meta", "test", "train"])
+    assert doubt == "some are named after splits, but not meta: if they are not classes, move meta elsewhere"
+    pictures = [f"{kind}/{name}/0" for kind in ("colour", "grey") for name in ("apple", "pear")]
+    (doubt,) = find_doubts(pictures, ["colour", "colour", "grey", "grey"], ["colour", "grey"])
+    assert (
+        doubt == "each holds the same folders, such as apple, pear: if these are the classes, give one of colour, grey"
+    )
+    assert not list(find_doubts([*pictures, "grey/fig/0"], [*["colour"] * 2, *["grey"] * 3], ["colour", "grey"]))
     assert list(find_doubts([], [], ["0", "1", "10", "2"])) == ["in alphabetical order: class 2 is 10"]
     assert not list(find_doubts([], [], ["0", "1", "2"]))
     assert not list(find_doubts([], [], ["00", "01", "10"]))

@@ -12,7 +12,7 @@ _MISSING = {"NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "?"}
 _UNREAD_TABLES = (".xlsx", ".xls", ".ods", ".parquet", ".feather")
 # Arrays of other programs, which hold labels if their names say so, as imagelabels.mat of Oxford's flowers.
 _UNREAD_ARRAYS = (".mat", ".npy", ".npz", ".pkl", ".pickle", ".pt", ".pth", ".h5", ".hdf5")
-_LABELS = ("label", "target")
+_LABELS = ("label", "target", "anno")
 # Endings of files with the boxes of one image, which has their name: as Pascal VOC and YOLO store them.
 _VOC, _YOLO = ".xml", ".txt"
 _YOLO_BOX = re.compile(rb"\s*\d+(\s+[-+.\deE]+){4}")
@@ -54,7 +54,8 @@ def find_unread_annotations(listing: Listing) -> Iterator[str]:
 
 
 def _is_array_of_labels(name: str) -> bool:
-    return get_ending(name) in _UNREAD_ARRAYS and any(word in get_base(name).lower() for word in _LABELS)
+    at_top = "/" not in name
+    return at_top and get_ending(name) in _UNREAD_ARRAYS and any(word in name.lower() for word in _LABELS)
 
 
 def _has_yolo_box(listing: Listing, name: str) -> bool:

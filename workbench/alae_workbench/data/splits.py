@@ -29,13 +29,27 @@ _DIGITS = re.compile(r"\d+")
 _LAST_NUMBER = re.compile(r"(\d+)\D*$")
 
 
-def find_split(name: str) -> Split | None:
-    """Return the split that a folder or file is named after, such as train2017, Val or test_set; None for others."""
-    words = [word for word in _WORD.findall(name.lower()) if word.isalpha()]
+def find_split(name: str, shared: Collection[str] = ()) -> Split | None:
+    """Return the split that a folder or file is named after, such as train2017, Val or test_set; None for others.
+
+    Words that all folders share, such as `cars` of cars_train and cars_test, do not matter.
+    """
+    words = _list_words(name)
     splits = [word for word in words if word in _TRAIN or word in _HELD_OUT]
-    if not splits or any(word not in _BESIDE and word not in splits for word in words):
+    if not splits or any(word not in _BESIDE and word not in splits and word not in shared for word in words):
         return None
     return "train" if all(word in _TRAIN for word in splits) else "held out"
+
+
+def _list_words(name: str) -> list[str]:
+    return [word for word in _WORD.findall(name.lower()) if word.isalpha()]
+
+
+def _find_splits(names: Collection[str]) -> dict[str, Split | None]:
+    """Return the split of each folder; `find_split` of all together."""
+    words = [frozenset(_list_words(name)) for name in names]
+    shared: frozenset[str] = frozenset.intersection(*words) if words else frozenset()
+    return {name: find_split(name, shared) for name in names}
 
 
 @dataclass(frozen=True)
@@ -74,9 +88,9 @@ def find_layout(names: Sequence[str], containers: Sequence[str] = ()) -> Layout:
     if archives and None not in archives and len(set(archives)) > 1:
         return Layout([split == "held out" for split in archives], found)
     for split_level, class_level in ((level, level + 1), (level + 1, level)):
-        splits = {folder: find_split(folder or "") for folder in {_at(folders, split_level) for folders in parts}}
+        splits = _find_splits({_at(folders, split_level) or "" for folders in parts})
         if {"train", "held out"} == set(splits.values()):
-            held_out = [splits[_at(folders, split_level)] == "held out" for folders in parts]
+            held_out = [splits[_at(folders, split_level) or ""] == "held out" for folders in parts]
             if class_level < split_level:
                 return Layout(held_out, [_at(folders, class_level) for folders in parts])
             return Layout(held_out, [_find_class(folders, class_level) for folders in parts])
@@ -111,9 +125,13 @@ def _is_in_chunk(name: str, folder: str) -> bool:
 
 
 def find_doubts(names: Sequence[str], folders: Sequence[str | None], classes: Sequence[str]) -> Iterator[str]:
-    """Find reasons to doubt class folders: masks of images, and numbers in another order than as numbers."""
-    if all(map(find_split, classes)):
+    """Find reasons to doubt class folders: splits, masks, versions of images, and numbers out of order."""
+    kinds = {name: find_split(name) for name in classes}
+    if all(kinds.values()):
         yield "named after splits, but none is for training: pass --labels none if they are not classes"
+    elif {"train", "held out"} <= set(kinds.values()):
+        other = next(name for name in classes if not kinds[name])
+        yield f"some are named after splits, but not {other}: if they are not classes, move {other} elsewhere"
     masks = next((name for name in classes if name.lower() in _MASKS), None)
     if masks:
         stems: dict[bool, set[str]] = {True: set(), False: set()}
@@ -121,11 +139,26 @@ def find_doubts(names: Sequence[str], folders: Sequence[str | None], classes: Se
             stems[folder == masks].add(get_base(name).partition(".")[0])
         if stems[True] <= stems[False]:
             yield f"folder {masks} has pictures of the same names as the others: if they are masks, give another folder"
+    inside = _list_folders_below(names, folders)
+    first = next(iter(inside.values()), set())
+    if len(first) > 1 and len(inside) == len(classes) > 1 and all(found == first for found in inside.values()):
+        some, one = ", ".join(sorted(first)[:3]), ", ".join(classes[:3])
+        yield f"each holds the same folders, such as {some}: if these are the classes, give one of {one}"
     if all(map(_DIGITS.fullmatch, classes)):
         in_order = sorted(classes, key=int)
         at = next((i for i, name in enumerate(in_order) if name != classes[i]), None)
         if at is not None:
             yield f"in alphabetical order: class {at} is {classes[at]}"
+
+
+def _list_folders_below(names: Sequence[str], folders: Sequence[str | None]) -> dict[str, set[str]]:
+    """Return the folders directly in each class folder."""
+    found: dict[str, set[str]] = {}
+    for name, folder in zip(names, folders, strict=True):
+        parts = name.split("/")[:-1]
+        if folder in parts:
+            found.setdefault(folder, set()).update(parts[parts.index(folder) + 1 :][:1])
+    return found
 
 
 def _count_shared(parts: Sequence[list[str]]) -> int:
