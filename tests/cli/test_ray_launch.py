@@ -76,9 +76,17 @@ class TestOnACluster:
         assert "2 devices" in out + err, "what the processes print is printed"
         assert_equal(tmp_path / "one", tmp_path / "two")
 
-    @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-    def test_a_signal_saves_once_and_the_same_command_continues(self, tmp_path, start_run, number, code):
-        words = ["--backend", "torch", "--out", "run", "--resume", "auto"]
+    @pytest.mark.parametrize(
+        ("backend", "number", "code"),
+        [
+            ("torch", signal.SIGTERM, 143),
+            ("torch", signal.SIGINT, 130),
+            ("jax", signal.SIGTERM, 143),
+            ("tensorflow", signal.SIGTERM, 143),
+        ],
+    )
+    def test_a_signal_saves_once_and_the_same_command_continues(self, tmp_path, start_run, backend, number, code):
+        words = ["--backend", backend, "--out", "run", "--resume", "auto"]
         process = start_run(*words, "--steps", 1000000)
         wait_for_steps(tmp_path / "run", [process])
         pids = find_processes(tmp_path).values()
