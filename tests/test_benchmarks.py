@@ -10,6 +10,8 @@ import pytest
 
 from alae_core.config_data import preset_names
 from tests.conftest import REPOSITORY
+from tests.helpers.browser import needs_browser
+from tests.helpers.pages import copy_runtime_or_skip
 
 pytestmark = pytest.mark.slow
 
@@ -119,3 +121,11 @@ def test_the_memory_of_a_step_is_measured_for_each_number_of_passes(backend):
     out = run_benchmark("benchmarks.memory", "--preset", "digits-conv", "--backend", backend)
     rows = re.findall(rf"^\| {backend} \| (\d) \| (\d+) \| \d+ MB \|", out, re.MULTILINE)
     assert rows == [("1", "16"), ("2", "8"), ("4", "4"), ("8", "2")]
+
+
+@needs_browser
+def test_the_page_in_the_browser_is_measured(tmp_path):
+    pytest.importorskip("onnxruntime", reason="the extra [export] is not installed")
+    copy_runtime_or_skip(tmp_path / "runtime")
+    out = run_benchmark("benchmarks.page")
+    assert re.findall(r"^digits-mlp .* (ready|E|G) +[\d.]+ +\d+ +[\d.]+$", out, re.MULTILINE) == ["ready", "E", "G"]
