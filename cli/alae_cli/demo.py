@@ -85,10 +85,12 @@ def _serve_page(path: Path, site: Path, port: int, browser: bool, runtime: Path 
 
     opened = open_for_export(path, "onnx", lod=lod)
     # Imports Keras, so only after `open_for_export` has chosen the framework.
-    from alae_workbench.exports.page import export_page
+    from alae_workbench.exports.page import export_page, judge_size
 
     print("exporting the model for the browser, which takes half a minute", flush=True)
     export_page(opened, site, runtime=runtime)
+    if note := judge_size(site):
+        print(note, flush=True)
     _announce(address, browser)
     with server:
         server.serve_forever()

@@ -87,10 +87,10 @@ def export(
         locate_model(model), "onnx" if format == WEB else format, averaged=averaged, lod=lod, noise=noise
     )
     if format == WEB:
-        from alae_workbench.exports.page import export_page
+        from alae_workbench.exports.page import export_page, judge_size
 
         errors = export_page(opened, out, noise=noise or "fixed", credit=credit, runtime=runtime)
-        written = out / "index.html"
+        written, note = out / "index.html", judge_size(out)
     else:
         from alae_workbench.exports.export import export_model
         from alae_workbench.exports.programs import PROGRAM_NAMES
@@ -98,10 +98,12 @@ def export(
         errors = export_model(
             opened, out, format, functions=names or PROGRAM_NAMES, noise=noise or "fixed", credit=credit
         )
-        written = out / DESCRIPTION
+        written, note = out / DESCRIPTION, None
     for name, error in errors.items():
         print(f"{name}: largest error {error:.1e}, in a process without alae")
     print(f"{written}: {_measure_size(out):.2f} MB in {out}")
+    if note:
+        print(note)
 
 
 def _export_run(model: Path, out: Path, credit: str | None, data: str | None, backend: str | None) -> None:

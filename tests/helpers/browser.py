@@ -70,7 +70,8 @@ class Browser:
             let last = "", same = 0;
             const timer = setInterval(() => {
               const now = look();
-              same = now === last && !now.includes("undefined") ? same + 1 : 0;
+              const isBusy = document.querySelector("#panel[aria-busy=true]");
+              same = now === last && !now.includes("undefined") && !isBusy ? same + 1 : 0;
               last = now;
               if (same === 6) { clearInterval(timer); done(); }
             }, 50);"""
@@ -111,6 +112,26 @@ class Browser:
             value,
         )
         self.settle()
+
+    def find_unnamed(self):
+        """Return the roles of controls and pictures that have no name for screen readers."""
+        roles = [
+            "button",
+            "link",
+            "image",
+            "img",
+            "tab",
+            "slider",
+            "spinbutton",
+            "searchbox",
+            "combobox",
+            "textbox",
+            "group",
+            "dialog",
+        ]
+        nodes = self.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+        shown = [(node["role"]["value"], node.get("name", {}).get("value")) for node in nodes if not node["ignored"]]
+        return [role for role, name in shown if role in roles and not name]
 
     def read_errors(self):
         """Return the messages of the console so far that are warnings or errors, and forget them."""

@@ -44,12 +44,12 @@ for name, config in configs.items():
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def runtime(tmp_path_factory):
     return copy_runtime_or_skip(tmp_path_factory.mktemp("runtime"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def site(tmp_path_factory, runtime):
     """The page of the model that ships with alae, as files."""
     folder = tmp_path_factory.mktemp("page")
@@ -57,7 +57,7 @@ def site(tmp_path_factory, runtime):
     return folder / "site"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def tiny_sites(tmp_path_factory, runtime):
     """The folder with the pages of three tiny models: `labelled`, `style` and `labelled-style`."""
     folder = tmp_path_factory.mktemp("tiny")
@@ -65,13 +65,13 @@ def tiny_sites(tmp_path_factory, runtime):
     return folder
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def address(site):
     with serving(site) as address:
         yield address
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server_address(tmp_path_factory):
     """The page of the shipped model, which `alae demo --server` runs on PyTorch."""
     pytest.importorskip("starlette")
@@ -93,17 +93,17 @@ def server_address(tmp_path_factory):
     assert list(folder.glob("alae-demo-*")) == [], "the temporary page stays"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser():
     with closing_browser() as browser:
         yield browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def model(site):
     return load_functions(site)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def details(site):
     return read_details(site)

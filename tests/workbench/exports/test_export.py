@@ -10,6 +10,7 @@ import pytest
 import alae_core as alae
 from alae_workbench.exports import formats
 from alae_workbench.exports.export import check_export, export_model, open_for_export
+from alae_workbench.exports.page import judge_size
 from tests.conftest import slow
 from tests.helpers.python import run_python
 
@@ -131,3 +132,11 @@ def test_packages_and_formats_that_are_missing_are_named(tmp_path, monkeypatch):
 def test_an_existing_directory_is_not_overwritten(tmp_path):
     with pytest.raises(alae.AlaeError, match="exists already"):
         export_model(None, tmp_path, "onnx")
+
+
+def test_networks_that_are_large_for_a_browser_are_named(tmp_path):
+    (tmp_path / "model").mkdir()
+    for size, note in ((5_400_000, None), (56_300_000, "the page loads networks of 56 MB, and may take seconds")):
+        (tmp_path / "model" / "page.json").write_text(json.dumps({"networkBytes": size}))
+        found = judge_size(tmp_path)
+        assert found is None if note is None else (found.startswith(note) and "alae demo RUN --server" in found)

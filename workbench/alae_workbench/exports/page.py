@@ -24,8 +24,11 @@ from alae_workbench.models.mixing import layer_ranges, map_samples, take_turns
 from alae_workbench.models.opening import CARD_KEY, OpenedModel
 
 _PAGE = Path(__file__).parent / "page"
+_DETAILS = "page.json"
 #: the programs that a page runs
 NETWORKS: tuple[ProgramName, ...] = ("F", "G", "E")
+# Browsers are slow with networks of more bytes: those of 128×128 pixels have 56 MB.
+_LARGE_BYTES = 30_000_000
 # Maximum number of example images, and of samples that statistics of w are estimated from.
 _EXAMPLES, _SAMPLES = 48, 256
 _HINT = "The picture was cropped to its centre."
@@ -68,6 +71,17 @@ def write_server_page(opened: OpenedModel, out: Path, programs: Sequence[Program
         write_atomically(out / "model" / DESCRIPTION, json.dumps(description, ensure_ascii=False).encode())
 
 
+def judge_size(page: Path) -> str | None:
+    """Return a sentence on the networks of a page from `export_page` if they are large for a browser, or None."""
+    size = json.loads((page / "model" / _DETAILS).read_text("utf-8"))["networkBytes"]
+    if size <= _LARGE_BYTES:
+        return None
+    return (
+        f"the page loads networks of {size / 1e6:.0f} MB, and may take seconds for a picture: `alae demo RUN --server` "
+        "computes pictures outside the browser"
+    )
+
+
 @contextmanager
 def _creating_page(opened: OpenedModel, out: Path, computed_by: Literal["browser", "server"]) -> Iterator[None]:
     """Create the directory of a page; in the context, its folder `model` and all that it needs to run are added."""
@@ -84,8 +98,10 @@ def _creating_page(opened: OpenedModel, out: Path, computed_by: Literal["browser
     with create_directory(out):
         copytree(_PAGE, out, dirs_exist_ok=True)
         yield
-        details = {"computedBy": computed_by, **_describe(opened, examples)}
-        write_atomically(out / "model" / "page.json", json.dumps(details, ensure_ascii=False).encode())
+        # The files that a browser loads.
+        size = sum(file.stat().st_size for file in (out / "model").glob("*.onnx"))
+        details = {"computedBy": computed_by, "networkBytes": size, **_describe(opened, examples)}
+        write_atomically(out / "model" / _DETAILS, json.dumps(details, ensure_ascii=False).encode())
         if len(examples.images):
             row = np.concatenate(list(to_uint8(examples.images)), axis=1)
             Image.fromarray(row[..., 0] if row.shape[2] == 1 else row).save(out / "model" / "examples.png")

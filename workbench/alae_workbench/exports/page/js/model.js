@@ -9,13 +9,17 @@ import { decodeNumbers, encodeNumbers } from "./state.js";
 
 export const LARGEST_SEED = 2 ** 32 - 1;
 
-/** Load the model of this page, its example images, and the module that runs its networks here or on the server. */
-export async function loadModel(folder) {
+/**
+ * Load the model of this page, its example images, and the module that runs its networks here or on the server.
+ *
+ * `onload` is called with the number of bytes of networks that have been loaded, and of all.
+ */
+export async function loadModel(folder, onload = () => {}) {
   const [description, details] = await Promise.all(["export.json", "page.json"].map((file) => loadJson(folder + file)));
   const [height, width, channels] = description.image;
   const [examples, compute] = await Promise.all([
     loadExamples(`${folder}examples.png`, details.exampleCount, { height, width, channels }),
-    import(`./networks/${details.computedBy}.js`).then(({ loadNetworks }) => loadNetworks(folder)),
+    import(`./networks/${details.computedBy}.js`).then(({ loadNetworks }) => loadNetworks(folder, (bytes) => onload(bytes, details.networkBytes))),
   ]);
   return new Model(description, details, examples, compute);
 }
@@ -27,6 +31,8 @@ async function loadJson(path) {
 class Model {
   /** The class of pictures that are encoded and generated, for models with labels. */
   label = 0;
+  /** Called with the seconds that each picture took to generate. */
+  ontime = () => {};
   #compute;
   #last = Promise.resolve();
   #latents = new Map();
@@ -114,6 +120,14 @@ class Model {
     return isSeed || isLatent || (example && Number(example[1]) < this.examples.length) ? text : usual;
   }
 
+  /** Whether all sources and directions in the parameters of a link are of this model. */
+  fits({ of, rows, columns, corners, move }) {
+    const split = (text) => (text ?? "").split(",").filter(Boolean);
+    const sources = [of, rows, columns, corners].flatMap(split);
+    const areKnown = split(move).every((part) => Object.hasOwn(this.directions, part.split(":")[0]));
+    return areKnown && sources.every((source) => this.requireSource(source, null) !== null);
+  }
+
   /** Return the distance of E(G(w)) from w relative to the variance of w: the reciprocity error of `picture` = G(w). */
   async reciprocityError(w, picture) {
     const again = await this.encode(picture);
@@ -146,7 +160,12 @@ class Model {
       shape: port.shape.map((size) => (size === "batch" ? 1 : size)),
       numbers: port.name === "labels" ? BigInt64Array.of(BigInt(label)) : numbers,
     }));
-    const result = this.#last.then(() => this.#compute(name, inputs));
+    const result = this.#last.then(async () => {
+      const begun = performance.now();
+      const output = await this.#compute(name, inputs);
+      if (name === "G") this.ontime((performance.now() - begun) / 1000);
+      return output;
+    });
     this.#last = result.catch(() => {});
     return result;
   }

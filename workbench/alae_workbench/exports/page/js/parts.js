@@ -15,25 +15,47 @@ export function el(tag, properties = {}, ...children) {
   return node;
 }
 
+// Number of drawings that run.
+let drawing = 0;
+
 /**
  * Return a function that calls `draw`, but never twice at once: calls during a call become one call after it.
  *
- * An error is shown until the next call.
+ * `draw` gets a function that returns whether another call waits or `root` has left the page, so that it need not
+ * draw the rest. The panel is marked as busy meanwhile. An error is shown until the next call.
  */
-export function coalesce(draw) {
+export function coalesce(draw, root = document.body) {
   let running = false;
   let again = false;
+  const isStale = () => again || !root.isConnected;
   return async function run() {
     again = true;
     if (running) return;
     running = true;
+    countDrawings(1);
     while (again) {
       again = false;
       showError(null);
-      await draw().catch(showError);
+      await draw(isStale).catch((error) => root.isConnected && showError(error));
     }
+    countDrawings(-1);
     running = false;
   };
+}
+
+/** Mark the panel as busy until `work`, a promise, is done. */
+export async function showBusy(work) {
+  countDrawings(1);
+  try {
+    return await work;
+  } finally {
+    countDrawings(-1);
+  }
+}
+
+function countDrawings(change) {
+  drawing += change;
+  document.getElementById("panel").setAttribute("aria-busy", String(drawing > 0));
 }
 
 /** Show an error's message below the panel; null removes it. */

@@ -5,6 +5,8 @@ import { loadFile } from "./files.js";
 /** Largest file, and largest number of pixels, that is opened. */
 const MOST_BYTES = 40e6;
 const MOST_PIXELS = 100e6;
+/** Where a JPEG states its size: after the camera's data, of at most 64 kB for each part. */
+const HEADER_BYTES = 2 ** 18;
 
 /** Draw a picture on a canvas of its own size. */
 export function drawPicture(canvas, picture, { height, width, channels }) {
@@ -58,8 +60,9 @@ function readCanvas(context, { height, width, channels }) {
 /** Halve a region until it is less than twice the wanted size: browsers skip pixels if they shrink by more at once. */
 function shrink(source, x, y, w, h, width, height) {
   let canvas = document.createElement("canvas");
-  canvas.width = Math.min(w, Math.max(width, 4096));
-  canvas.height = Math.min(h, Math.max(height, 4096));
+  // At least 1, of regions that are narrower than a pixel.
+  canvas.width = Math.max(1, Math.min(w, Math.max(width, 4096)));
+  canvas.height = Math.max(1, Math.min(h, Math.max(height, 4096)));
   canvas.getContext("2d").drawImage(source, x, y, w, h, 0, 0, canvas.width, canvas.height);
   while (canvas.width >= 2 * width && canvas.height >= 2 * height) {
     const half = document.createElement("canvas");
@@ -84,12 +87,9 @@ export async function readFile(file, size) {
     throw new Error(`${file.name} has ${Math.round(file.size / 1e6)} MB; the limit is ${MOST_BYTES / 1e6} MB.`);
   }
   // Vector images may contain scripts and links. A bitmap is never asked to run them, and this page opens no others.
-  const start = new Uint8Array(await file.slice(0, 512).arrayBuffer());
-  if (!isBitmap(start)) throw new Error(`${file.name} is not a picture; use a PNG, JPEG, WebP, GIF or AVIF file.`);
-  const pixels = readPngSize(start);
-  if (pixels > MOST_PIXELS) {
-    throw new Error(`${file.name} has ${Math.round(pixels / 1e6)} million pixels; the limit is ${MOST_PIXELS / 1e6}.`);
-  }
+  const start = new Uint8Array(await file.slice(0, HEADER_BYTES).arrayBuffer());
+  if (!isBitmap(start)) throw new Error(`${file.name} is not a PNG, JPEG, WebP, GIF, AVIF or BMP picture.`);
+  limitPixels(file, readPngSize(start) || readJpegSize(start));
   let bitmap;
   try {
     bitmap = await createImageBitmap(file);
@@ -97,11 +97,17 @@ export async function readFile(file, size) {
     throw new Error(`${file.name} cannot be read as a picture; it may be damaged.`);
   }
   try {
-    if (bitmap.width * bitmap.height > MOST_PIXELS) throw new Error(`${file.name} is too large.`);
+    limitPixels(file, bitmap.width * bitmap.height);
     const cropped = bitmap.width * size.height !== bitmap.height * size.width;
     return { picture: readPicture(bitmap, size, findCentre(bitmap, size)), cropped };
   } finally {
     bitmap.close();
+  }
+}
+
+function limitPixels(file, pixels) {
+  if (pixels > MOST_PIXELS) {
+    throw new Error(`${file.name} has ${Math.round(pixels / 1e6)} million pixels; the limit is ${MOST_PIXELS / 1e6}.`);
   }
 }
 
@@ -129,6 +135,18 @@ function isBitmap(bytes) {
 function readPngSize(bytes) {
   const view = new DataView(bytes.buffer);
   return bytes[0] === 0x89 && bytes.length >= 24 ? view.getUint32(16) * view.getUint32(20) : 0;
+}
+
+/** Return the number of pixels that a JPEG's frame header states; 0 for other files. */
+function readJpegSize(bytes) {
+  const view = new DataView(bytes.buffer);
+  if (bytes[0] !== 0xff) return 0;
+  for (let at = 2; at + 9 <= bytes.length && bytes[at] === 0xff; at += 2 + view.getUint16(at + 2)) {
+    const marker = bytes[at + 1];
+    // Frame headers; C4, C8 and CC are other segments.
+    if (marker >= 0xc0 && marker <= 0xcf && ![0xc4, 0xc8, 0xcc].includes(marker)) return view.getUint16(at + 5) * view.getUint16(at + 7);
+  }
+  return 0;
 }
 
 /** Split a row of example images, side by side in one file, into pictures. */

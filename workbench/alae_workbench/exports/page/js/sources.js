@@ -1,11 +1,14 @@
 // The choice of a source: a seed, an example image, a file, or the camera.
 
 import { LARGEST_SEED, sourceOf } from "./model.js";
-import { coalesce, describeSource, el, makeButton, makePictureButton } from "./parts.js";
+import { coalesce, describeSource, el, makeButton, makePictureButton, showBusy } from "./parts.js";
 import { readFile, readVideo } from "./pictures.js";
 
 // Example images that are offered.
 const SHOWN = 24;
+
+// The chooser on the page, and its function that opens a file.
+let chooser = null;
 
 // Pictures that were opened, by the source of their latent; links have only the latent.
 const opened = new Map();
@@ -71,24 +74,45 @@ export function chooseSource(model, name, source) {
 /** Return controls for choosing a source: a seed, examples, a file and the camera. */
 export function makeSourceChooser(model, source, onchoose) {
   const message = el("p", { role: "alert", class: "hint" });
+  let last = 0;
   const open = async (read) => {
+    last += 1;
+    const mine = last;
     try {
       message.textContent = "";
-      const { picture, cropped } = await read();
-      await onchoose(keepPicture(picture, await model.encode(picture)), cropped);
+      const { picture, cropped } = await showBusy(read());
+      const w = await model.encode(picture);
+      // Another picture may have been opened meanwhile.
+      if (mine === last) await onchoose(keepPicture(picture, w), cropped);
     } catch (error) {
-      message.textContent = error.message;
+      if (mine === last) message.textContent = error.message;
     }
   };
-  return el(
+  const openFile = (file) => open(() => readFile(file, model));
+  const node = el(
     "div",
     { class: "chooser" },
-    makeDropZone((file) => open(() => readFile(file, model))),
+    makeDropZone(openFile),
     makeCamera(model, open),
     makeSeedField(source, onchoose),
     message,
     makeExamples(model, onchoose),
   );
+  chooser = { node, openFile };
+  return node;
+}
+
+/** Open files that are dropped or pasted anywhere while a chooser is shown. Browsers would leave the page for them. */
+export function receiveFiles() {
+  const receive = (event, data) => {
+    const [file] = data?.files ?? [];
+    if (!file) return;
+    event.preventDefault();
+    if (chooser?.node.isConnected) chooser.openFile(file);
+  };
+  addEventListener("dragover", (event) => event.preventDefault());
+  addEventListener("drop", (event) => receive(event, event.dataTransfer));
+  addEventListener("paste", (event) => receive(event, event.clipboardData));
 }
 
 function makeDropZone(onfile) {
@@ -102,17 +126,14 @@ function makeDropZone(onfile) {
     "label",
     {
       class: "drop",
-      ondragover: (event) => (event.preventDefault(), zone.classList.add("over")),
+      ondragover: () => zone.classList.add("over"),
       ondragleave: () => zone.classList.remove("over"),
-      ondrop: (event) => {
-        event.preventDefault();
-        zone.classList.remove("over");
-        if (event.dataTransfer.files[0]) onfile(event.dataTransfer.files[0]);
-      },
+      // `receiveFiles` opens the file.
+      ondrop: () => zone.classList.remove("over"),
     },
     input,
     el("strong", {}, "Open a picture"),
-    el("span", { class: "quiet" }, "or drop one here"),
+    el("span", { class: "quiet" }, "or drop or paste one"),
   );
   return zone;
 }
@@ -147,7 +168,7 @@ function makeCamera(model, open) {
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user" } });
     } catch {
-      await open(() => {
+      await open(async () => {
         throw new Error("The camera cannot be used: there is none, or this page may not use it.");
       });
       return;

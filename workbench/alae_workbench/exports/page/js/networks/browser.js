@@ -1,25 +1,38 @@
-// F, G and E, run in this browser by ONNX Runtime.
+// F, G and E, run in this browser by ONNX Runtime, in a worker.
 
-import * as ort from "../../runtime/ort.wasm.bundle.min.mjs";
-import { loadFile } from "../files.js";
-
-/** Load the networks in a folder; return a function that runs one, by name, on its inputs. */
-export async function loadNetworks(folder) {
-  ort.env.wasm.wasmPaths = { wasm: new URL("../../runtime/ort-wasm-simd-threaded.wasm", import.meta.url).href };
-  // Several threads need a page that is isolated from others, as `alae demo` serves it.
-  ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
-  ort.env.logLevel = "error";
-  const [F, G, E] = await Promise.all(["F", "G", "E"].map((name) => loadNetwork(`${folder}${name}.onnx`)));
-  const sessions = { F, G, E };
-  return async (name, inputs) => {
-    const feeds = inputs.map(({ name: input, type, shape, numbers }) => [input, new ort.Tensor(type, numbers, shape)]);
-    const outputs = await sessions[name].run(Object.fromEntries(feeds));
-    return Object.values(outputs)[0].data;
+/**
+ * Load the networks in a folder; return a function that runs one, by name, on its inputs.
+ *
+ * `onload` is called with the number of bytes that have been loaded.
+ */
+export async function loadNetworks(folder, onload) {
+  const module = new URL("./worker.js", import.meta.url).href;
+  // A worker from a blob has the content-security policy of this page; one from a file has none.
+  const worker = new Worker(URL.createObjectURL(new Blob([`import ${JSON.stringify(module)};`], { type: "text/javascript" })), { type: "module" });
+  const waiting = new Map();
+  let bytes = 0;
+  worker.onmessage = ({ data: { id, loaded, data, error } }) => {
+    if (loaded) {
+      bytes += loaded;
+      onload(bytes);
+      return;
+    }
+    const { resolve, reject } = waiting.get(id);
+    waiting.delete(id);
+    if (error === undefined) resolve(data);
+    else reject(new Error(error));
   };
-}
-
-/** Load a network while the runtime is being loaded: if given the address, the runtime would begin only afterwards. */
-async function loadNetwork(url) {
-  const answer = await loadFile(url);
-  return ort.InferenceSession.create(new Uint8Array(await answer.arrayBuffer()), { executionProviders: ["wasm"] });
+  worker.onerror = () => {
+    for (const { reject } of waiting.values()) reject(new Error("the part of this page that runs models cannot be loaded"));
+    waiting.clear();
+  };
+  let count = 0;
+  const ask = (message) =>
+    new Promise((resolve, reject) => {
+      count += 1;
+      waiting.set(count, { resolve, reject });
+      worker.postMessage({ id: count, ...message });
+    });
+  await ask({ folder: new URL(folder, document.baseURI).href });
+  return (name, inputs) => ask({ name, inputs });
 }

@@ -33,7 +33,7 @@ export function show(root, model, values, save, open) {
   const draw = coalesce(async () => {
     before.show(await model.generate(await model.latents(source, psi)), `Before: ${describeSource(source)}${model.describeClass()}`);
     after.show(await model.generate(await moved()), `After: ${describeSource(source)}${model.describeClass()}, ${describeMoves(model, amounts)}`);
-  });
+  }, root);
   const state = () => ({ of: source, psi: values.psi, move: [...amounts].map(([name, amount]) => `${name}:${amount}`).join(",") });
   function update() {
     save(state());

@@ -26,14 +26,15 @@ export function show(root, model, values, save) {
     const latents = await Promise.all(corners.map((source) => model.latents(source)));
     return blend(latents, weigh(corners.length, across, down));
   };
-  const draw = coalesce(async () => {
+  const draw = coalesce(async (isStale) => {
     const text = `Between ${corners.map(describeSource).join(", ")}${model.describeClass()}: ${Math.round(100 * x)} %`;
     large.show(await model.generate(await latentAt(x, y)), corners.length > 2 ? `${text}, ${Math.round(100 * y)} % down` : text);
     for (let i = 0; i < STEPS; i += 1) {
+      if (isStale()) return;
       const across = i / (STEPS - 1);
       strip[i].show(await model.generate(await latentAt(across, y)), `${Math.round(100 * across)} %`);
     }
-  });
+  }, root);
   function update() {
     save({ corners: corners.join(","), x, y: corners.length > 2 ? y : "" });
     draw();
@@ -58,15 +59,19 @@ export function show(root, model, values, save) {
     while (corners.length < count) corners.push(`s${corners.length}`);
     corners.length = count;
     build();
+    // The buttons are made anew.
+    controls.querySelector("[aria-pressed=true]").focus();
     update();
   }
   const film = makeButton("Download film", async () => {
     film.disabled = true;
     try {
-      download("interpolation.webm", await recordFilm(model, (across) => latentAt(across, y)));
+      const count = (frames) => (film.textContent = `Drawing ${frames} of ${FILM_FRAMES}…`);
+      download("interpolation.webm", await recordFilm(model, (across) => latentAt(across, y), count));
     } catch (error) {
       showError(error);
     } finally {
+      film.textContent = "Download film";
       film.disabled = false;
     }
   });
@@ -83,8 +88,8 @@ function weigh(count, x, y) {
   return [(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x];
 }
 
-/** Record the path from left to right and back as WebM. */
-async function recordFilm(model, latentAt) {
+/** Record the path from left to right and back as WebM; `ondraw` gets the number of frames that are drawn. */
+async function recordFilm(model, latentAt, ondraw) {
   const canvas = document.createElement("canvas");
   if (!canvas.captureStream || !globalThis.MediaRecorder) throw new Error("This browser cannot record films.");
   const scale = Math.max(1, Math.floor(FILM_SIDE / Math.max(model.width, model.height)));
@@ -96,6 +101,7 @@ async function recordFilm(model, latentAt) {
     const frame = document.createElement("canvas");
     drawPicture(frame, await model.generate(await latentAt(across)), model);
     frames.push(frame);
+    ondraw(frames.length);
   }
   const recorder = new MediaRecorder(canvas.captureStream(), { mimeType: "video/webm", videoBitsPerSecond: 4e6 });
   const parts = [];

@@ -30,8 +30,9 @@ export function show(root, model, values, save) {
     const [from, to] = model.layerRanges[layers];
     return Array.from({ length: model.layers }, (_, layer) => layerOf(from <= layer && layer < to ? second : first, layer));
   };
-  const draw = coalesce(async () => {
+  const draw = coalesce(async (isStale) => {
     for (let i = 0; i < tiles.length; i += 1) {
+      if (isStale()) return;
       const text = `${describeSource(rows[Math.floor(i / COUNT)])} with ${describeSource(columns[i % COUNT])}${model.describeClass()}`;
       const picture = await model.generate(await mixed(i));
       tiles[i].show(picture, text);
@@ -42,7 +43,7 @@ export function show(root, model, values, save) {
         caption.textContent = text;
       }
     }
-  });
+  }, root);
   function update() {
     save({ rows: rows.join(","), columns: columns.join(","), at: chosen, ...(model.hasStyles ? { layers } : { share }) });
     draw();

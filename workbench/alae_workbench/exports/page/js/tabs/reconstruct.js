@@ -34,7 +34,7 @@ export function show(root, model, values, save, open) {
     reconstruction.show(again, `Reconstruction of ${describeSource(source)}`);
     error.textContent = describeErrors(model, await model.reciprocityError(w, again), picture && measureDistance(picture, again));
     note.textContent = cropped ? model.hint : "";
-  });
+  }, root);
   function choose(chosen, isCropped = false) {
     const label = model.classOf(chosen) ?? model.label;
     if (label !== model.label) {

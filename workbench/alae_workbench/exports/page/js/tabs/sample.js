@@ -17,7 +17,7 @@ export function show(root, model, values, save, open) {
   const large = makePicture(model, "Sample", "large");
   const caption = el("p", { class: "caption" });
   const tiles = Array.from({ length: COUNT }, (_, i) => makePictureButton(model, "Sample", () => choose(sources()[i])));
-  const grid = el("div", { class: "grid", role: "group" }, ...tiles.map((tile) => tile.node));
+  const grid = el("div", { class: "grid", role: "group", "aria-label": "Samples" }, ...tiles.map((tile) => tile.node));
 
   // Variation 0 would be the sample itself.
   const base = () => chosen.split(".")[0];
@@ -25,7 +25,7 @@ export function show(root, model, values, save, open) {
   const classOf = (source) => model.readClass(values.class) ?? modulo(Number(source.slice(1).split(".")[0]) - seed, model.classes);
   const sources = () => Array.from({ length: COUNT }, (_, i) => (chosen ? `${base()}.${i + 1}` : `s${seed + i}`));
 
-  const draw = coalesce(async () => {
+  const draw = coalesce(async (isStale) => {
     const now = sources();
     const describe = (source) => `${describeSource(source)}${model.describeClass(classOf(source))}`;
     const generate = async (source) => model.generate(await model.latents(source, psi, classOf(source)), classOf(source));
@@ -33,11 +33,12 @@ export function show(root, model, values, save, open) {
     caption.textContent = chosen ? `Variations of ${describe(base())}` : `Seeds ${seed} to ${seed + COUNT - 1}`;
     back.hidden = !chosen;
     for (const [i, source] of now.entries()) {
+      if (isStale()) return;
       tiles[i].show(await generate(source), describe(source));
       tiles[i].node.title = chosen ? describe(source) : `${describe(source)}. Show variations`;
       tiles[i].node.setAttribute("aria-pressed", source === chosen);
     }
-  });
+  }, root);
   function update() {
     input.value = seed;
     save({ seed, psi: model.truncation ? psi : "", of: chosen ?? "" });
