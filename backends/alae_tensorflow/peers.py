@@ -71,11 +71,13 @@ class TensorflowPeers:
 
     def mean(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
         """Return the mean over all processes of each tensor, in one exchange; the tensors have one dtype and device."""
-        flat = self._add(tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0)) / self.processes
+        # Each process divides its part of the sum before it gives that to the others.
+        flat = self._add(tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0), final="Div")
         parts = tf.split(flat, [tensor.shape.num_elements() for tensor in tensors])
         return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
 
-    def _add(self, tensor: tf.Tensor) -> tf.Tensor:
+    def _add(self, tensor: tf.Tensor, final: str = "Id") -> tf.Tensor:
+        """Return the sum over all processes; with "Div" as `final`, the mean."""
         # Exchanges have the same number in all processes, which trace the same functions in the same order.
         return tf.raw_ops.CollectiveReduceV2(
             input=tensor,
@@ -84,7 +86,7 @@ class TensorflowPeers:
             instance_key=next(self._exchanges),
             ordering_token=[],
             merge_op="Add",
-            final_op="Id",
+            final_op=final,
         )
 
     @contextmanager
