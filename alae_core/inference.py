@@ -23,7 +23,7 @@ class BatchedFunction:
         fn: `fn(constants, *rows)`, pure. It returns tensors, each with one row for each row of its input. It must treat
             rows independently of each other, unless `least` is None.
         size: the maximum number of rows in a batch.
-        least: the minimum number of rows that a batch is padded to; None pads nothing.
+        least: the minimum number of rows that a batch is padded to; None pads only a batch without rows, to one.
     """
 
     def __init__(self, fn: Callable[..., Any], size: int, *, least: int | None = 1) -> None:
@@ -63,7 +63,8 @@ class BatchedFunction:
 
     def _padded(self, length: int) -> int:
         if self._least is None:
-            return length
+            # Functions of this kind, which compare rows, need one.
+            return max(length, 1)
         power = 1 << (max(length, 1) - 1).bit_length()
         return min(max(power, self._least), self._size)
 

@@ -52,8 +52,8 @@ class TorchRunner(BaseRunner[torch.Tensor]):
         return self._to_tensors(to_float(images)) if self.device.type == "cpu" else super()._from_bytes(images)
 
     def to_device(self, array: np.ndarray) -> torch.Tensor:
-        # Copied by NumPy for the same reason.
-        tensor, device = torch.from_numpy(np.array(array)), self.device
+        # Copied by NumPy for the same reason, row by row, because traced graphs require contiguous tensors.
+        tensor, device = torch.from_numpy(np.array(array, order="C")), self.device
         # From page-locked memory the copy overlaps with computation.
         return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
