@@ -264,7 +264,12 @@ def start_runner(backend: Backend, model: "Alae", microbatch: int | None = None)
     return backend.runner(model, microbatch=microbatch)
 
 
+def has_passes(backend: Backend) -> bool:
+    """Return whether `backend` can compute a batch in several passes: whether `runner` has `microbatch`."""
+    return "microbatch" in signature(backend.runner).parameters
+
+
 def require_passes(backend: Backend) -> None:
-    """Raise BackendError if `backend` cannot compute a batch in several passes: `runner` lacks `microbatch`."""
-    if "microbatch" not in signature(backend.runner).parameters:
+    """Raise BackendError if `backend` cannot compute a batch in several passes."""
+    if not has_passes(backend):
         raise BackendError(f"backend {backend.name!r} computes each batch in one pass: omit microbatch")

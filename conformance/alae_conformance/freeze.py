@@ -3,7 +3,8 @@
     python -m alae_conformance.freeze CASE_OR_FIXTURE…   write new files, the manifest and the schemas
     python -m alae_conformance.freeze                    compute every expected output again and compare
 
-A file that exists is never overwritten: different numbers need a new case id.
+A number that is frozen is never changed: different numbers need a new case id. If an experiment observes more than
+before, the new quantities are added to the file of a case.
 """
 
 import json
@@ -35,8 +36,13 @@ def frozen_cases() -> list[Case]:
 def differences(case: Case) -> list[str]:
     """Return the names of a case's frozen outputs that differ from those that the reference computes now."""
     again, frozen = answers(case, case_files.read_tape(case.fixture)), case_files.read_expected(case.id)
-    names = sorted((again.keys() | frozen.keys()) - {f"noise/{UNSEEDED}"})
-    return [name for name in names if name not in again or name not in frozen or not _same(again[name], frozen[name])]
+    return _list_changed(again, frozen) + sorted(again.keys() - frozen.keys())
+
+
+def _list_changed(again: Mapping[str, np.ndarray], frozen: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the names of frozen outputs that are missing now, or differ."""
+    names = sorted(frozen.keys() - {f"noise/{UNSEEDED}"})
+    return [name for name in names if name not in again or not _same(again[name], frozen[name])]
 
 
 def _same(again: np.ndarray, frozen: np.ndarray) -> bool:
@@ -47,6 +53,18 @@ def _same(again: np.ndarray, frozen: np.ndarray) -> bool:
     return again.shape == frozen.shape and bool(
         np.linalg.norm(again - frozen) <= _SAME * max(1.0, float(np.linalg.norm(frozen)))
     )
+
+
+def _add_quantities(case: Case) -> None:
+    """Freeze a case, or the quantities that its frozen outputs lack."""
+    path = case_files.HOME / "expected" / f"{case.id}.npz"
+    found = answers(case, case_files.read_tape(case.fixture))
+    frozen = case_files.read_expected(case.id) if path.exists() else {}
+    changed = _list_changed(found, frozen)
+    if changed or found.keys() == frozen.keys():
+        sys.exit(f"{path} exists, and its numbers are never changed: different numbers need a new case id")
+    path.unlink(missing_ok=True)
+    _write(path, found | frozen)
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
@@ -68,8 +86,7 @@ def main() -> None:
         if name in fixtures():
             _write(case_files.HOME / "tapes" / f"{name}.npz", draw_steady_tape(fixtures()[name]))
         else:
-            case = cases()[name]
-            _write(case_files.HOME / "expected" / f"{name}.npz", answers(case, case_files.read_tape(case.fixture)))
+            _add_quantities(cases()[name])
     for name, model in (("case", Case), ("report", Report)):
         write_json(case_files.HOME.parent / f"{name}.schema.json", model.model_json_schema())
     write_json(case_files.HOME / "manifest.json", case_files.make_manifest())

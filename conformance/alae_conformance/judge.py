@@ -130,7 +130,8 @@ class Judge:
 
     def close(self) -> None:
         """End its processes."""
-        for process in self._processes.values():
+        # A copy, because a lane that another one has interrupted may still start a process.
+        for process in list(self._processes.values()):
             process.close()
         self._processes.clear()
 

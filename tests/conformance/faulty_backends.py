@@ -169,6 +169,86 @@ class TorchKeptBatch(TorchBackend):
         return super().runner(model)
 
 
+@register_fault("L0-leaky-contract", "snapshot")
+class TorchLiveModel(TorchBackend):
+    """On PyTorch, the arrays that a model's `weights` returns share memory with it."""
+
+    def runner(self, model):
+        from alae_core import model as module
+
+        module._copy = lambda variable: variable.value.detach().numpy()
+        return super().runner(model)
+
+
+@register_fault("L0-leaky-contract", "snapshot")
+class TorchRingOfBatches(TorchBackend):
+    """On PyTorch, `put` writes over the images that were put eight batches before."""
+
+    def runner(self, model):
+        runner = super().runner(model)
+        sound, ring = runner.put, []
+
+        def put(images, labels=None):
+            batch = sound(images, labels)
+            if len(ring) == 8:
+                batch = batch._replace(images=ring.pop(0).copy_(batch.images))
+            ring.append(batch.images)
+            return batch
+
+        runner.put = put
+        return runner
+
+
+@register_fault("L3-smooth-counts", "displacement")
+class TorchLateEpsilon(TorchBackend):
+    """On PyTorch, ε is 20 % too large after 100,000 steps."""
+
+    def runner(self, model):
+        import torch
+
+        sound = torch._fused_adam_
+
+        def adam(*arguments, eps, **options):
+            late = arguments[5][0] > 100_000
+            return sound(*arguments, eps=1.2 * eps if late else eps, **options)
+
+        torch._fused_adam_ = adam
+        return super().runner(model)
+
+
+@register_fault("L3-smooth-counts", "counts")
+class JaxShortCounts(JaxBackend):
+    """On JAX, Adam's counts have 16 bits."""
+
+    def runner(self, model):
+        from alae_jax.runner import JaxRunner
+
+        sound = JaxRunner.to_numpy
+
+        def to_numpy(self, tensor):
+            array = sound(self, tensor)
+            return np.array(array % 2**16) if array.dtype == np.int64 else array
+
+        JaxRunner.to_numpy = to_numpy
+        return super().runner(model)
+
+
+@register_fault("L3-conv-run", "trajectory")
+class TensorflowFirstRates(TensorflowBackend):
+    """On TensorFlow, the rates of a schedule are those of the first step."""
+
+    def runner(self, model):
+        runner = super().runner(model)
+        sound, first = runner.train, []
+
+        def train(batches, stage, rates):
+            first.append(rates)
+            return sound(batches, stage, first[0])
+
+        runner.train = train
+        return runner
+
+
 @register_fault("L1-leaky-values", "input_gradient")
 class TensorflowMeanGradient(TensorflowBackend):
     """On TensorFlow, the input gradient is that of the mean, not of the sum."""

@@ -131,10 +131,38 @@ def test_cases_of_another_version_of_the_specification_are_refused(copy):
         cases()
 
 
-def test_frozen_files_are_not_overwritten(copy, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["freeze", "leaky"])
+@pytest.mark.parametrize("name", ["leaky", "L1-large-values"])
+def test_frozen_files_are_not_overwritten(copy, monkeypatch, name):
+    monkeypatch.setattr("sys.argv", ["freeze", name])
     with pytest.raises(SystemExit, match="different numbers need a new case id"):
         freeze.main()
+
+
+def freeze_again(copy, monkeypatch, change):
+    """Freeze a case whose file was changed; return the quantities before and after."""
+    path = copy / "expected" / "L1-large-values.npz"
+    with np.load(path) as file:
+        whole = dict(file)
+    np.savez_compressed(path, **change(whole))
+    monkeypatch.setattr("sys.argv", ["freeze", "L1-large-values"])
+    freeze.main()
+    with np.load(path) as file:
+        return whole, dict(file)
+
+
+def test_new_quantities_are_added(copy, monkeypatch):
+    whole, found = freeze_again(copy, monkeypatch, lambda arrays: dict(list(arrays.items())[1:]))
+    assert found.keys() == whole.keys()
+    assert all(np.array_equal(found[name], whole[name]) for name in list(whole)[1:])
+
+
+def test_quantities_are_not_added_beside_numbers_that_changed(copy, monkeypatch):
+    def change(arrays):
+        _, (name, array), *others = arrays.items()
+        return {name: array + 1} | dict(others)
+
+    with pytest.raises(SystemExit, match="different numbers need a new case id"):
+        freeze_again(copy, monkeypatch, change)
 
 
 def test_the_published_schemas_match_the_models():

@@ -6,6 +6,7 @@ import pytest
 
 from alae_conformance.case import cases
 from alae_conformance.freeze import frozen_cases
+from tests.conformance.core_faults import CORE_FAULTS
 from tests.conformance.mutants import EQUIVALENTS, MUTANTS, judge_reference, judge_subject, worst_of
 from tests.conformance.mutants.page import read_ratios
 
@@ -44,10 +45,10 @@ def test_a_correct_alternative_passes(equivalent):
     assert all(comparison.passed for comparison in comparisons)
 
 
-def test_every_check_and_every_case_catches_a_mutant():
+def test_every_check_and_every_case_catches_a_fault():
     assert len(MUTANTS) >= 30
     assert Counter(mutant.name for mutant in MUTANTS).most_common(1)[0][1] == 1
     checks = {check for case in cases().values() for check in case.checks}
     assert {mutant.check for mutant in MUTANTS} == checks
-    assert {mutant.case for mutant in MUTANTS} >= {case.id for case in frozen_cases()}
+    assert {fault.case for fault in (*MUTANTS, *CORE_FAULTS)} >= {case.id for case in frozen_cases()}
     assert all(mutant.check in cases()[mutant.case].checks for mutant in MUTANTS)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from alae_conformance.experiments.states import differing_names, is_refused, sel
 from alae_conformance.fixture import config_of
 from alae_conformance.noise_statistics import deviations, maps_by_update
 from alae_conformance.subjects import Arrays, Subject
-from alae_core.errors import CheckpointError
+from alae_core.errors import ArgumentError, CheckpointError
 
 #: steps at which noise is examined, all at one level of detail, and the number of images per step
 _STEPS, _IMAGES = range(2, 10), 16
@@ -49,6 +50,9 @@ def contract(subject: Subject, setting: Setting) -> Observations:
         "by_name/averages": differing_names(subject.weights(averaged=True), tapes.group("averages", state)),
         "by_name/model": differing_names(subject.model_state(), select_kinds(("weights", "w_mean"), loaded)),
     }
+    other = {name: np.flip(array) if array.dtype.kind == "f" else array for name, array in loaded.items()}
+    subject.load(other)
+    observed["by_name/another state of the same step"] = differing_names(subject.state(), other)
     for reason, arrays in _unfit_states(state).items():
         observed[f"refuses/{reason}"] = is_refused(subject, arrays)
     subject.load(state)
@@ -73,6 +77,10 @@ def refusals(subject: Subject, setting: Setting) -> Observations:
             f"still/state where {reason}": differing_names(subject.state(), before),
             f"still/model where {reason}": differing_names(subject.model_state(), held),
         }
+    with suppress(ArgumentError):
+        subject.run(replace(batches, images=batches.images[:, :, 1:]), 1)
+        observed["still/a batch of smaller images"] = sorted_names(["was not refused"])
+    observed["still/state where images are too small"] = differing_names(subject.state(), before)
     subject.run(batches, 1)
     after = subject.state()
     subject.load(state)

@@ -56,7 +56,7 @@ def image_sizes(subject: Subject, setting: Setting) -> Observations:
             observed[f"looking/mean {word} {where}"] = images.mean(axis)
         shown = np.resize(setting.tape["images"], (len(images), *images.shape[1:]))
         observed[f"looking/codes {where}"] = subject.look("encode", shown)
-        observed[f"exact/image_shape {where}"] = np.asarray(subject.look("image_shape"))
+        observed |= {f"exact/{name} {where}": np.asarray(subject.look(name)) for name in ("image_shape", "batch_size")}
     return observed
 
 

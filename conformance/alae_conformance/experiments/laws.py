@@ -35,7 +35,19 @@ def laws(subject: Subject, setting: Setting) -> Observations:
         after = subject.state()
         for name, error in _errors(config.adam, here, _floats(before), _floats(after)):
             observed[f"law/{name} {step}"] = np.asarray(1 + error)
+        if config.augment is not None and config.adapts:
+            share = here.batch_size / config.augment.images
+            error = _distance_to_path(float(before["augment_p"]), float(after["augment_p"]), share)
+            observed[f"law/p {step}"] = np.asarray(1 + error)
+        if "w_mean" in after:
+            coarse = np.array_equal(tapes.to_bfloat16(after["w_mean"]), after["w_mean"])
+            observed[f"law/digits of the mean of w {step}"] = np.asarray(1.0 + coarse)
     return observed
+
+
+def _distance_to_path(before: float, after: float, share: float) -> float:
+    """Return how far p is from the nearest place that a step may move it to, relative to the length of a step."""
+    return min(abs(after - np.clip(before + way * share, 0, 0.8)) for way in (-1, 0, 1)) / share
 
 
 def _errors(adam: Adam, here: Position, before: State, after: State) -> Iterator[tuple[str, float]]:
@@ -44,6 +56,8 @@ def _errors(adam: Adam, here: Position, before: State, after: State) -> Iterator
     for home in sorted(name.removesuffix("/t") for name in after if name.endswith("/t")):
         weights = [name.removeprefix(f"{home}/m/") for name in after if name.startswith(f"{home}/m/")]
         t, (_, update, network) = float(after[f"{home}/t"]), home.split("/")
+        if t == before[f"{home}/t"]:
+            continue  # an update that is rare
         rate = here.learning_rate * (1 - adam.warmup**t) * np.sqrt(1 - adam.beta2**t) / (1 - adam.beta1**t)
         found, wanted, old = list[np.ndarray](), list[np.ndarray](), list[np.ndarray]()
         for weight in weights:

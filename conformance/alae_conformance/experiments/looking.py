@@ -12,11 +12,12 @@ from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, sorted_names
 from alae_conformance.fixture import Fixture, config_of
 from alae_conformance.subjects import Arrays, Subject
+from alae_core.errors import ArgumentError, CheckpointError
 from alae_core.images import to_uint8
 from alae_core.view import View
 
 #: numbers of images in one call: around one and two of a model's own batches
-_LENGTHS = (0, 1, 511, 512, 513, 1024)
+_LENGTHS = (0, 1, 511, 512, 513, 515, 1024)
 #: number of images with random noise in a call, and of calls
 _RANDOM, _CALLS = 16, 40
 _SEEDS = (0, 2**63 - 1)
@@ -77,6 +78,9 @@ def add_truncations(add: Add, tape: Mapping[str, np.ndarray], layers: int) -> No
         add(f"truncate styles by {psi}", styles, psi)
     add("generate of styles", styles)
     add("reencode of styles", styles)
+    if layers > 2:
+        # Styles beyond the layers of a coarser level are not used.
+        add("generate of more styles", styles, View(layers // 2 - 2))
 
 
 def add_views(add: Add, tape: Mapping[str, np.ndarray], where: str, view: View | None, sees_images: bool) -> None:
@@ -86,7 +90,8 @@ def add_views(add: Add, tape: Mapping[str, np.ndarray], where: str, view: View |
     """
     images, w = images_of(tape, view), tape["w"]
     labels = tape["labels"][0] if "labels" in tape else None
-    for kind, shown in (("floats", images), ("bytes", to_uint8(images))):
+    # One of them is ordered by columns in memory.
+    for kind, shown in (("floats", images), ("bytes", np.asfortranarray(to_uint8(images)))):
         for method in ("encode", "hidden", "w_of"):
             add(f"{method} {kind}{where}", shown, view, labels=labels)
         add(f"as_seen {kind}{where}", shown, view)
@@ -105,7 +110,7 @@ def add_views(add: Add, tape: Mapping[str, np.ndarray], where: str, view: View |
         add(f"reencode{name}{where}", w, view, noise=noise, labels=labels)
     add(f"image_shape{where}", view)
     add(f"batch_size{where}", view)
-    for count in (1100, 0):
+    for count in (1100, 1024, 0):
         add(f"chunks {count}{where}", count, view)
 
 
@@ -137,12 +142,36 @@ def looking(subject: Subject, setting: Setting) -> Observations:
     """Call every method of the model; looking must leave the state unchanged."""
     setting.open(subject)
     subject.load(looked_state(setting))
-    before, observed = subject.state(), Observations()
+    before, observed = subject.state(), _refusals(subject, setting)
     dtypes: list[str] = []
     for name, call in calls(setting.fixture, setting.tape).items():
         observed |= observe(name, call.on(subject), setting, dtypes)
     observed["dtypes/results"] = sorted_names(dtypes)
     return observed | {"still/state": differing_names(subject.state(), before)}
+
+
+def _refusals(subject: Subject, setting: Setting) -> Observations:
+    """Return whether the model refuses class numbers that it lacks, and weights that do not fit."""
+    config, w, weights = config_of(setting.fixture, setting.lane), setting.tape["w"], subject.look("weights")
+    calls = {
+        "unknown weights": Call("set_weights", (weights | {"H/dense0/kernel": np.zeros(3)},), {}),
+        "missing weights": Call("set_weights", (dict(list(weights.items())[1:]),), {}),
+    }
+    if config.labels:
+        for label in (-1, config.labels):
+            labels = np.array([label, *[0] * (len(w) - 1)])
+            # Style networks have labels for F, others for G.
+            method, rows = ("map", setting.tape["z/generator"]) if config.growth else ("generate", w)
+            calls[f"the class {label}"] = Call(method, (rows,), {"labels": labels})
+    return {f"exact/refuses {name}": np.array(_is_refused(subject, call)) for name, call in calls.items()}
+
+
+def _is_refused(subject: Subject, call: Call) -> bool:
+    try:
+        call.on(subject)
+    except (ArgumentError, CheckpointError):
+        return True
+    return False
 
 
 @experiment()
@@ -157,6 +186,8 @@ def lengths(subject: Subject, setting: Setting) -> Observations:
             many = repeat_rows(call, len(few), count).on(subject)
             observed[f"exact/shape of {name} of {count}"] = np.array(many.shape)
             observed[f"looking/{name} of {count}"] = worst_rows(many, few)
+            # A D on images compares those of a batch, so rows with equal images may differ, and the last one most.
+            observed[f"looking/end of {name} of {count}"] = many[-1:]
     return observed
 
 
@@ -167,6 +198,7 @@ def lengthened(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Ca
         _, where, *_ = views(fixture)
         # Only a few, because every graph of style networks takes long to compile.
         chosen |= {f"generate maps{where}", f"reconstruct maps{where}", f"encode bytes{where}"}
+        chosen |= {f"discriminate floats{where}"}
     else:
         chosen |= {"encode floats", "hidden floats", "w_of floats", "as_seen floats", "encode bytes"}
         chosen |= {"generate", "reconstruct", "reencode"}

@@ -11,11 +11,14 @@ from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, is_refused, movements, sorted_names
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Arrays, Subject
+from alae_core.errors import CheckpointError
 
 #: factors of D's last kernel, by which the gradients of F and G grow or shrink
 _FACTORS = (1e6, 1e-9)
 #: the factor at which the roots of second moments are about 1e-8
 _NEAR_EPSILON = 1e-7
+#: added to the logarithms of variances
+_LOG_VARIANCES = (12.0, -12.0)
 #: a number that float32 cannot hold
 _TOO_LARGE = 1e39
 #: steps after which averages are compared
@@ -36,7 +39,8 @@ def nonfinite(subject: Subject, setting: Setting) -> Observations:
 def _with_number(subject: Subject, setting: Setting, word: str, number: float) -> Observations:
     state, observed = setting.initial_state(), Observations()
     subject.load(state)
-    inputs, batches = tapes.inputs(setting.tape), tapes.batches(setting.tape)
+    *_, inputs = tapes.views(setting.fixture, setting.tape).values()
+    batches = tapes.batches(setting.tape)
     images, w = np.array(inputs.images), np.array(inputs.w)
     images[1, 0, 0, 0] = w[1, 0] = number
     inputs = inputs._replace(images=images, w=w)
@@ -50,6 +54,7 @@ def _with_number(subject: Subject, setting: Setting, word: str, number: float) -
     observed[f"finite/state after {word}"] = sorted_names(
         name for name, array in subject.state().items() if not np.isfinite(array).all()
     )
+    observed[f"finite/a state with {word} is saved"] = np.asarray(_is_saved(subject, setting, word))
     subject.load(state)
     loaded = subject.state()
     observed[f"finite/state loaded after {word}"] = differing_names(
@@ -58,19 +63,31 @@ def _with_number(subject: Subject, setting: Setting, word: str, number: float) -
     return observed
 
 
+def _is_saved(subject: Subject, setting: Setting, word: str) -> bool:
+    try:
+        subject.save(str(setting.checkpoint_home(f"{subject.hello()['name']} with {word}")))
+    except CheckpointError:
+        return False
+    return True
+
+
 @experiment(rounding="kinks")
 def scaled(subject: Subject, setting: Setting) -> Observations:
-    """Compute the generator's gradients and step where they are very large and very small."""
+    """Compute gradients of the adversarial updates, and steps, where they are very large and very small."""
     setting.open(subject)
     observed = Observations()
     for factor in _FACTORS:
-        subject.load(_scale_logits(setting.initial_state(), factor))
-        before, inputs = subject.state(), tapes.inputs(setting.tape)
-        for name, gradient in subject.gradients("generator", inputs).items():
-            observed[f"gradients/generator by {factor:g}/{name}"] = gradient
-        subject.run(tapes.batches(setting.tape), 1, only="generator")
-        moved = movements(f"{factor:g}", before, subject.state())
-        observed |= {key: array for key, array in moved.items() if key.startswith(("displacement", "moments"))}
+        for update in ("generator", "discriminator"):
+            subject.load(_scale_logits(setting.initial_state(), factor))
+            before, inputs = subject.state(), tapes.inputs(setting.tape)
+            for name, gradient in subject.gradients(update, inputs).items():
+                observed[f"gradients/{update} by {factor:g}/{name}"] = gradient
+            subject.run(tapes.batches(setting.tape), 1, only=update)
+            where = f"{factor:g}" if update == "generator" else f"{factor:g} of {update}"
+            moved = movements(where, before, subject.state())
+            # D's scaled kernel rounds more coarsely than it moves.
+            kinds = ("displacement", "moments") if update == "generator" else ("moments",)
+            observed |= {key: array for key, array in moved.items() if key.startswith(kinds)}
     return observed
 
 
@@ -91,15 +108,31 @@ def _scale_logits(state: Arrays, factor: float) -> Arrays:
     return state | {last: state[last] * 2.0 ** np.round(np.log2(factor))}
 
 
+@experiment(rounding="kinks", trains=False)
+def variances(subject: Subject, setting: Setting) -> Observations:
+    """Compute the loss and gradients of a VAE whose variances are very large and very small."""
+    setting.open(subject)
+    state, inputs, observed = setting.initial_state(), tapes.inputs(setting.tape), Observations()
+    last = max(name for name in state if name.startswith("weights/V/") and name.endswith("bias"))
+    for shift in _LOG_VARIANCES:
+        subject.load(state | {last: state[last] + shift})
+        for name, loss in subject.losses(inputs).items():
+            observed[f"losses/{name} by {shift:g}"] = np.asarray(loss)
+        for name, gradient in subject.gradients("evidence", inputs).items():
+            observed[f"gradients/evidence by {shift:g}/{name}"] = gradient
+    return observed
+
+
 @experiment(trains=False)
 def too_large(subject: Subject, setting: Setting) -> Observations:
     """Load states with a number that float32 cannot hold."""
     setting.open(subject)
     state, observed = setting.initial_state(), Observations()
     for name in ("weights/E/dense0/bias", "averages/E/dense0/bias", "adam/discriminator/E/v/dense0/bias"):
-        large = np.array(state[name], np.float64)
-        large[-1] = _TOO_LARGE
-        observed[f"refuses/{name}"] = np.array(is_refused(subject, state | {name: large}))
+        for sign, word in ((1, ""), (-1, " of a negative number")):
+            large = np.array(state[name], np.float64)
+            large[-1] = sign * _TOO_LARGE
+            observed[f"refuses/{name}{word}"] = np.array(is_refused(subject, state | {name: large}))
     return observed
 
 

@@ -36,10 +36,10 @@ def movements(prefix: str, before: Mapping[str, np.ndarray], after: Mapping[str,
     return moved
 
 
-def observe_step(subject: Subject, batches: Batches, where: str) -> Observations:
-    """Take a step; return its losses, by losses/WHERE/UPDATE, and all that it moved but averages."""
+def observe_step(subject: Subject, batches: Batches, where: str, only: str | None = None) -> Observations:
+    """Take a step, or one update; return its losses, by losses/WHERE/UPDATE, and all that it moved but averages."""
     before = subject.state()
-    losses = subject.run(batches, 1)
+    losses = subject.run(batches, 1, only)
     observed = {f"losses/{where}/{update}": loss for update, loss in losses.items()}
     return observed | drop_check("averages", movements(where, before, subject.state()))
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
@@ -36,13 +38,23 @@ def substeps(subject: Subject, setting: Setting) -> Observations:
 
 @experiment(rounding="kinks")
 def only(subject: Subject, setting: Setting) -> Observations:
-    """Run one update alone; averages, the mean of w and counts must move as in a whole step."""
+    """Run one update alone, also at the first step of a level.
+
+    All but weights and moments must move as in a whole step; a p that adapts moves in the discriminator's update only.
+    """
     setting.open(subject)
-    subject.load(tapes.group("states/7", setting.tape))
-    before = subject.state()
-    subject.run(tapes.batches(setting.tape), 1, only="generator")
-    moved = movements("generator", before, subject.state())
-    return {key: array for key, array in moved.items() if key.startswith(("averages", "w_mean", "counts"))}
+    state, observed = tapes.group("states/7", setting.tape), Observations()
+    steps = {"": state["step"]}
+    if setting.fixture.grown:
+        steps[" at a new level"] = np.array(setting.fixture.grown[0])
+    for where, step in steps.items():
+        subject.load(state | {"step": step})
+        before = subject.state()
+        subject.run(tapes.batches(setting.tape), 1, only="generator")
+        moved = movements(f"generator{where}", before, subject.state())
+        kinds = ("averages", "w_mean", "augment_p", "counts")
+        observed |= {key: array for key, array in moved.items() if key.startswith(kinds)}
+    return observed
 
 
 @experiment(rounding="kinks")
@@ -71,9 +83,27 @@ def drawn(subject: Subject, setting: Setting) -> Observations:
 @experiment(rounding="kinks")
 def reduced(subject: Subject, setting: Setting) -> Observations:
     """Take steps with a `reduce` that multiplies means; losses, gradients, the mean of w and p must be affected."""
-    subject.open(config_of(setting.fixture, setting.lane).data(), reduction=_REDUCTION)
-    observed = Observations()
+    microbatch = setting.fixture.microbatch if setting.lane == "microbatch" else None
+    subject.open(config_of(setting.fixture, setting.lane).data(), reduction=_REDUCTION, microbatch=microbatch)
+    observed, batches = Observations(), tapes.batches(setting.tape)
     for k in tapes.STATES:
         subject.load(tapes.group(f"states/{k}", setting.tape))
-        observed |= observe_step(subject, tapes.batches(setting.tape), f"{k}")
+        observed |= observe_step(subject, batches, f"{k}")
+    subject.load(tapes.group("states/7", setting.tape))
+    observed |= observe_step(subject, batches, "one update", only="generator")
+    *_, inputs = tapes.views(setting.fixture, setting.tape).values()
+    observed |= {f"losses/looked at/{name}": np.asarray(loss) for name, loss in subject.losses(inputs).items()}
+    for name, gradient in subject.gradients("generator", inputs).items():
+        observed[f"gradients/generator/{name}"] = gradient
+    if not setting.fixture.levels:
+        # Compiling another step of style networks takes long.
+        observed |= observe_step(subject, replace(batches, size=1), "one image")
     return observed
+
+
+@experiment(rounding="kinks")
+def in_passes(subject: Subject, setting: Setting) -> Observations:
+    """Take a step in several passes in any precision; a backend that has only one pass takes it in one."""
+    subject.open(config_of(setting.fixture, setting.lane).data(), microbatch=setting.fixture.microbatch)
+    subject.load(tapes.group("states/7", setting.tape))
+    return observe_step(subject, tapes.batches(setting.tape), "passes")

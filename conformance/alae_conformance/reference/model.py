@@ -12,6 +12,7 @@ from alae_conformance.reference.layers import Array
 from alae_conformance.reference.training import Reference
 from alae_conformance.reference.updates import Batch
 from alae_core.config import Config
+from alae_core.errors import ArgumentError, CheckpointError
 from alae_core.view import View
 
 #: the size of a model's own batches in images, and in pixels
@@ -81,7 +82,14 @@ class Model:
         batch = self._batch(labels, view)
         if self.config.networks.discriminator == "latent":
             return self.reference.judge(self._weights, codes, batch.labels).output.value
-        return self.reference.score(self._weights, to_floats(codes), batch).output.value
+        # In batches, because D compares the images of each.
+        parts = [slice(*each) for each in self._cut(len(codes), view)] if len(codes) else []
+        classes = [None if batch.labels is None else batch.labels[part] for part in parts]
+        logits = [
+            self.reference.score(self._weights, to_floats(codes[part]), batch._replace(labels=own)).output.value
+            for part, own in zip(parts, classes, strict=True)
+        ]
+        return np.concatenate([np.zeros(0), *logits])
 
     def reconstruct(
         self, x: Array, view: View | None = None, *, noise: Noise = "fixed", labels: Array | None = None
@@ -111,8 +119,7 @@ class Model:
         return max(1, min(_IMAGES, _PIXELS // prod(self.image_shape(view)[:2])))
 
     def chunks(self, count: int, view: View | None = None) -> Iterator[slice]:
-        size = self.batch_size(view)
-        return (slice(first, min(first + size, count)) for first in range(0, max(count, 1), size))
+        return (slice(*each) for each in self._cut(count, view))
 
     def sample_prior(self, count: int, seed: int = 0) -> Array:
         return stream_of(seed, "prior").standard_normal((count, self.config.networks.z), dtype=np.float32)
@@ -134,6 +141,8 @@ class Model:
         return None if self._mean is None else np.array(self._mean)
 
     def set_weights(self, weights: Mapping[str, Array]) -> None:
+        if weights.keys() != self._weights.keys():
+            raise CheckpointError("the weights do not fit the model")
         self._weights = {name: np.array(weights[name], np.float64) for name in self._weights}
 
     def _view(self, view: View | None) -> View | None:
@@ -141,8 +150,15 @@ class Model:
 
     def _batch(self, labels: Array | None, view: View | None) -> Batch:
         view, none = self._view(view), np.empty(0)
+        if labels is not None and not all(0 <= label < self.config.labels for label in labels):
+            raise ArgumentError("labels", f"are {labels}")
         one_hot = None if labels is None else np.eye(self.config.labels)[labels]
         return Batch(none, none, labels=one_hot, blend=1.0 if view is None else view.blend)
+
+    def _cut(self, count: int, view: View | None) -> list[tuple[int, int]]:
+        """Return the first image of each of the model's own batches of `count` images, and the one after its last."""
+        size = self.batch_size(view)
+        return [(first, min(first + size, count)) for first in range(0, max(count, 1), size)]
 
     def _layers(self, view: View | None) -> int:
         view = self._view(view)

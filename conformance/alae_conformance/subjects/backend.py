@@ -26,10 +26,10 @@ from alae_conformance.subjects.reuse import (
     stale_results,
 )
 from alae_conformance.tolerances import DEVICES, Lane, precision_of
-from alae_core.backend import require_passes, start_runner
+from alae_core.backend import has_passes, require_passes, start_runner
 from alae_core.config import make_config
 from alae_core.growth import position
-from alae_core.images import block_sums
+from alae_core.images import block_sums, to_float
 from alae_core.shares import WHOLE, select_rows
 from alae_core.spread import find_spread
 from alae_core.streams import Noise
@@ -39,6 +39,7 @@ class BackendSubject:
     """See `Subject`. Create it before Keras is imported, in its own process."""
 
     def __init__(self, name: str, lane: Lane, device: str | None = None) -> None:
+        self._lane = lane
         spread = find_spread(DEVICES) if lane == "devices" else None
         self.backend = alae.load_backend(name, device, precision_of(lane), spread)
         if lane == "microbatch":
@@ -61,6 +62,8 @@ class BackendSubject:
         self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0, microbatch: int | None = None
     ) -> None:
         self.config = make_config(config)
+        if self._lane != "microbatch" and not has_passes(self.backend):
+            microbatch = None
         key = self.config.to_yaml(), reduction, microbatch
         run = None if anew else self._opened.get(key)
         if run is None:
@@ -178,7 +181,10 @@ class BackendSubject:
         images, labels = batches.at(step, here.stage.batch_size)
         if here.view is None:
             return images, labels
+        if images.shape[1] == here.view.size:
+            return images, labels
         # Not `images.pooled`, which rounds to float32.
+        images = to_float(images) if images.dtype == np.uint8 else images
         return block_sums(images, here.view.size) / (images.shape[1] // here.view.size) ** 2, labels
 
     def _select_own(self, images: np.ndarray, labels: np.ndarray | None) -> tuple[np.ndarray, np.ndarray | None]:

@@ -16,9 +16,9 @@ from alae_conformance.subjects.wire import MOST_BYTES, WireError, decode, encode
 from alae_conformance.tolerances import Lane
 from alae_core._support.files import open_regular
 from alae_core.backend_lookup import find_backend
-from alae_core.errors import BackendError, CheckpointError
+from alae_core.errors import ArgumentError, BackendError, CheckpointError
 
-_KNOWN = {"BackendError": BackendError, "CheckpointError": CheckpointError}
+_KNOWN = {"ArgumentError": ArgumentError, "BackendError": BackendError, "CheckpointError": CheckpointError}
 #: flags of XLA, with which JAX and TensorFlow compile: it optimizes a tiny step for longer than the step runs, and its
 #: newer emitters take half as long again
 QUICK_COMPILATION = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
@@ -45,8 +45,9 @@ class Process:
     they describe it (`alae_core.spread`). If `quick`, XLA compiles without optimizing.
 
     Answers are plain data and arrays (`wire.py`), so nothing that a backend returns can run code here. Methods raise
-    BackendError or CheckpointError if the backend raised it; SubjectError for any other exception and for an answer
-    that is not plain data; SubjectLost if the process ended, sent something else, or took more than `patience` seconds.
+    ArgumentError, BackendError or CheckpointError if the backend raised it; SubjectError for any other exception and
+    for an answer that is not plain data; SubjectLost if the process ended, sent something else, or took more than
+    `patience` seconds.
     """
 
     def __init__(
@@ -126,6 +127,9 @@ class Process:
         if kind == "value":
             return content
         name, message, details = (str(part) for part in content)
+        if name == "ArgumentError":
+            argument, _, problem = message.partition(" ")
+            raise ArgumentError(argument, problem)
         if name in _KNOWN:
             raise _KNOWN[name](message)
         raise SubjectError(f"{method}: {message}", details)

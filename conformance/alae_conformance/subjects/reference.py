@@ -33,7 +33,7 @@ from alae_core.checkpoint import load_checkpoint
 from alae_core.checkpoint_writing import write_checkpoint
 from alae_core.config import Config, make_config
 from alae_core.draws import Draws
-from alae_core.errors import CheckpointError
+from alae_core.errors import ArgumentError, CheckpointError
 from alae_core.streams import noise_shapes
 from alae_core.view import View
 
@@ -123,10 +123,12 @@ class ReferenceSubject:
         return self.reference.input_gradient(self._weights(), self._batch("discriminator", inputs))
 
     def losses(self, inputs: Inputs) -> dict[str, float]:
-        return {update: self._differentiate(update, inputs)[0] for update in self.reference.trains()}
+        factor = self.reference.reduction
+        return {update: factor * self._differentiate(update, inputs)[0] for update in self.reference.trains()}
 
     def gradients(self, update: str, inputs: Inputs) -> Arrays:
-        return self._differentiate(update, inputs)[1]
+        factor = self.reference.reduction
+        return {name: factor * each for name, each in self._differentiate(update, inputs)[1].items()}
 
     def run(self, batches: Batches, steps: int, only: str | None = None) -> Arrays:
         records = []
@@ -216,6 +218,8 @@ class ReferenceSubject:
     def _step(
         self, images: np.ndarray, labels: np.ndarray | None, draws: Mapping[str, Draws] | None
     ) -> Mapping[str, float]:
+        if images.shape[1:] != self.config.image:
+            raise ArgumentError("images", f"have shape {images.shape}")
         if draws is None:
             step = int(self._state["step"])
             draws = self._due(self._draws_and_noise(step, len(images)), step)

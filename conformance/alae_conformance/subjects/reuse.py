@@ -12,18 +12,21 @@ from alae_conformance.subjects import Arrays, Batches, Inputs, Subject, shown_up
 
 #: the result of a subject's `put`
 PutBatch = TypeVar("PutBatch")
+#: batches that are put before the first step, and the difference of losses that rounding may cause
+_PUT, _SAME = 21, 1e-2
 #: calls with arrays that may get the addresses of deleted ones
 _DELETED = 3
 
 
 def shared_arrays(subject: Subject, batches: Batches) -> list[str]:
     """See `Subject.shared_arrays`."""
-    state = subject.state()
+    state, held = subject.state(), subject.model_state()
     kept = {name: np.array(array) for name, array in state.items()}
     subject.run(batches, 1)
+    shared = [f"{name} of the model" for name, array in held.items() if not np.array_equal(array, kept[name])]
     subject.load(state)
     subject.run(batches, 1)
-    shared = [name for name, array in kept.items() if not np.array_equal(array, state[name])]
+    shared += [name for name, array in kept.items() if not np.array_equal(array, state[name])]
     given = {name: np.array(array) for name, array in kept.items()}
     subject.load(given)
     _overwrite(given.values())
@@ -31,7 +34,26 @@ def shared_arrays(subject: Subject, batches: Batches) -> list[str]:
     shared += [f"{name} after load" for name, array in kept.items() if not np.array_equal(array, after[name])]
     subject.load(kept)
     losses = subject.train(batches, 1)
-    return [*shared, *(f"images after put, in the {name} update" for name in losses if not np.isfinite(losses[name]))]
+    shared += [f"images after put, in the {name} update" for name in losses if not np.isfinite(losses[name])]
+    return [*shared, *_mixed_batches(subject, kept, batches)]
+
+
+def _mixed_batches(subject: Subject, state: Arrays, batches: Batches) -> list[str]:
+    """Return the updates whose losses differ if many batches, all different, are put before the first step."""
+    copies = -(-_PUT // len(batches.images))
+    images = np.concatenate([np.roll(batches.images, number, 3) for number in range(copies)])
+    images *= 1 - np.arange(len(images)).reshape(-1, *[1] * (images.ndim - 1)) / len(images)
+    many = Batches(images, None if batches.labels is None else np.tile(batches.labels, (copies, 1)))
+    runs = []
+    for given in (False, True):
+        subject.load(state)
+        runs.append(subject.train(many, _PUT, given=given))
+    own, same = runs
+    return [
+        f"batches that were put before {_PUT} others, in the {name} update"
+        for name in own
+        if not np.allclose(own[name], same[name], rtol=_SAME, atol=_SAME)
+    ]
 
 
 def stale_results(subject: Subject, inputs: Inputs, dtype: str) -> list[str]:
@@ -128,9 +150,15 @@ def gradients_in_turn(subject: Subject, update: str, batches: Sequence[Inputs], 
 def put_and_overwrite(
     put: Callable[..., PutBatch], batch: tuple[np.ndarray, np.ndarray | None], dtype: str
 ) -> PutBatch:
-    """Put a batch, then overwrite its arrays at once, like a loader that reuses its buffers."""
+    """Put a batch, then overwrite its arrays at once, like a loader that reuses its buffers.
+
+    Images are ordered by columns in memory, and class numbers as short as they may be.
+    """
     # In the run's own precision, so that no conversion copies them.
-    given = [np.array(array, dtype if array.dtype.kind == "f" else array.dtype) for array in batch if array is not None]
+    dtypes = {"f": np.dtype(dtype), "i": np.dtype(np.uint8)}
+    given = [
+        np.array(array, dtypes.get(array.dtype.kind, array.dtype), order="F") for array in batch if array is not None
+    ]
     found = put(*given)
     _overwrite(given)
     return found

@@ -1,0 +1,89 @@
+"""5: a probability of augmentation that adapts."""
+
+from dataclasses import replace as changed
+
+from tests.conformance.core_faults.registry import plant_position, plant_with_config, plants
+
+
+def plant_adapting(replace, adapt):
+    """Let `adapt(sound, choice, p, separation, images)` move p, where `sound` is the correct function."""
+    from alae_core import walk
+
+    sound = walk.adapt_p
+    replace(walk, "adapt_p", lambda *arguments: adapt(sound, *arguments))
+
+
+@plants(
+    "adaptive p",
+    "p stays if the separation is within 0.03 of its target",
+    "L3-uncommon-run",
+    "augment_p",
+    "float64",
+)
+def wide_target(replace):
+    from keras import ops
+
+    def adapt(sound, choice, p, separation, images):
+        return ops.where(ops.abs(separation - choice.target) < 0.03, p, sound(choice, p, separation, images))
+
+    plant_adapting(replace, adapt)
+
+
+@plants("adaptive p", "a negative target counts as positive", "L3-uncommon-run", "augment_p", "float64")
+def positive_target(replace):
+    def adapt(sound, choice, p, separation, images):
+        return sound(choice.model_copy(update={"target": abs(choice.target)}), p, separation, images)
+
+    plant_adapting(replace, adapt)
+
+
+@plants(
+    "adaptive p",
+    "p moves by the configuration's batch size at every level",
+    "L3-scheduled-growth",
+    "augment_p",
+    "float64",
+)
+def usual_batch(replace):
+    def change(config, here):
+        return here._replace(stage=here.stage._replace(batch_size=config.batch_size))
+
+    plant_with_config(replace, change)
+
+
+@plants("adaptive p", "p adapts in a step of the generator alone", "L3-adaptive-only", "augment_p", "float64")
+def adapting_alone(replace):
+    from alae_core.runner import BaseRunner
+    from alae_core.updates import measure_separation
+
+    sound = BaseRunner.step
+
+    def step(self, images, *, only=None, **options):
+        updates = self.model.updates
+        if only == "generator":
+            self.model.updates = [
+                changed(each, separation=measure_separation) if each.name == only else each for each in updates
+            ]
+        try:
+            return sound(self, images, only=only, **options)
+        finally:
+            self.model.updates = updates
+
+    replace(BaseRunner, "step", step)
+
+
+def plant_separation(replace, change):
+    """Let the separation be that of `change(batch)`."""
+    from alae_core import alae_losses
+
+    sound = alae_losses.measure_separation
+    replace(alae_losses, "measure_separation", lambda networks, batch: sound(networks, change(batch)))
+
+
+@plants("adaptive p", "p moves half as far after 1,000 steps", "L3-uncommon-late", "augment_p", "float64")
+def slower_p(replace):
+    def change(here, step):
+        size = here.stage.batch_size
+        return here._replace(stage=here.stage._replace(batch_size=size / 2 if step > 1000 else size))
+
+    plant_position(replace, change)

@@ -1,0 +1,59 @@
+"""4: faults that need two options, or an option in another place."""
+
+from dataclasses import replace as changed
+
+from tests.conformance.core_faults.registry import plants
+
+
+@plants(
+    "crossings", "the weight of the loop is ignored where it is an update of its own", "L3-unusual-run", "trajectory"
+)
+def unweighted(replace):
+    from alae_core import alae_losses
+
+    sound = alae_losses._distance_of_codes
+
+    def distance(config, batch, w, estimate):
+        if config.updates.reciprocity == "own":
+            config = config.model_copy(update={"updates": config.updates.model_copy(update={"weight": 1.0})})
+        return sound(config, batch, w, estimate)
+
+    replace(alae_losses, "_distance_of_codes", distance)
+
+
+@plants("crossings", "reciprocity of its own is done at every step", "L3-unusual-run", "trajectory")
+def at_every_step(replace):
+    from alae_core import model
+
+    sound = model.updates_of
+    replace(model, "updates_of", lambda config: tuple(changed(each, every=1) for each in sound(config)))
+
+
+@plants(
+    "crossings", "in passes, pairs have the real image of another row", "L3-unusual-run", "trajectory", "microbatch"
+)
+def other_pairs(replace):
+    from keras import ops
+
+    from alae_core import updates
+
+    sound = updates.discriminator_loss
+    replace(
+        updates,
+        "discriminator_loss",
+        lambda objective, real, fake: sound(objective, ops.roll(real, 1) if real.shape[0] == 2 else real, fake),
+    )
+
+
+@plants("crossings", "R2 is left out of augmented images with labels", "L2-unusual-gradients", "gradients", "float64")
+def no_penalty(replace):
+    from alae_core import alae_losses
+
+    sound = alae_losses._judge_fake
+
+    def judge(config, networks, images, batch, input_gradient):
+        if batch.draws.augment is not None and batch.labels is not None:
+            config = config.model_copy(update={"r2_gamma": 0.0})
+        return sound(config, networks, images, batch, input_gradient)
+
+    replace(alae_losses, "_judge_fake", judge)

@@ -1,0 +1,121 @@
+"""8: precisions, passes and devices."""
+
+from tests.conformance.core_faults.registry import plant_position, plants, with_adam
+
+
+@plants("lanes", "the rate of a step in bfloat16 is 1 % too large", "L3-smooth-laws", "law", "bfloat16")
+def coarse_rate(replace):
+    plant_position(replace, lambda here, step: with_adam(here, learning_rate=1.01 * here.stage.adam.learning_rate))
+
+
+@plants("lanes", "β2 is 0.989 in bfloat16", "L3-smooth-laws", "law", "bfloat16")
+def coarse_beta2(replace):
+    plant_position(replace, lambda here, step: with_adam(here, beta2=0.989))
+
+
+@plants("lanes", "ε is 5 % too large in bfloat16", "L3-smooth-laws", "law", "bfloat16")
+def coarse_epsilon(replace):
+    plant_position(replace, lambda here, step: with_adam(here, epsilon=1.05 * here.stage.adam.epsilon))
+
+
+@plants("lanes", "averages have a half-life 2 % too long in bfloat16", "L3-smooth-laws", "law", "bfloat16")
+def coarse_halflife(replace):
+    def change(here, step):
+        return here._replace(stage=here.stage._replace(average_decay=here.stage.average_decay ** (1 / 1.02)))
+
+    plant_position(replace, change)
+
+
+@plants("lanes", "γ is 15 % too large in bfloat16", "L2-smooth-averaged", "gradients", "bfloat16")
+def coarse_gamma(replace):
+    from alae_core import updates
+
+    sound = updates.gradient_penalty
+    replace(updates, "gradient_penalty", lambda gradient, gamma: sound(gradient, 1.15 * gamma))
+
+
+@plants("lanes", "the loop in w has a weight of 1.15 in bfloat16", "L2-smooth-averaged", "losses", "bfloat16")
+def coarse_loop(replace):
+    from alae_core import alae_losses
+
+    sound = alae_losses.squared_distance
+    replace(alae_losses, "squared_distance", lambda *arguments, **options: 1.15 * sound(*arguments, **options))
+
+
+@plants(
+    "lanes", "passes have neighbouring images, so that D compares others", "L3-spread-substeps", "losses", "microbatch"
+)
+def neighbours(replace):
+    from alae_core import walk
+
+    def split(batch, passes):
+        import keras
+
+        rows = batch.images.shape[0]
+
+        def part(x, k):
+            if x is None or not len(x.shape) or x.shape[0] != rows:
+                return x
+            return keras.ops.copy(keras.ops.reshape(x, (passes, rows // passes, *x.shape[1:]))[k])
+
+        return lambda k: keras.tree.map_structure(lambda x: part(x, k), batch)
+
+    replace(walk, "split", split)
+
+
+@plants("lanes", "means over passes are divided by one too many", "L3-leaky-run", "trajectory", "microbatch")
+def shorter_means(replace):
+    from alae_core import walk
+
+    sound = walk._mean
+
+    def mean(mechanics, compute, batch):
+        passes = walk.count_passes(batch.images.shape[0], mechanics.microbatch)
+        return {name: each * (passes / (passes + 1)) for name, each in sound(mechanics, compute, batch).items()}
+
+    replace(walk, "_mean", mean)
+
+
+def round_coarsely(x):
+    """Round to bfloat16."""
+    from keras import ops
+
+    return ops.cast(ops.cast(x, "bfloat16"), x.dtype)
+
+
+@plants("lanes", "the mean of w has the digits of bfloat16", "L3-spread-laws", "law", "bfloat16")
+def coarse_mean(replace):
+    from alae_core import walk
+
+    sound = walk.average_step
+    replace(walk, "average_step", lambda *arguments: round_coarsely(sound(*arguments)))
+
+
+@plants("lanes", "p has the digits of bfloat16", "L3-uncommon-laws", "law", "bfloat16")
+def coarse_p(replace):
+    from alae_core import walk
+
+    sound = walk.adapt_p
+    replace(walk, "adapt_p", lambda *arguments: round_coarsely(sound(*arguments)))
+
+
+@plants("lanes", "passes are added in float32", "L3-unusual-passes", "displacement", "float64")
+def coarse_passes(replace):
+    from keras import ops
+
+    from alae_core import walk
+
+    sound = walk._mean
+
+    def mean(mechanics, compute, batch):
+        def compute_coarsely(part):
+            return {name: ops.cast(ops.cast(each, "float32"), "float64") for name, each in compute(part).items()}
+
+        return sound(mechanics, compute_coarsely, batch)
+
+    replace(walk, "_mean", mean)
+
+
+@plants("lanes", "conv networks in bfloat16 take steps 2 % too large", "L3-uncommon-laws", "law", "bfloat16")
+def coarse_rate_of_conv(replace):
+    plant_position(replace, lambda here, step: with_adam(here, learning_rate=1.02 * here.stage.adam.learning_rate))

@@ -1,0 +1,140 @@
+"""2: numbers far from those of most cases."""
+
+import numpy as np
+
+from tests.conformance.core_faults.looking import plant_classes
+from tests.conformance.core_faults.registry import plants
+
+
+def plant_stream(replace, change):
+    """Let draws and noise come from the stream that `change(seed, purpose, position)` names."""
+    from alae_core import draws, placement, streams
+
+    sound = streams.stream
+    for module in (streams, draws, placement):
+        replace(module, "stream", lambda seed, purpose, position=0: sound(*change(seed, purpose, position)))
+
+
+@plants("ranges", "random numbers repeat after 2^32 steps", "L0-leaky-far", "draws")
+def short_steps(replace):
+    plant_stream(replace, lambda seed, purpose, position: (seed, purpose, position % 2**32))
+
+
+@plants("ranges", "random numbers take a seed cut to 62 bits", "L0-leaky-far", "draws")
+def short_seeds(replace):
+    plant_stream(replace, lambda seed, purpose, position: (seed % 2**62, purpose, position))
+
+
+@plants("ranges", "noise repeats after 2^20 steps", "L0-style-fields", "distinct")
+def short_noise(replace):
+    def change(seed, purpose, position):
+        return seed, purpose, position % 2**20 + 100 if purpose.startswith("noise/") and position >= 2**20 else position
+
+    plant_stream(replace, change)
+
+
+@plants("ranges", "the noise of more than 100 images has half the variance", "L0-style-fields", "noise")
+def faint_for_many(replace):
+    from alae_core.placement import BatchPlacer
+
+    sound = BatchPlacer._draw_noise_maps
+
+    def draw(self, update, step, lod, count):
+        maps = sound(self, update, step, lod, count)
+        return [each * 0.5**0.5 for each in maps] if count > 100 else maps
+
+    replace(BatchPlacer, "_draw_noise_maps", draw)
+
+
+@plants(
+    "ranges",
+    "losses and gradients are sums over images, divided by the configuration's batch",
+    "L3-labels-sizes",
+    "losses",
+)
+def other_batch(replace):
+    from alae_core import walk
+
+    sound = walk._mean
+
+    def mean(mechanics, compute, batch):
+        share = batch.images.shape[0] / mechanics.config.batch_size
+        return {name: each * share for name, each in sound(mechanics, compute, batch).items()}
+
+    replace(walk, "_mean", mean)
+
+
+class ExchangingOps:
+    """`keras.ops` that makes images, or maps, column by column if `exchanges(height, width)`."""
+
+    def __init__(self, exchanges):
+        self.exchanges = exchanges
+
+    def __getattr__(self, name):
+        from keras import ops
+
+        return getattr(ops, name)
+
+    def reshape(self, x, shape):
+        from keras import ops
+
+        if len(shape) != 4 or not self.exchanges(*shape[1:3]):
+            return ops.reshape(x, shape)
+        return ops.transpose(ops.reshape(x, (-1, shape[2], shape[1], shape[3])), (0, 2, 1, 3))
+
+
+@plants("ranges", "perceptrons write images wider than 120 pixels column by column", "L1-leaky-sides", "looking")
+def turned_images(replace):
+    from alae_core.networks import mlp
+
+    replace(mlp, "ops", ExchangingOps(lambda height, width: width > 120))
+
+
+@plants("ranges", "conv networks write coarsest maps of 7 by 5 column by column", "L1-conv-sides", "looking")
+def turned_maps(replace):
+    from alae_core.networks import conv
+
+    replace(conv, "ops", ExchangingOps(lambda height, width: (height, width) == (7, 5)))
+
+
+@plants("ranges", "class numbers are read as signed bytes", "L1-unusual-looking", "looking")
+def classes_as_bytes(replace):
+    plant_classes(replace, lambda config, labels: labels.astype(np.int8).astype(int) % config.labels)
+
+
+@plants("ranges", "class numbers that are not int64 count as class 0", "L3-labels-fed", "trajectory")
+def short_classes(replace):
+    plant_classes(replace, lambda config, labels: labels if labels.dtype == np.int64 else 0 * labels)
+
+
+@plants("ranges", "images are read in the order of memory", "L3-labels-fed", "trajectory")
+def order_of_memory(replace):
+    from alae_core import placement
+
+    sound = placement.require_images
+
+    def require_images(images):
+        images = sound(images)
+        return images if images.flags.c_contiguous else images.T.reshape(images.shape)
+
+    replace(placement, "require_images", require_images)
+
+
+@plants(
+    "ranges",
+    "residual blocks count half beyond the coarsest resolution",
+    "L1-uncommon-values",
+    "forward",
+    "float64",
+)
+def first_residual(replace):
+    from alae_core.networks.conv import _Network
+
+    sound = _Network._refine
+
+    def refine(self, x, i):
+        # Halved, not left out, because PyTorch refuses weights that a loss does not depend on.
+        residual = self.residuals[i] if i else None
+        return sound(self, x, i) if residual is None else self.leaky(x + residual(self.leaky(x)) / 2)
+
+    replace(_Network, "_refine", refine)
