@@ -64,7 +64,7 @@ def _add_quantities(case: Case) -> None:
     if changed or found.keys() == frozen.keys():
         sys.exit(f"{path} exists, and its numbers are never changed: different numbers need a new case id")
     path.unlink(missing_ok=True)
-    _write(path, found | frozen)
+    _write(path, found | dict(frozen))
 
 
 def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
