@@ -38,7 +38,8 @@ test-light: $(VENV)/.test
 
 # The page of `alae demo` and the site in a headless Chromium; needs Debian's packages chromium and chromium-driver.
 demo-test: $(VENV)/.test
-	$(BIN)/python -m pytest -q -rs tests/workbench/exports/test_page*.py tests/test_site.py
+	$(BIN)/python -m pytest -q -rs tests/workbench/exports/test_page.py \
+		tests/workbench/exports/test_page_use.py tests/workbench/exports/test_page_files.py tests/test_site.py
 
 # An hour of hostile input, shared by all fuzzers.
 fuzz: $(VENV)/.test

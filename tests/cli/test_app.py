@@ -119,7 +119,7 @@ def test_options_have_the_same_meaning_on_every_command(name):
 
 def test_usage_errors_are_one_line_with_the_flag_the_value_and_a_hint_to_help(assert_refused):
     assert_refused(["train", "--nonsense"], "No such option: --nonsense")
-    assert_refused(["evaluate"], "Missing argument 'model'; see")
+    assert_refused(["push"], "Missing argument 'model'; see")
     assert_refused(["generate", "run", "--count", "0"], "--count")
     assert_refused(["generate", "run", "--seed", "-1"], "-1")
     assert_refused(

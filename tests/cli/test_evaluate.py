@@ -129,7 +129,7 @@ MISTAKES = [
         "overfitting has no value: it compares training images with others, but the model was not trained on these",
     ),
     (["shipped", "--backend", BACKEND], "there is no data 'avatars', on which "),
-    (["--backend", BACKEND], "give its place with --data"),
+    (["--backend", BACKEND], "give its place, or other images, with --data"),
     (
         ["run", "--measures", "fd_random64", "--count", "4000", "--backend", BACKEND],
         "fd_random64 has no value: 4,000 samples are more than the 1,737 training images to compare with",

@@ -47,7 +47,7 @@ def test_slices_cover_all_rows():
         (7, 6, [6, 6]),
         (1, 6, [6]),
         (9, None, [6, 3]),
-        (0, None, [0]),
+        (0, None, [1]),
     ],
 )
 def test_the_last_batch_is_padded_to_a_power_of_two(lengths, count, least, expected):
