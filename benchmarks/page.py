@@ -76,7 +76,7 @@ def write_page(model: str, folder: Path) -> Path:
     if model in preset_names():
         config = alae.load_config(model)
         network = alae.build(config)
-        state = initial_state(config, network.updates, network.weights(), network.w_mean)
+        state = initial_state(config, network.updates, network.weights(), network.mean_of_w())
         path, backend = folder / "run", alae.load_backend("torch", "cpu", "float32")
         training = {"data": "digits", "held_out": 30}
         write_checkpoint(path, state, config, author=backend, run={"training": training})

@@ -19,5 +19,5 @@ def test_the_named_checks_fail_on_the_faults_and_pass_without_them(backend, grou
     assert missed == {}
 
 
-def test_every_kind_has_four_faults():
-    assert min(Counter(fault.kind for fault in CORE_FAULTS).values()) >= 4
+def test_every_kind_has_six_faults():
+    assert min(Counter(fault.kind for fault in CORE_FAULTS).values()) >= 6

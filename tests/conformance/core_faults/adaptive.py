@@ -37,6 +37,17 @@ def positive_target(replace):
     plant_adapting(replace, adapt)
 
 
+@plants("adaptive p", "p falls twice as fast as it rises", "L3-uncommon-run", "augment_p", "float64")
+def faster_fall(replace):
+    from keras import ops
+
+    def adapt(sound, choice, p, separation, images):
+        moved = sound(choice, p, separation, images)
+        return ops.minimum(moved, 2 * moved - p)
+
+    plant_adapting(replace, adapt)
+
+
 @plants(
     "adaptive p",
     "p moves by the configuration's batch size at every level",

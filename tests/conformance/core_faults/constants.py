@@ -86,6 +86,14 @@ def usual_mean(replace):
     replace(walk, "average_step", lambda decay, average, value: sound(0.995, average, value))
 
 
+@plants("constants", "averages have a half-life of 20 images in every run", "L3-uncommon-run", "averages", "float64")
+def usual_halflife(replace):
+    def change(here, step):
+        return here._replace(stage=here.stage._replace(average_decay=0.5 ** (here.stage.batch_size / 20)))
+
+    plant_position(replace, change)
+
+
 @plants("constants", "γ of R1 is 10 in every run that has one", "L2-unusual-gradients", "gradients", "float64")
 def usual_gamma(replace):
     from alae_core import updates

@@ -2,7 +2,7 @@
 
 from dataclasses import replace as changed
 
-from tests.conformance.core_faults.registry import plants
+from tests.conformance.core_faults.registry import plant_with_config, plants
 
 
 @plants(
@@ -27,6 +27,28 @@ def at_every_step(replace):
 
     sound = model.updates_of
     replace(model, "updates_of", lambda config: tuple(changed(each, every=1) for each in sound(config)))
+
+
+@plants("crossings", "a schedule of γ that starts at zero has no R1", "L3-uncommon-run", "trajectory", "float64")
+def no_rising_gamma(replace):
+    def change(config, here):
+        return here._replace(rates=here.rates._replace(r1_gamma=None)) if config.r1_gamma == 0 else here
+
+    plant_with_config(replace, change)
+
+
+@plants("crossings", "weights of networks with levels cannot be frozen", "L3-scheduled-growth", "untouched", "float64")
+def not_frozen(replace):
+    from alae_core.runner import BaseRunner
+
+    sound = BaseRunner.trained_weights
+
+    def trained_weights(self, update, batch):
+        if self.networks.level_of(batch.images) is not None:
+            self.frozen = set()
+        return sound(self, update, batch)
+
+    replace(BaseRunner, "trained_weights", trained_weights)
 
 
 @plants(

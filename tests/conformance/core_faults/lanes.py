@@ -116,6 +116,18 @@ def coarse_passes(replace):
     replace(walk, "_mean", mean)
 
 
+@plants("lanes", "in float64 the device's noise ends at ±1.5", "L0-style-noise", "noise", "float64")
+def clipped_noise(replace):
+    from keras import ops
+
+    from alae_core.placement import BatchPlacer
+
+    sound = BatchPlacer._draw_noise_maps
+    replace(
+        BatchPlacer, "_draw_noise_maps", lambda *arguments: [ops.clip(each, -1.5, 1.5) for each in sound(*arguments)]
+    )
+
+
 @plants("lanes", "conv networks in bfloat16 take steps 2 % too large", "L3-uncommon-laws", "law", "bfloat16")
 def coarse_rate_of_conv(replace):
     plant_position(replace, lambda here, step: with_adam(here, learning_rate=1.02 * here.stage.adam.learning_rate))

@@ -30,6 +30,25 @@ def first_hidden(replace):
     replace(Perceptrons, "hidden", hidden)
 
 
+@plants(
+    "looking",
+    "at a coarser level, the last of the styles are used",
+    "L1-conditional-looking",
+    "looking",
+    "float64",
+)
+def last_styles(replace):
+    from alae_core import model
+
+    sound = model.as_styles
+
+    def as_styles(config, w, view):
+        styles = sound(config, w, view)
+        return styles[:, -2 * (view.lod + 1) :] if view is not None and styles.ndim == 3 else styles
+
+    replace(model, "as_styles", as_styles)
+
+
 @plants("looking", "batches of images of 64 by 128 pixels are a quarter as large", "L1-leaky-sizes", "exact")
 def smaller_batches(replace):
     from alae_core import model

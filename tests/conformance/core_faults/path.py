@@ -1,8 +1,30 @@
 """3: the path of training beyond the first level, and beyond the first step."""
 
+from dataclasses import replace as changed
+
 import numpy as np
 
-from tests.conformance.core_faults.registry import plants
+from tests.conformance.core_faults.registry import plant_position, plants, with_adam
+
+
+@plants(
+    "path", "a step of one update at a level's first step does not restart Adam", "L3-style-only", "counts", "float64"
+)
+def adam_goes_on(replace):
+    from alae_core import runner
+
+    position, step, alone = runner.position, runner.BaseRunner.step, []
+
+    def step_alone(self, images, *, only=None, **options):
+        alone[:] = [only is not None]
+        return step(self, images, only=only, **options)
+
+    def position_alone(config, step):
+        here = position(config, step)
+        return here._replace(restarts=False) if alone == [True] else here
+
+    replace(runner, "position", position_alone)
+    replace(runner.BaseRunner, "step", step_alone)
 
 
 @plants(
@@ -25,6 +47,55 @@ def first_gamma(replace):
             self.step_number = step
 
     replace(BaseRunner, "_batches_at_rest", at_rest)
+
+
+@plants("path", "networks with levels ignore the schedule's rate", "L3-scheduled-growth", "displacement", "float64")
+def constant_rate(replace):
+    plant_position(replace, lambda here, step: here._replace(rates=here.rates._replace(rate=None)))
+
+
+@plants("path", "Adam has no warm-up beyond the first level", "L3-scheduled-growth", "displacement", "float64")
+def no_later_warmup(replace):
+    plant_position(replace, lambda here, step: with_adam(here, warmup=0.0) if here.stage.lod else here)
+
+
+@plants(
+    "path",
+    "while averages warm up, their decay has the configuration's batch size",
+    "L3-scheduled-growth",
+    "averages",
+    "float64",
+)
+def other_warmup(replace):
+    from alae_core import growth
+
+    sound = growth._rates
+    replace(
+        growth,
+        "_rates",
+        lambda config, shown, stage: sound(config, shown, stage._replace(batch_size=config.batch_size)),
+    )
+
+
+@plants("path", "rare updates are counted from a level's first step", "L3-scheduled-growth", "trajectory", "float64")
+def counted_by_level(replace):
+    from alae_core.growth import count_shown, position
+    from alae_core.runner import BaseRunner
+
+    sound = BaseRunner.step
+
+    def step(self, images, **options):
+        stage, updates = position(self.config, self.step_number).stage, self.model.updates
+        done = count_shown(self.config, self.step_number)[stage.lod] // stage.batch_size
+        # A step is a multiple of 1, and not of a larger number.
+        never = self.step_number + 1
+        self.model.updates = [changed(each, every=never if done % each.every else 1) for each in updates]
+        try:
+            return sound(self, images, **options)
+        finally:
+            self.model.updates = updates
+
+    replace(BaseRunner, "step", step)
 
 
 @plants("path", "bytes that were put are not faded", "L3-style-ahead", "drawn")

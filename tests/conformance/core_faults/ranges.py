@@ -3,7 +3,7 @@
 import numpy as np
 
 from tests.conformance.core_faults.looking import plant_classes
-from tests.conformance.core_faults.registry import plants
+from tests.conformance.core_faults.registry import plant_with_config, plants
 
 
 def plant_stream(replace, change):
@@ -120,6 +120,41 @@ def order_of_memory(replace):
     replace(placement, "require_images", require_images)
 
 
+@plants("ranges", "a level with a fade of 0 never fades in", "L3-scheduled-growth", "trajectory", "float64")
+def never_fading(replace):
+    def change(config, here):
+        return here._replace(blend=0.0) if config.growth.levels[here.stage.lod].fade == 0 else here
+
+    plant_with_config(replace, change)
+
+
+@plants("ranges", "growth.from_level is ignored", "L3-scheduled-growth", "trajectory", "float64")
+def from_the_first(replace):
+    from alae_core import growth
+
+    sound = growth._levels_of
+
+    def levels_of(config):
+        started = config.growth and config.growth.model_copy(update={"from_level": 0})
+        return sound(config.model_copy(update={"growth": started}))
+
+    replace(growth, "_levels_of", levels_of)
+
+
+@plants(
+    "ranges",
+    "a run that was resumed with other batches counts its images from the first step",
+    "L3-uncommon-run",
+    "trajectory",
+    "float64",
+)
+def counted_again(replace):
+    from alae_core import growth
+
+    sound = growth.count_shown
+    replace(growth, "count_shown", lambda config, step: sound(config.model_copy(update={"resumed": None}), step))
+
+
 @plants(
     "ranges",
     "residual blocks count half beyond the coarsest resolution",
@@ -138,3 +173,15 @@ def first_residual(replace):
         return sound(self, x, i) if residual is None else self.leaky(x + residual(self.leaky(x)) / 2)
 
     replace(_Network, "_refine", refine)
+
+
+@plants("ranges", "images are reflected once beyond their edges", "L2-unusual-gradients", "gradients", "float64")
+def reflected_once(replace):
+    from keras import ops
+
+    from alae_core import augment
+
+    def reflect(at, size):
+        return ops.clip(size - ops.abs(ops.abs(at + 0.5) - size) - 0.5, 0.0, size - 1.0)
+
+    replace(augment, "_reflect", reflect)
