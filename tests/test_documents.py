@@ -27,7 +27,7 @@ NOT_RUN = {
     r"(pip|python3 -m venv|source) ": "installs packages",
     r"rm ": "removes files of the repository",
     r"(docker|kubectl|sbatch) ": "needs a cluster; tests/examples/test_cluster.py checks the files",
-    r"(torchrun|srun) |alae train .*--devices\b": "tests/cli/test_processes.py trains in several processes",
+    r"(torchrun|srun) |TF_CONFIG=|alae train .*--devices\b": "tests/cli/test_processes.py trains in several processes",
     r"python -m benchmarks\.": "tests/test_benchmarks.py runs it",
     r"alae train .*--resume auto\b": "tests/workbench/runs/test_resume_auto.py runs it on a small model",
     r"make ": "tests/test_makefile.py runs the targets",
