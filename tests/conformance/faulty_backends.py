@@ -158,14 +158,14 @@ class TorchLiveState(TorchBackend):
 
 @register_fault("L0-leaky-contract", "snapshot")
 class TorchKeptBatch(TorchBackend):
-    """On PyTorch, `put` shares memory with the caller's arrays."""
+    """On PyTorch, `put` shares memory with the caller's arrays that are ordered by rows."""
 
     def runner(self, model):
         import torch
 
         from alae_torch.runner import TorchRunner
 
-        TorchRunner.to_device = lambda self, array: torch.from_numpy(array)
+        TorchRunner.to_device = lambda self, array: torch.from_numpy(np.ascontiguousarray(array))
         return super().runner(model)
 
 

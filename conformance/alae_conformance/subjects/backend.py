@@ -164,9 +164,7 @@ class BackendSubject:
             own = [self._select_own(*batch) for batch in shown]
             # In another thread, as a loader does.
             with ThreadPoolExecutor(1) as loader:
-                ahead = list(
-                    loader.map(lambda batch: put_and_overwrite(self.runner.put, batch, self.config.dtype), own)
-                )
+                ahead = loader.submit(lambda: list(put_and_overwrite(self.runner.put, own, self.config.dtype))).result()
             records = [self.runner.step(batch) for batch in (ahead[:1] * steps if same else ahead)]
         return collect_losses(records)
 

@@ -157,7 +157,8 @@ class ReferenceSubject:
         sizes = {
             step: batches.size or growth.position(self.config, step).batch_size for step in range(first, first + steps)
         }
-        ahead = [put_and_overwrite(self._put, batches.at(step, size), "float64") for step, size in sizes.items()]
+        shown = [batches.at(step, size) for step, size in sizes.items()]
+        ahead = list(put_and_overwrite(self._put, shown, "float64"))
         ahead = ahead[:1] * steps if same else ahead
         handed = [self._due(self._draws_and_noise(step, size), step) if given else None for step, size in sizes.items()]
         return collect_losses([self._step(*batch, draws) for batch, draws in zip(ahead, handed, strict=True)])

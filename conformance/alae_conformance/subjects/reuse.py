@@ -4,6 +4,7 @@ They must run in the subject's process, because sending arrays copies them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import cycle
 from typing import Any, TypeVar
 
 import numpy as np
@@ -148,20 +149,20 @@ def gradients_in_turn(subject: Subject, update: str, batches: Sequence[Inputs], 
 
 
 def put_and_overwrite(
-    put: Callable[..., PutBatch], batch: tuple[np.ndarray, np.ndarray | None], dtype: str
-) -> PutBatch:
-    """Put a batch, then overwrite its arrays at once, like a loader that reuses its buffers.
+    put: Callable[..., PutBatch], batches: Iterable[tuple[np.ndarray, np.ndarray | None]], dtype: str
+) -> Iterator[PutBatch]:
+    """Put batches, and overwrite the arrays of each at once, like a loader that reuses its buffers.
 
-    Images are ordered by columns in memory, and class numbers as short as they may be.
+    Every second batch is ordered by columns in memory, and class numbers are as short as they may be.
     """
     # In the run's own precision, so that no conversion copies them.
     dtypes = {"f": np.dtype(dtype), "i": np.dtype(np.uint8)}
-    given = [
-        np.array(array, dtypes.get(array.dtype.kind, array.dtype), order="F") for array in batch if array is not None
-    ]
-    found = put(*given)
-    _overwrite(given)
-    return found
+    for batch, order in zip(batches, cycle("CF"), strict=False):
+        arrays = [array for array in batch if array is not None]
+        given = [np.array(array, dtypes.get(array.dtype.kind, array.dtype), order=order) for array in arrays]
+        found = put(*given)
+        _overwrite(given)
+        yield found
 
 
 def _overwrite(arrays: Iterable[np.ndarray]) -> None:
