@@ -5,7 +5,7 @@ They must run in the subject's process, because sending arrays copies them.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -157,7 +157,8 @@ def put_and_overwrite(
     """
     # In the run's own precision, so that no conversion copies them.
     dtypes = {"f": np.dtype(dtype), "i": np.dtype(np.uint8)}
-    for batch, order in zip(batches, cycle("CF"), strict=False):
+    orders: Iterator[Literal["C", "F"]] = cycle(("C", "F"))
+    for batch, order in zip(batches, orders, strict=False):
         arrays = [array for array in batch if array is not None]
         given = [np.array(array, dtypes.get(array.dtype.kind, array.dtype), order=order) for array in arrays]
         found = put(*given)
