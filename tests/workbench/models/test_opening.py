@@ -107,5 +107,6 @@ def test_images_of_a_run_are_found_from_every_directory(tmp_path, monkeypatch, c
     assert f"are read from {folder}" in capsys.readouterr().out
     assert len(load(str(folder)).train) == 3
     assert not capsys.readouterr().out
-    with pytest.raises(DataError, match="none of that name beside the run: give its place, or other images, with"):
+    advice = "give its place, or other images, with --data, or as SOURCE"
+    with pytest.raises(DataError, match=f"none of that name beside the run: {advice}"):
         load("/elsewhere/cats")

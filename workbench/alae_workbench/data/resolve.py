@@ -164,7 +164,7 @@ def require_found(name: str, checkpoint: Path, tell: Callable[[str], None] = pri
     if place is None:
         raise DataError(
             f"there is no data {name!r}, on which {checkpoint} was trained, and none of that name beside the run: give "
-            "its place, or other images, with --data or as SOURCE"
+            "its place, or other images, with --data, or as SOURCE"
         )
     if place != make_absolute(name):
         tell(f"the training images of {checkpoint}, recorded as {name}, are read from {place}")
