@@ -37,6 +37,14 @@ def test_a_subject_without_images_has_measures_of_samples_only(model):
     assert refused == {"psnr": "it needs images, and none were given"}
 
 
+def test_only_requested_measures_are_refused_on_images_of_others(model):
+    subject = Subject(model, make_data(), own=False)
+    values, refused = take_measures(subject, ["fd_random64"])
+    assert (values.keys(), refused) == ({"fd_random64"}, {})
+    values, refused = take_measures(subject, ["fd_random64", "copied_random64"])
+    assert (values.keys(), refused.keys()) == ({"fd_random64"}, {"copied_random64"})
+
+
 def test_all_default_measures_are_finite_json_numbers(model):
     values, _ = take_measures(Subject(model, make_data()), default_measures())
     assert json.loads(json.dumps(values)) == values

@@ -52,11 +52,12 @@ def take_measures(subject: Subject, names: Iterable[str]) -> Outcome:
         except UnmeasurableError as error:
             outcome.refused.update(dict.fromkeys(group, str(error)))
             continue
-        for name, value in (found if isinstance(found, Mapping) else {measure.name: found}).items():
-            if isinstance(value, UnmeasurableError):
-                outcome.refused[name] = str(value)
-            elif name in group:
-                outcome.values[name] = value
+        values = found if isinstance(found, Mapping) else {measure.name: found}
+        for name in filter(values.__contains__, group):
+            if isinstance(values[name], UnmeasurableError):
+                outcome.refused[name] = str(values[name])
+            else:
+                outcome.values[name] = values[name]
     return outcome
 
 
