@@ -83,7 +83,7 @@ class Model:
         if self.config.networks.discriminator == "latent":
             return self.reference.judge(self._weights, codes, batch.labels).output.value
         # In batches, because D compares the images of each.
-        parts = [slice(*each) for each in self._cut(len(codes), view)] if len(codes) else []
+        parts = list(self.chunks(len(codes), view)) if len(codes) else []
         classes = [None if batch.labels is None else batch.labels[part] for part in parts]
         logits = [
             self.reference.score(self._weights, to_floats(codes[part]), batch._replace(labels=own)).output.value
@@ -119,7 +119,8 @@ class Model:
         return max(1, min(_IMAGES, _PIXELS // prod(self.image_shape(view)[:2])))
 
     def chunks(self, count: int, view: View | None = None) -> Iterator[slice]:
-        return (slice(*each) for each in self._cut(count, view))
+        size = self.batch_size(view)
+        return (slice(first, min(first + size, count)) for first in range(0, max(count, 1), size))
 
     def sample_prior(self, count: int, seed: int = 0) -> Array:
         return stream_of(seed, "prior").standard_normal((count, self.config.networks.z), dtype=np.float32)
@@ -154,11 +155,6 @@ class Model:
             raise ArgumentError("labels", f"are {labels}")
         one_hot = None if labels is None else np.eye(self.config.labels)[labels]
         return Batch(none, none, labels=one_hot, blend=1.0 if view is None else view.blend)
-
-    def _cut(self, count: int, view: View | None) -> list[tuple[int, int]]:
-        """Return the first image of each of the model's own batches of `count` images, and the one after its last."""
-        size = self.batch_size(view)
-        return [(first, min(first + size, count)) for first in range(0, max(count, 1), size)]
 
     def _layers(self, view: View | None) -> int:
         view = self._view(view)

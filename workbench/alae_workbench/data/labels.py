@@ -133,7 +133,7 @@ def number_texts(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
 def number_classes(texts: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Number texts as `number_texts` does.
 
-    Raises ValueError if there are more than 20 and all differ, as captions and names do.
+    Raises ValueError if there are more than `MOST_DISTINCT` and all differ, as captions and names do.
     """
     if len(set(texts)) == len(texts) > MOST_DISTINCT:
         raise ValueError("every image has another text")

@@ -63,8 +63,8 @@ def decide_reading(
     elif survey.count:
         narrow = options.range or (_BLACK_AND_WHITE if survey.only_zeros_and_ones else None)
         use = describe_use(*survey.shades, narrow or BYTES)
-        range_name = "" if narrow is None and not use else _name_range(narrow or BYTES)
-        words += list(filter(None, [", ".join(filter(None, (range_name, use)))]))
+        if narrow is not None or use:
+            words.append(", ".join(filter(None, (_name_range(narrow or BYTES), use))))
     if survey.frames:
         words.append(f"the first of several pictures in {survey.frames:,} file{'s' if survey.frames > 1 else ''}")
     if survey.channels:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Collection as Names
 from dataclasses import replace
-from itertools import takewhile
+from os.path import commonprefix
 from pathlib import Path
 
 from alae_workbench.data.formats.array_names import find_labels, find_roles
@@ -77,9 +77,7 @@ def _get_shapes(arrays: dict[str, tuple[str, StoredArray]]) -> dict[str, tuple[i
 def _open(path: Path, files: list[str]) -> dict[str, tuple[str, StoredArray]]:
     """Return the arrays of files by name, each with its file."""
     stems = [Path(name).stem for name in files]
-    first, last = min(stems), max(stems)
-    common = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
-    shared = _SHARED.match(common)
+    shared = _SHARED.match(commonprefix(stems))  # noqa: RUF071 - characters are compared, as intended
     start = len(shared[0]) if shared else 0
     arrays: dict[str, tuple[str, StoredArray]] = {}
     for name, stem in zip(files, stems, strict=True):
