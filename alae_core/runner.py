@@ -37,6 +37,8 @@ class BaseRunner(BatchPlacer[Tensor]):
     `__init__` loads the initial state, so attributes that these methods use must be set before it is called.
     """
 
+    backend: Backend
+
     def __init__(self, backend: Backend, model: Alae) -> None:
         self.backend, self.model, self.config = backend, model, model.config
         self.networks = model.family

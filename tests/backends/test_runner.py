@@ -276,9 +276,12 @@ def test_put_batches_and_arrays_give_the_same_step(backend):
     assert dict(first.step(images)) == dict(second.step(second.put(images)))
 
 
-def test_bytes_convert_to_floats_exactly(backend):
-    """Converted on the device: a quarter of the data is copied, with the same result."""
+@pytest.mark.parametrize("where", ["NumPy", "the device"])
+def test_bytes_convert_to_floats_exactly(backend, where, monkeypatch):
+    """Converted on an accelerator, a quarter of the data is copied, with the same result as with NumPy."""
     (_, first), (_, second) = start(backend), start(backend)
+    if where == "the device":
+        monkeypatch.setattr(backend, "device", "gpu:0")
     greys = np.arange(264).astype(np.uint8).reshape(11, 4, 3, 2)
     for images in (greys, random_bytes()):
         one, other = (first.to_numpy(batch.images) for batch in (first.put(images), first.put(to_float(images))))

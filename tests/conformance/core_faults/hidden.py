@@ -69,18 +69,7 @@ def other_bytes(replace):
     def from_bytes(self, images):
         return ops.cast(self.rows_to_device(images), self.config.dtype) / 128 - 1
 
-    for cls in {BatchPlacer, *_runners()}:
-        replace(cls, "_from_bytes", from_bytes)
-
-
-def _runners():
-    """Return the runners' class of this process's framework, if it has its own way to convert bytes."""
-    import keras
-
-    from alae_core import load_backend
-
-    engine = load_backend(keras.backend.backend())._engine()
-    return [cls for cls in vars(engine).values() if isinstance(cls, type) and "_from_bytes" in vars(cls)]
+    replace(BatchPlacer, "_from_bytes", from_bytes)
 
 
 @plants(
