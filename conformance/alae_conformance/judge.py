@@ -1,7 +1,7 @@
 """Judging one backend: a process for each lane, and a record of each case."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +33,9 @@ from alae_core.errors import BackendError
 PATIENCE = 600.0
 #: processes that a backend may lose in a lane; then its other cases in the lane count as errors without being run
 _LOSSES = 3
+#: cases in one process: XLA maps each compiled function into memory several times, and Linux allows 65,530 mappings, of
+#: which 150 cases need 47,000
+_MOST_CASES = 150
 
 #: text in the last output of a process if its XLA lacks a flag of `QUICK_COMPILATION`
 _UNKNOWN_FLAG = "in XLA_FLAGS"
@@ -40,10 +43,15 @@ _UNKNOWN_FLAG = "in XLA_FLAGS"
 #: the result of an experiment or of its diagnosis
 Answer = TypeVar("Answer")
 Listener = Callable[[str, CaseRecord], None]
+#: a lane, and whether XLA compiles without optimizing, of cases that share a process
+_Key = tuple[Lane, bool]
 
 
 class Judge:
-    """Judges one backend in a process for each lane, restarted if it is lost; if `quick`, without optimizing."""
+    """Judges one backend in a process for each lane, restarted if it is lost or has run many cases.
+
+    XLA optimizes only experiments that are `trained`, in a process of their own, and if `quick`, none.
+    """
 
     def __init__(
         self,
@@ -61,14 +69,27 @@ class Judge:
         self.quick = quick
         self.hello: Hello | None = None
         self.cases: list[CaseRecord] = []
-        self._processes: dict[Lane, Process | Processes] = {}
+        # Each with the ids of the cases that it has run.
+        self._processes: dict[_Key, tuple[Process | Processes, set[str]]] = {}
         self._failed_starts: dict[Lane, SubjectError | _Refused] = {}
         self._losses = dict.fromkeys(LANES, 0)
+        self._has_flags = True  # unless its XLA has shown that it lacks them
 
     def run(self, tasks: Sequence[Task], backends: Sequence[str]) -> None:
-        """Judge the cases, each in its lane; `backends` are all that are judged in this run."""
-        for case, lane in tasks:
-            self.run_case(case, lane, backends)
+        """Judge the cases, each in its lane, and end their processes; `backends` are all that this run judges."""
+        try:
+            for case, lane in tasks:
+                self.run_case(case, lane, backends)
+        finally:
+            for key in {self._key(task) for task in tasks}:
+                self._end(key)
+
+    def split(self, tasks: Iterable[Task]) -> list[list[Task]]:
+        """Split tasks into those that share a process."""
+        groups: dict[_Key, list[Task]] = {}
+        for task in tasks:
+            groups.setdefault(self._key(task), []).append(task)
+        return list(groups.values())
 
     def run_case(self, case: Case, lane: Lane, backends: Sequence[str]) -> CaseRecord:
         """Judge one case in one lane; every failure is recorded, and only SuiteError is raised."""
@@ -131,9 +152,17 @@ class Judge:
     def close(self) -> None:
         """End its processes."""
         # A copy, because a lane that another one has interrupted may still start a process.
-        for process in list(self._processes.values()):
-            process.close()
-        self._processes.clear()
+        for key in list(self._processes):
+            self._end(key)
+
+    def _key(self, task: Task) -> _Key:
+        case, lane = task
+        return lane, self.quick or not experiment_of(case).trained
+
+    def _end(self, key: _Key) -> None:
+        held = self._processes.pop(key, None)
+        if held:
+            held[0].close()
 
     def _diagnosis(self, case: Case, lane: Lane) -> Callable[[Subject, Setting], str]:
         tolerance, norms = TOLERANCES["step", lane], weight_norms(self.numbers.tape(case.fixture))
@@ -146,24 +175,28 @@ class Judge:
             raise SubjectError(f"not run: the process was lost {_LOSSES} times in this lane", "")
         tape = self.numbers.tape(case.fixture)
         setting = Setting(fixtures()[case.fixture], lane, tape, self.checkpoints, writers)
+        key = _, quick = self._key((case, lane))
         try:
-            if lane not in self._processes:
-                self._processes[lane] = self._start(lane)
-            self.hello = self.hello or _validate_hello(self._processes[lane].hello())
-            return experiment(self._processes[lane], setting)
+            if key in self._processes and len(self._processes[key][1] | {case.id}) > _MOST_CASES:
+                self._end(key)
+            if key not in self._processes:
+                self._processes[key] = self._start(lane, quick and self._has_flags), set()
+            process, begun = self._processes[key]
+            begun.add(case.id)
+            self.hello = self.hello or _validate_hello(process.hello())
+            return experiment(process, setting)
         except SubjectLost as error:
-            if lane in self._processes:
-                self._processes.pop(lane).close()
-            if self.quick and _UNKNOWN_FLAG in error.details:
-                self.quick = False
+            self._end(key)
+            if self._has_flags and quick and _UNKNOWN_FLAG in error.details:
+                self._has_flags = False
                 return self._ask(case, lane, writers, experiment)
             self._losses[lane] += 1
             raise
 
-    def _start(self, lane: Lane) -> Process | Processes:
+    def _start(self, lane: Lane, quick: bool) -> Process | Processes:
         if lane not in self._failed_starts:
             try:
-                return start_processes(self.name, lane, self.patience, self.device, self.quick)
+                return start_processes(self.name, lane, self.patience, self.device, quick)
             except BackendError as error:
                 self._failed_starts[lane] = _Refused(str(error))
             except SubjectError as error:

@@ -16,12 +16,12 @@ Task = tuple[Case, Lane]
 #: over JAX, PyTorch and TensorFlow without optimization by XLA
 _START = 5.0
 _SECONDS: dict[str, tuple[float, ...]] = {
-    "mlp": (1.2, 0.8, 0.5, 0.8, 60.0, 2.0),
-    "conv": (0.8, 1.5, 0.5, 1.2),
-    "style": (1.5, 4.0, 1.5, 3.0, 60.0, 8.0),
+    "mlp": (1.0, 0.8, 0.5, 1.0, 15.0, 1.0),
+    "conv": (1.0, 1.0, 1.4, 2.0),
+    "style": (1.5, 2.5, 3.0, 2.5, 15.0, 2.0),
 }
 #: the factor of a case's seconds if XLA optimizes
-_OPTIMIZED = 2.0
+_OPTIMIZED = 5.0
 
 
 class SelectionError(AlaeError):
@@ -81,12 +81,13 @@ def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
 def estimate_seconds(tasks: Sequence[Task], backends: int, cores: int, *, quick: bool = True) -> int:
     """Return about how many seconds a run takes on idle cores; if `quick`, XLA does not optimize."""
     lanes = len({lane for _, lane in tasks})
-    seconds = sum(_SECONDS[_family(case)][case.level] for case, _ in tasks) * (1 if quick else _OPTIMIZED)
+    seconds = sum(_estimate_case(case, quick or not experiment_of(case).trained) for case, _ in tasks)
     return round(backends * (lanes * _START + seconds) / min(cores, backends * lanes))
 
 
-def _family(case: Case) -> str:
-    return config_of(fixtures()[case.fixture], case.lanes[0]).networks.family
+def _estimate_case(case: Case, quick: bool) -> float:
+    family = config_of(fixtures()[case.fixture], case.lanes[0]).networks.family
+    return _SECONDS[family][case.level] * (1 if quick or case.level > 3 else _OPTIMIZED)
 
 
 def split_into_waves(tasks: Sequence[Task]) -> list[list[Task]]:

@@ -20,7 +20,6 @@ from alae_conformance.judge import PATIENCE, Judge, Listener, curves_of
 from alae_conformance.numbers import Fresh, Frozen, Numbers
 from alae_conformance.record import Report
 from alae_conformance.selection import Selection, Task, requirements, select, split_into_waves
-from alae_conformance.tolerances import LANES
 from alae_conformance.xfail import Xfail
 from alae_core import __version__
 from alae_core.config_data import SPECIFICATION
@@ -71,9 +70,9 @@ def conform(
         with ThreadPoolExecutor(cpu_count() or 1) as pool:
             try:
                 for wave in split_into_waves(tasks):
-                    # Each lane has its own process, so the lanes of a backend need not wait for each other.
-                    lanes = [(judge, [task for task in wave if task[1] == lane]) for lane in LANES for judge in judges]
-                    list(pool.map(lambda pair: pair[0].run(pair[1], backends), lanes))
+                    # Cases that share no process need not wait for each other.
+                    jobs = [(judge, group) for group in judges[0].split(wave) for judge in judges]
+                    list(pool.map(lambda job: job[0].run(job[1], backends), jobs))
             finally:
                 for judge in judges:
                     judge.close()

@@ -117,8 +117,36 @@ def test_a_backend_whose_xla_lacks_a_flag_is_judged_without_it(judge, monkeypatc
     monkeypatch.delenv("XLA_FLAGS", raising=False)
     judge = judge("OlderXla", quick=True)
     assert judge.run_case(cases()["L1-hinge-values"], "float32", ["OlderXla"]).status == "passed"
-    assert not judge.quick
+    assert not judge._has_flags
     assert judge._losses["float32"] == 0
+
+
+def test_xla_optimizes_only_runs_of_whole_steps(judge):
+    tasks = [(cases()[case], "float32") for case in ("L1-hinge-values", "L3-hinge-run", "L2-hinge-gradients")]
+    assert [[case.id for case, _ in group] for group in judge("jax").split(tasks)] == [
+        ["L1-hinge-values", "L2-hinge-gradients"],
+        ["L3-hinge-run"],
+    ]
+    assert judge("jax", quick=True).split(tasks) == [tasks]
+
+
+def test_a_process_is_replaced_after_many_cases_but_not_for_the_same_ones(judge, monkeypatch):
+    monkeypatch.setattr("alae_conformance.judge._MOST_CASES", 1)
+    judge, started = judge("OnlyFloat32", quick=True), []
+    for case in ("L1-hinge-values", "L1-hinge-values", "L1-large-values"):
+        assert judge.run_case(cases()[case], "float32", []).status == "passed"
+        ((process, _),) = judge._processes.values()
+        started.append(process)
+    first, same, other = started
+    assert first is same is not other
+    assert not first._process.is_alive()
+
+
+def test_processes_end_with_the_tasks_of_a_run(judge):
+    judge = judge("OnlyFloat32", quick=True)
+    judge.run([(cases()["L1-hinge-values"], "float32")], [])
+    assert [case.status for case in judge.cases] == ["passed"]
+    assert not judge._processes
 
 
 def test_output_of_a_backend_is_not_taken_for_an_answer(judge):
