@@ -1,7 +1,7 @@
 """The copy of a batch, and of each update's draws, to the device."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from math import prod
 from typing import Any, Generic, TypeVar
@@ -144,12 +144,19 @@ class BatchPlacer(ABC, Generic[Tensor]):
 
     def _draw_noise_maps(self, update: str, step: int, lod: int, count: int) -> list[Tensor]:
         """Return the noise maps that one update draws at a training step: `streams.noise_shapes` on the device."""
-        shapes = noise_shapes(lod, count)
-        ends = list(accumulate(prod(shape) for shape in shapes))
+        shapes = tuple(noise_shapes(lod, count))
         key = int(stream(self.config.seed, f"noise/{update}", step).integers(2**31))
         # Draw all maps at once: launching a kernel for each of many small maps takes longer than drawing them.
-        numbers: Any = self.draw_noise(ends[-1], key)
-        return [
-            ops.reshape(numbers[start:end], shape)
-            for shape, (start, end) in zip(shapes, pairwise([0, *ends]), strict=True)
-        ]
+        return self._divide_noise(self.draw_noise(sum(map(prod, shapes)), key), shapes)
+
+    def _divide_noise(self, numbers: Tensor, shapes: tuple[tuple[int, ...], ...]) -> list[Tensor]:
+        """Call `divide`; a framework in which every call is slow compiles it."""
+        return divide(numbers, shapes)
+
+
+def divide(numbers: Any, shapes: Sequence[tuple[int, ...]]) -> list[Any]:
+    """Return the parts of a vector as tensors of these shapes, in order."""
+    ends = list(accumulate(map(prod, shapes)))
+    return [
+        ops.reshape(numbers[start:end], shape) for shape, (start, end) in zip(shapes, pairwise([0, *ends]), strict=True)
+    ]

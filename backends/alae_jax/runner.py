@@ -10,6 +10,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from alae_core.growth import Rates, Stage
 from alae_core.model import Alae
+from alae_core.placement import divide
 from alae_core.runner import BaseRunner
 from alae_core.shares import Share
 from alae_core.updates import Batch, Update
@@ -17,6 +18,8 @@ from alae_core.walk import walk
 from alae_jax import JaxBackend
 
 Tensors = dict[str, jax.Array]
+
+_divide = jax.jit(divide, static_argnums=1)
 
 
 def input_gradient(fn: Callable[[jax.Array], jax.Array], x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -70,6 +73,9 @@ class JaxRunner(BaseRunner[jax.Array]):
         if self._by_row is None:
             return self.to_device(array)
         return jax.make_array_from_process_local_data(self._by_row, np.array(array))
+
+    def _divide_noise(self, numbers: jax.Array, shapes: tuple[tuple[int, ...], ...]) -> list[jax.Array]:
+        return _divide(numbers, shapes)
 
     def share_noise(self, maps: list[jax.Array]) -> list[jax.Array]:
         if self._everywhere is None or self._by_row is None:

@@ -12,6 +12,7 @@ from alae_core.groups import Adam
 from alae_core.growth import Rates, Stage
 from alae_core.model import Alae
 from alae_core.networks.family import Family
+from alae_core.placement import divide
 from alae_core.runner import BaseRunner
 from alae_core.shares import Share
 from alae_core.state import count_name, moment_name
@@ -38,6 +39,7 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
         if self._peers:
             self.share = Share(self._peers.rank, self._peers.processes, is_separate=True)
         self._steps: dict[Stage, Callable[..., dict[str, tf.Tensor]]] = {}
+        self._dividers: dict[Hashable, Callable[..., list[tf.Tensor]]] = {}
         self._differentiate = tf.function(
             lambda name, batch: self.gradient(self.tensors, model.update(name), batch), autograph=False
         )
@@ -45,6 +47,11 @@ class TensorflowRunner(BaseRunner[tf.Tensor]):
 
     def to_device(self, array: np.ndarray) -> tf.Tensor:
         return tf.constant(array)
+
+    def _divide_noise(self, numbers: tf.Tensor, shapes: tuple[tuple[int, ...], ...]) -> list[tf.Tensor]:
+        if shapes not in self._dividers:
+            self._dividers[shapes] = compile_function(lambda numbers: divide(numbers, shapes))
+        return self._dividers[shapes](numbers)
 
     def to_numpy(self, tensor: tf.Tensor) -> np.ndarray:
         # Copied, because the next step writes into the variable's memory.

@@ -245,6 +245,16 @@ def test_noise_differs_between_seeds_and_steps(backend):
     assert abs(numbers.var() - 1) < 5 * np.sqrt(2 / numbers.size)
 
 
+def test_noise_maps_are_parts_of_one_draw_in_order(backend, monkeypatch):
+    _, runner = start(backend)
+    monkeypatch.setattr(runner, "draw_noise", lambda count, key: runner.to_device(np.arange(count, dtype=np.float32)))
+    for lod in (0, 1, 0):
+        maps = [runner.to_numpy(noise) for noise in runner._draw_noise_maps("generator", 0, lod, 4)]
+        assert [noise.shape for noise in maps] == noise_shapes(lod, 4)
+        numbers = np.concatenate([noise.ravel() for noise in maps])
+        assert np.array_equal(numbers, np.arange(len(numbers)))
+
+
 @pytest.mark.slow
 def test_the_mean_of_w_moves_before_each_update(grown):
     """β·mean + (1 − β)·(batch mean of F(z)), at the weights of the previous update."""
