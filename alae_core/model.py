@@ -222,7 +222,10 @@ class Alae:
         return self.map(codes, labels=labels) if self.config.reciprocity == "z" else codes
 
     def as_seen(self, images: np.ndarray, view: View | None = None) -> np.ndarray:
-        """Return images of the view's size as floats, faded like the real images that training shows in that view."""
+        """Return images of the view's size as floats, faded like the real images that training shows in that view.
+
+        The result may be `images` itself.
+        """
         images, view = self._images(images, view), self._view(view)
         return images if view is None or view.blend == 1 else self._run("fade", images, view)
 

@@ -109,6 +109,23 @@ def twice(subject: Subject, setting: Setting) -> Observations:
     return trajectory | drop_check("moments", movements("twice", before, subject.state()))
 
 
+@experiment()
+def kept(subject: Subject, setting: Setting) -> Observations:
+    """Take steps on a batch that was put once, while a level fades in, and on copies of it: equal losses."""
+    setting.open(subject)
+    batches, first = tapes.batches(setting.tape), setting.fixture.grown[0]
+    number, runs = first % tapes.BATCHES, []
+    images, labels = (
+        None if array is None else np.repeat(array[number : number + 1], tapes.BATCHES, 0)
+        for array in (batches.images, batches.labels)
+    )
+    for same in (True, False):
+        subject.load(setting.initial_state() | {"step": np.array(first)})
+        runs.append(subject.train(replace(batches, images=images, labels=labels), 3, same=same))
+    once, apart = runs
+    return {f"drawn/{update}": once[update] / apart[update] for update in once}
+
+
 # Adam's first step at a level multiplies the rounding of a gradient that is zero by the rate over ε.
 @experiment(rounding="compounds")
 def paces(subject: Subject, setting: Setting) -> Observations:

@@ -1,6 +1,7 @@
 """L2 and L3: everything that a batch can differ in, crossed, forwards and backwards in one process; p that adapts."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,7 +12,8 @@ from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, sorted_names
 from alae_conformance.fixture import config_of
-from alae_conformance.subjects import Inputs, Subject
+from alae_conformance.subjects import Batches, Inputs, Subject
+from alae_conformance.subjects.reference import ReferenceSubject
 from alae_core.draws import Draws
 from alae_core.images import to_uint8
 from alae_core.view import View
@@ -20,6 +22,10 @@ from alae_core.view import View
 _P = 0.3125
 #: number of steps in which p adapts
 _ADAPTING = 10
+#: number of single images that D separates, and the p at which it does
+_SINGLE, _PS = 36, (0.05, 0.45, 0.75)
+#: how far real images are from generated ones in half of the steps, relative to images of the tape
+_NEAR = 0.05
 
 
 @experiment(trains=False)
@@ -96,6 +102,35 @@ def adapting(subject: Subject, setting: Setting) -> Observations:
         subject.run(tapes.batches(setting.tape), 1)
         moved = subject.state()["augment_p"] - before
         observed[f"direction/{step}"] = np.sign(np.round(np.asarray(moved, np.float64), 5)).astype(np.int64)
+    return observed
+
+
+@experiment(rounding="kinks")
+def separating(subject: Subject, setting: Setting) -> Observations:
+    """Do the discriminator's update on single images, at several p: p shows on which side of its generated one each is.
+
+    Half of the images are nearly the generated ones, so that any other generated image may change the side. Networks
+    with levels do it while a level fades in.
+    """
+    setting.open(subject)
+    reference = ReferenceSubject()
+    setting.open(reference)
+    state, batches, observed = tapes.group("states/7", setting.tape), tapes.batches(setting.tape), Observations()
+    first, last = setting.fixture.grown or (7, 7 + _SINGLE)
+    for number in range(_SINGLE):
+        p, step = np.array(_PS[number % len(_PS)]), np.array(first + number % (last - first))
+        images, labels = (
+            None if array is None else np.roll(array, number, 1) for array in (batches.images, batches.labels)
+        )
+        shown = Batches(images, labels, 1)
+        for each in (subject, reference):
+            each.load(state | {"augment_p": p, "step": step})
+        if number % 2:
+            shown = replace(shown, images=reference.generated(shown) + _NEAR * shown.images[:, :1])
+        losses = subject.run(shown, 1, only="discriminator")
+        observed[f"losses/{number}"] = losses["discriminator"]
+        moved = subject.state()["augment_p"] - p
+        observed[f"direction/{number}"] = np.sign(np.round(np.asarray(moved, np.float64), 5)).astype(np.int64)
     return observed
 
 

@@ -54,6 +54,10 @@ def image_sizes(subject: Subject, setting: Setting) -> Observations:
         images = subject.look("generate", setting.tape["w"], **options)
         for axis, word in ((1, "columns"), (2, "rows")):
             observed[f"looking/mean {word} {where}"] = images.mean(axis)
+        if config.growth and height == _LONGEST:
+            # All blocks have a bump, of different sizes.
+            bumped = subject.look("generate", setting.tape["w"], noise="bump")
+            observed[f"looking/mean rows of bumps {where}"] = bumped.mean(2)
         shown = np.resize(setting.tape["images"], (len(images), *images.shape[1:]))
         observed[f"looking/codes {where}"] = subject.look("encode", shown)
         observed |= {f"exact/{name} {where}": np.asarray(subject.look(name)) for name in ("image_shape", "batch_size")}

@@ -1,133 +1,26 @@
 """L1: every method of a model."""
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
+from alae_conformance.experiments.calls import Call, calls, refused_calls, views
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, sorted_names
 from alae_conformance.fixture import Fixture, config_of
 from alae_conformance.subjects import Arrays, Subject
 from alae_core.errors import ArgumentError, CheckpointError
-from alae_core.images import to_uint8
-from alae_core.view import View
 
 #: numbers of images in one call: around one and two of a model's own batches
 _LENGTHS = (0, 1, 511, 512, 513, 515, 1024)
 #: number of images with random noise in a call, and of calls
 _RANDOM, _CALLS = 16, 40
-_SEEDS = (0, 2**63 - 1)
 #: a statistic of random noise, which has no seed
 UNSEEDED = "variance between images of random noise"
-
-
-#: add a call by a name, whose first word is the method, with arguments and options; options of None are left out
-Add = Callable[..., None]
-
-
-class Call(NamedTuple):
-    """A call of a model's method."""
-
-    method: str
-    arguments: tuple[Any, ...]
-    options: Mapping[str, Any]
-
-    def on(self, subject: Subject) -> Any:
-        """Make the call."""
-        return subject.look(self.method, *self.arguments, **self.options)
-
-
-def calls(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Call]:
-    """Return calls of every method that the fixture's model has, by the names of their results."""
-    config, found = config_of(fixture, "float32"), dict[str, Call]()
-    z, labels = tape["z/generator"], tape["labels"][0] if "labels" in tape else None
-
-    def add(name: str, *arguments: Any, **options: Any) -> None:
-        method = name.split(" ")[0]
-        found[name] = Call(method, arguments, {key: value for key, value in options.items() if value is not None})
-
-    add("map", z, labels=labels)
-    if not config.classes_of("F"):
-        add("F", z)
-    add("has FGED", "FGED")
-    add("has V", "V")
-    for seed in _SEEDS:
-        add(f"sample_prior by {seed}", 5, seed)
-    for update in (name for name in ("generator", "reciprocity") if f"z/{name}" in tape):
-        add(f"update {update}", update)
-    if config.networks.discriminator == "latent":
-        add("discriminate", tape["w"], labels=labels)
-        if not config.classes_of("D"):
-            add("D", tape["w"])
-    if config.growth:
-        add_truncations(add, tape, 2 * config.lods)
-    for where, view in views(fixture).items():
-        add_views(add, tape, where, view, config.networks.discriminator == "images")
-    return found
-
-
-def add_truncations(add: Add, tape: Mapping[str, np.ndarray], layers: int) -> None:
-    """Add calls of `truncate`, and of `generate` on a style for each layer."""
-    styles = styles_of(tape["w"], layers)
-    for psi in (None, 0.0, 0.7, 1.0):
-        add(f"truncate by {psi}", tape["w"], psi)
-        add(f"truncate styles by {psi}", styles, psi)
-    add("generate of styles", styles)
-    add("reencode of styles", styles)
-    if layers > 2:
-        # Styles beyond the layers of a coarser level are not used.
-        add("generate of more styles", styles, View(layers // 2 - 2))
-
-
-def add_views(add: Add, tape: Mapping[str, np.ndarray], where: str, view: View | None, sees_images: bool) -> None:
-    """Add calls of the methods that depend on the view, on floats and bytes, with each kind of noise.
-
-    `where` ends their names; `sees_images` is whether D is applied to images.
-    """
-    images, w = images_of(tape, view), tape["w"]
-    labels = tape["labels"][0] if "labels" in tape else None
-    # One of them is ordered by columns in memory.
-    for kind, shown in (("floats", images), ("bytes", np.asfortranarray(to_uint8(images)))):
-        for method in ("encode", "hidden", "w_of"):
-            add(f"{method} {kind}{where}", shown, view, labels=labels)
-        add(f"as_seen {kind}{where}", shown, view)
-        if sees_images:
-            add(f"discriminate {kind}{where}", shown, view, labels=labels)
-    noises: dict[str, Any] = {"": None}
-    if view is not None:
-        maps = [tape[f"noise/{layer}"] for layer in range(2 * (view.lod + 1))]
-        noises |= {" maps": maps, " shared maps": [array[:1] for array in maps]}
-        noises |= {f" {word}": word for word in ("fixed", "none", "bump")}
-        for seed in _SEEDS:
-            add(f"sample_noise by {seed}{where}", 2, seed, view)
-    for name, noise in noises.items():
-        add(f"generate{name}{where}", w, view, noise=noise, labels=labels)
-        add(f"reconstruct{name}{where}", images, view, noise=noise, labels=labels)
-        add(f"reencode{name}{where}", w, view, noise=noise, labels=labels)
-    add(f"image_shape{where}", view)
-    add(f"batch_size{where}", view)
-    for count in (1100, 1024, 0):
-        add(f"chunks {count}{where}", count, view)
-
-
-def views(fixture: Fixture) -> dict[str, View | None]:
-    """Return the views of a fixture by the suffix of names, and the default."""
-    return {"": None} | {f" at level {lod}, blend {blend:g}": View(lod, blend) for lod, blend in fixture.levels}
-
-
-def images_of(tape: Mapping[str, np.ndarray], view: View | None) -> np.ndarray:
-    """Return the first batch of images, cut to a view's size."""
-    size = None if view is None else view.size
-    return tape["images"][0][:, :size, :size]
-
-
-def styles_of(w: np.ndarray, layers: int) -> np.ndarray:
-    """Return a different style for each layer, (batch, layers, w): the columns of w, rotated."""
-    return np.stack([np.roll(w, layer, 1) for layer in range(layers)], 1)
 
 
 def looked_state(setting: Setting) -> Arrays:
@@ -151,19 +44,9 @@ def looking(subject: Subject, setting: Setting) -> Observations:
 
 
 def _refusals(subject: Subject, setting: Setting) -> Observations:
-    """Return whether the model refuses class numbers that it lacks, and weights that do not fit."""
-    config, w, weights = config_of(setting.fixture, setting.lane), setting.tape["w"], subject.look("weights")
-    calls = {
-        "unknown weights": Call("set_weights", (weights | {"H/dense0/kernel": np.zeros(3)},), {}),
-        "missing weights": Call("set_weights", (dict(list(weights.items())[1:]),), {}),
-    }
-    if config.labels:
-        for label in (-1, config.labels):
-            labels = np.array([label, *[0] * (len(w) - 1)])
-            # Style networks have labels for F, others for G.
-            method, rows = ("map", setting.tape["z/generator"]) if config.growth else ("generate", w)
-            calls[f"the class {label}"] = Call(method, (rows,), {"labels": labels})
-    return {f"exact/refuses {name}": np.array(_is_refused(subject, call)) for name, call in calls.items()}
+    """Return which of the calls that a model should refuse, and of those that it should not, it refuses."""
+    found = refused_calls(config_of(setting.fixture, setting.lane), setting.tape, subject.look("weights"))
+    return {f"exact/refuses {name}": np.array(_is_refused(subject, call)) for name, call in found.items()}
 
 
 def _is_refused(subject: Subject, call: Call) -> bool:
@@ -172,6 +55,19 @@ def _is_refused(subject: Subject, call: Call) -> bool:
     except (ArgumentError, CheckpointError):
         return True
     return False
+
+
+@experiment(trains=False)
+def own_results(subject: Subject, setting: Setting) -> Observations:
+    """Call every method of the model, and change the arrays that it returns: neither its arguments may follow, nor it.
+
+    `as_seen` may return the images themselves.
+    """
+    setting.open(subject)
+    subject.load(looked_state(setting))
+    found = {name: call for name, call in calls(setting.fixture, setting.tape).items() if call.method != "as_seen"}
+    found |= {name: Call(name, (), {}) for name in ("weights", "mean_of_w")}
+    return {"still/results that are not the caller's own": sorted_names(subject.borrowed_results(found))}
 
 
 @experiment()
@@ -275,8 +171,10 @@ def checkpointed(subject: Subject, setting: Setting) -> Observations:
         for name, result in looked.items():
             observed |= observe(f"{name} of {kind}", result, setting, dtypes)
         subject.look("set_weights", {name: np.flip(array) for name, array in looked["weights"].items()})
-        again = subject.look("generate", inputs["w"], **labels)
-        observed |= observe(f"generate after set_weights of {kind}", again, setting, dtypes)
+        again = {"generate": inputs["w"], "map": inputs["z/generator"], "encode": images}
+        for method, rows in again.items():
+            result = subject.look(method, rows, **labels)
+            observed |= observe(f"{method} after set_weights of {kind}", result, setting, dtypes)
     return observed | {"dtypes/results": sorted_names(dtypes)}
 
 

@@ -1,5 +1,7 @@
 """L0 and L3: numbers far from those of other experiments: seeds, steps, counts of Adam, sizes of batches."""
 
+from typing import Any
+
 import numpy as np
 
 from alae_conformance import tape as tapes
@@ -16,6 +18,12 @@ _STEPS = (2**20, 2**33)
 #: neighbouring and distant steps at which noise is drawn, and the numbers of images
 _NOISE_STEPS = (2**20 - 1, 2**20, 2**20 + 1, 2**33, 2**33 + 1, 2**40)
 _COUNTS = (1, 64, 512)
+#: consecutive steps whose noise must differ, by which keys of fewer than about 18 bits repeat
+_MANY_STEPS = 150
+#: exponents of the numbers of steps near which a run reaches its second level: float32 counts steps up to the first
+_FAR_LEVELS = (24, 33)
+#: the factor of a large batch: with the fixture's images, it has more pixels than 16 bits count
+_COPIES = 400
 _ADAM_COUNTS = (1, 1000, 10**6)
 #: steps after the schedule of a rate has ended, with and without rare updates
 _LATE = (102, 1001, 10**6)
@@ -57,7 +65,49 @@ def far_noise(subject: Subject, setting: Setting) -> Observations:
         if count > 1:
             own, other = ([maps_by_update(drawn) for drawn in run] for run in runs)
             observed |= {f"noise/{name} of {count}": np.asarray(z) for name, z in deviations(own, other).items()}
+    # The last layer's map has most numbers.
+    last = [
+        array.ravel()[:8]
+        for step in range(_MANY_STEPS)
+        for name, array in subject.noise(_NOISE_STEPS[0] + step, 1).items()
+        if name.endswith("/1")
+    ]
+    observed["distinct/noise of many steps"] = np.array(len(last) - len(np.unique(last, axis=0)))
     return observed
+
+
+@experiment(trains=False)
+def far_levels(subject: Subject, setting: Setting) -> Observations:
+    """Draw noise and mixed styles at the last steps of a long first level, and at the first of the second."""
+    config, observed = config_of(setting.fixture, setting.lane), Observations()
+    for exponent in _FAR_LEVELS:
+        first = 2**exponent + 5
+        levels = [{"images": first * config.batch_size}, {"images": 8}]
+        subject.open(config.data() | {"growth": {"levels": levels}}, anew=True)
+        for step in range(first - 2, first + 2):
+            maps = subject.noise(step, 1)
+            observed[f"shapes/{step}"] = np.array([f"{name} {array.shape}" for name, array in sorted(maps.items())])
+            drawn = subject.draws(step, 1)
+            observed |= {f"draws/{step}/{name}": array for name, array in drawn.items() if name.endswith("cutoff")}
+    return observed
+
+
+@experiment(trains=False)
+def copies(subject: Subject, setting: Setting) -> Observations:
+    """Compute the losses of a large batch: copies of a small one."""
+    setting.open(subject)
+    subject.load(setting.initial_state())
+    inputs = tapes.inputs(setting.tape)
+
+    def repeat(array: Any) -> Any:
+        return None if array is None else np.concatenate([array] * _COPIES)
+
+    draws = {
+        update: drawn._replace(z=repeat(drawn.z), augment=repeat(drawn.augment))
+        for update, drawn in inputs.draws.items()
+    }
+    large = inputs._replace(images=repeat(inputs.images), labels=repeat(inputs.labels), draws=draws)
+    return {f"losses/{update}": np.asarray(loss) for update, loss in subject.losses(large).items()}
 
 
 @experiment(rounding="kinks")

@@ -15,12 +15,14 @@ from alae_core.errors import CheckpointError
 
 #: factors of D's last kernel, by which the gradients of F and G grow or shrink
 _FACTORS = (1e6, 1e-9)
-#: the factor at which the roots of second moments are about 1e-8
-_NEAR_EPSILON = 1e-7
+#: the factor at which the roots of second moments are about as large as ε, relative to ε
+_NEAR_EPSILON = 10.0
 #: added to the logarithms of variances
 _LOG_VARIANCES = (12.0, -12.0)
 #: a number that float32 cannot hold
 _TOO_LARGE = 1e39
+#: a number that float32 rounds to zero, such as second moments of a run in float64
+_TOO_SMALL = 1e-60
 #: steps after which averages are compared
 _LONG = 200
 
@@ -55,12 +57,25 @@ def _with_number(subject: Subject, setting: Setting, word: str, number: float) -
         name for name, array in subject.state().items() if not np.isfinite(array).all()
     )
     observed[f"finite/a state with {word} is saved"] = np.asarray(_is_saved(subject, setting, word))
+    for kind, name in _first_of_each_kind(state).items():
+        one = np.array(state[name])
+        one.flat[-1] = number
+        subject.load(state | {name: one})
+        observed[f"finite/a state with {word} in {kind} is saved"] = np.asarray(_is_saved(subject, setting, word))
     subject.load(state)
     loaded = subject.state()
     observed[f"finite/state loaded after {word}"] = differing_names(
         loaded, {name: array.astype(loaded[name].dtype) for name, array in state.items()}
     )
     return observed
+
+
+def _first_of_each_kind(state: Arrays) -> dict[str, str]:
+    """Return the name of an array of floats of each kind in a state, by the kind: one that is last in its network."""
+    kinds = {"weights": "weights/", "averages": "averages/", "first moments": "/m/", "second moments": "/v/"}
+    kinds |= {"the mean of w": "w_mean", "p": "augment_p"}
+    found = {kind: [name for name in state if part in name] for kind, part in kinds.items()}
+    return {kind: names[-1] for kind, names in found.items() if names}
 
 
 def _is_saved(subject: Subject, setting: Setting, word: str) -> bool:
@@ -95,7 +110,8 @@ def scaled(subject: Subject, setting: Setting) -> Observations:
 def at_epsilon(subject: Subject, setting: Setting) -> Observations:
     """Do a step of the generator where the roots of Adam's second moments are about as large as ε."""
     setting.open(subject)
-    subject.load(_scale_logits(setting.initial_state(), _NEAR_EPSILON))
+    epsilon = config_of(setting.fixture, setting.lane).adam.epsilon
+    subject.load(_scale_logits(setting.initial_state(), _NEAR_EPSILON * epsilon))
     before = subject.state()
     subject.run(tapes.batches(setting.tape), 1, only="generator")
     moved = movements("epsilon", before, subject.state())
@@ -125,7 +141,7 @@ def variances(subject: Subject, setting: Setting) -> Observations:
 
 @experiment(trains=False)
 def too_large(subject: Subject, setting: Setting) -> Observations:
-    """Load states with a number that float32 cannot hold."""
+    """Load states with a number that float32 cannot hold, and with one that it rounds to zero."""
     setting.open(subject)
     state, observed = setting.initial_state(), Observations()
     for name in ("weights/E/dense0/bias", "averages/E/dense0/bias", "adam/discriminator/E/v/dense0/bias"):
@@ -133,6 +149,9 @@ def too_large(subject: Subject, setting: Setting) -> Observations:
             large = np.array(state[name], np.float64)
             large[-1] = sign * _TOO_LARGE
             observed[f"refuses/{name}{word}"] = np.array(is_refused(subject, state | {name: large}))
+            observed[f"refuses/{name}{word} of a tiny number"] = np.array(
+                is_refused(subject, state | {name: large / _TOO_LARGE * _TOO_SMALL})
+            )
     return observed
 
 

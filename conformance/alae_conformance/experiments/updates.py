@@ -10,7 +10,7 @@ from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import drop_check, movements, observe_step
 from alae_conformance.fixture import config_of
-from alae_conformance.subjects import Subject
+from alae_conformance.subjects import Batches, Subject
 from alae_core.images import to_uint8
 
 #: number of steps that draw their own random numbers
@@ -107,3 +107,13 @@ def in_passes(subject: Subject, setting: Setting) -> Observations:
     subject.open(config_of(setting.fixture, setting.lane).data(), microbatch=setting.fixture.microbatch)
     subject.load(tapes.group("states/7", setting.tape))
     return observe_step(subject, tapes.batches(setting.tape), "passes")
+
+
+@experiment()
+def many_passes(subject: Subject, setting: Setting) -> Observations:
+    """Take a step on all images of the tape, in as many passes."""
+    subject.open(config_of(setting.fixture, setting.lane).data(), microbatch=1)
+    subject.load(tapes.group("states/7", setting.tape))
+    images = setting.tape["images"]
+    whole = Batches(images.reshape(1, -1, *images.shape[2:]), size=images.shape[0] * images.shape[1])
+    return observe_step(subject, whole, "many passes")

@@ -39,9 +39,12 @@ class Model:
         return all(name in self.reference.networks for name in networks)
 
     def update(self, name: str) -> str:
-        return next(update for update in self.reference.trains() if update == name)
+        _refuse("update", name not in self.reference.trains())
+        return name
 
     def map(self, z: Array, *, labels: Array | None = None) -> Array:
+        _refuse("z", z.shape[1] != self.config.networks.z)
+        self._require_labels(labels, len(z), "F")
         return self.reference.map(self._weights, z, self._batch(labels, None).labels).output.value
 
     def F(self, z: Array) -> Array:
@@ -51,6 +54,7 @@ class Model:
         return self.reference.networks["D"].forward(self._weights, w).output.value
 
     def truncate(self, w: Array, psi: float | None = None) -> Array:
+        _refuse("psi", self.config.growth is None or (psi is not None and not 0 <= psi <= 1))
         style = self.config.style
         psi = style.truncation_psi if psi is None else psi
         layers = 2 * self.config.lods
@@ -62,12 +66,17 @@ class Model:
     def generate(
         self, w: Array, view: View | None = None, *, noise: Noise = "fixed", labels: Array | None = None
     ) -> Array:
+        _refuse("w", w.shape[-1] != self.config.networks.w)
+        self._require_labels(labels, len(w), "G")
         batch = self._batch(labels, view)
-        if self.config.growth is not None:
+        if self.config.growth is None:
+            _refuse("noise", not isinstance(noise, str))
+        else:
             batch = batch._replace(noise=self._maps(noise, self._view(view), len(w)))
         return self.reference.generate(self._weights, w, batch).output.value
 
     def encode(self, x: Array, view: View | None = None, *, labels: Array | None = None) -> Array:
+        self._require_images(x, view)
         return self.reference.encode(self._weights, to_floats(x), self._batch(labels, view)).output.value
 
     def hidden(self, x: Array, view: View | None = None, *, labels: Array | None = None) -> Array:
@@ -108,10 +117,13 @@ class Model:
     # ---- images, batches and random numbers ------------------------------------------------------------------------
 
     def as_seen(self, images: Array, view: View | None = None) -> Array:
+        self._require_images(images, view)
         view, floats = self._view(view), to_floats(images)
         return floats if view is None else show_at_level(floats, view.lod, view.blend)
 
     def image_shape(self, view: View | None = None) -> tuple[int, ...]:
+        levels = self.config.lods if self.config.growth else 0
+        _refuse("lod", view is not None and view.lod >= levels)
         view, (height, width, channels) = self._view(view), self.config.image
         return (height, width, channels) if view is None else (4 * 2**view.lod, 4 * 2**view.lod, channels)
 
@@ -123,6 +135,7 @@ class Model:
         return (slice(first, min(first + size, count)) for first in range(0, max(count, 1), size))
 
     def sample_prior(self, count: int, seed: int = 0) -> Array:
+        _refuse("seed", not 0 <= seed < 2**63)
         return stream_of(seed, "prior").standard_normal((count, self.config.networks.z), dtype=np.float32)
 
     def sample_noise(self, count: int, seed: int = 0, view: View | None = None) -> list[Array]:
@@ -149,10 +162,21 @@ class Model:
     def _view(self, view: View | None) -> View | None:
         return self.view if view is None else view
 
+    def _require_images(self, images: Array, view: View | None) -> None:
+        """Refuse images of other shapes and dtypes, and grey levels as floats."""
+        _refuse("images", images.shape[1:] != self.image_shape(view))
+        _refuse("images", images.dtype.kind != "f" and images.dtype != np.uint8)
+        _refuse("images", images.dtype.kind == "f" and images.size > 0 and images.min() >= 0 and images.max() > 1.5)
+
+    def _require_labels(self, labels: Array | None, count: int, network: str) -> None:
+        """Refuse class numbers that do not fit the network that takes them."""
+        if self.config.classes_of(network):
+            _refuse("labels", labels is None or len(labels) != count or labels.dtype.kind not in "iu")
+        _refuse("labels", labels is not None and not self.config.labels)
+
     def _batch(self, labels: Array | None, view: View | None) -> Batch:
         view, none = self._view(view), np.empty(0)
-        if labels is not None and not all(0 <= label < self.config.labels for label in labels):
-            raise ArgumentError("labels", f"are {labels}")
+        _refuse("labels", labels is not None and not all(0 <= label < self.config.labels for label in labels))
         one_hot = None if labels is None else np.eye(self.config.labels)[labels]
         return Batch(none, none, labels=one_hot, blend=1.0 if view is None else view.blend)
 
@@ -170,7 +194,14 @@ class Model:
             return self.sample_noise(1, 0, view)
         if noise == "random":
             return self.sample_noise(count, int(np.random.default_rng().integers(2**63)), view)
+        _refuse("noise", isinstance(noise, str) or len(noise) != layers)
         return noise
+
+
+def _refuse(argument: str, wrong: bool) -> None:
+    """Raise ArgumentError if an argument is wrong."""
+    if wrong:
+        raise ArgumentError(argument, "is not one that a model accepts")
 
 
 def to_floats(images: Array) -> Array:

@@ -183,6 +183,13 @@ class Subject(Protocol):
         Arrays are changed in place between two calls, or deleted and replaced by others. The weights change.
         """
 
+    def borrowed_results(self, calls: Mapping[str, Any]) -> list[str]:
+        """Return the calls of model methods whose results are not the caller's own; empty for a correct subject.
+
+        Each call is an `experiments.calls.Call`. Its results must be arrays that may be written, which share no memory
+        with its arguments, and do not change the results of the same call later.
+        """
+
     def gradients_in_turn(self, update: str, batches: Sequence[Inputs]) -> list[Arrays]:
         """Return the gradients of an update on each batch, in order.
 

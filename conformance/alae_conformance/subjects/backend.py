@@ -20,6 +20,7 @@ from alae_conformance.subjects import (
     with_noise,
 )
 from alae_conformance.subjects.reuse import (
+    borrowed_results,
     gradients_in_turn,
     put_and_overwrite,
     shared_arrays,
@@ -204,6 +205,9 @@ class BackendSubject:
 
     def stale_results(self, inputs: Inputs) -> list[str]:
         return stale_results(self, inputs, self.config.dtype)
+
+    def borrowed_results(self, calls: Mapping[str, Any]) -> list[str]:
+        return borrowed_results(self, calls, self.config.dtype)
 
     def gradients_in_turn(self, update: str, batches: Sequence[Inputs]) -> list[Arrays]:
         return gradients_in_turn(self, update, batches, self.config.dtype)

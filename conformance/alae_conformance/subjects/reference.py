@@ -24,6 +24,7 @@ from alae_conformance.subjects import (
     with_noise,
 )
 from alae_conformance.subjects.reuse import (
+    borrowed_results,
     gradients_in_turn,
     put_and_overwrite,
     shared_arrays,
@@ -168,6 +169,22 @@ class ReferenceSubject:
 
     def stale_results(self, inputs: Inputs) -> list[str]:
         return stale_results(self, inputs, "float64")
+
+    def generated(self, batches: Batches) -> np.ndarray:
+        """Return the images that the discriminator's update generates in the next step, with the noise of `run`."""
+        step = int(self._state["step"])
+        lod, blend, *_ = self.reference.position(self._state)
+        images, labels = batches.at(step, batches.size or 1)
+        draws = self._all_draws(step, len(images))
+        if lod is not None:
+            draws = with_noise(draws, step, lod, len(images))
+        view = None if lod is None else View(lod, blend)
+        batch = self._batch("discriminator", Inputs(images, labels, np.empty(0), draws, view))
+        styles = self.reference.styles(self._weights(), batch)[1]
+        return self.reference.generate(self._weights(), styles, batch).output.value
+
+    def borrowed_results(self, calls: Mapping[str, Any]) -> list[str]:
+        return borrowed_results(self, calls, "float64")
 
     def gradients_in_turn(self, update: str, batches: Sequence[Inputs]) -> list[Arrays]:
         return gradients_in_turn(self, update, batches, "float64")

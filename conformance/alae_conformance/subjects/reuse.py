@@ -3,7 +3,7 @@
 They must run in the subject's process, because sending arrays copies them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
 from typing import Any, Literal, TypeVar
 
@@ -22,9 +22,15 @@ _DELETED = 3
 def shared_arrays(subject: Subject, batches: Batches) -> list[str]:
     """See `Subject.shared_arrays`."""
     state, held = subject.state(), subject.model_state()
+    returned = {
+        f"{kind}/{name}": array
+        for kind in ("weights", "averages")
+        for name, array in subject.weights(averaged=kind == "averages").items()
+    }
     kept = {name: np.array(array) for name, array in state.items()}
     subject.run(batches, 1)
     shared = [f"{name} of the model" for name, array in held.items() if not np.array_equal(array, kept[name])]
+    shared += [f"{name} of the run" for name, array in returned.items() if not np.array_equal(array, kept[name])]
     subject.load(state)
     subject.run(batches, 1)
     shared += [name for name, array in kept.items() if not np.array_equal(array, state[name])]
@@ -119,6 +125,52 @@ def _changed(array: np.ndarray) -> np.ndarray:
 def _is_stale(again: np.ndarray, first: np.ndarray, right: np.ndarray) -> bool:
     """Return whether a result is wrong by more than a tenth of the difference between both right results."""
     return bool(np.linalg.norm(again - right) > 0.1 * np.linalg.norm(first - right))
+
+
+def borrowed_results(subject: Subject, calls: Mapping[str, Any], dtype: str) -> list[str]:
+    """See `Subject.borrowed_results`."""
+    weights = subject.look("weights")
+    given = {name: np.array(array, dtype) for name, array in weights.items()}
+    subject.look("set_weights", given)
+    _overwrite(given.values())
+    after = subject.look("weights")
+    followed = [
+        f"{name} after set_weights" for name, array in weights.items() if not np.array_equal(array, after[name])
+    ]
+    return followed + [
+        f"{name}, {word}" for name, call in calls.items() for word in _borrowed_ways(call, subject, dtype)
+    ]
+
+
+def _borrowed_ways(made: Any, subject: Subject, dtype: str) -> Iterator[str]:
+    """Yield the ways in which results of a call are not the caller's own."""
+    call = made.of_dtype(dtype)
+    found, given = _arrays_in(call.on(subject)), _arrays_in([call.arguments, call.options])
+    if not all(array.flags.writeable for array in found):
+        yield "which cannot be written"
+        return
+    if any(np.may_share_memory(array, argument) for array in found for argument in given):
+        yield "which share memory with an argument"
+    right = [np.array(array) for array in found]
+    _overwrite(found)
+    again = _arrays_in(made.of_dtype(dtype).on(subject))
+    if any(np.may_share_memory(array, other) for array in found for other in again):
+        yield "which share memory with the next results"
+    if any(not np.array_equal(*pair) for pair in zip(again, right, strict=True)):
+        yield "which the next results follow"
+    for array in given:
+        array[...] = _changed(array)
+    pairs = zip(_arrays_in(call.on(subject)), _arrays_in(call.of_dtype(dtype).on(subject)), strict=True)
+    if not all(np.array_equal(*pair) for pair in pairs):
+        yield "which do not follow arguments that were changed in place"
+
+
+def _arrays_in(value: Any) -> list[np.ndarray]:
+    """Return the arrays in nested containers."""
+    if isinstance(value, np.ndarray):
+        return [value]
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return [array for part in parts for array in _arrays_in(part)]
 
 
 def gradients_in_turn(subject: Subject, update: str, batches: Sequence[Inputs], dtype: str) -> list[Arrays]:

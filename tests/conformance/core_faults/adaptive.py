@@ -98,3 +98,31 @@ def slower_p(replace):
         return here._replace(stage=here.stage._replace(batch_size=size / 2 if step > 1000 else size))
 
     plant_position(replace, change)
+
+
+@plants("adaptive p", "the separation is that of other labels", "L3-uncommon-separating", "direction", "float64")
+def separated_otherwise(replace):
+    from keras import ops
+
+    plant_separation(replace, lambda batch: batch._replace(labels=ops.roll(batch.labels, 1, axis=-1)))
+
+
+@plants("adaptive p", "the separation is that at the first p", "L3-uncommon-separating", "direction", "float64")
+def separated_at_first(replace):
+    plant_separation(replace, lambda batch: batch._replace(augment_p=0 * batch.augment_p + 0.3))
+
+
+@plants(
+    "adaptive p",
+    "the separation is that of a whole level while it fades in",
+    "L3-scheduled-separating",
+    "direction",
+    "float64",
+)
+def separated_whole(replace):
+    plant_separation(replace, lambda batch: batch._replace(blend=0 * batch.blend + 1))
+
+
+@plants("adaptive p", "the separation is that of unmixed styles", "L3-scheduled-separating", "direction", "float64")
+def separated_unmixed(replace):
+    plant_separation(replace, lambda batch: batch._replace(draws=batch.draws._replace(mix=None)))

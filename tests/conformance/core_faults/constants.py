@@ -128,3 +128,43 @@ def lrmul_of_f(replace):
         return sound(inputs, outputs, lrmul=1.0 if lrmul == 1 else 0.3, **options)
 
     replace(specs, "dense_layout", dense_layout)
+
+
+@plants("constants", "a bump's width ends to grow at the third block", "L1-blended-sizes", "looking", "float64")
+def narrow_bumps(replace):
+    from alae_core.networks import style_generator
+
+    sound = style_generator._bump
+    replace(style_generator, "_bump", lambda x, lod: sound(x, min(lod, 2)))
+
+
+@plants("constants", "He-normal kernels are those of the usual slope", "L0-uncommon-initial", "initial", "float64")
+def usual_gain(replace):
+    from alae_core.networks import specs
+
+    sound = specs.he_gain
+    replace(specs, "he_gain", lambda slope: sound(slope if slope == 1 else 0.2))
+
+
+@plants("constants", "kernels start as if no multiplier were below 0.3", "L0-unusual-initial", "initial")
+def larger_multiplier(replace):
+    from alae_core.networks import specs
+
+    sound = specs.dense_layout
+
+    def dense_layout(inputs, outputs, *arguments, **options):
+        if "lrmul" in options:
+            options["lrmul"] = max(options["lrmul"], 0.3)
+        return sound(inputs, outputs, *arguments, **options)
+
+    replace(specs, "dense_layout", dense_layout)
+
+
+@plants("constants", "Adam's ε is 1e-10 or more", "L3-particular-epsilon", "displacement")
+def least_epsilon(replace):
+    plant_position(replace, lambda here, step: with_adam(here, epsilon=max(1e-10, here.stage.adam.epsilon)))
+
+
+@plants("constants", "Adam's warm-up is 0.999 or less", "L3-particular-substeps", "displacement")
+def shorter_warmup(replace):
+    plant_position(replace, lambda here, step: with_adam(here, warmup=min(0.999, here.stage.adam.warmup)))

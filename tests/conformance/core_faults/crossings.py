@@ -79,3 +79,28 @@ def no_penalty(replace):
         return sound(config, networks, images, batch, input_gradient)
 
     replace(alae_losses, "_judge_fake", judge)
+
+
+@plants("crossings", "the weight of reciprocity does not count for z", "L2-particular-gradients", "gradients")
+def weightless_z(replace):
+    from alae_core import alae_losses
+
+    sound = alae_losses._distance_of_codes
+
+    def distance(config, *arguments):
+        factor = config.updates.weight if config.reciprocity == "z" else 1
+        return sound(config, *arguments) / factor
+
+    replace(alae_losses, "_distance_of_codes", distance)
+
+
+@plants("crossings", "images are scaled only if they may move otherwise too", "L2-particular-gradients", "gradients")
+def never_scaled_alone(replace):
+    from alae_core import updates
+
+    sound = updates.augment_images
+
+    def augment(images, changes, p, transforms):
+        return images if tuple(transforms) == ("scale",) else sound(images, changes, p, transforms)
+
+    replace(updates, "augment_images", augment)

@@ -188,3 +188,16 @@ def first_mean(replace):
 )
 def first_augmentation(replace):
     plant_augmentation(replace, id)
+
+
+@plants("hidden state", "map returns what it returned for the same array before", "L1-labels-own", "still")
+def mapped_by_identity(replace):
+    from alae_core.model import Alae
+
+    sound, kept = Alae.map, {}
+
+    def map_(self, z, *, labels=None):
+        # The array is kept too, so that no other gets its address.
+        return np.array(kept.setdefault(id(z), (z, sound(self, z, labels=labels)))[1])
+
+    replace(Alae, "map", map_)

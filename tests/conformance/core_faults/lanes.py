@@ -1,5 +1,7 @@
 """8: precisions, passes and devices."""
 
+import numpy as np
+
 from tests.conformance.core_faults.registry import plant_position, plants, with_adam
 
 
@@ -131,3 +133,69 @@ def clipped_noise(replace):
 @plants("lanes", "conv networks in bfloat16 take steps 2 % too large", "L3-uncommon-laws", "law", "bfloat16")
 def coarse_rate_of_conv(replace):
     plant_position(replace, lambda here, step: with_adam(here, learning_rate=1.02 * here.stage.adam.learning_rate))
+
+
+def plant_coarse_result(replace, module, name):
+    """Let a function of a module return its result rounded to bfloat16."""
+    sound = getattr(module, name)
+    replace(module, name, lambda *arguments, **options: round_coarsely(sound(*arguments, **options)))
+
+
+@plants("lanes", "distances of codes have the digits of bfloat16", "L1-labels-constant", "law", "bfloat16")
+def coarse_distance(replace):
+    from alae_core import alae_losses
+
+    plant_coarse_result(replace, alae_losses, "squared_distance")
+
+
+@plants("lanes", "divergences from the prior have the digits of bfloat16", "L1-vae-constant", "law", "bfloat16")
+def coarse_divergence(replace):
+    from alae_core import baselines
+
+    plant_coarse_result(replace, baselines, "divergence_from_prior")
+
+
+@plants("lanes", "distances of images have the digits of bfloat16", "L1-conv-constant", "law", "bfloat16")
+def coarse_pixels(replace):
+    from alae_core import updates
+
+    plant_coarse_result(replace, updates, "squared_distance")
+
+
+@plants(
+    "lanes", "the generator's loss of pairs has the digits of bfloat16", "L1-relativistic-constant", "law", "bfloat16"
+)
+def coarse_pairs(replace):
+    from alae_core import alae_losses
+
+    plant_coarse_result(replace, alae_losses, "generator_loss")
+
+
+def plant_float32(replace, name):
+    """Let a method that makes tensors of arrays round them to float32."""
+    from alae_core.placement import BatchPlacer
+
+    sound = getattr(BatchPlacer, name)
+
+    def rounded(self, array):
+        if array is not None and array.dtype.kind == "f":
+            array = array.astype(np.float32).astype(array.dtype)
+        return sound(self, array)
+
+    replace(BatchPlacer, name, rounded)
+
+
+@plants("lanes", "images and z are rounded to float32 in float64", "L2-labels-digits", "losses", "float64")
+def rounded_images(replace):
+    plant_float32(replace, "_rows_to_tensor")
+
+
+@plants(
+    "lanes",
+    "random numbers that are given are rounded to float32 in float64",
+    "L2-conditional-digits",
+    "gradients",
+    "float64",
+)
+def rounded_draws(replace):
+    plant_float32(replace, "_own_rows_to_tensor")

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tests.conformance.core_faults.registry import plants
+from alae_core.view import View
+from tests.conformance.core_faults.registry import plants, with_constant
 
 
 def plant_classes(replace, change):
@@ -116,3 +117,89 @@ def moving_view(replace):
         return losses
 
     replace(BaseRunner, "step", step)
+
+
+@plants("looking", "the map of a model whose F is the identity returns z itself", "L1-vae-own", "still")
+def borrowed_z(replace):
+    from alae_core.model import Alae
+
+    sound = Alae.map
+
+    def map_(self, z, *, labels=None):
+        found = sound(self, z, labels=labels)
+        return z if np.array_equal(found, z) else found
+
+    replace(Alae, "map", map_)
+
+
+@plants("looking", "codes of as many images as before overwrite those", "L1-labels-own", "still")
+def reused_codes(replace):
+    from alae_core.model import Alae
+
+    sound, kept = Alae.encode, {}
+
+    def encode(self, x, view=None, *, labels=None):
+        found = sound(self, x, view, labels=labels)
+        buffer = kept.setdefault(found.shape, np.empty_like(found))
+        buffer[...] = found
+        return buffer
+
+    replace(Alae, "encode", encode)
+
+
+@plants("looking", "truncation by 1 returns a model's styles themselves", "L1-spread-own", "still")
+def borrowed_styles(replace):
+    from alae_core import model
+
+    sound = model.truncate
+
+    def truncate(w, mean, psi, truncated, layers):
+        return w if psi == 1 and w.ndim == 3 else sound(w, mean, psi, truncated, layers)
+
+    replace(model, "truncate", truncate)
+
+
+@plants("looking", "of equally wide layers of E, hidden returns the last", "L1-particular-looking", "looking")
+def last_of_equals(replace):
+    import keras
+
+    from alae_core.networks.mlp import Perceptrons
+
+    def hidden(self, images, *, labels=None, lod=None, blend=1.0):
+        widths = self.config.networks.E.hidden
+        last = max(number for number, width in enumerate(widths) if width == max(widths))
+        inside = keras.Model(self.E.inputs, self.E.get_layer(f"leaky{last}").output)
+        return inside(images if labels is None else [images, labels])
+
+    replace(Perceptrons, "hidden", hidden)
+
+
+@plants("looking", "before a level fades in, images are shown unfaded", "L1-conditional-looking", "looking", "float64")
+def unfaded_at_first(replace):
+    from alae_core.model import Alae
+
+    sound = Alae.as_seen
+
+    def as_seen(self, images, view=None):
+        return sound(self, images, View(view.lod) if view is not None and view.blend == 0 else view)
+
+    replace(Alae, "as_seen", as_seen)
+
+
+@plants("looking", "w_of ignores how far a level has faded in", "L1-conditional-looking", "looking", "float64")
+def unfaded_codes(replace):
+    from alae_core.model import Alae
+
+    sound = Alae.w_of
+
+    def w_of(self, x, view=None, *, labels=None):
+        return sound(self, x, view and View(view.lod), labels=labels)
+
+    replace(Alae, "w_of", w_of)
+
+
+@plants("looking", "dark images may be floats of 0 … 127", "L1-labels-looking", "exact")
+def dark_floats(replace):
+    from alae_core import inputs
+
+    replace(inputs, "require_images", with_constant(inputs.require_images, 1.5, 127.5))

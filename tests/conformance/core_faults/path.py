@@ -163,3 +163,53 @@ def kept_averages(replace):
         sound(self, {name: kept.get(name, array) for name, array in state.items()})
 
     replace(BaseRunner, "load", load)
+
+
+@plants("path", "a step of one update shows images unfaded", "L3-scheduled-separating", "losses", "float64")
+def unfaded_alone(replace):
+    from alae_core.runner import BaseRunner
+
+    sound = BaseRunner.step
+
+    def step(self, images, *, only=None, **options):
+        if only is None:
+            return sound(self, images, **options)
+        self.networks.fade = lambda images, **level: images
+        try:
+            return sound(self, images, only=only, **options)
+        finally:
+            del self.networks.fade
+
+    replace(BaseRunner, "step", step)
+
+
+@plants("path", "a batch that was put fades once more in each step", "L3-conditional-twice", "drawn", "float64")
+def faded_again(replace):
+    from alae_core.networks.style import Styles
+
+    sound, last = Styles.fade, []
+
+    def fade(self, images, *, lod=None, blend=1.0):
+        given = images
+        if last and last[0] is images:
+            images = last[1]
+        found = sound(self, images, lod=lod, blend=blend)
+        last[:] = given, found
+        return found
+
+    replace(Styles, "fade", fade)
+
+
+@plants("path", "labels of a put batch are exchanged while a level fades in", "L3-conditional-ahead", "drawn")
+def exchanged_labels(replace):
+    from keras import ops
+
+    from alae_core.runner import BaseRunner
+    from alae_core.updates import Batch
+
+    def step(self, images, *, sound=BaseRunner.step, **options):
+        if isinstance(images, Batch) and len(images.images.shape) and images.images.shape[1] > 4:
+            images = images._replace(labels=ops.roll(images.labels, 1, axis=-1))
+        return sound(self, images, **options)
+
+    replace(BaseRunner, "step", step)

@@ -185,3 +185,67 @@ def reflected_once(replace):
         return ops.clip(size - ops.abs(ops.abs(at + 0.5) - size) - 0.5, 0.0, size - 1.0)
 
     replace(augment, "_reflect", reflect)
+
+
+@plants("ranges", "class numbers have eight bits", "L1-particular-looking", "looking")
+def classes_of_eight_bits(replace):
+    plant_classes(replace, lambda config, labels: labels % 256)
+
+
+@plants("ranges", "augmentation counts the pixels of a batch with 16 bits", "L1-augmented-copies", "losses")
+def pixels_of_sixteen_bits(replace):
+    from keras import ops
+
+    from alae_core import augment
+
+    sound = augment._interpolate
+
+    def interpolate(pixels, *arguments):
+        flat = ops.reshape(pixels, (-1, pixels.shape[-1]))
+        if len(flat) > 2**16:
+            flat = ops.concatenate([flat[: 2**16], flat[: len(flat) - 2**16]])
+        return sound(ops.reshape(flat, pixels.shape), *arguments)
+
+    replace(augment, "_interpolate", interpolate)
+
+
+@plants("ranges", "steps of a schedule are rounded to float32", "L0-style-levels", "shapes")
+def rounded_steps(replace):
+    from alae_core import growth
+
+    sound = growth.count_shown
+    replace(growth, "count_shown", lambda config, step: sound(config, int(np.float32(step))))
+
+
+@plants("ranges", "the noise of a step has a key of 15 bits", "L0-style-fields", "distinct")
+def short_keys(replace):
+    from alae_core.placement import BatchPlacer
+
+    for cls in _drawing_classes(BatchPlacer):
+        sound = vars(cls)["draw_noise"]
+        replace(cls, "draw_noise", lambda self, count, key, sound=sound: sound(self, count, key % 2**15))
+
+
+def _drawing_classes(base):
+    """Return the base class, and this process's runner if it draws noise in its own way."""
+    import keras
+
+    from alae_core import load_backend
+
+    engine = vars(load_backend(keras.backend.backend())._engine()).values()
+    return [base, *(cls for cls in engine if isinstance(cls, type) and "draw_noise" in vars(cls))]
+
+
+@plants("ranges", "passes after the eighth have the images of the eighth", "L3-leaky-passes", "displacement", "float64")
+def eight_passes(replace):
+    from keras import ops
+
+    from alae_core import walk
+
+    sound = walk.split
+
+    def split(batch, passes):
+        part = sound(batch, passes)
+        return part if passes <= 8 else lambda k: part(ops.minimum(k, 7))
+
+    replace(walk, "split", split)

@@ -117,3 +117,31 @@ def mean_stops(replace):
             self.model.updates = updates
 
     replace(BaseRunner, "step", step)
+
+
+@plants("rare numbers", "a state with moments that are not finite is saved", "L1-labels-nonfinite", "finite")
+def saved_moments(replace):
+    from alae_core import checkpoint_writing
+
+    sound = checkpoint_writing.find_not_finite
+
+    def find(state):
+        return sound({name: array for name, array in state.items() if not name.startswith("adam/")})
+
+    replace(checkpoint_writing, "find_not_finite", find)
+
+
+@plants("rare numbers", "numbers that float32 rounds to zero are refused", "L0-leaky-overflow", "refuses")
+def refused_tiny(replace):
+    from alae_core import runner
+    from alae_core.errors import CheckpointError
+
+    sound = runner.as_dtype
+
+    def as_dtype(name, array, dtype):
+        found = sound(name, array, dtype)
+        if np.any((found == 0) & (np.asarray(array) != 0)):
+            raise CheckpointError(f"{name} has numbers that are too small")
+        return found
+
+    replace(runner, "as_dtype", as_dtype)
