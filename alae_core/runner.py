@@ -95,7 +95,15 @@ class BaseRunner(BatchPlacer[Tensor]):
             sums = {name: sums[name] + each for name, each in compute(k).items()}
         return sums
 
-    def reduce(self, means: Tensors) -> Tensors:
+    def compute(self, fn: Callable[[], Tensors]) -> Mapping[str, Tensor]:
+        """See `walk.Mechanics`."""
+        return fn()
+
+    def change(self, fn: Callable[[], None]) -> None:
+        """See `walk.Mechanics`."""
+        fn()
+
+    def reduce(self, means: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """See `walk.Mechanics`; one device has the whole batch."""
         return means
 

@@ -49,7 +49,13 @@ class Mechanics(Protocol[Tensor]):
         `k` is a number, or a scalar tensor in a compiled loop.
         """
 
-    def reduce(self, means: dict[str, Tensor]) -> dict[str, Tensor]:
+    def compute(self, fn: Callable[[], dict[str, Tensor]]) -> Mapping[str, Tensor]:
+        """Return `fn()`, which computes means from `tensors`; a framework may compile it."""
+
+    def change(self, fn: Callable[[], None]) -> None:
+        """Call `fn`, which writes to `tensors`: at the latest before the next `compute`, or at the end of the step."""
+
+    def reduce(self, means: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Turn means over this device's part of a batch into means over the whole batch."""
 
     def apply(self, tensors: dict[str, Tensor], choice: Adam, adam: str, gradients: Mapping[str, Tensor]) -> None:
@@ -85,6 +91,11 @@ def walk(
         loss, gradients = mechanics.gradient(tensors, update, part)
         return {"loss": loss, **gradients}
 
+    def move(update: Update, means: Mapping[str, Tensor]) -> None:
+        for network, adam in update.trains.items():
+            own = {name: _rescale(model, name, means[name]) for name in means if name.startswith(f"{network}/")}
+            mechanics.apply(tensors, adam_choice, adam, own)
+
     for update in (update for update in model.updates if update.name in batches):
         batch = batches[update.name]
         if update.moves_w_mean and "w_mean" in tensors:
@@ -99,24 +110,25 @@ def walk(
                 mechanics.write(tensors, {"augment_p": p})
             batch = batch._replace(augment_p=tensors["augment_p"])
         means = _mean(mechanics, partial(differentiate, update), batch)
-        losses[update.name] = means.pop("loss")
-        for network, adam in update.trains.items():
-            own = {name: _rescale(model, name, each) for name, each in means.items() if name.startswith(f"{network}/")}
-            mechanics.apply(tensors, adam_choice, adam, own)
-    mechanics.average(tensors, stage.average_decay if rates.average_decay is None else rates.average_decay)
+        losses[update.name] = means["loss"]
+        mechanics.change(partial(move, update, means))
+    decay = stage.average_decay if rates.average_decay is None else rates.average_decay
+    mechanics.change(lambda: mechanics.average(tensors, decay))
     return losses
 
 
 def _mean(
     mechanics: Mechanics[Tensor], compute: Callable[[Batch], dict[str, Tensor]], batch: Batch
-) -> dict[str, Tensor]:
+) -> Mapping[str, Tensor]:
     """Return `compute(batch)`, each a mean over the batch: in several passes, the mean of those over its parts."""
     passes = count_passes(batch.images.shape[0], mechanics.microbatch)
-    if passes == 1:
-        return mechanics.reduce(compute(batch))
-    take_part = split(batch, passes)
-    sums: dict[str, Any] = mechanics.add_passes(lambda k: compute(take_part(k)), passes)
-    return mechanics.reduce({name: each / passes for name, each in sums.items()})
+
+    def compute_in_passes() -> dict[str, Tensor]:
+        take_part = split(batch, passes)
+        sums: dict[str, Any] = mechanics.add_passes(lambda k: compute(take_part(k)), passes)
+        return {name: each / passes for name, each in sums.items()}
+
+    return mechanics.reduce(mechanics.compute(partial(compute, batch) if passes == 1 else compute_in_passes))
 
 
 def split(batch: Batch, passes: int) -> Callable[[Any], Batch]:

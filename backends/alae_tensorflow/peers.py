@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
-from itertools import count
+from itertools import accumulate, count
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +21,34 @@ _START, _HEARTBEAT = 300_000, 30_000
 _DELAY = 0.1
 # The number of the group of all processes, other than those that TensorFlow counts from 1.
 _GROUP = 2**30
+
+
+class Parts(Mapping[str, tf.Tensor]):
+    """Tensors by name, with these shapes, that lie in an array one after the other; each is cut out where it is used.
+
+    So XLA compiles the cuts with the operations that read them, and copies nothing.
+    """
+
+    def __init__(self, flat: tf.Tensor, shapes: Mapping[str, tf.TensorShape]) -> None:
+        self.flat, self.shapes = flat, shapes
+        sizes = [shape.num_elements() for shape in shapes.values()]
+        self._starts = dict(zip(shapes, accumulate(sizes[:-1], initial=0), strict=True))
+
+    @classmethod
+    def join(cls, tensors: Mapping[str, tf.Tensor]) -> "Parts":
+        """Copy `tensors` into a new array."""
+        flat = tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors.values()], 0)
+        return cls(flat, {name: tensor.shape for name, tensor in tensors.items()})
+
+    def __getitem__(self, name: str) -> tf.Tensor:
+        start, shape = self._starts[name], self.shapes[name]
+        return tf.reshape(self.flat[start : start + shape.num_elements()], shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.shapes)
+
+    def __len__(self) -> int:
+        return len(self.shapes)
 
 
 class TensorflowPeers:
@@ -69,12 +97,11 @@ class TensorflowPeers:
             start = end
         return shared
 
-    def mean(self, tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+    def mean(self, means: Mapping[str, tf.Tensor]) -> "Parts":
         """Return the mean over all processes of each tensor, in one exchange; the tensors have one dtype and device."""
+        own = means if isinstance(means, Parts) else Parts.join(means)
         # Each process divides its part of the sum before it gives that to the others.
-        flat = self._add(tf.concat([tf.reshape(tensor, [-1]) for tensor in tensors], 0), final="Div")
-        parts = tf.split(flat, [tensor.shape.num_elements() for tensor in tensors])
-        return [tf.reshape(part, tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+        return Parts(self._add(own.flat, final="Div"), own.shapes)
 
     def _add(self, tensor: tf.Tensor, final: str = "Id") -> tf.Tensor:
         """Return the sum over all processes; with "Div" as `final`, the mean."""

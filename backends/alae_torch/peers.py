@@ -1,6 +1,6 @@
 """The processes of a run on PyTorch: one per device, joined by `torch.distributed`."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import timedelta
 
 import numpy as np
@@ -21,6 +21,8 @@ class TorchPeers:
     def __init__(self, spread: Spread, device: str) -> None:
         self.rank, self.processes = spread.rank, spread.processes
         self._device = device
+        self._memory = torch.empty(0)
+        self._layouts: dict[Hashable, tuple[torch.Tensor, list[torch.Tensor]]] = {}
         if spread.address is None:
             raise BackendError(
                 "MASTER_ADDR and MASTER_PORT are not set: PyTorch needs the host and a free port of the first process"
@@ -50,16 +52,32 @@ class TorchPeers:
         return shared
 
     def mean(self, tensors: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Return the mean over all processes of each tensor, in one exchange; the tensors have one dtype and device."""
-        flat = torch.cat([tensor.reshape(-1) for tensor in tensors])
+        """Return the mean over all processes of each tensor, in one exchange; the tensors have one dtype and device.
+
+        The next call overwrites the results, except for scalars.
+        """
+        flat, parts = self._lay_out(tensors)
+        for tensor, part in zip(tensors, parts, strict=True):
+            # Each process divides its part before the sum, because not every engine computes means.
+            torch.div(tensor, self.processes, out=part)
         try:
-            # A sum and a division, because not every engine computes means.
             dist.all_reduce(flat)
         except RuntimeError as error:
             raise PeerError(f"process {self.rank} of {self.processes} lost another process: {error}") from error
-        flat /= self.processes
-        parts = flat.split([tensor.numel() for tensor in tensors])
-        return [part.view(tensor.shape) for part, tensor in zip(parts, tensors, strict=True)]
+        return [part if part.ndim else part.clone() for part in parts]
+
+    def _lay_out(self, tensors: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return an array for all tensors, and its parts with their shapes; all calls return the same memory."""
+        dtype, shapes = tensors[0].dtype, tuple([tensor.shape for tensor in tensors])
+        if (dtype, shapes) not in self._layouts:
+            sizes = [shape.numel() for shape in shapes]
+            if self._memory.dtype != dtype or len(self._memory) < sum(sizes):
+                self._memory = torch.empty(sum(sizes), dtype=dtype, device=tensors[0].device)
+                self._layouts.clear()
+            flat = self._memory[: sum(sizes)]
+            parts = [part.view(shape) for part, shape in zip(flat.split(sizes), shapes, strict=True)]
+            self._layouts[dtype, shapes] = flat, parts
+        return self._layouts[dtype, shapes]
 
     def publish(self, key: str, text: str) -> None:
         """See `Peers.publish`."""

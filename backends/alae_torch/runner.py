@@ -126,7 +126,7 @@ class TorchRunner(BaseRunner[torch.Tensor]):
             self._graphs[key] = trace(fn, weights, batch)
         return self._graphs[key](weights, batch)
 
-    def reduce(self, means: Tensors) -> Tensors:
+    def reduce(self, means: Mapping[str, torch.Tensor]) -> Mapping[str, torch.Tensor]:
         return dict(zip(means, self._peers.mean(list(means.values())), strict=True)) if self._peers else means
 
     def apply(self, tensors: Tensors, choice: Adam, adam: str, gradients: Mapping[str, torch.Tensor]) -> None:

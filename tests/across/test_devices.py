@@ -81,6 +81,35 @@ def test_two_processes_of_jax_train_as_one(tmp_path):
     assert_equal(tmp_path, "style")
 
 
+ALONE = """
+import sys
+
+import numpy as np
+
+import alae_core as alae
+from benchmarks.overhead import prepare_spread
+from tests.helpers.devices import CASES, train
+
+name, folder, case, microbatch = sys.argv[1:]
+backend = alae.load_backend(name, "cpu", "float64")
+attribute, value = prepare_spread(backend)
+for suffix in ("", "-2"):
+    np.savez(f"{folder}/{case}{suffix}.npz", **train(backend, CASES[case](), int(microbatch)))
+    setattr(backend, attribute, value)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("backend", "case", "microbatch"), [("torch", "style", 4), ("tensorflow", "mlp-pairs", 2)])
+def test_an_exchange_in_a_group_of_one_process_changes_nothing(tmp_path, backend, case, microbatch):
+    """Neither the results of an exchange nor those of a pass are overwritten before they are used."""
+    run_python(["-c", ALONE, backend, str(tmp_path), case, str(microbatch)], REPOSITORY)
+    assert_equal(tmp_path, case)
+    if backend == "torch":
+        # Not TensorFlow: XLA rounds the parts of a step in another way than the whole.
+        assert differences(tmp_path, case) == (0, 0)
+
+
 INFERENCE = """
 import numpy as np
 import alae_core as alae

@@ -265,6 +265,17 @@ def add_passes(sound, compute, passes):
     return sound(compute, passes - 1)
 
 
+@replaces("BaseRunner.compute", "the means of a step are half as large", "L3-leaky-substeps", "moments")
+def compute(sound, fn):
+    return {name: mean / 2 for name, mean in sound(fn).items()}
+
+
+@replaces("BaseRunner.change", "weights and averages change twice", "L3-leaky-substeps", "displacement")
+def change(sound, fn):
+    sound(fn)
+    sound(fn)
+
+
 @replaces("BaseRunner.reduce", "adds the means of two devices instead of averaging", "L3-leaky-substeps", "moments")
 def reduce(sound, means):
     return {name: 2 * mean for name, mean in sound(means).items()}

@@ -7,11 +7,13 @@ first process writes FOLDER/CASE.npz for one device and FOLDER/CASE-2.npz for tw
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import alae_core as alae
+from alae_core.backend import Losses
 from alae_core.growth import position
 from alae_core.spread import find_spread
 from tests.conftest import random_images, tiny_config, tiny_style_config
@@ -31,17 +33,18 @@ CASES: dict[str, Callable[[], alae.Config]] = {
 }
 
 
-def train(backend: alae.Backend, config: alae.Config) -> dict[str, np.ndarray]:
+def train(backend: Any, config: alae.Config, microbatch: int | None = None) -> dict[str, np.ndarray]:
     """Train; return the first and the last state, as "before/…" and "after/…", and all losses in order, as "losses"."""
-    runner = backend.runner(alae.build(config))
+    runner = backend.runner(alae.build(config), microbatch=microbatch)
     found = {f"before/{name}": array for name, array in runner.state().items()}
-    losses: list[float] = []
+    losses: list[Losses] = []
     for step in range(STEPS):
         where = position(config, step)
         shape = (where.view.size, where.view.size, config.image[2]) if where.view else config.image
-        losses += dict(runner.step(random_images(where.stage.batch_size, shape, seed=step))).values()
+        # Read when the run has ended, so that a step which overwrites the losses of another does not pass.
+        losses.append(runner.step(random_images(where.stage.batch_size, shape, seed=step)))
     found |= {f"after/{name}": array for name, array in runner.state().items()}
-    return found | {"losses": np.array(losses)}
+    return found | {"losses": np.array([loss for each in losses for loss in each.values()])}
 
 
 def main(name: str, folder: str, *cases: str) -> None:
