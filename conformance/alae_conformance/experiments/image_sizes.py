@@ -33,7 +33,7 @@ _FEW = 2
 _LIFT = 0.25
 
 
-@experiment(rounding="kinks", trains=False)
+@experiment(trains=False)
 def image_sizes(subject: Subject, setting: Setting) -> Observations:
     """Generate and encode images of some sizes; compare the means of their rows and columns."""
     config, observed = config_of(setting.fixture, setting.lane), Observations()
@@ -64,7 +64,7 @@ def image_sizes(subject: Subject, setting: Setting) -> Observations:
     return observed
 
 
-@experiment(rounding="kinks", trains=False)
+@experiment(trains=False)
 def every_side(subject: Subject, setting: Setting) -> Observations:
     """Generate and encode images with every height and every width of the family; compare a sum of weighted pixels."""
     config, observed = config_of(setting.fixture, setting.lane), Observations()
