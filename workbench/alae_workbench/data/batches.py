@@ -12,7 +12,6 @@ from alae_core.growth import position
 from alae_core.shares import WHOLE, Share, require_division, select_rows
 from alae_core.streams import stream
 from alae_workbench.data.labels import select_labels
-from alae_workbench.data.order import select_images
 from alae_workbench.data.source import Source
 
 # Batches that are read before they are needed.
@@ -51,12 +50,13 @@ def batches(
     """
     _require_share(share, config)
     order = int(stream(config.seed, "order of images").integers(2**32))
+    indices = grain.MapDataset.range(len(source)).seed(order).shuffle().repeat()
 
     def read_batch(step: int) -> Any:
         where = position(config, step)
         size = where.stage.batch_size
         rows = select_rows(config, size, share)
-        chosen = select_images(len(source), order, where.shown + rows)
+        chosen = np.array([indices[where.shown + int(i)] for i in rows])
         images = source.images(chosen, where.view.size if where.view else None)
         if mirror:
             mirrored = stream(config.seed, "mirrored images", step).random(size)[rows] < 0.5
