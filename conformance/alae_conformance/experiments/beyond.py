@@ -23,6 +23,8 @@ from alae_core.images import to_float, to_uint8
 _AHEAD = 8
 #: numbers of steps between looks at the model
 _LEGS = (1, 2, 1, 3)
+#: the factors of means in two runs, and the steps of each
+_FACTORS, _TURNS = (1.0, 2.0), 2
 #: the difference that rounding a state to float32 may cause; a step moves weights by at least 0.002
 _SAME = 1e-5
 
@@ -124,6 +126,21 @@ def kept(subject: Subject, setting: Setting) -> Observations:
         runs.append(subject.train(replace(batches, images=images, labels=labels), 3, same=same))
     once, apart = runs
     return {f"drawn/{update}": once[update] / apart[update] for update in once}
+
+
+@experiment(rounding="kinks")
+def two_runs(subject: Subject, setting: Setting) -> Observations:
+    """Take steps in two runs in turn, from two states; the means of the second are multiplied."""
+    data, observed = config_of(setting.fixture, setting.lane).data(), Observations()
+    runs = dict(zip(tapes.STATES, _FACTORS, strict=True))
+    for k, factor in runs.items():
+        subject.open(data, reduction=factor)
+        subject.load(tapes.group(f"states/{k}", setting.tape))
+    for number in range(_TURNS):
+        for k, factor in runs.items():
+            subject.open(data, reduction=factor)
+            observed |= observe_step(subject, tapes.batches(setting.tape), f"{number} from {k}")
+    return observed
 
 
 # Adam's first step at a level multiplies the rounding of a gradient that is zero by the rate over ε.

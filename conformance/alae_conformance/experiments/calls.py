@@ -9,6 +9,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.fixture import Fixture, config_of
 from alae_conformance.subjects import Subject, shown_update
 from alae_core.config import Config
+from alae_core.errors import ArgumentError, CheckpointError
 from alae_core.images import to_uint8
 from alae_core.view import View
 
@@ -145,6 +146,15 @@ def images_of(tape: Mapping[str, np.ndarray], view: View | None) -> np.ndarray:
 def styles_of(w: np.ndarray, layers: int) -> np.ndarray:
     """Return a different style for each layer, (batch, layers, w): the columns of w, rotated."""
     return np.stack([np.roll(w, layer, 1) for layer in range(layers)], 1)
+
+
+def call_is_refused(subject: Subject, call: Call) -> bool:
+    """Make a call; return whether the subject refuses it."""
+    try:
+        call.on(subject)
+    except (ArgumentError, CheckpointError):
+        return True
+    return False
 
 
 def refused_calls(config: Config, tape: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray]) -> dict[str, Call]:

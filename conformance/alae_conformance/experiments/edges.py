@@ -11,9 +11,12 @@ from alae_conformance.experiments.setting import Setting
 from alae_conformance.fixture import config_of
 from alae_conformance.reference.augment import COLOUR, CUT_SHARE, CUTOUT, FLIP, ROTATE, SCALE, SHIFT
 from alae_conformance.subjects import Subject
+from alae_core.draws import NUMBERS
 
 #: the distance from a threshold, relative to it
 _BESIDE = 2e-3
+#: a probability at which a transformation of a batch of six hardly ever fails to happen
+_LIKELY = 0.95
 #: number of steps at which mixed styles are drawn
 _STEPS = 400
 
@@ -37,6 +40,18 @@ def edges(subject: Subject, setting: Setting) -> Observations:
             draws[update] = drawn._replace(augment=augment)
         for update, loss in subject.losses(inputs._replace(draws=draws)).items():
             observed[f"losses/{update} {word} the edges"] = np.asarray(loss)
+    return observed
+
+
+@experiment(trains=False)
+def alone(subject: Subject, setting: Setting) -> Observations:
+    """Compute losses where each transformation is the only one, and nearly always happens."""
+    config, inputs, observed = config_of(setting.fixture, setting.lane), tapes.inputs(setting.tape), Observations()
+    for name in NUMBERS:
+        subject.open(config.data() | {"augment": {"p": _LIKELY, "transforms": [name]}}, anew=True)
+        subject.load(setting.initial_state())
+        for update, loss in subject.losses(inputs).items():
+            observed[f"losses/{update} with {name} alone"] = np.asarray(loss)
     return observed
 
 

@@ -7,13 +7,12 @@ import numpy as np
 
 from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
-from alae_conformance.experiments.calls import Call, calls, refused_calls, views
+from alae_conformance.experiments.calls import Call, call_is_refused, calls, refused_calls, views
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, sorted_names
 from alae_conformance.fixture import Fixture, config_of
 from alae_conformance.subjects import Arrays, Subject
-from alae_core.errors import ArgumentError, CheckpointError
 
 #: numbers of images in one call: around one and two of a model's own batches
 _LENGTHS = (0, 1, 511, 512, 513, 515, 1024)
@@ -46,15 +45,7 @@ def looking(subject: Subject, setting: Setting) -> Observations:
 def _refusals(subject: Subject, setting: Setting) -> Observations:
     """Return which of the calls that a model should refuse, and of those that it should not, it refuses."""
     found = refused_calls(config_of(setting.fixture, setting.lane), setting.tape, subject.look("weights"))
-    return {f"exact/refuses {name}": np.array(_is_refused(subject, call)) for name, call in found.items()}
-
-
-def _is_refused(subject: Subject, call: Call) -> bool:
-    try:
-        call.on(subject)
-    except (ArgumentError, CheckpointError):
-        return True
-    return False
+    return {f"exact/refuses {name}": np.array(call_is_refused(subject, call)) for name, call in found.items()}
 
 
 @experiment(trains=False)

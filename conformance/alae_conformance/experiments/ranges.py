@@ -22,6 +22,8 @@ _COUNTS = (1, 64, 512)
 _MANY_STEPS = 150
 #: exponents of the numbers of steps near which a run reaches its second level: float32 counts steps up to the first
 _FAR_LEVELS = (24, 33)
+#: the step at which a run reaches its second level that was resumed three steps before with another batch size
+_RESUMED = 23
 #: the factor of a large batch: with the fixture's images, it has more pixels than 16 bits count
 _COPIES = 400
 _ADAM_COUNTS = (1, 1000, 10**6)
@@ -84,11 +86,22 @@ def far_levels(subject: Subject, setting: Setting) -> Observations:
         first = 2**exponent + 5
         levels = [{"images": first * config.batch_size}, {"images": 8}]
         subject.open(config.data() | {"growth": {"levels": levels}}, anew=True)
-        for step in range(first - 2, first + 2):
-            maps = subject.noise(step, 1)
-            observed[f"shapes/{step}"] = np.array([f"{name} {array.shape}" for name, array in sorted(maps.items())])
-            drawn = subject.draws(step, 1)
-            observed |= {f"draws/{step}/{name}": array for name, array in drawn.items() if name.endswith("cutoff")}
+        observed |= _draw_around(subject, first)
+    # The run has shown ten images at the first level in steps of another batch size, and shows three more batches.
+    levels = [{"images": 10 + 3 * config.batch_size}, {"images": 8}]
+    resumed = {"step": _RESUMED - 3, "shown": [10, 0]}
+    subject.open(config.data() | {"growth": {"levels": levels}, "resumed": resumed}, anew=True)
+    return observed | _draw_around(subject, _RESUMED)
+
+
+def _draw_around(subject: Subject, first: int) -> Observations:
+    """Draw noise and mixed styles at the last two steps of a level, and at the first two of the next."""
+    observed = Observations()
+    for step in range(first - 2, first + 2):
+        maps = subject.noise(step, 1)
+        observed[f"shapes/{step}"] = np.array([f"{name} {array.shape}" for name, array in sorted(maps.items())])
+        drawn = subject.draws(step, 1)
+        observed |= {f"draws/{step}/{name}": array for name, array in drawn.items() if name.endswith("cutoff")}
     return observed
 
 

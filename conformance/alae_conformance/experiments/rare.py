@@ -6,6 +6,7 @@ import numpy as np
 
 from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
+from alae_conformance.experiments.calls import Call, call_is_refused
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, is_refused, movements, sorted_names
@@ -152,6 +153,9 @@ def too_large(subject: Subject, setting: Setting) -> Observations:
             observed[f"refuses/{name}{word} of a tiny number"] = np.array(
                 is_refused(subject, state | {name: large / _TOO_LARGE * _TOO_SMALL})
             )
+    weights = {name: np.array(array, np.float64) for name, array in subject.look("weights").items()}
+    weights["E/dense0/bias"][-1] = _TOO_LARGE
+    observed["refuses/weights of a model"] = np.array(call_is_refused(subject, Call("set_weights", (weights,), {})))
     return observed
 
 

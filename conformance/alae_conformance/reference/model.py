@@ -157,6 +157,8 @@ class Model:
     def set_weights(self, weights: Mapping[str, Array]) -> None:
         if weights.keys() != self._weights.keys():
             raise CheckpointError("the weights do not fit the model")
+        if any(np.any(np.abs(array) > np.finfo(np.float32).max) for array in weights.values()):
+            raise CheckpointError("float32 cannot hold a weight")
         self._weights = {name: np.array(weights[name], np.float64) for name in self._weights}
 
     def _view(self, view: View | None) -> View | None:

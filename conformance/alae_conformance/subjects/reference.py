@@ -49,6 +49,9 @@ class ReferenceSubject:
 
     def __init__(self, variant: Callable[[Config], Reference] | None = None) -> None:
         self.variant = variant
+        # The runs that were opened, by their configuration and options, and those of the current one.
+        self._opened: dict[tuple[str, float, int | None], tuple[Reference, Arrays]] = {}
+        self._key: tuple[str, float, int | None] | None = None
 
     def versions(self) -> dict[str, str]:
         return {"numpy": np.__version__}
@@ -66,10 +69,16 @@ class ReferenceSubject:
     def open(
         self, config: Mapping[str, Any], anew: bool = False, reduction: float = 1.0, microbatch: int | None = None
     ) -> None:
+        if self._key is not None:
+            self._opened[self._key] = self.reference, self._state
         self.config: Config = make_config(config)
-        self.reference = (self.variant or reference_of(self.config))(self.config)
-        self.reference.reduction, self.reference.microbatch = reduction, microbatch
-        self._state = self.reference.initial_state(self.reference.initial_weights())
+        self._key = self.config.to_yaml(), reduction, microbatch
+        if anew or self._key not in self._opened:
+            self.reference = (self.variant or reference_of(self.config))(self.config)
+            self.reference.reduction, self.reference.microbatch = reduction, microbatch
+            self._state = self.reference.initial_state(self.reference.initial_weights())
+        else:
+            self.reference, self._state = self._opened[self._key]
         self._looked: Model | None = None
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:

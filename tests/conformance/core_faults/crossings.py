@@ -104,3 +104,29 @@ def never_scaled_alone(replace):
         return images if tuple(transforms) == ("scale",) else sound(images, changes, p, transforms)
 
     replace(updates, "augment_images", augment)
+
+
+@plants("crossings", "cut-outs need another transformation", "L1-augmented-alone", "losses", "float64")
+def never_cut_alone(replace):
+    from alae_core import updates
+
+    sound = updates.augment_images
+
+    def augment(images, changes, p, transforms):
+        return images if tuple(transforms) == ("cutout",) else sound(images, changes, p, transforms)
+
+    replace(updates, "augment_images", augment)
+
+
+@plants(
+    "crossings", "a run with levels that was resumed counts its images from the first step", "L0-style-levels", "shapes"
+)
+def levels_counted_again(replace):
+    from alae_core import growth
+
+    sound = growth.count_shown
+
+    def count(config, step):
+        return sound(config.model_copy(update={"resumed": None}) if config.growth else config, step)
+
+    replace(growth, "count_shown", count)

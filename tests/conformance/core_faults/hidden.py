@@ -201,3 +201,22 @@ def mapped_by_identity(replace):
         return np.array(kept.setdefault(id(z), (z, sound(self, z, labels=labels)))[1])
 
     replace(Alae, "map", map_)
+
+
+@plants(
+    "hidden state", "all runs of a process have the p of the last step", "L3-adaptive-turns", "augment_p", "float64"
+)
+def common_p(replace):
+    from alae_core.runner import BaseRunner
+
+    sound, last = BaseRunner.step, {}
+
+    def step(self, images, **options):
+        if "p" in last:
+            self.write(self.tensors, {"augment_p": last["p"]})
+        losses = sound(self, images, **options)
+        # A copy, because some frameworks write into it.
+        last["p"] = self.tensors["augment_p"] + 0
+        return losses
+
+    replace(BaseRunner, "step", step)

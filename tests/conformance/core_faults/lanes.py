@@ -199,3 +199,16 @@ def rounded_images(replace):
 )
 def rounded_draws(replace):
     plant_float32(replace, "_own_rows_to_tensor")
+
+
+@plants("lanes", "in passes, noise that is drawn belongs to the next step", "L3-style-drawn", "drawn", "microbatch")
+def later_noise(replace):
+    from alae_core.placement import BatchPlacer
+
+    sound = BatchPlacer._place_draws
+
+    def place(self, batch, update, draws, step):
+        later = draws.noise is None and self.microbatch is not None
+        return sound(self, batch, update, draws, step + later)
+
+    replace(BatchPlacer, "_place_draws", place)
