@@ -202,8 +202,8 @@ def pixels_of_sixteen_bits(replace):
 
     def interpolate(pixels, *arguments):
         flat = ops.reshape(pixels, (-1, pixels.shape[-1]))
-        if len(flat) > 2**16:
-            flat = ops.concatenate([flat[: 2**16], flat[: len(flat) - 2**16]])
+        if flat.shape[0] > 2**16:
+            flat = ops.concatenate([flat[: 2**16], flat[: flat.shape[0] - 2**16]])
         return sound(ops.reshape(flat, pixels.shape), *arguments)
 
     replace(augment, "_interpolate", interpolate)
