@@ -116,11 +116,8 @@ def kept(subject: Subject, setting: Setting) -> Observations:
     """Take steps on a batch that was put once, while a level fades in, and on copies of it: equal losses."""
     setting.open(subject)
     batches, first = tapes.batches(setting.tape), setting.fixture.grown[0]
-    number, runs = first % tapes.BATCHES, []
-    images, labels = (
-        None if array is None else np.repeat(array[number : number + 1], tapes.BATCHES, 0)
-        for array in (batches.images, batches.labels)
-    )
+    number, runs = np.full(tapes.BATCHES, first % tapes.BATCHES), []
+    images, labels = batches.images[number], None if batches.labels is None else batches.labels[number]
     for same in (True, False):
         subject.load(setting.initial_state() | {"step": np.array(first)})
         runs.append(subject.train(replace(batches, images=images, labels=labels), 3, same=same))

@@ -164,7 +164,7 @@ def refused_calls(config: Config, tape: Mapping[str, np.ndarray], weights: Mappi
     own = {"labels": tape["labels"][0]} if config.labels else {}
     grey = to_uint8(images).astype(np.float64)
     found = {
-        "unknown weights": Call("set_weights", (weights | {"H/dense0/kernel": np.zeros(3)},), {}),
+        "unknown weights": Call("set_weights", ({**weights, "H/dense0/kernel": np.zeros(3)},), {}),
         "missing weights": Call("set_weights", (dict(list(weights.items())[1:]),), {}),
         "an unknown update": Call("update", ("H",), {}),
         "images of another height": Call("encode", (images[:, 1:],), own),

@@ -119,10 +119,8 @@ def separating(subject: Subject, setting: Setting) -> Observations:
     first, last = setting.fixture.grown or (7, 7 + _SINGLE)
     for number in range(_SINGLE):
         p, step = np.array(_PS[number % len(_PS)]), np.array(first + number % (last - first))
-        images, labels = (
-            None if array is None else np.roll(array, number, 1) for array in (batches.images, batches.labels)
-        )
-        shown = Batches(images, labels, 1)
+        labels = None if batches.labels is None else np.roll(batches.labels, number, 1)
+        shown = Batches(np.roll(batches.images, number, 1), labels, 1)
         for each in (subject, reference):
             each.load(state | {"augment_p": p, "step": step})
         if number % 2:

@@ -56,7 +56,7 @@ def with_noise(draws: Mapping[str, Draws], step: int, lod: int, count: int) -> d
     }
 
 
-def shown_update(draws: Mapping[str, Draws]) -> str:
+def shown_update(draws: Mapping[str, Any]) -> str:
     """Return the update that provides F's input z: the generator's, or the last one if the generator has none."""
     return "generator" if "generator" in draws else list(draws)[-1]
 

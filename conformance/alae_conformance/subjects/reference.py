@@ -49,6 +49,8 @@ class ReferenceSubject:
 
     def __init__(self, variant: Callable[[Config], Reference] | None = None) -> None:
         self.variant = variant
+        self.reference: Reference
+        self._state: Arrays
         # The runs that were opened, by their configuration and options, and those of the current one.
         self._opened: dict[tuple[str, float, int | None], tuple[Reference, Arrays]] = {}
         self._key: tuple[str, float, int | None] | None = None
