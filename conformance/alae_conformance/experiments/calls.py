@@ -14,6 +14,8 @@ from alae_core.images import to_uint8
 from alae_core.view import View
 
 _SEEDS = (0, 2**63 - 1)
+#: factors of inputs, which need not lie in −1 … 1; in float64 the small one changes results
+_FACTORS = {"large": 2.0**10, "tiny": 2.0**-30}
 #: blends at and near the ends of a fade, at a level that other calls see amid its fade
 _ENDS = (0.0, 1 - 2**-8)
 
@@ -73,7 +75,27 @@ def calls(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Call]:
     for where, view in views(fixture).items():
         add_views(add, tape, where, view, config.networks.discriminator == "images")
     add_ends(add, tape, fixture, labels)
+    if config.growth is None or config.lods == 1:
+        # Functions of larger style networks take long to compile.
+        add_unusual(add, tape, config, labels)
     return found
+
+
+def add_unusual(add: Add, tape: Mapping[str, np.ndarray], config: Config, labels: np.ndarray | None) -> None:
+    """Add calls on large and tiny numbers, and one with a map of noise for each image in the first layer too."""
+    for word, factor in _FACTORS.items():
+        images, w = tape["images"][0] * factor, tape["w"] * factor
+        for method in ("encode", "hidden", "w_of", "reconstruct"):
+            add(f"{method} {word} floats", images, labels=labels)
+        add(f"as_seen {word} floats", images)
+        for method in ("generate", "reencode"):
+            add(f"{method} {word}", w, labels=labels)
+        if config.networks.discriminator == "latent" and tapes.group("weights/D", tape):
+            add(f"discriminate {word}", w, labels=labels)
+    if config.growth:
+        first, *others = (tape[f"noise/{layer}"] for layer in range(2 * config.lods))
+        own = np.stack([np.roll(first[0], number, 0) for number in range(len(w))])
+        add("generate own first map", tape["w"], noise=[own, *others], labels=labels)
 
 
 def add_ends(add: Add, tape: Mapping[str, np.ndarray], fixture: Fixture, labels: np.ndarray | None) -> None:

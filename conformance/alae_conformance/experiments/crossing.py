@@ -20,6 +20,8 @@ from alae_core.view import View
 
 #: a p that is not the configured one
 _P = 0.3125
+#: a factor of images and z, which need not lie in −1 … 1
+_LARGE = 2.0**6
 #: number of steps in which p adapts
 _ADAPTING = 10
 #: number of single images that D separates, and the p at which it does
@@ -79,7 +81,7 @@ def _cut(drawn: Draws, count: int, without: bool) -> Draws:
 
 @experiment(rounding="kinks", trains=False)
 def at_p(subject: Subject, setting: Setting) -> Observations:
-    """Compute losses and gradients at a p that has adapted; looking must leave it unchanged."""
+    """Compute losses and gradients at a p that has adapted, and losses of large numbers; p must stay unchanged."""
     setting.open(subject)
     subject.load(setting.initial_state() | {"augment_p": np.array(_P)})
     before, inputs = subject.state(), tapes.inputs(setting.tape)
@@ -87,6 +89,12 @@ def at_p(subject: Subject, setting: Setting) -> Observations:
     for update in inputs.draws:
         for weight, gradient in subject.gradients(update, inputs).items():
             observed[f"gradients/{update}/{weight}"] = gradient
+    draws = {
+        update: drawn._replace(z=None if drawn.z is None else drawn.z * _LARGE)
+        for update, drawn in inputs.draws.items()
+    }
+    large = subject.losses(inputs._replace(images=inputs.images * _LARGE, draws=draws))
+    observed |= {f"losses/{name} of large numbers": np.asarray(loss) for name, loss in large.items()}
     subject.forward(inputs)
     return observed | {"still/state": differing_names(subject.state(), before)}
 

@@ -26,7 +26,7 @@ _FAR_LEVELS = (24, 33)
 _RESUMED = 23
 #: the factor of a large batch: with the fixture's images, it has more pixels than 16 bits count
 _COPIES = 400
-_ADAM_COUNTS = (1, 1000, 10**6)
+_ADAM_COUNTS = (1, 1000, 3000, 10**6)
 #: steps after the schedule of a rate has ended, with and without rare updates
 _LATE = (102, 1001, 10**6)
 _SIZES = (6, 1, 5, 17, 6)

@@ -16,10 +16,12 @@ from alae_core.errors import CheckpointError
 
 #: factors of D's last kernel, by which the gradients of F and G grow or shrink
 _FACTORS = (1e6, 1e-9)
-#: the factor at which the roots of second moments are about as large as ε, relative to ε
-_NEAR_EPSILON = 10.0
+#: the factors at which the roots of second moments are about as large as ε, and a thousandth of it, relative to ε
+_NEAR_EPSILON, _BELOW_EPSILON = 10.0, 0.01
+#: a count of Adam at which no correction for the first steps is left
+_OLD = 10**6
 #: added to the logarithms of variances
-_LOG_VARIANCES = (12.0, -12.0)
+_LOG_VARIANCES = (12.0, -12.0, 30.0)
 #: a number that float32 cannot hold
 _TOO_LARGE = 1e39
 #: a number that float32 rounds to zero, such as second moments of a run in float64
@@ -110,9 +112,22 @@ def scaled(subject: Subject, setting: Setting) -> Observations:
 @experiment(rounding="kinks")
 def at_epsilon(subject: Subject, setting: Setting) -> Observations:
     """Do a step of the generator where the roots of Adam's second moments are about as large as ε."""
+    return _near_epsilon(subject, setting, setting.initial_state(), _NEAR_EPSILON)
+
+
+@experiment(rounding="kinks")
+def below_epsilon(subject: Subject, setting: Setting) -> Observations:
+    """Do a late step of the generator where gradients are far below ε: it moves weights by rate · gradient / ε."""
+    state = setting.initial_state()
+    late = {name: np.array(_OLD) for name in state if name.endswith("/t")}
+    return _near_epsilon(subject, setting, state | late, _BELOW_EPSILON)
+
+
+def _near_epsilon(subject: Subject, setting: Setting, state: Arrays, factor: float) -> Observations:
+    """Do a step of the generator whose gradients are scaled by ε times a factor."""
     setting.open(subject)
     epsilon = config_of(setting.fixture, setting.lane).adam.epsilon
-    subject.load(_scale_logits(setting.initial_state(), _NEAR_EPSILON * epsilon))
+    subject.load(_scale_logits(state, factor * epsilon))
     before = subject.state()
     subject.run(tapes.batches(setting.tape), 1, only="generator")
     moved = movements("epsilon", before, subject.state())

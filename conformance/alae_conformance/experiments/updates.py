@@ -93,10 +93,11 @@ def reduced(subject: Subject, setting: Setting) -> Observations:
     observed |= observe_step(subject, batches, "one update", only="generator")
     *_, inputs = tapes.views(setting.fixture, setting.tape).values()
     observed |= {f"losses/looked at/{name}": np.asarray(loss) for name, loss in subject.losses(inputs).items()}
-    for name, gradient in subject.gradients("generator", inputs).items():
-        observed[f"gradients/generator/{name}"] = gradient
+    # Compiling gradients and steps of style networks takes long.
+    for update in ["generator"] if setting.fixture.levels else inputs.draws:
+        for name, gradient in subject.gradients(update, inputs).items():
+            observed[f"gradients/{update}/{name}"] = gradient
     if not setting.fixture.levels:
-        # Compiling another step of style networks takes long.
         observed |= observe_step(subject, replace(batches, size=1), "one image")
     return observed
 

@@ -26,6 +26,8 @@ def position(config: Config, step: int) -> Position:
     first, known = (
         (config.resumed.step, list(config.resumed.shown)) if config.resumed else (0, [0] * max(1, config.lods))
     )
+    # Earlier steps, which had other batch sizes, count as the one from which the run was resumed.
+    step = max(step, first)
     if config.growth is None:
         size, seen = config.batch_size, known[0] + (step - first) * config.batch_size
         return Position(None, 1.0, size, config.adam.learning_rate, False, 0.0)._replace(

@@ -29,7 +29,9 @@ def shared_arrays(subject: Subject, batches: Batches) -> list[str]:
     }
     kept = {name: np.array(array) for name, array in state.items()}
     subject.run(batches, 1)
-    shared = [f"{name} of the model" for name, array in held.items() if not np.array_equal(array, kept[name])]
+    results = (state | held | returned).items()
+    shared = [f"{name}, which cannot be written" for name, array in results if not array.flags.writeable]
+    shared += [f"{name} of the model" for name, array in held.items() if not np.array_equal(array, kept[name])]
     shared += [f"{name} of the run" for name, array in returned.items() if not np.array_equal(array, kept[name])]
     subject.load(state)
     subject.run(batches, 1)
@@ -91,10 +93,18 @@ def stale_results(subject: Subject, inputs: Inputs, dtype: str) -> list[str]:
         "encode": (lambda images: subject.forward(inputs._replace(images=images))["E"], [inputs.images]),
         "load": (load, list(state.values())),
     }
-    return [
+    found = [
         f"{name}, {word}"
         for name, (call, arrays) in calls.items()
         for word in _stale_ways(call, [array for array in arrays if array is not None], dtype)
+    ]
+    held = subject.gradients(first_update, inputs)
+    kept = {name: np.array(array) for name, array in held.items()}
+    gradients(inputs.images / 2)
+    return found + [
+        f"the gradient of {name}, which the next overwrites"
+        for name, array in held.items()
+        if not np.array_equal(array, kept[name])
     ]
 
 

@@ -130,3 +130,18 @@ def levels_counted_again(replace):
         return sound(config.model_copy(update={"resumed": None}) if config.growth else config, step)
 
     replace(growth, "count_shown", count)
+
+
+@plants("crossings", "R2 follows the schedule of R1's γ", "L3-entwined-run", "trajectory", "float64")
+def scheduled_penalty(replace):
+    from alae_core import alae_losses
+
+    sound = alae_losses._judge_fake
+
+    def judge(config, networks, images, batch, input_gradient):
+        codes, logits, penalty = sound(config, networks, images, batch, input_gradient)
+        if penalty is not None and batch.r1_gamma is not None:
+            penalty = penalty * batch.r1_gamma / config.r1_gamma
+        return codes, logits, penalty
+
+    replace(alae_losses, "_judge_fake", judge)

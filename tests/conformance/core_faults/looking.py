@@ -203,3 +203,32 @@ def dark_floats(replace):
     from alae_core import inputs
 
     replace(inputs, "require_images", with_constant(inputs.require_images, 1.5, 127.5))
+
+
+@plants("looking", "the first map of noise is that of the first image", "L1-spread-looking", "looking")
+def first_image_noise(replace):
+    from alae_core import inputs
+
+    sound = inputs._as_maps
+
+    def as_maps(config, noise, view, count):
+        first, *others = sound(config, noise, view, count)
+        return [first[:1], *others]
+
+    replace(inputs, "_as_maps", as_maps)
+
+
+@plants("looking", "images beyond −1 … 1 are clipped", "L1-labels-looking", "looking")
+def clipped_images(replace):
+    from alae_core import model
+
+    sound = model.as_images
+    replace(model, "as_images", lambda config, images, shape: np.clip(sound(config, images, shape), -1, 1))
+
+
+@plants("looking", "styles beyond ±100 are clipped", "L1-spread-looking", "looking")
+def clipped_styles(replace):
+    from alae_core import model
+
+    sound = model.as_styles
+    replace(model, "as_styles", lambda config, w, view: np.clip(sound(config, w, view), -100, 100))

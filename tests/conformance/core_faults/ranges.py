@@ -249,3 +249,16 @@ def eight_passes(replace):
         return part if passes <= 8 else lambda k: part(ops.minimum(k, 7))
 
     replace(walk, "split", split)
+
+
+@plants("ranges", "images of a batch beyond −1 … 1 are clipped", "L2-adaptive-gradients", "losses")
+def clipped_batches(replace):
+    from alae_core import placement
+
+    sound = placement.require_images
+
+    def require(images):
+        found = sound(images)
+        return found if found.dtype == np.uint8 else np.clip(found, -1, 1)
+
+    replace(placement, "require_images", require)

@@ -86,8 +86,8 @@ def clipped_gradients(replace):
     replace(walk, "_rescale", rescale)
 
 
-@plants("rare numbers", "a VAE's logarithms of variances are clipped to ±10", "L2-vae-variances", "losses")
-def clipped_variances(replace):
+def plant_clipped_variances(replace, most):
+    """Let a VAE's logarithms of variances lie within ±`most`."""
     from keras import ops
 
     from alae_core import baselines
@@ -96,9 +96,14 @@ def clipped_variances(replace):
 
     def encode(networks, images, batch, by="E"):
         codes = sound(networks, images, batch, by=by)
-        return ops.clip(codes, -10.0, 10.0) if by == "V" else codes
+        return ops.clip(codes, -most, most) if by == "V" else codes
 
     replace(baselines, "encode", encode)
+
+
+@plants("rare numbers", "a VAE's logarithms of variances are clipped to ±10", "L2-vae-variances", "losses")
+def clipped_variances(replace):
+    plant_clipped_variances(replace, 10.0)
 
 
 @plants("rare numbers", "the mean of w stays after 100 steps", "L3-spread-late", "w_mean")
@@ -145,3 +150,8 @@ def refused_tiny(replace):
         return found
 
     replace(runner, "as_dtype", as_dtype)
+
+
+@plants("rare numbers", "a VAE's logarithms of variances are clipped to ±20", "L2-vae-variances", "losses")
+def clipped_large_variances(replace):
+    plant_clipped_variances(replace, 20.0)

@@ -81,3 +81,20 @@ def passes_twice(replace):
         return sound(mechanics, compute if passes == 1 else lambda part: mechanics.reduce(compute(part)), batch)
 
     replace(walk, "_mean", mean)
+
+
+@plants("reduction", "gradients of G's updates alone are reduced", "L3-adaptive-reduced", "gradients")
+def gradients_of_others(replace):
+    from alae_core.runner import BaseRunner
+
+    sound = BaseRunner.gradients
+
+    def gradients(self, update, *arguments, **options):
+        own = None if update == "generator" else vars(self).pop("reduce", None)
+        try:
+            return sound(self, update, *arguments, **options)
+        finally:
+            if own:
+                self.reduce = own
+
+    replace(BaseRunner, "gradients", gradients)

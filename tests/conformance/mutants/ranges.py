@@ -95,6 +95,12 @@ class WarmupLost(Reference):
         return super().adam(value, m, v, gradient, t, learning_rate / lost)
 
 
+@fault("Adam's counts are rounded to half precision for the step", "L3-particular-counts", "displacement", "float64")
+class CountsRounded(Reference):
+    def adam(self, value, m, v, gradient, t, learning_rate):
+        return super().adam(value, m, v, gradient, min(float(np.float16(min(t, 60_000))), t), learning_rate)
+
+
 class SizedBatches(ReferenceSubject):
     """Changes batches by `self.changed(images, labels, draws)`."""
 

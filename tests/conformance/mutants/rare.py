@@ -104,3 +104,9 @@ class AveragesStop(LaterAverages):
 @fault("averages decay 1 % more slowly after 100 steps", "L3-leaky-averages", "ratio")
 class AveragesSlow(LaterAverages):
     share = 0.99
+
+
+@fault("gradients below 1e-12 are zero", "L3-particular-tiny", "displacement", "float64")
+class TinyGradientsFlushed(ChangedGradients):
+    def changed(self, gradient):
+        return np.where(np.abs(gradient) < 1e-12, 0, gradient)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from alae_conformance.reference.training import Reference
+from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.registry import fault
 
 
@@ -74,3 +75,10 @@ class MomentsUnreduced(Reference):
     def adam(self, value, m, v, gradient, t, learning_rate):
         moved, m, v = super().adam(value, m, v, gradient, t, learning_rate)
         return moved, m / self.reduction, v / np.square(self.reduction)
+
+
+@fault("the loss of the update pixels is reduced in training only", "L3-entwined-reduced", "losses", "float64")
+class PixelsLookedAt(ReferenceSubject):
+    def losses(self, inputs):
+        found = super().losses(inputs)
+        return found | {"pixels": found["pixels"] / self.reference.reduction}
