@@ -48,6 +48,8 @@ class Runner(Protocol):
 
     It executes `model.updates` (`alae_core.walk`) and depends on nothing else in ALAE. It trains the given model
     in place: after every step the model's networks hold the new weights, and its `w_mean` the running mean of w.
+
+    The arrays that its methods return are copies, which the caller may change; no later call changes them.
     """
 
     model: "Alae"  # the model it trains

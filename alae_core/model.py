@@ -58,8 +58,8 @@ class Alae:
     """An adversarial latent autoencoder: generator G∘F, discriminator D∘E, autoencoder G∘E.
 
     `F`, `G`, `E` and `D` are Keras models, to be called on tensors and differentiated. The methods below take and
-    return NumPy arrays of `config.dtype`. They run compiled, in batches and without gradients, and do not change the
-    model. They raise ArgumentError if an argument does not fit the model.
+    return NumPy arrays of `config.dtype`; only `as_seen` may return its argument. They run compiled, in batches and
+    without gradients, and do not change the model. They raise ArgumentError if an argument does not fit the model.
 
     Images have shape (batch, H, W, C) and are uint8, or floats in [−1, 1] (uint8 / 127.5 − 1).
 

@@ -366,7 +366,7 @@ def hidden(sound, x, view=None, **options):
 
 @looked_at("discriminate", "returns probabilities instead of logits")
 def discriminate(sound, codes, view=None, **options):
-    return 1 / (1 + np.exp(-sound(codes, view, **options)))
+    return (1 + np.tanh(sound(codes, view, **options) / 2)) / 2
 
 
 @looked_at("reconstruct", "labels of all images are those of the first")
