@@ -34,18 +34,20 @@ class Call(NamedTuple):
         """Make the call."""
         return subject.look(self.method, *self.arguments, **self.options)
 
+    def with_arrays(self, change: Callable[[np.ndarray], np.ndarray]) -> "Call":
+        """Return the call with `change(array)` in place of each of its arrays."""
+
+        def changed(value: Any) -> Any:
+            if isinstance(value, list):
+                return [changed(part) for part in value]
+            return change(value) if isinstance(value, np.ndarray) else value
+
+        options = {key: changed(value) for key, value in self.options.items()}
+        return Call(self.method, tuple(changed(value) for value in self.arguments), options)
+
     def of_dtype(self, dtype: str) -> "Call":
         """Return the call with copies of its arrays, floats in another dtype."""
-
-        def convert(value: Any) -> Any:
-            if isinstance(value, list):
-                return [convert(part) for part in value]
-            if not isinstance(value, np.ndarray):
-                return value
-            return np.array(value, dtype if value.dtype.kind == "f" else value.dtype)
-
-        options = {key: convert(value) for key, value in self.options.items()}
-        return Call(self.method, tuple(convert(value) for value in self.arguments), options)
+        return self.with_arrays(lambda array: np.array(array, dtype if array.dtype.kind == "f" else array.dtype))
 
 
 def calls(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Call]:
@@ -85,11 +87,7 @@ def add_unusual(add: Add, tape: Mapping[str, np.ndarray], config: Config, labels
     """Add calls on large and tiny numbers, and one with a map of noise for each image in the first layer too."""
     for word, factor in _FACTORS.items():
         images, w = tape["images"][0] * factor, tape["w"] * factor
-        for method in ("encode", "hidden", "w_of", "reconstruct"):
-            add(f"{method} {word} floats", images, labels=labels)
-        add(f"as_seen {word} floats", images)
-        for method in ("generate", "reencode"):
-            add(f"{method} {word}", w, labels=labels)
+        add_each(add, images, w, None, labels, kind=f" {word}")
         if config.networks.discriminator == "latent" and tapes.group("weights/D", tape):
             add(f"discriminate {word}", w, labels=labels)
     if config.growth:
@@ -102,12 +100,25 @@ def add_ends(add: Add, tape: Mapping[str, np.ndarray], fixture: Fixture, labels:
     """Add calls at both ends of a fade, which need no graphs of their own."""
     fading = next((lod for lod, blend in fixture.levels if 0 < blend < 1), None)
     for view in () if fading is None else (View(fading, blend) for blend in _ENDS):
-        where, shown = f" at level {view.lod}, blend {view.blend:g}", images_of(tape, view)
-        for method in ("encode", "hidden", "w_of", "reconstruct"):
-            add(f"{method} floats{where}", shown, view, labels=labels)
-        add(f"as_seen floats{where}", shown, view)
-        for method in ("generate", "reencode"):
-            add(f"{method}{where}", tape["w"], view, labels=labels)
+        where = f" at level {view.lod}, blend {view.blend:g}"
+        add_each(add, images_of(tape, view), tape["w"], view, labels, where=where)
+
+
+def add_each(
+    add: Add,
+    images: np.ndarray,
+    w: np.ndarray,
+    view: View | None,
+    labels: np.ndarray | None,
+    kind: str = "",
+    where: str = "",
+) -> None:
+    """Add a call of each method on images or w; `kind` follows the method in their names, and `where` ends them."""
+    for method in ("encode", "hidden", "w_of", "reconstruct"):
+        add(f"{method}{kind} floats{where}", images, view, labels=labels)
+    add(f"as_seen{kind} floats{where}", images, view)
+    for method in ("generate", "reencode"):
+        add(f"{method}{kind}{where}", w, view, labels=labels)
 
 
 def add_truncations(add: Add, tape: Mapping[str, np.ndarray], layers: int) -> None:

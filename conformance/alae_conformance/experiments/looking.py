@@ -95,15 +95,12 @@ def lengthened(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Ca
 def repeat_rows(call: Call, rows: int, count: int) -> Call:
     """Return a call with the rows of all its arrays repeated up to `count`."""
 
-    def repeat(value: Any) -> Any:
-        if isinstance(value, list):
-            return [repeat(part) for part in value]
-        if not isinstance(value, np.ndarray) or len(value) != rows:
-            return value
-        return np.resize(value, (count, *value.shape[1:])) if count else value[:0]
+    def repeat(array: np.ndarray) -> np.ndarray:
+        if len(array) != rows:
+            return array
+        return np.resize(array, (count, *array.shape[1:])) if count else array[:0]
 
-    options = {key: repeat(value) for key, value in call.options.items()}
-    return Call(call.method, tuple(repeat(value) for value in call.arguments), options)
+    return call.with_arrays(repeat)
 
 
 def worst_rows(many: np.ndarray, few: np.ndarray) -> np.ndarray:
