@@ -97,7 +97,7 @@ class TensorflowPeers:
             start = end
         return shared
 
-    def mean(self, means: Mapping[str, tf.Tensor]) -> "Parts":
+    def mean(self, means: Mapping[str, tf.Tensor]) -> Parts:
         """Return the mean over all processes of each tensor, in one exchange; the tensors have one dtype and device."""
         own = means if isinstance(means, Parts) else Parts.join(means)
         # Each process divides its part of the sum before it gives that to the others.

@@ -50,7 +50,7 @@ _Key = tuple[Lane, bool]
 class Judge:
     """Judges one backend in a process for each lane, restarted if it is lost or has run many cases.
 
-    XLA optimizes only experiments that are `trained`, in a process of their own, and if `quick`, none.
+    XLA optimizes only experiments that are `optimized`, in a process of their own, and if `quick`, none.
     """
 
     def __init__(
@@ -157,7 +157,7 @@ class Judge:
 
     def _key(self, task: Task) -> _Key:
         case, lane = task
-        return lane, self.quick or not experiment_of(case).trained
+        return lane, self.quick or not experiment_of(case).optimized
 
     def _end(self, key: _Key) -> None:
         held = self._processes.pop(key, None)

@@ -81,7 +81,7 @@ def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
 def estimate_seconds(tasks: Sequence[Task], backends: int, cores: int, *, quick: bool = True) -> int:
     """Return about how many seconds a run takes on idle cores; if `quick`, XLA does not optimize."""
     lanes = len({lane for _, lane in tasks})
-    seconds = sum(_estimate_case(case, quick or not experiment_of(case).trained) for case, _ in tasks)
+    seconds = sum(_estimate_case(case, quick or not experiment_of(case).optimized) for case, _ in tasks)
     return round(backends * (lanes * _START + seconds) / min(cores, backends * lanes))
 
 

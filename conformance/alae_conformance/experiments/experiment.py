@@ -24,7 +24,7 @@ class Experiment:
         rounding: decides which inputs are refused when they are drawn.
         trains: whether it needs more than one batch, or states of a trajectory.
         traced: whether a failure is traced to the first training step that differs.
-        trained: whether the profile full compiles it as training is compiled, because it takes many whole steps.
+        optimized: whether XLA optimizes it in the profile full, as in training, because it takes many whole steps.
         reads: the name of the experiment that writes the checkpoints it reads, those of every subject; or None.
     """
 
@@ -33,7 +33,7 @@ class Experiment:
     rounding: Rounding = "none"
     trains: bool = True
     traced: bool = False
-    trained: bool = False
+    optimized: bool = False
     reads: str | None = None
 
 
@@ -42,8 +42,8 @@ def experiment(
     rounding: Rounding = "none",
     trains: bool = True,
     traced: bool = False,
-    trained: bool = False,
+    optimized: bool = False,
     reads: str | None = None,
 ) -> Callable[[Procedure], Experiment]:
     """Turn a function into an experiment of the same name; the options are attributes of `Experiment`."""
-    return lambda run: Experiment(run.__name__, run, rounding, trains, traced, trained, reads)
+    return lambda run: Experiment(run.__name__, run, rounding, trains, traced, optimized, reads)

@@ -12,7 +12,7 @@ from alae_conformance.experiments.states import differing_names, drop_check, mov
 from alae_conformance.subjects import Subject
 
 
-@experiment(trained=True)
+@experiment(optimized=True)
 def portability(subject: Subject, setting: Setting) -> Observations:
     """Write a checkpoint midway, resume from it, and reach the same state bit for bit."""
     setting.open(subject)

@@ -12,7 +12,7 @@ from alae_conformance.subjects import Subject
 LONG_RUN, EVERY = 400, 50
 
 
-@experiment(trained=True)
+@experiment(optimized=True)
 def reciprocity(subject: Subject, setting: Setting) -> Observations:
     """Measure R = mean ‖F(z) − E(G(F(z)))‖² / var F(z) of held-out z; shape (seeds, 1 + LONG_RUN / EVERY)."""
     setting.open(subject)

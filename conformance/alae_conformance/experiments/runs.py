@@ -12,7 +12,7 @@ from alae_conformance.experiments.states import drop_check, model_differences, m
 from alae_conformance.subjects import Subject
 
 
-@experiment(rounding="kinks", traced=True, trained=True)
+@experiment(rounding="kinks", traced=True, optimized=True)
 def free_run(subject: Subject, setting: Setting) -> Observations:
     """Take twenty whole steps."""
     setting.open(subject)
@@ -50,7 +50,7 @@ def precision(subject: Subject, setting: Setting) -> Observations:
     }
 
 
-@experiment(rounding="compounds", traced=True, trained=True)
+@experiment(rounding="compounds", traced=True, optimized=True)
 def growth(subject: Subject, setting: Setting) -> Observations:
     """Train through levels of detail; observe the run at the numbers of steps that the fixture lists."""
     setting.open(subject)
