@@ -143,17 +143,22 @@ def two_runs(subject: Subject, setting: Setting) -> Observations:
 # Adam's first step at a level multiplies the rounding of a gradient that is zero by the rate over ε.
 @experiment(rounding="compounds")
 def paces(subject: Subject, setting: Setting) -> Observations:
-    """Take steps far apart in a long schedule: the first of each level, one amid its fade, and its last."""
+    """Take steps far apart in a long schedule: the first of each level, one amid its fade, and its last.
+
+    The last level comes first, so that the first step of a run that has just loaded a state restarts Adam.
+    """
     setting.open(subject)
     config = config_of(setting.fixture, setting.lane)
-    state, observed, first = tapes.group("states/7", setting.tape), Observations(), 0
+    state, observed, end = tapes.group("states/7", setting.tape), Observations(), 0
+    levels = []
     for number, level in enumerate(config.growth.levels if config.growth else ()):
-        size = level.batch_size or config.batch_size
-        steps = -(-level.images // size)
-        for step in (first, first + int(level.fade * steps / 3), first + steps - 1):
+        steps = -(-level.images // (level.batch_size or config.batch_size))
+        first, end = end, end + steps
+        levels.append((number, (first, first + int(level.fade * steps / 3), end - 1)))
+    for number, chosen in reversed(levels):
+        for step in chosen:
             subject.load(state | {"step": np.array(step)})
             moved = observe_step(subject, tapes.batches(setting.tape), f"{number} at {step}")
             # Displacements and counts show moments that should have restarted.
             observed |= drop_check("moments", moved)
-        first += steps
     return observed

@@ -4,7 +4,7 @@ from dataclasses import replace as changed
 
 import numpy as np
 
-from tests.conformance.core_faults.registry import plant_position, plants, with_adam
+from tests.conformance.core_faults.registry import plant_position, plant_with_config, plants, with_adam
 
 
 @plants(
@@ -213,3 +213,43 @@ def exchanged_labels(replace):
         return sound(self, images, **options)
 
     replace(BaseRunner, "step", step)
+
+
+@plants("path", "Adam does not restart in the first step of a process", "L3-lasting-paces", "counts", "float64")
+def restarts_later(replace):
+    from alae_core import runner
+
+    sound, step, stepped = runner.position, runner.BaseRunner.step, []
+
+    def position(config, number):
+        here = sound(config, number)
+        return here if stepped else here._replace(restarts=False)
+
+    def step_once(self, images, **options):
+        try:
+            return step(self, images, **options)
+        finally:
+            stepped.append(self)
+
+    replace(runner, "position", position)
+    replace(runner.BaseRunner, "step", step_once)
+
+
+@plants("path", "the first level that a run trains does not fade in", "L3-entered-growth", "trajectory", "float64")
+def first_trained_appears(replace):
+    def change(config, here):
+        return here._replace(blend=1.0) if here.stage.lod == config.growth.from_level else here
+
+    plant_with_config(replace, change)
+
+
+@plants("path", "a checkpoint does not tell where its run was resumed", "L5-entwined-portability", "own", "float64")
+def resumed_unsaid(replace):
+    from alae_core import checkpoint
+
+    sound = checkpoint.make_config
+
+    def make_config(*arguments, **options):
+        return sound(*arguments, **options).model_copy(update={"resumed": None})
+
+    replace(checkpoint, "make_config", make_config)

@@ -288,3 +288,12 @@ class PStartsAgain(ReferenceSubject):
     def resume(self, path):
         super().resume(path)
         self._state["augment_p"] = np.array(self.config.augment.p)
+
+
+@fault("resuming counts a run's images from its own first step", "L5-entwined-portability", "own", "float64")
+class ResumedOnce(ReferenceSubject):
+    def resume(self, path):
+        super().resume(path)
+        state = self._state
+        self.open(self.config.model_copy(update={"resumed": None}).data())
+        self.load(state)

@@ -169,3 +169,9 @@ class MeanOfTwoImages(Reference):
 class RateOneStepLate(OtherPosition):
     def other(self, here, step):
         return here._replace(learning_rate=position(self.config, max(step - 1, 0)).learning_rate)
+
+
+@fault("the first level that a run trains does not fade in", "L3-entered-growth", "trajectory", "float64")
+class FirstTrainedAppears(OtherPosition):
+    def other(self, here, step):
+        return here._replace(blend=1.0) if here.lod == self.config.growth.from_level else here
