@@ -68,6 +68,8 @@ _ALGORITHMS = {
 _ALGORITHMS_OF_STYLE = {"labels": ("alae",)}
 #: pairs of values that no configuration, or no lane of the suite, has
 _EXCLUDED = {frozenset({("networks.family", "style"), ("precision", "bfloat16")})}
+#: the weight of the loop in w in all rows, and the schedule of γ in those with R1, so that every choice meets both
+_WEIGHT, _SCHEDULE = 0.75, {"images": 40, "constant": 0.1, "r1_gamma_end": 3.0}
 #: rows in the profile standard
 _STANDARD = 4
 
@@ -153,6 +155,10 @@ def overrides_of(choices: Choices) -> dict[str, Any]:
         factor.removeprefix("updates."): own.pop(factor) for factor in list(own) if factor.startswith("updates.")
     }
     sides = {"mlp": [4, 6], "conv": [8, 10], "style": [8, 8]}[family]
+    if own["algorithm"] == "alae":
+        updates["weight"] = _WEIGHT
+    if own.get("r1_gamma"):
+        own["schedule"] = _SCHEDULE
     found = own | {"networks": networks, "updates": updates, "image": [*sides, channels], "batch_size": 4}
     if family == "style":
         found["growth"] = {"levels": [{"images": 8}, {"images": 16}]}

@@ -386,6 +386,15 @@ class DividedGroups:
         return super().runner(model)
 
 
+@register_process_fault("L3-leaky-run", "displacement")
+class OwnStates:
+    """each starts from its own state."""
+
+    def runner(self, model):
+        self.peers.share_state = dict
+        return super().runner(model)
+
+
 class NothingHeld(JaxBackend):
     """Removes `stop_gradient`. Only gradients of trained networks are taken, so this has no effect and must pass."""
 

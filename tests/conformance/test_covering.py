@@ -20,7 +20,7 @@ NOT_CROSSED = {
     "growth.restart_adam": "of steps, not of losses: the fixture grown",
     "growth.levels.batch_size": "of steps: the fixture style",
     "growth.levels.learning_rate": "of steps: the fixture style",
-    "schedule": "of steps: the fixture conv",
+    "schedule": "all rows with R1 have one of γ; of steps: the fixture conv",
     "schedule.images": "of steps: the fixture conv",
     "schedule.r1_gamma_end": "of steps: the fixture conv",
     "augment.target": "the factor augment: p adapts if there is a target",

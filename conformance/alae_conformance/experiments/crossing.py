@@ -10,7 +10,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import differing_names, sorted_names
+from alae_conformance.experiments.states import differing_names, last_kernel, sorted_names
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Batches, Inputs, Subject
 from alae_conformance.subjects.reference import ReferenceSubject
@@ -101,7 +101,7 @@ def at_p(subject: Subject, setting: Setting) -> Observations:
 
 @experiment()
 def adapting(subject: Subject, setting: Setting) -> Observations:
-    """Take steps one by one, in some of which D separates images exactly as well as the target."""
+    """Take steps; in some, D separates images exactly as well as the target, and in the last one it is constant."""
     setting.open(subject)
     subject.load(setting.initial_state())
     observed = Observations()
@@ -109,8 +109,19 @@ def adapting(subject: Subject, setting: Setting) -> Observations:
         before = subject.state()["augment_p"]
         subject.run(tapes.batches(setting.tape), 1)
         moved = subject.state()["augment_p"] - before
-        observed[f"direction/{step}"] = np.sign(np.round(np.asarray(moved, np.float64), 5)).astype(np.int64)
+        observed[f"direction/{step}"] = _direction(moved)
+    # All logits of a D without its last kernel are equal, so it separates nothing.
+    state, p = setting.initial_state(), np.array(_P)
+    last = last_kernel(state, "D")
+    subject.load(state | {last: np.zeros_like(state[last]), "augment_p": p})
+    subject.run(tapes.batches(setting.tape), 1)
+    observed["direction/of a constant D"] = _direction(subject.state()["augment_p"] - p)
     return observed
+
+
+def _direction(moved: np.ndarray) -> np.ndarray:
+    """Return the sign of a movement of p, which may be off by rounding: −1, 0 or 1."""
+    return np.sign(np.round(np.asarray(moved, np.float64), 5)).astype(np.int64)
 
 
 @experiment(rounding="kinks")
@@ -136,7 +147,7 @@ def separating(subject: Subject, setting: Setting) -> Observations:
         losses = subject.run(shown, 1, only="discriminator")
         observed[f"losses/{number}"] = losses["discriminator"]
         moved = subject.state()["augment_p"] - p
-        observed[f"direction/{number}"] = np.sign(np.round(np.asarray(moved, np.float64), 5)).astype(np.int64)
+        observed[f"direction/{number}"] = _direction(moved)
     return observed
 
 

@@ -14,6 +14,8 @@ from alae_conformance.subjects import Inputs, Subject, with_noise
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_core.view import View
 
+#: a step at which the γ of a row's schedule has changed
+_AMID = 5
 #: batches over which gradients are averaged, and the first step of their random numbers
 _BATCHES, _FIRST = 24, 1000
 
@@ -54,9 +56,9 @@ def _gradients(subject: Subject, inputs: Inputs, where: str = "") -> Observation
 
 @experiment(rounding="kinks", trains=False)
 def combined(subject: Subject, setting: Setting) -> Observations:
-    """Compute outputs, losses and gradients in one configuration of the covering array."""
+    """Compute outputs, losses and gradients in one configuration of the covering array, at a step amid its schedule."""
     setting.open(subject)
-    subject.load(setting.initial_state())
+    subject.load(setting.initial_state() | {"step": np.array(_AMID)})
     observed = Observations()
     for where, inputs in tapes.views(setting.fixture, setting.tape).items():
         observed |= {f"forward/{name}{where}": array for name, array in subject.forward(inputs).items()}

@@ -8,6 +8,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
+from alae_conformance.experiments.states import fits_bfloat16
 from alae_conformance.fixture import config_of
 from alae_conformance.reference.growth import Position, position
 from alae_conformance.subjects import Subject
@@ -40,7 +41,7 @@ def laws(subject: Subject, setting: Setting) -> Observations:
             error = _distance_to_path(float(before["augment_p"]), float(after["augment_p"]), share)
             observed[f"law/p {step}"] = np.asarray(1 + error)
         if "w_mean" in after:
-            coarse = np.array_equal(tapes.to_bfloat16(after["w_mean"]), after["w_mean"])
+            coarse = fits_bfloat16(after["w_mean"])
             observed[f"law/digits of the mean of w {step}"] = np.asarray(1.0 + coarse)
     return observed
 

@@ -22,6 +22,8 @@ _COUNTS = (1, 64, 512)
 _MANY_STEPS = 150
 #: exponents of the numbers of steps near which a run reaches its second level: float32 counts steps up to the first
 _FAR_LEVELS = (24, 33)
+#: the levels of a run of 1024 pixels, in each of which styles are drawn at as many steps
+_LEVELS, _STEPS_OF_LEVEL = 9, 12
 #: the step at which a run reaches its second level that was resumed three steps before with another batch size
 _RESUMED = 23
 #: the factor of a large batch: with the fixture's images, it has more pixels than 16 bits count
@@ -80,7 +82,10 @@ def far_noise(subject: Subject, setting: Setting) -> Observations:
 
 @experiment(trains=False)
 def far_levels(subject: Subject, setting: Setting) -> Observations:
-    """Draw noise and mixed styles at the last steps of a long first level, and at the first of the second."""
+    """Draw noise and mixed styles at the last steps of a long first level, and at the first of the second.
+
+    Styles are also drawn at all levels of networks for 1024 pixels.
+    """
     config, observed = config_of(setting.fixture, setting.lane), Observations()
     for exponent in _FAR_LEVELS:
         first = 2**exponent + 5
@@ -91,7 +96,14 @@ def far_levels(subject: Subject, setting: Setting) -> Observations:
     levels = [{"images": 10 + 3 * config.batch_size}, {"images": 8}]
     resumed = {"step": _RESUMED - 3, "shown": [10, 0]}
     subject.open(config.data() | {"growth": {"levels": levels}, "resumed": resumed}, anew=True)
-    return observed | _draw_around(subject, _RESUMED)
+    observed |= _draw_around(subject, _RESUMED)
+    shown = _STEPS_OF_LEVEL * config.batch_size
+    many = {"image": [4 * 2 ** (_LEVELS - 1)] * 2 + [1], "growth": {"levels": [{"images": shown}] * _LEVELS}}
+    subject.open(config.data() | many, anew=True)
+    drawn = [subject.draws(step, 1) for step in range(_LEVELS * _STEPS_OF_LEVEL)]
+    for name in (name for name in drawn[0] if name.endswith("cutoff")):
+        observed[f"draws/{_LEVELS} levels/{name}"] = np.array([each[name] for each in drawn])
+    return observed
 
 
 def _draw_around(subject: Subject, first: int) -> Observations:

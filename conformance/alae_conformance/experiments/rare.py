@@ -9,7 +9,7 @@ from alae_conformance.comparison import Observations
 from alae_conformance.experiments.calls import Call, call_is_refused
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import differing_names, is_refused, movements, sorted_names
+from alae_conformance.experiments.states import differing_names, is_refused, last_kernel, movements, sorted_names
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Arrays, Subject
 from alae_core.errors import CheckpointError
@@ -136,7 +136,7 @@ def _near_epsilon(subject: Subject, setting: Setting, state: Arrays, factor: flo
 
 def _scale_logits(state: Arrays, factor: float) -> Arrays:
     """Multiply D's last kernel by the power of two near a factor, so that the product is exact."""
-    last = max(name for name in state if name.startswith("weights/D/") and name.endswith("kernel"))
+    last = last_kernel(state, "D")
     return state | {last: state[last] * 2.0 ** np.round(np.log2(factor))}
 
 

@@ -8,7 +8,13 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import STEPS, Setting
-from alae_conformance.experiments.states import drop_check, model_differences, movements, sorted_names
+from alae_conformance.experiments.states import (
+    drop_check,
+    fits_bfloat16,
+    model_differences,
+    movements,
+    sorted_names,
+)
 from alae_conformance.subjects import Subject
 
 
@@ -35,7 +41,7 @@ def precision(subject: Subject, setting: Setting) -> Observations:
     before = subject.state()
     subject.run(tapes.batches(setting.tape), 1)
     after = subject.state()
-    coarse = [name for name, array in after.items() if _fits_bfloat16(array)]
+    coarse = [name for name, array in after.items() if fits_bfloat16(array)]
     kinds = {
         "weights": ("weights/", ""),
         "averages": ("averages/", ""),
@@ -73,8 +79,3 @@ def in_place(subject: Subject, setting: Setting) -> Observations:
     subject.load(setting.initial_state())
     subject.run(tapes.batches(setting.tape), setting.fixture.grown[-1])
     return model_differences(subject, subject.state())
-
-
-def _fits_bfloat16(array: np.ndarray) -> bool:
-    # A single number may fit by chance.
-    return array.size > 1 and np.array_equal(tapes.to_bfloat16(array), array)

@@ -81,6 +81,16 @@ def differing_names(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.
     )
 
 
+def fits_bfloat16(array: np.ndarray) -> bool:
+    """Return whether bfloat16 holds all numbers of an array; false for a single number, which may fit by chance."""
+    return array.size > 1 and np.array_equal(tapes.to_bfloat16(array), array)
+
+
+def last_kernel(state: Iterable[str], network: str) -> str:
+    """Return the name of the kernel of the last layer of a network, of dense layers, in a state."""
+    return max(name for name in state if name.startswith(f"weights/{network}/") and name.endswith("kernel"))
+
+
 def sorted_names(names: Iterable[str]) -> np.ndarray:
     """Return names as a sorted array."""
     return np.array(sorted(names), str)

@@ -10,11 +10,13 @@ from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import drop_check, movements, observe_step
 from alae_conformance.fixture import config_of
-from alae_conformance.subjects import Batches, Subject
+from alae_conformance.subjects import Arrays, Batches, Subject
 from alae_core.images import to_uint8
 
 #: number of steps that draw their own random numbers
 _DRAWN = 2
+#: Adam's β1 in a run that starts a level
+_BETA1 = 0.4
 #: a factor of all means; moments and the mean of w show it, and p where the separation is between a third of its target
 #: and the target
 _REDUCTION = 3.0
@@ -38,23 +40,37 @@ def substeps(subject: Subject, setting: Setting) -> Observations:
 
 @experiment(rounding="kinks")
 def only(subject: Subject, setting: Setting) -> Observations:
-    """Run one update alone, also at the first step of a level.
+    """Run one update alone, also at the first step of a level, and from averages that are far from the weights.
 
     All but weights and moments must move as in a whole step; a p that adapts moves in the discriminator's update only.
+    First moments must restart at a level too.
     """
     setting.open(subject)
     state, observed = tapes.group("states/7", setting.tape), Observations()
-    steps = {"": state["step"]}
+    kinds: tuple[str, ...] = ("averages", "w_mean", "augment_p", "counts")
+    flipped = {name: np.flip(array) for name, array in state.items() if name.startswith("averages/")}
+    states = {"": state, " from other averages": state | flipped}
     if setting.fixture.grown:
-        steps[" at a new level"] = np.array(setting.fixture.grown[0])
-    for where, step in steps.items():
-        subject.load(state | {"step": step})
-        before = subject.state()
-        subject.run(tapes.batches(setting.tape), 1, only="generator")
-        moved = movements(f"generator{where}", before, subject.state())
-        kinds = ("averages", "w_mean", "augment_p", "counts")
-        observed |= {key: array for key, array in moved.items() if key.startswith(kinds)}
+        states[" at a new level"] = state | {"step": np.array(setting.fixture.grown[0])}
+    for where, start in states.items():
+        observed |= _observe_generator(subject, setting, start, where, kinds)
+    if setting.fixture.grown:
+        data = config_of(setting.fixture, setting.lane).data()
+        subject.open(data | {"adam": data["adam"] | {"beta1": _BETA1}})
+        where, kinds = " at a new level with a first moment", ("displacement", "moments", "counts")
+        observed |= _observe_generator(subject, setting, states[" at a new level"], where, kinds)
     return observed
+
+
+def _observe_generator(
+    subject: Subject, setting: Setting, state: Arrays, where: str, kinds: tuple[str, ...]
+) -> Observations:
+    """Run the generator's update from a state, and return some kinds of what it moves."""
+    subject.load(state)
+    before = subject.state()
+    subject.run(tapes.batches(setting.tape), 1, only="generator")
+    moved = movements(f"generator{where}", before, subject.state())
+    return {key: array for key, array in moved.items() if key.startswith(kinds)}
 
 
 @experiment(rounding="kinks")

@@ -8,6 +8,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
+from alae_conformance.experiments.states import fits_bfloat16, sorted_names
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Arrays, Subject
 from alae_conformance.subjects.reference import ReferenceSubject
@@ -37,14 +38,18 @@ def values(subject: Subject, setting: Setting) -> Observations:
 
 @experiment(trains=False)
 def outputs(subject: Subject, setting: Setting) -> Observations:
-    """Compute each network's output, which unlike its gradient does not jump at the kinks of leaky ReLUs."""
+    """Compute each network's output, which unlike its gradient does not jump at the kinks of leaky ReLUs.
+
+    In bfloat16, images and codes must have more digits than bfloat16, since biases are added in float32.
+    """
     setting.open(subject)
     subject.load(setting.initial_state())
-    return {
-        f"forward/{name}{where}": array
-        for where, inputs in tapes.views(setting.fixture, setting.tape).items()
-        for name, array in subject.forward(inputs).items()
-    }
+    observed, coarse = Observations(), list[str]()
+    for where, inputs in tapes.views(setting.fixture, setting.tape).items():
+        found = subject.forward(inputs)
+        observed |= {f"forward/{name}{where}": array for name, array in found.items()}
+        coarse += [f"{name}{where}" for name in "GE" if fits_bfloat16(found[name])]
+    return observed | {"digits/outputs that bfloat16 holds": sorted_names(coarse)}
 
 
 @experiment()

@@ -32,7 +32,7 @@ from alae_core.config import make_config
 from alae_core.growth import position
 from alae_core.images import block_sums, to_float
 from alae_core.shares import WHOLE, select_rows
-from alae_core.spread import find_spread
+from alae_core.spread import find_peers, find_spread
 from alae_core.streams import Noise
 
 
@@ -78,6 +78,10 @@ class BackendSubject:
         self.looked = self.model
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
+        if peers := find_peers(self.backend):
+            # As at the start of a run: the first process's arrays count.
+            own = {name: np.array(array) if peers.rank == 0 else np.zeros_like(array) for name, array in state.items()}
+            state = peers.share_state(own)
         self.runner.load(state)
 
     def state(self) -> Arrays:

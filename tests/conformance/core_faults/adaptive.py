@@ -126,3 +126,20 @@ def separated_whole(replace):
 @plants("adaptive p", "the separation is that of unmixed styles", "L3-scheduled-separating", "direction", "float64")
 def separated_unmixed(replace):
     plant_separation(replace, lambda batch: batch._replace(draws=batch.draws._replace(mix=None)))
+
+
+@plants("adaptive p", "equal logits count as separated", "L3-met-run", "direction")
+def separated_ties(replace):
+    from keras import ops
+
+    from alae_core import alae_losses, updates
+
+    def measure(networks, batch):
+        _, fake = updates.make_constant_images(networks, batch)
+        real, fake = (
+            updates.score(networks, updates.apply_augmentation(networks, images, batch), batch)
+            for images in (batch.images, fake)
+        )
+        return ops.sum(1 - 2 * ops.cast(real < fake, real.dtype)) / real.shape[0]
+
+    replace(alae_losses, "measure_separation", measure)

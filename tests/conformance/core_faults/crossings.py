@@ -145,3 +145,48 @@ def scheduled_penalty(replace):
         return codes, logits, penalty
 
     replace(alae_losses, "_judge_fake", judge)
+
+
+@plants("crossings", "the weight of the loop in w is one of the loop in images too", "L2-array-ap", "losses", "float64")
+def weighted_images(replace):
+    from alae_core import alae_losses
+
+    sound = alae_losses.pixel_distance
+    replace(alae_losses, "pixel_distance", lambda config, *rest: config.updates.weight * sound(config, *rest))
+
+
+@plants("crossings", "a BiGAN ignores the schedule of γ", "L2-array-ar", "losses", "float64")
+def constant_gamma(replace):
+    from alae_core import baselines
+
+    sound = baselines.discriminator_loss_with_r1
+    replace(
+        baselines,
+        "discriminator_loss_with_r1",
+        lambda config, batch, *rest: sound(config, batch._replace(r1_gamma=None), *rest),
+    )
+
+
+@plants("crossings", "averages of frozen weights stay", "L3-frozen-only", "averages")
+def frozen_averages(replace):
+    from types import SimpleNamespace
+
+    from alae_core.runner import BaseRunner
+
+    sound = BaseRunner.__init__
+
+    def begin(self, backend, model):
+        sound(self, backend, model)
+        average = self.average
+
+        def average_others(tensors, decay):
+            others = {name: each for name, each in model.variables.items() if name not in self.frozen}
+            self.model = SimpleNamespace(variables=others)
+            try:
+                average(tensors, decay)
+            finally:
+                self.model = model
+
+        self.average = average_others
+
+    replace(BaseRunner, "__init__", begin)

@@ -212,3 +212,13 @@ def later_noise(replace):
         return sound(self, batch, update, draws, step + later)
 
     replace(BatchPlacer, "_place_draws", place)
+
+
+@plants(
+    "lanes", "biases of convolutions are added with the digits of bfloat16", "L1-style-coarse", "digits", "bfloat16"
+)
+def coarse_biases(replace):
+    from alae_core.networks.features import Conv
+
+    sound = Conv.call
+    replace(Conv, "call", lambda self, x: round_coarsely(sound(self, x)))

@@ -253,3 +253,20 @@ def resumed_unsaid(replace):
         return sound(*arguments, **options).model_copy(update={"resumed": None})
 
     replace(checkpoint, "make_config", make_config)
+
+
+@plants("path", "Adam's first moments do not restart at a level", "L3-style-only", "moments", "float64")
+def lasting_moments(replace):
+    from alae_core.runner import BaseRunner
+
+    sound = BaseRunner.step
+
+    def step(self, *arguments, **options):
+        clear = self.clear
+        self.clear = lambda names: clear(name for name in names if "/m/" not in name)
+        try:
+            return sound(self, *arguments, **options)
+        finally:
+            self.clear = clear
+
+    replace(BaseRunner, "step", step)

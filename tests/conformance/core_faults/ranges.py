@@ -262,3 +262,11 @@ def clipped_batches(replace):
         return found if found.dtype == np.uint8 else np.clip(found, -1, 1)
 
     replace(placement, "require_images", require)
+
+
+@plants("ranges", "from the fifth level on, styles are mixed as at the fourth", "L0-style-levels", "draws")
+def few_layers(replace):
+    from alae_core import draws
+
+    sound = draws.mixing_cutoff
+    replace(draws, "mixing_cutoff", lambda probability, lod, **where: sound(probability, min(lod, 3), **where))
