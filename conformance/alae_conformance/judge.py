@@ -33,9 +33,6 @@ from alae_core.errors import BackendError
 PATIENCE = 600.0
 #: processes that a backend may lose in a lane; then its other cases in the lane count as errors without being run
 _LOSSES = 3
-#: cases in one process: XLA maps each compiled function into memory several times, and Linux allows 65,530 mappings, of
-#: which 150 cases need 47,000
-_MOST_CASES = 150
 
 #: text in the last output of a process if its XLA lacks a flag of `QUICK_COMPILATION`
 _UNKNOWN_FLAG = "in XLA_FLAGS"
@@ -48,9 +45,10 @@ _Key = tuple[Lane, bool]
 
 
 class Judge:
-    """Judges one backend in a process for each lane, restarted if it is lost or has run many cases.
+    """Judges one backend in a process for each lane, which is restarted if it is lost.
 
-    XLA optimizes only experiments that are `optimized`, in a process of their own, and if `quick`, none.
+    A process holds the runs of one fixture at a time, because compiled functions take much memory. XLA optimizes only
+    experiments that are `optimized`, in a process of their own, and if `quick`, none.
     """
 
     def __init__(
@@ -69,8 +67,8 @@ class Judge:
         self.quick = quick
         self.hello: Hello | None = None
         self.cases: list[CaseRecord] = []
-        # Each with the ids of the cases that it has run.
-        self._processes: dict[_Key, tuple[Process | Processes, set[str]]] = {}
+        # Each with the fixture of its last case.
+        self._processes: dict[_Key, tuple[Process | Processes, str]] = {}
         self._failed_starts: dict[Lane, SubjectError | _Refused] = {}
         self._losses = dict.fromkeys(LANES, 0)
         self._has_flags = True  # unless its XLA has shown that it lacks them
@@ -177,12 +175,12 @@ class Judge:
         setting = Setting(fixtures()[case.fixture], lane, tape, self.checkpoints, writers)
         key = _, quick = self._key((case, lane))
         try:
-            if key in self._processes and len(self._processes[key][1] | {case.id}) > _MOST_CASES:
-                self._end(key)
             if key not in self._processes:
-                self._processes[key] = self._start(lane, quick and self._has_flags), set()
-            process, begun = self._processes[key]
-            begun.add(case.id)
+                self._processes[key] = self._start(lane, quick and self._has_flags), case.fixture
+            process, fixture = self._processes[key]
+            if fixture != case.fixture:
+                process.forget()
+                self._processes[key] = process, case.fixture
             self.hello = self.hello or _validate_hello(process.hello())
             return experiment(process, setting)
         except SubjectLost as error:

@@ -2,12 +2,14 @@
 
     python -m alae_conformance.margins RUNS BACKEND… [--first SEED] [--case ID …]
 
-It prints the failures of each run, and finally the largest error / limit of each tolerance class and lane, which is the
-`noise` in tolerances.py.
+It prints the failures on the numbers of each fixture, and finally the largest error / limit of each tolerance class and
+lane, which is the `noise` in tolerances.py.
 """
 
 import argparse
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import groupby, product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +17,7 @@ from alae_conformance.case import cases
 from alae_conformance.judge import Judge
 from alae_conformance.numbers import Fresh
 from alae_conformance.record import CaseRecord
-from alae_conformance.selection import Selection, select
+from alae_conformance.selection import Selection, Task, select
 
 
 def main() -> None:
@@ -26,27 +28,14 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=1, help="first seed (default: 1)")
     parser.add_argument("--case", nargs="+", default=[], help="run only these cases (default: all of standard)")
     options = parser.parse_args()
-    tasks = select("standard", Selection(options.case))
+    seeds = range(options.first, options.first + options.runs)
+    tasks = sorted(select("standard", Selection(options.case)), key=lambda task: task[0].fixture)
+    records: list[CaseRecord] = []
     with TemporaryDirectory() as checkpoints:
-        # Compiled functions are reused for all numbers, and numbers for all backends.
-        judges = [Judge(name, Fresh(options.first), Path(checkpoints), {}, quick=True) for name in options.backends]
-        records: list[CaseRecord] = []
+        judges = [Judge(name, Fresh(0), Path(checkpoints), {}, quick=True) for name in options.backends]
         try:
-            for seed in range(options.first, options.first + options.runs):
-                numbers = Fresh(seed)
-                for judge in judges:
-                    judge.numbers, judge.cases = numbers, []
-                    for case, lane in tasks:
-                        judge.run_case(case, lane, [judge.name])
-                    records += judge.cases
-                    failures = [record for record in judge.cases if record.status not in ("passed", "unsupported")]
-                    listing = ", ".join(
-                        f"{record.case} {record.lane} {record.ratio:.3g} {record.message}" for record in failures
-                    )
-                    print(
-                        f"seed {seed}, {judge.name}: {len(judge.cases)} cases, failures: {listing or 'none'}",
-                        flush=True,
-                    )
+            for fixture, group in groupby(tasks, lambda task: task[0].fixture):
+                records += _judge_fixture(fixture, list(group), judges, seeds)
         finally:
             for judge in judges:
                 judge.close()
@@ -55,6 +44,22 @@ def main() -> None:
         largest[cases()[record.case].tolerance, record.lane].append(record.ratio)
     for (tolerance, shown), ratios in sorted(largest.items()):
         print(f"{tolerance:10} {shown:9} {max(ratios):.2g} of {len(ratios)} cases")
+
+
+def _judge_fixture(
+    fixture: str, tasks: Sequence[Task], judges: Iterable[Judge], seeds: Iterable[int]
+) -> list[CaseRecord]:
+    """Judge a fixture's cases on the numbers of each seed, print the failures, and return all records."""
+    # Its compiled functions are reused for all numbers, and numbers for all backends.
+    numbers, found, failures = {seed: Fresh(seed) for seed in seeds}, list[CaseRecord](), list[str]()
+    for judge, (case, lane), seed in product(judges, tasks, numbers):
+        judge.numbers = numbers[seed]
+        record = judge.run_case(case, lane, [judge.name])
+        found.append(record)
+        if record.status not in ("passed", "unsupported"):
+            failures.append(f"{judge.name} {case.id} {lane}, seed {seed}, {record.ratio:.3g} {record.message}")
+    print(f"{fixture}: {len(found)} cases, failures: {'; '.join(failures) or 'none'}", flush=True)
+    return found
 
 
 if __name__ == "__main__":

@@ -43,7 +43,10 @@ class Selection:
 
 
 def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
-    """Return the cases of a profile in each of their lanes, lane by lane, lowest level first; "smoke" is float32 only.
+    """Return the cases of a profile in each of their lanes; "smoke" is float32 only.
+
+    They come lane by lane, then fixture by fixture, because those of a fixture share compiled functions, lowest level
+    first.
 
     A case selected by its id runs whatever the profile. A case that reads checkpoints also selects the case that writes
     them. Raises SelectionError if a case or lane is unknown, or no case is left.
@@ -70,12 +73,17 @@ def select(profile: Profile, selection: Selection | None = None) -> list[Task]:
     tasks = [
         (case, lane)
         for lane in LANES
-        for case in cases().values()
+        for case in _by_fixture()
         if (case.id, lane) in chosen or ((case.fixture, case.experiment, lane) in read and lane in case.lanes)
     ]
     if not tasks:
         raise SelectionError("no case is left to run: `alae conform --list --profile full` names cases and their lanes")
     return tasks
+
+
+def _by_fixture() -> list[Case]:
+    order = list(dict.fromkeys(case.fixture for case in cases().values()))
+    return sorted(cases().values(), key=lambda case: order.index(case.fixture))
 
 
 def estimate_seconds(tasks: Sequence[Task], backends: int, cores: int, *, quick: bool = True) -> int:
@@ -91,8 +99,8 @@ def _estimate_case(case: Case, quick: bool) -> float:
 
 
 def split_into_waves(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Split tasks into those that read no checkpoints, and those that read the checkpoints of the former."""
-    return [[task for task in tasks if (experiment_of(task[0]).reads is not None) is reads] for reads in (False, True)]
+    """Split tasks into long runs and those that write checkpoints, and all others, some of which read these."""
+    return [[task for task in tasks if experiment_of(task[0]).optimized is first] for first in (True, False)]
 
 
 def requirements(tasks: Sequence[Task], selection: Selection, require: Claim, claim: Claim) -> Claim:

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
+from alae_conformance.case import cases
 from alae_conformance.record import Report
 from alae_conformance.selection import select
 from tests.conformance.report.artificial import a_backend, a_case, a_report
@@ -145,3 +146,13 @@ def test_two_reports_are_compared(tmp_path):
     assert call_alae(tmp_path, "conform", "compare", "old.json", "none.json")[2] == (
         "alae: none.json: No such file or directory\n"
     )
+
+
+@pytest.mark.framework
+@pytest.mark.slow
+def test_margins_of_two_runs_are_measured(tmp_path):
+    chosen = [cases()[f"L1-{fixture}-values"] for fixture in ("hinge", "large")]
+    found = run(["alae_conformance.margins", "2", "torch", "--case", *(case.id for case in chosen)], tmp_path)
+    lines = found.stdout.splitlines()
+    assert lines[:2] == [f"{case.fixture}: {2 * len(case.lanes)} cases, failures: none" for case in chosen]
+    assert [line.split()[:2] for line in lines[2:]] == [["value", "float32"], ["value", "float64"]]

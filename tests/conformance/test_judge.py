@@ -9,6 +9,7 @@ from alae_conformance.judge import Judge
 from alae_conformance.numbers import Fresh, Frozen
 from alae_conformance.selection import select
 from alae_conformance.subjects import processes
+from alae_conformance.subjects.process import Process
 from alae_conformance.suite import prepare_reference_checkpoints
 from alae_core._support.text import MOST_CHARACTERS
 from tests.conformance import faulty_backends
@@ -121,25 +122,23 @@ def test_a_backend_whose_xla_lacks_a_flag_is_judged_without_it(judge, monkeypatc
     assert judge._losses["float32"] == 0
 
 
-def test_xla_optimizes_only_runs_of_whole_steps(judge):
-    tasks = [(cases()[case], "float32") for case in ("L1-hinge-values", "L3-hinge-run", "L2-hinge-gradients")]
+def test_xla_optimizes_only_long_runs_and_checkpoints(judge):
+    tasks = [(cases()[case], "float32") for case in ("L3-leaky-run", "L4-leaky-reciprocity", "L5-leaky-checkpoint")]
     assert [[case.id for case, _ in group] for group in judge("jax").split(tasks)] == [
-        ["L1-hinge-values", "L2-hinge-gradients"],
-        ["L3-hinge-run"],
+        ["L3-leaky-run"],
+        ["L4-leaky-reciprocity", "L5-leaky-checkpoint"],
     ]
     assert judge("jax", quick=True).split(tasks) == [tasks]
 
 
-def test_a_process_is_replaced_after_many_cases_but_not_for_the_same_ones(judge, monkeypatch):
-    monkeypatch.setattr("alae_conformance.judge._MOST_CASES", 1)
-    judge, started = judge("OnlyFloat32", quick=True), []
-    for case in ("L1-hinge-values", "L1-hinge-values", "L1-large-values"):
+def test_runs_are_forgotten_before_the_first_case_of_another_fixture(judge, monkeypatch):
+    forgotten = []
+    monkeypatch.setattr(Process, "forget", lambda process: forgotten.append(process), raising=False)
+    judge, counts = judge("OnlyFloat32", quick=True), []
+    for case in ("L1-hinge-values", "L2-hinge-gradients", "L1-large-values"):
         assert judge.run_case(cases()[case], "float32", []).status == "passed"
-        ((process, _),) = judge._processes.values()
-        started.append(process)
-    first, same, other = started
-    assert first is same is not other
-    assert not first._process.is_alive()
+        counts.append(len(forgotten))
+    assert counts == [0, 0, 1]
 
 
 def test_processes_end_with_the_tasks_of_a_run(judge):

@@ -1,5 +1,7 @@
 """The selection of cases, and of the levels that a backend must hold."""
 
+from itertools import groupby
+
 import pytest
 
 from alae_conformance.case import PROFILES, cases
@@ -16,6 +18,15 @@ def test_cases_levels_and_lanes_restrict_a_run():
     assert [case.id for case, _ in select("smoke", Selection(["L4-leaky-reciprocity"]))] == ["L4-leaky-reciprocity"]
     with pytest.raises(SelectionError, match="no case is left"):
         select("smoke", Selection(levels=[4]))
+
+
+def test_the_cases_of_a_fixture_in_a_lane_come_in_a_row_lowest_level_first():
+    rows = [
+        (lane, fixture, [case.level for case, _ in row])
+        for (lane, fixture), row in groupby(select("full"), lambda task: (task[1], task[0].fixture))
+    ]
+    assert len({(lane, fixture) for lane, fixture, _ in rows}) == len(rows)
+    assert all(levels == sorted(levels) for _, _, levels in rows)
 
 
 def test_a_claim_is_reduced_to_the_run_but_a_requirement_is_not():

@@ -24,7 +24,8 @@ class Experiment:
         rounding: decides which inputs are refused when they are drawn.
         trains: whether it needs more than one batch, or states of a trajectory.
         traced: whether a failure is traced to the first training step that differs.
-        optimized: whether XLA optimizes it in the profile full, as in training, because it takes many whole steps.
+        optimized: whether XLA optimizes it in the profile full, as in training: only long runs and those that write
+            checkpoints, which run first.
         reads: the name of the experiment that writes the checkpoints it reads, those of every subject; or None.
     """
 

@@ -18,7 +18,7 @@ from alae_conformance.experiments.states import (
 from alae_conformance.subjects import Subject
 
 
-@experiment(rounding="kinks", traced=True, optimized=True)
+@experiment(rounding="kinks", traced=True)
 def free_run(subject: Subject, setting: Setting) -> Observations:
     """Take twenty whole steps."""
     setting.open(subject)
@@ -56,7 +56,7 @@ def precision(subject: Subject, setting: Setting) -> Observations:
     }
 
 
-@experiment(rounding="compounds", traced=True, optimized=True)
+@experiment(rounding="compounds", traced=True)
 def growth(subject: Subject, setting: Setting) -> Observations:
     """Train through levels of detail; observe the run at the numbers of steps that the fixture lists."""
     setting.open(subject)

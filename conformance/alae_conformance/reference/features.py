@@ -10,7 +10,7 @@ from math import pi, sqrt
 import numpy as np
 
 from alae_conformance.reference.layers import Array, Pair, Weights
-from alae_conformance.reference.linear import PIXELS, apply_to_both
+from alae_conformance.reference.linear import PIXELS, apply_to_both, pad
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class StrideConv:
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
         kernel = weights[f"{self.name}/kernel"]
-        return apply_to_both(lambda maps: sum(part @ kernel[tap] for tap, part in self.taps(self.pad(maps))), x)
+        return apply_to_both(lambda maps: sum(part @ kernel[tap] for tap, part in self.taps(pad(maps, 1))), x)
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
         kernel = weights[f"{self.name}/kernel"]
@@ -59,10 +59,6 @@ class StrideConv:
         back = apply_to_both(lambda maps: self.scatter(maps, kernel, x.value.shape), adjoint)
         return back, {f"{self.name}/kernel": gradient}
 
-    def pad(self, x: Array) -> Array:
-        """Add the zeros around the maps."""
-        return np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
-
     def taps(self, padded: Array) -> Iterator[tuple[tuple[int, int], Array]]:
         """Yield each place of the kernel, and the padded input's pixels that it multiplies, as views."""
         height, width = padded.shape[1] - 2, padded.shape[2] - 2
@@ -71,12 +67,12 @@ class StrideConv:
 
     def kernel_gradient(self, x: Array, adjoint: Array) -> Array:
         """Return the kernel's gradient from an input and an adjoint of the output."""
-        found = np.stack([np.tensordot(part, adjoint, ([0, 1, 2], [0, 1, 2])) for _, part in self.taps(self.pad(x))])
+        found = np.stack([np.tensordot(part, adjoint, ([0, 1, 2], [0, 1, 2])) for _, part in self.taps(pad(x, 1))])
         return found.reshape(4, 4, *found.shape[1:])
 
     def scatter(self, adjoint: Array, kernel: Array, shape: tuple[int, ...]) -> Array:
         """Propagate an adjoint of the output to the input, of this shape."""
-        padded = self.pad(np.zeros(shape, np.result_type(adjoint, kernel)))
+        padded = pad(np.zeros(shape, np.result_type(adjoint, kernel)), 1)
         for tap, part in self.taps(padded):
             part += adjoint @ kernel[tap].T
         return padded[:, 1:-1, 1:-1]
@@ -125,9 +121,7 @@ class Bump:
 
 def _windows(x: Array, size: int) -> Array:
     """Return the window of a kernel at each pixel, (batch, H, W, C, size, size), with zero padding."""
-    margin = size // 2
-    padded = np.pad(x, [(0, 0), (margin, margin), (margin, margin), (0, 0)])
-    return np.lib.stride_tricks.sliding_window_view(padded, (size, size), PIXELS)
+    return np.lib.stride_tricks.sliding_window_view(pad(x, size // 2), (size, size), PIXELS)
 
 
 def _convolve(x: Array, kernel: Array) -> Array:

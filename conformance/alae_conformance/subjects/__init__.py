@@ -204,3 +204,6 @@ class Subject(Protocol):
 
     def resume(self, path: str) -> None:
         """Open the run of a checkpoint, and load its state."""
+
+    def forget(self) -> None:
+        """Free all runs, with their compiled functions; `open` is the next call."""

@@ -1,5 +1,6 @@
 """A backend as a subject, used only through the public `Backend` and `Runner`, as training does."""
 
+import gc
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -45,7 +46,7 @@ class BackendSubject:
         self.backend = alae.load_backend(name, device, precision_of(lane), spread)
         if lane == "microbatch":
             require_passes(self.backend)
-        self._opened: dict[tuple[str, float, int | None], tuple[alae.Alae, alae.Runner]] = {}
+        self.forget()
 
     def hello(self) -> Hello:
         import keras
@@ -76,6 +77,13 @@ class BackendSubject:
             self._opened.setdefault(key, run)
         self.model, self.runner = run
         self.looked = self.model
+
+    def forget(self) -> None:
+        self._opened: dict[tuple[str, float, int | None], tuple[alae.Alae, alae.Runner]] = {}
+        for name in ("model", "runner", "looked"):
+            vars(self).pop(name, None)
+        # A model and its compiled functions refer to each other.
+        gc.collect()
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         if peers := find_peers(self.backend):

@@ -214,6 +214,9 @@ class ReferenceSubject:
         self.open(checkpoint.config.data())
         self.load(checkpoint.state)
 
+    def forget(self) -> None:
+        pass
+
     def _model(self, state: Arrays, kind: str = "weights", view: View | None = None) -> Model:
         finest = View(self.config.lods - 1) if self.config.growth else None
         return self.model(self.reference, _group(f"{kind}/", state), state.get("w_mean"), view or finest)
