@@ -120,7 +120,7 @@ def judge_backends(
     from alae_conformance.report.terminal import Lines, summary
 
     tasks = select(profile, selection)
-    seconds = estimate_seconds(tasks, len(names), os.cpu_count() or 1, quick=profile != "full")
+    seconds = estimate_seconds(tasks, len(names), os.cpu_count() or 1)
     console.print(
         f"{len(tasks)} cases on {', '.join(names)}: about {seconds} s if the machine is idle", highlight=False
     )

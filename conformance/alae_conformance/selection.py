@@ -13,15 +13,13 @@ from alae_core.errors import AlaeError
 Task = tuple[Case, Lane]
 
 #: seconds of one core for the start of a lane, which imports a framework, and for a case by its family and level: means
-#: over JAX, PyTorch and TensorFlow without optimization by XLA
+#: over JAX, PyTorch and TensorFlow
 _START = 5.0
 _SECONDS: dict[str, tuple[float, ...]] = {
-    "mlp": (1.0, 0.8, 0.5, 1.0, 15.0, 1.0),
-    "conv": (1.0, 1.0, 1.4, 2.0),
-    "style": (1.5, 2.5, 3.0, 2.5, 15.0, 2.0),
+    "mlp": (1.5, 1.0, 0.6, 1.3, 15.0, 3.0),
+    "conv": (1.0, 1.5, 1.4, 2.0),
+    "style": (1.2, 4.0, 4.5, 5.0, 15.0, 9.0),
 }
-#: the factor of a case's seconds if XLA optimizes
-_OPTIMIZED = 5.0
 
 
 class SelectionError(AlaeError):
@@ -86,16 +84,16 @@ def _by_fixture() -> list[Case]:
     return sorted(cases().values(), key=lambda case: order.index(case.fixture))
 
 
-def estimate_seconds(tasks: Sequence[Task], backends: int, cores: int, *, quick: bool = True) -> int:
-    """Return about how many seconds a run takes on idle cores; if `quick`, XLA does not optimize."""
+def estimate_seconds(tasks: Sequence[Task], backends: int, cores: int) -> int:
+    """Return about how many seconds a run takes on idle cores."""
     lanes = len({lane for _, lane in tasks})
-    seconds = sum(_estimate_case(case, quick or not experiment_of(case).optimized) for case, _ in tasks)
+    seconds = sum(_estimate_case(case) for case, _ in tasks)
     return round(backends * (lanes * _START + seconds) / min(cores, backends * lanes))
 
 
-def _estimate_case(case: Case, quick: bool) -> float:
+def _estimate_case(case: Case) -> float:
     family = config_of(fixtures()[case.fixture], case.lanes[0]).networks.family
-    return _SECONDS[family][case.level] * (1 if quick or case.level > 3 else _OPTIMIZED)
+    return _SECONDS[family][case.level]
 
 
 def split_into_waves(tasks: Sequence[Task]) -> list[list[Task]]:
