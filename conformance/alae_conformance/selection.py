@@ -16,10 +16,12 @@ Task = tuple[Case, Lane]
 #: over JAX, PyTorch and TensorFlow
 _START = 5.0
 _SECONDS: dict[str, tuple[float, ...]] = {
-    "mlp": (1.5, 1.0, 0.6, 1.3, 15.0, 3.0),
-    "conv": (1.0, 1.5, 1.4, 2.0),
-    "style": (1.2, 4.0, 4.5, 5.0, 15.0, 9.0),
+    "mlp": (1.8, 0.9, 0.4, 1.1, 15.0, 3.4),
+    "conv": (0.7, 1.0, 1.7, 0.6),
+    "style": (0.8, 2.5, 0.3, 0.7, 15.0, 9.0),
 }
+#: the factor of the seconds of a case that only the profile full runs, up to L3
+_COSTLY = 4.0
 
 
 class SelectionError(AlaeError):
@@ -87,13 +89,14 @@ def _by_fixture() -> list[Case]:
 def estimate_seconds(tasks: Sequence[Task], backends: int, cores: int) -> int:
     """Return about how many seconds a run takes on idle cores."""
     lanes = len({lane for _, lane in tasks})
-    seconds = sum(_estimate_case(case) for case, _ in tasks)
+    seconds = sum(_estimate_case(case, lane) for case, lane in tasks)
     return round(backends * (lanes * _START + seconds) / min(cores, backends * lanes))
 
 
-def _estimate_case(case: Case) -> float:
+def _estimate_case(case: Case, lane: Lane) -> float:
     family = config_of(fixtures()[case.fixture], case.lanes[0]).networks.family
-    return _SECONDS[family][case.level]
+    costly = case.level < 4 and case.profile_in(lane) == "full"
+    return _SECONDS[family][case.level] * (_COSTLY if costly else 1)
 
 
 def split_into_waves(tasks: Sequence[Task]) -> list[list[Task]]:
