@@ -12,7 +12,7 @@ from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, last_kernel, sorted_names
 from alae_conformance.fixture import config_of
-from alae_conformance.subjects import Batches, Inputs, Subject
+from alae_conformance.subjects import Arrays, Batches, Inputs, Subject
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_core.draws import Draws
 from alae_core.images import to_uint8
@@ -110,13 +110,16 @@ def adapting(subject: Subject, setting: Setting) -> Observations:
         subject.run(tapes.batches(setting.tape), 1)
         moved = subject.state()["augment_p"] - before
         observed[f"direction/{step}"] = _direction(moved)
-    # All logits of a D without its last kernel are equal, so it separates nothing.
-    state, p = setting.initial_state(), np.array(_P)
+    state = setting.initial_state() | {"augment_p": np.array(_P)}
+    return observed | _observe_constant(subject, state, tapes.batches(setting.tape))
+
+
+def _observe_constant(subject: Subject, state: Arrays, batches: Batches, only: str | None = None) -> Observations:
+    """Take a step with a D without its last kernel, all of whose logits are equal: it separates nothing."""
     last = last_kernel(state, "D")
-    subject.load(state | {last: np.zeros_like(state[last]), "augment_p": p})
-    subject.run(tapes.batches(setting.tape), 1)
-    observed["direction/of a constant D"] = _direction(subject.state()["augment_p"] - p)
-    return observed
+    subject.load(state | {last: np.zeros_like(state[last])})
+    subject.run(batches, 1, only)
+    return {"direction/of a constant D": _direction(subject.state()["augment_p"] - state["augment_p"])}
 
 
 def _direction(moved: np.ndarray) -> np.ndarray:
@@ -129,7 +132,7 @@ def separating(subject: Subject, setting: Setting) -> Observations:
     """Do the discriminator's update on single images, at several p: p shows on which side of its generated one each is.
 
     Half of the images are nearly the generated ones, so that any other generated image may change the side. Networks
-    with levels do it while a level fades in.
+    with levels do it while a level fades in. In the last update, D is constant.
     """
     setting.open(subject)
     reference = ReferenceSubject()
@@ -148,7 +151,9 @@ def separating(subject: Subject, setting: Setting) -> Observations:
         observed[f"losses/{number}"] = losses["discriminator"]
         moved = subject.state()["augment_p"] - p
         observed[f"direction/{number}"] = _direction(moved)
-    return observed
+    # A target below 0, which a constant D exceeds only if equal logits count as half.
+    state |= {"augment_p": np.array(_P), "step": np.array(first)}
+    return observed | _observe_constant(subject, state, replace(batches, size=1), only="discriminator")
 
 
 @experiment(trains=False)

@@ -18,8 +18,8 @@ _STEPS = (2**20, 2**33)
 #: neighbouring and distant steps at which noise is drawn, and the numbers of images
 _NOISE_STEPS = (2**20 - 1, 2**20, 2**20 + 1, 2**33, 2**33 + 1, 2**40)
 _COUNTS = (1, 64, 512)
-#: consecutive steps whose noise must differ, by which keys of fewer than about 18 bits repeat
-_MANY_STEPS = 150
+#: consecutive steps whose noise must differ, by which keys of up to 18 bits repeat with probability 0.99
+_MANY_STEPS = 600
 #: exponents of the numbers of steps near which a run reaches its second level: float32 counts steps up to the first
 _FAR_LEVELS = (24, 33)
 #: the levels of a run of 1024 pixels, in each of which styles are drawn at as many steps
@@ -97,6 +97,11 @@ def far_levels(subject: Subject, setting: Setting) -> Observations:
     resumed = {"step": _RESUMED - 3, "shown": [10, 0]}
     subject.open(config.data() | {"growth": {"levels": levels}, "resumed": resumed}, anew=True)
     observed |= _draw_around(subject, _RESUMED)
+    # With a second level of one batch, the third begins a step later: at the right step only if the first has ended.
+    levels.insert(1, {"images": config.batch_size})
+    three = {"image": [16, 16, 2], "growth": {"levels": levels}, "resumed": {"step": _RESUMED - 3, "shown": [10, 0, 0]}}
+    subject.open(config.data() | three, anew=True)
+    observed |= _draw_around(subject, _RESUMED + 1, " of three levels")
     shown = _STEPS_OF_LEVEL * config.batch_size
     many = {"image": [4 * 2 ** (_LEVELS - 1)] * 2 + [1], "growth": {"levels": [{"images": shown}] * _LEVELS}}
     subject.open(config.data() | many, anew=True)
@@ -106,14 +111,14 @@ def far_levels(subject: Subject, setting: Setting) -> Observations:
     return observed
 
 
-def _draw_around(subject: Subject, first: int) -> Observations:
+def _draw_around(subject: Subject, first: int, where: str = "") -> Observations:
     """Draw noise and mixed styles at the last two steps of a level, and at the first two of the next."""
     observed = Observations()
     for step in range(first - 2, first + 2):
         maps = subject.noise(step, 1)
-        observed[f"shapes/{step}"] = np.array([f"{name} {array.shape}" for name, array in sorted(maps.items())])
+        observed[f"shapes/{step}{where}"] = np.array([f"{name} {array.shape}" for name, array in sorted(maps.items())])
         drawn = subject.draws(step, 1)
-        observed |= {f"draws/{step}/{name}": array for name, array in drawn.items() if name.endswith("cutoff")}
+        observed |= {f"draws/{step}/{name}{where}": array for name, array in drawn.items() if name.endswith("cutoff")}
     return observed
 
 

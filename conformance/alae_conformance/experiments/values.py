@@ -40,16 +40,33 @@ def values(subject: Subject, setting: Setting) -> Observations:
 def outputs(subject: Subject, setting: Setting) -> Observations:
     """Compute each network's output, which unlike its gradient does not jump at the kinks of leaky ReLUs.
 
-    In bfloat16, images and codes must have more digits than bfloat16, since biases are added in float32.
+    In bfloat16, images and codes must have more digits than bfloat16, since biases are added in float32. So must each
+    layer's part of a code: their sum has more digits even if they are rounded.
     """
     setting.open(subject)
-    subject.load(setting.initial_state())
+    state = setting.initial_state()
+    subject.load(state)
     observed, coarse = Observations(), list[str]()
-    for where, inputs in tapes.views(setting.fixture, setting.tape).items():
+    views = tapes.views(setting.fixture, setting.tape)
+    for where, inputs in views.items():
         found = subject.forward(inputs)
         observed |= {f"forward/{name}{where}": array for name, array in found.items()}
         coarse += [f"{name}{where}" for name in "GE" if fits_bfloat16(found[name])]
+    *_, inputs = views.values()
+    for layer, alone in _with_one_part(state).items():
+        subject.load(alone)
+        coarse += [f"E of {layer}"] if fits_bfloat16(subject.forward(inputs)["E"]) else []
     return observed | {"digits/outputs that bfloat16 holds": sorted_names(coarse)}
+
+
+def _with_one_part(state: Arrays) -> dict[str, Arrays]:
+    """Return states in which codes of style networks are those of one layer of E, by its name."""
+    styles = {name for name in state if name.startswith("weights/E/") and "/style/" in name}
+    layers = sorted({name.partition("/style/")[0] for name in styles})
+    zeros = {name: np.zeros_like(state[name]) for name in styles}
+    return {
+        layer: state | {name: array for name, array in zeros.items() if not name.startswith(layer)} for layer in layers
+    }
 
 
 @experiment()

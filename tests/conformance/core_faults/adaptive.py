@@ -143,3 +143,20 @@ def separated_ties(replace):
         return ops.sum(1 - 2 * ops.cast(real < fake, real.dtype)) / real.shape[0]
 
     replace(alae_losses, "measure_separation", measure)
+
+
+@plants("adaptive p", "equal logits count as badly separated", "L3-uncommon-separating", "direction", "float64")
+def worst_ties(replace):
+    from keras import ops
+
+    from alae_core import alae_losses, updates
+
+    def measure(networks, batch):
+        _, fake = updates.make_constant_images(networks, batch)
+        real, fake = (
+            updates.score(networks, updates.apply_augmentation(networks, images, batch), batch)
+            for images in (batch.images, fake)
+        )
+        return ops.sum(2 * ops.cast(real > fake, real.dtype) - 1) / real.shape[0]
+
+    replace(alae_losses, "measure_separation", measure)

@@ -190,3 +190,35 @@ def frozen_averages(replace):
         self.average = average_others
 
     replace(BaseRunner, "__init__", begin)
+
+
+@plants(
+    "crossings",
+    "a discriminator's update with a D on images does not train E to estimate z",
+    "L2-array-bw",
+    "gradients",
+    "float64",
+)
+def untrained_estimate(replace):
+    from alae_core.runner import BaseRunner
+
+    sound = BaseRunner.trained_weights
+
+    def trained_weights(self, update, batch):
+        lost = self.config.reciprocity == "z" and self.config.networks.discriminator == "images"
+        lost &= update.name == "discriminator"
+        return [name for name in sound(self, update, batch) if not (lost and name.startswith("E/"))]
+
+    replace(BaseRunner, "trained_weights", trained_weights)
+
+
+@plants("crossings", "joint updates train F to be estimated as z in any case", "L2-array-bw", "gradients", "float64")
+def trained_estimate(replace):
+    from alae_core import alae_losses
+
+    sound = alae_losses._loop_term
+
+    def loop_term(config, *arguments, trains_F):
+        return sound(config, *arguments, trains_F=trains_F or config.reciprocity == "z")
+
+    replace(alae_losses, "_loop_term", loop_term)

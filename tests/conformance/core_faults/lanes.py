@@ -222,3 +222,14 @@ def coarse_biases(replace):
 
     sound = Conv.call
     replace(Conv, "call", lambda self, x: round_coarsely(sound(self, x)))
+
+
+@plants("lanes", "what a layer of E adds to a code has the digits of bfloat16", "L1-style-coarse", "digits", "bfloat16")
+def coarse_codes(replace):
+    from alae_core.networks.style_encoder import _EncoderBlock
+
+    def map_to_w(self, statistics):
+        first, second = statistics
+        return round_coarsely(self.described1.style(first)) + round_coarsely(self.described2.style(second))
+
+    replace(_EncoderBlock, "map_to_w", map_to_w)

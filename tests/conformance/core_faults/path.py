@@ -270,3 +270,22 @@ def lasting_moments(replace):
             self.clear = clear
 
     replace(BaseRunner, "step", step)
+
+
+@plants("path", "a level amid which a run was resumed lasts for all of its images again", "L0-style-levels", "shapes")
+def lasting_level(replace):
+    from alae_core import growth
+
+    sound = growth.count_shown
+
+    def count(config, step):
+        if config.resumed is None:
+            return sound(config, step)
+        left, found = max(0, step - config.resumed.step), []
+        for known, (size, images) in zip(config.resumed.shown, growth._levels_of(config), strict=True):
+            steps = left if images is None else min(left, -(-images // size))
+            found.append(known + steps * size)
+            left -= steps
+        return tuple(found)
+
+    replace(growth, "count_shown", count)

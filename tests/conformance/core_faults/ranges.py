@@ -217,13 +217,13 @@ def rounded_steps(replace):
     replace(growth, "count_shown", lambda config, step: sound(config, int(np.float32(step))))
 
 
-@plants("ranges", "the noise of a step has a key of 15 bits", "L0-style-fields", "distinct")
+@plants("ranges", "the noise of a step has a key of 17 bits", "L0-style-fields", "distinct")
 def short_keys(replace):
     from alae_core.placement import BatchPlacer
 
     for cls in _drawing_classes(BatchPlacer):
         sound = vars(cls)["draw_noise"]
-        replace(cls, "draw_noise", lambda self, count, key, sound=sound: sound(self, count, key % 2**15))
+        replace(cls, "draw_noise", lambda self, count, key, sound=sound: sound(self, count, key % 2**17))
 
 
 def _drawing_classes(base):
