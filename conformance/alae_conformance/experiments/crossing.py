@@ -115,7 +115,7 @@ def adapting(subject: Subject, setting: Setting) -> Observations:
 
 
 def _observe_constant(subject: Subject, state: Arrays, batches: Batches, only: str | None = None) -> Observations:
-    """Take a step with a D without its last kernel, all of whose logits are equal: it separates nothing."""
+    """Take a step with a D whose last kernel is zero: its logits are all equal, so it separates nothing."""
     last = last_kernel(state, "D")
     subject.load(state | {last: np.zeros_like(state[last])})
     subject.run(batches, 1, only)
@@ -151,7 +151,7 @@ def separating(subject: Subject, setting: Setting) -> Observations:
         observed[f"losses/{number}"] = losses["discriminator"]
         moved = subject.state()["augment_p"] - p
         observed[f"direction/{number}"] = _direction(moved)
-    # A target below 0, which a constant D exceeds only if equal logits count as half.
+    # The target is below 0, which a constant D exceeds only if equal logits count as half.
     state |= {"augment_p": np.array(_P), "step": np.array(first)}
     return observed | _observe_constant(subject, state, replace(batches, size=1), only="discriminator")
 

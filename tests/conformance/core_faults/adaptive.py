@@ -128,8 +128,8 @@ def separated_unmixed(replace):
     plant_separation(replace, lambda batch: batch._replace(draws=batch.draws._replace(mix=None)))
 
 
-@plants("adaptive p", "equal logits count as separated", "L3-met-run", "direction")
-def separated_ties(replace):
+def plant_counting(replace, count):
+    """Let the separation be the mean of `count(real logits, fake logits)`."""
     from keras import ops
 
     from alae_core import alae_losses, updates
@@ -140,23 +140,20 @@ def separated_ties(replace):
             updates.score(networks, updates.apply_augmentation(networks, images, batch), batch)
             for images in (batch.images, fake)
         )
-        return ops.sum(1 - 2 * ops.cast(real < fake, real.dtype)) / real.shape[0]
+        return ops.sum(count(real, fake)) / real.shape[0]
 
     replace(alae_losses, "measure_separation", measure)
+
+
+@plants("adaptive p", "equal logits count as separated", "L3-met-run", "direction")
+def separated_ties(replace):
+    from keras import ops
+
+    plant_counting(replace, lambda real, fake: 1 - 2 * ops.cast(real < fake, real.dtype))
 
 
 @plants("adaptive p", "equal logits count as badly separated", "L3-uncommon-separating", "direction", "float64")
 def worst_ties(replace):
     from keras import ops
 
-    from alae_core import alae_losses, updates
-
-    def measure(networks, batch):
-        _, fake = updates.make_constant_images(networks, batch)
-        real, fake = (
-            updates.score(networks, updates.apply_augmentation(networks, images, batch), batch)
-            for images in (batch.images, fake)
-        )
-        return ops.sum(2 * ops.cast(real > fake, real.dtype) - 1) / real.shape[0]
-
-    replace(alae_losses, "measure_separation", measure)
+    plant_counting(replace, lambda real, fake: 2 * ops.cast(real > fake, real.dtype) - 1)
