@@ -49,7 +49,7 @@ class StrideConv:
 
     def forward(self, weights: Weights, x: Pair) -> Pair:
         kernel = weights[f"{self.name}/kernel"]
-        return apply_to_both(lambda maps: sum(part @ kernel[tap] for tap, part in self.taps(pad(maps, 1))), x)
+        return apply_to_both(lambda maps: sum(part @ kernel[tap] for tap, part in self.taps(self.pad(maps))), x)
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
         kernel = weights[f"{self.name}/kernel"]
@@ -59,6 +59,10 @@ class StrideConv:
         back = apply_to_both(lambda maps: self.scatter(maps, kernel, x.value.shape), adjoint)
         return back, {f"{self.name}/kernel": gradient}
 
+    def pad(self, x: Array) -> Array:
+        """Add the zeros around the maps."""
+        return pad(x, 1)
+
     def taps(self, padded: Array) -> Iterator[tuple[tuple[int, int], Array]]:
         """Yield each place of the kernel, and the padded input's pixels that it multiplies, as views."""
         height, width = padded.shape[1] - 2, padded.shape[2] - 2
@@ -67,12 +71,12 @@ class StrideConv:
 
     def kernel_gradient(self, x: Array, adjoint: Array) -> Array:
         """Return the kernel's gradient from an input and an adjoint of the output."""
-        found = np.stack([np.tensordot(part, adjoint, ([0, 1, 2], [0, 1, 2])) for _, part in self.taps(pad(x, 1))])
+        found = np.stack([np.tensordot(part, adjoint, ([0, 1, 2], [0, 1, 2])) for _, part in self.taps(self.pad(x))])
         return found.reshape(4, 4, *found.shape[1:])
 
     def scatter(self, adjoint: Array, kernel: Array, shape: tuple[int, ...]) -> Array:
         """Propagate an adjoint of the output to the input, of this shape."""
-        padded = pad(np.zeros(shape, np.result_type(adjoint, kernel)), 1)
+        padded = self.pad(np.zeros(shape, np.result_type(adjoint, kernel)))
         for tap, part in self.taps(padded):
             part += adjoint @ kernel[tap].T
         return padded[:, 1:-1, 1:-1]
