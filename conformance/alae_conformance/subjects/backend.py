@@ -84,6 +84,8 @@ class BackendSubject:
             vars(self).pop(name, None)
         # A model and its compiled functions refer to each other.
         gc.collect()
+        # What is left, mostly of imported modules, need not be visited by the next collection.
+        gc.freeze()
 
     def load(self, state: Mapping[str, np.ndarray]) -> None:
         if peers := find_peers(self.backend):
