@@ -4,9 +4,16 @@ from itertools import groupby
 
 import pytest
 
-from alae_conformance.case import PROFILES, cases
+from alae_conformance.case import PROFILES, cases, experiment_of
 from alae_conformance.claims import ClaimError
-from alae_conformance.selection import Selection, SelectionError, estimate_seconds, requirements, select
+from alae_conformance.selection import (
+    Selection,
+    SelectionError,
+    estimate_seconds,
+    requirements,
+    select,
+    split_into_waves,
+)
 
 
 def test_cases_levels_and_lanes_restrict_a_run():
@@ -27,6 +34,14 @@ def test_the_cases_of_a_fixture_in_a_lane_come_in_a_row_lowest_level_first():
     ]
     assert len({(lane, fixture) for lane, fixture, _ in rows}) == len(rows)
     assert all(levels == sorted(levels) for _, _, levels in rows)
+
+
+def test_checkpoints_are_written_in_an_earlier_wave_than_they_are_read():
+    written, reading = split_into_waves(select("full"))
+    readers = {(case.fixture, experiment_of(case).reads) for case, _ in reading if experiment_of(case).reads}
+    assert readers
+    assert readers <= {(case.fixture, case.experiment) for case, _ in written}
+    assert not [case for case, _ in written if experiment_of(case).reads]
 
 
 def test_a_claim_is_reduced_to_the_run_but_a_requirement_is_not():

@@ -12,7 +12,7 @@ from alae_conformance.reference import style
 from alae_conformance.reference.baselines import reference_of
 from alae_conformance.reference.features import Bump
 from alae_conformance.reference.layers import Array, Gradients, Pair, Weights
-from alae_conformance.reference.linear import Blur, UpsampleBilinear
+from alae_conformance.reference.linear import Blur, UpsampleBilinear, pad
 from alae_conformance.reference.training import Reference
 from alae_conformance.reference.updates import Batch
 from alae_conformance.subjects import Arrays
@@ -201,7 +201,7 @@ class OtherBlur(Blur):
 
     def apply(self, x: Array) -> Array:
         """See `Blur`."""
-        x, whole = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)]), 2 + self.centre
+        x, whole = pad(x, 1), 2 + self.centre
         x = (x[:, :-2] + self.centre * x[:, 1:-1] + x[:, 2:]) / whole
         return (x[:, :, :-2] + self.centre * x[:, :, 1:-1] + x[:, :, 2:]) / whole
 

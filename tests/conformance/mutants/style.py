@@ -7,7 +7,7 @@ import numpy as np
 from alae_conformance.reference.features import Conv, Noise
 from alae_conformance.reference.growth import position
 from alae_conformance.reference.layers import Pair, PixelNorm
-from alae_conformance.reference.linear import Blur, Centre, Downsample, average_blocks
+from alae_conformance.reference.linear import Blur, Centre, Downsample, average_blocks, pad
 from alae_conformance.reference.statistics import Statistics
 from alae_conformance.reference.style import Encoder, Generator
 from alae_conformance.reference.training import Reference
@@ -89,7 +89,7 @@ class Box(Blur):
     """Average 3×3 pixels."""
 
     def apply(self, x):
-        padded = np.pad(x, [(0, 0), (1, 1), (1, 1), (0, 0)])
+        padded = pad(x, 1)
         height, width = x.shape[1:3]
         return sum(padded[:, i : i + height, j : j + width] for i in range(3) for j in range(3)) / 9
 
