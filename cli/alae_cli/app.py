@@ -34,6 +34,7 @@ from alae_cli.push import push
 from alae_cli.reconstruct import reconstruct
 from alae_cli.signals import set_format, wait_if_ending
 from alae_cli.train import train
+from alae_core._support.unused_imports import skip_unused_imports
 
 #: base class of typer's usage errors; typer does not export it
 _UsageError: type[Exception] = typer.BadParameter.__mro__[1]
@@ -94,6 +95,7 @@ def main() -> None:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")
     set_format(format_error)
+    skip_unused_imports()
     try:
         with warnings_as_events():
             code = app(standalone_mode=False)

@@ -15,6 +15,7 @@ from typing import Any
 from alae_conformance.subjects.wire import MOST_BYTES, WireError, decode, encode
 from alae_conformance.tolerances import Lane
 from alae_core._support.files import open_regular
+from alae_core._support.unused_imports import skip_unused_imports
 from alae_core.backend_lookup import find_backend
 from alae_core.errors import ArgumentError, BackendError, CheckpointError
 
@@ -41,8 +42,7 @@ class SubjectLost(SubjectError):
 class Process:
     """A `Subject` that passes method calls to a process that holds `BackendSubject(name, lane, device)`.
 
-    Call `start` first. `variables` are added to the process's environment; if it is one of several that train together,
-    they describe it (`alae_core.spread`). If `quick`, XLA compiles without optimizing.
+    Call `start` first. If `quick`, XLA compiles without optimizing.
 
     Answers are plain data and arrays (`wire.py`), so nothing that a backend returns can run code here. Methods raise
     ArgumentError, BackendError or CheckpointError if the backend raised it; SubjectError for any other exception and
@@ -56,7 +56,6 @@ class Process:
         lane: Lane,
         patience: float,
         device: str | None = None,
-        variables: Mapping[str, str] | None = None,
         quick: bool = False,
     ) -> None:
         self._patience = patience
@@ -65,15 +64,19 @@ class Process:
         descriptor, log = tempfile.mkstemp(prefix=f"alae-conformance-{name}-", suffix=".log")
         os.close(descriptor)
         self._log = Path(log)
-        arguments = (other_end, name, lane, device, variables, quick, log)
+        arguments = (other_end, name, lane, device, quick, log)
         self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         other_end.close()
 
-    def start(self) -> bool:
-        """Wait until the backend is open. Returns False if it needs a process for each device, and is not open."""
+    def start(self, variables: Mapping[str, str] | None = None) -> bool:
+        """Open the backend. Returns False, and has not opened it, if it needs a process for each device.
+
+        Then call this again in each of these processes, with the environment variables that describe it
+        (`alae_core.spread`).
+        """
         try:
-            return self._answer("start") is True
+            return self._answer("start", ("start", (variables,), {})) is True
         except BaseException:
             self.close()
             raise
@@ -99,7 +102,7 @@ class Process:
         self._line.close()
         self._log.unlink(missing_ok=True)
 
-    def _answer(self, method: str, question: tuple[Any, ...] | None = None) -> Any:
+    def _answer(self, method: str, question: tuple[Any, ...]) -> Any:
         late = Event()
 
         def end() -> None:
@@ -110,8 +113,7 @@ class Process:
         timer = Timer(self._patience, end)
         timer.start()
         try:
-            if question:
-                self._line.send(question)
+            self._line.send(question)
             kind, content = decode(self._line.recv_bytes(MOST_BYTES), self._line.recv_bytes(MOST_BYTES))
         except (EOFError, OSError) as error:
             self._process.join(5)
@@ -146,12 +148,11 @@ def _serve(
     name: str,
     lane: Lane,
     device: str | None,
-    variables: Mapping[str, str] | None,
     quick: bool,
     log: str,
 ) -> None:
-    """Answer requests until the suite closes the pipe; the first answer is that of `Process.start`."""
-    os.environ.update(variables or {})
+    """Answer requests until the suite closes the pipe."""
+    skip_unused_imports()
     if quick:
         os.environ["XLA_FLAGS"] = f"{QUICK_COMPILATION} {os.environ.get('XLA_FLAGS', '')}"
     # The networks are tiny: a second thread would only wait, and slow down other processes.
@@ -179,18 +180,19 @@ def _serve(
 
     from alae_conformance.subjects.backend import BackendSubject
 
-    started: list[BackendSubject] = []
+    opened: list[BackendSubject] = []
 
-    def start() -> bool:
-        if lane == "devices" and variables is None and getattr(find_backend(name).load(), "launcher", None):
+    def start(variables: Mapping[str, str] | None) -> bool:
+        os.environ.update(variables or {})
+        if lane == "devices" and not variables and getattr(find_backend(name).load(), "launcher", None):
             return False
-        started.append(BackendSubject(name, lane, device))
+        opened.append(BackendSubject(name, lane, device))
         return True
 
-    reply(start)
-    while started:
+    while True:
         try:
             method, arguments, options = line.recv()
         except EOFError:
             return
-        reply(partial(getattr(started[0], method), *arguments, **options))
+        answer = start if method == "start" else getattr(opened[0], method)
+        reply(partial(answer, *arguments, **options))

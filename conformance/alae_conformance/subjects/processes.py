@@ -1,6 +1,6 @@
 """The process of a lane, or the processes of a backend that needs one for each device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -18,13 +18,12 @@ class Processes:
     Methods raise the exception of the process that failed first, or SubjectLost if others had to be ended.
     """
 
-    def __init__(self, name: str, lane: Lane, patience: float, device: str | None, quick: bool) -> None:
-        self._processes = [
-            Process(name, lane, patience, device, variables, quick) for variables in describe_processes(DEVICES)
-        ]
-        self._pool = ThreadPoolExecutor(DEVICES)
+    def __init__(self, processes: Sequence[Process]) -> None:
+        self._processes = processes
+        self._pool = ThreadPoolExecutor(len(processes))
+        variables = dict(zip(processes, describe_processes(len(processes)), strict=True))
         try:
-            self._ask_all(Process.start)
+            self._ask_all(lambda process: process.start(variables[process]))
         except BaseException:
             self.close()
             raise
@@ -67,8 +66,7 @@ def start_processes(
 
     Raises BackendError if the backend refuses the lane, and SubjectError if it fails.
     """
-    process = Process(name, lane, patience, device, quick=quick)
-    if process.start():
-        return process
-    process.close()
-    return Processes(name, lane, patience, device, quick)
+    first = Process(name, lane, patience, device, quick)
+    if first.start():
+        return first
+    return Processes([first, *(Process(name, lane, patience, device, quick) for _ in range(DEVICES - 1))])
