@@ -14,14 +14,14 @@ Task = tuple[Case, Lane]
 
 #: seconds of one core for the start of a lane, which imports a framework, and for a case by its family and level: means
 #: over JAX, PyTorch and TensorFlow
-_START = 5.0
+_START = 3.0
 _SECONDS: dict[str, tuple[float, ...]] = {
-    "mlp": (1.8, 0.9, 0.4, 1.1, 15.0, 3.4),
-    "conv": (0.7, 1.0, 1.7, 0.6),
-    "style": (0.8, 2.5, 0.3, 0.7, 15.0, 9.0),
+    "mlp": (0.5, 0.6, 0.4, 0.6, 14.0, 3.4),
+    "conv": (0.3, 0.9, 0.9, 0.8),
+    "style": (0.7, 2.2, 0.3, 1.2, 14.0, 9.0),
 }
 #: the factor of the seconds of a case that only the profile full runs, up to L3
-_COSTLY = 4.0
+_COSTLY = 5.5
 
 
 class SelectionError(AlaeError):
