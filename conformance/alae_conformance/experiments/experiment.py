@@ -10,8 +10,8 @@ from alae_conformance.subjects import Subject
 
 Procedure = Callable[[Subject, Setting], Observations]
 #: the effect of rounding on an outcome: "none", because it is exact or statistical; "kinks", small unless an activation
-#: lies at a kink; "compounds", the same, multiplied by each step
-Rounding = Literal["none", "kinks", "compounds"]
+#: lies at a kink; "compounds", the same, multiplied by each step; "averages", small in averages over batches
+Rounding = Literal["none", "kinks", "compounds", "averages"]
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def combined(subject: Subject, setting: Setting) -> Observations:
     return observed
 
 
-@experiment(trains=False)
+@experiment(rounding="averages", trains=False)
 def averaged(subject: Subject, setting: Setting) -> Observations:
     """Average losses and gradients over batches, so that rounding to few digits and over kinks averages out too."""
     setting.open(subject)

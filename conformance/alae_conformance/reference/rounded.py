@@ -23,9 +23,9 @@ class Rounded:
         return apply_to_both(self.round, self.layer.forward(weights, x))
 
     def backward(self, weights: Weights, x: Pair, adjoint: Pair) -> tuple[Pair, dict[str, Array]]:
-        """Propagate the layer's adjoint, rounded; gradients of weights are exact."""
+        """Propagate the layer's adjoint, and add up gradients of its weights, each rounded once."""
         back, gradients = self.layer.backward(weights, x, adjoint)
-        return apply_to_both(self.round, back), gradients
+        return apply_to_both(self.round, back), {name: self.round(each) for name, each in gradients.items()}
 
     def round(self, x: Array) -> Array:
         """Round to the layer's digits."""
