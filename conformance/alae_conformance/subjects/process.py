@@ -20,8 +20,8 @@ from alae_core.backend_lookup import find_backend
 from alae_core.errors import ArgumentError, BackendError, CheckpointError
 
 _KNOWN = {"ArgumentError": ArgumentError, "BackendError": BackendError, "CheckpointError": CheckpointError}
-#: flags of XLA, with which JAX and TensorFlow compile: it optimizes a tiny step for longer than the step runs, its newer
-#: emitters take half as long again, and compiling a program in 32 parts at once takes a tenth longer where all cores work
+#: flags of XLA, with which JAX and TensorFlow compile: it optimizes a tiny step for longer than the step runs, newer
+#: emitters take half as long again, and compiling a program in 32 parts at once takes a tenth longer if all cores work
 QUICK_COMPILATION = (
     "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 )
