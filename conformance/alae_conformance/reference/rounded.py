@@ -46,6 +46,20 @@ def make_rounded(digits: int) -> Callable[[Config], Reference]:
     return lambda config: _make_rounded_class(reference_of(config), digits)(config)
 
 
+def make_residual(config: Config) -> Reference:
+    """Build a reference in which terms of a gradient that cancel leave the last digits of float32, not of float64."""
+
+    class ResidualReference(reference_of(config)):  # type: ignore[misc]
+        def adam(
+            self, value: Array, m: Array, v: Array, gradient: Array, t: int, learning_rate: float
+        ) -> tuple[Array, Array, Array]:
+            size = np.abs(gradient)
+            is_residue = size < 2.0**-48 * size.max(initial=0)
+            return super().adam(value, m, v, np.where(is_residue, 2.0**29 * gradient, gradient), t, learning_rate)
+
+    return ResidualReference(config)
+
+
 def _make_rounded_class(sound: type[Reference], digits: int) -> type[Reference]:
     stored = max(digits, 24)
 
