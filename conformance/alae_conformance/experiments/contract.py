@@ -19,6 +19,8 @@ from alae_core.errors import ArgumentError, CheckpointError
 
 #: steps at which noise is examined, all at one level of detail, and the number of images per step
 _STEPS, _IMAGES = range(2, 10), 16
+#: distant steps at which fixtures with augmentation draw random numbers
+_FAR_STEPS = (2**20, 2**33)
 
 
 @experiment()
@@ -58,7 +60,8 @@ def contract(subject: Subject, setting: Setting) -> Observations:
     subject.load(state)
     observed["snapshot/arrays changed later"] = sorted_names(subject.shared_arrays(tapes.batches(setting.tape)))
     size = setting.tape["images"].shape[1]
-    for step in tapes.DRAWN_STEPS:
+    far = () if config_of(setting.fixture, setting.lane).augment is None else _FAR_STEPS
+    for step in (*tapes.DRAWN_STEPS, *far):
         observed |= {f"draws/{step}/{name}": array for name, array in subject.draws(step, size).items()}
     return {name: np.asarray(value) for name, value in observed.items()}
 

@@ -7,6 +7,7 @@ import numpy as np
 from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
+from alae_conformance.experiments.image_sizes import lifted_state
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.fixture import config_of
 from alae_conformance.reference.augment import COLOUR, CUT_SHARE, CUTOUT, FLIP, ROTATE, SCALE, SHIFT
@@ -17,6 +18,8 @@ from alae_core.draws import NUMBERS
 _BESIDE = 2e-3
 #: a probability at which a transformation of a batch of six hardly ever fails to happen
 _LIKELY = 0.95
+#: a number of channels without a hue
+_CHANNELS = 4
 #: number of steps at which mixed styles are drawn
 _STEPS = 400
 
@@ -45,13 +48,24 @@ def edges(subject: Subject, setting: Setting) -> Observations:
 
 @experiment(trains=False)
 def alone(subject: Subject, setting: Setting) -> Observations:
-    """Compute losses where each transformation is the only one, and nearly always happens."""
+    """Compute losses where each transformation is the only one, and nearly always happens.
+
+    Colours change in images of four channels too, which have no hue.
+    """
     config, inputs, observed = config_of(setting.fixture, setting.lane), tapes.inputs(setting.tape), Observations()
     for name in NUMBERS:
         subject.open(config.data() | {"augment": {"p": _LIKELY, "transforms": [name]}}, anew=True)
         subject.load(setting.initial_state())
         for update, loss in subject.losses(inputs).items():
             observed[f"losses/{update} with {name} alone"] = np.asarray(loss)
+    height, width, _ = config.image
+    augment = {"p": _LIKELY, "transforms": ["colour"]}
+    data = config.data() | {"image": [height, width, _CHANNELS], "augment": augment}
+    subject.open(data, anew=True)
+    subject.load(lifted_state(data))
+    images = np.resize(inputs.images, (len(inputs.images), height, width, _CHANNELS))
+    for update, loss in subject.losses(inputs._replace(images=images)).items():
+        observed[f"losses/{update} with colour alone, of {_CHANNELS} channels"] = np.asarray(loss)
     return observed
 
 

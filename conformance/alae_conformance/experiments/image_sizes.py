@@ -49,7 +49,7 @@ def image_sizes(subject: Subject, setting: Setting) -> Observations:
             data["growth"] = {"levels": [{"images": 8}] * lods}
             options["noise"] = sample_noise(lods - 1, len(setting.tape["w"]), seed=height)
         subject.open(data, anew=True)
-        subject.load(_lifted_state(data))
+        subject.load(lifted_state(data))
         where = f"of {height} × {width}"
         images = subject.look("generate", setting.tape["w"], **options)
         for axis, word in ((1, "columns"), (2, "rows")):
@@ -72,7 +72,7 @@ def every_side(subject: Subject, setting: Setting) -> Observations:
         data = config.data() | {"image": [height, width, channels]}
         data["networks"] = data["networks"] | networks
         subject.open(data, anew=True)
-        subject.load(_lifted_state(data))
+        subject.load(lifted_state(data))
         where = f"of {height} × {width} × {channels}"
         images = subject.look("generate", setting.tape["w"][:_FEW])
         observed[f"exact/shape {where}"] = np.array(images.shape)
@@ -100,7 +100,7 @@ def _every_size(family: str) -> Iterable[tuple[int, int, int, dict[str, Any]]]:
                 yield factor * coarsest, factor * other, 1 + number % 3, networks
 
 
-def _lifted_state(data: dict[str, Any]) -> Arrays:
+def lifted_state(data: dict[str, Any]) -> Arrays:
     """Return the initial state of a run, with biases and weights of noise that are not zero, which would hide them."""
     reference = ReferenceSubject()
     reference.open(data, anew=True)

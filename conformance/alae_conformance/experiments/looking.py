@@ -151,6 +151,7 @@ def checkpointed(subject: Subject, setting: Setting) -> Observations:
             "map": subject.look("map", inputs["z/generator"], **labels),
             "generate": subject.look("generate", inputs["w"], **labels),
             "encode": subject.look("encode", images, **labels),
+            "as_seen": subject.look("as_seen", images),
             "weights": subject.look("weights"),
             "mean_of_w": subject.look("mean_of_w"),
         }
@@ -158,12 +159,24 @@ def checkpointed(subject: Subject, setting: Setting) -> Observations:
             looked["truncate"] = subject.look("truncate", inputs["w"])
         for name, result in looked.items():
             observed |= observe(f"{name} of {kind}", result, setting, dtypes)
+        observed[f"exact/arrays of a run from the {kind} model that are not its own"] = _arrays_of_others(
+            subject, looked
+        )
         subject.look("set_weights", {name: np.flip(array) for name, array in looked["weights"].items()})
         again = {"generate": inputs["w"], "map": inputs["z/generator"], "encode": images}
         for method, rows in again.items():
             result = subject.look(method, rows, **labels)
             observed |= observe(f"{method} after set_weights of {kind}", result, setting, dtypes)
     return observed | {"dtypes/results": sorted_names(dtypes)}
+
+
+def _arrays_of_others(subject: Subject, looked: Mapping[str, Any]) -> np.ndarray:
+    """Return the names of arrays that a run which starts from a model does not have from it, and are not zero."""
+    state = subject.begun_state()
+    own = {f"{group}/{name}": array for group in ("weights", "averages") for name, array in looked["weights"].items()}
+    if looked["mean_of_w"] is not None:
+        own["w_mean"] = looked["mean_of_w"]
+    return differing_names(state, {name: np.zeros_like(array) for name, array in state.items()} | own)
 
 
 def observe(name: str, result: Any, setting: Setting, dtypes: list[str]) -> Observations:

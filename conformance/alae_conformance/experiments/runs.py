@@ -15,6 +15,7 @@ from alae_conformance.experiments.states import (
     movements,
     sorted_names,
 )
+from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Subject
 
 
@@ -23,10 +24,16 @@ def free_run(subject: Subject, setting: Setting) -> Observations:
     """Take twenty whole steps."""
     setting.open(subject)
     subject.load(setting.initial_state())
-    before = subject.state()
-    losses = subject.run(tapes.batches(setting.tape), STEPS)
+    before, batches, observed = subject.state(), tapes.batches(setting.tape), Observations()
+    if config_of(setting.fixture, setting.lane).average_warmup:
+        # The half-life is zero at first, so averages are the weights; twenty steps later that hardly shows.
+        subject.run(batches, 1)
+        moved = movements("1", before, subject.state())
+        observed = {key: array for key, array in moved.items() if key.startswith("averages/")}
+        subject.load(before)
+    losses = subject.run(batches, STEPS)
     after = subject.state()
-    return {
+    return observed | {
         **{f"trajectory/{update}": array for update, array in losses.items()},
         **drop_check("moments", movements(f"{STEPS}", before, after)),
         **model_differences(subject, after),
@@ -66,6 +73,13 @@ def growth(subject: Subject, setting: Setting) -> Observations:
         before = subject.state()
         losses.append(subject.run(tapes.batches(setting.tape), last - first))
         observed |= movements(f"{last}", before, subject.state())
+    config = config_of(setting.fixture, setting.lane)
+    if config.growth and config.growth.from_level:
+        # Adam restarts at the first level to train too, if it is not the coarsest.
+        subject.load(subject.state() | {"step": np.array(0)})
+        subject.run(tapes.batches(setting.tape), 1)
+        counts = {name: array for name, array in subject.state().items() if name.endswith("/t")}
+        observed |= {f"counts/again/{name}": array for name, array in counts.items()}
     updates = dict.fromkeys(update for leg in losses for update in leg)
     return observed | {
         f"trajectory/{update}": np.concatenate([leg[update] for leg in losses if update in leg]) for update in updates

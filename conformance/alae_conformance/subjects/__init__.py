@@ -143,6 +143,9 @@ class Subject(Protocol):
     def open_checkpoint(self, path: str, averaged: bool) -> None:
         """Let `look` use the model of a checkpoint until the next `open`."""
 
+    def begun_state(self) -> Arrays:
+        """Return the state of a new run that starts from the model that `look` uses."""
+
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         """D(E(images)), and the gradient of its sum with respect to the images."""
 

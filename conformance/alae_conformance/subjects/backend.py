@@ -130,7 +130,10 @@ class BackendSubject:
         return np.array(ops.convert_to_numpy(ops.stop_gradient(member(*tensors))))
 
     def open_checkpoint(self, path: str, averaged: bool) -> None:
-        self.looked = alae.load_checkpoint(path).model(averaged)
+        self.looked = alae.load(path, backend=self.backend.name, device=self.backend.device, averaged=averaged)
+
+    def begun_state(self) -> Arrays:
+        return _numpy(start_runner(self.backend, self.looked).state())
 
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         from keras import ops

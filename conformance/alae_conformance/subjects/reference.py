@@ -131,6 +131,11 @@ class ReferenceSubject:
         view = view_of(self.config, checkpoint.step)
         self._looked = self._model(dict(checkpoint.state), "averages" if averaged else "weights", view)
 
+    def begun_state(self) -> Arrays:
+        model = self._looked or self._model(self._state)
+        state, mean = self.reference.initial_state(model.weights()), model.mean_of_w()
+        return self._round(state if mean is None else state | {"w_mean": mean})
+
     def input_gradient(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray]:
         return self.reference.input_gradient(self._weights(), self._batch("discriminator", inputs))
 

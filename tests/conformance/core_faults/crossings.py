@@ -222,3 +222,20 @@ def trained_estimate(replace):
         return sound(config, *arguments, trains_F=trains_F or config.reciprocity == "z")
 
     replace(alae_losses, "_loop_term", loop_term)
+
+
+@plants("crossings", "Adam does not restart at a level without a fade", "L3-scheduled-growth", "counts", "float64")
+def restarts_to_fade(replace):
+    plant_with_config(replace, lambda config, here: here._replace(restarts=here.restarts and here.blend < 1))
+
+
+@plants("crossings", "images of four channels have hues", "L1-augmented-alone", "losses", "float64")
+def hues_of_four(replace):
+    from alae_core import augment
+
+    sound = augment._colour
+    replace(
+        augment,
+        "_colour",
+        lambda pixels, channels, change: sound(pixels, 3 if channels == 4 else channels, change),
+    )

@@ -232,3 +232,31 @@ def clipped_styles(replace):
 
     sound = model.as_styles
     replace(model, "as_styles", lambda config, w, view: np.clip(sound(config, w, view), -100, 100))
+
+
+@plants("looking", "as_seen ignores a model's own view", "L1-looked-checkpoint", "looking")
+def seen_at_the_finest(replace):
+    from alae_core.model import Alae
+
+    sound = Alae.as_seen
+    replace(Alae, "as_seen", lambda self, images, view=None: sound(self, images, view or View(self.view.lod)))
+
+
+@plants("looking", "load always returns the averaged networks", "L1-labels-checkpoint", "looking")
+def always_averaged(replace):
+    from alae_core import checkpoint
+
+    sound = checkpoint.load
+    replace(checkpoint, "load", lambda path, averaged=True, **options: sound(path, **options))
+
+
+@plants("looking", "a run that starts from a model has a mean of w of zero", "L1-looked-checkpoint", "exact")
+def forgotten_mean(replace):
+    from alae_core import runner
+
+    sound = runner.initial_state
+
+    def initial_state(config, updates, weights, mean):
+        return sound(config, updates, weights, None if mean is None else 0 * mean)
+
+    replace(runner, "initial_state", initial_state)

@@ -270,3 +270,20 @@ def few_layers(replace):
 
     sound = draws.mixing_cutoff
     replace(draws, "mixing_cutoff", lambda probability, lod, **where: sound(probability, min(lod, 3), **where))
+
+
+@plants("ranges", "augmentation repeats after 2^32 steps", "L0-adaptive-contract", "draws")
+def short_augmentation(replace):
+    def change(seed, purpose, position):
+        return seed, purpose, position % 2**32 if purpose.startswith("augment/") else position
+
+    plant_stream(replace, change)
+
+
+@plants("ranges", "averages do not move where their half-life is zero", "L3-conv-run", "averages")
+def lasting_averages(replace):
+    def change(config, here):
+        decay = here.rates.average_decay
+        return here._replace(rates=here.rates._replace(average_decay=1.0 if decay == 0 else decay))
+
+    plant_with_config(replace, change)
