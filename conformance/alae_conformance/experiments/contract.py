@@ -10,6 +10,7 @@ import numpy as np
 from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
+from alae_conformance.experiments.ranges import last_draws
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, is_refused, select_kinds, sorted_names
 from alae_conformance.fixture import config_of
@@ -63,6 +64,8 @@ def contract(subject: Subject, setting: Setting) -> Observations:
     far = () if config_of(setting.fixture, setting.lane).augment is None else _FAR_STEPS
     for step in (*tapes.DRAWN_STEPS, *far):
         observed |= {f"draws/{step}/{name}": array for name, array in subject.draws(step, size).items()}
+    if far:
+        observed |= last_draws(subject, 0)
     return {name: np.asarray(value) for name, value in observed.items()}
 
 

@@ -9,6 +9,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.calls import Call, call_is_refused, calls, refused_calls, views
 from alae_conformance.experiments.experiment import experiment
+from alae_conformance.experiments.ranges import MANY
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, sorted_names
 from alae_conformance.fixture import Fixture, config_of
@@ -75,6 +76,7 @@ def lengths(subject: Subject, setting: Setting) -> Observations:
             observed[f"looking/{name} of {count}"] = worst_rows(many, few)
             # A D on images compares those of a batch, so rows with equal images may differ, and the last one most.
             observed[f"looking/end of {name} of {count}"] = many[-1:]
+    observed[f"exact/end of sample_prior of {MANY}"] = subject.look("sample_prior", MANY)[-2:]
     return observed
 
 

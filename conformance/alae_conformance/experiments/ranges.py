@@ -18,6 +18,8 @@ _STEPS = (2**20, 2**33)
 #: neighbouring and distant steps at which noise is drawn, and the numbers of images
 _NOISE_STEPS = (2**20 - 1, 2**20, 2**20 + 1, 2**33, 2**33 + 1, 2**40)
 _COUNTS = (1, 64, 512)
+#: a number of images far beyond a batch, and no multiple of one
+MANY = 2**12 + 7
 #: consecutive steps whose noise must differ, by which keys of up to 18 bits repeat with probability 0.99
 _MANY_STEPS = 600
 #: exponents of the numbers of steps near which a run reaches its second level: float32 counts steps up to the first
@@ -46,12 +48,19 @@ def far_draws(subject: Subject, setting: Setting) -> Observations:
         for step in _STEPS:
             drawn = subject.draws(step, len(batches.images[0]))
             observed |= {f"draws/{seed}/{step}/{name}": array for name, array in drawn.items()}
+    observed |= last_draws(subject, 0)
     if not setting.fixture.levels:
         # Compiling the step of style networks takes long.
         subject.load({**state, "step": np.array(_STEPS[-1])})
         subject.run(batches, 1)
         observed["counts/step"] = subject.state()["step"]
     return observed
+
+
+def last_draws(subject: Subject, step: int) -> Observations:
+    """Return the last rows of the random numbers of a step for many images."""
+    found = subject.draws(step, MANY)
+    return {f"draws/{step} of {MANY}/{name}": array[MANY - 2 :] for name, array in found.items() if array.ndim}
 
 
 @experiment(trains=False)

@@ -239,3 +239,12 @@ def hues_of_four(replace):
         "_colour",
         lambda pixels, channels, change: sound(pixels, 3 if channels == 4 else channels, change),
     )
+
+
+@plants("crossings", "averages do not move where their half-life is zero", "L3-conv-run", "averages")
+def lasting_averages(replace):
+    def change(config, here):
+        decay = here.rates.average_decay
+        return here._replace(rates=here.rates._replace(average_decay=1.0 if decay == 0 else decay))
+
+    plant_with_config(replace, change)

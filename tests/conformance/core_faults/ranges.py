@@ -280,10 +280,21 @@ def short_augmentation(replace):
     plant_stream(replace, change)
 
 
-@plants("ranges", "averages do not move where their half-life is zero", "L3-conv-run", "averages")
-def lasting_averages(replace):
-    def change(config, here):
-        decay = here.rates.average_decay
-        return here._replace(rates=here.rates._replace(average_decay=1.0 if decay == 0 else decay))
+def repeat_rows(array):
+    """Return an array whose rows after the first thousand are those again."""
+    return np.resize(array[:1000], array.shape)
 
-    plant_with_config(replace, change)
+
+@plants("ranges", "a step's z repeat after a thousand images", "L0-leaky-far", "draws")
+def repeated_z(replace):
+    from alae_core import draws
+
+    sound = draws.sample_prior
+    replace(draws, "sample_prior", lambda *own, **options: repeat_rows(sound(*own, **options)))
+
+
+@plants("ranges", "the z that a model samples repeat after a thousand", "L1-labels-lengths", "exact")
+def repeated_samples(replace):
+    from alae_core import model
+
+    replace(model, "sample_prior", lambda *own, sound=model.sample_prior, **more: repeat_rows(sound(*own, **more)))
