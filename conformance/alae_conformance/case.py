@@ -64,12 +64,12 @@ def _array_case(row: Row) -> Case:
     return Case(
         id=f"L2-{row.id[:5]}-{row.id[5:]}",
         level=2,
-        requirement="Outputs, losses and gradients of a row of the covering array: "
+        requirement="Initial weights, outputs, losses and gradients of a row of the covering array: "
         + ", ".join(f"{factor} {value}" for factor, value in choices.items()),
         clause="alae_core.config.Config",
         fixture=row.id,
         experiment="combined",
-        checks=["forward", "losses", "gradients"],
+        checks=["exact", "forward", "losses", "gradients"],
         tolerance="gradient",
         lanes=[choices["precision"]],
         profile="standard" if is_in_standard(row) else "full",

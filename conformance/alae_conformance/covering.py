@@ -36,6 +36,8 @@ FACTORS: dict[str, tuple[Any, ...]] = {
     "networks.output": ("linear", "tanh"),
     "networks.normalize_w": (False, True),
     "networks.equalized": (False, True),
+    "networks.pixel_norm": (False, True),
+    "networks.activate_output": (False, True),
     "networks.encoder": ("style", "plain"),
     "networks.discriminator": ("latent", "images"),
     "networks.style_mixing": (0.9, 0.0),
@@ -46,6 +48,8 @@ _FAMILIES = {
     "networks.output": ("mlp", "conv"),
     "networks.normalize_w": ("mlp", "conv"),
     "networks.equalized": ("mlp",),
+    "networks.pixel_norm": ("mlp", "conv"),
+    "networks.activate_output": ("mlp", "conv"),
     "networks.encoder": ("style",),
     "networks.discriminator": ("style",),
     "networks.style_mixing": ("style",),
@@ -61,6 +65,8 @@ _ALGORITHMS = {
     "r1_gamma": ("alae", "bigan"),
     "r2_gamma": ("alae",),
     "networks.normalize_w": ("alae", "autoencoder"),
+    "networks.pixel_norm": ("alae",),
+    "networks.activate_output": ("alae",),
     "networks.discriminator": ("alae",),
     "networks.style_mixing": ("alae",),
 }
@@ -144,8 +150,17 @@ def overrides_of(choices: Choices) -> dict[str, Any]:
         "style": {"family": "style", "startf": 2, "maxf": 3, "mapping_layers": 2},
     }
     networks = by_family[family]
+    normed, activated = (own.pop(f"networks.{field}", False) for field in ("pixel_norm", "activate_output"))
     if family != "style":
         networks |= {"D": {"hidden": [5]}, "normalize_w": False}
+        fields = {"pixel_norm": normed, "activate_output": activated}
+        networks |= {name: networks[name] | fields for name in "FGED" if name in networks}
+    if family == "conv" and normed:
+        # One choice more: a residual block at every resolution.
+        networks["residual"] = len(networks["widths"])
+    if activated and not normed:
+        # One choice more: E and D alone are trained, so that the generator's update trains nothing.
+        own["freeze"] = ["F", "G"]
     # Some configurations need z and w of one size.
     alike = own.get("reciprocity") == "z" or own["algorithm"] in ("vae", "bigan")
     networks |= {"z": 5 if alike else 4, "w": 5}

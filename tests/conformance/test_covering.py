@@ -12,8 +12,6 @@ from alae_core.config import Config
 
 #: discrete choices that are not crossed, and why
 NOT_CROSSED = {
-    "networks.F.activate_output": "chosen in the fixture official, and by style networks",
-    "networks.F.pixel_norm": "chosen in the fixtures official, smooth and conv, and by style networks",
     "algorithm_settings": "of plug-ins, which the suite has no reference for",
     "objective_settings": "of plug-ins, which the suite has no reference for",
     "growth": "follows from the family",
@@ -27,7 +25,11 @@ NOT_CROSSED = {
     "resumed": "of runs that go on with another batch size: tests/core",
 }
 #: names of factors that are not the key of a field
-KEYS = {"image": "channels"}
+KEYS = {
+    "image": "channels",
+    "networks.F.activate_output": "networks.activate_output",
+    "networks.F.pixel_norm": "networks.pixel_norm",
+}
 
 
 def discrete_fields(model, prefix=""):

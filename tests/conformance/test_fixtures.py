@@ -37,7 +37,7 @@ def test_every_number_has_two_values():
 
 @pytest.mark.parametrize(
     ("left_out", "key"),
-    [("unusual", "networks.E.lrmul"), ("scheduled", "networks.w_mean_beta"), ("uncommon", "networks.residual")],
+    [("unusual", "networks.E.lrmul"), ("scheduled", "networks.w_mean_beta"), ("uncommon", "networks.widths")],
 )
 def test_a_number_that_all_share_is_noticed(left_out, key):
     assert key in shared_numbers(fixture for fixture in fixtures().values() if fixture.id != left_out)

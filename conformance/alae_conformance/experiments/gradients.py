@@ -10,6 +10,7 @@ from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names
+from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Inputs, Subject, with_noise
 from alae_conformance.subjects.reference import ReferenceSubject
 from alae_core.view import View
@@ -58,10 +59,16 @@ def _gradients(subject: Subject, inputs: Inputs, where: str = "") -> Observation
 
 @experiment(rounding="kinks", trains=False)
 def combined(subject: Subject, setting: Setting) -> Observations:
-    """Compute outputs, losses and gradients in one configuration of the covering array, at a step amid its schedule."""
-    setting.open(subject)
+    """Compute outputs, losses and gradients in one configuration of the covering array, at a step amid its schedule.
+
+    The state of the new run is compared too, rounded to float32, in which weights are drawn.
+    """
+    subject.open(config_of(setting.fixture, setting.lane).data(), anew=True)
+    observed = {
+        f"exact/initial {name}": array.astype(np.float32) if array.dtype.kind == "f" else array
+        for name, array in subject.state().items()
+    }
     subject.load(setting.initial_state() | {"step": np.array(_AMID)})
-    observed = Observations()
     for where, inputs in tapes.views(setting.fixture, setting.tape).items():
         observed |= {f"forward/{name}{where}": array for name, array in subject.forward(inputs).items()}
         observed |= {f"losses/{update}{where}": np.asarray(loss) for update, loss in subject.losses(inputs).items()}

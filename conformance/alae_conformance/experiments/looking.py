@@ -12,6 +12,7 @@ from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.ranges import MANY
 from alae_conformance.experiments.setting import Setting
 from alae_conformance.experiments.states import differing_names, sorted_names
+from alae_conformance.experiments.values import FINE
 from alae_conformance.fixture import Fixture, config_of
 from alae_conformance.subjects import Arrays, Subject
 
@@ -137,7 +138,10 @@ def random_noise(subject: Subject, setting: Setting) -> Observations:
 
 @experiment()
 def checkpointed(subject: Subject, setting: Setting) -> Observations:
-    """Look at the averaged and at the trained networks of a checkpoint, which was written while a level faded in."""
+    """Look at the averaged and at the trained networks of a checkpoint, which was written while a level faded in.
+
+    Weights that replace them have other values, or digits that float32 cannot hold.
+    """
     setting.open(subject)
     step = {"step": np.array(setting.fixture.grown[0] + 2)} if setting.fixture.grown else {}
     subject.load(looked_state(setting) | step)
@@ -164,11 +168,12 @@ def checkpointed(subject: Subject, setting: Setting) -> Observations:
         observed[f"exact/arrays of a run from the {kind} model that are not its own"] = _arrays_of_others(
             subject, looked
         )
-        subject.look("set_weights", {name: np.flip(array) for name, array in looked["weights"].items()})
         again = {"generate": inputs["w"], "map": inputs["z/generator"], "encode": images}
-        for method, rows in again.items():
-            result = subject.look(method, rows, **labels)
-            observed |= observe(f"{method} after set_weights of {kind}", result, setting, dtypes)
+        for change, digits in ((np.flip, ""), (lambda array: array * FINE, ", all digits")):
+            subject.look("set_weights", {name: change(array) for name, array in looked["weights"].items()})
+            for method, rows in again.items():
+                result = subject.look(method, rows, **labels)
+                observed |= observe(f"{method} after set_weights of {kind}{digits}", result, setting, dtypes)
     return observed | {"dtypes/results": sorted_names(dtypes)}
 
 

@@ -75,13 +75,18 @@ def _observe_generator(
 
 @experiment(rounding="kinks")
 def fed(subject: Subject, setting: Setting) -> Observations:
-    """Take steps as training does, on batches of uint8 images that were all put before the first step."""
+    """Take steps as training does, on batches of uint8 images that were all put before the first step.
+
+    The step after them gets a whole batch, of which each of several processes selects its part.
+    """
     setting.open(subject)
     subject.load(setting.initial_state())
     before, batches = subject.state(), tapes.batches(setting.tape)
     losses = subject.train(replace(batches, images=to_uint8(batches.images)), tapes.BATCHES)
     trajectory = {f"trajectory/{update}": array for update, array in losses.items()}
-    return trajectory | drop_check("moments", movements("fed", before, subject.state()))
+    moved = drop_check("moments", movements("fed", before, subject.state()))
+    last = {f"trajectory/{update} of the next step": array for update, array in subject.run(batches, 1).items()}
+    return trajectory | moved | last
 
 
 @experiment()

@@ -16,7 +16,7 @@ from alae_conformance.subjects.reference import ReferenceSubject
 #: the change of a loss that rounding to the 8 digits of bfloat16 may cause, relative to it
 _COARSE = 2.0**-8
 #: a factor of inputs which float32 cannot hold
-_FINE = 1 - 2.0**-30
+FINE = 1 - 2.0**-30
 #: number of inputs in one call: more than the 512 of a model's largest batch
 _MANY = 520
 
@@ -115,18 +115,18 @@ def all_digits(subject: Subject, setting: Setting) -> Observations:
     *_, inputs = tapes.views(setting.fixture, setting.tape).values()
     draws = {
         update: drawn._replace(
-            z=None if drawn.z is None else drawn.z * _FINE,
-            mix=None if drawn.mix is None else drawn.mix * _FINE,
-            noise=drawn.noise and [array * _FINE for array in drawn.noise],
+            z=None if drawn.z is None else drawn.z * FINE,
+            mix=None if drawn.mix is None else drawn.mix * FINE,
+            noise=drawn.noise and [array * FINE for array in drawn.noise],
         )
         for update, drawn in inputs.draws.items()
     }
-    fine = inputs._replace(images=inputs.images * _FINE, w=inputs.w * _FINE, draws=draws)
+    fine = inputs._replace(images=inputs.images * FINE, w=inputs.w * FINE, draws=draws)
     observed = {f"forward/{name}": array for name, array in subject.forward(fine).items()}
     observed |= {f"losses/{update}": np.asarray(loss) for update, loss in subject.losses(fine).items()}
     for update in draws:
         for name, array in subject.gradients(update, fine).items():
             observed[f"gradients/{update}/{name}"] = array
     batches = tapes.batches(setting.tape)
-    losses = subject.run(replace(batches, images=batches.images * _FINE), 1)
+    losses = subject.run(replace(batches, images=batches.images * FINE), 1)
     return observed | {f"losses/{update} of a step": loss for update, loss in losses.items()}

@@ -3,7 +3,10 @@
 import numpy as np
 
 from alae_conformance.covering import rows
+from alae_conformance.reference.layers import Leaky, PixelNorm
 from alae_conformance.reference.training import Reference
+from tests.conformance.mutants.crossed import with_updates
+from tests.conformance.mutants.joint import with_layers_of, without
 from tests.conformance.mutants.registry import fault
 
 
@@ -85,3 +88,56 @@ class UnmixedWithoutR1(Reference):
     def keeps(self, batch):
         keeps = super().keeps(batch)
         return np.ones_like(keeps) if not self.config.r1_gamma else keeps
+
+
+@combination(
+    "the target of the loop in w is constant where it is a term of the generator's loss and trains F",
+    reciprocity="latent",
+    updates__target="followed",
+    updates__trains_F=True,
+    updates__reciprocity="adversarial",
+)
+class HeldTargetOfTheLoop(with_updates(target="constant")):
+    pass
+
+
+@combination(
+    "a D on images and E are trained together wherever reciprocity is joint, also by a loss without E",
+    networks__discriminator="images",
+    reciprocity="data",
+    updates__reciprocity="adversarial",
+)
+class TrainedByNothing(Reference):
+    def differentiate(self, update, weights, batch):
+        loss, gradients = super().differentiate(update, weights, batch)
+        if update == "discriminator":
+            gradients |= {name: 0 * each for name, each in weights.items() if name.startswith("E/")}
+        return loss, gradients
+
+
+@combination("D has no activation after its last layer", "forward", networks__activate_output=True)
+class LinearLogits(Reference):
+    def __init__(self, config):
+        super().__init__(config)
+        *self.networks["D"].layers, last = self.networks["D"].layers
+        assert isinstance(last, Leaky)
+
+
+@combination("E does not normalize images beside labels", "forward", networks__pixel_norm=True, labels=3)
+class UnnormalizedBesideLabels(with_layers_of("E", without(PixelNorm))):
+    pass
+
+
+@fault("initial kernels have no gain for an activation after the last layer", "L2-array-ca", "exact", "bfloat16")
+class NoLastGain(Reference):
+    def initial_weight(self, name, shape):
+        last = f"F/dense{len(self.config.networks.F.hidden)}/kernel"
+        return super().initial_weight(name, shape) * np.sqrt(1.04 / 2 if name == last else 1)
+
+
+@fault("the finest resolution has no residual block", "L2-array-ca", "gradients", "bfloat16")
+class NoFinestResidual(Reference):
+    def differentiate(self, update, weights, batch):
+        loss, gradients = super().differentiate(update, weights, batch)
+        finest = f"G/residual{len(self.config.networks.widths) - 1}/"
+        return loss, {name: each for name, each in gradients.items() if not name.startswith(finest)}

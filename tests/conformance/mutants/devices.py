@@ -1,8 +1,11 @@
 """L3 in the lane devices: faults of a step on two devices. `faulty_backends` has those of PyTorch's two processes."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from alae_conformance.reference.training import Reference
+from alae_conformance.subjects.reference import ReferenceSubject
 from tests.conformance.mutants.beyond import OwnDraws
 from tests.conformance.mutants.registry import fault
 
@@ -19,3 +22,10 @@ class NoiseOfTheFirstDevice(OwnDraws):
         # The first map is for every image.
         first, *others = drawn.noise
         return drawn._replace(noise=[first, *(np.concatenate([each[: len(each) // 2]] * 2) for each in others)])
+
+
+@fault("every device takes the first labels of a whole batch", "L3-labels-fed", "trajectory", "devices")
+class LabelsOfTheFirstDevice(ReferenceSubject):
+    def run(self, batches, steps, only=None):
+        first = batches.labels[:, : batches.labels.shape[1] // 2]
+        return super().run(replace(batches, labels=np.concatenate([first, first], 1)), steps, only)

@@ -232,3 +232,9 @@ class FadedTooFar(ReferenceSubject):
         super().open_checkpoint(path, averaged)
         view = self._looked.view
         self._looked.view = View(view.lod, min(1.0, view.blend + 0.3))
+
+
+@fault("a model's weights have the digits of float32", "L1-labels-checkpoint", "looking", "float64")
+class ShortWeights(Model):
+    def set_weights(self, weights):
+        super().set_weights({name: array.astype(np.float32) for name, array in weights.items()})
