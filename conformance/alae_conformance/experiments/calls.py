@@ -74,9 +74,10 @@ def calls(fixture: Fixture, tape: Mapping[str, np.ndarray]) -> dict[str, Call]:
             add("D", tape["w"])
     if config.growth:
         add_truncations(add, tape, 2 * config.lods)
+    # First, because what is compiled for a level may keep the kind of blend that it is first seen at.
+    add_ends(add, tape, fixture, labels)
     for where, view in views(fixture).items():
         add_views(add, tape, where, view, config.networks.discriminator == "images")
-    add_ends(add, tape, fixture, labels)
     if config.growth is None or config.lods == 1:
         # Functions of larger style networks take long to compile.
         add_unusual(add, tape, config, labels)

@@ -260,3 +260,24 @@ def forgotten_mean(replace):
         return sound(config, updates, weights, None if mean is None else 0 * mean)
 
     replace(runner, "initial_state", initial_state)
+
+
+@plants(
+    "looking",
+    "a level that is first seen before it fades in is shown whole",
+    "L1-conditional-looking",
+    "looking",
+    "float64",
+)
+def whole_at_first(replace):
+    from alae_core.model import Alae
+
+    sound, seen = Alae._run, set()
+
+    def run(self, method, rows, view=None, **options):
+        if view is not None and view.blend < 1 and (method, view.lod) not in seen:
+            seen.add((method, view.lod))
+            view = View(view.lod) if view.blend == 0 else view
+        return sound(self, method, rows, view, **options)
+
+    replace(Alae, "_run", run)
