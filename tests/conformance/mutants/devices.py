@@ -29,3 +29,15 @@ class LabelsOfTheFirstDevice(ReferenceSubject):
     def run(self, batches, steps, only=None):
         first = batches.labels[:, : batches.labels.shape[1] // 2]
         return super().run(replace(batches, labels=np.concatenate([first, first], 1)), steps, only)
+
+
+@fault("devices that generate images share the noise of the first", "L1-style-coarse", "forward", "devices")
+class ShownNoiseOfTheFirstDevice(ReferenceSubject):
+    def forward(self, inputs):
+        def shared(drawn):
+            first, *others = drawn.noise
+            return drawn._replace(
+                noise=[first, *(np.resize(each[: -(-len(each) // 2)], each.shape) for each in others)]
+            )
+
+        return super().forward(inputs._replace(draws={name: shared(drawn) for name, drawn in inputs.draws.items()}))
