@@ -172,6 +172,9 @@ def overrides_of(choices: Choices) -> dict[str, Any]:
     sides = {"mlp": [4, 6], "conv": [8, 10], "style": [8, 8]}[family]
     if own["algorithm"] == "alae":
         updates["weight"] = _WEIGHT
+    if own["algorithm"] == "vae":
+        # Its evidence is a sum over pixels whatever this says.
+        updates["distance"] = "mean"
     if own.get("r1_gamma"):
         own["schedule"] = _SCHEDULE
     found = own | {"networks": networks, "updates": updates, "image": [*sides, channels], "batch_size": 4}

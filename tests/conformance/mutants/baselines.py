@@ -1,6 +1,7 @@
 """L1 to L3: faults in baselines, reciprocity in z, plain encoders and D on images."""
 
 from functools import partial
+from math import prod
 
 import numpy as np
 
@@ -233,3 +234,10 @@ class CodeFirst(Bigan):
 class NoPriorMean(Bigan):
     def mean_step(self, weights, mean, z, labels):
         return mean
+
+
+@fault("an autoencoder's choice of distance averages the evidence over pixels", "L2-array-ay", "losses", "float64")
+class AveragedEvidence(Vae):
+    def evidence(self, weights, batch):
+        loss, gradients = super().evidence(weights, batch)
+        return (loss / prod(self.config.image) if self.config.updates.distance == "mean" else loss), gradients
