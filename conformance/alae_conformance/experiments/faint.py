@@ -1,4 +1,4 @@
-"""L1: inputs and weights so small that the ε of each norm matters in float32."""
+"""L1: inputs and weights so small that the ε of each norm matters in float32; maps far from zero."""
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
@@ -29,6 +29,9 @@ _OF_E: Factors = {
     "E/from_rgb*": 2.0**-8,
     "E/*/bias": 2.0**-16,
 }
+#: added to G's biases: maps then have deviations of about 1, and the difference of mean squares and squared means has
+#: lost five digits
+_FAR = 2.0**9
 
 
 @experiment(rounding="kinks", trains=False)
@@ -41,6 +44,17 @@ def faint(subject: Subject, setting: Setting) -> Observations:
         subject.load(state)
         observed[f"forward/{name}"] = subject.forward(faded)[name[0]]
     return observed
+
+
+@experiment(trains=False)
+def distant(subject: Subject, setting: Setting) -> Observations:
+    """Compute G's images where the means of its maps are far larger than their deviations."""
+    setting.open(subject)
+    state = setting.initial_state()
+    far = {name: array + _FAR for name, array in state.items() if fnmatch(name, "weights/G/*/styled?/bias")}
+    subject.load(state | far)
+    *_, inputs = tapes.views(setting.fixture, setting.tape).values()
+    return {"forward/G of distant maps": subject.forward(inputs)["G"]}
 
 
 def _faint_cases(config: Config, state: Arrays, inputs: Inputs) -> Iterator[tuple[str, Arrays, Inputs]]:

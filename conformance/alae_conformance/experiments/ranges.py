@@ -34,6 +34,14 @@ _ADAM_COUNTS = (1, 1000, 3000, 10**6)
 #: steps after the schedule of a rate has ended, with and without rare updates
 _LATE = (102, 1001, 10**6)
 _SIZES = (6, 1, 5, 17, 6)
+#: numbers of real runs, which other fixtures exaggerate, and zeros, which are not the same as no number
+_USUAL: dict[str, Any] = {
+    "average_halflife": 10_000.0,
+    "schedule": {"images": 600, "constant": 0.0, "rate_end": 0.05, "r1_gamma_end": 0.0},
+}
+_USUAL_AUGMENTATION = {"p": 0.0, "target": 0.0, "images": 500_000}
+#: the p that a run with them has reached, and steps amid its schedule and after
+_REACHED, _USUAL_STEPS = 0.3125, (50, 10**4)
 
 
 @experiment()
@@ -184,4 +192,20 @@ def late(subject: Subject, setting: Setting) -> Observations:
     for step in _LATE:
         subject.load(state | {"step": np.array(step)})
         observed |= observe_step(subject, tapes.batches(setting.tape), f"{step}")
+    return observed
+
+
+@experiment()
+def usual(subject: Subject, setting: Setting) -> Observations:
+    """Take steps with a long half-life, a p that adapts slowly and from zero, and a γ that falls to zero."""
+    data = config_of(setting.fixture, setting.lane).data()
+    subject.open(data | _USUAL | {"augment": data["augment"] | _USUAL_AUGMENTATION})
+    state, observed = tapes.group("states/7", setting.tape), Observations()
+    for step in _USUAL_STEPS:
+        subject.load(state | {"step": np.array(step), "augment_p": np.array(_REACHED)})
+        before = subject.state()
+        losses = subject.run(tapes.batches(setting.tape), 1)
+        observed |= {f"losses/{step}/{update}": loss for update, loss in losses.items()}
+        # Displacements show moments too.
+        observed |= drop_check("moments", movements(f"{step}", before, subject.state()))
     return observed

@@ -9,13 +9,15 @@ from alae_conformance.comparison import Observations
 from alae_conformance.experiments.calls import Call, call_is_refused
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import differing_names, is_refused, last_kernel, movements, sorted_names
+from alae_conformance.experiments.states import differing_names, is_refused, last_kernel, movements, nonfinite_names
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Arrays, Subject
 from alae_core.errors import CheckpointError
 
 #: factors of D's last kernel, by which the gradients of F and G grow or shrink
 _FACTORS = (1e6, 1e-9)
+#: a factor of D's last kernel, by which logits come to lie a hundred apart
+_APART = 32.0
 #: the factors at which the roots of second moments are about as large as ε, and a thousandth of it, relative to ε
 _NEAR_EPSILON, _BELOW_EPSILON = 10.0, 0.01
 #: a count of Adam at which no correction for the first steps is left
@@ -56,9 +58,7 @@ def _with_number(subject: Subject, setting: Setting, word: str, number: float) -
     damaged = np.array(batches.images)
     damaged[:, 1, 0, 0, 0] = number
     subject.run(replace(batches, images=damaged), 1)
-    observed[f"finite/state after {word}"] = sorted_names(
-        name for name, array in subject.state().items() if not np.isfinite(array).all()
-    )
+    observed[f"finite/state after {word}"] = nonfinite_names(subject.state())
     observed[f"finite/a state with {word} is saved"] = np.asarray(_is_saved(subject, setting, word))
     for kind, name in _first_of_each_kind(state).items():
         one = np.array(state[name])
@@ -106,6 +106,19 @@ def scaled(subject: Subject, setting: Setting) -> Observations:
             # D's scaled kernel rounds more coarsely than it moves.
             kinds = ("displacement", "moments") if update == "generator" else ("moments",)
             observed |= {key: array for key, array in moved.items() if key.startswith(kinds)}
+    return observed
+
+
+@experiment(rounding="kinks", trains=False)
+def apart(subject: Subject, setting: Setting) -> Observations:
+    """Compute losses and gradients of the adversarial updates where logits are far from each other."""
+    setting.open(subject)
+    subject.load(_scale_logits(setting.initial_state(), _APART))
+    inputs = tapes.inputs(setting.tape)
+    observed: Observations = {f"losses/{name}": np.asarray(loss) for name, loss in subject.losses(inputs).items()}
+    for update in ("discriminator", "generator"):
+        for name, gradient in subject.gradients(update, inputs).items():
+            observed[f"gradients/{update}/{name}"] = gradient
     return observed
 
 

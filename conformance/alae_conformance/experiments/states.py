@@ -81,6 +81,11 @@ def differing_names(arrays: Mapping[str, np.ndarray], expected: Mapping[str, np.
     )
 
 
+def nonfinite_names(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the names of arrays with a number that is not finite."""
+    return sorted_names(name for name, array in arrays.items() if not np.isfinite(array).all())
+
+
 def fits_bfloat16(array: np.ndarray) -> bool:
     """Return whether bfloat16 holds all numbers of an array; false for a single number, which may fit by chance."""
     return array.size > 1 and np.array_equal(tapes.to_bfloat16(array), array)

@@ -8,7 +8,7 @@ from alae_conformance import tape as tapes
 from alae_conformance.comparison import Observations
 from alae_conformance.experiments.experiment import experiment
 from alae_conformance.experiments.setting import Setting
-from alae_conformance.experiments.states import drop_check, movements, observe_step
+from alae_conformance.experiments.states import drop_check, movements, nonfinite_names, observe_step
 from alae_conformance.fixture import config_of
 from alae_conformance.subjects import Arrays, Batches, Subject
 from alae_core.images import to_uint8
@@ -133,9 +133,16 @@ def in_passes(subject: Subject, setting: Setting) -> Observations:
 
 @experiment()
 def many_passes(subject: Subject, setting: Setting) -> Observations:
-    """Take a step on all images of the tape, in as many passes."""
+    """Take a step on all images of the tape, in as many passes; and one with a NaN in one pass, which must spread."""
     subject.open(config_of(setting.fixture, setting.lane).data(), microbatch=1)
-    subject.load(tapes.group("states/7", setting.tape))
-    images = setting.tape["images"]
-    whole = Batches(images.reshape(1, -1, *images.shape[2:]), size=images.shape[0] * images.shape[1])
-    return observe_step(subject, whole, "many passes")
+    state, images = tapes.group("states/7", setting.tape), setting.tape["images"]
+    images = images.reshape(1, -1, *images.shape[2:])
+    subject.load(state)
+    observed = observe_step(subject, Batches(images, size=images.shape[1]), "many passes")
+    damaged = np.array(images)
+    damaged[0, 1, 0, 0, 0] = np.nan
+    subject.load(state)
+    with np.errstate(invalid="ignore"):
+        subject.run(Batches(damaged, size=images.shape[1]), 1)
+    observed["finite/state after NaN in a pass"] = nonfinite_names(subject.state())
+    return observed

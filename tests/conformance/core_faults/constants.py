@@ -168,3 +168,31 @@ def least_epsilon(replace):
 @plants("constants", "Adam's warm-up is 0.999 or less", "L3-particular-substeps", "displacement")
 def shorter_warmup(replace):
     plant_position(replace, lambda here, step: with_adam(here, warmup=min(0.999, here.stage.adam.warmup)))
+
+
+@plants("constants", "γ that has fallen to zero is the configured one", "L3-adaptive-usual", "losses", "float64")
+def gamma_of_zero(replace):
+    plant_position(
+        replace, lambda here, step: here._replace(rates=here.rates._replace(r1_gamma=here.rates.r1_gamma or None))
+    )
+
+
+@plants("constants", "a p that starts at zero has no effect", "L3-adaptive-usual", "losses", "float64")
+def p_of_zero(replace):
+    from alae_core import alae_losses
+
+    sound = alae_losses.apply_augmentation
+
+    def apply(networks, images, batch):
+        choice = networks.config.augment
+        return sound(networks, images, batch) if choice is not None and choice.p else images
+
+    replace(alae_losses, "apply_augmentation", apply)
+
+
+@plants("constants", "decays of averages have three digits", "L3-adaptive-usual", "averages", "float64")
+def short_decays(replace):
+    def change(here, step):
+        return here._replace(stage=here.stage._replace(average_decay=round(here.stage.average_decay, 3)))
+
+    plant_position(replace, change)

@@ -155,3 +155,46 @@ def refused_tiny(replace):
 @plants("rare numbers", "a VAE's logarithms of variances are clipped to ±20", "L2-vae-variances", "losses")
 def clipped_large_variances(replace):
     plant_clipped_variances(replace, 20.0)
+
+
+@plants("rare numbers", "NaN in one of several passes counts as zero", "L3-leaky-passes", "finite", "float64")
+def finite_passes(replace):
+    from alae_core import walk
+
+    sound = walk._mean
+
+    def mean(mechanics, compute, batch):
+        if walk.count_passes(batch.images.shape[0], mechanics.microbatch) == 1:
+            return sound(mechanics, compute, batch)
+        return sound(mechanics, lambda part: {name: hide(each) for name, each in compute(part).items()}, batch)
+
+    replace(walk, "_mean", mean)
+
+
+@plants("rare numbers", "variances are mean squares less squared means", "L1-deep-distant", "forward", "float64")
+def cancelling_variances(replace):
+    from keras import ops
+
+    from alae_core.networks import features, style_encoder, style_generator
+
+    def norm(maps, epsilon):
+        mean = features._mean_of_pixels(maps)
+        variance = features._mean_of_pixels(maps * maps) - mean * mean
+        return (maps - mean) * (1 / ops.sqrt(variance + epsilon)), mean, variance
+
+    for module in (style_encoder, style_generator):
+        replace(module, "instance_norm", norm)
+
+
+@plants("rare numbers", "differences of pairs are clipped to ±30", "L2-relativistic-apart", "gradients", "float64")
+def clipped_pairs(replace):
+    from keras import ops
+
+    from alae_core import updates
+
+    sound = updates.discriminator_loss
+
+    def loss(objective, real, fake):
+        return sound(objective, fake + ops.clip(real - fake, -30.0, 30.0) if objective.fake is None else real, fake)
+
+    replace(updates, "discriminator_loss", loss)
