@@ -33,29 +33,29 @@ class Tolerance(NamedTuple):
 
 
 TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
-    ("value", "float32"): Tolerance(2e-5, 2e-6, False, 0.27, "about ten roundings of 6e-8 in sums of up to 60 terms"),
+    ("value", "float32"): Tolerance(2e-5, 2e-6, False, 0.38, "about ten roundings of 6e-8 in sums of up to 60 terms"),
     ("value", "float64"): Tolerance(
         1e-12, 1e-13, False, 0.007, "a cut-off softplus errs by 1e-10, a float32 one by 1e-8"
     ),
     ("value", "bfloat16"): Tolerance(1e-1, 1e-2, False, 0.24, "8 bits through up to four networks"),
     ("gradient", "float32"): Tolerance(2e-4, 2e-6, False, 0.52, "R1's second derivative multiplies the noise by ten"),
     ("gradient", "float64"): Tolerance(1e-11, 1e-13, False, 0.009, "as for values"),
-    ("gradient", "bfloat16"): Tolerance(3e-1, 0.0, True, 0.16, "one direction, with a cosine of at least 0.95"),
-    ("step", "float32"): Tolerance(2e-4, 2.4e-7, False, 0.23, "1 − β2ᵗ cancels; weights round to 2⁻²⁴ of themselves"),
+    ("gradient", "bfloat16"): Tolerance(3e-1, 0.0, True, 0.62, "one direction, with a cosine of at least 0.95"),
+    ("step", "float32"): Tolerance(2e-4, 2.4e-7, False, 0.5, "1 − β2ᵗ cancels; weights round to 2⁻²⁴ of themselves"),
     ("step", "float64"): Tolerance(1e-9, 4.5e-16, False, 0.045, "as for gradients"),
     ("step", "bfloat16"): Tolerance(
-        3e-1, 0.0, True, 0.35, "as for gradients; stored arrays have all digits of float32"
+        3e-1, 0.0, True, 0.76, "as for gradients; stored arrays have all digits of float32"
     ),
-    ("run", "float32"): Tolerance(5e-4, 2.4e-6, False, 0.52, "20 steps; on no tape is a leaky ReLU near its kink"),
+    ("run", "float32"): Tolerance(5e-4, 2.4e-6, False, 0.66, "20 steps; on no tape is a leaky ReLU near its kink"),
     ("run", "float64"): Tolerance(1e-8, 4.5e-15, False, 0.0013, "as for steps"),
-    ("mean", "bfloat16"): Tolerance(2.5e-2, 0.0, True, 0.35, "over 24 batches, half of the rounding averages out"),
-    ("law", "float32"): Tolerance(1e-3, 0.0, False, 0.011, "weights round to 2⁻²⁴ of themselves, moments by 1 − β2ᵗ"),
+    ("mean", "bfloat16"): Tolerance(2.5e-2, 0.0, True, 0.63, "over 24 batches, half of the rounding averages out"),
+    ("law", "float32"): Tolerance(1e-3, 0.0, False, 0.036, "weights round to 2⁻²⁴ of themselves, moments by 1 − β2ᵗ"),
     ("law", "bfloat16"): Tolerance(1e-3, 0.0, False, 0.26, "as in float32: stored arrays have all of its digits"),
     ("value", "devices"): Tolerance(2e-5, 2e-6, False, 0.27, "as in float32: each device computes other rows"),
     ("step", "microbatch"): Tolerance(2e-4, 2.4e-7, False, 0.16, "as in float32: passes change the order of sums"),
-    ("run", "microbatch"): Tolerance(5e-4, 2.4e-6, False, 0.03, "as in float32"),
+    ("run", "microbatch"): Tolerance(5e-4, 2.4e-6, False, 0.035, "as in float32"),
     ("step", "devices"): Tolerance(2e-4, 2.4e-7, False, 0.16, "as in float32: devices change the order of sums"),
-    ("run", "devices"): Tolerance(5e-4, 2.4e-6, False, 0.03, "as in float32"),
+    ("run", "devices"): Tolerance(5e-4, 2.4e-6, False, 0.035, "as in float32"),
 }
 
 

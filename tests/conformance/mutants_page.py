@@ -1,22 +1,25 @@
-"""docs/mutants.md, and the numbers of faults in docs/conformance.md.
+"""docs/mutants.md, and the numbers of faults and the table of limits in docs/conformance.md.
 
-KERAS_BACKEND=jax python -m tests.conformance.mutants_page          judge every mutant, and write both
-KERAS_BACKEND=jax python -m tests.conformance.mutants_page --new    judge only mutants that the page lacks
+KERAS_BACKEND=jax python -m tests.conformance.mutants_page          judge every mutant and fault, and write both
+KERAS_BACKEND=jax python -m tests.conformance.mutants_page --new    judge only those that the page lacks
 """
 
+import math
 import re
 import sys
 from collections.abc import Iterable
 
 from alae_conformance.case import cases
+from alae_conformance.tolerances import TOLERANCES, Lane, ToleranceClass
 from tests.conformance import faulty_backends
 from tests.conformance.contract_faults import CONTRACT_FAULTS
-from tests.conformance.core_faults import CORE_FAULTS, CoreFault
+from tests.conformance.core_faults import CORE_FAULTS, GROUPS, CoreFault
+from tests.conformance.core_faults.judging import measure
 from tests.conformance.mutants import MUTANTS, Mutant, judge_reference, judge_subject, worst_of
 from tests.conformance.mutants.page import PAGE, Ratios, read_ratios
 from tests.conftest import REPOSITORY
 
-#: a document with generated numbers between <!-- NAME --> and <!-- /NAME -->, and these numbers
+#: a document with a generated table and numbers between <!-- NAME --> and <!-- /NAME -->, and these numbers
 COUNTED = REPOSITORY / "docs" / "conformance.md"
 COUNTS = {
     "mutants": len(MUTANTS),
@@ -44,6 +47,7 @@ Real backends with one function replaced.
 _CORE = """## Faults of the core
 
 One function or constant of `alae_core` is replaced, and the named check must fail on JAX, on PyTorch and on TensorFlow.
+The last column is the error over the limit on PyTorch.
 """
 _CONTRACT = """## Methods of the contract and of models
 
@@ -53,17 +57,21 @@ faulty ones, on the framework that the tests run on.
 
 
 def measure_ratios(known: Ratios) -> Ratios:
-    """Judge every mutant that is not known, and format its ratios."""
+    """Judge every mutant, and on PyTorch every fault of the core, that is not known, and format its ratios."""
     ratios: Ratios = dict(known)
     for mutant in (mutant for mutant in MUTANTS if mutant.name not in known):
         found = worst_of(mutant.check, judge_subject(mutant.case, mutant.lane, mutant.make())).ratio
         control = worst_of(mutant.check, judge_reference(mutant.case, mutant.lane)).ratio
         ratios[mutant.name] = f"{found:.3g}", f"{control:.2g}"
+    faults = [fault for fault in CORE_FAULTS if fault.fault not in known]
+    for group in GROUPS.values():
+        measured = measure("torch", [fault for fault in faults if group(fault)])
+        ratios |= {fault.fault: (f"{measured[fault.name][0]:.3g}",) for fault in faults if group(fault)}
     return ratios
 
 
 def render(ratios: Ratios) -> str:
-    """Return the text of docs/mutants.md. Raises KeyError for a mutant without ratios."""
+    """Return the text of docs/mutants.md. Raises KeyError for a mutant or a fault of the core without ratios."""
     mutants = _table(
         ("mutant", "fault", "caught by (case, check)", "lane", "profile", "mutant", "reference"),
         ((m.name, m.fault, f"{m.case}, {m.check}", m.lane, _cheapest_profile(m), *ratios[m.name]) for m in MUTANTS),
@@ -76,8 +84,11 @@ def render(ratios: Ratios) -> str:
         ),
     )
     core = _table(
-        ("kind", "fault", "caught by (case, check)", "lane", "profile"),
-        ((f.kind, f.fault, f"{f.case}, {f.check}", f.lane, _cheapest_profile(f)) for f in CORE_FAULTS),
+        ("kind", "fault", "caught by (case, check)", "lane", "profile", "error / limit"),
+        (
+            (f.kind, f.fault, f"{f.case}, {f.check}", f.lane, _cheapest_profile(f), *ratios[f.fault])
+            for f in CORE_FAULTS
+        ),
     )
     contract = _table(
         ("method or attribute", "fault", "caught by (case, check)"),
@@ -92,13 +103,34 @@ def _cheapest_profile(fault: Mutant | CoreFault) -> str:
     return "standard" if profile == "smoke" and fault.lane != "float32" else profile
 
 
-def with_counts(text: str) -> str:
-    """Return a document with the current numbers between its markers. Raises ValueError if it lacks one."""
-    for name, count in COUNTS.items():
-        text, replaced = re.subn(rf"(<!-- {name} -->).*?(<!-- /{name} -->)", rf"\g<1>{count}\g<2>", text)
+def with_counts(text: str, ratios: Ratios) -> str:
+    """Return a document with the current table and numbers between its markers. Raises ValueError if it lacks one."""
+    for name, current in {**COUNTS, "limits": f"\n{_limits(ratios)}"}.items():
+        text, replaced = re.subn(
+            rf"(<!-- {name} -->).*?(<!-- /{name} -->)", rf"\g<1>{current}\g<2>", text, flags=re.DOTALL
+        )
         if not replaced:
             raise ValueError(f"the markers <!-- {name} --> and <!-- /{name} --> are missing")
     return text
+
+
+def _limits(ratios: Ratios) -> str:
+    """Return a table of the noise of correct backends and the weakest mutant, for each tolerance class and lane."""
+    lanes: tuple[Lane, ...] = ("float32", "float64", "bfloat16")
+    classes = dict.fromkeys(tolerance for tolerance, lane in TOLERANCES if lane in lanes)
+    return _table(
+        ("tolerance class", *(f"{lane}: {column}" for lane in lanes for column in ("noise", "weakest fault"))),
+        ((each, *(cell for lane in lanes for cell in _noise_and_weakest(each, lane, ratios))) for each in classes),
+    )
+
+
+def _noise_and_weakest(tolerance: ToleranceClass, lane: Lane, ratios: Ratios) -> tuple[str, str]:
+    if (tolerance, lane) not in TOLERANCES:
+        return "–", "–"
+    found = [m.name for m in MUTANTS if (cases()[m.case].tolerance, m.lane) == (tolerance, lane)]
+    weakest = min(found, key=lambda name: float(ratios[name][0]), default=None)
+    fault = f"{ratios[weakest][0]} ({weakest})" if weakest and float(ratios[weakest][0]) < math.inf else "–"
+    return f"{TOLERANCES[tolerance, lane].noise:g}", fault
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -109,8 +141,9 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def main() -> None:
     """Write the page and the numbers."""
-    PAGE.write_text(render(measure_ratios(read_ratios() if "--new" in sys.argv[1:] else {})), "utf-8")
-    COUNTED.write_text(with_counts(COUNTED.read_text("utf-8")), "utf-8")
+    ratios = measure_ratios(read_ratios() if "--new" in sys.argv[1:] else {})
+    PAGE.write_text(render(ratios), "utf-8")
+    COUNTED.write_text(with_counts(COUNTED.read_text("utf-8"), ratios), "utf-8")
 
 
 if __name__ == "__main__":
