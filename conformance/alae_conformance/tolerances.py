@@ -42,7 +42,7 @@ TOLERANCES: dict[tuple[ToleranceClass, Lane], Tolerance] = {
     ("gradient", "float64"): Tolerance(1e-11, 1e-13, False, 0.009, "as for values"),
     ("gradient", "bfloat16"): Tolerance(3e-1, 0.0, True, 0.62, "one direction, with a cosine of at least 0.95"),
     ("step", "float32"): Tolerance(2e-4, 2.4e-7, False, 0.5, "1 − β2ᵗ cancels; weights round to 2⁻²⁴ of themselves"),
-    ("step", "float64"): Tolerance(1e-9, 4.5e-16, False, 0.045, "as for gradients"),
+    ("step", "float64"): Tolerance(1e-9, 4.5e-16, False, 0.22, "as for gradients"),
     ("step", "bfloat16"): Tolerance(
         3e-1, 0.0, True, 0.76, "as for gradients; stored arrays have all digits of float32"
     ),
