@@ -1,4 +1,4 @@
-"""Variants of the reference with rounding layers, which show how sensitive a tape is to rounding."""
+"""Variants of the reference that show how sensitive a tape is to rounding."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +10,10 @@ from alae_conformance.reference.layers import Array, Layer, Pair, Weights
 from alae_conformance.reference.linear import apply_to_both
 from alae_conformance.reference.training import Reference
 from alae_core.config import Config
+
+
+#: the largest residue of cancelling terms in float64, a few of its roundings, and how much coarser float32 is
+_RESIDUE, _COARSER = 2.0**-48, 2.0**29
 
 
 class Rounded:
@@ -54,8 +58,8 @@ def make_residual(config: Config) -> Reference:
             self, value: Array, m: Array, v: Array, gradient: Array, t: int, learning_rate: float
         ) -> tuple[Array, Array, Array]:
             size = np.abs(gradient)
-            is_residue = size < 2.0**-48 * size.max(initial=0)
-            return super().adam(value, m, v, np.where(is_residue, 2.0**29 * gradient, gradient), t, learning_rate)
+            is_residue = size < _RESIDUE * size.max(initial=0)
+            return super().adam(value, m, v, np.where(is_residue, _COARSER * gradient, gradient), t, learning_rate)
 
     return ResidualReference(config)
 
