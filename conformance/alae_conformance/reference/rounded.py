@@ -11,7 +11,6 @@ from alae_conformance.reference.linear import apply_to_both
 from alae_conformance.reference.training import Reference
 from alae_core.config import Config
 
-
 #: the largest residue of cancelling terms in float64, a few of its roundings, and how much coarser float32 is
 _RESIDUE, _COARSER = 2.0**-48, 2.0**29
 
